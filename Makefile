@@ -1,0 +1,148 @@
+# `make` lists what there is to make.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+# One thing after another, cheapest first: cargo uses all cores by itself.
+.NOTPARALLEL:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := help
+
+# Stack of stack.yaml for synth, deploy and destroy.
+STACK ?= local
+PYTHON ?= python3
+CARGO ?= cargo
+DEPLOYER := target/debug/deployer
+LINUX := x86_64-unknown-linux-gnu
+STATIC := -C target-feature=+crt-static
+
+# One invocation for the deployer, the tests and the demo. Cargo chooses the features of shared dependencies for all
+# that is built at once: another choice of packages or targets would compile the AWS SDK a second time.
+EVERYTHING := --locked --workspace --all-targets
+
+# need TOOL, HOW: ends with how to get a tool that is missing.
+define need
+command -v $(1) >/dev/null 2>&1 || { echo "error: $(1) is missing; $(2)" >&2; exit 1; }
+endef
+NEED_RUST = $(call need,$(CARGO),install Rust 1.95 or newer: https://rustup.rs); \
+	$(call need,cc,install a C compiler (Debian: apt-get install gcc libc6-dev))
+
+##@ Try it
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "%s%s\n", (seen++ ? "\n" : ""), substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "STACK=name chooses the stack for synth, deploy and destroy; it is \`$(STACK)\`."
+
+.PHONY: demo
+demo: build venv ## Deploy to the local cloud, upload the sample file, show the rows in the table
+	$(DEPLOYER) local up
+	$(DEPLOYER) deploy local -y
+	$(DEPLOYER) upload data-to-upload/test_data.csv local --wait
+	@echo
+	@echo "The pipeline goes on running. What next:"
+	@echo "  $(DEPLOYER) upload FILE.csv local --wait   your own rows (columns: settings.fields in stack.yaml)"
+	@echo "  $(DEPLOYER) logs transform local           what a function has logged"
+	@echo "  $(DEPLOYER) outputs local                  names of the bucket and the table"
+	@echo "  $(DEPLOYER) deploy dev                     the same on AWS, with your credentials"
+	@echo "  make demo-stop                                stop the local cloud"
+
+.PHONY: demo-stop
+demo-stop: build ## Stop the local cloud
+	$(DEPLOYER) local down
+
+##@ Use it
+
+.PHONY: ls
+ls: build ## List the stacks of stack.yaml
+	@$(DEPLOYER) ls
+
+.PHONY: synth
+synth: build ## Write the template of STACK to stdout
+	@$(DEPLOYER) synth $(STACK)
+
+.PHONY: deploy
+deploy: build venv ## Deploy STACK
+	$(DEPLOYER) deploy $(STACK)
+
+.PHONY: destroy
+destroy: build venv ## Delete STACK
+	$(DEPLOYER) destroy $(STACK)
+
+##@ Build it
+
+.PHONY: build
+build: ## Build the deployer (debug) and everything that is tested
+	@$(NEED_RUST)
+	$(CARGO) build $(EVERYTHING)
+
+.PHONY: workers
+workers: venv ## Build the workers (release, static) as a deployment does
+	@$(NEED_RUST)
+	RUSTFLAGS="$(STATIC)" .venv/bin/cargo-lambda lambda build --release --x86-64 --skip-target-check \
+		--compiler cargo --disable-optimizations --locked -p functions -p task
+
+.PHONY: release
+release: workers ## Build the deployer to install: static, with the workers inside
+	DEPLOYER_EMBED_WORKERS=target/lambda RUSTFLAGS="$(STATIC)" \
+		$(CARGO) build --locked --release --target $(LINUX) -p deployer
+	@ls -lh target/$(LINUX)/release/deployer
+
+.PHONY: venv
+venv: .venv/.stamp ## Make .venv with the local cloud and cargo-lambda
+
+.PHONY: check-venv
+check-venv: .venv-check/.stamp ## Make .venv-check with the judges of the templates
+
+.venv/.stamp: tools/requirements.txt
+.venv-check/.stamp: tools/requirements-check.txt
+.venv/.stamp .venv-check/.stamp:
+	@$(call need,$(PYTHON),install Python 3.11 or newer (Debian: apt-get install python3 python3-venv))
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: $(PYTHON) is $$($(PYTHON) --version), and 3.11 or newer is needed; name another with PYTHON=…" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "error: $(PYTHON) has no venv; Debian: apt-get install python3-venv" >&2; exit 1; }
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+##@ Check it
+
+.PHONY: test
+test: check judge nextest ## Everything that must hold: format, lints, judges, tests
+
+.PHONY: check
+check: ## Format and lints
+	@$(NEED_RUST)
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(EVERYTHING) -- --deny warnings
+
+.PHONY: judge
+judge: build check-venv ## Let cfn-lint and checkov judge all templates
+	tools/judge.sh $(DEPLOYER) .venv-check/bin
+
+.PHONY: nextest
+nextest: build venv ## Unit, golden, property and end-to-end tests
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		set -x; $(CARGO) nextest run --locked --workspace --all-targets; \
+	else \
+		echo "note: cargo-nextest is not installed (cargo install cargo-nextest --locked), so cargo test runs the tests"; \
+		set -x; $(CARGO) test --locked --workspace --all-targets -- --test-threads=1; \
+	fi
+
+.PHONY: bench
+bench: release venv ## Measure synth beside Node, and 1,000 rows end to end
+	$(PYTHON) bench/bench.py target/$(LINUX)/release/deployer
+
+.PHONY: golden
+golden: ## Write the golden files and the generated pages anew
+	@$(NEED_RUST)
+	UPDATE_GOLDEN=1 $(CARGO) test --locked -p stack-core --test runner -- every_case the_published
+
+.PHONY: clean
+clean: ## Remove what was built and installed here; stop the local cloud first
+	rm -rf target .venv .venv-check

@@ -1,0 +1,180 @@
+//! Stages what the deployer carries inside itself, for `include_dir!` in `src/assets/embed.rs`:
+//!
+//! - `OUT_DIR/project`: the sources of the workers as a workspace of their own.
+//! - `OUT_DIR/binaries`: the binaries below `DEPLOYER_EMBED_WORKERS` (`<worker>/bootstrap`), when that is set.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+/// Folder with binaries to carry, as `cargo lambda build` leaves them; relative to the repository.
+const EMBED_WORKERS: &str = "DEPLOYER_EMBED_WORKERS";
+/// The workers; `src/assets/embed.rs` has a test that this is `Worker::ALL`.
+const WORKERS: [&str; 5] = ["extract", "transform", "load", "observe", "extraction"];
+/// Endings of files that editors, merges and test tools leave behind.
+const JUNK: [&str; 8] = ["~", ".orig", ".rej", ".bak", ".swp", ".tmp", ".snap.new", ".profraw"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let package = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    let repository = package.ancestors().nth(2).ok_or("the package lies outside its repository")?.to_owned();
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    stage_project(&repository, &fresh(&out.join("project"))?)?;
+    stage_binaries(&repository, &fresh(&out.join("binaries"))?)
+}
+
+/// An empty folder.
+fn fresh(folder: &Path) -> io::Result<PathBuf> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir_all(folder)?;
+    Ok(folder.to_owned())
+}
+
+fn stage_project(repository: &Path, project: &Path) -> Result<(), Box<dyn Error>> {
+    let workers = repository.join("workers");
+    let (manifest, lock) = (repository.join("Cargo.toml"), repository.join("Cargo.lock"));
+    for path in [&workers, &manifest, &lock] {
+        // Cargo looks at every file below a folder.
+        println!("cargo::rerun-if-changed={}", path.display());
+    }
+    copy_sources(&workers, &project.join("workers"))?;
+    fs::copy(&lock, project.join("Cargo.lock")).map_err(|error| format!("{}: {error}", lock.display()))?;
+
+    let mut members = BTreeSet::new();
+    let mut used = BTreeSet::new();
+    for entry in fs::read_dir(project.join("workers"))? {
+        let entry = entry?;
+        if let Ok(text) = fs::read_to_string(entry.path().join("Cargo.toml")) {
+            members.insert(format!("workers/{}", entry.file_name().to_string_lossy()));
+            used.extend(inherited(&text));
+        }
+    }
+    let text = fs::read_to_string(&manifest).map_err(|error| format!("{}: {error}", manifest.display()))?;
+    fs::write(project.join("Cargo.toml"), reduced(&text, &members, &used)?)?;
+    Ok(())
+}
+
+/// Copies a folder without build output, hidden files and left-overs.
+fn copy_sources(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).map_err(|error| format!("{}: {error}", from.display()))? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let text = name.to_str().ok_or_else(|| format!("{} is not UTF-8", entry.path().display()))?;
+        if text.starts_with('.') || text == "target" || JUNK.iter().any(|junk| text.ends_with(junk)) {
+            continue;
+        }
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            copy_sources(&entry.path(), &to.join(&name))?;
+        } else if kind.is_file() {
+            fs::copy(entry.path(), to.join(&name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Names of the dependencies that a manifest takes from its workspace.
+fn inherited(manifest: &str) -> Vec<String> {
+    let uses = |line: &str| {
+        let (name, rest) = line.split_at(line.find(['.', ' ', '='])?);
+        let rest = rest.replace(' ', "");
+        let inherits = rest.starts_with(".workspace=true") || rest.contains("workspace=true");
+        inherits.then(|| name.to_owned())
+    };
+    manifest.lines().filter_map(uses).collect()
+}
+
+/// The repository's manifest for the workers alone: their members, their dependencies, no settings of other packages.
+fn reduced(
+    manifest: &str,
+    members: &BTreeSet<String>,
+    used: &BTreeSet<String>,
+) -> Result<String, Box<dyn Error>> {
+    let mut out = String::new();
+    // Comments and blank lines wait until it is known whether what follows them stays.
+    let mut waiting = String::new();
+    let mut section = "";
+    let mut found = BTreeSet::new();
+    let mut lines = manifest.lines();
+    while let Some(line) = lines.next() {
+        let trimmed = line.trim();
+        if trimmed.is_empty() || trimmed.starts_with('#') {
+            waiting.push_str(line);
+            waiting.push('\n');
+            continue;
+        }
+        if trimmed.starts_with('[') {
+            section = trimmed;
+        }
+        let comments = std::mem::take(&mut waiting);
+        let name = trimmed.split([' ', '=']).next().unwrap_or_default();
+        let keep = match section {
+            "[workspace]" if name == "members" => {
+                if !trimmed.ends_with(']') {
+                    lines
+                        .by_ref()
+                        .find(|line| line.trim() == "]")
+                        .ok_or("Cargo.toml: `members` has no end")?;
+                }
+                found.insert("members".to_owned());
+                out.push_str(&comments);
+                out.push_str("members = [\n");
+                for member in members {
+                    out.push_str(&format!("  \"{member}\",\n"));
+                }
+                out.push_str("]\n");
+                continue;
+            }
+            "[workspace.dependencies]" if name != section => {
+                let keep = used.contains(name);
+                if keep {
+                    found.insert(name.to_owned());
+                    if trimmed.contains("path = ") && !trimmed.contains("path = \"workers/") {
+                        return Err(
+                            format!("a worker depends on `{name}`, which lies outside of workers/").into()
+                        );
+                    }
+                }
+                keep
+            }
+            // Settings for single packages, some of which only the deployer has.
+            _ => {
+                !(section.starts_with("[profile.")
+                    && section.contains(".package.")
+                    && !section.contains("\"*\""))
+            }
+        };
+        if keep {
+            out.push_str(&comments);
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    let packages = ["version", "edition", "rust-version", "license", "lints"];
+    let missing = used.iter().filter(|name| !packages.contains(&name.as_str()) && !found.contains(*name));
+    if let Some(missing) = missing.chain((!found.contains("members")).then_some(&"members".to_owned())).next()
+    {
+        return Err(format!("Cargo.toml: `{missing}` was not found; build.rs reads one entry a line").into());
+    }
+    Ok(out)
+}
+
+fn stage_binaries(repository: &Path, binaries: &Path) -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-env-changed={EMBED_WORKERS}");
+    let Some(folder) = env::var_os(EMBED_WORKERS).filter(|folder| !folder.is_empty()) else {
+        return Ok(());
+    };
+    let folder = repository.join(folder);
+    for worker in WORKERS {
+        let from = folder.join(worker).join("bootstrap");
+        println!("cargo::rerun-if-changed={}", from.display());
+        let to = binaries.join(worker);
+        fs::create_dir_all(&to)?;
+        fs::copy(&from, to.join("bootstrap"))
+            .map_err(|error| format!("{EMBED_WORKERS}: {}: {error}", from.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! Would this binary run in Lambda and in an empty image? Asked before anything is published.
+//!
+//! Both want the same: a 64-bit x86-64 program that brings its own C library. The fields are those of `elf(5)`.
+
+use crate::error::{Error, Message, Result};
+
+const MAGIC: &[u8] = b"\x7fELF";
+const CLASS_64: u8 = 2;
+const LITTLE_ENDIAN: u8 = 1;
+const EXECUTABLE: u16 = 2;
+const POSITION_INDEPENDENT: u16 = 3;
+const X86_64: u16 = 62;
+const PT_INTERP: u32 = 3;
+const HINT: &str = "workers run as static x86-64 Linux programs: remove the file and deploy again, or build with \
+    RUSTFLAGS=\"-C target-feature=+crt-static\" and --target x86_64-unknown-linux-gnu";
+
+/// Checks a binary; `what` names it in the error.
+///
+/// # Errors
+/// When it is not a static x86-64 program, with what it is instead.
+pub(super) fn check(what: &str, bytes: &[u8]) -> Result<()> {
+    let found = match inspect(bytes) {
+        Some(Found::Static) => return Ok(()),
+        Some(Found::Other(found)) => found,
+        None => "an ELF file that ends too early".to_owned(),
+    };
+    Err(Error::Failed(
+        Message::new(format!("{what} is {found}; needed is a static x86-64 program")).hint(HINT),
+    ))
+}
+
+enum Found {
+    Static,
+    Other(String),
+}
+
+/// What a file is; `None` when it ends before its headers do.
+fn inspect(bytes: &[u8]) -> Option<Found> {
+    let other = |text: &str| Some(Found::Other(text.to_owned()));
+    if !bytes.starts_with(MAGIC) {
+        return other(match bytes {
+            [] => "empty",
+            [0xcf, 0xfa, 0xed, 0xfe, ..] => "a macOS program",
+            [b'M', b'Z', ..] => "a Windows program",
+            _ => "no ELF file",
+        });
+    }
+    if *bytes.get(4)? != CLASS_64 || *bytes.get(5)? != LITTLE_ENDIAN {
+        return other("an ELF file for a 32-bit or big-endian machine");
+    }
+    match u16_at(bytes, 18)? {
+        X86_64 => {}
+        183 => return other("a program for arm64"),
+        machine => {
+            return Some(Found::Other(format!("a program for another machine (ELF machine {machine})")));
+        }
+    }
+    if !matches!(u16_at(bytes, 16)?, EXECUTABLE | POSITION_INDEPENDENT) {
+        return other("an ELF file that is no program");
+    }
+    let (table, size, count) =
+        (u64_at(bytes, 32)?, u64::from(u16_at(bytes, 54)?), u64::from(u16_at(bytes, 56)?));
+    for index in 0..count {
+        let at = usize::try_from(table.checked_add(index.checked_mul(size)?)?).ok()?;
+        if u32_at(bytes, at)? == PT_INTERP {
+            let start = usize::try_from(u64_at(bytes, at.checked_add(8)?)?).ok()?;
+            let end = start.checked_add(usize::try_from(u64_at(bytes, at.checked_add(32)?)?).ok()?)?;
+            let loader = String::from_utf8_lossy(bytes.get(start..end)?);
+            let loader = loader.trim_end_matches('\0');
+            return Some(Found::Other(format!("linked dynamically (it asks for {loader})")));
+        }
+    }
+    Some(Found::Static)
+}
+
+fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..at.checked_add(N)?)?.try_into().ok()
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    array(bytes, at).map(u16::from_le_bytes)
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    array(bytes, at).map(u32::from_le_bytes)
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    array(bytes, at).map(u64::from_le_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A header and one program header of a type, followed by the text that it is about.
+    fn elf(machine: u16, kind: u32, text: &[u8]) -> Vec<u8> {
+        let mut out = vec![0; 64 + 56];
+        out[..4].copy_from_slice(MAGIC);
+        (out[4], out[5]) = (CLASS_64, LITTLE_ENDIAN);
+        out[16..18].copy_from_slice(&POSITION_INDEPENDENT.to_le_bytes());
+        out[18..20].copy_from_slice(&machine.to_le_bytes());
+        out[32..40].copy_from_slice(&64_u64.to_le_bytes());
+        out[54..56].copy_from_slice(&56_u16.to_le_bytes());
+        out[56..58].copy_from_slice(&1_u16.to_le_bytes());
+        out[64..68].copy_from_slice(&kind.to_le_bytes());
+        out[72..80].copy_from_slice(&120_u64.to_le_bytes());
+        out[96..104].copy_from_slice(&(text.len() as u64).to_le_bytes());
+        out.extend(text);
+        out
+    }
+
+    fn complaint(bytes: &[u8]) -> String {
+        check("x", bytes).expect_err("must be refused").message().expect("has a message").text
+    }
+
+    #[test]
+    fn a_static_program_passes() {
+        assert!(check("x", &elf(X86_64, 1, b"")).is_ok());
+    }
+
+    #[test]
+    fn others_are_named() {
+        assert_eq!(
+            complaint(&elf(X86_64, PT_INTERP, b"/lib64/ld-linux-x86-64.so.2\0")),
+            "x is linked dynamically (it asks for /lib64/ld-linux-x86-64.so.2); needed is a static x86-64 program"
+        );
+        assert!(complaint(&elf(183, 1, b"")).contains("arm64"));
+        assert!(complaint(&elf(8, 1, b"")).contains("machine 8"));
+        assert!(complaint(b"#!/bin/sh\n").contains("no ELF file"));
+        assert!(complaint(b"").contains("empty"));
+        assert!(complaint(&[0xcf, 0xfa, 0xed, 0xfe]).contains("macOS"));
+        let mut narrow = elf(X86_64, 1, b"");
+        narrow[4] = 1;
+        assert!(complaint(&narrow).contains("32-bit"));
+    }
+
+    #[test]
+    fn no_prefix_of_a_program_panics() {
+        let whole = elf(X86_64, PT_INTERP, b"/lib/ld\0");
+        for end in 0..whole.len() {
+            assert!(check("x", &whole[..end]).is_err(), "{end}");
+        }
+        // Offsets at the end of the number range.
+        let mut wild = whole;
+        wild[32..40].copy_from_slice(&u64::MAX.to_le_bytes());
+        assert!(check("x", &wild).is_err());
+    }
+}

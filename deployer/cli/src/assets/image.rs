@@ -1,0 +1,237 @@
+//! A binary as Fargate wants it: an image of one layer, put together here and not by Docker. Needs no daemon, and the same
+//! binary gives the same digest.
+//!
+//! Formats: OCI Image Format Specification 1.1 (manifest, configuration, layer as gzipped tar).
+
+use std::io::Write as _;
+
+use flate2::{Compression, GzBuilder};
+use serde_json::{Value, json};
+
+use super::cache::Cache;
+use super::{base64, hex, sha256_hex};
+use crate::error::{Error, Result};
+
+/// Media type of the manifest; registries answer with it only when it is asked for.
+pub const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
+const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+/// User and group; numbers, since an image without `/etc/passwd` knows no names. The task definition says the same.
+const USER: &str = "65532:65532";
+const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
+/// Fixed, so that layers do not change with the library's default.
+const LEVEL: u32 = 6;
+/// Names how layers are compressed; to be changed with it.
+const METHOD: &str = "gzip 1";
+
+/// A part of an image, named by its digest.
+#[derive(Debug, Clone)]
+pub struct Blob {
+    /// Its media type.
+    pub media_type: &'static str,
+    /// `sha256:` and 64 hexadecimal digits.
+    pub digest: String,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+impl Blob {
+    /// A part with a content.
+    #[must_use]
+    pub fn new(media_type: &'static str, bytes: Vec<u8>) -> Self {
+        Self { media_type, digest: format!("sha256:{}", sha256_hex(&bytes)), bytes }
+    }
+
+    /// The digits of the digest.
+    #[must_use]
+    pub fn hex(&self) -> &str {
+        self.digest.trim_start_matches("sha256:")
+    }
+
+    fn descriptor(&self) -> Value {
+        json!({ "mediaType": self.media_type, "digest": self.digest, "size": self.bytes.len() })
+    }
+}
+
+/// An image of one layer.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// How to run it.
+    pub config: Blob,
+    /// Its files.
+    pub layer: Blob,
+    /// Names the others; its digest is that of the image.
+    pub manifest: Blob,
+}
+
+impl Image {
+    /// Bytes of all parts.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.config.bytes.len() + self.layer.bytes.len() + self.manifest.bytes.len()
+    }
+}
+
+/// Puts an image together that starts a binary, with certificates for HTTPS and nothing else in it.
+///
+/// # Errors
+/// When the tar library refuses.
+pub fn pack(name: &str, binary: &[u8], cache: &Cache) -> Result<Image> {
+    let failed =
+        |error: std::io::Error| Error::failed(format!("could not pack `{name}` as an image: {error}"));
+    let tar = tar(name, binary).map_err(failed)?;
+    let diff_id = sha256_hex(&tar);
+    let layer = cache.compressed(&format!("{name}.layer"), METHOD, &tar, |tar| gzip(tar).map_err(failed))?;
+    let layer =
+        Blob { media_type: LAYER_TYPE, digest: format!("sha256:{}", hex(&layer.sha256)), bytes: layer.bytes };
+    let config = json!({
+        "created": "1970-01-01T00:00:00Z",
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {
+            "User": USER,
+            "Env": [format!("SSL_CERT_FILE=/{CERTIFICATES}")],
+            "Entrypoint": [format!("/{name}")],
+        },
+        "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{diff_id}")] },
+        "history": [{ "created": "1970-01-01T00:00:00Z", "created_by": "deployer" }],
+    });
+    let config = Blob::new(CONFIG_TYPE, config.to_string().into_bytes());
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST_TYPE,
+        "config": config.descriptor(),
+        "layers": [layer.descriptor()],
+    });
+    let manifest = Blob::new(MANIFEST_TYPE, manifest.to_string().into_bytes());
+    Ok(Image { config, layer, manifest })
+}
+
+/// The layer's files, sorted, all of root and of 1970.
+fn tar(name: &str, binary: &[u8]) -> std::io::Result<Vec<u8>> {
+    let certificates = certificates();
+    let mut entries: Vec<(&str, u32, Option<&[u8]>)> = vec![
+        ("etc/", 0o755, None),
+        ("etc/ssl/", 0o755, None),
+        ("etc/ssl/certs/", 0o755, None),
+        (CERTIFICATES, 0o644, Some(certificates.as_bytes())),
+        (name, 0o755, Some(binary)),
+    ];
+    entries.sort_by_key(|(path, ..)| *path);
+    let mut builder = tar::Builder::new(Vec::with_capacity(binary.len() + certificates.len() + 8192));
+    for (path, mode, content) in entries {
+        let mut header = tar::Header::new_ustar();
+        header.set_path(path)?;
+        header.set_entry_type(match content {
+            Some(_) => tar::EntryType::Regular,
+            None => tar::EntryType::Directory,
+        });
+        let content = content.unwrap_or_default();
+        header.set_size(content.len() as u64);
+        header.set_mode(mode);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header.set_cksum();
+        builder.append(&header, content)?;
+    }
+    builder.into_inner()
+}
+
+fn gzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let out = Vec::with_capacity(bytes.len() / 2);
+    let mut encoder = GzBuilder::new().mtime(0).write(out, Compression::new(LEVEL));
+    encoder.write_all(bytes)?;
+    encoder.finish()
+}
+
+/// The certificate authorities that Mozilla trusts, as PEM (RFC 7468: lines of 64).
+fn certificates() -> String {
+    let mut out = String::new();
+    for certificate in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
+        let text = base64(certificate);
+        out.push_str("-----BEGIN CERTIFICATE-----\n");
+        let mut rest = text.as_str();
+        while !rest.is_empty() {
+            let (line, next) = rest.split_at(rest.len().min(64));
+            out.push_str(line);
+            out.push('\n');
+            rest = next;
+        }
+        out.push_str("-----END CERTIFICATE-----\n");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    #[test]
+    fn the_same_binary_gives_the_same_image() {
+        let first = pack("extraction", b"program", &Cache::new(None)).expect("packed");
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        let second = pack("extraction", b"program", &Cache::new(None)).expect("packed");
+        assert_eq!(first.manifest.digest, second.manifest.digest);
+        assert_eq!(first.layer.bytes, second.layer.bytes);
+        let other = pack("extraction", b"another", &Cache::new(None)).expect("packed");
+        assert_ne!(first.manifest.digest, other.manifest.digest);
+    }
+
+    #[test]
+    fn the_parts_name_each_other() {
+        let image = pack("extraction", b"program", &Cache::new(None)).expect("packed");
+        let manifest: Value = serde_json::from_slice(&image.manifest.bytes).expect("JSON");
+        assert_eq!(manifest["config"]["digest"], image.config.digest);
+        assert_eq!(manifest["config"]["size"], image.config.bytes.len());
+        assert_eq!(manifest["layers"][0]["digest"], image.layer.digest);
+        assert_eq!(image.manifest.digest, format!("sha256:{}", sha256_hex(&image.manifest.bytes)));
+        let config: Value = serde_json::from_slice(&image.config.bytes).expect("JSON");
+        let mut tar = Vec::new();
+        flate2::read::GzDecoder::new(image.layer.bytes.as_slice()).read_to_end(&mut tar).expect("gzip");
+        assert_eq!(config["rootfs"]["diff_ids"][0], format!("sha256:{}", sha256_hex(&tar)));
+        assert_eq!(config["config"]["User"], USER);
+        assert_eq!(config["config"]["Entrypoint"], json!(["/extraction"]));
+    }
+
+    #[test]
+    fn the_layer_holds_the_program_and_certificates() {
+        let image = pack("extraction", b"program", &Cache::new(None)).expect("packed");
+        let decoder = flate2::read::GzDecoder::new(image.layer.bytes.as_slice());
+        assert_eq!(decoder.header().map(|header| (header.mtime(), header.filename())), Some((0, None)));
+        let mut archive = tar::Archive::new(decoder);
+        let mut seen = Vec::new();
+        for entry in archive.entries().expect("entries") {
+            let mut entry = entry.expect("an entry");
+            let path = entry.path().expect("a path").display().to_string();
+            let header = entry.header();
+            let owner =
+                (header.uid().expect("uid"), header.gid().expect("gid"), header.mtime().expect("mtime"));
+            assert_eq!(owner, (0, 0, 0), "{path}");
+            seen.push((path, header.mode().expect("mode")));
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).expect("read");
+            match seen.len() {
+                4 => {
+                    let text = String::from_utf8(content).expect("PEM is ASCII");
+                    assert!(text.lines().all(|line| line.len() <= 64), "lines are short");
+                    let count = text.matches("BEGIN CERTIFICATE").count();
+                    assert_eq!(count, webpki_root_certs::TLS_SERVER_ROOT_CERTS.len());
+                }
+                5 => assert_eq!(content, b"program"),
+                _ => assert!(content.is_empty()),
+            }
+        }
+        let seen: Vec<_> = seen.iter().map(|(path, mode)| (path.as_str(), *mode)).collect();
+        let wanted = [
+            ("etc/", 0o755),
+            ("etc/ssl/", 0o755),
+            ("etc/ssl/certs/", 0o755),
+            (CERTIFICATES, 0o644),
+            ("extraction", 0o755),
+        ];
+        assert_eq!(seen, wanted);
+    }
+}

@@ -1,0 +1,216 @@
+//! Puts prepared code where CloudFormation finds it: zips in the asset bucket, images in the asset repository.
+//!
+//! Names are digests. So what is there is right, two deployers cannot overwrite each other, and a publication that was
+//! broken off goes on where it stopped.
+
+use std::collections::BTreeMap;
+
+use futures::future::try_join_all;
+use futures::{StreamExt as _, TryStreamExt as _};
+use stack_core::assets::ASSET_BUCKET_PARAMETER;
+
+use super::cache::Packed;
+use super::image::Image;
+use super::{Package, Prepared};
+use crate::aws::registry::{self, Registry};
+use crate::aws::session::Session;
+use crate::aws::{ecr, s3};
+use crate::context::Context;
+use crate::error::{Error, Result};
+
+/// Repository for images. Task execution roles may pull from it and from no other (`stack_core::lower`).
+const REPOSITORY: &str = "deployer-assets";
+/// Uploads at a time.
+const PARALLEL: usize = 4;
+
+/// Name of the bucket for zips: one for each account and region, since Lambda takes code from its own region only.
+#[must_use]
+fn bucket_name(session: &Session) -> String {
+    format!("deployer-assets-{}-{}", session.account, session.region)
+}
+
+/// Publishes what is missing, and gives the template's parameters for code.
+///
+/// # Errors
+/// When AWS refuses, or what is published does not hold what its name says.
+pub async fn publish(
+    context: &Context,
+    session: &Session,
+    prepared: &[Prepared],
+) -> Result<BTreeMap<String, String>> {
+    let mut zips = BTreeMap::new();
+    let mut images = BTreeMap::new();
+    for one in prepared {
+        // A worker of several functions is published once.
+        match one.package.as_ref() {
+            Package::Zip(packed) => drop(zips.insert(key(one), (one, packed))),
+            Package::Image(image) => drop(images.insert(one.digest.as_str(), (one, image))),
+        }
+    }
+    let (uploaded, (uri, pushed)) =
+        tokio::try_join!(publish_zips(context, session, &zips), publish_images(context, session, &images))?;
+    let total = zips.len() + images.len();
+    let sizes = [uploaded, pushed].concat();
+    if total > 0 {
+        let summary = match sizes.len() {
+            0 => format!("nothing to upload: all {total} workers are there"),
+            sent => format!("{sent} of {total} workers, {}", human(sizes.iter().sum())),
+        };
+        context.ui.step("published", summary);
+    }
+
+    let mut values: BTreeMap<String, String> = prepared
+        .iter()
+        .map(|one| {
+            let value = match one.package.as_ref() {
+                Package::Zip(_) => key(one),
+                Package::Image(image) => format!("{uri}@{}", image.manifest.digest),
+            };
+            (one.asset.parameter.clone(), value)
+        })
+        .collect();
+    if !zips.is_empty() {
+        values.insert(ASSET_BUCKET_PARAMETER.to_owned(), bucket_name(session));
+    }
+    Ok(values)
+}
+
+/// Key of a zip in the bucket; the template's parameter has a pattern for it.
+fn key(prepared: &Prepared) -> String {
+    format!("{}/{}.zip", prepared.asset.worker.name(), prepared.digest)
+}
+
+/// Uploads the zips that are missing; gives their sizes.
+async fn publish_zips(
+    context: &Context,
+    session: &Session,
+    zips: &BTreeMap<String, (&Prepared, &Packed)>,
+) -> Result<Vec<usize>> {
+    let bucket = bucket_name(session);
+    let looks = zips.iter().map(async |(key, (one, zip))| {
+        let there = s3::has_asset(session, &bucket, key, zip).await?;
+        Ok::<_, Error>((!there).then_some((key, *one, *zip)))
+    });
+    let missing: Vec<_> = try_join_all(looks).await?.into_iter().flatten().collect();
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    ensure_bucket(context, session, &bucket).await?;
+    let uploads = missing.into_iter().map(async |(key, one, zip)| {
+        context.ui.step("publish", format!("{} to {bucket}", describe(one)));
+        s3::put_asset(session, &bucket, key, zip).await?;
+        Ok::<_, Error>(one.size())
+    });
+    futures::stream::iter(uploads).buffer_unordered(PARALLEL).try_collect().await
+}
+
+/// Makes the asset bucket if it is missing, and finishes what an interrupted run left undone.
+async fn ensure_bucket(context: &Context, session: &Session, bucket: &str) -> Result<()> {
+    if !s3::bucket_exists(session, bucket).await? {
+        let (account, region) = (&session.account, &session.region);
+        context.ui.step("publish", format!("making bucket {bucket} for code in account {account}, {region}"));
+        s3::create_bucket(session, bucket).await?;
+    } else if s3::is_set_up(session, bucket).await? {
+        return Ok(());
+    }
+    Ok(s3::set_up_bucket(session, bucket).await?)
+}
+
+/// Pushes the images that are missing; gives the repository's URI and their sizes.
+async fn publish_images(
+    context: &Context,
+    session: &Session,
+    images: &BTreeMap<&str, (&Prepared, &Image)>,
+) -> Result<(String, Vec<usize>)> {
+    if images.is_empty() {
+        return Ok((String::new(), Vec::new()));
+    }
+    let uri = ensure_repository(context, session).await?;
+    let emulator = registry::emulator(session);
+    let looks = images.values().map(async |(one, image)| {
+        let there = match &emulator {
+            Some(url) => Registry::new(url, None)?.has_image(REPOSITORY, image).await?,
+            None => ecr::has_image(session, REPOSITORY, &image.manifest.digest).await?,
+        };
+        Ok::<_, Error>((!there).then_some((*one, *image)))
+    });
+    let missing: Vec<_> = try_join_all(looks).await?.into_iter().flatten().collect();
+    if missing.is_empty() {
+        return Ok((uri, Vec::new()));
+    }
+    let registry = match &emulator {
+        Some(url) => Registry::new(url, None)?,
+        None => {
+            let host = uri.split('/').next().unwrap_or_default();
+            Registry::new(&format!("https://{host}"), Some(&ecr::token(session).await?))?
+        }
+    };
+    let pushes = missing.into_iter().map(async |(one, image)| {
+        context.ui.step("publish", format!("{} to image repository {REPOSITORY}", describe(one)));
+        registry.push(REPOSITORY, image).await?;
+        Ok::<_, Error>(one.size())
+    });
+    Ok((uri, futures::stream::iter(pushes).buffer_unordered(PARALLEL).try_collect().await?))
+}
+
+/// Makes the image repository if it is missing; gives its URI.
+async fn ensure_repository(context: &Context, session: &Session) -> Result<String> {
+    if let Some(uri) = ecr::repository_uri(session, REPOSITORY).await? {
+        return Ok(uri);
+    }
+    let (account, region) = (&session.account, &session.region);
+    context
+        .ui
+        .step("publish", format!("making image repository {REPOSITORY} in account {account}, {region}"));
+    Ok(ecr::create_repository(session, REPOSITORY).await?)
+}
+
+fn describe(prepared: &Prepared) -> String {
+    format!("{} ({})", prepared.asset.worker.name(), human(prepared.size()))
+}
+
+/// A size for people, in decimal units.
+fn human(bytes: usize) -> String {
+    let bytes = bytes as f64;
+    match bytes {
+        0.0..1e3 => format!("{bytes} B"),
+        1e3..1e6 => format!("{:.1} kB", bytes / 1e3),
+        _ => format!("{:.1} MB", bytes / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use stack_core::assets::{Asset, AssetKind, Worker};
+
+    use super::*;
+
+    #[test]
+    fn the_key_fits_the_templates_pattern() {
+        for worker in Worker::ALL {
+            let asset = Asset { parameter: "P".to_owned(), worker, kind: AssetKind::Zip };
+            let packed = Packed::new(b"zip".to_vec());
+            let prepared = Prepared {
+                asset,
+                digest: crate::assets::hex(&packed.sha256),
+                package: Arc::new(Package::Zip(packed)),
+            };
+            // ^[a-z]+/[0-9a-f]{64}\.zip$
+            let key = key(&prepared);
+            let (name, rest) = key.split_once('/').expect("a slash");
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase()), "{key}");
+            let digest = rest.strip_suffix(".zip").expect("the ending");
+            assert!(
+                digest.len() == 64 && digest.bytes().all(|byte| b"0123456789abcdef".contains(&byte)),
+                "{key}"
+            );
+        }
+    }
+
+    #[test]
+    fn sizes_are_short() {
+        assert_eq!([0, 999, 1500, 8_123_456].map(human), ["0 B", "999 B", "1.5 kB", "8.1 MB"]);
+    }
+}

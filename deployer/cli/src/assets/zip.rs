@@ -1,0 +1,85 @@
+//! A binary as Lambda wants it: a zip with the program `bootstrap`. The same bytes in give the same bytes out.
+
+use std::io::{Cursor, Write as _};
+
+use ::zip::write::SimpleFileOptions;
+use ::zip::{CompressionMethod, DateTime, System, ZipWriter};
+
+use super::cache::{Cache, Packed};
+use crate::error::{Error, Result};
+
+/// Name of the program that the runtime `provided.al2023` starts.
+const ENTRY: &str = "bootstrap";
+/// Readable for all, which Lambda needs, and executable.
+const MODE: u32 = 0o755;
+/// Fixed, so that zips do not change with the library's default.
+const LEVEL: i64 = 6;
+
+/// Names how zips are made; to be changed with it.
+const METHOD: &str = "zip 1";
+
+/// Packs a worker's binary. Nothing of the file it came from, such as its time stamp, has a say.
+///
+/// # Errors
+/// When the zip library refuses, which it does for programs of 4 GiB and more.
+pub(super) fn pack(name: &str, binary: &[u8], cache: &Cache) -> Result<Packed> {
+    cache.compressed(&format!("{name}.zip"), METHOD, binary, compress)
+}
+
+fn compress(binary: &[u8]) -> Result<Vec<u8>> {
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Deflated)
+        .compression_level(Some(LEVEL))
+        // 1980-01-01, the first day that the format knows.
+        .last_modified_time(DateTime::default())
+        .system(System::Unix)
+        .unix_permissions(MODE);
+    let packed = (|| {
+        let mut writer = ZipWriter::new(Cursor::new(Vec::with_capacity(binary.len() / 2)));
+        writer.start_file(ENTRY, options)?;
+        writer.write_all(binary)?;
+        writer.finish()
+    })();
+    let packed =
+        packed.map_err(|error| Error::failed(format!("could not pack a worker as a zip: {error}")))?;
+    Ok(packed.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    #[test]
+    fn the_same_binary_gives_the_same_zip() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(ENTRY);
+        std::fs::write(&path, b"program".repeat(1000)).expect("written");
+        let first = compress(&std::fs::read(&path).expect("read")).expect("packed");
+        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(86_400);
+        let file = std::fs::File::options().append(true).open(&path).expect("opened");
+        file.set_modified(later).expect("time set");
+        let second = compress(&std::fs::read(&path).expect("read")).expect("packed");
+        assert_eq!(first, second);
+        // The digest names published code: a change here uploads every worker again.
+        let digest = crate::assets::sha256_hex(&first);
+        assert_eq!(digest, "5ae7e7a50f858e5e9ca4ba5c5a9f61afbf1bcfe7c46a0fac00290c9aae4d3585");
+    }
+
+    #[test]
+    fn lambda_finds_an_executable_bootstrap() {
+        let packed = compress(b"program").expect("packed");
+        let mut archive = ::zip::ZipArchive::new(Cursor::new(packed)).expect("a zip");
+        assert_eq!(archive.len(), 1);
+        let mut entry = archive.by_name(ENTRY).expect("the entry");
+        assert_eq!(entry.unix_mode().map(|mode| mode & 0o777), Some(MODE));
+        assert_eq!(
+            entry.last_modified().map(|time| (time.year(), time.month(), time.day())),
+            Some((1980, 1, 1))
+        );
+        let mut text = Vec::new();
+        entry.read_to_end(&mut text).expect("read");
+        assert_eq!(text, b"program");
+    }
+}

@@ -1,0 +1,41 @@
+//! The only folder that imports `aws_sdk_*`: narrow functions with typed errors, one file per service.
+
+use std::time::Duration;
+
+pub mod cloudformation;
+pub mod ecr;
+pub mod ecs;
+pub mod items;
+pub mod log_events;
+pub mod logs;
+pub mod objects;
+pub mod preflight;
+pub mod registry;
+pub mod s3;
+pub mod session;
+
+/// Waiting between two looks at something that changes: short at first, then longer.
+#[derive(Debug)]
+pub struct Pause(Duration);
+
+impl Pause {
+    const FIRST: Duration = Duration::from_millis(100);
+    const LONGEST: Duration = Duration::from_secs(3);
+
+    /// Starts with the shortest wait.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Self::FIRST)
+    }
+
+    /// Something has changed: look again soon.
+    pub fn reset(&mut self) {
+        self.0 = Self::FIRST;
+    }
+
+    /// Waits, and longer the next time.
+    pub async fn wait(&mut self) {
+        tokio::time::sleep(self.0).await;
+        self.0 = (self.0 * 3 / 2).min(Self::LONGEST);
+    }
+}

@@ -1,0 +1,146 @@
+//! S3: the objects of a stack's buckets.
+
+use std::path::Path;
+
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+
+use super::session::Session;
+use crate::error::{AwsError, AwsResult as _, Error};
+
+type Result<T> = std::result::Result<T, AwsError>;
+
+/// Largest object of one PutObject: Amazon S3 User Guide, "Uploading objects".
+pub const MAX_PUT_BYTES: u64 = 5 * 1024 * 1024 * 1024;
+
+/// An object as S3 keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Version id, when the bucket is versioned.
+    pub version: Option<String>,
+    /// Entity tag without quotes.
+    pub etag: Option<String>,
+}
+
+/// Uploads a file. S3 checks a checksum that the SDK computes on the way.
+pub async fn put(
+    session: &Session,
+    bucket: &str,
+    key: &str,
+    path: &Path,
+) -> std::result::Result<Stored, Error> {
+    let body = ByteStream::from_path(path)
+        .await
+        .map_err(|error| Error::failed(format!("could not read {}: {error}", path.display())))?;
+    let answer = session
+        .s3()
+        .put_object()
+        .bucket(bucket)
+        .key(key)
+        .body(body)
+        .content_type("text/csv")
+        .expected_bucket_owner(&session.account)
+        .send()
+        .await
+        .aws("PutObject", format!("object {key} in bucket {bucket}"))?;
+    Ok(Stored {
+        version: answer.version_id().map(str::to_owned),
+        etag: answer.e_tag().map(|etag| etag.trim_matches('"').to_owned()),
+    })
+}
+
+/// Uploads a text, such as a template that is too large for a call.
+pub async fn put_text(session: &Session, bucket: &str, key: &str, text: &str) -> Result<()> {
+    session
+        .s3()
+        .put_object()
+        .bucket(bucket)
+        .key(key)
+        .body(ByteStream::from(text.as_bytes().to_vec()))
+        .expected_bucket_owner(&session.account)
+        .send()
+        .await
+        .aws("PutObject", format!("object {key} in bucket {bucket}"))?;
+    Ok(())
+}
+
+/// Every version of every object: `(key, version id)`, a page at a time.
+async fn versions(
+    session: &Session,
+    bucket: &str,
+    from: Option<(String, String)>,
+) -> Result<(Vec<ObjectIdentifier>, Option<(String, String)>)> {
+    let (key_marker, version_marker) = from.unzip();
+    let page = session
+        .s3()
+        .list_object_versions()
+        .bucket(bucket)
+        .expected_bucket_owner(&session.account)
+        .set_key_marker(key_marker)
+        .set_version_id_marker(version_marker)
+        .send()
+        .await
+        .aws("ListObjectVersions", format!("bucket {bucket}"))?;
+    let identifier = |key: Option<&str>, version: Option<&str>| {
+        ObjectIdentifier::builder().key(key?).set_version_id(version.map(str::to_owned)).build().ok()
+    };
+    let objects = page.versions().iter().filter_map(|one| identifier(one.key(), one.version_id()));
+    let markers = page.delete_markers().iter().filter_map(|one| identifier(one.key(), one.version_id()));
+    let all = objects.chain(markers).collect();
+    let next = page
+        .is_truncated()
+        .unwrap_or_default()
+        .then(|| Some((page.next_key_marker()?.to_owned(), page.next_version_id_marker()?.to_owned())))
+        .flatten();
+    Ok((all, next))
+}
+
+/// How many object versions a bucket holds; counting stops at `most`.
+pub async fn count(session: &Session, bucket: &str, most: usize) -> Result<usize> {
+    let mut count = 0;
+    let mut from = None;
+    loop {
+        let (page, next) = versions(session, bucket, from).await?;
+        count += page.len();
+        if next.is_none() || count >= most {
+            return Ok(count);
+        }
+        from = next;
+    }
+}
+
+/// Deletes every version of every object of a bucket; gives how many.
+pub async fn empty(session: &Session, bucket: &str) -> Result<usize> {
+    let mut deleted = 0;
+    loop {
+        // Always from the start: what was listed before is gone.
+        let (page, next) = versions(session, bucket, None).await?;
+        if page.is_empty() {
+            return Ok(deleted);
+        }
+        let count = page.len();
+        let delete = Delete::builder().set_objects(Some(page)).quiet(true).build();
+        let Ok(delete) = delete else { return Ok(deleted) };
+        let answer = session
+            .s3()
+            .delete_objects()
+            .bucket(bucket)
+            .delete(delete)
+            .expected_bucket_owner(&session.account)
+            .send()
+            .await
+            .aws("DeleteObjects", format!("bucket {bucket}"))?;
+        if let Some(error) = answer.errors().first() {
+            return Err(AwsError {
+                operation: "DeleteObjects",
+                resource: format!("object {} in bucket {bucket}", error.key().unwrap_or_default()),
+                code: error.code().map(str::to_owned),
+                message: error.message().unwrap_or_default().to_owned(),
+            });
+        }
+        deleted += count;
+        if next.is_none() {
+            return Ok(deleted);
+        }
+    }
+}

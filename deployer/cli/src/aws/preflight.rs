@@ -1,0 +1,58 @@
+//! Lambda and IAM, for what CloudFormation can't tell before it is too late: concurrency left, the service-linked role.
+
+use crate::error::{AwsError, AwsResult as _};
+
+use super::session::Session;
+
+type Result<T> = std::result::Result<T, AwsError>;
+
+/// Role through which ECS manages network interfaces of Fargate tasks.
+/// Source: Amazon ECS Developer Guide, "Using service-linked roles for Amazon ECS".
+const ECS_ROLE: &str = "AWSServiceRoleForECS";
+const ECS_SERVICE: &str = "ecs.amazonaws.com";
+
+/// Concurrent executions of Lambda in the account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Concurrency {
+    /// All that the account may have.
+    pub limit: i64,
+    /// What no function has reserved.
+    pub unreserved: i64,
+}
+
+/// How many concurrent executions the account has left.
+pub async fn concurrency(session: &Session) -> Result<Concurrency> {
+    let answer = aws_sdk_lambda::Client::new(&session.config)
+        .get_account_settings()
+        .send()
+        .await
+        .aws("GetAccountSettings", format!("Lambda in {}", session.region))?;
+    let limit = answer.account_limit();
+    Ok(Concurrency {
+        limit: limit.map_or(0, |limit| i64::from(limit.concurrent_executions())),
+        unreserved: limit.and_then(|limit| limit.unreserved_concurrent_executions()).map_or(0, i64::from),
+    })
+}
+
+/// Makes the service-linked role of ECS if the account never used ECS. `true` when it was made.
+pub async fn ensure_ecs_role(session: &Session) -> Result<bool> {
+    let client = aws_sdk_iam::Client::new(&session.config);
+    let found = client.get_role().role_name(ECS_ROLE).send().await.aws("GetRole", format!("role {ECS_ROLE}"));
+    match found {
+        Ok(_) => return Ok(false),
+        Err(error) if error.is("NoSuchEntity") => {}
+        Err(error) => return Err(error),
+    }
+    let made = client
+        .create_service_linked_role()
+        .aws_service_name(ECS_SERVICE)
+        .send()
+        .await
+        .aws("CreateServiceLinkedRole", format!("service {ECS_SERVICE}"));
+    match made {
+        Ok(_) => Ok(true),
+        // Made by somebody else in the meantime.
+        Err(error) if error.is("InvalidInput") => Ok(false),
+        Err(error) => Err(error),
+    }
+}

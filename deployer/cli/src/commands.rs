@@ -1,0 +1,55 @@
+//! The commands, one file each: the doc comment is the help text, `Args` the options, `run` the work.
+
+use clap::Subcommand;
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+
+mod deploy;
+mod destroy;
+mod local;
+mod logs;
+mod ls;
+mod outputs;
+mod schema;
+mod synth;
+mod upload;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Ls(ls::Args),
+    Synth(synth::Args),
+    Deploy(deploy::Args),
+    Destroy(destroy::Args),
+    Outputs(outputs::Args),
+    Upload(upload::Args),
+    Logs(logs::Args),
+    Local(local::Args),
+    Schema(schema::Args),
+}
+
+impl Command {
+    /// Runs the command. Those that touch no network start no runtime, which keeps them fast.
+    pub fn run(self, context: &Context) -> Result<()> {
+        match self {
+            Self::Ls(args) => ls::run(context, &args),
+            Self::Synth(args) => synth::run(context, &args),
+            Self::Schema(args) => schema::run(context, &args),
+            Self::Deploy(args) => block_on(deploy::run(context, &args)),
+            Self::Destroy(args) => block_on(destroy::run(context, &args)),
+            Self::Outputs(args) => block_on(outputs::run(context, &args)),
+            Self::Upload(args) => block_on(upload::run(context, &args)),
+            Self::Logs(args) => block_on(logs::run(context, &args)),
+            Self::Local(args) => block_on(local::run(context, &args)),
+        }
+    }
+}
+
+fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::failed(format!("could not start: {error}")))?;
+    runtime.block_on(work)
+}

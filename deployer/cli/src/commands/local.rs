@@ -1,0 +1,241 @@
+//! `deployer local`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::local::agent::become_program;
+use crate::local::state::{Folder, Running, Status};
+use crate::local::{IGNORED, control, supervisor};
+
+/// Runs AWS on this machine, for stacks with `target: local`.
+///
+/// The local cloud belongs to the folder of the stack file, and keeps all that it stores in `.deployer/local`
+/// there.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Starts the local cloud, unless it runs, and prints its endpoint.
+    Up(Up),
+    /// Stops the local cloud. What it stores is kept for the next start.
+    Down,
+    /// Says whether the local cloud runs, and what it ignores of a template.
+    Status,
+    /// Deletes all that the local cloud stores. When it runs, it is started again, empty.
+    Reset,
+    /// The process behind `up`.
+    #[command(hide = true)]
+    Supervise(Supervise),
+    /// Becomes the program of a container.
+    #[command(hide = true)]
+    Exec(Exec),
+}
+
+#[derive(Debug, clap::Args)]
+struct Up {
+    /// Port to listen on, on 127.0.0.1. Else that of the last start, 4566, or any that is free.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Supervise {
+    /// Executable of MiniStack.
+    #[arg(long)]
+    ministack: PathBuf,
+    /// Port to listen on.
+    #[arg(long)]
+    port: Option<u16>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Exec {
+    /// Process to end with.
+    #[arg(long)]
+    parent: i32,
+    /// Program and arguments.
+    #[arg(last = true, required = true)]
+    words: Vec<OsString>,
+}
+
+pub async fn run(context: &Context, args: &Args) -> Result<()> {
+    match &args.action {
+        Action::Up(args) => up(context, args.port).await,
+        Action::Down => down(context).await,
+        Action::Status => status(context),
+        Action::Reset => reset(context).await,
+        Action::Supervise(args) => supervisor::supervise(context.folder(), &args.ministack, args.port).await,
+        Action::Exec(args) => {
+            let error = become_program(args.parent, &args.words);
+            let program = args.words.first().map(|program| program.to_string_lossy().into_owned());
+            Err(Error::failed(format!("could not run {}: {error}", program.unwrap_or_default())))
+        }
+    }
+}
+
+async fn up(context: &Context, port: Option<u16>) -> Result<()> {
+    let started = control::start(&context.file, context.folder(), port).await?;
+    let running = &started.running;
+    if context.ui.is_json() {
+        let mut document = describe(running);
+        document["alreadyRunning"] = json!(started.already);
+        return context.ui.json(document);
+    }
+    if started.already {
+        context.ui.note("the local cloud runs already");
+        if port.is_some_and(|port| !running.endpoint.ends_with(&format!(":{port}"))) {
+            context.ui.warn("it keeps its port; `deployer local down` first to change that");
+        }
+    } else {
+        context.ui.note("the local cloud runs; stop it with `deployer local down`");
+    }
+    context.ui.data(&format!("{}\n", running.endpoint))
+}
+
+async fn down(context: &Context) -> Result<()> {
+    let stopped = control::stop(context.folder()).await?;
+    if context.ui.is_json() {
+        return context.ui.json(json!({ "running": false, "stopped": stopped }));
+    }
+    context.ui.note(if stopped { "the local cloud has ended" } else { "the local cloud does not run" });
+    Ok(())
+}
+
+async fn reset(context: &Context) -> Result<()> {
+    let stopped = control::stop(context.folder()).await?;
+    control::erase(context.folder()).await?;
+    if !stopped {
+        if context.ui.is_json() {
+            return context.ui.json(json!({ "running": false, "erased": true }));
+        }
+        context.ui.note("what the local cloud had stored is deleted; it does not run");
+        return Ok(());
+    }
+    // On its old port unless somebody has taken that meanwhile.
+    let running = control::start(&context.file, context.folder(), None).await?.running;
+    if context.ui.is_json() {
+        let mut document = describe(&running);
+        document["erased"] = json!(true);
+        return context.ui.json(document);
+    }
+    context.ui.note("the local cloud runs again, empty");
+    context.ui.data(&format!("{}\n", running.endpoint))
+}
+
+fn status(context: &Context) -> Result<()> {
+    let status = Folder::beside(context.folder()).status()?;
+    if context.ui.is_json() {
+        let mut document = match &status {
+            Status::Running(running) | Status::Starting(Some(running)) => describe(running),
+            Status::Starting(None) => json!({ "running": false, "starting": true }),
+            Status::Stopped => json!({ "running": false }),
+        };
+        let ignored: Vec<Value> =
+            IGNORED.iter().map(|(service, what)| json!({ "service": service, "what": what })).collect();
+        document["templateUnchanged"] = json!(true);
+        document["ignored"] = json!(ignored);
+        return context.ui.json(document);
+    }
+    let mut text = match &status {
+        Status::Running(running) => shown(running),
+        Status::Starting(_) => "The local cloud starts.\n".to_owned(),
+        Status::Stopped => "The local cloud does not run; start it with `deployer local up`.\n".to_owned(),
+    };
+    text.push_str(
+        "\nThe template is deployed unchanged. What AWS does with it and the local cloud does not:\n",
+    );
+    for (service, what) in IGNORED {
+        text.push_str(&format!("  {service:<12}{what}\n"));
+    }
+    context.ui.data(&text)
+}
+
+fn describe(running: &Running) -> Value {
+    let tasks: Vec<Value> =
+        running.tasks.iter().map(|task| json!({ "arn": task.arn, "definition": task.definition })).collect();
+    json!({
+        "running": running.ready,
+        "starting": !running.ready,
+        "endpoint": running.endpoint,
+        "pid": running.pid,
+        "emulatorPid": running.emulator_pid,
+        "emulatorVersion": running.version,
+        "started": running.started,
+        "tasks": tasks,
+    })
+}
+
+fn shown(running: &Running) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let version = running.version.as_deref().unwrap_or("of unknown version");
+    let mut text = format!(
+        "The local cloud runs at {} (process {}, MiniStack {version}, for {}).\n",
+        running.endpoint,
+        running.pid,
+        duration(Duration::from_secs(now.saturating_sub(running.started))),
+    );
+    match running.tasks.as_slice() {
+        [] => text.push_str("No task runs.\n"),
+        tasks => {
+            text.push_str(&format!("Running tasks: {}\n", tasks.len()));
+            for task in tasks {
+                let id = task.arn.rsplit('/').next().unwrap_or(&task.arn);
+                text.push_str(&format!("  {id}  {}\n", task.definition));
+            }
+        }
+    }
+    text
+}
+
+/// A time in its two largest units.
+fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0, seconds) => format!("{seconds} s"),
+        (0, 0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (0, hours, minutes, _) => format!("{hours} h {minutes} min"),
+        (days, hours, ..) => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_has_its_two_largest_units() {
+        for (seconds, text) in
+            [(0, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (7260, "2 h 1 min"), (90_000, "1 d 1 h")]
+        {
+            assert_eq!(duration(Duration::from_secs(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn a_cloud_that_runs_says_where_and_what() {
+        let mut running = Running {
+            endpoint: "http://127.0.0.1:4566".to_owned(),
+            version: Some("1.5.33".to_owned()),
+            ready: true,
+            ..Running::starting().expect("a pid")
+        };
+        assert!(shown(&running).ends_with("No task runs.\n"));
+        running.tasks.push(crate::local::state::RunningTask {
+            arn: "arn:aws:ecs:us-east-1:000000000000:task/cluster/0af3".to_owned(),
+            definition: "stack-extraction:1".to_owned(),
+        });
+        let text = shown(&running);
+        assert!(text.starts_with("The local cloud runs at http://127.0.0.1:4566 (process "), "{text}");
+        assert!(text.ends_with("Running tasks: 1\n  0af3  stack-extraction:1\n"), "{text}");
+    }
+}

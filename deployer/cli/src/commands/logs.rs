@@ -1,0 +1,113 @@
+//! `deployer logs`.
+
+use std::time::Duration;
+
+use serde_json::json;
+use stack_core::model::{ResourceType, Stack};
+use stack_core::template::logical_id;
+
+use crate::aws::cloudformation::{CloudFormation, StackResource};
+use crate::aws::log_events::{LogEvent, LogReader};
+use crate::context::Context;
+use crate::error::{Error, Message, Result};
+
+/// Shows what functions and tasks have logged.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The function or task; all of them when left out.
+    resource: Option<String>,
+    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    stack: Option<String>,
+    /// Goes on with what is logged from now on, until Ctrl-C.
+    #[arg(long)]
+    follow: bool,
+    /// How far back to begin.
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration)]
+    since: u64,
+}
+
+fn duration(text: &str) -> std::result::Result<u64, String> {
+    stack_core::units::parse_duration(text).ok_or_else(|| "expected a duration such as 10m or 2h".to_owned())
+}
+
+/// How often to look for new log events.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+pub async fn run(context: &Context, args: &Args) -> Result<()> {
+    let stack = context.load_stack(args.stack.as_deref())?;
+    let names = chosen(&stack, args.resource.as_deref())?;
+    let session = context.connect(&stack.target).await?;
+    let cloudformation = CloudFormation::new(&session);
+    super::outputs::deployed(&cloudformation, &stack).await?;
+    let resources = cloudformation.resources(&stack.name).await?;
+    let since = i64::try_from(args.since.saturating_mul(1_000)).unwrap_or(i64::MAX);
+    let start = now().saturating_sub(since).max(0);
+    let mut readers: Vec<(String, LogReader)> = names
+        .into_iter()
+        .filter_map(|name| {
+            let group = log_group(&resources, &name)?;
+            Some((name, LogReader::new(&session, group, start)))
+        })
+        .collect();
+    let width = readers.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    loop {
+        let pages = futures::future::try_join_all(readers.iter_mut().map(|(name, reader)| async move {
+            let events = reader.next().await?;
+            Ok::<_, Error>(events.into_iter().map(|event| (name.clone(), event)).collect::<Vec<_>>())
+        }));
+        let mut events: Vec<(String, LogEvent)> = pages.await?.into_iter().flatten().collect();
+        events.sort_by_key(|(_, event)| event.timestamp);
+        let mut out = String::new();
+        for (name, event) in events {
+            if context.ui.is_json() {
+                let line = json!({
+                    "schemaVersion": crate::ui::SCHEMA_VERSION,
+                    "resource": name,
+                    "timestamp": event.timestamp,
+                    "message": event.message,
+                });
+                out.push_str(&format!("{line}\n"));
+            } else {
+                out.push_str(&format!("{name:<width$}  {}\n", event.message));
+            }
+        }
+        context.ui.data(&out)?;
+        if !args.follow {
+            return Ok(());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(INTERVAL) => {}
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+        }
+    }
+}
+
+/// The functions and tasks whose logs are wanted.
+fn chosen(stack: &Stack, name: Option<&str>) -> Result<Vec<String>> {
+    let known: Vec<String> = stack
+        .resources
+        .iter()
+        .filter(|resource| matches!(resource.is, ResourceType::Function(_) | ResourceType::Task(_)))
+        .map(|resource| resource.name.clone())
+        .collect();
+    match name {
+        None => Ok(known),
+        Some(name) if known.iter().any(|candidate| candidate == name) => Ok(vec![name.to_owned()]),
+        Some(name) => Err(Error::Usage(
+            Message::new(format!("no function or task is named `{name}`"))
+                .hint(format!("the stack has {}", known.join(", "))),
+        )),
+    }
+}
+
+/// Name of the log group of a function or task.
+pub fn log_group<'r>(resources: &'r [StackResource], name: &str) -> Option<&'r str> {
+    let id = format!("{}Logs", logical_id(name));
+    resources.iter().find(|resource| resource.logical_id == id).map(|resource| resource.physical_id.as_str())
+}
+
+/// Milliseconds since 1970.
+pub fn now() -> i64 {
+    let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    time.map_or(0, |time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,12 @@
+//! `deployer schema`.
+
+use crate::context::Context;
+use crate::error::Result;
+
+/// Writes the JSON Schema of stack.yaml, for editors.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+pub fn run(context: &Context, _: &Args) -> Result<()> {
+    context.ui.data(&format!("{:#}\n", stack_core::schema::schema()))
+}

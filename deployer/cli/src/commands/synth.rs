@@ -1,0 +1,80 @@
+//! `deployer synth`.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use serde_json::{Value, json};
+use stack_core::assets::{AssetKind, assets};
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::plan::synthesize;
+
+/// Writes the CloudFormation template of a stack to stdout. Builds nothing, asks nobody.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    stack: Option<String>,
+    /// Format of the template.
+    #[arg(long, value_enum, default_value = "json")]
+    format: Format,
+    /// Writes `<name>.template.json` (or `.yaml`) and `<name>.assets.json` into this folder instead.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Json,
+    Yaml,
+}
+
+pub fn run(context: &Context, args: &Args) -> Result<()> {
+    let stack = context.load_stack(args.stack.as_deref())?;
+    let template = synthesize(&stack)?;
+    let manifest: Vec<Value> = assets(&stack)
+        .iter()
+        .map(|asset| {
+            let kind = match asset.kind {
+                AssetKind::Zip => "zip",
+                AssetKind::Image => "image",
+            };
+            json!({ "parameter": asset.parameter, "worker": asset.worker.name(), "kind": kind })
+        })
+        .collect();
+    let text = match args.format {
+        Format::Json => template.to_json(),
+        Format::Yaml => template.to_yaml(),
+    };
+    if let Some(folder) = &args.out {
+        let extension = match args.format {
+            Format::Json => "json",
+            Format::Yaml => "yaml",
+        };
+        std::fs::create_dir_all(folder).map_err(|error| Error::io("make the folder", folder, &error))?;
+        let manifest =
+            format!("{:#}\n", json!({ "schemaVersion": crate::ui::SCHEMA_VERSION, "assets": manifest }));
+        for (name, text) in [(format!("template.{extension}"), &text), ("assets.json".to_owned(), &manifest)]
+        {
+            let path = folder.join(format!("{}.{name}", stack.name));
+            write_whole(&path, text)?;
+            context.ui.note(format!("wrote {}", path.display()));
+        }
+        return Ok(());
+    }
+    if context.ui.is_json() {
+        return context
+            .ui
+            .json(json!({ "stack": stack.name, "template": template.to_value(), "assets": manifest }));
+    }
+    context.ui.data(&text)
+}
+
+/// Writes a file whole or not at all.
+fn write_whole(path: &Path, text: &str) -> Result<()> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    std::fs::write(&part, text)
+        .and_then(|()| std::fs::rename(&part, path))
+        .map_err(|error| Error::io("write", path, &error))
+}

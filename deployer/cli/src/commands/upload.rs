@@ -1,0 +1,289 @@
+//! `deployer upload`.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use contract::ObjectRef;
+use serde_json::json;
+use stack_core::Stack;
+use stack_core::assets::Worker;
+use stack_core::model::access::Verb;
+use stack_core::model::{Resource, ResourceType};
+use stack_core::template::logical_id;
+
+use super::logs;
+use crate::aws::Pause;
+use crate::aws::cloudformation::{CloudFormation, StackResource};
+use crate::aws::log_events::LogReader;
+use crate::aws::session::Session;
+use crate::aws::{items, objects};
+use crate::context::Context;
+use crate::error::{Error, Message, Result};
+use crate::progress::{Entry, Progress};
+
+/// Uploads a CSV file to the stack's bucket, which starts the pipeline.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The file.
+    path: PathBuf,
+    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    stack: Option<String>,
+    /// Key of the object; the name of the file unless given.
+    #[arg(long)]
+    key: Option<String>,
+    /// Name in the stack file of the bucket, when there are several.
+    #[arg(long)]
+    bucket: Option<String>,
+    /// Shows the events as the observer logs them, until every row is in the table or has failed.
+    #[arg(long)]
+    wait: bool,
+    /// Gives up waiting after this.
+    #[arg(long, value_name = "DURATION", default_value = "15m", requires = "wait", value_parser = duration)]
+    timeout: u64,
+}
+
+fn duration(text: &str) -> std::result::Result<u64, String> {
+    stack_core::units::parse_duration(text).ok_or_else(|| "expected a duration such as 90s or 15m".to_owned())
+}
+
+/// Events that are shown one by one; behind these only the counts.
+const SHOWN_EVENTS: usize = 60;
+/// Items that are shown at the end.
+const SHOWN_ITEMS: i32 = 20;
+/// How often the counts are shown.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+pub async fn run(context: &Context, args: &Args) -> Result<()> {
+    let stack = context.load_stack(args.stack.as_deref())?;
+    let bucket_name = &landing(&stack, args.bucket.as_deref())?.name;
+    let key = match &args.key {
+        Some(key) => key.clone(),
+        None => default_key(&args.path)?,
+    };
+    check_file(&args.path)?;
+    let session = context.connect(&stack.target).await?;
+    let cloudformation = CloudFormation::new(&session);
+    super::outputs::deployed(&cloudformation, &stack).await?;
+    let resources = cloudformation.resources(&stack.name).await?;
+    let bucket = physical(&resources, &stack, bucket_name)?;
+    // Before the upload: its first events may be there before its answer.
+    let reader = if args.wait { Some(observer(&session, &stack, &resources)?) } else { None };
+    let started = Instant::now();
+    let stored = objects::put(&session, bucket, &key, &args.path).await?;
+    context.ui.step("uploaded", format!("{} → s3://{bucket}/{key}", args.path.display()));
+    let object = ObjectRef { bucket: bucket.to_owned(), key, version: stored.version, etag: stored.etag };
+    let Some(reader) = reader else {
+        if context.ui.is_json() {
+            return context.ui.json(json!({ "stack": stack.name, "object": object }));
+        }
+        context.ui.note("\n`deployer logs observe --follow` shows what happens to it");
+        return Ok(());
+    };
+    let limit = Duration::from_secs(args.timeout);
+    let progress = wait(context, reader, Progress::new(object), limit).await?;
+    finish(context, &session, &stack, &resources, &progress, started.elapsed()).await
+}
+
+/// The bucket that files go to: the one named, or the only one that notifies a queue.
+fn landing<'s>(stack: &'s Stack, name: Option<&str>) -> Result<&'s Resource> {
+    let mut buckets = stack.resources.iter().filter(|resource| match (&resource.is, name) {
+        (ResourceType::Bucket(_), Some(name)) => resource.name == name,
+        (ResourceType::Bucket(bucket), None) => !bucket.notify.is_empty(),
+        _ => false,
+    });
+    match (buckets.next(), buckets.next()) {
+        (Some(bucket), None) => Ok(bucket),
+        (Some(_), Some(_)) => Err(Error::Usage(
+            Message::new("the stack has several buckets that start something")
+                .hint("name one with `--bucket`"),
+        )),
+        (None, _) => Err(Error::Usage(Message::new(match name {
+            Some(name) => format!("no bucket is named `{name}`"),
+            None => "the stack has no bucket with `notify`".to_owned(),
+        }))),
+    }
+}
+
+fn default_key(path: &Path) -> Result<String> {
+    path.file_name().and_then(|name| name.to_str()).map(str::to_owned).ok_or_else(|| {
+        Error::Usage(
+            Message::new(format!("the name of {} can't be a key", path.display()))
+                .hint("give one with `--key`"),
+        )
+    })
+}
+
+fn check_file(path: &Path) -> Result<()> {
+    let data = std::fs::metadata(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::Usage(Message::new(format!("there is no file {}", path.display())))
+        }
+        _ => Error::io("read", path, &error),
+    })?;
+    if !data.is_file() {
+        return Err(Error::Usage(Message::new(format!("{} is not a file", path.display()))));
+    }
+    if data.len() > objects::MAX_PUT_BYTES {
+        return Err(Error::Usage(
+            Message::new(format!("{} is larger than 5 GiB", path.display()))
+                .hint("split the file, or upload it with `aws s3 cp`, which sends parts"),
+        ));
+    }
+    Ok(())
+}
+
+fn physical<'r>(resources: &'r [StackResource], stack: &Stack, name: &str) -> Result<&'r str> {
+    let id = logical_id(name);
+    resources
+        .iter()
+        .find(|resource| resource.logical_id == id)
+        .map(|resource| resource.physical_id.as_str())
+        .ok_or_else(|| {
+            Error::failed_with_hint(
+                format!("`{name}` is not part of the deployed stack {}", stack.name),
+                format!("run `deployer deploy {}`", stack.target.stack),
+            )
+        })
+}
+
+/// The log of the function that sees every event.
+fn observer(session: &Session, stack: &Stack, resources: &[StackResource]) -> Result<LogReader> {
+    let observer = stack.functions().find(|(_, function)| function.worker == Worker::Observe);
+    let group = observer.and_then(|(resource, _)| logs::log_group(resources, &resource.name));
+    let Some(group) = group else {
+        return Err(Error::Usage(
+            Message::new("`--wait` needs a function with `worker: observe`, and the deployed stack has none")
+                .hint("add one with `triggers: [{ bus: …, event: any }]`, and deploy"),
+        ));
+    };
+    // Clocks of this machine and of AWS may differ.
+    let skew = if session.local { 0 } else { 60_000 };
+    Ok(LogReader::new(session, group, logs::now() - skew))
+}
+
+async fn wait(
+    context: &Context,
+    mut reader: LogReader,
+    mut progress: Progress,
+    limit: Duration,
+) -> Result<Progress> {
+    let started = Instant::now();
+    let mut last_counts = Instant::now();
+    let mut shown = 0;
+    let mut pause = Pause::new();
+    loop {
+        let counted = shown;
+        let asked = Instant::now();
+        let events = reader.next().await?;
+        let cost = asked.elapsed();
+        for event in events {
+            let Some(entry) = Entry::parse(&event.message) else { continue };
+            if !progress.add(&entry) {
+                continue;
+            }
+            shown += 1;
+            if shown <= SHOWN_EVENTS {
+                context.ui.step("event", entry.describe());
+            }
+        }
+        if progress.is_complete() {
+            return Ok(progress);
+        }
+        if shown > counted {
+            pause.reset();
+        }
+        if shown > SHOWN_EVENTS && last_counts.elapsed() > HEARTBEAT {
+            context.ui.step("rows", progress.describe());
+            last_counts = Instant::now();
+        }
+        if started.elapsed() > limit {
+            return Err(Error::failed_with_hint(
+                format!("gave up waiting after {} s: {}", limit.as_secs(), progress.describe()),
+                "`deployer logs` shows what functions and tasks say; dead-letter queues keep what failed too often",
+            ));
+        }
+        tokio::select! {
+            // Watching must not slow down what is watched, so it takes a tenth of the time at most.
+            () = async { tokio::join!(pause.wait(), tokio::time::sleep(cost * 9)); } => {}
+            _ = tokio::signal::ctrl_c() => {
+                return Err(Error::Interrupted(
+                    Message::new("interrupted; the pipeline goes on").hint("`deployer logs observe --follow` shows it"),
+                ));
+            }
+        }
+    }
+}
+
+async fn finish(
+    context: &Context,
+    session: &Session,
+    stack: &Stack,
+    resources: &[StackResource],
+    progress: &Progress,
+    elapsed: Duration,
+) -> Result<()> {
+    context.ui.step("rows", format!("{} in {:.1} s", progress.describe(), elapsed.as_secs_f32()));
+    for (record, reason) in progress.failures().take(10) {
+        let what = record.map_or_else(|| "the file".to_owned(), |record| format!("row {record}"));
+        context.ui.step("failed", format!("{what}: {reason}"));
+    }
+    if context.ui.is_json() {
+        context.ui.json(json!({
+            "stack": stack.name,
+            "object": progress.object,
+            "rows": progress.rows(),
+            "loaded": progress.loaded(),
+            "failed": progress.failed(),
+            "seconds": elapsed.as_secs_f64(),
+            "failures": progress.failures().map(|(record, reason)| json!({ "record": record, "reason": reason })).collect::<Vec<_>>(),
+        }))?;
+    } else {
+        show_items(context, session, stack, resources).await?;
+    }
+    match (progress.file_failed(), progress.failed()) {
+        (false, 0) => Ok(()),
+        (true, _) => Err(Error::failed(format!(
+            "s3://{}/{} could not be read",
+            progress.object.bucket, progress.object.key
+        ))),
+        (false, failed) => {
+            Err(Error::failed(format!("{failed} of {} rows failed", progress.rows().unwrap_or(failed))))
+        }
+    }
+}
+
+/// The first items of the table, in the columns that `transform` makes.
+async fn show_items(
+    context: &Context,
+    session: &Session,
+    stack: &Stack,
+    resources: &[StackResource],
+) -> Result<()> {
+    let load = stack.functions().find(|(_, function)| function.worker == Worker::Load);
+    let table =
+        load.and_then(|(_, function)| function.access.iter().find(|access| access.verb == Verb::Write));
+    let columns: Vec<String> = stack
+        .functions()
+        .filter_map(|(_, function)| function.settings.as_ref())
+        .flat_map(|settings| settings.fields.iter().map(|field| field.name.clone()))
+        .collect();
+    let (Some(table), false) = (table, columns.is_empty()) else { return Ok(()) };
+    let name = physical(resources, stack, &table.resource.name)?;
+    let (mut items, more) = items::first(session, name, SHOWN_ITEMS).await?;
+    let key: Vec<String> = match stack.resource(&table.resource.name).map(|resource| &resource.is) {
+        Some(ResourceType::Table(table)) => table.key.iter().map(|(name, _)| name.clone()).collect(),
+        _ => Vec::new(),
+    };
+    // Numbers by value, as people count.
+    items.sort_by_cached_key(|item| {
+        key.iter()
+            .map(|name| item.get(name).cloned().unwrap_or_default())
+            .map(|text| (text.parse::<u64>().unwrap_or(u64::MAX), text))
+            .collect::<Vec<_>>()
+    });
+    context.ui.note(format!("\nItems in table {name}{}:", if more { " (the first ones)" } else { "" }));
+    let rows = items
+        .iter()
+        .map(|item| columns.iter().map(|column| item.get(column).cloned().unwrap_or_default()).collect());
+    context.ui.data(&crate::ui::wide_table(&columns, rows))
+}

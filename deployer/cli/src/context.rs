@@ -1,0 +1,127 @@
+//! What every command needs: the global options, the output, the stack file.
+
+use std::path::{Path, PathBuf};
+
+use stack_core::{Diagnostics, Document, Source, Stack};
+
+use crate::aws::session::{Connection, Session};
+use crate::document_error;
+use crate::error::{Error, Message, Result};
+use crate::local;
+use crate::ui::Ui;
+
+/// Global options and output.
+#[derive(Debug)]
+pub struct Context {
+    /// Where output goes.
+    pub ui: Ui,
+    /// The stack file.
+    pub file: PathBuf,
+    /// `--config k=v`.
+    pub config: Vec<(String, String)>,
+    /// `--region`.
+    pub region: Option<String>,
+    /// `--profile`.
+    pub profile: Option<String>,
+}
+
+/// A stack file that has been read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Its text.
+    pub source: Source,
+    /// Its sections.
+    pub document: Document,
+}
+
+impl Context {
+    /// Folder of the stack file.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        match self.file.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        }
+    }
+
+    /// Reads the stack file as far as no stack need be known.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there is no such file, [`Error::InvalidFile`] after its problems have been shown.
+    pub fn load(&self) -> Result<Loaded> {
+        let bytes = std::fs::read(&self.file).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::Usage(
+                Message::new(format!("there is no file {}", self.file.display()))
+                    .hint("run this where your stack.yaml lies, or name it with `-f FILE`"),
+            ),
+            _ => Error::io("read", &self.file, &error),
+        })?;
+        let name = self.file.display().to_string();
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            Error::Usage(Message::new(format!("{name} is not UTF-8 (byte {at})")).hint("save it as UTF-8"))
+        })?;
+        let source = Source::new(name, text);
+        let mut diagnostics = Diagnostics::default();
+        let document = Document::parse(&source, &mut diagnostics);
+        match document {
+            Some(document) if !diagnostics.has_errors() => Ok(Loaded { source, document }),
+            Some(document) => {
+                // The rest of the file is checked too, so that one run reports everything.
+                if let Some(target) = document.select(None).ok().or(document.stacks.first()) {
+                    let _ = document.stack(target, &self.config, &mut diagnostics);
+                }
+                Err(self.invalid(&source, &diagnostics)?)
+            }
+            None => Err(self.invalid(&source, &diagnostics)?),
+        }
+    }
+
+    /// Reads the stack file and gives the model of one stack.
+    ///
+    /// # Errors
+    /// As [`Context::load`]; also when no stack can be chosen.
+    pub fn load_stack(&self, name: Option<&str>) -> Result<Stack> {
+        let Loaded { source, document } = self.load()?;
+        let target = document.select(name).map_err(|error| document_error(&error))?;
+        let mut diagnostics = Diagnostics::default();
+        let stack = document.stack(target, &self.config, &mut diagnostics);
+        match stack {
+            Some(stack) => {
+                if !diagnostics.is_empty() {
+                    self.ui.diagnostics(&source, &diagnostics)?;
+                }
+                Ok(stack)
+            }
+            None => Err(self.invalid(&source, &diagnostics)?),
+        }
+    }
+
+    fn invalid(&self, source: &Source, diagnostics: &Diagnostics) -> Result<Error> {
+        self.ui.diagnostics(source, diagnostics)?;
+        let errors =
+            diagnostics.sorted().iter().filter(|one| one.severity == stack_core::Severity::Error).count();
+        Ok(Error::InvalidFile { errors, file: source.name.clone() })
+    }
+
+    /// Connects to where a stack goes.
+    ///
+    /// # Errors
+    /// When the local cloud does not run, no region is set, or nobody is logged in.
+    pub async fn connect(&self, stack: &stack_core::StackTarget) -> Result<Session> {
+        let connection = match stack.target {
+            stack_core::document::Target::Local => {
+                let endpoint = match &stack.endpoint {
+                    Some(endpoint) => endpoint.clone(),
+                    None => local::state::running(self.folder())?.endpoint,
+                };
+                Connection::Local { endpoint, region: self.region.clone().or_else(|| stack.region.clone()) }
+            }
+            stack_core::document::Target::Aws => Connection::Aws {
+                region: self.region.clone().or_else(|| stack.region.clone()),
+                profile: self.profile.clone(),
+            },
+        };
+        Session::connect(connection).await
+    }
+}

@@ -1,0 +1,241 @@
+//! Every way in which a command can fail, sorted by who can do something about it, and the exit code of each.
+//!
+//! The codes are documented in `docs/exit-codes.md` and never reused.
+
+use std::fmt;
+
+use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
+
+/// Result of everything that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What went wrong.
+#[derive(Debug)]
+pub enum Error {
+    /// The command line makes no sense, or asks for what the file lacks. Exit 2.
+    Usage(Message),
+    /// The stack file is invalid; its problems have been shown. Exit 2.
+    InvalidFile {
+        /// How many errors it has.
+        errors: usize,
+        /// Its name.
+        file: String,
+    },
+    /// Something outside the file: network, disk, a tool. Exit 1.
+    Failed(Message),
+    /// AWS answered an error. Exit 1, or 6 when it was about who asks.
+    Aws(Box<AwsError>),
+    /// The deployment failed; the stack's state is named. Exit 4.
+    Deployment(Message),
+    /// A gate or the user said no. Exit 5.
+    Refused(Message),
+    /// Ctrl-C. Exit 130.
+    Interrupted(Message),
+    /// Nobody reads our output any more. A quiet exit.
+    BrokenPipe,
+}
+
+/// What to tell the user: the fact, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// What happened, lower case, without full stop.
+    pub text: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Message {
+    /// A fact without advice.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), hint: None }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// An error that an AWS service answered, or why no answer came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwsError {
+    /// The call, such as `CreateChangeSet`.
+    pub operation: &'static str,
+    /// What it was about, such as `stack eventbridge-etl-dev`.
+    pub resource: String,
+    /// The service's code, when it answered.
+    pub code: Option<String>,
+    /// The service's message, or the chain of causes.
+    pub message: String,
+}
+
+/// Codes that say that the caller is unknown. Source: the "Common errors" pages of the AWS API references.
+const CREDENTIAL_CODES: [&str; 8] = [
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "IncompleteSignature",
+    "MissingAuthenticationToken",
+];
+/// Codes that say that the caller may not do that.
+const DENIED_CODES: [&str; 4] =
+    ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized"];
+
+impl AwsError {
+    /// From the error of an SDK call.
+    pub fn new<E, R>(operation: &'static str, resource: impl Into<String>, error: &SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: fmt::Debug,
+    {
+        let resource = resource.into();
+        match error {
+            SdkError::ServiceError(service) => Self {
+                operation,
+                resource,
+                code: service.err().code().map(str::to_owned),
+                message: service.err().message().map_or_else(|| chain(service.err()), str::to_owned),
+            },
+            other => Self { operation, resource, code: None, message: chain(other) },
+        }
+    }
+
+    /// Whether the service answered this code.
+    #[must_use]
+    pub fn is(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
+    }
+
+    fn has_code_of(&self, codes: &[&str]) -> bool {
+        self.code.as_deref().is_some_and(|code| codes.contains(&code))
+    }
+
+    fn is_about_credentials(&self) -> bool {
+        self.has_code_of(&CREDENTIAL_CODES)
+            || (self.code.is_none() && (self.message.contains("credentials") || self.message.contains("SSO")))
+    }
+
+    fn hint(&self) -> Option<String> {
+        if self.is_about_credentials() {
+            return Some(crate::aws::session::login_hint());
+        }
+        if self.has_code_of(&DENIED_CODES) {
+            return Some(format!("the role that you use needs permission for {}", self.operation));
+        }
+        if self.code.is_none() && self.message.contains("Connection refused") {
+            return Some("nothing listens there; for the local cloud run `deployer local up`".to_owned());
+        }
+        match self.code.as_deref() {
+            Some("Throttling" | "ThrottlingException" | "TooManyRequestsException") => {
+                Some("AWS limits how often this may be called; run the command again in a minute".to_owned())
+            }
+            None => Some("check the network, the region and AWS_ENDPOINT_URL".to_owned()),
+            Some(_) => None,
+        }
+    }
+}
+
+/// The causes of an error, outermost first, each once.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        if !texts.iter().any(|known| known.contains(&text)) {
+            texts.push(text);
+        }
+        next = error.source();
+    }
+    texts.join(": ")
+}
+
+impl From<AwsError> for Error {
+    fn from(error: AwsError) -> Self {
+        Self::Aws(Box::new(error))
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Self::BrokenPipe,
+            _ => Self::failed(error.to_string()),
+        }
+    }
+}
+
+impl Error {
+    /// A failure outside the file.
+    pub fn failed(text: impl Into<String>) -> Self {
+        Self::Failed(Message::new(text))
+    }
+
+    /// A failure outside the file, with what to do.
+    pub fn failed_with_hint(text: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Failed(Message::new(text).hint(hint))
+    }
+
+    /// Something that could not be done with a file or folder.
+    pub fn io(doing: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
+        Self::failed(format!("could not {doing} {}: {error}", path.display()))
+    }
+
+    /// The process's exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::BrokenPipe => 0,
+            Self::Failed(_) => 1,
+            Self::Usage(_) | Self::InvalidFile { .. } => 2,
+            Self::Deployment(_) => 4,
+            Self::Refused(_) => 5,
+            Self::Aws(error) if error.is_about_credentials() || error.has_code_of(&DENIED_CODES) => 6,
+            Self::Aws(_) => 1,
+            Self::Interrupted(_) => 130,
+        }
+    }
+
+    /// What to tell the user; `None` when there is nothing to add.
+    #[must_use]
+    pub fn message(&self) -> Option<Message> {
+        match self {
+            Self::BrokenPipe => None,
+            Self::InvalidFile { errors, file } => {
+                let noun = if *errors == 1 { "error" } else { "errors" };
+                Some(Message::new(format!("{file} has {errors} {noun}; nothing was done")))
+            }
+            Self::Usage(message)
+            | Self::Failed(message)
+            | Self::Deployment(message)
+            | Self::Refused(message)
+            | Self::Interrupted(message) => Some(message.clone()),
+            Self::Aws(error) => {
+                let code = error.code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();
+                let text =
+                    format!("{} failed for {}: {}{code}", error.operation, error.resource, error.message);
+                Some(Message { text, hint: error.hint() })
+            }
+        }
+    }
+}
+
+/// Turns the error of an SDK call into ours, with operation and resource.
+pub trait AwsResult<T> {
+    /// Names the call and what it was about.
+    fn aws(self, operation: &'static str, resource: impl Into<String>) -> std::result::Result<T, AwsError>;
+}
+
+impl<T, E, R> AwsResult<T> for std::result::Result<T, SdkError<E, R>>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: fmt::Debug,
+{
+    fn aws(self, operation: &'static str, resource: impl Into<String>) -> std::result::Result<T, AwsError> {
+        self.map_err(|error| AwsError::new(operation, resource, &error))
+    }
+}

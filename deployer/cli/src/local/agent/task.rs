@@ -1,0 +1,237 @@
+//! One task, from its image to StopTask.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use super::image::Reference;
+use super::logs::Output;
+use super::process::{self, Launch, now};
+use super::{Shared, name_of, text};
+use crate::aws::ecs::{Container, Ecs, Task};
+use crate::aws::logs::{LogLine, LogStream};
+
+/// Reason of tasks that the end of the local cloud has stopped.
+const SHUTDOWN_REASON: &str = "local cloud stopped";
+/// How long the last word about a task may take when the local cloud ends.
+const LAST_WORD: Duration = Duration::from_secs(2);
+/// Waits between attempts to say how a task has ended.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Why processes are stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Somebody has called StopTask, or the task is gone.
+    Elsewhere,
+    /// The local cloud ends.
+    Shutdown,
+    /// A container that the task cannot do without has ended.
+    Sibling,
+}
+
+/// How a task has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum End {
+    /// By itself, for this reason, which has to be said.
+    Reason(String),
+    /// Somebody else has stopped it, and said so.
+    Elsewhere,
+}
+
+/// A container that can be started.
+struct Prepared {
+    container: Container,
+    launch: Launch,
+}
+
+/// Runs a task to its end and says how it ended.
+pub(super) async fn run(
+    shared: Rc<Shared>,
+    ecs: Ecs,
+    region: &'static str,
+    task: Task,
+    stop: watch::Sender<Option<Stop>>,
+    mut stopping: watch::Receiver<Option<Stop>>,
+) {
+    let (id, definition) = (name_of(&task.arn), name_of(&task.definition));
+    let end = {
+        let mut until_stopped = stopping.clone();
+        let _permit = tokio::select! {
+            permit = shared.processes.acquire() => permit.ok(),
+            _ = until_stopped.wait_for(Option::is_some) => None,
+        };
+        shared.ui.step("task", format!("{id} ({definition}) starts"));
+        run_containers(&shared, &ecs, region, &task, &stop, &stopping).await
+    };
+    match end {
+        End::Elsewhere => shared.ui.step("task", format!("{id} ({definition}) was stopped")),
+        End::Reason(reason) => {
+            shared.ui.step("task", format!("{id} ({definition}) ends: {reason}"));
+            say(&shared, &ecs, &task, &reason, &mut stopping).await;
+        }
+    }
+}
+
+async fn run_containers(
+    shared: &Rc<Shared>,
+    ecs: &Ecs,
+    region: &str,
+    task: &Task,
+    stop: &watch::Sender<Option<Stop>>,
+    stopping: &watch::Receiver<Option<Stop>>,
+) -> End {
+    let mut until_stopped = stopping.clone();
+    let containers = tokio::select! {
+        biased;
+        _ = until_stopped.wait_for(Option::is_some) => return stopped(stopping),
+        containers = ecs.containers(&task.definition) => containers,
+    };
+    let containers = match containers {
+        Ok(containers) => containers,
+        Err(error) => return End::Reason(format!("ResourceInitializationError: {}", text(error))),
+    };
+    // All images first, then all processes, so that no container runs in a task that cannot.
+    let mut prepared = Vec::with_capacity(containers.len());
+    for container in containers {
+        let output = open(shared, region, task, &container);
+        let launch = tokio::select! {
+            biased;
+            _ = until_stopped.wait_for(Option::is_some) => Err(stopped(stopping)),
+            launch = prepare(shared, region, task, &container) => launch.map_err(End::Reason),
+        };
+        match launch {
+            Ok(launch) => prepared.push((Prepared { container, launch }, output)),
+            Err(end) => {
+                // AWS says it in the task only; here it is found where everything else that a task says is.
+                if let End::Reason(reason) = &end {
+                    let _ = output.lines.send(LogLine { time: now(), text: reason.clone() }).await;
+                }
+                output.close().await;
+                close_all(prepared).await;
+                return end;
+            }
+        }
+    }
+
+    let end = {
+        let mut running: FuturesUnordered<_> = prepared
+            .iter()
+            .map(|(one, output)| {
+                let mut stopping = stopping.clone();
+                async move { (&one.container, process::run(&one.launch, &output.lines, &mut stopping).await) }
+            })
+            .collect();
+        let mut end = None;
+        while let Some((container, result)) = running.next().await {
+            let (essential, reason) = match result {
+                Ok(code) => {
+                    (container.essential, format!("Essential container in task exited: exit code {code}"))
+                }
+                Err(error) => (true, format!("CannotStartContainerError: {}: {error}", container.name)),
+            };
+            // The first that counts says why; a task of only other containers ends with its last one.
+            if end.is_none() && (essential || running.is_empty()) {
+                end = Some(match *stopping.borrow() {
+                    Some(_) => stopped(stopping),
+                    None => End::Reason(reason),
+                });
+                stop.send_if_modified(|stop| {
+                    let first = stop.is_none();
+                    stop.get_or_insert(Stop::Sibling);
+                    first
+                });
+            }
+        }
+        end.unwrap_or_else(|| {
+            End::Reason("CannotStartContainerError: the task definition has no container".to_owned())
+        })
+    };
+    close_all(prepared).await;
+    end
+}
+
+async fn close_all(prepared: Vec<(Prepared, Output)>) {
+    for (_, output) in prepared {
+        output.close().await;
+    }
+}
+
+/// How a task ends that has been told to stop.
+fn stopped(stopping: &watch::Receiver<Option<Stop>>) -> End {
+    match *stopping.borrow() {
+        Some(Stop::Shutdown) => End::Reason(SHUTDOWN_REASON.to_owned()),
+        Some(Stop::Elsewhere | Stop::Sibling) | None => End::Elsewhere,
+    }
+}
+
+fn open(shared: &Rc<Shared>, region: &str, task: &Task, container: &Container) -> Output {
+    let stream = container.log.as_ref().map(|log| {
+        let id = name_of(&task.arn);
+        // Without a prefix Docker names the stream by the container's id, which there is none of here.
+        let stream = match &log.prefix {
+            Some(prefix) => format!("{prefix}/{}/{id}", container.name),
+            None => id.to_owned(),
+        };
+        LogStream::new(&shared.session, log.region.as_deref().unwrap_or(region), &log.group, &stream)
+    });
+    Output::open(stream, Rc::clone(&shared.ui))
+}
+
+/// Gets the image and works out what to run; the error is the reason that ECS would give.
+async fn prepare(
+    shared: &Shared,
+    region: &str,
+    task: &Task,
+    container: &Container,
+) -> Result<Launch, String> {
+    let reference: Reference =
+        container.image.parse().map_err(|error| format!("CannotPullContainerError: {error}"))?;
+    let image =
+        shared.images.get(&reference).await.map_err(|error| format!("CannotPullContainerError: {error}"))?;
+    let run = task.overrides.iter().find(|one| one.container == container.name);
+    let local = [
+        ("AWS_ENDPOINT_URL", shared.endpoint.as_str()),
+        ("AWS_REGION", region),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+    ];
+    Launch::new(&image, container, run, &local).map_err(|error| format!("CannotStartContainerError: {error}"))
+}
+
+/// Says how the task has ended, again and again until the emulator hears it or the local cloud ends.
+async fn say(
+    shared: &Shared,
+    ecs: &Ecs,
+    task: &Task,
+    reason: &str,
+    stopping: &mut watch::Receiver<Option<Stop>>,
+) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let last = *stopping.borrow() == Some(Stop::Shutdown);
+        let said = timeout(LAST_WORD, ecs.stop(&task.cluster, &task.arn, reason)).await;
+        match said {
+            Ok(Ok(())) => return,
+            // It has answered: the task is gone, say after a reset.
+            Ok(Err(error)) if error.code.is_some() => {
+                shared.ui.warn(format!("task {}: {}", name_of(&task.arn), text(error)));
+                return;
+            }
+            Ok(Err(_)) | Err(_) if last => {
+                shared.ui.warn(format!("task {}: its end could not be said", name_of(&task.arn)));
+                return;
+            }
+            Ok(Err(_)) | Err(_) => {}
+        }
+        tokio::select! {
+            _ = stopping.wait_for(|stop| *stop == Some(Stop::Shutdown)) => {}
+            () = sleep(pause) => {}
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}

@@ -1,0 +1,87 @@
+//! `deployer`: puts an event-driven pipeline on AWS, or on a laptop, from one `stack.yaml`.
+//!
+//! Parses the command line, runs one command, and maps the kind of error to an exit code.
+
+mod assets;
+mod aws;
+mod commands;
+mod context;
+mod error;
+mod local;
+mod plan;
+mod progress;
+mod ui;
+mod watch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use commands::Command;
+use context::Context;
+use error::{Error, Message};
+use ui::{Color, Output, Ui};
+
+/// Puts an event-driven pipeline on AWS, or on this machine, from one stack.yaml.
+///
+/// Exit codes: 0 done, 1 failed for a reason outside the file, 2 usage or invalid file, 4 the deployment failed,
+/// 5 refused or declined, 6 no credentials or access denied, 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "deployer", version, propagate_version = true, max_term_width = 110)]
+struct Cli {
+    /// The stack file.
+    #[arg(short, long, global = true, value_name = "FILE", default_value = "stack.yaml")]
+    file: PathBuf,
+    /// Sets a config value of the stack; may be given several times.
+    #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = key_value)]
+    config: Vec<(String, String)>,
+    /// AWS region, before that of the stack and of the environment.
+    #[arg(long, global = true)]
+    region: Option<String>,
+    /// AWS profile, before that of the environment.
+    #[arg(long, global = true)]
+    profile: Option<String>,
+    /// Shape of the data on stdout.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    output: Output,
+    /// When to use colour on stderr.
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    color: Color,
+    /// Answers every question with yes.
+    #[arg(short, long, global = true)]
+    yes: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE, such as throttle=5".to_owned()),
+    }
+}
+
+fn document_error(error: &stack_core::document::SelectError) -> Error {
+    Error::Usage(Message::new(error.to_string()).hint("`deployer ls` lists the stacks of the file"))
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let context = Context {
+        ui: Ui::new(cli.output, cli.color, cli.yes),
+        file: cli.file,
+        config: cli.config,
+        region: cli.region,
+        profile: cli.profile,
+    };
+    match cli.command.run(&context) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if let Some(message) = error.message() {
+                context.ui.error(&message);
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

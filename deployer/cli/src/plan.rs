@@ -1,0 +1,114 @@
+//! A deployment as data: every step is decided here before any of it runs in [`crate::commands::deploy`].
+
+use std::collections::BTreeMap;
+
+use stack_core::{Stack, Template, lower};
+
+use crate::assets::Prepared;
+use crate::aws::cloudformation::{DeployedStack, StackState};
+use crate::error::{Error, Message, Result};
+
+/// Largest template that a call carries: CloudFormation User Guide, "AWS CloudFormation quotas".
+pub const INLINE_TEMPLATE_BYTES: usize = 51_200;
+/// Largest template that S3 carries: the same page.
+const MAX_TEMPLATE_BYTES: usize = 1_000_000;
+/// Resources in a template: the same page.
+const MAX_RESOURCES: usize = 500;
+
+/// What will be done to the stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// It does not exist yet.
+    Create,
+    /// It exists.
+    Update,
+}
+
+/// One step of a deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Publish the code that is missing.
+    Publish,
+    /// Ask CloudFormation what would change.
+    ChangeSet(Action),
+    /// Do it, and watch.
+    Execute,
+}
+
+/// The template of a stack, within CloudFormation's limits.
+///
+/// # Errors
+/// [`Error::Usage`] when the stack is too large; [`Error::Failed`] on a defect of ours.
+pub fn synthesize(stack: &Stack) -> Result<Template> {
+    let template = lower::lower(stack);
+    if let Some(dangling) = template.check().first() {
+        return Err(Error::failed_with_hint(
+            dangling.to_string(),
+            "this is a defect of deployer; please report it",
+        ));
+    }
+    let resources = template.resources.len();
+    let bytes = template.to_compact_json().len();
+    if resources > MAX_RESOURCES || bytes > MAX_TEMPLATE_BYTES {
+        return Err(Error::Usage(
+            Message::new(format!("the template has {resources} resources and {bytes} bytes")).hint(format!(
+                "CloudFormation takes {MAX_RESOURCES} and {MAX_TEMPLATE_BYTES}; split the file into two"
+            )),
+        ));
+    }
+    Ok(template)
+}
+
+/// Whether what is deployed is what would be deployed: same template, same code.
+#[must_use]
+pub fn is_current(
+    deployed: &DeployedStack,
+    deployed_template: &str,
+    template: &str,
+    prepared: &[Prepared],
+) -> bool {
+    deployed.state == StackState::Settled
+        && deployed_template == template
+        && prepared.iter().all(|one| {
+            deployed.parameters.get(&one.asset.parameter).is_some_and(|value| value.contains(&one.digest))
+        })
+}
+
+/// The steps for a stack in a state.
+///
+/// # Errors
+/// [`Error::Deployment`] when CloudFormation would refuse in this state.
+pub fn steps(deployed: Option<&DeployedStack>) -> Result<Vec<Step>> {
+    let action = match deployed.map(|stack| &stack.state) {
+        None | Some(StackState::Review) => Action::Create,
+        Some(StackState::Settled) => Action::Update,
+        Some(StackState::Busy) => {
+            return Err(Error::Deployment(
+                Message::new("another operation is under way on the stack")
+                    .hint("wait for it, then run `deployer deploy` again"),
+            ));
+        }
+        Some(StackState::Dead) => {
+            let stack =
+                deployed.map(|stack| (stack.name.as_str(), stack.status.as_str())).unwrap_or_default();
+            return Err(Error::Deployment(
+                Message::new(format!(
+                    "the stack {} is in {}, from which CloudFormation allows no update",
+                    stack.0, stack.1
+                ))
+                .hint("run `deployer destroy`, then `deployer deploy` again"),
+            ));
+        }
+    };
+    Ok(vec![Step::Publish, Step::ChangeSet(action), Step::Execute])
+}
+
+/// The parameters of the change set: those that were published, in the order of the template.
+#[must_use]
+pub fn parameters(template: &Template, published: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    template
+        .parameters
+        .iter()
+        .filter_map(|(name, _)| Some((name.clone(), published.get(name)?.clone())))
+        .collect()
+}

@@ -1,0 +1,269 @@
+//! The only place that writes to stdout and stderr.
+//!
+//! stdout holds data only: text for people, or one JSON document (`--output json`). Everything else goes to stderr.
+//! Colour never carries meaning alone, and is off without a terminal.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::time::Instant;
+
+use clap::ValueEnum;
+use serde_json::{Value, json};
+use stack_core::{Diagnostics, Severity, Source};
+
+use crate::error::{Error, Message, Result};
+
+/// Version of every JSON document on stdout; raised when a field changes its meaning or goes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Shape of the data on stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// One JSON document with a `schemaVersion`.
+    Json,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Where all output goes.
+#[derive(Debug)]
+pub struct Ui {
+    /// Shape of the data.
+    pub output: Output,
+    yes: bool,
+    started: Instant,
+}
+
+impl Ui {
+    /// Output as the global options ask for it.
+    #[must_use]
+    pub fn new(output: Output, color: Color, yes: bool) -> Self {
+        match color {
+            Color::Auto => {}
+            Color::Always => anstream::ColorChoice::Always.write_global(),
+            Color::Never => anstream::ColorChoice::Never.write_global(),
+        }
+        Self { output, yes, started: Instant::now() }
+    }
+
+    /// Whether data is wanted as JSON.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.output == Output::Json
+    }
+
+    /// Writes data for people to stdout, as it is.
+    ///
+    /// # Errors
+    /// [`Error::BrokenPipe`] when nobody reads it.
+    pub fn data(&self, text: &str) -> Result<()> {
+        let mut out = std::io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()?;
+        Ok(())
+    }
+
+    /// Writes one JSON document to stdout: `value`'s fields behind the `schemaVersion`.
+    ///
+    /// # Errors
+    /// [`Error::BrokenPipe`] when nobody reads it.
+    pub fn json(&self, value: Value) -> Result<()> {
+        let mut out = json!({ "schemaVersion": SCHEMA_VERSION });
+        if let (Value::Object(out), Value::Object(fields)) = (&mut out, value) {
+            out.extend(fields);
+        }
+        self.data(&format!("{out:#}\n"))
+    }
+
+    /// A line for people on stderr.
+    pub fn note(&self, text: impl AsRef<str>) {
+        let _ = writeln!(anstream::stderr(), "{}", text.as_ref());
+    }
+
+    /// A step of a longer command: elapsed seconds, a word, what about it.
+    ///
+    /// What it says may hold names from outside, so control characters are escaped.
+    pub fn step(&self, verb: &str, what: impl AsRef<str>) {
+        let elapsed = self.started.elapsed().as_secs_f32();
+        let _ = writeln!(
+            anstream::stderr(),
+            "\x1b[2m{elapsed:>6.1}s\x1b[0m \x1b[1m{verb:>10}\x1b[0m  {}",
+            printable(what.as_ref())
+        );
+    }
+
+    /// A warning.
+    pub fn warn(&self, text: impl AsRef<str>) {
+        let _ = writeln!(anstream::stderr(), "\x1b[33mwarning:\x1b[0m {}", text.as_ref());
+    }
+
+    /// An error, and after a blank line what to do about it.
+    pub fn error(&self, message: &Message) {
+        let mut err = anstream::stderr();
+        let _ = writeln!(err, "\x1b[31merror:\x1b[0m {}", message.text);
+        if let Some(hint) = &message.hint {
+            let _ = writeln!(err, "\n\x1b[36mhint:\x1b[0m {hint}");
+        }
+    }
+
+    /// The problems of a file: as data when JSON is wanted, else with the text that each is about.
+    ///
+    /// # Errors
+    /// [`Error::BrokenPipe`] when nobody reads them.
+    pub fn diagnostics(&self, source: &Source, diagnostics: &Diagnostics) -> Result<()> {
+        if self.is_json() {
+            let all: Vec<Value> =
+                diagnostics.sorted().into_iter().map(|one| diagnostic_json(source, one)).collect();
+            return self.json(json!({ "file": source.name, "diagnostics": all }));
+        }
+        let named = miette::NamedSource::new(&source.name, source.text.clone());
+        let handler = miette::GraphicalReportHandler::new_themed(theme()).with_width(terminal_width());
+        for diagnostic in diagnostics.sorted() {
+            let report = Report { source: &named, diagnostic };
+            let mut out = String::new();
+            if handler.render_report(&mut out, &report).is_err() {
+                out = diagnostics.to_lines(source);
+            }
+            let _ = writeln!(anstream::stderr(), "{}", out.trim_matches('\n'));
+        }
+        Ok(())
+    }
+
+    /// Asks a question that `-y` answers with yes.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] on no, and where nobody can be asked.
+    pub fn confirm(&self, question: &str) -> Result<()> {
+        if self.yes {
+            return Ok(());
+        }
+        if !std::io::stdin().is_terminal() {
+            return Err(Error::Refused(
+                Message::new(format!("{question} Nobody is here to say yes"))
+                    .hint("pass `-y` to say it in advance"),
+            ));
+        }
+        let _ = write!(anstream::stderr(), "{question} [y/N] ");
+        let mut answer = String::new();
+        std::io::stdin().lock().read_line(&mut answer)?;
+        match answer.trim() {
+            "y" | "Y" | "yes" => Ok(()),
+            _ => Err(Error::Refused(Message::new("declined; nothing was done"))),
+        }
+    }
+}
+
+fn theme() -> miette::GraphicalTheme {
+    match anstream::AutoStream::choice(&std::io::stderr()) {
+        anstream::ColorChoice::Never => miette::GraphicalTheme::unicode_nocolor(),
+        _ => miette::GraphicalTheme::unicode(),
+    }
+}
+
+fn terminal_width() -> usize {
+    std::env::var("COLUMNS").ok().and_then(|width| width.parse().ok()).unwrap_or(110)
+}
+
+fn diagnostic_json(source: &Source, diagnostic: &stack_core::Diagnostic) -> Value {
+    let place = |offset: usize| {
+        let position = source.position(offset);
+        json!({ "line": position.line, "column": position.column, "byte": offset })
+    };
+    json!({
+        "code": diagnostic.code,
+        "severity": match diagnostic.severity { Severity::Error => "error", Severity::Warning => "warning" },
+        "message": diagnostic.message,
+        "help": diagnostic.help,
+        "start": place(diagnostic.span.start),
+        "end": place(diagnostic.span.end),
+    })
+}
+
+/// A problem as miette draws it.
+#[derive(Debug)]
+struct Report<'a> {
+    source: &'a miette::NamedSource<String>,
+    diagnostic: &'a stack_core::Diagnostic,
+}
+
+impl std::fmt::Display for Report<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.diagnostic.message)
+    }
+}
+
+impl std::error::Error for Report<'_> {}
+
+impl miette::Diagnostic for Report<'_> {
+    fn code<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
+        Some(Box::new(self.diagnostic.code))
+    }
+
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.diagnostic.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+        })
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
+        self.diagnostic.help.as_ref().map(|help| Box::new(help) as Box<dyn std::fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        Some(self.source)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
+        let span = self.diagnostic.span;
+        let label = (!self.diagnostic.label.is_empty()).then(|| self.diagnostic.label.clone());
+        let span = miette::LabeledSpan::new(label, span.start, span.end - span.start);
+        Some(Box::new(std::iter::once(span)))
+    }
+}
+
+/// Columns aligned with two spaces between them; the head in lower case, as it would be typed.
+pub fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    wide_table(&head.map(str::to_owned), rows.into_iter().map(Vec::from))
+}
+
+/// The same for columns that only the file knows.
+///
+/// Control characters are shown escaped: what is shown may come from anybody's file.
+pub fn wide_table(head: &[String], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_header(head);
+    for row in rows {
+        table.add_row(row.iter().map(|cell| printable(cell)));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.lines().fold(String::new(), |mut out, line| {
+        out.push_str(line.trim_end());
+        out.push('\n');
+        out
+    })
+}
+
+/// Text in which every control character is escaped, so that no file can steer the terminal.
+fn printable(text: &str) -> String {
+    text.chars().fold(String::new(), |mut out, letter| {
+        if letter.is_control() {
+            out.extend(letter.escape_default());
+        } else {
+            out.push(letter);
+        }
+        out
+    })
+}

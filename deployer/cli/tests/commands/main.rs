@@ -1,0 +1,173 @@
+//! The commands that need no cloud, and how the others fail without one: exit code, stdout and stderr together.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const STACK: &str = include_str!("../../../../stack.yaml");
+
+/// A folder with a `stack.yaml`.
+fn folder(stack: &str) -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("stack.yaml"), stack).expect("stack.yaml");
+    folder
+}
+
+fn command(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_deployer"));
+    command
+        .args(args)
+        .current_dir(folder)
+        // Nothing of the developer's own: no credentials, no network.
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", folder)
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .stdin(Stdio::null());
+    command
+}
+
+/// Exit code, stdout, stderr.
+fn run(folder: &TempDir, args: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } =
+        command(folder.path(), args).output().expect("the deployer starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (status.code(), text(stdout), text(stderr))
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn ls_lists_the_stacks() {
+    let (code, out, err) = run(&folder(STACK), &["ls"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let expected = "\
+stack  name                   target  region
+local  eventbridge-etl-local  local                                     default
+dev    eventbridge-etl-dev    aws     eu-west-1
+prod   eventbridge-etl-prod   aws     eu-west-1, account 111122223333  protected
+";
+    let squeeze = |text: &str| {
+        text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
+    };
+    assert_eq!(squeeze(&out), squeeze(expected));
+    let (_, out, _) = run(&folder(STACK), &["ls", "--output", "json"]);
+    assert_eq!(json(&out)["stacks"][2]["account"], "111122223333");
+    assert_eq!(json(&out)["stacks"][0]["removal"], "delete");
+}
+
+#[test]
+fn synth_writes_the_template_and_nothing_else() {
+    let folder = folder(STACK);
+    let (code, out, err) = run(&folder, &["synth"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let template = json(&out);
+    assert_eq!(template["AWSTemplateFormatVersion"], "2010-09-09");
+    let (_, yaml, _) = run(&folder, &["synth", "--format", "yaml"]);
+    assert!(yaml.starts_with("AWSTemplateFormatVersion: \"2010-09-09\"\n"), "{yaml}");
+    let (_, wrapped, _) = run(&folder, &["synth", "--output", "json"]);
+    assert_eq!(json(&wrapped)["template"], template);
+    // Config on the command line comes before the stack's own.
+    let (_, prod, _) = run(&folder, &["synth", "prod", "--config", "throttle=7"]);
+    assert_eq!(json(&prod)["Resources"]["Load"]["Properties"]["ReservedConcurrentExecutions"], 7);
+
+    let (code, out, _) = run(&folder, &["synth", "dev", "--out", "here/it"]);
+    assert_eq!((code, out.as_str()), (Some(0), ""));
+    let read = |name: &str| std::fs::read_to_string(folder.path().join("here/it").join(name)).expect(name);
+    assert!(json(&read("eventbridge-etl-dev.template.json"))["Resources"]["Landing"].is_object());
+    let assets = json(&read("eventbridge-etl-dev.assets.json"));
+    assert_eq!(assets["assets"].as_array().map(Vec::len), Some(5));
+}
+
+#[test]
+fn a_wrong_file_is_exit_2_with_every_problem_and_its_place() {
+    let stack =
+        STACK.replace("visibilityTimeout: 5m", "visibilityTimout: 5m").replace("zones: 2", "zones: two");
+    let folder = folder(&stack);
+    let (code, out, err) = run(&folder, &["synth"]);
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    for part in [
+        "E0101",
+        "visibilityTimout",
+        "did you mean `visibilityTimeout`?",
+        "E0103",
+        "a whole number",
+        "stack.yaml:",
+    ] {
+        assert!(err.contains(part), "no {part} in\n{err}");
+    }
+    assert!(err.contains("stack.yaml has 2 errors; nothing was done"), "{err}");
+    let (code, out, _) = run(&folder, &["synth", "--output", "json"]);
+    assert_eq!(code, Some(2));
+    let diagnostics = json(&out)["diagnostics"].clone();
+    assert_eq!(diagnostics[0]["code"], "E0101");
+    let line = stack.lines().position(|line| line.contains("visibilityTimout")).expect("the line") + 1;
+    assert_eq!(diagnostics[0]["start"]["line"], line);
+    assert_eq!(diagnostics.as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn what_is_asked_for_must_exist() {
+    let empty = tempfile::tempdir().expect("a temporary folder");
+    let (code, _, err) = run(&empty, &["ls"]);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("there is no file stack.yaml") && err.contains("hint:"), "{err}");
+    for (args, wanted) in [
+        (&["synth", "qa"][..], "no stack is named `qa`; the file has `local`, `dev`, `prod`"),
+        (&["synth", "--config", "throtle=3"], "did you mean `throttle`?"),
+        (&["synth", "--config", "throttle=1"], "at least 2"),
+        (&["synth", "--config", "throttle"], "expected NAME=VALUE"),
+        (&["frobnicate"], "unrecognized subcommand"),
+        (&["upload", "gone.csv"], "there is no file gone.csv"),
+        (&["logs", "lod"], "no function or task is named `lod`"),
+    ] {
+        let (code, out, err) = run(&folder(STACK), args);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{args:?}: {err}");
+        assert!(err.contains(wanted), "{args:?}: {err}");
+    }
+    let three = STACK.replace(", default: true", "");
+    let (code, _, err) = run(&folder(&three), &["synth"]);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("which stack?"), "{err}");
+}
+
+#[test]
+fn without_a_cloud_it_says_how_to_get_one() {
+    let (code, _, err) = run(&folder(STACK), &["outputs", "local"]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("deployer local up"), "{err}");
+    let (code, _, err) = run(&folder(STACK), &["outputs", "dev"]);
+    assert_eq!(code, Some(6), "{err}");
+    assert!(err.contains("GetCallerIdentity") && err.contains("AWS_PROFILE"), "{err}");
+    let nowhere = STACK.replace("dev: { region: eu-west-1 }", "dev: {}");
+    let (code, _, err) = run(&folder(&nowhere), &["outputs", "dev"]);
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("no region is set"), "{err}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let folder = folder(STACK);
+    let mut child = command(folder.path(), &["synth"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the deployer starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("the deployer ends");
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+#[test]
+fn the_schema_describes_the_file() {
+    let (code, out, _) = run(&folder(STACK), &["schema"]);
+    assert_eq!(code, Some(0));
+    assert_eq!(
+        json(&out)["properties"]["name"]["description"],
+        "Name of the pipeline: lower case letters, digits and hyphens."
+    );
+}

@@ -1,0 +1,97 @@
+//! From an empty folder to the five items, again without a change, with a change, and to nothing.
+
+use std::collections::BTreeMap;
+
+use crate::cloud::{Cloud, STACK};
+
+const SAMPLE: &[u8] = include_bytes!("../../../../data-to-upload/test_data.csv");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sample_file_arrives_and_the_stack_goes_again() {
+    let cloud = Cloud::start(STACK);
+
+    // Nothing but stack.yaml: the workers come out of the deployer.
+    let deployed = cloud.json(&["deploy", "local"]);
+    assert_eq!(deployed["result"], "deployed");
+    assert_eq!(deployed["status"], "CREATE_COMPLETE");
+
+    // What is no notification must neither start a task nor stay in the queue.
+    let sqs = aws_sdk_sqs::Client::new(&cloud.sdk().await);
+    for foreign in ["hello", "{\"Event\":\"s3:TestEvent\"}", "{\"Records\":[{\"eventSource\":\"aws:sns\"}]}"]
+    {
+        let url = cloud.queue_url("Arrivals").await;
+        sqs.send_message().queue_url(url).message_body(foreign).send().await.expect("SendMessage");
+    }
+
+    cloud.write("test_data.csv", SAMPLE);
+    let (items, log) = cloud.ok(&["upload", "test_data.csv", "--wait"]);
+    for event in
+        ["task-started", "record-extracted", "extraction-completed", "record-transformed", "record-loaded"]
+    {
+        assert!(log.contains(event), "no {event} in\n{log}");
+    }
+    assert!(items.starts_with("id"), "{items}");
+    assert_eq!(items.lines().count(), 6, "{items}");
+
+    let mut reader = csv::Reader::from_reader(SAMPLE);
+    let expected: BTreeMap<String, BTreeMap<String, String>> = reader
+        .records()
+        .map(|record| {
+            let record = record.expect("a row of the sample");
+            let names = ["id", "house_number", "street_address", "town", "zip"];
+            (
+                record[0].to_owned(),
+                names.iter().zip(&record).map(|(n, v)| ((*n).to_owned(), v.to_owned())).collect(),
+            )
+        })
+        .collect();
+    assert_eq!(expected.len(), 5);
+    assert_eq!(cloud.items().await, expected);
+    assert_eq!(cloud.messages("ArrivalsDeadLetters").await, 0);
+    assert_eq!(cloud.messages("Arrivals").await, 0);
+
+    let again = cloud.json(&["deploy", "local"]);
+    assert_eq!(again["result"], "unchanged");
+
+    let changed = cloud.json(&["deploy", "local", "--config", "throttle=3"]);
+    assert_eq!((&changed["result"], &changed["status"]), (&"deployed".into(), &"UPDATE_COMPLETE".into()));
+    let actions: Vec<&str> = changed["changes"]
+        .as_array()
+        .expect("changes")
+        .iter()
+        .filter_map(|change| change["action"].as_str())
+        .collect();
+    assert!(
+        actions.contains(&"modify") && !actions.contains(&"add") && !actions.contains(&"remove"),
+        "{changed}"
+    );
+    let lambda = aws_sdk_lambda::Client::new(&cloud.sdk().await);
+    let mappings = lambda.list_event_source_mappings().send().await.expect("ListEventSourceMappings");
+    assert_eq!(mappings.event_source_mappings().len(), 4);
+    for mapping in mappings.event_source_mappings() {
+        assert_eq!(mapping.scaling_config().and_then(|scaling| scaling.maximum_concurrency()), Some(3));
+    }
+
+    let bucket = deployed["outputs"]["bucket"].as_str().expect("a bucket").to_owned();
+    let destroyed = cloud.json(&["destroy", "local", "-y"]);
+    assert_eq!(destroyed["result"], "deleted");
+    let sdk = cloud.sdk().await;
+    let s3 =
+        aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&sdk).force_path_style(true).build());
+    let buckets = s3.list_buckets().send().await.expect("ListBuckets");
+    assert!(!buckets.buckets().iter().any(|one| one.name() == Some(&bucket)), "{bucket} is left");
+    let tables = aws_sdk_dynamodb::Client::new(&sdk).list_tables().send().await.expect("ListTables");
+    assert_eq!(tables.table_names(), [] as [String; 0]);
+    assert_eq!(lambda.list_functions().send().await.expect("ListFunctions").functions().len(), 0);
+    let queues = sqs.list_queues().send().await.expect("ListQueues");
+    assert_eq!(queues.queue_urls(), [] as [String; 0]);
+    assert_eq!(cloud.json(&["destroy", "local", "-y"])["result"], "absent");
+
+    // The folder holds the file, the sample and the local cloud, and no sources.
+    let mut names: Vec<_> = std::fs::read_dir(cloud.folder())
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, [".deployer", "stack.yaml", "test_data.csv"]);
+}

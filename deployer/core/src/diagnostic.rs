@@ -1,0 +1,245 @@
+//! What is wrong with a file, and where: collected by every stage, so that one run reports all of it.
+
+use std::fmt;
+
+/// A range of bytes in the source text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Span {
+    /// First byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+}
+
+impl Span {
+    /// The part `from..to` (bytes) of this span.
+    #[must_use]
+    pub fn slice(self, from: usize, to: usize) -> Self {
+        Self { start: (self.start + from).min(self.end), end: (self.start + to).min(self.end) }
+    }
+}
+
+/// The text of a file and its name, for messages.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Name as the user gave it.
+    pub name: String,
+    /// The whole text.
+    pub text: String,
+    /// Byte offset at which each line begins.
+    lines: Vec<usize>,
+}
+
+/// A place in a text as people and editors count it: from 1, columns in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+impl Source {
+    /// A source from its name and text.
+    #[must_use]
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        let text = text.into();
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { name: name.into(), text, lines }
+    }
+
+    /// Line and column of a byte offset; an offset past the end is the end.
+    #[must_use]
+    pub fn position(&self, offset: usize) -> Position {
+        let offset = offset.min(self.text.len());
+        let line = self.lines.partition_point(|start| *start <= offset);
+        let start = line.checked_sub(1).and_then(|line| self.lines.get(line)).copied().unwrap_or(0);
+        let before = self.text.as_bytes().get(start..offset).unwrap_or_default();
+        // A byte order mark is no character that anybody sees.
+        let column = String::from_utf8_lossy(before).trim_start_matches('\u{feff}').chars().count() + 1;
+        Position { line, column }
+    }
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// The file can't be used.
+    Error,
+    /// The file can be used; something in it is likely not meant.
+    Warning,
+}
+
+/// One problem.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Stable code (`E0102`).
+    pub code: &'static str,
+    /// Error or warning.
+    pub severity: Severity,
+    /// What is wrong, without place and without full stop.
+    pub message: String,
+    /// The text that is wrong.
+    pub span: Span,
+    /// What stands under the text.
+    pub label: String,
+    /// What would be right.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// An error at a place.
+    #[must_use]
+    pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity: Severity::Error,
+            message: message.into(),
+            span,
+            label: String::new(),
+            help: None,
+        }
+    }
+
+    /// What to write under the marked text.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// What would be right.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// `did you mean …`, when one of the known names is near; else the list of them.
+    #[must_use]
+    pub fn suggest<'a>(self, wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        let known: Vec<&str> = known.into_iter().collect();
+        match nearest(wrong, &known) {
+            Some(name) => self.help(format!("did you mean `{name}`?")),
+            None if known.is_empty() => self,
+            None => {
+                let shown: Vec<String> =
+                    known.iter().take(MAX_SHOWN).map(|name| format!("`{name}`")).collect();
+                let more = match known.len().saturating_sub(MAX_SHOWN) {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                self.help(format!("known here: {}{more}", shown.join(", ")))
+            }
+        }
+    }
+}
+
+/// Known names that a message lists.
+const MAX_SHOWN: usize = 16;
+/// Longer than any name of the language; what is longer resembles none.
+const MAX_NAME: usize = 80;
+
+/// The known name nearest to a wrong one, if it is near enough to be meant.
+#[must_use]
+pub fn nearest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
+    if wrong.is_empty() || wrong.len() > MAX_NAME {
+        return None;
+    }
+    let folded = wrong.to_lowercase().replace(['-', '_'], "");
+    known
+        .iter()
+        .map(|name| {
+            let candidate = name.to_lowercase().replace(['-', '_'], "");
+            (strsim::damerau_levenshtein(&folded, &candidate), *name)
+        })
+        .filter(|(distance, name)| *distance <= name.chars().count().max(3) / 3)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// All problems of one run, sorted by position when shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Diagnostics(Vec<Diagnostic>);
+
+impl Diagnostics {
+    /// Adds a problem.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.0.push(diagnostic);
+    }
+
+    /// Whether the file can't be used.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.0.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is nothing to say.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The problems by position, each once.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<&Diagnostic> {
+        let mut all: Vec<&Diagnostic> = self.0.iter().collect();
+        all.sort_by(|a, b| (a.span, a.code, &a.message).cmp(&(b.span, b.code, &b.message)));
+        all.dedup();
+        all
+    }
+
+    /// One line a problem (`file:line:column: error[E0102]: message; help: …`), as compilers print it.
+    #[must_use]
+    pub fn to_lines(&self, source: &Source) -> String {
+        self.sorted().into_iter().fold(String::new(), |mut out, diagnostic| {
+            let Position { line, column } = source.position(diagnostic.span.start);
+            out.push_str(&format!("{}:{line}:{column}: {diagnostic}\n", source.name));
+            out
+        })
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        write!(formatter, "{severity}[{}]: {}", self.code, self.message)?;
+        if let Some(help) = &self.help {
+            write!(formatter, "; help: {help}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_count_characters_from_one() {
+        let source = Source::new("s", "a: 1\nß: ü\n");
+        assert_eq!(source.position(0), Position { line: 1, column: 1 });
+        assert_eq!(source.position(5), Position { line: 2, column: 1 });
+        assert_eq!(source.position(9), Position { line: 2, column: 4 });
+        assert_eq!(source.position(999), Position { line: 3, column: 1 });
+        assert_eq!(Source::new("s", "\u{feff}a: 1").position(3), Position { line: 1, column: 1 });
+    }
+
+    #[test]
+    fn near_names_are_found_and_far_ones_are_not() {
+        let known = ["visibilityTimeout", "deadLetter"];
+        assert_eq!(nearest("visibilty_timeout", &known), Some("visibilityTimeout"));
+        assert_eq!(nearest("deadletters", &known), Some("deadLetter"));
+        assert_eq!(nearest("colour", &known), None);
+        assert_eq!(nearest("", &["a"]), None);
+    }
+}

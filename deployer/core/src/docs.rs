@@ -1,0 +1,100 @@
+//! The language as a page of Markdown, made from the same questions that read the file.
+
+use std::fmt::Write as _;
+
+use crate::document;
+use crate::model::Kind;
+use crate::model::properties::{Property, Shape};
+use crate::units;
+
+/// The reference of `stack.yaml`: every section, type, property and attribute.
+#[must_use]
+pub fn reference() -> String {
+    let mut out = String::from(
+        "# Reference of stack.yaml\n\n\
+         Every section, type, property and attribute. The guide is [language.md](language.md).\n\n\
+         `a.b` is the property `b` of the mapping `a`, `a[].b` that of each entry of the list `a`, and `a.*.b` that of\n\
+         each value of the mapping `a`, whose keys are names of your own. Under `resources` and `outputs`, every\n\
+         single value may be `${config.name}`, or hold it.\n",
+    );
+    section(&mut out, "The file", &document::top_level_properties());
+    out.push_str("\n## An entry under `resources`\n\n");
+    table(&mut out, &document::resource_properties());
+    for kind in Kind::ALL {
+        let _ = write!(out, "\n## `type: {}`\n\n{}\n\n", kind.name(), kind.description());
+        match kind.properties().as_slice() {
+            [] => out.push_str("It has no properties.\n"),
+            properties => table(&mut out, properties),
+        }
+        let name = kind.name();
+        let attributes: Vec<String> = kind
+            .attributes()
+            .iter()
+            .map(|(attribute, what)| format!("`${{{name}.{attribute}}}` ({what})"))
+            .collect();
+        let first = kind.attributes().first().map_or("", |(_, what)| what);
+        let _ = writeln!(
+            out,
+            "\nAttributes of one named `{name}`: {}. In a text, `${{{name}}}` alone means its {first}.",
+            attributes.join(", ")
+        );
+    }
+    out
+}
+
+fn section(out: &mut String, title: &str, properties: &[Property]) {
+    let _ = write!(out, "\n## {title}\n\n");
+    table(out, properties);
+}
+
+fn table(out: &mut String, properties: &[Property]) {
+    out.push_str("| property | value | default | |\n|---|---|---|---|\n");
+    rows(out, "", properties);
+}
+
+fn rows(out: &mut String, prefix: &str, properties: &[Property]) {
+    for property in properties {
+        let path = format!("{prefix}{}", property.name);
+        let default = match (&property.default, property.required) {
+            (_, true) => "required".to_owned(),
+            (Some(default), _) => format!("`{default}`"),
+            (None, _) => String::new(),
+        };
+        let _ =
+            writeln!(out, "| `{path}` | {} | {default} | {} |", value(&property.shape), property.description);
+        nested(out, &path, &property.shape);
+    }
+}
+
+fn nested(out: &mut String, path: &str, shape: &Shape) {
+    match shape {
+        Shape::Object(properties) => rows(out, &format!("{path}."), properties),
+        Shape::List(item) => nested(out, &format!("{path}[]"), item),
+        Shape::Map(item) => nested(out, &format!("{path}.*"), item),
+        _ => {}
+    }
+}
+
+/// What may stand for a property, in words.
+fn value(shape: &Shape) -> String {
+    match shape {
+        Shape::String => "text".to_owned(),
+        Shape::Text => "text with references".to_owned(),
+        Shape::Integer(low, high) => format!("number from {low} to {high}"),
+        Shape::Boolean => "`true` or `false`".to_owned(),
+        Shape::Duration(low, high) => {
+            format!("duration from `{}` to `{}`", units::show_duration(*low), units::show_duration(*high))
+        }
+        Shape::Size(low, high) => {
+            format!("size from `{}` to `{}`", units::show_size(*low), units::show_size(*high))
+        }
+        Shape::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+        Shape::Reference(kinds) => {
+            let kinds: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+            format!("`${{…}}` of a {}", kinds.join(" or "))
+        }
+        Shape::List(item) => format!("list: {}", value(item)),
+        Shape::Map(item) => format!("mapping: {}", value(item)),
+        Shape::Object(_) => "mapping".to_owned(),
+    }
+}

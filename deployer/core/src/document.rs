@@ -1,0 +1,790 @@
+//! The sections of the file: name, config, stacks, resources, outputs; and one stack taken from it.
+//!
+//! [`Document::parse`] needs to know no stack, so it serves `ls`; [`Document::stack`] gives the model of one.
+
+use std::collections::BTreeMap;
+
+use crate::check;
+use crate::diagnostic::{Diagnostic, Diagnostics, Source, Span};
+use crate::model::properties::{
+    AnyText, Boolean, Choice, Each, Lenient, Object, Properties, Property, Read, Scope, Shape, Str, describe,
+    integer,
+};
+use crate::model::{Kind, Resource, Stack, Text};
+use crate::template::logical_id;
+use crate::units;
+use crate::yaml::{self, Entry, Node, Value, shorten};
+
+/// AWS CloudFormation API reference, `CreateStack`: `StackName`.
+const MAX_STACK_NAME: usize = 128;
+/// Longest name of a resource or output: what is made of it stays below 255 characters, CloudFormation's limit.
+const MAX_NAME: usize = 64;
+/// AWS CloudFormation User Guide, "Understand CloudFormation quotas": resources; each of ours becomes one or more.
+const MAX_RESOURCES: usize = 500;
+/// The same page: template description, in bytes.
+const MAX_DESCRIPTION: usize = 1_024;
+
+/// Where a stack goes and how it is treated there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackTarget {
+    /// Key under `stacks`.
+    pub stack: String,
+    /// AWS or the local cloud.
+    pub target: Target,
+    /// Region, when the file names one.
+    pub region: Option<String>,
+    /// Account that it must go to.
+    pub account: Option<String>,
+    /// Endpoint of a local cloud that already runs.
+    pub endpoint: Option<String>,
+    /// Whether the stack may be deleted.
+    pub protect: bool,
+    /// What happens to data when the stack goes.
+    pub removal: Removal,
+    /// Whether commands without a stack mean this one.
+    pub default: bool,
+}
+
+/// AWS or the local cloud.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// AWS, or whatever `AWS_ENDPOINT_URL` names.
+    Aws,
+    /// The local cloud of `deployer local`.
+    Local,
+}
+
+/// What happens to data when the stack goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// Buckets, tables and logs stay.
+    Keep,
+    /// They go too.
+    Delete,
+}
+
+/// A file, split into its sections.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// `name`.
+    pub name: String,
+    /// `description`.
+    pub description: Option<String>,
+    /// `stacks`, in the order of the file.
+    pub stacks: Vec<StackTarget>,
+    configs: Vec<Declared>,
+    /// Values that a stack sets, and `None` for a wrong one, which has been reported.
+    stack_configs: BTreeMap<String, BTreeMap<String, Option<String>>>,
+    resources: Vec<Entry>,
+    outputs: Option<Node>,
+}
+
+/// Why no stack could be chosen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SelectError {
+    /// No stack has this name.
+    #[error("no stack is named `{name}`; the file has {}", list(.known))]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// Several could be meant.
+    #[error("which stack? The file has {}; name one, or mark one with `default: true`", list(.known))]
+    Ambiguous {
+        /// What there is.
+        known: Vec<String>,
+    },
+}
+
+fn list(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ConfigType {
+    String,
+    Integer,
+    Boolean,
+    Duration,
+    Size,
+}
+
+/// One entry under `config`.
+#[derive(Debug, Clone)]
+struct Declared {
+    name: String,
+    /// Where its name stands.
+    span: Span,
+    /// `None` when it is wrong, which has been reported.
+    declaration: Option<Declaration>,
+}
+
+#[derive(Debug, Clone)]
+struct Declaration {
+    kind: ConfigType,
+    default: Option<Node>,
+    minimum: Option<Node>,
+    maximum: Option<Node>,
+}
+
+/// A value as it stands in the file; its type is another property's matter.
+struct Raw;
+impl Read for Raw {
+    type Out = Node;
+    fn shape(&self) -> Shape {
+        Shape::String
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<Node> {
+        let (text, plain) = scope.single(node, "a single value")?;
+        Some(Node { value: Value::Scalar { text, plain, verbatim: None }, span: node.span })
+    }
+    fn show(&self, _: &Node) -> Option<String> {
+        None
+    }
+}
+
+/// A section that is read later, when the stack is known.
+struct Section(Shape);
+impl Read for Section {
+    type Out = Node;
+    fn shape(&self) -> Shape {
+        self.0.clone()
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<Node> {
+        if matches!(node.value, Value::Mapping(_)) {
+            return Some(node.clone());
+        }
+        scope.report(
+            Diagnostic::error("E0103", node.span, format!("expected a mapping, found {}", node.describe()))
+                .help("write `name: …` on lines of their own, indented"),
+        );
+        None
+    }
+    fn show(&self, _: &Node) -> Option<String> {
+        None
+    }
+}
+
+/// A stack, and its `config` as it stands in the file.
+type StackEntry = (StackTarget, Option<Node>);
+
+struct Sections {
+    name: Option<String>,
+    description: Option<String>,
+    config: Vec<(String, Option<Declaration>)>,
+    stacks: Vec<(String, Option<StackEntry>)>,
+    resources: Option<Node>,
+    outputs: Option<Node>,
+}
+
+fn read_sections(properties: &mut Properties<'_>) -> Option<Sections> {
+    let name = properties
+        .field("name", "Name of the pipeline: lower case letters, digits and hyphens.", Str)
+        .required();
+    let description = properties.field("description", "One sentence on what it does.", Str).optional();
+    let config = properties
+        .field(
+            "config",
+            "Values that differ between stacks: name → type and default.",
+            Each(Object(read_declaration)),
+        )
+        .or(Vec::new());
+    let stacks = properties
+        .field(
+            "stacks",
+            "Instances of the file, each a CloudFormation stack `<name>-<stack>`, such as `local: { target: local }`.",
+            Each(Lenient(read_stack)),
+        )
+        .required();
+    if stacks.as_ref().is_some_and(Vec::is_empty) {
+        let span = properties.span_of("stacks");
+        properties.report(
+            Diagnostic::error("E0106", span, "the file has no stack")
+                .help("write `stacks: { local: { target: local } }`"),
+        );
+    }
+    let stacks = stacks.unwrap_or_default();
+    let resources = properties
+        .field("resources", "The resources: name → type and properties.", Section(Shape::Object(Vec::new())))
+        .required();
+    let outputs = properties
+        .field("outputs", "Values to show after a deployment.", Section(Shape::Map(Box::new(Shape::Text))))
+        .optional();
+    if let Some(name) = &name
+        && !is_stack_name(name)
+    {
+        let span = properties.span_of("name");
+        properties.report(
+            Diagnostic::error("E0108", span, format!("`{name}` can't be part of a stack's name")).help(
+                "lower case letters, digits and single hyphens, beginning with a letter, such as `eventbridge-etl`",
+            ),
+        );
+    }
+    if description.as_ref().is_some_and(|description| description.len() > MAX_DESCRIPTION) {
+        let span = properties.span_of("description");
+        properties.report(
+            Diagnostic::error("E0104", span, "the description is too long")
+                .help(format!("CloudFormation takes at most {MAX_DESCRIPTION} bytes")),
+        );
+    }
+    Some(Sections { name, description, config, stacks, resources, outputs })
+}
+
+fn is_stack_name(name: &str) -> bool {
+    let words = name.split('-');
+    name.starts_with(|first: char| first.is_ascii_lowercase())
+        && words.clone().all(|word| {
+            !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        })
+}
+
+/// `eu-west-1`, `us-gov-east-1`, `mx-central-1`.
+fn is_region(region: &str) -> bool {
+    let mut words = region.split('-');
+    let number = words.next_back().unwrap_or_default();
+    let words: Vec<&str> = words.collect();
+    words.len() >= 2
+        && words.iter().all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase()))
+        && !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+const CONFIG_TYPES: &[(&str, ConfigType)] = &[
+    ("string", ConfigType::String),
+    ("integer", ConfigType::Integer),
+    ("boolean", ConfigType::Boolean),
+    ("duration", ConfigType::Duration),
+    ("size", ConfigType::Size),
+];
+
+fn read_declaration(properties: &mut Properties<'_>) -> Option<Declaration> {
+    let kind = properties.field("type", "Type of the value.", Choice(CONFIG_TYPES)).required();
+    let default =
+        properties.field("default", "The value unless a stack or `--config` sets one.", Raw).optional();
+    let minimum = properties.field("minimum", "Smallest value.", Raw).optional();
+    let maximum = properties.field("maximum", "Largest value.", Raw).optional();
+    let _ = properties.field("description", "What it is for.", Str).optional();
+    let kind = kind?;
+    for (name, bound) in [("minimum", &minimum), ("maximum", &maximum)] {
+        let span = properties.span_of(name);
+        if let Some(Node { value: Value::Scalar { text, .. }, .. }) = bound {
+            if matches!(kind, ConfigType::String | ConfigType::Boolean) {
+                properties.report(
+                    Diagnostic::error(
+                        "E0107",
+                        span,
+                        format!("`{name}` goes with a number, a duration or a size"),
+                    )
+                    .help("remove it"),
+                );
+            } else if kind.amount(text).is_none() {
+                properties.report(Diagnostic::error(
+                    "E0103",
+                    span,
+                    kind.mismatch(&format!("`{name}`"), text),
+                ));
+            }
+        }
+    }
+    Some(Declaration { kind, default, minimum, maximum })
+}
+
+fn read_stack(properties: &mut Properties<'_>) -> Option<StackEntry> {
+    let target = properties
+        .field(
+            "target",
+            "`aws`, or `local` for the local cloud.",
+            Choice(&[("aws", Target::Aws), ("local", Target::Local)]),
+        )
+        .or(Target::Aws);
+    let region = properties.field("region", "AWS region.", Str).optional();
+    let account =
+        properties.field("account", "The account that it must go to: 12 digits, quoted.", Str).optional();
+    let endpoint =
+        properties.field("endpoint", "Endpoint of a local cloud that already runs.", Str).optional();
+    let protect = properties.field("protect", "Refuse to delete the stack.", Boolean).or(false);
+    let removal = properties
+        .field(
+            "removal",
+            "What happens to data (buckets, tables, logs) when the stack goes; `keep`, but `delete` for `target: local`.",
+            Choice(&[("keep", Removal::Keep), ("delete", Removal::Delete)]),
+        )
+        .optional();
+    let default = properties.field("default", "Commands without a stack mean this one.", Boolean).or(false);
+    let config = properties
+        .field("config", "Config values of this stack.", Section(Shape::Map(Box::new(Shape::String))))
+        .optional();
+    if let Some(region) = &region
+        && !is_region(region)
+    {
+        let span = properties.span_of("region");
+        properties.report(
+            Diagnostic::error("E0108", span, format!("`{region}` is no AWS region"))
+                .help("lower case words and a number with hyphens, such as `eu-west-1`"),
+        );
+    }
+    if let Some(endpoint) = &endpoint
+        && !(endpoint.starts_with("http://") || endpoint.starts_with("https://"))
+    {
+        let span = properties.span_of("endpoint");
+        properties.report(
+            Diagnostic::error("E0108", span, format!("`{endpoint}` is no endpoint"))
+                .help("a URL, such as `http://127.0.0.1:4566`"),
+        );
+    }
+    if let Some(account) = &account
+        && !(account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()))
+    {
+        let span = properties.span_of("account");
+        properties.report(
+            Diagnostic::error("E0108", span, format!("`{account}` is no account id"))
+                .help("12 digits in quotes, such as \"111122223333\""),
+        );
+    }
+    if endpoint.is_some() && target == Target::Aws && properties.is_sound() {
+        let span = properties.span_of("endpoint");
+        properties.report(
+            Diagnostic::error("E0107", span, "`endpoint` goes with `target: local`")
+                .help("for AWS, set the environment variable AWS_ENDPOINT_URL"),
+        );
+    }
+    let removal = removal.unwrap_or(if target == Target::Local { Removal::Delete } else { Removal::Keep });
+    let target =
+        StackTarget { stack: String::new(), target, region, account, endpoint, protect, removal, default };
+    Some((target, config))
+}
+
+/// Properties at the top of the file.
+#[must_use]
+pub fn top_level_properties() -> Vec<Property> {
+    describe(read_sections)
+}
+
+impl Document {
+    /// Reads the file as far as no stack need be known. Problems are added to `diagnostics`; `None` when there is no
+    /// use in going on.
+    pub fn parse(source: &Source, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let node = yaml::parse(source, diagnostics);
+        let Some(node) = node.filter(|node| matches!(node.value, Value::Mapping(_))) else {
+            if !diagnostics.has_errors() {
+                diagnostics.push(
+                    Diagnostic::error("E0007", Span::default(), "the file holds no mapping")
+                        .help("begin with `name:`, `stacks:` and `resources:`"),
+                );
+            }
+            return None;
+        };
+        let scope = Scope::of_file();
+        let sections = Properties::read_leniently(&node, &scope, read_sections);
+        let document = sections.map(|sections| Self::from_sections(&node, sections, &scope));
+        scope.finish(diagnostics);
+        document
+    }
+
+    fn from_sections(node: &Node, sections: Sections, scope: &Scope) -> Self {
+        let name = sections.name.clone().unwrap_or_default();
+        let key_span = |section: &str, key: &str| {
+            let entry = entries_of(node, section).iter().find(|entry| entry.key == key);
+            entry.map_or(Span::default(), |entry| entry.key_span)
+        };
+        let configs: Vec<Declared> = sections
+            .config
+            .into_iter()
+            .map(|(name, declaration)| Declared { span: key_span("config", &name), name, declaration })
+            .collect();
+        for Declared { name, declaration, .. } in &configs {
+            if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+                || name.is_empty()
+            {
+                scope.report(
+                    Diagnostic::error(
+                        "E0108",
+                        key_span("config", name),
+                        format!("`{}` can't be the name of a config value", shorten(name)),
+                    )
+                    .help("letters, digits, `-` and `_`"),
+                );
+            }
+            if let Some(declaration) = declaration
+                && let Some(default) = &declaration.default
+            {
+                let _ = declaration.value(default, &format!("the default of config `{name}`"), scope);
+            }
+        }
+        let mut stacks = Vec::new();
+        let mut stack_configs = BTreeMap::new();
+        for (stack, read) in sections.stacks {
+            let Some((target, config)) = read else { continue };
+            let span = key_span("stacks", &stack);
+            if !is_stack_name(&stack) {
+                scope.report(
+                    Diagnostic::error(
+                        "E0108",
+                        span,
+                        format!("`{}` can't be part of a stack's name", shorten(&stack)),
+                    )
+                    .help("lower case letters, digits and single hyphens, beginning with a letter"),
+                );
+            } else if name.len() + 1 + stack.len() > MAX_STACK_NAME {
+                scope.report(
+                    Diagnostic::error(
+                        "E0108",
+                        span,
+                        format!("`{name}-{stack}` is too long for the name of a stack"),
+                    )
+                    .help(format!(
+                        "at most {MAX_STACK_NAME} characters, and this has {}",
+                        name.len() + 1 + stack.len()
+                    )),
+                );
+            }
+            if let Some(Node { value: Value::Mapping(entries), .. }) = config {
+                stack_configs.insert(stack.clone(), own_config(&stack, &entries, &configs, scope));
+            }
+            stacks.push(StackTarget { stack, ..target });
+        }
+        let defaults: Vec<&StackTarget> = stacks.iter().filter(|stack| stack.default).collect();
+        if let [_, second, ..] = defaults.as_slice() {
+            let span = key_span("stacks", &second.stack);
+            scope.report(
+                Diagnostic::error("E0107", span, "two stacks are marked `default: true`")
+                    .help("keep one of them"),
+            );
+        }
+        let resources = match sections.resources {
+            Some(Node { value: Value::Mapping(entries), .. }) => entries,
+            _ => Vec::new(),
+        };
+        Self {
+            name,
+            description: sections.description,
+            stacks,
+            configs,
+            stack_configs,
+            resources,
+            outputs: sections.outputs,
+        }
+    }
+
+    /// The stack that is meant: the one named, the only one, or the one marked `default: true`.
+    ///
+    /// # Errors
+    /// [`SelectError`] when there is none of that name, or several could be meant.
+    pub fn select(&self, name: Option<&str>) -> Result<&StackTarget, SelectError> {
+        let known = || self.stacks.iter().map(|stack| stack.stack.clone()).collect();
+        match name {
+            Some(name) => {
+                // The CloudFormation name is what people see in the console, so it is understood too.
+                let full = |stack: &StackTarget| format!("{}-{}", self.name, stack.stack);
+                self.stacks
+                    .iter()
+                    .find(|stack| stack.stack == name || full(stack) == name)
+                    .ok_or_else(|| SelectError::Unknown { name: name.to_owned(), known: known() })
+            }
+            None => match self.stacks.as_slice() {
+                [only] => Ok(only),
+                several => several
+                    .iter()
+                    .find(|stack| stack.default)
+                    .ok_or_else(|| SelectError::Ambiguous { known: known() }),
+            },
+        }
+    }
+
+    /// The model of one stack, fully checked. `overrides` are the `--config k=v` of the command line.
+    pub fn stack(
+        &self,
+        target: &StackTarget,
+        overrides: &[(String, String)],
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Stack> {
+        if self.resources.len() > MAX_RESOURCES {
+            let span = self.resources.get(MAX_RESOURCES).map_or(Span::default(), |entry| entry.key_span);
+            diagnostics.push(
+                Diagnostic::error(
+                    "E0308",
+                    span,
+                    format!("{} resources are too many for one stack", self.resources.len()),
+                )
+                .help(format!("CloudFormation takes at most {MAX_RESOURCES}")),
+            );
+            return None;
+        }
+        let scope = Scope::of_file();
+        let mut kinds = BTreeMap::new();
+        let mut typed = Vec::new();
+        for entry in &self.resources {
+            let read = resource_type(entry, &scope);
+            kinds.insert(entry.key.clone(), read.as_ref().map(|(kind, _)| *kind));
+            typed.push((entry, read));
+        }
+        let config = self.config(target, overrides, &scope);
+        scope.finish(diagnostics);
+        let scope = Scope::of_stack(config, kinds);
+        let resources: Vec<Option<Resource>> = typed
+            .into_iter()
+            .map(|(entry, read)| {
+                let (kind, properties) = read?;
+                let is = kind.read(&properties, &scope)?;
+                Some(Resource { name: entry.key.clone(), span: entry.key_span, is })
+            })
+            .collect();
+        let outputs = self.outputs.as_ref().map_or(Some(Vec::new()), |node| read_outputs(node, &scope));
+        scope.finish(diagnostics);
+        // Rules across resources need all of them; problems elsewhere in the file don't hold them up.
+        let stack = Stack {
+            name: format!("{}-{}", self.name, target.stack),
+            description: self.description.clone(),
+            target: target.clone(),
+            resources: resources.into_iter().collect::<Option<_>>()?,
+            outputs: outputs?,
+        };
+        check::check(&stack, diagnostics);
+        (!diagnostics.has_errors()).then_some(stack)
+    }
+
+    /// The config values of one stack: `--config`, else the stack's own, else the default. `None` for a wrong one.
+    fn config(
+        &self,
+        target: &StackTarget,
+        overrides: &[(String, String)],
+        scope: &Scope,
+    ) -> BTreeMap<String, Option<String>> {
+        for (name, _) in overrides {
+            if !self.configs.iter().any(|declared| declared.name == *name) {
+                scope.report(
+                    Diagnostic::error(
+                        "E0201",
+                        Span::default(),
+                        format!("`--config {name}`: no config value is named `{name}`"),
+                    )
+                    .suggest(name, self.configs.iter().map(|declared| declared.name.as_str())),
+                );
+            }
+        }
+        let own = self.stack_configs.get(&target.stack);
+        // Values of the file were checked, and their problems reported, when it was read.
+        let quiet = Scope::of_file();
+        let value_of = |Declared { name, span, declaration }: &Declared| {
+            let declaration = declaration.as_ref()?;
+            if let Some((_, text)) = overrides.iter().rev().find(|(candidate, _)| candidate == name) {
+                let value = Value::Scalar { text: text.clone(), plain: true, verbatim: None };
+                return declaration.value(&Node { value, span: *span }, &format!("`--config {name}`"), scope);
+            }
+            if let Some(value) = own.and_then(|own| own.get(name)) {
+                return value.clone();
+            }
+            if let Some(default) = &declaration.default {
+                return declaration.value(default, "", &quiet);
+            }
+            scope.report(
+                Diagnostic::error(
+                    "E0205",
+                    *span,
+                    format!("stack `{}` has no value for config `{name}`", target.stack),
+                )
+                .help(format!(
+                    "give it a `default`, set it under `stacks.{}.config`, or pass `--config {name}=…`",
+                    target.stack
+                )),
+            );
+            None
+        };
+        self.configs.iter().map(|declared| (declared.name.clone(), value_of(declared))).collect()
+    }
+}
+
+/// The config values that a stack sets.
+fn own_config(
+    stack: &str,
+    entries: &[Entry],
+    configs: &[Declared],
+    scope: &Scope,
+) -> BTreeMap<String, Option<String>> {
+    let mut values = BTreeMap::new();
+    for entry in entries {
+        match configs.iter().find(|declared| declared.name == entry.key) {
+            Some(Declared { declaration, .. }) => {
+                let what = format!("config `{}` of stack `{stack}`", entry.key);
+                let read = |declaration: &Declaration| {
+                    let node = Raw.read(&entry.value, scope)?;
+                    declaration.value(&node, &what, scope)
+                };
+                values.insert(entry.key.clone(), declaration.as_ref().and_then(read));
+            }
+            None => scope.report(
+                Diagnostic::error(
+                    "E0201",
+                    entry.key_span,
+                    format!("no config value is named `{}`", shorten(&entry.key)),
+                )
+                .suggest(&entry.key, configs.iter().map(|declared| declared.name.as_str())),
+            ),
+        }
+    }
+    values
+}
+
+impl ConfigType {
+    fn amount(self, text: &str) -> Option<i128> {
+        match self {
+            Self::Integer => integer(text).map(i128::from),
+            Self::Duration => units::parse_duration(text).map(i128::from),
+            Self::Size => units::parse_size(text).map(i128::from),
+            Self::String | Self::Boolean => None,
+        }
+    }
+
+    fn mismatch(self, what: &str, text: &str) -> String {
+        let (kind, example) = match self {
+            Self::String => ("a string", ""),
+            Self::Integer => ("a whole number", ""),
+            Self::Boolean => ("`true` or `false`", ""),
+            Self::Duration => ("a duration", " such as `5m`"),
+            Self::Size => ("a size", " such as `512MiB`"),
+        };
+        format!("{what} must be {kind}{example}, and is `{}`", shorten(text))
+    }
+}
+
+impl Declaration {
+    /// The value as text, when it fits the type and lies between minimum and maximum. `what` names it in messages.
+    fn value(&self, node: &Node, what: &str, scope: &Scope) -> Option<String> {
+        let Value::Scalar { text, .. } = &node.value else { return None };
+        let amount = self.kind.amount(text);
+        let fits = match self.kind {
+            ConfigType::String => true,
+            ConfigType::Boolean => matches!(text.as_str(), "true" | "false"),
+            ConfigType::Integer | ConfigType::Duration | ConfigType::Size => amount.is_some(),
+        };
+        if !fits {
+            scope.report(Diagnostic::error("E0103", node.span, self.kind.mismatch(what, text)));
+            return None;
+        }
+        let bound = |bound: &Option<Node>| match bound {
+            Some(Node { value: Value::Scalar { text, .. }, .. }) => {
+                self.kind.amount(text).map(|limit| (limit, text.clone()))
+            }
+            _ => None,
+        };
+        let below = bound(&self.minimum).filter(|(limit, _)| amount.is_some_and(|amount| amount < *limit));
+        let above = bound(&self.maximum).filter(|(limit, _)| amount.is_some_and(|amount| amount > *limit));
+        if let Some((word, limit)) =
+            below.map(|(_, l)| ("at least", l)).or(above.map(|(_, l)| ("at most", l)))
+        {
+            scope.report(Diagnostic::error(
+                "E0104",
+                node.span,
+                format!("{what} must be {word} {limit}, and is {text}"),
+            ));
+            return None;
+        }
+        Some(text.clone())
+    }
+}
+
+/// The outputs by name; their names become CloudFormation's.
+fn read_outputs(node: &Node, scope: &Scope) -> Option<Vec<(String, Text)>> {
+    let Value::Mapping(entries) = &node.value else { return None };
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    for Entry { key, key_span, .. } in entries {
+        if !is_word(key) {
+            scope.report(
+                Diagnostic::error(
+                    "E0108",
+                    *key_span,
+                    format!("`{}` can't be the name of an output", shorten(key)),
+                )
+                .help("letters, digits, `-` and `_`, beginning with a letter, at most 64 characters"),
+            );
+        } else if let Some(first) = seen.insert(logical_id(key), key) {
+            scope.report(
+                Diagnostic::error("E0302", *key_span, format!("the outputs `{first}` and `{key}` would get the same name in CloudFormation"))
+                    .help("names that differ only in `-`, `_` and the capitals behind them are the same; rename one"),
+            );
+        }
+    }
+    let read: Vec<_> =
+        entries.iter().map(|entry| Some((entry.key.clone(), AnyText.read(&entry.value, scope)?))).collect();
+    read.into_iter().collect()
+}
+
+/// A name that a logical id can be made from.
+fn is_word(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        && name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name.len() <= MAX_NAME
+}
+
+fn entries_of<'n>(node: &'n Node, section: &str) -> &'n [Entry] {
+    let Value::Mapping(entries) = &node.value else { return &[] };
+    match entries.iter().find(|entry| entry.key == section).map(|entry| &entry.value.value) {
+        Some(Value::Mapping(entries)) => entries,
+        _ => &[],
+    }
+}
+
+/// The word behind `type:`.
+struct TypeName;
+impl Read for TypeName {
+    type Out = Kind;
+    fn shape(&self) -> Shape {
+        Shape::Choice(Kind::ALL.map(Kind::name).to_vec())
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<Kind> {
+        let (text, _) = scope.single(node, "the name of a type")?;
+        let kind = Kind::from_name(&text);
+        if kind.is_none() {
+            scope.report(
+                Diagnostic::error("E0109", node.span, format!("no type is named `{}`", shorten(&text)))
+                    .suggest(&text, Kind::ALL.map(Kind::name)),
+            );
+        }
+        kind
+    }
+    fn show(&self, _: &Kind) -> Option<String> {
+        None
+    }
+}
+
+fn read_resource(properties: &mut Properties<'_>) -> Option<(Kind, Option<Node>)> {
+    let kind = properties.field("type", "What it is.", TypeName).required();
+    let given =
+        properties.field("properties", "Its properties.", Section(Shape::Object(Vec::new()))).optional();
+    // Properties of the wrong shape have been reported; read as none, they would be reported as missing too.
+    let sound = given.is_some() || !properties.has("properties");
+    kind.filter(|_| sound).map(|kind| (kind, given))
+}
+
+/// The type and the properties of one entry under `resources`; `None` when one is wrong.
+fn resource_type(entry: &Entry, scope: &Scope) -> Option<(Kind, Node)> {
+    if !is_word(&entry.key) {
+        scope.report(
+            Diagnostic::error(
+                "E0108",
+                entry.key_span,
+                format!("`{}` can't be the name of a resource", shorten(&entry.key)),
+            )
+            .help(format!(
+                "letters, digits, `-` and `_`, beginning with a letter, at most {MAX_NAME} characters"
+            )),
+        );
+    }
+    if entry.key == "config" {
+        scope.report(
+            Diagnostic::error("E0108", entry.key_span, "`config` can't be the name of a resource")
+                .help("`${config.…}` means the config values"),
+        );
+    }
+    let (kind, properties) = Lenient(read_resource).read(&entry.value, scope)?;
+    let empty = Node { value: Value::Mapping(Vec::new()), span: entry.key_span };
+    Some((kind, properties.unwrap_or(empty)))
+}
+
+/// Properties of an entry under `resources`, for the schema.
+#[must_use]
+pub fn resource_properties() -> Vec<Property> {
+    describe(read_resource)
+}

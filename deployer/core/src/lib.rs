@@ -1,0 +1,25 @@
+//! The pure half of `deployer`: `stack.yaml` → model → CloudFormation template and asset list.
+//!
+//! The flow goes one way: [`yaml`] reads text into nodes that know their place, [`document`] splits the file into its
+//! sections, [`model`] gives the resources of one stack their types, [`check`] applies the rules that cross resources,
+//! [`lower`] writes CloudFormation ([`template`]), and [`assets`] names the code that must be built for it. [`schema`]
+//! and [`docs`] describe the language itself. No clock, no network, no AWS client.
+
+pub mod assets;
+pub mod check;
+pub mod diagnostic;
+pub mod docs;
+pub mod document;
+pub mod iam;
+pub mod lower;
+pub mod model;
+pub mod reference;
+pub mod schema;
+pub mod template;
+pub mod units;
+pub mod yaml;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Severity, Source, Span};
+pub use document::{Document, StackTarget};
+pub use model::Stack;
+pub use template::Template;

@@ -1,0 +1,99 @@
+//! `access:` entries: what a function or task may do, in one verb and one resource.
+
+use super::properties::{Properties, Reference};
+use super::{Kind, ResourceRef};
+use crate::diagnostic::{Diagnostic, Span};
+
+/// One `access` entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// What may be done.
+    pub verb: Verb,
+    /// To which resource.
+    pub resource: ResourceRef,
+    /// Where the entry stands.
+    pub span: Span,
+}
+
+/// What may be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verb {
+    /// Read objects or items.
+    Read,
+    /// Write objects or items.
+    Write,
+    /// Put events on a bus.
+    Publish,
+    /// Send messages to a queue.
+    Send,
+    /// Start a task.
+    Run,
+}
+
+impl Verb {
+    /// Every verb: its word, the types it applies to, what it allows.
+    pub const ALL: [(Self, &'static str, &'static [Kind], &'static str); 5] = [
+        (
+            Self::Read,
+            "read",
+            &[Kind::Bucket, Kind::Table],
+            "Read the objects of a bucket or the items of a table.",
+        ),
+        (
+            Self::Write,
+            "write",
+            &[Kind::Bucket, Kind::Table],
+            "Write the objects of a bucket or the items of a table.",
+        ),
+        (Self::Publish, "publish", &[Kind::Bus], "Put events on a bus."),
+        (Self::Send, "send", &[Kind::Queue], "Send messages to a queue."),
+        (Self::Run, "run", &[Kind::Task], "Start a task in its cluster."),
+    ];
+
+    /// The word in `stack.yaml`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(verb, ..)| *verb == self).map_or("", |(_, name, ..)| name)
+    }
+
+    /// The word as it stands before a resource in a sentence.
+    #[must_use]
+    pub const fn phrase(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write to",
+            Self::Publish => "publish on",
+            Self::Send => "send to",
+            Self::Run => "run",
+        }
+    }
+}
+
+impl Access {
+    pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let mut given = Vec::new();
+        for (verb, name, kinds, description) in Verb::ALL {
+            if let Some(resource) = properties.field(name, description, Reference(kinds)).optional() {
+                given.push(Self { verb, resource, span: properties.span_of(name) });
+            }
+        }
+        let named: Vec<&str> =
+            Verb::ALL.iter().map(|(_, name, ..)| *name).filter(|name| properties.has(name)).collect();
+        // Other keys are reported as unknown.
+        if properties.is_empty() {
+            let span = properties.span_of("");
+            properties.report(
+                Diagnostic::error("E0102", span, "the entry allows nothing")
+                    .help("write what may be done, and to what: `{ publish: \"${name}\" }`"),
+            );
+        }
+        if let [_, second, ..] = named.as_slice() {
+            let span = properties.span_of(second);
+            properties.report(
+                Diagnostic::error("E0107", span, "one verb an entry")
+                    .help("write each as an entry of its own: `[{ read: … }, { publish: … }]`"),
+            );
+        }
+        given.into_iter().next()
+    }
+}

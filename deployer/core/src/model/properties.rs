@@ -1,0 +1,821 @@
+//! Reading a mapping of the file into a typed value: every property is asked for by name, kind and meaning.
+//!
+//! The same questions serve three ends. They give the value; what nobody asked for is an unknown key; and asked in
+//! [`describe`] they list what the language knows, for [`crate::schema`] and the documentation.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::model::{Kind, ResourceRef, Text, TextPart};
+use crate::reference::{self, Part};
+use crate::units;
+use crate::yaml::{Entry, Node, Value, shorten};
+
+/// What may stand for a value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Shape {
+    /// Any text.
+    String,
+    /// Text in which `${…}` may stand.
+    Text,
+    /// A whole number in a range.
+    Integer(i64, i64),
+    /// `true` or `false`.
+    Boolean,
+    /// A duration between two numbers of seconds.
+    Duration(u64, u64),
+    /// A size between two numbers of bytes.
+    Size(u64, u64),
+    /// One of these words.
+    Choice(Vec<&'static str>),
+    /// `${name}` of a resource of one of these types.
+    Reference(Vec<Kind>),
+    /// A list.
+    List(Box<Shape>),
+    /// Names of the user's own → values.
+    Map(Box<Shape>),
+    /// A mapping with these properties.
+    Object(Vec<Property>),
+}
+
+/// What the language knows of one property.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Property {
+    /// Its name.
+    pub name: &'static str,
+    /// One sentence on what it is for.
+    pub description: &'static str,
+    /// What may stand for it.
+    pub shape: Shape,
+    /// Whether it must be given.
+    pub required: bool,
+    /// What holds when it is not given, as it would be written.
+    pub default: Option<String>,
+}
+
+/// What is known while values are read.
+pub struct Scope {
+    /// Values of `config` for this stack, and `None` for a wrong one, which has been reported; `None` as long as no
+    /// stack is chosen.
+    config: Option<BTreeMap<String, Option<String>>>,
+    /// Types of the resources, and `None` where it is wrong, which has been reported.
+    resources: BTreeMap<String, Option<Kind>>,
+    diagnostics: RefCell<Diagnostics>,
+    /// How much was wrong, with what had been reported before.
+    failures: Cell<usize>,
+    describing: bool,
+}
+
+impl Scope {
+    /// A scope for what is the same in all stacks.
+    #[must_use]
+    pub fn of_file() -> Self {
+        Self {
+            config: None,
+            resources: BTreeMap::new(),
+            diagnostics: RefCell::default(),
+            failures: Cell::new(0),
+            describing: false,
+        }
+    }
+
+    /// A scope for reading one stack: its config values and the types of its resources, `None` for wrong ones.
+    #[must_use]
+    pub fn of_stack(
+        config: BTreeMap<String, Option<String>>,
+        resources: BTreeMap<String, Option<Kind>>,
+    ) -> Self {
+        Self { config: Some(config), resources, ..Self::of_file() }
+    }
+
+    /// Adds a problem.
+    pub fn report(&self, diagnostic: Diagnostic) {
+        self.fail();
+        self.diagnostics.borrow_mut().push(diagnostic);
+    }
+
+    /// Notes that something is wrong for a reason that has been reported.
+    pub(crate) fn fail(&self) {
+        self.failures.set(self.failures.get() + 1);
+    }
+
+    /// Hands the problems over.
+    pub fn finish(self, diagnostics: &mut Diagnostics) {
+        for diagnostic in self.diagnostics.into_inner().sorted() {
+            diagnostics.push(diagnostic.clone());
+        }
+    }
+
+    /// Names of the resources of some types.
+    fn resources_of(&self, kinds: &[Kind]) -> impl Iterator<Item = &str> {
+        let fits = |kind: &Option<Kind>| kind.is_none_or(|kind| kinds.contains(&kind));
+        self.resources.iter().filter(move |(_, kind)| fits(kind)).map(|(name, _)| name.as_str())
+    }
+
+    /// A resource that would fit: the one whose name was written without `${…}`, else any.
+    fn example(&self, kinds: &[Kind], text: &str) -> &str {
+        let fits = |(_, kind): &(&String, &Option<Kind>)| kind.is_some_and(|kind| kinds.contains(&kind));
+        let mut fitting = self.resources.iter().filter(fits).map(|(name, _)| name.as_str());
+        let first = fitting.clone().next();
+        fitting.find(|name| *name == text).or(first).unwrap_or("name")
+    }
+
+    /// The pieces of a single value, with config values in their places.
+    fn parts(&self, node: &Node, text: &str) -> Option<Vec<Part>> {
+        let parsed =
+            reference::parse(text, |from, to| node.part(from, to), &mut self.diagnostics.borrow_mut());
+        let Some(parsed) = parsed else {
+            self.fail();
+            return None;
+        };
+        let mut parts: Vec<Part> = Vec::new();
+        for part in parsed {
+            let literal = match part {
+                Part::Literal(literal) => literal,
+                Part::Path { path, at } if path[0] == "config" => {
+                    self.config_value(&path, node.part(at.0, at.1))?
+                }
+                path @ Part::Path { .. } => {
+                    parts.push(path);
+                    continue;
+                }
+            };
+            match parts.last_mut() {
+                Some(Part::Literal(before)) => before.push_str(&literal),
+                _ => parts.push(Part::Literal(literal)),
+            }
+        }
+        Some(parts)
+    }
+
+    fn config_value(&self, path: &[String], span: Span) -> Option<String> {
+        let Some(config) = &self.config else {
+            self.report(
+                Diagnostic::error("E0206", span, "config values can't stand here")
+                    .help("they are known once a stack is chosen: under `resources` and `outputs`"),
+            );
+            return None;
+        };
+        let name = path[1..].join(".");
+        match config.get(&name) {
+            Some(Some(value)) => Some(value.clone()),
+            Some(None) => {
+                self.fail();
+                None
+            }
+            None => {
+                let message = match name.as_str() {
+                    "" => "`${config}` names no value".to_owned(),
+                    name => format!("no config value is named `{name}`"),
+                };
+                let known = config.keys().map(String::as_str);
+                let diagnostic = Diagnostic::error("E0201", span, message);
+                self.report(match (name.as_str(), config.is_empty()) {
+                    ("", _) => diagnostic.help("write `${config.name}`"),
+                    (_, true) => diagnostic.help("declare it under `config`"),
+                    (_, false) => diagnostic.suggest(&name, known),
+                });
+                None
+            }
+        }
+    }
+
+    /// A single value as text, with config values in their places, and whether it may be a number or boolean.
+    pub(crate) fn single(&self, node: &Node, wanted: &str) -> Option<(String, bool)> {
+        let (text, plain) = match &node.value {
+            Value::Scalar { text, plain, .. } if !node.is_null() => (text, *plain),
+            _ => {
+                self.report(mismatch(node, wanted));
+                return None;
+            }
+        };
+        if !text.contains("${") {
+            return Some((text.clone(), plain));
+        }
+        let mut out = String::new();
+        for part in self.parts(node, text)? {
+            match part {
+                Part::Literal(literal) => out.push_str(&literal),
+                Part::Path { path, at } => {
+                    let path = path.join(".");
+                    self.report(
+                        Diagnostic::error(
+                            "E0206",
+                            node.part(at.0, at.1),
+                            format!("expected {wanted}, found a reference to a resource"),
+                        )
+                        .help(format!("for the text itself write `$${{{path}}}`")),
+                    );
+                    return None;
+                }
+            }
+        }
+        // `"${config.throttle}"` needs its quotes in a flow mapping, and is as good a number as without them.
+        let only_config = text.starts_with("${config.") && text.find('}') == Some(text.len() - 1);
+        Some((out, plain || only_config))
+    }
+}
+
+/// How to read a value of one kind.
+pub trait Read {
+    /// What it gives.
+    type Out;
+    /// What the language says of it.
+    fn shape(&self) -> Shape;
+    /// Reads it; `None` when it was wrong, which has been reported.
+    fn read(&self, node: &Node, scope: &Scope) -> Option<Self::Out>;
+    /// The value as it would be written, for defaults.
+    fn show(&self, value: &Self::Out) -> Option<String>;
+}
+
+fn mismatch(node: &Node, wanted: &str) -> Diagnostic {
+    Diagnostic::error("E0103", node.span, format!("expected {wanted}, found {}", node.describe()))
+}
+
+/// The same for a single value that config values may have given.
+fn mismatch_of(node: &Node, given: &str, wanted: &str) -> Diagnostic {
+    match &node.value {
+        Value::Scalar { text, .. } if text != given => {
+            let message = format!("expected {wanted}, and the config gives `{}`", shorten(given));
+            Diagnostic::error("E0103", node.span, message)
+        }
+        _ => mismatch(node, wanted),
+    }
+}
+
+/// Any text.
+pub struct Str;
+impl Read for Str {
+    type Out = String;
+    fn shape(&self) -> Shape {
+        Shape::String
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<String> {
+        scope.single(node, "a text").map(|(text, _)| text)
+    }
+    fn show(&self, value: &String) -> Option<String> {
+        Some(value.clone())
+    }
+}
+
+/// A whole number as all readers of YAML read it: `012` is ten to some and twelve to others.
+pub(crate) fn integer(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let canonical = digits == "0" || digits.starts_with(|first: char| matches!(first, '1'..='9'));
+    text.parse().ok().filter(|_| canonical)
+}
+
+/// A whole number in a range.
+pub struct Integer(pub i64, pub i64);
+impl Read for Integer {
+    type Out = i64;
+    fn shape(&self) -> Shape {
+        Shape::Integer(self.0, self.1)
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<i64> {
+        let (text, plain) = scope.single(node, "a whole number")?;
+        let range = format!("between {} and {}", self.0, self.1);
+        match integer(&text).filter(|_| plain) {
+            Some(value) if (self.0..=self.1).contains(&value) => Some(value),
+            Some(value) => {
+                scope.report(
+                    Diagnostic::error("E0104", node.span, format!("{value} is out of range")).help(range),
+                );
+                None
+            }
+            None => {
+                scope.report(mismatch_of(node, &text, "a whole number").help(range));
+                None
+            }
+        }
+    }
+    fn show(&self, value: &i64) -> Option<String> {
+        Some(value.to_string())
+    }
+}
+
+/// `true` or `false`.
+pub struct Boolean;
+impl Read for Boolean {
+    type Out = bool;
+    fn shape(&self) -> Shape {
+        Shape::Boolean
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<bool> {
+        let wanted = "`true` or `false`";
+        match scope.single(node, wanted)? {
+            (text, true) if text == "true" => Some(true),
+            (text, true) if text == "false" => Some(false),
+            (text, _) => {
+                scope.report(mismatch_of(node, &text, wanted));
+                None
+            }
+        }
+    }
+    fn show(&self, value: &bool) -> Option<String> {
+        Some(value.to_string())
+    }
+}
+
+/// Seconds, written with a unit, in a range.
+pub struct Duration(pub u64, pub u64);
+impl Read for Duration {
+    type Out = u64;
+    fn shape(&self) -> Shape {
+        Shape::Duration(self.0, self.1)
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<u64> {
+        measure(
+            node,
+            scope,
+            units::parse_duration,
+            units::show_duration,
+            (self.0, self.1),
+            "a duration such as `5m`",
+        )
+    }
+    fn show(&self, value: &u64) -> Option<String> {
+        Some(units::show_duration(*value))
+    }
+}
+
+/// Bytes, written with a unit, in a range.
+pub struct Size(pub u64, pub u64);
+impl Read for Size {
+    type Out = u64;
+    fn shape(&self) -> Shape {
+        Shape::Size(self.0, self.1)
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<u64> {
+        measure(node, scope, units::parse_size, units::show_size, (self.0, self.1), "a size such as `512MiB`")
+    }
+    fn show(&self, value: &u64) -> Option<String> {
+        Some(units::show_size(*value))
+    }
+}
+
+fn measure(
+    node: &Node,
+    scope: &Scope,
+    parse: fn(&str) -> Option<u64>,
+    show: fn(u64) -> String,
+    (low, high): (u64, u64),
+    wanted: &str,
+) -> Option<u64> {
+    let (text, _) = scope.single(node, wanted)?;
+    match parse(&text) {
+        Some(value) if (low..=high).contains(&value) => Some(value),
+        Some(_) => {
+            scope.report(
+                Diagnostic::error("E0104", node.span, format!("`{text}` is out of range")).help(format!(
+                    "between {} and {}",
+                    show(low),
+                    show(high)
+                )),
+            );
+            None
+        }
+        None => {
+            scope.report(mismatch_of(node, &text, wanted).help(format!(
+                "between {} and {}",
+                show(low),
+                show(high)
+            )));
+            None
+        }
+    }
+}
+
+/// `a`, `b` or `c`.
+pub(crate) fn one_of<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let words: Vec<String> = words.map(|word| format!("`{word}`")).collect();
+    match words.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+        None => "nothing".to_owned(),
+    }
+}
+
+/// One of some words.
+pub struct Choice<T: 'static>(pub &'static [(&'static str, T)]);
+impl<T: Copy + PartialEq> Read for Choice<T> {
+    type Out = T;
+    fn shape(&self) -> Shape {
+        Shape::Choice(self.0.iter().map(|(word, _)| *word).collect())
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<T> {
+        let words = || self.0.iter().map(|(word, _)| *word);
+        let (text, _) = scope.single(node, &one_of(words()))?;
+        let found = self.0.iter().find(|(word, _)| *word == text);
+        if found.is_none() {
+            scope.report(
+                Diagnostic::error("E0105", node.span, format!("`{}` is not allowed here", shorten(&text)))
+                    .suggest(&text, words()),
+            );
+        }
+        found.map(|(_, value)| *value)
+    }
+    fn show(&self, value: &T) -> Option<String> {
+        self.0.iter().find(|(_, candidate)| candidate == value).map(|(word, _)| (*word).to_owned())
+    }
+}
+
+/// `${name}` of a resource of one of these types.
+pub struct Reference(pub &'static [Kind]);
+impl Read for Reference {
+    type Out = ResourceRef;
+    fn shape(&self) -> Shape {
+        Shape::Reference(self.0.to_vec())
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<ResourceRef> {
+        let kinds = self.0.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" or ");
+        let wanted = format!("a reference to a {kinds}");
+        let text = match &node.value {
+            Value::Scalar { text, .. } if !node.is_null() => text,
+            _ => {
+                scope.report(
+                    mismatch(node, &wanted).help(format!("write `\"${{{}}}\"`", scope.example(self.0, ""))),
+                );
+                return None;
+            }
+        };
+        let parts = scope.parts(node, text)?;
+        let [Part::Path { path, .. }] = parts.as_slice() else {
+            let example = scope.example(self.0, text);
+            scope.report(mismatch(node, &wanted).help(format!("write `\"${{{example}}}\"`")));
+            return None;
+        };
+        let name = &path[0];
+        match scope.resources.get(name) {
+            Some(Some(kind)) if !self.0.contains(kind) => {
+                scope.report(
+                    Diagnostic::error(
+                        "E0202",
+                        node.span,
+                        format!("`{name}` is a {}, and a {kinds} is needed here", kind.name()),
+                    )
+                    .suggest("", scope.resources_of(self.0)),
+                );
+                None
+            }
+            Some(_) if path.len() > 1 => {
+                let attribute = path[1..].join(".");
+                scope.report(
+                    Diagnostic::error(
+                        "E0202",
+                        node.span,
+                        format!("the {kinds} itself is wanted here, not its `{attribute}`"),
+                    )
+                    .help(format!("write `\"${{{name}}}\"`")),
+                );
+                None
+            }
+            Some(Some(_)) => Some(ResourceRef { name: name.clone(), span: node.span }),
+            Some(None) => {
+                scope.fail();
+                None
+            }
+            None => {
+                scope.report(unknown_resource(name, node.span, scope.resources_of(self.0)));
+                None
+            }
+        }
+    }
+    fn show(&self, _: &ResourceRef) -> Option<String> {
+        None
+    }
+}
+
+fn unknown_resource<'a>(name: &str, span: Span, known: impl Iterator<Item = &'a str>) -> Diagnostic {
+    Diagnostic::error("E0203", span, format!("no resource is named `{}`", shorten(name))).suggest(name, known)
+}
+
+/// Text in which `${resource}` and `${resource.attribute}` may stand.
+pub struct AnyText;
+impl Read for AnyText {
+    type Out = Text;
+    fn shape(&self) -> Shape {
+        Shape::Text
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<Text> {
+        let text = match &node.value {
+            Value::Scalar { text, .. } if !node.is_null() => text,
+            _ => {
+                scope.report(mismatch(node, "a text"));
+                return None;
+            }
+        };
+        let mut parts = Vec::new();
+        let mut sound = true;
+        for part in scope.parts(node, text)? {
+            match part {
+                Part::Literal(literal) => parts.push(TextPart::Literal(literal)),
+                Part::Path { path, at } => match attribute(&path, node.part(at.0, at.1), scope) {
+                    Some(part) => parts.push(part),
+                    None => sound = false,
+                },
+            }
+        }
+        sound.then_some(Text { parts, span: node.span })
+    }
+    fn show(&self, _: &Text) -> Option<String> {
+        None
+    }
+}
+
+fn attribute(path: &[String], span: Span, scope: &Scope) -> Option<TextPart> {
+    let name = &path[0];
+    let Some(kind) = scope.resources.get(name) else {
+        scope.report(unknown_resource(name, span, scope.resources.keys().map(String::as_str)));
+        return None;
+    };
+    let Some(kind) = kind else {
+        scope.fail();
+        return None;
+    };
+    let wanted = match path {
+        [_] => kind.attributes()[0].0.to_owned(),
+        _ => path[1..].join("."),
+    };
+    match kind.attributes().iter().find(|(attribute, _)| *attribute == wanted) {
+        Some((attribute, _)) => Some(TextPart::Attribute { resource: name.clone(), attribute }),
+        None => {
+            scope.report(
+                Diagnostic::error("E0204", span, format!("a {} has no attribute `{wanted}`", kind.name()))
+                    .suggest(&wanted, kind.attributes().iter().map(|(attribute, _)| *attribute)),
+            );
+            None
+        }
+    }
+}
+
+/// Items of one kind.
+pub struct List<R>(pub R);
+impl<R: Read> Read for List<R> {
+    type Out = Vec<R::Out>;
+    fn shape(&self) -> Shape {
+        Shape::List(Box::new(self.0.shape()))
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<Self::Out> {
+        match &node.value {
+            Value::Sequence(items) => {
+                // All are read before any is missed, so that every problem is reported.
+                let read: Vec<Option<R::Out>> = items.iter().map(|item| self.0.read(item, scope)).collect();
+                read.into_iter().collect()
+            }
+            _ => {
+                scope.report(mismatch(node, "a list").help("write `[a, b]`, or one `- item` a line"));
+                None
+            }
+        }
+    }
+    fn show(&self, value: &Self::Out) -> Option<String> {
+        value.is_empty().then(|| "[]".to_owned())
+    }
+}
+
+/// Names of the user's own → values of one kind, in the order of the file.
+pub struct Map<R>(pub R);
+impl<R: Read> Read for Map<R> {
+    type Out = Vec<(String, R::Out)>;
+    fn shape(&self) -> Shape {
+        Shape::Map(Box::new(self.0.shape()))
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<Self::Out> {
+        match &node.value {
+            Value::Mapping(entries) => {
+                let read: Vec<Option<_>> = entries
+                    .iter()
+                    .map(|entry| Some((entry.key.clone(), self.0.read(&entry.value, scope)?)))
+                    .collect();
+                read.into_iter().collect()
+            }
+            _ => {
+                scope.report(mismatch(node, "a mapping").help("write `name: value`"));
+                None
+            }
+        }
+    }
+    fn show(&self, value: &Self::Out) -> Option<String> {
+        value.is_empty().then(|| "{}".to_owned())
+    }
+}
+
+/// Names of the user's own → values of one kind, and `None` for a wrong one: the others are read all the same.
+pub struct Each<R>(pub R);
+impl<R: Read> Read for Each<R> {
+    type Out = Vec<(String, Option<R::Out>)>;
+    fn shape(&self) -> Shape {
+        Shape::Map(Box::new(self.0.shape()))
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<Self::Out> {
+        match &node.value {
+            Value::Mapping(entries) => Some(
+                entries.iter().map(|entry| (entry.key.clone(), self.0.read(&entry.value, scope))).collect(),
+            ),
+            _ => {
+                scope.report(mismatch(node, "a mapping").help("write `name: value`"));
+                None
+            }
+        }
+    }
+    fn show(&self, value: &Self::Out) -> Option<String> {
+        value.is_empty().then(|| "{}".to_owned())
+    }
+}
+
+/// A mapping with properties of its own, of which what is right is read even when something else is wrong.
+pub struct Lenient<T>(pub fn(&mut Properties<'_>) -> Option<T>);
+impl<T> Read for Lenient<T> {
+    type Out = T;
+    fn shape(&self) -> Shape {
+        Shape::Object(describe(self.0))
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<T> {
+        if !matches!(node.value, Value::Mapping(_)) {
+            scope.report(mismatch(node, "a mapping").help("`{}` is one without properties"));
+            return None;
+        }
+        Properties::read_leniently(node, scope, self.0)
+    }
+    fn show(&self, _: &T) -> Option<String> {
+        None
+    }
+}
+
+/// A mapping with properties of its own.
+pub struct Object<T>(pub fn(&mut Properties<'_>) -> Option<T>);
+impl<T> Read for Object<T> {
+    type Out = T;
+    fn shape(&self) -> Shape {
+        Shape::Object(describe(self.0))
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<T> {
+        if !matches!(node.value, Value::Mapping(_)) {
+            scope.report(mismatch(node, "a mapping").help("`{}` is one without properties"));
+            return None;
+        }
+        Properties::read(node, scope, self.0)
+    }
+    fn show(&self, _: &T) -> Option<String> {
+        None
+    }
+}
+
+/// The properties that a reader asks for.
+pub fn describe<T>(read: fn(&mut Properties<'_>) -> Option<T>) -> Vec<Property> {
+    let scope = Scope { describing: true, ..Scope::of_file() };
+    let mut properties =
+        Properties { entries: &[], head: Span::default(), scope: &scope, known: Vec::new(), before: 0 };
+    let _ = read(&mut properties);
+    properties.known
+}
+
+/// A mapping that is being read.
+pub struct Properties<'a> {
+    entries: &'a [Entry],
+    /// Where the mapping begins: its first key, or all of it between its braces.
+    head: Span,
+    scope: &'a Scope,
+    known: Vec<Property>,
+    /// Failures before it was read.
+    before: usize,
+}
+
+impl<'a> Properties<'a> {
+    /// Reads a mapping (or nothing, as an empty one) and reports every key that was not asked for.
+    pub fn read<T>(node: &'a Node, scope: &'a Scope, read: fn(&mut Self) -> Option<T>) -> Option<T> {
+        let before = scope.failures.get();
+        Self::read_leniently(node, scope, read).filter(|_| scope.failures.get() == before)
+    }
+
+    /// The same, but gives what could be read even when something else was wrong.
+    pub fn read_leniently<T>(
+        node: &'a Node,
+        scope: &'a Scope,
+        read: fn(&mut Self) -> Option<T>,
+    ) -> Option<T> {
+        let entries: &[Entry] = match &node.value {
+            Value::Mapping(entries) => entries,
+            _ => &[],
+        };
+        let head = match entries.first() {
+            Some(first) if first.key_span.start == node.span.start => first.key_span,
+            _ => node.span,
+        };
+        let mut properties = Self { entries, head, scope, known: Vec::new(), before: scope.failures.get() };
+        let value = read(&mut properties);
+        for entry in entries {
+            if !properties.known.iter().any(|property| property.name == entry.key) {
+                scope.report(
+                    Diagnostic::error(
+                        "E0101",
+                        entry.key_span,
+                        format!("unknown key `{}`", shorten(&entry.key)),
+                    )
+                    .suggest(&entry.key, properties.known.iter().map(|property| property.name)),
+                );
+            }
+        }
+        value
+    }
+
+    /// Asks for a property.
+    pub fn field<R: Read>(
+        &mut self,
+        name: &'static str,
+        description: &'static str,
+        kind: R,
+    ) -> Field<'_, 'a, R> {
+        let entry = self.entries.iter().find(|entry| entry.key == name);
+        let value = entry.and_then(|entry| kind.read(&entry.value, self.scope));
+        Field { given: entry.is_some(), value, properties: self, name, description, kind }
+    }
+
+    /// Place of a property's value, or where the mapping begins when it is not given.
+    #[must_use]
+    pub fn span_of(&self, name: &str) -> Span {
+        self.entries.iter().find(|entry| entry.key == name).map_or(self.head, |entry| entry.value.span)
+    }
+
+    /// Whether a property is given, rightly or wrongly.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.entries.iter().any(|entry| entry.key == name)
+    }
+
+    /// Whether the mapping has no keys.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether all that was asked for so far was right, so that rules across properties can be applied.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.scope.failures.get() == self.before
+    }
+
+    /// Reports a problem that the kinds of the properties can't express.
+    pub fn report(&mut self, diagnostic: Diagnostic) {
+        if !self.scope.describing {
+            self.scope.report(diagnostic);
+        }
+    }
+}
+
+/// A property that was asked for; what to do when it is not given comes last.
+pub struct Field<'p, 'a, R: Read> {
+    properties: &'p mut Properties<'a>,
+    name: &'static str,
+    description: &'static str,
+    kind: R,
+    given: bool,
+    value: Option<R::Out>,
+}
+
+impl<R: Read> Field<'_, '_, R> {
+    fn note(&mut self, required: bool, default: Option<String>) {
+        let (name, description) = (self.name, self.description);
+        self.properties.known.push(Property {
+            name,
+            description,
+            shape: self.kind.shape(),
+            required,
+            default,
+        });
+    }
+
+    /// It must be given. `None` when it is missing or wrong, which has been reported.
+    pub fn required(mut self) -> Option<R::Out> {
+        self.note(true, None);
+        if !self.given {
+            let help = match self.kind.shape() {
+                Shape::Choice(words) => format!("{} One of {}", self.description, one_of(words.into_iter())),
+                Shape::Reference(kinds) => {
+                    let example = self.properties.scope.example(&kinds, "");
+                    format!("{} Such as `{}: \"${{{example}}}\"`", self.description, self.name)
+                }
+                _ => self.description.to_owned(),
+            };
+            let diagnostic =
+                Diagnostic::error("E0102", self.properties.head, format!("`{}` is missing", self.name));
+            self.properties.report(diagnostic.help(help));
+        }
+        self.value
+    }
+
+    /// It may be left out.
+    pub fn optional(mut self) -> Option<R::Out> {
+        self.note(false, None);
+        self.value
+    }
+
+    /// It may be left out; then this holds.
+    pub fn or(mut self, default: R::Out) -> R::Out {
+        let shown = self.kind.show(&default);
+        self.note(false, shown);
+        self.value.unwrap_or(default)
+    }
+}

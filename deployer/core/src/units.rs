@@ -1,0 +1,71 @@
+//! Durations and sizes as people write them: `5m`, `7d`, `512MiB`, `20GiB`.
+
+/// Seconds in each duration unit, smallest first.
+const DURATIONS: [(&str, u64); 4] = [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400)];
+/// Bytes in each size unit, smallest first.
+const SIZES: [(&str, u64); 5] =
+    [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
+
+/// Seconds of `90s`, `5m`, `12h`, `7d`. `None` when it is no duration or larger than 64 bits hold.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<u64> {
+    parse(text, &DURATIONS)
+}
+
+/// Bytes of `512MiB`, `20GiB`. `None` when it is no size or larger than 64 bits hold.
+#[must_use]
+pub fn parse_size(text: &str) -> Option<u64> {
+    parse(text, &SIZES)
+}
+
+/// Seconds in the largest unit that holds them whole.
+#[must_use]
+pub fn show_duration(seconds: u64) -> String {
+    show(seconds, &DURATIONS)
+}
+
+/// Bytes in the largest unit that holds them whole.
+#[must_use]
+pub fn show_size(bytes: u64) -> String {
+    show(bytes, &SIZES)
+}
+
+fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
+    number.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
+fn show(value: u64, units: &[(&str, u64)]) -> String {
+    let (unit, factor) = units
+        .iter()
+        .rev()
+        .find(|(_, factor)| value >= *factor && value.is_multiple_of(*factor))
+        .unwrap_or(&units[0]);
+    format!("{}{unit}", value / factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn units_are_exact() {
+        assert_eq!(parse_duration("5m"), Some(300));
+        assert_eq!(parse_size("512MiB"), Some(536_870_912));
+        for wrong in ["", "5", "m", "5 m", "5M", "-5m", "1.5h", "99999999999999999d"] {
+            assert_eq!(parse_duration(wrong), None, "{wrong}");
+        }
+        assert_eq!(parse_size("512MB"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_read_back(value in any::<u64>()) {
+            prop_assert_eq!(parse_duration(&show_duration(value)), Some(value));
+            prop_assert_eq!(parse_size(&show_size(value)), Some(value));
+        }
+    }
+}

@@ -1,0 +1,438 @@
+//! Text → tree of nodes that know where they stand. First step of the flow.
+//!
+//! Built on the events of `saphyr-parser`, because no reader of YAML values keeps the place of each node, and because
+//! most accept a key that stands twice. Values stay text until [`crate::model`] asks for a type, so `no` and `012`
+//! are never silently something else.
+
+use std::collections::HashMap;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span as Marks, Tag};
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Source, Span};
+
+/// Nesting deeper than this is an attack or a mistake.
+const MAX_DEPTH: usize = 64;
+/// Nodes in a file once aliases are expanded: stops "billion laughs" files.
+const MAX_NODES: usize = 200_000;
+
+/// A value and its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// What it is.
+    pub value: Value,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// The three shapes of YAML.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// A single value, not typed yet.
+    Scalar {
+        /// The text, unquoted and unescaped.
+        text: String,
+        /// Written without quotes, so it may be a number, a boolean or null.
+        plain: bool,
+        /// Bytes from the start of the node to the text, when it stands in the file letter by letter: behind a quote,
+        /// or at once. `None` when it was unescaped, folded, or replaced by config values.
+        verbatim: Option<usize>,
+    },
+    /// A list.
+    Sequence(Vec<Node>),
+    /// Keys and values in the order of the file; no key stands twice.
+    Mapping(Vec<Entry>),
+}
+
+/// One key of a mapping.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// Where the key stands.
+    pub key_span: Span,
+    /// Its value.
+    pub value: Node,
+}
+
+impl Node {
+    /// Nothing: the key was given without a value, or as `null` or `~`.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        matches!(&self.value, Value::Scalar { text, plain: true, .. } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+    }
+
+    /// What it is, for messages.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match &self.value {
+            _ if self.is_null() => "nothing".to_owned(),
+            Value::Scalar { text, plain: true, .. } => format!("`{}`", shorten(text)),
+            Value::Scalar { text, .. } => format!("the text {:?}", shorten(text)),
+            Value::Sequence(_) => "a list".to_owned(),
+            Value::Mapping(_) => "a mapping".to_owned(),
+        }
+    }
+
+    /// The part `from..to` (bytes) of a single value's text in the file; all of it when the text stands there otherwise.
+    #[must_use]
+    pub fn part(&self, from: usize, to: usize) -> Span {
+        match self.value {
+            Value::Scalar { verbatim: Some(offset), .. } => self.span.slice(offset + from, offset + to),
+            _ => self.span,
+        }
+    }
+
+    fn size(&self) -> usize {
+        1 + match &self.value {
+            Value::Scalar { .. } => 0,
+            Value::Sequence(items) => items.iter().map(Self::size).sum::<usize>(),
+            Value::Mapping(entries) => entries.iter().map(|entry| 1 + entry.value.size()).sum(),
+        }
+    }
+}
+
+/// The first line of a text, and not too much of it.
+pub(crate) fn shorten(text: &str) -> String {
+    const MAX: usize = 60;
+    let line = text.lines().next().unwrap_or_default();
+    let mut short: String = line.chars().take(MAX).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
+
+enum Frame {
+    Sequence { items: Vec<Node>, start: Span, anchor: usize },
+    Mapping { entries: Vec<Entry>, seen: HashMap<String, Span>, key: Option<Key>, start: Span, anchor: usize },
+}
+
+/// A key whose value comes next.
+struct Key {
+    text: String,
+    span: Span,
+    /// It stood in this mapping before, so that its value does not count.
+    again: bool,
+}
+
+struct Builder<'a> {
+    offsets: Offsets<'a>,
+    diagnostics: &'a mut Diagnostics,
+    frames: Vec<Frame>,
+    anchors: HashMap<usize, Node>,
+    nodes: usize,
+    root: Option<Node>,
+}
+
+/// Reads one YAML document. `None` when nothing usable is left; the reason is among the diagnostics.
+pub fn parse(source: &Source, diagnostics: &mut Diagnostics) -> Option<Node> {
+    let mut builder = Builder {
+        offsets: Offsets::new(source),
+        diagnostics,
+        frames: Vec::new(),
+        anchors: HashMap::new(),
+        nodes: 0,
+        root: None,
+    };
+    let mut documents = 0;
+    for event in Parser::new_from_str(&source.text) {
+        let (event, marks) = match event {
+            Ok(event) => event,
+            Err(error) => {
+                let at = builder.offsets.byte(error.marker().index());
+                let span = Span { start: at, end: builder.offsets.next(at) };
+                let diagnostic =
+                    Diagnostic::error("E0001", span, format!("not valid YAML: {}", error.info()));
+                let line =
+                    source.text.get(..span.end).and_then(|before| before.lines().last()).unwrap_or_default();
+                builder.diagnostics.push(match line.contains("${") {
+                    true => diagnostic
+                        .help("inside `{ … }` and `[ … ]` a reference stands in quotes: `\"${name}\"`"),
+                    false => diagnostic,
+                });
+                return None;
+            }
+        };
+        if let Event::DocumentStart(_) = event {
+            documents += 1;
+            if documents > 1 {
+                let span = builder.offsets.span(marks);
+                builder.diagnostics.push(
+                    Diagnostic::error("E0002", span, "more than one YAML document in the file")
+                        .help("write each stack file as a file of its own"),
+                );
+                return None;
+            }
+        }
+        builder.event(event, marks)?;
+    }
+    builder.root
+}
+
+impl Builder<'_> {
+    fn event(&mut self, event: Event<'_>, marks: Marks) -> Option<()> {
+        let span = self.offsets.span(marks);
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                self.tag(tag.as_deref(), span);
+                let text = text.into_owned();
+                let verbatim = self.offsets.verbatim(span, &text);
+                let value = Value::Scalar { text, plain: matches!(style, ScalarStyle::Plain), verbatim };
+                self.node(Node { value, span }, anchor)
+            }
+            Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
+                Some(node) => {
+                    self.nodes += node.size();
+                    if self.nodes > MAX_NODES {
+                        return self.too_many(span);
+                    }
+                    self.node(node, 0)
+                }
+                None => {
+                    self.diagnostics.push(Diagnostic::error("E0001", span, "an alias that contains itself"));
+                    None
+                }
+            },
+            Event::SequenceStart(anchor, tag) => {
+                self.tag(tag.as_deref(), span);
+                self.open(Frame::Sequence { items: Vec::new(), start: span, anchor })
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.tag(tag.as_deref(), span);
+                let seen = HashMap::new();
+                self.open(Frame::Mapping { entries: Vec::new(), seen, key: None, start: span, anchor })
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                let (value, start, anchor) = match self.frames.pop()? {
+                    Frame::Sequence { items, start, anchor } => (Value::Sequence(items), start, anchor),
+                    Frame::Mapping { entries, start, anchor, .. } => (Value::Mapping(entries), start, anchor),
+                };
+                let end = match &value {
+                    Value::Sequence(items) => items.last().map(|item| item.span.end),
+                    Value::Mapping(entries) => entries.last().map(|entry| entry.value.span.end),
+                    Value::Scalar { .. } => None,
+                };
+                // A flow collection ends behind its bracket, a block collection where its last value ends: the
+                // parser's mark is that of whatever comes next, with comments between.
+                let end = if span.end > span.start { span.end } else { end.unwrap_or(start.end) };
+                let end = end.max(start.start);
+                self.node(Node { value, span: Span { start: start.start, end } }, anchor)
+            }
+            Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(_)
+            | Event::DocumentEnd => Some(()),
+        }
+    }
+
+    fn tag(&mut self, tag: Option<&Tag>, span: Span) {
+        if let Some(tag) = tag {
+            let tag = match tag.is_yaml_core_schema() {
+                true => format!("!!{}", tag.suffix),
+                false => tag.to_string(),
+            };
+
+            self.diagnostics.push(
+                Diagnostic::error("E0005", span, format!("the tag `{}` has no meaning here", shorten(&tag)))
+                    .help("write the value without a tag; references are written `${name.attribute}`"),
+            );
+        }
+    }
+
+    fn open(&mut self, frame: Frame) -> Option<()> {
+        if self.frames.len() >= MAX_DEPTH {
+            let (Frame::Sequence { start, .. } | Frame::Mapping { start, .. }) = frame;
+            self.diagnostics.push(Diagnostic::error(
+                "E0003",
+                start,
+                format!("nested deeper than {MAX_DEPTH} levels"),
+            ));
+            return None;
+        }
+        self.frames.push(frame);
+        Some(())
+    }
+
+    fn too_many(&mut self, span: Span) -> Option<()> {
+        self.diagnostics.push(Diagnostic::error(
+            "E0003",
+            span,
+            format!("more than {MAX_NODES} values in one file"),
+        ));
+        None
+    }
+
+    fn node(&mut self, node: Node, anchor: usize) -> Option<()> {
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            return self.too_many(node.span);
+        }
+        if anchor > 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        match self.frames.last_mut() {
+            None => self.root = Some(node),
+            Some(Frame::Sequence { items, .. }) => items.push(node),
+            Some(Frame::Mapping { entries, seen, key, .. }) => match key.take() {
+                Some(Key { again: true, .. }) => {}
+                Some(Key { text, span, .. }) => {
+                    // A key without a value has none to point at: the parser marks whatever comes next.
+                    let value = if node.span.end == node.span.start { Node { span, ..node } } else { node };
+                    entries.push(Entry { key: text, key_span: span, value });
+                }
+                None => match node.value {
+                    Value::Scalar { text, .. } => {
+                        let first = seen.get(&text).copied();
+                        if let Some(first) = first {
+                            let line = self.offsets.source.position(first.start).line;
+                            self.diagnostics.push(
+                                Diagnostic::error(
+                                    "E0004",
+                                    node.span,
+                                    format!("the key `{}` stands twice in this mapping", shorten(&text)),
+                                )
+                                .label(format!("first on line {line}"))
+                                .help(format!("remove one of them; the first stands on line {line}")),
+                            );
+                        } else {
+                            seen.insert(text.clone(), node.span);
+                        }
+                        *key = Some(Key { text, span: node.span, again: first.is_some() });
+                    }
+                    Value::Sequence(_) | Value::Mapping(_) => {
+                        self.diagnostics.push(Diagnostic::error(
+                            "E0006",
+                            node.span,
+                            "a key must be a plain word, not a list or mapping",
+                        ));
+                        return None;
+                    }
+                },
+            },
+        }
+        Some(())
+    }
+}
+
+/// The parser counts characters, everything else here counts bytes.
+struct Offsets<'a> {
+    /// Byte offset of each character, and of the end; empty for ASCII text, where the two are the same.
+    bytes: Vec<usize>,
+    source: &'a Source,
+}
+
+impl<'a> Offsets<'a> {
+    fn new(source: &'a Source) -> Self {
+        let text = &source.text;
+        let bytes = if text.is_ascii() {
+            Vec::new()
+        } else {
+            text.char_indices().map(|(at, _)| at).chain([text.len()]).collect()
+        };
+        Self { bytes, source }
+    }
+
+    fn byte(&self, index: usize) -> usize {
+        let end = self.source.text.len();
+        if self.bytes.is_empty() { index.min(end) } else { self.bytes.get(index).copied().unwrap_or(end) }
+    }
+
+    fn text(&self, span: Span) -> &'a str {
+        self.source.text.get(span.start..span.end).unwrap_or_default()
+    }
+
+    fn next(&self, at: usize) -> usize {
+        self.source
+            .text
+            .get(at..)
+            .and_then(|rest| rest.chars().next())
+            .map_or(at, |next| at + next.len_utf8())
+    }
+
+    /// Where in its span a text stands letter by letter, if it does.
+    fn verbatim(&self, span: Span, text: &str) -> Option<usize> {
+        let raw = self.text(span);
+        let unquoted = || raw.get(1..raw.len().checked_sub(1)?);
+        match raw == text {
+            true => Some(0),
+            false => (unquoted() == Some(text)).then_some(1),
+        }
+    }
+
+    fn span(&self, marks: Marks) -> Span {
+        let start = self.byte(marks.start.index());
+        let end = self.byte(marks.end.index()).max(start);
+        Span { start, end: start + self.text(Span { start, end }).trim_end().len() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(text: &str) -> (Option<Node>, String) {
+        let source = Source::new("s.yaml", text);
+        let mut diagnostics = Diagnostics::default();
+        let node = parse(&source, &mut diagnostics);
+        (node, diagnostics.to_lines(&source))
+    }
+
+    #[test]
+    fn nodes_know_their_place() {
+        let text = "a: ü\nb:\n  - x\n  - { c: \"d\" }\n";
+        let (node, problems) = read(text);
+        assert_eq!(problems, "");
+        let Some(Node { value: Value::Mapping(entries), .. }) = node else { panic!("mapping") };
+        assert_eq!(&text[entries[0].value.span.start..entries[0].value.span.end], "ü");
+        let Value::Sequence(items) = &entries[1].value.value else { panic!("sequence") };
+        assert_eq!(&text[items[1].span.start..items[1].span.end], "{ c: \"d\" }");
+        assert_eq!(&text[entries[1].value.span.start..entries[1].value.span.end], "- x\n  - { c: \"d\" }");
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_an_error() {
+        assert_eq!(
+            read("a: 1\nb: 2\na: 3\n").1,
+            "s.yaml:3:1: error[E0004]: the key `a` stands twice in this mapping; help: remove one of them; the first stands on line 1\n"
+        );
+    }
+
+    #[test]
+    fn bombs_and_deep_nesting_end_quickly() {
+        let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+        for level in 1..12 {
+            let previous = format!("*a{},", level - 1).repeat(10);
+            bomb.push_str(&format!("a{level}: &a{level} [{previous}]\n"));
+        }
+        assert!(read(&bomb).1.contains("E0003"), "{}", read(&bomb).1);
+        assert!(read(&"[".repeat(10_000)).1.contains("E000"));
+    }
+
+    fn spans_are_text(node: &Node, text: &str) -> bool {
+        let inside = |span: Span| text.get(span.start..span.end).is_some();
+        inside(node.span)
+            && match &node.value {
+                Value::Scalar { .. } => true,
+                Value::Sequence(items) => items.iter().all(|item| spans_are_text(item, text)),
+                Value::Mapping(entries) => {
+                    entries.iter().all(|entry| inside(entry.key_span) && spans_are_text(&entry.value, text))
+                }
+            }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_with_spans_that_lie_in_it(text in "\\PC*|([-:{}\\[\\],&*!\"'aü \n#|>]){0,60}") {
+            let source = Source::new("s.yaml", text.clone());
+            let mut diagnostics = Diagnostics::default();
+            if let Some(node) = parse(&source, &mut diagnostics) {
+                prop_assert!(spans_are_text(&node, &text));
+            }
+            for diagnostic in diagnostics.sorted() {
+                prop_assert!(text.get(diagnostic.span.start..diagnostic.span.end).is_some());
+            }
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! `cases/<name>/`: a stack file and what becomes of it.
+//!
+//! A good case holds `template.json`, or `template-<stack>.json` for each of several stacks; a case whose name begins
+//! with `wrong-` holds `errors.txt`. Without a `stack.yaml` of its own a case is about the repository's. `config.txt`
+//! holds lines for `--config`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use stack_core::{Diagnostics, Source, Stack, lower};
+
+use crate::golden::{self, assert_golden, load};
+
+struct Case {
+    name: String,
+    folder: PathBuf,
+    source: Source,
+    overrides: Vec<(String, String)>,
+}
+
+impl Case {
+    fn is_wrong(&self) -> bool {
+        self.name.starts_with("wrong-")
+    }
+
+    fn load(&self) -> (Vec<Stack>, Diagnostics) {
+        load(&self.source, &self.overrides)
+    }
+
+    fn template_file(stack: &Stack, stacks: &[Stack]) -> String {
+        match stacks {
+            [_] => "template.json".to_owned(),
+            _ => format!("template-{}.json", stack.target.stack),
+        }
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let folders = golden::entries(&golden::package().join("tests/cases"));
+    let cases = folders.into_iter().map(|folder| {
+        let own = folder.join("stack.yaml");
+        let text = golden::read(&if own.exists() { own } else { golden::repository().join("stack.yaml") });
+        let config = fs::read_to_string(folder.join("config.txt")).unwrap_or_default();
+        let pair = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Case {
+            name: folder.file_name().expect("a name").to_string_lossy().into_owned(),
+            source: Source::new("stack.yaml", text),
+            overrides: config.lines().map(|line| pair(line).expect("name=value")).collect(),
+            folder,
+        }
+    });
+    cases.collect()
+}
+
+/// The good cases' sources, for tests about what else must accept them.
+pub(crate) fn good_sources() -> Vec<(String, Source)> {
+    cases().into_iter().filter(|case| !case.is_wrong()).map(|case| (case.name, case.source)).collect()
+}
+
+/// Each golden file of problems with its source.
+pub(crate) fn error_files() -> Vec<(Source, String)> {
+    let wrong = cases().into_iter().filter(Case::is_wrong);
+    wrong.map(|case| (case.source, golden::read(&case.folder.join("errors.txt")))).collect()
+}
+
+/// The source of one case.
+pub(crate) fn source_of(name: &str) -> Source {
+    cases().into_iter().find(|case| case.name == name).expect("the case").source
+}
+
+#[test]
+fn every_case_gives_what_its_folder_holds() {
+    let mut failures = String::new();
+    for case in cases() {
+        let (stacks, problems) = case.load();
+        let problems = problems.to_lines(&case.source);
+        if case.is_wrong() == problems.is_empty() {
+            failures.push_str(&format!("{}: problems are in `wrong-…` cases only:\n{problems}", case.name));
+            continue;
+        }
+        let expected: BTreeMap<String, String> = if case.is_wrong() {
+            BTreeMap::from([("errors.txt".to_owned(), problems)])
+        } else {
+            stacks
+                .iter()
+                .map(|stack| (Case::template_file(stack, &stacks), lower::lower(stack).to_json()))
+                .collect()
+        };
+        for (file, text) in &expected {
+            if let Some(difference) = golden::difference(&case.folder.join(file), text) {
+                failures.push_str(&difference);
+            }
+        }
+        for path in golden::entries(&case.folder) {
+            let file = path.file_name().expect("a name").to_string_lossy().into_owned();
+            if !expected.contains_key(&file) && file != "stack.yaml" && file != "config.txt" {
+                if golden::updating() {
+                    fs::remove_file(&path).expect("a stale golden file can be removed");
+                } else {
+                    failures.push_str(&format!("{}: nothing gives this file\n", path.display()));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "\n{failures}");
+}
+
+fn good() -> impl Iterator<Item = (Case, Stack)> {
+    cases().into_iter().filter(|case| !case.is_wrong()).flat_map(|case| {
+        let (stacks, _) = case.load();
+        let again = move |stack| {
+            let Case { name, folder, source, overrides } = &case;
+            let case = Case {
+                name: name.clone(),
+                folder: folder.clone(),
+                source: source.clone(),
+                overrides: overrides.clone(),
+            };
+            (case, stack)
+        };
+        stacks.into_iter().map(again)
+    })
+}
+
+#[test]
+fn the_same_file_gives_the_same_bytes() {
+    for (case, stack) in good() {
+        let (again, _) = case.load();
+        let again = again.iter().find(|again| again.name == stack.name).expect("the same stack");
+        let (first, second) = (lower::lower(&stack), lower::lower(again));
+        assert_eq!(first.to_json(), second.to_json(), "{}", case.name);
+        assert_eq!(first.to_yaml(), second.to_yaml(), "{}", case.name);
+    }
+}
+
+#[test]
+fn templates_refer_to_what_they_hold() {
+    for (case, stack) in good() {
+        let template = lower::lower(&stack);
+        assert_eq!(template.check(), [], "{}", case.name);
+        assert_eq!(template.cycle(), None, "{}", case.name);
+        let mut ids: Vec<&String> = template.resources.iter().map(|(id, _)| id).collect();
+        ids.extend(template.parameters.iter().map(|(id, _)| id));
+        ids.sort();
+        let count = ids.len();
+        ids.dedup();
+        assert_eq!(ids.len(), count, "{}: a logical id twice", case.name);
+        for (id, resource) in &template.resources {
+            assert!(stack.resource(&resource.origin).is_some(), "{}: {id} comes from nowhere", case.name);
+        }
+    }
+}
+
+#[test]
+fn every_shape_of_a_template_says_the_same() {
+    for (case, stack) in good() {
+        let template = lower::lower(&stack);
+        let value = template.to_value();
+        let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+        assert_eq!(read(&template.to_json()), value, "{}", case.name);
+        assert_eq!(read(&template.to_compact_json()), value, "{}", case.name);
+        let yaml: serde_json::Value = serde_yaml::from_str(&template.to_yaml()).expect("YAML");
+        assert_eq!(yaml, value, "{}", case.name);
+    }
+}
+
+/// The file with the entries of its `resources` the other way round.
+fn reversed(text: &str) -> String {
+    let mut out: Vec<String> = Vec::new();
+    let mut entries: Vec<String> = Vec::new();
+    let mut inside = false;
+    for line in text.split_inclusive('\n') {
+        let top = !line.starts_with([' ', '\n', '#', '\r']);
+        if top {
+            out.extend(entries.drain(..).rev());
+            inside = line.starts_with("resources:");
+        }
+        match entries.last_mut() {
+            _ if !inside || top => out.push(line.to_owned()),
+            Some(entry) if line.starts_with("   ") => entry.push_str(line),
+            _ => entries.push(line.to_owned()),
+        }
+    }
+    out.extend(entries.into_iter().rev());
+    out.concat()
+}
+
+#[test]
+fn the_order_of_the_file_changes_no_logical_id_and_no_property() {
+    let by_id = |stack: &Stack| -> BTreeMap<String, String> {
+        let template = lower::lower(stack);
+        template.to_value()["Resources"]
+            .as_object()
+            .expect("resources")
+            .iter()
+            .map(|(id, resource)| (id.clone(), resource.to_string()))
+            .collect()
+    };
+    for name in ["repository", "functions", "tasks", "buckets"] {
+        let source = source_of(name);
+        let other = Source::new("stack.yaml", reversed(&source.text));
+        assert_ne!(other.text, source.text, "{name}");
+        let ((stacks, _), (others, problems)) = (load(&source, &[]), load(&other, &[]));
+        assert_eq!(problems.to_lines(&other), "", "{name}");
+        for (stack, other) in stacks.iter().zip(&others) {
+            assert_ne!(
+                lower::lower(stack).to_json(),
+                lower::lower(other).to_json(),
+                "{name}: the order is the file's"
+            );
+            assert_eq!(by_id(stack), by_id(other), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_golden_file_that_differs_is_shown_as_a_diff() {
+    if golden::updating() {
+        return;
+    }
+    let path = golden::package().join("tests/cases/minimal/template.json");
+    let wrong = golden::read(&path).replace("2010-09-09", "2010-09-10");
+    let difference = golden::difference(&path, &wrong).expect("a difference");
+    assert!(difference.contains("-  \"AWSTemplateFormatVersion\": \"2010-09-09\""), "{difference}");
+    assert!(difference.contains("+  \"AWSTemplateFormatVersion\": \"2010-09-10\""), "{difference}");
+    assert_golden(&path, &golden::read(&path));
+}

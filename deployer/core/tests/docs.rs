@@ -1,0 +1,177 @@
+//! Generated pages under `docs/` are up to date, and pages written by hand name files that are there.
+
+use contract::{Detail, EventKind, FailedStage, ObjectRef, Reason, SOURCE};
+use serde_json::{Value, json};
+use stack_core::docs::reference;
+
+use crate::golden::{self, assert_golden};
+
+#[test]
+fn the_published_reference_is_that_of_the_code() {
+    assert_golden(&golden::repository().join("docs/reference.md"), &reference());
+}
+
+/// What an event says, who sends it, and one such event.
+fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
+    let object = ObjectRef {
+        bucket: "eventbridge-etl-dev-landing-111122223333-eu-west-1".into(),
+        key: "test_data.csv".into(),
+        version: Some("3sL4kqtJlcpXroDTDmJrmSpXd3dIbrHY".into()),
+        etag: Some("d41d8cd98f00b204e9800998ecf8427e".into()),
+    };
+    let record = object.record(1);
+    let item = json!({ "id": "1", "house_number": "21", "town": "Bristol" });
+    let item = item.as_object().expect("an object").clone();
+    let failed = |stage, record, reason, message: &str| Detail::Failed {
+        stage,
+        object: Some(object.clone()),
+        record,
+        reason,
+        message: message.into(),
+    };
+    vec![
+        (
+            EventKind::TaskStarted,
+            "`extract` started a task for an object.",
+            vec![Detail::TaskStarted {
+                object: object.clone(),
+                task: "arn:aws:ecs:eu-west-1:111122223333:task/cluster/0123456789abcdef0123456789abcdef"
+                    .into(),
+            }],
+        ),
+        (
+            EventKind::RecordExtracted,
+            "The task read a row. `headers` and `data` are RFC 4180 records without a line end.",
+            vec![Detail::RecordExtracted {
+                object: object.clone(),
+                record: record.clone(),
+                headers: "ID,HouseNum,Town".into(),
+                data: "1,21,\"Bristol, Avon\"".into(),
+            }],
+        ),
+        (
+            EventKind::ExtractionCompleted,
+            "The task read the object to its end. `rows` counts rejected rows too.",
+            vec![Detail::ExtractionCompleted { object: object.clone(), rows: 5, bytes: 193, rejected: 0 }],
+        ),
+        (
+            EventKind::RecordTransformed,
+            "`transform` made an item of a row. `data` holds the item's attributes.",
+            vec![Detail::RecordTransformed { object: object.clone(), record: record.clone(), data: item }],
+        ),
+        (
+            EventKind::RecordLoaded,
+            "`load` wrote an item to the table.",
+            vec![Detail::RecordLoaded {
+                object: object.clone(),
+                record: record.clone(),
+                table: "eventbridge-etl-dev-Records-1ABCDEFGHIJKL".into(),
+                key: serde_json::Map::from_iter([("id".to_owned(), json!("1"))]),
+            }],
+        ),
+        (
+            EventKind::Failed,
+            "An object or a row could not be processed. `record` is missing when it is about the whole object. \
+             `reason` is one of the codes below; `message` is for people and holds no value of the row.",
+            vec![
+                failed(
+                    FailedStage::Extraction,
+                    None,
+                    Reason::DuplicateHeader,
+                    "the column `ID` stands twice",
+                ),
+                failed(
+                    FailedStage::Transform,
+                    Some(record.clone()),
+                    Reason::MissingValue,
+                    "`id` has no value",
+                ),
+                failed(FailedStage::Load, Some(record), Reason::InvalidItem, "the key `id` is too long"),
+            ],
+        ),
+    ]
+}
+
+fn pretty(value: &Value) -> String {
+    format!("```json\n{value:#}\n```\n")
+}
+
+/// The reasons with what each means, as the contract's own documentation says it.
+fn reasons() -> Vec<(String, String)> {
+    let source = golden::read(&golden::repository().join("workers/contract/src/event.rs"));
+    let body = source
+        .split("pub enum Reason {")
+        .nth(1)
+        .and_then(|rest| rest.split("\n}").next())
+        .expect("the reasons");
+    let mut meaning = String::new();
+    let mut found = Vec::new();
+    for line in body.lines().map(str::trim) {
+        if let Some(text) = line.strip_prefix("/// ") {
+            meaning = text.to_owned();
+        } else if let Some(name) = line.strip_suffix(',') {
+            let words = name.char_indices().fold(String::new(), |mut out, (at, letter)| {
+                if letter.is_ascii_uppercase() && at > 0 {
+                    out.push('-');
+                }
+                out.push(letter.to_ascii_lowercase());
+                out
+            });
+            let known: Reason = serde_json::from_value(json!(words)).expect("a reason of the contract");
+            found.push((json!(known).as_str().expect("a word").to_owned(), meaning.clone()));
+        }
+    }
+    assert!(found.len() > 10, "{found:?}");
+    found
+}
+
+#[test]
+fn the_published_events_are_those_of_the_contract() {
+    let mut out = format!(
+        "# Events\n\n\
+         What the workers put on the stack's bus, and what a trigger's `event:` matches. The `source` is\n\
+         `{SOURCE}` unless the bus sets another. `ecs-started`, `s3RecordExtraction`, `transform` and\n\
+         `data-loaded` and their statuses are those of the original pattern, so that rules written for it match.\n\n\
+         `object` is one version of one S3 object. `record` is a row of it: `index` counts from 1 without the header and\n\
+         blank lines, and `id` is made from the object and the index, so that a row that is delivered twice has the same\n\
+         id twice.\n"
+    );
+    let events = events();
+    for kind in EventKind::ALL {
+        out.push_str(&format!("\n## `{}`\n\n", kind.name()));
+        let Some((_, meaning, details)) = events.iter().find(|(candidate, ..)| *candidate == kind) else {
+            out.push_str("Every event of the pipeline.\n\n");
+            out.push_str(&pretty(&kind.pattern(SOURCE)));
+            continue;
+        };
+        out.push_str(&format!("{meaning}\n\nPattern:\n\n{}", pretty(&kind.pattern(SOURCE))));
+        for detail in details {
+            out.push_str(&format!("\n`{}`:\n\n{}", detail.detail_type(), pretty(&detail.to_value())));
+        }
+        if kind == EventKind::Failed {
+            out.push_str("\n| reason | meaning |\n|---|---|\n");
+            for (reason, meaning) in reasons() {
+                out.push_str(&format!("| `{reason}` | {meaning} |\n"));
+            }
+        }
+    }
+    assert_golden(&golden::repository().join("docs/events.md"), &out);
+}
+
+/// Targets of the links in a page of Markdown that lead to files.
+fn links(text: &str) -> Vec<&str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+    targets.filter(|target| !target.is_empty() && !target.contains("://")).collect()
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let root = golden::repository();
+    let mut pages: Vec<_> = golden::entries(&root.join("docs"));
+    pages.extend(golden::entries(&root));
+    for page in pages.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        for target in links(&golden::read(page)) {
+            assert!(page.parent().expect("a folder").join(target).exists(), "{}: {target}", page.display());
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The flow goes one way: who may use what, read off the sources of every crate.
+
+use std::path::{Path, PathBuf};
+
+use crate::codes::sources;
+use crate::golden;
+
+/// Lines of code, without comments, in the crates' `src` folders, with their path in the repository.
+fn lines(folder: &str) -> Vec<(String, String)> {
+    let root = golden::repository();
+    let files = sources(&root.join(folder));
+    assert!(!files.is_empty(), "{folder} has no sources");
+    let mut out = Vec::new();
+    for file in files {
+        let path = file.strip_prefix(&root).expect("inside").to_string_lossy().replace('\\', "/");
+        for (number, line) in golden::read(&file).lines().enumerate() {
+            if !line.trim_start().starts_with("//") {
+                out.push((format!("{path}:{}", number + 1), line.to_owned()));
+            }
+        }
+    }
+    out
+}
+
+/// Places in `folder`, other than those under `except`, where one of the words stands.
+fn places(folder: &str, words: &[&str], except: &[&str]) -> Vec<String> {
+    lines(folder)
+        .into_iter()
+        .filter(|(place, _)| !except.iter().any(|allowed| place.starts_with(allowed)))
+        .filter(|(_, line)| words.iter().any(|word| holds(line, word)))
+        .map(|(place, line)| format!("{place}: {}", line.trim()))
+        .collect()
+}
+
+/// Whether a word stands in a line, not as the end of a longer one (`print!` in `eprint!`).
+fn holds(line: &str, word: &str) -> bool {
+    let part_of_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    line.match_indices(word).any(|(at, _)| !line[..at].ends_with(part_of_word))
+}
+
+fn crates() -> Vec<PathBuf> {
+    let root = golden::repository();
+    let found = ["deployer", "workers"].iter().flat_map(|folder| golden::entries(&root.join(folder)));
+    found.filter(|path| path.join("Cargo.toml").is_file()).collect()
+}
+
+fn dependencies(package: &Path) -> String {
+    let manifest = golden::read(&package.join("Cargo.toml"));
+    let sections = manifest.split("\n[").filter(|section| section.starts_with("dependencies"));
+    sections.collect()
+}
+
+#[test]
+fn every_crate_is_known_here() {
+    let root = golden::repository();
+    let names: Vec<String> =
+        crates().iter().map(|path| path.strip_prefix(&root).expect("inside").display().to_string()).collect();
+    let known = [
+        "deployer/cli",
+        "deployer/core",
+        "workers/contract",
+        "workers/functions",
+        "workers/publisher",
+        "workers/task",
+    ];
+    assert_eq!(names, known, "say in this file what the new crate may use");
+}
+
+#[test]
+fn core_is_pure() {
+    let forbidden = [
+        "tokio",
+        "async ",
+        "aws_sdk",
+        "aws_config",
+        "reqwest",
+        "std::net",
+        "std::process",
+        "std::env",
+        "std::fs",
+        "std::thread",
+        "SystemTime",
+        "Instant",
+    ];
+    assert_eq!(places("deployer/core/src", &forbidden, &[]), Vec::<String>::new());
+    let manifest = dependencies(&golden::package());
+    assert!(!["tokio", "aws-", "reqwest"].iter().any(|name| manifest.contains(name)), "{manifest}");
+}
+
+#[test]
+fn contract_is_pure() {
+    let forbidden = [
+        "tokio",
+        "async ",
+        "aws_sdk",
+        "aws_config",
+        "lambda_runtime",
+        "std::net",
+        "std::process",
+        "std::fs",
+        "std::env",
+    ];
+    assert_eq!(places("workers/contract/src", &forbidden, &[]), Vec::<String>::new());
+}
+
+#[test]
+fn workers_know_no_deployer() {
+    for path in crates().iter().filter(|path| path.starts_with(golden::repository().join("workers"))) {
+        let name = path.file_name().expect("a name").to_string_lossy();
+        assert_eq!(
+            places(&format!("workers/{name}/src"), &["stack_core", "deployer::"], &[]),
+            Vec::<String>::new()
+        );
+        let manifest = dependencies(path);
+        assert!(!["stack-core", "deployer"].iter().any(|name| manifest.contains(name)), "{name}: {manifest}");
+    }
+}
+
+#[test]
+fn only_one_folder_of_the_deployer_talks_to_aws() {
+    // error.rs sorts the errors of all SDKs by who can do something about them.
+    let allowed = ["deployer/cli/src/aws/", "deployer/cli/src/aws.rs", "deployer/cli/src/error.rs"];
+    assert_eq!(places("deployer/cli/src", &["aws_sdk_", "aws_config"], &allowed), Vec::<String>::new());
+}
+
+#[test]
+fn the_deployer_writes_no_cloudformation() {
+    let types: Vec<String> = lines("deployer/cli/src")
+        .into_iter()
+        .filter(|(_, line)| line.contains("\"Fn::") || line.contains("\"AWSTemplateFormatVersion\""))
+        .map(|(place, line)| format!("{place}: {line}"))
+        .collect();
+    assert_eq!(types, Vec::<String>::new());
+}
+
+#[test]
+fn one_file_writes_to_the_terminal() {
+    // Not `stderr()`: a child process may be given it.
+    let macros = ["print!", "println!", "eprint!", "eprintln!", "io::stdout", "anstream::"];
+    for folder in ["deployer/cli/src", "deployer/core/src"] {
+        assert_eq!(places(folder, &macros, &["deployer/cli/src/ui.rs"]), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn words_are_found_as_words() {
+    assert!(holds("use tokio::fs;", "tokio"));
+    assert!(!holds("    eprintln!()", "println!"));
+    assert!(holds("    std::io::stdout().lock()", "io::stdout"));
+}

@@ -1,0 +1,63 @@
+//! `docs/stack.schema.json`: up to date, and of one mind with the reader of the language.
+
+use jsonschema::Validator;
+use serde_json::Value;
+use stack_core::schema::schema;
+
+use crate::cases;
+use crate::golden::{self, assert_golden};
+
+fn validator() -> Validator {
+    jsonschema::validator_for(&schema()).expect("a valid schema")
+}
+
+fn errors(validator: &Validator, text: &str) -> Vec<String> {
+    let value: Value = serde_yaml::from_str(text).expect("YAML");
+    validator.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect()
+}
+
+#[test]
+fn the_published_schema_is_that_of_the_code() {
+    assert_golden(&golden::repository().join("docs/stack.schema.json"), &format!("{:#}\n", schema()));
+}
+
+#[test]
+fn good_files_are_valid() {
+    let validator = validator();
+    for (name, source) in cases::good_sources() {
+        let text = source.text.trim_start_matches('\u{feff}');
+        assert_eq!(errors(&validator, text), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn what_a_schema_can_know_to_be_wrong_is_invalid() {
+    let validator = validator();
+    for name in [
+        "unknown-keys",
+        "missing-keys",
+        "missing-sections",
+        "types",
+        "units",
+        "ranges",
+        "words",
+        "list",
+        "text",
+        "resource-types",
+        "references",
+    ] {
+        let text = cases::source_of(&format!("wrong-{name}")).text;
+        assert_ne!(errors(&validator, &text), Vec::<String>::new(), "{name} should be invalid");
+    }
+}
+
+#[test]
+fn the_repositorys_file_names_the_schema() {
+    let text = golden::read(&golden::repository().join("stack.yaml"));
+    let path = text
+        .lines()
+        .next()
+        .and_then(|line| line.strip_prefix("# yaml-language-server: $schema="))
+        .expect("a first line");
+    assert!(golden::repository().join(path).is_file(), "{path}");
+}

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Lets cfn-lint and checkov judge every template: those of the repository's stacks as the deployer writes them now, and
+# those of the tests. No finding of any level may be left; what is not asked, and why, stands in the files of settings
+# beside this one.
+#
+# Usage: tools/judge.sh DEPLOYER BIN   (the deployer's binary, the folder with cfn-lint and checkov)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+deployer=$1
+bin=$2
+out=target/judge
+
+rm -rf "$out"
+mkdir -p "$out"
+stacks=$("$deployer" ls --output json | python3 -c '
+import json, sys
+for stack in json.load(sys.stdin)["stacks"]:
+    print(stack["stack"])
+')
+for stack in $stacks; do
+    for format in json yaml; do
+        "$deployer" synth "$stack" --format "$format" >"$out/$stack.$format"
+    done
+done
+for template in deployer/core/tests/cases/*/template*.json; do
+    case=$(basename "$(dirname "$template")")
+    cp "$template" "$out/test-$case-$(basename "$template")"
+done
+count=$(find "$out" -name '*.json' -o -name '*.yaml' | wc -l)
+[ "$count" -gt 10 ] || { echo "judge: only $count templates; where are the others?" >&2; exit 1; }
+
+echo "judge: cfn-lint over $count templates"
+"$bin/cfn-lint" --config-file tools/cfnlint.yaml -- "$out"/*
+
+echo "judge: checkov over $count templates"
+# Checkov is content when it could read nothing, so it is asked what it did.
+"$bin/checkov" --config-file tools/checkov.yaml --directory "$out" --output json >"$out/checkov.txt" || true
+python3 - "$out/checkov.txt" <<'PYTHON'
+import json, sys
+
+report = json.load(open(sys.argv[1], encoding="utf-8"))
+summary = report.get("summary", report) if isinstance(report, dict) else {}
+for check in report.get("results", {}).get("failed_checks", []):
+    first, last = check["file_line_range"]
+    print(f"{check['file_path']}:{first}: {check['check_id']} {check['check_name']} ({check['resource']})")
+if not summary.get("passed") or summary.get("failed") or summary.get("parsing_errors"):
+    sys.exit(f"judge: checkov: {summary}")
+print(f"judge: checkov passed {summary['passed']} checks")
+PYTHON

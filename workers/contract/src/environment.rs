@@ -1,0 +1,118 @@
+//! Names of the environment variables that the lowering sets and the workers read.
+//!
+//! Nobody writes these by hand: an `access` or `triggers` entry in `stack.yaml` brings the ones that it needs.
+//! A worker reads them with [`Variables`], once, when it starts.
+
+use serde::de::DeserializeOwned;
+
+/// Name of the event bus that `access: [{ publish: … }]` grants.
+pub const EVENT_BUS: &str = "EVENT_BUS_NAME";
+/// `source` of every event that the worker publishes.
+pub const EVENT_SOURCE: &str = "EVENT_SOURCE";
+/// Name of the table that `access: [{ write: … }]` grants.
+pub const TABLE: &str = "TABLE_NAME";
+/// Names of the table's key attributes, comma separated, partition key first.
+pub const TABLE_KEY: &str = "TABLE_KEY";
+/// ARN of the cluster in which `access: [{ run: … }]` starts tasks.
+pub const TASK_CLUSTER: &str = "TASK_CLUSTER";
+/// ARN of the task definition that `access: [{ run: … }]` starts.
+pub const TASK_DEFINITION: &str = "TASK_DEFINITION";
+/// Name of the container in that task definition.
+pub const TASK_CONTAINER: &str = "TASK_CONTAINER";
+/// Subnet ids for the task, comma separated.
+pub const TASK_SUBNETS: &str = "TASK_SUBNETS";
+/// Security group ids for the task, comma separated.
+pub const TASK_SECURITY_GROUPS: &str = "TASK_SECURITY_GROUPS";
+/// `ENABLED` or `DISABLED`: whether the task gets a public address (it must, in a network without NAT).
+pub const TASK_PUBLIC_IP: &str = "TASK_ASSIGN_PUBLIC_IP";
+/// How often a message is received before its queue moves it to the dead letters.
+pub const MAX_RECEIVE_COUNT: &str = "MAX_RECEIVE_COUNT";
+/// The worker's `settings`, as one JSON document.
+pub const SETTINGS: &str = "SETTINGS";
+/// The object that a task works on, as the JSON of [`crate::ObjectRef`]; set by `extract` when it starts the task.
+pub const OBJECT: &str = "OBJECT";
+
+/// The variables of one process, looked up by a function so that tests need no process of their own.
+#[derive(Debug, Clone)]
+pub struct Variables<F>(F);
+
+/// A variable that a worker cannot start with.
+#[derive(Debug, thiserror::Error)]
+pub enum VariableError {
+    /// It is not set, or empty.
+    #[error("the environment variable `{0}` is missing")]
+    Missing(&'static str),
+    /// It is set to something else than the worker expects.
+    #[error("the environment variable `{name}` is not {expected}")]
+    Invalid {
+        /// Its name.
+        name: &'static str,
+        /// What it should be.
+        expected: String,
+    },
+}
+
+impl<F: Fn(&str) -> Option<String>> Variables<F> {
+    /// Variables that `get` looks up.
+    pub const fn new(get: F) -> Self {
+        Self(get)
+    }
+
+    /// The variable's value; `None` when it is not set or empty.
+    pub fn optional(&self, name: &'static str) -> Option<String> {
+        (self.0)(name).filter(|value| !value.is_empty())
+    }
+
+    /// The variable's value.
+    ///
+    /// # Errors
+    /// [`VariableError::Missing`] when it is not set or empty.
+    pub fn required(&self, name: &'static str) -> Result<String, VariableError> {
+        self.optional(name).ok_or(VariableError::Missing(name))
+    }
+
+    /// The parts of a comma separated list, trimmed, without empty ones.
+    ///
+    /// # Errors
+    /// [`VariableError::Missing`] when nothing is left.
+    pub fn list(&self, name: &'static str) -> Result<Vec<String>, VariableError> {
+        let value = self.required(name)?;
+        let parts: Vec<String> =
+            value.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        if parts.is_empty() { Err(VariableError::Missing(name)) } else { Ok(parts) }
+    }
+
+    /// The JSON document in the variable.
+    ///
+    /// # Errors
+    /// [`VariableError`] when it is missing, or is not the JSON of a `T`.
+    pub fn json<T: DeserializeOwned>(&self, name: &'static str) -> Result<T, VariableError> {
+        serde_json::from_str(&self.required(name)?)
+            .map_err(|error| VariableError::Invalid { name, expected: format!("the expected JSON: {error}") })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_the_variable() {
+        let variables = Variables::new(|name| match name {
+            SETTINGS => Some("{".to_owned()),
+            TASK_SUBNETS => Some(" a, ,b".to_owned()),
+            TABLE_KEY => Some(" , ".to_owned()),
+            TABLE => Some(String::new()),
+            _ => None,
+        });
+        assert_eq!(variables.list(TASK_SUBNETS).expect("two"), ["a", "b"]);
+        for (name, error) in [
+            (TABLE, variables.required(TABLE).expect_err("empty")),
+            (EVENT_BUS, variables.required(EVENT_BUS).expect_err("not set")),
+            (TABLE_KEY, variables.list(TABLE_KEY).expect_err("no part")),
+            (SETTINGS, variables.json::<crate::settings::TransformSettings>(SETTINGS).expect_err("no JSON")),
+        ] {
+            assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+}

@@ -1,0 +1,472 @@
+//! The events of the pipeline: names in `stack.yaml`, detail types, statuses, bodies and the patterns that match them.
+//!
+//! Detail types and statuses of the first four are those of the original pattern, so that rules written for it match.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{ObjectRef, RecordRef};
+
+/// `source` of every event unless the stack sets another.
+pub const SOURCE: &str = "cdkpatterns.the-eventbridge-etl";
+
+/// The events that a trigger in `stack.yaml` can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    /// A task was started for an object.
+    TaskStarted,
+    /// The task read one row.
+    RecordExtracted,
+    /// The task read the whole object.
+    ExtractionCompleted,
+    /// A row became an item.
+    RecordTransformed,
+    /// An item was written to the table.
+    RecordLoaded,
+    /// An object or a row could not be processed.
+    Failed,
+    /// Every event of the pipeline.
+    Any,
+}
+
+impl EventKind {
+    /// Every kind, in the order in which they happen.
+    pub const ALL: [Self; 7] = [
+        Self::TaskStarted,
+        Self::RecordExtracted,
+        Self::ExtractionCompleted,
+        Self::RecordTransformed,
+        Self::RecordLoaded,
+        Self::Failed,
+        Self::Any,
+    ];
+
+    /// The name in `stack.yaml`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TaskStarted => "task-started",
+            Self::RecordExtracted => "record-extracted",
+            Self::ExtractionCompleted => "extraction-completed",
+            Self::RecordTransformed => "record-transformed",
+            Self::RecordLoaded => "record-loaded",
+            Self::Failed => "failed",
+            Self::Any => "any",
+        }
+    }
+
+    /// The kind with this name in `stack.yaml`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The EventBridge event pattern that matches exactly these events of `source`.
+    #[must_use]
+    pub fn pattern(self, source: &str) -> Value {
+        let of = |detail_types: &[&str], status: &str| json!({ "source": [source], "detail-type": detail_types, "detail": { "status": [status] } });
+        match self {
+            Self::TaskStarted => of(&["ecs-started"], "success"),
+            Self::RecordExtracted => of(&["s3RecordExtraction"], "extracted"),
+            Self::ExtractionCompleted => of(&["s3ExtractionCompleted"], "completed"),
+            Self::RecordTransformed => of(&["transform"], "transformed"),
+            Self::RecordLoaded => of(&["data-loaded"], "success"),
+            Self::Failed => of(&FailedStage::ALL.map(FailedStage::detail_type), "failed"),
+            Self::Any => json!({ "source": [source] }),
+        }
+    }
+}
+
+/// The stage that reports a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailedStage {
+    /// `extract` or the extraction task.
+    Extraction,
+    /// `transform`.
+    Transform,
+    /// `load`.
+    Load,
+}
+
+impl FailedStage {
+    /// Every stage.
+    pub const ALL: [Self; 3] = [Self::Extraction, Self::Transform, Self::Load];
+
+    /// The detail type of the stage's failures.
+    #[must_use]
+    pub const fn detail_type(self) -> &'static str {
+        match self {
+            Self::Extraction => "extractionFailed",
+            Self::Transform => "transformFailed",
+            Self::Load => "loadFailed",
+        }
+    }
+}
+
+/// Why an object or a row failed: stable codes that a rule can match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// The object was gone, or may not be read.
+    ObjectUnreadable,
+    /// The header names a column twice.
+    DuplicateHeader,
+    /// A column has no name.
+    EmptyHeader,
+    /// The row has more or fewer fields than the header.
+    RowLength,
+    /// The row (or the header) is larger than an event may be.
+    RowTooLarge,
+    /// The row (or the header) is not UTF-8.
+    InvalidEncoding,
+    /// A quoted field is never closed.
+    UnclosedQuote,
+    /// The file lacks a column that the settings name as required.
+    MissingColumn,
+    /// A required value is empty.
+    MissingValue,
+    /// The event's own content cannot be read.
+    MalformedEvent,
+    /// The table cannot take the item (key missing or too long, item too large).
+    InvalidItem,
+    /// ECS would not start the task.
+    TaskNotStarted,
+    /// Every attempt failed; the message lies in the dead-letter queue.
+    RetriesExhausted,
+    /// The task was told to stop before it reached the end of the object.
+    Interrupted,
+}
+
+impl Reason {
+    /// The code as it stands in events and logs: `row-length`, for example.
+    #[must_use]
+    pub fn code(self) -> String {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        value.as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// Body of an event, one variant per detail type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Detail {
+    /// `ecs-started`.
+    TaskStarted {
+        /// The object that the task works on.
+        object: ObjectRef,
+        /// ARN of the task.
+        task: String,
+    },
+    /// `s3RecordExtraction`.
+    RecordExtracted {
+        /// The object.
+        object: ObjectRef,
+        /// The row.
+        record: RecordRef,
+        /// The header, RFC 4180 encoded without line end.
+        headers: String,
+        /// The row, RFC 4180 encoded without line end.
+        data: String,
+    },
+    /// `s3ExtractionCompleted`.
+    ExtractionCompleted {
+        /// The object.
+        object: ObjectRef,
+        /// Data rows in the file, rejected ones included.
+        rows: u64,
+        /// Bytes read.
+        bytes: u64,
+        /// Rows that were rejected; each has a `failed` event of its own.
+        rejected: u64,
+    },
+    /// `transform`.
+    RecordTransformed {
+        /// The object.
+        object: ObjectRef,
+        /// The row.
+        record: RecordRef,
+        /// Attributes of the item.
+        data: serde_json::Map<String, Value>,
+    },
+    /// `data-loaded`.
+    RecordLoaded {
+        /// The object.
+        object: ObjectRef,
+        /// The row.
+        record: RecordRef,
+        /// Table name.
+        table: String,
+        /// Key attributes of the item.
+        key: serde_json::Map<String, Value>,
+    },
+    /// `extractionFailed`, `transformFailed` or `loadFailed`.
+    Failed {
+        /// Who reports it.
+        stage: FailedStage,
+        /// The object, if known.
+        object: Option<ObjectRef>,
+        /// The row, if the failure is a row's and not the whole object's.
+        record: Option<RecordRef>,
+        /// Stable code.
+        reason: Reason,
+        /// One sentence for a person; never holds a value of the row.
+        message: String,
+    },
+}
+
+/// An event body that does not follow the contract.
+#[derive(Debug, thiserror::Error)]
+pub enum DetailError {
+    /// The detail type is none of the pipeline's.
+    #[error("unknown detail type `{0}`")]
+    UnknownDetailType(String),
+    /// The body lacks a field, or has one of the wrong type.
+    #[error("malformed detail of `{detail_type}`: {source}")]
+    Malformed {
+        /// The detail type.
+        detail_type: String,
+        /// What serde found.
+        source: serde_json::Error,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Body {
+    status: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    object: Option<ObjectRef>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    record: Option<RecordRef>,
+    #[serde(flatten)]
+    rest: serde_json::Map<String, Value>,
+}
+
+impl Detail {
+    /// The event's `detail-type`.
+    #[must_use]
+    pub const fn detail_type(&self) -> &'static str {
+        match self {
+            Self::TaskStarted { .. } => "ecs-started",
+            Self::RecordExtracted { .. } => "s3RecordExtraction",
+            Self::ExtractionCompleted { .. } => "s3ExtractionCompleted",
+            Self::RecordTransformed { .. } => "transform",
+            Self::RecordLoaded { .. } => "data-loaded",
+            Self::Failed { stage, .. } => stage.detail_type(),
+        }
+    }
+
+    /// The object that the event speaks of.
+    #[must_use]
+    pub const fn object(&self) -> Option<&ObjectRef> {
+        match self {
+            Self::TaskStarted { object, .. }
+            | Self::RecordExtracted { object, .. }
+            | Self::ExtractionCompleted { object, .. }
+            | Self::RecordTransformed { object, .. }
+            | Self::RecordLoaded { object, .. } => Some(object),
+            Self::Failed { object, .. } => object.as_ref(),
+        }
+    }
+
+    /// The row that the event speaks of.
+    #[must_use]
+    pub const fn record(&self) -> Option<&RecordRef> {
+        match self {
+            Self::RecordExtracted { record, .. }
+            | Self::RecordTransformed { record, .. }
+            | Self::RecordLoaded { record, .. } => Some(record),
+            Self::Failed { record, .. } => record.as_ref(),
+            Self::TaskStarted { .. } | Self::ExtractionCompleted { .. } => None,
+        }
+    }
+
+    /// The event's `detail`, as it goes onto the bus.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        let (status, rest) = match self {
+            Self::TaskStarted { task, .. } => ("success", json!({ "task": task })),
+            Self::RecordExtracted { headers, data, .. } => {
+                ("extracted", json!({ "headers": headers, "data": data }))
+            }
+            Self::ExtractionCompleted { rows, bytes, rejected, .. } => {
+                ("completed", json!({ "rows": rows, "bytes": bytes, "rejected": rejected }))
+            }
+            Self::RecordTransformed { data, .. } => ("transformed", json!({ "data": data })),
+            Self::RecordLoaded { table, key, .. } => ("success", json!({ "table": table, "key": key })),
+            Self::Failed { reason, message, .. } => {
+                ("failed", json!({ "reason": reason, "message": message }))
+            }
+        };
+        let Value::Object(rest) = rest else { unreachable!("every body above is an object") };
+        json!(Body {
+            status: status.to_owned(),
+            object: self.object().cloned(),
+            record: self.record().cloned(),
+            rest,
+        })
+    }
+
+    /// Reads a `detail` from the bus.
+    ///
+    /// # Errors
+    /// [`DetailError`] when the detail type is unknown or the body does not fit it.
+    pub fn from_value(detail_type: &str, detail: Value) -> Result<Self, DetailError> {
+        let malformed = |source| DetailError::Malformed { detail_type: detail_type.to_owned(), source };
+        let body: Body = serde_json::from_value(detail).map_err(malformed)?;
+        let mut rest = body.rest;
+        macro_rules! field {
+            ($name:literal) => {
+                serde_json::from_value(rest.remove($name).unwrap_or(Value::Null)).map_err(malformed)?
+            };
+        }
+        let missing = |what: &str| malformed(serde::de::Error::custom(format!("missing field `{what}`")));
+        let stage = FailedStage::ALL.into_iter().find(|stage| stage.detail_type() == detail_type);
+        if let Some(stage) = stage {
+            return Ok(Self::Failed {
+                stage,
+                object: body.object,
+                record: body.record,
+                reason: field!("reason"),
+                message: field!("message"),
+            });
+        }
+        let object = body.object.ok_or_else(|| missing("object"));
+        let record = body.record.ok_or_else(|| missing("record"));
+        Ok(match detail_type {
+            "ecs-started" => Self::TaskStarted { object: object?, task: field!("task") },
+            "s3RecordExtraction" => Self::RecordExtracted {
+                object: object?,
+                record: record?,
+                headers: field!("headers"),
+                data: field!("data"),
+            },
+            "s3ExtractionCompleted" => Self::ExtractionCompleted {
+                object: object?,
+                rows: field!("rows"),
+                bytes: field!("bytes"),
+                rejected: field!("rejected"),
+            },
+            "transform" => Self::RecordTransformed { object: object?, record: record?, data: field!("data") },
+            "data-loaded" => Self::RecordLoaded {
+                object: object?,
+                record: record?,
+                table: field!("table"),
+                key: field!("key"),
+            },
+            other => return Err(DetailError::UnknownDetailType(other.to_owned())),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples() -> Vec<(EventKind, Detail)> {
+        let object =
+            ObjectRef { bucket: "b".into(), key: "a b+c.csv".into(), version: Some("v".into()), etag: None };
+        let record = object.record(3);
+        let key = serde_json::Map::from_iter([("id".to_owned(), json!("7"))]);
+        let failed = |stage, record| Detail::Failed {
+            stage,
+            object: Some(object.clone()),
+            record,
+            reason: Reason::RowLength,
+            message: "m".into(),
+        };
+        vec![
+            (EventKind::TaskStarted, Detail::TaskStarted { object: object.clone(), task: "arn".into() }),
+            (
+                EventKind::RecordExtracted,
+                Detail::RecordExtracted {
+                    object: object.clone(),
+                    record: record.clone(),
+                    headers: "a,b".into(),
+                    data: "1,\"x,y\"".into(),
+                },
+            ),
+            (
+                EventKind::ExtractionCompleted,
+                Detail::ExtractionCompleted { object: object.clone(), rows: 2, bytes: 9, rejected: 1 },
+            ),
+            (
+                EventKind::RecordTransformed,
+                Detail::RecordTransformed {
+                    object: object.clone(),
+                    record: record.clone(),
+                    data: key.clone(),
+                },
+            ),
+            (
+                EventKind::RecordLoaded,
+                Detail::RecordLoaded {
+                    object: object.clone(),
+                    record: record.clone(),
+                    table: "t".into(),
+                    key,
+                },
+            ),
+            (EventKind::Failed, failed(FailedStage::Extraction, None)),
+            (EventKind::Failed, failed(FailedStage::Transform, Some(record.clone()))),
+            (EventKind::Failed, failed(FailedStage::Load, Some(record))),
+        ]
+    }
+
+    /// Exact-value matching is all that the contract's own patterns use.
+    fn matches(pattern: &Value, event: &Value) -> bool {
+        pattern.as_object().is_some_and(|fields| {
+            fields.iter().all(|(name, want)| match want {
+                Value::Array(any) => any.contains(&event[name]),
+                nested => matches(nested, &event[name]),
+            })
+        })
+    }
+
+    #[test]
+    fn bodies_survive_the_bus() {
+        for (_, detail) in samples() {
+            let back = Detail::from_value(detail.detail_type(), detail.to_value()).expect("own body");
+            assert_eq!(back, detail);
+        }
+    }
+
+    #[test]
+    fn a_pattern_matches_its_own_events_and_no_others() {
+        for (kind, detail) in samples() {
+            let event =
+                json!({ "source": SOURCE, "detail-type": detail.detail_type(), "detail": detail.to_value() });
+            for candidate in EventKind::ALL {
+                let expected = candidate == kind || candidate == EventKind::Any;
+                assert_eq!(matches(&candidate.pattern(SOURCE), &event), expected, "{candidate:?} {event}");
+            }
+            assert!(!matches(&kind.pattern("other"), &event));
+        }
+    }
+
+    #[test]
+    fn the_originals_names_are_kept() {
+        let value = samples()[1].1.to_value();
+        assert_eq!(samples()[1].1.detail_type(), "s3RecordExtraction");
+        assert_eq!(value["status"], "extracted");
+        assert_eq!(value["headers"], "a,b");
+        assert_eq!(samples()[4].1.detail_type(), "data-loaded");
+    }
+
+    #[test]
+    fn a_reason_has_the_same_code_everywhere() {
+        assert_eq!(Reason::RowLength.code(), "row-length");
+        let failed = samples()[5].1.to_value();
+        assert_eq!(failed["reason"], Reason::RowLength.code());
+    }
+
+    #[test]
+    fn foreign_bodies_are_errors() {
+        assert!(matches!(
+            Detail::from_value("x", json!({ "status": "s", "object": { "bucket": "b", "key": "k" } })),
+            Err(DetailError::UnknownDetailType(_)) | Err(DetailError::Malformed { .. })
+        ));
+        for bad in [json!(null), json!("x"), json!({}), json!({ "status": "extracted" })] {
+            assert!(Detail::from_value("s3RecordExtraction", bad).is_err());
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What the deployer and the workers agree on: event sources and detail types, event bodies, record ids, the
+//! environment variables through which a worker learns where things are, and the settings of each worker.
+//!
+//! `stack-core` lowers `stack.yaml` with these definitions and the workers run on them, so a rule's pattern cannot
+//! drift from the events that it must match. No I/O, no AWS client.
+
+pub mod environment;
+pub mod event;
+pub mod object;
+pub mod row;
+pub mod settings;
+
+pub use event::{Detail, EventKind, FailedStage, Reason, SOURCE};
+pub use object::{ObjectRef, RecordRef};

@@ -1,0 +1,26 @@
+//! The functions of the pipeline: `extract`, `transform`, `load` and `observe`, one binary each in `src/bin`.
+//!
+//! | function | takes | does | publishes |
+//! |---|---|---|---|
+//! | [`extract`] | S3 notifications | starts a task per uploaded object | `task-started` |
+//! | [`transform`] | `record-extracted` | makes an item of a row, by the settings | `record-transformed` |
+//! | [`load`] | `record-transformed` | writes the item into the table | `record-loaded` |
+//! | [`observe`] | every event | writes one line into the log | |
+//!
+//! What they have in common: [`messages`] takes an invocation apart and answers it, [`settle`] decides what becomes of
+//! a message whose processing failed. Handlers know AWS only through narrow traits, which [`aws`] implements; [`start`]
+//! wires them up.
+
+pub mod aws;
+pub mod extract;
+pub mod item;
+pub mod load;
+pub mod mapping;
+pub mod messages;
+pub mod notification;
+pub mod observe;
+pub mod settle;
+pub mod start;
+#[cfg(test)]
+mod testing;
+pub mod transform;

@@ -1,0 +1,254 @@
+//! `load` against a table that behaves as DynamoDB does.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+use super::*;
+use crate::testing::{Bus, delivery, event, json_value, object};
+
+/// Items by key; an item with an attribute `poison` is not valid.
+#[derive(Default)]
+struct Memory {
+    items: Mutex<HashMap<String, Value>>,
+    /// Number of items in each call: positive for `write`, 0 for `put`.
+    calls: Mutex<Vec<usize>>,
+    /// The next `write` calls leave all but so many items unprocessed.
+    processes: Mutex<Vec<usize>>,
+    /// The next `write` calls fail so.
+    errors: Mutex<Vec<WriteError>>,
+}
+
+impl Memory {
+    fn insert(&self, item: &Item) {
+        let key = Value::Object(item.key.clone()).to_string();
+        self.items.lock().expect("lock").insert(key, Value::Object(item.attributes.clone()));
+    }
+
+    fn calls(&self) -> Vec<usize> {
+        self.calls.lock().expect("lock").clone()
+    }
+}
+
+impl Table for &Memory {
+    async fn write(&self, items: &[&Item]) -> Result<Vec<usize>, WriteError> {
+        assert!((1..=MAX_ITEMS).contains(&items.len()));
+        self.calls.lock().expect("lock").push(items.len());
+        for (index, item) in items.iter().enumerate() {
+            assert!(
+                items.iter().skip(index + 1).all(|other| other.key != item.key),
+                "equal keys in one request"
+            );
+        }
+        if let Some(error) = self.errors.lock().expect("lock").pop() {
+            return Err(error);
+        }
+        if items.iter().any(|item| item.attributes.contains_key("poison")) {
+            return Err(WriteError::Invalid);
+        }
+        let processed = self.processes.lock().expect("lock").pop().unwrap_or(items.len()).min(items.len());
+        items.iter().take(processed).for_each(|item| self.insert(item));
+        Ok((processed..items.len()).collect())
+    }
+
+    async fn put(&self, item: &Item) -> Result<(), WriteError> {
+        self.calls.lock().expect("lock").push(0);
+        if item.attributes.contains_key("poison") {
+            return Err(WriteError::Invalid);
+        }
+        self.insert(item);
+        Ok(())
+    }
+}
+
+fn map(value: Value) -> Map<String, Value> {
+    let Value::Object(map) = value else { panic!("an object") };
+    map
+}
+
+fn message(index: u64, data: Value, attempt: u32) -> Delivery {
+    let detail =
+        Detail::RecordTransformed { object: object(), record: object().record(index), data: map(data) };
+    delivery(event(&detail), attempt)
+}
+
+fn function<'a>(memory: &'a Memory, bus: &Bus) -> Load<&'a Memory, Bus> {
+    let settings = LoadSettings { table: "table".into(), key: vec!["id".into()] };
+    Load::new(memory, settings, Backoff::immediate(3), bus.publisher())
+}
+
+fn loaded(index: u64, id: Value) -> Detail {
+    Detail::RecordLoaded {
+        object: object(),
+        record: object().record(index),
+        table: "table".into(),
+        key: map(json!({ "id": id })),
+    }
+}
+
+fn reasons(details: &[Detail]) -> Vec<(u64, Reason)> {
+    details
+        .iter()
+        .filter_map(|detail| match detail {
+            Detail::Failed { stage: FailedStage::Load, reason, record, .. } => {
+                Some((record.as_ref().map_or(0, |record| record.index), *reason))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn items_are_written_25_at_a_time_and_announced() {
+    let (memory, bus) = (Memory::default(), Bus::default());
+    let messages: Vec<Delivery> =
+        (1..=60).map(|index| message(index, json!({ "id": index.to_string(), "n": index }), 1)).collect();
+    assert!(function(&memory, &bus).handle(&messages).await.iter().all(Result::is_ok));
+    assert_eq!(memory.calls(), [25, 25, 10]);
+    assert_eq!(memory.items.lock().expect("lock").len(), 60);
+    let published = bus.published();
+    assert_eq!(published.len(), 60);
+    assert!(published.contains(&loaded(60, json!("60"))));
+}
+
+#[tokio::test]
+async fn equal_keys_go_into_consecutive_requests_and_the_last_one_stays() {
+    let (memory, bus) = (Memory::default(), Bus::default());
+    let messages = [
+        message(1, json!({ "id": "a", "v": 1 }), 1),
+        message(2, json!({ "id": "b", "v": 2 }), 1),
+        message(3, json!({ "id": "a", "v": 3 }), 1),
+        message(4, json!({ "id": "a", "v": 4 }), 1),
+    ];
+    assert!(function(&memory, &bus).handle(&messages).await.iter().all(Result::is_ok));
+    assert_eq!(memory.calls(), [2, 1, 1]);
+    assert_eq!(memory.items.lock().expect("lock")["{\"id\":\"a\"}"]["v"], 4);
+    assert_eq!(bus.published().len(), 4);
+}
+
+#[tokio::test]
+async fn what_the_table_did_not_get_to_is_sent_again() {
+    let (memory, bus) = (Memory::default(), Bus::default());
+    *memory.processes.lock().expect("lock") = vec![1, 1];
+    let messages: Vec<Delivery> = (1..=3).map(|index| message(index, json!({ "id": index }), 1)).collect();
+    assert!(function(&memory, &bus).handle(&messages).await.iter().all(Result::is_ok));
+    assert_eq!(memory.calls(), [3, 2, 1]);
+    assert_eq!(memory.items.lock().expect("lock").len(), 3);
+}
+
+#[tokio::test]
+async fn what_the_table_never_gets_to_goes_back_alone() {
+    let (memory, bus) = (Memory::default(), Bus::default());
+    *memory.processes.lock().expect("lock") = vec![0, 0, 2];
+    let messages: Vec<Delivery> = (1..=3).map(|index| message(index, json!({ "id": index }), 3)).collect();
+    let outcomes = function(&memory, &bus).handle(&messages).await;
+    assert_eq!(outcomes.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, true, false]);
+    assert_eq!(memory.calls(), [3, 1, 1]);
+    let published = bus.published();
+    assert_eq!(published[..2], [loaded(1, json!(1)), loaded(2, json!(2))]);
+    assert_eq!(reasons(&published), [(3, Reason::RetriesExhausted)]);
+}
+
+#[tokio::test]
+async fn a_failed_call_is_repeated_if_that_may_help() {
+    let (memory, bus) = (Memory::default(), Bus::default());
+    let call = |retryable| WriteError::Call { code: "x".into(), retryable };
+    *memory.errors.lock().expect("lock") = vec![call(true), call(true)];
+    assert_eq!(function(&memory, &bus).handle(&[message(1, json!({ "id": "a" }), 1)]).await, [Ok(())]);
+    assert_eq!(memory.calls(), [1, 1, 1]);
+
+    let memory = Memory::default();
+    *memory.errors.lock().expect("lock") = vec![call(false)];
+    let outcomes = function(&memory, &bus).handle(&[message(1, json!({ "id": "a" }), 1)]).await;
+    assert_eq!(outcomes[0].as_ref().expect_err("failed").cause, "the item could not be written: x");
+    assert_eq!(memory.calls(), [1]);
+}
+
+#[tokio::test]
+async fn one_item_that_the_table_rejects_does_not_take_others_with_it() {
+    let (memory, bus) = (Memory::default(), Bus::default());
+    let messages = [
+        message(1, json!({ "id": "a" }), 1),
+        message(2, json!({ "id": "b", "poison": "sEcReT" }), 1),
+        message(3, json!({ "id": "c" }), 1),
+    ];
+    assert!(function(&memory, &bus).handle(&messages).await.iter().all(Result::is_ok));
+    assert_eq!(memory.calls(), [3, 0, 0, 0]);
+    let published = bus.published();
+    assert_eq!(reasons(&published), [(2, Reason::InvalidItem)]);
+    assert!(published.contains(&loaded(1, json!("a"))) && published.contains(&loaded(3, json!("c"))));
+    assert!(published.iter().all(|detail| !detail.to_value().to_string().contains("sEcReT")));
+}
+
+#[tokio::test]
+async fn items_that_cannot_be_written_are_reported_and_never_sent() {
+    let (memory, bus) = (Memory::default(), Bus::default());
+    let extracted = Detail::RecordExtracted {
+        object: object(),
+        record: object().record(5),
+        headers: "h".into(),
+        data: "d".into(),
+    };
+    let messages = [
+        message(1, json!({ "v": "no key" }), 1),
+        message(2, json!({ "id": "" }), 1),
+        message(3, json!({ "id": "x", "text": "t".repeat(410_000) }), 1),
+        message(4, json!({ "id": "fine" }), 1),
+        delivery(event(&extracted), 1),
+        delivery(json!([]), 1),
+    ];
+    assert!(function(&memory, &bus).handle(&messages).await.iter().all(Result::is_ok));
+    assert_eq!(memory.calls(), [1]);
+    let published = bus.published();
+    assert_eq!(
+        reasons(&published),
+        [
+            (1, Reason::InvalidItem),
+            (2, Reason::InvalidItem),
+            (3, Reason::InvalidItem),
+            (5, Reason::MalformedEvent),
+            (0, Reason::MalformedEvent)
+        ]
+    );
+    assert!(published.contains(&loaded(4, json!("fine"))));
+}
+
+#[tokio::test]
+async fn a_loaded_row_that_cannot_be_announced_goes_back() {
+    let (memory, bus) =
+        (Memory::default(), Bus::refusing(|detail| matches!(detail, Detail::RecordLoaded { .. })));
+    let outcomes = function(&memory, &bus).handle(&[message(1, json!({ "id": "a" }), 3)]).await;
+    assert!(outcomes[0].is_err());
+    assert_eq!(reasons(&bus.published()), [(1, Reason::RetriesExhausted)]);
+}
+
+proptest! {
+    #[test]
+    fn requests_keep_order_limits_and_keys_apart(ids in proptest::collection::vec(0..40u8, 0..120)) {
+        let items: Vec<Item> = ids
+            .iter()
+            .map(|id| Item::new(map(json!({ "id": id })), &["id".to_owned()]).expect("an item"))
+            .collect();
+        let items: Vec<&Item> = items.iter().collect();
+        let requests = requests(&items);
+        prop_assert_eq!(requests.iter().cloned().flatten().collect::<Vec<_>>(), (0..ids.len()).collect::<Vec<_>>());
+        for request in requests {
+            prop_assert!((1..=MAX_ITEMS).contains(&request.len()));
+            let mut keys = ids[request].to_vec();
+            keys.sort_unstable();
+            let count = keys.len();
+            keys.dedup();
+            prop_assert_eq!(keys.len(), count);
+        }
+    }
+
+    #[test]
+    fn any_message_gives_a_row_or_a_failure(body in json_value(), data in json_value()) {
+        let (memory, bus) = (Memory::default(), Bus::default());
+        let function = function(&memory, &bus);
+        let _ = function.row(&delivery(body, 1));
+        let _ = function.row(&message(1, json!({ "id": data }), 1));
+    }
+}

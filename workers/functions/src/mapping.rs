@@ -1,0 +1,168 @@
+//! What `transform` does to a row: columns of the file become attributes of the item, as the settings say.
+//!
+//! A transform of your own goes here: change [`transform`], and nothing else. It is a pure function, so a test needs
+//! no AWS. What it answers with `Err` becomes a `transformFailed` event; its message must not hold a value of the row.
+
+use contract::Reason;
+use contract::settings::{FieldSettings, TransformSettings};
+use serde_json::{Map, Value};
+
+/// Makes the item of one row.
+///
+/// # Errors
+/// The reason code, and one sentence for a person, when the row cannot become an item.
+pub fn transform(
+    settings: &TransformSettings,
+    headers: &[String],
+    data: &[String],
+) -> Result<Map<String, Value>, (Reason, String)> {
+    if headers.len() != data.len() {
+        let message = format!("the row has {} fields, the header has {}", data.len(), headers.len());
+        return Err((Reason::RowLength, message));
+    }
+    let mut item = Map::new();
+    for field in &settings.fields {
+        let FieldSettings { name, from, required, default } = field;
+        let column = column(headers, from)?;
+        let value = column.and_then(|column| data.get(column)).map(String::as_str);
+        let value = match (value, default) {
+            (Some(value), _) if !value.is_empty() => value,
+            (_, Some(default)) => default,
+            (None, None) if *required => {
+                return Err((Reason::MissingColumn, format!("the file has no column `{from}`")));
+            }
+            (Some(_), None) if *required => {
+                return Err((Reason::MissingValue, format!("the column `{from}` is empty")));
+            }
+            // An empty value is a value; a column that isn't there has none.
+            (Some(empty), None) => empty,
+            (None, None) => continue,
+        };
+        item.insert(name.clone(), value.into());
+    }
+    Ok(item)
+}
+
+/// The position of the column named `name`: by its exact name, else without regard to ASCII case.
+///
+/// A name that fits several columns is an error even where the column is optional: picking one of them, or none, would
+/// lose values silently.
+fn column(headers: &[String], name: &str) -> Result<Option<usize>, (Reason, String)> {
+    let name = name.trim();
+    let only = |matches: &dyn Fn(&str) -> bool| {
+        let mut found = headers.iter().enumerate().filter(|(_, header)| matches(header.trim()));
+        match (found.next(), found.next()) {
+            (Some(_), Some(_)) => {
+                Err((Reason::DuplicateHeader, format!("the file has several columns `{name}`")))
+            }
+            (first, _) => Ok(first.map(|(position, _)| position)),
+        }
+    };
+    match only(&|header| header == name)? {
+        Some(position) => Ok(Some(position)),
+        None => only(&|header| header.eq_ignore_ascii_case(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn settings(fields: Value) -> TransformSettings {
+        serde_json::from_value(json!({ "fields": fields })).expect("settings")
+    }
+
+    fn texts(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|&text| text.to_owned()).collect()
+    }
+
+    fn run(fields: Value, headers: &[&str], data: &[&str]) -> Result<Value, (Reason, String)> {
+        transform(&settings(fields), &texts(headers), &texts(data)).map(Value::Object)
+    }
+
+    #[test]
+    fn the_originals_example() {
+        let fields = json!([
+            { "name": "id", "from": "ID", "required": true },
+            { "name": "house_number", "from": "HouseNum" },
+            { "name": "street_address", "from": "Street" },
+            { "name": "town", "from": "Town" },
+            { "name": "zip", "from": "Zip" },
+        ]);
+        let item =
+            run(fields, &["ID", "HouseNum", "Street", "Town", "Zip"], &["1", "12", "A St", "B", "07030"]);
+        let item = item.expect("an item");
+        assert_eq!(
+            item,
+            json!({ "id": "1", "house_number": "12", "street_address": "A St", "town": "B", "zip": "07030" })
+        );
+        let names: Vec<&String> = item.as_object().expect("object").keys().collect();
+        assert_eq!(names, ["id", "house_number", "street_address", "town", "zip"]);
+    }
+
+    #[test]
+    fn columns_are_found_by_exact_name_first() {
+        let fields = json!([{ "name": "a", "from": "Id" }, { "name": "b", "from": " ID " }, { "name": "c", "from": "x" }]);
+        let item = run(fields, &["ID", " Id ", "X"], &["upper", "mixed", "x"]);
+        assert_eq!(item, Ok(json!({ "a": "mixed", "b": "upper", "c": "x" })));
+    }
+
+    #[test]
+    fn an_ambiguous_column_fails_even_if_optional() {
+        let fields = json!([{ "name": "a", "from": "id" }]);
+        assert_eq!(
+            run(fields.clone(), &["ID", "Id"], &["1", "2"]),
+            Err((Reason::DuplicateHeader, "the file has several columns `id`".into()))
+        );
+        assert!(run(fields, &["id", "id"], &["1", "2"]).is_err());
+    }
+
+    #[test]
+    fn required_values_must_be_there() {
+        let fields = json!([{ "name": "a", "from": "A", "required": true }]);
+        assert_eq!(
+            run(fields.clone(), &["A"], &[""]),
+            Err((Reason::MissingValue, "the column `A` is empty".into()))
+        );
+        assert_eq!(
+            run(fields, &["B"], &["1"]),
+            Err((Reason::MissingColumn, "the file has no column `A`".into()))
+        );
+    }
+
+    #[test]
+    fn what_is_not_required_may_be_empty_absent_or_the_default() {
+        let fields = json!([
+            { "name": "empty", "from": "A" },
+            { "name": "absent", "from": "B" },
+            { "name": "default_for_empty", "from": "A", "default": "d" },
+            { "name": "default_for_absent", "from": "B", "required": true, "default": "d" },
+        ]);
+        let item = run(fields, &["A"], &[""]);
+        assert_eq!(item, Ok(json!({ "empty": "", "default_for_empty": "d", "default_for_absent": "d" })));
+    }
+
+    #[test]
+    fn a_row_that_does_not_fit_its_header_is_rejected() {
+        let error = run(json!([{ "name": "a", "from": "A" }]), &["A"], &["1", "2"]).expect_err("too long");
+        assert_eq!(error.0, Reason::RowLength);
+    }
+
+    proptest! {
+        #[test]
+        fn messages_never_hold_values(
+            headers in proptest::collection::vec("[aAbB]", 0..4),
+            secrets in 0..5usize,
+            required in any::<bool>(),
+        ) {
+            let fields = json!([{ "name": "x", "from": "a", "required": required }]);
+            let data = vec!["sEcReT".to_owned(); secrets];
+            if let Err((_, message)) = transform(&settings(fields), &headers, &data) {
+                prop_assert!(!message.contains("sEcReT"));
+            }
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! An invocation: what came in, one [`Delivery`] per message, and the answer that Lambda understands.
+//!
+//! A function stands either behind a queue or directly behind a rule. From a queue come batches, and the answer names
+//! the messages to be delivered again (`ReportBatchItemFailures`); the others are deleted. From a rule comes one event,
+//! and a failure is an error of the whole invocation, which Lambda repeats.
+
+use std::future::Future;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use contract::{Detail, ObjectRef, RecordRef};
+use serde_json::Value;
+
+/// One message to process.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivery {
+    /// The message's id in its queue; `direct` without a queue.
+    pub id: String,
+    /// The message's body; `None` when it is not JSON.
+    pub body: Option<Value>,
+    /// How often it was delivered, this time included.
+    pub attempt: u32,
+    /// Whether the queue moves it to the dead letters if it fails this time.
+    pub last_attempt: bool,
+    /// The queue that it came from.
+    pub queue: Option<QueueOrigin>,
+}
+
+/// What is needed to speak to the queue about a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueOrigin {
+    /// ARN of the queue.
+    pub arn: String,
+    /// Handle of this delivery.
+    pub receipt_handle: String,
+}
+
+/// What became of one message: done for good, or to be delivered again.
+pub type Outcome = Result<(), NotDone>;
+
+/// A message that must be delivered again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{cause}")]
+pub struct NotDone {
+    /// What failed, in a few words without content of the message.
+    pub cause: String,
+}
+
+/// An invocation that fails as a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum InvocationError {
+    /// It looks like a batch from a queue, but cannot be read as one.
+    #[error("the batch of messages cannot be read")]
+    UnreadableBatch,
+    /// The event that came directly from a rule was not processed.
+    #[error("the event was not processed: {0}")]
+    NotDone(#[from] NotDone),
+}
+
+/// What a function does with messages.
+pub trait Handler {
+    /// Processes the messages of one invocation; one outcome per message, in their order.
+    fn handle(&self, deliveries: &[Delivery]) -> impl Future<Output = Vec<Outcome>> + Send;
+}
+
+/// Takes an invocation apart, lets `handler` process it, and makes the answer.
+///
+/// # Errors
+/// [`InvocationError`] when the whole invocation is to be repeated.
+pub async fn serve<H: Handler>(
+    handler: &H,
+    payload: Value,
+    max_receive_count: Option<u32>,
+) -> Result<Option<SqsBatchResponse>, InvocationError> {
+    if !is_batch(&payload) {
+        let delivery = Delivery {
+            id: "direct".into(),
+            body: Some(payload),
+            attempt: 1,
+            // Lambda repeats it twice, but doesn't say which attempt this is.
+            last_attempt: false,
+            queue: None,
+        };
+        let outcome = handler.handle(std::slice::from_ref(&delivery)).await.pop();
+        outcome.unwrap_or_else(|| Err(no_outcome()))?;
+        return Ok(None);
+    }
+    // Without an id, a message cannot be named in the answer: only the whole batch can fail.
+    let batch: SqsEvent = serde_json::from_value(payload).map_err(|_| InvocationError::UnreadableBatch)?;
+    let deliveries: Vec<Delivery> = batch
+        .records
+        .into_iter()
+        .map(|message| delivery(message, max_receive_count))
+        .collect::<Option<_>>()
+        .ok_or(InvocationError::UnreadableBatch)?;
+
+    let messages = deliveries.len();
+    let mut outcomes = handler.handle(&deliveries).await.into_iter();
+    let mut response = SqsBatchResponse::default();
+    for Delivery { id, attempt, last_attempt, .. } in deliveries {
+        if let Err(NotDone { cause }) = outcomes.next().unwrap_or_else(|| Err(no_outcome())) {
+            tracing::warn!(message_id = id, attempt, last_attempt, cause, "message not done");
+            response.add_failure(id);
+        }
+    }
+    // One line a batch: a function that says nothing can't be told from one that does nothing.
+    tracing::info!(messages, failed = response.batch_item_failures.len(), "batch done");
+    Ok(Some(response))
+}
+
+/// A handler that says nothing about a message has not processed it.
+fn no_outcome() -> NotDone {
+    NotDone { cause: "no outcome".into() }
+}
+
+fn is_batch(payload: &Value) -> bool {
+    payload["Records"]
+        .as_array()
+        .is_some_and(|records| records.first().is_none_or(|record| record["eventSource"] == "aws:sqs"))
+}
+
+fn delivery(message: SqsMessage, max_receive_count: Option<u32>) -> Option<Delivery> {
+    let id = message.message_id.filter(|id| !id.is_empty())?;
+    let attempt =
+        message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
+    let queue = match (message.event_source_arn, message.receipt_handle) {
+        (Some(arn), Some(receipt_handle)) => Some(QueueOrigin { arn, receipt_handle }),
+        _ => None,
+    };
+    Some(Delivery {
+        id,
+        body: message.body.and_then(|body| serde_json::from_str(&body).ok()),
+        attempt,
+        last_attempt: max_receive_count.is_some_and(|max| attempt >= max),
+        queue,
+    })
+}
+
+/// A message that is no event of the pipeline: bad data, another attempt doesn't help.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Malformed {
+    /// The object, if at least that can be read.
+    pub object: Option<ObjectRef>,
+    /// The row, if at least that can be read.
+    pub record: Option<RecordRef>,
+    /// What is wrong, without content of the message.
+    pub message: String,
+}
+
+impl Delivery {
+    /// The pipeline's event in the message.
+    ///
+    /// # Errors
+    /// [`Malformed`] when there is none.
+    pub fn event(&self) -> Result<Detail, Box<Malformed>> {
+        let Some(body) = &self.body else {
+            let message = "the message is not JSON".into();
+            return Err(Box::new(Malformed { object: None, record: None, message }));
+        };
+        let detail = &body["detail"];
+        let malformed = |message: String| {
+            Box::new(Malformed {
+                object: serde_json::from_value(detail["object"].clone()).ok(),
+                record: serde_json::from_value(detail["record"].clone()).ok(),
+                message,
+            })
+        };
+        let Some(detail_type) = body["detail-type"].as_str() else {
+            return Err(malformed("the message is not an event".into()));
+        };
+        // serde's own explanation would quote the value that it stumbled over.
+        Detail::from_value(detail_type, detail.clone()).map_err(|error| {
+            malformed(match error {
+                contract::event::DetailError::UnknownDetailType(_) => {
+                    "the event's detail type is not one of the pipeline".into()
+                }
+                contract::event::DetailError::Malformed { .. } => {
+                    "the event's detail lacks a field, or has one of the wrong type".into()
+                }
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{batch, json_value};
+
+    /// Fails the messages whose body says so, and keeps what it was given.
+    #[derive(Default)]
+    struct Scripted(std::sync::Mutex<Vec<Delivery>>);
+
+    impl Handler for Scripted {
+        async fn handle(&self, deliveries: &[Delivery]) -> Vec<Outcome> {
+            self.0.lock().expect("lock").extend_from_slice(deliveries);
+            let failing =
+                |delivery: &Delivery| delivery.body.as_ref().is_some_and(|body| body["fail"] == true);
+            deliveries
+                .iter()
+                .map(|delivery| match failing(delivery) {
+                    true => Err(NotDone { cause: "scripted".into() }),
+                    false => Ok(()),
+                })
+                .collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_failed_messages_of_a_batch_are_answered() {
+        let handler = Scripted::default();
+        let payload = batch([
+            (json!({}), 1),
+            (json!({ "fail": true }), 1),
+            (json!("x"), 3),
+            (json!({ "fail": true }), 2),
+        ]);
+        let answer = serve(&handler, payload, Some(3)).await.expect("an answer").expect("a batch");
+        assert_eq!(
+            serde_json::to_value(answer).expect("json"),
+            json!({ "batchItemFailures": [{ "itemIdentifier": "m1" }, { "itemIdentifier": "m3" }] })
+        );
+        let seen = handler.0.into_inner().expect("lock");
+        let attempts: Vec<_> =
+            seen.iter().map(|delivery| (delivery.attempt, delivery.last_attempt)).collect();
+        assert_eq!(attempts, [(1, false), (1, false), (3, true), (2, false)]);
+        assert_eq!(seen[0].queue.as_ref().map(|queue| queue.receipt_handle.as_str()), Some("r0"));
+    }
+
+    #[tokio::test]
+    async fn a_failed_direct_event_fails_the_invocation() {
+        let handler = Scripted::default();
+        assert!(serve(&handler, json!({ "detail-type": "x" }), Some(1)).await.expect("done").is_none());
+        let error = serve(&handler, json!({ "fail": true }), Some(1)).await.expect_err("not done");
+        assert_eq!(error.to_string(), "the event was not processed: scripted");
+        // Without a queue nobody knows the attempt.
+        assert!(handler.0.into_inner().expect("lock").iter().all(|delivery| !delivery.last_attempt));
+    }
+
+    #[tokio::test]
+    async fn an_s3_notification_is_a_direct_event_and_no_batch() {
+        let handler = Scripted::default();
+        let payload = json!({ "Records": [{ "eventSource": "aws:s3" }] });
+        assert!(serve(&handler, payload.clone(), None).await.expect("done").is_none());
+        assert_eq!(handler.0.into_inner().expect("lock")[0].body, Some(payload));
+    }
+
+    #[tokio::test]
+    async fn a_batch_whose_messages_cannot_be_named_fails_as_a_whole() {
+        for record in [
+            json!({ "eventSource": "aws:sqs", "body": "{}" }),
+            json!({ "eventSource": "aws:sqs", "messageId": "" }),
+        ] {
+            let payload = json!({ "Records": [record] });
+            let error = serve(&Scripted::default(), payload, None).await.expect_err("nameless");
+            assert!(matches!(error, InvocationError::UnreadableBatch));
+        }
+        // No queue sends an empty batch; if one did, nothing would be lost.
+        let empty = serve(&Scripted::default(), json!({ "Records": [] }), None).await.expect("nothing to do");
+        assert!(empty.expect("a batch").batch_item_failures.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn no_payload_and_no_body_panics(value in json_value()) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
+            let _ = runtime.block_on(serve(&Scripted::default(), value.clone(), Some(1)));
+            for body in [Some(value.clone()), Some(json!({ "detail-type": "transform", "detail": value })), None] {
+                let delivery =
+                    Delivery { id: "m".into(), body, attempt: 1, last_attempt: false, queue: None };
+                let _ = delivery.event();
+            }
+        }
+    }
+
+    #[test]
+    fn a_malformed_event_names_what_it_can_and_quotes_nothing() {
+        let object = json!({ "bucket": "b", "key": "k" });
+        let delivery = |body| Delivery { id: "m".into(), body, attempt: 1, last_attempt: false, queue: None };
+        let error = delivery(Some(json!({
+            "detail-type": "s3RecordExtraction",
+            "detail": { "status": "extracted", "object": object, "record": { "index": 1, "id": "i" }, "headers": "a", "data": { "secret": 7 } }
+        })))
+        .event()
+        .expect_err("data is no text");
+        assert_eq!(error.object.as_ref().map(|object| object.key.as_str()), Some("k"));
+        assert_eq!(error.record.as_ref().map(|record| record.index), Some(1));
+        assert!(!error.message.contains("secret"), "{error:?}");
+        for body in [None, Some(json!(7)), Some(json!({ "detail-type": "nope", "detail": {} }))] {
+            assert!(delivery(body).event().is_err());
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! `observe`: one line in the log for every event, with names and counts and never a value of a row.
+//!
+//! Events of others on the same bus are logged as well, by type and source only.
+
+use contract::Detail;
+use serde_json::Value;
+
+use crate::messages::{Delivery, Handler, Outcome};
+
+/// The function. See the module.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Observe;
+
+impl Handler for Observe {
+    async fn handle(&self, deliveries: &[Delivery]) -> Vec<Outcome> {
+        // A line is all that it does, and that cannot fail.
+        deliveries.iter().for_each(log);
+        vec![Ok(()); deliveries.len()]
+    }
+}
+
+fn log(delivery: &Delivery) {
+    let body = delivery.body.as_ref().unwrap_or(&Value::Null);
+    let detail_type = body["detail-type"].as_str();
+    let source = body["source"].as_str();
+    let Ok(detail) = delivery.event() else {
+        tracing::warn!(message_id = delivery.id, detailType = detail_type, source, "foreign event");
+        return;
+    };
+    let object = detail.object();
+    let (bucket, key) = (object.map(|object| &object.bucket), object.map(|object| &object.key));
+    let version = object.and_then(|object| object.version.as_ref());
+    let etag = object.and_then(|object| object.etag.as_ref());
+    let (index, id) = (detail.record().map(|record| record.index), detail.record().map(|record| &record.id));
+    let status = body["detail"]["status"].as_str();
+    macro_rules! line {
+        ($level:ident, $name:literal $(, $field:ident = $value:expr)*) => {
+            tracing::$level!(
+                detailType = detail_type,
+                source,
+                status,
+                bucket,
+                key,
+                version,
+                etag,
+                record = index,
+                recordId = id,
+                $($field = $value,)*
+                $name
+            )
+        };
+    }
+    match &detail {
+        Detail::TaskStarted { task, .. } => line!(info, "task-started", task = task),
+        Detail::RecordExtracted { .. } => line!(info, "record-extracted"),
+        Detail::ExtractionCompleted { rows, bytes, rejected, .. } => {
+            line!(info, "extraction-completed", rows = rows, bytes = bytes, rejected = rejected);
+        }
+        Detail::RecordTransformed { .. } => line!(info, "record-transformed"),
+        Detail::RecordLoaded { table, .. } => line!(info, "record-loaded", table = table),
+        Detail::Failed { reason, message, .. } => {
+            line!(warn, "failed", reason = reason.code(), cause = message);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use contract::{FailedStage, Reason};
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{delivery, event, object};
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("lock").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The one line that an event gives.
+    async fn line(body: Value) -> Value {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber =
+            tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        assert_eq!(Observe.handle(&[delivery(body, 1)]).await, [Ok(())]);
+        drop(guard);
+        let text = String::from_utf8(lines.0.lock().expect("lock").clone()).expect("UTF-8");
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(!text.contains("sEcReT"), "{text}");
+        serde_json::from_str(&text).expect("one JSON document")
+    }
+
+    fn secret() -> serde_json::Map<String, Value> {
+        serde_json::Map::from_iter([("id".to_owned(), json!("sEcReT"))])
+    }
+
+    #[tokio::test]
+    async fn every_event_has_its_line_and_no_row_values() {
+        let record = object().record(7);
+        for (detail, expected) in [
+            (
+                Detail::TaskStarted { object: object(), task: "arn:t".into() },
+                json!({ "message": "task-started", "detailType": "ecs-started", "status": "success", "task": "arn:t" }),
+            ),
+            (
+                Detail::RecordExtracted {
+                    object: object(),
+                    record: record.clone(),
+                    headers: "h".into(),
+                    data: "sEcReT".into(),
+                },
+                json!({ "message": "record-extracted", "status": "extracted", "record": 7, "recordId": record.id }),
+            ),
+            (
+                Detail::ExtractionCompleted { object: object(), rows: 5, bytes: 99, rejected: 2 },
+                json!({ "message": "extraction-completed", "status": "completed", "rows": 5, "bytes": 99, "rejected": 2 }),
+            ),
+            (
+                Detail::RecordTransformed { object: object(), record: record.clone(), data: secret() },
+                json!({ "message": "record-transformed", "status": "transformed", "record": 7 }),
+            ),
+            (
+                Detail::RecordLoaded {
+                    object: object(),
+                    record: record.clone(),
+                    table: "t".into(),
+                    key: secret(),
+                },
+                json!({ "message": "record-loaded", "detailType": "data-loaded", "status": "success", "table": "t", "record": 7 }),
+            ),
+            (
+                Detail::Failed {
+                    stage: FailedStage::Load,
+                    object: Some(object()),
+                    record: Some(record.clone()),
+                    reason: Reason::InvalidItem,
+                    message: "why".into(),
+                },
+                json!({ "message": "failed", "level": "WARN", "detailType": "loadFailed", "status": "failed",
+                    "reason": "invalid-item", "cause": "why", "record": 7 }),
+            ),
+        ] {
+            let line = line(event(&detail)).await;
+            for (name, value) in expected.as_object().expect("object") {
+                assert_eq!(&line[name], value, "{name} in {line}");
+            }
+            assert_eq!(
+                (&line["bucket"], &line["key"], &line["etag"]),
+                (&json!("b"), &json!("k.csv"), &json!("e"))
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn foreign_events_are_logged_by_type_and_source_only() {
+        let foreign = line(json!({ "source": "s", "detail-type": "t", "detail": { "x": "sEcReT" } })).await;
+        assert_eq!(
+            (&foreign["message"], &foreign["source"], &foreign["detailType"]),
+            (&json!("foreign event"), &json!("s"), &json!("t"))
+        );
+        assert_eq!(line(json!("sEcReT")).await["message"], "foreign event");
+        let broken = json!({ "source": "s", "detail-type": "transform", "detail": { "status": "sEcReT" } });
+        assert_eq!(line(broken).await["detailType"], "transform");
+    }
+}

@@ -1,0 +1,241 @@
+//! What becomes of each message once a function has looked at it: the one failure policy of all functions.
+//!
+//! - Bad data is not tried again: the function publishes a `failed` event, and the message is done.
+//! - A fault of AWS is: the message goes back to its queue, alone.
+//! - On its last attempt it goes back too, to end in the dead letters, and a `failed` event says so.
+//!
+//! A message is only done when everything that it should put on the bus is there.
+
+use contract::{Detail, FailedStage, ObjectRef, Reason, RecordRef};
+use publisher::{Failure, Publisher, PutEvents};
+
+use crate::messages::{Delivery, Malformed, NotDone, Outcome};
+
+/// What a function found out about one message.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Verdict {
+    /// Events that this message should put on the bus; bad data is a `failed` event among them.
+    pub publish: Vec<Detail>,
+    /// What could not be done and is to be tried again.
+    pub unfinished: Vec<Unfinished>,
+}
+
+/// Something that failed for now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The object that it concerns.
+    pub object: Option<ObjectRef>,
+    /// The row that it concerns.
+    pub record: Option<RecordRef>,
+    /// The reason in the `failed` event, if there is no further attempt.
+    pub reason: Reason,
+    /// What failed, in a few words without content of the message.
+    pub cause: String,
+}
+
+impl From<Detail> for Verdict {
+    fn from(detail: Detail) -> Self {
+        Self { publish: vec![detail], unfinished: Vec::new() }
+    }
+}
+
+/// A function's way to the bus, and the name under which its failures appear there.
+#[derive(Debug)]
+pub struct Stage<P> {
+    publisher: Publisher<P>,
+    stage: FailedStage,
+}
+
+impl<P: PutEvents> Stage<P> {
+    /// The stage that reports as `stage`.
+    pub const fn new(publisher: Publisher<P>, stage: FailedStage) -> Self {
+        Self { publisher, stage }
+    }
+
+    /// A `failed` event of this stage.
+    pub fn failed(
+        &self,
+        object: Option<ObjectRef>,
+        record: Option<RecordRef>,
+        reason: Reason,
+        message: impl Into<String>,
+    ) -> Detail {
+        Detail::Failed { stage: self.stage, object, record, reason, message: message.into() }
+    }
+
+    /// The `failed` event for a message that is no event of the pipeline.
+    pub fn malformed(&self, malformed: Malformed) -> Detail {
+        let Malformed { object, record, message } = malformed;
+        self.failed(object, record, Reason::MalformedEvent, message)
+    }
+
+    /// Publishes what the verdicts say, for all messages in as few calls as possible, and decides each message.
+    pub async fn settle(&self, deliveries: &[Delivery], verdicts: Vec<Verdict>) -> Vec<Outcome> {
+        let mut unfinished: Vec<Vec<Unfinished>> = Vec::with_capacity(verdicts.len());
+        let (mut owners, mut details) = (Vec::new(), Vec::new());
+        for (index, verdict) in verdicts.into_iter().enumerate() {
+            unfinished.push(verdict.unfinished);
+            owners.extend(std::iter::repeat_n(index, verdict.publish.len()));
+            details.extend(verdict.publish);
+        }
+        let too_large = self.publish(&owners, &details, &mut unfinished).await;
+        if !too_large.is_empty() {
+            let (owners, details): (Vec<usize>, Vec<Detail>) = too_large.into_iter().unzip();
+            // A `failed` event has no content that could be too large as well, unless the names are: then it is lost
+            // for now, and the message stays.
+            for (owner, detail) in self.publish(&owners, &details, &mut unfinished).await {
+                if let Some(unfinished) = unfinished.get_mut(owner) {
+                    unfinished.push(not_published(&detail, "TooLarge"));
+                }
+            }
+        }
+        self.report_last_attempts(deliveries, &unfinished).await;
+        unfinished
+            .into_iter()
+            .map(|unfinished| match unfinished.into_iter().next() {
+                Some(Unfinished { cause, .. }) => Err(NotDone { cause }),
+                None => Ok(()),
+            })
+            .collect()
+    }
+
+    /// Publishes each detail for its owner. Gives back `failed` events for those that are too large for the bus.
+    async fn publish(
+        &self,
+        owners: &[usize],
+        details: &[Detail],
+        unfinished: &mut [Vec<Unfinished>],
+    ) -> Vec<(usize, Detail)> {
+        let mut too_large = Vec::new();
+        for ((&owner, detail), result) in
+            owners.iter().zip(details).zip(self.publisher.publish(details).await)
+        {
+            match result {
+                Ok(()) => {}
+                Err(failure @ Failure::TooLarge { .. }) => {
+                    let (object, record) = (detail.object().cloned(), detail.record().cloned());
+                    let message = format!("`{}`: {failure}", detail.detail_type());
+                    too_large.push((owner, self.failed(object, record, Reason::RowTooLarge, message)));
+                }
+                Err(failure) => {
+                    if let Some(unfinished) = unfinished.get_mut(owner) {
+                        unfinished.push(not_published(detail, failure.code()));
+                    }
+                }
+            }
+        }
+        too_large
+    }
+
+    /// Nothing ends in the dead letters without a `failed` event, as long as the bus is there at all.
+    async fn report_last_attempts(&self, deliveries: &[Delivery], unfinished: &[Vec<Unfinished>]) {
+        let (mut ids, mut details) = (Vec::new(), Vec::new());
+        for (delivery, unfinished) in deliveries.iter().zip(unfinished) {
+            if delivery.last_attempt {
+                for Unfinished { object, record, reason, cause } in unfinished.iter().cloned() {
+                    ids.push(&delivery.id);
+                    details.push(self.failed(object, record, reason, format!("{cause}; no further attempt")));
+                }
+            }
+        }
+        if details.is_empty() {
+            return;
+        }
+        for (message_id, result) in ids.into_iter().zip(self.publisher.publish(&details).await) {
+            if let Err(failure) = result {
+                tracing::error!(message_id, code = failure.code(), "the last failure could not be published");
+            }
+        }
+    }
+}
+
+fn not_published(detail: &Detail, code: &str) -> Unfinished {
+    Unfinished {
+        object: detail.object().cloned(),
+        record: detail.record().cloned(),
+        reason: Reason::RetriesExhausted,
+        cause: format!("`{}` could not be published: {code}", detail.detail_type()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{Bus, delivery, object};
+
+    fn loaded(index: u64, filler: usize) -> Detail {
+        let key = serde_json::Map::from_iter([("id".to_owned(), json!("x".repeat(filler)))]);
+        Detail::RecordLoaded { object: object(), record: object().record(index), table: "t".into(), key }
+    }
+
+    fn unfinished() -> Unfinished {
+        Unfinished {
+            object: Some(object()),
+            record: Some(object().record(1)),
+            reason: Reason::RetriesExhausted,
+            cause: "why".into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_is_done_when_all_its_events_are_on_the_bus() {
+        let bus = Bus::refusing(|detail| detail.record().is_some_and(|record| record.index == 2));
+        let stage = Stage::new(bus.publisher(), FailedStage::Load);
+        let verdicts = vec![
+            Verdict { publish: vec![loaded(1, 0), loaded(2, 0)], unfinished: vec![] },
+            Verdict::default(),
+            loaded(3, 0).into(),
+            Verdict { publish: vec![loaded(4, 0)], unfinished: vec![unfinished()] },
+        ];
+        let deliveries =
+            [delivery(json!({}), 1), delivery(json!({}), 1), delivery(json!({}), 1), delivery(json!({}), 1)];
+        let outcomes = stage.settle(&deliveries, verdicts).await;
+        assert_eq!(outcomes.iter().map(Result::is_ok).collect::<Vec<_>>(), [false, true, true, false]);
+        assert_eq!(bus.published(), [loaded(1, 0), loaded(3, 0), loaded(4, 0)]);
+    }
+
+    #[tokio::test]
+    async fn the_last_attempt_is_reported_and_still_fails() {
+        let bus = Bus::default();
+        let stage = Stage::new(bus.publisher(), FailedStage::Load);
+        let last = Delivery { last_attempt: true, ..delivery(json!({}), 3) };
+        let verdict = Verdict { publish: vec![], unfinished: vec![unfinished()] };
+        let outcomes = stage.settle(&[last, delivery(json!({}), 1)], vec![verdict.clone(), verdict]).await;
+        assert!(outcomes.iter().all(Result::is_err));
+        assert_eq!(
+            bus.published(),
+            [stage.failed(
+                Some(object()),
+                Some(object().record(1)),
+                Reason::RetriesExhausted,
+                "why; no further attempt"
+            )]
+        );
+    }
+
+    #[tokio::test]
+    async fn an_event_too_large_for_the_bus_becomes_a_failure() {
+        let bus = Bus::default();
+        let stage = Stage::new(bus.publisher(), FailedStage::Transform);
+        let large = loaded(1, publisher::MAX_BYTES);
+        assert_eq!(stage.settle(&[delivery(json!({}), 1)], vec![large.into()]).await, [Ok(())]);
+        let published = bus.published();
+        assert!(
+            matches!(&published[..], [Detail::Failed { reason: Reason::RowTooLarge, record: Some(record), .. }] if record.index == 1),
+            "{published:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_message_stays_when_its_failure_cannot_be_published() {
+        let bus = Bus::refusing(|detail| matches!(detail, Detail::Failed { .. }));
+        let stage = Stage::new(bus.publisher(), FailedStage::Transform);
+        let failed = stage.failed(None, None, Reason::MalformedEvent, "m");
+        let large = loaded(1, publisher::MAX_BYTES);
+        let deliveries = [delivery(json!({}), 1), delivery(json!({}), 1)];
+        let outcomes = stage.settle(&deliveries, vec![failed.into(), large.into()]).await;
+        assert!(outcomes.iter().all(Result::is_err), "{outcomes:?}");
+    }
+}

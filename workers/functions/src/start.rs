@@ -1,0 +1,99 @@
+//! From process start to the first invocation: logs, environment, clients, runtime.
+
+use std::process::ExitCode;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use contract::environment::{EVENT_BUS, EVENT_SOURCE, MAX_RECEIVE_COUNT, VariableError, Variables};
+use lambda_runtime::{LambdaEvent, service_fn};
+use publisher::aws::EventBridge;
+use publisher::{Backoff, Destination, Publisher};
+use serde_json::Value;
+use tracing_subscriber::EnvFilter;
+
+use crate::messages::{Handler, serve};
+
+/// What a function finds when it starts.
+#[derive(Debug)]
+pub struct Environment {
+    /// The variables of the process.
+    pub variables: Variables<fn(&str) -> Option<String>>,
+    /// Region, credentials and endpoints for AWS clients.
+    pub config: SdkConfig,
+}
+
+impl Environment {
+    /// The publisher for the bus that the function may publish to.
+    ///
+    /// # Errors
+    /// [`VariableError`] when it is not told which one.
+    pub fn publisher(&self) -> Result<Publisher<EventBridge>, VariableError> {
+        let destination =
+            Destination::new(self.variables.required(EVENT_BUS)?, self.variables.required(EVENT_SOURCE)?);
+        let client = EventBridge::new(aws_sdk_eventbridge::Client::new(&self.config));
+        Ok(Publisher::new(client, destination, Backoff::default()))
+    }
+}
+
+/// Runs the function that `build` makes, until Lambda ends the process.
+///
+/// A variable that is missing is an error here, at deployment, and not at the first message.
+pub async fn run<H: Handler>(build: impl FnOnce(&Environment) -> Result<H, VariableError>) -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().json().flatten_event(true).with_span_list(false).with_env_filter(filter).init();
+    let environment = Environment {
+        variables: Variables::new(|name| std::env::var(name).ok()),
+        config: aws_config::load_defaults(BehaviorVersion::latest()).await,
+    };
+    let ready = max_receive_count(&environment.variables)
+        .and_then(|max_receive_count| Ok((build(&environment)?, max_receive_count)));
+    let (handler, max_receive_count) = match ready {
+        Ok(ready) => ready,
+        Err(error) => {
+            tracing::error!(%error, "the function cannot start");
+            return ExitCode::FAILURE;
+        }
+    };
+    let handler = &handler;
+    let service = service_fn(move |event: LambdaEvent<Value>| {
+        // Boxed: the futures of SDK calls inside the runtime's own are nested too deeply for the compiler.
+        Box::pin(async move {
+            serve(handler, event.payload, max_receive_count).await.map_err(lambda_runtime::Error::from)
+        })
+    });
+    match lambda_runtime::run(service).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the Lambda runtime ended");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// How often a message is delivered at most; a function that stands behind no queue isn't told.
+fn max_receive_count<F: Fn(&str) -> Option<String>>(
+    variables: &Variables<F>,
+) -> Result<Option<u32>, VariableError> {
+    let number = |text: String| {
+        text.parse().map_err(|_| VariableError::Invalid {
+            name: MAX_RECEIVE_COUNT,
+            expected: "a whole number".into(),
+        })
+    };
+    variables.optional(MAX_RECEIVE_COUNT).map(number).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_deliveries_is_optional_but_a_number() {
+        let read = |value: Option<&'static str>| {
+            max_receive_count(&Variables::new(move |_| value.map(str::to_owned)))
+        };
+        assert_eq!(read(None).expect("optional"), None);
+        assert_eq!(read(Some("5")).expect("a number"), Some(5));
+        let error = read(Some("many")).expect_err("no number");
+        assert_eq!(error.to_string(), "the environment variable `MAX_RECEIVE_COUNT` is not a whole number");
+    }
+}

@@ -1,0 +1,73 @@
+//! How entries are divided among calls.
+
+use std::ops::Range;
+
+/// Entries in one PutEvents call.
+///
+/// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>
+pub const MAX_ENTRIES: usize = 10;
+
+/// Bytes in one PutEvents call, summed over its entries, and so also the limit of a single entry.
+///
+/// The service takes less than 1 MB, read here as 10⁶ bytes (the stricter reading):
+/// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>. The headroom is for the envelope
+/// (id, account, region, time, names) that EventBridge adds before the event goes into an SQS message, which holds
+/// 1 MiB, and for differences in how either side counts.
+pub const MAX_BYTES: usize = 950_000;
+
+/// Divides entries of these sizes into consecutive batches, each of at most [`MAX_ENTRIES`] entries and [`MAX_BYTES`]
+/// bytes. An entry that is larger than that stands in a batch of its own; callers sort those out beforehand.
+#[must_use]
+pub fn split(sizes: &[usize]) -> Vec<Range<usize>> {
+    let mut batches = Vec::new();
+    let (mut start, mut bytes) = (0, 0usize);
+    for (index, &size) in sizes.iter().enumerate() {
+        if index > start && !fits(index - start, bytes, size) {
+            batches.push(start..index);
+            (start, bytes) = (index, 0);
+        }
+        bytes = bytes.saturating_add(size);
+    }
+    if start < sizes.len() {
+        batches.push(start..sizes.len());
+    }
+    batches
+}
+
+/// Whether an entry of `size` bytes fits into a batch that already holds `entries` entries of `bytes` bytes.
+pub(crate) const fn fits(entries: usize, bytes: usize, size: usize) -> bool {
+    entries < MAX_ENTRIES && bytes.saturating_add(size) <= MAX_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn batches_keep_the_limits_the_order_and_every_entry(
+            sizes in proptest::collection::vec(prop_oneof![1..2_000usize, 1..=MAX_BYTES, Just(MAX_BYTES)], 0..60),
+        ) {
+            let batches = split(&sizes);
+            let covered: Vec<usize> = batches.iter().cloned().flatten().collect();
+            prop_assert_eq!(covered, (0..sizes.len()).collect::<Vec<_>>());
+            for batch in &batches {
+                prop_assert!(!batch.is_empty() && batch.len() <= MAX_ENTRIES);
+                prop_assert!(sizes[batch.clone()].iter().sum::<usize>() <= MAX_BYTES);
+            }
+            // No more calls than needed: a batch only ends where its successor's first entry did not fit.
+            for pair in batches.windows(2) {
+                let bytes = sizes[pair[0].clone()].iter().sum::<usize>();
+                prop_assert!(!fits(pair[0].len(), bytes, sizes[pair[1].start]));
+            }
+        }
+    }
+
+    #[test]
+    fn ten_fit_and_the_eleventh_does_not() {
+        assert_eq!(split(&[1; 11]), [0..10, 10..11]);
+        assert_eq!(split(&[MAX_BYTES - 1, 1, 1]), [0..2, 2..3]);
+        assert!(split(&[]).is_empty());
+    }
+}

@@ -1,0 +1,208 @@
+//! Puts events on the bus: in as few calls as possible, and without losing any.
+//!
+//! Every worker that publishes goes through [`Publisher`]. PutEvents answers per entry, so a call that "succeeded" may
+//! have failed for some of its entries; those alone are sent again, with growing pauses, and what fails in the end is
+//! given back to the caller, who decides what becomes of the message or the file that it came from.
+//!
+//! The functions use [`Publisher::publish`], which answers in the order of its input. The extraction task uses
+//! [`Stream`], which holds a few calls in flight and a fixed amount of memory however long the file is.
+
+pub mod aws;
+mod backoff;
+mod batch;
+mod entry;
+mod stream;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use contract::Detail;
+use futures::StreamExt as _;
+
+pub use backoff::Backoff;
+pub use batch::{MAX_BYTES, MAX_ENTRIES, split};
+pub use entry::{Destination, Entry};
+pub use stream::{Stream, Summary};
+
+/// How many PutEvents calls one publisher keeps in flight.
+pub const MAX_IN_FLIGHT: usize = 8;
+
+/// One PutEvents call. Implemented by [`aws::EventBridge`], and by fakes in tests.
+pub trait PutEvents: Send + Sync {
+    /// Sends at most [`MAX_ENTRIES`] entries of together at most [`MAX_BYTES`] bytes.
+    ///
+    /// Answers one result per entry, in the order of the entries; `Err` when the call as a whole failed.
+    fn put_events(
+        &self,
+        entries: &[&Entry],
+    ) -> impl Future<Output = Result<Vec<Result<(), Rejection>>, CallError>> + Send;
+}
+
+/// An entry that EventBridge did not take, though the call went through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// EventBridge's error code.
+    pub code: String,
+    /// EventBridge's explanation.
+    pub message: String,
+}
+
+impl Rejection {
+    /// Whether sending the entry again may help: anything but the codes that EventBridge documents as final.
+    fn is_retryable(&self) -> bool {
+        // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html
+        !matches!(
+            self.code.as_str(),
+            "AccessDeniedException"
+                | "InvalidAccountIdException"
+                | "InvalidArgument"
+                | "MalformedDetail"
+                | "RedactionFailure"
+                | "NotAuthorizedForSourceException"
+                | "NotAuthorizedForDetailTypeException"
+        )
+    }
+}
+
+/// A call to AWS that failed as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct CallError {
+    /// The service's error code, or the kind of failure when no answer came.
+    pub code: String,
+    /// The service's explanation. May quote the request: not for logs or events about rows.
+    pub message: String,
+    /// Whether the same call may succeed later.
+    pub retryable: bool,
+}
+
+/// Why an event is not on the bus.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The entry is larger than a request may be; it was never sent.
+    #[error("the event has {size} bytes, {MAX_BYTES} are possible")]
+    TooLarge {
+        /// Size of the entry, as EventBridge counts it.
+        size: usize,
+    },
+    /// EventBridge rejected it for good, or in every attempt.
+    #[error("the event was not accepted: {code}: {message}")]
+    NotAccepted {
+        /// Error code of the last attempt.
+        code: String,
+        /// Explanation of the last attempt.
+        message: String,
+    },
+}
+
+impl Failure {
+    /// A short stable word for logs.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::TooLarge { .. } => "TooLarge",
+            Self::NotAccepted { code, .. } => code,
+        }
+    }
+}
+
+/// Publishes events to one bus under one source.
+#[derive(Debug)]
+pub struct Publisher<P> {
+    client: P,
+    destination: Destination,
+    backoff: Backoff,
+}
+
+impl<P: PutEvents> Publisher<P> {
+    /// A publisher that sends through `client`.
+    pub const fn new(client: P, destination: Destination, backoff: Backoff) -> Self {
+        Self { client, destination, backoff }
+    }
+
+    /// The entry that [`Self::publish`] would send for `detail`.
+    #[must_use]
+    pub fn entry(&self, detail: &Detail) -> Entry {
+        self.destination.entry(detail)
+    }
+
+    /// Publishes `details` in as few calls as possible; one result per detail, in their order.
+    pub async fn publish(&self, details: &[Detail]) -> Vec<Result<(), Failure>> {
+        let entries: Vec<Entry> = details.iter().map(|detail| self.entry(detail)).collect();
+        self.publish_entries(&entries).await
+    }
+
+    async fn publish_entries(&self, entries: &[Entry]) -> Vec<Result<(), Failure>> {
+        let mut results: Vec<Result<(), Failure>> = entries
+            .iter()
+            .map(|entry| match entry.size() {
+                size if size > MAX_BYTES => Err(Failure::TooLarge { size }),
+                _ => Ok(()),
+            })
+            .collect();
+        let sendable: Vec<usize> = (0..entries.len()).filter(|&index| results[index].is_ok()).collect();
+        let sizes: Vec<usize> = sendable.iter().map(|&index| entries[index].size()).collect();
+        // Owned, or the compiler cannot see that the future below is `Send`.
+        let batches: Vec<Vec<usize>> =
+            split(&sizes).into_iter().map(|range| sendable[range].to_vec()).collect();
+
+        let mut answers = futures::stream::iter(batches)
+            .map(|batch| async move {
+                let entries: Vec<&Entry> = batch.iter().map(|&index| &entries[index]).collect();
+                (batch, self.send(&entries).await)
+            })
+            .buffer_unordered(MAX_IN_FLIGHT);
+        while let Some((batch, answer)) = answers.next().await {
+            for (index, result) in batch.into_iter().zip(answer) {
+                results[index] = result;
+            }
+        }
+        results
+    }
+
+    /// Sends one batch until every entry is accepted, refused for good, or out of attempts.
+    async fn send(&self, entries: &[&Entry]) -> Vec<Result<(), Failure>> {
+        let mut results: Vec<Result<(), Failure>> = vec![Ok(()); entries.len()];
+        let mut open: Vec<usize> = (0..entries.len()).collect();
+        for attempt in 1..=self.backoff.attempts() {
+            let batch: Vec<&Entry> = open.iter().map(|&index| entries[index]).collect();
+            let (answer, may_retry) = match self.client.put_events(&batch).await {
+                Ok(answer) => (answer, true),
+                Err(CallError { code, message, retryable }) => {
+                    (vec![Err(Rejection { code, message }); batch.len()], retryable)
+                }
+            };
+            // An answer with too few entries says nothing about the rest: they count as not accepted.
+            let silence =
+                || Err(Rejection { code: "NoAnswer".into(), message: "no result for the entry".into() });
+            let mut answer = answer.into_iter();
+            open.retain(|&index| match answer.next().unwrap_or_else(silence) {
+                Ok(()) => {
+                    results[index] = Ok(());
+                    false
+                }
+                Err(rejection) => {
+                    let again = may_retry && rejection.is_retryable();
+                    let Rejection { code, message } = rejection;
+                    results[index] = Err(Failure::NotAccepted { code, message });
+                    again
+                }
+            });
+            if open.is_empty() || attempt == self.backoff.attempts() {
+                break;
+            }
+            tracing::debug!(attempt, entries = open.len(), "events not accepted, sending them again");
+            self.backoff.pause(attempt).await;
+        }
+        results
+    }
+
+    /// A buffered front that publishes through this publisher.
+    #[must_use]
+    pub fn stream(self: &Arc<Self>) -> Stream<P> {
+        Stream::new(Arc::clone(self))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,12 @@
+//! The extraction task: reads one object, row by row, and publishes an event for each.
+//!
+//! `extract` starts it, one task per object version, with the object in the environment. [`download`] brings the bytes,
+//! [`reader`] makes rows of them, [`extraction`] makes events of the rows and hands them to the publisher. Each holds a
+//! fixed amount of memory, however large the object is.
+
+pub mod aws;
+pub mod download;
+pub mod extraction;
+pub mod reader;
+
+pub use extraction::{Outcome, Totals, extract};

@@ -1,0 +1,452 @@
+//! Rows out of bytes: a CSV reader that is fed chunks of any size and never holds more than one row.
+//!
+//! The grammar is csv-core's (RFC 4180, and lenient where the RFC says nothing). Around it stands what a file from
+//! somewhere needs: the byte order mark, the delimiter found in the header, trailing delimiters, a limit on a row's
+//! size, and a verdict for every row that doesn't fit, so that none is dropped silently.
+//!
+//! No I/O: [`Reader::read`] consumes from a slice, [`Reader::finish`] says that there is no more.
+
+use contract::Reason;
+use csv_core::{ReadRecordResult, ReaderBuilder};
+
+/// Candidates for the delimiter, most preferred first.
+const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// Column names are quoted in messages up to this many characters: a file without a header has values there.
+const SHOWN_NAME: usize = 60;
+
+/// Why an object or one row of it cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Stable code.
+    pub reason: Reason,
+    /// One sentence, without any value.
+    pub message: String,
+}
+
+impl Fault {
+    pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+/// One row, good or bad.
+#[derive(Debug)]
+pub struct Row<'a> {
+    /// Position in the file from 1, without the header and blank lines.
+    pub index: u64,
+    /// Names of the columns, trimmed.
+    pub columns: &'a [String],
+    /// Its fields, as many as there are columns; or why it is rejected.
+    pub fields: Result<Fields<'a>, Fault>,
+}
+
+/// The fields of a good row.
+#[derive(Debug, Clone, Copy)]
+pub struct Fields<'a> {
+    text: &'a str,
+    ends: &'a [usize],
+}
+
+impl<'a> Fields<'a> {
+    /// The fields in their order.
+    pub fn iter(self) -> impl Iterator<Item = &'a str> {
+        let mut start = 0;
+        self.ends.iter().map(move |&end| {
+            // Both ends were found to be character boundaries when the row was read.
+            let field = self.text.get(start..end).unwrap_or_default();
+            start = end;
+            field
+        })
+    }
+}
+
+/// What the header said.
+#[derive(Debug)]
+struct Header {
+    columns: Vec<String>,
+    /// The header line ended with a delimiter, so rows may as well.
+    trailing: bool,
+}
+
+/// How far the end of the input has been told to csv-core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    NotReached,
+    /// A line end was added. If the last row ends there, it was complete.
+    LineEnded,
+    /// csv-core knows. If a row ended only now, its last quote was open.
+    Told,
+}
+
+/// The reader. See the module.
+#[derive(Debug)]
+pub struct Reader {
+    /// Rows and headers of more bytes than this are rejected; also the bound of every buffer.
+    limit: usize,
+    sniffer: Option<Sniffer>,
+    /// The header line as the sniffer collected it, until csv-core has read it.
+    head: Vec<u8>,
+    head_read: usize,
+    core: csv_core::Reader,
+    text: Vec<u8>,
+    text_len: usize,
+    ends: Vec<usize>,
+    ends_len: usize,
+    /// The current row is too large: its bytes are thrown away up to its end.
+    discarding: bool,
+    header: Option<Header>,
+    rows: u64,
+    end: End,
+}
+
+impl Reader {
+    /// A reader that rejects rows larger than `limit` bytes.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        let limit = limit.max(1);
+        Self {
+            limit,
+            sniffer: Some(Sniffer::default()),
+            head: Vec::new(),
+            head_read: 0,
+            core: csv_core::Reader::new(),
+            text: vec![0; limit.min(4096)],
+            text_len: 0,
+            ends: vec![0; limit.min(64)],
+            ends_len: 0,
+            discarding: false,
+            header: None,
+            rows: 0,
+            end: End::NotReached,
+        }
+    }
+
+    /// How many data rows have been read, rejected ones included.
+    #[must_use]
+    pub const fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Reads from the front of `input` up to the end of the next row. `None`: the input is used up.
+    ///
+    /// # Errors
+    /// A [`Fault`] in the header, which makes the whole object useless.
+    pub fn read(&mut self, input: &mut &[u8]) -> Result<Option<Row<'_>>, Fault> {
+        Ok(if self.step(input)? { Some(self.row(false)) } else { None })
+    }
+
+    /// Says that there is no more input, and gives the rows that end with it. To be called until it answers `None`.
+    ///
+    /// # Errors
+    /// A [`Fault`] in the header.
+    pub fn finish(&mut self) -> Result<Option<Row<'_>>, Fault> {
+        if let Some(sniffer) = self.sniffer.take() {
+            self.start(sniffer.finish());
+        }
+        if self.step(&mut &b""[..])? {
+            return Ok(Some(self.row(false)));
+        }
+        if self.end == End::NotReached {
+            self.end = End::LineEnded;
+            let (_, complete) = self.advance(b"\n");
+            if complete && self.end_record(false)? {
+                return Ok(Some(self.row(false)));
+            }
+        }
+        if self.end == End::LineEnded {
+            self.end = End::Told;
+            let (_, complete) = self.advance(b"");
+            if complete && self.end_record(true)? {
+                return Ok(Some(self.row(true)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads up to the end of the next data row; `false` when the input is used up before.
+    fn step(&mut self, input: &mut &[u8]) -> Result<bool, Fault> {
+        if let Some(sniffer) = &mut self.sniffer {
+            match sniffer.feed(input, self.limit)? {
+                Some(sniffed) => self.start(sniffed),
+                None => return Ok(false),
+            }
+        }
+        // The head can hold more than the header when sniffer and csv-core disagree about a stray quote.
+        while self.head_read < self.head.len() {
+            let head = std::mem::take(&mut self.head);
+            let (used, complete) = self.advance(head.get(self.head_read..).unwrap_or_default());
+            self.head = head;
+            self.head_read += used;
+            if complete && self.end_record(false)? {
+                return Ok(true);
+            }
+        }
+        // Rows don't need its memory.
+        (self.head, self.head_read) = (Vec::new(), 0);
+        while !input.is_empty() {
+            let (used, complete) = self.advance(input);
+            *input = input.get(used..).unwrap_or_default();
+            if complete && self.end_record(false)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn start(&mut self, sniffed: Sniffed) {
+        self.sniffer = None;
+        self.core = ReaderBuilder::new().delimiter(sniffed.delimiter).build();
+        // A blank line, so that csv-core doesn't look for a byte order mark: the sniffer has removed the only one.
+        self.core.read_record(b"\n", &mut self.text, &mut self.ends);
+        self.head = sniffed.head;
+    }
+
+    /// Gives `input` to csv-core up to the end of a record. Answers the bytes used and whether a record ended.
+    fn advance(&mut self, input: &[u8]) -> (usize, bool) {
+        let at_end = input.is_empty();
+        let mut used = 0;
+        loop {
+            let rest = input.get(used..).unwrap_or_default();
+            // An empty slice would tell csv-core that the input ended.
+            if rest.is_empty() && !at_end {
+                return (used, false);
+            }
+            if self.discarding {
+                (self.text_len, self.ends_len) = (0, 0);
+            }
+            let (result, read, text, ends) = self.core.read_record(
+                rest,
+                self.text.get_mut(self.text_len..).unwrap_or_default(),
+                self.ends.get_mut(self.ends_len..).unwrap_or_default(),
+            );
+            used += read;
+            self.text_len += text;
+            self.ends_len += ends;
+            match result {
+                ReadRecordResult::InputEmpty | ReadRecordResult::End => return (used, false),
+                ReadRecordResult::Record => return (used, true),
+                ReadRecordResult::OutputFull => self.discarding |= !grow(&mut self.text, self.limit),
+                ReadRecordResult::OutputEndsFull => self.discarding |= !grow(&mut self.ends, self.limit),
+            }
+        }
+    }
+
+    /// Takes a complete record for the header, if there is none yet. Answers whether it is a data row.
+    fn end_record(&mut self, unclosed: bool) -> Result<bool, Fault> {
+        if self.header.is_some() {
+            self.rows += 1;
+            return Ok(true);
+        }
+        if unclosed {
+            return Err(Fault::new(Reason::UnclosedQuote, "a quote in the header is never closed"));
+        }
+        if self.too_large() {
+            return Err(header_too_large(self.limit));
+        }
+        let Some(fields) = decode(&self.text, self.text_len, &self.ends, self.ends_len) else {
+            return Err(Fault::new(Reason::InvalidEncoding, "the header is not UTF-8"));
+        };
+        self.header = Some(Header::new(fields)?);
+        self.next_record();
+        Ok(false)
+    }
+
+    /// The data row that [`Self::end_record`] has just counted.
+    fn row(&mut self, unclosed: bool) -> Row<'_> {
+        let (too_large, text_len, ends_len) = (self.too_large(), self.text_len, self.ends_len);
+        self.next_record();
+        let index = self.rows;
+        // Always there: without a header, `end_record` counts no rows.
+        let (columns, trailing) =
+            self.header.as_ref().map_or((&[][..], false), |header| (&header.columns[..], header.trailing));
+        let reject =
+            |reason, message: String| Row { index, columns, fields: Err(Fault::new(reason, message)) };
+        if unclosed {
+            return reject(Reason::UnclosedQuote, format!("a quote in row {index} is never closed"));
+        }
+        if too_large {
+            return reject(
+                Reason::RowTooLarge,
+                format!("row {index} has more than {} bytes, an event cannot carry it", self.limit),
+            );
+        }
+        let Some(fields) = decode(&self.text, text_len, &self.ends, ends_len) else {
+            return reject(Reason::InvalidEncoding, format!("row {index} is not UTF-8"));
+        };
+        let expected = columns.len();
+        let fields =
+            if trailing && fields.ends.len() == expected + 1 { drop_empty_last(fields) } else { fields };
+        let found = fields.ends.len();
+        if found != expected {
+            let plural = |count| if count == 1 { "" } else { "s" };
+            return reject(
+                Reason::RowLength,
+                format!(
+                    "row {index} has {found} field{}, the header has {expected} column{}",
+                    plural(found),
+                    plural(expected)
+                ),
+            );
+        }
+        Row { index, columns, fields: Ok(fields) }
+    }
+
+    const fn too_large(&self) -> bool {
+        self.discarding || self.text_len + self.ends_len > self.limit
+    }
+
+    /// Makes room for the next record; the bytes of the last one stay where they are until it is read.
+    const fn next_record(&mut self) {
+        (self.text_len, self.ends_len, self.discarding) = (0, 0, false);
+    }
+
+    #[cfg(test)]
+    fn buffered(&self) -> usize {
+        let sniffed = self.sniffer.as_ref().map_or(0, |sniffer| sniffer.head.len());
+        sniffed.max(self.head.len()).max(self.text.len()).max(self.ends.len())
+    }
+}
+
+/// Doubles a buffer up to the limit; `false` when it is there already.
+fn grow<T: Clone + Default>(buffer: &mut Vec<T>, limit: usize) -> bool {
+    let length = buffer.len().saturating_mul(2).min(limit);
+    let grows = length > buffer.len();
+    buffer.resize(length.max(buffer.len()), T::default());
+    grows
+}
+
+fn decode<'a>(text: &'a [u8], text_len: usize, ends: &'a [usize], ends_len: usize) -> Option<Fields<'a>> {
+    let text = std::str::from_utf8(text.get(..text_len)?).ok()?;
+    let ends = ends.get(..ends_len)?;
+    // Two halves of one character in neighbouring fields are valid together, and neither is a text.
+    ends.iter().all(|&end| text.is_char_boundary(end)).then_some(Fields { text, ends })
+}
+
+/// Without the last field, if that is empty.
+fn drop_empty_last(fields: Fields<'_>) -> Fields<'_> {
+    match fields.ends {
+        [.., before, last] if before == last => {
+            Fields { ends: fields.ends.split_last().map_or(&[], |(_, rest)| rest), ..fields }
+        }
+        _ => fields,
+    }
+}
+
+fn header_too_large(limit: usize) -> Fault {
+    Fault::new(
+        Reason::RowTooLarge,
+        format!("the header has more than {limit} bytes, an event cannot carry it"),
+    )
+}
+
+impl Header {
+    fn new(fields: Fields<'_>) -> Result<Self, Fault> {
+        let mut columns: Vec<String> = fields.iter().map(|name| name.trim().to_owned()).collect();
+        let trailing = columns.len() > 1 && columns.last().is_some_and(String::is_empty);
+        if trailing {
+            columns.pop();
+        }
+        let mut seen = std::collections::HashMap::new();
+        for (position, name) in (1..).zip(&columns) {
+            if name.is_empty() {
+                return Err(Fault::new(
+                    Reason::EmptyHeader,
+                    format!("column {position} has no name in the header"),
+                ));
+            }
+            if let Some(first) = seen.insert(name.as_str(), position) {
+                let shown: String = name.chars().take(SHOWN_NAME).collect();
+                return Err(Fault::new(
+                    Reason::DuplicateHeader,
+                    format!("columns {first} and {position} of the header have the same name, `{shown}`"),
+                ));
+            }
+        }
+        Ok(Self { columns, trailing })
+    }
+}
+
+/// Collects the header line to find the delimiter in it, before csv-core (which must be told) reads it.
+#[derive(Debug, Default)]
+struct Sniffer {
+    head: Vec<u8>,
+    /// Bytes seen, blank lines at the front included, which are not collected.
+    seen: u64,
+    state: Quoting,
+    counts: [usize; DELIMITERS.len()],
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Quoting {
+    /// A quote here opens a quoted field.
+    #[default]
+    FieldStart,
+    Plain,
+    Quoted,
+    /// After a quote in a quoted field: its end, or the first of two that mean one.
+    QuoteInQuoted,
+}
+
+struct Sniffed {
+    head: Vec<u8>,
+    delimiter: u8,
+}
+
+impl Sniffer {
+    /// Takes the rest of the header line from the front of `input`; `None` when it goes on after the input.
+    fn feed(&mut self, input: &mut &[u8], limit: usize) -> Result<Option<Sniffed>, Fault> {
+        while let Some((&byte, rest)) = input.split_first() {
+            *input = rest;
+            if self.take(byte) {
+                return Ok(Some(std::mem::take(self).finish()));
+            }
+            if self.head.len() > limit {
+                return Err(header_too_large(limit));
+            }
+        }
+        Ok(None)
+    }
+
+    fn finish(self) -> Sniffed {
+        let most = self.counts.iter().copied().max().unwrap_or_default();
+        // The first of those that occur most often: the comma wins every tie, and where there is no delimiter at all.
+        let candidates = DELIMITERS.into_iter().zip(self.counts);
+        let delimiter =
+            candidates.into_iter().find(|(_, count)| *count == most).map_or(b',', |(byte, _)| byte);
+        Sniffed { head: self.head, delimiter }
+    }
+
+    /// Takes one byte; `true` when it ends the header line.
+    fn take(&mut self, byte: u8) -> bool {
+        self.seen += 1;
+        let line_end = matches!(byte, b'\r' | b'\n');
+        if line_end && self.head.is_empty() {
+            return false;
+        }
+        self.head.push(byte);
+        if self.seen == 3 && self.head == BYTE_ORDER_MARK {
+            *self = Self { seen: self.seen, ..Self::default() };
+            return false;
+        }
+        let delimiter = DELIMITERS.iter().position(|&candidate| candidate == byte);
+        self.state = match (self.state, byte) {
+            (Quoting::Quoted, b'"') => Quoting::QuoteInQuoted,
+            (Quoting::Quoted, _) | (Quoting::QuoteInQuoted | Quoting::FieldStart, b'"') => Quoting::Quoted,
+            _ if line_end => return true,
+            _ => match delimiter {
+                Some(index) => {
+                    if let Some(count) = self.counts.get_mut(index) {
+                        *count += 1;
+                    }
+                    Quoting::FieldStart
+                }
+                None => Quoting::Plain,
+            },
+        };
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests;

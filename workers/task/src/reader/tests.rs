@@ -1,0 +1,360 @@
+//! The reader on good files, bad files, and noise.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// All that a reader says about an input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Report {
+    columns: Vec<String>,
+    rows: Vec<(u64, Result<Vec<String>, Fault>)>,
+    end: Result<(), Fault>,
+}
+
+fn keep(rows: &mut Report, row: Row<'_>) {
+    rows.columns = row.columns.to_vec();
+    rows.rows.push((row.index, row.fields.map(|fields| fields.iter().map(str::to_owned).collect())));
+}
+
+/// Reads chunks and checks at every step that no buffer exceeds the limit.
+fn read_chunks<'a>(limit: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> Report {
+    let mut reader = Reader::new(limit);
+    let mut report = Report { columns: Vec::new(), rows: Vec::new(), end: Ok(()) };
+    for mut chunk in chunks {
+        loop {
+            match reader.read(&mut chunk) {
+                Ok(Some(row)) => keep(&mut report, row),
+                Ok(None) => break,
+                Err(fault) => return Report { end: Err(fault), ..report },
+            }
+            assert!(reader.buffered() <= limit + 1, "{} bytes buffered", reader.buffered());
+        }
+        assert!(chunk.is_empty(), "the reader stopped before the end of the chunk");
+        assert!(reader.buffered() <= limit + 1, "{} bytes buffered", reader.buffered());
+    }
+    loop {
+        match reader.finish() {
+            Ok(Some(row)) => keep(&mut report, row),
+            Ok(None) => break,
+            Err(fault) => return Report { end: Err(fault), ..report },
+        }
+    }
+    assert!(matches!(reader.finish(), Ok(None)), "rows after the end");
+    assert_eq!(reader.rows(), report.rows.len() as u64);
+    report
+}
+
+fn read(text: impl AsRef<[u8]>) -> Report {
+    read_chunks(10_000, [text.as_ref()])
+}
+
+/// The good rows, in a file that has no others.
+fn rows(text: &str) -> Vec<Vec<String>> {
+    let report = read(text);
+    assert_eq!(report.end, Ok(()), "{text:?}");
+    report.rows.into_iter().map(|(_, fields)| fields.expect("a good row")).collect()
+}
+
+/// What is said about each row: nothing, or why it is rejected.
+fn reasons(report: &Report) -> Vec<(u64, Option<Reason>)> {
+    report.rows.iter().map(|(index, row)| (*index, row.as_ref().err().map(|fault| fault.reason))).collect()
+}
+
+fn header_fault(text: impl AsRef<[u8]>) -> Fault {
+    let report = read(text);
+    assert!(report.rows.is_empty());
+    report.end.expect_err("a bad header")
+}
+
+#[test]
+fn quotes_follow_rfc_4180() {
+    assert_eq!(
+        rows("a,b\r\n\"x,y\",\"say \"\"hi\"\"\"\r\n\"two\r\nlines\",\"\"\r\n"),
+        [["x,y", "say \"hi\""], ["two\r\nlines", ""]]
+    );
+}
+
+#[test]
+fn every_line_end_and_none_ends_a_row() {
+    for text in ["a,b\n1,2\n3,4\n", "a,b\r\n1,2\r\n3,4", "a,b\r1,2\r3,4\r", "a,b\r\n1,2\n3,4"] {
+        assert_eq!(rows(text), [["1", "2"], ["3", "4"]], "{text:?}");
+    }
+    // An empty last field at the end of a file without a line end is a field.
+    assert_eq!(rows("a,b\n1,"), [["1", ""]]);
+    assert_eq!(rows("a\n\"\""), [[""]]);
+}
+
+#[test]
+fn blank_lines_are_no_rows_and_not_counted() {
+    let report = read("\n\r\n\na,b\n\n1,2\n\r\n\n3\n\n");
+    assert_eq!(report.columns, ["a", "b"]);
+    assert_eq!(reasons(&report), [(1, None), (2, Some(Reason::RowLength))]);
+}
+
+#[test]
+fn the_byte_order_mark_is_no_part_of_the_first_name() {
+    for text in ["\u{feff}a,b\n1,2\n", "\u{feff}\"a\",b\n1,2\n", "\u{feff}\n\r\na,b\n1,2\n"] {
+        let report = read(text);
+        assert_eq!(report.columns, ["a", "b"], "{text:?}");
+        assert_eq!(report.rows.len(), 1);
+    }
+    // Only the first one, and only at the start.
+    assert_eq!(read("\u{feff}\u{feff}a\n1\n").columns, ["\u{feff}a"]);
+    assert_eq!(read("\n\u{feff}a\n1\n").columns, ["\u{feff}a"]);
+    assert_eq!(
+        header_fault("\u{ff}\u{fe}a".chars().map(|c| c as u8).collect::<Vec<_>>()).reason,
+        Reason::InvalidEncoding
+    );
+}
+
+#[test]
+fn the_delimiter_is_the_most_frequent_in_the_header() {
+    for (text, columns) in [
+        ("a,b\n", vec!["a", "b"]),
+        ("a;b\n", vec!["a", "b"]),
+        ("a\tb\n", vec!["a", "b"]),
+        ("a|b\n", vec!["a", "b"]),
+        ("a,b;c\n", vec!["a", "b;c"]),
+        ("a|b;c\n", vec!["a|b", "c"]),
+        ("a,b;c;d\n", vec!["a,b", "c", "d"]),
+        ("\"a,b,c\";d\n", vec!["a,b,c", "d"]),
+        ("\"a\n,,,\";d\n", vec!["a\n,,,", "d"]),
+        ("\"a \"\",\"\" b\";d\n", vec!["a \",\" b", "d"]),
+        ("single\n", vec!["single"]),
+    ] {
+        let report = read(format!("{text}{}\n", "x|x".repeat(5)));
+        assert_eq!(report.end, Ok(()), "{text:?}");
+        assert_eq!(report.columns, columns, "{text:?}");
+    }
+    assert_eq!(rows("a;b\n1,5;2\n"), [["1,5", "2"]]);
+    // A quote within a field is a character like any other.
+    assert_eq!(read("5\" disk;b\n1;2\n").columns, ["5\" disk", "b"]);
+}
+
+#[test]
+fn a_stray_quote_in_the_header_does_not_confuse_sniffer_and_reader_about_rows() {
+    // For the sniffer a quoted field starts after `|`; with the comma as delimiter it is text.
+    let report = read("a,b|\"c,d\n1,2,3\n4,5,6\"\n7,8,9\n");
+    assert_eq!(report.columns, ["a", "b|\"c", "d"]);
+    assert_eq!(reasons(&report), [(1, None), (2, None), (3, None)]);
+}
+
+#[test]
+fn names_are_trimmed() {
+    assert_eq!(read(" ID , House Num\t,\"  Zip \"\n1,2,3\n").columns, ["ID", "House Num", "Zip"]);
+}
+
+#[test]
+fn a_trailing_delimiter_is_tolerated() {
+    assert_eq!(rows("a,b,\n1,2,\n3,4\n5,,\n"), [["1", "2"], ["3", "4"], ["5", ""]]);
+    assert_eq!(rows("a;b; \n1;2;\n"), [["1", "2"]]);
+    let report = read("a,b,\n1,2,3\n1\n1,2,,\n");
+    assert_eq!(
+        reasons(&report),
+        [(1, Some(Reason::RowLength)), (2, Some(Reason::RowLength)), (3, Some(Reason::RowLength))]
+    );
+    // Not when the header has none.
+    assert_eq!(reasons(&read("a,b\n1,2,\n")), [(1, Some(Reason::RowLength))]);
+}
+
+#[test]
+fn headers_that_name_nothing_or_twice_make_the_object_useless() {
+    assert_eq!(
+        header_fault("a,b, a\n1,2,3\n"),
+        Fault::new(Reason::DuplicateHeader, "columns 1 and 3 of the header have the same name, `a`")
+    );
+    assert_eq!(
+        header_fault("a,,b\n1,2,3\n"),
+        Fault::new(Reason::EmptyHeader, "column 2 has no name in the header")
+    );
+    assert_eq!(header_fault("a,,\n").reason, Reason::EmptyHeader);
+    assert_eq!(header_fault("\"\"\n1\n").reason, Reason::EmptyHeader);
+    assert_eq!(header_fault("  \n1\n").reason, Reason::EmptyHeader);
+    assert_eq!(read("a,A\n1,2\n").end, Ok(()));
+    let long = format!("{0},{0}\n", "n".repeat(500));
+    assert!(header_fault(long).message.len() < 150, "a long name is cut");
+}
+
+#[test]
+fn short_and_long_rows_are_rejected_with_counts() {
+    let report = read("a,b,c\n1,2\n1,2,3\n1,2,3,4\n");
+    assert_eq!(
+        report.rows[0].1,
+        Err(Fault::new(Reason::RowLength, "row 1 has 2 fields, the header has 3 columns"))
+    );
+    assert!(report.rows[1].1.is_ok());
+    assert_eq!(
+        report.rows[2].1,
+        Err(Fault::new(Reason::RowLength, "row 3 has 4 fields, the header has 3 columns"))
+    );
+}
+
+#[test]
+fn bytes_that_are_no_text_reject_the_row_alone() {
+    let report = read(b"a,b\n1,\xff\n2,2\n\xc3,\xa9\n3,\xc3\xa9\n");
+    // The third row: two halves of one character, which would be valid together.
+    assert_eq!(
+        reasons(&report),
+        [(1, Some(Reason::InvalidEncoding)), (2, None), (3, Some(Reason::InvalidEncoding)), (4, None)]
+    );
+    assert_eq!(header_fault(b"a,\xff\n1,2\n").reason, Reason::InvalidEncoding);
+}
+
+#[test]
+fn a_quote_left_open_swallows_the_rest_and_is_reported() {
+    let report = read("a,b\n1,2\n3,\"4\n5,6\n7,8\n");
+    assert_eq!(reasons(&report), [(1, None), (2, Some(Reason::UnclosedQuote))]);
+    assert_eq!(report.rows[1].1, Err(Fault::new(Reason::UnclosedQuote, "a quote in row 2 is never closed")));
+    // Closed at the very end, without a line end: complete.
+    assert_eq!(rows("a,b\n1,\"2\""), [["1", "2"]]);
+    assert_eq!(rows("a,b\n1,\"2\"\"\""), [["1", "2\""]]);
+    assert_eq!(reasons(&read("a,b\n1,\"2\"\"")), [(1, Some(Reason::UnclosedQuote))]);
+    assert_eq!(header_fault("a,\"b\n1,2\n").reason, Reason::UnclosedQuote);
+    assert_eq!(header_fault("\"").reason, Reason::UnclosedQuote);
+}
+
+#[test]
+fn a_file_without_rows_has_none() {
+    for text in ["", "\n", "\r\n\r\n", "\u{feff}", "a,b", "a,b\n", "a,b\r\n\r\n"] {
+        let report = read(text);
+        assert_eq!((report.rows.len(), report.end), (0, Ok(())), "{text:?}");
+    }
+}
+
+#[test]
+fn rows_up_to_the_limit_pass_and_larger_ones_do_not() {
+    let limit = 100;
+    // Two field ends count as well: they stand for the delimiter and the line end.
+    let text = |length: usize| format!("a,b\n1,{}\n2,x\n", "x".repeat(length));
+    let fits = read_chunks(limit, [text(limit - 3).as_bytes()]);
+    assert_eq!(reasons(&fits), [(1, None), (2, None)]);
+    let exceeds = read_chunks(limit, [text(limit - 2).as_bytes()]);
+    assert_eq!(reasons(&exceeds), [(1, Some(Reason::RowTooLarge)), (2, None)]);
+    let empty_fields = format!("a,b\n{}\n2,x\n", ",".repeat(500));
+    assert_eq!(
+        reasons(&read_chunks(limit, [empty_fields.as_bytes()])),
+        [(1, Some(Reason::RowTooLarge)), (2, None)]
+    );
+    let header = format!("{},b\n1,2\n", "a".repeat(200));
+    assert_eq!(
+        read_chunks(limit, [header.as_bytes()]).end.expect_err("too large").reason,
+        Reason::RowTooLarge
+    );
+    let header_fields = format!("{}b\n1,2\n", "a,".repeat(60));
+    assert!(read_chunks(limit, [header_fields.as_bytes()]).end.is_err());
+}
+
+#[test]
+fn a_huge_row_takes_no_memory() {
+    let mut reader = Reader::new(1000);
+    let row =
+        std::iter::repeat_n(&b"xxxxxxxxxxxxxxxx,\"yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\","[..], 200_000);
+    let (mut rows, mut rejected) = (0, 0);
+    for mut chunk in [&b"a,b\n1,2\n"[..]].into_iter().chain(row).chain([&b"\n3,4\n"[..]]) {
+        while let Some(row) = reader.read(&mut chunk).expect("a good header") {
+            rows += 1;
+            rejected += u64::from(row.fields.is_err());
+        }
+        assert!(reader.buffered() <= 1001);
+    }
+    assert_eq!((rows, rejected), (3, 1));
+}
+
+#[test]
+fn the_originals_example_reads() {
+    let text = "ID,HouseNum,Street,Town,Zip\n1,12,A Street,Town,07030\n";
+    assert_eq!(rows(text), [["1", "12", "A Street", "Town", "07030"]]);
+}
+
+/// Bytes that mean something to a CSV reader more often than chance would have it.
+fn noise() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        4 => "[a-c]{1,3}".prop_map(String::into_bytes),
+        3 => Just(b",".to_vec()),
+        1 => "[;\t|]".prop_map(String::into_bytes),
+        2 => Just(b"\n".to_vec()),
+        1 => Just(b"\r\n".to_vec()),
+        1 => Just(b"\r".to_vec()),
+        2 => Just(b"\"".to_vec()),
+        1 => Just(b"\xef\xbb\xbf".to_vec()),
+        1 => "é|€|😀".prop_map(String::into_bytes),
+        1 => proptest::collection::vec(any::<u8>(), 1..3),
+    ];
+    proptest::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
+}
+
+/// A file as another program would write it: header, rows, delimiter, line end.
+fn file() -> impl Strategy<Value = (Vec<String>, Vec<Vec<String>>, u8, bool, bool)> {
+    (2..6usize).prop_flat_map(|columns| {
+        (
+            proptest::collection::vec("[a-z]{1,4}( [,;\"\n]x)?", columns).prop_map(|names| {
+                // Different from each other, and without a delimiter outside quotes.
+                names.into_iter().enumerate().map(|(position, name)| format!("{position}{name}")).collect()
+            }),
+            proptest::collection::vec(
+                proptest::collection::vec("[a-c ,;\t|\"\r\n\u{e9}]{0,6}", columns),
+                0..12,
+            ),
+            proptest::sample::select(DELIMITERS.to_vec()),
+            any::<bool>(),
+            any::<bool>(),
+        )
+    })
+}
+
+fn write(header: &[String], rows: &[Vec<String>], delimiter: u8, crlf: bool, bom: bool) -> Vec<u8> {
+    let terminator = if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
+    let mut writer =
+        csv::WriterBuilder::new().delimiter(delimiter).terminator(terminator).from_writer(Vec::new());
+    // All names quoted, so that a delimiter in a name isn't taken for the file's.
+    let quoted: Vec<String> =
+        header.iter().map(|name| format!("\"{}\"", name.replace('"', "\"\""))).collect();
+    for row in rows {
+        writer.write_record(row).expect("in memory");
+    }
+    let mut text = if bom { BYTE_ORDER_MARK.to_vec() } else { Vec::new() };
+    text.extend_from_slice(quoted.join(&char::from(delimiter).to_string()).as_bytes());
+    text.extend_from_slice(if crlf { b"\r\n" } else { b"\n" });
+    text.extend_from_slice(&writer.into_inner().expect("in memory"));
+    text
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn chunks_do_not_matter(bytes in noise(), cuts in proptest::collection::vec(0..200usize, 0..8), limit in 1..60usize) {
+        let whole = read_chunks(limit, [&bytes[..]]);
+        prop_assert_eq!(&read_chunks(limit, bytes.chunks(1)), &whole);
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
+        cuts.extend([0, bytes.len()]);
+        cuts.sort_unstable();
+        let chunks: Vec<&[u8]> = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
+        prop_assert_eq!(&read_chunks(limit, chunks), &whole);
+    }
+
+    #[test]
+    fn any_bytes_are_read_within_the_limit(bytes in proptest::collection::vec(any::<u8>(), 0..400), limit in 0..80usize) {
+        let report = read_chunks(limit.max(1), [&bytes[..]]);
+        for (position, (index, _)) in (1..).zip(&report.rows) {
+            prop_assert_eq!(*index, position);
+        }
+    }
+
+    #[test]
+    fn well_formed_files_read_as_the_csv_crate_reads_them((header, rows, delimiter, crlf, bom) in file()) {
+        let bytes = write(&header, &rows, delimiter, crlf, bom);
+        let mut reference = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(&bytes[..]);
+        let expected: Vec<Vec<String>> = reference
+            .records()
+            .map(|record| record.expect("UTF-8").iter().map(str::to_owned).collect())
+            .collect();
+        let report = read(&bytes);
+        prop_assert_eq!(&report.end, &Ok(()));
+        let found: Vec<Vec<String>> =
+            report.rows.into_iter().map(|(_, fields)| fields.expect("a good row")).collect();
+        prop_assert_eq!(&found, &expected);
+        prop_assert_eq!(found, rows);
+    }
+}
