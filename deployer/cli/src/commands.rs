@@ -1,5 +1,7 @@
 //! The commands, one file each: the doc comment is the help text, `Args` the options, `run` the work.
 
+use std::sync::PoisonError;
+
 use clap::Subcommand;
 
 use crate::context::Context;
@@ -35,13 +37,25 @@ impl Command {
             Self::Ls(args) => ls::run(context, &args),
             Self::Synth(args) => synth::run(context, &args),
             Self::Schema(args) => schema::run(context, &args),
-            Self::Deploy(args) => block_on(deploy::run(context, &args)),
-            Self::Destroy(args) => block_on(destroy::run(context, &args)),
-            Self::Outputs(args) => block_on(outputs::run(context, &args)),
-            Self::Upload(args) => block_on(upload::run(context, &args)),
-            Self::Logs(args) => block_on(logs::run(context, &args)),
+            Self::Deploy(args) => block_on(interruptible(context, deploy::run(context, &args))),
+            Self::Destroy(args) => block_on(interruptible(context, destroy::run(context, &args))),
+            Self::Outputs(args) => block_on(interruptible(context, outputs::run(context, &args))),
+            Self::Upload(args) => block_on(interruptible(context, upload::run(context, &args))),
+            Self::Logs(args) => block_on(interruptible(context, logs::run(context, &args))),
             Self::Local(args) => block_on(local::run(context, &args)),
         }
+    }
+}
+
+/// Ends the work on Ctrl-C, with what the context knows of what goes on without us.
+async fn interruptible<T>(context: &Context, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        biased;
+        _ = tokio::signal::ctrl_c() => {
+            let message = context.interruption.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            Err(Error::Interrupted(message))
+        }
+        done = work => done,
     }
 }
 
@@ -51,5 +65,8 @@ fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
         .enable_all()
         .build()
         .map_err(|error| Error::failed(format!("could not start: {error}")))?;
-    runtime.block_on(work)
+    let done = runtime.block_on(work);
+    // A question that nobody will answer must not keep the process.
+    runtime.shutdown_background();
+    done
 }

@@ -1,6 +1,7 @@
 //! What every command needs: the global options, the output, the stack file.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use stack_core::{Diagnostics, Document, Source, Stack};
 
@@ -23,6 +24,8 @@ pub struct Context {
     pub region: Option<String>,
     /// `--profile`.
     pub profile: Option<String>,
+    /// What to say when Ctrl-C comes now: what goes on, and how to come back to it.
+    pub interruption: Mutex<Message>,
 }
 
 /// A stack file that has been read.
@@ -35,6 +38,12 @@ pub struct Loaded {
 }
 
 impl Context {
+    /// Sets what to say when Ctrl-C comes from now on.
+    pub fn on_interrupt(&self, text: &str, hint: &str) {
+        let mut message = self.interruption.lock().unwrap_or_else(PoisonError::into_inner);
+        *message = Message::new(format!("interrupted; {text}")).hint(hint);
+    }
+
     /// Folder of the stack file.
     #[must_use]
     pub fn folder(&self) -> &Path {

@@ -111,6 +111,24 @@ impl AwsError {
         self.code.as_deref() == Some(code)
     }
 
+    /// Whether the caller may not do that.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        self.has_code_of(&DENIED_CODES)
+    }
+
+    /// Whether the same call may succeed in a moment.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        (self.code.is_none() && !self.is_about_credentials())
+            || self.has_code_of(&[
+                "Throttling",
+                "ThrottlingException",
+                "TooManyRequestsException",
+                "ServiceUnavailable",
+            ])
+    }
+
     fn has_code_of(&self, codes: &[&str]) -> bool {
         self.code.as_deref().is_some_and(|code| codes.contains(&code))
     }
@@ -124,7 +142,7 @@ impl AwsError {
         if self.is_about_credentials() {
             return Some(crate::aws::session::login_hint());
         }
-        if self.has_code_of(&DENIED_CODES) {
+        if self.is_denied() {
             return Some(format!("the role that you use needs permission for {}", self.operation));
         }
         if self.code.is_none() && self.message.contains("Connection refused") {
@@ -194,7 +212,7 @@ impl Error {
             Self::Usage(_) | Self::InvalidFile { .. } => 2,
             Self::Deployment(_) => 4,
             Self::Refused(_) => 5,
-            Self::Aws(error) if error.is_about_credentials() || error.has_code_of(&DENIED_CODES) => 6,
+            Self::Aws(error) if error.is_about_credentials() || error.is_denied() => 6,
             Self::Aws(_) => 1,
             Self::Interrupted(_) => 130,
         }

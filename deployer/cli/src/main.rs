@@ -74,6 +74,7 @@ fn main() -> ExitCode {
         config: cli.config,
         region: cli.region,
         profile: cli.profile,
+        interruption: std::sync::Mutex::new(Message::new("interrupted")),
     };
     match cli.command.run(&context) {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,6 +7,7 @@ use stack_core::{Stack, Template, lower};
 use crate::assets::Prepared;
 use crate::aws::cloudformation::{DeployedStack, StackState};
 use crate::error::{Error, Message, Result};
+use crate::watch::way_out;
 
 /// Largest template that a call carries: CloudFormation User Guide, "AWS CloudFormation quotas".
 pub const INLINE_TEMPLATE_BYTES: usize = 51_200;
@@ -89,14 +90,13 @@ pub fn steps(deployed: Option<&DeployedStack>) -> Result<Vec<Step>> {
             ));
         }
         Some(StackState::Dead) => {
-            let stack =
+            let (name, status) =
                 deployed.map(|stack| (stack.name.as_str(), stack.status.as_str())).unwrap_or_default();
             return Err(Error::Deployment(
                 Message::new(format!(
-                    "the stack {} is in {}, from which CloudFormation allows no update",
-                    stack.0, stack.1
+                    "the stack {name} is in {status}, from which CloudFormation allows no update"
                 ))
-                .hint("run `deployer destroy`, then `deployer deploy` again"),
+                .hint(way_out(status)),
             ));
         }
     };

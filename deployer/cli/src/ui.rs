@@ -143,7 +143,7 @@ impl Ui {
     ///
     /// # Errors
     /// [`Error::Refused`] on no, and where nobody can be asked.
-    pub fn confirm(&self, question: &str) -> Result<()> {
+    pub async fn confirm(&self, question: &str) -> Result<()> {
         if self.yes {
             return Ok(());
         }
@@ -154,8 +154,12 @@ impl Ui {
             ));
         }
         let _ = write!(anstream::stderr(), "{question} [y/N] ");
-        let mut answer = String::new();
-        std::io::stdin().lock().read_line(&mut answer)?;
+        // On a thread of its own, so that Ctrl-C is heard meanwhile.
+        let answer = tokio::task::spawn_blocking(|| {
+            let mut answer = String::new();
+            std::io::stdin().lock().read_line(&mut answer).map(|_| answer)
+        });
+        let answer = answer.await.map_err(|error| Error::failed(error.to_string()))??;
         match answer.trim() {
             "y" | "Y" | "yes" => Ok(()),
             _ => Err(Error::Refused(Message::new("declined; nothing was done"))),

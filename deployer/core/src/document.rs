@@ -363,6 +363,12 @@ pub fn top_level_properties() -> Vec<Property> {
 }
 
 impl Document {
+    /// Whether the file declares a resource of this name.
+    #[must_use]
+    pub fn has_resource(&self, name: &str) -> bool {
+        self.resources.iter().any(|entry| entry.key == name)
+    }
+
     /// Reads the file as far as no stack need be known. Problems are added to `diagnostics`; `None` when there is no
     /// use in going on.
     pub fn parse(source: &Source, diagnostics: &mut Diagnostics) -> Option<Self> {

@@ -87,7 +87,9 @@ impl Builder<'_> {
     /// Adds a resource that holds data: it stays or goes as the stack's `removal` says.
     fn add_data(&mut self, id: impl Into<String>, kind: &'static str, properties: Value) -> &mut Resource {
         let policy = match self.stack.target.removal {
-            Removal::Keep => Policy::Retain,
+            // A table that protects itself from deletion can't go with a failed creation.
+            Removal::Keep if kind == "AWS::DynamoDB::Table" => Policy::Retain,
+            Removal::Keep => Policy::RetainExceptOnCreate,
             Removal::Delete => Policy::Delete,
         };
         let resource = self.add(id, kind, properties);

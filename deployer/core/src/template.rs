@@ -42,6 +42,9 @@ pub enum Policy {
     Delete,
     /// It stays.
     Retain,
+    /// It stays, unless the operation that made it fails: then a first deployment leaves nothing behind that the next
+    /// one would meet.
+    RetainExceptOnCreate,
 }
 
 /// `{"Ref": …}`: a parameter, pseudo parameter, or a resource's primary identifier.
@@ -179,10 +182,21 @@ impl Template {
         format!("{:#}\n", self.to_value())
     }
 
-    /// JSON without white space: what is sent, since CloudFormation counts bytes.
+    /// JSON without white space, in ASCII: what is sent. CloudFormation counts bytes, and gives `?` back for every
+    /// character beyond ASCII, so that a deployed template could not be compared with this one.
     #[must_use]
     pub fn to_compact_json(&self) -> String {
-        self.to_value().to_string()
+        let mut out = String::new();
+        for letter in self.to_value().to_string().chars() {
+            if letter.is_ascii() {
+                out.push(letter);
+            } else {
+                for unit in letter.encode_utf16(&mut [0; 2]) {
+                    out.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+        }
+        out
     }
 
     /// YAML in which every string that a YAML 1.1 reader could take for something else is quoted.
@@ -208,12 +222,13 @@ impl Resource {
             }
         }
         if let Some(policy) = self.policy {
-            let policy = match policy {
-                Policy::Delete => "Delete",
-                Policy::Retain => "Retain",
+            let (deletion, replacement) = match policy {
+                Policy::Delete => ("Delete", "Delete"),
+                Policy::Retain => ("Retain", "Retain"),
+                Policy::RetainExceptOnCreate => ("RetainExceptOnCreate", "Retain"),
             };
-            out.insert("DeletionPolicy".to_owned(), json!(policy));
-            out.insert("UpdateReplacePolicy".to_owned(), json!(policy));
+            out.insert("DeletionPolicy".to_owned(), json!(deletion));
+            out.insert("UpdateReplacePolicy".to_owned(), json!(replacement));
         }
         if self.properties.as_object().is_some_and(|properties| !properties.is_empty()) {
             out.insert("Properties".to_owned(), self.properties.clone());
@@ -323,6 +338,15 @@ mod tests {
     fn logical_ids_come_from_the_name_alone() {
         assert_eq!(logical_id("landing"), "Landing");
         assert_eq!(logical_id("my-landing_zone2"), "MyLandingZone2");
+    }
+
+    #[test]
+    fn what_is_sent_is_ascii_and_the_same() {
+        let template =
+            Template { description: Some("Größe 東京 🦀".to_owned()), ..Template::default() };
+        let sent = template.to_compact_json();
+        assert!(sent.is_ascii(), "{sent}");
+        assert_eq!(serde_json::from_str::<Value>(&sent).expect("JSON"), template.to_value());
     }
 
     #[test]

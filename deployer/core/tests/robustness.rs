@@ -1,6 +1,7 @@
-//! Any text is read, without a panic, in bounded time, with every place inside the text.
-
-use std::time::{Duration, Instant};
+//! Any text is read, without a panic or a hang, with every place inside the text.
+//!
+//! No time is measured here: a reader that takes quadratic time does not get through the large files before the test
+//! runner's limit.
 
 use proptest::prelude::*;
 use stack_core::{Source, lower};
@@ -8,13 +9,9 @@ use stack_core::{Source, lower};
 use crate::cases::source_of;
 use crate::golden::load;
 
-/// Far more than any file here takes, and far less than a person waits for.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 fn check(text: String) {
     let shown: String = text.chars().take(2_000).collect();
     let source = Source::new("stack.yaml", text);
-    let started = Instant::now();
     let (stacks, diagnostics) = load(&source, &[]);
     for diagnostic in diagnostics.sorted() {
         let span = diagnostic.span;
@@ -32,7 +29,6 @@ fn check(text: String) {
         assert_eq!(template.check(), [], "{}", shown);
     }
     assert!(diagnostics.to_lines(&source).lines().count() >= diagnostics.sorted().len());
-    assert!(started.elapsed() < PATIENCE, "{:?} for\n{}", started.elapsed(), shown);
 }
 
 #[derive(Debug, Clone)]
@@ -158,7 +154,7 @@ proptest! {
 }
 
 #[test]
-fn large_files_take_bounded_time() {
+fn large_files_come_to_an_end() {
     let entries = |entry: &dyn Fn(usize) -> String| (0..20_000).map(entry).collect::<String>();
     let head = "name: large\nstacks: { dev: {} }\n";
     for text in [

@@ -23,6 +23,8 @@ pub struct DeployedStack {
     pub state: StackState,
     /// CloudFormation's word for that.
     pub status: String,
+    /// Whether termination protection is on.
+    pub protected: bool,
     /// Parameter values.
     pub parameters: BTreeMap<String, String>,
     /// Output values.
@@ -190,6 +192,7 @@ impl CloudFormation {
                 id: stack.stack_id().unwrap_or_default().to_owned(),
                 state: StackState::of(&status),
                 status,
+                protected: stack.enable_termination_protection().unwrap_or_default(),
                 parameters: stack
                     .parameters()
                     .iter()
@@ -233,6 +236,10 @@ impl CloudFormation {
                     logical_id: one.logical_resource_id().unwrap_or_default().to_owned(),
                     physical_id: one.physical_resource_id().unwrap_or_default().to_owned(),
                     resource_type: one.resource_type().unwrap_or_default().to_owned(),
+                    status: one
+                        .resource_status()
+                        .map(|status| status.as_str().to_owned())
+                        .unwrap_or_default(),
                 });
             }
         }
@@ -260,8 +267,32 @@ impl CloudFormation {
         };
         // A first create that fails leaves no stack behind that could only be deleted.
         let call = if input.create { call.on_stack_failure(OnStackFailure::Delete) } else { call };
-        call.send().await.aws("CreateChangeSet", stack_resource(input.stack))?;
-        self.change_set_outcome(input).await
+        let made = call.send().await.aws("CreateChangeSet", stack_resource(input.stack))?;
+        let outcome = self.change_set_outcome(input).await?;
+        match (outcome, made.id()) {
+            (ChangeSetOutcome::Refused(reason), Some(id)) => {
+                Ok(ChangeSetOutcome::Refused(self.with_validation_errors(reason, id).await))
+            }
+            (outcome, _) => Ok(outcome),
+        }
+    }
+
+    /// Adds what CloudFormation found when it validated a change set; its own reason only says that it found something.
+    async fn with_validation_errors(&self, reason: String, change_set_id: &str) -> String {
+        let answer = self.client.describe_events().change_set_name(change_set_id).send().await;
+        // Without the permission for this call, the plain reason must do.
+        let Ok(answer) = answer else { return reason };
+        let mut out = reason;
+        for event in answer.operation_events() {
+            let why = event
+                .validation_status_reason()
+                .or(event.hook_status_reason())
+                .or(event.resource_status_reason());
+            if let Some(why) = why {
+                out.push_str(&format!("; {}: {why}", event.logical_resource_id().unwrap_or("template")));
+            }
+        }
+        out
     }
 
     async fn change_set_outcome(&self, input: &ChangeSetInput<'_>) -> Result<ChangeSetOutcome> {
@@ -286,11 +317,13 @@ impl CloudFormation {
                 }
             };
             match last.status() {
-                Some(ChangeSetStatus::CreateComplete)
-                    if last.execution_status() == Some(&ExecutionStatus::Available) =>
-                {
-                    return Ok(ChangeSetOutcome::Ready(changes));
-                }
+                Some(ChangeSetStatus::CreateComplete) => match last.execution_status() {
+                    Some(ExecutionStatus::Available) => return Ok(ChangeSetOutcome::Ready(changes)),
+                    Some(ExecutionStatus::Obsolete | ExecutionStatus::ExecuteFailed) => {
+                        return Ok(ChangeSetOutcome::Refused("another change came first".to_owned()));
+                    }
+                    _ => pause.wait().await,
+                },
                 Some(ChangeSetStatus::Failed) => {
                     let reason = last.status_reason().unwrap_or("no reason given").to_owned();
                     // CloudFormation has no code for "no changes"; these are its two sentences.
@@ -303,7 +336,12 @@ impl CloudFormation {
                         ChangeSetOutcome::Refused(reason)
                     });
                 }
-                _ => pause.wait().await,
+                Some(ChangeSetStatus::CreatePending | ChangeSetStatus::CreateInProgress) | None => {
+                    pause.wait().await
+                }
+                Some(other) => {
+                    return Ok(ChangeSetOutcome::Refused(format!("the change set is in {}", other.as_str())));
+                }
             }
         }
     }
@@ -348,6 +386,18 @@ impl CloudFormation {
         Ok(())
     }
 
+    /// Id of the newest event: what comes after it belongs to what is started now.
+    pub async fn newest_event(&self, stack: &str) -> Result<Option<String>> {
+        let page = self
+            .client
+            .describe_stack_events()
+            .stack_name(stack)
+            .send()
+            .await
+            .aws("DescribeStackEvents", stack_resource(stack))?;
+        Ok(page.stack_events().first().and_then(|event| event.event_id()).map(str::to_owned))
+    }
+
     /// The events after the one with the id `after`, oldest first.
     ///
     /// CloudFormation gives the newest first, so pages are read until that one is met.
@@ -380,6 +430,8 @@ pub struct StackResource {
     pub physical_id: String,
     /// CloudFormation type.
     pub resource_type: String,
+    /// Such as `CREATE_COMPLETE`.
+    pub status: String,
 }
 
 fn change(change: &aws_sdk_cloudformation::types::ResourceChange) -> Option<Change> {

@@ -1,5 +1,7 @@
 //! Who asks, where: credentials, region, endpoint; the clients that share them.
 
+use std::sync::OnceLock;
+
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sts::config::Credentials;
 
@@ -7,6 +9,9 @@ use crate::error::{AwsResult as _, Error, Message, Result};
 
 /// Region of the local cloud unless the stack names one.
 const LOCAL_REGION: &str = "us-east-1";
+
+/// `--profile`, for the advice on how to log in.
+static PROFILE: OnceLock<String> = OnceLock::new();
 
 /// Where to connect to.
 #[derive(Debug, Clone)]
@@ -61,7 +66,10 @@ impl Session {
                     None => loader,
                 };
                 match profile {
-                    Some(profile) => loader.profile_name(profile),
+                    Some(profile) => {
+                        let _ = PROFILE.set(profile.clone());
+                        loader.profile_name(profile)
+                    }
                     None => loader,
                 }
             }
@@ -107,8 +115,8 @@ impl Session {
 /// How to log in, by what the environment says of how this person does it.
 #[must_use]
 pub fn login_hint() -> String {
-    let profile = std::env::var("AWS_PROFILE").ok().filter(|profile| !profile.is_empty());
-    match profile {
+    let environment = || std::env::var("AWS_PROFILE").ok().filter(|profile| !profile.is_empty());
+    match PROFILE.get().cloned().or_else(environment) {
         Some(profile) => {
             format!("run `aws sso login --profile {profile}`, or renew the credentials of that profile")
         }

@@ -15,9 +15,9 @@ use crate::aws::cloudformation::{
 use crate::aws::session::Session;
 use crate::aws::{objects, preflight};
 use crate::context::Context;
-use crate::error::{Error, Message, Result};
+use crate::error::{AwsError, Error, Message, Result};
 use crate::plan::{self, Action, INLINE_TEMPLATE_BYTES, Step};
-use crate::watch::{self, Outcome};
+use crate::watch::{self, Goal, Outcome, Watch};
 
 /// Builds and publishes the code, and brings the stack to what the file says.
 ///
@@ -37,19 +37,17 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
 
     let wanted = assets(&stack);
     let body = template.to_compact_json();
-    let (prepared, deployed, deployed_template, ()) = tokio::try_join!(
-        prepare(context, &wanted),
-        async { Ok(cloudformation.describe(&stack.name).await?) },
-        async { Ok(cloudformation.template(&stack.name).await?) },
-        check_account(context, &session, &stack),
-    )?;
-    let deployed = settle(context, &cloudformation, deployed).await?;
+    let origins = origins(&template);
+    let (prepared, (deployed, deployed_template)) =
+        tokio::try_join!(prepare(context, &wanted), deployed(context, &cloudformation, &stack, &origins),)?;
     if let (Some(deployed), Some(deployed_template)) = (&deployed, &deployed_template)
         && plan::is_current(deployed, deployed_template, &body, &prepared)
     {
         context.ui.step("done", format!("nothing to do: {} is up to date", stack.name));
         return report(context, &stack, "unchanged", &[], deployed);
     }
+    let steps = plan::steps(deployed.as_ref())?;
+    check_account(context, &session, &stack).await?;
 
     let run = Run {
         context,
@@ -58,12 +56,13 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         stack: &stack,
         template: &template,
         body: &body,
+        origins: &origins,
     };
-    run.steps(plan::steps(deployed.as_ref())?, &prepared).await
+    run.steps(steps, &prepared).await
 }
 
 /// Who goes where: printed first, and compared with what the file wants.
-fn greet(context: &Context, stack: &Stack, session: &Session) -> Result<()> {
+pub fn greet(context: &Context, stack: &Stack, session: &Session) -> Result<()> {
     let place = if session.local {
         "the local cloud".to_owned()
     } else {
@@ -88,12 +87,13 @@ async fn check_account(context: &Context, session: &Session, stack: &Stack) -> R
         return Ok(());
     }
     let needs_ecs = stack.tasks().next().is_some();
-    let (concurrency, made) = tokio::try_join!(preflight::concurrency(session), async {
+    let (concurrency, made) = tokio::join!(preflight::concurrency(session), async {
         if needs_ecs { preflight::ensure_ecs_role(session).await } else { Ok(false) }
-    })?;
-    if made {
+    });
+    if allowed(context, made)?.unwrap_or_default() {
         context.ui.step("created", "the service-linked role of ECS, which this account did not have");
     }
+    let Some(concurrency) = allowed(context, concurrency)? else { return Ok(()) };
     let reserved: i64 = stack.functions().map(|(_, function)| function.concurrency).sum();
     // AWS Lambda Developer Guide, "Configuring reserved concurrency": 100 must stay unreserved.
     const UNRESERVED_MINIMUM: i64 = 100;
@@ -108,21 +108,45 @@ async fn check_account(context: &Context, session: &Session, stack: &Stack) -> R
     Ok(())
 }
 
-/// Waits for an operation that is under way on the stack.
-async fn settle(
+/// What a check before the deployment found; `None`, and a warning, when this caller may not ask.
+fn allowed<T>(context: &Context, found: std::result::Result<T, AwsError>) -> Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_denied() => {
+            context.ui.warn(format!("not checked before the deployment: {} is denied", error.operation));
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The stack as it is deployed, and its template. An operation that is under way is watched to its end first.
+async fn deployed(
     context: &Context,
     cloudformation: &CloudFormation,
-    deployed: Option<DeployedStack>,
-) -> Result<Option<DeployedStack>> {
-    let Some(stack) = &deployed else { return Ok(None) };
-    if stack.state != StackState::Busy {
-        return Ok(deployed);
+    stack: &Stack,
+    origins: &BTreeMap<String, String>,
+) -> Result<(Option<DeployedStack>, Option<String>)> {
+    let ask = || async {
+        let (stack, template) =
+            tokio::try_join!(cloudformation.describe(&stack.name), cloudformation.template(&stack.name))?;
+        Ok::<_, Error>((stack, template))
+    };
+    let (found, template) = ask().await?;
+    let Some(busy) = found.as_ref().filter(|stack| stack.state == StackState::Busy) else {
+        return Ok((found, template));
+    };
+    context.ui.step("waiting", format!("{} is in {}; watching that operation first", busy.name, busy.status));
+    context.on_interrupt("CloudFormation goes on with the operation", "`deployer deploy` watches it again");
+    // What belongs to the operation comes after the end of the one before.
+    let events = cloudformation.events_after(&busy.id, None).await?;
+    let before = events.iter().rposition(|event| event.of_stack && watch::is_terminal(&event.status));
+    let goal = if busy.status.starts_with("DELETE") { Goal::Destroy } else { Goal::Deploy };
+    let watch = Watch { context, cloudformation, stack_id: &busy.id, goal, origins };
+    match watch.until_end(before.and_then(|at| events.get(at)).map(|event| event.id.clone())).await? {
+        Outcome::Succeeded => ask().await,
+        Outcome::Failed(message) => Err(Error::Deployment(message)),
     }
-    context
-        .ui
-        .step("waiting", format!("{} is in {}; watching that operation first", stack.name, stack.status));
-    watch::watch(context, cloudformation, &stack.id, None, &BTreeMap::new()).await?;
-    Ok(cloudformation.describe(&stack.name).await?)
 }
 
 /// One deployment under way.
@@ -133,6 +157,7 @@ struct Run<'a> {
     stack: &'a Stack,
     template: &'a Template,
     body: &'a str,
+    origins: &'a BTreeMap<String, String>,
 }
 
 impl Run<'_> {
@@ -177,15 +202,21 @@ impl Run<'_> {
             tags: &[("deployer:stack", &self.stack.target.stack)],
         };
         let outcome = self.cloudformation.change_set(&input).await?;
-        let discard = || self.cloudformation.discard_change_set(&self.stack.name, &name, input.create);
+        // What is left behind when it can't be removed is harmless, and no reason to hide why it has to go.
+        let discard = || async {
+            let done = self.cloudformation.discard_change_set(&self.stack.name, &name, input.create).await;
+            if let Err(error) = done {
+                ui.warn(format!("the change set {name} stays: {}", error.message));
+            }
+        };
         let changes = match outcome {
             ChangeSetOutcome::Ready(changes) => changes,
             ChangeSetOutcome::Empty => {
-                discard().await?;
+                discard().await;
                 return Ok(None);
             }
             ChangeSetOutcome::Refused(reason) => {
-                discard().await?;
+                discard().await;
                 return Err(Error::Deployment(
                     Message::new(format!(
                         "CloudFormation refused the change set of {}: {reason}",
@@ -212,8 +243,8 @@ impl Run<'_> {
         if !lost.is_empty() {
             let question =
                 format!("This removes or replaces resources that hold data ({}). Go on?", lost.join(", "));
-            if let Err(refused) = ui.confirm(&question) {
-                discard().await?;
+            if let Err(refused) = ui.confirm(&question).await {
+                discard().await;
                 return Err(refused);
             }
         }
@@ -251,11 +282,18 @@ impl Run<'_> {
                 self.stack.name
             )));
         };
-        // Events of earlier operations are not this one's.
-        let last = self.cloudformation.events_after(&before.id, None).await?.pop().map(|event| event.id);
+        let last = self.cloudformation.newest_event(&before.id).await?;
         self.cloudformation.execute(&self.stack.name, &planned.name, &planned.name).await?;
-        let origins = origins(self.template);
-        match watch::watch(self.context, self.cloudformation, &before.id, last, &origins).await? {
+        self.context
+            .on_interrupt("CloudFormation goes on with the deployment", "`deployer deploy` watches it again");
+        let watch = Watch {
+            context: self.context,
+            cloudformation: self.cloudformation,
+            stack_id: &before.id,
+            goal: Goal::Deploy,
+            origins: self.origins,
+        };
+        match watch.until_end(last).await? {
             Outcome::Succeeded => {}
             Outcome::Failed(message) => return Err(Error::Deployment(message)),
         }
@@ -276,7 +314,7 @@ struct Planned {
 }
 
 /// Logical id → name in the file, for messages.
-fn origins(template: &Template) -> BTreeMap<String, String> {
+pub fn origins(template: &Template) -> BTreeMap<String, String> {
     template.resources.iter().map(|(id, resource)| (id.clone(), resource.origin.clone())).collect()
 }
 

@@ -1,18 +1,16 @@
 //! `deployer destroy`.
 
-use std::collections::BTreeMap;
-
-use serde_json::json;
+use serde_json::{Value, json};
+use stack_core::Stack;
 use stack_core::document::Removal;
-use stack_core::template::Policy;
 
-use crate::aws::cloudformation::{CloudFormation, StackResource, StackState};
+use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackResource, StackState};
 use crate::aws::session::Session;
 use crate::aws::{items, objects};
 use crate::context::Context;
 use crate::error::{Error, Message, Result};
 use crate::plan;
-use crate::watch::{self, Outcome};
+use crate::watch::{Goal, Outcome, Watch};
 
 /// Deletes a deployed stack, after showing what is lost and what stays.
 #[derive(Debug, clap::Args)]
@@ -29,12 +27,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let template = plan::synthesize(&stack)?;
     let session = context.connect(&stack.target).await?;
     let cloudformation = CloudFormation::new(&session);
-    if let Some(account) = stack.target.account.as_ref().filter(|account| **account != session.account) {
-        return Err(Error::Refused(Message::new(format!(
-            "stack `{}` belongs to account {account}, and these credentials are of account {}",
-            stack.target.stack, session.account
-        ))));
-    }
+    super::deploy::greet(context, &stack, &session)?;
     let Some(deployed) = cloudformation.describe(&stack.name).await? else {
         context.ui.step("done", format!("nothing to do: {} is not deployed", stack.name));
         return result(context, &stack.name, "absent", &[]);
@@ -45,51 +38,37 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
                 .hint("remove `protect: true` from the stack in the file first"),
         ));
     }
-    if deployed.state == StackState::Busy {
+    if deployed.protected {
+        return Err(Error::Refused(
+            Message::new(format!("termination protection of the stack {} is on", deployed.name))
+                .hint("switch it off in CloudFormation first; nothing was deleted"),
+        ));
+    }
+    let origins = super::deploy::origins(&template);
+    let watch = Watch {
+        context,
+        cloudformation: &cloudformation,
+        stack_id: &deployed.id,
+        goal: Goal::Destroy,
+        origins: &origins,
+    };
+    context.on_interrupt("nothing was deleted", "run `deployer destroy` again");
+    let (kept, last) = if deployed.status == "DELETE_IN_PROGRESS" {
+        context.ui.step("waiting", format!("{} is being deleted already", deployed.name));
+        (Vec::new(), None)
+    } else if deployed.state == StackState::Busy {
         return Err(Error::Deployment(
             Message::new(format!("{} is in {}", deployed.name, deployed.status))
                 .hint("wait until that operation has ended"),
         ));
-    }
-
-    let resources = cloudformation.resources(&stack.name).await?;
-    let retained = |resource: &StackResource| {
-        let found = template.resources.iter().find(|(id, _)| *id == resource.logical_id);
-        found.is_some_and(|(_, one)| one.policy == Some(Policy::Retain))
+    } else {
+        let kept = prepare(context, &session, &cloudformation, &stack, &deployed).await?;
+        let last = cloudformation.newest_event(&deployed.id).await?;
+        cloudformation.delete(&deployed.id, None).await?;
+        (kept, last)
     };
-    let kept: Vec<&StackResource> = resources.iter().filter(|resource| retained(resource)).collect();
-    for resource in &resources {
-        describe_loss(context, &session, resource, retained(resource)).await?;
-    }
-    context.ui.confirm(&format!(
-        "Delete the stack {} with {} resources?",
-        stack.name,
-        resources.len() - kept.len()
-    ))?;
-
-    if stack.target.removal == Removal::Delete {
-        for bucket in resources
-            .iter()
-            .filter(|one| one.resource_type == "AWS::S3::Bucket" && !one.physical_id.is_empty())
-        {
-            // A bucket that somebody else removed is no reason to stop.
-            match objects::empty(&session, &bucket.physical_id).await {
-                Ok(0) => {}
-                Ok(count) => {
-                    context.ui.step("emptied", format!("{} ({count} object versions)", bucket.physical_id))
-                }
-                Err(error) if error.is("NoSuchBucket") => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-    let last = cloudformation.events_after(&deployed.id, None).await?.pop().map(|event| event.id);
-    cloudformation.delete(&stack.name, None).await?;
-    let origins: BTreeMap<String, String> =
-        template.resources.iter().map(|(id, resource)| (id.clone(), resource.origin.clone())).collect();
-    if let Outcome::Failed(message) =
-        watch::watch(context, &cloudformation, &deployed.id, last, &origins).await?
-    {
+    context.on_interrupt("CloudFormation goes on with the deletion", "`deployer destroy` watches it again");
+    if let Outcome::Failed(message) = watch.until_end(last).await? {
         return Err(Error::Deployment(message));
     }
     if let Some(left) = cloudformation.describe(&stack.name).await? {
@@ -102,11 +81,70 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     result(context, &stack.name, "deleted", &kept)
 }
 
-async fn describe_loss(
+/// Shows what is lost and what stays, asks, and empties what must be empty. Gives what stays.
+///
+/// CloudFormation obeys the template that is deployed, whatever the file says by now; so does this.
+async fn prepare(
+    context: &Context,
+    session: &Session,
+    cloudformation: &CloudFormation,
+    stack: &Stack,
+    deployed: &DeployedStack,
+) -> Result<Vec<StackResource>> {
+    let template = cloudformation.template(&deployed.id).await?.unwrap_or_default();
+    let template: Value = serde_json::from_str(&template).unwrap_or_default();
+    let retained = |resource: &StackResource| {
+        let policy = &template["Resources"][&resource.logical_id]["DeletionPolicy"];
+        policy.as_str().is_some_and(|policy| policy.starts_with("Retain"))
+    };
+    let mut resources = cloudformation.resources(&deployed.id).await?;
+    // A resource whose creation failed may carry the name of one that belongs to somebody else.
+    resources.retain(|one| {
+        let gone = ["CREATE_FAILED", "DELETE_COMPLETE", "DELETE_SKIPPED"].contains(&one.status.as_str());
+        !one.physical_id.is_empty() && !gone
+    });
+    let (kept, lost): (Vec<StackResource>, Vec<StackResource>) = resources.into_iter().partition(retained);
+    let holds_data = |one: &&StackResource| HOLDS_DATA.contains(&one.resource_type.as_str());
+    if stack.target.removal == Removal::Keep
+        && let Some(data) = lost.iter().find(holds_data)
+    {
+        return Err(Error::Refused(
+            Message::new(format!(
+                "the file keeps the data of `{}`, but {} would be deleted: it was deployed with another `removal`",
+                stack.target.stack, data.logical_id
+            ))
+            .hint("run `deployer deploy` first, or set `removal: delete`; nothing was deleted"),
+        ));
+    }
+    for (resources, word) in [(&kept, "stays"), (&lost, "is lost")] {
+        for resource in resources {
+            describe_data(context, session, resource, word).await?;
+        }
+    }
+    context.ui.confirm(&format!("Delete the stack {} with {} resources?", stack.name, lost.len())).await?;
+    for bucket in lost.iter().filter(|one| one.resource_type == "AWS::S3::Bucket") {
+        context.on_interrupt("some objects may be deleted already", "run `deployer destroy` again");
+        // A bucket that somebody else removed is no reason to stop.
+        match objects::empty(session, &bucket.physical_id).await {
+            Ok(0) => {}
+            Ok(count) => {
+                context.ui.step("emptied", format!("{} ({count} object versions)", bucket.physical_id))
+            }
+            Err(error) if error.is("NoSuchBucket") => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(kept)
+}
+
+/// Types whose content can't be made again.
+const HOLDS_DATA: [&str; 3] = ["AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Logs::LogGroup"];
+
+async fn describe_data(
     context: &Context,
     session: &Session,
     resource: &StackResource,
-    retained: bool,
+    word: &str,
 ) -> Result<()> {
     let name = &resource.physical_id;
     let holds = match resource.resource_type.as_str() {
@@ -125,11 +163,11 @@ async fn describe_loss(
         },
         _ => return Ok(()),
     };
-    context.ui.step(if retained { "stays" } else { "is lost" }, holds);
+    context.ui.step(word, holds);
     Ok(())
 }
 
-fn result(context: &Context, stack: &str, result: &str, kept: &[&StackResource]) -> Result<()> {
+fn result(context: &Context, stack: &str, result: &str, kept: &[StackResource]) -> Result<()> {
     if context.ui.is_json() {
         let kept: Vec<_> = kept
             .iter()

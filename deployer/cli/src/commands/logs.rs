@@ -34,28 +34,39 @@ fn duration(text: &str) -> std::result::Result<u64, String> {
 const INTERVAL: Duration = Duration::from_secs(1);
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
-    let stack = context.load_stack(args.stack.as_deref())?;
-    let names = chosen(&stack, args.resource.as_deref())?;
+    let (stack, resource) = stack_and_resource(context, args)?;
+    let names = chosen(&stack, resource)?;
     let session = context.connect(&stack.target).await?;
     let cloudformation = CloudFormation::new(&session);
     super::outputs::deployed(&cloudformation, &stack).await?;
     let resources = cloudformation.resources(&stack.name).await?;
     let since = i64::try_from(args.since.saturating_mul(1_000)).unwrap_or(i64::MAX);
     let start = now().saturating_sub(since).max(0);
-    let mut readers: Vec<(String, LogReader)> = names
-        .into_iter()
-        .filter_map(|name| {
-            let group = log_group(&resources, &name)?;
-            Some((name, LogReader::new(&session, group, start)))
-        })
-        .collect();
+    let mut readers = Vec::new();
+    for name in names {
+        match log_group(&resources, &name) {
+            Some(group) => readers.push((name, LogReader::new(&session, group, start))),
+            None => context.ui.warn(format!("`{name}` is not part of the deployed stack {}", stack.name)),
+        }
+    }
+    if readers.is_empty() {
+        return Err(Error::failed_with_hint(
+            format!("the deployed stack {} has no such logs", stack.name),
+            format!("run `deployer deploy {}`", stack.target.stack),
+        ));
+    }
+    context.on_interrupt("no more logs are shown", "the pipeline goes on");
     let width = readers.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     loop {
-        let pages = futures::future::try_join_all(readers.iter_mut().map(|(name, reader)| async move {
-            let events = reader.next().await?;
-            Ok::<_, Error>(events.into_iter().map(|event| (name.clone(), event)).collect::<Vec<_>>())
-        }));
-        let mut events: Vec<(String, LogEvent)> = pages.await?.into_iter().flatten().collect();
+        // One after another: CloudWatch allows few of these calls a second.
+        let mut events: Vec<(String, LogEvent)> = Vec::new();
+        for (name, reader) in &mut readers {
+            match reader.next().await {
+                Ok(page) => events.extend(page.into_iter().map(|event| (name.clone(), event))),
+                Err(error) if args.follow && error.is_transient() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         events.sort_by_key(|(_, event)| event.timestamp);
         let mut out = String::new();
         for (name, event) in events {
@@ -75,11 +86,20 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         if !args.follow {
             return Ok(());
         }
-        tokio::select! {
-            () = tokio::time::sleep(INTERVAL) => {}
-            _ = tokio::signal::ctrl_c() => return Ok(()),
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+/// `logs dev` means the stack `dev`, unless a function or task has that name.
+fn stack_and_resource<'a>(context: &Context, args: &'a Args) -> Result<(Stack, Option<&'a str>)> {
+    let resource = args.resource.as_deref();
+    if let (Some(name), None) = (resource, &args.stack) {
+        let document = context.load()?.document;
+        if document.stacks.iter().any(|stack| stack.stack == name) && !document.has_resource(name) {
+            return Ok((context.load_stack(Some(name))?, None));
         }
     }
+    Ok((context.load_stack(args.stack.as_deref())?, resource))
 }
 
 /// The functions and tasks whose logs are wanted.
@@ -103,7 +123,9 @@ fn chosen(stack: &Stack, name: Option<&str>) -> Result<Vec<String>> {
 /// Name of the log group of a function or task.
 pub fn log_group<'r>(resources: &'r [StackResource], name: &str) -> Option<&'r str> {
     let id = format!("{}Logs", logical_id(name));
-    resources.iter().find(|resource| resource.logical_id == id).map(|resource| resource.physical_id.as_str())
+    let found =
+        resources.iter().find(|resource| resource.logical_id == id && !resource.physical_id.is_empty());
+    found.map(|resource| resource.physical_id.as_str())
 }
 
 /// Milliseconds since 1970.

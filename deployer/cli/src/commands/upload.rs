@@ -8,6 +8,7 @@ use serde_json::json;
 use stack_core::Stack;
 use stack_core::assets::Worker;
 use stack_core::model::access::Verb;
+use stack_core::model::bucket::BucketEvent;
 use stack_core::model::{Resource, ResourceType};
 use stack_core::template::logical_id;
 
@@ -55,21 +56,23 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let stack = context.load_stack(args.stack.as_deref())?;
-    let bucket_name = &landing(&stack, args.bucket.as_deref())?.name;
+    let landing = landing(&stack, args.bucket.as_deref())?;
     let key = match &args.key {
         Some(key) => key.clone(),
         None => default_key(&args.path)?,
     };
     check_file(&args.path)?;
+    check_key(context, landing, &key, args.wait)?;
     let session = context.connect(&stack.target).await?;
     let cloudformation = CloudFormation::new(&session);
     super::outputs::deployed(&cloudformation, &stack).await?;
     let resources = cloudformation.resources(&stack.name).await?;
-    let bucket = physical(&resources, &stack, bucket_name)?;
+    let bucket = physical(&resources, &stack, &landing.name)?;
     // Before the upload: its first events may be there before its answer.
     let reader = if args.wait { Some(observer(&session, &stack, &resources)?) } else { None };
     let started = Instant::now();
     let stored = objects::put(&session, bucket, &key, &args.path).await?;
+    context.on_interrupt("the pipeline goes on", "`deployer logs observe --follow` shows what happens");
     context.ui.step("uploaded", format!("{} → s3://{bucket}/{key}", args.path.display()));
     let object = ObjectRef { bucket: bucket.to_owned(), key, version: stored.version, etag: stored.etag };
     let Some(reader) = reader else {
@@ -130,6 +133,27 @@ fn check_file(path: &Path) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// An object that matches no notification starts nothing; nobody should wait for it.
+fn check_key(context: &Context, bucket: &Resource, key: &str, wait: bool) -> Result<()> {
+    let starts = match &bucket.is {
+        ResourceType::Bucket(model) => model.notify.iter().any(|notify| {
+            notify.on == BucketEvent::Created
+                && notify.prefix.as_deref().is_none_or(|prefix| key.starts_with(prefix))
+                && notify.suffix.as_deref().is_none_or(|suffix| key.ends_with(suffix))
+        }),
+        _ => false,
+    };
+    let text = format!("the key `{key}` matches no `notify` of `{}`, so nothing starts", bucket.name);
+    match (starts, wait) {
+        (true, _) => Ok(()),
+        (false, true) => Err(Error::Usage(Message::new(text).hint("give another key with `--key`"))),
+        (false, false) => {
+            context.ui.warn(text);
+            Ok(())
+        }
+    }
 }
 
 fn physical<'r>(resources: &'r [StackResource], stack: &Stack, name: &str) -> Result<&'r str> {
@@ -202,15 +226,8 @@ async fn wait(
                 "`deployer logs` shows what functions and tasks say; dead-letter queues keep what failed too often",
             ));
         }
-        tokio::select! {
-            // Watching must not slow down what is watched, so it takes a tenth of the time at most.
-            () = async { tokio::join!(pause.wait(), tokio::time::sleep(cost * 9)); } => {}
-            _ = tokio::signal::ctrl_c() => {
-                return Err(Error::Interrupted(
-                    Message::new("interrupted; the pipeline goes on").hint("`deployer logs observe --follow` shows it"),
-                ));
-            }
-        }
+        // Watching must not slow down what is watched, so it takes a tenth of the time at most.
+        tokio::join!(pause.wait(), tokio::time::sleep(cost * 9));
     }
 }
 

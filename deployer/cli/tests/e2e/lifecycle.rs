@@ -50,6 +50,20 @@ async fn the_sample_file_arrives_and_the_stack_goes_again() {
     assert_eq!(cloud.messages("ArrivalsDeadLetters").await, 0);
     assert_eq!(cloud.messages("Arrivals").await, 0);
 
+    let (observed, _) = cloud.ok(&["logs", "observe"]);
+    assert!(observed.lines().all(|line| line.starts_with("observe  ")), "{observed}");
+    assert_eq!(observed.matches("\"message\":\"record-loaded\"").count(), 5, "{observed}");
+    let (all, _) = cloud.ok(&["logs", "--output", "json"]);
+    let resources: std::collections::BTreeSet<String> = all
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("one document a line"))
+        .map(|line| line["resource"].as_str().expect("a resource").to_owned())
+        .collect();
+    assert_eq!(
+        resources,
+        ["extract", "extraction", "load", "observe", "transform"].map(str::to_owned).into()
+    );
+
     let again = cloud.json(&["deploy", "local"]);
     assert_eq!(again["result"], "unchanged");
 
