@@ -123,6 +123,7 @@ fn what_is_asked_for_must_exist() {
         (&["synth", "--config", "throttle"], "expected NAME=VALUE"),
         (&["frobnicate"], "unrecognized subcommand"),
         (&["upload", "gone.csv"], "there is no file gone.csv"),
+        (&["upload", "stack.yaml", "--wait"], "the key `stack.yaml` matches no `notify` of `landing`"),
         (&["logs", "lod"], "no function or task is named `lod`"),
     ] {
         let (code, out, err) = run(&folder(STACK), args);

@@ -56,9 +56,15 @@ impl Cloud {
 
     /// Runs the deployer.
     pub fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("the deployer starts")
+    }
+
+    /// The deployer, ready to run.
+    pub fn command(&self, args: &[&str]) -> Command {
         let target =
             std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-        Command::new(env!("CARGO_BIN_EXE_deployer"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_deployer"));
+        command
             .args(args)
             .current_dir(self.folder())
             .env("DEPLOYER_MINISTACK", tool("DEPLOYER_MINISTACK", "ministack"))
@@ -70,9 +76,8 @@ impl Cloud {
             .env("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
             .env_remove("AWS_ACCESS_KEY_ID")
             .env_remove("AWS_PROFILE")
-            .env_remove("AWS_ENDPOINT_URL")
-            .output()
-            .expect("the deployer starts")
+            .env_remove("AWS_ENDPOINT_URL");
+        command
     }
 
     /// Runs the deployer, which must end well; gives stdout and stderr.

@@ -1,6 +1,8 @@
 //! From an empty folder to the five items, again without a change, with a change, and to nothing.
 
 use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::cloud::{Cloud, STACK};
 
@@ -64,6 +66,13 @@ async fn the_sample_file_arrives_and_the_stack_goes_again() {
         ["extract", "extraction", "load", "observe", "transform"].map(str::to_owned).into()
     );
 
+    let mut following =
+        cloud.command(&["logs", "--follow"]).stdout(Stdio::null()).spawn().expect("the deployer starts");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let pid = following.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill").success());
+    assert_eq!(following.wait().expect("it ends").code(), Some(130));
+
     let again = cloud.json(&["deploy", "local"]);
     assert_eq!(again["result"], "unchanged");
 
@@ -85,6 +94,15 @@ async fn the_sample_file_arrives_and_the_stack_goes_again() {
     for mapping in mappings.event_source_mappings() {
         assert_eq!(mapping.scaling_config().and_then(|scaling| scaling.maximum_concurrency()), Some(3));
     }
+
+    // The deployed stack deletes its data with it; a file that says otherwise by now must be deployed first.
+    let kept = STACK.replace("{ target: local,", "{ target: local, removal: keep,");
+    assert_ne!(kept, STACK);
+    cloud.write("stack.yaml", kept.as_bytes());
+    let refused = cloud.run(&["destroy", "local", "-y"]);
+    assert_eq!(refused.status.code(), Some(5), "{}", String::from_utf8_lossy(&refused.stderr));
+    assert_eq!(cloud.items().await.len(), 5);
+    cloud.write("stack.yaml", STACK.as_bytes());
 
     let bucket = deployed["outputs"]["bucket"].as_str().expect("a bucket").to_owned();
     let destroyed = cloud.json(&["destroy", "local", "-y"]);
