@@ -56,10 +56,18 @@ impl Session {
         let local = matches!(connection, Connection::Local { .. });
         let loader = aws_config::defaults(BehaviorVersion::latest());
         let loader = match connection {
-            Connection::Local { endpoint, region } => loader
-                .credentials_provider(Credentials::new("test", "test", None, None, "local cloud"))
-                .region(Region::new(region.unwrap_or_else(|| LOCAL_REGION.to_owned())))
-                .endpoint_url(endpoint),
+            Connection::Local { endpoint, region } => {
+                // A proxy of the environment leads away from this machine.
+                let loader = if endpoint.starts_with("http://") {
+                    loader.http_client(aws_smithy_http_client::Builder::new().build_http())
+                } else {
+                    loader
+                };
+                loader
+                    .credentials_provider(Credentials::new("test", "test", None, None, "local cloud"))
+                    .region(Region::new(region.unwrap_or_else(|| LOCAL_REGION.to_owned())))
+                    .endpoint_url(endpoint)
+            }
             Connection::Aws { region, profile } => {
                 let loader = match region {
                     Some(region) => loader.region(Region::new(region)),
