@@ -13,6 +13,8 @@ STACK ?= local
 PYTHON ?= python3
 CARGO ?= cargo
 DEPLOYER := target/debug/deployer
+# What `make release` makes.
+RELEASE := target/dist/deployer
 LINUX := x86_64-unknown-linux-gnu
 STATIC := -C target-feature=+crt-static
 
@@ -89,7 +91,9 @@ workers: venv ## Build the workers (release, static) as a deployment does
 release: workers ## Build the deployer to install: static, with the workers inside
 	DEPLOYER_EMBED_WORKERS=target/lambda RUSTFLAGS="$(STATIC)" \
 		$(CARGO) build --locked --release --target $(LINUX) -p deployer
-	@ls -lh target/$(LINUX)/release/deployer
+	@# cargo-lambda moves every program that it finds beside the workers, so it can't stay there.
+	install -D target/$(LINUX)/release/deployer $(RELEASE)
+	@ls -lh $(RELEASE)
 
 .PHONY: venv
 venv: .venv/.stamp ## Make .venv with the local cloud and cargo-lambda
@@ -136,7 +140,7 @@ nextest: build venv ## Unit, golden, property and end-to-end tests
 
 .PHONY: bench
 bench: release venv ## Measure synth beside Node, and 1,000 rows end to end
-	$(PYTHON) bench/bench.py target/$(LINUX)/release/deployer
+	$(PYTHON) bench/bench.py $(RELEASE)
 
 .PHONY: golden
 golden: ## Write the golden files and the generated pages anew
