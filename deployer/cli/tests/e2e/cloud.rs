@@ -76,10 +76,7 @@ impl Cloud {
             .env("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
             .env_remove("AWS_ACCESS_KEY_ID")
             .env_remove("AWS_PROFILE")
-            .env_remove("AWS_ENDPOINT_URL")
-            // The local cloud is never reached through a proxy.
-            .env("HTTP_PROXY", "http://127.0.0.1:9")
-            .env("http_proxy", "http://127.0.0.1:9");
+            .env_remove("AWS_ENDPOINT_URL");
         command
     }
 
