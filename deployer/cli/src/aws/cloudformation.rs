@@ -356,7 +356,7 @@ impl CloudFormation {
             .await
             .aws("DeleteChangeSet", stack_resource(stack))?;
         if created && self.describe(stack).await?.is_some_and(|stack| stack.state == StackState::Review) {
-            self.delete(stack, None).await?;
+            self.delete(stack).await?;
         }
         Ok(())
     }
@@ -375,11 +375,10 @@ impl CloudFormation {
     }
 
     /// Starts the deletion of a stack.
-    pub async fn delete(&self, stack: &str, token: Option<&str>) -> Result<()> {
+    pub async fn delete(&self, stack: &str) -> Result<()> {
         self.client
             .delete_stack()
             .stack_name(stack)
-            .set_client_request_token(token.map(str::to_owned))
             .send()
             .await
             .aws("DeleteStack", stack_resource(stack))?;

@@ -20,6 +20,18 @@ pub struct Concurrency {
     pub unreserved: i64,
 }
 
+/// Executions that must stay unreserved: AWS Lambda Developer Guide, "Configuring reserved concurrency".
+const UNRESERVED_MINIMUM: i64 = 100;
+
+impl Concurrency {
+    /// How many executions a stack can reserve. A new stack gets what others have left; one that is deployed holds a
+    /// part of what is reserved already, so only the account's limit is certain.
+    #[must_use]
+    pub fn reservable(self, new: bool) -> i64 {
+        (if new { self.unreserved } else { self.limit } - UNRESERVED_MINIMUM).max(0)
+    }
+}
+
 /// How many concurrent executions the account has left.
 pub async fn concurrency(session: &Session) -> Result<Concurrency> {
     let answer = aws_sdk_lambda::Client::new(&session.config)
@@ -54,5 +66,18 @@ pub async fn ensure_ecs_role(session: &Session) -> Result<bool> {
         // Made by somebody else in the meantime.
         Err(error) if error.is("InvalidInput") => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_stack_gets_what_others_have_left() {
+        let account = Concurrency { limit: 1_000, unreserved: 150 };
+        assert_eq!((account.reservable(true), account.reservable(false)), (50, 900));
+        // New accounts may have ten in all.
+        assert_eq!(Concurrency { limit: 10, unreserved: 10 }.reservable(true), 0);
     }
 }

@@ -47,7 +47,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         return report(context, &stack, "unchanged", &[], deployed);
     }
     let steps = plan::steps(deployed.as_ref())?;
-    check_account(context, &session, &stack).await?;
+    check_account(context, &session, &stack, deployed.is_none()).await?;
 
     let run = Run {
         context,
@@ -82,7 +82,7 @@ pub fn greet(context: &Context, stack: &Stack, session: &Session) -> Result<()> 
 }
 
 /// What CloudFormation would find out ten minutes in.
-async fn check_account(context: &Context, session: &Session, stack: &Stack) -> Result<()> {
+async fn check_account(context: &Context, session: &Session, stack: &Stack, new: bool) -> Result<()> {
     if stack.target.target == Target::Local {
         return Ok(());
     }
@@ -95,13 +95,11 @@ async fn check_account(context: &Context, session: &Session, stack: &Stack) -> R
     }
     let Some(concurrency) = allowed(context, concurrency)? else { return Ok(()) };
     let reserved: i64 = stack.functions().map(|(_, function)| function.concurrency).sum();
-    // AWS Lambda Developer Guide, "Configuring reserved concurrency": 100 must stay unreserved.
-    const UNRESERVED_MINIMUM: i64 = 100;
-    if reserved > (concurrency.limit - UNRESERVED_MINIMUM).max(0) {
+    let reservable = concurrency.reservable(new);
+    if reserved > reservable {
         context.ui.warn(format!(
-            "the functions reserve {reserved} concurrent executions, and Lambda lets this account reserve {} of its {}; \
-             AWS Support can raise the quota `Concurrent executions`",
-            (concurrency.limit - UNRESERVED_MINIMUM).max(0),
+            "the functions reserve {reserved} concurrent executions, and Lambda lets this account reserve {reservable}, of {} \
+             in all; lower `concurrency`, or raise the quota `Concurrent executions`",
             concurrency.limit
         ));
     }

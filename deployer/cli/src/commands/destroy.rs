@@ -64,7 +64,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     } else {
         let kept = prepare(context, &session, &cloudformation, &stack, &deployed).await?;
         let last = cloudformation.newest_event(&deployed.id).await?;
-        cloudformation.delete(&deployed.id, None).await?;
+        cloudformation.delete(&deployed.id).await?;
         (kept, last)
     };
     context.on_interrupt("CloudFormation goes on with the deletion", "`deployer destroy` watches it again");
