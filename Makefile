@@ -126,7 +126,7 @@ check: ## Format and lints
 	$(CARGO) clippy $(EVERYTHING) -- --deny warnings
 
 .PHONY: judge
-judge: build check-venv ## Let cfn-lint and checkov judge all templates
+judge: build check-venv ## Let cfn-lint, checkov and parliament judge all templates
 	tools/judge.sh $(DEPLOYER) .venv-check/bin
 
 .PHONY: nextest

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Lets cfn-lint and checkov judge every template: those of the repository's stacks as the deployer writes them now, and
+# Lets cfn-lint, checkov and parliament judge every template: those of the repository's stacks as the deployer writes them now, and
 # those of the tests. No finding of any level may be left; what is not asked, and why, stands in the files of settings
 # beside this one.
 #
-# Usage: tools/judge.sh DEPLOYER BIN   (the deployer's binary, the folder with cfn-lint and checkov)
+# Usage: tools/judge.sh DEPLOYER BIN   (the deployer's binary, the folder of the judges)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 deployer=$1
@@ -47,3 +47,6 @@ if not summary.get("passed") or summary.get("failed") or summary.get("parsing_er
     sys.exit(f"judge: checkov: {summary}")
 print(f"judge: checkov passed {summary['passed']} checks")
 PYTHON
+
+echo "judge: parliament over the policies of $count templates"
+"$bin/python" -W ignore tools/policies.py "$out"

@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Lets parliament, an IAM linter, judge every policy of the templates that judge.sh collected.
+
+Usage: tools/policies.py FOLDER   (with the Python of the judges' environment)
+
+References are replaced by examples of what CloudFormation puts in their place, since a linter of policies knows
+nothing of templates.
+"""
+
+import json
+import pathlib
+import re
+import sys
+
+import parliament
+
+PSEUDO = {
+    "AWS::Partition": "aws",
+    "AWS::Region": "eu-west-1",
+    "AWS::AccountId": "111122223333",
+    "AWS::StackName": "stack",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+ACCOUNT = "eu-west-1:111122223333"
+# What an ARN of these types looks like: Service Authorization Reference.
+ARNS = {
+    "AWS::SQS::Queue": f"arn:aws:sqs:{ACCOUNT}:name",
+    "AWS::SNS::Topic": f"arn:aws:sns:{ACCOUNT}:name",
+    "AWS::S3::Bucket": "arn:aws:s3:::name",
+    "AWS::Events::EventBus": f"arn:aws:events:{ACCOUNT}:event-bus/name",
+    "AWS::Events::Rule": f"arn:aws:events:{ACCOUNT}:rule/bus/name",
+    "AWS::Scheduler::Schedule": f"arn:aws:scheduler:{ACCOUNT}:schedule/default/name",
+    "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{ACCOUNT}:table/name",
+    "AWS::ECS::Cluster": f"arn:aws:ecs:{ACCOUNT}:cluster/name",
+    "AWS::ECS::TaskDefinition": f"arn:aws:ecs:{ACCOUNT}:task-definition/name:1",
+    "AWS::Lambda::Function": f"arn:aws:lambda:{ACCOUNT}:function:name",
+    "AWS::IAM::Role": "arn:aws:iam::111122223333:role/name",
+    "AWS::KMS::Key": f"arn:aws:kms:{ACCOUNT}:key/12345678-1234-1234-1234-123456789012",
+    "AWS::Logs::LogGroup": f"arn:aws:logs:{ACCOUNT}:log-group:name:*",
+    "AWS::ECR::Repository": f"arn:aws:ecr:{ACCOUNT}:repository/name",
+}
+# Types whose `Ref` is an ARN.
+REF_IS_ARN = {"AWS::SNS::Topic", "AWS::ECS::TaskDefinition"}
+
+
+def example(target, attribute, types):
+    """What stands where a reference stood."""
+    if target in PSEUDO:
+        return PSEUDO[target]
+    kind = types.get(target, "")
+    if attribute == "StreamArn":
+        return f"{ARNS[kind]}/stream/2026-01-01T00:00:00.000"
+    if (attribute or "").endswith("Arn") or (attribute is None and kind in REF_IS_ARN):
+        return ARNS.get(kind, f"arn:aws:unknown:{ACCOUNT}:{kind}")
+    return "name"
+
+
+def resolve(value, types):
+    """The value with examples in the place of references."""
+    if isinstance(value, list):
+        return [resolve(item, types) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        name, argument = next(iter(value.items()))
+        if name == "Ref":
+            return example(argument, None, types)
+        if name == "Fn::GetAtt":
+            path = argument if isinstance(argument, list) else argument.split(".", 1)
+            return example(path[0], path[1], types)
+        if name == "Fn::Sub":
+            text = argument[0] if isinstance(argument, list) else argument
+            own = resolve(argument[1], types) if isinstance(argument, list) else {}
+
+            def replaced(match):
+                target, _, attribute = match[1].partition(".")
+                return str(own.get(match[1]) or example(target, attribute or None, types))
+
+            return re.sub(r"\$\{([^!}][^}]*)\}", replaced, text).replace("${!", "${")
+        if name == "Fn::Join":
+            return argument[0].join(str(resolve(part, types)) for part in argument[1])
+        if name == "Fn::If":
+            return resolve(argument[1], types)
+    return {key: resolve(inner, types) for key, inner in value.items()}
+
+
+def policies(value, path=""):
+    """Every policy document in a value, with its path."""
+    if isinstance(value, dict):
+        if "Statement" in value and "Version" in value:
+            yield path, value
+            return
+        for key, inner in value.items():
+            yield from policies(inner, f"{path}/{key}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from policies(inner, f"{path}/{index}")
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    judged, wrong = 0, []
+    seen = set()
+    for file in sorted(folder.glob("*.json")):
+        template = json.loads(file.read_text(encoding="utf-8"))
+        resources = template["Resources"]
+        types = {name: resource["Type"] for name, resource in resources.items()}
+        for name, resource in resources.items():
+            for path, document in policies(resource.get("Properties", {})):
+                # Who may assume a role is no permission; parliament knows no `sts:AssumeRole` without a resource.
+                if path.endswith("AssumeRolePolicyDocument"):
+                    continue
+                text = json.dumps(resolve(document, types), sort_keys=True)
+                judged += 1
+                if text in seen:
+                    continue
+                seen.add(text)
+                for finding in parliament.analyze_policy_string(text, include_community_auditors=False).findings:
+                    wrong.append(f"{file.name}: {name}{path}: {finding.issue}: {finding.detail} {finding.location}")
+    for line in wrong:
+        print(line)
+    if wrong or not judged:
+        sys.exit(f"judge: parliament: {len(wrong)} findings in {judged} policies")
+    print(f"judge: parliament passed {judged} policies, {len(seen)} of them different")
+
+
+if __name__ == "__main__":
+    main()
