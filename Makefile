@@ -130,6 +130,10 @@ check: ## Format and lints
 judge: build check-venv ## Let cfn-lint, checkov and parliament judge all templates
 	tools/judge.sh $(DEPLOYER) .venv-check/bin
 
+.PHONY: registry
+registry: check-venv ## Write the resource schemas anew from the pinned cfn-lint
+	.venv-check/bin/python tools/registry.py
+
 .PHONY: nextest
 nextest: build venv ## Unit, golden, property and end-to-end tests
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \

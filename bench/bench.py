@@ -47,6 +47,65 @@ def synth(deployer, runs):
         print(f"{'ratio':<16} wall {ratios[0]:7.1f} x    cpu {ratios[1]:7.1f} x    peak {ratios[2]:6.1f} x")
 
 
+def generated(resources):
+    """A stack whose template has that many resources: one half typed, the other raw, each speaking of others."""
+    lines = ["name: generated", "stacks: { dev: { region: eu-west-1 } }", "resources:"]
+    # A bucket becomes two resources, a queue four, a table one.
+    units = resources // 14
+    for unit in range(units):
+        lines += [
+            f"  landing{unit}:",
+            "    type: bucket",
+            f'    properties: {{ notify: [{{ on: created, queue: "${{arrivals{unit}}}", suffix: .csv }}] }}',
+            f"  arrivals{unit}: {{ type: queue, properties: {{ visibilityTimeout: 5m, deadLetter: {{ after: 5 }} }} }}",
+            f"  records{unit}: {{ type: table, properties: {{ key: {{ id: string, at: number }} }} }}",
+        ]
+    raw = [
+        ("AWS::SQS::Queue", ["VisibilityTimeout: 60", "SqsManagedSseEnabled: true", "Tags: [{{ Key: n, Value: \"{n}\" }}]"]),
+        ("AWS::SNS::Subscription", ["Protocol: sqs", "TopicArn: !Ref raw{topic}", "Endpoint: \"${{arrivals{unit}.arn}}\""]),
+        ("AWS::SNS::Topic", ["DisplayName: !Sub \"topic ${{AWS::Region}} {n}\"", "KmsMasterKeyId: alias/aws/sns"]),
+        ("AWS::SSM::Parameter", ["Type: String", "Value: !Join [\":\", [a, !Ref arrivals{unit}, b]]"]),
+        ("AWS::Logs::LogGroup", ["RetentionInDays: 30"]),
+        ("AWS::CloudWatch::Alarm", [
+            "Namespace: AWS/SQS", "MetricName: ApproximateAgeOfOldestMessage", "Statistic: Maximum", "Period: 60",
+            "EvaluationPeriods: 3", "Threshold: 300", "ComparisonOperator: GreaterThanThreshold",
+            "Dimensions: [{{ Name: QueueName, Value: !GetAtt arrivals{unit}.QueueName }}]"]),
+        ("AWS::DynamoDB::Table", [
+            "BillingMode: PAY_PER_REQUEST", "KeySchema: [{{ AttributeName: id, KeyType: HASH }}]",
+            "AttributeDefinitions: [{{ AttributeName: id, AttributeType: S }}]"]),
+        ("AWS::IAM::Role", [
+            "AssumeRolePolicyDocument: {{ Version: \"2012-10-17\", Statement: [{{ Effect: Allow, Action: "
+            "sts:AssumeRole, Principal: {{ Service: lambda.amazonaws.com }} }}] }}"]),
+    ]
+    topic = next(index for index, (kind, _) in enumerate(raw) if kind == "AWS::SNS::Topic")
+    for n in range(resources - units * 7):
+        kind, properties = raw[n % len(raw)]
+        lines += [f"  raw{n}:", f"    type: {kind}", "    properties:"]
+        known = {"n": n, "unit": n % units, "topic": topic}
+        lines += ["      " + line.format(**known) for line in properties]
+    return "\n".join(lines) + "\n"
+
+
+def growth(deployer, runs):
+    """`deployer synth` of the pattern's stack and of larger ones, in turn."""
+    with tempfile.TemporaryDirectory() as folder:
+        commands = {"the pattern": [deployer, "synth", "dev"]}
+        for size in (50, 100, 250, 500):
+            path = pathlib.Path(folder) / f"{size}.yaml"
+            path.write_text(generated(size))
+            command = [deployer, "-f", str(path), "synth", "dev"]
+            template = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+            assert len(template["Resources"]) == size, len(template["Resources"])
+            commands[f"{size} resources"] = command
+        figures = {name: [] for name in commands}
+        for _ in range(runs):
+            for name, command in commands.items():
+                figures[name].append(once(command))
+        for name, rows in figures.items():
+            wall, processor, memory = (statistics.median(column) for column in zip(*rows))
+            print(f"{name:<16} wall {wall * 1000:7.1f} ms   cpu {processor * 1000:7.1f} ms   peak {memory:6.1f} MiB")
+
+
 def thousand():
     """The file of the end-to-end test: every fifth row quoted in another way."""
     lines = ["ID,HouseNum,Street,Town,Zip"]
@@ -90,12 +149,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("deployer", help="the program to measure")
     parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--only", choices=["synth", "rows"])
+    parser.add_argument("--only", choices=["synth", "growth", "rows"])
     args = parser.parse_args()
     deployer = str(pathlib.Path(args.deployer).resolve())
-    if args.only != "rows":
+    if args.only in (None, "synth"):
         synth(deployer, args.runs)
-    if args.only != "synth":
+    if args.only in (None, "growth"):
+        growth(deployer, args.runs)
+    if args.only in (None, "rows"):
         rows(deployer, min(args.runs, 3))
 
 

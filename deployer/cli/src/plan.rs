@@ -1,11 +1,12 @@
 //! A deployment as data: every step is decided here before any of it runs in [`crate::commands::deploy`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
 use stack_core::{Stack, Template, lower};
 
 use crate::assets::Prepared;
-use crate::aws::cloudformation::{DeployedStack, StackState};
+use crate::aws::cloudformation::{Change, ChangeKind, DeployedStack, StackState};
 use crate::error::{Error, Message, Result};
 use crate::watch::way_out;
 
@@ -75,6 +76,40 @@ pub fn is_current(
         })
 }
 
+/// Logical ids of the resources that a deployed template protects (`options.protect`).
+#[must_use]
+pub fn protected(deployed_template: &str) -> BTreeSet<String> {
+    let template: Value = serde_json::from_str(deployed_template).unwrap_or_default();
+    let resources = template["Resources"].as_object().into_iter().flatten();
+    resources
+        .filter(|(_, resource)| resource["Metadata"]["deployer"]["protect"] == Value::Bool(true))
+        .map(|(id, _)| id.clone())
+        .collect()
+}
+
+/// Refuses changes that remove or replace what the deployed template protects, whatever the file says by now: the
+/// protection must be taken away by a deployment of its own.
+///
+/// # Errors
+/// [`Error::Refused`] with all of them.
+pub fn check_protection(deployed_template: &str, changes: &[Change]) -> Result<()> {
+    let protected = protected(deployed_template);
+    let lost: Vec<String> = changes
+        .iter()
+        .filter(|change| matches!(change.kind, ChangeKind::Remove | ChangeKind::Replace))
+        .filter(|change| protected.contains(&change.logical_id))
+        .map(|change| format!("{} {}", change.kind.name(), change.logical_id))
+        .collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Refused(
+        Message::new(format!("this deployment would {}, which `protect: true` forbids", lost.join(", "))).hint(
+            "leave the resource as it is deployed, take `protect` away, deploy that, and then make this change; nothing was changed",
+        ),
+    ))
+}
+
 /// The steps for a stack in a state.
 ///
 /// # Errors
@@ -111,4 +146,30 @@ pub fn parameters(template: &Template, published: &BTreeMap<String, String>) -> 
         .iter()
         .filter_map(|(name, _)| Some((name.clone(), published.get(name)?.clone())))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_protected_is_neither_removed_nor_replaced() {
+        let template = r#"{ "Resources": {
+            "Kept": { "Type": "AWS::SQS::Queue", "Metadata": { "deployer": { "protect": true } } },
+            "Other": { "Type": "AWS::SQS::Queue", "Metadata": { "deployer": { "protect": false } } } } }"#;
+        let change = |kind, id: &str| Change {
+            kind,
+            logical_id: id.to_owned(),
+            resource_type: "AWS::SQS::Queue".to_owned(),
+        };
+        let harmless = [change(ChangeKind::Modify, "Kept"), change(ChangeKind::Remove, "Other")];
+        check_protection(template, &harmless).expect("nothing that is protected is lost");
+        check_protection("", &[change(ChangeKind::Remove, "Kept")]).expect("nothing is deployed");
+        for kind in [ChangeKind::Remove, ChangeKind::Replace] {
+            let refused = check_protection(template, &[change(kind, "Kept")]).expect_err("a refusal");
+            assert_eq!(refused.exit_code(), 5);
+            let message = refused.message().expect("a message").text;
+            assert!(message.contains(&format!("{} Kept", kind.name())), "{message}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ use crate::model::bucket::Bucket;
 use crate::model::function::{Function, Trigger};
 use crate::model::table::{KeyType, Table};
 use crate::model::{Kind, Resource, ResourceRef, ResourceType, Stack, queue::Queue};
+use crate::template::logical_id;
 use crate::units;
 
 /// Lambda's environment in all: AWS Lambda Developer Guide, "Lambda quotas".
@@ -42,7 +43,8 @@ pub fn check(stack: &Stack, diagnostics: &mut Diagnostics) {
             | ResourceType::Bus(_)
             | ResourceType::Table(_)
             | ResourceType::Network(_)
-            | ResourceType::Cluster(_) => {}
+            | ResourceType::Cluster(_)
+            | ResourceType::Raw(_) => {}
         }
     }
     template(stack, diagnostics);
@@ -69,6 +71,29 @@ fn template(stack: &Stack, diagnostics: &mut Diagnostics) {
                 format!("`{origin}` makes a resource with the logical id `{id}`, and so does {owner}"),
             )
             .help("logical ids are made of the name, without `-` and `_` and with capitals behind them; rename one"),
+        );
+    }
+    for found in template.conditional_references() {
+        let origin = |id: &str| {
+            let resource = template.resources.iter().find(|(candidate, _)| candidate == id);
+            resource.map(|(_, resource)| resource.origin.as_str())
+        };
+        let to = origin(&found.to).unwrap_or_default();
+        let (from, span) = match origin(&found.from) {
+            Some(from) => (format!("`{from}`"), place(from)),
+            None => {
+                let output = stack.outputs.iter().find(|(name, _)| logical_id(name) == found.from);
+                output
+                    .map_or_else(Default::default, |(name, text)| (format!("the output `{name}`"), text.span))
+            }
+        };
+        diagnostics.push(
+            Diagnostic::error(
+                "E0516",
+                span,
+                format!("{from} refers to `{to}`, which exists only when the condition `{}` holds", found.condition),
+            )
+            .help("give it the same `options.condition`, or refer to something that is always there; in `AWS::…` types, `!If` can test it"),
         );
     }
     if let Some(cycle) = template.cycle() {

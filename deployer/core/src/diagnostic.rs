@@ -101,6 +101,12 @@ impl Diagnostic {
         }
     }
 
+    /// A warning at a place.
+    #[must_use]
+    pub fn warning(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, span, message) }
+    }
+
     /// What to write under the marked text.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {

@@ -39,6 +39,11 @@ pub fn reference() -> String {
             attributes.join(", ")
         );
     }
+    out.push_str(
+        "\n## `type: AWS::…`\n\nAny CloudFormation type, by its own name and with its own properties, checked against its published schema.\n\
+         `!Ref`, `!GetAtt`, `!Sub` and the other functions stand there beside `${…}`. Attributes are those of\n\
+         `Fn::GetAtt`: `${name.Arn}`; `${name}` alone is its `Ref`.\n",
+    );
     out
 }
 
@@ -93,6 +98,8 @@ fn value(shape: &Shape) -> String {
             let kinds: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
             format!("`${{…}}` of a {}", kinds.join(" or "))
         }
+        Shape::AnyReference => "`${…}` of a resource".to_owned(),
+        Shape::Any => "anything".to_owned(),
         Shape::List(item) => format!("list: {}", value(item)),
         Shape::Map(item) => format!("mapping: {}", value(item)),
         Shape::Object(_) => "mapping".to_owned(),

@@ -2,16 +2,19 @@
 //!
 //! [`Document::parse`] needs to know no stack, so it serves `ls`; [`Document::stack`] gives the model of one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check;
-use crate::diagnostic::{Diagnostic, Diagnostics, Source, Span};
+use crate::diagnostic::{Diagnostic, Diagnostics, Source, Span, nearest};
+use crate::model::expression;
+use crate::model::options::Options;
 use crate::model::properties::{
     AnyText, Boolean, Choice, Each, Lenient, Object, Properties, Property, Read, Scope, Shape, Str, describe,
     integer,
 };
 use crate::model::{Kind, Resource, Stack, Text};
-use crate::template::logical_id;
+use crate::registry;
+use crate::template::{circle, conditions_of, logical_id};
 use crate::units;
 use crate::yaml::{self, Entry, Node, Value, shorten};
 
@@ -75,6 +78,7 @@ pub struct Document {
     configs: Vec<Declared>,
     /// Values that a stack sets, and `None` for a wrong one, which has been reported.
     stack_configs: BTreeMap<String, BTreeMap<String, Option<String>>>,
+    conditions: Vec<Entry>,
     resources: Vec<Entry>,
     outputs: Option<Node>,
 }
@@ -175,6 +179,7 @@ struct Sections {
     description: Option<String>,
     config: Vec<(String, Option<Declaration>)>,
     stacks: Vec<(String, Option<StackEntry>)>,
+    conditions: Option<Node>,
     resources: Option<Node>,
     outputs: Option<Node>,
 }
@@ -206,6 +211,13 @@ fn read_sections(properties: &mut Properties<'_>) -> Option<Sections> {
         );
     }
     let stacks = stacks.unwrap_or_default();
+    let conditions = properties
+        .field(
+            "conditions",
+            "Conditions of CloudFormation: name → `!Equals`, `!And`, `!Or`, `!Not` or `!Condition`.",
+            Section(Shape::Map(Box::new(Shape::Any))),
+        )
+        .optional();
     let resources = properties
         .field("resources", "The resources: name → type and properties.", Section(Shape::Object(Vec::new())))
         .required();
@@ -229,7 +241,7 @@ fn read_sections(properties: &mut Properties<'_>) -> Option<Sections> {
                 .help(format!("CloudFormation takes at most {MAX_DESCRIPTION} bytes")),
         );
     }
-    Some(Sections { name, description, config, stacks, resources, outputs })
+    Some(Sections { name, description, config, stacks, conditions, resources, outputs })
 }
 
 fn is_stack_name(name: &str) -> bool {
@@ -459,16 +471,18 @@ impl Document {
                     .help("keep one of them"),
             );
         }
-        let resources = match sections.resources {
+        let entries = |section: Option<Node>| match section {
             Some(Node { value: Value::Mapping(entries), .. }) => entries,
             _ => Vec::new(),
         };
+        let (conditions, resources) = (entries(sections.conditions), entries(sections.resources));
         Self {
             name,
             description: sections.description,
             stacks,
             configs,
             stack_configs,
+            conditions,
             resources,
             outputs: sections.outputs,
         }
@@ -520,30 +534,52 @@ impl Document {
         }
         let scope = Scope::of_file();
         let mut kinds = BTreeMap::new();
+        let mut logical_ids = BTreeMap::new();
         let mut typed = Vec::new();
         for entry in &self.resources {
             let read = resource_type(entry, &scope);
-            kinds.insert(entry.key.clone(), read.as_ref().map(|(kind, _)| *kind));
+            kinds.insert(entry.key.clone(), read.as_ref().map(|read| read.kind));
+            let own = read.as_ref().and_then(|read| read.logical_id());
+            logical_ids.insert(own.unwrap_or_else(|| logical_id(&entry.key)), entry.key.clone());
             typed.push((entry, read));
         }
         let config = self.config(target, overrides, &scope);
         scope.finish(diagnostics);
-        let scope = Scope::of_stack(config, kinds);
+        let names: BTreeSet<String> = self.conditions.iter().map(|entry| entry.key.clone()).collect();
+        let scope = Scope::of_stack(config, kinds).with_names(names.clone(), logical_ids);
+        let conditions = read_conditions(&self.conditions, &scope);
         let resources: Vec<Option<Resource>> = typed
             .into_iter()
             .map(|(entry, read)| {
-                let (kind, properties) = read?;
-                let is = kind.read(&properties, &scope)?;
-                Some(Resource { name: entry.key.clone(), span: entry.key_span, is })
+                let ResourceEntry { kind, properties, options } = read?;
+                let is = kind.read(&properties, &scope);
+                let options = match options {
+                    Some(options) => Properties::read(&options, &scope, Options::read),
+                    None => Some(Options::default()),
+                };
+                Some(Resource { name: entry.key.clone(), span: entry.key_span, is: is?, options: options? })
             })
             .collect();
         let outputs = self.outputs.as_ref().map_or(Some(Vec::new()), |node| read_outputs(node, &scope));
+        // What is wrong may be what tests one.
+        let used = if scope.failures() == 0 { scope.used_conditions() } else { names };
+        for entry in self.conditions.iter().filter(|entry| !used.contains(&entry.key)) {
+            diagnostics.push(
+                Diagnostic::warning(
+                    "W0404",
+                    entry.key_span,
+                    format!("nothing tests the condition `{}`", shorten(&entry.key)),
+                )
+                .help("name it in `options.condition` or `!If`, or remove it"),
+            );
+        }
         scope.finish(diagnostics);
         // Rules across resources need all of them; problems elsewhere in the file don't hold them up.
         let stack = Stack {
             name: format!("{}-{}", self.name, target.stack),
             description: self.description.clone(),
             target: target.clone(),
+            conditions: conditions?,
             resources: resources.into_iter().collect::<Option<_>>()?,
             outputs: outputs?,
         };
@@ -691,6 +727,53 @@ impl Declaration {
     }
 }
 
+/// The conditions by logical id, as CloudFormation's JSON.
+fn read_conditions(entries: &[Entry], scope: &Scope) -> Option<Vec<(String, serde_json::Value)>> {
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    let mut read = Vec::new();
+    for Entry { key, key_span, value } in entries {
+        if !is_word(key) {
+            scope.report(
+                Diagnostic::error(
+                    "E0108",
+                    *key_span,
+                    format!("`{}` can't be the name of a condition", shorten(key)),
+                )
+                .help(format!(
+                    "letters, digits, `-` and `_`, beginning with a letter, at most {MAX_NAME} characters"
+                )),
+            );
+        } else if let Some(first) = seen.insert(logical_id(key), key) {
+            scope.report(
+                Diagnostic::error("E0302", *key_span, format!("the conditions `{first}` and `{key}` would get the same name in CloudFormation"))
+                    .help("names that differ only in `-`, `_` and the capitals behind them are the same; rename one"),
+            );
+        }
+        read.push(expression::read::condition(value, scope).map(|condition| (logical_id(key), condition)));
+    }
+    let uses = |condition: &serde_json::Value| {
+        let mut found = Vec::new();
+        conditions_of(condition, &mut |name| found.push(name.to_owned()));
+        found
+    };
+    let edges: BTreeMap<&str, Vec<String>> =
+        read.iter().flatten().map(|(id, value)| (id.as_str(), uses(value))).collect();
+    if let Some(path) = circle(&edges) {
+        let name = |id: &String| format!("`{}`", seen.get(id).copied().unwrap_or(id));
+        let shown: Vec<String> = path.iter().map(name).collect();
+        let first = entries.iter().find(|entry| logical_id(&entry.key) == path[0]);
+        scope.report(
+            Diagnostic::error(
+                "E0310",
+                first.map_or(Span::default(), |entry| entry.key_span),
+                format!("conditions wait for each other: {}", shown.join(" → ")),
+            )
+            .help("a condition is made of others that don't need it; remove one of the references"),
+        );
+    }
+    read.into_iter().collect()
+}
+
 /// The outputs by name; their names become CloudFormation's.
 fn read_outputs(node: &Node, scope: &Scope) -> Option<Vec<(String, Text)>> {
     let Value::Mapping(entries) = &node.value else { return None };
@@ -741,12 +824,20 @@ impl Read for TypeName {
     }
     fn read(&self, node: &Node, scope: &Scope) -> Option<Kind> {
         let (text, _) = scope.single(node, "the name of a type")?;
-        let kind = Kind::from_name(&text);
+        let raw = text.contains("::");
+        let kind = if raw { registry::find(&text).map(Kind::Raw) } else { Kind::from_name(&text) };
         if kind.is_none() {
-            scope.report(
-                Diagnostic::error("E0109", node.span, format!("no type is named `{}`", shorten(&text)))
-                    .suggest(&text, Kind::ALL.map(Kind::name)),
-            );
+            let unknown =
+                Diagnostic::error("E0109", node.span, format!("no type is named `{}`", shorten(&text)));
+            scope.report(match raw {
+                false => unknown.suggest(&text, Kind::ALL.map(Kind::name)),
+                true => match nearest(&text, &registry::names().collect::<Vec<_>>()) {
+                    Some(name) => unknown.help(format!("did you mean `{name}`?")),
+                    None => unknown.help(
+                        "types of CloudFormation are named `AWS::Service::Thing`, such as `AWS::SQS::Queue`",
+                    ),
+                },
+            });
         }
         kind
     }
@@ -755,17 +846,38 @@ impl Read for TypeName {
     }
 }
 
-fn read_resource(properties: &mut Properties<'_>) -> Option<(Kind, Option<Node>)> {
+/// An entry under `resources` before its properties are read.
+struct ResourceEntry {
+    kind: Kind,
+    properties: Node,
+    options: Option<Node>,
+}
+
+impl ResourceEntry {
+    /// `options.logicalId`, right or wrong.
+    fn logical_id(&self) -> Option<String> {
+        let Some(Node { value: Value::Mapping(entries), .. }) = &self.options else { return None };
+        match &entries.iter().find(|entry| entry.key == "logicalId")?.value.value {
+            Value::Scalar { text, .. } => Some(text.clone()),
+            _ => None,
+        }
+    }
+}
+
+fn read_resource(properties: &mut Properties<'_>) -> Option<(Kind, Option<Node>, Option<Node>)> {
     let kind = properties.field("type", "What it is.", TypeName).required();
     let given =
         properties.field("properties", "Its properties.", Section(Shape::Object(Vec::new()))).optional();
+    let options = properties
+        .field("options", "How CloudFormation treats it.", Section(Shape::Object(describe(Options::read))))
+        .optional();
     // Properties of the wrong shape have been reported; read as none, they would be reported as missing too.
     let sound = given.is_some() || !properties.has("properties");
-    kind.filter(|_| sound).map(|kind| (kind, given))
+    kind.filter(|_| sound).map(|kind| (kind, given, options))
 }
 
 /// The type and the properties of one entry under `resources`; `None` when one is wrong.
-fn resource_type(entry: &Entry, scope: &Scope) -> Option<(Kind, Node)> {
+fn resource_type(entry: &Entry, scope: &Scope) -> Option<ResourceEntry> {
     if !is_word(&entry.key) {
         scope.report(
             Diagnostic::error(
@@ -784,9 +896,9 @@ fn resource_type(entry: &Entry, scope: &Scope) -> Option<(Kind, Node)> {
                 .help("`${config.…}` means the config values"),
         );
     }
-    let (kind, properties) = Lenient(read_resource).read(&entry.value, scope)?;
+    let (kind, properties, options) = Lenient(read_resource).read(&entry.value, scope)?;
     let empty = Node { value: Value::Mapping(Vec::new()), span: entry.key_span };
-    Some((kind, properties.unwrap_or(empty)))
+    Some(ResourceEntry { kind, properties: properties.unwrap_or(empty), options })
 }
 
 /// Properties of an entry under `resources`, for the schema.

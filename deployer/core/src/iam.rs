@@ -96,7 +96,7 @@ pub fn statements(stack: &Stack, access: &Access) -> Vec<Value> {
         (ResourceType::Bus(_), _) => vec![allow(&sid("Publish"), &["events:PutEvents"], arn())],
         (ResourceType::Queue(_), _) => vec![allow(&sid("Send"), &["sqs:SendMessage"], arn())],
         (ResourceType::Task(task), _) => run_task(resource, &logical_id(&task.cluster.name)),
-        (ResourceType::Network(_) | ResourceType::Cluster(_) | ResourceType::Function(_), _) => Vec::new(),
+        _ => Vec::new(),
     }
 }
 

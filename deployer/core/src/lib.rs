@@ -14,6 +14,7 @@ pub mod iam;
 pub mod lower;
 pub mod model;
 pub mod reference;
+pub mod registry;
 pub mod schema;
 pub mod template;
 pub mod units;

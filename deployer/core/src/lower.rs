@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::assets::{self, ASSET_BUCKET_PARAMETER, AssetKind};
 use crate::document::Removal;
+use crate::model::options::Options;
 use crate::model::{ResourceType, Stack, Text, TextPart};
-use crate::template::{GetAtt, Policy, Ref, Resource, Sub, Template, logical_id};
+use crate::template::{Policy, Ref, Resource, Sub, Template, logical_id};
 
 mod bucket;
 mod bus;
@@ -17,6 +18,7 @@ mod function;
 pub mod names;
 mod network;
 mod queue;
+mod raw;
 mod table;
 mod task;
 
@@ -26,25 +28,64 @@ pub fn lower(stack: &Stack) -> Template {
     let mut builder = Builder { stack, template: Template::default(), origin: String::new() };
     builder.template.description.clone_from(&stack.description);
     parameters(&mut builder);
+    builder.template.conditions.clone_from(&stack.conditions);
     for resource in &stack.resources {
         builder.origin.clone_from(&resource.name);
         let id = logical_id(&resource.name);
+        let first = builder.template.resources.len();
+        let name = resource.name.as_str();
         match &resource.is {
-            ResourceType::Bucket(bucket) => bucket::lower(&mut builder, &id, &resource.name, bucket),
-            ResourceType::Queue(queue) => queue::lower(&mut builder, &id, &resource.name, queue),
-            ResourceType::Bus(_) => bus::lower(&mut builder, &id, &resource.name),
-            ResourceType::Table(table) => table::lower(&mut builder, &id, table),
-            ResourceType::Network(network) => network::lower(&mut builder, &id, network),
-            ResourceType::Cluster(cluster) => cluster::lower(&mut builder, &id, cluster),
-            ResourceType::Task(task) => task::lower(&mut builder, &id, &resource.name, task),
-            ResourceType::Function(function) => function::lower(&mut builder, &id, &resource.name, function),
+            ResourceType::Bucket(bucket) => bucket::lower(&mut builder, &id, name, bucket),
+            ResourceType::Queue(queue) => queue::lower(&mut builder, &id, name, queue),
+            ResourceType::Bus(bus) => bus::lower(&mut builder, &id, name, bus),
+            ResourceType::Table(table) => table::lower(&mut builder, &id, name, table),
+            ResourceType::Network(network) => network::lower(&mut builder, &id, name, network),
+            ResourceType::Cluster(cluster) => cluster::lower(&mut builder, &id, name, cluster),
+            ResourceType::Task(task) => task::lower(&mut builder, &id, name, task),
+            ResourceType::Function(function) => function::lower(&mut builder, &id, name, function),
+            ResourceType::Raw(raw) => raw::lower(&mut builder, &id, raw),
         }
+        apply(&resource.options, &id, &mut builder.template.resources[first..]);
     }
+    // Last, when all that speaks of them is there.
+    let names = stack
+        .resources
+        .iter()
+        .filter_map(|resource| Some((logical_id(&resource.name), resource.options.logical_id.clone()?)));
     for (name, text) in &stack.outputs {
         let value = text_value(stack, text);
         builder.template.outputs.push((logical_id(name), json!({ "Value": value })));
     }
+    builder.template.rename(&names.collect());
     builder.template
+}
+
+/// Applies `options` to what was made for a resource: the condition to all of it, the rest to its main resource.
+fn apply(options: &Options, id: &str, made: &mut [(String, Resource)]) {
+    for (_, resource) in made.iter_mut() {
+        resource.condition.clone_from(&options.condition);
+    }
+    let Some((_, main)) = made.iter_mut().find(|(candidate, _)| candidate == id) else { return };
+    for target in &options.depends_on {
+        let target = logical_id(&target.name);
+        if !main.depends_on.contains(&target) {
+            main.depends_on.push(target);
+        }
+    }
+    let table = main.kind == "AWS::DynamoDB::Table";
+    main.policy = match (options.protect, options.retain) {
+        (true, _) => Some(Policy::Retain),
+        (_, Some(true)) if table => Some(Policy::Retain),
+        (_, Some(true)) => Some(Policy::RetainExceptOnCreate),
+        (_, Some(false)) => Some(Policy::Delete),
+        (false, None) => main.policy,
+    };
+    if table && (options.protect || options.retain.is_some()) {
+        main.properties["DeletionProtectionEnabled"] = json!(options.protect || options.retain == Some(true));
+    }
+    if options.protect {
+        main.metadata = Some(json!({ "deployer": { "protect": true } }));
+    }
 }
 
 fn parameters(builder: &mut Builder<'_>) {
@@ -106,41 +147,54 @@ impl Builder<'_> {
 /// The CloudFormation expression for an attribute of a resource.
 fn attribute(stack: &Stack, name: &str, attribute: &str) -> Value {
     let id = logical_id(name);
-    let kind = stack.resource(name).map(|resource| &resource.is);
-    match (kind, attribute) {
-        (Some(ResourceType::Queue(_)), "name") => json!(GetAtt(id, "QueueName")),
-        (Some(ResourceType::Task(_)), "arn") => json!(Ref(id)),
-        (_, "arn") => json!(GetAtt(id, "Arn")),
-        // Ref is the name, the URL (queue) or the id (network).
-        _ => json!(Ref(id)),
+    let Some(resource) = stack.resource(name) else { return json!(Ref(id)) };
+    match &resource.is {
+        ResourceType::Bucket(_) => bucket::attribute(&id, attribute),
+        ResourceType::Queue(_) => queue::attribute(&id, attribute),
+        ResourceType::Bus(_) => bus::attribute(&id, attribute),
+        ResourceType::Table(_) => table::attribute(&id, attribute),
+        ResourceType::Network(_) => network::attribute(&id, attribute),
+        ResourceType::Cluster(_) => cluster::attribute(&id, attribute),
+        ResourceType::Task(_) => task::attribute(&id, attribute),
+        ResourceType::Function(_) => function::attribute(&id, attribute),
+        // Texts name it as CloudFormation does.
+        ResourceType::Raw(_) => json!(Ref(id)),
     }
 }
 
 /// A text with references as a CloudFormation expression.
 fn text_value(stack: &Stack, text: &Text) -> Value {
-    if let [TextPart::Attribute { resource, attribute: name }] = text.parts.as_slice() {
-        return attribute(stack, resource, name);
+    let reference = |part: &TextPart| match part {
+        TextPart::Literal(_) => None,
+        TextPart::Attribute { resource, attribute: name } => Some(attribute(stack, resource, name)),
+        TextPart::Raw { resource, attribute: None } => Some(json!(Ref(logical_id(resource)))),
+        TextPart::Raw { resource, attribute: Some(name) } => {
+            Some(json!({ "Fn::GetAtt": [logical_id(resource), name] }))
+        }
+        TextPart::Pseudo(name) => Some(json!(Ref(name))),
+    };
+    if let [only] = text.parts.as_slice()
+        && let Some(value) = reference(only)
+    {
+        return value;
     }
     let mut out = String::new();
     let mut plain = String::new();
     let mut references = false;
     for part in &text.parts {
-        match part {
-            TextPart::Literal(literal) => {
-                plain.push_str(literal);
-                out.push_str(&literal.replace("${", "${!"));
-            }
-            TextPart::Attribute { resource, attribute: name } => {
-                references = true;
-                let value = attribute(stack, resource, name);
-                let target = match (&value["Ref"], &value["Fn::GetAtt"]) {
-                    (Value::String(id), _) => id.clone(),
-                    (_, path) => {
-                        let word = |at: usize| path[at].as_str().unwrap_or_default().to_owned();
-                        format!("{}.{}", word(0), word(1))
-                    }
-                };
-                out.push_str(&format!("${{{target}}}"));
+        if let TextPart::Literal(literal) = part {
+            plain.push_str(literal);
+            out.push_str(&literal.replace("${", "${!"));
+        }
+        if let Some(value) = reference(part) {
+            references = true;
+            match (&value["Ref"], &value["Fn::GetAtt"], &value["Fn::Sub"]) {
+                (Value::String(id), ..) => out.push_str(&format!("${{{id}}}")),
+                (_, Value::Array(path), _) => {
+                    let words: Vec<&str> = path.iter().filter_map(Value::as_str).collect();
+                    out.push_str(&format!("${{{}}}", words.join(".")));
+                }
+                (_, _, text) => out.push_str(text.as_str().unwrap_or_default()),
             }
         }
     }

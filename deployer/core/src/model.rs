@@ -4,15 +4,20 @@
 
 use crate::diagnostic::Span;
 use crate::document::StackTarget;
+use crate::registry::{self, TypeId};
+use crate::template::logical_id;
 
 pub mod access;
 pub mod bucket;
 pub mod bus;
 pub mod cluster;
+pub mod expression;
 pub mod function;
 pub mod network;
+pub mod options;
 pub mod properties;
 pub mod queue;
+pub mod raw;
 pub mod table;
 pub mod task;
 
@@ -37,10 +42,12 @@ pub enum Kind {
     Task,
     /// Lambda function with its triggers.
     Function,
+    /// Any other CloudFormation type, by its own name and with its own properties.
+    Raw(TypeId),
 }
 
 impl Kind {
-    /// Every type.
+    /// Every type but those of CloudFormation.
     pub const ALL: [Self; 8] = [
         Self::Bucket,
         Self::Queue,
@@ -54,7 +61,7 @@ impl Kind {
 
     /// The word in `stack.yaml`.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Bucket => "bucket",
             Self::Queue => "queue",
@@ -64,6 +71,7 @@ impl Kind {
             Self::Cluster => "cluster",
             Self::Task => "task",
             Self::Function => "function",
+            Self::Raw(type_id) => type_id.name(),
         }
     }
 
@@ -71,15 +79,32 @@ impl Kind {
     #[must_use]
     pub const fn description(self) -> &'static str {
         match self {
-            Self::Bucket => "An S3 bucket: private, encrypted, versioned, TLS only.",
-            Self::Queue => "An SQS queue with a dead-letter queue.",
-            Self::Bus => "An EventBridge event bus of the stack's own.",
-            Self::Table => "A DynamoDB table: on demand, encrypted, with point-in-time recovery.",
-            Self::Network => "A VPC with public subnets, and gateway endpoints for S3 and DynamoDB.",
-            Self::Cluster => "An ECS cluster for Fargate and Fargate Spot.",
-            Self::Task => "A Fargate task that a function can run.",
-            Self::Function => "A Lambda function with its triggers, its role and its log group.",
+            Self::Bucket => bucket::DESCRIPTION,
+            Self::Queue => queue::DESCRIPTION,
+            Self::Bus => bus::DESCRIPTION,
+            Self::Table => table::DESCRIPTION,
+            Self::Network => network::DESCRIPTION,
+            Self::Cluster => cluster::DESCRIPTION,
+            Self::Task => task::DESCRIPTION,
+            Self::Function => function::DESCRIPTION,
+            Self::Raw(_) => raw::DESCRIPTION,
         }
+    }
+
+    /// The CloudFormation type of its main resource, which has the logical id of the name alone.
+    #[must_use]
+    pub fn cloudformation(self) -> Option<TypeId> {
+        registry::find(match self {
+            Self::Bucket => "AWS::S3::Bucket",
+            Self::Queue => "AWS::SQS::Queue",
+            Self::Bus => "AWS::Events::EventBus",
+            Self::Table => "AWS::DynamoDB::Table",
+            Self::Network => "AWS::EC2::VPC",
+            Self::Cluster => "AWS::ECS::Cluster",
+            Self::Task => "AWS::ECS::TaskDefinition",
+            Self::Function => "AWS::Lambda::Function",
+            Self::Raw(type_id) => return Some(type_id),
+        })
     }
 
     /// The type with this word.
@@ -92,14 +117,16 @@ impl Kind {
     #[must_use]
     pub const fn attributes(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Bucket => &[("name", "bucket name"), ("arn", "ARN")],
-            Self::Queue => &[("name", "queue name"), ("arn", "ARN"), ("url", "queue URL")],
-            Self::Bus => &[("name", "event bus name"), ("arn", "ARN")],
-            Self::Table => &[("name", "table name"), ("arn", "ARN")],
-            Self::Network => &[("id", "VPC id")],
-            Self::Cluster => &[("name", "cluster name"), ("arn", "ARN")],
-            Self::Task => &[("arn", "ARN of the task definition, with its revision")],
-            Self::Function => &[("name", "function name"), ("arn", "ARN")],
+            Self::Bucket => bucket::ATTRIBUTES,
+            Self::Queue => queue::ATTRIBUTES,
+            Self::Bus => bus::ATTRIBUTES,
+            Self::Table => table::ATTRIBUTES,
+            Self::Network => network::ATTRIBUTES,
+            Self::Cluster => cluster::ATTRIBUTES,
+            Self::Task => task::ATTRIBUTES,
+            Self::Function => function::ATTRIBUTES,
+            // Those of its schema.
+            Self::Raw(_) => &[],
         }
     }
 
@@ -115,6 +142,8 @@ impl Kind {
             Self::Cluster => describe(cluster::Cluster::read),
             Self::Task => describe(task::Task::read),
             Self::Function => describe(function::Function::read),
+            // Those of its schema.
+            Self::Raw(_) => Vec::new(),
         }
     }
 
@@ -131,6 +160,7 @@ impl Kind {
             Self::Function => {
                 ResourceType::Function(Properties::read(node, scope, function::Function::read)?)
             }
+            Self::Raw(type_id) => ResourceType::Raw(raw::Raw::read(type_id, node, scope)?),
         })
     }
 }
@@ -165,6 +195,15 @@ pub enum TextPart {
         /// One of [`Kind::attributes`].
         attribute: &'static str,
     },
+    /// A resource of an `AWS::…` type, as CloudFormation refers to it.
+    Raw {
+        /// The resource's name in the file.
+        resource: String,
+        /// Of `Fn::GetAtt`; without one it is a `Ref`.
+        attribute: Option<String>,
+    },
+    /// `${AWS::Region}` and the like.
+    Pseudo(&'static str),
 }
 
 /// One stack: an instance of the file.
@@ -176,6 +215,8 @@ pub struct Stack {
     pub description: Option<String>,
     /// Where it goes and how it is treated there.
     pub target: StackTarget,
+    /// `conditions` by name, as CloudFormation's JSON.
+    pub conditions: Vec<(String, serde_json::Value)>,
     /// The resources in the order of the file.
     pub resources: Vec<Resource>,
     /// `outputs` in the order of the file.
@@ -191,6 +232,16 @@ pub struct Resource {
     pub span: Span,
     /// What it is.
     pub is: ResourceType,
+    /// How CloudFormation treats it.
+    pub options: options::Options,
+}
+
+impl Resource {
+    /// The logical id of its main resource in CloudFormation.
+    #[must_use]
+    pub fn logical_id(&self) -> String {
+        self.options.logical_id.clone().unwrap_or_else(|| logical_id(&self.name))
+    }
 }
 
 /// A resource's type and properties.
@@ -212,6 +263,8 @@ pub enum ResourceType {
     Task(task::Task),
     /// `function`.
     Function(function::Function),
+    /// `AWS::…`.
+    Raw(raw::Raw),
 }
 
 impl ResourceType {
@@ -227,6 +280,7 @@ impl ResourceType {
             Self::Cluster(_) => Kind::Cluster,
             Self::Task(_) => Kind::Task,
             Self::Function(_) => Kind::Function,
+            Self::Raw(raw) => Kind::Raw(raw.type_id),
         }
     }
 }

@@ -15,6 +15,35 @@ pub enum Part {
         /// Where `${…}` stands in the text, in bytes.
         at: (usize, usize),
     },
+    /// `${AWS::Region}` and the like.
+    Pseudo {
+        /// One of [`PSEUDO_PARAMETERS`].
+        name: &'static str,
+        /// Where `${…}` stands in the text, in bytes.
+        at: (usize, usize),
+    },
+}
+
+/// CloudFormation's pseudo parameters that are one text.
+/// Source: AWS CloudFormation Template Reference, "Pseudo parameters reference".
+pub const PSEUDO_PARAMETERS: [&str; 6] =
+    ["AWS::AccountId", "AWS::Partition", "AWS::Region", "AWS::StackId", "AWS::StackName", "AWS::URLSuffix"];
+
+/// The pseudo parameter of this name among those that are a text.
+#[must_use]
+pub fn pseudo_parameter(name: &str) -> Option<&'static str> {
+    PSEUDO_PARAMETERS.into_iter().find(|known| *known == name)
+}
+
+/// A name that begins as a pseudo parameter does and is none.
+#[must_use]
+pub fn unknown_pseudo_parameter<'k>(
+    name: &str,
+    span: Span,
+    known: impl IntoIterator<Item = &'k str>,
+) -> Diagnostic {
+    Diagnostic::error("E0514", span, format!("no pseudo parameter is named `{}`", shorten(name)))
+        .suggest(name, known)
 }
 
 /// Splits a text at its `${…}`; `$${` stands for `${` itself. `place` gives the place in the file of a range of bytes.
@@ -43,7 +72,20 @@ pub fn parse(
             return None;
         };
         let end = start + length + 1;
-        let path: Vec<String> = text[start + 2..end - 1].split('.').map(str::to_owned).collect();
+        if !literal.is_empty() {
+            parts.push(Part::Literal(std::mem::take(&mut literal)));
+        }
+        let inner = &text[start + 2..end - 1];
+        if inner.starts_with("AWS::") {
+            let Some(name) = pseudo_parameter(inner) else {
+                diagnostics.push(unknown_pseudo_parameter(inner, place(start, end), PSEUDO_PARAMETERS));
+                return None;
+            };
+            parts.push(Part::Pseudo { name, at: (start, end) });
+            at = end;
+            continue;
+        }
+        let path: Vec<String> = inner.split('.').map(str::to_owned).collect();
         let is_word = |word: &String| {
             !word.is_empty()
                 && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
@@ -58,9 +100,6 @@ pub fn parse(
                 .help("write `${resource}`, `${resource.attribute}` or `${config.name}`"),
             );
             return None;
-        }
-        if !literal.is_empty() {
-            parts.push(Part::Literal(std::mem::take(&mut literal)));
         }
         parts.push(Part::Path { path, at: (start, end) });
         at = end;
@@ -91,8 +130,9 @@ mod tests {
                 Part::Literal("-${c}".into()),
             ])
         );
+        assert_eq!(read("${AWS::Region}"), Some(vec![Part::Pseudo { name: "AWS::Region", at: (0, 14) }]));
         assert_eq!(read(""), Some(vec![]));
-        for wrong in ["${", "${}", "${a.}", "${a b}", "x ${a"] {
+        for wrong in ["${", "${}", "${a.}", "${a b}", "x ${a", "${AWS::}", "${AWS::NoValue}"] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
     }

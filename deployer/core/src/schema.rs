@@ -3,14 +3,14 @@
 use serde_json::{Map, Value, json};
 
 use crate::document;
-use crate::model::Kind;
 use crate::model::properties::{Property, Shape};
+use crate::model::{Kind, raw};
 
 /// The schema of `stack.yaml`.
 #[must_use]
 pub fn schema() -> Value {
     let mut root = object(&document::top_level_properties());
-    let variants: Vec<Value> = Kind::ALL.into_iter().map(resource).collect();
+    let variants: Vec<Value> = Kind::ALL.into_iter().map(resource).chain([raw()]).collect();
     root["properties"]["resources"] = json!({ "type": "object", "description": "The resources: name → type and properties.", "additionalProperties": { "oneOf": variants } });
     let mut out = Map::new();
     out.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
@@ -31,6 +31,17 @@ fn resource(kind: Kind) -> Value {
         out["required"] = json!(["type", "properties"]);
     }
     out["properties"]["properties"] = object(&properties);
+    out
+}
+
+/// A resource of a CloudFormation type: its properties are that type's.
+fn raw() -> Value {
+    let mut out = object(&document::resource_properties());
+    out["title"] = json!("AWS::…");
+    out["description"] = json!(raw::DESCRIPTION);
+    out["properties"]["type"] = json!({ "type": "string", "pattern": "^AWS::[A-Za-z0-9]+::[A-Za-z0-9:]+$", "description": raw::DESCRIPTION });
+    out["properties"]["properties"] =
+        json!({ "type": "object", "description": "Its properties, as CloudFormation names them." });
     out
 }
 
@@ -65,7 +76,10 @@ fn value(shape: &Shape) -> Value {
         Shape::Duration(..) => or_config(json!({ "type": "string", "pattern": "^[0-9]+(s|m|h|d)$" })),
         Shape::Size(..) => or_config(json!({ "type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB|TiB)$" })),
         Shape::Choice(words) => or_config(json!({ "enum": words })),
-        Shape::Reference(_) => json!({ "type": "string", "pattern": r"^\$\{[A-Za-z][A-Za-z0-9_-]*\}$" }),
+        Shape::Any => json!({}),
+        Shape::Reference(_) | Shape::AnyReference => {
+            json!({ "type": "string", "pattern": r"^\$\{[A-Za-z][A-Za-z0-9_-]*\}$" })
+        }
         Shape::List(item) => json!({ "type": "array", "items": value(item) }),
         Shape::Map(item) => json!({ "type": "object", "additionalProperties": value(item) }),
         Shape::Object(properties) => object(properties),

@@ -3,8 +3,11 @@
 //! Intrinsic functions are types, and [`Template::check`] finds a reference to nothing before CloudFormation does.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
+use serde::ser::SerializeMap as _;
+use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 use serde_json::{Map, Value, json};
 
 /// A template.
@@ -14,6 +17,8 @@ pub struct Template {
     pub description: Option<String>,
     /// `Parameters`: name → type, description and constraint.
     pub parameters: Vec<(String, Value)>,
+    /// `Conditions`: name → condition function.
+    pub conditions: Vec<(String, Value)>,
     /// `Resources` in the order of the file.
     pub resources: Vec<(String, Resource)>,
     /// `Outputs`: name → value and description.
@@ -27,8 +32,12 @@ pub struct Resource {
     pub kind: &'static str,
     /// Name in `stack.yaml` of the resource that it was made for.
     pub origin: String,
+    /// `Condition`.
+    pub condition: Option<String>,
     /// `DependsOn`.
     pub depends_on: Vec<String>,
+    /// `Metadata`.
+    pub metadata: Option<Value>,
     /// `DeletionPolicy` and `UpdateReplacePolicy`.
     pub policy: Option<Policy>,
     /// `Properties`.
@@ -60,21 +69,32 @@ pub struct GetAtt<S>(pub S, pub &'static str);
 pub struct Sub<S>(pub S);
 
 impl<S: AsRef<str>> Serialize for Ref<S> {
-    fn serialize<T: Serializer>(&self, serializer: T) -> Result<T::Ok, T::Error> {
-        json!({ "Ref": self.0.as_ref() }).serialize(serializer)
+    fn serialize<T: serde::Serializer>(&self, serializer: T) -> Result<T::Ok, T::Error> {
+        function(serializer, "Ref", self.0.as_ref())
     }
 }
 
 impl<S: AsRef<str>> Serialize for GetAtt<S> {
-    fn serialize<T: Serializer>(&self, serializer: T) -> Result<T::Ok, T::Error> {
-        json!({ "Fn::GetAtt": [self.0.as_ref(), self.1] }).serialize(serializer)
+    fn serialize<T: serde::Serializer>(&self, serializer: T) -> Result<T::Ok, T::Error> {
+        function(serializer, "Fn::GetAtt", &[self.0.as_ref(), self.1])
     }
 }
 
 impl<S: AsRef<str>> Serialize for Sub<S> {
-    fn serialize<T: Serializer>(&self, serializer: T) -> Result<T::Ok, T::Error> {
-        json!({ "Fn::Sub": self.0.as_ref() }).serialize(serializer)
+    fn serialize<T: serde::Serializer>(&self, serializer: T) -> Result<T::Ok, T::Error> {
+        function(serializer, "Fn::Sub", self.0.as_ref())
     }
+}
+
+/// A mapping of one entry, as every intrinsic function is.
+fn function<T: serde::Serializer>(
+    serializer: T,
+    name: &str,
+    argument: &(impl Serialize + ?Sized),
+) -> Result<T::Ok, T::Error> {
+    let mut out = serializer.serialize_map(Some(1))?;
+    out.serialize_entry(name, argument)?;
+    out.end()
 }
 
 /// The logical id of a name in `stack.yaml`: its words in capitals, without `-` and `_`.
@@ -96,6 +116,17 @@ pub struct DanglingReference {
     pub from: String,
     /// What it refers to.
     pub to: String,
+}
+
+/// A reference to something that is not there whenever its condition is false: CloudFormation refuses it then.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConditionalReference {
+    /// Resource or output that refers.
+    pub from: String,
+    /// The resource that it refers to.
+    pub to: String,
+    /// That one's condition.
+    pub condition: String,
 }
 
 impl Template {
@@ -120,83 +151,188 @@ impl Template {
             look(id, &resource.properties);
             resource.depends_on.iter().for_each(|to| look(id, &json!(Ref(to))));
         }
+        for (name, value) in self.conditions.iter().chain(&self.outputs) {
+            look(name, value);
+        }
+        let conditions: BTreeSet<&str> = self.conditions.iter().map(|(name, _)| name.as_str()).collect();
+        let mut named = |from: &str, condition: &str| {
+            if !conditions.contains(condition) {
+                dangling.push(DanglingReference { from: from.to_owned(), to: condition.to_owned() });
+            }
+        };
+        for (id, resource) in &self.resources {
+            resource.condition.iter().for_each(|condition| named(id, condition));
+            tested_conditions(&resource.properties, &mut |condition| named(id, condition));
+        }
+        for (name, condition) in &self.conditions {
+            conditions_of(condition, &mut |to| named(name, to));
+        }
         for (name, output) in &self.outputs {
-            look(name, output);
+            output["Condition"].as_str().into_iter().for_each(|condition| named(name, condition));
         }
         dangling
+    }
+
+    /// References to resources with a condition from where that condition need not hold, each once.
+    ///
+    /// `DependsOn` is none of them: CloudFormation waits for nothing when the resource isn't there.
+    #[must_use]
+    pub fn conditional_references(&self) -> BTreeSet<ConditionalReference> {
+        let guarded: BTreeMap<&str, &str> = self
+            .resources
+            .iter()
+            .filter_map(|(id, resource)| Some((id.as_str(), resource.condition.as_deref()?)))
+            .collect();
+        let mut found = BTreeSet::new();
+        if guarded.is_empty() {
+            return found;
+        }
+        let mut look = |from: &str, condition: Option<&str>, value: &Value| {
+            let mut holding = BTreeSet::new();
+            if let Some(condition) = condition {
+                self.follow(condition, true, &mut holding);
+            }
+            self.unguarded(
+                value,
+                &holding,
+                &mut |to| {
+                    if let Some(condition) = guarded.get(to) {
+                        found.insert(ConditionalReference {
+                            from: from.to_owned(),
+                            to: to.to_owned(),
+                            condition: (*condition).to_owned(),
+                        });
+                    }
+                },
+                &guarded,
+            );
+        };
+        for (id, resource) in &self.resources {
+            look(id, resource.condition.as_deref(), &resource.properties);
+        }
+        for (name, output) in &self.outputs {
+            look(name, output["Condition"].as_str(), &output["Value"]);
+        }
+        found
+    }
+
+    /// Adds what is known once a condition holds or does not: conditions by name, with whether they hold.
+    fn follow<'t>(&'t self, name: &'t str, holds: bool, known: &mut BTreeSet<(&'t str, bool)>) {
+        if !known.insert((name, holds)) {
+            return;
+        }
+        if let Some((_, value)) = self.conditions.iter().find(|(candidate, _)| candidate == name) {
+            self.follow_value(value, holds, known);
+        }
+    }
+
+    fn follow_value<'t>(&'t self, value: &'t Value, holds: bool, known: &mut BTreeSet<(&'t str, bool)>) {
+        let Some((function, inner)) = value.as_object().and_then(|map| map.iter().next()) else { return };
+        match (function.as_str(), inner) {
+            ("Condition", Value::String(name)) => self.follow(name, holds, known),
+            ("Fn::Not", Value::Array(items)) => {
+                items.iter().for_each(|item| self.follow_value(item, !holds, known));
+            }
+            ("Fn::And", Value::Array(items)) if holds => {
+                items.iter().for_each(|item| self.follow_value(item, true, known));
+            }
+            ("Fn::Or", Value::Array(items)) if !holds => {
+                items.iter().for_each(|item| self.follow_value(item, false, known));
+            }
+            _ => {}
+        }
+    }
+
+    /// The references of a value to resources whose condition is not known to hold there.
+    fn unguarded<'t>(
+        &'t self,
+        value: &'t Value,
+        holding: &BTreeSet<(&'t str, bool)>,
+        found: &mut impl FnMut(&str),
+        guarded: &BTreeMap<&str, &str>,
+    ) {
+        match value {
+            Value::Object(map) => match map.get("Fn::If").and_then(Value::as_array).map(Vec::as_slice) {
+                Some([Value::String(condition), then, otherwise]) if map.len() == 1 => {
+                    for (branch, holds) in [(then, true), (otherwise, false)] {
+                        let mut holding = holding.clone();
+                        self.follow(condition, holds, &mut holding);
+                        self.unguarded(branch, &holding, found, guarded);
+                    }
+                }
+                _ => {
+                    targets(map, &mut |to| {
+                        if guarded.get(to).is_some_and(|condition| !holding.contains(&(*condition, true))) {
+                            found(to);
+                        }
+                    });
+                    map.values().for_each(|inner| self.unguarded(inner, holding, found, guarded));
+                }
+            },
+            Value::Array(items) => {
+                items.iter().for_each(|item| self.unguarded(item, holding, found, guarded));
+            }
+            _ => {}
+        }
+    }
+
+    /// Gives logical ids other names, everywhere at once.
+    pub fn rename(&mut self, names: &BTreeMap<String, String>) {
+        if names.is_empty() {
+            return;
+        }
+        let change = |id: &mut String| {
+            if let Some(new) = names.get(id) {
+                id.clone_from(new);
+            }
+        };
+        for (id, resource) in &mut self.resources {
+            change(id);
+            resource.depends_on.iter_mut().for_each(change);
+            rename(&mut resource.properties, names);
+        }
+        self.outputs.iter_mut().for_each(|(_, output)| rename(output, names));
     }
 
     /// Resources that wait for each other, as a path from one of them back to itself.
     #[must_use]
     pub fn cycle(&self) -> Option<Vec<String>> {
-        let mut edges: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        let mut edges: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (id, resource) in &self.resources {
             let targets = edges.entry(id).or_default();
-            references(&resource.properties, &mut |to| {
-                targets.insert(to.to_owned());
-            });
+            references(&resource.properties, &mut |to| targets.push(to.to_owned()));
             targets.extend(resource.depends_on.iter().cloned());
         }
-        // What waits for nothing that is left can be made, and is taken away; what stays waits for a circle.
-        while let Some(free) = edges
-            .iter()
-            .find_map(|(id, to)| to.iter().all(|to| !edges.contains_key(to.as_str())).then_some(*id))
-        {
-            edges.remove(free);
-        }
-        let mut path = vec![(*edges.keys().next()?).to_owned()];
-        loop {
-            let next =
-                edges.get(path.last()?.as_str())?.iter().find(|to| edges.contains_key(to.as_str()))?.clone();
-            if let Some(first) = path.iter().position(|id| *id == next) {
-                path.push(next);
-                return Some(path.split_off(first));
-            }
-            path.push(next);
-        }
+        circle(&edges)
     }
 
     /// The template as CloudFormation takes it.
     #[must_use]
     pub fn to_value(&self) -> Value {
-        let mut out = Map::new();
-        out.insert("AWSTemplateFormatVersion".to_owned(), json!("2010-09-09"));
-        if let Some(description) = &self.description {
-            out.insert("Description".to_owned(), json!(description));
-        }
-        let section = |entries: &[(String, Value)]| Value::Object(entries.iter().cloned().collect());
-        if !self.parameters.is_empty() {
-            out.insert("Parameters".to_owned(), section(&self.parameters));
-        }
-        let resources = self.resources.iter().map(|(id, resource)| (id.clone(), resource.to_value()));
-        out.insert("Resources".to_owned(), Value::Object(resources.collect()));
-        if !self.outputs.is_empty() {
-            out.insert("Outputs".to_owned(), section(&self.outputs));
-        }
-        Value::Object(out)
+        // Nothing in a template can fail to become JSON: its maps have texts as keys.
+        serde_json::to_value(self).unwrap_or_default()
     }
 
     /// Indented JSON with a line end.
     #[must_use]
     pub fn to_json(&self) -> String {
-        format!("{:#}\n", self.to_value())
+        let mut out = self.written_by(PrettyFormatter::new());
+        out.push('\n');
+        out
     }
 
     /// JSON without white space, in ASCII: what is sent. CloudFormation counts bytes, and gives `?` back for every
     /// character beyond ASCII, so that a deployed template could not be compared with this one.
     #[must_use]
     pub fn to_compact_json(&self) -> String {
-        let mut out = String::new();
-        for letter in self.to_value().to_string().chars() {
-            if letter.is_ascii() {
-                out.push(letter);
-            } else {
-                for unit in letter.encode_utf16(&mut [0; 2]) {
-                    out.push_str(&format!("\\u{unit:04x}"));
-                }
-            }
-        }
-        out
+        self.written_by(AsciiFormatter)
+    }
+
+    fn written_by(&self, formatter: impl Formatter) -> String {
+        let mut out = Vec::new();
+        // As in `to_value`; a vector takes every byte.
+        let _ = self.serialize(&mut Serializer::with_formatter(&mut out, formatter));
+        String::from_utf8(out).unwrap_or_default()
     }
 
     /// YAML in which every string that a YAML 1.1 reader could take for something else is quoted.
@@ -208,18 +344,74 @@ impl Template {
     }
 }
 
-impl Resource {
-    fn to_value(&self) -> Value {
-        let mut out = Map::new();
-        out.insert("Type".to_owned(), json!(self.kind));
+/// A circle in a graph of names, as a path from one of them back to itself. Takes time in proportion to the edges.
+#[must_use]
+pub fn circle(edges: &BTreeMap<&str, Vec<String>>) -> Option<Vec<String>> {
+    // Names from which every way comes to an end.
+    let mut ended = BTreeSet::new();
+    for start in edges.keys() {
+        // The way to where the search stands, and how many edges of each name on it were followed.
+        let mut way: Vec<(&str, usize)> = vec![(start, 0)];
+        let mut on_way = BTreeSet::from([*start]);
+        while let Some((name, followed)) = way.last_mut() {
+            let name = *name;
+            let next = edges.get(name).and_then(|targets| targets.get(*followed));
+            *followed += 1;
+            match next.and_then(|next| edges.get_key_value(next.as_str())) {
+                Some((next, _)) if on_way.contains(next) => {
+                    let first = way.iter().position(|(name, _)| name == next)?;
+                    let path = way[first..].iter().map(|(name, _)| *name).chain([*next]);
+                    return Some(path.map(str::to_owned).collect());
+                }
+                Some((next, _)) if !ended.contains(next) => {
+                    on_way.insert(next);
+                    way.push((next, 0));
+                }
+                // Ended, a parameter, or no more edges.
+                _ if next.is_some() => {}
+                _ => {
+                    way.pop();
+                    on_way.remove(name);
+                    ended.insert(name);
+                }
+            }
+        }
+    }
+    None
+}
+
+impl Serialize for Template {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_map(None)?;
+        out.serialize_entry("AWSTemplateFormatVersion", "2010-09-09")?;
+        if let Some(description) = &self.description {
+            out.serialize_entry("Description", description)?;
+        }
+        if !self.parameters.is_empty() {
+            out.serialize_entry("Parameters", &Entries(&self.parameters))?;
+        }
+        if !self.conditions.is_empty() {
+            out.serialize_entry("Conditions", &Entries(&self.conditions))?;
+        }
+        out.serialize_entry("Resources", &Entries(&self.resources))?;
+        if !self.outputs.is_empty() {
+            out.serialize_entry("Outputs", &Entries(&self.outputs))?;
+        }
+        out.end()
+    }
+}
+
+impl Serialize for Resource {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_map(None)?;
+        out.serialize_entry("Type", self.kind)?;
+        if let Some(condition) = &self.condition {
+            out.serialize_entry("Condition", condition)?;
+        }
         match self.depends_on.as_slice() {
             [] => {}
-            [one] => {
-                out.insert("DependsOn".to_owned(), json!(one));
-            }
-            several => {
-                out.insert("DependsOn".to_owned(), json!(several));
-            }
+            [one] => out.serialize_entry("DependsOn", one)?,
+            several => out.serialize_entry("DependsOn", several)?,
         }
         if let Some(policy) = self.policy {
             let (deletion, replacement) = match policy {
@@ -227,41 +419,174 @@ impl Resource {
                 Policy::Retain => ("Retain", "Retain"),
                 Policy::RetainExceptOnCreate => ("RetainExceptOnCreate", "Retain"),
             };
-            out.insert("DeletionPolicy".to_owned(), json!(deletion));
-            out.insert("UpdateReplacePolicy".to_owned(), json!(replacement));
+            out.serialize_entry("DeletionPolicy", deletion)?;
+            out.serialize_entry("UpdateReplacePolicy", replacement)?;
+        }
+        if let Some(metadata) = &self.metadata {
+            out.serialize_entry("Metadata", metadata)?;
         }
         if self.properties.as_object().is_some_and(|properties| !properties.is_empty()) {
-            out.insert("Properties".to_owned(), self.properties.clone());
+            out.serialize_entry("Properties", &self.properties)?;
         }
-        Value::Object(out)
+        out.end()
     }
 }
 
-/// Calls `found` with the target of each `Ref`, `Fn::GetAtt` and `${…}` in `Fn::Sub`.
-fn references(value: &Value, found: &mut impl FnMut(&str)) {
+/// A mapping in the order of its entries.
+struct Entries<'a, T>(&'a [(String, T)]);
+
+impl<T: Serialize> Serialize for Entries<'_, T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+/// Writes compact JSON with every character beyond ASCII escaped.
+struct AsciiFormatter;
+
+impl Formatter for AsciiFormatter {
+    fn write_string_fragment<W: io::Write + ?Sized>(&mut self, out: &mut W, text: &str) -> io::Result<()> {
+        if text.is_ascii() {
+            return out.write_all(text.as_bytes());
+        }
+        for letter in text.chars() {
+            let mut buffer = [0; 2];
+            match u8::try_from(letter) {
+                Ok(byte) if byte.is_ascii() => out.write_all(&[byte])?,
+                _ => {
+                    for unit in letter.encode_utf16(&mut buffer) {
+                        write!(out, "\\u{unit:04x}")?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Calls `found` with the target of each `Ref`, `Fn::GetAtt` and `${…}` in `Fn::Sub`, however deep in other functions.
+pub(crate) fn references(value: &Value, found: &mut impl FnMut(&str)) {
+    match value {
+        Value::Object(map) => {
+            targets(map, found);
+            map.values().for_each(|inner| references(inner, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
+    }
+}
+
+/// What a mapping itself refers to, when it is one of the functions that refer.
+fn targets(map: &Map<String, Value>, found: &mut impl FnMut(&str)) {
+    for (key, inner) in map {
+        match (key.as_str(), inner) {
+            ("Ref", Value::String(target)) => found(target),
+            ("Fn::GetAtt", Value::String(path)) => found(path.split('.').next().unwrap_or_default()),
+            ("Fn::GetAtt", Value::Array(path)) => {
+                path.first().and_then(Value::as_str).into_iter().for_each(&mut *found);
+            }
+            ("Fn::Sub", inner) => {
+                if let Some((text, variables)) = sub(inner) {
+                    sub_names(text)
+                        .filter(|name| variables.is_none_or(|known| !known.contains_key(*name)))
+                        .for_each(&mut *found);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The text of an `Fn::Sub`, and its variables.
+fn sub(value: &Value) -> Option<(&str, Option<&Map<String, Value>>)> {
+    match value {
+        Value::String(text) => Some((text, None)),
+        Value::Array(items) => match items.as_slice() {
+            [Value::String(text), Value::Object(variables)] => Some((text, Some(variables))),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The names, without attributes, in the text of an `Fn::Sub`.
+fn sub_names(text: &str) -> impl Iterator<Item = &str> {
+    let names = text.split("${").skip(1).map(|piece| piece.split(['}', '.']).next().unwrap_or_default());
+    // `${!Literal}` is CloudFormation's way to write `${Literal}`.
+    names.filter(|name| !name.starts_with('!'))
+}
+
+/// Names of the conditions that `Fn::If` tests in a value.
+fn tested_conditions(value: &Value, found: &mut impl FnMut(&str)) {
+    match value {
+        Value::Object(map) => {
+            if let Some(Value::String(name)) = map.get("Fn::If").and_then(|arguments| arguments.get(0)) {
+                found(name);
+            }
+            map.values().for_each(|inner| tested_conditions(inner, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| tested_conditions(item, found)),
+        _ => {}
+    }
+}
+
+/// Names of the conditions that a condition is made of.
+pub(crate) fn conditions_of(value: &Value, found: &mut impl FnMut(&str)) {
     match value {
         Value::Object(map) => {
             for (key, inner) in map {
                 match (key.as_str(), inner) {
-                    ("Ref", Value::String(target)) => found(target),
-                    ("Fn::GetAtt", Value::Array(path)) => {
-                        path.first().and_then(Value::as_str).into_iter().for_each(&mut *found);
-                    }
-                    ("Fn::Sub", Value::String(text)) => {
-                        for piece in text.split("${").skip(1) {
-                            let name = piece.split(['}', '.']).next().unwrap_or_default();
-                            // `${!Literal}` is CloudFormation's way to write `${Literal}`.
-                            if !name.starts_with('!') {
-                                found(name);
-                            }
-                        }
-                    }
-                    _ => references(inner, found),
+                    ("Condition", Value::String(name)) => found(name),
+                    _ => conditions_of(inner, found),
                 }
             }
         }
-        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        Value::Array(items) => items.iter().for_each(|item| conditions_of(item, found)),
         _ => {}
+    }
+}
+
+fn rename(value: &mut Value, names: &BTreeMap<String, String>) {
+    match value {
+        Value::Object(map) => {
+            for (key, inner) in map.iter_mut() {
+                let target = match key.as_str() {
+                    "Ref" => Some(&mut *inner),
+                    "Fn::GetAtt" => inner.get_mut(0),
+                    "Fn::Sub" => {
+                        rename_sub(inner, names);
+                        None
+                    }
+                    _ => None,
+                };
+                if let Some(Value::String(target)) = target
+                    && let Some(new) = names.get(target)
+                {
+                    target.clone_from(new);
+                }
+                rename(inner, names);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| rename(item, names)),
+        _ => {}
+    }
+}
+
+fn rename_sub(value: &mut Value, names: &BTreeMap<String, String>) {
+    let Some((text, variables)) = sub(value) else { return };
+    let mut pieces = text.split("${");
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let end = piece.find(['}', '.']).unwrap_or(piece.len());
+        let (name, rest) = piece.split_at(end);
+        let new = names.get(name).filter(|_| variables.is_none_or(|known| !known.contains_key(name)));
+        out.push_str("${");
+        out.push_str(new.map_or(name, String::as_str));
+        out.push_str(rest);
+    }
+    match value {
+        Value::Array(items) => items[0] = json!(out),
+        other => *other = json!(out),
     }
 }
 
@@ -360,6 +685,80 @@ mod tests {
         let template = Template { resources: vec![("Q".into(), resource)], ..Template::default() };
         let found: Vec<String> = template.check().into_iter().map(|dangling| dangling.to).collect();
         assert_eq!(found, ["Z", "W", "Gone"]);
+    }
+
+    #[test]
+    fn new_logical_ids_stand_everywhere() {
+        let resource = Resource {
+            kind: "AWS::X::Y",
+            depends_on: vec!["A".into()],
+            properties: json!({
+                "A": Ref("A"),
+                "B": [Sub("${A}-${A.Arn}-${!A}-${AB}-${A")],
+                "C": { "Fn::Sub": ["${A}-${B}", { "A": { "Fn::GetAtt": ["A", "Arn"] } }] },
+                "D": "A",
+            }),
+            ..Resource::default()
+        };
+        let mut template = Template {
+            resources: vec![("A".into(), resource)],
+            outputs: vec![("A".into(), json!({ "Value": Ref("A") }))],
+            ..Template::default()
+        };
+        template
+            .rename(&BTreeMap::from([("A".to_owned(), "N".to_owned()), ("B".to_owned(), "A".to_owned())]));
+        let (id, resource) = &template.resources[0];
+        assert_eq!((id.as_str(), resource.depends_on.as_slice()), ("N", ["N".to_owned()].as_slice()));
+        assert_eq!(
+            resource.properties,
+            json!({
+                "A": Ref("N"),
+                "B": [Sub("${N}-${N.Arn}-${!A}-${AB}-${N")],
+                "C": { "Fn::Sub": ["${A}-${A}", { "A": { "Fn::GetAtt": ["N", "Arn"] } }] },
+                "D": "A",
+            })
+        );
+        assert_eq!(template.outputs, [("A".to_owned(), json!({ "Value": Ref("N") }))]);
+    }
+
+    #[test]
+    fn what_may_be_missing_is_referred_to_only_where_it_is_there() {
+        let resource = |condition: Option<&str>, properties: Value| Resource {
+            kind: "AWS::X::Y",
+            condition: condition.map(str::to_owned),
+            properties,
+            ..Resource::default()
+        };
+        let both = json!({ "Fn::And": [{ "Condition": "Is" }, { "Fn::Not": [{ "Condition": "Other" }] }] });
+        let template = Template {
+            conditions: vec![
+                ("Is".into(), json!({ "Fn::Equals": ["a", Ref("AWS::Region")] })),
+                ("Other".into(), json!({ "Fn::Equals": ["b", Ref("AWS::Region")] })),
+                ("Both".into(), both),
+                ("IsNot".into(), json!({ "Fn::Not": [{ "Condition": "Is" }] })),
+            ],
+            resources: vec![
+                ("Maybe".into(), resource(Some("Is"), json!({}))),
+                ("Same".into(), resource(Some("Is"), json!({ "A": Ref("Maybe") }))),
+                ("Stricter".into(), resource(Some("Both"), json!({ "A": Ref("Maybe") }))),
+                ("Inside".into(), resource(None, json!({ "A": { "Fn::If": ["Is", Ref("Maybe"), "x"] } }))),
+                (
+                    "Negated".into(),
+                    resource(None, json!({ "A": { "Fn::If": ["IsNot", "x", Ref("Maybe")] } })),
+                ),
+                (
+                    "Always".into(),
+                    resource(None, json!({ "A": { "Fn::If": ["Is", "x", Sub("${Maybe.Arn}")] } })),
+                ),
+                ("Different".into(), resource(Some("Other"), json!([GetAtt("Maybe", "Arn"), Ref("Maybe")]))),
+            ],
+            outputs: vec![("Shown".into(), json!({ "Value": Ref("Maybe") }))],
+            ..Template::default()
+        };
+        assert_eq!(template.check(), []);
+        let found: Vec<String> =
+            template.conditional_references().into_iter().map(|found| found.from).collect();
+        assert_eq!(found, ["Always", "Different", "Shown"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span as Marks, Tag};
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Source, Span};
+use crate::diagnostic::{Diagnostic, Diagnostics, Source, Span, nearest};
 
 /// Nesting deeper than this is an attack or a mistake.
 const MAX_DEPTH: usize = 64;
@@ -41,6 +41,58 @@ pub enum Value {
     Sequence(Vec<Node>),
     /// Keys and values in the order of the file; no key stands twice.
     Mapping(Vec<Entry>),
+    /// A value behind one of CloudFormation's short tags, which only some places of the language take.
+    Tagged {
+        /// The tag without its `!`.
+        tag: String,
+        /// Where the tag stands.
+        tag_span: Span,
+        /// What stands behind it.
+        node: Box<Node>,
+    },
+}
+
+/// CloudFormation's functions that have a short form, without the `!`.
+/// Source: AWS CloudFormation Template Reference, "Intrinsic function reference".
+const SHORT_TAGS: [&str; 20] = [
+    "And",
+    "Base64",
+    "Cidr",
+    "Condition",
+    "Equals",
+    "FindInMap",
+    "GetAtt",
+    "GetAZs",
+    "If",
+    "ImportValue",
+    "Join",
+    "Length",
+    "Not",
+    "Or",
+    "Ref",
+    "Select",
+    "Split",
+    "Sub",
+    "ToJsonString",
+    "Transform",
+];
+
+/// Whether a tag is a function, or means one and is misspelt.
+fn is_function(name: &str) -> bool {
+    SHORT_TAGS.contains(&name) || nearest(name, &SHORT_TAGS).is_some()
+}
+
+/// A tag where the language takes none.
+#[must_use]
+pub fn misplaced_tag(tag: &str, span: Span) -> Diagnostic {
+    let diagnostic =
+        Diagnostic::error("E0005", span, format!("the tag `{}` has no meaning here", shorten(tag)));
+    match tag.strip_prefix('!').is_some_and(is_function) {
+        true => diagnostic.help(
+            "CloudFormation's functions stand in `conditions` and in the properties of `AWS::…` types; elsewhere references are written `${name.attribute}`",
+        ),
+        false => diagnostic.help("write the value without a tag; references are written `${name.attribute}`"),
+    }
 }
 
 /// One key of a mapping.
@@ -70,6 +122,7 @@ impl Node {
             Value::Scalar { text, .. } => format!("the text {:?}", shorten(text)),
             Value::Sequence(_) => "a list".to_owned(),
             Value::Mapping(_) => "a mapping".to_owned(),
+            Value::Tagged { tag, .. } => format!("the function `!{tag}`"),
         }
     }
 
@@ -87,6 +140,7 @@ impl Node {
             Value::Scalar { .. } => 0,
             Value::Sequence(items) => items.iter().map(Self::size).sum::<usize>(),
             Value::Mapping(entries) => entries.iter().map(|entry| 1 + entry.value.size()).sum(),
+            Value::Tagged { node, .. } => node.size(),
         }
     }
 }
@@ -103,9 +157,24 @@ pub(crate) fn shorten(text: &str) -> String {
 }
 
 enum Frame {
-    Sequence { items: Vec<Node>, start: Span, anchor: usize },
-    Mapping { entries: Vec<Entry>, seen: HashMap<String, Span>, key: Option<Key>, start: Span, anchor: usize },
+    Sequence {
+        items: Vec<Node>,
+        start: Span,
+        anchor: usize,
+        tag: Option<ShortTag>,
+    },
+    Mapping {
+        entries: Vec<Entry>,
+        seen: HashMap<String, Span>,
+        key: Option<Key>,
+        start: Span,
+        anchor: usize,
+        tag: Option<ShortTag>,
+    },
 }
+
+/// One of [`SHORT_TAGS`] and its place.
+type ShortTag = (String, Span);
 
 /// A key whose value comes next.
 struct Key {
@@ -174,11 +243,11 @@ impl Builder<'_> {
         let span = self.offsets.span(marks);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                self.tag(tag.as_deref(), span);
+                let (tag, span) = self.tag(tag.as_deref(), span);
                 let text = text.into_owned();
                 let verbatim = self.offsets.verbatim(span, &text);
                 let value = Value::Scalar { text, plain: matches!(style, ScalarStyle::Plain), verbatim };
-                self.node(Node { value, span }, anchor)
+                self.node(tagged(Node { value, span }, tag), anchor)
             }
             Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
                 Some(node) => {
@@ -194,29 +263,33 @@ impl Builder<'_> {
                 }
             },
             Event::SequenceStart(anchor, tag) => {
-                self.tag(tag.as_deref(), span);
-                self.open(Frame::Sequence { items: Vec::new(), start: span, anchor })
+                let (tag, span) = self.tag(tag.as_deref(), span);
+                self.open(Frame::Sequence { items: Vec::new(), start: span, anchor, tag })
             }
             Event::MappingStart(anchor, tag) => {
-                self.tag(tag.as_deref(), span);
+                let (tag, span) = self.tag(tag.as_deref(), span);
                 let seen = HashMap::new();
-                self.open(Frame::Mapping { entries: Vec::new(), seen, key: None, start: span, anchor })
+                self.open(Frame::Mapping { entries: Vec::new(), seen, key: None, start: span, anchor, tag })
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                let (value, start, anchor) = match self.frames.pop()? {
-                    Frame::Sequence { items, start, anchor } => (Value::Sequence(items), start, anchor),
-                    Frame::Mapping { entries, start, anchor, .. } => (Value::Mapping(entries), start, anchor),
+                let (value, start, anchor, tag) = match self.frames.pop()? {
+                    Frame::Sequence { items, start, anchor, tag } => {
+                        (Value::Sequence(items), start, anchor, tag)
+                    }
+                    Frame::Mapping { entries, start, anchor, tag, .. } => {
+                        (Value::Mapping(entries), start, anchor, tag)
+                    }
                 };
                 let end = match &value {
                     Value::Sequence(items) => items.last().map(|item| item.span.end),
                     Value::Mapping(entries) => entries.last().map(|entry| entry.value.span.end),
-                    Value::Scalar { .. } => None,
+                    Value::Scalar { .. } | Value::Tagged { .. } => None,
                 };
                 // A flow collection ends behind its bracket, a block collection where its last value ends: the
                 // parser's mark is that of whatever comes next, with comments between.
                 let end = if span.end > span.start { span.end } else { end.unwrap_or(start.end) };
                 let end = end.max(start.start);
-                self.node(Node { value, span: Span { start: start.start, end } }, anchor)
+                self.node(tagged(Node { value, span: Span { start: start.start, end } }, tag), anchor)
             }
             Event::Nothing
             | Event::StreamStart
@@ -226,18 +299,26 @@ impl Builder<'_> {
         }
     }
 
-    fn tag(&mut self, tag: Option<&Tag>, span: Span) {
-        if let Some(tag) = tag {
-            let tag = match tag.is_yaml_core_schema() {
-                true => format!("!!{}", tag.suffix),
-                false => tag.to_string(),
-            };
-
-            self.diagnostics.push(
-                Diagnostic::error("E0005", span, format!("the tag `{}` has no meaning here", shorten(&tag)))
-                    .help("write the value without a tag; references are written `${name.attribute}`"),
-            );
-        }
+    /// Takes one of CloudFormation's short tags from the front of a value, and reports every other tag.
+    fn tag(&mut self, tag: Option<&Tag>, span: Span) -> (Option<ShortTag>, Span) {
+        let Some(tag) = tag else { return (None, span) };
+        let shown = match tag.is_yaml_core_schema() {
+            true => format!("!!{}", tag.suffix),
+            false => tag.to_string(),
+        };
+        let name = shown.strip_prefix('!').filter(|name| is_function(name));
+        let Some(name) = name else {
+            self.diagnostics.push(misplaced_tag(&shown, span));
+            return (None, span);
+        };
+        // With an anchor in front, the tag has no place of its own.
+        let raw = self.offsets.text(span);
+        let Some(rest) = raw.strip_prefix(shown.as_str()) else {
+            return (Some((name.to_owned(), span)), span);
+        };
+        let tag_span = Span { start: span.start, end: span.start + shown.len() };
+        let start = tag_span.end + (rest.len() - rest.trim_start().len());
+        (Some((name.to_owned(), tag_span)), Span { start, end: span.end })
     }
 
     fn open(&mut self, frame: Frame) -> Option<()> {
@@ -263,13 +344,20 @@ impl Builder<'_> {
         None
     }
 
-    fn node(&mut self, node: Node, anchor: usize) -> Option<()> {
+    fn node(&mut self, mut node: Node, anchor: usize) -> Option<()> {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
             return self.too_many(node.span);
         }
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
+        }
+        // A key has no function that could give it.
+        if let Some(Frame::Mapping { key: None, .. }) = self.frames.last()
+            && let Value::Tagged { tag, tag_span, node: inner } = node.value
+        {
+            self.diagnostics.push(misplaced_tag(&format!("!{tag}"), tag_span));
+            node = *inner;
         }
         match self.frames.last_mut() {
             None => self.root = Some(node),
@@ -300,7 +388,7 @@ impl Builder<'_> {
                         }
                         *key = Some(Key { text, span: node.span, again: first.is_some() });
                     }
-                    Value::Sequence(_) | Value::Mapping(_) => {
+                    Value::Sequence(_) | Value::Mapping(_) | Value::Tagged { .. } => {
                         self.diagnostics.push(Diagnostic::error(
                             "E0006",
                             node.span,
@@ -313,6 +401,13 @@ impl Builder<'_> {
         }
         Some(())
     }
+}
+
+/// A value behind its tag; the whole begins where the tag does.
+fn tagged(node: Node, tag: Option<ShortTag>) -> Node {
+    let Some((tag, tag_span)) = tag else { return node };
+    let span = Span { start: tag_span.start, end: node.span.end.max(tag_span.end) };
+    Node { value: Value::Tagged { tag, tag_span, node: Box::new(node) }, span }
 }
 
 /// The parser counts characters, everything else here counts bytes.
@@ -392,6 +487,22 @@ mod tests {
     }
 
     #[test]
+    fn a_short_tag_stays_with_its_value() {
+        let text = "a: !Ref b\nc: !Join\n  - x\n  - [!Sub 'y']\n!Ref d: 1\n";
+        let (node, problems) = read(text);
+        assert!(problems.starts_with("s.yaml:5:1: error[E0005]"), "{problems}");
+        let Some(Node { value: Value::Mapping(entries), .. }) = node else { panic!("mapping") };
+        let Value::Tagged { tag, tag_span, node } = &entries[0].value.value else { panic!("a tag") };
+        assert_eq!((tag.as_str(), &text[tag_span.start..tag_span.end]), ("Ref", "!Ref"));
+        assert_eq!(&text[node.span.start..node.span.end], "b");
+        assert_eq!(node.part(0, 1), node.span);
+        let Value::Tagged { tag, node, .. } = &entries[1].value.value else { panic!("a tag") };
+        assert_eq!(tag, "Join");
+        assert!(matches!(&node.value, Value::Sequence(items) if items.len() == 2));
+        assert_eq!(entries[2].key, "d");
+    }
+
+    #[test]
     fn a_key_that_stands_twice_is_an_error() {
         assert_eq!(
             read("a: 1\nb: 2\na: 3\n").1,
@@ -415,6 +526,7 @@ mod tests {
         inside(node.span)
             && match &node.value {
                 Value::Scalar { .. } => true,
+                Value::Tagged { tag_span, node, .. } => inside(*tag_span) && spans_are_text(node, text),
                 Value::Sequence(items) => items.iter().all(|item| spans_are_text(item, text)),
                 Value::Mapping(entries) => {
                     entries.iter().all(|entry| inside(entry.key_span) && spans_are_text(&entry.value, text))

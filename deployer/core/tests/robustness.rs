@@ -60,6 +60,13 @@ fn change() -> impl Strategy<Value = Change> {
         "&a",
         "*a",
         "!t",
+        "!Ref ",
+        "!GetAtt ",
+        "!If ",
+        "!Sub ",
+        "Fn::Join: ",
+        "AWS::",
+        "options: { retain: true }",
         "null",
         "~",
         "no",
@@ -148,8 +155,11 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_stack_file_is_read(changes in proptest::collection::vec(change(), 1..6)) {
-        check(apply(&source_of("repository").text, &changes));
+    fn a_changed_stack_file_is_read(
+        case in prop::sample::select(vec!["repository", "raw", "options"]),
+        changes in proptest::collection::vec(change(), 1..6),
+    ) {
+        check(apply(&source_of(case).text, &changes));
     }
 }
 

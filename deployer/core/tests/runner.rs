@@ -5,6 +5,7 @@ mod codes;
 mod docs;
 mod golden;
 mod imports;
+mod registry;
 mod robustness;
 mod schema;
 

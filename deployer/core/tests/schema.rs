@@ -11,8 +11,29 @@ fn validator() -> Validator {
     jsonschema::validator_for(&schema()).expect("a valid schema")
 }
 
+/// YAML as JSON, with functions in the form that needs no tag.
+fn json(value: serde_yaml::Value) -> Value {
+    use serde_yaml::Value as Yaml;
+    match value {
+        Yaml::Tagged(tagged) => {
+            let name = tagged.tag.to_string();
+            let function = match name.trim_start_matches('!') {
+                name @ ("Ref" | "Condition") => name.to_owned(),
+                name => format!("Fn::{name}"),
+            };
+            Value::Object([(function, json(tagged.value))].into_iter().collect())
+        }
+        Yaml::Sequence(items) => items.into_iter().map(json).collect(),
+        Yaml::Mapping(entries) => {
+            let text = |key| serde_yaml::from_value(key).expect("a text as key");
+            Value::Object(entries.into_iter().map(|(key, value)| (text(key), json(value))).collect())
+        }
+        other => serde_yaml::from_value(other).expect("a single value"),
+    }
+}
+
 fn errors(validator: &Validator, text: &str) -> Vec<String> {
-    let value: Value = serde_yaml::from_str(text).expect("YAML");
+    let value = json(serde_yaml::from_str(text).expect("YAML"));
     validator.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
 

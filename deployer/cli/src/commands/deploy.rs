@@ -57,6 +57,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         template: &template,
         body: &body,
         origins: &origins,
+        deployed_template: deployed_template.as_deref().unwrap_or_default(),
     };
     run.steps(steps, &prepared).await
 }
@@ -156,6 +157,8 @@ struct Run<'a> {
     template: &'a Template,
     body: &'a str,
     origins: &'a BTreeMap<String, String>,
+    /// Empty when nothing is deployed.
+    deployed_template: &'a str,
 }
 
 impl Run<'_> {
@@ -232,6 +235,10 @@ impl Run<'_> {
                     format!("{:<8} {} ({})", change.kind.name(), change.logical_id, change.resource_type),
                 );
             }
+        }
+        if let Err(refused) = plan::check_protection(self.deployed_template, &changes) {
+            discard().await;
+            return Err(refused);
         }
         let lost: Vec<&str> = changes
             .iter()

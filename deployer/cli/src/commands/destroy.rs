@@ -92,6 +92,13 @@ async fn prepare(
     deployed: &DeployedStack,
 ) -> Result<Vec<StackResource>> {
     let template = cloudformation.template(&deployed.id).await?.unwrap_or_default();
+    let protected: Vec<String> = plan::protected(&template).into_iter().collect();
+    if !protected.is_empty() {
+        return Err(Error::Refused(
+            Message::new(format!("{} holds what `protect: true` keeps: {}", deployed.name, protected.join(", ")))
+                .hint("take `protect` away from it in the file and run `deployer deploy` first; nothing was deleted"),
+        ));
+    }
     let template: Value = serde_json::from_str(&template).unwrap_or_default();
     let retained = |resource: &StackResource| {
         let policy = &template["Resources"][&resource.logical_id]["DeletionPolicy"];

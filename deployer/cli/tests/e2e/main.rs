@@ -6,4 +6,5 @@
 mod cloud;
 mod faults;
 mod lifecycle;
+mod raw;
 mod rows;

@@ -75,3 +75,11 @@ fn notification(notify: &Notification) -> Value {
     out.insert("Queue".to_owned(), json!(GetAtt(logical_id(&notify.queue.name), "Arn")));
     Value::Object(out)
 }
+
+/// The CloudFormation expression for an attribute.
+pub(super) fn attribute(id: &str, name: &str) -> Value {
+    match name {
+        "arn" => json!(GetAtt(id, "Arn")),
+        _ => json!(Ref(id)),
+    }
+}

@@ -207,3 +207,11 @@ fn variables(stack: &Stack, access: &Access) -> Vec<(String, Value)> {
         _ => Vec::new(),
     }
 }
+
+/// The CloudFormation expression for an attribute.
+pub(super) fn attribute(id: &str, name: &str) -> Value {
+    match name {
+        "arn" => json!(GetAtt(id, "Arn")),
+        _ => json!(Ref(id)),
+    }
+}

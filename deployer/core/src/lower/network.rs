@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Builder;
 use crate::model::network::Network;
-use crate::template::{Ref, Sub};
+use crate::template::{GetAtt, Ref, Sub};
 
 /// Room for four subnets of 16,384 addresses.
 const VPC_CIDR: &str = "10.0.0.0/16";
@@ -16,7 +16,7 @@ pub(super) fn subnets(id: &str, network: &Network) -> Vec<String> {
     (1..=network.zones).map(|zone| format!("{id}Subnet{zone}")).collect()
 }
 
-pub(super) fn lower(builder: &mut Builder<'_>, id: &str, network: &Network) {
+pub(super) fn lower(builder: &mut Builder<'_>, id: &str, _: &str, network: &Network) {
     let named = |what: &str| json!([{ "Key": "Name", "Value": Sub(format!("${{AWS::StackName}}{what}")) }]);
     let vpc = json!({
         "CidrBlock": VPC_CIDR,
@@ -66,5 +66,13 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, network: &Network) {
             "RouteTableIds": [Ref(&table)],
         });
         builder.add(format!("{id}{name}Endpoint"), "AWS::EC2::VPCEndpoint", endpoint);
+    }
+}
+
+/// The CloudFormation expression for an attribute.
+pub(super) fn attribute(id: &str, name: &str) -> Value {
+    match name {
+        "arn" => json!(GetAtt(id, "Arn")),
+        _ => json!(Ref(id)),
     }
 }

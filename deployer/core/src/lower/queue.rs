@@ -79,3 +79,13 @@ fn add_with_policy(builder: &mut Builder<'_>, id: &str, properties: Value, mut s
     let policy = json!({ "Queues": [Ref(id)], "PolicyDocument": iam::document(&statements) });
     builder.add(format!("{id}Policy"), "AWS::SQS::QueuePolicy", policy);
 }
+
+/// The CloudFormation expression for an attribute.
+pub(super) fn attribute(id: &str, name: &str) -> Value {
+    match name {
+        "arn" => json!(GetAtt(id, "Arn")),
+        "name" => json!(GetAtt(id, "QueueName")),
+        "url" => json!(Ref(id)),
+        _ => json!(Ref(id)),
+    }
+}

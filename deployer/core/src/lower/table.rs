@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use super::Builder;
 use crate::document::Removal;
 use crate::model::table::Table;
+use crate::template::{GetAtt, Ref};
 
-pub(super) fn lower(builder: &mut Builder<'_>, id: &str, table: &Table) {
+pub(super) fn lower(builder: &mut Builder<'_>, id: &str, _: &str, table: &Table) {
     let attributes: Vec<Value> = table
         .key
         .iter()
@@ -27,4 +28,12 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, table: &Table) {
         "DeletionProtectionEnabled": builder.stack.target.removal == Removal::Keep,
     });
     builder.add_data(id, "AWS::DynamoDB::Table", properties);
+}
+
+/// The CloudFormation expression for an attribute.
+pub(super) fn attribute(id: &str, name: &str) -> Value {
+    match name {
+        "arn" => json!(GetAtt(id, "Arn")),
+        _ => json!(Ref(id)),
+    }
 }

@@ -104,3 +104,11 @@ fn environment_of(stack: &Stack, task: &Task) -> Vec<Value> {
     .flatten()
     .collect()
 }
+
+/// The CloudFormation expression for an attribute.
+pub(super) fn attribute(id: &str, name: &str) -> Value {
+    match name {
+        "arn" => json!(Ref(id)),
+        _ => json!(Ref(id)),
+    }
+}

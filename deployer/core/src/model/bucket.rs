@@ -3,6 +3,11 @@
 use super::properties::{Choice, List, Object, Properties, Reference, Str};
 use super::{Kind, ResourceRef};
 
+/// What the type is.
+pub const DESCRIPTION: &str = "An S3 bucket: private, encrypted, versioned, TLS only.";
+/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
+pub const ATTRIBUTES: &[(&str, &str)] = &[("name", "bucket name"), ("arn", "ARN")];
+
 /// An S3 bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bucket {

@@ -4,6 +4,11 @@ use super::properties::{Properties, Str};
 use crate::diagnostic::Diagnostic;
 use crate::yaml::shorten;
 
+/// What the type is.
+pub const DESCRIPTION: &str = "An EventBridge event bus of the stack's own.";
+/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
+pub const ATTRIBUTES: &[(&str, &str)] = &[("name", "event bus name"), ("arn", "ARN")];
+
 /// An EventBridge event bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bus {

@@ -2,6 +2,11 @@
 
 use super::properties::{Boolean, Properties};
 
+/// What the type is.
+pub const DESCRIPTION: &str = "An ECS cluster for Fargate and Fargate Spot.";
+/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
+pub const ATTRIBUTES: &[(&str, &str)] = &[("name", "cluster name"), ("arn", "ARN")];
+
 /// An ECS cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cluster {

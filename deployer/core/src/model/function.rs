@@ -11,6 +11,11 @@ use super::{Kind, ResourceRef};
 use crate::assets::Worker;
 use crate::diagnostic::Diagnostic;
 
+/// What the type is.
+pub const DESCRIPTION: &str = "A Lambda function with its triggers, its role and its log group.";
+/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
+pub const ATTRIBUTES: &[(&str, &str)] = &[("name", "function name"), ("arn", "ARN")];
+
 const MIB: u64 = 1 << 20;
 const DAY: u64 = 86_400;
 

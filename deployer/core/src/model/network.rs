@@ -2,6 +2,11 @@
 
 use super::properties::{Choice, Integer, Properties};
 
+/// What the type is.
+pub const DESCRIPTION: &str = "A VPC with public subnets, and gateway endpoints for S3 and DynamoDB.";
+/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
+pub const ATTRIBUTES: &[(&str, &str)] = &[("id", "VPC id")];
+
 /// A VPC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {

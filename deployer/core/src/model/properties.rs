@@ -4,13 +4,14 @@
 //! [`describe`] they list what the language knows, for [`crate::schema`] and the documentation.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::model::{Kind, ResourceRef, Text, TextPart};
 use crate::reference::{self, Part};
+use crate::template::logical_id;
 use crate::units;
-use crate::yaml::{Entry, Node, Value, shorten};
+use crate::yaml::{self, Entry, Node, Value, shorten};
 
 /// What may stand for a value.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +32,10 @@ pub enum Shape {
     Choice(Vec<&'static str>),
     /// `${name}` of a resource of one of these types.
     Reference(Vec<Kind>),
+    /// `${name}` of any resource.
+    AnyReference,
+    /// Anything.
+    Any,
     /// A list.
     List(Box<Shape>),
     /// Names of the user's own → values.
@@ -61,6 +66,12 @@ pub struct Scope {
     config: Option<BTreeMap<String, Option<String>>>,
     /// Types of the resources, and `None` where it is wrong, which has been reported.
     resources: BTreeMap<String, Option<Kind>>,
+    /// Logical ids of the resources → their names.
+    logical_ids: BTreeMap<String, String>,
+    /// Names of the conditions.
+    conditions: BTreeSet<String>,
+    /// Those of them that something tests.
+    used_conditions: RefCell<BTreeSet<String>>,
     diagnostics: RefCell<Diagnostics>,
     /// How much was wrong, with what had been reported before.
     failures: Cell<usize>,
@@ -74,6 +85,9 @@ impl Scope {
         Self {
             config: None,
             resources: BTreeMap::new(),
+            logical_ids: BTreeMap::new(),
+            conditions: BTreeSet::new(),
+            used_conditions: RefCell::default(),
             diagnostics: RefCell::default(),
             failures: Cell::new(0),
             describing: false,
@@ -89,6 +103,80 @@ impl Scope {
         Self { config: Some(config), resources, ..Self::of_file() }
     }
 
+    /// Adds what functions and options may name: conditions, and resources by their logical ids.
+    #[must_use]
+    pub(crate) fn with_names(
+        self,
+        conditions: BTreeSet<String>,
+        logical_ids: BTreeMap<String, String>,
+    ) -> Self {
+        Self { conditions, logical_ids, ..self }
+    }
+
+    /// Conditions that something read in this scope tests.
+    pub(crate) fn used_conditions(&self) -> BTreeSet<String> {
+        self.used_conditions.borrow().clone()
+    }
+
+    /// The logical id of the condition of this name, which may also be the logical id itself.
+    pub(crate) fn use_condition(&self, name: &str, span: Span) -> Option<String> {
+        let found = self.conditions.iter().find(|known| *known == name || logical_id(known) == name);
+        let Some(found) = found else {
+            let diagnostic =
+                Diagnostic::error("E0515", span, format!("no condition is named `{}`", shorten(name)));
+            self.report(match self.conditions.is_empty() {
+                true => diagnostic.help("declare it under `conditions`"),
+                false => diagnostic.suggest(name, self.conditions.iter().map(String::as_str)),
+            });
+            return None;
+        };
+        self.used_conditions.borrow_mut().insert(found.clone());
+        Some(logical_id(found))
+    }
+
+    /// The name of the resource that is called so in the file or in CloudFormation. A wrong one is not named again.
+    pub(crate) fn target(&self, name: &str, span: Span) -> Option<String> {
+        let key = match self.resources.contains_key(name) {
+            true => Some(name),
+            false => self.logical_ids.get(name).map(String::as_str),
+        };
+        let Some(key) = key else {
+            let diagnostic = unknown_resource(name, span, self.resources.keys().map(String::as_str));
+            let in_config = self.config.as_ref().is_some_and(|config| config.contains_key(name));
+            self.report(match in_config {
+                true => diagnostic.help(format!("for the config value write `${{config.{name}}}`")),
+                false => diagnostic,
+            });
+            return None;
+        };
+        if self.resources.get(key).is_some_and(Option::is_none) {
+            self.fail();
+            return None;
+        }
+        Some(key.to_owned())
+    }
+
+    /// Whether the main CloudFormation resource of a resource has an attribute for `Fn::GetAtt`.
+    pub(crate) fn check_attribute(&self, name: &str, attribute: &str, span: Span) -> Option<()> {
+        let key = self.target(name, span)?;
+        let kind = self.resources.get(&key).copied().flatten()?;
+        let Some(type_id) = kind.cloudformation() else { return Some(()) };
+        let schema = type_id.schema();
+        if schema.has_attribute(attribute) {
+            return Some(());
+        }
+        let type_name = type_id.name();
+        self.report(
+            Diagnostic::error(
+                "E0204",
+                span,
+                format!("{type_name} has no attribute `{}`", shorten(attribute)),
+            )
+            .suggest(attribute, schema.attributes().iter().map(String::as_str)),
+        );
+        None
+    }
+
     /// Adds a problem.
     pub fn report(&self, diagnostic: Diagnostic) {
         self.fail();
@@ -98,6 +186,11 @@ impl Scope {
     /// Notes that something is wrong for a reason that has been reported.
     pub(crate) fn fail(&self) {
         self.failures.set(self.failures.get() + 1);
+    }
+
+    /// How much was wrong so far.
+    pub(crate) fn failures(&self) -> usize {
+        self.failures.get()
     }
 
     /// Hands the problems over.
@@ -122,7 +215,7 @@ impl Scope {
     }
 
     /// The pieces of a single value, with config values in their places.
-    fn parts(&self, node: &Node, text: &str) -> Option<Vec<Part>> {
+    pub(crate) fn parts(&self, node: &Node, text: &str) -> Option<Vec<Part>> {
         let parsed =
             reference::parse(text, |from, to| node.part(from, to), &mut self.diagnostics.borrow_mut());
         let Some(parsed) = parsed else {
@@ -136,7 +229,7 @@ impl Scope {
                 Part::Path { path, at } if path[0] == "config" => {
                     self.config_value(&path, node.part(at.0, at.1))?
                 }
-                path @ Part::Path { .. } => {
+                path @ (Part::Path { .. } | Part::Pseudo { .. }) => {
                     parts.push(path);
                     continue;
                 }
@@ -149,7 +242,7 @@ impl Scope {
         Some(parts)
     }
 
-    fn config_value(&self, path: &[String], span: Span) -> Option<String> {
+    pub(crate) fn config_value(&self, path: &[String], span: Span) -> Option<String> {
         let Some(config) = &self.config else {
             self.report(
                 Diagnostic::error("E0206", span, "config values can't stand here")
@@ -209,6 +302,17 @@ impl Scope {
                     );
                     return None;
                 }
+                Part::Pseudo { name, at } => {
+                    self.report(
+                        Diagnostic::error(
+                            "E0206",
+                            node.part(at.0, at.1),
+                            format!("expected {wanted}, found a pseudo parameter"),
+                        )
+                        .help(format!("for the text itself write `$${{{name}}}`")),
+                    );
+                    return None;
+                }
             }
         }
         // `"${config.throttle}"` needs its quotes in a flow mapping, and is as good a number as without them.
@@ -229,7 +333,11 @@ pub trait Read {
     fn show(&self, value: &Self::Out) -> Option<String>;
 }
 
-fn mismatch(node: &Node, wanted: &str) -> Diagnostic {
+pub(crate) fn mismatch(node: &Node, wanted: &str) -> Diagnostic {
+    // The tag alone is wrong: what stands behind it may well be right.
+    if let Value::Tagged { tag, tag_span, .. } = &node.value {
+        return yaml::misplaced_tag(&format!("!{tag}"), *tag_span);
+    }
     Diagnostic::error("E0103", node.span, format!("expected {wanted}, found {}", node.describe()))
 }
 
@@ -487,7 +595,61 @@ impl Read for Reference {
     }
 }
 
-fn unknown_resource<'a>(name: &str, span: Span, known: impl Iterator<Item = &'a str>) -> Diagnostic {
+/// `${name}` of any resource.
+pub struct AnyResource;
+impl Read for AnyResource {
+    type Out = ResourceRef;
+    fn shape(&self) -> Shape {
+        Shape::AnyReference
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<ResourceRef> {
+        let wanted = "a reference to a resource";
+        let text = match &node.value {
+            Value::Scalar { text, .. } if !node.is_null() => text,
+            _ => {
+                scope.report(mismatch(node, wanted).help("write `\"${name}\"`"));
+                return None;
+            }
+        };
+        match scope.parts(node, text)?.as_slice() {
+            [Part::Path { path, .. }] if path.len() == 1 => {
+                let name = scope.target(&path[0], node.span)?;
+                Some(ResourceRef { name, span: node.span })
+            }
+            _ => {
+                let known = scope.resources.keys().find(|name| *name == text);
+                let example = known.or(scope.resources.keys().next()).map_or("name", String::as_str);
+                scope.report(mismatch(node, wanted).help(format!("write `\"${{{example}}}\"`")));
+                None
+            }
+        }
+    }
+    fn show(&self, _: &ResourceRef) -> Option<String> {
+        None
+    }
+}
+
+/// The name of an entry under `conditions`; gives its logical id.
+pub struct ConditionName;
+impl Read for ConditionName {
+    type Out = String;
+    fn shape(&self) -> Shape {
+        Shape::String
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<String> {
+        let (name, _) = scope.single(node, "the name of a condition")?;
+        scope.use_condition(&name, node.span)
+    }
+    fn show(&self, _: &String) -> Option<String> {
+        None
+    }
+}
+
+pub(crate) fn unknown_resource<'a>(
+    name: &str,
+    span: Span,
+    known: impl Iterator<Item = &'a str>,
+) -> Diagnostic {
     Diagnostic::error("E0203", span, format!("no resource is named `{}`", shorten(name))).suggest(name, known)
 }
 
@@ -515,6 +677,7 @@ impl Read for AnyText {
                     Some(part) => parts.push(part),
                     None => sound = false,
                 },
+                Part::Pseudo { name, .. } => parts.push(TextPart::Pseudo(name)),
             }
         }
         sound.then_some(Text { parts, span: node.span })
@@ -524,7 +687,8 @@ impl Read for AnyText {
     }
 }
 
-fn attribute(path: &[String], span: Span, scope: &Scope) -> Option<TextPart> {
+/// What `${name}` or `${name.attribute}` means.
+pub(crate) fn attribute(path: &[String], span: Span, scope: &Scope) -> Option<TextPart> {
     let name = &path[0];
     let Some(kind) = scope.resources.get(name) else {
         scope.report(unknown_resource(name, span, scope.resources.keys().map(String::as_str)));
@@ -534,6 +698,13 @@ fn attribute(path: &[String], span: Span, scope: &Scope) -> Option<TextPart> {
         scope.fail();
         return None;
     };
+    if let Kind::Raw(_) = kind {
+        let attribute = (path.len() > 1).then(|| path[1..].join("."));
+        if let Some(attribute) = &attribute {
+            scope.check_attribute(name, attribute, span)?;
+        }
+        return Some(TextPart::Raw { resource: name.clone(), attribute });
+    }
     let wanted = match path {
         [_] => kind.attributes()[0].0.to_owned(),
         _ => path[1..].join("."),

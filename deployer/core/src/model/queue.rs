@@ -2,6 +2,11 @@
 
 use super::properties::{Duration, Integer, Object, Properties};
 
+/// What the type is.
+pub const DESCRIPTION: &str = "An SQS queue with a dead-letter queue.";
+/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
+pub const ATTRIBUTES: &[(&str, &str)] = &[("name", "queue name"), ("arn", "ARN"), ("url", "queue URL")];
+
 /// Defaults and bounds: Amazon SQS Developer Guide, "Quotas related to messages".
 const DAY: u64 = 86_400;
 

@@ -4,6 +4,11 @@ use super::properties::{Choice, Map, Properties};
 use crate::diagnostic::Diagnostic;
 use crate::yaml::shorten;
 
+/// What the type is.
+pub const DESCRIPTION: &str = "A DynamoDB table: on demand, encrypted, with point-in-time recovery.";
+/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
+pub const ATTRIBUTES: &[(&str, &str)] = &[("name", "table name"), ("arn", "ARN")];
+
 /// Amazon DynamoDB Developer Guide, "Quotas": attribute names that are keys. No comma, since the worker gets a list.
 const MAX_KEY_NAME: usize = 255;
 

@@ -7,6 +7,11 @@ use crate::assets::Worker;
 use crate::diagnostic::Diagnostic;
 use crate::units;
 
+/// What the type is.
+pub const DESCRIPTION: &str = "A Fargate task that a function can run.";
+/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
+pub const ATTRIBUTES: &[(&str, &str)] = &[("arn", "ARN of the task definition, with its revision")];
+
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 

@@ -1,0 +1,48 @@
+//! `AWS::…` → the resource itself.
+
+use serde_json::{Map, Value, json};
+
+use super::{Builder, text_value};
+use crate::diagnostic::Span;
+use crate::model::expression::read::TEXT;
+use crate::model::raw::Raw;
+use crate::model::{Stack, Text, TextPart};
+
+pub(super) fn lower(builder: &mut Builder<'_>, id: &str, raw: &Raw) {
+    let properties = resolved(builder.stack, &raw.properties);
+    builder.add(id, raw.type_id.name(), properties);
+}
+
+/// A value with what its texts with references become.
+pub(super) fn resolved(stack: &Stack, value: &Value) -> Value {
+    match value {
+        Value::Object(map) => match map.get(TEXT) {
+            Some(pieces) => text_value(stack, &text(stack, pieces)),
+            None => map
+                .iter()
+                .map(|(key, inner)| (key.clone(), resolved(stack, inner)))
+                .collect::<Map<_, _>>()
+                .into(),
+        },
+        Value::Array(items) => items.iter().map(|item| resolved(stack, item)).collect(),
+        other => json!(other),
+    }
+}
+
+fn text(stack: &Stack, pieces: &Value) -> Text {
+    let part = |piece: &Value| {
+        let word = |key: &str| piece[key].as_str().map(str::to_owned);
+        let Some(resource) = word("resource") else {
+            return match word("pseudo").as_deref().and_then(crate::reference::pseudo_parameter) {
+                Some(name) => TextPart::Pseudo(name),
+                None => TextPart::Literal(word("literal").unwrap_or_default()),
+            };
+        };
+        let attributes = stack.resource(&resource).map_or(&[][..], |found| found.is.kind().attributes());
+        match attributes.iter().find(|(name, _)| piece["attribute"] == **name) {
+            Some((attribute, _)) => TextPart::Attribute { resource, attribute },
+            None => TextPart::Raw { resource, attribute: word("raw") },
+        }
+    };
+    Text { parts: pieces.as_array().into_iter().flatten().map(part).collect(), span: Span::default() }
+}

@@ -1,0 +1,78 @@
+//! `options` of a resource: how CloudFormation treats it, whatever its type.
+
+use super::ResourceRef;
+use super::properties::{AnyResource, Boolean, ConditionName, List, Properties, Str};
+use crate::diagnostic::Diagnostic;
+use crate::yaml::shorten;
+
+/// Longest logical id: AWS CloudFormation User Guide, "Resources syntax".
+const MAX_LOGICAL_ID: usize = 255;
+
+/// How CloudFormation treats a resource.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Resources that must be there before it.
+    pub depends_on: Vec<ResourceRef>,
+    /// Whether it is kept from deletion and replacement.
+    pub protect: bool,
+    /// Whether it stays when it leaves the stack; as the stack's `removal` says when it is not given.
+    pub retain: Option<bool>,
+    /// The logical id of its main resource; made of its name when it is not given.
+    pub logical_id: Option<String>,
+    /// Logical id of the condition under which it exists.
+    pub condition: Option<String>,
+}
+
+impl Options {
+    pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let depends_on = properties
+            .field(
+                "dependsOn",
+                "Resources that must be there before it. What it refers to is, without a word.",
+                List(AnyResource),
+            )
+            .or(Vec::new());
+        let protect = properties
+            .field(
+                "protect",
+                "Keeps it: it is neither deleted nor replaced before a deployment has taken this away.",
+                Boolean,
+            )
+            .or(false);
+        let retain = properties
+            .field(
+                "retain",
+                "Whether it stays when it leaves the stack, in place of the stack's `removal`.",
+                Boolean,
+            )
+            .optional();
+        let logical_id = properties
+            .field(
+                "logicalId",
+                "Logical id of its main resource in CloudFormation, to take the place of one that is deployed.",
+                Str,
+            )
+            .optional();
+        let condition = properties
+            .field("condition", "A name under `conditions`: it exists only when that holds.", ConditionName)
+            .optional();
+        if let Some(id) = &logical_id
+            && !(id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+                && (1..=MAX_LOGICAL_ID).contains(&id.len()))
+        {
+            let span = properties.span_of("logicalId");
+            properties.report(
+                Diagnostic::error("E0108", span, format!("`{}` can't be a logical id", shorten(id)))
+                    .help(format!("letters and digits, at most {MAX_LOGICAL_ID}")),
+            );
+        }
+        if protect && retain == Some(false) {
+            let span = properties.span_of("retain");
+            properties.report(
+                Diagnostic::error("E0107", span, "what is protected can't go with the stack")
+                    .help("remove `protect` or `retain: false`"),
+            );
+        }
+        Some(Self { depends_on, protect, retain, logical_id, condition })
+    }
+}

@@ -1,0 +1,29 @@
+//! `type: AWS::…`: any CloudFormation type, with its own properties, checked against its published schema.
+
+use serde_json::Value;
+
+use super::expression::read;
+use super::properties::Scope;
+use crate::registry::TypeId;
+use crate::yaml::Node;
+
+/// What the type is.
+pub const DESCRIPTION: &str = "Any CloudFormation type, by its own name and with its own properties.";
+
+/// A resource of a CloudFormation type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Raw {
+    /// Its type.
+    pub type_id: TypeId,
+    /// Its properties as CloudFormation takes them, but for texts with references ([`read::TEXT`]).
+    pub properties: Value,
+}
+
+impl Raw {
+    pub(crate) fn read(type_id: TypeId, node: &Node, scope: &Scope) -> Option<Self> {
+        let before = scope.failures();
+        let expression = read::property(node, scope)?;
+        let properties = type_id.schema().check(&expression, &mut |problem| scope.report(problem));
+        (scope.failures() == before).then_some(Self { type_id, properties })
+    }
+}

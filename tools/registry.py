@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Writes deployer/core/src/registry/schemas.bin: the published resource schemas of CloudFormation, compactly.
+
+Usage: make registry   (runs it with the Python of the judges' environment, which holds cfn-lint)
+
+Run by hand when the pinned cfn-lint is raised, then `make golden` and read the diff. cfn-lint is the source because it
+publishes the schemas of every region in one package, with their known mistakes corrected.
+
+The file: `u32` count; for each type, sorted by name, `u32` offset and `u32` length of its name, `u32` offset and `u32`
+length of its block (all little endian, offsets from the start of the file); the names; the blocks. A block is the
+type's JSON, deflated (RFC 1951): only what a check needs, without descriptions.
+"""
+
+import importlib.metadata
+import json
+import pathlib
+import struct
+import zlib
+
+import cfnlint
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+
+FOLDER = pathlib.Path(__file__).resolve().parent.parent / "deployer/core/src/registry"
+
+# What a check reads; all else (prose, handlers, tagging) is left out.
+TOP = {
+    "additionalProperties", "anyOf", "allOf", "conditionalCreateOnlyProperties", "createOnlyProperties", "definitions",
+    "dependentExcluded", "dependentRequired", "oneOf", "patternProperties", "properties", "readOnlyProperties",
+    "required", "requiredOr", "requiredXor",
+}
+INNER = TOP | {
+    "$ref", "const", "enum", "enumCaseInsensitive", "items", "maximum", "maxItems", "maxLength", "minimum", "minItems",
+    "minLength", "pattern", "type", "uniqueItems",
+}
+# Keywords whose value maps names of the schema's own to schemas.
+NAMED = {"definitions", "patternProperties", "properties"}
+# Keywords whose value is data, not a schema.
+DATA = {"const", "enum", "enumCaseInsensitive", "required", "requiredOr", "requiredXor", "dependentExcluded",
+        "dependentRequired", "type"}
+
+
+def stripped(schema, keywords=INNER):
+    """The schema with the keywords that are read."""
+    if isinstance(schema, list):
+        return [stripped(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    out = {}
+    for keyword, value in sorted(schema.items()):
+        if keyword not in keywords:
+            continue
+        if keyword in NAMED:
+            out[keyword] = {name: stripped(inner) for name, inner in value.items()}
+        elif keyword in DATA:
+            out[keyword] = value
+        else:
+            out[keyword] = stripped(value)
+    return out
+
+
+def main():
+    data = pathlib.Path(cfnlint.__file__).parent / "data/schemas"
+    regions = {}
+    for file in sorted((data / "providers").glob("*.json")):
+        if file.stem != "sam":
+            for name in json.loads(file.read_text(encoding="utf-8")):
+                regions.setdefault(name, []).append(file.stem)
+    blocks = {}
+    for name in sorted(regions):
+        # Where a type is in several regions, the first that has most of them is asked.
+        region = "us-east-1" if "us-east-1" in regions[name] else regions[name][0]
+        schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema(region, name)
+        compact = stripped(schema.schema, TOP)
+        # Names of the user's own are written as regular expressions: `Outputs\..*`, and `.*` alone.
+        anything = {".*": "*"}
+        compact["attributes"] = sorted(anything.get(name, name.replace("\\..*", ".*")) for name in schema.get_atts)
+        text = json.dumps(compact, separators=(",", ":"), ensure_ascii=False).encode()
+        deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+        blocks[name] = deflate.compress(text) + deflate.flush()
+    index, names, body = b"", b"", b""
+    names_at = 4 + 16 * len(blocks)
+    body_at = names_at + sum(len(name) for name in blocks)
+    for name, block in blocks.items():
+        index += struct.pack("<IIII", names_at + len(names), len(name), body_at + len(body), len(block))
+        names += name.encode()
+        body += block
+    whole = struct.pack("<I", len(blocks)) + index + names + body
+    (FOLDER / "schemas.bin").write_bytes(whole)
+    record = {
+        "source": f"cfn-lint {importlib.metadata.version('cfn-lint')} (PyPI)",
+        "date": json.loads((data / "version.json").read_text(encoding="utf-8"))["schema_date"],
+        "types": len(blocks),
+        "bytes": len(whole),
+    }
+    (FOLDER / "source.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(record))
+
+
+if __name__ == "__main__":
+    main()
