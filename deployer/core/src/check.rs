@@ -32,6 +32,19 @@ pub fn check(stack: &Stack, diagnostics: &mut Diagnostics) {
             ResourceType::Bucket(bucket) => {
                 bucket_name(stack, resource, diagnostics);
                 notifications(bucket, diagnostics);
+                fifo_notifications(stack, bucket, diagnostics);
+                if let Some(logging) =
+                    bucket.logging.as_ref().filter(|logging| logging.to.name == resource.name)
+                {
+                    diagnostics.push(
+                        Diagnostic::error(
+                            "E0107",
+                            logging.to.span,
+                            "a bucket can't log its accesses into itself",
+                        )
+                        .help("each log would be an access to log; name another bucket"),
+                    );
+                }
             }
             ResourceType::Function(function) => check_function(stack, resource, function, diagnostics),
             ResourceType::Task(task) => {
@@ -169,6 +182,22 @@ fn notifications(bucket: &Bucket, diagnostics: &mut Diagnostics) {
                     "two notifications of this bucket match the same objects",
                 )
                 .help("S3 refuses that; give them prefixes or suffixes that exclude each other"),
+            );
+        }
+    }
+}
+
+/// Amazon S3 User Guide, "Amazon S3 Event Notifications": FIFO queues are no destination.
+fn fifo_notifications(stack: &Stack, bucket: &Bucket, diagnostics: &mut Diagnostics) {
+    for notify in &bucket.notify {
+        if queue(stack, &notify.queue).is_some_and(|queue| queue.fifo.is_some()) {
+            diagnostics.push(
+                Diagnostic::error(
+                    "E0107",
+                    notify.queue.span,
+                    format!("S3 sends no messages to a FIFO queue, and `{}` is one", notify.queue.name),
+                )
+                .help("name a queue without `fifo`"),
             );
         }
     }

@@ -85,11 +85,19 @@ pub fn statements(stack: &Stack, access: &Access) -> Vec<Value> {
         (ResourceType::Bucket(_), _) => {
             vec![allow(&sid("Write"), &["s3:PutObject"], names::bucket_arn(&resource.name, "/*"))]
         }
-        (ResourceType::Table(_), Verb::Read) => vec![allow(
-            &sid("Read"),
-            &["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan"],
-            arn(),
-        )],
+        (ResourceType::Table(table), Verb::Read) => {
+            let read = allow(
+                &sid("Read"),
+                &["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan"],
+                arn(),
+            );
+            // Items are got from the table alone; an index is queried and scanned.
+            let indexes = (!table.indexes.is_empty()).then(|| {
+                let indexes = json!(Sub(format!("${{{id}.Arn}}/index/*")));
+                allow(&sid("ReadIndexesOf"), &["dynamodb:Query", "dynamodb:Scan"], indexes)
+            });
+            [Some(read), indexes].into_iter().flatten().collect()
+        }
         (ResourceType::Table(_), _) => {
             vec![allow(&sid("Write"), &["dynamodb:PutItem", "dynamodb:BatchWriteItem"], arn())]
         }

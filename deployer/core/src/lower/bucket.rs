@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Builder, names};
 use crate::iam;
-use crate::model::bucket::{Bucket, BucketEvent, Notification};
+use crate::model::bucket::{Bucket, BucketEvent, Cors, Notification, Rule};
+use crate::model::{ResourceType, Stack};
 use crate::template::{GetAtt, Ref, Sub, logical_id};
 
 pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, bucket: &Bucket) {
@@ -22,26 +23,27 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, bucket: &Bu
             "IgnorePublicAcls": true,
             "RestrictPublicBuckets": true,
         },
-        "VersioningConfiguration": { "Status": "Enabled" },
-        "LifecycleConfiguration": {
-            "Rules": [
-                {
-                    "Id": "ExpireOldVersions",
-                    "Status": "Enabled",
-                    "NoncurrentVersionExpiration": { "NoncurrentDays": 90 },
-                    "ExpiredObjectDeleteMarker": true,
-                },
-                {
-                    "Id": "AbortBrokenUploads",
-                    "Status": "Enabled",
-                    "AbortIncompleteMultipartUpload": { "DaysAfterInitiation": 7 },
-                },
-            ],
-        },
+        "VersioningConfiguration": { "Status": if bucket.versioning { "Enabled" } else { "Suspended" } },
+        "LifecycleConfiguration": { "Rules": lifecycle(bucket) },
     });
+    if !bucket.cors.is_empty() {
+        let rules: Vec<Value> = bucket.cors.iter().map(cors).collect();
+        properties["CorsConfiguration"] = json!({ "CorsRules": rules });
+    }
+    // A bucket that logs into itself is a problem of its own, and would be a circle too.
+    if let Some(logging) = bucket.logging.as_ref().filter(|logging| logging.to.name != name) {
+        properties["LoggingConfiguration"] = json!({
+            "DestinationBucketName": Ref(logical_id(&logging.to.name)),
+            "LogFilePrefix": logging.prefix,
+        });
+    }
     if !bucket.notify.is_empty() {
         let queues: Vec<Value> = bucket.notify.iter().map(notification).collect();
-        properties["NotificationConfiguration"] = json!({ "QueueConfigurations": queues });
+        properties["NotificationConfiguration"]["QueueConfigurations"] = json!(queues);
+    }
+    if bucket.event_bridge {
+        properties["NotificationConfiguration"]["EventBridgeConfiguration"] =
+            json!({ "EventBridgeEnabled": true });
     }
     // S3 sends a test message when the notification is made, so the policies of the queues must stand before.
     let mut policies: Vec<String> =
@@ -51,11 +53,101 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, bucket: &Bu
     builder.add_data(id, "AWS::S3::Bucket", properties).depends_on = policies;
 
     let everything = json!([GetAtt(id, "Arn"), Sub(format!("${{{id}.Arn}}/*"))]);
-    let policy = json!({
-        "Bucket": Ref(id),
-        "PolicyDocument": iam::document(&[iam::deny_without_tls("s3:*", everything)]),
-    });
+    let mut statements = vec![iam::deny_without_tls("s3:*", everything)];
+    statements.extend(loggers(builder.stack, id, name));
+    let policy = json!({ "Bucket": Ref(id), "PolicyDocument": iam::document(&statements) });
     builder.add(format!("{id}Policy"), "AWS::S3::BucketPolicy", policy);
+}
+
+/// The rules of the file, and ours where they say nothing: old versions and broken uploads cost money unseen.
+fn lifecycle(bucket: &Bucket) -> Vec<Value> {
+    let mut rules = Vec::new();
+    let everywhere = |rule: &&Rule| rule.prefix.as_deref().unwrap_or_default().is_empty();
+    if !bucket.lifecycle.iter().filter(everywhere).any(|rule| rule.old_versions_expire_after.is_some()) {
+        rules.push(json!({
+            "Id": "ExpireOldVersions",
+            "Status": "Enabled",
+            "NoncurrentVersionExpiration": { "NoncurrentDays": 90 },
+            "ExpiredObjectDeleteMarker": true,
+        }));
+    }
+    rules.push(json!({
+        "Id": "AbortBrokenUploads",
+        "Status": "Enabled",
+        "AbortIncompleteMultipartUpload": { "DaysAfterInitiation": 7 },
+    }));
+    for (index, rule) in bucket.lifecycle.iter().enumerate() {
+        let mut out = json!({ "Id": format!("Rule{}", index + 1), "Status": "Enabled" });
+        if let Some(prefix) = &rule.prefix {
+            out["Prefix"] = json!(prefix);
+        }
+        if let Some(days) = rule.expire_after {
+            out["ExpirationInDays"] = json!(days);
+        }
+        if let Some(days) = rule.old_versions_expire_after {
+            out["NoncurrentVersionExpiration"] = json!({ "NoncurrentDays": days });
+            // S3 takes this beside no expiration in the same rule, which removes the markers by itself.
+            if rule.expire_after.is_none() {
+                out["ExpiredObjectDeleteMarker"] = json!(true);
+            }
+        }
+        if !rule.transitions.is_empty() {
+            let transitions: Vec<Value> = rule
+                .transitions
+                .iter()
+                .map(|(class, days)| json!({ "StorageClass": class.name(), "TransitionInDays": days }))
+                .collect();
+            out["Transitions"] = json!(transitions);
+        }
+        rules.push(out);
+    }
+    rules
+}
+
+fn cors(cors: &Cors) -> Value {
+    let methods: Vec<&str> = cors.methods.iter().map(|method| method.name()).collect();
+    let mut out =
+        json!({ "AllowedOrigins": cors.origins, "AllowedMethods": methods, "MaxAge": cors.max_age });
+    if !cors.headers.is_empty() {
+        out["AllowedHeaders"] = json!(cors.headers);
+    }
+    if !cors.expose_headers.is_empty() {
+        out["ExposedHeaders"] = json!(cors.expose_headers);
+    }
+    out
+}
+
+/// S3 may log the accesses to other buckets into this one.
+/// Source: Amazon S3 User Guide, "Enabling Amazon S3 server access logging".
+fn loggers(stack: &Stack, id: &str, name: &str) -> Vec<Value> {
+    let mut logged: Vec<(&str, &str)> = stack
+        .resources
+        .iter()
+        .filter_map(|resource| match &resource.is {
+            ResourceType::Bucket(bucket) => Some((resource.name.as_str(), bucket.logging.as_ref()?)),
+            _ => None,
+        })
+        .filter(|(_, logging)| logging.to.name == name)
+        .map(|(source, logging)| (source, logging.prefix.as_str()))
+        .collect();
+    // By name, so that the order of the file changes no policy.
+    logged.sort_unstable();
+    logged
+        .into_iter()
+        .map(|(source, prefix)| {
+            json!({
+                "Sid": format!("LogsOf{}", logical_id(source)),
+                "Effect": "Allow",
+                "Principal": { "Service": "logging.s3.amazonaws.com" },
+                "Action": "s3:PutObject",
+                "Resource": Sub(format!("${{{id}.Arn}}/{}*", prefix.replace("${", "${!"))),
+                "Condition": {
+                    "ArnEquals": { "aws:SourceArn": names::bucket_arn(source, "") },
+                    "StringEquals": { "aws:SourceAccount": Ref("AWS::AccountId") },
+                },
+            })
+        })
+        .collect()
 }
 
 fn notification(notify: &Notification) -> Value {

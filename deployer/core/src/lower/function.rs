@@ -8,11 +8,14 @@ use crate::assets::{ASSET_BUCKET_PARAMETER, code_parameter};
 use crate::iam;
 use crate::model::access::{Access, Verb};
 use crate::model::function::{Function, Trigger};
+use crate::model::queue::{DeadLetter, Queue};
 use crate::model::{ResourceType, Stack};
 use crate::template::{GetAtt, Ref, Sub, logical_id};
 
 /// Receives after which a buffered event is a dead letter.
 const BUFFER_MAX_RECEIVE_COUNT: i64 = 5;
+/// What every function has in `/tmp`: AWS Lambda Developer Guide, "Configure ephemeral storage".
+const DEFAULT_TMP: u64 = 512 << 20;
 /// How long a buffered event is kept.
 const BUFFER_RETENTION: u64 = 4 * 86_400;
 /// AWS Lambda Developer Guide, "Using Lambda with Amazon SQS": visibility timeout against function timeout.
@@ -29,6 +32,11 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, function: &
     let mut statements = vec![iam::write_logs(&log_group)];
     statements.extend(sources.iter().filter_map(|source| source.queue.as_deref()).map(iam::consume));
     statements.extend(function.access.iter().flat_map(|access| iam::statements(builder.stack, access)));
+    if function.tracing {
+        // AWS allows no resource here: Service Authorization Reference, AWS X-Ray.
+        let actions = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"];
+        statements.push(iam::allow("Trace", &actions, json!("*")));
+    }
     let description = format!("What the function {name} may do.");
     builder.add(&role, "AWS::IAM::Role", iam::role(&description, "lambda.amazonaws.com", &statements, false));
 
@@ -45,6 +53,12 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, function: &
         "ReservedConcurrentExecutions": function.concurrency,
         "LoggingConfig": { "LogFormat": "JSON", "LogGroup": Ref(&log_group) },
     });
+    if function.tmp > DEFAULT_TMP {
+        properties["EphemeralStorage"] = json!({ "Size": function.tmp >> 20 });
+    }
+    if function.tracing {
+        properties["TracingConfig"] = json!({ "Mode": "Active" });
+    }
     if !variables.is_empty() {
         properties["Environment"] = json!({ "Variables": variables });
     }
@@ -102,12 +116,15 @@ fn add_source(builder: &mut Builder<'_>, function_id: &str, function: &Function,
         match &source.queue {
             Some(buffer) => {
                 let dead_letters = format!("{buffer}DeadLetters");
+                let model = Queue::standard(
+                    function.timeout * VISIBILITY_FACTOR,
+                    BUFFER_RETENTION,
+                    DeadLetter { after: BUFFER_MAX_RECEIVE_COUNT },
+                );
                 queue::add_pair(
                     builder,
                     buffer,
-                    function.timeout * VISIBILITY_FACTOR,
-                    BUFFER_RETENTION,
-                    BUFFER_MAX_RECEIVE_COUNT,
+                    &model,
                     vec![from_rule(buffer)],
                     vec![from_rule(&dead_letters)],
                 );

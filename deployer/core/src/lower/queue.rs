@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Builder, names};
 use crate::iam;
-use crate::model::queue::Queue;
+use crate::model::queue::{MAX_MESSAGE_SIZE, Queue};
 use crate::model::{ResourceType, bucket::Bucket};
 use crate::template::{GetAtt, Ref};
 
@@ -36,15 +36,7 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, queue: &Que
             })
         })
         .collect();
-    add_pair(
-        builder,
-        id,
-        queue.visibility_timeout,
-        queue.retention,
-        queue.dead_letter.after,
-        senders,
-        Vec::new(),
-    );
+    add_pair(builder, id, queue, senders, Vec::new());
 }
 
 fn notifies(bucket: &Bucket, queue: &str) -> bool {
@@ -55,22 +47,43 @@ fn notifies(bucket: &Bucket, queue: &str) -> bool {
 pub(super) fn add_pair(
     builder: &mut Builder<'_>,
     id: &str,
-    visibility_timeout: u64,
-    retention: u64,
-    max_receive_count: i64,
+    queue: &Queue,
     senders: Vec<Value>,
     dead_letter_senders: Vec<Value>,
 ) {
     let dead_letters = format!("{id}DeadLetters");
-    let properties = json!({
-        "VisibilityTimeout": visibility_timeout,
-        "MessageRetentionPeriod": retention,
+    let mut properties = json!({
+        "VisibilityTimeout": queue.visibility_timeout,
+        "MessageRetentionPeriod": queue.retention,
         "SqsManagedSseEnabled": true,
-        "RedrivePolicy": { "deadLetterTargetArn": GetAtt(&dead_letters, "Arn"), "maxReceiveCount": max_receive_count },
+        "RedrivePolicy": {
+            "deadLetterTargetArn": GetAtt(&dead_letters, "Arn"),
+            "maxReceiveCount": queue.dead_letter.after,
+        },
     });
+    let mut dead_letter_properties =
+        json!({ "MessageRetentionPeriod": DEAD_LETTER_RETENTION, "SqsManagedSseEnabled": true });
+    if queue.delay > 0 {
+        properties["DelaySeconds"] = json!(queue.delay);
+    }
+    if queue.receive_wait > 0 {
+        properties["ReceiveMessageWaitTimeSeconds"] = json!(queue.receive_wait);
+    }
+    if queue.max_message_size < MAX_MESSAGE_SIZE {
+        properties["MaximumMessageSize"] = json!(queue.max_message_size);
+    }
+    if let Some(fifo) = queue.fifo {
+        // The dead letters of a FIFO queue go to a FIFO queue.
+        dead_letter_properties["FifoQueue"] = json!(true);
+        properties["FifoQueue"] = json!(true);
+        properties["ContentBasedDeduplication"] = json!(fifo.content_based_deduplication);
+        if fifo.high_throughput {
+            properties["DeduplicationScope"] = json!("messageGroup");
+            properties["FifoThroughputLimit"] = json!("perMessageGroupId");
+        }
+    }
     add_with_policy(builder, id, properties, senders);
-    let properties = json!({ "MessageRetentionPeriod": DEAD_LETTER_RETENTION, "SqsManagedSseEnabled": true });
-    add_with_policy(builder, &dead_letters, properties, dead_letter_senders);
+    add_with_policy(builder, &dead_letters, dead_letter_properties, dead_letter_senders);
 }
 
 fn add_with_policy(builder: &mut Builder<'_>, id: &str, properties: Value, mut statements: Vec<Value>) {
@@ -85,7 +98,6 @@ pub(super) fn attribute(id: &str, name: &str) -> Value {
     match name {
         "arn" => json!(GetAtt(id, "Arn")),
         "name" => json!(GetAtt(id, "QueueName")),
-        "url" => json!(Ref(id)),
         _ => json!(Ref(id)),
     }
 }

@@ -1,7 +1,8 @@
 //! `type: bucket`.
 
-use super::properties::{Choice, List, Object, Properties, Reference, Str};
+use super::properties::{Boolean, Choice, Duration, List, Object, Properties, Reference, Str};
 use super::{Kind, ResourceRef};
+use crate::diagnostic::Diagnostic;
 
 /// What the type is.
 pub const DESCRIPTION: &str = "An S3 bucket: private, encrypted, versioned, TLS only.";
@@ -13,6 +14,111 @@ pub const ATTRIBUTES: &[(&str, &str)] = &[("name", "bucket name"), ("arn", "ARN"
 pub struct Bucket {
     /// Who is told of new objects.
     pub notify: Vec<Notification>,
+    /// Whether S3 tells the account's default event bus of every change.
+    pub event_bridge: bool,
+    /// Whether overwritten and removed objects stay as old versions.
+    pub versioning: bool,
+    /// What becomes of objects with time.
+    pub lifecycle: Vec<Rule>,
+    /// Which web pages may call it.
+    pub cors: Vec<Cors>,
+    /// Where each access is logged.
+    pub logging: Option<Logging>,
+}
+
+/// One `lifecycle` entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Only keys that begin with this.
+    pub prefix: Option<String>,
+    /// Days after which an object goes.
+    pub expire_after: Option<u64>,
+    /// Days after which a version goes that is no longer the newest.
+    pub old_versions_expire_after: Option<u64>,
+    /// Cheaper storage with time: storage class and days.
+    pub transitions: Vec<(StorageClass, u64)>,
+}
+
+/// Where an object is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StorageClass {
+    /// For what is read now and then.
+    StandardIa,
+    /// S3 watches what is read, and chooses.
+    IntelligentTiering,
+    /// Archive that can be read at once.
+    GlacierIr,
+    /// Archive that is read after minutes to hours.
+    Glacier,
+    /// Archive that is read after hours.
+    DeepArchive,
+}
+
+impl StorageClass {
+    /// S3's word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::StandardIa => "STANDARD_IA",
+            Self::IntelligentTiering => "INTELLIGENT_TIERING",
+            Self::GlacierIr => "GLACIER_IR",
+            Self::Glacier => "GLACIER",
+            Self::DeepArchive => "DEEP_ARCHIVE",
+        }
+    }
+}
+
+/// One `cors` entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cors {
+    /// Origins, such as `https://example.com`.
+    pub origins: Vec<String>,
+    /// HTTP methods.
+    pub methods: Vec<Method>,
+    /// Headers that a request may have.
+    pub headers: Vec<String>,
+    /// Headers of the answer that the page may read.
+    pub expose_headers: Vec<String>,
+    /// Seconds for which a browser remembers the answer.
+    pub max_age: u64,
+}
+
+/// An HTTP method that S3 knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// `GET`.
+    Get,
+    /// `PUT`.
+    Put,
+    /// `POST`.
+    Post,
+    /// `DELETE`.
+    Delete,
+    /// `HEAD`.
+    Head,
+}
+
+impl Method {
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Put => "PUT",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
+            Self::Head => "HEAD",
+        }
+    }
+}
+
+/// `logging` of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logging {
+    /// The bucket that gets the logs.
+    pub to: ResourceRef,
+    /// How their keys begin.
+    pub prefix: String,
 }
 
 /// One `notify` entry.
@@ -46,7 +152,181 @@ impl Bucket {
                 List(Object(Notification::read)),
             )
             .or(Vec::new());
-        Some(Self { notify })
+        let event_bridge = properties
+            .field(
+                "eventBridge",
+                "Whether S3 tells the account's default event bus of every change; it can tell no other bus.",
+                Boolean,
+            )
+            .or(false);
+        let versioning = properties
+            .field("versioning", "Whether overwritten and removed objects stay as old versions.", Boolean)
+            .or(true);
+        let lifecycle = properties
+            .field(
+                "lifecycle",
+                "What becomes of objects with time. Old versions go after 90 days unless an entry without a prefix says otherwise, broken uploads after 7.",
+                List(Object(Rule::read)),
+            )
+            .or(Vec::new());
+        let cors =
+            properties.field("cors", "Which web pages may call it.", List(Object(Cors::read))).or(Vec::new());
+        let logging =
+            properties.field("logging", "Where each access is logged.", Object(Logging::read)).optional();
+        // Amazon S3 User Guide, "Managing the lifecycle of objects": rules of a bucket; two are ours.
+        if lifecycle.len() > 998 {
+            let span = properties.span_of("lifecycle");
+            properties.report(
+                Diagnostic::error("E0106", span, "the bucket has too many lifecycle rules")
+                    .help("S3 takes 998 beside ours"),
+            );
+        }
+        Some(Self { notify, event_bridge, versioning, lifecycle, cors, logging })
+    }
+}
+
+const DAY: u64 = 86_400;
+/// Longest time in a lifecycle rule: any number of days is taken; ten thousand are 27 years.
+const MAX_DAYS: u64 = 10_000 * DAY;
+
+impl Rule {
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let prefix = properties.field("prefix", "Only keys that begin with this.", Str).optional();
+        let expire_after = properties
+            .field("expireAfter", "When an object goes, in whole days.", Duration(DAY, MAX_DAYS))
+            .optional();
+        let old_versions_expire_after = properties
+            .field(
+                "oldVersionsExpireAfter",
+                "When a version goes that is no longer the newest, in whole days.",
+                Duration(DAY, MAX_DAYS),
+            )
+            .optional();
+        let transitions = properties
+            .field("transitions", "Cheaper storage with time.", List(Object(read_transition)))
+            .or(Vec::new());
+        for (name, seconds) in
+            [("expireAfter", expire_after), ("oldVersionsExpireAfter", old_versions_expire_after)]
+        {
+            whole_days(properties, name, seconds.unwrap_or_default());
+        }
+        let nothing =
+            !["expireAfter", "oldVersionsExpireAfter", "transitions"].iter().any(|name| properties.has(name));
+        if nothing {
+            let span = properties.span_of("");
+            properties.report(
+                Diagnostic::error("E0102", span, "the rule does nothing")
+                    .help("write `expireAfter`, `oldVersionsExpireAfter` or `transitions`"),
+            );
+        }
+        let last = transitions.iter().map(|(_, days)| *days).max();
+        let ordered = transitions.windows(2).all(|pair| pair[0].1 < pair[1].1);
+        let days = |seconds: u64| seconds / DAY;
+        let expired_before =
+            matches!((last, expire_after), (Some(last), Some(expire)) if days(expire) <= last);
+        if properties.is_sound() && (!ordered || expired_before) {
+            let span = properties.span_of("transitions");
+            properties.report(
+                Diagnostic::error(
+                    "E0107",
+                    span,
+                    "each transition comes after the one before it, and before the object goes",
+                )
+                .help("order them by `after`, below `expireAfter`"),
+            );
+        }
+        Some(Self {
+            prefix,
+            expire_after: expire_after.map(days),
+            old_versions_expire_after: old_versions_expire_after.map(days),
+            transitions,
+        })
+    }
+}
+
+fn whole_days(properties: &mut Properties<'_>, name: &str, seconds: u64) {
+    if !seconds.is_multiple_of(DAY) {
+        let span = properties.span_of(name);
+        properties.report(Diagnostic::error("E0104", span, "S3 counts whole days").help("such as `30d`"));
+    }
+}
+
+/// Storage class and days.
+fn read_transition(properties: &mut Properties<'_>) -> Option<(StorageClass, u64)> {
+    let to = properties
+        .field(
+            "to",
+            "The storage class.",
+            Choice(&[
+                ("standard-ia", StorageClass::StandardIa),
+                ("intelligent-tiering", StorageClass::IntelligentTiering),
+                ("glacier-ir", StorageClass::GlacierIr),
+                ("glacier", StorageClass::Glacier),
+                ("deep-archive", StorageClass::DeepArchive),
+            ]),
+        )
+        .required();
+    let after =
+        properties.field("after", "Age of the object, in whole days.", Duration(DAY, MAX_DAYS)).required();
+    whole_days(properties, "after", after.unwrap_or_default());
+    // Amazon S3 User Guide, "Transitioning objects using Amazon S3 Lifecycle".
+    if to == Some(StorageClass::StandardIa) && after.is_some_and(|after| after < 30 * DAY) {
+        let span = properties.span_of("after");
+        properties.report(
+            Diagnostic::error("E0104", span, "S3 moves no object to `standard-ia` before 30 days")
+                .help("write `30d` or more"),
+        );
+    }
+    Some((to?, after? / DAY))
+}
+
+impl Cors {
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let origins =
+            properties.field("origins", "Origins, such as `https://example.com`.", List(Str)).required();
+        let methods = properties
+            .field(
+                "methods",
+                "HTTP methods.",
+                List(Choice(&[
+                    ("GET", Method::Get),
+                    ("PUT", Method::Put),
+                    ("POST", Method::Post),
+                    ("DELETE", Method::Delete),
+                    ("HEAD", Method::Head),
+                ])),
+            )
+            .required();
+        let headers =
+            properties.field("headers", "Headers that a request may have.", List(Str)).or(Vec::new());
+        let expose_headers = properties
+            .field("exposeHeaders", "Headers of the answer that the page may read.", List(Str))
+            .or(Vec::new());
+        let max_age = properties
+            .field("maxAge", "How long a browser remembers the answer.", Duration(0, DAY))
+            .or(3_600);
+        for name in ["origins", "methods"] {
+            let empty = match name {
+                "origins" => origins.as_ref().is_some_and(Vec::is_empty),
+                _ => methods.as_ref().is_some_and(Vec::is_empty),
+            };
+            if empty {
+                let span = properties.span_of(name);
+                properties.report(
+                    Diagnostic::error("E0106", span, format!("`{name}` is empty")).help("name one at least"),
+                );
+            }
+        }
+        Some(Self { origins: origins?, methods: methods?, headers, expose_headers, max_age })
+    }
+}
+
+impl Logging {
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let to =
+            properties.field("to", "The bucket that gets the logs.", Reference(&[Kind::Bucket])).required();
+        let prefix = properties.field("prefix", "How their keys begin.", Str).or("access/".to_owned());
+        Some(Self { to: to?, prefix })
     }
 }
 

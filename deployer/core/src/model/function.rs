@@ -32,6 +32,10 @@ pub struct Function {
     pub timeout: u64,
     /// Seconds for which log events are kept.
     pub log_retention: u64,
+    /// Bytes of `/tmp`.
+    pub tmp: u64,
+    /// Whether X-Ray records its executions.
+    pub tracing: bool,
     /// What starts it.
     pub triggers: Vec<Trigger>,
     /// What it may do.
@@ -94,6 +98,12 @@ impl Function {
         let log_retention = properties
             .field("logRetention", "How long log events are kept.", Duration(DAY, 3_653 * DAY))
             .or(30 * DAY);
+        let tmp = properties
+            .field("tmp", "Room in `/tmp`, in whole MiB.", Size(512 * MIB, 10_240 * MIB))
+            .or(512 * MIB);
+        let tracing = properties
+            .field("tracing", "Whether X-Ray records its executions, which it bills.", Boolean)
+            .or(false);
         let triggers =
             properties.field("triggers", "What starts it.", List(Object(Trigger::read))).or(Vec::new());
         let access = properties
@@ -106,11 +116,14 @@ impl Function {
                 Object(read_transform_settings),
             )
             .optional();
-        if !memory.is_multiple_of(MIB) {
-            let span = properties.span_of("memory");
-            properties.report(
-                Diagnostic::error("E0104", span, "memory comes in whole MiB").help("such as `256MiB`"),
-            );
+        for (name, size) in [("memory", memory), ("tmp", tmp)] {
+            if !size.is_multiple_of(MIB) {
+                let span = properties.span_of(name);
+                properties.report(
+                    Diagnostic::error("E0104", span, format!("`{name}` comes in whole MiB"))
+                        .help("such as `512MiB`"),
+                );
+            }
         }
         check_log_retention(properties, log_retention);
         Some(Self {
@@ -119,6 +132,8 @@ impl Function {
             memory,
             timeout,
             log_retention,
+            tmp,
+            tracing,
             triggers,
             access,
             settings,

@@ -1,6 +1,6 @@
 //! `type: queue`.
 
-use super::properties::{Duration, Integer, Object, Properties};
+use super::properties::{Boolean, Duration, Integer, Object, Properties, Size};
 
 /// What the type is.
 pub const DESCRIPTION: &str = "An SQS queue with a dead-letter queue.";
@@ -9,6 +9,8 @@ pub const ATTRIBUTES: &[(&str, &str)] = &[("name", "queue name"), ("arn", "ARN")
 
 /// Defaults and bounds: Amazon SQS Developer Guide, "Quotas related to messages".
 const DAY: u64 = 86_400;
+/// Bytes: the same page.
+pub const MAX_MESSAGE_SIZE: u64 = 1 << 20;
 
 /// An SQS queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +19,25 @@ pub struct Queue {
     pub visibility_timeout: u64,
     /// Seconds for which a message is kept.
     pub retention: u64,
+    /// Seconds for which a new message is hidden.
+    pub delay: u64,
+    /// Seconds that a receive waits for a message.
+    pub receive_wait: u64,
+    /// Largest message in bytes.
+    pub max_message_size: u64,
+    /// In order and without duplicates, when given.
+    pub fifo: Option<Fifo>,
     /// When messages go to the dead-letter queue.
     pub dead_letter: DeadLetter,
+}
+
+/// `fifo` of a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fifo {
+    /// Whether messages with the same body are duplicates.
+    pub content_based_deduplication: bool,
+    /// Whether each message group has a throughput of its own.
+    pub high_throughput: bool,
 }
 
 /// `deadLetter` of a queue.
@@ -35,6 +54,20 @@ impl Default for DeadLetter {
 }
 
 impl Queue {
+    /// A queue without anything special.
+    #[must_use]
+    pub const fn standard(visibility_timeout: u64, retention: u64, dead_letter: DeadLetter) -> Self {
+        Self {
+            visibility_timeout,
+            retention,
+            delay: 0,
+            receive_wait: 0,
+            max_message_size: MAX_MESSAGE_SIZE,
+            fifo: None,
+            dead_letter,
+        }
+    }
+
     pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let visibility_timeout = properties
             .field(
@@ -45,6 +78,20 @@ impl Queue {
             .or(30);
         let retention =
             properties.field("retention", "How long a message is kept.", Duration(60, 14 * DAY)).or(4 * DAY);
+        let delay = properties.field("delay", "How long a new message is hidden.", Duration(0, 900)).or(0);
+        let receive_wait = properties
+            .field("receiveWait", "How long a receive waits for a message (long polling).", Duration(0, 20))
+            .or(0);
+        let max_message_size = properties
+            .field("maxMessageSize", "Largest message, in whole bytes.", Size(1 << 10, MAX_MESSAGE_SIZE))
+            .or(MAX_MESSAGE_SIZE);
+        let fifo = properties
+            .field(
+                "fifo",
+                "In order within a message group, and without duplicates; `{}` for a FIFO queue without more.",
+                Object(Fifo::read),
+            )
+            .optional();
         let dead_letter = properties
             .field(
                 "deadLetter",
@@ -52,7 +99,23 @@ impl Queue {
                 Object(DeadLetter::read),
             )
             .or(DeadLetter::default());
-        Some(Self { visibility_timeout, retention, dead_letter })
+        Some(Self { visibility_timeout, retention, delay, receive_wait, max_message_size, fifo, dead_letter })
+    }
+}
+
+impl Fifo {
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let content_based_deduplication = properties
+            .field(
+                "contentBasedDeduplication",
+                "Messages with the same body are duplicates; otherwise senders name them.",
+                Boolean,
+            )
+            .or(true);
+        let high_throughput = properties
+            .field("highThroughput", "Each message group has a throughput of its own.", Boolean)
+            .or(true);
+        Some(Self { content_based_deduplication, high_throughput })
     }
 }
 

@@ -1,6 +1,6 @@
 //! `type: table`.
 
-use super::properties::{Choice, Map, Properties};
+use super::properties::{Boolean, Choice, Integer, List, Map, Object, Properties, Str};
 use crate::diagnostic::Diagnostic;
 use crate::yaml::shorten;
 
@@ -17,6 +17,71 @@ const MAX_KEY_NAME: usize = 255;
 pub struct Table {
     /// Key attributes and their types: the partition key, then the sort key if there is one.
     pub key: Vec<(String, KeyType)>,
+    /// Global secondary indexes by name.
+    pub indexes: Vec<(String, Index)>,
+    /// The attribute with the time, in seconds since 1970, at which an item goes.
+    pub time_to_live: Option<String>,
+    /// What each change puts on the table's stream; no stream without it.
+    pub stream: Option<StreamView>,
+    /// Provisioned capacity; on demand without it.
+    pub capacity: Option<Capacity>,
+    /// Whether the table can be restored to any second of the last 35 days.
+    pub point_in_time_recovery: bool,
+    /// How storage is billed.
+    pub class: TableClass,
+}
+
+/// One of `indexes`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Index {
+    /// Its key attributes and their types, as those of the table.
+    pub key: Vec<(String, KeyType)>,
+    /// What it holds of each item.
+    pub projection: Projection,
+    /// Further attributes that it holds, with `projection: include`.
+    pub attributes: Vec<String>,
+}
+
+/// What an index holds of each item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Projection {
+    /// Everything.
+    All,
+    /// The keys of table and index.
+    KeysOnly,
+    /// The keys, and some attributes.
+    Include,
+}
+
+/// What a change puts on the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamView {
+    /// The key of the item.
+    KeysOnly,
+    /// The item as it is.
+    NewImage,
+    /// The item as it was.
+    OldImage,
+    /// Both.
+    NewAndOldImages,
+}
+
+/// Provisioned capacity of a table, and of each of its indexes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// Read capacity units.
+    pub read: i64,
+    /// Write capacity units.
+    pub write: i64,
+}
+
+/// How storage is billed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableClass {
+    /// For most tables.
+    Standard,
+    /// Cheaper storage, dearer reads and writes.
+    InfrequentAccess,
 }
 
 /// Type of a key attribute.
@@ -42,37 +107,202 @@ impl KeyType {
     }
 }
 
+/// Words for the types of key attributes.
+const TYPES: Choice<KeyType> =
+    Choice(&[("string", KeyType::String), ("number", KeyType::Number), ("binary", KeyType::Binary)]);
+/// Global secondary indexes of a table: Amazon DynamoDB Developer Guide, "Quotas".
+const MAX_INDEXES: usize = 20;
+/// Attributes that all indexes of a table name with `include`: the same page.
+const MAX_INCLUDED: usize = 100;
+/// Default quota of a table: the same page.
+const MAX_CAPACITY: i64 = 40_000;
+
 impl Table {
     pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
-        let types =
-            Choice(&[("string", KeyType::String), ("number", KeyType::Number), ("binary", KeyType::Binary)]);
         let key = properties
             .field(
                 "key",
                 "The partition key, and a sort key if there is one, such as `{ id: string }`.",
-                Map(types),
+                Map(TYPES),
             )
             .required();
-        if key.as_ref().is_some_and(|key| !(1..=2).contains(&key.len())) {
-            let span = properties.span_of("key");
+        let indexes = properties
+            .field(
+                "indexes",
+                "Global secondary indexes: name → key and projection.",
+                Map(Object(Index::read)),
+            )
+            .or(Vec::new());
+        let time_to_live = properties
+            .field(
+                "timeToLive",
+                "The attribute with the time, in seconds since 1970, at which an item goes.",
+                Str,
+            )
+            .optional();
+        let stream = properties
+            .field(
+                "stream",
+                "What each change puts on the table's stream.",
+                Choice(&[
+                    ("keys-only", StreamView::KeysOnly),
+                    ("new-image", StreamView::NewImage),
+                    ("old-image", StreamView::OldImage),
+                    ("new-and-old-images", StreamView::NewAndOldImages),
+                ]),
+            )
+            .optional();
+        let capacity = properties
+            .field(
+                "capacity",
+                "Provisioned capacity of the table and of each index; without it, the table is on demand.",
+                Object(Capacity::read),
+            )
+            .optional();
+        let point_in_time_recovery = properties
+            .field(
+                "pointInTimeRecovery",
+                "Whether the table can be restored to any second of the last 35 days.",
+                Boolean,
+            )
+            .or(true);
+        let class = properties
+            .field(
+                "class",
+                "How storage is billed: `infrequent-access` has cheaper storage, and dearer reads and writes.",
+                Choice(&[
+                    ("standard", TableClass::Standard),
+                    ("infrequent-access", TableClass::InfrequentAccess),
+                ]),
+            )
+            .or(TableClass::Standard);
+        check_key(properties, key.as_deref().unwrap_or_default(), "a table");
+        check_indexes(properties, key.as_deref().unwrap_or_default(), &indexes);
+        if time_to_live.as_ref().is_some_and(|name| !is_attribute(name)) {
+            let span = properties.span_of("timeToLive");
             properties.report(
-                Diagnostic::error("E0106", span, "a table has one or two key attributes")
-                    .help("write the partition key first, then the sort key"),
+                Diagnostic::error("E0108", span, "that can't be the name of an attribute")
+                    .help(format!("1 to {MAX_KEY_NAME} bytes, without a comma")),
             );
         }
-        for (name, _) in key.iter().flatten() {
-            if name.is_empty() || name.len() > MAX_KEY_NAME || name.contains(',') {
-                let span = properties.span_of("key");
-                properties.report(
-                    Diagnostic::error(
-                        "E0108",
-                        span,
-                        format!("`{}` can't be the name of a key attribute", shorten(name)),
-                    )
-                    .help(format!("1 to {MAX_KEY_NAME} bytes, without a comma")),
-                );
+        Some(Self { key: key?, indexes, time_to_live, stream, capacity, point_in_time_recovery, class })
+    }
+
+    /// The attributes that are keys of the table or of an index, each once, with their types.
+    #[must_use]
+    pub fn key_attributes(&self) -> Vec<(&str, KeyType)> {
+        let mut all: Vec<(&str, KeyType)> = Vec::new();
+        for (name, kind) in self.key.iter().chain(self.indexes.iter().flat_map(|(_, index)| &index.key)) {
+            if !all.iter().any(|(known, _)| known == name) {
+                all.push((name, *kind));
             }
         }
-        Some(Self { key: key? })
+        all
+    }
+}
+
+fn is_attribute(name: &str) -> bool {
+    !name.is_empty() && name.len() <= MAX_KEY_NAME && !name.contains(',')
+}
+
+fn check_key(properties: &mut Properties<'_>, key: &[(String, KeyType)], what: &str) {
+    let span = properties.span_of("key");
+    if properties.has("key") && properties.is_sound() && !(1..=2).contains(&key.len()) {
+        properties.report(
+            Diagnostic::error("E0106", span, format!("{what} has one or two key attributes"))
+                .help("write the partition key first, then the sort key"),
+        );
+    }
+    for (name, _) in key.iter().filter(|(name, _)| !is_attribute(name)) {
+        properties.report(
+            Diagnostic::error(
+                "E0108",
+                span,
+                format!("`{}` can't be the name of a key attribute", shorten(name)),
+            )
+            .help(format!("1 to {MAX_KEY_NAME} bytes, without a comma")),
+        );
+    }
+}
+
+fn check_indexes(properties: &mut Properties<'_>, key: &[(String, KeyType)], indexes: &[(String, Index)]) {
+    let span = properties.span_of("indexes");
+    let included: usize = indexes.iter().map(|(_, index)| index.attributes.len()).sum();
+    for (count, most, what) in
+        [(indexes.len(), MAX_INDEXES, "indexes"), (included, MAX_INCLUDED, "attributes in its indexes")]
+    {
+        if count > most {
+            properties.report(
+                Diagnostic::error("E0106", span, format!("the table has {count} {what}"))
+                    .help(format!("DynamoDB takes at most {most}")),
+            );
+        }
+    }
+    let mut types: Vec<(&str, KeyType)> = key.iter().map(|(name, kind)| (name.as_str(), *kind)).collect();
+    for (name, index) in indexes {
+        // API reference, `GlobalSecondaryIndex`.
+        let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        if !((3..=255).contains(&name.len()) && name.bytes().all(letter)) {
+            properties.report(
+                Diagnostic::error(
+                    "E0108",
+                    span,
+                    format!("`{}` can't be the name of an index", shorten(name)),
+                )
+                .help("3 to 255 letters, digits, `_`, `-` and `.`"),
+            );
+        }
+        for (attribute, kind) in &index.key {
+            match types.iter().find(|(known, _)| known == attribute) {
+                Some((_, first)) if first != kind => properties.report(
+                    Diagnostic::error(
+                        "E0107",
+                        span,
+                        format!("the key attribute `{}` has two types", shorten(attribute)),
+                    )
+                    .help("an attribute has one type in the table and in all of its indexes"),
+                ),
+                Some(_) => {}
+                None => types.push((attribute, *kind)),
+            }
+        }
+    }
+}
+
+impl Index {
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let key = properties
+            .field("key", "Its partition key, and a sort key if there is one.", Map(TYPES))
+            .required();
+        let projection = properties
+            .field(
+                "projection",
+                "What it holds of each item; `include`: the keys and `attributes`.",
+                Choice(&[
+                    ("all", Projection::All),
+                    ("keys-only", Projection::KeysOnly),
+                    ("include", Projection::Include),
+                ]),
+            )
+            .or(Projection::All);
+        let attributes =
+            properties.field("attributes", "What it holds besides the keys.", List(Str)).or(Vec::new());
+        check_key(properties, key.as_deref().unwrap_or_default(), "an index");
+        if properties.is_sound() && (projection == Projection::Include) == attributes.is_empty() {
+            let span = properties.span_of("attributes");
+            properties.report(
+                Diagnostic::error("E0107", span, "`attributes` go with `projection: include`")
+                    .help("write `{ projection: include, attributes: [name] }`, or neither"),
+            );
+        }
+        Some(Self { key: key?, projection, attributes })
+    }
+}
+
+impl Capacity {
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let read = properties.field("read", "Read capacity units.", Integer(1, MAX_CAPACITY)).required();
+        let write = properties.field("write", "Write capacity units.", Integer(1, MAX_CAPACITY)).required();
+        Some(Self { read: read?, write: write? })
     }
 }
