@@ -1,5 +1,6 @@
-//! Stages what the deployer carries inside itself, for `include_dir!` in `src/assets/embed.rs`:
+//! Stages what the deployer carries inside itself, for `include_dir!`:
 //!
+//! - `OUT_DIR/docs`: the pages of `docs/`.
 //! - `OUT_DIR/project`: the sources of the workers as a workspace of their own.
 //! - `OUT_DIR/binaries`: the binaries below `DEPLOYER_EMBED_WORKERS` (`<worker>/bootstrap`), when that is set.
 
@@ -19,6 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let package = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let repository = package.ancestors().nth(2).ok_or("the package lies outside its repository")?.to_owned();
     let out = PathBuf::from(env::var("OUT_DIR")?);
+    stage_docs(&repository, &fresh(&out.join("docs"))?)?;
     stage_project(&repository, &fresh(&out.join("project"))?)?;
     stage_binaries(&repository, &fresh(&out.join("binaries"))?)
 }
@@ -30,6 +32,14 @@ fn fresh(folder: &Path) -> io::Result<PathBuf> {
     }
     fs::create_dir_all(folder)?;
     Ok(folder.to_owned())
+}
+
+/// The pages alone: the schema for editors is made by the deployer itself.
+fn stage_docs(repository: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
+    let from = repository.join("docs");
+    println!("cargo::rerun-if-changed={}", from.display());
+    copy_sources(&from, to)?;
+    Ok(fs::remove_file(to.join("stack.schema.json"))?)
 }
 
 fn stage_project(repository: &Path, project: &Path) -> Result<(), Box<dyn Error>> {

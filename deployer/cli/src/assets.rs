@@ -1,4 +1,4 @@
-//! From a worker's name to published code. Between the plan and the change set of a deploy:
+//! From the name of a worker, a package or a zip to published code. Between the plan and the change set of a deploy:
 //! find or build the binaries ([`build`], [`embed`]), check them ([`elf`]), pack them ([`zip`], [`image`]) and put what is
 //! missing where CloudFormation finds it ([`publish`]).
 //!
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use futures::future::try_join_all;
 use sha2::{Digest as _, Sha256};
 use stack_core::assets::{Asset, AssetKind, Worker};
+use stack_core::model::code::{Architecture, Code};
 
 use cache::{Cache, Packed};
 
@@ -27,7 +28,7 @@ mod zip;
 
 pub use publish::publish;
 
-/// A worker's binary: carried by the deployer, or read after a build.
+/// A program: carried by the deployer, or read after a build.
 type Binary = Arc<Cow<'static, [u8]>>;
 
 /// Code that is ready to be published.
@@ -58,30 +59,65 @@ impl Prepared {
     }
 }
 
-/// Finds or builds the binaries for these assets and packs them. Calls nothing of AWS.
+/// What a package is made of, and how: assets with the same give the same.
+type Recipe = (Code, Architecture, AssetKind);
+
+/// Finds or builds the binaries for these assets, reads the zips, and packs them. Calls nothing of AWS.
 ///
 /// # Errors
-/// When a tool is missing, the build fails, or a binary would not run where it goes.
+/// When a tool or file is missing, the build fails, or a binary would not run where it goes.
 pub async fn prepare(context: &Context, assets: &[Asset]) -> Result<Vec<Prepared>> {
-    let wanted: BTreeSet<(Worker, AssetKind)> =
-        assets.iter().map(|asset| (asset.worker, asset.kind)).collect();
+    let recipe = |asset: &Asset| (asset.code.clone(), asset.architecture, asset.kind);
+    let wanted: BTreeSet<Recipe> = assets.iter().map(recipe).collect();
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let workers: BTreeSet<Worker> = wanted.iter().map(|(worker, _)| *worker).collect();
-    let (binaries, cache) = binaries(context, &workers).await?;
-    let packing = wanted.into_iter().map(|(worker, kind)| {
-        let (binary, cache) = (binaries.get(&worker).map(Arc::clone), cache.clone());
+    let mut packages: BTreeMap<Recipe, (String, Arc<Package>)> = BTreeMap::new();
+    // Files that are missing are said before anything is built.
+    for one in &wanted {
+        if let (Code::Zip { path }, ..) = one {
+            let file = context.folder().join(path);
+            let packed = blocking(move || zip::read(&file)).await?;
+            packages.insert(one.clone(), (hex(&packed.sha256), Arc::new(Package::Zip(packed))));
+        }
+    }
+    let workers: BTreeSet<Worker> = wanted.iter().filter_map(|(code, ..)| code.worker()).collect();
+    let own: BTreeSet<build::Wanted> = wanted
+        .iter()
+        .filter_map(|(code, architecture, _)| match code {
+            Code::Package { path, bin } => {
+                Some(build::Wanted { path: path.clone(), bin: bin.clone(), architecture: *architecture })
+            }
+            Code::Worker(_) | Code::Zip { .. } => None,
+        })
+        .collect();
+    let own = build::packages(context, &own).await?;
+    let (workers, cache) = match workers.is_empty() {
+        true => (BTreeMap::new(), Cache::new(None)),
+        false => binaries(context, &workers).await?,
+    };
+    let packing = wanted.into_iter().filter(|(code, ..)| !matches!(code, Code::Zip { .. })).map(|one| {
+        let found = match &one.0 {
+            Code::Worker(worker) => workers.get(worker).map(|binary| (Arc::clone(binary), cache.clone())),
+            Code::Package { path, bin } => {
+                let wanted = build::Wanted { path: path.clone(), bin: bin.clone(), architecture: one.1 };
+                own.get(&wanted).map(|(binary, cache)| (Arc::clone(binary), cache.clone()))
+            }
+            Code::Zip { .. } => None,
+        };
         async move {
-            let binary =
-                binary.ok_or_else(|| Error::failed(format!("there is no binary of `{}`", worker.name())))?;
-            let (digest, package) = blocking(move || pack(worker, kind, &binary, &cache)).await?;
-            Ok::<_, Error>(((worker, kind), (digest, Arc::new(package))))
+            let name = one.0.name().to_owned();
+            let (binary, cache) =
+                found.ok_or_else(|| Error::failed(format!("there is no binary of `{name}`")))?;
+            let (architecture, kind) = (one.1, one.2);
+            let (digest, package) =
+                blocking(move || pack(&name, architecture, kind, &binary, &cache)).await?;
+            Ok::<_, Error>((one, (digest, Arc::new(package))))
         }
     });
-    let packages: BTreeMap<_, _> = try_join_all(packing).await?.into_iter().collect();
+    packages.extend(try_join_all(packing).await?);
     let prepared = assets.iter().filter_map(|asset| {
-        let (digest, package) = packages.get(&(asset.worker, asset.kind))?;
+        let (digest, package) = packages.get(&recipe(asset))?;
         Some(Prepared { asset: asset.clone(), digest: digest.clone(), package: Arc::clone(package) })
     });
     Ok(prepared.collect())
@@ -94,12 +130,12 @@ async fn binaries(
     workers: &BTreeSet<Worker>,
 ) -> Result<(BTreeMap<Worker, Binary>, Cache)> {
     if let Some(workspace) = build::Workspace::beside(context) {
-        return build::binaries(context, workspace, workers).await;
+        return build::workers(context, workspace, workers).await;
     }
     let carried = workers.iter().map(|worker| {
         let binary = embed::binary(*worker)?;
         Some(
-            elf::check(&format!("the carried worker `{}`", worker.name()), binary)
+            elf::check(&format!("the carried worker `{}`", worker.name()), binary, Architecture::X86_64)
                 .map(|()| (*worker, Arc::new(Cow::Borrowed(binary)))),
         )
     });
@@ -108,17 +144,23 @@ async fn binaries(
         return Ok((carried?, Cache::new(folder)));
     }
     let workspace = blocking(build::Workspace::carried).await?;
-    build::binaries(context, workspace, workers).await
+    build::workers(context, workspace, workers).await
 }
 
-fn pack(worker: Worker, kind: AssetKind, binary: &[u8], cache: &Cache) -> Result<(String, Package)> {
+fn pack(
+    name: &str,
+    architecture: Architecture,
+    kind: AssetKind,
+    binary: &[u8],
+    cache: &Cache,
+) -> Result<(String, Package)> {
     match kind {
         AssetKind::Zip => {
-            let packed = zip::pack(worker.name(), binary, cache)?;
+            let packed = zip::pack(name, binary, cache)?;
             Ok((hex(&packed.sha256), Package::Zip(packed)))
         }
         AssetKind::Image => {
-            let image = image::pack(worker.name(), binary, cache)?;
+            let image = image::pack(name, architecture, binary, cache)?;
             Ok((image.manifest.hex().to_owned(), Package::Image(image)))
         }
     }

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 
 mod deploy;
 mod destroy;
+mod docs;
 mod local;
 mod logs;
 mod ls;
@@ -28,6 +29,7 @@ pub enum Command {
     Logs(logs::Args),
     Local(local::Args),
     Schema(schema::Args),
+    Docs(docs::Args),
 }
 
 impl Command {
@@ -37,6 +39,7 @@ impl Command {
             Self::Ls(args) => ls::run(context, &args),
             Self::Synth(args) => synth::run(context, &args),
             Self::Schema(args) => schema::run(context, &args),
+            Self::Docs(args) => docs::run(context, &args),
             Self::Deploy(args) => block_on(interruptible(context, deploy::run(context, &args))),
             Self::Destroy(args) => block_on(interruptible(context, destroy::run(context, &args))),
             Self::Outputs(args) => block_on(interruptible(context, outputs::run(context, &args))),

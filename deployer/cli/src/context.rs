@@ -98,7 +98,7 @@ impl Context {
         match stack {
             Some(stack) => {
                 if !diagnostics.is_empty() {
-                    self.ui.diagnostics(&source, &diagnostics)?;
+                    self.ui.warnings(&source, &diagnostics);
                 }
                 Ok(stack)
             }

@@ -225,7 +225,10 @@ impl Error {
             Self::BrokenPipe => None,
             Self::InvalidFile { errors, file } => {
                 let noun = if *errors == 1 { "error" } else { "errors" };
-                Some(Message::new(format!("{file} has {errors} {noun}; nothing was done")))
+                Some(
+                    Message::new(format!("{file} has {errors} {noun}; nothing was done"))
+                        .hint("`deployer docs CODE` explains a code, with an example"),
+                )
             }
             Self::Usage(message)
             | Self::Failed(message)

@@ -12,10 +12,6 @@ use crate::watch::way_out;
 
 /// Largest template that a call carries: CloudFormation User Guide, "AWS CloudFormation quotas".
 pub const INLINE_TEMPLATE_BYTES: usize = 51_200;
-/// Largest template that S3 carries: the same page.
-const MAX_TEMPLATE_BYTES: usize = 1_000_000;
-/// Resources in a template: the same page.
-const MAX_RESOURCES: usize = 500;
 
 /// What will be done to the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,25 +33,16 @@ pub enum Step {
     Execute,
 }
 
-/// The template of a stack, within CloudFormation's limits.
+/// The template of a stack, which was checked when its file was read.
 ///
 /// # Errors
-/// [`Error::Usage`] when the stack is too large; [`Error::Failed`] on a defect of ours.
+/// [`Error::Failed`] on a defect of ours.
 pub fn synthesize(stack: &Stack) -> Result<Template> {
     let template = lower::lower(stack);
     if let Some(dangling) = template.check().first() {
         return Err(Error::failed_with_hint(
             dangling.to_string(),
             "this is a defect of deployer; please report it",
-        ));
-    }
-    let resources = template.resources.len();
-    let bytes = template.to_compact_json().len();
-    if resources > MAX_RESOURCES || bytes > MAX_TEMPLATE_BYTES {
-        return Err(Error::Usage(
-            Message::new(format!("the template has {resources} resources and {bytes} bytes")).hint(format!(
-                "CloudFormation takes {MAX_RESOURCES} and {MAX_TEMPLATE_BYTES}; split the file into two"
-            )),
         ));
     }
     Ok(template)

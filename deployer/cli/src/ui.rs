@@ -4,6 +4,7 @@
 //! Colour never carries meaning alone, and is off without a terminal.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use clap::ValueEnum;
@@ -42,6 +43,8 @@ pub struct Ui {
     pub output: Output,
     yes: bool,
     started: Instant,
+    /// What was found in a file that can be used, for the JSON document.
+    warnings: Mutex<Vec<Value>>,
 }
 
 impl Ui {
@@ -53,7 +56,7 @@ impl Ui {
             Color::Always => anstream::ColorChoice::Always.write_global(),
             Color::Never => anstream::ColorChoice::Never.write_global(),
         }
-        Self { output, yes, started: Instant::now() }
+        Self { output, yes, started: Instant::now(), warnings: Mutex::default() }
     }
 
     /// Whether data is wanted as JSON.
@@ -81,6 +84,10 @@ impl Ui {
         let mut out = json!({ "schemaVersion": SCHEMA_VERSION });
         if let (Value::Object(out), Value::Object(fields)) = (&mut out, value) {
             out.extend(fields);
+            let warnings = std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner));
+            if !warnings.is_empty() {
+                out.insert("diagnostics".to_owned(), Value::Array(warnings));
+            }
         }
         self.data(&format!("{out:#}\n"))
     }
@@ -116,26 +123,25 @@ impl Ui {
         }
     }
 
+    /// The warnings about a file that can be used: on stderr, or beside the data when JSON is wanted.
+    pub fn warnings(&self, source: &Source, diagnostics: &Diagnostics) {
+        if self.is_json() {
+            *self.warnings.lock().unwrap_or_else(PoisonError::into_inner) = as_json(source, diagnostics);
+        } else {
+            draw(source, diagnostics);
+        }
+    }
+
     /// The problems of a file: as data when JSON is wanted, else with the text that each is about.
     ///
     /// # Errors
     /// [`Error::BrokenPipe`] when nobody reads them.
     pub fn diagnostics(&self, source: &Source, diagnostics: &Diagnostics) -> Result<()> {
         if self.is_json() {
-            let all: Vec<Value> =
-                diagnostics.sorted().into_iter().map(|one| diagnostic_json(source, one)).collect();
+            let all = as_json(source, diagnostics);
             return self.json(json!({ "file": source.name, "diagnostics": all }));
         }
-        let named = miette::NamedSource::new(&source.name, source.text.clone());
-        let handler = miette::GraphicalReportHandler::new_themed(theme()).with_width(terminal_width());
-        for diagnostic in diagnostics.sorted() {
-            let report = Report { source: &named, diagnostic };
-            let mut out = String::new();
-            if handler.render_report(&mut out, &report).is_err() {
-                out = diagnostics.to_lines(source);
-            }
-            let _ = writeln!(anstream::stderr(), "{}", out.trim_matches('\n'));
-        }
+        draw(source, diagnostics);
         Ok(())
     }
 
@@ -164,6 +170,24 @@ impl Ui {
             "y" | "Y" | "yes" => Ok(()),
             _ => Err(Error::Refused(Message::new("declined; nothing was done"))),
         }
+    }
+}
+
+fn as_json(source: &Source, diagnostics: &Diagnostics) -> Vec<Value> {
+    diagnostics.sorted().into_iter().map(|one| diagnostic_json(source, one)).collect()
+}
+
+/// Problems with the text that each is about, on stderr.
+fn draw(source: &Source, diagnostics: &Diagnostics) {
+    let named = miette::NamedSource::new(&source.name, source.text.clone());
+    let handler = miette::GraphicalReportHandler::new_themed(theme()).with_width(terminal_width());
+    for diagnostic in diagnostics.sorted() {
+        let report = Report { source: &named, diagnostic };
+        let mut out = String::new();
+        if handler.render_report(&mut out, &report).is_err() {
+            out = diagnostics.to_lines(source);
+        }
+        let _ = writeln!(anstream::stderr(), "{}", out.trim_matches('\n'));
     }
 }
 
@@ -247,6 +271,27 @@ pub fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [St
 pub fn wide_table(head: &[String], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING).set_header(head);
+    for row in rows {
+        table.add_row(row.iter().map(|cell| printable(cell)));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.lines().fold(String::new(), |mut out, line| {
+        out.push_str(line.trim_end());
+        out.push('\n');
+        out
+    })
+}
+
+/// The same for long texts: cells are wrapped to the width of the terminal.
+pub fn wrapped_table(head: &[String], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = comfy_table::Table::new();
+    table
+        .load_style(comfy_table::presets::NOTHING)
+        .set_content_arrangement(comfy_table::ContentArrangement::Dynamic)
+        .set_width(u16::try_from(terminal_width()).unwrap_or(110))
+        .set_header(head);
     for row in rows {
         table.add_row(row.iter().map(|cell| printable(cell)));
     }

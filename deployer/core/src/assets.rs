@@ -1,8 +1,9 @@
-//! Which code a stack needs: the workers it names, and the template parameters through which it is named.
+//! Which code a stack needs, and the template parameters through which it is named.
 //!
 //! The template holds no code and no digest, so `synth` needs no build; a code change is one changed parameter.
 
 use crate::model::Stack;
+use crate::model::code::{Architecture, Code, Image};
 use crate::template::logical_id;
 
 /// The workers that the deployer carries.
@@ -52,10 +53,14 @@ pub enum AssetKind {
 /// One piece of code that must be published before the template can be deployed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asset {
+    /// Name in the file of the resource that it is for.
+    pub resource: String,
     /// Template parameter through which the code is named.
     pub parameter: String,
-    /// What is built.
-    pub worker: Worker,
+    /// What is built or read.
+    pub code: Code,
+    /// The processor that it is for.
+    pub architecture: Architecture,
     /// How it is packed.
     pub kind: AssetKind,
 }
@@ -76,14 +81,21 @@ pub fn image_parameter(resource: &str) -> String {
 #[must_use]
 pub fn assets(stack: &Stack) -> Vec<Asset> {
     let functions = stack.functions().map(|(resource, function)| Asset {
+        resource: resource.name.clone(),
         parameter: code_parameter(&resource.name),
-        worker: function.worker,
+        code: function.code.code.clone(),
+        architecture: function.architecture,
         kind: AssetKind::Zip,
     });
-    let tasks = stack.tasks().map(|(resource, task)| Asset {
-        parameter: image_parameter(&resource.name),
-        worker: task.worker,
-        kind: AssetKind::Image,
+    let tasks = stack.tasks().filter_map(|(resource, task)| match &task.image {
+        Image::Program(code) => Some(Asset {
+            resource: resource.name.clone(),
+            parameter: image_parameter(&resource.name),
+            code: code.clone(),
+            architecture: task.architecture,
+            kind: AssetKind::Image,
+        }),
+        Image::Uri(_) => None,
     });
     functions.chain(tasks).collect()
 }

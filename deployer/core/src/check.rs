@@ -2,70 +2,157 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use contract::EventKind;
-
-use crate::assets::Worker;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::lower;
-use crate::model::access::{Access, Verb};
-use crate::model::bucket::Bucket;
-use crate::model::function::{Function, Trigger};
-use crate::model::table::{KeyType, Table};
-use crate::model::{Kind, Resource, ResourceRef, ResourceType, Stack, queue::Queue};
-use crate::template::logical_id;
-use crate::units;
+use crate::model::access::Access;
+use crate::model::table::Table;
+use crate::model::{Kind, Resource, ResourceRef, ResourceType, Stack, alarm, queue::Queue};
+use crate::template::{DanglingReference, Template, logical_id};
 
-/// Lambda's environment in all: AWS Lambda Developer Guide, "Lambda quotas".
-const ENVIRONMENT_BYTES: usize = 4_096;
-/// What the variables other than the settings take at most.
-const ENVIRONMENT_RESERVE: usize = 1_024;
-
-/// AWS CloudFormation User Guide, "Understand CloudFormation quotas": resources, outputs, bytes of a template in S3.
-const MAX_RESOURCES: usize = 500;
-const MAX_OUTPUTS: usize = 200;
-const MAX_TEMPLATE_BYTES: usize = 1_000_000;
+mod bucket;
+mod events;
+mod function;
+mod limits;
+pub(crate) mod secrets;
+mod unused;
+mod worker;
 
 /// Applies every rule.
 pub fn check(stack: &Stack, diagnostics: &mut Diagnostics) {
     for resource in &stack.resources {
-        match &resource.is {
-            ResourceType::Bucket(bucket) => {
-                bucket_name(stack, resource, diagnostics);
-                notifications(bucket, diagnostics);
-                fifo_notifications(stack, bucket, diagnostics);
-                if let Some(logging) =
-                    bucket.logging.as_ref().filter(|logging| logging.to.name == resource.name)
-                {
-                    diagnostics.push(
-                        Diagnostic::error(
-                            "E0107",
-                            logging.to.span,
-                            "a bucket can't log its accesses into itself",
-                        )
-                        .help("each log would be an access to log; name another bucket"),
-                    );
-                }
-            }
-            ResourceType::Function(function) => check_function(stack, resource, function, diagnostics),
-            ResourceType::Task(task) => {
-                let wanted = [(Verb::Read, Kind::Bucket), (Verb::Publish, Kind::Bus)];
-                needs(resource.span, task.worker, &task.access, &wanted, stack, diagnostics);
-                each_once(&task.access, diagnostics);
-            }
-            ResourceType::Queue(_)
-            | ResourceType::Bus(_)
-            | ResourceType::Table(_)
-            | ResourceType::Network(_)
-            | ResourceType::Cluster(_)
-            | ResourceType::Raw(_) => {}
-        }
+        check_resource(stack, resource, diagnostics);
     }
-    template(stack, diagnostics);
+    let lowered = lower::lower(stack);
+    template(stack, &lowered, diagnostics);
+    limits::check(stack, &lowered, diagnostics);
+    // While something is wrong, what seems unused may be what is spelled wrongly.
+    if !diagnostics.has_errors() {
+        unused::check(stack, &lowered, diagnostics);
+    }
 }
 
-/// What shows in the template alone: logical ids that meet, circles, CloudFormation's limits.
-fn template(stack: &Stack, diagnostics: &mut Diagnostics) {
-    let template = lower::lower(stack);
+fn check_resource(stack: &Stack, resource: &Resource, diagnostics: &mut Diagnostics) {
+    match &resource.is {
+        ResourceType::Bucket(bucket) => bucket::check(stack, resource, bucket, diagnostics),
+        ResourceType::Function(function) => {
+            function::check(stack, resource, function, diagnostics);
+            each_once(&function.access, diagnostics);
+            if let Some(worker) = function.worker() {
+                worker::check_function(stack, resource, function, worker, diagnostics);
+            }
+        }
+        ResourceType::Task(task) => {
+            each_once(&task.access, diagnostics);
+            if let Some(worker) = task.image.worker() {
+                worker::check_task(stack, resource, worker, &task.access, diagnostics);
+            }
+        }
+        ResourceType::Queue(one) => {
+            if let Some(dead_letters) = &one.dead_letter.queue
+                && queue(stack, dead_letters).is_some_and(|other| other.fifo.is_some() != one.fifo.is_some())
+            {
+                let message = "the dead letters of a FIFO queue go to a FIFO queue, and only those";
+                diagnostics.push(
+                    Diagnostic::error("E0107", dead_letters.span, message)
+                        .help("give both `fifo`, or neither"),
+                );
+            }
+        }
+        ResourceType::Rule(rule) => events::check_rule(stack, rule, diagnostics),
+        ResourceType::Topic(topic) => topic_subscriptions(stack, topic, diagnostics),
+        ResourceType::Alarm(alarm) => {
+            if let alarm::Watches::Metric(metric) = &alarm.watches
+                && let Some(kind) = kind_of(stack, &metric.of)
+                && let Some(problem) = alarm::unknown_metric(kind, metric)
+            {
+                diagnostics.push(problem);
+            }
+        }
+        ResourceType::Bus(_)
+        | ResourceType::Schedule(_)
+        | ResourceType::Table(_)
+        | ResourceType::Network(_)
+        | ResourceType::Cluster(_)
+        | ResourceType::Key(_)
+        | ResourceType::Dashboard(_)
+        | ResourceType::Raw(_) => {}
+    }
+}
+
+/// Amazon SNS Developer Guide, "Amazon SNS FIFO topics": who may subscribe to what; and nobody twice.
+fn topic_subscriptions(stack: &Stack, topic: &crate::model::topic::Topic, diagnostics: &mut Diagnostics) {
+    use crate::model::topic::Subscriber;
+    for (index, subscription) in topic.subscriptions.iter().enumerate() {
+        if topic.subscriptions[..index].iter().any(|other| same_subscriber(&other.to, &subscription.to)) {
+            diagnostics.push(
+                Diagnostic::error(
+                    "E0303",
+                    subscription.span,
+                    "a subscription before this one has the same receiver",
+                )
+                .help("SNS takes one subscription of each; let its filter match both"),
+            );
+        }
+        let fifo = match &subscription.to {
+            Subscriber::Queue(reference) => queue(stack, reference).is_some_and(|queue| queue.fifo.is_some()),
+            Subscriber::Function(_) | Subscriber::Email(_) => false,
+        };
+        let problem = match (topic.fifo.is_some(), fifo, &subscription.to) {
+            (false, true, _) => "a FIFO queue can subscribe to a FIFO topic only",
+            (true, _, Subscriber::Function(_) | Subscriber::Email(_)) => {
+                "only queues can subscribe to a FIFO topic"
+            }
+            _ => continue,
+        };
+        diagnostics.push(
+            Diagnostic::error("E0107", subscription.span, problem).help("give both `fifo`, or neither"),
+        );
+    }
+}
+
+fn same_subscriber(a: &crate::model::topic::Subscriber, b: &crate::model::topic::Subscriber) -> bool {
+    use crate::model::topic::Subscriber::{Email, Function, Queue};
+    match (a, b) {
+        (Queue(a), Queue(b)) | (Function(a), Function(b)) => a.name == b.name,
+        (Email(a), Email(b)) => a == b,
+        _ => false,
+    }
+}
+
+/// A reference to an attribute or a resource that this one, as it is set, does not have.
+fn dangling(stack: &Stack, template: &Template, found: &DanglingReference, diagnostics: &mut Diagnostics) {
+    let owner = stack.resources.iter().find(|resource| {
+        let id = logical_id(&resource.name);
+        found.to == id || found.to == format!("{id}Url") || found.to == format!("{id}SecurityGroup")
+    });
+    // Anything else is a defect of the lowering, which says so itself.
+    let Some(owner) = owner else { return };
+    let origin =
+        template.resources.iter().find(|(id, _)| *id == found.from).map(|(_, one)| one.origin.as_str());
+    let output = stack.outputs.iter().find(|(name, _)| logical_id(name) == found.from);
+    let span = match (origin.and_then(|name| stack.resource(name)), output) {
+        (Some(resource), _) => resource.span,
+        (None, Some((_, text))) => text.span,
+        (None, None) => owner.span,
+    };
+    let (message, help) = match found.to.strip_prefix(&logical_id(&owner.name)).unwrap_or_default() {
+        "Url" => (
+            format!("`{}` has no URL", owner.name),
+            format!("give `{}` the property `url: {{}}`", owner.name),
+        ),
+        "SecurityGroup" => {
+            (format!("`{}` has no security group", owner.name), format!("give `{}` a `network`", owner.name))
+        }
+        _ => (
+            format!("`{}` makes no resource of its own that could be referred to", owner.name),
+            "name one of its attributes in a text, or what it stands for".to_owned(),
+        ),
+    };
+    diagnostics.push(Diagnostic::error("E0207", span, message).help(help));
+}
+
+/// What shows in the template alone: logical ids that meet, references that lead nowhere, circles.
+fn template(stack: &Stack, template: &Template, diagnostics: &mut Diagnostics) {
     let place = |name: &str| stack.resource(name).map_or(Span::default(), |resource| resource.span);
     let mut owners: BTreeMap<&str, Option<&str>> =
         template.parameters.iter().map(|(id, _)| (id.as_str(), None)).collect();
@@ -85,6 +172,9 @@ fn template(stack: &Stack, diagnostics: &mut Diagnostics) {
             )
             .help("logical ids are made of the name, without `-` and `_` and with capitals behind them; rename one"),
         );
+    }
+    for found in template.check() {
+        dangling(stack, template, &found, diagnostics);
     }
     for found in template.conditional_references() {
         let origin = |id: &str| {
@@ -129,178 +219,6 @@ fn template(stack: &Stack, diagnostics: &mut Diagnostics) {
             .help("CloudFormation could make none of them first; remove one of the references"),
         );
     }
-    for (what, count, most) in [
-        ("resources", template.resources.len(), MAX_RESOURCES),
-        ("outputs", template.outputs.len(), MAX_OUTPUTS),
-        ("bytes", template.to_compact_json().len(), MAX_TEMPLATE_BYTES),
-    ] {
-        if count > most {
-            diagnostics.push(
-                Diagnostic::error("E0308", Span::default(), format!("the template has {count} {what}"))
-                    .help(format!("CloudFormation takes at most {most}; divide the file into several")),
-            );
-        }
-    }
-}
-
-/// Longest stack name and resource name together that leave room for account, region and hyphens in the 63 characters
-/// of a bucket name: Amazon S3 User Guide, "Bucket naming rules"; the longest region names have 14 characters.
-const BUCKET_NAME_ROOM: usize = 63 - "-".len() * 3 - 12 - 14;
-
-fn bucket_name(stack: &Stack, resource: &Resource, diagnostics: &mut Diagnostics) {
-    let length = stack.name.len() + resource.name.len();
-    if length > BUCKET_NAME_ROOM {
-        diagnostics.push(
-            Diagnostic::error(
-                "E0108",
-                resource.span,
-                format!("`{}-{}` is too long to be part of a bucket name", stack.name, resource.name),
-            )
-            .help(format!("name of the stack and of the bucket together may have {BUCKET_NAME_ROOM} characters, and have {length}")),
-        );
-    }
-}
-
-/// S3 refuses two notifications of the same event whose prefixes and suffixes overlap.
-/// Source: Amazon S3 User Guide, "Configuring event notifications using object key name filtering".
-fn notifications(bucket: &Bucket, diagnostics: &mut Diagnostics) {
-    let overlaps = |a: &Option<String>, b: &Option<String>, ends: fn(&str, &str) -> bool| {
-        let (a, b) = (a.as_deref().unwrap_or(""), b.as_deref().unwrap_or(""));
-        ends(a, b) || ends(b, a)
-    };
-    for (index, second) in bucket.notify.iter().enumerate() {
-        let clash = bucket.notify[..index].iter().any(|first| {
-            first.on == second.on
-                && overlaps(&first.prefix, &second.prefix, |a, b| a.starts_with(b))
-                && overlaps(&first.suffix, &second.suffix, |a, b| a.ends_with(b))
-        });
-        if clash {
-            diagnostics.push(
-                Diagnostic::error(
-                    "E0303",
-                    second.queue.span,
-                    "two notifications of this bucket match the same objects",
-                )
-                .help("S3 refuses that; give them prefixes or suffixes that exclude each other"),
-            );
-        }
-    }
-}
-
-/// Amazon S3 User Guide, "Amazon S3 Event Notifications": FIFO queues are no destination.
-fn fifo_notifications(stack: &Stack, bucket: &Bucket, diagnostics: &mut Diagnostics) {
-    for notify in &bucket.notify {
-        if queue(stack, &notify.queue).is_some_and(|queue| queue.fifo.is_some()) {
-            diagnostics.push(
-                Diagnostic::error(
-                    "E0107",
-                    notify.queue.span,
-                    format!("S3 sends no messages to a FIFO queue, and `{}` is one", notify.queue.name),
-                )
-                .help("name a queue without `fifo`"),
-            );
-        }
-    }
-}
-
-fn queue<'s>(stack: &'s Stack, reference: &ResourceRef) -> Option<&'s Queue> {
-    match &stack.resource(&reference.name)?.is {
-        ResourceType::Queue(queue) => Some(queue),
-        _ => None,
-    }
-}
-
-fn check_function(stack: &Stack, resource: &Resource, function: &Function, diagnostics: &mut Diagnostics) {
-    for trigger in &function.triggers {
-        if let Trigger::Queue(reference) = trigger
-            && let Some(queue) = queue(stack, reference)
-            && queue.visibility_timeout < function.timeout
-        {
-            diagnostics.push(
-                Diagnostic::error(
-                    "E0304",
-                    reference.span,
-                    format!(
-                        "the queue hides a message for {}, but `{}` may take {} for it",
-                        units::show_duration(queue.visibility_timeout),
-                        resource.name,
-                        units::show_duration(function.timeout)
-                    ),
-                )
-                .help(format!(
-                    "Lambda refuses that; set `visibilityTimeout` of `{}` to {} (six times the timeout)",
-                    reference.name,
-                    units::show_duration(function.timeout * 6)
-                )),
-            );
-        }
-    }
-    let (wanted, trigger): (&[(Verb, Kind)], &str) = match function.worker {
-        Worker::Extract => (&[(Verb::Run, Kind::Task), (Verb::Publish, Kind::Bus)], "{ queue: \"${…}\" }"),
-        Worker::Transform => (&[(Verb::Publish, Kind::Bus)], "{ bus: \"${…}\", event: record-extracted }"),
-        Worker::Load => (
-            &[(Verb::Write, Kind::Table), (Verb::Publish, Kind::Bus)],
-            "{ bus: \"${…}\", event: record-transformed }",
-        ),
-        Worker::Observe => (&[], "{ bus: \"${…}\", event: any }"),
-        Worker::Extraction => (&[], ""),
-    };
-    needs(resource.span, function.worker, &function.access, wanted, stack, diagnostics);
-    each_once(&function.access, diagnostics);
-    triggers(resource, function, trigger, diagnostics);
-    settings(stack, resource, function, diagnostics);
-}
-
-/// A worker understands the messages of one kind of trigger; each may stand once.
-fn triggers(resource: &Resource, function: &Function, example: &str, diagnostics: &mut Diagnostics) {
-    let worker = function.worker;
-    if function.triggers.is_empty() {
-        diagnostics.push(
-            Diagnostic::error("E0305", resource.span, format!("nothing starts `{}`", resource.name))
-                .help(format!("write `triggers: [{example}]`")),
-        );
-    }
-    for (index, trigger) in function.triggers.iter().enumerate() {
-        let span = trigger.source().span;
-        let understood = match trigger {
-            Trigger::Queue(_) => worker == Worker::Extract,
-            Trigger::Bus { event, .. } => match worker {
-                Worker::Transform => *event == EventKind::RecordExtracted,
-                Worker::Load => *event == EventKind::RecordTransformed,
-                Worker::Observe => true,
-                Worker::Extract | Worker::Extraction => false,
-            },
-        };
-        if !understood {
-            let what = match trigger {
-                Trigger::Queue(_) => "the messages of a queue".to_owned(),
-                Trigger::Bus { event, .. } => format!("`{}` events of a bus", event.name()),
-            };
-            diagnostics.push(
-                Diagnostic::error(
-                    "E0309",
-                    span,
-                    format!("the worker `{}` does not understand {what}", worker.name()),
-                )
-                .help(format!("write `{example}`")),
-            );
-        }
-        let same = |other: &Trigger| match (other, trigger) {
-            (Trigger::Queue(a), Trigger::Queue(b)) => a.name == b.name,
-            (Trigger::Bus { event: a, .. }, Trigger::Bus { event: b, .. }) => a == b,
-            _ => false,
-        };
-        if function.triggers[..index].iter().any(same) {
-            diagnostics.push(
-                Diagnostic::error(
-                    "E0303",
-                    span,
-                    format!("a trigger before this one starts `{}` for the same", resource.name),
-                )
-                .help("remove one of them"),
-            );
-        }
-    }
 }
 
 /// No entry of `access` stands twice.
@@ -315,84 +233,10 @@ fn each_once(access: &[Access], diagnostics: &mut Diagnostics) {
     }
 }
 
-fn settings(stack: &Stack, resource: &Resource, function: &Function, diagnostics: &mut Diagnostics) {
-    match (&function.settings, function.worker) {
-        (None, Worker::Transform) => diagnostics.push(
-            Diagnostic::error("E0102", resource.span, "the worker `transform` needs `settings.fields`")
-                .help("write `settings: { fields: { id: { from: ID, required: true } } }`"),
-        ),
-        (Some(_), worker) if worker != Worker::Transform => diagnostics.push(
-            Diagnostic::error(
-                "E0101",
-                resource.span,
-                format!("the worker `{}` has no `settings`", worker.name()),
-            )
-            .help("remove them"),
-        ),
-        (Some(settings), _) => {
-            let bytes = serde_json::to_string(settings).map_or(0, |json| json.len());
-            if bytes + ENVIRONMENT_RESERVE > ENVIRONMENT_BYTES {
-                diagnostics.push(
-                    Diagnostic::error(
-                        "E0306",
-                        resource.span,
-                        format!("the settings of `{}` take {bytes} bytes", resource.name),
-                    )
-                    .help(format!(
-                        "Lambda's environment holds {ENVIRONMENT_BYTES} bytes in all, {} of them for settings",
-                        ENVIRONMENT_BYTES - ENVIRONMENT_RESERVE
-                    )),
-                );
-            }
-            table_keys(stack, resource, settings, diagnostics);
-        }
-        (None, _) => {}
-    }
-}
-
-/// What `transform` makes must have the key of every table that `load` writes on the same bus.
-fn table_keys(
-    stack: &Stack,
-    resource: &Resource,
-    settings: &contract::settings::TransformSettings,
-    diagnostics: &mut Diagnostics,
-) {
-    let tables = stack
-        .functions()
-        .filter(|(_, function)| function.worker == Worker::Load)
-        .flat_map(|(_, function)| &function.access)
-        .filter(|access| access.verb == Verb::Write)
-        .filter_map(|access| Some((&access.resource.name, table(stack, &access.resource)?)));
-    for (name, table) in tables {
-        for (key, kind) in &table.key {
-            if *kind != KeyType::String {
-                let place = stack.resource(name).map_or(resource.span, |table| table.span);
-                diagnostics.push(
-                    Diagnostic::error(
-                        "E0307",
-                        place,
-                        format!("the key attribute `{key}` of `{name}` is no string"),
-                    )
-                    .help(format!(
-                        "the values that `{}` makes of a CSV are strings; write `{key}: string`",
-                        resource.name
-                    )),
-                );
-            }
-            if !settings.fields.iter().any(|field| field.name == *key) {
-                diagnostics.push(
-                    Diagnostic::error(
-                        "E0307",
-                        resource.span,
-                        format!(
-                            "no field of `{}` makes `{key}`, a key attribute of the table `{name}`",
-                            resource.name
-                        ),
-                    )
-                    .help(format!("add `{key}: {{ from: …, required: true }}` to `settings.fields`")),
-                );
-            }
-        }
+fn queue<'s>(stack: &'s Stack, reference: &ResourceRef) -> Option<&'s Queue> {
+    match &stack.resource(&reference.name)?.is {
+        ResourceType::Queue(queue) => Some(queue),
+        _ => None,
     }
 }
 
@@ -400,61 +244,6 @@ fn table<'s>(stack: &'s Stack, reference: &ResourceRef) -> Option<&'s Table> {
     match &stack.resource(&reference.name)?.is {
         ResourceType::Table(table) => Some(table),
         _ => None,
-    }
-}
-
-/// A worker learns where things are from its `access`; without it, it could not start.
-fn needs(
-    span: Span,
-    worker: Worker,
-    access: &[Access],
-    wanted: &[(Verb, Kind)],
-    stack: &Stack,
-    diagnostics: &mut Diagnostics,
-) {
-    for (verb, kind) in wanted {
-        let mut matching = access
-            .iter()
-            .filter(|entry| entry.verb == *verb && kind_of(stack, &entry.resource) == Some(*kind));
-        let first = matching.next();
-        // A bucket is named by each event, everything else by the one variable that the worker reads.
-        if *kind != Kind::Bucket
-            && let Some(second) =
-                matching.find(|entry| first.is_some_and(|first| first.resource.name != entry.resource.name))
-        {
-            diagnostics.push(
-                Diagnostic::error(
-                    "E0305",
-                    second.span,
-                    format!(
-                        "the worker `{}` works with one {}, and this is the second",
-                        worker.name(),
-                        kind.name()
-                    ),
-                )
-                .help("remove one of them"),
-            );
-        }
-        if first.is_none() {
-            let example = stack
-                .resources
-                .iter()
-                .find(|resource| resource.is.kind() == *kind)
-                .map_or("name", |resource| &resource.name);
-            diagnostics.push(
-                Diagnostic::error(
-                    "E0305",
-                    span,
-                    format!(
-                        "the worker `{}` must be allowed to {} a {}",
-                        worker.name(),
-                        verb.phrase(),
-                        kind.name()
-                    ),
-                )
-                .help(format!("add `access: [{{ {}: \"${{{example}}}\" }}]`", verb.name())),
-            );
-        }
     }
 }
 

@@ -1,10 +1,13 @@
-//! The language as a page of Markdown, made from the same questions that read the file.
+//! The language as pages of Markdown, made from the same questions that read the file.
 
 use std::fmt::Write as _;
 
 use crate::document;
+use crate::iam::{GRANTS, WITHOUT_RESOURCE};
 use crate::model::Kind;
+use crate::model::access::Verb;
 use crate::model::properties::{Property, Shape};
+use crate::registry::{Replacement, TypeId};
 use crate::units;
 
 /// The reference of `stack.yaml`: every section, type, property and attribute.
@@ -21,29 +24,102 @@ pub fn reference() -> String {
     out.push_str("\n## An entry under `resources`\n\n");
     table(&mut out, &document::resource_properties());
     for kind in Kind::ALL {
-        let _ = write!(out, "\n## `type: {}`\n\n{}\n\n", kind.name(), kind.description());
-        match kind.properties().as_slice() {
-            [] => out.push_str("It has no properties.\n"),
-            properties => table(&mut out, properties),
-        }
-        let name = kind.name();
-        let attributes: Vec<String> = kind
-            .attributes()
-            .iter()
-            .map(|(attribute, what)| format!("`${{{name}.{attribute}}}` ({what})"))
-            .collect();
-        let first = kind.attributes().first().map_or("", |(_, what)| what);
-        let _ = writeln!(
-            out,
-            "\nAttributes of one named `{name}`: {}. In a text, `${{{name}}}` alone means its {first}.",
-            attributes.join(", ")
-        );
+        let _ = write!(out, "\n## `type: {}`\n\n{}", kind.name(), body_of_type(kind));
     }
     out.push_str(
         "\n## `type: AWS::…`\n\nAny CloudFormation type, by its own name and with its own properties, checked against its published schema.\n\
          `!Ref`, `!GetAtt`, `!Sub` and the other functions stand there beside `${…}`. Attributes are those of\n\
          `Fn::GetAtt`: `${name.Arn}`; `${name}` alone is its `Ref`.\n",
     );
+    let _ = write!(out, "\n## Access\n\n{}", body_of_access());
+    out
+}
+
+/// The page of one type of the language.
+#[must_use]
+pub fn type_page(kind: Kind) -> String {
+    format!("# `type: {}`\n\n{}", kind.name(), body_of_type(kind))
+}
+
+fn body_of_type(kind: Kind) -> String {
+    let mut out = format!("{}\n\n", kind.description());
+    match kind.properties().as_slice() {
+        [] => out.push_str("It has no properties.\n"),
+        properties => table(&mut out, properties),
+    }
+    let name = kind.name();
+    let attributes: Vec<String> = kind
+        .attributes()
+        .iter()
+        .map(|(attribute, what)| format!("`${{{name}.{attribute}}}` ({what})"))
+        .collect();
+    let first = kind.attributes().first().map_or("", |(_, what)| what);
+    let _ = writeln!(
+        out,
+        "\nAttributes of one named `{name}`: {}. In a text, `${{{name}}}` alone means its {first}.",
+        attributes.join(", ")
+    );
+    out
+}
+
+/// The page of one CloudFormation type, as its published schema has it.
+#[must_use]
+pub fn raw_page(type_id: TypeId) -> String {
+    let schema = type_id.schema();
+    let required: Vec<&str> = schema.required().collect();
+    let read_only: Vec<&str> = schema.read_only().collect();
+    let mut out = format!(
+        "# `type: {}`\n\n{} What the properties mean is in the AWS CloudFormation Template Reference.\n\n\
+         | property | | a change of it |\n|---|---|---|\n",
+        type_id.name(),
+        crate::model::raw::DESCRIPTION
+    );
+    for property in schema.properties().filter(|property| !read_only.contains(property)) {
+        let change = match schema.replacement(&[property]) {
+            Replacement::Never => "updates",
+            Replacement::Conditional => "may replace",
+            Replacement::Always => "replaces",
+        };
+        let needed = if required.contains(&property) { "required" } else { "" };
+        let _ = writeln!(out, "| `{property}` | {needed} | {change} |");
+    }
+    let attributes: Vec<String> =
+        schema.attributes().iter().map(|name| format!("`${{name.{name}}}`")).collect();
+    let _ = match attributes.is_empty() {
+        true => writeln!(out, "\nIt has no attributes."),
+        false => writeln!(out, "\nAttributes of one named `name`: {}.", attributes.join(", ")),
+    };
+    out
+}
+
+/// The page of `access`: what each verb allows, on what.
+#[must_use]
+pub fn access_page() -> String {
+    format!("# Access\n\n{}", body_of_access())
+}
+
+fn body_of_access() -> String {
+    let mut out = String::from(
+        "`access: [{ VERB: \"${name}\" }]` of a function or task becomes these statements of its role, and no others.\n\n\
+         | verb | on | actions | resources |\n|---|---|---|---|\n",
+    );
+    for (verb, name, kinds, _) in Verb::ALL {
+        let grants = GRANTS.iter().filter(|grant| grant.verb == verb && kinds.contains(&grant.kind));
+        for grant in grants {
+            let actions: Vec<String> = grant.actions.iter().map(|action| format!("`{action}`")).collect();
+            let kind = grant.kind.name();
+            let _ = writeln!(out, "| `{name}` | {kind} | {} | {} |", actions.join(", "), grant.on.words());
+        }
+    }
+    out.push_str(
+        "\nWhere a key of the stack encrypts the resource (`encryptionKey`), its use is allowed too, if `kms:ViaService` is the\n\
+         resource's service: `kms:Decrypt` to read and receive; that, `kms:Encrypt` and `kms:GenerateDataKey` to write, send and publish.\n\n\
+         Some actions stand on `*`, because AWS allows no resource for them:\n\n| actions | why |\n|---|---|\n",
+    );
+    for (_, actions, why) in WITHOUT_RESOURCE {
+        let actions: Vec<String> = actions.iter().map(|action| format!("`{action}`")).collect();
+        let _ = writeln!(out, "| {} | {why} |", actions.join(", "));
+    }
     out
 }
 
@@ -86,6 +162,7 @@ fn value(shape: &Shape) -> String {
         Shape::String => "text".to_owned(),
         Shape::Text => "text with references".to_owned(),
         Shape::Integer(low, high) => format!("number from {low} to {high}"),
+        Shape::WordOrInteger(word, low, high) => format!("`{word}`, or a number from {low} to {high}"),
         Shape::Boolean => "`true` or `false`".to_owned(),
         Shape::Duration(low, high) => {
             format!("duration from `{}` to `{}`", units::show_duration(*low), units::show_duration(*high))

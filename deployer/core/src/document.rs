@@ -9,8 +9,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Source, Span, nearest};
 use crate::model::expression;
 use crate::model::options::Options;
 use crate::model::properties::{
-    AnyText, Boolean, Choice, Each, Lenient, Object, Properties, Property, Read, Scope, Shape, Str, describe,
-    integer,
+    AnyText, Boolean, Choice, Each, Integer, Lenient, MAX_NAME, Object, Properties, Property, Read, Scope,
+    Shape, Str, describe, integer, is_word,
 };
 use crate::model::{Kind, Resource, Stack, Text};
 use crate::registry;
@@ -20,10 +20,10 @@ use crate::yaml::{self, Entry, Node, Value, shorten};
 
 /// AWS CloudFormation API reference, `CreateStack`: `StackName`.
 const MAX_STACK_NAME: usize = 128;
-/// Longest name of a resource or output: what is made of it stays below 255 characters, CloudFormation's limit.
-const MAX_NAME: usize = 64;
 /// AWS CloudFormation User Guide, "Understand CloudFormation quotas": resources; each of ours becomes one or more.
 const MAX_RESOURCES: usize = 500;
+/// Largest file that is read, in bytes: four times what a template may have.
+const MAX_FILE: usize = 4 << 20;
 /// The same page: template description, in bytes.
 const MAX_DESCRIPTION: usize = 1_024;
 
@@ -46,6 +46,8 @@ pub struct StackTarget {
     pub removal: Removal,
     /// Whether commands without a stack mean this one.
     pub default: bool,
+    /// Executions at the same time that Lambda allows the account there, as far as the file says.
+    pub lambda_concurrency: Option<i64>,
 }
 
 /// AWS or the local cloud.
@@ -113,6 +115,7 @@ enum ConfigType {
     Boolean,
     Duration,
     Size,
+    Secret,
 }
 
 /// One entry under `config`.
@@ -269,6 +272,7 @@ const CONFIG_TYPES: &[(&str, ConfigType)] = &[
     ("boolean", ConfigType::Boolean),
     ("duration", ConfigType::Duration),
     ("size", ConfigType::Size),
+    ("secret", ConfigType::Secret),
 ];
 
 fn read_declaration(properties: &mut Properties<'_>) -> Option<Declaration> {
@@ -282,7 +286,7 @@ fn read_declaration(properties: &mut Properties<'_>) -> Option<Declaration> {
     for (name, bound) in [("minimum", &minimum), ("maximum", &maximum)] {
         let span = properties.span_of(name);
         if let Some(Node { value: Value::Scalar { text, .. }, .. }) = bound {
-            if matches!(kind, ConfigType::String | ConfigType::Boolean) {
+            if matches!(kind, ConfigType::String | ConfigType::Boolean | ConfigType::Secret) {
                 properties.report(
                     Diagnostic::error(
                         "E0107",
@@ -325,6 +329,13 @@ fn read_stack(properties: &mut Properties<'_>) -> Option<StackEntry> {
         )
         .optional();
     let default = properties.field("default", "Commands without a stack mean this one.", Boolean).or(false);
+    let lambda_concurrency = properties
+        .field(
+            "lambdaConcurrency",
+            "Executions at the same time that Lambda allows the account there (\"Concurrent executions\" of its quotas); what functions reserve is checked against it.",
+            Integer(1, 1_000_000),
+        )
+        .optional();
     let config = properties
         .field("config", "Config values of this stack.", Section(Shape::Map(Box::new(Shape::String))))
         .optional();
@@ -363,8 +374,17 @@ fn read_stack(properties: &mut Properties<'_>) -> Option<StackEntry> {
         );
     }
     let removal = removal.unwrap_or(if target == Target::Local { Removal::Delete } else { Removal::Keep });
-    let target =
-        StackTarget { stack: String::new(), target, region, account, endpoint, protect, removal, default };
+    let target = StackTarget {
+        stack: String::new(),
+        target,
+        region,
+        account,
+        endpoint,
+        protect,
+        removal,
+        default,
+        lambda_concurrency,
+    };
     Some((target, config))
 }
 
@@ -384,6 +404,17 @@ impl Document {
     /// Reads the file as far as no stack need be known. Problems are added to `diagnostics`; `None` when there is no
     /// use in going on.
     pub fn parse(source: &Source, diagnostics: &mut Diagnostics) -> Option<Self> {
+        if source.text.len() > MAX_FILE {
+            diagnostics.push(
+                Diagnostic::error(
+                    "E0011",
+                    Span::default(),
+                    format!("the file has {} bytes", source.text.len()),
+                )
+                .help(format!("a stack file has at most {MAX_FILE}; CloudFormation takes less")),
+            );
+            return None;
+        }
         let node = yaml::parse(source, diagnostics);
         let Some(node) = node.filter(|node| matches!(node.value, Value::Mapping(_))) else {
             if !diagnostics.has_errors() {
@@ -397,6 +428,11 @@ impl Document {
         let scope = Scope::of_file();
         let sections = Properties::read_leniently(&node, &scope, read_sections);
         let document = sections.map(|sections| Self::from_sections(&node, sections, &scope));
+        for section in ["config", "stacks", "outputs"] {
+            entries_of(&node, section)
+                .iter()
+                .for_each(|entry| check::secrets::check(&entry.value, diagnostics));
+        }
         scope.finish(diagnostics);
         document
     }
@@ -428,6 +464,9 @@ impl Document {
             if let Some(declaration) = declaration
                 && let Some(default) = &declaration.default
             {
+                if declaration.kind == ConfigType::String && check::secrets::is_secret_name(name) {
+                    scope.report(check::secrets::by_name(name, default.span));
+                }
                 let _ = declaration.value(default, &format!("the default of config `{name}`"), scope);
             }
         }
@@ -532,6 +571,9 @@ impl Document {
             );
             return None;
         }
+        for entry in &self.resources {
+            check::secrets::check(&entry.value, diagnostics);
+        }
         let scope = Scope::of_file();
         let mut kinds = BTreeMap::new();
         let mut logical_ids = BTreeMap::new();
@@ -573,6 +615,7 @@ impl Document {
                 .help("name it in `options.condition` or `!If`, or remove it"),
             );
         }
+        self.check_used_config(&scope, diagnostics);
         scope.finish(diagnostics);
         // Rules across resources need all of them; problems elsewhere in the file don't hold them up.
         let stack = Stack {
@@ -585,6 +628,26 @@ impl Document {
         };
         check::check(&stack, diagnostics);
         (!diagnostics.has_errors()).then_some(stack)
+    }
+
+    /// Warns of config values that nothing takes; what is wrong may be what takes one.
+    fn check_used_config(&self, scope: &Scope, diagnostics: &mut Diagnostics) {
+        if scope.failures() > 0 {
+            return;
+        }
+        let used = scope.used_config();
+        for Declared { name, span, .. } in
+            self.configs.iter().filter(|declared| !used.contains(&declared.name))
+        {
+            diagnostics.push(
+                Diagnostic::warning(
+                    "W0406",
+                    *span,
+                    format!("nothing takes the config value `{}`", shorten(name)),
+                )
+                .help(format!("write `${{config.{}}}` where it is meant, or remove it", shorten(name))),
+            );
+        }
     }
 
     /// The config values of one stack: `--config`, else the stack's own, else the default. `None` for a wrong one.
@@ -675,7 +738,7 @@ impl ConfigType {
             Self::Integer => integer(text).map(i128::from),
             Self::Duration => units::parse_duration(text).map(i128::from),
             Self::Size => units::parse_size(text).map(i128::from),
-            Self::String | Self::Boolean => None,
+            Self::String | Self::Boolean | Self::Secret => None,
         }
     }
 
@@ -686,6 +749,12 @@ impl ConfigType {
             Self::Boolean => ("`true` or `false`", ""),
             Self::Duration => ("a duration", " such as `5m`"),
             Self::Size => ("a size", " such as `512MiB`"),
+            // What stands there may be the secret itself.
+            Self::Secret => {
+                return format!(
+                    "{what} must be where the secret is kept: `secretsmanager:NAME`, `secretsmanager:NAME:KEY` or `ssm:NAME`"
+                );
+            }
         };
         format!("{what} must be {kind}{example}, and is `{}`", shorten(text))
     }
@@ -700,6 +769,7 @@ impl Declaration {
             ConfigType::String => true,
             ConfigType::Boolean => matches!(text.as_str(), "true" | "false"),
             ConfigType::Integer | ConfigType::Duration | ConfigType::Size => amount.is_some(),
+            ConfigType::Secret => dynamic_reference(text).is_some(),
         };
         if !fits {
             scope.report(Diagnostic::error("E0103", node.span, self.kind.mismatch(what, text)));
@@ -723,7 +793,25 @@ impl Declaration {
             ));
             return None;
         }
-        Some(text.clone())
+        match self.kind {
+            ConfigType::Secret => dynamic_reference(text),
+            _ => Some(text.clone()),
+        }
+    }
+}
+
+/// What CloudFormation puts a secret in the place of, when it deploys: AWS CloudFormation User Guide, "Get values stored
+/// in other services using dynamic references".
+fn dynamic_reference(text: &str) -> Option<String> {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+=.@-".contains(&byte);
+    let word = |text: &str| !text.is_empty() && text.bytes().all(letter);
+    match text.split(':').collect::<Vec<_>>().as_slice() {
+        ["secretsmanager", name] if word(name) => Some(format!("{{{{resolve:secretsmanager:{name}}}}}")),
+        ["secretsmanager", name, key] if word(name) && word(key) => {
+            Some(format!("{{{{resolve:secretsmanager:{name}:SecretString:{key}}}}}"))
+        }
+        ["ssm", name] if word(name) => Some(format!("{{{{resolve:ssm:{name}}}}}")),
+        _ => None,
     }
 }
 
@@ -798,13 +886,6 @@ fn read_outputs(node: &Node, scope: &Scope) -> Option<Vec<(String, Text)>> {
     let read: Vec<_> =
         entries.iter().map(|entry| Some((entry.key.clone(), AnyText.read(&entry.value, scope)?))).collect();
     read.into_iter().collect()
-}
-
-/// A name that a logical id can be made from.
-fn is_word(name: &str) -> bool {
-    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-        && name.starts_with(|first: char| first.is_ascii_alphabetic())
-        && name.len() <= MAX_NAME
 }
 
 fn entries_of<'n>(node: &'n Node, section: &str) -> &'n [Entry] {

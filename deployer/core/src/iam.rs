@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::lower::names;
 use crate::model::access::{Access, Verb};
-use crate::model::{Resource, ResourceType, Stack};
+use crate::model::{Kind, Resource, ResourceType, Stack};
 use crate::template::{GetAtt, Ref, Sub, logical_id};
 
 /// `Version` of every policy document: IAM User Guide, "IAM JSON policy elements: Version".
@@ -20,6 +20,37 @@ pub fn document(statements: &[Value]) -> Value {
 #[must_use]
 pub fn allow(sid: &str, actions: &[&str], resource: Value) -> Value {
     json!({ "Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource })
+}
+
+/// Actions on `*`, and why: AWS allows no resource for them. Service Authorization Reference.
+pub const WITHOUT_RESOURCE: [(&str, &[&str], &str); 4] = [
+    (
+        "LogInToRegistry",
+        &["ecr:GetAuthorizationToken"],
+        "ECS logs in to the registry before it pulls the image of a task; the token is for all of the account's repositories.",
+    ),
+    (
+        "Trace",
+        &["xray:PutTelemetryRecords", "xray:PutTraceSegments"],
+        "A function with `tracing` sends its traces; X-Ray has no resource for them.",
+    ),
+    (
+        "ListStreams",
+        &["dynamodb:ListStreams"],
+        "Lambda looks for the stream of a table that starts a function; the list has no resource.",
+    ),
+    (
+        "DescribeNetwork",
+        &["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"],
+        "Lambda looks for the network of a function; EC2's lists have no resource.",
+    ),
+];
+
+/// One of [`WITHOUT_RESOURCE`], by its id.
+#[must_use]
+pub fn without_resource(sid: &str) -> Value {
+    let found = WITHOUT_RESOURCE.iter().find(|(known, ..)| *known == sid);
+    allow(sid, found.map_or(&[], |(_, actions, _)| actions), json!("*"))
 }
 
 /// A statement that refuses every call without TLS, for resource policies.
@@ -62,65 +93,218 @@ pub fn write_logs(log_group: &str) -> Value {
 /// May take messages from one queue, as Lambda's poller does, and set the back-off of a failed one.
 #[must_use]
 pub fn consume(queue: &str) -> Value {
-    let actions =
-        ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"];
-    allow(&format!("Consume{queue}"), &actions, json!(GetAtt(queue, "Arn")))
+    allow(&format!("Consume{queue}"), &CONSUME, json!(GetAtt(queue, "Arn")))
+}
+
+/// What taking messages from a queue needs: AWS Lambda Developer Guide, "Using Lambda with Amazon SQS".
+const CONSUME: [&str; 4] =
+    ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"];
+
+/// What one verb allows on a resource of one type, as data: [`statements`] makes policies of it, and
+/// [`crate::docs::access_page`] a page.
+#[derive(Debug, Clone, Copy)]
+pub struct Grant {
+    /// The verb.
+    pub verb: Verb,
+    /// The type of the resource.
+    pub kind: Kind,
+    /// Begins the statement's id; the logical id follows.
+    pub sid: &'static str,
+    /// Exact actions.
+    pub actions: &'static [&'static str],
+    /// Exact resources.
+    pub on: On,
+}
+
+/// What a [`Grant`] is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum On {
+    /// The resource itself.
+    Itself,
+    /// The objects of a bucket.
+    Objects,
+    /// The indexes of a table, if it has any.
+    Indexes,
+    /// The revision of a task, in its cluster.
+    Revision,
+    /// Tasks of the cluster, as they are started.
+    Tasks,
+    /// The two roles of a task, for ECS.
+    Roles,
+}
+
+/// Every verb on every type that it applies to. Actions and conditions are those of the Service Authorization
+/// Reference.
+pub const GRANTS: [Grant; 21] = {
+    const fn grant(
+        verb: Verb,
+        kind: Kind,
+        sid: &'static str,
+        actions: &'static [&'static str],
+        on: On,
+    ) -> Grant {
+        Grant { verb, kind, sid, actions, on }
+    }
+    [
+        grant(Verb::Read, Kind::Bucket, "Read", &["s3:GetObject", "s3:GetObjectVersion"], On::Objects),
+        grant(
+            Verb::Read,
+            Kind::Table,
+            "Read",
+            &["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan"],
+            On::Itself,
+        ),
+        // Items are got from the table alone; an index is queried and scanned.
+        grant(Verb::Read, Kind::Table, "ReadIndexesOf", &["dynamodb:Query", "dynamodb:Scan"], On::Indexes),
+        grant(Verb::Write, Kind::Bucket, "Write", &["s3:PutObject"], On::Objects),
+        grant(
+            Verb::Write,
+            Kind::Table,
+            "Write",
+            &["dynamodb:PutItem", "dynamodb:BatchWriteItem"],
+            On::Itself,
+        ),
+        grant(Verb::Update, Kind::Table, "Update", &["dynamodb:UpdateItem"], On::Itself),
+        grant(Verb::Delete, Kind::Bucket, "Delete", &["s3:DeleteObject"], On::Objects),
+        grant(Verb::Delete, Kind::Table, "Delete", &["dynamodb:DeleteItem"], On::Itself),
+        grant(Verb::List, Kind::Bucket, "List", &["s3:ListBucket"], On::Itself),
+        grant(Verb::Publish, Kind::Bus, "Publish", &["events:PutEvents"], On::Itself),
+        grant(Verb::Publish, Kind::Topic, "Publish", &["sns:Publish"], On::Itself),
+        grant(Verb::Send, Kind::Queue, "Send", &["sqs:SendMessage"], On::Itself),
+        grant(Verb::Receive, Kind::Queue, "Receive", &CONSUME, On::Itself),
+        grant(Verb::Run, Kind::Task, "Run", &["ecs:RunTask"], On::Revision),
+        // RunTask with `propagateTags` tags the new task.
+        grant(Verb::Run, Kind::Task, "Tag", &["ecs:TagResource"], On::Tasks),
+        grant(Verb::Run, Kind::Task, "PassRolesOf", &["iam:PassRole"], On::Roles),
+        grant(Verb::Invoke, Kind::Function, "Invoke", &["lambda:InvokeFunction"], On::Itself),
+        grant(Verb::Encrypt, Kind::Key, "Encrypt", &["kms:Encrypt", "kms:GenerateDataKey"], On::Itself),
+        grant(Verb::Decrypt, Kind::Key, "Decrypt", &["kms:Decrypt"], On::Itself),
+        // By way of the service whose data a key of the stack encrypts.
+        grant(Verb::Read, Kind::Key, "DecryptWith", &["kms:Decrypt"], On::Itself),
+        grant(
+            Verb::Write,
+            Kind::Key,
+            "EncryptWith",
+            &["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"],
+            On::Itself,
+        ),
+    ]
+};
+
+impl On {
+    /// The ARNs; nothing when there are none.
+    fn resource(self, resource: &Resource) -> Option<Value> {
+        let id = logical_id(&resource.name);
+        Some(match (self, &resource.is) {
+            // Built from the name rather than taken from the bucket: the bucket waits for its queue, and a task or
+            // function need not wait for the bucket.
+            (Self::Itself, ResourceType::Bucket(_)) => names::bucket_arn(&resource.name, ""),
+            (Self::Itself, ResourceType::Bus(bus)) => names::bus_arn(&id, bus),
+            (Self::Itself, ResourceType::Topic(_)) => json!(Ref(id)),
+            (Self::Itself, _) => json!(GetAtt(id, "Arn")),
+            (Self::Objects, _) => names::bucket_arn(&resource.name, "/*"),
+            (Self::Indexes, ResourceType::Table(table)) if !table.indexes.is_empty() => {
+                json!(Sub(format!("${{{id}.Arn}}/index/*")))
+            }
+            (Self::Revision, _) => json!(Ref(id)),
+            (Self::Tasks, ResourceType::Task(task)) => json!(Sub(format!(
+                "arn:${{AWS::Partition}}:ecs:${{AWS::Region}}:${{AWS::AccountId}}:task/${{{}}}/*",
+                logical_id(&task.cluster.name)
+            ))),
+            (Self::Roles, _) => {
+                json!([GetAtt(format!("{id}Role"), "Arn"), GetAtt(format!("{id}ExecutionRole"), "Arn")])
+            }
+            _ => return None,
+        })
+    }
+
+    fn condition(self, resource: &Resource) -> Option<Value> {
+        match (self, &resource.is) {
+            (Self::Revision, ResourceType::Task(task)) => Some(json!({
+                "ArnEquals": { "ecs:cluster": GetAtt(logical_id(&task.cluster.name), "Arn") },
+            })),
+            (Self::Tasks, _) => Some(json!({ "StringEquals": { "ecs:CreateAction": "RunTask" } })),
+            (Self::Roles, _) => {
+                Some(json!({ "StringEquals": { "iam:PassedToService": "ecs-tasks.amazonaws.com" } }))
+            }
+            _ => None,
+        }
+    }
+
+    /// What it is, for people.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Itself => "the resource itself",
+            Self::Objects => "every object of the bucket",
+            Self::Indexes => "the indexes of the table, if it has any",
+            Self::Revision => "this revision of the task, if `ecs:cluster` is its cluster",
+            Self::Tasks => "tasks of its cluster, if `ecs:CreateAction` is RunTask",
+            Self::Roles => "the task's two roles, if `iam:PassedToService` is ecs-tasks.amazonaws.com",
+        }
+    }
 }
 
 /// The statements for one `access` entry.
 #[must_use]
 pub fn statements(stack: &Stack, access: &Access) -> Vec<Value> {
     let Some(resource) = stack.resource(&access.resource.name) else { return Vec::new() };
+    let kind = resource.is.kind();
     let id = logical_id(&resource.name);
-    let arn = || json!(GetAtt(&id, "Arn"));
-    let sid = |verb: &str| format!("{verb}{id}");
-    match (&resource.is, access.verb) {
-        // Built from the name rather than taken from the bucket: the bucket waits for its queue, and a task or function
-        // need not wait for the bucket.
-        (ResourceType::Bucket(_), Verb::Read) => vec![allow(
-            &sid("Read"),
-            &["s3:GetObject", "s3:GetObjectVersion"],
-            names::bucket_arn(&resource.name, "/*"),
-        )],
-        (ResourceType::Bucket(_), _) => {
-            vec![allow(&sid("Write"), &["s3:PutObject"], names::bucket_arn(&resource.name, "/*"))]
-        }
-        (ResourceType::Table(table), Verb::Read) => {
-            let read = allow(
-                &sid("Read"),
-                &["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan"],
-                arn(),
-            );
-            // Items are got from the table alone; an index is queried and scanned.
-            let indexes = (!table.indexes.is_empty()).then(|| {
-                let indexes = json!(Sub(format!("${{{id}.Arn}}/index/*")));
-                allow(&sid("ReadIndexesOf"), &["dynamodb:Query", "dynamodb:Scan"], indexes)
-            });
-            [Some(read), indexes].into_iter().flatten().collect()
-        }
-        (ResourceType::Table(_), _) => {
-            vec![allow(&sid("Write"), &["dynamodb:PutItem", "dynamodb:BatchWriteItem"], arn())]
-        }
-        (ResourceType::Bus(_), _) => vec![allow(&sid("Publish"), &["events:PutEvents"], arn())],
-        (ResourceType::Queue(_), _) => vec![allow(&sid("Send"), &["sqs:SendMessage"], arn())],
-        (ResourceType::Task(task), _) => run_task(resource, &logical_id(&task.cluster.name)),
-        _ => Vec::new(),
-    }
+    let own = GRANTS.iter().filter(|grant| grant.verb == access.verb && grant.kind == kind);
+    let mut out: Vec<Value> = own
+        .filter_map(|grant| {
+            let mut out = allow(&format!("{}{id}", grant.sid), grant.actions, grant.on.resource(resource)?);
+            if let Some(condition) = grant.on.condition(resource) {
+                out["Condition"] = condition;
+            }
+            Some(out)
+        })
+        .collect();
+    out.extend(key_statement(stack, resource, access.verb));
+    out
 }
 
-/// May start this revision of a task in its cluster, hand it its two roles, and nothing else.
-fn run_task(task: &Resource, cluster: &str) -> Vec<Value> {
-    let id = logical_id(&task.name);
-    let mut run = allow(&format!("Run{id}"), &["ecs:RunTask"], json!(Ref(&id)));
-    run["Condition"] = json!({ "ArnEquals": { "ecs:cluster": GetAtt(cluster, "Arn") } });
-    // RunTask with `propagateTags` tags the new task.
-    let tasks = Sub(format!(
-        "arn:${{AWS::Partition}}:ecs:${{AWS::Region}}:${{AWS::AccountId}}:task/${{{cluster}}}/*"
-    ));
-    let mut tag = allow(&format!("Tag{id}"), &["ecs:TagResource"], json!(tasks));
-    tag["Condition"] = json!({ "StringEquals": { "ecs:CreateAction": "RunTask" } });
-    let roles = [GetAtt(format!("{id}Role"), "Arn"), GetAtt(format!("{id}ExecutionRole"), "Arn")];
-    let mut pass = allow(&format!("PassRolesOf{id}"), &["iam:PassRole"], json!(roles));
-    pass["Condition"] = json!({ "StringEquals": { "iam:PassedToService": "ecs-tasks.amazonaws.com" } });
-    vec![run, tag, pass]
+/// What a verb needs of the customer key that a resource is encrypted with: its use, by way of the resource's service.
+#[must_use]
+pub fn key_statement(stack: &Stack, resource: &Resource, verb: Verb) -> Option<Value> {
+    let (key, service) = resource.is.encryption_key()?;
+    let key = stack.resource(&key.name)?;
+    let direction = match verb {
+        Verb::Read | Verb::Receive => Verb::Read,
+        Verb::Write | Verb::Update | Verb::Delete | Verb::Send | Verb::Publish => Verb::Write,
+        _ => return None,
+    };
+    let grant = GRANTS.iter().find(|grant| grant.verb == direction && grant.kind == Kind::Key)?;
+    let sid =
+        format!("{}{}For{}{}", grant.sid, logical_id(&key.name), verb_word(verb), logical_id(&resource.name));
+    let mut out = allow(&sid, grant.actions, grant.on.resource(key)?);
+    let via = Sub(format!("{service}.${{AWS::Region}}.amazonaws.com"));
+    out["Condition"] = json!({ "StringEquals": { "kms:ViaService": via } });
+    Some(out)
+}
+
+/// The verb as a part of a statement's id.
+fn verb_word(verb: Verb) -> String {
+    logical_id(verb.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verb_allows_something_on_every_type_that_it_takes() {
+        for (verb, name, kinds, _) in Verb::ALL {
+            for kind in kinds {
+                let found = GRANTS.iter().any(|grant| grant.verb == verb && grant.kind == *kind);
+                assert!(found, "{name} {}", kind.name());
+            }
+        }
+        for grant in GRANTS.iter().filter(|grant| grant.kind != Kind::Key) {
+            let (_, _, kinds, _) = Verb::ALL.iter().find(|(verb, ..)| *verb == grant.verb).expect("a verb");
+            assert!(kinds.contains(&grant.kind), "{grant:?}");
+            assert!(grant.actions.iter().all(|action| !action.contains('*')), "{grant:?}");
+        }
+    }
 }

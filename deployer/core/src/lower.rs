@@ -6,21 +6,33 @@
 use serde_json::{Value, json};
 
 use crate::assets::{self, ASSET_BUCKET_PARAMETER, AssetKind};
+use crate::diagnostic::Span;
 use crate::document::Removal;
+use crate::model::code::Code;
+use crate::model::json::Json;
 use crate::model::options::Options;
-use crate::model::{ResourceType, Stack, Text, TextPart};
-use crate::template::{Policy, Ref, Resource, Sub, Template, logical_id};
+use crate::model::{Resource, ResourceType, Stack, Text, TextPart};
+use crate::template::{self, Policy, Ref, Sub, Template, logical_id};
 
+mod alarm;
 mod bucket;
 mod bus;
 mod cluster;
-mod function;
+mod dashboard;
+mod delivery;
+pub(crate) mod function;
+mod key;
 pub mod names;
 mod network;
 mod queue;
 mod raw;
+mod rule;
+mod schedule;
+mod senders;
+mod statement;
 mod table;
 mod task;
+mod topic;
 
 /// The template of a stack.
 #[must_use]
@@ -29,7 +41,11 @@ pub fn lower(stack: &Stack) -> Template {
     builder.template.description.clone_from(&stack.description);
     parameters(&mut builder);
     builder.template.conditions.clone_from(&stack.conditions);
-    for resource in &stack.resources {
+    // Alarms and dashboards come after what they watch.
+    let watches =
+        |resource: &&Resource| matches!(resource.is, ResourceType::Alarm(_) | ResourceType::Dashboard(_));
+    let watched = stack.resources.iter().filter(|resource| !watches(resource));
+    for resource in watched.chain(stack.resources.iter().filter(watches)) {
         builder.origin.clone_from(&resource.name);
         let id = logical_id(&resource.name);
         let first = builder.template.resources.len();
@@ -38,11 +54,17 @@ pub fn lower(stack: &Stack) -> Template {
             ResourceType::Bucket(bucket) => bucket::lower(&mut builder, &id, name, bucket),
             ResourceType::Queue(queue) => queue::lower(&mut builder, &id, name, queue),
             ResourceType::Bus(bus) => bus::lower(&mut builder, &id, name, bus),
+            ResourceType::Rule(rule) => rule::lower(&mut builder, &id, name, rule),
+            ResourceType::Schedule(schedule) => schedule::lower(&mut builder, &id, name, schedule),
+            ResourceType::Topic(topic) => topic::lower(&mut builder, &id, name, topic),
             ResourceType::Table(table) => table::lower(&mut builder, &id, name, table),
             ResourceType::Network(network) => network::lower(&mut builder, &id, name, network),
             ResourceType::Cluster(cluster) => cluster::lower(&mut builder, &id, name, cluster),
             ResourceType::Task(task) => task::lower(&mut builder, &id, name, task),
             ResourceType::Function(function) => function::lower(&mut builder, &id, name, function),
+            ResourceType::Key(key) => key::lower(&mut builder, &id, name, key),
+            ResourceType::Alarm(alarm) => alarm::lower(&mut builder, &id, name, alarm),
+            ResourceType::Dashboard(dashboard) => dashboard::lower(&mut builder, &id, name, dashboard),
             ResourceType::Raw(raw) => raw::lower(&mut builder, &id, raw),
         }
         apply(&resource.options, &id, &mut builder.template.resources[first..]);
@@ -61,7 +83,7 @@ pub fn lower(stack: &Stack) -> Template {
 }
 
 /// Applies `options` to what was made for a resource: the condition to all of it, the rest to its main resource.
-fn apply(options: &Options, id: &str, made: &mut [(String, Resource)]) {
+fn apply(options: &Options, id: &str, made: &mut [(String, template::Resource)]) {
     for (_, resource) in made.iter_mut() {
         resource.condition.clone_from(&options.condition);
     }
@@ -98,11 +120,14 @@ fn parameters(builder: &mut Builder<'_>) {
         let (what, pattern) = match asset.kind {
             AssetKind::Zip => (
                 "Key of the code in the asset bucket, which holds its SHA-256.",
-                r"^[a-z]+/[0-9a-f]{64}\.zip$",
+                r"^[A-Za-z0-9_.-]+/[0-9a-f]{64}\.zip$",
             ),
             AssetKind::Image => ("URI of the image with its digest.", "^.+@sha256:[0-9a-f]{64}$"),
         };
-        let description = format!("Worker `{}`. {what}", asset.worker.name());
+        let description = match &asset.code {
+            Code::Worker(worker) => format!("Worker `{}`. {what}", worker.name()),
+            Code::Package { .. } | Code::Zip { .. } => format!("Code of `{}`. {what}", asset.resource),
+        };
         let parameter = json!({ "Type": "String", "Description": description, "AllowedPattern": pattern });
         builder.template.parameters.push((asset.parameter, parameter));
     }
@@ -118,15 +143,30 @@ struct Builder<'s> {
 
 impl Builder<'_> {
     /// Adds a resource.
-    fn add(&mut self, id: impl Into<String>, kind: &'static str, properties: Value) -> &mut Resource {
-        let resource = Resource { kind, origin: self.origin.clone(), properties, ..Resource::default() };
+    fn add(
+        &mut self,
+        id: impl Into<String>,
+        kind: &'static str,
+        properties: Value,
+    ) -> &mut template::Resource {
+        let resource = template::Resource {
+            kind,
+            origin: self.origin.clone(),
+            properties,
+            ..template::Resource::default()
+        };
         self.template.resources.push((id.into(), resource));
         let last = self.template.resources.len() - 1;
         &mut self.template.resources[last].1
     }
 
     /// Adds a resource that holds data: it stays or goes as the stack's `removal` says.
-    fn add_data(&mut self, id: impl Into<String>, kind: &'static str, properties: Value) -> &mut Resource {
+    fn add_data(
+        &mut self,
+        id: impl Into<String>,
+        kind: &'static str,
+        properties: Value,
+    ) -> &mut template::Resource {
         let policy = match self.stack.target.removal {
             // A table that protects itself from deletion can't go with a failed creation.
             Removal::Keep if kind == "AWS::DynamoDB::Table" => Policy::Retain,
@@ -151,21 +191,54 @@ fn attribute(stack: &Stack, name: &str, attribute: &str) -> Value {
     match &resource.is {
         ResourceType::Bucket(_) => bucket::attribute(&id, attribute),
         ResourceType::Queue(_) => queue::attribute(&id, attribute),
-        ResourceType::Bus(_) => bus::attribute(&id, attribute),
+        ResourceType::Bus(bus) => bus::attribute(&id, bus, attribute),
+        ResourceType::Rule(_) => rule::attribute(&id),
+        ResourceType::Schedule(_) => schedule::attribute(&id, attribute),
+        ResourceType::Topic(_) => topic::attribute(&id, attribute),
         ResourceType::Table(_) => table::attribute(&id, attribute),
-        ResourceType::Network(_) => network::attribute(&id, attribute),
+        ResourceType::Network(network) => network::attribute(stack, &id, network),
         ResourceType::Cluster(_) => cluster::attribute(&id, attribute),
         ResourceType::Task(_) => task::attribute(&id, attribute),
         ResourceType::Function(_) => function::attribute(&id, attribute),
+        ResourceType::Key(_) => key::attribute(&id, name, attribute),
+        ResourceType::Alarm(_) => alarm::attribute(&id, attribute),
+        ResourceType::Dashboard(_) => dashboard::attribute(&id),
         // Texts name it as CloudFormation does.
         ResourceType::Raw(_) => json!(Ref(id)),
     }
 }
 
+/// JSON with what its texts become.
+fn filled(stack: &Stack, json: &Json) -> Value {
+    json.filled(&|text| text_value(stack, text))
+}
+
+/// JSON as one text, where CloudFormation wants it so.
+fn json_text(stack: &Stack, json: &Json) -> Value {
+    text_value(stack, &Text { parts: json.pieces(), span: Span::default() })
+}
+
+/// A text in something that is used only when all is there, such as a variable or a policy: a bucket is named by its
+/// computed name, so that the bucket can wait for a function that speaks of it.
+fn late_value(stack: &Stack, text: &Text) -> Value {
+    value_of(stack, text, true)
+}
+
 /// A text with references as a CloudFormation expression.
 fn text_value(stack: &Stack, text: &Text) -> Value {
+    value_of(stack, text, false)
+}
+
+fn value_of(stack: &Stack, text: &Text, late: bool) -> Value {
+    let is_bucket = |name: &str| {
+        matches!(stack.resource(name).map(|resource| &resource.is), Some(ResourceType::Bucket(_)))
+    };
     let reference = |part: &TextPart| match part {
         TextPart::Literal(_) => None,
+        TextPart::Attribute { resource, attribute: name } if late && is_bucket(resource) => match *name {
+            "arn" => Some(names::bucket_arn(resource, "")),
+            _ => Some(json!(Sub(names::bucket(resource)))),
+        },
         TextPart::Attribute { resource, attribute: name } => Some(attribute(stack, resource, name)),
         TextPart::Raw { resource, attribute: None } => Some(json!(Ref(logical_id(resource)))),
         TextPart::Raw { resource, attribute: Some(name) } => {

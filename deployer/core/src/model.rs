@@ -8,160 +8,181 @@ use crate::registry::{self, TypeId};
 use crate::template::logical_id;
 
 pub mod access;
+pub mod alarm;
 pub mod bucket;
 pub mod bus;
 pub mod cluster;
+pub mod code;
+pub mod dashboard;
+pub mod delivery;
+pub mod environment;
 pub mod expression;
 pub mod function;
+pub mod json;
+pub mod key;
 pub mod network;
 pub mod options;
+pub mod pattern;
 pub mod properties;
 pub mod queue;
 pub mod raw;
+pub mod rule;
+pub mod schedule;
+pub mod statement;
 pub mod table;
 pub mod task;
+pub mod topic;
 
 use properties::{Properties, Property, describe};
 
-/// The resource types of the language.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+/// The types of the language, each once: its word, the module that reads it, and the CloudFormation type of its main
+/// resource, which has the logical id of the name alone.
+macro_rules! types {
+    ($($(#[$doc:meta])* $kind:ident($word:literal, $module:ident, $cloudformation:literal);)*) => {
+        /// The resource types of the language.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Kind {
+            $($(#[$doc])* $kind,)*
+            /// Any other CloudFormation type, by its own name and with its own properties.
+            Raw(TypeId),
+        }
+
+        impl Kind {
+            /// Every type but those of CloudFormation.
+            pub const ALL: [Self; [$($word),*].len()] = [$(Self::$kind),*];
+
+            /// The word in `stack.yaml`.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $word,)*
+                    Self::Raw(type_id) => type_id.name(),
+                }
+            }
+
+            /// What the type is.
+            #[must_use]
+            pub const fn description(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $module::DESCRIPTION,)*
+                    Self::Raw(_) => raw::DESCRIPTION,
+                }
+            }
+
+            /// The CloudFormation type of its main resource.
+            #[must_use]
+            pub fn cloudformation(self) -> Option<TypeId> {
+                match self {
+                    $(Self::$kind => registry::find($cloudformation),)*
+                    Self::Raw(type_id) => Some(type_id),
+                }
+            }
+
+            /// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone. Those of
+            /// a CloudFormation type are in its schema.
+            #[must_use]
+            pub const fn attributes(self) -> &'static [(&'static str, &'static str)] {
+                match self {
+                    $(Self::$kind => $module::ATTRIBUTES,)*
+                    Self::Raw(_) => &[],
+                }
+            }
+
+            /// The properties of the type. Those of a CloudFormation type are in its schema.
+            #[must_use]
+            pub fn properties(self) -> Vec<Property> {
+                match self {
+                    $(Self::$kind => describe($module::$kind::read),)*
+                    Self::Raw(_) => Vec::new(),
+                }
+            }
+
+            /// Reads the properties of a resource of this type.
+            pub(crate) fn read(self, node: &crate::yaml::Node, scope: &properties::Scope) -> Option<ResourceType> {
+                Some(match self {
+                    $(Self::$kind => {
+                        ResourceType::$kind(Properties::read(node, scope, $module::$kind::read)?)
+                    })*
+                    Self::Raw(type_id) => ResourceType::Raw(raw::Raw::read(type_id, node, scope)?),
+                })
+            }
+        }
+
+        /// A resource's type and properties.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum ResourceType {
+            $($(#[$doc])* $kind($module::$kind),)*
+            /// `AWS::…`.
+            Raw(raw::Raw),
+        }
+
+        impl ResourceType {
+            /// Its type alone.
+            #[must_use]
+            pub const fn kind(&self) -> Kind {
+                match self {
+                    $(Self::$kind(_) => Kind::$kind,)*
+                    Self::Raw(raw) => Kind::Raw(raw.type_id),
+                }
+            }
+        }
+    };
+}
+
+types! {
     /// S3 bucket.
-    Bucket,
+    Bucket("bucket", bucket, "AWS::S3::Bucket");
     /// SQS queue with its dead-letter queue.
-    Queue,
+    Queue("queue", queue, "AWS::SQS::Queue");
     /// EventBridge event bus.
-    Bus,
+    Bus("bus", bus, "AWS::Events::EventBus");
+    /// EventBridge rule.
+    Rule("rule", rule, "AWS::Events::Rule");
+    /// Schedule of EventBridge Scheduler.
+    Schedule("schedule", schedule, "AWS::Scheduler::Schedule");
+    /// SNS topic with its subscriptions.
+    Topic("topic", topic, "AWS::SNS::Topic");
     /// DynamoDB table.
-    Table,
+    Table("table", table, "AWS::DynamoDB::Table");
     /// VPC with subnets and routes.
-    Network,
+    Network("network", network, "AWS::EC2::VPC");
     /// ECS cluster.
-    Cluster,
+    Cluster("cluster", cluster, "AWS::ECS::Cluster");
     /// ECS task definition that runs on Fargate.
-    Task,
+    Task("task", task, "AWS::ECS::TaskDefinition");
     /// Lambda function with its triggers.
-    Function,
-    /// Any other CloudFormation type, by its own name and with its own properties.
-    Raw(TypeId),
+    Function("function", function, "AWS::Lambda::Function");
+    /// KMS key with its alias.
+    Key("key", key, "AWS::KMS::Key");
+    /// CloudWatch alarms.
+    Alarm("alarm", alarm, "AWS::CloudWatch::Alarm");
+    /// CloudWatch dashboard.
+    Dashboard("dashboard", dashboard, "AWS::CloudWatch::Dashboard");
 }
 
 impl Kind {
-    /// Every type but those of CloudFormation.
-    pub const ALL: [Self; 8] = [
-        Self::Bucket,
-        Self::Queue,
-        Self::Bus,
-        Self::Table,
-        Self::Network,
-        Self::Cluster,
-        Self::Task,
-        Self::Function,
-    ];
-
-    /// The word in `stack.yaml`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Bucket => "bucket",
-            Self::Queue => "queue",
-            Self::Bus => "bus",
-            Self::Table => "table",
-            Self::Network => "network",
-            Self::Cluster => "cluster",
-            Self::Task => "task",
-            Self::Function => "function",
-            Self::Raw(type_id) => type_id.name(),
-        }
-    }
-
-    /// What the type is.
-    #[must_use]
-    pub const fn description(self) -> &'static str {
-        match self {
-            Self::Bucket => bucket::DESCRIPTION,
-            Self::Queue => queue::DESCRIPTION,
-            Self::Bus => bus::DESCRIPTION,
-            Self::Table => table::DESCRIPTION,
-            Self::Network => network::DESCRIPTION,
-            Self::Cluster => cluster::DESCRIPTION,
-            Self::Task => task::DESCRIPTION,
-            Self::Function => function::DESCRIPTION,
-            Self::Raw(_) => raw::DESCRIPTION,
-        }
-    }
-
-    /// The CloudFormation type of its main resource, which has the logical id of the name alone.
-    #[must_use]
-    pub fn cloudformation(self) -> Option<TypeId> {
-        registry::find(match self {
-            Self::Bucket => "AWS::S3::Bucket",
-            Self::Queue => "AWS::SQS::Queue",
-            Self::Bus => "AWS::Events::EventBus",
-            Self::Table => "AWS::DynamoDB::Table",
-            Self::Network => "AWS::EC2::VPC",
-            Self::Cluster => "AWS::ECS::Cluster",
-            Self::Task => "AWS::ECS::TaskDefinition",
-            Self::Function => "AWS::Lambda::Function",
-            Self::Raw(type_id) => return Some(type_id),
-        })
-    }
-
     /// The type with this word.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
+}
 
-    /// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
+impl ResourceType {
+    /// The customer key that encrypts its data, and the service that uses the key for callers.
     #[must_use]
-    pub const fn attributes(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::Bucket => bucket::ATTRIBUTES,
-            Self::Queue => queue::ATTRIBUTES,
-            Self::Bus => bus::ATTRIBUTES,
-            Self::Table => table::ATTRIBUTES,
-            Self::Network => network::ATTRIBUTES,
-            Self::Cluster => cluster::ATTRIBUTES,
-            Self::Task => task::ATTRIBUTES,
-            Self::Function => function::ATTRIBUTES,
-            // Those of its schema.
-            Self::Raw(_) => &[],
+    pub const fn encryption_key(&self) -> Option<(&ResourceRef, &'static str)> {
+        let (key, service) = match self {
+            Self::Bucket(bucket) => (&bucket.encryption_key, "s3"),
+            Self::Queue(queue) => (&queue.encryption_key, "sqs"),
+            Self::Topic(topic) => (&topic.encryption_key, "sns"),
+            Self::Table(table) => (&table.encryption_key, "dynamodb"),
+            _ => return None,
+        };
+        match key {
+            Some(key) => Some((key, service)),
+            None => None,
         }
-    }
-
-    /// The properties of the type.
-    #[must_use]
-    pub fn properties(self) -> Vec<Property> {
-        match self {
-            Self::Bucket => describe(bucket::Bucket::read),
-            Self::Queue => describe(queue::Queue::read),
-            Self::Bus => describe(bus::Bus::read),
-            Self::Table => describe(table::Table::read),
-            Self::Network => describe(network::Network::read),
-            Self::Cluster => describe(cluster::Cluster::read),
-            Self::Task => describe(task::Task::read),
-            Self::Function => describe(function::Function::read),
-            // Those of its schema.
-            Self::Raw(_) => Vec::new(),
-        }
-    }
-
-    /// Reads the properties of a resource of this type.
-    pub(crate) fn read(self, node: &crate::yaml::Node, scope: &properties::Scope) -> Option<ResourceType> {
-        Some(match self {
-            Self::Bucket => ResourceType::Bucket(Properties::read(node, scope, bucket::Bucket::read)?),
-            Self::Queue => ResourceType::Queue(Properties::read(node, scope, queue::Queue::read)?),
-            Self::Bus => ResourceType::Bus(Properties::read(node, scope, bus::Bus::read)?),
-            Self::Table => ResourceType::Table(Properties::read(node, scope, table::Table::read)?),
-            Self::Network => ResourceType::Network(Properties::read(node, scope, network::Network::read)?),
-            Self::Cluster => ResourceType::Cluster(Properties::read(node, scope, cluster::Cluster::read)?),
-            Self::Task => ResourceType::Task(Properties::read(node, scope, task::Task::read)?),
-            Self::Function => {
-                ResourceType::Function(Properties::read(node, scope, function::Function::read)?)
-            }
-            Self::Raw(type_id) => ResourceType::Raw(raw::Raw::read(type_id, node, scope)?),
-        })
     }
 }
 
@@ -241,47 +262,6 @@ impl Resource {
     #[must_use]
     pub fn logical_id(&self) -> String {
         self.options.logical_id.clone().unwrap_or_else(|| logical_id(&self.name))
-    }
-}
-
-/// A resource's type and properties.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ResourceType {
-    /// `bucket`.
-    Bucket(bucket::Bucket),
-    /// `queue`.
-    Queue(queue::Queue),
-    /// `bus`.
-    Bus(bus::Bus),
-    /// `table`.
-    Table(table::Table),
-    /// `network`.
-    Network(network::Network),
-    /// `cluster`.
-    Cluster(cluster::Cluster),
-    /// `task`.
-    Task(task::Task),
-    /// `function`.
-    Function(function::Function),
-    /// `AWS::…`.
-    Raw(raw::Raw),
-}
-
-impl ResourceType {
-    /// Its type alone.
-    #[must_use]
-    pub const fn kind(&self) -> Kind {
-        match self {
-            Self::Bucket(_) => Kind::Bucket,
-            Self::Queue(_) => Kind::Queue,
-            Self::Bus(_) => Kind::Bus,
-            Self::Table(_) => Kind::Table,
-            Self::Network(_) => Kind::Network,
-            Self::Cluster(_) => Kind::Cluster,
-            Self::Task(_) => Kind::Task,
-            Self::Function(_) => Kind::Function,
-            Self::Raw(raw) => Kind::Raw(raw.type_id),
-        }
     }
 }
 

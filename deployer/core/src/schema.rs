@@ -72,6 +72,9 @@ fn value(shape: &Shape) -> Value {
         // A value of any type can be text: `default: 2`.
         Shape::String | Shape::Text => json!({ "type": ["string", "number", "boolean"] }),
         Shape::Integer(low, high) => or_config(json!({ "type": "integer", "minimum": low, "maximum": high })),
+        Shape::WordOrInteger(word, low, high) => or_config(
+            json!({ "anyOf": [{ "const": word }, { "type": "integer", "minimum": low, "maximum": high }] }),
+        ),
         Shape::Boolean => or_config(json!({ "type": "boolean" })),
         Shape::Duration(..) => or_config(json!({ "type": "string", "pattern": "^[0-9]+(s|m|h|d)$" })),
         Shape::Size(..) => or_config(json!({ "type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB|TiB)$" })),

@@ -1,7 +1,7 @@
 //! `cases/<name>/`: a stack file and what becomes of it.
 //!
-//! A good case holds `template.json`, or `template-<stack>.json` for each of several stacks; a case whose name begins
-//! with `wrong-` holds `errors.txt`. Without a `stack.yaml` of its own a case is about the repository's. `config.txt`
+//! A good case holds `template.json`, or `template-<stack>.json` for each of several stacks, and `warnings.txt` if it
+//! gives any; a case whose name begins with `wrong-` holds `errors.txt`. Without a `stack.yaml` of its own a case is about the repository's. `config.txt`
 //! holds lines for `--config`.
 
 use std::collections::BTreeMap;
@@ -74,18 +74,20 @@ fn every_case_gives_what_its_folder_holds() {
     let mut failures = String::new();
     for case in cases() {
         let (stacks, problems) = case.load();
+        let errors = problems.has_errors();
         let problems = problems.to_lines(&case.source);
-        if case.is_wrong() == problems.is_empty() {
-            failures.push_str(&format!("{}: problems are in `wrong-…` cases only:\n{problems}", case.name));
+        if (case.is_wrong() && problems.is_empty()) || (errors && !case.is_wrong()) {
+            failures.push_str(&format!("{}: errors are in `wrong-…` cases only:\n{problems}", case.name));
             continue;
         }
         let expected: BTreeMap<String, String> = if case.is_wrong() {
             BTreeMap::from([("errors.txt".to_owned(), problems)])
         } else {
-            stacks
+            let warnings = (!problems.is_empty()).then(|| ("warnings.txt".to_owned(), problems));
+            let templates = stacks
                 .iter()
-                .map(|stack| (Case::template_file(stack, &stacks), lower::lower(stack).to_json()))
-                .collect()
+                .map(|stack| (Case::template_file(stack, &stacks), lower::lower(stack).to_json()));
+            templates.chain(warnings).collect()
         };
         for (file, text) in &expected {
             if let Some(difference) = golden::difference(&case.folder.join(file), text) {
@@ -197,7 +199,7 @@ fn the_order_of_the_file_changes_no_logical_id_and_no_property() {
             .map(|(id, resource)| (id.clone(), resource.to_string()))
             .collect()
     };
-    for name in ["repository", "functions", "tasks", "buckets"] {
+    for name in ["repository", "functions", "tasks", "buckets", "compute", "messaging", "networks"] {
         let source = source_of(name);
         let other = Source::new("stack.yaml", reversed(&source.text));
         assert_ne!(other.text, source.text, "{name}");

@@ -67,6 +67,12 @@ fn change() -> impl Strategy<Value = Change> {
         "Fn::Join: ",
         "AWS::",
         "options: { retain: true }",
+        "pattern: { source: [a] }",
+        "prefix: ",
+        "exists: true",
+        "existing: default",
+        "0 2 * * ? *",
+        "AKIAIOSFODNN7EXAMPLE",
         "null",
         "~",
         "no",
@@ -156,11 +162,19 @@ proptest! {
 
     #[test]
     fn a_changed_stack_file_is_read(
-        case in prop::sample::select(vec!["repository", "raw", "options"]),
+        case in prop::sample::select(vec!["repository", "raw", "options", "compute", "messaging", "networks"]),
         changes in proptest::collection::vec(change(), 1..6),
     ) {
         check(apply(&source_of(case).text, &changes));
     }
+}
+
+#[test]
+fn a_file_that_is_too_large_is_not_read() {
+    let source = Source::new("stack.yaml", format!("# {}\n", "x".repeat(5 << 20)));
+    let (stacks, problems) = load(&source, &[]);
+    assert!(stacks.is_empty());
+    assert!(problems.to_lines(&source).contains("[E0011]"), "{}", problems.to_lines(&source));
 }
 
 #[test]
@@ -178,6 +192,11 @@ fn large_files_come_to_an_end() {
         ),
         format!("{head}resources: {{ a: {{ type: {} }} }}\n", "x".repeat(200_000)),
         format!("name: \"{}\"\n", "${".repeat(50_000)),
+        format!("name: \"{}\"\n", "x".repeat(5 << 20)),
+        format!(
+            "{head}resources:\n  b: {{ type: bus }}\n  q: {{ type: queue }}\n  r: {{ type: rule, properties: {{ bus: \"${{b}}\", targets: [{{ queue: \"${{q}}\" }}], pattern: {{ source: [{}] }} }} }}\n",
+            "x, ".repeat(50_000)
+        ),
         "[".repeat(50_000),
         "- ".repeat(5_000),
         "a: &a [*a, *a]\n".repeat(1_000),

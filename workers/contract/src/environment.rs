@@ -25,6 +25,8 @@ pub const TASK_SUBNETS: &str = "TASK_SUBNETS";
 pub const TASK_SECURITY_GROUPS: &str = "TASK_SECURITY_GROUPS";
 /// `ENABLED` or `DISABLED`: whether the task gets a public address (it must, in a network without NAT).
 pub const TASK_PUBLIC_IP: &str = "TASK_ASSIGN_PUBLIC_IP";
+/// `ENABLED` when the task runs on Fargate Spot.
+pub const TASK_SPOT: &str = "TASK_SPOT";
 /// How often a message is received before its queue moves it to the dead letters.
 pub const MAX_RECEIVE_COUNT: &str = "MAX_RECEIVE_COUNT";
 /// The worker's `settings`, as one JSON document.

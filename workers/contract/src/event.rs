@@ -77,6 +77,35 @@ impl EventKind {
     }
 }
 
+impl EventKind {
+    /// The detail types of these events with the fields that `detail` may have, besides `status`.
+    #[must_use]
+    pub fn details(self) -> Vec<(&'static str, &'static str, &'static [&'static str])> {
+        match self {
+            Self::TaskStarted => vec![("ecs-started", "success", &["object", "task"])],
+            Self::RecordExtracted => {
+                vec![("s3RecordExtraction", "extracted", &["object", "record", "headers", "data"])]
+            }
+            Self::ExtractionCompleted => {
+                vec![("s3ExtractionCompleted", "completed", &["object", "rows", "bytes", "rejected"])]
+            }
+            Self::RecordTransformed => vec![("transform", "transformed", &["object", "record", "data"])],
+            Self::RecordLoaded => {
+                vec![("data-loaded", "success", &["object", "record", "table", "key"])]
+            }
+            Self::Failed => FailedStage::ALL
+                .map(|stage| {
+                    let fields: &[&str] = &["object", "record", "reason", "message"];
+                    (stage.detail_type(), "failed", fields)
+                })
+                .to_vec(),
+            Self::Any => {
+                Self::ALL.into_iter().filter(|kind| *kind != Self::Any).flat_map(Self::details).collect()
+            }
+        }
+    }
+}
+
 /// The stage that reports a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FailedStage {

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use aws_sdk_ecs::types::{
-    AssignPublicIp, AwsVpcConfiguration, ContainerOverride, KeyValuePair, LaunchType, NetworkConfiguration,
-    PropagateTags, TaskOverride,
+    AssignPublicIp, AwsVpcConfiguration, CapacityProviderStrategyItem, ContainerOverride, KeyValuePair,
+    LaunchType, NetworkConfiguration, PropagateTags, TaskOverride,
 };
 use contract::ObjectRef;
 use contract::environment::{
-    OBJECT, TASK_CLUSTER, TASK_CONTAINER, TASK_DEFINITION, TASK_PUBLIC_IP, TASK_SECURITY_GROUPS,
+    OBJECT, TASK_CLUSTER, TASK_CONTAINER, TASK_DEFINITION, TASK_PUBLIC_IP, TASK_SECURITY_GROUPS, TASK_SPOT,
     TASK_SUBNETS, VariableError, Variables,
 };
 use publisher::aws::call_error;
@@ -29,6 +29,7 @@ pub struct TaskSettings {
     subnets: Vec<String>,
     security_groups: Vec<String>,
     public_ip: AssignPublicIp,
+    spot: bool,
 }
 
 impl TaskSettings {
@@ -52,6 +53,7 @@ impl TaskSettings {
             subnets: variables.list(TASK_SUBNETS)?,
             security_groups: variables.list(TASK_SECURITY_GROUPS)?,
             public_ip,
+            spot: variables.optional(TASK_SPOT).is_some_and(|spot| spot == "ENABLED"),
         })
     }
 }
@@ -87,12 +89,22 @@ impl Tasks for Fargate {
             .name(&settings.container)
             .environment(KeyValuePair::builder().name(OBJECT).value(object).build())
             .build();
+        // ECS takes either a launch type or a strategy.
+        let spot = settings
+            .spot
+            .then(|| {
+                CapacityProviderStrategyItem::builder().capacity_provider("FARGATE_SPOT").weight(1).build()
+            })
+            .transpose()
+            .map_err(construction)?
+            .map(|item| vec![item]);
         let answer = self
             .client
             .run_task()
             .cluster(&settings.cluster)
             .task_definition(&settings.definition)
-            .launch_type(LaunchType::Fargate)
+            .set_launch_type((!settings.spot).then_some(LaunchType::Fargate))
+            .set_capacity_provider_strategy(spot)
             .platform_version("LATEST")
             .count(1)
             .network_configuration(NetworkConfiguration::builder().awsvpc_configuration(network).build())
@@ -319,6 +331,7 @@ mod tests {
         };
         let settings = read("ENABLED", "").expect("complete");
         assert_eq!((settings.public_ip, settings.subnets.len()), (AssignPublicIp::Enabled, 2));
+        assert!(!settings.spot, "only `ENABLED` is spare capacity");
         assert!(read("yes", "").expect_err("neither").to_string().contains(TASK_PUBLIC_IP));
         for name in [
             TASK_CLUSTER,

@@ -1,4 +1,4 @@
-//! Sources → binaries, by one `cargo lambda build` for all workers, and only when something has changed since the last.
+//! Sources → binaries, by one `cargo lambda build` for a workspace, and only when something has changed since the last.
 //!
 //! A stamp beside the binaries says from what they were made and what they are. It is written last, so a build that was
 //! interrupted is one that has not happened.
@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use stack_core::assets::Worker;
+use stack_core::model::code::Architecture;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Command;
 
@@ -24,8 +25,14 @@ use super::{Binary, blocking, elf, embed, hex, sha256_hex};
 use crate::context::Context;
 use crate::error::{Error, Result};
 
-/// Machine that the workers run on.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// Machine that code runs on, as rustc names it.
+const fn target(architecture: Architecture) -> &'static str {
+    match architecture {
+        Architecture::X86_64 => "x86_64-unknown-linux-gnu",
+        Architecture::Arm64 => "aarch64-unknown-linux-gnu",
+    }
+}
+
 /// Without a C library of the host's: the same binary runs in Lambda and in an image with nothing else in it.
 const STATIC: &str = "-C target-feature=+crt-static";
 /// Packages with the workers.
@@ -101,19 +108,150 @@ fn is_workspace(folder: &Path) -> bool {
         .is_ok_and(|text| text.lines().any(|line| line.trim().starts_with("[workspace")))
 }
 
-/// The binaries of a workspace, built when they are not current.
+/// A program of a Cargo package of the user's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Wanted {
+    /// Folder of the package, relative to the stack file.
+    pub(super) path: String,
+    /// Which of its binaries; the one with its name.
+    pub(super) bin: Option<String>,
+    /// Processor.
+    pub(super) architecture: Architecture,
+}
+
+/// One build: what of a workspace, for which processor.
+#[derive(Debug, Clone)]
+struct Job {
+    workspace: Workspace,
+    layout: Layout,
+    packages: Vec<String>,
+    /// Names of the binaries that must come out.
+    binaries: Vec<String>,
+    architecture: Architecture,
+}
+
+/// The deployer's own workers, built when they are not current.
 ///
 /// # Errors
 /// When a tool is missing, the build fails, or a binary would not run where it goes.
-pub(super) async fn binaries(
+pub(super) async fn workers(
     context: &Context,
     workspace: Workspace,
     workers: &BTreeSet<Worker>,
 ) -> Result<(BTreeMap<Worker, Binary>, Cache)> {
-    let (rustc, layout) = tokio::try_join!(rustc(&workspace), layout(&workspace))?;
-    let arguments = arguments(&workspace, &layout);
+    let manifest = workspace.root.join("Cargo.toml");
+    let metadata = metadata(&workspace, &manifest).await?;
+    let packages = PACKAGES.map(str::to_owned).to_vec();
+    let layout = layout_of(&metadata, &packages, "lambda").map_err(|package| {
+        Error::failed_with_hint(
+            format!("{} has no package `{package}`", manifest.display()),
+            "the workers are the packages `functions` and `task`; without a folder `workers` beside stack.yaml the \
+             deployer uses its own",
+        )
+    })?;
+    let binaries = Worker::ALL.map(|worker| worker.name().to_owned()).to_vec();
+    let job = Job { workspace, layout, packages, binaries, architecture: Architecture::X86_64 };
+    let (all, cache) = build(context, job).await?;
+    let of = |worker: &Worker| Some((*worker, Arc::clone(all.get(worker.name())?)));
+    Ok((workers.iter().filter_map(of).collect(), cache))
+}
+
+/// Programs of the user's packages, built when they are not current: one build for each workspace and processor.
+///
+/// # Errors
+/// As [`workers`]; also when there is no such package or binary.
+pub(super) async fn packages(
+    context: &Context,
+    wanted: &BTreeSet<Wanted>,
+) -> Result<BTreeMap<Wanted, (Binary, Cache)>> {
+    /// A build, and the binary in it of each program that is wanted.
+    type Programs = (Job, Vec<(Wanted, String)>);
+    let mut jobs: BTreeMap<(PathBuf, Architecture), Programs> = BTreeMap::new();
+    for one in wanted {
+        let found = find_package(context, one).await?;
+        let key = (found.workspace.root.clone(), one.architecture);
+        let (job, programs) = jobs.entry(key).or_insert_with(|| (found.clone(), Vec::new()));
+        for (list, more) in [(&mut job.packages, found.packages), (&mut job.binaries, found.binaries.clone())]
+        {
+            list.extend(more);
+            list.sort_unstable();
+            list.dedup();
+        }
+        job.layout.folders.extend(found.layout.folders);
+        programs.extend(found.binaries.into_iter().map(|binary| (one.clone(), binary)));
+    }
+    let mut out = BTreeMap::new();
+    for (job, programs) in jobs.into_values() {
+        let (all, cache) = build(context, job).await?;
+        for (wanted, binary) in programs {
+            if let Some(binary) = all.get(&binary) {
+                out.insert(wanted, (Arc::clone(binary), cache.clone()));
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// The build of one package.
+async fn find_package(context: &Context, wanted: &Wanted) -> Result<Job> {
+    let folder = context.folder().join(&wanted.path);
+    let manifest = folder.join("Cargo.toml");
+    let hint = "`code.package` names the folder of a Cargo package, relative to the stack file";
+    if !manifest.is_file() {
+        return Err(Error::failed_with_hint(format!("there is no {}", manifest.display()), hint));
+    }
+    let folder = folder.canonicalize().map_err(|error| Error::io("find the folder", &folder, &error))?;
+    let workspace = Workspace { root: folder.clone(), locked: false, target: None };
+    let metadata = metadata(&workspace, &folder.join("Cargo.toml")).await?;
+    let of_folder = |package: &&Value| {
+        let path = package["manifest_path"].as_str().and_then(|path| Path::new(path).parent());
+        path.is_some_and(|path| path.canonicalize().is_ok_and(|path| path == folder))
+    };
+    let package = metadata["packages"].as_array().into_iter().flatten().find(of_folder);
+    let Some(package) = package else {
+        return Err(Error::failed_with_hint(format!("{} holds no package", manifest.display()), hint));
+    };
+    let name = package["name"].as_str().unwrap_or_default().to_owned();
+    let programs: Vec<&str> = package["targets"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|target| {
+            target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "bin"))
+        })
+        .filter_map(|target| target["name"].as_str())
+        .collect();
+    let binary = match (&wanted.bin, programs.as_slice()) {
+        (Some(bin), _) => bin.as_str(),
+        (None, [only]) => only,
+        (None, _) => name.as_str(),
+    };
+    if !programs.contains(&binary) {
+        let known: Vec<String> = programs.iter().map(|name| format!("`{name}`")).collect();
+        return Err(Error::failed_with_hint(
+            format!("the package {} has no binary `{binary}`", manifest.display()),
+            match known.is_empty() {
+                true => "it needs a `src/main.rs`".to_owned(),
+                false => format!("it has {}; name one with `code.bin`", known.join(", ")),
+            },
+        ));
+    }
+    let root = PathBuf::from(metadata["workspace_root"].as_str().unwrap_or_default());
+    let workspace = Workspace { locked: root.join("Cargo.lock").is_file(), root, target: None };
+    let place = format!("deployer-{}", wanted.architecture.name());
+    let layout = layout_of(&metadata, std::slice::from_ref(&name), &place)
+        .map_err(|package| Error::failed(format!("cargo metadata says nothing of `{package}`")))?;
+    let binaries = vec![binary.to_owned()];
+    Ok(Job { workspace, layout, packages: vec![name], binaries, architecture: wanted.architecture })
+}
+
+/// Builds when something has changed since the last time; gives the binaries by name.
+async fn build(context: &Context, job: Job) -> Result<(BTreeMap<String, Binary>, Cache)> {
+    let rustc = rustc(&job.workspace).await?;
+    let arguments = arguments(&job);
     let flags = flags();
     let recipe = recipe(&rustc, &arguments, &flags);
+    let Job { workspace, layout, .. } = &job;
     let inputs = {
         let (root, folders, target) = (workspace.root.clone(), layout.folders.clone(), layout.target.clone());
         blocking(move || digest_of_sources(&root, &folders, &target, &recipe)).await?
@@ -122,29 +260,33 @@ pub(super) async fn binaries(
     let _guard = lock(context, &layout.lambda).await?;
     let stamp = Stamp { path: layout.lambda.join(".deployer-stamp.json"), inputs };
     let current = {
-        let (stamp, workspace, lambda) = (stamp.clone(), workspace.clone(), layout.lambda.clone());
-        blocking(move || Ok(stamp.current(&workspace, &lambda))).await?
+        let (stamp, job) = (stamp.clone(), job.clone());
+        blocking(move || Ok(stamp.current(&job))).await?
     };
     let all = match current {
         Some(all) => all,
         None => {
-            check_host(&workspace, &rustc).await?;
+            let machine = target(job.architecture);
+            check_host(workspace, &rustc, machine).await?;
             let cargo_lambda = find_cargo_lambda(context)?;
-            context.ui.step("build", format!("workers in {} (release, {TARGET})", workspace.root.display()));
+            let what = match job.packages == PACKAGES {
+                true => "workers".to_owned(),
+                false => job.packages.join(", "),
+            };
+            context.ui.step("build", format!("{what} in {} (release, {machine})", workspace.root.display()));
             let started = Instant::now();
-            run(context, &workspace, &cargo_lambda, &arguments, &flags).await?;
+            run(context, workspace, &cargo_lambda, &arguments, &flags).await?;
             context.ui.step("build", format!("done in {:.1} s", started.elapsed().as_secs_f32()));
-            let lambda = layout.lambda.clone();
+            let job = job.clone();
             blocking(move || {
-                let all = read(&lambda)?;
-                stamp.write(&workspace, &all)?;
+                let all = read(&job)?;
+                stamp.write(&job.workspace, &all)?;
                 Ok(all)
             })
             .await?
         }
     };
-    let cache = Cache::new(Some(layout.lambda.join(".deployer-packed")));
-    Ok((all.into_iter().filter(|(worker, _)| workers.contains(worker)).collect(), cache))
+    Ok((all, Cache::new(Some(layout.lambda.join(".deployer-packed")))))
 }
 
 /// One deployer builds at a time; cargo's own lock does not cover the folder that the binaries are copied to.
@@ -178,22 +320,20 @@ struct Stamp {
 
 impl Stamp {
     /// The binaries, when they are those that these inputs gave.
-    fn current(&self, workspace: &Workspace, lambda: &Path) -> Option<BTreeMap<Worker, Binary>> {
+    fn current(&self, job: &Job) -> Option<BTreeMap<String, Binary>> {
         let stamp: Value = serde_json::from_slice(&std::fs::read(&self.path).ok()?).ok()?;
-        if stamp["inputs"] != self.inputs || stamp["lock"] != json!(workspace.lock_digest()) {
+        if stamp["inputs"] != self.inputs || stamp["lock"] != json!(job.workspace.lock_digest()) {
             return None;
         }
         // A missing binary, or one that does not fit, is built anew.
-        let all = read(lambda).ok()?;
-        all.iter()
-            .all(|(worker, binary)| stamp["binaries"][worker.name()] == sha256_hex(binary))
-            .then_some(all)
+        let all = read(job).ok()?;
+        all.iter().all(|(name, binary)| stamp["binaries"][name] == sha256_hex(binary)).then_some(all)
     }
 
     /// Written to another name first: a stamp is there whole, or not at all.
-    fn write(&self, workspace: &Workspace, all: &BTreeMap<Worker, Binary>) -> Result<()> {
+    fn write(&self, workspace: &Workspace, all: &BTreeMap<String, Binary>) -> Result<()> {
         let binaries: BTreeMap<&str, String> =
-            all.iter().map(|(worker, binary)| (worker.name(), sha256_hex(binary))).collect();
+            all.iter().map(|(name, binary)| (name.as_str(), sha256_hex(binary))).collect();
         // The lock file as cargo left it.
         let stamp = json!({ "inputs": self.inputs, "lock": workspace.lock_digest(), "binaries": binaries });
         let temporary = self.path.with_extension(format!("{}.tmp", std::process::id()));
@@ -204,20 +344,20 @@ impl Stamp {
 }
 
 /// Reads and checks all binaries of a build.
-fn read(lambda: &Path) -> Result<BTreeMap<Worker, Binary>> {
-    let one = |worker: Worker| {
-        let path = lambda.join(worker.name()).join("bootstrap");
+fn read(job: &Job) -> Result<BTreeMap<String, Binary>> {
+    let one = |name: &String| {
+        let path = job.layout.lambda.join(name).join("bootstrap");
         let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::failed_with_hint(
-                format!("the build gave no worker `{}`: there is no {}", worker.name(), path.display()),
-                format!("packages {} must have a binary of that name", PACKAGES.join(" and ")),
+                format!("the build gave no program `{name}`: there is no {}", path.display()),
+                format!("packages {} must have a binary of that name", job.packages.join(" and ")),
             ),
             _ => Error::io("read", &path, &error),
         })?;
-        elf::check(&path.display().to_string(), &bytes)?;
-        Ok((worker, Arc::new(Cow::Owned(bytes))))
+        elf::check(&path.display().to_string(), &bytes, job.architecture)?;
+        Ok((name.clone(), Arc::new(Cow::Owned(bytes))))
     };
-    Worker::ALL.into_iter().map(one).collect()
+    job.binaries.iter().map(one).collect()
 }
 
 /// Where cargo reads and writes.
@@ -231,12 +371,12 @@ struct Layout {
     lambda: PathBuf,
 }
 
-async fn layout(workspace: &Workspace) -> Result<Layout> {
-    let manifest = workspace.root.join("Cargo.toml");
+/// What `cargo metadata` says of the workspace of a manifest.
+async fn metadata(workspace: &Workspace, manifest: &Path) -> Result<Value> {
     let output = workspace
         .command("cargo")
         .args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"])
-        .arg(&manifest)
+        .arg(manifest)
         .output()
         .await
         .map_err(|error| missing("cargo", &error))?;
@@ -244,27 +384,21 @@ async fn layout(workspace: &Workspace) -> Result<Layout> {
         let text = String::from_utf8_lossy(&output.stderr);
         return Err(Error::failed(format!("cargo cannot read {}: {}", manifest.display(), text.trim())));
     }
-    let metadata = serde_json::from_slice(&output.stdout)
-        .map_err(|error| Error::failed(format!("cargo metadata gave no JSON: {error}")))?;
-    layout_of(&metadata).map_err(|package| {
-        Error::failed_with_hint(
-            format!("{} has no package `{package}`", manifest.display()),
-            "the workers are the packages `functions` and `task`; without a folder `workers` beside stack.yaml the \
-             deployer uses its own",
-        )
-    })
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| Error::failed(format!("cargo metadata gave no JSON: {error}")))
 }
 
-/// The layout by `cargo metadata`; the name of a package that is missing.
-fn layout_of(metadata: &Value) -> std::result::Result<Layout, &'static str> {
+/// The layout for some packages by `cargo metadata`, with binaries in this folder of the target folder; the name of a
+/// package that is missing.
+fn layout_of(metadata: &Value, names: &[String], place: &str) -> std::result::Result<Layout, String> {
     let packages: Vec<&Value> = metadata["packages"].as_array().into_iter().flatten().collect();
     let folder_of =
         |package: &Value| Path::new(package["manifest_path"].as_str()?).parent().map(Path::to_owned);
     let mut folders = BTreeSet::new();
     let mut waiting = Vec::new();
-    for name in PACKAGES {
-        let package = packages.iter().find(|package| package["name"] == name).ok_or(name)?;
-        waiting.push(folder_of(package).ok_or(name)?);
+    for name in names {
+        let package = packages.iter().find(|package| package["name"] == *name).ok_or_else(|| name.clone())?;
+        waiting.push(folder_of(package).ok_or_else(|| name.clone())?);
     }
     while let Some(folder) = waiting.pop() {
         if !folders.insert(folder.clone()) {
@@ -276,7 +410,7 @@ fn layout_of(metadata: &Value) -> std::result::Result<Layout, &'static str> {
         waiting.extend(dependencies.filter_map(|one| one["path"].as_str()).map(PathBuf::from));
     }
     let target = PathBuf::from(metadata["target_directory"].as_str().unwrap_or("target"));
-    Ok(Layout { folders, lambda: target.join("lambda"), target })
+    Ok(Layout { folders, lambda: target.join(place), target })
 }
 
 /// What `rustc -vV` says: version and host.
@@ -300,14 +434,14 @@ fn missing(tool: &str, error: &std::io::Error) -> Error {
 }
 
 /// Says what a machine of another kind lacks, before cargo says it in many lines.
-async fn check_host(workspace: &Workspace, rustc: &str) -> Result<()> {
+async fn check_host(workspace: &Workspace, rustc: &str, machine: &str) -> Result<()> {
     let host = host(rustc);
-    if host == TARGET {
+    if host == machine {
         return Ok(());
     }
     let output = workspace
         .command("rustc")
-        .args(["--print", "target-libdir", "--target", TARGET])
+        .args(["--print", "target-libdir", "--target", machine])
         .output()
         .await
         .map_err(|error| missing("rustc", &error))?;
@@ -315,17 +449,19 @@ async fn check_host(workspace: &Workspace, rustc: &str) -> Result<()> {
     if !output.status.success() || !Path::new(&folder).is_dir() {
         return Err(Error::failed_with_hint(
             format!(
-                "this machine is {host}, the workers run on {TARGET}, and Rust's library for that is missing"
+                "this machine is {host}, the code runs on {machine}, and Rust's library for that is missing"
             ),
-            format!("run `rustup target add {TARGET}`; a linker for it is needed too"),
+            format!("run `rustup target add {machine}`; a linker for it is needed too"),
         ));
     }
-    const LINKER: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER";
-    if std::env::var_os(LINKER).is_none() && !has_cargo_config(&workspace.root) {
+    let name = machine.replace('-', "_");
+    let linker = format!("CARGO_TARGET_{}_LINKER", name.to_uppercase());
+    if std::env::var_os(&linker).is_none() && !has_cargo_config(&workspace.root) {
         return Err(Error::failed_with_hint(
-            format!("this machine is {host}, the workers run on {TARGET}, and no linker for that is set"),
+            format!("this machine is {host}, the code runs on {machine}, and no linker for that is set"),
             format!(
-                "set {LINKER}, for example to x86_64-linux-gnu-gcc, and CC_x86_64_unknown_linux_gnu to the same"
+                "set {linker}, for example to {}-linux-gnu-gcc, and CC_{name} to the same",
+                machine.split('-').next().unwrap_or_default()
             ),
         ));
     }
@@ -345,16 +481,21 @@ fn host(rustc: &str) -> &str {
 }
 
 /// Arguments of cargo-lambda. `--disable-optimizations` leaves the profile to `Cargo.toml`.
-fn arguments(workspace: &Workspace, layout: &Layout) -> Vec<OsString> {
-    let fixed =
-        "lambda build --release --x86-64 --skip-target-check --compiler cargo --disable-optimizations";
+fn arguments(job: &Job) -> Vec<OsString> {
+    let processor = match job.architecture {
+        Architecture::X86_64 => "--x86-64",
+        Architecture::Arm64 => "--arm64",
+    };
+    let fixed = format!(
+        "lambda build --release {processor} --skip-target-check --compiler cargo --disable-optimizations"
+    );
     let mut out: Vec<OsString> = fixed.split(' ').map(OsString::from).collect();
-    out.extend(["--manifest-path".into(), workspace.root.join("Cargo.toml").into()]);
-    out.extend(["--lambda-dir".into(), layout.lambda.clone().into()]);
-    for package in PACKAGES {
+    out.extend(["--manifest-path".into(), job.workspace.root.join("Cargo.toml").into()]);
+    out.extend(["--lambda-dir".into(), job.layout.lambda.clone().into()]);
+    for package in &job.packages {
         out.extend(["-p".into(), package.into()]);
     }
-    if workspace.locked {
+    if job.workspace.locked {
         out.push("--locked".into());
     }
     out
@@ -554,6 +695,16 @@ mod tests {
         out
     }
 
+    fn job(root: &Path, locked: bool, lambda: PathBuf) -> Job {
+        Job {
+            workspace: Workspace { root: root.to_owned(), locked, target: None },
+            layout: Layout { folders: BTreeSet::new(), target: root.join("target"), lambda },
+            packages: PACKAGES.map(str::to_owned).to_vec(),
+            binaries: Worker::ALL.map(|worker| worker.name().to_owned()).to_vec(),
+            architecture: Architecture::X86_64,
+        }
+    }
+
     #[test]
     fn only_what_the_workers_are_made_of_counts() {
         let metadata = json!({
@@ -567,11 +718,12 @@ mod tests {
                   "dependencies": [{ "name": "elsewhere", "path": "/elsewhere" }] },
             ],
         });
-        let layout = layout_of(&metadata).expect("a layout");
+        let workers = PACKAGES.map(str::to_owned);
+        let layout = layout_of(&metadata, &workers, "lambda").expect("a layout");
         let folders = ["/elsewhere", "/w/workers/contract", "/w/workers/functions", "/w/workers/task"];
         assert_eq!(layout.folders, folders.iter().map(PathBuf::from).collect());
         assert_eq!(layout.lambda, Path::new("/w/target/lambda"));
-        assert_eq!(layout_of(&json!({ "packages": [] })), Err("functions"));
+        assert_eq!(layout_of(&json!({ "packages": [] }), &workers, "lambda"), Err("functions".to_owned()));
     }
 
     #[test]
@@ -602,24 +754,25 @@ mod tests {
     #[test]
     fn a_stamp_vouches_for_its_own_binaries_only() {
         let folder = tempfile::tempdir().expect("a folder");
-        let workspace = Workspace { root: folder.path().to_owned(), locked: true, target: None };
         let lambda = folder.path().join("target/lambda");
+        let job = job(folder.path(), true, lambda.clone());
+        let workspace = job.workspace.clone();
         for worker in Worker::ALL {
             let path = lambda.join(worker.name()).join("bootstrap");
             std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
             std::fs::write(path, program(1)).expect("written");
         }
         let stamp = Stamp { path: lambda.join("stamp.json"), inputs: "abc".to_owned() };
-        assert!(stamp.current(&workspace, &lambda).is_none());
-        stamp.write(&workspace, &read(&lambda).expect("binaries")).expect("written");
-        assert_eq!(stamp.current(&workspace, &lambda).map(|all| all.len()), Some(5));
+        assert!(stamp.current(&job).is_none());
+        stamp.write(&workspace, &read(&job).expect("binaries")).expect("written");
+        assert_eq!(stamp.current(&job).map(|all| all.len()), Some(5));
         let other = Stamp { inputs: "abd".to_owned(), ..stamp.clone() };
-        assert!(other.current(&workspace, &lambda).is_none());
+        assert!(other.current(&job).is_none());
         touch(&workspace.root.join("Cargo.lock"), "changed");
-        assert!(stamp.current(&workspace, &lambda).is_none(), "the lock file counts");
-        stamp.write(&workspace, &read(&lambda).expect("binaries")).expect("written");
+        assert!(stamp.current(&job).is_none(), "the lock file counts");
+        stamp.write(&workspace, &read(&job).expect("binaries")).expect("written");
         std::fs::write(lambda.join("load/bootstrap"), program(2)).expect("written");
-        assert!(stamp.current(&workspace, &lambda).is_none(), "another build replaced a binary");
+        assert!(stamp.current(&job).is_none(), "another build replaced a binary");
     }
 
     #[test]
@@ -637,14 +790,8 @@ mod tests {
 
     #[test]
     fn the_users_lock_file_is_kept_and_ours_is_not() {
-        let layout = Layout {
-            folders: BTreeSet::new(),
-            target: "/w/target".into(),
-            lambda: "/w/target/lambda".into(),
-        };
         let text = |locked| {
-            let workspace = Workspace { root: "/w".into(), locked, target: None };
-            let arguments = arguments(&workspace, &layout);
+            let arguments = arguments(&job(Path::new("/w"), locked, "/w/target/lambda".into()));
             arguments.iter().map(|one| one.to_string_lossy()).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(

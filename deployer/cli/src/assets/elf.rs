@@ -1,6 +1,9 @@
 //! Would this binary run in Lambda and in an empty image? Asked before anything is published.
 //!
-//! Both want the same: a 64-bit x86-64 program that brings its own C library. The fields are those of `elf(5)`.
+//! Both want the same: a 64-bit program for their processor that brings its own C library. The fields are those of
+//! `elf(5)`.
+
+use stack_core::model::code::Architecture;
 
 use crate::error::{Error, Message, Result};
 
@@ -10,22 +13,24 @@ const LITTLE_ENDIAN: u8 = 1;
 const EXECUTABLE: u16 = 2;
 const POSITION_INDEPENDENT: u16 = 3;
 const X86_64: u16 = 62;
+const AARCH64: u16 = 183;
 const PT_INTERP: u32 = 3;
-const HINT: &str = "workers run as static x86-64 Linux programs: remove the file and deploy again, or build with \
-    RUSTFLAGS=\"-C target-feature=+crt-static\" and --target x86_64-unknown-linux-gnu";
+const HINT: &str = "code runs as a static Linux program: remove the file and deploy again, or build with \
+    RUSTFLAGS=\"-C target-feature=+crt-static\" and --target x86_64-unknown-linux-gnu (aarch64-… for arm64)";
 
 /// Checks a binary; `what` names it in the error.
 ///
 /// # Errors
-/// When it is not a static x86-64 program, with what it is instead.
-pub(super) fn check(what: &str, bytes: &[u8]) -> Result<()> {
-    let found = match inspect(bytes) {
+/// When it is not a static program for this processor, with what it is instead.
+pub(super) fn check(what: &str, bytes: &[u8], architecture: Architecture) -> Result<()> {
+    let found = match inspect(bytes, architecture) {
         Some(Found::Static) => return Ok(()),
         Some(Found::Other(found)) => found,
         None => "an ELF file that ends too early".to_owned(),
     };
     Err(Error::Failed(
-        Message::new(format!("{what} is {found}; needed is a static x86-64 program")).hint(HINT),
+        Message::new(format!("{what} is {found}; needed is a static {} program", architecture.name()))
+            .hint(HINT),
     ))
 }
 
@@ -35,7 +40,7 @@ enum Found {
 }
 
 /// What a file is; `None` when it ends before its headers do.
-fn inspect(bytes: &[u8]) -> Option<Found> {
+fn inspect(bytes: &[u8], architecture: Architecture) -> Option<Found> {
     let other = |text: &str| Some(Found::Other(text.to_owned()));
     if !bytes.starts_with(MAGIC) {
         return other(match bytes {
@@ -48,10 +53,11 @@ fn inspect(bytes: &[u8]) -> Option<Found> {
     if *bytes.get(4)? != CLASS_64 || *bytes.get(5)? != LITTLE_ENDIAN {
         return other("an ELF file for a 32-bit or big-endian machine");
     }
-    match u16_at(bytes, 18)? {
-        X86_64 => {}
-        183 => return other("a program for arm64"),
-        machine => {
+    match (u16_at(bytes, 18)?, architecture) {
+        (X86_64, Architecture::X86_64) | (AARCH64, Architecture::Arm64) => {}
+        (X86_64, Architecture::Arm64) => return other("a program for x86_64"),
+        (AARCH64, Architecture::X86_64) => return other("a program for arm64"),
+        (machine, _) => {
             return Some(Found::Other(format!("a program for another machine (ELF machine {machine})")));
         }
     }
@@ -110,6 +116,10 @@ mod tests {
         out
     }
 
+    fn check(what: &str, bytes: &[u8]) -> Result<()> {
+        super::check(what, bytes, Architecture::X86_64)
+    }
+
     fn complaint(bytes: &[u8]) -> String {
         check("x", bytes).expect_err("must be refused").message().expect("has a message").text
     }
@@ -117,13 +127,15 @@ mod tests {
     #[test]
     fn a_static_program_passes() {
         assert!(check("x", &elf(X86_64, 1, b"")).is_ok());
+        assert!(super::check("x", &elf(AARCH64, 1, b""), Architecture::Arm64).is_ok());
+        assert!(super::check("x", &elf(X86_64, 1, b""), Architecture::Arm64).is_err());
     }
 
     #[test]
     fn others_are_named() {
         assert_eq!(
             complaint(&elf(X86_64, PT_INTERP, b"/lib64/ld-linux-x86-64.so.2\0")),
-            "x is linked dynamically (it asks for /lib64/ld-linux-x86-64.so.2); needed is a static x86-64 program"
+            "x is linked dynamically (it asks for /lib64/ld-linux-x86-64.so.2); needed is a static x86_64 program"
         );
         assert!(complaint(&elf(183, 1, b"")).contains("arm64"));
         assert!(complaint(&elf(8, 1, b"")).contains("machine 8"));

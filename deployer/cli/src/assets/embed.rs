@@ -24,11 +24,11 @@ pub(super) fn binary(worker: Worker) -> Option<&'static [u8]> {
     BINARIES.get_file(format!("{}/bootstrap", worker.name())).map(File::contents)
 }
 
-/// Where unpacked sources and their builds are kept.
+/// Where unpacked sources, their builds and opened pages are kept.
 ///
 /// # Errors
 /// When the environment names no such folder.
-pub(super) fn cache_folder() -> Result<PathBuf> {
+pub fn cache_folder() -> Result<PathBuf> {
     cache_folder_of(|name| std::env::var_os(name).map(PathBuf::from), std::env::home_dir()).ok_or_else(|| {
         Error::Failed(
             Message::new(

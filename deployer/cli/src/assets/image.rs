@@ -7,6 +7,7 @@ use std::io::Write as _;
 
 use flate2::{Compression, GzBuilder};
 use serde_json::{Value, json};
+use stack_core::model::code::Architecture;
 
 use super::cache::Cache;
 use super::{base64, hex, sha256_hex};
@@ -76,7 +77,7 @@ impl Image {
 ///
 /// # Errors
 /// When the tar library refuses.
-pub fn pack(name: &str, binary: &[u8], cache: &Cache) -> Result<Image> {
+pub fn pack(name: &str, architecture: Architecture, binary: &[u8], cache: &Cache) -> Result<Image> {
     let failed =
         |error: std::io::Error| Error::failed(format!("could not pack `{name}` as an image: {error}"));
     let tar = tar(name, binary).map_err(failed)?;
@@ -86,7 +87,11 @@ pub fn pack(name: &str, binary: &[u8], cache: &Cache) -> Result<Image> {
         Blob { media_type: LAYER_TYPE, digest: format!("sha256:{}", hex(&layer.sha256)), bytes: layer.bytes };
     let config = json!({
         "created": "1970-01-01T00:00:00Z",
-        "architecture": "amd64",
+        // As Go names processors, which the image specification follows.
+        "architecture": match architecture {
+            Architecture::X86_64 => "amd64",
+            Architecture::Arm64 => "arm64",
+        },
         "os": "linux",
         "config": {
             "User": USER,
@@ -171,18 +176,18 @@ mod tests {
 
     #[test]
     fn the_same_binary_gives_the_same_image() {
-        let first = pack("extraction", b"program", &Cache::new(None)).expect("packed");
+        let first = pack("extraction", Architecture::X86_64, b"program", &Cache::new(None)).expect("packed");
         std::thread::sleep(std::time::Duration::from_millis(1100));
-        let second = pack("extraction", b"program", &Cache::new(None)).expect("packed");
+        let second = pack("extraction", Architecture::X86_64, b"program", &Cache::new(None)).expect("packed");
         assert_eq!(first.manifest.digest, second.manifest.digest);
         assert_eq!(first.layer.bytes, second.layer.bytes);
-        let other = pack("extraction", b"another", &Cache::new(None)).expect("packed");
+        let other = pack("extraction", Architecture::X86_64, b"another", &Cache::new(None)).expect("packed");
         assert_ne!(first.manifest.digest, other.manifest.digest);
     }
 
     #[test]
     fn the_parts_name_each_other() {
-        let image = pack("extraction", b"program", &Cache::new(None)).expect("packed");
+        let image = pack("extraction", Architecture::X86_64, b"program", &Cache::new(None)).expect("packed");
         let manifest: Value = serde_json::from_slice(&image.manifest.bytes).expect("JSON");
         assert_eq!(manifest["config"]["digest"], image.config.digest);
         assert_eq!(manifest["config"]["size"], image.config.bytes.len());
@@ -198,7 +203,7 @@ mod tests {
 
     #[test]
     fn the_layer_holds_the_program_and_certificates() {
-        let image = pack("extraction", b"program", &Cache::new(None)).expect("packed");
+        let image = pack("extraction", Architecture::X86_64, b"program", &Cache::new(None)).expect("packed");
         let decoder = flate2::read::GzDecoder::new(image.layer.bytes.as_slice());
         assert_eq!(decoder.header().map(|header| (header.mtime(), header.filename())), Some((0, None)));
         let mut archive = tar::Archive::new(decoder);

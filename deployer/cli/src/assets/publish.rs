@@ -77,7 +77,13 @@ pub async fn publish(
 
 /// Key of a zip in the bucket; the template's parameter has a pattern for it.
 fn key(prepared: &Prepared) -> String {
-    format!("{}/{}.zip", prepared.asset.worker.name(), prepared.digest)
+    format!("{}/{}.zip", key_name(prepared.asset.code.name()), prepared.digest)
+}
+
+/// The name with `-` in the place of what the template's pattern does not allow.
+fn key_name(name: &str) -> String {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '-');
+    name.chars().map(|letter| if allowed(letter) { letter } else { '-' }).collect()
 }
 
 /// Uploads the zips that are missing; gives their sizes.
@@ -166,7 +172,7 @@ async fn ensure_repository(context: &Context, session: &Session) -> Result<Strin
 }
 
 fn describe(prepared: &Prepared) -> String {
-    format!("{} ({})", prepared.asset.worker.name(), human(prepared.size()))
+    format!("{} ({})", prepared.asset.code.name(), human(prepared.size()))
 }
 
 /// A size for people, in decimal units.
@@ -184,23 +190,33 @@ mod tests {
     use std::sync::Arc;
 
     use stack_core::assets::{Asset, AssetKind, Worker};
+    use stack_core::model::code::{Architecture, Code};
 
     use super::*;
 
     #[test]
     fn the_key_fits_the_templates_pattern() {
-        for worker in Worker::ALL {
-            let asset = Asset { parameter: "P".to_owned(), worker, kind: AssetKind::Zip };
+        let zips = ["dist/my app.zip", "ü/é.zip", "plain.zip"];
+        let zips = zips.map(|path| Code::Zip { path: path.to_owned() });
+        for code in Worker::ALL.map(Code::Worker).into_iter().chain(zips) {
+            let asset = Asset {
+                resource: "r".to_owned(),
+                parameter: "P".to_owned(),
+                code,
+                architecture: Architecture::X86_64,
+                kind: AssetKind::Zip,
+            };
             let packed = Packed::new(b"zip".to_vec());
             let prepared = Prepared {
                 asset,
                 digest: crate::assets::hex(&packed.sha256),
                 package: Arc::new(Package::Zip(packed)),
             };
-            // ^[a-z]+/[0-9a-f]{64}\.zip$
+            // ^[A-Za-z0-9_.-]+/[0-9a-f]{64}\.zip$
             let key = key(&prepared);
             let (name, rest) = key.split_once('/').expect("a slash");
-            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase()), "{key}");
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+            assert!(!name.is_empty() && name.bytes().all(allowed), "{key}");
             let digest = rest.strip_suffix(".zip").expect("the ending");
             assert!(
                 digest.len() == 64 && digest.bytes().all(|byte| b"0123456789abcdef".contains(&byte)),

@@ -1,6 +1,7 @@
 //! A binary as Lambda wants it: a zip with the program `bootstrap`. The same bytes in give the same bytes out.
 
 use std::io::{Cursor, Write as _};
+use std::path::Path;
 
 use ::zip::write::SimpleFileOptions;
 use ::zip::{CompressionMethod, DateTime, System, ZipWriter};
@@ -24,6 +25,45 @@ const METHOD: &str = "zip 1";
 /// When the zip library refuses, which it does for programs of 4 GiB and more.
 pub(super) fn pack(name: &str, binary: &[u8], cache: &Cache) -> Result<Packed> {
     cache.compressed(&format!("{name}.zip"), METHOD, binary, compress)
+}
+
+/// Largest zip that Lambda takes: unpacked, 250 MB. AWS Lambda Developer Guide, "Lambda quotas".
+const MAX_UNPACKED: u64 = 250 * 1024 * 1024;
+
+/// Reads a zip that is there already.
+///
+/// # Errors
+/// When there is no such file, when it is no zip that can be read, or when Lambda would not take it.
+pub(super) fn read(path: &Path) -> Result<Packed> {
+    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::failed_with_hint(
+            format!("there is no file {}", path.display()),
+            "`code.zip` of a function names it, relative to the stack file: build it first",
+        ),
+        _ => Error::io("read", path, &error),
+    })?;
+    let wrong = |what: String| {
+        Error::failed_with_hint(
+            format!("{} {what}", path.display()),
+            "Lambda takes a zip with the code, at most 250 MB unpacked",
+        )
+    };
+    let mut archive = ::zip::ZipArchive::new(Cursor::new(bytes.as_slice()))
+        .map_err(|error| wrong(format!("is no zip: {error}")))?;
+    if archive.is_empty() {
+        return Err(wrong("is an empty zip".to_owned()));
+    }
+    let mut unpacked: u64 = 0;
+    for index in 0..archive.len() {
+        let entry =
+            archive.by_index_raw(index).map_err(|error| wrong(format!("can't be read as a zip: {error}")))?;
+        unpacked = unpacked.saturating_add(entry.size());
+    }
+    if unpacked > MAX_UNPACKED {
+        return Err(wrong(format!("has {unpacked} bytes unpacked")));
+    }
+    drop(archive);
+    Ok(Packed::new(bytes))
 }
 
 fn compress(binary: &[u8]) -> Result<Vec<u8>> {
@@ -65,6 +105,22 @@ mod tests {
         // The digest names published code: a change here uploads every worker again.
         let digest = crate::assets::sha256_hex(&first);
         assert_eq!(digest, "5ae7e7a50f858e5e9ca4ba5c5a9f61afbf1bcfe7c46a0fac00290c9aae4d3585");
+    }
+
+    #[test]
+    fn a_zip_is_taken_as_it_is_and_anything_else_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("app.zip");
+        let message = |path: &Path| read(path).expect_err("refused").message().expect("a message").text;
+        assert!(message(&path).contains("there is no file"));
+        std::fs::write(&path, b"PK no zip").expect("written");
+        assert!(message(&path).contains("is no zip"));
+        let zip = compress(b"program").expect("packed");
+        std::fs::write(&path, &zip).expect("written");
+        assert_eq!(read(&path).expect("a zip").bytes, zip);
+        let empty = ZipWriter::new(Cursor::new(Vec::new())).finish().expect("a zip").into_inner();
+        std::fs::write(&path, empty).expect("written");
+        assert!(message(&path).contains("empty"));
     }
 
     #[test]

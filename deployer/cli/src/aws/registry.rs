@@ -432,7 +432,8 @@ mod tests {
     }
 
     fn image() -> Image {
-        pack("extraction", b"program", &Cache::new(None)).expect("packed")
+        pack("extraction", stack_core::model::code::Architecture::X86_64, b"program", &Cache::new(None))
+            .expect("packed")
     }
 
     #[tokio::test]

@@ -95,7 +95,7 @@ async fn check_account(context: &Context, session: &Session, stack: &Stack, new:
         context.ui.step("created", "the service-linked role of ECS, which this account did not have");
     }
     let Some(concurrency) = allowed(context, concurrency)? else { return Ok(()) };
-    let reserved: i64 = stack.functions().map(|(_, function)| function.concurrency).sum();
+    let reserved: i64 = stack.functions().filter_map(|(_, function)| function.concurrency).sum();
     let reservable = concurrency.reservable(new);
     if reserved > reservable {
         context.ui.warn(format!(

@@ -1,13 +1,15 @@
 //! `deployer synth`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use stack_core::assets::{AssetKind, assets};
+use stack_core::model::code::Code;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::plan::synthesize;
 
 /// Writes the CloudFormation template of a stack to stdout. Builds nothing, asks nobody.
@@ -39,7 +41,20 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
                 AssetKind::Zip => "zip",
                 AssetKind::Image => "image",
             };
-            json!({ "parameter": asset.parameter, "worker": asset.worker.name(), "kind": kind })
+            let mut entry = json!({ "parameter": asset.parameter });
+            match &asset.code {
+                Code::Worker(worker) => entry["worker"] = json!(worker.name()),
+                Code::Package { path, bin } => {
+                    entry["package"] = json!(path);
+                    if let Some(bin) = bin {
+                        entry["bin"] = json!(bin);
+                    }
+                }
+                Code::Zip { path } => entry["zip"] = json!(path),
+            }
+            entry["architecture"] = json!(asset.architecture.name());
+            entry["kind"] = json!(kind);
+            entry
         })
         .collect();
     let text = match args.format {
@@ -57,7 +72,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         for (name, text) in [(format!("template.{extension}"), &text), ("assets.json".to_owned(), &manifest)]
         {
             let path = folder.join(format!("{}.{name}", stack.name));
-            write_whole(&path, text)?;
+            files::write_whole(&path, text)?;
             context.ui.note(format!("wrote {}", path.display()));
         }
         return Ok(());
@@ -68,13 +83,4 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             .json(json!({ "stack": stack.name, "template": template.to_value(), "assets": manifest }));
     }
     context.ui.data(&text)
-}
-
-/// Writes a file whole or not at all.
-fn write_whole(path: &Path, text: &str) -> Result<()> {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    std::fs::write(&part, text)
-        .and_then(|()| std::fs::rename(&part, path))
-        .map_err(|error| Error::io("write", path, &error))
 }

@@ -172,7 +172,7 @@ fn physical<'r>(resources: &'r [StackResource], stack: &Stack, name: &str) -> Re
 
 /// The log of the function that sees every event.
 fn observer(session: &Session, stack: &Stack, resources: &[StackResource]) -> Result<LogReader> {
-    let observer = stack.functions().find(|(_, function)| function.worker == Worker::Observe);
+    let observer = stack.functions().find(|(_, function)| function.worker() == Some(Worker::Observe));
     let group = observer.and_then(|(resource, _)| logs::log_group(resources, &resource.name));
     let Some(group) = group else {
         return Err(Error::Usage(
@@ -276,7 +276,7 @@ async fn show_items(
     stack: &Stack,
     resources: &[StackResource],
 ) -> Result<()> {
-    let load = stack.functions().find(|(_, function)| function.worker == Worker::Load);
+    let load = stack.functions().find(|(_, function)| function.worker() == Some(Worker::Load));
     let table =
         load.and_then(|(_, function)| function.access.iter().find(|access| access.verb == Verb::Write));
     let columns: Vec<String> = stack

@@ -172,3 +172,64 @@ fn the_schema_describes_the_file() {
         "Name of the pipeline: lower case letters, digits and hyphens."
     );
 }
+
+#[test]
+fn warnings_stand_beside_the_data() {
+    let folder = folder("name: w\nstacks: { dev: {} }\nresources: { jobs: { type: queue } }\n");
+    let (code, out, err) = run(&folder, &["synth"]);
+    assert_eq!(code, Some(0));
+    assert!(json(&out)["Resources"]["Jobs"].is_object());
+    assert!(err.contains("W0403") && err.contains("nothing uses `jobs`"), "{err}");
+    let (code, out, err) = run(&folder, &["synth", "--output", "json"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let document = json(&out);
+    assert!(document["template"]["Resources"]["Jobs"].is_object());
+    let warning = &document["diagnostics"][0];
+    assert_eq!((warning["code"].as_str(), warning["severity"].as_str()), (Some("W0403"), Some("warning")));
+    assert_eq!(warning["start"]["line"], 3);
+}
+
+#[test]
+fn docs_explains_types_codes_and_topics() {
+    let folder = folder(STACK);
+    for (args, wanted) in [
+        (&["docs"][..], &["AWS::SQS::Queue", "dashboard", "diagnostics"][..]),
+        (&["docs", "queue"], &["visibilityTimeout", "duration from 0s to 12h", "${queue.url}"]),
+        (&["docs", "e0304"], &["E0304", "Wrong", "Right", "visibilityTimeout: 6m"]),
+        (&["docs", "AWS::SNS::Topic"], &["FifoTopic", "replaces", "${name.TopicArn}"]),
+        (&["docs", "access"], &["dynamodb:BatchWriteItem", "ecr:GetAuthorizationToken"]),
+        (&["docs", "language"], &["Writing stack.yaml", "yes, on and 012"]),
+    ] {
+        let (code, out, err) = run(&folder, args);
+        assert_eq!((code, err.as_str()), (Some(0), ""), "{args:?}");
+        let plain = out.replace('`', "");
+        for part in wanted {
+            assert!(plain.contains(part), "{args:?}: no {part} in\n{out}");
+        }
+    }
+    let (code, out, err) = run(&folder, &["docs", "qeue"]);
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    assert!(err.contains("did you mean `queue`?"), "{err}");
+    let (_, out, _) = run(&folder, &["docs", "E0101", "--output", "json"]);
+    assert!(json(&out)["markdown"].as_str().is_some_and(|text| text.starts_with("# E0101: ")), "{out}");
+}
+
+#[test]
+fn docs_fit_one_page_that_needs_nothing_else() {
+    let folder = folder(STACK);
+    let (code, out, err) = run(&folder, &["docs", "--out", "docs.html"]);
+    assert_eq!((code, out.as_str()), (Some(0), ""), "{err}");
+    let html = std::fs::read_to_string(folder.path().join("docs.html")).expect("the page");
+    for place in ["language", "events", "access", "queue", "e0102", "w0403"] {
+        assert!(html.contains(&format!("<section id=\"{place}\">")), "{place}");
+    }
+    // Nothing is loaded, and every link within the page leads somewhere.
+    assert!(
+        !html.contains(" src=") && !html.contains("@import") && !html.contains("<link"),
+        "it loads something"
+    );
+    for (at, _) in html.match_indices("href=\"#") {
+        let target = html[at + 7..].split('"').next().expect("a target");
+        assert!(html.contains(&format!("id=\"{target}\"")), "#{target} leads nowhere");
+    }
+}

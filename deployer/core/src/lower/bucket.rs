@@ -4,16 +4,22 @@ use serde_json::{Map, Value, json};
 
 use super::{Builder, names};
 use crate::iam;
-use crate::model::bucket::{Bucket, BucketEvent, Cors, Notification, Rule};
+use crate::model::bucket::{Bucket, BucketEvent, Cors, Notification, Notified, Rule};
 use crate::model::{ResourceType, Stack};
 use crate::template::{GetAtt, Ref, Sub, logical_id};
 
 pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, bucket: &Bucket) {
+    let encryption = match &bucket.encryption_key {
+        Some(key) => {
+            json!({ "SSEAlgorithm": "aws:kms", "KMSMasterKeyID": GetAtt(logical_id(&key.name), "Arn") })
+        }
+        None => json!({ "SSEAlgorithm": "AES256" }),
+    };
     let mut properties = json!({
         "BucketName": Sub(names::bucket(name)),
         "BucketEncryption": {
             "ServerSideEncryptionConfiguration": [
-                { "BucketKeyEnabled": true, "ServerSideEncryptionByDefault": { "SSEAlgorithm": "AES256" } },
+                { "BucketKeyEnabled": true, "ServerSideEncryptionByDefault": encryption },
             ],
         },
         "OwnershipControls": { "Rules": [{ "ObjectOwnership": "BucketOwnerEnforced" }] },
@@ -37,20 +43,59 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, bucket: &Bu
             "LogFilePrefix": logging.prefix,
         });
     }
-    if !bucket.notify.is_empty() {
-        let queues: Vec<Value> = bucket.notify.iter().map(notification).collect();
-        properties["NotificationConfiguration"]["QueueConfigurations"] = json!(queues);
+    for notify in &bucket.notify {
+        let (list, property, arn) = match &notify.to {
+            Notified::Queue(queue) => {
+                ("QueueConfigurations", "Queue", json!(GetAtt(logical_id(&queue.name), "Arn")))
+            }
+            Notified::Function(function) => {
+                ("LambdaConfigurations", "Function", json!(GetAtt(logical_id(&function.name), "Arn")))
+            }
+            Notified::Topic(topic) => ("TopicConfigurations", "Topic", json!(Ref(logical_id(&topic.name)))),
+        };
+        let one = notification(notify, property, arn);
+        match &mut properties["NotificationConfiguration"][list] {
+            Value::Array(several) => several.push(one),
+            none => *none = json!([one]),
+        }
     }
     if bucket.event_bridge {
         properties["NotificationConfiguration"]["EventBridgeConfiguration"] =
             json!({ "EventBridgeEnabled": true });
     }
-    // S3 sends a test message when the notification is made, so the policies of the queues must stand before.
-    let mut policies: Vec<String> =
-        bucket.notify.iter().map(|notify| format!("{}Policy", logical_id(&notify.queue.name))).collect();
-    policies.sort();
-    policies.dedup();
-    builder.add_data(id, "AWS::S3::Bucket", properties).depends_on = policies;
+    // S3 sends a test message when the notification is made, so what allows it must stand before.
+    let mut allowed: Vec<String> = bucket
+        .notify
+        .iter()
+        .map(|notify| match &notify.to {
+            Notified::Queue(to) | Notified::Topic(to) => format!("{}Policy", logical_id(&to.name)),
+            Notified::Function(function) => format!("{id}To{}Permission", logical_id(&function.name)),
+        })
+        .collect();
+    allowed.sort();
+    allowed.dedup();
+    let mut functions: Vec<&str> = bucket
+        .notify
+        .iter()
+        .filter_map(|notify| match &notify.to {
+            Notified::Function(function) => Some(function.name.as_str()),
+            Notified::Queue(_) | Notified::Topic(_) => None,
+        })
+        .collect();
+    functions.sort_unstable();
+    functions.dedup();
+    for function in functions {
+        let permission = json!({
+            "Action": "lambda:InvokeFunction",
+            "FunctionName": Ref(logical_id(function)),
+            "Principal": "s3.amazonaws.com",
+            "SourceAccount": Ref("AWS::AccountId"),
+            "SourceArn": names::bucket_arn(name, ""),
+        });
+        let permission_id = format!("{id}To{}Permission", logical_id(function));
+        builder.add(permission_id, "AWS::Lambda::Permission", permission);
+    }
+    builder.add_data(id, "AWS::S3::Bucket", properties).depends_on = allowed;
 
     let everything = json!([GetAtt(id, "Arn"), Sub(format!("${{{id}.Arn}}/*"))]);
     let mut statements = vec![iam::deny_without_tls("s3:*", everything)];
@@ -150,7 +195,7 @@ fn loggers(stack: &Stack, id: &str, name: &str) -> Vec<Value> {
         .collect()
 }
 
-fn notification(notify: &Notification) -> Value {
+fn notification(notify: &Notification, property: &str, arn: Value) -> Value {
     let event = match notify.on {
         BucketEvent::Created => "s3:ObjectCreated:*",
         BucketEvent::Removed => "s3:ObjectRemoved:*",
@@ -164,7 +209,7 @@ fn notification(notify: &Notification) -> Value {
     if !rules.is_empty() {
         out.insert("Filter".to_owned(), json!({ "S3Key": { "Rules": rules } }));
     }
-    out.insert("Queue".to_owned(), json!(GetAtt(logical_id(&notify.queue.name), "Arn")));
+    out.insert(property.to_owned(), arn);
     Value::Object(out)
 }
 

@@ -1,21 +1,72 @@
-//! `bus` → EventBus.
+//! `bus` → EventBus, its policy and its archive; or nothing, when it is there already.
 
 use serde_json::{Value, json};
 
-use super::Builder;
+use super::{Builder, filled, names};
 use crate::model::bus::Bus;
-use crate::template::{GetAtt, Ref, Sub};
+use crate::template::{GetAtt, Sub, logical_id};
 
-pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, _: &Bus) {
-    // CloudFormation makes no name for a bus. Without a policy only this account may use it.
-    let properties = json!({ "Name": Sub(format!("${{AWS::StackName}}-{name}")) });
-    builder.add(id, "AWS::Events::EventBus", properties);
+pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, bus: &Bus) {
+    if bus.existing.is_none() {
+        // CloudFormation makes no name for a bus. Without a policy only this account may use it.
+        let mut properties = json!({ "Name": Sub(format!("${{AWS::StackName}}-{name}")) });
+        if let Some(key) = &bus.encryption_key {
+            properties["KmsKeyIdentifier"] = json!(GetAtt(logical_id(&key.name), "Arn"));
+        }
+        builder.add(id, "AWS::Events::EventBus", properties);
+    }
+    if let Some(allow) = &bus.allow {
+        let mut add = |suffix: &str, principal: Value, condition: Option<Value>| {
+            let sid = format!("{}{id}{suffix}", logical_id(&builder.stack.name));
+            let mut statement = json!({
+                "Sid": sid,
+                "Effect": "Allow",
+                "Principal": principal,
+                "Action": "events:PutEvents",
+                "Resource": names::bus_arn(id, bus),
+            });
+            if let Some(condition) = condition {
+                statement["Condition"] = condition;
+            }
+            let policy = json!({
+                "EventBusName": names::bus(id, bus),
+                "StatementId": sid,
+                "Statement": statement,
+            });
+            builder.add(format!("{id}Allow{suffix}"), "AWS::Events::EventBusPolicy", policy);
+        };
+        if !allow.accounts.is_empty() {
+            let root = |account: &String| json!(Sub(format!("arn:${{AWS::Partition}}:iam::{account}:root")));
+            let accounts: Vec<Value> = allow.accounts.iter().map(root).collect();
+            add("Accounts", json!({ "AWS": accounts }), None);
+        }
+        if let Some(organization) = &allow.organization {
+            let condition = json!({ "StringEquals": { "aws:PrincipalOrgID": organization } });
+            add("Organization", json!("*"), Some(condition));
+        }
+    }
+    if let Some(archive) = &bus.archive {
+        let mut properties = json!({
+            "SourceArn": names::bus_arn(id, bus),
+            "Description": format!("Events of the bus {name}."),
+        });
+        if let Some(days) = archive.retention {
+            properties["RetentionDays"] = json!(days);
+        }
+        if let Some(pattern) = &archive.pattern {
+            properties["EventPattern"] = filled(builder.stack, &pattern.json);
+        }
+        if let Some(key) = &bus.encryption_key {
+            properties["KmsKeyIdentifier"] = json!(GetAtt(logical_id(&key.name), "Arn"));
+        }
+        builder.add_data(format!("{id}Archive"), "AWS::Events::Archive", properties);
+    }
 }
 
 /// The CloudFormation expression for an attribute.
-pub(super) fn attribute(id: &str, name: &str) -> Value {
+pub(super) fn attribute(id: &str, bus: &Bus, name: &str) -> Value {
     match name {
-        "arn" => json!(GetAtt(id, "Arn")),
-        _ => json!(Ref(id)),
+        "arn" => names::bus_arn(id, bus),
+        _ => names::bus(id, bus),
     }
 }

@@ -3,25 +3,28 @@
 use contract::environment;
 use serde_json::{Map, Value, json};
 
-use super::{Builder, network, queue};
+use super::{Builder, json_text, late_value, names, network, queue, rule, statement};
 use crate::assets::{ASSET_BUCKET_PARAMETER, code_parameter};
 use crate::iam;
 use crate::model::access::{Access, Verb};
-use crate::model::function::{Function, Trigger};
+use crate::model::function::{Async, Events, Function, Trigger, Url, UrlAuth};
+use crate::model::pattern::Pattern;
 use crate::model::queue::{DeadLetter, Queue};
 use crate::model::{ResourceType, Stack};
 use crate::template::{GetAtt, Ref, Sub, logical_id};
 
 /// Receives after which a buffered event is a dead letter.
 const BUFFER_MAX_RECEIVE_COUNT: i64 = 5;
+/// Attempts after which a change of a table is a dead letter: as often as a buffered event.
+const STREAM_RETRIES: i64 = 4;
 /// What every function has in `/tmp`: AWS Lambda Developer Guide, "Configure ephemeral storage".
 const DEFAULT_TMP: u64 = 512 << 20;
 /// How long a buffered event is kept.
 const BUFFER_RETENTION: u64 = 4 * 86_400;
 /// AWS Lambda Developer Guide, "Using Lambda with Amazon SQS": visibility timeout against function timeout.
-const VISIBILITY_FACTOR: u64 = 6;
-/// Messages a call: one PutEvents call takes ten entries.
-const BATCH_SIZE: u64 = 10;
+pub(crate) const VISIBILITY_FACTOR: u64 = 6;
+/// Smallest maximum concurrency of a queue: AWS Lambda API reference, `ScalingConfig`.
+const MIN_QUEUE_CONCURRENCY: i64 = 2;
 
 pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, function: &Function) {
     let log_group = format!("{id}Logs");
@@ -30,43 +33,103 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, function: &
 
     let sources = sources(id, function);
     let mut statements = vec![iam::write_logs(&log_group)];
-    statements.extend(sources.iter().filter_map(|source| source.queue.as_deref()).map(iam::consume));
-    statements.extend(function.access.iter().flat_map(|access| iam::statements(builder.stack, access)));
-    if function.tracing {
-        // AWS allows no resource here: Service Authorization Reference, AWS X-Ray.
-        let actions = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"];
-        statements.push(iam::allow("Trace", &actions, json!("*")));
+    for source in &sources {
+        statements.extend(source_statements(builder.stack, source));
     }
+    statements.extend(function.access.iter().flat_map(|access| iam::statements(builder.stack, access)));
+    if let Some(queue) =
+        function.asynchronous.as_ref().and_then(|asynchronous| asynchronous.on_failure.as_ref())
+    {
+        let mut send = iam::statements(
+            builder.stack,
+            &Access { verb: Verb::Send, resource: queue.clone(), span: queue.span },
+        );
+        // Beside the same in `access`, it needs an id of its own.
+        if let Some(first) = send.first_mut() {
+            first["Sid"] = json!(format!("SendFailuresTo{}", logical_id(&queue.name)));
+        }
+        statements.extend(send);
+    }
+    if function.tracing {
+        statements.push(iam::without_resource("Trace"));
+    }
+    if function.network.is_some() {
+        // Lambda makes the interfaces before their ARNs are known: AWS Lambda Developer Guide, "Giving Lambda functions
+        // access to resources in an Amazon VPC".
+        let make = [
+            "ec2:AssignPrivateIpAddresses",
+            "ec2:CreateNetworkInterface",
+            "ec2:DeleteNetworkInterface",
+            "ec2:UnassignPrivateIpAddresses",
+        ];
+        let any = ["network-interface", "security-group", "subnet"].map(|what| {
+            Sub(format!("arn:${{AWS::Partition}}:ec2:${{AWS::Region}}:${{AWS::AccountId}}:{what}/*"))
+        });
+        statements.push(iam::allow("JoinNetwork", &make, json!(any)));
+        statements.push(iam::without_resource("DescribeNetwork"));
+    }
+    statements.extend(statement::statements(builder.stack, &function.statements));
     let description = format!("What the function {name} may do.");
     builder.add(&role, "AWS::IAM::Role", iam::role(&description, "lambda.amazonaws.com", &statements, false));
 
-    let variables = environment_of(builder.stack, function);
+    if let Some(network) = &function.network {
+        network::add_security_group(builder, id, &format!("Function {name}"), network, &function.outbound);
+    }
+    let properties = properties(builder.stack, id, name, function);
+    builder.add(id, "AWS::Lambda::Function", properties);
+
+    for source in &sources {
+        add_source(builder, id, function, source);
+    }
+    if let Some(asynchronous) = &function.asynchronous {
+        add_async(builder, id, asynchronous);
+    }
+    if let Some(url) = &function.url {
+        add_url(builder, id, url);
+    }
+}
+
+fn properties(stack: &Stack, id: &str, name: &str, function: &Function) -> Value {
+    let what = match function.worker() {
+        Some(worker) => format!("Worker {}", worker.name()),
+        None => format!("Function {name}"),
+    };
     let mut properties = json!({
-        "Description": format!("Worker {} of the stack {}.", function.worker.name(), builder.stack.name),
-        "Runtime": "provided.al2023",
-        "Architectures": ["x86_64"],
-        "Handler": "bootstrap",
+        "Description": format!("{what} of the stack {}.", stack.name),
+        "Runtime": function.code.runtime,
+        "Architectures": [function.architecture.name()],
+        "Handler": function.code.handler,
         "Code": { "S3Bucket": Ref(ASSET_BUCKET_PARAMETER), "S3Key": Ref(code_parameter(name)) },
-        "Role": GetAtt(&role, "Arn"),
+        "Role": GetAtt(format!("{id}Role"), "Arn"),
         "MemorySize": function.memory >> 20,
         "Timeout": function.timeout,
-        "ReservedConcurrentExecutions": function.concurrency,
-        "LoggingConfig": { "LogFormat": "JSON", "LogGroup": Ref(&log_group) },
     });
+    if let Some(concurrency) = function.concurrency {
+        properties["ReservedConcurrentExecutions"] = json!(concurrency);
+    }
+    properties["LoggingConfig"] = json!({ "LogFormat": "JSON", "LogGroup": Ref(format!("{id}Logs")) });
     if function.tmp > DEFAULT_TMP {
         properties["EphemeralStorage"] = json!({ "Size": function.tmp >> 20 });
     }
     if function.tracing {
         properties["TracingConfig"] = json!({ "Mode": "Active" });
     }
+    let variables = environment_of(stack, function);
     if !variables.is_empty() {
         properties["Environment"] = json!({ "Variables": variables });
     }
-    builder.add(id, "AWS::Lambda::Function", properties);
-
-    for source in sources {
-        add_source(builder, id, function, &source);
+    if !function.layers.is_empty() {
+        let layers: Vec<Value> =
+            function.layers.iter().map(|layer| super::text_value(stack, layer)).collect();
+        properties["Layers"] = json!(layers);
     }
+    if let Some(network) = &function.network {
+        properties["VpcConfig"] = json!({
+            "SecurityGroupIds": [GetAtt(format!("{id}SecurityGroup"), "GroupId")],
+            "SubnetIds": network::subnet_list(stack, network),
+        });
+    }
+    properties
 }
 
 /// Where the invocations of one trigger come from.
@@ -80,100 +143,215 @@ struct SourceOf<'f> {
 
 fn sources<'f>(id: &str, function: &'f Function) -> Vec<SourceOf<'f>> {
     let of = |trigger: &'f Trigger| match trigger {
-        Trigger::Queue(queue) => {
+        Trigger::Queue { queue, .. } => {
             let queue = logical_id(&queue.name);
             SourceOf { trigger, id: format!("{id}From{queue}"), queue: Some(queue) }
         }
-        Trigger::Bus { event, buffer, .. } => {
-            let id = format!("{id}On{}", logical_id(event.name()));
+        Trigger::Bus { bus, events, buffer, .. } => {
+            let what = match events {
+                Events::Named(event) => event.name(),
+                Events::Matching { name, .. } => name.as_ref().unwrap_or(&bus.name),
+            };
+            let id = format!("{id}On{}", logical_id(what));
             SourceOf { trigger, queue: buffer.then(|| format!("{id}Buffer")), id }
+        }
+        Trigger::Table { table, .. } => {
+            SourceOf { trigger, id: format!("{id}From{}", logical_id(&table.name)), queue: None }
         }
     };
     function.triggers.iter().map(of).collect()
 }
 
+/// What Lambda's poller needs, which acts with the role of the function.
+fn source_statements(stack: &Stack, source: &SourceOf<'_>) -> Vec<Value> {
+    if let Trigger::Table { table, .. } = source.trigger {
+        let id = logical_id(&table.name);
+        let actions = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"];
+        let dead_letters = format!("{}DeadLetters", source.id);
+        return vec![
+            iam::allow(&format!("Follow{id}"), &actions, json!(GetAtt(&id, "StreamArn"))),
+            iam::without_resource("ListStreams"),
+            iam::allow(
+                &format!("SendTo{dead_letters}"),
+                &["sqs:SendMessage"],
+                json!(GetAtt(&dead_letters, "Arn")),
+            ),
+        ];
+    }
+    let mut out: Vec<Value> = source.queue.as_deref().map(iam::consume).into_iter().collect();
+    if let Trigger::Queue { queue, .. } = source.trigger {
+        let resource = stack.resource(&queue.name);
+        out.extend(resource.and_then(|resource| iam::key_statement(stack, resource, Verb::Receive)));
+    }
+    out
+}
+
 fn add_source(builder: &mut Builder<'_>, function_id: &str, function: &Function, source: &SourceOf<'_>) {
-    if let Trigger::Bus { bus, event, .. } = source.trigger {
-        let source_name = match builder.stack.resource(&bus.name).map(|resource| &resource.is) {
-            Some(ResourceType::Bus(bus)) => bus.source.clone(),
-            _ => contract::SOURCE.to_owned(),
-        };
-        let rule = format!("{}Rule", source.id);
-        let from_rule = |queue: &str| {
-            json!({
-                "Sid": format!("SendFrom{rule}"),
-                "Effect": "Allow",
-                "Principal": { "Service": "events.amazonaws.com" },
-                "Action": "sqs:SendMessage",
-                "Resource": GetAtt(queue, "Arn"),
-                "Condition": {
-                    "ArnEquals": { "aws:SourceArn": GetAtt(&rule, "Arn") },
-                    "StringEquals": { "aws:SourceAccount": Ref("AWS::AccountId") },
-                },
-            })
-        };
-        let mut target = json!({ "Id": function_id });
-        match &source.queue {
-            Some(buffer) => {
-                let dead_letters = format!("{buffer}DeadLetters");
-                let model = Queue::standard(
-                    function.timeout * VISIBILITY_FACTOR,
-                    BUFFER_RETENTION,
-                    DeadLetter { after: BUFFER_MAX_RECEIVE_COUNT },
-                );
-                queue::add_pair(
-                    builder,
-                    buffer,
-                    &model,
-                    vec![from_rule(buffer)],
-                    vec![from_rule(&dead_letters)],
-                );
-                target["Arn"] = json!(GetAtt(buffer, "Arn"));
-                target["DeadLetterConfig"] = json!({ "Arn": GetAtt(dead_letters, "Arn") });
-            }
-            None => {
-                target["Arn"] = json!(GetAtt(function_id, "Arn"));
-                let permission = json!({
-                    "Action": "lambda:InvokeFunction",
-                    "FunctionName": Ref(function_id),
-                    "Principal": "events.amazonaws.com",
-                    "SourceArn": GetAtt(&rule, "Arn"),
-                });
-                builder.add(format!("{}Permission", source.id), "AWS::Lambda::Permission", permission);
-            }
+    match source.trigger {
+        Trigger::Bus { bus, events, .. } => {
+            let target = add_bus_target(builder, function_id, function, source);
+            let what = match events {
+                Events::Named(event) => format!("`{}`", event.name()),
+                Events::Matching { .. } => "that match".to_owned(),
+            };
+            let (stack, function) = (builder.stack, builder.origin.clone());
+            let properties = json!({
+                "Description": format!("Events {what} for the function {function}."),
+                "EventBusName": rule::bus_name(stack, bus),
+                "EventPattern": rule::pattern(stack, bus, events),
+                "State": "ENABLED",
+                "Targets": [target],
+            });
+            builder.add(format!("{}Rule", source.id), "AWS::Events::Rule", properties);
         }
-        let properties = json!({
-            "Description": format!("Events `{}` for the function {}.", event.name(), builder.origin),
-            "EventBusName": Ref(logical_id(&bus.name)),
-            "EventPattern": event.pattern(&source_name),
-            "State": "ENABLED",
-            "Targets": [target],
-        });
-        builder.add(&rule, "AWS::Events::Rule", properties);
+        Trigger::Table { table, from_oldest, .. } => {
+            let dead_letters = format!("{}DeadLetters", source.id);
+            queue::add_dead_letters(builder, &dead_letters, false, None, Vec::new());
+            let properties = json!({
+                "EventSourceArn": GetAtt(logical_id(&table.name), "StreamArn"),
+                "FunctionName": Ref(function_id),
+                "BatchSize": source.trigger.batch().size,
+                "FunctionResponseTypes": ["ReportBatchItemFailures"],
+                "StartingPosition": if *from_oldest { "TRIM_HORIZON" } else { "LATEST" },
+                "BisectBatchOnFunctionError": true,
+                "MaximumRetryAttempts": STREAM_RETRIES,
+                "DestinationConfig": { "OnFailure": { "Destination": GetAtt(dead_letters, "Arn") } },
+            });
+            add_mapping(builder, source, properties);
+        }
+        Trigger::Queue { .. } => {}
     }
     if let Some(queue) = &source.queue {
-        let mapping = json!({
+        let mut mapping = json!({
             "EventSourceArn": GetAtt(queue, "Arn"),
             "FunctionName": Ref(function_id),
-            "BatchSize": BATCH_SIZE,
+            "BatchSize": source.trigger.batch().size,
             "FunctionResponseTypes": ["ReportBatchItemFailures"],
-            "ScalingConfig": { "MaximumConcurrency": function.concurrency },
         });
-        builder.add(format!("{}Mapping", source.id), "AWS::Lambda::EventSourceMapping", mapping);
+        if let Some(concurrency) = queue_concurrency(function, source.trigger) {
+            mapping["ScalingConfig"] = json!({ "MaximumConcurrency": concurrency });
+        }
+        add_mapping(builder, source, mapping);
+    }
+}
+
+/// Executions at the same time for a trigger with a queue: its own number, else an equal share of the function's. A queue
+/// that could start more than the function may run would see its messages refused, and at last call them dead letters.
+pub(crate) fn queue_concurrency(function: &Function, trigger: &Trigger) -> Option<i64> {
+    let own = trigger.queue_concurrency()?;
+    let shares = function.triggers.iter().filter(|trigger| trigger.queue_concurrency().is_some()).count();
+    let shares = i64::try_from(shares).unwrap_or(1).max(1);
+    own.or(function.concurrency.map(|all| (all / shares).max(MIN_QUEUE_CONCURRENCY)))
+}
+
+fn add_mapping(builder: &mut Builder<'_>, source: &SourceOf<'_>, mut properties: Value) {
+    let batch = source.trigger.batch();
+    if batch.window > 0 {
+        properties["MaximumBatchingWindowInSeconds"] = json!(batch.window);
+    }
+    if let Trigger::Queue { pattern: Some(pattern), .. } | Trigger::Table { pattern: Some(pattern), .. } =
+        source.trigger
+    {
+        properties["FilterCriteria"] = filter(builder.stack, pattern);
+    }
+    builder.add(format!("{}Mapping", source.id), "AWS::Lambda::EventSourceMapping", properties);
+}
+
+fn filter(stack: &Stack, pattern: &Pattern) -> Value {
+    json!({ "Filters": [{ "Pattern": json_text(stack, &pattern.json) }] })
+}
+
+/// The target of a trigger's rule: the buffer, which is made here, or the function itself.
+fn add_bus_target(
+    builder: &mut Builder<'_>,
+    function_id: &str,
+    function: &Function,
+    source: &SourceOf<'_>,
+) -> Value {
+    let rule = format!("{}Rule", source.id);
+    let mut target = json!({ "Id": function_id });
+    match &source.queue {
+        Some(buffer) => {
+            let dead_letters = format!("{buffer}DeadLetters");
+            let model = Queue::standard(
+                function.timeout * VISIBILITY_FACTOR,
+                BUFFER_RETENTION,
+                DeadLetter { after: BUFFER_MAX_RECEIVE_COUNT, queue: None },
+            );
+            let from_rule = |queue: &str| vec![rule::may_send(&rule, queue)];
+            queue::add_pair(builder, buffer, &model, from_rule(buffer), from_rule(&dead_letters));
+            target["Arn"] = json!(GetAtt(buffer, "Arn"));
+            target["DeadLetterConfig"] = json!({ "Arn": GetAtt(dead_letters, "Arn") });
+        }
+        None => {
+            target["Arn"] = json!(GetAtt(function_id, "Arn"));
+            rule::add_permission(builder, &format!("{}Permission", source.id), function_id, &rule);
+        }
+    }
+    target
+}
+
+fn add_async(builder: &mut Builder<'_>, id: &str, asynchronous: &Async) {
+    let mut properties = json!({
+        "FunctionName": Ref(id),
+        "Qualifier": "$LATEST",
+        "MaximumRetryAttempts": asynchronous.retries,
+        "MaximumEventAgeInSeconds": asynchronous.max_age,
+    });
+    if let Some(queue) = &asynchronous.on_failure {
+        let queue = GetAtt(logical_id(&queue.name), "Arn");
+        properties["DestinationConfig"] = json!({ "OnFailure": { "Destination": queue } });
+    }
+    builder.add(format!("{id}Async"), "AWS::Lambda::EventInvokeConfig", properties);
+}
+
+fn add_url(builder: &mut Builder<'_>, id: &str, url: &Url) {
+    let auth = match url.auth {
+        UrlAuth::Iam => "AWS_IAM",
+        UrlAuth::None => "NONE",
+    };
+    let mut properties = json!({ "TargetFunctionArn": GetAtt(id, "Arn"), "AuthType": auth });
+    if !url.origins.is_empty() {
+        properties["Cors"] = json!({ "AllowOrigins": url.origins, "AllowMethods": ["*"] });
+    }
+    builder.add(format!("{id}Url"), "AWS::Lambda::Url", properties);
+    if url.auth == UrlAuth::None {
+        // AWS Lambda Developer Guide, "Control access to Lambda function URLs": both are needed.
+        let call = json!({
+            "Action": "lambda:InvokeFunctionUrl",
+            "FunctionName": Ref(id),
+            "FunctionUrlAuthType": auth,
+            "Principal": "*",
+        });
+        builder.add(format!("{id}UrlPermission"), "AWS::Lambda::Permission", call);
+        let invoke = json!({
+            "Action": "lambda:InvokeFunction",
+            "FunctionName": Ref(id),
+            "InvokedViaFunctionUrl": true,
+            "Principal": "*",
+        });
+        builder.add(format!("{id}UrlInvokePermission"), "AWS::Lambda::Permission", invoke);
     }
 }
 
 fn environment_of(stack: &Stack, function: &Function) -> Map<String, Value> {
     let mut out = Map::new();
+    for variable in &function.environment.0 {
+        out.insert(variable.name.clone(), late_value(stack, &variable.value));
+    }
+    if function.worker().is_none() {
+        return out;
+    }
     for access in &function.access {
         out.extend(variables(stack, access));
     }
     let counts = function.triggers.iter().filter_map(|trigger| match trigger {
-        Trigger::Queue(reference) => match &stack.resource(&reference.name)?.is {
+        Trigger::Queue { queue, .. } => match &stack.resource(&queue.name)?.is {
             ResourceType::Queue(queue) => Some(queue.dead_letter.after),
             _ => None,
         },
         Trigger::Bus { buffer, .. } => buffer.then_some(BUFFER_MAX_RECEIVE_COUNT),
+        Trigger::Table { .. } => None,
     });
     if let Some(count) = counts.min() {
         out.insert(environment::MAX_RECEIVE_COUNT.to_owned(), json!(count.to_string()));
@@ -192,7 +370,7 @@ fn variables(stack: &Stack, access: &Access) -> Vec<(String, Value)> {
     let variable = |name: &str, value: Value| (name.to_owned(), value);
     match (&resource.is, access.verb) {
         (ResourceType::Bus(bus), _) => vec![
-            variable(environment::EVENT_BUS, json!(Ref(&id))),
+            variable(environment::EVENT_BUS, names::bus(&id, bus)),
             variable(environment::EVENT_SOURCE, json!(bus.source)),
         ],
         (ResourceType::Table(table), Verb::Write) => {
@@ -203,23 +381,21 @@ fn variables(stack: &Stack, access: &Access) -> Vec<(String, Value)> {
             ]
         }
         (ResourceType::Task(task), _) => {
-            let network = &task.network.name;
-            let subnets = match stack.resource(network).map(|resource| &resource.is) {
-                Some(ResourceType::Network(model)) => network::subnets(&logical_id(network), model),
-                _ => Vec::new(),
-            };
-            let subnets: Vec<String> = subnets.iter().map(|subnet| format!("${{{subnet}}}")).collect();
-            vec![
+            let mut out = vec![
                 variable(environment::TASK_CLUSTER, json!(GetAtt(logical_id(&task.cluster.name), "Arn"))),
                 variable(environment::TASK_DEFINITION, json!(Ref(&id))),
                 variable(environment::TASK_CONTAINER, json!(resource.name)),
-                variable(environment::TASK_SUBNETS, json!(Sub(subnets.join(",")))),
+                variable(environment::TASK_SUBNETS, network::subnet_text(stack, &task.network)),
                 variable(
                     environment::TASK_SECURITY_GROUPS,
                     json!(GetAtt(format!("{id}SecurityGroup"), "GroupId")),
                 ),
-                variable(environment::TASK_PUBLIC_IP, json!("ENABLED")),
-            ]
+                variable(environment::TASK_PUBLIC_IP, json!(network::public_ip(stack, &task.network))),
+            ];
+            if task.spot {
+                out.push(variable(environment::TASK_SPOT, json!("ENABLED")));
+            }
+            out
         }
         _ => Vec::new(),
     }
@@ -229,6 +405,8 @@ fn variables(stack: &Stack, access: &Access) -> Vec<(String, Value)> {
 pub(super) fn attribute(id: &str, name: &str) -> Value {
     match name {
         "arn" => json!(GetAtt(id, "Arn")),
+        "url" => json!(GetAtt(format!("{id}Url"), "FunctionUrl")),
+        "securityGroup" => json!(GetAtt(format!("{id}SecurityGroup"), "GroupId")),
         _ => json!(Ref(id)),
     }
 }

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::template::Sub;
+use crate::model::bus::Bus;
+use crate::template::{GetAtt, Ref, Sub};
 
 /// Name of a bucket: account and region make it unique in the world.
 #[must_use]
@@ -15,4 +16,24 @@ pub fn bucket(name: &str) -> String {
 #[must_use]
 pub fn bucket_arn(name: &str, suffix: &str) -> Value {
     json!(Sub(format!("arn:${{AWS::Partition}}:s3:::{}{suffix}", bucket(name))))
+}
+
+/// Name of a bus, which the stack makes or finds.
+#[must_use]
+pub fn bus(id: &str, bus: &Bus) -> Value {
+    match &bus.existing {
+        Some(name) => json!(name),
+        None => json!(Ref(id)),
+    }
+}
+
+/// ARN of a bus, which the stack makes or finds.
+#[must_use]
+pub fn bus_arn(id: &str, bus: &Bus) -> Value {
+    match &bus.existing {
+        Some(name) => json!(Sub(format!(
+            "arn:${{AWS::Partition}}:events:${{AWS::Region}}:${{AWS::AccountId}}:event-bus/{name}"
+        ))),
+        None => json!(GetAtt(id, "Arn")),
+    }
 }

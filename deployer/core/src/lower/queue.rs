@@ -2,45 +2,25 @@
 
 use serde_json::{Value, json};
 
-use super::{Builder, names};
+use super::{Builder, senders};
 use crate::iam;
 use crate::model::queue::{MAX_MESSAGE_SIZE, Queue};
-use crate::model::{ResourceType, bucket::Bucket};
-use crate::template::{GetAtt, Ref};
+use crate::model::{ResourceRef, Stack};
+use crate::template::{GetAtt, Ref, logical_id};
 
 /// Dead letters are kept as long as SQS can: 14 days.
 const DEAD_LETTER_RETENTION: u64 = 14 * 86_400;
 
 pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, queue: &Queue) {
-    let mut buckets: Vec<_> = builder
-        .stack
-        .resources
-        .iter()
-        .filter(|resource| matches!(&resource.is, ResourceType::Bucket(bucket) if notifies(bucket, name)))
-        .collect();
-    // By name, so that the order of the file changes no policy.
-    buckets.sort_by(|a, b| a.name.cmp(&b.name));
-    let senders: Vec<Value> = buckets
-        .into_iter()
-        .map(|resource| {
-            json!({
-                "Sid": format!("SendFrom{}", crate::template::logical_id(&resource.name)),
-                "Effect": "Allow",
-                "Principal": { "Service": "s3.amazonaws.com" },
-                "Action": "sqs:SendMessage",
-                "Resource": GetAtt(id, "Arn"),
-                "Condition": {
-                    "ArnEquals": { "aws:SourceArn": names::bucket_arn(&resource.name, "") },
-                    "StringEquals": { "aws:SourceAccount": Ref("AWS::AccountId") },
-                },
-            })
-        })
-        .collect();
-    add_pair(builder, id, queue, senders, Vec::new());
+    let arn = json!(GetAtt(id, "Arn"));
+    let senders = senders::senders(builder.stack, name);
+    let statements = senders.iter().map(|sender| senders::allow(sender, "sqs:SendMessage", &arn)).collect();
+    add_pair(builder, id, queue, statements, Vec::new());
 }
 
-fn notifies(bucket: &Bucket, queue: &str) -> bool {
-    bucket.notify.iter().any(|notify| notify.queue.name == queue)
+/// Principals of the services that send to a queue.
+pub(super) fn sending_services(stack: &Stack, name: &str) -> Vec<&'static str> {
+    senders::senders(stack, name).iter().map(|sender| sender.service).collect()
 }
 
 /// Adds a queue, its dead-letter queue, and the policies that say who may send to each.
@@ -51,18 +31,17 @@ pub(super) fn add_pair(
     senders: Vec<Value>,
     dead_letter_senders: Vec<Value>,
 ) {
-    let dead_letters = format!("{id}DeadLetters");
+    let own = format!("{id}DeadLetters");
+    let dead_letters = queue.dead_letter.queue.as_ref().map_or(own.clone(), |queue| logical_id(&queue.name));
     let mut properties = json!({
         "VisibilityTimeout": queue.visibility_timeout,
         "MessageRetentionPeriod": queue.retention,
-        "SqsManagedSseEnabled": true,
-        "RedrivePolicy": {
-            "deadLetterTargetArn": GetAtt(&dead_letters, "Arn"),
-            "maxReceiveCount": queue.dead_letter.after,
-        },
     });
-    let mut dead_letter_properties =
-        json!({ "MessageRetentionPeriod": DEAD_LETTER_RETENTION, "SqsManagedSseEnabled": true });
+    encrypt(&mut properties, queue.encryption_key.as_ref());
+    properties["RedrivePolicy"] = json!({
+        "deadLetterTargetArn": GetAtt(&dead_letters, "Arn"),
+        "maxReceiveCount": queue.dead_letter.after,
+    });
     if queue.delay > 0 {
         properties["DelaySeconds"] = json!(queue.delay);
     }
@@ -73,8 +52,6 @@ pub(super) fn add_pair(
         properties["MaximumMessageSize"] = json!(queue.max_message_size);
     }
     if let Some(fifo) = queue.fifo {
-        // The dead letters of a FIFO queue go to a FIFO queue.
-        dead_letter_properties["FifoQueue"] = json!(true);
         properties["FifoQueue"] = json!(true);
         properties["ContentBasedDeduplication"] = json!(fifo.content_based_deduplication);
         if fifo.high_throughput {
@@ -83,7 +60,39 @@ pub(super) fn add_pair(
         }
     }
     add_with_policy(builder, id, properties, senders);
-    add_with_policy(builder, &dead_letters, dead_letter_properties, dead_letter_senders);
+    if queue.dead_letter.queue.is_none() {
+        // The dead letters of a FIFO queue go to a FIFO queue.
+        add_dead_letters(
+            builder,
+            &own,
+            queue.fifo.is_some(),
+            queue.encryption_key.as_ref(),
+            dead_letter_senders,
+        );
+    }
+}
+
+/// Adds a queue for what could not be processed or delivered.
+pub(super) fn add_dead_letters(
+    builder: &mut Builder<'_>,
+    id: &str,
+    fifo: bool,
+    key: Option<&ResourceRef>,
+    senders: Vec<Value>,
+) {
+    let mut properties = json!({ "MessageRetentionPeriod": DEAD_LETTER_RETENTION });
+    encrypt(&mut properties, key);
+    if fifo {
+        properties["FifoQueue"] = json!(true);
+    }
+    add_with_policy(builder, id, properties, senders);
+}
+
+fn encrypt(properties: &mut Value, key: Option<&ResourceRef>) {
+    match key {
+        Some(key) => properties["KmsMasterKeyId"] = json!(GetAtt(logical_id(&key.name), "Arn")),
+        None => properties["SqsManagedSseEnabled"] = json!(true),
+    }
 }
 
 fn add_with_policy(builder: &mut Builder<'_>, id: &str, properties: Value, mut statements: Vec<Value>) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Builder;
 use crate::document::Removal;
 use crate::model::table::{Index, KeyType, Projection, StreamView, Table, TableClass};
-use crate::template::{GetAtt, Ref};
+use crate::template::{GetAtt, Ref, logical_id};
 
 pub(super) fn lower(builder: &mut Builder<'_>, id: &str, _: &str, table: &Table) {
     let attributes: Vec<Value> = table
@@ -21,6 +21,10 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, _: &str, table: &Table)
         "PointInTimeRecoverySpecification": { "PointInTimeRecoveryEnabled": table.point_in_time_recovery },
         "DeletionProtectionEnabled": builder.stack.target.removal == Removal::Keep,
     });
+    if let Some(key) = &table.encryption_key {
+        properties["SSESpecification"]["SSEType"] = json!("KMS");
+        properties["SSESpecification"]["KMSMasterKeyId"] = json!(GetAtt(logical_id(&key.name), "Arn"));
+    }
     let throughput = table
         .capacity
         .map(|capacity| json!({ "ReadCapacityUnits": capacity.read, "WriteCapacityUnits": capacity.write }));
@@ -75,6 +79,7 @@ fn index(name: &str, index: &Index, throughput: Option<&Value>) -> Value {
 pub(super) fn attribute(id: &str, name: &str) -> Value {
     match name {
         "arn" => json!(GetAtt(id, "Arn")),
+        "streamArn" => json!(GetAtt(id, "StreamArn")),
         _ => json!(Ref(id)),
     }
 }

@@ -2,17 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::Builder;
+use super::{Builder, late_value, names, network, statement, text_value};
 use crate::assets::image_parameter;
 use crate::iam;
 use crate::model::access::Verb;
-use crate::model::task::Task;
-use crate::model::{ResourceType, Stack};
+use crate::model::code::Image;
+use crate::model::task::{Secret, Task};
+use crate::model::{ResourceType, Stack, Text, TextPart};
 use crate::template::{GetAtt, Ref, Sub, logical_id};
 use contract::environment;
 
-/// User and group in the image; numbers, since an image without `/etc/passwd` knows no names.
-const USER: &str = "65532:65532";
 /// Repository that the deployer pushes images to.
 pub(super) const ASSET_REPOSITORY: &str = "deployer-assets";
 
@@ -22,8 +21,9 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, task: &Task
     let execution_role = format!("{id}ExecutionRole");
     builder.add_log_group(&log_group, task.log_retention);
 
-    let statements: Vec<Value> =
+    let mut statements: Vec<Value> =
         task.access.iter().flat_map(|access| iam::statements(builder.stack, access)).collect();
+    statements.extend(statement::statements(builder.stack, &task.statements));
     let description = format!("What the task {name} may do.");
     builder.add(
         &role,
@@ -31,16 +31,9 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, task: &Task
         iam::role(&description, "ecs-tasks.amazonaws.com", &statements, true),
     );
 
-    let repository = Sub(format!(
-        "arn:${{AWS::Partition}}:ecr:${{AWS::Region}}:${{AWS::AccountId}}:repository/{ASSET_REPOSITORY}"
-    ));
-    let pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
-    let statements = [
-        // AWS allows no resource here: Service Authorization Reference, Amazon ECR.
-        iam::allow("LogInToRegistry", &["ecr:GetAuthorizationToken"], json!("*")),
-        iam::allow("PullImage", &pull, json!(repository)),
-        iam::write_logs(&log_group),
-    ];
+    let mut statements = pull(builder.stack, task);
+    statements.push(iam::write_logs(&log_group));
+    statements.extend(read_secrets(builder.stack, task));
     let description = format!("What ECS may do to start the task {name}.");
     builder.add(
         &execution_role,
@@ -48,25 +41,18 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, task: &Task
         iam::role(&description, "ecs-tasks.amazonaws.com", &statements, true),
     );
 
-    let security_group = json!({
-        "GroupDescription": format!("Task {name}: HTTPS out, nothing in."),
-        "VpcId": Ref(logical_id(&task.network.name)),
-        "SecurityGroupEgress": [{
-            "IpProtocol": "tcp",
-            "FromPort": 443,
-            "ToPort": 443,
-            "CidrIp": "0.0.0.0/0",
-            "Description": "AWS APIs",
-        }],
-    });
-    builder.add(format!("{id}SecurityGroup"), "AWS::EC2::SecurityGroup", security_group);
+    network::add_security_group(builder, id, &format!("Task {name}"), &task.network, &task.outbound);
 
-    let container = json!({
+    let image = match &task.image {
+        Image::Program(_) => json!(Ref(image_parameter(name))),
+        Image::Uri(uri) => text_value(builder.stack, uri),
+    };
+    let mut container = json!({
         "Name": name,
-        "Image": Ref(image_parameter(name)),
+        "Image": image,
         "Essential": true,
-        "User": USER,
-        "ReadonlyRootFilesystem": true,
+        "User": task.user,
+        "ReadonlyRootFilesystem": !task.writable,
         "Environment": environment_of(builder.stack, task),
         "LogConfiguration": {
             "LogDriver": "awslogs",
@@ -77,13 +63,28 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, task: &Task
             },
         },
     });
+    if !task.command.is_empty() {
+        let command: Vec<Value> = task.command.iter().map(|word| late_value(builder.stack, word)).collect();
+        container["Command"] = json!(command);
+    }
+    if !task.secrets.is_empty() {
+        let secrets: Vec<Value> = task
+            .secrets
+            .iter()
+            .map(|(name, secret)| json!({ "Name": name, "ValueFrom": value_from(builder.stack, secret) }))
+            .collect();
+        container["Secrets"] = json!(secrets);
+    }
     let definition = json!({
         "Family": Sub(format!("${{AWS::StackName}}-{name}")),
         "RequiresCompatibilities": ["FARGATE"],
         "NetworkMode": "awsvpc",
         "Cpu": task.cpu.to_string(),
         "Memory": (task.memory >> 20).to_string(),
-        "RuntimePlatform": { "CpuArchitecture": "X86_64", "OperatingSystemFamily": "LINUX" },
+        "RuntimePlatform": {
+            "CpuArchitecture": task.architecture.name().to_ascii_uppercase(),
+            "OperatingSystemFamily": "LINUX",
+        },
         "EphemeralStorage": { "SizeInGiB": task.disk >> 30 },
         "ExecutionRoleArn": GetAtt(&execution_role, "Arn"),
         "TaskRoleArn": GetAtt(&role, "Arn"),
@@ -92,13 +93,110 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, task: &Task
     builder.add(id, "AWS::ECS::TaskDefinition", definition);
 }
 
+/// What ECS may do to get the image.
+fn pull(stack: &Stack, task: &Task) -> Vec<Value> {
+    let repository = match &task.image {
+        Image::Program(_) => Some(json!(Sub(format!(
+            "arn:${{AWS::Partition}}:ecr:${{AWS::Region}}:${{AWS::AccountId}}:repository/{ASSET_REPOSITORY}"
+        )))),
+        Image::Uri(uri) => private_repository(stack, uri),
+    };
+    // Anybody may pull from a public registry.
+    let Some(repository) = repository else { return Vec::new() };
+    let actions = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
+    vec![iam::without_resource("LogInToRegistry"), iam::allow("PullImage", &actions, repository)]
+}
+
+/// ARN of the repository that an image of ECR lies in: `<account>.dkr.ecr.<region>.amazonaws.com/<name>:<tag>`.
+fn private_repository(stack: &Stack, uri: &Text) -> Option<Value> {
+    let mut parts = uri.parts.iter();
+    // The repository may be a resource: `${repository.RepositoryUri}:latest`.
+    if let Some(TextPart::Raw { resource, .. }) = parts.next()
+        && let Some(ResourceType::Raw(raw)) = stack.resource(resource).map(|found| &found.is)
+        && raw.type_id.name() == "AWS::ECR::Repository"
+    {
+        return Some(json!(GetAtt(logical_id(resource), "Arn")));
+    }
+    let text: String = uri
+        .parts
+        .iter()
+        .map(|part| match part {
+            TextPart::Literal(literal) => literal.clone(),
+            TextPart::Pseudo(name) => format!("${{{name}}}"),
+            TextPart::Attribute { .. } | TextPart::Raw { .. } => String::new(),
+        })
+        .collect();
+    let (host, path) = text.split_once('/')?;
+    let (account, rest) = host.split_once(".dkr.ecr.")?;
+    let region = rest.strip_suffix(".amazonaws.com").or_else(|| rest.strip_suffix(".${AWS::URLSuffix}"))?;
+    let name = path.split(['@', ':']).next().unwrap_or(path);
+    Some(json!(Sub(format!("arn:${{AWS::Partition}}:ecr:{region}:{account}:repository/{name}"))))
+}
+
+/// What ECS may do to read the secrets.
+fn read_secrets(stack: &Stack, task: &Task) -> Vec<Value> {
+    let arns = |secrets: bool| -> Vec<Value> {
+        let mut out: Vec<Value> = Vec::new();
+        for (_, secret) in &task.secrets {
+            let arn = match secret {
+                Secret::Secret { arn, .. } if secrets => text_value(stack, arn),
+                Secret::Parameter(name) if !secrets => parameter_arn(name),
+                _ => continue,
+            };
+            if !out.contains(&arn) {
+                out.push(arn);
+            }
+        }
+        out
+    };
+    let statement = |sid: &str, action: &str, arns: Vec<Value>| {
+        (!arns.is_empty()).then(|| iam::allow(sid, &[action], json!(arns)))
+    };
+    [
+        statement("ReadSecrets", "secretsmanager:GetSecretValue", arns(true)),
+        statement("ReadParameters", "ssm:GetParameters", arns(false)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn parameter_arn(name: &str) -> Value {
+    let name = name.trim_start_matches('/');
+    json!(Sub(format!("arn:${{AWS::Partition}}:ssm:${{AWS::Region}}:${{AWS::AccountId}}:parameter/{name}")))
+}
+
+/// Amazon ECS Developer Guide, "Pass sensitive data to an Amazon ECS container": `arn:json-key:version-stage:version-id`.
+fn value_from(stack: &Stack, secret: &Secret) -> Value {
+    match secret {
+        Secret::Secret { arn, key: None } => text_value(stack, arn),
+        Secret::Secret { arn, key: Some(key) } => {
+            let mut parts = arn.parts.clone();
+            parts.push(TextPart::Literal(format!(":{key}::")));
+            text_value(stack, &Text { parts, span: arn.span })
+        }
+        Secret::Parameter(name) => parameter_arn(name),
+    }
+}
+
 fn environment_of(stack: &Stack, task: &Task) -> Vec<Value> {
+    let own = task
+        .environment
+        .0
+        .iter()
+        .map(|variable| json!({ "Name": variable.name, "Value": late_value(stack, &variable.value) }));
+    if task.image.worker().is_none() {
+        return own.collect();
+    }
     let bus = task.access.iter().filter(|access| access.verb == Verb::Publish);
     bus.filter_map(|access| match &stack.resource(&access.resource.name)?.is {
-        ResourceType::Bus(bus) => Some([
-            json!({ "Name": environment::EVENT_BUS, "Value": Ref(logical_id(&access.resource.name)) }),
-            json!({ "Name": environment::EVENT_SOURCE, "Value": bus.source }),
-        ]),
+        ResourceType::Bus(bus) => {
+            let name = names::bus(&logical_id(&access.resource.name), bus);
+            Some([
+                json!({ "Name": environment::EVENT_BUS, "Value": name }),
+                json!({ "Name": environment::EVENT_SOURCE, "Value": bus.source }),
+            ])
+        }
         _ => None,
     })
     .flatten()
@@ -108,7 +206,7 @@ fn environment_of(stack: &Stack, task: &Task) -> Vec<Value> {
 /// The CloudFormation expression for an attribute.
 pub(super) fn attribute(id: &str, name: &str) -> Value {
     match name {
-        "arn" => json!(Ref(id)),
+        "securityGroup" => json!(GetAtt(format!("{id}SecurityGroup"), "GroupId")),
         _ => json!(Ref(id)),
     }
 }

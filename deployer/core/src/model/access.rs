@@ -22,17 +22,31 @@ pub enum Verb {
     Read,
     /// Write objects or items.
     Write,
-    /// Put events on a bus.
+    /// Change attributes of items.
+    Update,
+    /// Remove objects or items.
+    Delete,
+    /// List the objects of a bucket.
+    List,
+    /// Put events on a bus, or messages on a topic.
     Publish,
     /// Send messages to a queue.
     Send,
+    /// Take messages from a queue.
+    Receive,
     /// Start a task.
     Run,
+    /// Call a function.
+    Invoke,
+    /// Encrypt with a key.
+    Encrypt,
+    /// Decrypt with a key.
+    Decrypt,
 }
 
 impl Verb {
-    /// Every verb: its word, the types it applies to, what it allows.
-    pub const ALL: [(Self, &'static str, &'static [Kind], &'static str); 5] = [
+    /// Every verb: its word, the types it applies to, what it allows. [`crate::iam::GRANTS`] has the actions.
+    pub const ALL: [(Self, &'static str, &'static [Kind], &'static str); 12] = [
         (
             Self::Read,
             "read",
@@ -45,9 +59,21 @@ impl Verb {
             &[Kind::Bucket, Kind::Table],
             "Write the objects of a bucket or the items of a table.",
         ),
-        (Self::Publish, "publish", &[Kind::Bus], "Put events on a bus."),
+        (Self::Update, "update", &[Kind::Table], "Change attributes of the items of a table."),
+        (
+            Self::Delete,
+            "delete",
+            &[Kind::Bucket, Kind::Table],
+            "Remove the objects of a bucket or the items of a table.",
+        ),
+        (Self::List, "list", &[Kind::Bucket], "List the objects of a bucket."),
+        (Self::Publish, "publish", &[Kind::Bus, Kind::Topic], "Put events on a bus or messages on a topic."),
         (Self::Send, "send", &[Kind::Queue], "Send messages to a queue."),
+        (Self::Receive, "receive", &[Kind::Queue], "Take messages from a queue."),
         (Self::Run, "run", &[Kind::Task], "Start a task in its cluster."),
+        (Self::Invoke, "invoke", &[Kind::Function], "Call a function."),
+        (Self::Encrypt, "encrypt", &[Kind::Key], "Encrypt with a key."),
+        (Self::Decrypt, "decrypt", &[Kind::Key], "Decrypt with a key."),
     ];
 
     /// The word in `stack.yaml`.
@@ -58,13 +84,16 @@ impl Verb {
 
     /// The word as it stands before a resource in a sentence.
     #[must_use]
-    pub const fn phrase(self) -> &'static str {
+    pub fn phrase(self) -> &'static str {
         match self {
-            Self::Read => "read",
             Self::Write => "write to",
+            Self::Delete => "delete from",
             Self::Publish => "publish on",
             Self::Send => "send to",
-            Self::Run => "run",
+            Self::Receive => "receive from",
+            Self::Encrypt => "encrypt with",
+            Self::Decrypt => "decrypt with",
+            Self::Read | Self::Update | Self::List | Self::Run | Self::Invoke => self.name(),
         }
     }
 }

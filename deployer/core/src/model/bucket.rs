@@ -1,5 +1,6 @@
 //! `type: bucket`.
 
+use super::code::one_of_these;
 use super::properties::{Boolean, Choice, Duration, List, Object, Properties, Reference, Str};
 use super::{Kind, ResourceRef};
 use crate::diagnostic::Diagnostic;
@@ -24,6 +25,8 @@ pub struct Bucket {
     pub cors: Vec<Cors>,
     /// Where each access is logged.
     pub logging: Option<Logging>,
+    /// The customer key that encrypts its objects.
+    pub encryption_key: Option<ResourceRef>,
 }
 
 /// One `lifecycle` entry.
@@ -126,12 +129,33 @@ pub struct Logging {
 pub struct Notification {
     /// Which events.
     pub on: BucketEvent,
-    /// The queue that gets a message for each.
-    pub queue: ResourceRef,
+    /// Who is told.
+    pub to: Notified,
     /// Only keys that begin with this.
     pub prefix: Option<String>,
     /// Only keys that end with this.
     pub suffix: Option<String>,
+}
+
+/// Who is told of what happens to an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notified {
+    /// A queue gets a message.
+    Queue(ResourceRef),
+    /// A function is called.
+    Function(ResourceRef),
+    /// A topic gets a message.
+    Topic(ResourceRef),
+}
+
+impl Notified {
+    /// The resource.
+    #[must_use]
+    pub const fn resource(&self) -> &ResourceRef {
+        match self {
+            Self::Queue(resource) | Self::Function(resource) | Self::Topic(resource) => resource,
+        }
+    }
 }
 
 /// What happens to an object.
@@ -148,7 +172,7 @@ impl Bucket {
         let notify = properties
             .field(
                 "notify",
-                "Queues that get a message when an object is created or removed.",
+                "Queues, functions and topics that are told when an object is created or removed.",
                 List(Object(Notification::read)),
             )
             .or(Vec::new());
@@ -173,6 +197,13 @@ impl Bucket {
             properties.field("cors", "Which web pages may call it.", List(Object(Cors::read))).or(Vec::new());
         let logging =
             properties.field("logging", "Where each access is logged.", Object(Logging::read)).optional();
+        let encryption_key = properties
+            .field(
+                "encryptionKey",
+                "The key that encrypts its objects; S3's own without one.",
+                Reference(&[Kind::Key]),
+            )
+            .optional();
         // Amazon S3 User Guide, "Managing the lifecycle of objects": rules of a bucket; two are ours.
         if lifecycle.len() > 998 {
             let span = properties.span_of("lifecycle");
@@ -181,7 +212,7 @@ impl Bucket {
                     .help("S3 takes 998 beside ours"),
             );
         }
-        Some(Self { notify, event_bridge, versioning, lifecycle, cors, logging })
+        Some(Self { notify, event_bridge, versioning, lifecycle, cors, logging, encryption_key })
     }
 }
 
@@ -340,11 +371,20 @@ impl Notification {
             )
             .or(BucketEvent::Created);
         let queue = properties
-            .field("queue", "The queue that gets the messages.", Reference(&[Kind::Queue]))
-            .required();
+            .field("queue", "The queue that gets a message for each.", Reference(&[Kind::Queue]))
+            .optional();
+        let function = properties
+            .field("function", "The function that is called for each.", Reference(&[Kind::Function]))
+            .optional();
+        let topic = properties
+            .field("topic", "The topic that gets a message for each.", Reference(&[Kind::Topic]))
+            .optional();
         let prefix = properties.field("prefix", "Only keys that begin with this.", Str).optional();
         let suffix =
             properties.field("suffix", "Only keys that end with this, such as `.csv`.", Str).optional();
-        Some(Self { on, queue: queue?, prefix, suffix })
+        one_of_these(properties, &["queue", "function", "topic"], "queue: \"${name}\"");
+        let to =
+            queue.map(Notified::Queue).or(function.map(Notified::Function)).or(topic.map(Notified::Topic));
+        Some(Self { on, to: to?, prefix, suffix })
     }
 }

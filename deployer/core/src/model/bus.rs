@@ -1,11 +1,13 @@
 //! `type: bus`.
 
-use super::properties::{Properties, Str};
+use super::pattern::{Pattern, PatternReader};
+use super::properties::{Duration, List, Object, Properties, Reference, Str};
+use super::{Kind, ResourceRef};
 use crate::diagnostic::Diagnostic;
 use crate::yaml::shorten;
 
 /// What the type is.
-pub const DESCRIPTION: &str = "An EventBridge event bus of the stack's own.";
+pub const DESCRIPTION: &str = "An EventBridge event bus: one of the stack's own, or one that is there.";
 /// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
 pub const ATTRIBUTES: &[(&str, &str)] = &[("name", "event bus name"), ("arn", "ARN")];
 
@@ -14,13 +16,61 @@ pub const ATTRIBUTES: &[(&str, &str)] = &[("name", "event bus name"), ("arn", "A
 pub struct Bus {
     /// `source` of the events that the stack's workers publish on it.
     pub source: String,
+    /// Name of a bus of the account that is there already; nothing is made then.
+    pub existing: Option<String>,
+    /// Who else may put events on it.
+    pub allow: Option<Allow>,
+    /// Where its events are kept, to be replayed.
+    pub archive: Option<Archive>,
+    /// The customer key that encrypts its events.
+    pub encryption_key: Option<ResourceRef>,
 }
+
+/// `allow` of a bus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allow {
+    /// Accounts, by their 12 digits.
+    pub accounts: Vec<String>,
+    /// All accounts of an organization, by its id.
+    pub organization: Option<String>,
+}
+
+/// `archive` of a bus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archive {
+    /// Days for which an event is kept; for ever without it.
+    pub retention: Option<u64>,
+    /// Only events that match.
+    pub pattern: Option<Pattern>,
+}
+
+const DAY: u64 = 86_400;
 
 impl Bus {
     pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let source = properties
             .field("source", "The `source` of the events that this stack's workers publish.", Str)
             .or(contract::SOURCE.to_owned());
+        let existing = properties
+            .field("existing", "Name of a bus of the account that is there already, such as `default`.", Str)
+            .optional();
+        let allow = properties
+            .field("allow", "Which other accounts may put events on it.", Object(Allow::read))
+            .optional();
+        let archive = properties
+            .field(
+                "archive",
+                "Keeps its events, so that they can be replayed; `{}` for ever.",
+                Object(Archive::read),
+            )
+            .optional();
+        let encryption_key = properties
+            .field(
+                "encryptionKey",
+                "The key that encrypts its events; EventBridge's own without one.",
+                Reference(&[Kind::Key]),
+            )
+            .optional();
         // Amazon EventBridge API reference, `PutEventsRequestEntry`; sources that begin with `aws.` are AWS's own.
         if source.is_empty() || source.len() > 256 || source.starts_with("aws.") {
             let span = properties.span_of("source");
@@ -33,6 +83,85 @@ impl Bus {
                 .help("1 to 256 bytes, and not `aws.…`"),
             );
         }
-        Some(Self { source })
+        // Amazon EventBridge API reference, `CreateEventBus`.
+        let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
+        if let Some(name) = &existing
+            && !((1..=256).contains(&name.len()) && name.bytes().all(letter))
+        {
+            let span = properties.span_of("existing");
+            properties.report(
+                Diagnostic::error("E0108", span, format!("`{}` can't be the name of a bus", shorten(name)))
+                    .help("1 to 256 letters, digits, `/`, `.`, `_` and `-`, such as `default`"),
+            );
+        }
+        if existing.is_some() && properties.has("encryptionKey") {
+            let span = properties.span_of("encryptionKey");
+            properties.report(
+                Diagnostic::error("E0107", span, "an existing bus has its own key")
+                    .help("remove `encryptionKey`, or `existing`"),
+            );
+        }
+        Some(Self { source, existing, allow, archive, encryption_key })
+    }
+}
+
+impl Allow {
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let accounts =
+            properties.field("accounts", "Account ids: 12 digits, quoted.", List(Str)).or(Vec::new());
+        let organization =
+            properties.field("organization", "Id of an organization: all of its accounts.", Str).optional();
+        let is_account = |text: &str| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+        for account in accounts.iter().filter(|account| !is_account(account)) {
+            let span = properties.span_of("accounts");
+            properties.report(
+                Diagnostic::error("E0108", span, format!("`{}` is no account id", shorten(account)))
+                    .help("12 digits in quotes, such as \"111122223333\""),
+            );
+        }
+        // AWS Organizations API reference, `Organization`.
+        let is_organization = |text: &str| {
+            text.strip_prefix("o-").is_some_and(|id| {
+                (10..=32).contains(&id.len())
+                    && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+            })
+        };
+        if let Some(id) = organization.as_ref().filter(|id| !is_organization(id)) {
+            let span = properties.span_of("organization");
+            properties.report(
+                Diagnostic::error("E0108", span, format!("`{}` is no organization", shorten(id)))
+                    .help("such as `o-a1b2c3d4e5`"),
+            );
+        }
+        if !properties.has("accounts") && !properties.has("organization") {
+            let span = properties.span_of("");
+            properties.report(
+                Diagnostic::error("E0102", span, "it allows nobody")
+                    .help("give `accounts` or `organization`"),
+            );
+        }
+        Some(Self { accounts, organization })
+    }
+}
+
+impl Archive {
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let retention = properties
+            .field(
+                "retention",
+                "How long an event is kept, in whole days; for ever without it.",
+                Duration(DAY, 10_000 * DAY),
+            )
+            .optional();
+        let pattern = properties
+            .field("pattern", "Only events that match this event pattern.", PatternReader::OfEvent)
+            .optional();
+        if retention.is_some_and(|seconds| !seconds.is_multiple_of(DAY)) {
+            let span = properties.span_of("retention");
+            properties.report(
+                Diagnostic::error("E0104", span, "EventBridge counts whole days").help("such as `30d`"),
+            );
+        }
+        Some(Self { retention: retention.map(|seconds| seconds / DAY), pattern })
     }
 }

@@ -4,17 +4,27 @@ use contract::EventKind;
 use contract::settings::{FieldSettings, TransformSettings};
 
 use super::access::Access;
+use super::code::{Architecture, FunctionCode, one_of_these};
+use super::environment::{Environment, Variables};
+use super::pattern::{Pattern, PatternReader};
 use super::properties::{
-    Boolean, Choice, Duration, Integer, List, Map, Object, Properties, Reference, Size, Str, one_of,
+    AnyText, Boolean, Choice, Duration, Integer, List, Map, Object, Properties, Reference, Size, Str, Word,
+    WordOrInteger, one_of,
 };
-use super::{Kind, ResourceRef};
+use super::statement::Statement;
+use super::{Kind, ResourceRef, Text, network};
 use crate::assets::Worker;
 use crate::diagnostic::Diagnostic;
 
 /// What the type is.
 pub const DESCRIPTION: &str = "A Lambda function with its triggers, its role and its log group.";
 /// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
-pub const ATTRIBUTES: &[(&str, &str)] = &[("name", "function name"), ("arn", "ARN")];
+pub const ATTRIBUTES: &[(&str, &str)] = &[
+    ("name", "function name"),
+    ("arn", "ARN"),
+    ("url", "its HTTPS address, when it has a `url`"),
+    ("securityGroup", "id of its security group, when it is in a network"),
+];
 
 const MIB: u64 = 1 << 20;
 const DAY: u64 = 86_400;
@@ -22,10 +32,12 @@ const DAY: u64 = 86_400;
 /// A Lambda function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Function {
-    /// The worker that it runs.
-    pub worker: Worker,
-    /// Reserved concurrency, and the concurrency of each of its queues.
-    pub concurrency: i64,
+    /// What it runs.
+    pub code: FunctionCode,
+    /// Processor that it runs on.
+    pub architecture: Architecture,
+    /// Reserved concurrency, if it has any.
+    pub concurrency: Option<i64>,
     /// Bytes.
     pub memory: u64,
     /// Seconds.
@@ -36,31 +48,125 @@ pub struct Function {
     pub tmp: u64,
     /// Whether X-Ray records its executions.
     pub tracing: bool,
+    /// Variables of the file's own.
+    pub environment: Environment,
+    /// ARNs of layer versions.
+    pub layers: Vec<Text>,
+    /// The network that it runs in, if any.
+    pub network: Option<ResourceRef>,
+    /// TCP ports that it may connect to from there.
+    pub outbound: Vec<i64>,
+    /// What becomes of asynchronous invocations that fail.
+    pub asynchronous: Option<Async>,
+    /// Its HTTPS address.
+    pub url: Option<Url>,
     /// What starts it.
     pub triggers: Vec<Trigger>,
     /// What it may do.
     pub access: Vec<Access>,
+    /// What else it may do, in IAM's words.
+    pub statements: Vec<Statement>,
     /// The worker's own settings.
     pub settings: Option<TransformSettings>,
+}
+
+/// `async` of a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Async {
+    /// Attempts after the first.
+    pub retries: i64,
+    /// Seconds after which an event is given up.
+    pub max_age: u64,
+    /// The queue that gets what was given up.
+    pub on_failure: Option<ResourceRef>,
+}
+
+/// `url` of a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Url {
+    /// Who may call it.
+    pub auth: UrlAuth,
+    /// Origins whose pages may call it.
+    pub origins: Vec<String>,
+}
+
+/// Who may call a function's URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UrlAuth {
+    /// Who may by IAM, with signed requests.
+    Iam,
+    /// Everybody.
+    None,
 }
 
 /// One `triggers` entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trigger {
     /// Messages of a queue.
-    Queue(ResourceRef),
+    Queue {
+        /// The queue.
+        queue: ResourceRef,
+        /// Only messages that match.
+        pattern: Option<Pattern>,
+        /// Messages a call.
+        batch: Batch,
+        /// Executions at the same time for this queue.
+        concurrency: Option<i64>,
+    },
     /// Events of a bus.
     Bus {
         /// The bus.
         bus: ResourceRef,
         /// Which events.
-        event: EventKind,
+        events: Events,
         /// Whether a queue with dead letters stands between rule and function.
         buffer: bool,
+        /// Events a call, with a buffer.
+        batch: Batch,
+        /// Executions at the same time for the buffer.
+        concurrency: Option<i64>,
+    },
+    /// Changes of a table.
+    Table {
+        /// The table.
+        table: ResourceRef,
+        /// Only changes that match.
+        pattern: Option<Pattern>,
+        /// Whether it begins with the oldest change that is still there, or with the next.
+        from_oldest: bool,
+        /// Changes a call.
+        batch: Batch,
     },
 }
 
-const EVENTS: &[(&str, EventKind)] = &[
+/// Which events of a bus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Events {
+    /// Those of the contract with this name.
+    Named(EventKind),
+    /// Those that match.
+    Matching {
+        /// What they match.
+        pattern: Pattern,
+        /// Name of the trigger among those of its function, where the bus alone does not tell them apart.
+        name: Option<String>,
+    },
+}
+
+/// How many messages a call takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batch {
+    /// Messages at most.
+    pub size: i64,
+    /// Seconds that a call waits for them.
+    pub window: u64,
+}
+
+/// Messages a call: one PutEvents call takes ten entries.
+pub(super) const BATCH_SIZE: i64 = 10;
+
+/// Words for the contract's events.
+pub(super) const EVENTS: &[(&str, EventKind)] = &[
     (EventKind::TaskStarted.name(), EventKind::TaskStarted),
     (EventKind::RecordExtracted.name(), EventKind::RecordExtracted),
     (EventKind::ExtractionCompleted.name(), EventKind::ExtractionCompleted),
@@ -71,11 +177,17 @@ const EVENTS: &[(&str, EventKind)] = &[
 ];
 
 impl Function {
+    /// The deployer's own worker that it runs, if it does.
+    #[must_use]
+    pub const fn worker(&self) -> Option<Worker> {
+        self.code.code.worker()
+    }
+
     pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let worker = properties
             .field(
                 "worker",
-                "Which of the workers it runs.",
+                "Which of the deployer's workers it runs.",
                 Choice(&[
                     ("extract", Worker::Extract),
                     ("transform", Worker::Transform),
@@ -83,14 +195,19 @@ impl Function {
                     ("observe", Worker::Observe),
                 ]),
             )
-            .required();
+            .optional();
+        let code = properties
+            .field("code", "Its program, when it is none of the workers.", Object(FunctionCode::read))
+            .optional();
+        one_of_these(properties, &["worker", "code"], "worker: extract");
+        let architecture = Architecture::read(properties);
         let concurrency = properties
             .field(
                 "concurrency",
-                "Executions at the same time: reserved concurrency, and maximum concurrency of its queues (which AWS wants to be 2 at least).",
-                Integer(2, 1_000),
+                "Executions at the same time: reserved concurrency, which its queues share (each takes 2 at least). `unreserved` takes what the account has left.",
+                WordOrInteger("unreserved", 1, 1_000),
             )
-            .or(2);
+            .or(Some(2));
         let memory =
             properties.field("memory", "Memory, in whole MiB.", Size(128 * MIB, 10_240 * MIB)).or(256 * MIB);
         let timeout =
@@ -104,10 +221,35 @@ impl Function {
         let tracing = properties
             .field("tracing", "Whether X-Ray records its executions, which it bills.", Boolean)
             .or(false);
+        let environment = properties
+            .field("environment", "Environment variables for code of your own.", Variables::OfFunction)
+            .or(Environment::default());
+        let layers = properties
+            .field("layers", "ARNs of layer versions, at most five, for code of your own.", List(AnyText))
+            .or(Vec::new());
+        let network = properties
+            .field(
+                "network",
+                "The network that it runs in, to reach what stands there.",
+                Reference(&[Kind::Network]),
+            )
+            .optional();
+        let outbound = network::outbound(properties);
+        let asynchronous = properties
+            .field(
+                "async",
+                "What becomes of asynchronous invocations that fail: by schedules, topics, buckets, and by a bus without buffer.",
+                Object(Async::read),
+            )
+            .optional();
+        let url = properties.field("url", "An HTTPS address of its own.", Object(Url::read)).optional();
         let triggers =
             properties.field("triggers", "What starts it.", List(Object(Trigger::read))).or(Vec::new());
         let access = properties
             .field("access", "What it may do, and to what.", List(Object(Access::read)))
+            .or(Vec::new());
+        let statements = properties
+            .field("statements", "What else it may do, in IAM's words.", List(Object(Statement::read)))
             .or(Vec::new());
         let settings = properties
             .field(
@@ -126,28 +268,114 @@ impl Function {
             }
         }
         check_log_retention(properties, log_retention);
+        if layers.len() > MAX_LAYERS {
+            let span = properties.span_of("layers");
+            properties.report(
+                Diagnostic::error("E0106", span, format!("{} layers", layers.len()))
+                    .help(format!("Lambda takes at most {MAX_LAYERS}")),
+            );
+        }
+        for (name, with, other, help) in [
+            ("environment", "code", "worker", "workers learn where things are from `access`; remove it"),
+            ("layers", "code", "worker", "remove it"),
+            ("settings", "worker", "code", "give code of your own what it needs by `environment`"),
+        ] {
+            if properties.has(name) && properties.has(other) {
+                let span = properties.span_of(name);
+                let message = format!("`{name}` goes with `{with}`, not with `{other}`");
+                properties.report(Diagnostic::error("E0107", span, message).help(help));
+            }
+        }
+        let code = worker.map(FunctionCode::of_worker).or(code);
         Some(Self {
-            worker: worker?,
+            code: code?,
+            architecture,
             concurrency,
             memory,
             timeout,
             log_retention,
             tmp,
             tracing,
+            environment,
+            layers,
+            network,
+            outbound,
+            asynchronous,
+            url,
             triggers,
             access,
+            statements,
             settings,
         })
     }
 }
 
+/// AWS Lambda Developer Guide, "Lambda quotas": layers of a function.
+const MAX_LAYERS: usize = 5;
+
+impl Async {
+    /// Bounds: AWS Lambda API reference, `PutFunctionEventInvokeConfig`.
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let retries = properties.field("retries", "Attempts after the first.", Integer(0, 2)).or(2);
+        let max_age = properties
+            .field("maxAge", "After which time an event is given up.", Duration(60, 6 * 3_600))
+            .or(6 * 3_600);
+        let on_failure = properties
+            .field("onFailure", "The queue that gets what was given up.", Reference(&[Kind::Queue]))
+            .optional();
+        Some(Self { retries, max_age, on_failure })
+    }
+}
+
+impl Url {
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let auth = properties
+            .field(
+                "auth",
+                "Who may call it: `iam` for signed requests of those who may by IAM, `none` for everybody.",
+                Choice(&[("iam", UrlAuth::Iam), ("none", UrlAuth::None)]),
+            )
+            .or(UrlAuth::Iam);
+        let origins = properties
+            .field("origins", "Origins whose pages may call it, such as `https://example.com`.", List(Str))
+            .or(Vec::new());
+        Some(Self { auth, origins })
+    }
+}
+
 impl Trigger {
-    /// The queue or bus that it names.
+    /// The resource that it names.
     #[must_use]
     pub const fn source(&self) -> &ResourceRef {
         match self {
-            Self::Queue(queue) => queue,
-            Self::Bus { bus, .. } => bus,
+            Self::Queue { queue: source, .. }
+            | Self::Bus { bus: source, .. }
+            | Self::Table { table: source, .. } => source,
+        }
+    }
+
+    /// Messages a call.
+    #[must_use]
+    pub const fn batch(&self) -> Batch {
+        match self {
+            Self::Queue { batch, .. } | Self::Bus { batch, .. } | Self::Table { batch, .. } => *batch,
+        }
+    }
+
+    /// Whether a queue of the function's own stands between the source and it.
+    #[must_use]
+    pub const fn is_buffered(&self) -> bool {
+        matches!(self, Self::Bus { buffer: true, .. })
+    }
+
+    /// `concurrency` of the trigger, when it has a queue: `Some(None)` when the file leaves it open.
+    #[must_use]
+    pub const fn queue_concurrency(&self) -> Option<Option<i64>> {
+        match self {
+            Self::Queue { concurrency, .. } | Self::Bus { concurrency, buffer: true, .. } => {
+                Some(*concurrency)
+            }
+            Self::Bus { .. } | Self::Table { .. } => None,
         }
     }
 
@@ -156,52 +384,121 @@ impl Trigger {
             .field("queue", "A queue whose messages start it.", Reference(&[Kind::Queue]))
             .optional();
         let bus = properties.field("bus", "A bus whose events start it.", Reference(&[Kind::Bus])).optional();
-        let event = properties.field("event", "Which events of the bus.", Choice(EVENTS)).optional();
+        let table = properties
+            .field("table", "A table with a `stream`, whose changes start it.", Reference(&[Kind::Table]))
+            .optional();
+        let event = properties
+            .field("event", "With `bus`: which events of the deployer's workers.", Choice(EVENTS))
+            .optional();
+        let reader = match (properties.has("queue"), properties.has("table")) {
+            (true, _) => PatternReader::OfMessage,
+            (_, true) => PatternReader::OfChange,
+            _ => PatternReader::OfEvent,
+        };
+        let pattern = properties
+            .field(
+                "pattern",
+                "Only what matches this event pattern. With `bus` in the place of `event`; with `queue` and `table` a filter of Lambda.",
+                reader,
+            )
+            .optional();
+        let name = properties
+            .field("name", "With `pattern`: tells two patterns of the same bus apart.", Word)
+            .optional();
         let buffer = properties
             .field(
                 "buffer",
-                "A queue with dead letters between rule and function, so that no event is lost.",
+                "With `bus`: a queue with dead letters between rule and function, so that no event is lost.",
                 Boolean,
             )
             .or(true);
-        match (properties.has("queue"), properties.has("bus")) {
-            (true, false) => {
-                for name in ["event", "buffer"] {
-                    if properties.has(name) {
-                        let span = properties.span_of(name);
-                        properties.report(
-                            Diagnostic::error(
-                                "E0107",
-                                span,
-                                format!("`{name}` goes with `bus`, not with `queue`"),
-                            )
-                            .help("remove it"),
-                        );
-                    }
-                }
-                queue.map(Self::Queue)
-            }
-            (false, true) => {
-                if !properties.has("event") {
-                    let span = properties.span_of("bus");
-                    let words = one_of(EVENTS.iter().map(|(name, _)| *name));
-                    properties.report(
-                        Diagnostic::error("E0102", span, "`event` is missing")
-                            .help(format!("which events of the bus: {words}")),
-                    );
-                }
-                Some(Self::Bus { bus: bus?, event: event?, buffer })
-            }
-            (queue, _) => {
-                let span = properties.span_of(if queue { "bus" } else { "" });
+        let size = properties
+            .field("batchSize", "Messages a call; more than 10 need a `batchWindow`.", Integer(1, 10_000))
+            .or(BATCH_SIZE);
+        let window = properties
+            .field("batchWindow", "How long a call waits for more messages.", Duration(0, 300))
+            .or(0);
+        let concurrency = properties
+            .field(
+                "concurrency",
+                "With a queue or a buffer: executions at the same time for it; an equal share of the function's.",
+                Integer(2, 1_000),
+            )
+            .optional();
+        let from_oldest = properties
+            .field(
+                "startFrom",
+                "With `table`: begin with the next change, or with the oldest that is still there.",
+                Choice(&[("latest", false), ("trim-horizon", true)]),
+            )
+            .or(false);
+        let kinds: Vec<&str> =
+            ["queue", "bus", "table"].into_iter().filter(|name| properties.has(name)).collect();
+        let [kind] = kinds.as_slice() else {
+            let span = properties.span_of(kinds.get(1).unwrap_or(&""));
+            properties.report(
+                Diagnostic::error("E0107", span, "a trigger is a `queue`, a `bus` or a `table`")
+                    .help("write `{ queue: \"${name}\" }`, `{ bus: \"${name}\", event: … }` or `{ table: \"${name}\" }`"),
+            );
+            return None;
+        };
+        let buffered = *kind == "queue" || (*kind == "bus" && buffer);
+        let misplaced = [
+            ("event", *kind != "bus", "with `bus`"),
+            ("buffer", *kind != "bus", "with `bus`"),
+            ("name", *kind != "bus" || !properties.has("pattern"), "with `bus` and `pattern`"),
+            ("startFrom", *kind != "table", "with `table`"),
+            ("concurrency", !buffered, "with a queue or a buffer"),
+            ("batchSize", *kind == "bus" && !buffer, "with a queue, a buffer or a table"),
+            ("batchWindow", *kind == "bus" && !buffer, "with a queue, a buffer or a table"),
+        ];
+        for (name, wrong, with) in misplaced {
+            if wrong && properties.has(name) {
+                let span = properties.span_of(name);
                 properties.report(
-                    Diagnostic::error("E0107", span, "a trigger is either a `queue` or a `bus`")
-                        .help("write `{ queue: \"${name}\" }` or `{ bus: \"${name}\", event: … }`"),
+                    Diagnostic::error("E0107", span, format!("`{name}` goes {with}")).help("remove it"),
                 );
-                None
+            }
+        }
+        if size > BATCH_SIZE && window == 0 && *kind != "table" {
+            let span = properties.span_of("batchSize");
+            properties.report(
+                Diagnostic::error("E0107", span, "a `batchSize` above 10 needs a `batchWindow`")
+                    .help("such as `batchWindow: 5s`"),
+            );
+        }
+        let batch = Batch { size, window };
+        match *kind {
+            "queue" => Some(Self::Queue { queue: queue?, pattern, batch, concurrency }),
+            "table" => Some(Self::Table { table: table?, pattern, from_oldest, batch }),
+            _ => {
+                let events = read_events(properties, event, pattern.map(|pattern| (pattern, name)));
+                Some(Self::Bus { bus: bus?, events: events?, buffer, batch, concurrency })
             }
         }
     }
+}
+
+/// Which events: exactly one of `event` and `pattern`.
+pub(super) fn read_events(
+    properties: &mut Properties<'_>,
+    event: Option<EventKind>,
+    pattern: Option<(Pattern, Option<String>)>,
+) -> Option<Events> {
+    let span = properties.span_of(if properties.has("pattern") { "pattern" } else { "bus" });
+    let words = one_of(EVENTS.iter().map(|(name, _)| *name));
+    match (properties.has("event"), properties.has("pattern")) {
+        (false, false) => properties.report(
+            Diagnostic::error("E0102", span, "`event` is missing")
+                .help(format!("which events of the bus: {words}; or a `pattern`")),
+        ),
+        (true, true) => properties.report(
+            Diagnostic::error("E0107", span, "`event` names a pattern itself")
+                .help("give either `event` or `pattern`"),
+        ),
+        _ => {}
+    }
+    event.map(Events::Named).or(pattern.map(|(pattern, name)| Events::Matching { pattern, name }))
 }
 
 fn read_transform_settings(properties: &mut Properties<'_>) -> Option<TransformSettings> {

@@ -22,6 +22,8 @@ pub enum Shape {
     Text,
     /// A whole number in a range.
     Integer(i64, i64),
+    /// One word, or a whole number in a range.
+    WordOrInteger(&'static str, i64, i64),
     /// `true` or `false`.
     Boolean,
     /// A duration between two numbers of seconds.
@@ -72,6 +74,8 @@ pub struct Scope {
     conditions: BTreeSet<String>,
     /// Those of them that something tests.
     used_conditions: RefCell<BTreeSet<String>>,
+    /// Config values that something takes.
+    used_config: RefCell<BTreeSet<String>>,
     diagnostics: RefCell<Diagnostics>,
     /// How much was wrong, with what had been reported before.
     failures: Cell<usize>,
@@ -88,6 +92,7 @@ impl Scope {
             logical_ids: BTreeMap::new(),
             conditions: BTreeSet::new(),
             used_conditions: RefCell::default(),
+            used_config: RefCell::default(),
             diagnostics: RefCell::default(),
             failures: Cell::new(0),
             describing: false,
@@ -116,6 +121,11 @@ impl Scope {
     /// Conditions that something read in this scope tests.
     pub(crate) fn used_conditions(&self) -> BTreeSet<String> {
         self.used_conditions.borrow().clone()
+    }
+
+    /// Config values that something read in this scope takes.
+    pub(crate) fn used_config(&self) -> BTreeSet<String> {
+        self.used_config.borrow().clone()
     }
 
     /// The logical id of the condition of this name, which may also be the logical id itself.
@@ -252,7 +262,10 @@ impl Scope {
         };
         let name = path[1..].join(".");
         match config.get(&name) {
-            Some(Some(value)) => Some(value.clone()),
+            Some(Some(value)) => {
+                self.used_config.borrow_mut().insert(name);
+                Some(value.clone())
+            }
             Some(None) => {
                 self.fail();
                 None
@@ -426,6 +439,60 @@ impl Read for Boolean {
     }
 }
 
+/// A whole number in a range, or a word that means none.
+pub struct WordOrInteger(pub &'static str, pub i64, pub i64);
+impl Read for WordOrInteger {
+    type Out = Option<i64>;
+    fn shape(&self) -> Shape {
+        Shape::WordOrInteger(self.0, self.1, self.2)
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<Option<i64>> {
+        match scope.single(node, &format!("a whole number or `{}`", self.0))? {
+            (text, _) if text == self.0 => Some(None),
+            _ => Integer(self.1, self.2).read(node, scope).map(Some),
+        }
+    }
+    fn show(&self, value: &Option<i64>) -> Option<String> {
+        Some(value.map_or(self.0.to_owned(), |value| value.to_string()))
+    }
+}
+
+/// A name that a logical id can be made from.
+pub struct Word;
+impl Read for Word {
+    type Out = String;
+    fn shape(&self) -> Shape {
+        Shape::String
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<String> {
+        let (text, _) = scope.single(node, "a name")?;
+        if !is_word(&text) {
+            scope.report(
+                Diagnostic::error("E0108", node.span, format!("`{}` can't be a name", shorten(&text))).help(
+                    format!(
+                        "letters, digits, `-` and `_`, beginning with a letter, at most {MAX_NAME} characters"
+                    ),
+                ),
+            );
+            return None;
+        }
+        Some(text)
+    }
+    fn show(&self, _: &String) -> Option<String> {
+        None
+    }
+}
+
+/// Longest name of a resource or output: what is made of it stays below 255 characters, CloudFormation's limit.
+pub(crate) const MAX_NAME: usize = 64;
+
+/// A name that a logical id can be made from.
+pub(crate) fn is_word(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        && name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name.len() <= MAX_NAME
+}
+
 /// Seconds, written with a unit, in a range.
 pub struct Duration(pub u64, pub u64);
 impl Read for Duration {
@@ -505,6 +572,22 @@ pub(crate) fn one_of<'a>(words: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
+/// `bucket`, `queue or topic`, `function, queue or topic`.
+fn any_of(kinds: &[Kind]) -> String {
+    let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// `a bucket`, `an alarm`.
+pub(crate) fn with_article(noun: &str) -> String {
+    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u', 'A']) { "an" } else { "a" };
+    format!("{article} {noun}")
+}
+
 /// One of some words.
 pub struct Choice<T: 'static>(pub &'static [(&'static str, T)]);
 impl<T: Copy + PartialEq> Read for Choice<T> {
@@ -537,8 +620,8 @@ impl Read for Reference {
         Shape::Reference(self.0.to_vec())
     }
     fn read(&self, node: &Node, scope: &Scope) -> Option<ResourceRef> {
-        let kinds = self.0.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" or ");
-        let wanted = format!("a reference to a {kinds}");
+        let kinds = any_of(self.0);
+        let wanted = format!("a reference to {}", with_article(&kinds));
         let text = match &node.value {
             Value::Scalar { text, .. } if !node.is_null() => text,
             _ => {
@@ -561,7 +644,11 @@ impl Read for Reference {
                     Diagnostic::error(
                         "E0202",
                         node.span,
-                        format!("`{name}` is a {}, and a {kinds} is needed here", kind.name()),
+                        format!(
+                            "`{name}` is {}, and {} is needed here",
+                            with_article(kind.name()),
+                            with_article(&kinds)
+                        ),
                     )
                     .suggest("", scope.resources_of(self.0)),
                 );
@@ -713,8 +800,12 @@ pub(crate) fn attribute(path: &[String], span: Span, scope: &Scope) -> Option<Te
         Some((attribute, _)) => Some(TextPart::Attribute { resource: name.clone(), attribute }),
         None => {
             scope.report(
-                Diagnostic::error("E0204", span, format!("a {} has no attribute `{wanted}`", kind.name()))
-                    .suggest(&wanted, kind.attributes().iter().map(|(attribute, _)| *attribute)),
+                Diagnostic::error(
+                    "E0204",
+                    span,
+                    format!("{} has no attribute `{wanted}`", with_article(kind.name())),
+                )
+                .suggest(&wanted, kind.attributes().iter().map(|(attribute, _)| *attribute)),
             );
             None
         }

@@ -1,6 +1,7 @@
 //! `type: queue`.
 
-use super::properties::{Boolean, Duration, Integer, Object, Properties, Size};
+use super::properties::{Boolean, Duration, Integer, Object, Properties, Reference, Size};
+use super::{Kind, ResourceRef};
 
 /// What the type is.
 pub const DESCRIPTION: &str = "An SQS queue with a dead-letter queue.";
@@ -29,6 +30,8 @@ pub struct Queue {
     pub fifo: Option<Fifo>,
     /// When messages go to the dead-letter queue.
     pub dead_letter: DeadLetter,
+    /// The customer key that encrypts its messages.
+    pub encryption_key: Option<ResourceRef>,
 }
 
 /// `fifo` of a queue.
@@ -45,11 +48,13 @@ pub struct Fifo {
 pub struct DeadLetter {
     /// Receives after which a message is a dead letter.
     pub after: i64,
+    /// Another queue of the stack that gets them; without one the queue has a dead-letter queue of its own.
+    pub queue: Option<ResourceRef>,
 }
 
 impl Default for DeadLetter {
     fn default() -> Self {
-        Self { after: 5 }
+        Self { after: 5, queue: None }
     }
 }
 
@@ -65,6 +70,7 @@ impl Queue {
             max_message_size: MAX_MESSAGE_SIZE,
             fifo: None,
             dead_letter,
+            encryption_key: None,
         }
     }
 
@@ -95,16 +101,32 @@ impl Queue {
         let dead_letter = properties
             .field(
                 "deadLetter",
-                "When messages go to the dead-letter queue, which keeps them for 14 days.",
+                "When messages go to the dead-letter queue, which keeps them for 14 days unless it is one of yours.",
                 Object(DeadLetter::read),
             )
             .or(DeadLetter::default());
-        Some(Self { visibility_timeout, retention, delay, receive_wait, max_message_size, fifo, dead_letter })
+        let encryption_key = properties
+            .field(
+                "encryptionKey",
+                "The key that encrypts its messages; SQS's own without one.",
+                Reference(&[Kind::Key]),
+            )
+            .optional();
+        Some(Self {
+            visibility_timeout,
+            retention,
+            delay,
+            receive_wait,
+            max_message_size,
+            fifo,
+            dead_letter,
+            encryption_key,
+        })
     }
 }
 
 impl Fifo {
-    fn read(properties: &mut Properties<'_>) -> Option<Self> {
+    pub(super) fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let content_based_deduplication = properties
             .field(
                 "contentBasedDeduplication",
@@ -124,6 +146,13 @@ impl DeadLetter {
         let after = properties
             .field("after", "Receives after which a message is a dead letter.", Integer(1, 1_000))
             .or(Self::default().after);
-        Some(Self { after })
+        let queue = properties
+            .field(
+                "queue",
+                "Another queue of the stack that gets them, in the place of a dead-letter queue of its own.",
+                Reference(&[Kind::Queue]),
+            )
+            .optional();
+        Some(Self { after, queue })
     }
 }

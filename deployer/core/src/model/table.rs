@@ -1,13 +1,15 @@
 //! `type: table`.
 
-use super::properties::{Boolean, Choice, Integer, List, Map, Object, Properties, Str};
+use super::properties::{Boolean, Choice, Integer, List, Map, Object, Properties, Reference, Str};
+use super::{Kind, ResourceRef};
 use crate::diagnostic::Diagnostic;
 use crate::yaml::shorten;
 
 /// What the type is.
 pub const DESCRIPTION: &str = "A DynamoDB table: on demand, encrypted, with point-in-time recovery.";
 /// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
-pub const ATTRIBUTES: &[(&str, &str)] = &[("name", "table name"), ("arn", "ARN")];
+pub const ATTRIBUTES: &[(&str, &str)] =
+    &[("name", "table name"), ("arn", "ARN"), ("streamArn", "ARN of its stream, when it has one")];
 
 /// Amazon DynamoDB Developer Guide, "Quotas": attribute names that are keys. No comma, since the worker gets a list.
 const MAX_KEY_NAME: usize = 255;
@@ -29,6 +31,8 @@ pub struct Table {
     pub point_in_time_recovery: bool,
     /// How storage is billed.
     pub class: TableClass,
+    /// The customer key that encrypts its items.
+    pub encryption_key: Option<ResourceRef>,
 }
 
 /// One of `indexes`.
@@ -176,6 +180,13 @@ impl Table {
                 ]),
             )
             .or(TableClass::Standard);
+        let encryption_key = properties
+            .field(
+                "encryptionKey",
+                "The key that encrypts its items; the AWS managed one without it.",
+                Reference(&[Kind::Key]),
+            )
+            .optional();
         check_key(properties, key.as_deref().unwrap_or_default(), "a table");
         check_indexes(properties, key.as_deref().unwrap_or_default(), &indexes);
         if time_to_live.as_ref().is_some_and(|name| !is_attribute(name)) {
@@ -185,7 +196,16 @@ impl Table {
                     .help(format!("1 to {MAX_KEY_NAME} bytes, without a comma")),
             );
         }
-        Some(Self { key: key?, indexes, time_to_live, stream, capacity, point_in_time_recovery, class })
+        Some(Self {
+            key: key?,
+            indexes,
+            time_to_live,
+            stream,
+            capacity,
+            point_in_time_recovery,
+            class,
+            encryption_key,
+        })
     }
 
     /// The attributes that are keys of the table or of an index, each once, with their types.

@@ -1,16 +1,24 @@
 //! `type: task`.
 
 use super::access::Access;
-use super::properties::{Choice, Duration, Integer, List, Object, Properties, Reference, Size};
-use super::{Kind, ResourceRef};
-use crate::assets::Worker;
+use super::code::{Architecture, Image, one_of_these};
+use super::environment::{Environment, Variables};
+use super::properties::{
+    AnyText, Boolean, Duration, Integer, List, Map, Object, Properties, Reference, Size, Str,
+};
+use super::statement::Statement;
+use super::{Kind, ResourceRef, Text, network};
 use crate::diagnostic::Diagnostic;
 use crate::units;
+use crate::yaml::shorten;
 
 /// What the type is.
 pub const DESCRIPTION: &str = "A Fargate task that a function can run.";
 /// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
-pub const ATTRIBUTES: &[(&str, &str)] = &[("arn", "ARN of the task definition, with its revision")];
+pub const ATTRIBUTES: &[(&str, &str)] = &[
+    ("arn", "ARN of the task definition, with its revision"),
+    ("securityGroup", "id of its security group"),
+];
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -18,12 +26,16 @@ const GIB: u64 = 1 << 30;
 /// A Fargate task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
-    /// The worker that it runs.
-    pub worker: Worker,
+    /// What it runs.
+    pub image: Image,
+    /// Processor that it runs on.
+    pub architecture: Architecture,
     /// The cluster that it runs in.
     pub cluster: ResourceRef,
     /// The network that it runs in.
     pub network: ResourceRef,
+    /// TCP ports that it may connect to.
+    pub outbound: Vec<i64>,
     /// CPU units; 1,024 are one virtual CPU.
     pub cpu: i64,
     /// Bytes.
@@ -32,21 +44,52 @@ pub struct Task {
     pub disk: u64,
     /// Seconds for which log events are kept.
     pub log_retention: u64,
+    /// Whether it runs on spare capacity, which is cheaper and may be taken away with two minutes' notice.
+    pub spot: bool,
+    /// Command that replaces the image's.
+    pub command: Vec<Text>,
+    /// Variables of the file's own.
+    pub environment: Environment,
+    /// Variables whose values are kept elsewhere.
+    pub secrets: Vec<(String, Secret)>,
+    /// User and group in the container, as numbers.
+    pub user: String,
+    /// Whether the container may write to its root file system.
+    pub writable: bool,
     /// What it may do.
     pub access: Vec<Access>,
+    /// What else it may do, in IAM's words.
+    pub statements: Vec<Statement>,
 }
+
+/// One of `secrets`: where the value is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Secret {
+    /// A secret of Secrets Manager, by ARN.
+    Secret {
+        /// Its ARN.
+        arn: Text,
+        /// The key in its JSON, if the value is a part of it.
+        key: Option<String>,
+    },
+    /// A parameter of Systems Manager, by name.
+    Parameter(String),
+}
+
+/// User and group without a name; numbers, since an image without `/etc/passwd` knows no names.
+const USER: &str = "65532:65532";
 
 impl Task {
     pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
-        let worker = properties
-            .field("worker", "Which of the workers it runs.", Choice(&[("extraction", Worker::Extraction)]))
-            .required();
+        let image = Image::read(properties);
+        let architecture = Architecture::read(properties);
         let cluster = properties
             .field("cluster", "The cluster that it runs in.", Reference(&[Kind::Cluster]))
             .required();
         let network = properties
             .field("network", "The network that it runs in.", Reference(&[Kind::Network]))
             .required();
+        let outbound = network::outbound(properties);
         let cpu =
             properties.field("cpu", "CPU units; 1024 are one virtual CPU.", Integer(256, 16_384)).or(256);
         let memory = properties.field("memory", "Memory.", Size(512 * MIB, 120 * GIB)).or(512 * MIB);
@@ -54,9 +97,53 @@ impl Task {
         let log_retention = properties
             .field("logRetention", "How long log events are kept.", Duration(86_400, 3_653 * 86_400))
             .or(30 * 86_400);
+        let spot = properties
+            .field("spot", "Fargate Spot: cheaper, and may be stopped with two minutes' notice.", Boolean)
+            .or(false);
+        let command =
+            properties.field("command", "Command that replaces the image's.", List(AnyText)).or(Vec::new());
+        let environment = properties
+            .field("environment", "Environment variables for code of your own.", Variables::OfTask)
+            .or(Environment::default());
+        let secrets = properties
+            .field(
+                "secrets",
+                "Environment variables whose values are kept elsewhere.",
+                Map(Object(Secret::read)),
+            )
+            .or(Vec::new());
+        let user =
+            properties.field("user", "User and group in the container, as numbers.", Str).or(USER.to_owned());
+        let writable = properties
+            .field("writable", "Whether the container may write to its root file system.", Boolean)
+            .or(false);
         let access = properties
             .field("access", "What it may do, and to what.", List(Object(Access::read)))
             .or(Vec::new());
+        let statements = properties
+            .field("statements", "What else it may do, in IAM's words.", List(Object(Statement::read)))
+            .or(Vec::new());
+        let number = |text: &str| text.parse::<u32>().is_ok_and(|number| number.to_string() == text);
+        if !user.split_once(':').map_or(number(&user), |(user, group)| number(user) && number(group)) {
+            let span = properties.span_of("user");
+            properties.report(
+                Diagnostic::error("E0108", span, format!("`{}` is no user and group", shorten(&user)))
+                    .help("numbers, such as `1000:1000`"),
+            );
+        }
+        for name in ["command", "environment", "secrets", "user", "writable"] {
+            if properties.has("worker") && properties.has(name) {
+                let span = properties.span_of(name);
+                properties.report(
+                    Diagnostic::error(
+                        "E0107",
+                        span,
+                        format!("`{name}` goes with `code` or `image`, not with `worker`"),
+                    )
+                    .help("workers learn where things are from `access`; remove it"),
+                );
+            }
+        }
         if properties.is_sound() && !fargate_pair(cpu, memory) {
             let span = properties.span_of(if properties.has("memory") { "memory" } else { "cpu" });
             properties.report(
@@ -77,15 +164,59 @@ impl Task {
         }
         super::function::check_log_retention(properties, log_retention);
         Some(Self {
-            worker: worker?,
+            image: image?,
+            architecture,
             cluster: cluster?,
             network: network?,
+            outbound,
             cpu,
             memory,
             disk,
             log_retention,
+            spot,
+            command,
+            environment,
+            secrets,
+            user,
+            writable,
             access,
+            statements,
         })
+    }
+}
+
+impl Secret {
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let arn = properties
+            .field(
+                "secret",
+                "ARN of a secret of Secrets Manager, such as `${password}` of a raw type.",
+                AnyText,
+            )
+            .optional();
+        let key = properties.field("key", "With `secret`: the key in its JSON.", Str).optional();
+        let parameter = properties
+            .field("parameter", "Name of a parameter of Systems Manager, such as `/etl/password`.", Str)
+            .optional();
+        one_of_these(properties, &["secret", "parameter"], "parameter: /etl/password");
+        if properties.has("key") && !properties.has("secret") {
+            let span = properties.span_of("key");
+            properties.report(Diagnostic::error("E0107", span, "`key` goes with `secret`").help("remove it"));
+        }
+        // AWS Systems Manager API reference, `PutParameter`.
+        let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
+        if let Some(name) = parameter.as_ref().filter(|name| name.is_empty() || !name.bytes().all(letter)) {
+            let span = properties.span_of("parameter");
+            properties.report(
+                Diagnostic::error(
+                    "E0108",
+                    span,
+                    format!("`{}` can't be the name of a parameter", shorten(name)),
+                )
+                .help("letters, digits, `/`, `.`, `_` and `-`, such as `/etl/password`"),
+            );
+        }
+        arn.map(|arn| Self::Secret { arn, key }).or(parameter.map(Self::Parameter))
     }
 }
 

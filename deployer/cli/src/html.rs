@@ -1,0 +1,135 @@
+//! The documentation as one page of HTML: styles and script lie in it, and it asks nobody for anything.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::error::{Error, Result};
+use crate::markdown;
+
+/// One page of the documentation.
+#[derive(Debug)]
+pub struct Section {
+    /// Heading under which it is listed.
+    pub group: &'static str,
+    /// Its name in the list.
+    pub name: String,
+    /// Markdown.
+    pub text: String,
+}
+
+const STYLE: &str = include_str!("html/style.css");
+const SCRIPT: &str = include_str!("html/search.js");
+
+/// The place of a section in the page.
+#[must_use]
+pub fn anchor(name: &str) -> String {
+    name.to_ascii_lowercase()
+}
+
+/// All sections in one page.
+#[must_use]
+pub fn page(sections: &[Section]) -> String {
+    let mut list = String::new();
+    let mut body = String::new();
+    let mut group = "";
+    for section in sections {
+        let anchor = anchor(&section.name);
+        if section.group != group {
+            group = section.group;
+            list.push_str(&format!("<h2>{group}</h2>\n"));
+        }
+        list.push_str(&format!("<a href=\"#{anchor}\">{}</a>\n", section.name));
+        let html = inner_links(&markdown::to_html(&section.text, &anchor), &anchor, sections);
+        body.push_str(&format!("<section id=\"{anchor}\">\n{html}</section>\n"));
+    }
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n\
+         <title>deployer {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<nav>\n\
+         <input type=\"search\" placeholder=\"Search\" aria-label=\"Search\">\n{list}</nav>\n<main>\n{body}</main>\n\
+         <script>\n{SCRIPT}</script>\n</body>\n</html>\n",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+/// Links between the pages lead to their sections; others lose their target, since their file isn't there.
+fn inner_links(html: &str, here: &str, sections: &[Section]) -> String {
+    let mut out = String::new();
+    let mut rest = html;
+    while let Some((before, after)) = rest.split_once("href=\"") {
+        let (target, behind) = after.split_once('"').unwrap_or((after, ""));
+        out.push_str(before);
+        let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+        let name = file.rsplit('/').next().unwrap_or_default().trim_end_matches(".md");
+        let section = match name {
+            "" => Some(here.to_owned()),
+            // The reference is all types together.
+            "reference" => Some(if heading == "access" { "access" } else { "bucket" }.to_owned()),
+            name => sections.iter().find(|section| section.name == name).map(|section| anchor(&section.name)),
+        };
+        out.push_str(&match section {
+            _ if target.starts_with("https://") => format!("href=\"{target}\""),
+            Some(section) if heading.is_empty() || name == "reference" => format!("href=\"#{section}\""),
+            Some(section) => format!("href=\"#{section}--{heading}\""),
+            None => "title=\"a file of the project\"".to_owned(),
+        });
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Shows a file in the browser.
+///
+/// # Errors
+/// When this machine has no command for that.
+pub fn open(path: &Path, anchor: &str) -> Result<()> {
+    let path = std::path::absolute(path).map_err(|error| Error::io("find", path, &error))?;
+    let url = match anchor {
+        "" => format!("file://{}", path.display()),
+        anchor => format!("file://{}#{anchor}", path.display()),
+    };
+    let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let status = Command::new(program)
+        .arg(&url)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        _ => Err(Error::failed_with_hint(
+            format!("no browser could be opened with `{program}`"),
+            format!("open {url} yourself"),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_lead_to_sections_or_nowhere() {
+        let section =
+            |name: &str, text: &str| Section { group: "Topics", name: name.into(), text: text.into() };
+        let sections = [
+            section(
+                "language",
+                "[a](diagnostics/E0102.md) [b](https://example.com) [c](../x.rs) [d](reference.md#access)",
+            ),
+            section("E0102", "[back](../language.md#types)"),
+        ];
+        let html = page(&sections);
+        for part in [
+            "href=\"#e0102\"",
+            "href=\"https://example.com\"",
+            "href=\"#access\"",
+            "href=\"#language--types\"",
+        ] {
+            assert!(html.contains(part), "{part}\n{html}");
+        }
+        assert!(!html.contains(".md\"") && !html.contains("x.rs"), "{html}");
+    }
+}

@@ -1,0 +1,204 @@
+//! Markdown for people: laid out for a terminal, or as HTML. What `docs` shows is written once, in Markdown.
+
+use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
+
+use crate::ui;
+
+/// Columns of the running text in a terminal.
+const WIDTH: usize = 100;
+
+fn parser(text: &str) -> Parser<'_> {
+    Parser::new_ext(text, Options::ENABLE_TABLES)
+}
+
+/// The text as HTML. Raw HTML in it is shown as it is written; headings get ids that begin with `prefix`.
+#[must_use]
+pub fn to_html(text: &str, prefix: &str) -> String {
+    let mut events: Vec<Event<'_>> = parser(text)
+        .map(|event| match event {
+            Event::Html(html) | Event::InlineHtml(html) => Event::Text(html),
+            other => other,
+        })
+        .collect();
+    for at in 0..events.len() {
+        if !matches!(events[at], Event::Start(Tag::Heading { .. })) {
+            continue;
+        }
+        let inside = events[at..].iter().take_while(|event| !matches!(event, Event::End(TagEnd::Heading(_))));
+        let title: String = inside
+            .filter_map(|event| match event {
+                Event::Text(text) | Event::Code(text) => Some(text.as_ref()),
+                _ => None,
+            })
+            .collect();
+        if let Some(Event::Start(Tag::Heading { id, .. })) = events.get_mut(at) {
+            *id = Some(heading_id(prefix, &title).into());
+        }
+    }
+    let mut out = String::new();
+    pulldown_cmark::html::push_html(&mut out, events.into_iter());
+    out
+}
+
+/// The id of a heading: its words in lower case with hyphens, as GitHub makes the target of a link.
+fn heading_id(prefix: &str, title: &str) -> String {
+    let words = title.to_lowercase();
+    let kept = words.chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
+    format!("{prefix}--{}", kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect::<String>())
+}
+
+/// The text without marks, wrapped, with tables in columns.
+#[must_use]
+pub fn to_terminal(text: &str) -> String {
+    let mut page = Page::default();
+    for event in parser(text) {
+        page.take(event);
+    }
+    let mut out = page.out.trim_end().to_owned();
+    out.push('\n');
+    out
+}
+
+#[derive(Default)]
+struct Page {
+    out: String,
+    /// The running text of a block, or of a cell.
+    text: String,
+    /// Rows of the table, the first of them its head.
+    rows: Vec<Vec<String>>,
+    in_table: bool,
+    in_code: bool,
+    /// Lists around the text, with the next number of each that has numbers.
+    lists: Vec<Option<u64>>,
+}
+
+impl Page {
+    fn take(&mut self, event: Event<'_>) {
+        match event {
+            Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(_) | CodeBlockKind::Indented)) => {
+                self.in_code = true;
+            }
+            Event::End(TagEnd::CodeBlock) => {
+                self.in_code = false;
+                let code = std::mem::take(&mut self.text);
+                for line in code.lines() {
+                    self.out.push_str(format!("    {line}").trim_end());
+                    self.out.push('\n');
+                }
+                self.out.push('\n');
+            }
+            Event::Start(Tag::Table(_)) => self.in_table = true,
+            Event::End(TagEnd::Table) => {
+                self.in_table = false;
+                let mut rows = std::mem::take(&mut self.rows).into_iter();
+                let head = rows.next().unwrap_or_default();
+                self.out.push_str(&ui::wrapped_table(&head, rows));
+                self.out.push('\n');
+            }
+            Event::Start(Tag::TableHead | Tag::TableRow) => self.rows.push(Vec::new()),
+            Event::End(TagEnd::TableCell) => {
+                let cell = std::mem::take(&mut self.text);
+                if let Some(row) = self.rows.last_mut() {
+                    row.push(cell);
+                }
+            }
+            Event::End(TagEnd::Heading(level)) => {
+                let title = std::mem::take(&mut self.text);
+                let line = match level as usize {
+                    1 => "=",
+                    2 => "-",
+                    _ => "",
+                };
+                self.out.push_str(&format!("{title}\n{}\n", line.repeat(title.chars().count())));
+                if !line.is_empty() {
+                    self.out.push('\n');
+                }
+            }
+            Event::Start(Tag::List(first)) => {
+                self.flush();
+                self.lists.push(first);
+            }
+            Event::End(TagEnd::List(_)) => {
+                self.lists.pop();
+                self.out.push('\n');
+            }
+            Event::End(TagEnd::Item) => self.flush(),
+            Event::End(TagEnd::Paragraph) => {
+                self.flush();
+                if self.lists.is_empty() {
+                    self.out.push('\n');
+                }
+            }
+            Event::Code(code) if !self.in_table => self.text.push_str(&format!("`{code}`")),
+            Event::Text(text) | Event::Code(text) | Event::Html(text) | Event::InlineHtml(text) => {
+                self.text.push_str(&text);
+            }
+            Event::SoftBreak | Event::HardBreak => self.text.push(' '),
+            _ => {}
+        }
+    }
+
+    /// Writes the running text, wrapped, and behind its sign when it is an item of a list.
+    fn flush(&mut self) {
+        let text = std::mem::take(&mut self.text);
+        if text.trim().is_empty() {
+            return;
+        }
+        let indent = "  ".repeat(self.lists.len());
+        let sign = match self.lists.last_mut() {
+            Some(Some(number)) => {
+                *number += 1;
+                format!("{}. ", *number - 1)
+            }
+            Some(None) => "- ".to_owned(),
+            None => String::new(),
+        };
+        let rest = format!("{indent}{}", " ".repeat(sign.len()));
+        let mut line = format!("{indent}{sign}");
+        let mut empty = true;
+        for word in text.split_whitespace() {
+            if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
+                self.out.push_str(&line);
+                self.out.push('\n');
+                line.clone_from(&rest);
+                empty = true;
+            }
+            if !empty {
+                line.push(' ');
+            }
+            line.push_str(word);
+            empty = false;
+        }
+        self.out.push_str(&line);
+        self.out.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_laid_out_without_its_marks() {
+        let text = "# Title\n\nSome `code` and [a link](x.md).\n\n- one\n- two\n\n| a | b |\n|---|---|\n| `c` | d |\n\n```yaml\nk: v\n```\n";
+        let expected =
+            "Title\n=====\n\nSome `code` and a link.\n\n  - one\n  - two\n\na  b\nc  d\n\n    k: v\n";
+        assert_eq!(to_terminal(text), expected);
+    }
+
+    #[test]
+    fn long_text_is_wrapped_between_words() {
+        let wrapped = to_terminal(&"word ".repeat(100));
+        assert!(wrapped.lines().all(|line| line.len() <= WIDTH), "{wrapped}");
+        assert_eq!(wrapped.split_whitespace().count(), 100);
+    }
+
+    #[test]
+    fn html_in_a_page_is_text() {
+        assert_eq!(to_html("a <script>b</script>", "x"), "<p>a &lt;script&gt;b&lt;/script&gt;</p>\n");
+        assert_eq!(
+            to_html("## Any `A::B` type", "x"),
+            "<h2 id=\"x--any-ab-type\">Any <code>A::B</code> type</h2>\n"
+        );
+    }
+}

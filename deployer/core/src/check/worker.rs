@@ -1,0 +1,232 @@
+//! Rules on the deployer's own workers: what they must be allowed, what they understand, how they are set.
+
+use contract::EventKind;
+
+use super::{kind_of, table};
+use crate::assets::Worker;
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
+use crate::model::access::{Access, Verb};
+use crate::model::function::{Events, Function, Trigger};
+use crate::model::table::KeyType;
+use crate::model::{Kind, Resource, Stack};
+
+/// Messages of a call that a worker takes: one PutEvents call takes ten entries.
+const MAX_BATCH: i64 = 10;
+
+pub(super) fn check_function(
+    stack: &Stack,
+    resource: &Resource,
+    function: &Function,
+    worker: Worker,
+    diagnostics: &mut Diagnostics,
+) {
+    let (wanted, trigger): (&[(Verb, Kind)], &str) = match worker {
+        Worker::Extract => (&[(Verb::Run, Kind::Task), (Verb::Publish, Kind::Bus)], "{ queue: \"${…}\" }"),
+        Worker::Transform => (&[(Verb::Publish, Kind::Bus)], "{ bus: \"${…}\", event: record-extracted }"),
+        Worker::Load => (
+            &[(Verb::Write, Kind::Table), (Verb::Publish, Kind::Bus)],
+            "{ bus: \"${…}\", event: record-transformed }",
+        ),
+        Worker::Observe => (&[], "{ bus: \"${…}\", event: any }"),
+        Worker::Extraction => (&[], ""),
+    };
+    needs(resource.span, worker, &function.access, wanted, stack, diagnostics);
+    triggers(resource, function, worker, trigger, diagnostics);
+    settings(stack, resource, function, worker, diagnostics);
+}
+
+pub(super) fn check_task(
+    stack: &Stack,
+    resource: &Resource,
+    worker: Worker,
+    access: &[Access],
+    diagnostics: &mut Diagnostics,
+) {
+    let wanted = [(Verb::Read, Kind::Bucket), (Verb::Publish, Kind::Bus)];
+    needs(resource.span, worker, access, &wanted, stack, diagnostics);
+}
+
+/// A worker understands the messages of one kind of trigger.
+fn triggers(
+    resource: &Resource,
+    function: &Function,
+    worker: Worker,
+    example: &str,
+    diagnostics: &mut Diagnostics,
+) {
+    if function.triggers.is_empty() {
+        diagnostics.push(
+            Diagnostic::error("E0305", resource.span, format!("nothing starts `{}`", resource.name))
+                .help(format!("write `triggers: [{example}]`")),
+        );
+    }
+    for trigger in &function.triggers {
+        let span = trigger.source().span;
+        let understood = match trigger {
+            Trigger::Queue { .. } => worker == Worker::Extract,
+            Trigger::Bus { events: Events::Named(event), .. } => match worker {
+                Worker::Transform => *event == EventKind::RecordExtracted,
+                Worker::Load => *event == EventKind::RecordTransformed,
+                Worker::Observe => true,
+                Worker::Extract | Worker::Extraction => false,
+            },
+            // Whoever writes a pattern knows what it matches.
+            Trigger::Bus { .. } => matches!(worker, Worker::Transform | Worker::Load | Worker::Observe),
+            Trigger::Table { .. } => false,
+        };
+        if !understood {
+            let what = match trigger {
+                Trigger::Queue { .. } => "the messages of a queue".to_owned(),
+                Trigger::Bus { events: Events::Named(event), .. } => {
+                    format!("`{}` events of a bus", event.name())
+                }
+                Trigger::Bus { .. } => "the events of a bus".to_owned(),
+                Trigger::Table { .. } => "the changes of a table".to_owned(),
+            };
+            diagnostics.push(
+                Diagnostic::error(
+                    "E0309",
+                    span,
+                    format!("the worker `{}` does not understand {what}", worker.name()),
+                )
+                .help(format!("write `{example}`")),
+            );
+        }
+        if trigger.batch().size > MAX_BATCH {
+            diagnostics.push(
+                Diagnostic::error(
+                    "E0107",
+                    span,
+                    format!("the worker `{}` takes at most {MAX_BATCH} messages a call", worker.name()),
+                )
+                .help("remove `batchSize`"),
+            );
+        }
+    }
+}
+
+fn settings(
+    stack: &Stack,
+    resource: &Resource,
+    function: &Function,
+    worker: Worker,
+    diagnostics: &mut Diagnostics,
+) {
+    match (&function.settings, worker) {
+        (None, Worker::Transform) => diagnostics.push(
+            Diagnostic::error("E0102", resource.span, "the worker `transform` needs `settings.fields`")
+                .help("write `settings: { fields: { id: { from: ID, required: true } } }`"),
+        ),
+        (Some(_), worker) if worker != Worker::Transform => diagnostics.push(
+            Diagnostic::error(
+                "E0101",
+                resource.span,
+                format!("the worker `{}` has no `settings`", worker.name()),
+            )
+            .help("remove them"),
+        ),
+        (Some(settings), _) => table_keys(stack, resource, settings, diagnostics),
+        (None, _) => {}
+    }
+}
+
+/// What `transform` makes must have the key of every table that `load` writes on the same bus.
+fn table_keys(
+    stack: &Stack,
+    resource: &Resource,
+    settings: &contract::settings::TransformSettings,
+    diagnostics: &mut Diagnostics,
+) {
+    let tables = stack
+        .functions()
+        .filter(|(_, function)| function.worker() == Some(Worker::Load))
+        .flat_map(|(_, function)| &function.access)
+        .filter(|access| access.verb == Verb::Write)
+        .filter_map(|access| Some((&access.resource.name, table(stack, &access.resource)?)));
+    for (name, table) in tables {
+        for (key, kind) in &table.key {
+            if *kind != KeyType::String {
+                let place = stack.resource(name).map_or(resource.span, |table| table.span);
+                diagnostics.push(
+                    Diagnostic::error(
+                        "E0307",
+                        place,
+                        format!("the key attribute `{key}` of `{name}` is no string"),
+                    )
+                    .help(format!(
+                        "the values that `{}` makes of a CSV are strings; write `{key}: string`",
+                        resource.name
+                    )),
+                );
+            }
+            if !settings.fields.iter().any(|field| field.name == *key) {
+                diagnostics.push(
+                    Diagnostic::error(
+                        "E0307",
+                        resource.span,
+                        format!(
+                            "no field of `{}` makes `{key}`, a key attribute of the table `{name}`",
+                            resource.name
+                        ),
+                    )
+                    .help(format!("add `{key}: {{ from: …, required: true }}` to `settings.fields`")),
+                );
+            }
+        }
+    }
+}
+
+/// A worker learns where things are from its `access`; without it, it could not start.
+fn needs(
+    span: Span,
+    worker: Worker,
+    access: &[Access],
+    wanted: &[(Verb, Kind)],
+    stack: &Stack,
+    diagnostics: &mut Diagnostics,
+) {
+    for (verb, kind) in wanted {
+        let mut matching = access
+            .iter()
+            .filter(|entry| entry.verb == *verb && kind_of(stack, &entry.resource) == Some(*kind));
+        let first = matching.next();
+        // A bucket is named by each event, everything else by the one variable that the worker reads.
+        if *kind != Kind::Bucket
+            && let Some(second) =
+                matching.find(|entry| first.is_some_and(|first| first.resource.name != entry.resource.name))
+        {
+            diagnostics.push(
+                Diagnostic::error(
+                    "E0305",
+                    second.span,
+                    format!(
+                        "the worker `{}` works with one {}, and this is the second",
+                        worker.name(),
+                        kind.name()
+                    ),
+                )
+                .help("remove one of them"),
+            );
+        }
+        if first.is_none() {
+            let example = stack
+                .resources
+                .iter()
+                .find(|resource| resource.is.kind() == *kind)
+                .map_or("name", |resource| &resource.name);
+            diagnostics.push(
+                Diagnostic::error(
+                    "E0305",
+                    span,
+                    format!(
+                        "the worker `{}` must be allowed to {} a {}",
+                        worker.name(),
+                        verb.phrase(),
+                        kind.name()
+                    ),
+                )
+                .help(format!("add `access: [{{ {}: \"${{{example}}}\" }}]`", verb.name())),
+            );
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! `type: alarm`.
+
+use super::properties::{Boolean, Choice, Duration, Integer, List, Properties, Reference, Str};
+use super::{Kind, ResourceRef};
+use crate::diagnostic::Diagnostic;
+use crate::yaml::shorten;
+
+/// What the type is.
+pub const DESCRIPTION: &str =
+    "CloudWatch alarms: on a metric of one resource, or on every dead-letter queue.";
+/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
+pub const ATTRIBUTES: &[(&str, &str)] =
+    &[("name", "alarm name, when it is about one metric"), ("arn", "ARN, when it is about one metric")];
+
+/// CloudWatch alarms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alarm {
+    /// What is watched.
+    pub watches: Watches,
+    /// Topics that are told.
+    pub notify: Vec<ResourceRef>,
+}
+
+/// What an alarm watches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Watches {
+    /// One dead letter in any dead-letter queue of the stack.
+    DeadLetters,
+    /// One metric.
+    Metric(Metric),
+}
+
+/// A metric and when it is alarming.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metric {
+    /// The resource that it is about.
+    pub of: ResourceRef,
+    /// Its name in CloudWatch.
+    pub name: String,
+    /// How the values of a period become one.
+    pub statistic: Statistic,
+    /// How that compares with the threshold.
+    pub comparison: Comparison,
+    /// The threshold, in the metric's unit.
+    pub threshold: i64,
+    /// Seconds.
+    pub period: u64,
+    /// Periods that must be alarming, one after another.
+    pub periods: i64,
+    /// What a period without a value means.
+    pub missing: Missing,
+}
+
+/// How the values of a period become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Statistic {
+    /// Sum.
+    Sum,
+    /// Average.
+    Average,
+    /// Minimum.
+    Minimum,
+    /// Maximum.
+    Maximum,
+    /// A percentile.
+    Percentile(&'static str),
+}
+
+/// How a value compares with the threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// `>`.
+    Greater,
+    /// `>=`.
+    GreaterOrEqual,
+    /// `<`.
+    Less,
+    /// `<=`.
+    LessOrEqual,
+}
+
+/// What a period without a value means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// All is well.
+    NotBreaching,
+    /// Alarm.
+    Breaching,
+    /// The state stays.
+    Ignore,
+}
+
+/// Metrics by type of resource: namespace, dimension, metrics.
+/// Source: the pages on CloudWatch metrics in the guides of Lambda, SQS, DynamoDB and SNS.
+pub const METRICS: [(Kind, &str, &str, &[&str]); 4] = [
+    (
+        Kind::Function,
+        "AWS/Lambda",
+        "FunctionName",
+        &[
+            "Invocations",
+            "Errors",
+            "Throttles",
+            "Duration",
+            "ConcurrentExecutions",
+            "DeadLetterErrors",
+            "DestinationDeliveryFailures",
+            "AsyncEventAge",
+            "AsyncEventsDropped",
+            "AsyncEventsReceived",
+            "IteratorAge",
+            "UrlRequestCount",
+            "Url4xxCount",
+            "Url5xxCount",
+        ],
+    ),
+    (
+        Kind::Queue,
+        "AWS/SQS",
+        "QueueName",
+        &[
+            "ApproximateNumberOfMessagesVisible",
+            "ApproximateNumberOfMessagesNotVisible",
+            "ApproximateNumberOfMessagesDelayed",
+            "ApproximateAgeOfOldestMessage",
+            "NumberOfMessagesSent",
+            "NumberOfMessagesReceived",
+            "NumberOfMessagesDeleted",
+            "NumberOfEmptyReceives",
+            "SentMessageSize",
+        ],
+    ),
+    (
+        Kind::Table,
+        "AWS/DynamoDB",
+        "TableName",
+        &[
+            "ConsumedReadCapacityUnits",
+            "ConsumedWriteCapacityUnits",
+            "ReadThrottleEvents",
+            "WriteThrottleEvents",
+            "UserErrors",
+            "SystemErrors",
+            "ConditionalCheckFailedRequests",
+            "TransactionConflict",
+            "TimeToLiveDeletedItemCount",
+        ],
+    ),
+    (
+        Kind::Topic,
+        "AWS/SNS",
+        "TopicName",
+        &[
+            "NumberOfMessagesPublished",
+            "NumberOfNotificationsDelivered",
+            "NumberOfNotificationsFailed",
+            "NumberOfNotificationsFilteredOut",
+            "PublishSize",
+        ],
+    ),
+];
+
+/// Types that have metrics here.
+const KINDS: &[Kind] = &[Kind::Function, Kind::Queue, Kind::Table, Kind::Topic];
+/// Amazon CloudWatch API reference, `PutMetricAlarm`: actions of a state.
+const MAX_ACTIONS: usize = 5;
+
+impl Alarm {
+    pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let dead_letters = properties
+            .field(
+                "deadLetters",
+                "An alarm on every dead-letter queue of the stack, at its first message.",
+                Boolean,
+            )
+            .or(false);
+        let of = properties.field("of", "The resource whose metric is watched.", Reference(KINDS)).optional();
+        let name =
+            properties.field("metric", "Name of the metric in CloudWatch, such as `Errors`.", Str).optional();
+        let statistic = properties
+            .field(
+                "statistic",
+                "How the values of a period become one.",
+                Choice(&[
+                    ("sum", Statistic::Sum),
+                    ("average", Statistic::Average),
+                    ("minimum", Statistic::Minimum),
+                    ("maximum", Statistic::Maximum),
+                    ("p50", Statistic::Percentile("p50")),
+                    ("p90", Statistic::Percentile("p90")),
+                    ("p95", Statistic::Percentile("p95")),
+                    ("p99", Statistic::Percentile("p99")),
+                ]),
+            )
+            .or(Statistic::Sum);
+        let comparison = properties
+            .field(
+                "comparison",
+                "How that compares with the threshold.",
+                Choice(&[
+                    (">", Comparison::Greater),
+                    (">=", Comparison::GreaterOrEqual),
+                    ("<", Comparison::Less),
+                    ("<=", Comparison::LessOrEqual),
+                ]),
+            )
+            .or(Comparison::GreaterOrEqual);
+        let threshold = properties
+            .field("threshold", "The threshold, in the metric's unit.", Integer(0, 1_000_000_000_000))
+            .or(1);
+        let period =
+            properties.field("period", "Length of a period, in whole minutes.", Duration(60, 86_400)).or(300);
+        let periods = properties
+            .field("periods", "Periods that must be alarming, one after another.", Integer(1, 100))
+            .or(1);
+        let missing = properties
+            .field(
+                "missing",
+                "What a period without a value means.",
+                Choice(&[
+                    ("notBreaching", Missing::NotBreaching),
+                    ("breaching", Missing::Breaching),
+                    ("ignore", Missing::Ignore),
+                ]),
+            )
+            .or(Missing::NotBreaching);
+        let notify = properties
+            .field("notify", "Topics that are told, at most five.", List(Reference(&[Kind::Topic])))
+            .or(Vec::new());
+        if notify.len() > MAX_ACTIONS {
+            let span = properties.span_of("notify");
+            properties.report(
+                Diagnostic::error("E0106", span, format!("{} topics", notify.len()))
+                    .help(format!("CloudWatch tells at most {MAX_ACTIONS}")),
+            );
+        }
+        if !period.is_multiple_of(60) {
+            let span = properties.span_of("period");
+            properties.report(
+                Diagnostic::error("E0104", span, "`period` comes in whole minutes").help("such as `5m`"),
+            );
+        }
+        // Amazon CloudWatch API reference, `PutMetricAlarm`: an alarm looks back a week at most.
+        if period.saturating_mul(u64::try_from(periods).unwrap_or(1)) > 7 * 86_400 {
+            let span = properties.span_of("periods");
+            properties.report(
+                Diagnostic::error("E0104", span, "an alarm looks back 7 days at most")
+                    .help("fewer or shorter periods"),
+            );
+        }
+        if dead_letters {
+            let rest =
+                ["of", "metric", "statistic", "comparison", "threshold", "period", "periods", "missing"];
+            for name in rest {
+                if properties.has(name) {
+                    let span = properties.span_of(name);
+                    properties.report(
+                        Diagnostic::error("E0107", span, format!("`{name}` does not go with `deadLetters`"))
+                            .help("make another alarm for it"),
+                    );
+                }
+            }
+            return Some(Self { watches: Watches::DeadLetters, notify });
+        }
+        for name in ["of", "metric"] {
+            if !properties.has(name) {
+                let span = properties.span_of("");
+                properties.report(
+                    Diagnostic::error("E0102", span, format!("`{name}` is missing"))
+                        .help("write `of: \"${name}\"` and `metric: Errors`, or `deadLetters: true`"),
+                );
+            }
+        }
+        let metric =
+            Metric { of: of?, name: name?, statistic, comparison, threshold, period, periods, missing };
+        Some(Self { watches: Watches::Metric(metric), notify })
+    }
+}
+
+/// What is wrong when a type has no metric of this name.
+#[must_use]
+pub fn unknown_metric(kind: Kind, metric: &Metric) -> Option<Diagnostic> {
+    let (.., known) = METRICS.iter().find(|(known, ..)| *known == kind)?;
+    (!known.contains(&metric.name.as_str())).then(|| {
+        let message = format!("a {} has no metric `{}`", kind.name(), shorten(&metric.name));
+        Diagnostic::error("E0112", metric.of.span, message).suggest(&metric.name, known.iter().copied())
+    })
+}

@@ -1,0 +1,58 @@
+//! `type: rule`.
+
+use super::delivery::Target;
+use super::function::{EVENTS, Events, read_events};
+use super::pattern::PatternReader;
+use super::properties::{Choice, List, Object, Properties, Reference};
+use super::{Kind, ResourceRef};
+use crate::diagnostic::Diagnostic;
+
+/// What the type is.
+pub const DESCRIPTION: &str = "An EventBridge rule: which events of a bus go to which targets.";
+/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
+pub const ATTRIBUTES: &[(&str, &str)] = &[("arn", "ARN")];
+
+/// Amazon EventBridge User Guide, "Amazon EventBridge quotas": targets of a rule.
+const MAX_TARGETS: usize = 5;
+
+/// EventBridge rule: events of a bus that match, to targets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// The bus.
+    pub bus: ResourceRef,
+    /// Which of its events.
+    pub events: Events,
+    /// Where they go.
+    pub targets: Vec<Target>,
+    /// Whether it is at work.
+    pub enabled: bool,
+}
+
+/// The words of `state`.
+pub(super) const STATES: &[(&str, bool)] = &[("enabled", true), ("disabled", false)];
+
+impl Rule {
+    pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let bus =
+            properties.field("bus", "The bus whose events it takes.", Reference(&[Kind::Bus])).required();
+        let event = properties.field("event", "Events of this stack's workers.", Choice(EVENTS)).optional();
+        let pattern = properties
+            .field("pattern", "An event pattern of EventBridge: which events match.", PatternReader::OfEvent)
+            .optional();
+        let targets = properties
+            .field("targets", "Where matching events go; one to five.", List(Object(Target::of_rule)))
+            .required();
+        let enabled = properties.field("state", "Whether it is at work.", Choice(STATES)).or(true);
+        if let Some(targets) = &targets
+            && (targets.is_empty() || targets.len() > MAX_TARGETS)
+        {
+            let span = properties.span_of("targets");
+            properties.report(
+                Diagnostic::error("E0106", span, format!("{} targets", targets.len()))
+                    .help(format!("one to {MAX_TARGETS}; more need a second rule")),
+            );
+        }
+        let events = read_events(properties, event, pattern.map(|pattern| (pattern, None)));
+        Some(Self { bus: bus?, events: events?, targets: targets?, enabled })
+    }
+}

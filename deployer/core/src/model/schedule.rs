@@ -1,0 +1,351 @@
+//! `type: schedule`.
+
+use super::delivery::Target;
+use super::properties::{Choice, Duration, Object, Properties, Str};
+use super::rule::STATES;
+use crate::diagnostic::Diagnostic;
+use crate::yaml::shorten;
+
+/// What the type is.
+pub const DESCRIPTION: &str =
+    "A schedule of EventBridge Scheduler: starts a target at a rate, at times or once.";
+/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
+pub const ATTRIBUTES: &[(&str, &str)] = &[("name", "schedule name"), ("arn", "ARN")];
+
+const DAY: u64 = 86_400;
+
+/// EventBridge Scheduler schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// When it starts its target.
+    pub when: When,
+    /// IANA name of the time zone of `cron` and `at`.
+    pub timezone: String,
+    /// Seconds in which a start may be moved.
+    pub window: Option<u64>,
+    /// What it starts.
+    pub target: Target,
+    /// Whether it is at work.
+    pub enabled: bool,
+    /// It starts nothing before this time.
+    pub start: Option<String>,
+    /// It starts nothing after this time.
+    pub end: Option<String>,
+}
+
+/// When a schedule starts its target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum When {
+    /// Every so many seconds.
+    Every(u64),
+    /// The six fields of a cron expression.
+    Cron(String),
+    /// Once, at this local time.
+    At(String),
+}
+
+impl Schedule {
+    pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let every = properties
+            .field("every", "Start at this rate, in whole minutes.", Duration(60, 366 * DAY))
+            .optional();
+        let cron = properties
+            .field("cron", "Start at these times: minute, hour, day of month, month, day of week, year.", Str)
+            .optional();
+        let at = properties.field("at", "Start once, at this time: `2027-01-31T08:00:00`.", Str).optional();
+        let timezone = properties
+            .field("timezone", "IANA name of the time zone of `cron` and `at`.", Str)
+            .or("UTC".to_owned());
+        let window = properties
+            .field(
+                "window",
+                "Time in which each start may be moved, in whole minutes, so that not everything starts at once.",
+                Duration(60, DAY),
+            )
+            .optional();
+        let target = properties.field("target", "What it starts.", Object(Target::of_schedule)).required();
+        let enabled = properties.field("state", "Whether it is at work.", Choice(STATES)).or(true);
+        let start = properties
+            .field("start", "Nothing starts before this time: `2027-01-01T00:00:00Z`.", Str)
+            .optional();
+        let end = properties
+            .field("end", "Nothing starts after this time: `2027-12-31T23:59:59Z`.", Str)
+            .optional();
+        let given: Vec<&str> =
+            ["every", "cron", "at"].into_iter().filter(|name| properties.has(name)).collect();
+        if given.len() != 1 {
+            let span = properties.span_of(given.get(1).unwrap_or(&""));
+            properties.report(
+                Diagnostic::error("E0107", span, "a schedule has one of `every`, `cron` and `at`")
+                    .help("such as `every: 1h`, `cron: \"0 2 * * ? *\"` or `at: 2027-01-31T08:00:00`"),
+            );
+        }
+        for (name, seconds) in [("every", every), ("window", window)] {
+            if seconds.is_some_and(|seconds| !seconds.is_multiple_of(60)) {
+                let span = properties.span_of(name);
+                properties.report(
+                    Diagnostic::error("E0104", span, format!("`{name}` comes in whole minutes"))
+                        .help("such as `5m`"),
+                );
+            }
+        }
+        if let Some(Err((message, help))) = cron.as_deref().map(check_cron) {
+            let span = properties.span_of("cron");
+            properties.report(Diagnostic::error("E0343", span, message).help(help));
+        }
+        for (name, time, zone) in [("at", &at, ""), ("start", &start, "Z"), ("end", &end, "Z")] {
+            if let Some(time) = time
+                && !time.strip_suffix(zone).is_some_and(is_time)
+            {
+                let span = properties.span_of(name);
+                properties.report(
+                    Diagnostic::error("E0344", span, format!("`{}` is no time", shorten(time)))
+                        .help(format!("such as `2027-01-31T08:00:00{zone}`")),
+                );
+            }
+        }
+        if let (Some(start), Some(end)) = (&start, &end)
+            && properties.is_sound()
+            && start >= end
+        {
+            let span = properties.span_of("end");
+            properties.report(
+                Diagnostic::error("E0344", span, "the end is not after the start")
+                    .help(format!("later than `{start}`")),
+            );
+        }
+        if !is_timezone(&timezone) {
+            let span = properties.span_of("timezone");
+            properties.report(
+                Diagnostic::error("E0344", span, format!("`{}` is no time zone", shorten(&timezone)))
+                    .help("an IANA name such as `Europe/Berlin` or `UTC`"),
+            );
+        }
+        for name in ["timezone", "start", "end"] {
+            let with = match name {
+                "timezone" => "every",
+                _ => "at",
+            };
+            if properties.has(name) && properties.has(with) && given.len() == 1 {
+                let span = properties.span_of(name);
+                properties.report(
+                    Diagnostic::error("E0107", span, format!("`{name}` means nothing with `{with}`"))
+                        .help("remove it"),
+                );
+            }
+        }
+        let when = every.map(When::Every).or(cron.map(When::Cron)).or(at.map(When::At));
+        Some(Self { when: when?, timezone, window, target: target?, enabled, start, end })
+    }
+}
+
+/// A field of a cron expression: name, lowest, highest, names of its values, signs of its own.
+/// Source: EventBridge Scheduler User Guide, "Schedule types": cron-based schedules.
+type CronField = (&'static str, u32, u32, &'static [&'static str], &'static str);
+const CRON: [CronField; 6] = [
+    ("minute", 0, 59, &[], ""),
+    ("hour", 0, 23, &[], ""),
+    ("day of month", 1, 31, &[], "?LW"),
+    (
+        "month",
+        1,
+        12,
+        &["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"],
+        "",
+    ),
+    ("day of week", 1, 7, &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"], "?L#"),
+    ("year", 1970, 2199, &[], ""),
+];
+
+/// What is wrong with a cron expression, and what would be right.
+fn check_cron(text: &str) -> Result<(), (String, String)> {
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    if fields.len() != CRON.len() {
+        return Err((
+            format!("a cron expression has six fields, and this has {}", fields.len()),
+            "minute, hour, day of month, month, day of week, year: `0 2 * * ? *`".to_owned(),
+        ));
+    }
+    for (text, field) in fields.iter().zip(&CRON) {
+        if !fits_field(text, field) {
+            let (name, low, high, names, signs) = field;
+            let names = match names {
+                [first, .., last] => format!(", or {first} to {last}"),
+                _ => String::new(),
+            };
+            let signs = match *signs {
+                "" => "",
+                "?LW" => "; also `?`, `L` (last) and `15W` (nearest weekday)",
+                _ => "; also `?`, `5L` (the month's last) and `2#1` (the month's first)",
+            };
+            return Err((
+                format!("`{}` can't be the {name}", shorten(text)),
+                format!("{low} to {high}{names}; `*`, lists `a,b`, ranges `a-b` and steps `*/n`{signs}"),
+            ));
+        }
+    }
+    if (fields[2] == "?") == (fields[4] == "?") {
+        return Err((
+            "exactly one of day of month and day of week is `?`".to_owned(),
+            "`?` stands for the one that the other decides: `0 2 * * ? *`, `0 2 ? * MON-FRI *`".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+fn fits_field(text: &str, field: &CronField) -> bool {
+    let (_, low, high, names, signs) = field;
+    let number = |text: &str| -> Option<u32> {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let named = names.iter().position(|name| name.eq_ignore_ascii_case(text));
+        let value = match named {
+            Some(at) => low + u32::try_from(at).ok()?,
+            None => text.parse().ok().filter(|_| digits)?,
+        };
+        (*low..=*high).contains(&value).then_some(value)
+    };
+    let plain = |text: &str| {
+        let (range, step) = match text.split_once('/') {
+            Some((range, step)) => (range, Some(step)),
+            None => (text, None),
+        };
+        let step_fits = step.is_none_or(|step| {
+            step.bytes().all(|byte| byte.is_ascii_digit())
+                && step.parse::<u32>().is_ok_and(|step| (1..=*high).contains(&step))
+        });
+        step_fits
+            && match range.split_once('-') {
+                Some((from, to)) => match (number(from), number(to)) {
+                    (Some(from), Some(to)) => from <= to,
+                    _ => false,
+                },
+                None => range == "*" || number(range).is_some(),
+            }
+    };
+    let special = |text: &str| match text {
+        "?" => signs.contains('?'),
+        "L" => signs.contains('L'),
+        "LW" => signs.contains('W'),
+        _ => {
+            let weekday = text.strip_suffix('W').filter(|_| signs.contains('W'));
+            let last = text.strip_suffix('L').filter(|_| signs.contains('#'));
+            let nth = text.split_once('#').filter(|_| signs.contains('#'));
+            weekday.or(last).is_some_and(|day| number(day).is_some())
+                || nth.is_some_and(|(day, nth)| {
+                    number(day).is_some() && matches!(nth, "1" | "2" | "3" | "4" | "5")
+                })
+        }
+    };
+    special(text) || text.split(',').all(plain)
+}
+
+/// `2027-01-31T08:00:00`, on a day that the calendar has.
+fn is_time(text: &str) -> bool {
+    let shape = "dddd-dd-ddTdd:dd:dd";
+    let shaped = text.len() == shape.len()
+        && text.bytes().zip(shape.bytes()).all(|(letter, wanted)| match wanted {
+            b'd' => letter.is_ascii_digit(),
+            sign => letter == sign,
+        });
+    let number =
+        |from: usize, to: usize| text.get(from..to).and_then(|part| part.parse::<u32>().ok()).unwrap_or(0);
+    if !shaped {
+        return false;
+    }
+    let (year, month, day) = (number(0, 4), number(5, 7), number(8, 10));
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let days = match month {
+        2 if leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    };
+    (1..=days).contains(&day) && number(11, 13) < 24 && number(14, 16) < 60 && number(17, 19) < 60
+}
+
+/// The form of a name in the IANA time zone database.
+fn is_timezone(text: &str) -> bool {
+    let part = |part: &str| {
+        part.starts_with(|first: char| first.is_ascii_alphabetic())
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+'))
+    };
+    let parts: Vec<&str> = text.split('/').collect();
+    let single = ["UTC", "GMT", "Etc"];
+    text.len() <= 50
+        && parts.len() <= 3
+        && parts.iter().all(|text| part(text))
+        && (parts.len() > 1 || single.contains(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cron_expressions_are_those_of_the_guide() {
+        for right in [
+            "0 2 * * ? *",
+            "0/15 8-18 ? * MON-FRI *",
+            "0 0 L * ? 2027",
+            "0 0 LW * ? *",
+            "0 0 15W * ? 2027-2030",
+            "30 6 ? JAN,jul 2#1 *",
+            "30 6 ? * 6L *",
+            "0,30 * ? 1/3 SUN *",
+        ] {
+            assert_eq!(check_cron(right), Ok(()), "{right}");
+        }
+        for wrong in [
+            "",
+            "0 2 * * *",
+            "60 2 * * ? *",
+            "0 24 * * ? *",
+            "0 2 0 * ? *",
+            "0 2 32 * ? *",
+            "0 2 * 13 ? *",
+            "0 2 * * * *",
+            "0 2 ? * ? *",
+            "0 2 ? * 8 *",
+            "0 2 ? * 2#6 *",
+            "0 2 * * ? 1969",
+            "0 2 * * ? 2200",
+            "0 5-2 * * ? *",
+            "*/0 2 * * ? *",
+            "0 2 ? * MONDAY *",
+            "L 2 * * ? *",
+            "0 2 1,,2 * ? *",
+            "? 2 * * ? *",
+            "0 2 ? * 2W *",
+            "+1 2 * * ? *",
+        ] {
+            assert!(check_cron(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times_are_of_the_calendar() {
+        for (text, fits) in [
+            ("2027-01-31T08:00:00", true),
+            ("2028-02-29T23:59:59", true),
+            ("2027-02-29T00:00:00", false),
+            ("2027-04-31T00:00:00", false),
+            ("2027-13-01T00:00:00", false),
+            ("2027-01-01T24:00:00", false),
+            ("2027-01-01 00:00:00", false),
+            ("2027-1-1T00:00:00", false),
+        ] {
+            assert_eq!(is_time(text), fits, "{text}");
+        }
+        for (text, fits) in [
+            ("Europe/Berlin", true),
+            ("America/Argentina/Ushuaia", true),
+            ("UTC", true),
+            ("CEST+2", false),
+            ("Berlin", false),
+            ("", false),
+        ] {
+            assert_eq!(is_timezone(text), fits, "{text}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! `type: topic`.
+
+use super::pattern::{Pattern, PatternReader};
+use super::properties::{Boolean, Choice, List, Object, Properties, Reference, Str};
+use super::queue::Fifo;
+use super::{Kind, ResourceRef};
+use crate::diagnostic::{Diagnostic, Span};
+
+/// What the type is.
+pub const DESCRIPTION: &str = "An SNS topic with its subscriptions: TLS only.";
+/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
+pub const ATTRIBUTES: &[(&str, &str)] = &[("arn", "ARN"), ("name", "topic name")];
+
+/// An SNS topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topic {
+    /// Who gets its messages.
+    pub subscriptions: Vec<Subscription>,
+    /// In order and without duplicates, when given.
+    pub fifo: Option<Fifo>,
+    /// The customer key that encrypts its messages.
+    pub encryption_key: Option<ResourceRef>,
+}
+
+/// One `subscriptions` entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// Who gets the messages.
+    pub to: Subscriber,
+    /// Only messages that match.
+    pub filter: Option<Pattern>,
+    /// Whether the filter is about the body of the message, and not about its attributes.
+    pub filter_body: bool,
+    /// Whether a queue gets the message itself, without the envelope of SNS.
+    pub raw: bool,
+    /// The queue that gets what could not be delivered.
+    pub dead_letter: Option<ResourceRef>,
+    /// Where the entry stands.
+    pub span: Span,
+}
+
+/// Who gets the messages of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subscriber {
+    /// A queue.
+    Queue(ResourceRef),
+    /// A function.
+    Function(ResourceRef),
+    /// An address, whose owner is asked first.
+    Email(String),
+}
+
+impl Topic {
+    pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let subscriptions = properties
+            .field("subscriptions", "Who gets its messages.", List(Object(Subscription::read)))
+            .or(Vec::new());
+        let fifo = properties
+            .field("fifo", "In order within a message group, and without duplicates.", Object(Fifo::read))
+            .optional();
+        let encryption_key = properties
+            .field(
+                "encryptionKey",
+                "The key that encrypts its messages; without one SNS's own, or none where an AWS service publishes, which could not use that.",
+                Reference(&[Kind::Key]),
+            )
+            .optional();
+        Some(Self { subscriptions, fifo, encryption_key })
+    }
+}
+
+impl Subscription {
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let queue = properties
+            .field("queue", "A queue that gets the messages.", Reference(&[Kind::Queue]))
+            .optional();
+        let function = properties
+            .field("function", "A function that gets the messages.", Reference(&[Kind::Function]))
+            .optional();
+        let email =
+            properties.field("email", "An address that gets them, when its owner agrees.", Str).optional();
+        let filter = properties
+            .field(
+                "filter",
+                "Only messages that match: a filter policy of SNS.",
+                PatternReader::OfNotification,
+            )
+            .optional();
+        let filter_body = properties
+            .field(
+                "filterScope",
+                "Whether the filter is about the attributes of a message or its body.",
+                Choice(&[("attributes", false), ("body", true)]),
+            )
+            .or(false);
+        let raw = properties
+            .field("raw", "With `queue`: the message itself, without the envelope of SNS.", Boolean)
+            .or(true);
+        let dead_letter = properties
+            .field(
+                "deadLetter",
+                "The queue that gets what could not be delivered.",
+                Reference(&[Kind::Queue]),
+            )
+            .optional();
+        super::code::one_of_these(properties, &["queue", "function", "email"], "queue: \"${name}\"");
+        for (name, wrong, with) in
+            [("raw", !properties.has("queue"), "queue"), ("filterScope", !properties.has("filter"), "filter")]
+        {
+            if wrong && properties.has(name) {
+                let span = properties.span_of(name);
+                properties.report(
+                    Diagnostic::error("E0107", span, format!("`{name}` goes with `{with}`"))
+                        .help("remove it"),
+                );
+            }
+        }
+        if let Some(email) = &email
+            && !is_address(email)
+        {
+            let span = properties.span_of("email");
+            properties.report(
+                Diagnostic::error("E0108", span, "that is no address").help("such as `ops@example.com`"),
+            );
+        }
+        let span = queue.as_ref().or(function.as_ref()).map_or(properties.span_of("email"), |to| to.span);
+        let to = queue
+            .map(Subscriber::Queue)
+            .or(function.map(Subscriber::Function))
+            .or(email.map(Subscriber::Email));
+        Some(Self { to: to?, filter, filter_body, raw, dead_letter, span })
+    }
+}
+
+fn is_address(text: &str) -> bool {
+    let whole = !text.contains(|letter: char| letter.is_whitespace() || letter.is_control());
+    whole
+        && text.split_once('@').is_some_and(|(name, host)| {
+            !name.is_empty()
+                && host.contains('.')
+                && !host.contains('@')
+                && !host.starts_with('.')
+                && !host.ends_with('.')
+        })
+}
