@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 mod deploy;
 mod destroy;
 mod docs;
+mod graph;
 mod local;
 mod logs;
 mod ls;
@@ -30,6 +31,7 @@ pub enum Command {
     Local(local::Args),
     Schema(schema::Args),
     Docs(docs::Args),
+    Graph(graph::Args),
 }
 
 impl Command {
@@ -40,6 +42,7 @@ impl Command {
             Self::Synth(args) => synth::run(context, &args),
             Self::Schema(args) => schema::run(context, &args),
             Self::Docs(args) => docs::run(context, &args),
+            Self::Graph(args) => graph::run(context, &args),
             Self::Deploy(args) => block_on(interruptible(context, deploy::run(context, &args))),
             Self::Destroy(args) => block_on(interruptible(context, destroy::run(context, &args))),
             Self::Outputs(args) => block_on(interruptible(context, outputs::run(context, &args))),

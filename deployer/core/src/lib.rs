@@ -10,6 +10,7 @@ pub mod check;
 pub mod diagnostic;
 pub mod docs;
 pub mod document;
+pub mod graph;
 pub mod iam;
 pub mod lower;
 pub mod model;

@@ -4,6 +4,7 @@ mod cases;
 mod codes;
 mod docs;
 mod golden;
+mod graph;
 mod imports;
 mod registry;
 mod robustness;

@@ -233,3 +233,26 @@ fn docs_fit_one_page_that_needs_nothing_else() {
         assert!(html.contains(&format!("id=\"{target}\"")), "#{target} leads nowhere");
     }
 }
+
+#[test]
+fn graph_draws_the_pipeline_in_three_formats() {
+    let folder = folder(STACK);
+    for (format, begins, holds) in [
+        ("mermaid", "flowchart LR\n", "Events -->|\"record-extracted\"| Transform"),
+        (
+            "dot",
+            "digraph \"eventbridge-etl-local\" {\n",
+            "\"landing\" -> \"arrivals\" [label=\"created *.csv\"];",
+        ),
+        ("svg", "<svg xmlns=\"http://www.w3.org/2000/svg\"", ">observe</text>"),
+    ] {
+        let (code, out, err) = run(&folder, &["graph", "--format", format]);
+        assert_eq!((code, err.as_str()), (Some(0), ""), "{format}");
+        assert!(out.starts_with(begins) && out.contains(holds), "{format}\n{out}");
+        let (_, _, note) = run(&folder, &["graph", "--format", format, "--out", "drawing"]);
+        assert!(note.contains("wrote drawing"), "{note}");
+        assert_eq!(std::fs::read_to_string(folder.path().join("drawing")).expect("the drawing"), out);
+    }
+    let (_, out, _) = run(&folder, &["graph", "--output", "json"]);
+    assert_eq!(json(&out)["nodes"][0]["name"], "landing");
+}

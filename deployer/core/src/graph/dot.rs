@@ -1,0 +1,62 @@
+//! The language of Graphviz.
+
+use std::fmt::Write as _;
+
+use super::{Graph, caption};
+use crate::model::Kind;
+
+pub(super) fn write(graph: &Graph) -> String {
+    let mut out = format!(
+        "digraph {} {{\n  rankdir=LR;\n  node [fontname=\"sans-serif\", fontsize=11];\n  edge [fontname=\"sans-serif\", fontsize=9];\n",
+        quoted(&graph.name)
+    );
+    for node in &graph.nodes {
+        let label = format!("{}\\n{}", escape(&node.name), caption(node.kind));
+        let _ = writeln!(out, "  {} [label=\"{label}\", shape={}];", quoted(&node.name), shape(node.kind));
+    }
+    for edge in &graph.edges {
+        let (from, to) = (&graph.nodes[edge.from].name, &graph.nodes[edge.to].name);
+        let mut attributes = Vec::new();
+        if !edge.label.is_empty() {
+            attributes.push(format!("label={}", quoted(&edge.label)));
+        }
+        if edge.failure {
+            attributes.push("style=dashed".to_owned());
+        }
+        let attributes = match attributes.is_empty() {
+            true => String::new(),
+            false => format!(" [{}]", attributes.join(", ")),
+        };
+        let _ = writeln!(out, "  {} -> {}{attributes};", quoted(from), quoted(to));
+    }
+    out.push_str("}\n");
+    out
+}
+
+/// Graphviz documentation, "Node Shapes".
+const fn shape(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Bucket | Kind::Table => "cylinder",
+        Kind::Queue => "parallelogram",
+        Kind::Bus | Kind::Topic => "hexagon",
+        Kind::Schedule | Kind::Alarm => "oval",
+        Kind::Task => "box3d",
+        _ => "box",
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", escape(text))
+}
+
+fn escape(text: &str) -> String {
+    let mut out = String::new();
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => out.extend(['\\', letter]),
+            letter if letter.is_control() => out.push(' '),
+            letter => out.push(letter),
+        }
+    }
+    out
+}

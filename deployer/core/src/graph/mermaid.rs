@@ -1,0 +1,54 @@
+//! A flowchart in Mermaid's language, which GitHub and many editors draw.
+
+use std::fmt::Write as _;
+
+use super::{Graph, caption};
+use crate::model::Kind;
+use crate::template::logical_id;
+
+pub(super) fn write(graph: &Graph) -> String {
+    let mut out = String::from("flowchart LR\n");
+    for node in &graph.nodes {
+        let (open, close) = shape(node.kind);
+        let id = logical_id(&node.name);
+        let _ =
+            writeln!(out, "  {id}{open}\"{}<br/><small>{}</small>\"{close}", node.name, caption(node.kind));
+    }
+    for edge in &graph.edges {
+        let (from, to) = (logical_id(&graph.nodes[edge.from].name), logical_id(&graph.nodes[edge.to].name));
+        let arrow = if edge.failure { "-.->" } else { "-->" };
+        let _ = match edge.label.as_str() {
+            "" => writeln!(out, "  {from} {arrow} {to}"),
+            label => writeln!(out, "  {from} {arrow}|\"{}\"| {to}", escape(label)),
+        };
+    }
+    out
+}
+
+/// Mermaid User Guide, "Flowcharts": node shapes.
+const fn shape(kind: Kind) -> (&'static str, &'static str) {
+    match kind {
+        Kind::Bucket | Kind::Table => ("[(", ")]"),
+        Kind::Queue => ("[/", "/]"),
+        Kind::Bus | Kind::Topic => ("{{", "}}"),
+        Kind::Schedule | Kind::Alarm => ("([", "])"),
+        Kind::Task => ("[[", "]]"),
+        _ => ("[", "]"),
+    }
+}
+
+/// The same guide, "Entity codes to escape characters".
+fn escape(text: &str) -> String {
+    let mut out = String::new();
+    for letter in text.chars() {
+        match letter {
+            '"' => out.push_str("#quot;"),
+            '#' => out.push_str("#35;"),
+            '<' => out.push_str("#lt;"),
+            '>' => out.push_str("#gt;"),
+            letter if letter.is_control() => out.push(' '),
+            letter => out.push(letter),
+        }
+    }
+    out
+}
