@@ -119,7 +119,7 @@ def thousand():
 def rows(deployer, runs):
     """1,000 rows end to end on a local cloud of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("stack.yaml", "Cargo.toml", "Cargo.lock", "workers", "deployer"):
+        for name in ("stack.yaml", "Cargo.toml", "Cargo.lock", "workers", "deployer", "examples"):
             os.symlink(ROOT / name, pathlib.Path(folder) / name)
         environment = dict(os.environ)
         for variable, tool in (("DEPLOYER_MINISTACK", "ministack"), ("DEPLOYER_CARGO_LAMBDA", "cargo-lambda")):

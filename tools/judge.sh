@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Lets cfn-lint, checkov and parliament judge every template: those of the repository's stacks as the deployer writes them now, and
-# those of the tests. No finding of any level may be left; what is not asked, and why, stands in the files of settings
+# Lets cfn-lint, checkov and parliament judge every template: those of the repository's stacks and of the examples as the
+# deployer writes them now, and those of the tests. No finding of any level may be left; what is not asked, and why, stands in the files of settings
 # beside this one.
 #
 # Usage: tools/judge.sh DEPLOYER BIN   (the deployer's binary, the folder of the judges)
@@ -22,6 +22,13 @@ for stack in $stacks; do
         "$deployer" synth "$stack" --format "$format" >"$out/$stack.$format"
     done
 done
+for example in examples/*/stack.yaml; do
+    name=$(basename "$(dirname "$example")")
+    # A warning in an example is a mistake too.
+    "$deployer" --file "$example" synth dev >"$out/example-$name.json" 2>"$out/warnings"
+    [ ! -s "$out/warnings" ] || { cat "$out/warnings" >&2; exit 1; }
+done
+rm "$out/warnings"
 for template in deployer/core/tests/cases/*/template*.json; do
     case=$(basename "$(dirname "$template")")
     cp "$template" "$out/test-$case-$(basename "$template")"

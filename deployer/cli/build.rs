@@ -1,6 +1,7 @@
 //! Stages what the deployer carries inside itself, for `include_dir!`:
 //!
 //! - `OUT_DIR/docs`: the pages of `docs/`.
+//! - `OUT_DIR/templates`: what `init` writes: the examples, and the repository's own pipeline as `etl`.
 //! - `OUT_DIR/project`: the sources of the workers as a workspace of their own.
 //! - `OUT_DIR/binaries`: the binaries below `DEPLOYER_EMBED_WORKERS` (`<worker>/bootstrap`), when that is set.
 
@@ -21,6 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let repository = package.ancestors().nth(2).ok_or("the package lies outside its repository")?.to_owned();
     let out = PathBuf::from(env::var("OUT_DIR")?);
     stage_docs(&repository, &fresh(&out.join("docs"))?)?;
+    stage_templates(&repository, &package, &fresh(&out.join("templates"))?)?;
     stage_project(&repository, &fresh(&out.join("project"))?)?;
     stage_binaries(&repository, &fresh(&out.join("binaries"))?)
 }
@@ -40,6 +42,28 @@ fn stage_docs(repository: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={}", from.display());
     copy_sources(&from, to)?;
     Ok(fs::remove_file(to.join("stack.schema.json"))?)
+}
+
+fn stage_templates(repository: &Path, package: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
+    let examples = repository.join("examples");
+    println!("cargo::rerun-if-changed={}", examples.display());
+    for entry in fs::read_dir(&examples)? {
+        let entry = entry?;
+        if entry.path().join("stack.yaml").is_file() {
+            copy_sources(&entry.path(), &to.join(entry.file_name()))?;
+        }
+    }
+    let etl = to.join("etl");
+    copy_sources(&repository.join("data-to-upload"), &etl.join("data-to-upload"))?;
+    for (from, name) in [
+        (repository.join("stack.yaml"), "stack.yaml"),
+        (package.join("src/commands/init/etl.md"), "README.md"),
+    ] {
+        println!("cargo::rerun-if-changed={}", from.display());
+        fs::copy(&from, etl.join(name)).map_err(|error| format!("{}: {error}", from.display()))?;
+    }
+    println!("cargo::rerun-if-changed={}", repository.join("data-to-upload").display());
+    Ok(())
 }
 
 fn stage_project(repository: &Path, project: &Path) -> Result<(), Box<dyn Error>> {

@@ -11,6 +11,7 @@ mod deploy;
 mod destroy;
 mod docs;
 mod graph;
+mod init;
 mod local;
 mod logs;
 mod ls;
@@ -21,6 +22,7 @@ mod upload;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Init(init::Args),
     Ls(ls::Args),
     Synth(synth::Args),
     Deploy(deploy::Args),
@@ -38,6 +40,7 @@ impl Command {
     /// Runs the command. Those that touch no network start no runtime, which keeps them fast.
     pub fn run(self, context: &Context) -> Result<()> {
         match self {
+            Self::Init(args) => init::run(context, &args),
             Self::Ls(args) => ls::run(context, &args),
             Self::Synth(args) => synth::run(context, &args),
             Self::Schema(args) => schema::run(context, &args),

@@ -340,8 +340,14 @@ fn summary(changes: &[Change]) -> String {
 
 /// Types that hold what can't be made again.
 fn loses_data(change: &Change) -> bool {
-    const HOLDS_DATA: [&str; 4] =
-        ["AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Logs::LogGroup", "AWS::SQS::Queue"];
+    const HOLDS_DATA: [&str; 6] = [
+        "AWS::S3::Bucket",
+        "AWS::DynamoDB::Table",
+        "AWS::Logs::LogGroup",
+        "AWS::SQS::Queue",
+        "AWS::KMS::Key",
+        "AWS::Events::Archive",
+    ];
     matches!(change.kind, ChangeKind::Replace | ChangeKind::Remove)
         && HOLDS_DATA.contains(&change.resource_type.as_str())
 }

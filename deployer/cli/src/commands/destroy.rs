@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use stack_core::Stack;
 use stack_core::document::Removal;
+use stack_core::template::Policy;
 
 use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackResource, StackState};
 use crate::aws::session::Session;
@@ -111,7 +112,14 @@ async fn prepare(
         !one.physical_id.is_empty() && !gone
     });
     let (kept, lost): (Vec<StackResource>, Vec<StackResource>) = resources.into_iter().partition(retained);
-    let holds_data = |one: &&StackResource| HOLDS_DATA.contains(&one.resource_type.as_str());
+    // `options.retain: false` is the file's own word; a resource that the file no longer names has none.
+    let file = plan::synthesize(stack)?;
+    let given_up = |one: &StackResource| {
+        let found = file.resources.iter().find(|(id, _)| *id == one.logical_id);
+        found.is_some_and(|(_, resource)| matches!(resource.policy, None | Some(Policy::Delete)))
+    };
+    let holds_data =
+        |one: &&StackResource| HOLDS_DATA.contains(&one.resource_type.as_str()) && !given_up(one);
     if stack.target.removal == Removal::Keep
         && let Some(data) = lost.iter().find(holds_data)
     {
@@ -145,7 +153,13 @@ async fn prepare(
 }
 
 /// Types whose content can't be made again.
-const HOLDS_DATA: [&str; 3] = ["AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Logs::LogGroup"];
+const HOLDS_DATA: [&str; 5] = [
+    "AWS::S3::Bucket",
+    "AWS::DynamoDB::Table",
+    "AWS::Logs::LogGroup",
+    "AWS::KMS::Key",
+    "AWS::Events::Archive",
+];
 
 async fn describe_data(
     context: &Context,
@@ -168,6 +182,8 @@ async fn describe_data(
             Err(error) if error.is("ResourceNotFoundException") => return Ok(()),
             Err(error) => return Err(error.into()),
         },
+        // After the waiting time, nobody can read what it encrypted.
+        "AWS::KMS::Key" => format!("key {name}, and with it what it encrypts"),
         _ => return Ok(()),
     };
     context.ui.step(word, holds);

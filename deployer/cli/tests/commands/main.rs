@@ -256,3 +256,41 @@ fn graph_draws_the_pipeline_in_three_formats() {
     let (_, out, _) = run(&folder, &["graph", "--output", "json"]);
     assert_eq!(json(&out)["nodes"][0]["name"], "landing");
 }
+
+#[test]
+fn init_writes_projects_that_are_right() {
+    let parent = tempfile::tempdir().expect("a temporary folder");
+    let (code, out, _) = run(&parent, &["init", "--list", "--output", "json"]);
+    assert_eq!(code, Some(0));
+    let templates = json(&out)["templates"].as_array().expect("templates").clone();
+    assert!(templates.len() >= 6, "{out}");
+    for template in templates {
+        let template = template["name"].as_str().expect("a name");
+        let folder = format!("My {template}");
+        let (code, out, err) = run(&parent, &["init", &folder, "--template", template]);
+        assert_eq!((code, out.as_str()), (Some(0), ""), "{err}");
+        assert!(err.contains("deployer deploy dev"), "{err}");
+        let project = parent.path().join(&folder);
+        for file in ["README.md", ".gitignore", "stack.schema.json"] {
+            assert!(project.join(file).is_file(), "{template}: {file}");
+        }
+        let stack = std::fs::read_to_string(project.join("stack.yaml")).expect("stack.yaml");
+        assert!(stack.starts_with("# yaml-language-server: $schema=stack.schema.json\n"), "{stack}");
+        assert!(stack.contains(&format!("\nname: my-{template}\n")), "{stack}");
+        for stack in ["local", "dev"] {
+            let synth = command(&project, &["synth", stack]).output().expect("the deployer starts");
+            let said = String::from_utf8_lossy(&synth.stderr).into_owned();
+            assert_eq!((synth.status.code(), said.as_str()), (Some(0), ""), "{template}");
+        }
+        // A second time, it leaves what is there alone.
+        std::fs::write(project.join("README.md"), "mine").expect("written");
+        let (code, _, err) = run(&parent, &["init", &folder, "--template", template]);
+        assert_eq!(code, Some(5));
+        assert!(err.contains("README.md") && err.contains("nothing was written"), "{err}");
+        assert_eq!(std::fs::read_to_string(project.join("README.md")).expect("there"), "mine");
+    }
+    let (code, _, err) = run(&parent, &["init", "x", "--template", "queue-wroker"]);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("did you mean `queue-worker`?"), "{err}");
+    assert!(!parent.path().join("x").exists());
+}

@@ -42,6 +42,21 @@ impl Cloud {
         cloud
     }
 
+    /// Starts a local cloud beside the stack file of an example, whose packages are those of the repository.
+    pub fn of_example(name: &str) -> Self {
+        let example = root().join("examples").join(name);
+        let stack = std::fs::read_to_string(example.join("stack.yaml")).expect("the example's stack.yaml");
+        let cloud = Self::start(&stack);
+        for entry in std::fs::read_dir(&example).expect("the example") {
+            let entry = entry.expect("an entry");
+            if entry.path().join("Cargo.toml").is_file() {
+                let link = cloud.folder().join(entry.file_name());
+                std::os::unix::fs::symlink(entry.path(), link).expect("a link to the package");
+            }
+        }
+        cloud
+    }
+
     /// The folder that holds nothing but `stack.yaml` and what the deployer puts there.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -4,6 +4,7 @@
 //! workers are built from the sources that travel in the deployer; all tests share one build.
 
 mod cloud;
+mod examples;
 mod faults;
 mod lifecycle;
 mod raw;

@@ -4,7 +4,7 @@ use crate::cloud::Cloud;
 
 const STACK: &str = r#"
 name: raw
-stacks: { local: { target: local, default: true } }
+stacks: { local: { target: local, default: true, removal: keep } }
 conditions:
   elsewhere: !Equals [!Ref AWS::Region, nowhere]
 resources:
@@ -17,6 +17,10 @@ resources:
       Type: String
       Value: !Join [" ", [queue, "${arrivals.url}", !If [elsewhere, nowhere, here]]]
   never: { type: AWS::SQS::Queue, options: { condition: elsewhere }, properties: { QueueName: never } }
+  logs:
+    type: AWS::Logs::LogGroup
+    options: { retain: false }
+    properties: { RetentionInDays: 1 }
   kept:
     type: AWS::SQS::Queue
     options: { protect: true }
@@ -58,5 +62,6 @@ async fn raw_types_are_deployed_and_what_is_protected_stays() {
     cloud.write("stack.yaml", without.as_bytes());
     assert_eq!(cloud.json(&["deploy", "-y"])["result"], "deployed");
     assert!(!queues().await.iter().any(|url| url.ends_with(&output("kept"))));
+    // The stack keeps data, and the file says of this log group that it goes.
     assert_eq!(cloud.json(&["destroy", "-y"])["result"], "deleted");
 }

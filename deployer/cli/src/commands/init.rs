@@ -1,0 +1,188 @@
+//! `deployer init`.
+
+use std::path::{Path, PathBuf};
+
+use include_dir::{Dir, include_dir};
+use serde_json::json;
+use stack_core::diagnostic::nearest;
+
+use crate::context::Context;
+use crate::error::{Error, Message, Result};
+use crate::{files, ui};
+
+/// Writes a project that deploys as it is: a stack.yaml, its code, and a few words on it.
+///
+/// Nothing that is there is ever overwritten.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folder of the project; made when it is missing. Its name becomes that of the pipeline.
+    #[arg(default_value = ".")]
+    folder: PathBuf,
+    /// What to begin with; `--list` says what there is.
+    #[arg(long, value_name = "NAME", default_value = "etl")]
+    template: String,
+    /// Lists the templates.
+    #[arg(long)]
+    list: bool,
+}
+
+static TEMPLATES: Dir<'static> = include_dir!("$OUT_DIR/templates");
+const STACK: &str = "stack.yaml";
+const SCHEMA: &str = "stack.schema.json";
+const IGNORED: &str = "# What builds and the local cloud leave behind.\n/.deployer/\ntarget/\n";
+/// What editors look for at the top of a YAML file.
+const SCHEMA_LINE: &str = "# yaml-language-server: $schema=";
+
+pub fn run(context: &Context, args: &Args) -> Result<()> {
+    if args.list {
+        return list(context);
+    }
+    let Some(template) = template(&args.template) else {
+        let known: Vec<&str> = templates().into_iter().map(|(name, _)| name).collect();
+        let hint = match nearest(&args.template, &known) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("there are {}", known.join(", ")),
+        };
+        return Err(Error::Usage(
+            Message::new(format!("there is no template `{}`", args.template)).hint(hint),
+        ));
+    };
+    let mut project = project(template, &name_of(&args.folder));
+    project.sort();
+    let there: Vec<&str> = project
+        .iter()
+        .filter(|(path, _)| args.folder.join(path).symlink_metadata().is_ok())
+        .map(|(path, _)| path.as_str())
+        .collect();
+    if !there.is_empty() {
+        return Err(Error::Refused(
+            Message::new(format!(
+                "{} has {} already; nothing was written",
+                args.folder.display(),
+                there.join(", ")
+            ))
+            .hint("name another folder: `deployer init my-pipeline`"),
+        ));
+    }
+    for (path, text) in &project {
+        let path = args.folder.join(path);
+        let parent = path.parent().unwrap_or(&args.folder);
+        std::fs::create_dir_all(parent).map_err(|error| Error::io("make the folder", parent, &error))?;
+        files::write_whole(&path, text)?;
+    }
+    let files: Vec<&str> = project.iter().map(|(path, _)| path.as_str()).collect();
+    if context.ui.is_json() {
+        return context.ui.json(json!({ "folder": args.folder, "template": args.template, "files": files }));
+    }
+    for file in files {
+        context.ui.note(format!("wrote {}", args.folder.join(file).display()));
+    }
+    context.ui.note("\nWhat next:");
+    if args.folder != Path::new(".") {
+        context.ui.note(format!("  cd {}", args.folder.display()));
+    }
+    context.ui.note("  deployer local up && deployer deploy   on this machine");
+    context.ui.note("  deployer deploy dev                    on AWS, with your credentials");
+    context.ui.note("  README.md                              what it does, and what to look at");
+    Ok(())
+}
+
+/// Templates with what each is, which their README says in its first sentence.
+fn templates() -> Vec<(&'static str, &'static str)> {
+    let mut out: Vec<(&str, &str)> = TEMPLATES
+        .dirs()
+        .filter_map(|dir| {
+            let name = dir.path().file_name()?.to_str()?;
+            let title = file(dir, "README.md")?.lines().next()?.trim_start_matches("# ");
+            Some((name, title))
+        })
+        .collect();
+    out.sort_unstable();
+    out
+}
+
+fn template(name: &str) -> Option<&'static Dir<'static>> {
+    TEMPLATES.dirs().find(|dir| dir.path() == Path::new(name))
+}
+
+fn file(dir: &'static Dir<'static>, name: &str) -> Option<&'static str> {
+    dir.get_file(dir.path().join(name))?.contents_utf8()
+}
+
+fn list(context: &Context) -> Result<()> {
+    let templates = templates();
+    if context.ui.is_json() {
+        let all: Vec<_> =
+            templates.iter().map(|(name, title)| json!({ "name": name, "title": title })).collect();
+        return context.ui.json(json!({ "templates": all }));
+    }
+    let rows = templates.iter().map(|(name, title)| [(*name).to_owned(), (*title).to_owned()]);
+    context.ui.data(&ui::table(["template", ""], rows))
+}
+
+/// Name of the pipeline: that of the folder, as far as a stack can be named so.
+fn name_of(folder: &Path) -> Option<String> {
+    let absolute = std::path::absolute(folder).ok()?;
+    let name = absolute.file_name()?.to_str()?.to_ascii_lowercase();
+    let words: Vec<&str> =
+        name.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let name = words.join("-");
+    (name.starts_with(|first: char| first.is_ascii_lowercase()) && name.len() <= 40).then_some(name)
+}
+
+/// Files of a project, by path.
+fn project(template: &'static Dir<'static>, name: &Option<String>) -> Vec<(String, String)> {
+    let mut out = vec![
+        (".gitignore".to_owned(), IGNORED.to_owned()),
+        (SCHEMA.to_owned(), format!("{:#}\n", stack_core::schema::schema())),
+    ];
+    let mut folders = vec![template];
+    while let Some(folder) = folders.pop() {
+        folders.extend(folder.dirs());
+        for file in folder.files() {
+            let Ok(path) = file.path().strip_prefix(template.path()) else { continue };
+            let words: Vec<&str> = path.iter().filter_map(|word| word.to_str()).collect();
+            let (path, text) = (words.join("/"), file.contents_utf8().unwrap_or_default());
+            let text = if path == STACK { stack_file(text, name.as_deref()) } else { text.to_owned() };
+            out.push((path, text));
+        }
+    }
+    out
+}
+
+/// The stack file with the schema beside it, and the name of the folder.
+fn stack_file(text: &str, name: Option<&str>) -> String {
+    let mut out = format!("{SCHEMA_LINE}{SCHEMA}\n");
+    for line in text.lines().filter(|line| !line.starts_with(SCHEMA_LINE)) {
+        match (line.starts_with("name: "), name) {
+            (true, Some(name)) => out.push_str(&format!("name: {name}")),
+            _ => out.push_str(line),
+        }
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_names_the_pipeline_as_far_as_it_can() {
+        for (folder, name) in [
+            ("/a/my-pipeline", Some("my-pipeline")),
+            ("/a/My Pipeline.v2", Some("my-pipeline-v2")),
+            ("/a/2024", None),
+            ("/a/__", None),
+        ] {
+            assert_eq!(name_of(Path::new(folder)).as_deref(), name, "{folder}");
+        }
+    }
+
+    #[test]
+    fn every_template_says_what_it_is() {
+        let templates = templates();
+        assert!(templates.len() > 5 && templates.iter().any(|(name, _)| *name == "etl"), "{templates:?}");
+        assert!(templates.iter().all(|(_, title)| !title.is_empty()));
+    }
+}
