@@ -29,13 +29,13 @@ TOP = {
     "required", "requiredOr", "requiredXor",
 }
 INNER = TOP | {
-    "$ref", "const", "enum", "enumCaseInsensitive", "items", "maximum", "maxItems", "maxLength", "minimum", "minItems",
-    "minLength", "pattern", "type", "uniqueItems",
+    "$ref", "const", "default", "enum", "enumCaseInsensitive", "insertionOrder", "items", "maximum", "maxItems",
+    "maxLength", "minimum", "minItems", "minLength", "pattern", "type", "uniqueItems",
 }
 # Keywords whose value maps names of the schema's own to schemas.
 NAMED = {"definitions", "patternProperties", "properties"}
 # Keywords whose value is data, not a schema.
-DATA = {"const", "enum", "enumCaseInsensitive", "required", "requiredOr", "requiredXor", "dependentExcluded",
+DATA = {"const", "default", "enum", "enumCaseInsensitive", "required", "requiredOr", "requiredXor", "dependentExcluded",
         "dependentRequired", "type"}
 
 
@@ -48,6 +48,9 @@ def stripped(schema, keywords=INNER):
     out = {}
     for keyword, value in sorted(schema.items()):
         if keyword not in keywords:
+            continue
+        # Lists keep their order unless a schema says otherwise.
+        if keyword == "insertionOrder" and value is not False:
             continue
         if keyword in NAMED:
             out[keyword] = {name: stripped(inner) for name, inner in value.items()}

@@ -13,6 +13,9 @@ use flate2::read::DeflateDecoder;
 use serde_json::Value;
 
 mod check;
+mod shape;
+
+pub use shape::{Scalar, Shape};
 
 static FILE: &[u8] = include_bytes!("registry/schemas.bin");
 /// From what and when the schemas were taken: JSON with `source`, `date`, `types` and `bytes`.
