@@ -2,6 +2,7 @@
 
 mod cases;
 mod codes;
+mod diffs;
 mod docs;
 mod golden;
 mod graph;

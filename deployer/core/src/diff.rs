@@ -1,0 +1,705 @@
+//! What a deployment would change: the deployed template beside that of the file, as resolved resources, not as lines.
+//!
+//! Beside the flow: `deployer diff` and `deployer deploy` show the same [`Diff`]. Each side is resolved (`resolve`), values
+//! that differ are brought into one form by the resource schemas (`canonical`) and compared (`values`), and what refers to a
+//! replaced resource changes with it (`follow`). Permissions, exposure, code and cost are read off the same resolved sides.
+//! A deployed template can be anything: nothing here expects a form or goes on without end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::registry;
+use crate::template::references;
+
+mod canonical;
+mod code;
+mod cost;
+mod exposure;
+mod follow;
+mod permissions;
+mod resolve;
+mod schema;
+mod stateful;
+mod text;
+mod values;
+
+pub use code::{CodeChange, CodeState};
+pub use cost::{Cost, CostItem};
+pub use exposure::{Exposure, ExposureKind};
+pub use permissions::{Effect, Permission};
+pub use schema::schema;
+pub use text::{Line, Sign, render};
+
+use canonical::{At, canonical};
+use resolve::{Resolver, Truth, is_dynamic, scalar_text, truthy};
+use values::{Step, differences, schema_path, shown};
+
+/// One side: a template as CloudFormation JSON, with the values of its parameters and the tags of the stack.
+#[derive(Debug, Clone, Copy)]
+pub struct Side<'a> {
+    /// The template.
+    pub template: &'a Value,
+    /// Parameter → value; what is missing has its default, or on the side of the file the deployed value.
+    pub parameters: &'a BTreeMap<String, String>,
+    /// Tag → value.
+    pub tags: &'a BTreeMap<String, String>,
+}
+
+/// What is known of the place. A pseudo parameter that is not known stays an expression.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Place {
+    /// `AWS::AccountId`.
+    pub account: Option<String>,
+    /// `AWS::Region`.
+    pub region: Option<String>,
+    /// `AWS::Partition`.
+    pub partition: Option<String>,
+    /// `AWS::StackName`.
+    pub stack: String,
+}
+
+/// What becomes of a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// It is made.
+    Create,
+    /// It is changed in place.
+    Update,
+    /// Another one is made, and takes its place.
+    Replace,
+    /// It leaves the stack.
+    Delete,
+    /// Nothing.
+    Keep,
+}
+
+/// Whether a change makes CloudFormation replace the resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Forces {
+    /// It does not.
+    Never,
+    /// There is no schema of the type.
+    Unknown,
+    /// It depends on the change or on what is deployed.
+    Conditional,
+    /// It does.
+    Always,
+}
+
+/// What becomes of a resource that leaves the stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fate {
+    /// It is deleted, with what is in it.
+    Deleted,
+    /// It stays in the account, outside of the stack.
+    Retained,
+    /// It is deleted, and a snapshot stays.
+    Snapshot,
+}
+
+/// A change of a property, or of another attribute of a resource.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PropertyChange {
+    /// `Properties.ScalingConfig.MaximumConcurrency`; entries of lists by name where they have one, else by place.
+    pub path: String,
+    /// What is deployed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    /// What the file says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Value>,
+    /// Whether it forces a replacement.
+    pub replacement: Forces,
+    /// The replaced resource that the value comes from, where the value changes with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+}
+
+/// A resource.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceChange {
+    /// Logical id.
+    pub id: String,
+    /// Type; the new one where it changes.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Name in `stack.yaml` of the resource that it is made for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// What becomes of it.
+    pub action: Action,
+    /// Whether it is, or may be, replaced.
+    pub replacement: Forces,
+    /// What is lost with it, when it holds what can't be made again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holds: Option<&'static str>,
+    /// Whether the deployed template protects it (`options.protect`).
+    pub protected: bool,
+    /// What becomes of the deployed one when it is, or may be, deleted or replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old: Option<Fate>,
+    /// The property whose unchanged name stands in the way of a replacement: CloudFormation refuses it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blocked_by_name: Option<String>,
+    /// What changes of it.
+    pub changes: Vec<PropertyChange>,
+}
+
+/// A change of an output, parameter, tag, or another part of the template.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ValueChange {
+    /// Its name.
+    pub name: String,
+    /// Create, update or delete.
+    pub action: Action,
+    /// What is deployed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    /// What the file says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Value>,
+    /// The replaced resource that the value comes from, where the value changes with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+}
+
+/// How many resources there are of each action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Summary {
+    /// To create.
+    pub create: usize,
+    /// To update.
+    pub update: usize,
+    /// To replace.
+    pub replace: usize,
+    /// To delete.
+    pub delete: usize,
+    /// To keep as they are.
+    pub keep: usize,
+}
+
+/// What changes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Diff {
+    /// Name of the stack.
+    pub stack: String,
+    /// Whether nothing is deployed.
+    pub new: bool,
+    /// Counts of resources.
+    pub summary: Summary,
+    /// All resources: those of the file in its order, then those that go.
+    pub resources: Vec<ResourceChange>,
+    /// Permissions gained and lost.
+    pub permissions: Vec<Permission>,
+    /// Ways in and out, gained and lost.
+    pub exposure: Vec<Exposure>,
+    /// Code.
+    pub code: Vec<CodeChange>,
+    /// Outputs.
+    pub outputs: Vec<ValueChange>,
+    /// Parameters that name no code.
+    pub parameters: Vec<ValueChange>,
+    /// Tags of the stack.
+    pub tags: Vec<ValueChange>,
+    /// Other parts of the template.
+    pub template: Vec<ValueChange>,
+    /// Cost of the idle stack.
+    pub cost: Cost,
+    /// What a reader should know of this comparison.
+    pub notes: Vec<String>,
+}
+
+impl Diff {
+    /// Whether a deployment would change nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.resources.iter().all(|resource| resource.action == Action::Keep)
+            && self.code.iter().all(|code| code.state == CodeState::Unknown)
+            && self.outputs.is_empty()
+            && self.parameters.is_empty()
+            && self.tags.is_empty()
+            && self.template.is_empty()
+    }
+
+    /// The resources that change.
+    pub fn changed(&self) -> impl Iterator<Item = &ResourceChange> {
+        self.resources.iter().filter(|resource| resource.action != Action::Keep)
+    }
+
+    /// As JSON, of the form that [`schema`] describes. `schemaVersion` is the caller's, as in all output.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        // Nothing in it can fail to become JSON: its maps have texts as keys.
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+/// A resource of one side, resolved.
+struct Resolved {
+    kind: String,
+    properties: Value,
+    /// `DependsOn` and the like.
+    attributes: Map<String, Value>,
+}
+
+type Resources<'a> = BTreeMap<&'a str, Resolved>;
+
+/// Compares what is deployed, if anything is, with what the file says. `origins`: logical id → name in the file.
+#[must_use]
+pub fn compare(
+    before: Option<&Side<'_>>,
+    after: &Side<'_>,
+    place: &Place,
+    origins: &BTreeMap<String, String>,
+) -> Diff {
+    let (nothing, none) = (json!({}), BTreeMap::new());
+    let old_side = before.copied().unwrap_or(Side { template: &nothing, parameters: &none, tags: &none });
+    let old = Resolver::new(&old_side, &none, place);
+    let new = Resolver::new(after, old_side.parameters, place);
+    let (a, b) = (resources(&old), resources(&new));
+
+    let mut changes: Vec<ResourceChange> = new
+        .section("Resources")
+        .filter_map(|(id, _)| Some((id, b.get(id)?)))
+        .map(|(id, resource)| resource_change(id, a.get(id), Some(resource), origins))
+        .collect();
+    let gone = old.section("Resources").filter(|(id, _)| !b.contains_key(id));
+    changes.extend(
+        gone.filter_map(|(id, _)| Some((id, a.get(id)?)))
+            .map(|(id, resource)| resource_change(id, Some(resource), None, origins)),
+    );
+    let replaced = follow::follow(&mut changes, &b);
+    for change in &mut changes {
+        finish(change, a.get(change.id.as_str()), b.get(change.id.as_str()), old_side.template);
+    }
+    let at = |action| changes.iter().filter(move |change| change.action == action);
+    let gone: BTreeSet<&str> = at(Action::Delete).map(|change| change.id.as_str()).collect();
+    let changed = changes.iter().filter(|change| change.action != Action::Keep);
+    let changed: BTreeSet<&str> = changed.map(|change| change.id.as_str()).collect();
+    let code = code::changes(&old_side, after, &new, origins);
+    let mut out = Diff {
+        stack: place.stack.clone(),
+        new: before.is_none(),
+        summary: summary(&changes),
+        permissions: permissions::changes(&a, &b, &gone),
+        exposure: exposure::changes(&a, &b),
+        outputs: outputs(&old, &new, &replaced),
+        parameters: parameters(&old_side, after, &code),
+        code: code.into_iter().filter(|code| code.state != CodeState::Same).collect(),
+        tags: tags(old_side.tags, after.tags),
+        template: if before.is_some() { rest(&old, &new, &old_side, after) } else { Vec::new() },
+        cost: Cost::of(&a, &b, &changed),
+        notes: Vec::new(),
+        resources: changes,
+    };
+    out.notes = notes(&out, &a, &b, [old_side.template, after.template]);
+    out
+}
+
+/// The resources of a side that are there.
+fn resources<'a>(side: &Resolver<'a>) -> Resources<'a> {
+    let resource = |(id, value): (&'a str, &'a Value)| {
+        let condition = value["Condition"].as_str();
+        let truth = condition.map_or(Truth::Yes, |name| side.condition(name));
+        if truth == Truth::No {
+            return None;
+        }
+        let kind = value["Type"].as_str().unwrap_or_default().to_owned();
+        let mut attributes = Map::new();
+        for (name, attribute) in value.as_object().into_iter().flatten() {
+            let attribute = match name.as_str() {
+                "Type" | "Properties" => continue,
+                // A condition that holds is none.
+                "Condition" if truth == Truth::Yes => continue,
+                "Condition" => attribute.clone(),
+                "DependsOn" => canonical::texts(attribute),
+                _ => side.value(attribute),
+            };
+            let is_default = match name.as_str() {
+                // Databases have another default (CloudFormation User Guide, "DeletionPolicy attribute").
+                "DeletionPolicy" => attribute == "Delete" && !kind.starts_with("AWS::RDS::"),
+                "UpdateReplacePolicy" => attribute == "Delete",
+                _ => attribute == json!([]) || attribute == json!({}),
+            };
+            if !is_default {
+                attributes.insert(name.clone(), attribute);
+            }
+        }
+        let properties = match &value["Properties"] {
+            Value::Null => json!({}),
+            properties => side.value(properties),
+        };
+        Some((id, Resolved { kind, properties, attributes }))
+    };
+    side.section("Resources").filter_map(resource).collect()
+}
+
+/// The differences of a resource, before it is known what else is replaced.
+fn resource_change(
+    id: &str,
+    before: Option<&Resolved>,
+    after: Option<&Resolved>,
+    origins: &BTreeMap<String, String>,
+) -> ResourceChange {
+    let kind = after.or(before).map(|resource| resource.kind.clone()).unwrap_or_default();
+    let (action, changes) = match (before, after) {
+        (Some(before), Some(after)) if before.kind != after.kind => {
+            let forces = Forces::Always;
+            (
+                Action::Replace,
+                vec![change("Type".to_owned(), Some(json!(before.kind)), Some(json!(kind)), forces)],
+            )
+        }
+        (Some(before), Some(after)) => {
+            let changes = changes_between(&kind, before, after);
+            (if changes.is_empty() { Action::Keep } else { Action::Update }, changes)
+        }
+        (None, Some(after)) => (Action::Create, whole(after, true)),
+        (Some(before), None) => (Action::Delete, whole(before, false)),
+        (None, None) => (Action::Keep, Vec::new()),
+    };
+    let replacement = match action {
+        Action::Update | Action::Replace => strongest(&changes),
+        Action::Create | Action::Delete | Action::Keep => Forces::Never,
+    };
+    ResourceChange {
+        id: id.to_owned(),
+        origin: origins.get(id).cloned(),
+        action: if replacement == Forces::Always { Action::Replace } else { action },
+        replacement,
+        holds: None,
+        protected: false,
+        old: None,
+        blocked_by_name: None,
+        changes,
+        kind,
+    }
+}
+
+const fn change(
+    path: String,
+    before: Option<Value>,
+    after: Option<Value>,
+    replacement: Forces,
+) -> PropertyChange {
+    PropertyChange { path, before, after, replacement, because: None }
+}
+
+fn strongest(changes: &[PropertyChange]) -> Forces {
+    changes.iter().map(|change| change.replacement).max().unwrap_or(Forces::Never)
+}
+
+/// The properties of a resource that comes or goes.
+fn whole(resource: &Resolved, after: bool) -> Vec<PropertyChange> {
+    let properties = resource.properties.as_object().into_iter().flatten();
+    properties
+        .map(|(name, value)| {
+            let (none, value) = (None, Some(value.clone()));
+            let (before, after) = if after { (none, value) } else { (value, none) };
+            change(format!("Properties.{name}"), before, after, Forces::Never)
+        })
+        .collect()
+}
+
+fn changes_between(kind: &str, before: &Resolved, after: &Resolved) -> Vec<PropertyChange> {
+    let mut out = Vec::new();
+    let within = |name: &str| vec![Step::Member(name.to_owned())];
+    if before.properties != after.properties {
+        let at = place_of(kind);
+        let (a, b) =
+            (canonical(&before.properties, at, "Properties"), canonical(&after.properties, at, "Properties"));
+        for found in differences(&a, &b, at, within("Properties")) {
+            let forces = forces(kind, &schema_path(&found.path));
+            out.push(change(shown(&found.path), found.before, found.after, forces));
+        }
+    }
+    if before.attributes != after.attributes {
+        let (a, b) = (Value::Object(before.attributes.clone()), Value::Object(after.attributes.clone()));
+        let at = At::json();
+        let (a, b) = (canonical(&a, at, ""), canonical(&b, at, ""));
+        for found in differences(&a, &b, at, Vec::new()) {
+            out.push(change(shown(&found.path), found.before, found.after, Forces::Never));
+        }
+    }
+    out
+}
+
+/// The place of the properties of a type.
+fn place_of(kind: &str) -> At<'static> {
+    At::properties(registry::find(kind).map_or(registry::Shape::UNKNOWN, |kind| kind.schema().shape()))
+}
+
+/// Where a schema says that it depends, and a replacement is certain: a table's key can't be changed (DynamoDB Developer
+/// Guide, "Primary key").
+const CERTAIN: [(&str, &str); 1] = [("AWS::DynamoDB::Table", "KeySchema")];
+
+fn forces(kind: &str, path: &[&str]) -> Forces {
+    let Some(schema) = registry::find(kind) else { return Forces::Unknown };
+    if path.first().is_some_and(|first| CERTAIN.contains(&(kind, *first))) {
+        return Forces::Always;
+    }
+    match schema.schema().replacement(path) {
+        registry::Replacement::Never => Forces::Never,
+        registry::Replacement::Conditional => Forces::Conditional,
+        registry::Replacement::Always => Forces::Always,
+    }
+}
+
+/// What is known of a change once it is final: what is lost, what stays, what stands in its way.
+fn finish(
+    change: &mut ResourceChange,
+    before: Option<&Resolved>,
+    after: Option<&Resolved>,
+    deployed: &Value,
+) {
+    change.protected =
+        before.is_some() && truthy(&deployed["Resources"][&change.id]["Metadata"]["deployer"]["protect"]);
+    let kind = before.or(after).map_or("", |resource| resource.kind.as_str());
+    change.holds = stateful::holds(kind);
+    let policy = match change.action {
+        Action::Delete => before.and_then(|before| before.attributes.get("DeletionPolicy")),
+        Action::Replace => after.and_then(|after| after.attributes.get("UpdateReplacePolicy")),
+        Action::Update if change.replacement == Forces::Conditional => {
+            after.and_then(|after| after.attributes.get("UpdateReplacePolicy"))
+        }
+        Action::Create | Action::Update | Action::Keep => return,
+    };
+    change.old = Some(match policy.and_then(Value::as_str) {
+        Some("Retain" | "RetainExceptOnCreate") => Fate::Retained,
+        Some("Snapshot") => Fate::Snapshot,
+        Some(_) => Fate::Deleted,
+        None if change.action == Action::Delete => {
+            stateful::default_fate(kind, before.map(|before| &before.properties))
+        }
+        None => Fate::Deleted,
+    });
+    if change.action == Action::Replace
+        && let (Some(before), Some(after)) = (before, after)
+        && before.kind == after.kind
+        && let Some(name) = registry::find(kind).and_then(|id| id.schema().name_property(kind))
+        && let (Some(was), Some(is)) = (before.properties.get(name), after.properties.get(name))
+        && was == is
+    {
+        change.blocked_by_name = Some(format!("Properties.{name}"));
+    }
+}
+
+fn summary(changes: &[ResourceChange]) -> Summary {
+    let count = |action| changes.iter().filter(|change| change.action == action).count();
+    Summary {
+        create: count(Action::Create),
+        update: count(Action::Update),
+        replace: count(Action::Replace),
+        delete: count(Action::Delete),
+        keep: count(Action::Keep),
+    }
+}
+
+/// A change of one of two values; `None` when they are the same.
+fn value_change(name: &str, before: Option<Value>, after: Option<Value>) -> Option<ValueChange> {
+    let action = match (&before, &after) {
+        (None, None) => return None,
+        (None, Some(_)) => Action::Create,
+        (Some(_), None) => Action::Delete,
+        (Some(a), Some(b)) if a == b => return None,
+        (Some(_), Some(_)) => Action::Update,
+    };
+    Some(ValueChange { name: name.to_owned(), action, before, after, because: None })
+}
+
+/// The names of two mappings, those of the second first.
+fn names<'n>(
+    after: impl Iterator<Item = &'n str>,
+    before: impl Iterator<Item = &'n str>,
+) -> impl Iterator<Item = &'n str> {
+    let mut seen = BTreeSet::new();
+    after.chain(before).filter(move |name| seen.insert(*name))
+}
+
+fn outputs(old: &Resolver<'_>, new: &Resolver<'_>, replaced: &BTreeSet<String>) -> Vec<ValueChange> {
+    let all = |side: &Resolver<'_>| -> BTreeMap<String, Value> {
+        let there = side.section("Outputs").filter(|(_, output)| {
+            output["Condition"].as_str().is_none_or(|name| side.condition(name) != Truth::No)
+        });
+        let output = |(name, output): (&str, &Value)| {
+            let mut output = side.value(output);
+            // A condition that holds is none.
+            if let Some(map) = output.as_object_mut() {
+                map.retain(|key, value| {
+                    key != "Condition"
+                        || value.as_str().is_none_or(|name| side.condition(name) == Truth::Unknown)
+                });
+            }
+            (name.to_owned(), canonical(&output, At::json(), ""))
+        };
+        there.map(output).collect()
+    };
+    let (before, after) = (all(old), all(new));
+    let mut out = Vec::new();
+    for name in
+        names(new.section("Outputs").map(|(name, _)| name), old.section("Outputs").map(|(name, _)| name))
+    {
+        let (a, b) = (before.get(name), after.get(name));
+        let part =
+            |output: Option<&Value>| output.map(|output| output.get("Value").unwrap_or(output).clone());
+        match value_change(name, a.cloned(), b.cloned()) {
+            Some(change) if change.action == Action::Update && part(a) != part(b) => {
+                out.extend(value_change(name, part(a), part(b)));
+            }
+            // Only its description, export or condition.
+            Some(change) if change.action == Action::Update => {
+                let nothing = Value::Null;
+                let (a, b) = (a.unwrap_or(&nothing), b.unwrap_or(&nothing));
+                let found = differences(a, b, At::json(), vec![Step::Member(name.to_owned())]);
+                out.extend(
+                    found
+                        .into_iter()
+                        .filter_map(|one| value_change(&shown(&one.path), one.before, one.after)),
+                );
+            }
+            Some(change) => out.push(ValueChange { before: part(a), after: part(b), ..change }),
+            None => {
+                let mut because = None;
+                references(b.unwrap_or(&Value::Null), &mut |to| {
+                    if because.is_none() && replaced.contains(to) {
+                        because = Some(to.to_owned());
+                    }
+                });
+                if because.is_some() {
+                    let (name, action) = (name.to_owned(), Action::Update);
+                    out.push(ValueChange { name, action, before: part(a), after: part(b), because });
+                }
+            }
+        }
+    }
+    out
+}
+
+fn parameters(old: &Side<'_>, new: &Side<'_>, code: &[CodeChange]) -> Vec<ValueChange> {
+    let declared = |side: &Side<'_>, name: &str| side.template["Parameters"].get(name).is_some();
+    let hidden =
+        |name: &str| [old, new].iter().any(|side| truthy(&side.template["Parameters"][name]["NoEcho"]));
+    let value = |side: &Side<'_>, other: Option<&Side<'_>>, name: &str| {
+        let default = || scalar_text(side.template["Parameters"][name].get("Default")?);
+        let given = side.parameters.get(name).cloned().or_else(default);
+        let known = given.or_else(|| other?.parameters.get(name).cloned());
+        declared(side, name).then(|| match hidden(name) {
+            true => json!("****"),
+            false => known.map_or(Value::Null, |text| json!(text)),
+        })
+    };
+    let of = |side: &Side<'_>| -> Vec<String> {
+        side.template["Parameters"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
+    };
+    let (b, a) = (of(new), of(old));
+    names(b.iter().map(String::as_str), a.iter().map(String::as_str))
+        .filter(|name| !code.iter().any(|code| code.parameter == *name))
+        .filter_map(|name| value_change(name, value(old, None, name), value(new, Some(old), name)))
+        .collect()
+}
+
+fn tags(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<ValueChange> {
+    let text = |tags: &BTreeMap<String, String>, name: &str| tags.get(name).map(|text| json!(text));
+    names(after.keys().map(String::as_str), before.keys().map(String::as_str))
+        .filter_map(|name| value_change(name, text(before, name), text(after, name)))
+        .collect()
+}
+
+/// What else a template says, without what is resolved everywhere: maps, conditions that are known, defaults.
+fn rest(old: &Resolver<'_>, new: &Resolver<'_>, before: &Side<'_>, after: &Side<'_>) -> Vec<ValueChange> {
+    let part = |side: &Resolver<'_>, template: &Value| {
+        let mut out = Map::new();
+        for (name, value) in template.as_object().into_iter().flatten() {
+            let value = match name.as_str() {
+                "Resources" | "Outputs" | "Mappings" => continue,
+                "Conditions" => side
+                    .section("Conditions")
+                    .filter(|(name, _)| side.condition(name) == Truth::Unknown)
+                    .map(|(name, value)| (name.to_owned(), side.value(value)))
+                    .collect(),
+                "Parameters" => side
+                    .section("Parameters")
+                    .map(|(name, declaration)| {
+                        let mut declaration = declaration.clone();
+                        if let Some(map) = declaration.as_object_mut() {
+                            map.retain(|key, _| key != "Default" && key != "Description");
+                        }
+                        (name.to_owned(), declaration)
+                    })
+                    .collect(),
+                _ => value.clone(),
+            };
+            if value != json!({}) {
+                out.insert(name.clone(), value);
+            }
+        }
+        canonical(&Value::Object(out), At::json(), "")
+    };
+    let (a, b) = (part(old, before.template), part(new, after.template));
+    let found = differences(&a, &b, At::json(), Vec::new());
+    // A parameter that comes or goes is listed as such.
+    let listed = |path: &[Step]| {
+        matches!(path, [Step::Member(section), _] if section == "Parameters")
+            || matches!(path, [Step::Member(section)] if section == "Parameters")
+    };
+    found
+        .into_iter()
+        .filter(|found| !listed(&found.path))
+        .filter_map(|found| value_change(&shown(&found.path), found.before, found.after))
+        .collect()
+}
+
+fn notes(diff: &Diff, a: &Resources<'_>, b: &Resources<'_>, templates: [&Value; 2]) -> Vec<String> {
+    let mut out = Vec::new();
+    if templates.iter().any(|template| template.get("Transform").is_some()) {
+        out.push(
+            "macros (`Transform`) are not expanded here; CloudFormation's change set shows what they make"
+                .to_owned(),
+        );
+    }
+    for change in &diff.resources {
+        if let (Some(before), Some(after)) = (a.get(change.id.as_str()), b.get(change.id.as_str()))
+            && before.kind != after.kind
+        {
+            out.push(format!(
+                "CloudFormation refuses to change the type of `{}`; a resource of another type needs another logical id",
+                change.id
+            ));
+        }
+        if let Some(name) = &change.blocked_by_name {
+            let name = name.trim_start_matches("Properties.");
+            out.push(format!(
+                "CloudFormation refuses to replace `{}` while its `{name}` stays the same; change or remove the name too",
+                change.id
+            ));
+        }
+    }
+    let hidden: Vec<String> = templates[1]["Parameters"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(_, declaration)| !diff.new && truthy(&declaration["NoEcho"]))
+        .map(|(name, _)| format!("`{name}`"))
+        .collect();
+    if !hidden.is_empty() {
+        out.push(format!("CloudFormation hides {}, so a change there is not seen", hidden.join(", ")));
+    }
+    let dynamic = |resources: &Resources<'_>| {
+        resources.values().any(|resource| is_dynamic(&resource.properties.to_string()))
+    };
+    if !diff.new && dynamic(b) {
+        out.push(
+            "values behind `{{resolve:…}}` are not read here, so a change of them is not seen".to_owned(),
+        );
+    }
+    out
+}

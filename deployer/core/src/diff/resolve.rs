@@ -1,0 +1,588 @@
+//! A template with what is known put in its place: parameters, the pseudo parameters of the place, conditions, maps and
+//! texts. What can't be known stays an expression, in one form for each meaning.
+//!
+//! First step of a comparison. A deployed template can be anything, so nothing here expects a form, depth is bounded, and
+//! so is what parameters may grow a template to.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::{Place, Side};
+
+/// Deeper values stay as they are: JSON readers stop at 128, and nobody writes them.
+pub(super) const MAX_DEPTH: usize = 150;
+/// Bytes that parameters may add to a template, which itself has at most 1,000,000 (CloudFormation User Guide,
+/// "Understand CloudFormation quotas").
+const MAX_GROWTH: usize = 4 << 20;
+/// What DescribeStacks shows of the value of a `NoEcho` parameter (CloudFormation User Guide, "Parameters").
+const HIDDEN: &str = "****";
+
+/// What a condition is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Truth {
+    Yes,
+    No,
+    /// It depends on what is not known, or on itself.
+    Unknown,
+}
+
+impl From<bool> for Truth {
+    fn from(holds: bool) -> Self {
+        if holds { Self::Yes } else { Self::No }
+    }
+}
+
+/// One side, ready to be asked.
+pub(super) struct Resolver<'a> {
+    template: &'a Value,
+    parameters: BTreeMap<&'a str, Value>,
+    place: &'a Place,
+    conditions: RefCell<BTreeMap<&'a str, Truth>>,
+    growth: Cell<usize>,
+}
+
+impl<'a> Resolver<'a> {
+    /// `previous` are the values that a parameter keeps when the side has none for it, and the template no default.
+    pub(super) fn new(side: &Side<'a>, previous: &BTreeMap<String, String>, place: &'a Place) -> Self {
+        let declared = side.template["Parameters"].as_object();
+        let mut parameters = BTreeMap::new();
+        for (name, declaration) in declared.into_iter().flatten() {
+            let given = side.parameters.get(name).cloned();
+            let default = || declaration.get("Default").and_then(scalar_text);
+            let hidden = truthy(&declaration["NoEcho"]);
+            let known = given.or_else(default).or_else(|| previous.get(name).cloned());
+            let Some(text) = known.filter(|text| !hidden && text != HIDDEN) else {
+                continue;
+            };
+            let kind = declaration["Type"].as_str().unwrap_or_default();
+            let value = if kind.starts_with("AWS::SSM::Parameter::Value") {
+                // The value is the name of what holds the value.
+                json!(format!("{{{{resolve:ssm:{text}}}}}"))
+            } else if kind == "CommaDelimitedList" || kind.starts_with("List<") {
+                text.split(',').map(|part| json!(part.trim())).collect()
+            } else {
+                json!(text)
+            };
+            parameters.insert(name.as_str(), value);
+        }
+        Self {
+            template: side.template,
+            parameters,
+            place,
+            conditions: RefCell::default(),
+            growth: Cell::default(),
+        }
+    }
+
+    /// The entries of a section of the template.
+    pub(super) fn section(&self, name: &str) -> impl Iterator<Item = (&'a str, &'a Value)> + use<'a> {
+        let section = self.template[name].as_object().into_iter().flatten();
+        section.map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Whether a condition holds.
+    pub(super) fn condition(&self, name: &str) -> Truth {
+        let Some((name, value)) =
+            self.template["Conditions"].as_object().and_then(|all| all.get_key_value(name))
+        else {
+            return Truth::Unknown;
+        };
+        if let Some(known) = self.conditions.borrow().get(name.as_str()) {
+            return *known;
+        }
+        // Whoever asks again on the way asks about a circle.
+        self.conditions.borrow_mut().insert(name, Truth::Unknown);
+        let truth = self.truth(value, 0);
+        self.conditions.borrow_mut().insert(name, truth);
+        truth
+    }
+
+    fn truth(&self, value: &Value, depth: usize) -> Truth {
+        let Some((function, argument)) = function(value).filter(|_| depth < MAX_DEPTH) else {
+            return Truth::Unknown;
+        };
+        let items = argument.as_array().map(Vec::as_slice).unwrap_or_default();
+        let each = || items.iter().map(|item| self.truth(item, depth + 1));
+        match (function, items) {
+            ("Condition", _) => argument.as_str().map_or(Truth::Unknown, |name| self.condition(name)),
+            ("Fn::Not", [item]) => match self.truth(item, depth + 1) {
+                Truth::Yes => Truth::No,
+                Truth::No => Truth::Yes,
+                Truth::Unknown => Truth::Unknown,
+            },
+            ("Fn::And", _) => decided(each(), Truth::No, Truth::Yes),
+            ("Fn::Or", _) => decided(each(), Truth::Yes, Truth::No),
+            ("Fn::Equals", [a, b]) => {
+                let (a, b) = (self.value(a), self.value(b));
+                match (scalar_text(&a), scalar_text(&b)) {
+                    (Some(a), Some(b)) if !is_dynamic(&a) && !is_dynamic(&b) => (a == b).into(),
+                    _ if a == b => Truth::Yes,
+                    _ => Truth::Unknown,
+                }
+            }
+            _ => Truth::Unknown,
+        }
+    }
+
+    /// A value with everything that is known in its place.
+    pub(super) fn value(&self, value: &Value) -> Value {
+        self.at(value, 0).unwrap_or_default()
+    }
+
+    /// `None` for what is not there: `AWS::NoValue`, and null.
+    fn at(&self, value: &Value, depth: usize) -> Option<Value> {
+        if depth > MAX_DEPTH {
+            return Some(value.clone());
+        }
+        match value {
+            Value::Null => None,
+            Value::Object(map) => match function(value) {
+                Some((name, argument)) => self.function(name, argument, depth),
+                None => {
+                    let entry =
+                        |(key, inner): (&String, &Value)| Some((key.clone(), self.at(inner, depth + 1)?));
+                    Some(Value::Object(map.iter().filter_map(entry).collect()))
+                }
+            },
+            Value::Array(items) => Some(items.iter().filter_map(|item| self.at(item, depth + 1)).collect()),
+            Value::String(_) | Value::Bool(_) | Value::Number(_) => Some(value.clone()),
+        }
+    }
+
+    fn function(&self, name: &str, argument: &Value, depth: usize) -> Option<Value> {
+        let arguments = || self.at(argument, depth + 1).unwrap_or_default();
+        Some(match name {
+            "Ref" => return self.reference(argument),
+            "Fn::GetAtt" => attribute(&arguments()),
+            "Fn::Sub" => self.sub(argument, depth),
+            "Fn::Join" => join(&arguments()),
+            "Fn::If" => return self.choice(argument, depth),
+            "Fn::Select" => select(arguments()),
+            "Fn::Split" => split(arguments()),
+            "Fn::FindInMap" => self.find_in_map(&arguments()),
+            "Fn::GetAZs" => match arguments() {
+                Value::String(text) if text.is_empty() => {
+                    json!({ "Fn::GetAZs": self.reference(&json!("AWS::Region")) })
+                }
+                region => json!({ "Fn::GetAZs": region }),
+            },
+            "Fn::ToJsonString" => match arguments() {
+                known if !has_function(&known, 0) => json!(known.to_string()),
+                other => json!({ "Fn::ToJsonString": other }),
+            },
+            "Fn::Length" => match arguments() {
+                Value::Array(items) => json!(items.len()),
+                other => json!({ "Fn::Length": other }),
+            },
+            other => json!({ other: arguments() }),
+        })
+    }
+
+    fn reference(&self, target: &Value) -> Option<Value> {
+        let Some(name) = target.as_str() else { return Some(json!({ "Ref": target })) };
+        if name == "AWS::NoValue" {
+            return None;
+        }
+        Some(self.known(name).unwrap_or_else(|| json!({ "Ref": name })))
+    }
+
+    /// The value behind a name, when it is known and the template does not grow without end.
+    fn known(&self, name: &str) -> Option<Value> {
+        let place = |text: &Option<String>| text.as_ref().map(|text| json!(text));
+        let value = match name {
+            "AWS::AccountId" => place(&self.place.account),
+            "AWS::Region" => place(&self.place.region),
+            "AWS::Partition" => place(&self.place.partition),
+            "AWS::StackName" => Some(json!(self.place.stack)),
+            "AWS::URLSuffix" => match self.place.partition.as_deref() {
+                Some("aws" | "aws-us-gov") => Some(json!("amazonaws.com")),
+                Some("aws-cn") => Some(json!("amazonaws.com.cn")),
+                _ => None,
+            },
+            _ => self.parameters.get(name).cloned(),
+        }?;
+        let grown = self.growth.get().saturating_add(value.as_str().map_or(64, str::len));
+        self.growth.set(grown);
+        (grown < MAX_GROWTH).then_some(value)
+    }
+
+    fn choice(&self, argument: &Value, depth: usize) -> Option<Value> {
+        let Some([Value::String(name), then, otherwise]) = argument.as_array().map(Vec::as_slice) else {
+            return Some(json!({ "Fn::If": self.at(argument, depth + 1) }));
+        };
+        match self.condition(name) {
+            Truth::Yes => self.at(then, depth + 1),
+            Truth::No => self.at(otherwise, depth + 1),
+            Truth::Unknown => {
+                let (then, otherwise) = (self.at(then, depth + 1), self.at(otherwise, depth + 1));
+                if then == otherwise {
+                    return then;
+                }
+                let shown =
+                    |branch: Option<Value>| branch.unwrap_or_else(|| json!({ "Ref": "AWS::NoValue" }));
+                Some(json!({ "Fn::If": [name, shown(then), shown(otherwise)] }))
+            }
+        }
+    }
+
+    fn sub(&self, argument: &Value, depth: usize) -> Value {
+        let (text, variables) = match argument {
+            Value::String(text) => (text, Map::new()),
+            Value::Array(items) => match items.as_slice() {
+                [Value::String(text)] => (text, Map::new()),
+                [Value::String(text), Value::Object(variables)] => {
+                    let entry =
+                        |(key, value): (&String, &Value)| Some((key.clone(), self.at(value, depth + 1)?));
+                    (text, variables.iter().filter_map(entry).collect())
+                }
+                _ => return json!({ "Fn::Sub": argument }),
+            },
+            _ => return json!({ "Fn::Sub": argument }),
+        };
+        let mut pieces = Pieces::default();
+        for piece in sub_pieces(text) {
+            match piece {
+                SubPiece::Text(text) => pieces.text(text),
+                SubPiece::Name(name) => match variables.get(name) {
+                    Some(value) => pieces.value(value),
+                    None => match name.split_once('.') {
+                        Some((resource, attribute)) => {
+                            pieces.value(&json!({ "Fn::GetAtt": [resource, attribute] }));
+                        }
+                        None => pieces
+                            .value(&self.reference(&json!(name)).unwrap_or_else(|| json!({ "Ref": name }))),
+                    },
+                },
+            }
+        }
+        pieces.finish()
+    }
+
+    fn find_in_map(&self, arguments: &Value) -> Value {
+        let items = arguments.as_array().map(Vec::as_slice).unwrap_or_default();
+        let found = match items {
+            [a, b, c, ..] => match [a, b, c].map(scalar_text) {
+                [Some(a), Some(b), Some(c)] => Some(&self.template["Mappings"][a][b][c]),
+                _ => None,
+            },
+            _ => None,
+        };
+        match found {
+            Some(value) if !value.is_null() => value.clone(),
+            _ => json!({ "Fn::FindInMap": arguments }),
+        }
+    }
+}
+
+/// One of `all` being `first` decides; else all must be known.
+fn decided(all: impl Iterator<Item = Truth>, first: Truth, otherwise: Truth) -> Truth {
+    let mut out = otherwise;
+    for one in all {
+        if one == first {
+            return first;
+        }
+        if one == Truth::Unknown {
+            out = Truth::Unknown;
+        }
+    }
+    out
+}
+
+/// The name and argument of a function: a mapping of one entry with the name of one.
+pub(super) fn function(value: &Value) -> Option<(&str, &Value)> {
+    let map = value.as_object().filter(|map| map.len() == 1)?;
+    let (name, argument) = map.iter().next()?;
+    let is_function =
+        name == "Ref" || name == "Condition" && argument.is_string() || name.starts_with("Fn::");
+    is_function.then_some((name.as_str(), argument))
+}
+
+/// Whether a function stands anywhere in a value.
+pub(super) fn has_function(value: &Value, depth: usize) -> bool {
+    if depth > MAX_DEPTH || function(value).is_some() {
+        return true;
+    }
+    match value {
+        Value::Object(map) => map.values().any(|inner| has_function(inner, depth + 1)),
+        Value::Array(items) => items.iter().any(|item| has_function(item, depth + 1)),
+        _ => false,
+    }
+}
+
+/// A single value as text, as CloudFormation compares them.
+pub(super) fn scalar_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(is) => Some(is.to_string()),
+        _ => None,
+    }
+}
+
+/// Whether a text is one that CloudFormation reads from elsewhere during the deployment.
+pub(super) fn is_dynamic(text: &str) -> bool {
+    text.contains("{{resolve:")
+}
+
+/// `true`, or the word.
+pub(super) fn truthy(value: &Value) -> bool {
+    match value {
+        Value::Bool(is) => *is,
+        Value::String(text) => text.eq_ignore_ascii_case("true"),
+        _ => false,
+    }
+}
+
+/// `A.B` and `[A, B]` are the same.
+fn attribute(argument: &Value) -> Value {
+    let path = match argument {
+        Value::String(text) => text.split_once('.').map(|(resource, rest)| json!([resource, rest])),
+        Value::Array(items) => {
+            let words: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+            words.and_then(|words| words.split_first().map(|(id, rest)| json!([id, rest.join(".")])))
+        }
+        _ => None,
+    };
+    json!({ "Fn::GetAtt": path.as_ref().unwrap_or(argument) })
+}
+
+fn join(arguments: &Value) -> Value {
+    let as_it_is = || json!({ "Fn::Join": arguments });
+    let Some([Value::String(between), Value::Array(items)]) = arguments.as_array().map(Vec::as_slice) else {
+        return as_it_is();
+    };
+    let single =
+        |item: &Value| scalar_text(item).is_some() || function(item).is_some_and(|(name, _)| gives_one(name));
+    if !items.iter().all(single) {
+        return as_it_is();
+    }
+    let mut pieces = Pieces::default();
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            pieces.text(between);
+        }
+        pieces.value(item);
+    }
+    pieces.finish()
+}
+
+/// Whether a function gives one value for certain, not perhaps a list, which a join would take apart.
+fn gives_one(name: &str) -> bool {
+    matches!(
+        name,
+        "Ref" | "Fn::GetAtt" | "Fn::Sub" | "Fn::Join" | "Fn::Select" | "Fn::ImportValue" | "Fn::Base64"
+    )
+}
+
+fn select(arguments: Value) -> Value {
+    if let Some([index, Value::Array(items)]) = arguments.as_array().map(Vec::as_slice)
+        && let Some(found) =
+            scalar_text(index).and_then(|text| text.parse::<usize>().ok()).and_then(|at| items.get(at))
+        // What is chosen from could have other places when a function in it gives several.
+        && items.iter().all(|item| function(item).is_none_or(|(name, _)| gives_one(name)))
+    {
+        return found.clone();
+    }
+    let mut arguments = arguments;
+    // `0` and `"0"` are the same index.
+    if let Some(index) = arguments.get_mut(0)
+        && let Some(text) = scalar_text(index)
+    {
+        *index = json!(text);
+    }
+    json!({ "Fn::Select": arguments })
+}
+
+fn split(arguments: Value) -> Value {
+    match arguments.as_array().map(Vec::as_slice) {
+        Some([Value::String(between), Value::String(text)]) if !between.is_empty() && !is_dynamic(text) => {
+            text.split(between.as_str()).map(|part| json!(part)).collect()
+        }
+        _ => json!({ "Fn::Split": arguments }),
+    }
+}
+
+/// A piece of the text of an `Fn::Sub`.
+pub(super) enum SubPiece<'t> {
+    Text(&'t str),
+    Name(&'t str),
+}
+
+/// The pieces of the text of an `Fn::Sub`; `${!Literal}` is text that reads `${Literal}`.
+pub(super) fn sub_pieces(text: &str) -> impl Iterator<Item = SubPiece<'_>> {
+    let mut rest = text;
+    let mut pending: Option<SubPiece<'_>> = None;
+    std::iter::from_fn(move || {
+        if let Some(piece) = pending.take() {
+            return Some(piece);
+        }
+        if rest.is_empty() {
+            return None;
+        }
+        let Some((start, length)) = rest.find("${").and_then(|at| Some((at, rest[at..].find('}')?))) else {
+            return Some(SubPiece::Text(std::mem::take(&mut rest)));
+        };
+        let (before, from) = rest.split_at(start);
+        let (name, after) = (&from[2..length], &from[length + 1..]);
+        if let Some(literal) = name.strip_prefix('!') {
+            // `${` is said here, and the name with its brace goes on as text.
+            let _ = literal;
+            rest = &from[3..];
+            pending = Some(SubPiece::Text("${"));
+        } else {
+            rest = after;
+            pending = Some(SubPiece::Name(name.trim()));
+        }
+        if before.is_empty() { pending.take() } else { Some(SubPiece::Text(before)) }
+    })
+}
+
+/// The pieces of a text, some of which are expressions.
+#[derive(Default)]
+struct Pieces(Vec<Value>);
+
+impl Pieces {
+    fn text(&mut self, text: &str) {
+        match self.0.last_mut() {
+            _ if text.is_empty() => {}
+            Some(Value::String(last)) => last.push_str(text),
+            _ => self.0.push(json!(text)),
+        }
+    }
+
+    fn value(&mut self, value: &Value) {
+        match (scalar_text(value), function(value)) {
+            (Some(text), _) => self.text(&text),
+            // Texts of texts are one text.
+            (_, Some(("Fn::Sub", Value::String(inner)))) => {
+                for piece in sub_pieces(inner) {
+                    match piece {
+                        SubPiece::Text(text) => self.text(text),
+                        SubPiece::Name(name) => self.0.push(expression(name)),
+                    }
+                }
+            }
+            (_, Some(("Fn::Join", argument))) if argument[0] == "" && argument[1].is_array() => {
+                argument[1].as_array().into_iter().flatten().for_each(|inner| self.value(inner));
+            }
+            _ => self.0.push(value.clone()),
+        }
+    }
+
+    /// A text when all is known, the expression when there is only one, else the shortest form that says all.
+    fn finish(mut self) -> Value {
+        match self.0.as_slice() {
+            [] => return json!(""),
+            [_] => return self.0.swap_remove(0),
+            _ => {}
+        }
+        let mut text = String::new();
+        for piece in &self.0 {
+            match (piece, name_of(piece)) {
+                (Value::String(literal), _) => text.push_str(&literal.replace("${", "${!")),
+                (_, Some(name)) => text.push_str(&format!("${{{name}}}")),
+                _ => return json!({ "Fn::Join": ["", self.0] }),
+            }
+        }
+        json!({ "Fn::Sub": text })
+    }
+}
+
+/// What stands behind a name in the text of an `Fn::Sub`.
+pub(super) fn expression(name: &str) -> Value {
+    match name.split_once('.') {
+        Some((resource, attribute)) => json!({ "Fn::GetAtt": [resource, attribute] }),
+        None => json!({ "Ref": name }),
+    }
+}
+
+/// The name by which the text of an `Fn::Sub` would mean an expression.
+pub(super) fn name_of(value: &Value) -> Option<String> {
+    match function(value)? {
+        ("Ref", Value::String(name)) => Some(name.clone()),
+        ("Fn::GetAtt", path) => Some(format!("{}.{}", path.get(0)?.as_str()?, path.get(1)?.as_str()?)),
+        _ => None,
+    }
+    .filter(|name| !name.contains('}') && !name.starts_with('!'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(template: &Value, value: &Value) -> Value {
+        let parameters =
+            BTreeMap::from([("P".to_owned(), "p".to_owned()), ("L".to_owned(), "a, b".to_owned())]);
+        let tags = BTreeMap::new();
+        let place = Place { region: Some("eu-west-1".to_owned()), stack: "s".to_owned(), ..Place::default() };
+        let side = Side { template, parameters: &parameters, tags: &tags };
+        Resolver::new(&side, &BTreeMap::new(), &place).value(value)
+    }
+
+    fn template() -> Value {
+        json!({
+            "Parameters": {
+                "P": { "Type": "String" }, "L": { "Type": "CommaDelimitedList" }, "D": { "Type": "Number", "Default": 2 },
+                "N": { "Type": "String", "Default": "secret", "NoEcho": true },
+                "S": { "Type": "AWS::SSM::Parameter::Value<String>", "Default": "/x" },
+            },
+            "Mappings": { "M": { "eu-west-1": { "Size": 3 } } },
+            "Conditions": {
+                "Yes": { "Fn::Equals": [{ "Ref": "P" }, "p"] },
+                "No": { "Fn::Not": [{ "Condition": "Yes" }] },
+                "Far": { "Fn::Equals": [{ "Ref": "AWS::AccountId" }, "1"] },
+                "Or": { "Fn::Or": [{ "Condition": "Far" }, { "Condition": "Yes" }] },
+                "And": { "Fn::And": [{ "Condition": "Far" }, { "Condition": "Yes" }] },
+                "Circle": { "Fn::Not": [{ "Condition": "Circle" }] },
+            },
+        })
+    }
+
+    #[test]
+    fn what_is_known_takes_its_place() {
+        for (value, expected) in [
+            (json!({ "Fn::Sub": "a-${P}-${AWS::Region}" }), json!("a-p-eu-west-1")),
+            (json!({ "Fn::Sub": ["${X}${!P}${D}", { "X": { "Ref": "P" } }] }), json!("p${P}2")),
+            (json!({ "Fn::Join": ["-", ["a", { "Ref": "P" }]] }), json!("a-p")),
+            (json!({ "Ref": "L" }), json!(["a", "b"])),
+            (json!({ "Fn::Select": ["1", { "Ref": "L" }] }), json!("b")),
+            (json!({ "Fn::Select": [1, { "Fn::Split": ["-", "x-y"] }] }), json!("y")),
+            (json!({ "Fn::FindInMap": ["M", { "Ref": "AWS::Region" }, "Size"] }), json!(3)),
+            (json!({ "Fn::If": ["Yes", 1, 2] }), json!(1)),
+            (json!({ "Fn::If": ["No", 1, 2] }), json!(2)),
+            (json!({ "Fn::If": ["Or", 1, 2] }), json!(1)),
+            (json!({ "Fn::If": ["Far", 1, 1] }), json!(1)),
+            (json!({ "A": { "Ref": "AWS::NoValue" }, "B": null }), json!({})),
+            (json!({ "Fn::GetAZs": "" }), json!({ "Fn::GetAZs": "eu-west-1" })),
+            (json!({ "Ref": "S" }), json!("{{resolve:ssm:/x}}")),
+            (json!({ "Fn::ToJsonString": { "a": { "Ref": "P" } } }), json!("{\"a\":\"p\"}")),
+        ] {
+            assert_eq!(resolved(&template(), &value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_has_one_form() {
+        for (value, expected) in [
+            (json!({ "Fn::GetAtt": "A.B.C" }), json!({ "Fn::GetAtt": ["A", "B.C"] })),
+            (json!({ "Fn::Sub": "${A}" }), json!({ "Ref": "A" })),
+            (json!({ "Fn::Sub": "${A.Arn}" }), json!({ "Fn::GetAtt": ["A", "Arn"] })),
+            (
+                json!({ "Fn::Join": ["", [{ "Fn::GetAtt": ["A", "Arn"] }, "/*"]] }),
+                json!({ "Fn::Sub": "${A.Arn}/*" }),
+            ),
+            (
+                json!({ "Fn::Join": ["", ["x", { "Fn::Join": [":", ["y", { "Fn::Sub": "${A}-${P}" }]] }]] }),
+                json!({ "Fn::Sub": "xy:${A}-p" }),
+            ),
+            (json!({ "Fn::Sub": "${A}${!B}" }), json!({ "Fn::Sub": "${A}${!B}" })),
+            (json!({ "Ref": "N" }), json!({ "Ref": "N" })),
+            (json!({ "Fn::If": ["And", 1, 2] }), json!({ "Fn::If": ["And", 1, 2] })),
+            (json!({ "Fn::If": ["Circle", 1, 2] }), json!({ "Fn::If": ["Circle", 1, 2] })),
+        ] {
+            assert_eq!(resolved(&template(), &value), expected, "{value}");
+        }
+    }
+}
