@@ -290,8 +290,8 @@ pub fn compare(
         stack: place.stack.clone(),
         new: before.is_none(),
         summary: summary(&changes),
-        permissions: permissions::changes(&a, &b, &gone),
-        exposure: exposure::changes(&a, &b),
+        permissions: permissions::changes(&a, &b, &changed, &gone),
+        exposure: exposure::changes(&a, &b, &changed),
         outputs: outputs(&old, &new, &replaced),
         parameters: parameters(&old_side, after, &code),
         code: code.into_iter().filter(|code| code.state != CodeState::Same).collect(),
@@ -693,13 +693,24 @@ fn notes(diff: &Diff, a: &Resources<'_>, b: &Resources<'_>, templates: [&Value; 
     if !hidden.is_empty() {
         out.push(format!("CloudFormation hides {}, so a change there is not seen", hidden.join(", ")));
     }
-    let dynamic = |resources: &Resources<'_>| {
-        resources.values().any(|resource| is_dynamic(&resource.properties.to_string()))
-    };
-    if !diff.new && dynamic(b) {
+    if !diff.new && b.values().any(|resource| holds_dynamic(&resource.properties, 0)) {
         out.push(
             "values behind `{{resolve:…}}` are not read here, so a change of them is not seen".to_owned(),
         );
     }
     out
+}
+
+/// Whether a value is read from elsewhere during the deployment, or a part of it.
+fn holds_dynamic(value: &Value, depth: usize) -> bool {
+    match value {
+        Value::String(text) => is_dynamic(text),
+        Value::Array(items) if depth < resolve::MAX_DEPTH => {
+            items.iter().any(|item| holds_dynamic(item, depth + 1))
+        }
+        Value::Object(map) if depth < resolve::MAX_DEPTH => {
+            map.values().any(|inner| holds_dynamic(inner, depth + 1))
+        }
+        _ => false,
+    }
 }

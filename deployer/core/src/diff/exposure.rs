@@ -1,6 +1,6 @@
 //! Ways in and out: what of the stack the internet or others can reach, and where the stack can reach out to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -50,8 +50,14 @@ pub struct Exposure {
 type Ways = BTreeMap<(String, ExposureKind, String), bool>;
 
 /// What is opened and closed, by resource.
-pub(super) fn changes(before: &Resources<'_>, after: &Resources<'_>) -> Vec<Exposure> {
-    let (old, new) = (ways(before), ways(after));
+///
+/// A way is of one resource, so only those that change (`changed`) are asked.
+pub(super) fn changes(
+    before: &Resources<'_>,
+    after: &Resources<'_>,
+    changed: &BTreeSet<&str>,
+) -> Vec<Exposure> {
+    let (old, new) = (ways(before, changed), ways(after, changed));
     let only = |own: &Ways, other: &Ways, gained: bool| -> Vec<Exposure> {
         let own = own.iter().filter(|(way, _)| !other.contains_key(*way));
         own.map(|((resource, kind, sentence), public)| Exposure {
@@ -69,9 +75,9 @@ pub(super) fn changes(before: &Resources<'_>, after: &Resources<'_>) -> Vec<Expo
     out
 }
 
-fn ways(resources: &Resources<'_>) -> Ways {
+fn ways(resources: &Resources<'_>, changed: &BTreeSet<&str>) -> Ways {
     let mut ways = Ways::new();
-    for (id, resource) in resources {
+    for (id, resource) in resources.iter().filter(|(id, _)| changed.contains(*id)) {
         let mut open = |kind, public: bool, sentence: String| {
             ways.insert(((*id).to_owned(), kind, sentence), public);
         };

@@ -78,9 +78,14 @@ const ANYONE: &str = "anyone";
 pub(super) fn changes(
     before: &Resources<'_>,
     after: &Resources<'_>,
+    changed: &BTreeSet<&str>,
     gone: &BTreeSet<&str>,
 ) -> Vec<Permission> {
-    let (old, new) = (grants(before), grants(after));
+    // Grants of what is kept are the same on both sides; they matter only where others cover them.
+    if grants(before, Some(changed)) == grants(after, Some(changed)) {
+        return Vec::new();
+    }
+    let (old, new) = (grants(before, None), grants(after, None));
     let mut out = Vec::new();
     for (gained, own, other) in [(true, &new, &old), (false, &old, &new)] {
         // What covers a grant is of the same principal, or of everyone.
@@ -129,9 +134,11 @@ fn about(resource: &str, ids: &BTreeSet<&str>) -> bool {
     name.is_some_and(|name| ids.contains(name))
 }
 
-fn grants(resources: &Resources<'_>) -> BTreeSet<Grant> {
+/// The grants of these resources, or of all.
+fn grants(resources: &Resources<'_>, only: Option<&BTreeSet<&str>>) -> BTreeSet<Grant> {
     let mut all = Collector { out: BTreeSet::new() };
-    for (id, resource) in resources {
+    let asked = |id: &str| only.is_none_or(|only| only.contains(id));
+    for (id, resource) in resources.iter().filter(|(id, _)| asked(id)) {
         let properties = &resource.properties;
         let holders = holders(id, &resource.kind, properties);
         match resource.kind.as_str() {
