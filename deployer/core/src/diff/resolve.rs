@@ -426,9 +426,8 @@ pub(super) fn sub_pieces(text: &str) -> impl Iterator<Item = SubPiece<'_>> {
         };
         let (before, from) = rest.split_at(start);
         let (name, after) = (&from[2..length], &from[length + 1..]);
-        if let Some(literal) = name.strip_prefix('!') {
+        if name.starts_with('!') {
             // `${` is said here, and the name with its brace goes on as text.
-            let _ = literal;
             rest = &from[3..];
             pending = Some(SubPiece::Text("${"));
         } else {
