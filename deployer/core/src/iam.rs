@@ -125,8 +125,9 @@ pub enum On {
     Objects,
     /// The indexes of a table, if it has any.
     Indexes,
-    /// The revision of a task, in its cluster.
-    Revision,
+    /// Every revision of a task, in its cluster. Were it the present one alone, new code would change the policy, and the
+    /// first tasks after a deployment could be refused until IAM has spread it.
+    Revisions,
     /// Tasks of the cluster, as they are started.
     Tasks,
     /// The two roles of a task, for ECS.
@@ -172,7 +173,7 @@ pub const GRANTS: [Grant; 21] = {
         grant(Verb::Publish, Kind::Topic, "Publish", &["sns:Publish"], On::Itself),
         grant(Verb::Send, Kind::Queue, "Send", &["sqs:SendMessage"], On::Itself),
         grant(Verb::Receive, Kind::Queue, "Receive", &CONSUME, On::Itself),
-        grant(Verb::Run, Kind::Task, "Run", &["ecs:RunTask"], On::Revision),
+        grant(Verb::Run, Kind::Task, "Run", &["ecs:RunTask"], On::Revisions),
         // RunTask with `propagateTags` tags the new task.
         grant(Verb::Run, Kind::Task, "Tag", &["ecs:TagResource"], On::Tasks),
         grant(Verb::Run, Kind::Task, "PassRolesOf", &["iam:PassRole"], On::Roles),
@@ -206,7 +207,10 @@ impl On {
             (Self::Indexes, ResourceType::Table(table)) if !table.indexes.is_empty() => {
                 json!(Sub(format!("${{{id}.Arn}}/index/*")))
             }
-            (Self::Revision, _) => json!(Ref(id)),
+            (Self::Revisions, _) => json!(Sub(format!(
+                "arn:${{AWS::Partition}}:ecs:${{AWS::Region}}:${{AWS::AccountId}}:task-definition/{}:*",
+                names::family(&resource.name)
+            ))),
             (Self::Tasks, ResourceType::Task(task)) => json!(Sub(format!(
                 "arn:${{AWS::Partition}}:ecs:${{AWS::Region}}:${{AWS::AccountId}}:task/${{{}}}/*",
                 logical_id(&task.cluster.name)
@@ -220,7 +224,7 @@ impl On {
 
     fn condition(self, resource: &Resource) -> Option<Value> {
         match (self, &resource.is) {
-            (Self::Revision, ResourceType::Task(task)) => Some(json!({
+            (Self::Revisions, ResourceType::Task(task)) => Some(json!({
                 "ArnEquals": { "ecs:cluster": GetAtt(logical_id(&task.cluster.name), "Arn") },
             })),
             (Self::Tasks, _) => Some(json!({ "StringEquals": { "ecs:CreateAction": "RunTask" } })),
@@ -238,7 +242,7 @@ impl On {
             Self::Itself => "the resource itself",
             Self::Objects => "every object of the bucket",
             Self::Indexes => "the indexes of the table, if it has any",
-            Self::Revision => "this revision of the task, if `ecs:cluster` is its cluster",
+            Self::Revisions => "every revision of the task, if `ecs:cluster` is its cluster",
             Self::Tasks => "tasks of its cluster, if `ecs:CreateAction` is RunTask",
             Self::Roles => "the task's two roles, if `iam:PassedToService` is ecs-tasks.amazonaws.com",
         }

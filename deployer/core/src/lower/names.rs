@@ -18,6 +18,12 @@ pub fn bucket_arn(name: &str, suffix: &str) -> Value {
     json!(Sub(format!("arn:${{AWS::Partition}}:s3:::{}{suffix}", bucket(name))))
 }
 
+/// Family of a task's definitions.
+#[must_use]
+pub fn family(name: &str) -> String {
+    format!("${{AWS::StackName}}-{name}")
+}
+
 /// Name of a bus, which the stack makes or finds.
 #[must_use]
 pub fn bus(id: &str, bus: &Bus) -> Value {

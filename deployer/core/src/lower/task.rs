@@ -76,7 +76,7 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, task: &Task
         container["Secrets"] = json!(secrets);
     }
     let definition = json!({
-        "Family": Sub(format!("${{AWS::StackName}}-{name}")),
+        "Family": Sub(names::family(name)),
         "RequiresCompatibilities": ["FARGATE"],
         "NetworkMode": "awsvpc",
         "Cpu": task.cpu.to_string(),
