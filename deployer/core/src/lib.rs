@@ -3,11 +3,12 @@
 //! The flow goes one way: [`yaml`] reads text into nodes that know their place, [`document`] splits the file into its
 //! sections, [`model`] gives the resources of one stack their types, [`check`] applies the rules that cross resources,
 //! [`lower`] writes CloudFormation ([`template`]), and [`assets`] names the code that must be built for it. [`schema`]
-//! and [`docs`] describe the language itself; [`diff`] says what a deployment would change. No clock, no network, no AWS
-//! client.
+//! and [`docs`] describe the language itself; [`diff`] says what a deployment would change, and [`diagnose`] why one failed.
+//! No clock, no network, no AWS client.
 
 pub mod assets;
 pub mod check;
+pub mod diagnose;
 pub mod diagnostic;
 pub mod diff;
 pub mod docs;

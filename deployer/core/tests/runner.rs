@@ -2,6 +2,7 @@
 
 mod cases;
 mod codes;
+mod diagnose;
 mod diffs;
 mod docs;
 mod golden;

@@ -1,0 +1,329 @@
+//! Why an operation of CloudFormation failed: the events of a stack → the first real cause, and what began it.
+//!
+//! A failure leaves dozens of events, most of which say that something else failed. [`diagnose`] splits them into
+//! operations and the phases of each, leaves out what is only a consequence, and looks each cause up in [`known`], the
+//! table of failures whose meaning and way out are known.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+pub mod known;
+pub mod phases;
+pub mod reason;
+
+pub use known::Known;
+pub use reason::Reason;
+
+use phases::{Kind, Operation, Phase};
+
+/// What happened to a stack, or to a resource of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Event {
+    /// When, as text.
+    pub time: String,
+    /// Logical id; the stack's own name for events of the stack.
+    pub logical_id: String,
+    /// Name, URL, id or ARN; empty when there is none yet.
+    pub physical_id: String,
+    /// CloudFormation type.
+    pub resource_type: String,
+    /// Such as `CREATE_FAILED`.
+    pub status: String,
+    /// Why, mostly of failures.
+    pub reason: Option<String>,
+    /// Whether it is of the stack and not of one of its resources.
+    pub of_stack: bool,
+}
+
+/// Why the last operation that failed did so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Diagnosis {
+    /// The first cause, and those that don't depend on it.
+    pub causes: Vec<Cause>,
+    /// Why CloudFormation rolled back, when what failed in the end is the rollback or the deletion.
+    pub began_with: Vec<Cause>,
+    /// Failures that only follow from these.
+    pub consequences: usize,
+    /// The stack's status at the end of what is known.
+    pub status: String,
+    /// What that means for what is deployed.
+    pub fate: &'static str,
+    /// What to do next.
+    pub next: &'static str,
+    /// Resources that are no longer, or not for long, part of the stack and still exist.
+    pub left_over: Vec<LeftOver>,
+    /// How often the rollback or the deletion was tried and failed.
+    pub attempts: usize,
+    /// Whether a later operation ended well.
+    pub superseded: bool,
+}
+
+/// One cause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cause {
+    /// When it failed.
+    pub time: String,
+    /// Logical id of the resource, or the name of the stack.
+    pub logical_id: String,
+    /// Its name, URL, id or ARN, if it had one.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub physical_id: String,
+    /// CloudFormation type.
+    pub resource_type: String,
+    /// Name in `stack.yaml` of the resource that it was made for.
+    pub origin: Option<String>,
+    /// Such as `CREATE_FAILED`.
+    pub status: String,
+    /// What CloudFormation said, word for word.
+    pub reason: String,
+    /// The same without what is the same in every message.
+    pub message: String,
+    /// What it means, when it is known.
+    pub known: Option<Explanation>,
+    /// What to do about it.
+    pub fix: String,
+}
+
+/// A known failure, said of one resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// Such as `bucket-name-taken`.
+    pub id: &'static str,
+    /// What it means.
+    pub meaning: String,
+}
+
+/// Something that still exists and costs, though the stack is through with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftOver {
+    /// Logical id.
+    pub logical_id: String,
+    /// Name, URL, id or ARN.
+    pub physical_id: String,
+    /// CloudFormation type.
+    pub resource_type: String,
+    /// `DELETE_SKIPPED` when it was kept on purpose, `DELETE_FAILED` when it could not be deleted.
+    pub status: String,
+}
+
+/// Why the last operation that failed did so; `None` when none did.
+///
+/// Events are oldest first; `origins` leads from logical ids to names in `stack.yaml`.
+#[must_use]
+pub fn diagnose(events: &[Event], origins: &BTreeMap<String, String>) -> Option<Diagnosis> {
+    let operations = phases::operations(events);
+    let at = operations.iter().rposition(Operation::has_failed)?;
+    let operation = operations.get(at)?;
+    let superseded = operations.iter().skip(at + 1).any(Operation::has_succeeded);
+    let (failed, began) = operation.decisive();
+    let mut consequences = 0;
+    let causes = causes(failed, operation, origins, &mut consequences);
+    let began_with = match began {
+        Some(phase) => causes_of(phase, operation, origins, &mut consequences),
+        None => Vec::new(),
+    };
+    let status = operation.status().unwrap_or_default().to_owned();
+    let Fate { fate, next } = fate(&status);
+    Some(Diagnosis {
+        causes,
+        began_with,
+        consequences,
+        fate,
+        next,
+        left_over: left_over(operation, &status),
+        attempts: operation.failed_attempts(),
+        superseded,
+        status,
+    })
+}
+
+/// The causes in the phase that decided; the stack's own words when no resource says anything.
+fn causes(
+    phase: &Phase,
+    operation: &Operation,
+    origins: &BTreeMap<String, String>,
+    consequences: &mut usize,
+) -> Vec<Cause> {
+    let found = causes_of(phase, operation, origins, consequences);
+    if !found.is_empty() {
+        return found;
+    }
+    // Nothing but consequences: the first of them is better than nothing.
+    let failed = phase.events.iter().find(|event| !event.of_stack && event.status.ends_with("_FAILED"));
+    let stack = || phase.events.iter().rev().find(|event| event.of_stack && event.reason.is_some());
+    let event = failed.or_else(stack).or_else(|| phase.events.last());
+    event.map(|event| cause(event, origins)).into_iter().collect()
+}
+
+fn causes_of(
+    phase: &Phase,
+    operation: &Operation,
+    origins: &BTreeMap<String, String>,
+    consequences: &mut usize,
+) -> Vec<Cause> {
+    let mut out: Vec<Cause> = Vec::new();
+    let mut seen = BTreeSet::new();
+    let failures = phase.events.iter().filter(|event| !event.of_stack && event.status.ends_with("_FAILED"));
+    for event in failures {
+        let text = event.reason.as_deref().unwrap_or_default();
+        if reason::is_consequence(text) {
+            *consequences += 1;
+        } else if seen.insert((event.logical_id.as_str(), Reason::parse(text).message)) {
+            out.push(cause(event, origins));
+        }
+    }
+    if out.is_empty() {
+        // Such as an export that another stack uses: what the stack says when it turns back is all that there is.
+        let turn = operation.turn_after(phase);
+        let own = phase.events.iter().copied().filter(|event| event.of_stack).chain(turn);
+        let says = |event: &&Event| event.reason.as_deref().is_some_and(|text| !reason::is_consequence(text));
+        out.extend(own.filter(says).take(1).map(|event| cause(event, origins)));
+    }
+    out
+}
+
+fn cause(event: &Event, origins: &BTreeMap<String, String>) -> Cause {
+    let text = event.reason.clone().unwrap_or_default();
+    let parsed = Reason::parse(&text);
+    let origin = origins.get(&event.logical_id).cloned();
+    let subject = known::Subject {
+        resource_type: &event.resource_type,
+        logical_id: &event.logical_id,
+        physical_id: &event.physical_id,
+        origin: origin.as_deref(),
+    };
+    let found = known::find(&subject, &parsed);
+    let message = [parsed.message, text.trim(), "no reason given"].into_iter().find(|text| !text.is_empty());
+    let message = message.unwrap_or_default().to_owned();
+    let (known, fix) = match found {
+        Some(found) => (Some(Explanation { id: found.known.id, meaning: found.meaning }), found.fix),
+        None => (None, known::general_fix(&subject)),
+    };
+    Cause {
+        time: event.time.clone(),
+        logical_id: event.logical_id.clone(),
+        physical_id: event.physical_id.clone(),
+        resource_type: event.resource_type.clone(),
+        status: event.status.clone(),
+        origin,
+        reason: text,
+        message,
+        known,
+        fix,
+    }
+}
+
+/// What exists though CloudFormation is through with it, each once, by its last word.
+fn left_over(operation: &Operation, status: &str) -> Vec<LeftOver> {
+    let mut last: BTreeMap<&str, &Event> = BTreeMap::new();
+    for event in operation.phases.iter().flat_map(|phase| &phase.events).filter(|event| !event.of_stack) {
+        last.insert(&event.logical_id, event);
+    }
+    let wanted = |event: &&&Event| match event.status.as_str() {
+        "DELETE_SKIPPED" => true,
+        // In a stack that could not be deleted it still belongs to the stack, which `recover` deals with.
+        "DELETE_FAILED" => status != "DELETE_FAILED",
+        _ => false,
+    };
+    let left = last.values().filter(wanted).map(|event| LeftOver {
+        logical_id: event.logical_id.clone(),
+        physical_id: event.physical_id.clone(),
+        resource_type: event.resource_type.clone(),
+        status: event.status.clone(),
+    });
+    left.collect()
+}
+
+/// What a status means for what is deployed, and what to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fate {
+    /// What became of the stack.
+    pub fate: &'static str,
+    /// What to do next.
+    pub next: &'static str,
+}
+
+/// What became of a stack that is in this status after a failure.
+#[must_use]
+pub fn fate(status: &str) -> Fate {
+    let (fate, next) = match status {
+        "DELETE_COMPLETE" => (
+            "nothing is deployed: CloudFormation removed what it had made",
+            "mend the cause and run `deployer deploy` again",
+        ),
+        "UPDATE_ROLLBACK_COMPLETE" | "IMPORT_ROLLBACK_COMPLETE" => {
+            ("the stack is as it was before, and serves", "mend the cause and run `deployer deploy` again")
+        }
+        "UPDATE_ROLLBACK_FAILED" => (
+            "the stack goes on serving, partly changed, and can't be updated",
+            "mend the cause, then run `deployer recover`",
+        ),
+        "UPDATE_FAILED" => (
+            "the stack goes on serving, partly changed",
+            "run `deployer recover`, which rolls it back, then mend the cause and run `deployer deploy`",
+        ),
+        "CREATE_FAILED" | "ROLLBACK_FAILED" => (
+            "parts of the stack exist, and it can only be deleted",
+            "run `deployer recover`, which deletes them, then mend the cause and run `deployer deploy`",
+        ),
+        "ROLLBACK_COMPLETE" => (
+            "nothing is deployed but an empty stack, which can only be deleted",
+            "run `deployer recover`, which deletes it, then mend the cause and run `deployer deploy`",
+        ),
+        "DELETE_FAILED" => (
+            "parts of the stack are deleted, and some could not be",
+            "run `deployer recover`, which shows what stands in the way",
+        ),
+        settled if settled.ends_with("_COMPLETE") => (
+            "the operation ended well, but left something behind",
+            "delete what is left over, if nothing needs it",
+        ),
+        _ => ("the operation is still under way", "`deployer recover` watches it to its end"),
+    };
+    Fate { fate, next }
+}
+
+/// The page of the documentation: every known failure.
+#[must_use]
+pub fn page() -> String {
+    let mut out = String::from(
+        "# When a deployment fails\n\n\
+         `deployer deploy` shows why, and `deployer diagnose` shows it again at any later time, also when CloudFormation has\n\
+         deleted the stack meanwhile. Of the many events of a failure it names the first real cause, the line of `stack.yaml`\n\
+         that it comes from, what it means and what to do. `deployer recover` leads out of every state in which a stack can get\n\
+         stuck.\n\n\
+         These failures are known; the others are shown with what CloudFormation said. Words in `{…}` are taken from the message.\n\n\
+         | failure | of |\n|---|---|\n",
+    );
+    for known in known::TABLE {
+        out.push_str(&format!("| [`{0}`](#{0}) | {1} |\n", known.id, known.types_in_words()));
+    }
+    for known in known::TABLE {
+        out.push_str(&format!(
+            "\n## `{}`\n\n{}.\n\nWhat to do: {}.\n\n    {}\n",
+            known.id,
+            capital(known.meaning),
+            known.fix,
+            known.example
+        ));
+    }
+    out
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+}
+
+impl Phase<'_> {
+    /// Whether this is the way back from something that failed, or a deletion.
+    #[must_use]
+    pub fn is_back(&self) -> bool {
+        self.kind != Kind::Forward
+    }
+}

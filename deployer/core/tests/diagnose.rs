@@ -1,0 +1,333 @@
+//! Why an operation failed, from the events that AWS gives: each known failure by its own words, and whole stories.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use stack_core::diagnose::known::{self, Subject, TABLE};
+use stack_core::diagnose::{Event, Reason, diagnose, page, phases};
+
+use crate::golden::{self, assert_golden};
+
+fn subject(resource_type: &str) -> Subject<'_> {
+    Subject { resource_type, logical_id: "LoadRole", physical_id: "", origin: Some("load") }
+}
+
+/// Name of the entry that explains a reason.
+fn explains(resource_type: &str, reason: &str) -> Option<&'static str> {
+    known::find(&subject(resource_type), &Reason::parse(reason)).map(|found| found.known.id)
+}
+
+#[test]
+fn every_entry_explains_its_example_and_fills_all_places() {
+    assert!(TABLE.len() >= 30, "{}", TABLE.len());
+    let ids: BTreeSet<&str> = TABLE.iter().map(|known| known.id).collect();
+    assert_eq!(ids.len(), TABLE.len(), "a name stands twice");
+    for known in TABLE {
+        for pattern in known.patterns {
+            regex::Regex::new(pattern).unwrap_or_else(|error| panic!("{}: {error}", known.id));
+        }
+        for resource_type in if known.types.is_empty() { &["AWS::X::Y"] } else { known.types } {
+            let found = known::find(&subject(resource_type), &Reason::parse(known.example));
+            let found = found.unwrap_or_else(|| panic!("{} doesn't know its example", known.id));
+            assert_eq!(found.known.id, known.id, "{resource_type}: {}", known.example);
+            for text in [&found.meaning, &found.fix] {
+                assert!(!text.contains("(not named)"), "{}: {text}", known.id);
+                assert!(!text.ends_with('.') && !text.contains('\n'), "{}: {text}", known.id);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_pattern_names_what_its_texts_need() {
+    for known in TABLE {
+        let texts = format!("{} {}", known.meaning, known.fix);
+        let places = texts.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name));
+        let needed: BTreeSet<&str> = places
+            .filter(|name| name.bytes().all(|letter| letter.is_ascii_lowercase()) && !name.is_empty())
+            .filter(|name| !["resource", "name"].contains(name))
+            .collect();
+        for pattern in known.patterns {
+            for place in &needed {
+                assert!(
+                    pattern.contains(&format!("(?P<{place}>")),
+                    "{}: {place} is not in {pattern}",
+                    known.id
+                );
+            }
+        }
+        // A code alone captures nothing.
+        assert!(needed.is_empty() || known.codes.is_empty(), "{}: a code fills no place", known.id);
+    }
+}
+
+#[test]
+fn what_is_captured_stands_in_the_texts() {
+    let denied = known::entry("permission-missing").expect("known").example;
+    let found = known::find(&subject("AWS::Lambda::Function"), &Reason::parse(denied)).expect("known");
+    assert_eq!(
+        found.meaning,
+        "arn:aws:iam::111122223333:user/deploy has no permission for `lambda:TagResource`"
+    );
+    let small = known::entry("visibility-below-timeout").expect("known").example;
+    let found =
+        known::find(&subject("AWS::Lambda::EventSourceMapping"), &Reason::parse(small)).expect("known");
+    assert!(found.fix.contains("at least 120s"), "{}", found.fix);
+    let taken =
+        known::find(&subject("AWS::S3::Bucket"), &Reason::parse("x.y already exists")).expect("known");
+    assert!(taken.meaning.contains("`x.y`") && taken.fix.contains("s3://x.y "), "{taken:?}");
+}
+
+#[test]
+fn what_is_only_similar_is_not_taken_for_it() {
+    for (resource_type, reason, id) in [
+        ("AWS::SQS::Queue", "orders already exists", Some("name-taken")),
+        ("AWS::S3::Bucket", "Bucket policy already exists", None),
+        ("AWS::S3::Bucket", "The bucket is not empty of meaning", None),
+        ("AWS::Lambda::Function", "Queue visibility timeout: unknown", None),
+        ("AWS::SQS::Queue", "Unzipped size must be smaller than 262144000 bytes", None),
+        ("AWS::EC2::VPC", "The maximum number of VPCs has been reached.", Some("vpc-quota")),
+        (
+            "AWS::EC2::VPCEndpoint",
+            "The maximum number of VPC endpoints has been reached.",
+            Some("network-quota"),
+        ),
+        (
+            "AWS::IAM::Role",
+            "User: arn:aws:iam::1:user/x is not authorized to perform: iam:PassRole on resource: arn:aws:iam::1:role/y because no permissions boundary allows the iam:PassRole action",
+            Some("denied-by-boundary"),
+        ),
+        ("AWS::X::Y", "The role is authorized to perform: nothing", None),
+        ("AWS::ECS::Service", "Exceeded attempts to wait", Some("service-not-stable")),
+        ("AWS::EC2::VPCEndpoint", "Exceeded attempts to wait", Some("not-stable")),
+        (
+            "AWS::X::Y",
+            r#"Resource handler returned message: "null" (HandlerErrorCode: AlreadyExists)"#,
+            Some("name-taken"),
+        ),
+        ("AWS::X::Y", "Something nobody has seen", None),
+        ("AWS::X::Y", "", None),
+    ] {
+        assert_eq!(explains(resource_type, reason), id, "{reason}");
+    }
+}
+
+fn stack(status: &str, reason: &str) -> Event {
+    event("shop-dev", "AWS::CloudFormation::Stack", status, reason, true)
+}
+
+fn resource(id: &str, status: &str, reason: &str) -> Event {
+    event(id, "AWS::X::Y", status, reason, false)
+}
+
+fn event(id: &str, resource_type: &str, status: &str, reason: &str, of_stack: bool) -> Event {
+    Event {
+        time: "2026-11-01T12:00:00Z".into(),
+        logical_id: id.into(),
+        physical_id: format!("{}-physical", id.to_lowercase()),
+        resource_type: resource_type.into(),
+        status: status.into(),
+        reason: (!reason.is_empty()).then(|| reason.into()),
+        of_stack,
+    }
+}
+
+fn ids(causes: &[stack_core::diagnose::Cause]) -> Vec<&str> {
+    causes.iter().map(|cause| cause.logical_id.as_str()).collect()
+}
+
+/// A first creation that fails, as CloudFormation tells it with `OnStackFailure: DELETE`.
+fn failed_create() -> Vec<Event> {
+    vec![
+        stack("REVIEW_IN_PROGRESS", "User Initiated"),
+        stack("CREATE_IN_PROGRESS", "User Initiated"),
+        resource("Orders", "CREATE_IN_PROGRESS", ""),
+        event("Landing", "AWS::S3::Bucket", "CREATE_FAILED", "landing already exists", false),
+        resource("Jobs", "CREATE_FAILED", "Resource creation cancelled"),
+        resource("Other", "CREATE_FAILED", "Something else entirely"),
+        stack(
+            "DELETE_IN_PROGRESS",
+            "The following resource(s) failed to create: [Landing, Jobs, Other]. . Delete requested by user.",
+        ),
+        resource("Orders", "DELETE_SKIPPED", ""),
+        stack("DELETE_COMPLETE", ""),
+    ]
+}
+
+#[test]
+fn a_first_create_that_fails_is_explained_after_it_is_gone() {
+    let origins = BTreeMap::from([("Landing".to_owned(), "landing".to_owned())]);
+    let diagnosis = diagnose(&failed_create(), &origins).expect("it failed");
+    assert_eq!(ids(&diagnosis.causes), ["Landing", "Other"]);
+    assert_eq!(diagnosis.causes[0].origin.as_deref(), Some("landing"));
+    assert_eq!(diagnosis.causes[0].known.as_ref().map(|known| known.id), Some("bucket-name-taken"));
+    assert_eq!(diagnosis.causes[1].known, None);
+    assert_eq!(diagnosis.consequences, 1);
+    assert_eq!(diagnosis.status, "DELETE_COMPLETE");
+    assert_eq!(
+        diagnosis.left_over.iter().map(|one| one.physical_id.as_str()).collect::<Vec<_>>(),
+        ["orders-physical"]
+    );
+    assert!(!diagnosis.superseded && diagnosis.began_with.is_empty());
+}
+
+#[test]
+fn the_rollback_that_got_stuck_is_the_cause() {
+    let mut events = vec![
+        stack("CREATE_IN_PROGRESS", "User Initiated"),
+        stack("CREATE_COMPLETE", ""),
+        stack("UPDATE_IN_PROGRESS", "User Initiated"),
+        resource("Table", "UPDATE_FAILED", "no such key"),
+        resource("Queue", "UPDATE_FAILED", "Resource update cancelled"),
+        stack("UPDATE_ROLLBACK_IN_PROGRESS", "The following resource(s) failed to update: [Table, Queue]. "),
+        resource("Function", "UPDATE_FAILED", "the image is gone"),
+        stack("UPDATE_ROLLBACK_FAILED", "The following resource(s) failed to update: [Function]. "),
+    ];
+    let diagnosis = diagnose(&events, &BTreeMap::new()).expect("it failed");
+    assert_eq!((ids(&diagnosis.causes), ids(&diagnosis.began_with)), (vec!["Function"], vec!["Table"]));
+    assert_eq!((diagnosis.consequences, diagnosis.attempts), (1, 1));
+    assert!(diagnosis.next.contains("recover"), "{}", diagnosis.next);
+
+    // A second try fails as well: still one story.
+    events.push(stack("UPDATE_ROLLBACK_IN_PROGRESS", "User Initiated"));
+    events.push(resource("Function", "UPDATE_FAILED", "the image is still gone"));
+    events.push(stack("UPDATE_ROLLBACK_FAILED", "The following resource(s) failed to update: [Function]. "));
+    let diagnosis = diagnose(&events, &BTreeMap::new()).expect("it failed");
+    assert_eq!(diagnosis.causes[0].message, "the image is still gone");
+    assert_eq!((ids(&diagnosis.began_with), diagnosis.attempts), (vec!["Table"], 2));
+
+    // Skipped at last: the update is the failure that remains.
+    events.push(stack("UPDATE_ROLLBACK_IN_PROGRESS", "User Initiated"));
+    events.push(stack("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", ""));
+    events.push(stack("UPDATE_ROLLBACK_COMPLETE", ""));
+    let diagnosis = diagnose(&events, &BTreeMap::new()).expect("it failed");
+    assert_eq!(
+        (ids(&diagnosis.causes), diagnosis.status.as_str()),
+        (vec!["Table"], "UPDATE_ROLLBACK_COMPLETE")
+    );
+
+    // And a later update that works makes all of it history.
+    events.push(stack("UPDATE_IN_PROGRESS", "User Initiated"));
+    events.push(stack("UPDATE_COMPLETE", ""));
+    assert!(diagnose(&events, &BTreeMap::new()).expect("it failed once").superseded);
+}
+
+#[test]
+fn what_only_the_stack_says_is_found() {
+    let export = "Export shop:Table cannot be deleted as it is in use by reports";
+    let events = [
+        stack("UPDATE_IN_PROGRESS", "User Initiated"),
+        resource("Table", "UPDATE_COMPLETE", ""),
+        stack("UPDATE_ROLLBACK_IN_PROGRESS", export),
+        stack("UPDATE_ROLLBACK_COMPLETE", ""),
+    ];
+    let diagnosis = diagnose(&events, &BTreeMap::new()).expect("it failed");
+    assert_eq!(diagnosis.causes.len(), 1);
+    assert_eq!(diagnosis.causes[0].known.as_ref().map(|known| known.id), Some("export-in-use"));
+    assert!(diagnosis.causes[0].fix.contains("reports"), "{:?}", diagnosis.causes);
+}
+
+#[test]
+fn a_deletion_that_fails_is_a_story_of_its_own() {
+    let events = [
+        stack("CREATE_IN_PROGRESS", ""),
+        stack("CREATE_COMPLETE", ""),
+        stack("DELETE_IN_PROGRESS", "User Initiated"),
+        event(
+            "Landing",
+            "AWS::S3::Bucket",
+            "DELETE_FAILED",
+            "The bucket you tried to delete is not empty (Service: Amazon S3; Status Code: 409; Error Code: BucketNotEmpty; Request ID: 1)",
+            false,
+        ),
+        stack("DELETE_FAILED", "The following resource(s) failed to delete: [Landing]. "),
+    ];
+    let diagnosis = diagnose(&events, &BTreeMap::new()).expect("it failed");
+    assert_eq!(diagnosis.causes[0].known.as_ref().map(|known| known.id), Some("bucket-not-empty"));
+    assert!(diagnosis.causes[0].fix.contains("deployer recover"));
+    // It still belongs to the stack.
+    assert_eq!((diagnosis.left_over.len(), diagnosis.attempts), (0, 1));
+    assert_eq!(phases::newest(&events).len(), 3);
+}
+
+#[test]
+fn what_went_well_is_no_failure() {
+    let well =
+        [stack("CREATE_IN_PROGRESS", ""), resource("A", "CREATE_COMPLETE", ""), stack("CREATE_COMPLETE", "")];
+    assert_eq!(diagnose(&well, &BTreeMap::new()), None);
+    assert_eq!(diagnose(&[], &BTreeMap::new()), None);
+    // A deletion of what was made does not make its creation a failure.
+    let gone = [well.as_slice(), &[stack("DELETE_IN_PROGRESS", ""), stack("DELETE_COMPLETE", "")]].concat();
+    assert_eq!(diagnose(&gone, &BTreeMap::new()), None);
+    // Consequences alone still name something.
+    let odd = [
+        stack("CREATE_IN_PROGRESS", ""),
+        resource("A", "CREATE_FAILED", "Resource creation cancelled"),
+        stack("CREATE_FAILED", ""),
+    ];
+    assert_eq!(ids(&diagnose(&odd, &BTreeMap::new()).expect("it failed").causes), ["A"]);
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let status = prop::sample::select(vec![
+        "CREATE_IN_PROGRESS",
+        "CREATE_FAILED",
+        "CREATE_COMPLETE",
+        "UPDATE_IN_PROGRESS",
+        "UPDATE_FAILED",
+        "UPDATE_COMPLETE",
+        "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+        "UPDATE_ROLLBACK_IN_PROGRESS",
+        "UPDATE_ROLLBACK_FAILED",
+        "UPDATE_ROLLBACK_COMPLETE",
+        "ROLLBACK_IN_PROGRESS",
+        "ROLLBACK_COMPLETE",
+        "ROLLBACK_FAILED",
+        "DELETE_IN_PROGRESS",
+        "DELETE_FAILED",
+        "DELETE_COMPLETE",
+        "DELETE_SKIPPED",
+        "REVIEW_IN_PROGRESS",
+        "",
+        "SOMETHING_NEW",
+    ]);
+    let examples: Vec<String> = TABLE.iter().map(|known| known.example.to_owned()).collect();
+    let reason = prop_oneof![
+        Just(String::new()),
+        prop::sample::select(examples),
+        "\\PC{0,80}",
+        Just("Resource creation cancelled".to_owned()),
+        "[{}()\":;,a-z ]{0,40}returned message:[{}()\":;,a-zA-Z é]{0,60}",
+    ];
+    let kind = prop::sample::select(vec![
+        "AWS::S3::Bucket",
+        "AWS::Lambda::Function",
+        "AWS::CloudFormation::Stack",
+        "",
+    ]);
+    ("[A-C]", kind, status, reason, any::<bool>())
+        .prop_map(|(id, kind, status, reason, of_stack)| event(&id, kind, status, &reason, of_stack))
+}
+
+proptest! {
+    #[test]
+    fn any_events_are_diagnosed(events in prop::collection::vec(any_event(), 0..30)) {
+        let origins = BTreeMap::from([("A".to_owned(), "a".to_owned())]);
+        let split: usize = phases::operations(&events)
+            .iter()
+            .flat_map(|operation| &operation.phases)
+            .map(|phase| phase.events.len())
+            .sum();
+        prop_assert_eq!(split, events.len());
+        prop_assert!(phases::newest(&events).len() <= events.len());
+        if let Some(diagnosis) = diagnose(&events, &origins) {
+            prop_assert!(!diagnosis.causes.is_empty());
+            prop_assert!(diagnosis.causes.iter().chain(&diagnosis.began_with).all(|cause| !cause.fix.is_empty() && !cause.message.is_empty()));
+        }
+    }
+}
+
+#[test]
+fn the_published_failures_are_those_of_the_table() {
+    assert_golden(&golden::repository().join("docs/failures.md"), &page());
+}
