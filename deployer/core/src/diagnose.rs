@@ -142,6 +142,25 @@ pub fn diagnose(events: &[Event], origins: &BTreeMap<String, String>) -> Option<
     })
 }
 
+/// The type of a stack itself.
+const STACK: &str = "AWS::CloudFormation::Stack";
+
+impl Diagnosis {
+    /// Whether no resource says why, so that what validation and hooks found may say more.
+    #[must_use]
+    pub fn is_only_of_the_stack(&self) -> bool {
+        self.causes.iter().all(|cause| cause.resource_type == STACK && cause.origin.is_none())
+    }
+
+    /// Puts what validation and hooks found of resources in the place of what the stack says.
+    pub fn explain_by(&mut self, findings: &[Event], origins: &BTreeMap<String, String>) {
+        let found: Vec<Cause> = findings.iter().map(|event| cause(event, origins)).collect();
+        if !found.is_empty() && self.is_only_of_the_stack() {
+            self.causes = found;
+        }
+    }
+}
+
 /// The causes in the phase that decided; the stack's own words when no resource says anything.
 fn causes(
     phase: &Phase,
@@ -202,7 +221,7 @@ fn cause(event: &Event, origins: &BTreeMap<String, String>) -> Cause {
     let message = message.unwrap_or_default().to_owned();
     let (known, fix) = match found {
         Some(found) => (Some(Explanation { id: found.known.id, meaning: found.meaning }), found.fix),
-        None => (None, known::general_fix(&subject)),
+        None => (None, known::general_fix(&subject, &event.status)),
     };
     Cause {
         time: event.time.clone(),

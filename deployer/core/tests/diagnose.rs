@@ -228,6 +228,35 @@ fn what_only_the_stack_says_is_found() {
 }
 
 #[test]
+fn what_validation_found_explains_what_the_stack_only_announces() {
+    let events = [
+        stack("CREATE_IN_PROGRESS", ""),
+        stack(
+            "CREATE_FAILED",
+            "Validation failed with 1 error(s). Call DescribeEvents to retrieve the full list of issues.",
+        ),
+        stack(
+            "ROLLBACK_IN_PROGRESS",
+            "Validation failure detected. See the operation's FAILED event for details.",
+        ),
+        stack("ROLLBACK_COMPLETE", ""),
+    ];
+    let mut diagnosis = diagnose(&events, &BTreeMap::new()).expect("it failed");
+    assert!(diagnosis.is_only_of_the_stack());
+    let reason = "Resource of type 'AWS::S3::Bucket' with identifier 'taken' already exists.";
+    let found = [event("Landing", "AWS::S3::Bucket", "CREATE_FAILED", reason, false)];
+    diagnosis.explain_by(&found, &BTreeMap::from([("Landing".to_owned(), "landing".to_owned())]));
+    assert_eq!(
+        (ids(&diagnosis.causes), diagnosis.causes[0].origin.as_deref()),
+        (vec!["Landing"], Some("landing"))
+    );
+    assert_eq!(diagnosis.causes[0].known.as_ref().map(|known| known.id), Some("bucket-name-taken"));
+    // What a resource said itself is nearer to the cause.
+    diagnosis.explain_by(&[event("Other", "AWS::X::Y", "CREATE_FAILED", "no", false)], &BTreeMap::new());
+    assert_eq!(ids(&diagnosis.causes), ["Landing"]);
+}
+
+#[test]
 fn a_deletion_that_fails_is_a_story_of_its_own() {
     let events = [
         stack("CREATE_IN_PROGRESS", ""),

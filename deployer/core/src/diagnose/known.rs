@@ -63,6 +63,7 @@ pub const TABLE: &[Known] = &[
         types: &["AWS::S3::Bucket"],
         patterns: &[
             r"^(?P<name>[a-z0-9][a-z0-9.-]{1,62}) already exists$",
+            r"Resource of type 'AWS::S3::Bucket' with identifier '(?P<name>[^']+)' already exists",
             r"requested bucket name is not available",
             r"create the named bucket succeeded and you already own it",
         ],
@@ -115,8 +116,14 @@ pub const TABLE: &[Known] = &[
             r"Table already exists: (?P<name>\S+)",
             r"(?:Role|Function|Queue|Topic|Rule|Schedule) (?:with name |name )?(?P<name>\S+) already exist",
             r"^(?P<name>\S+) already exists",
+            r"The parameter already exists",
         ],
-        codes: &["AlreadyExists", "EntityAlreadyExists", "ResourceConflictException"],
+        codes: &[
+            "AlreadyExists",
+            "EntityAlreadyExists",
+            "ResourceConflictException",
+            "ParameterAlreadyExists",
+        ],
         meaning: "the account has something of the name `{name}` already, which is not of this stack",
         fix: "set another name for {resource}, or none so that CloudFormation makes one; or delete the old one, if nothing needs it, and run `deployer deploy` again",
         example: r#"Resource handler returned message: "Resource of type 'AWS::ECR::Repository' with identifier 'hello-world-app' already exists." (RequestToken: ae022db4-58c1-42e0-ec16-625e45af53e7, HandlerErrorCode: AlreadyExists)"#,
@@ -541,6 +548,18 @@ pub const TABLE: &[Known] = &[
         fix: "`deployer recover` asks whether to empty it, or keeps it",
         example: "The bucket you tried to delete is not empty (Service: Amazon S3; Status Code: 409; Error Code: BucketNotEmpty; Request ID: 13B5WKE8TCT9VS8K; S3 Extended Request ID: 7fJ=; Proxy: null)",
     },
+    // Amazon ECR API Reference, RepositoryNotEmptyException
+    Known {
+        id: "repository-not-empty",
+        types: &["AWS::ECR::Repository"],
+        patterns: &[
+            r"repository with name '(?P<name>[^']+)'.*(?:cannot be deleted because it still contains images|is not empty)",
+        ],
+        codes: &["RepositoryNotEmptyException"],
+        meaning: "the repository `{name}` holds images, and ECR deletes empty repositories only",
+        fix: "`aws ecr delete-repository --repository-name {name} --force` deletes it with its images, then run `deployer recover`, which else keeps it",
+        example: "The repository with name 'shop' in registry with id '111122223333' cannot be deleted because it still contains images (Service: AmazonECR; Status Code: 400; Error Code: RepositoryNotEmptyException; Request ID: 1)",
+    },
     // AWS CloudFormation User Guide, "Protect CloudFormation stacks from being deleted"
     Known {
         id: "termination-protection",
@@ -909,8 +928,14 @@ pub fn find(subject: &Subject, reason: &Reason) -> Option<Found> {
 
 /// What to do about a failure that is not known.
 #[must_use]
-pub fn general_fix(subject: &Subject) -> String {
-    fill("change {resource} as the message asks, then run `deployer deploy` again", subject, None)
+pub fn general_fix(subject: &Subject, status: &str) -> String {
+    let text = match status {
+        "DELETE_FAILED" => {
+            "mend what the message says of {resource}, then run `deployer recover`, which else keeps it"
+        }
+        _ => "change {resource} as the message asks, then run `deployer deploy` again",
+    };
+    fill(text, subject, None)
 }
 
 /// Puts what was found into the places of a text.
