@@ -5,8 +5,10 @@ use std::sync::PoisonError;
 use clap::Subcommand;
 
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::{Error, Message, Result};
+use crate::ui::Output;
 
+mod completions;
 mod deploy;
 mod destroy;
 mod docs;
@@ -15,6 +17,7 @@ mod init;
 mod local;
 mod logs;
 mod ls;
+mod man;
 mod outputs;
 mod schema;
 mod synth;
@@ -34,11 +37,19 @@ pub enum Command {
     Schema(schema::Args),
     Docs(docs::Args),
     Graph(graph::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 impl Command {
     /// Runs the command. Those that touch no network start no runtime, which keeps them fast.
     pub fn run(self, context: &Context) -> Result<()> {
+        if context.ui.output == Output::Env && !matches!(self, Self::Outputs(_)) {
+            return Err(Error::Usage(
+                Message::new("only `deployer outputs` can be written with `--output env`")
+                    .hint("all commands know `--output text` and `--output json`"),
+            ));
+        }
         match self {
             Self::Init(args) => init::run(context, &args),
             Self::Ls(args) => ls::run(context, &args),
@@ -46,6 +57,8 @@ impl Command {
             Self::Schema(args) => schema::run(context, &args),
             Self::Docs(args) => docs::run(context, &args),
             Self::Graph(args) => graph::run(context, &args),
+            Self::Completions(args) => completions::run(context, &args),
+            Self::Man(args) => man::run(context, &args),
             Self::Deploy(args) => block_on(interruptible(context, deploy::run(context, &args))),
             Self::Destroy(args) => block_on(interruptible(context, destroy::run(context, &args))),
             Self::Outputs(args) => block_on(interruptible(context, outputs::run(context, &args))),

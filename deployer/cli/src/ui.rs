@@ -23,6 +23,8 @@ pub enum Output {
     Text,
     /// One JSON document with a `schemaVersion`.
     Json,
+    /// Variables of a shell; of `outputs` alone.
+    Env,
 }
 
 /// When to use colour.

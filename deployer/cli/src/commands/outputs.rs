@@ -1,5 +1,7 @@
 //! `deployer outputs`.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 use stack_core::Stack;
 use stack_core::template::logical_id;
@@ -7,8 +9,11 @@ use stack_core::template::logical_id;
 use crate::aws::cloudformation::{CloudFormation, DeployedStack};
 use crate::context::Context;
 use crate::error::{Error, Message, Result};
+use crate::ui::Output;
 
 /// Shows the outputs of a deployed stack.
+///
+/// With `--output env` as assignments that a shell reads: `eval "$(deployer outputs --output env)"`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The stack; may be left out when the file has one, or one marked `default: true`.
@@ -22,7 +27,48 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     if context.ui.is_json() {
         return context.ui.json(json!({ "stack": deployed.name, "outputs": values(&stack, &deployed) }));
     }
+    if context.ui.output == Output::Env {
+        return context.ui.data(&assignments(&values(&stack, &deployed))?);
+    }
     show(context, &stack, &deployed)
+}
+
+/// `NAME='value'` for each output, in which no shell finds anything to expand.
+///
+/// # Errors
+/// [`Error::Failed`] when two outputs would have the same name.
+fn assignments(values: &Map<String, Value>) -> Result<String> {
+    let mut taken: BTreeMap<String, &str> = BTreeMap::new();
+    let mut out = String::new();
+    for (output, value) in values {
+        let name = variable(output);
+        let value = value.as_str().unwrap_or_default().replace('\'', r"'\''");
+        out.push_str(&format!("{name}='{value}'\n"));
+        if let Some(other) = taken.insert(name.clone(), output) {
+            return Err(Error::failed_with_hint(
+                format!("the outputs `{other}` and `{output}` are both {name} to a shell"),
+                "rename one of them, or use `--output json`",
+            ));
+        }
+    }
+    Ok(out)
+}
+
+/// A name as variables have them: `queueUrl` and `queue-url` are `QUEUE_URL`.
+fn variable(output: &str) -> String {
+    let mut name = String::new();
+    let mut after_small = false;
+    for letter in output.chars() {
+        if letter.is_ascii_uppercase() && after_small {
+            name.push('_');
+        }
+        after_small = letter.is_ascii_lowercase() || letter.is_ascii_digit();
+        name.push(if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' });
+    }
+    if name.starts_with(|first: char| first.is_ascii_digit()) {
+        name.insert(0, '_');
+    }
+    name
 }
 
 /// The stack as it is deployed.
@@ -58,4 +104,21 @@ pub fn show(context: &Context, stack: &Stack, deployed: &DeployedStack) -> Resul
         .into_iter()
         .map(|(name, value)| [name, value.as_str().map(str::to_owned).unwrap_or_default()]);
     context.ui.data(&crate::ui::table(["output", "value"], rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_finds_nothing_to_expand() {
+        let outputs =
+            json!({ "queueUrl": "http://x/?a=$HOME&b=`id`", "table-name": "it's", "2nd": "a\nb", "ARN": "" });
+        let outputs = outputs.as_object().expect("an object").clone();
+        let expected = "QUEUE_URL='http://x/?a=$HOME&b=`id`'\nTABLE_NAME='it'\\''s'\n_2ND='a\nb'\nARN=''\n";
+        assert_eq!(assignments(&outputs).expect("names that differ"), expected);
+        let outputs = json!({ "a-b": "", "aB": "" }).as_object().expect("an object").clone();
+        let error = assignments(&outputs).expect_err("two with the same name").message().expect("a message");
+        assert_eq!(error.text, "the outputs `a-b` and `aB` are both A_B to a shell");
+    }
 }

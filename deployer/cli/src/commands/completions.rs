@@ -1,0 +1,29 @@
+//! `deployer completions`.
+
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+use serde_json::json;
+
+use crate::Cli;
+use crate::context::Context;
+use crate::error::Result;
+
+/// Writes what a shell needs to complete commands and options.
+///
+/// Such as `deployer completions bash > ~/.local/share/bash-completion/completions/deployer`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The shell.
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+pub fn run(context: &Context, args: &Args) -> Result<()> {
+    let mut out = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "deployer", &mut out);
+    let script = String::from_utf8_lossy(&out);
+    if context.ui.is_json() {
+        return context.ui.json(json!({ "shell": args.shell.to_string(), "script": script }));
+    }
+    context.ui.data(&script)
+}

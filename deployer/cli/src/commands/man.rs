@@ -1,0 +1,47 @@
+//! `deployer man`.
+
+use std::path::PathBuf;
+
+use clap::CommandFactory as _;
+use clap_mangen::Man;
+use serde_json::json;
+
+use crate::Cli;
+use crate::context::Context;
+use crate::error::{Error, Result};
+
+/// Writes the manual page to stdout, or a page for each command into a folder.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Writes `deployer.1`, `deployer-deploy.1` and so on into this folder instead.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// The page of the program itself.
+const NAME: &str = "deployer.1";
+
+pub fn run(context: &Context, args: &Args) -> Result<()> {
+    let command = Cli::command();
+    match &args.out {
+        Some(folder) => {
+            std::fs::create_dir_all(folder).map_err(|error| Error::io("make the folder", folder, &error))?;
+            clap_mangen::generate_to(command, folder)
+                .map_err(|error| Error::io("write the pages into", folder, &error))?;
+            if context.ui.is_json() {
+                return context.ui.json(json!({ "folder": folder }));
+            }
+            context.ui.note(format!("wrote the pages into {}; {NAME} is the first", folder.display()));
+            Ok(())
+        }
+        None => {
+            let mut out = Vec::new();
+            Man::new(command).render(&mut out)?;
+            let page = String::from_utf8_lossy(&out);
+            if context.ui.is_json() {
+                return context.ui.json(json!({ "roff": page }));
+            }
+            context.ui.data(&page)
+        }
+    }
+}
