@@ -10,9 +10,12 @@ pub mod log_events;
 pub mod logs;
 pub mod objects;
 pub mod preflight;
+pub mod published;
+pub mod records;
 pub mod registry;
 pub mod s3;
 pub mod session;
+pub mod stacks;
 
 /// Waiting between two looks at something that changes: short at first, then longer.
 #[derive(Debug)]

@@ -8,17 +8,21 @@ use crate::context::Context;
 use crate::error::{Error, Message, Result};
 use crate::ui::Output;
 
+mod bootstrap;
 mod completions;
 mod deploy;
 mod destroy;
 mod docs;
+mod gc;
 mod graph;
+mod history;
 mod init;
 mod local;
 mod logs;
 mod ls;
 mod man;
 mod outputs;
+mod rollback;
 mod schema;
 mod synth;
 mod upload;
@@ -31,6 +35,10 @@ pub enum Command {
     Deploy(deploy::Args),
     Destroy(destroy::Args),
     Outputs(outputs::Args),
+    History(history::Args),
+    Rollback(rollback::Args),
+    Bootstrap(bootstrap::Args),
+    Gc(gc::Args),
     Upload(upload::Args),
     Logs(logs::Args),
     Local(local::Args),
@@ -62,6 +70,10 @@ impl Command {
             Self::Deploy(args) => block_on(interruptible(context, deploy::run(context, &args))),
             Self::Destroy(args) => block_on(interruptible(context, destroy::run(context, &args))),
             Self::Outputs(args) => block_on(interruptible(context, outputs::run(context, &args))),
+            Self::History(args) => block_on(interruptible(context, history::run(context, &args))),
+            Self::Rollback(args) => block_on(interruptible(context, rollback::run(context, &args))),
+            Self::Bootstrap(args) => block_on(interruptible(context, bootstrap::run(context, &args))),
+            Self::Gc(args) => block_on(interruptible(context, gc::run(context, &args))),
             Self::Upload(args) => block_on(interruptible(context, upload::run(context, &args))),
             Self::Logs(args) => block_on(interruptible(context, logs::run(context, &args))),
             Self::Local(args) => block_on(local::run(context, &args)),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use stack_core::{Diagnostics, Document, Source, Stack};
+use stack_core::{Diagnostics, Document, Source, Stack, StackTarget};
 
 use crate::aws::session::{Connection, Session};
 use crate::document_error;
@@ -35,6 +35,15 @@ pub struct Loaded {
     pub source: Source,
     /// Its sections.
     pub document: Document,
+}
+
+/// A stack by its name alone, and the connection to where it is.
+#[derive(Debug)]
+pub struct Place {
+    /// Name of the CloudFormation stack.
+    pub name: String,
+    /// Who asks, where.
+    pub session: Session,
 }
 
 impl Context {
@@ -113,11 +122,23 @@ impl Context {
         Ok(Error::InvalidFile { errors, file: source.name.clone() })
     }
 
+    /// Connects to a stack for commands that look at what is deployed, and must work while a resource in the file is wrong.
+    ///
+    /// # Errors
+    /// As [`Context::load`] and [`Context::connect`]; [`Error::Refused`] when the file wants another account.
+    pub async fn open(&self, name: Option<&str>) -> Result<Place> {
+        let document = self.load()?.document;
+        let target = document.select(name).map_err(|error| document_error(&error))?;
+        let session = self.connect(target).await?;
+        check_account(target, &session)?;
+        Ok(Place { name: format!("{}-{}", document.name, target.stack), session })
+    }
+
     /// Connects to where a stack goes.
     ///
     /// # Errors
     /// When the local cloud does not run, no region is set, or nobody is logged in.
-    pub async fn connect(&self, stack: &stack_core::StackTarget) -> Result<Session> {
+    pub async fn connect(&self, stack: &StackTarget) -> Result<Session> {
         let connection = match stack.target {
             stack_core::document::Target::Local => {
                 let endpoint = match &stack.endpoint {
@@ -132,5 +153,22 @@ impl Context {
             },
         };
         Session::connect(connection).await
+    }
+}
+
+/// Refuses credentials of another account than the one that the file names.
+///
+/// # Errors
+/// [`Error::Refused`].
+pub fn check_account(target: &StackTarget, session: &Session) -> Result<()> {
+    match &target.account {
+        Some(account) if *account != session.account => Err(Error::Refused(
+            Message::new(format!(
+                "stack `{}` belongs to account {account}, and these credentials are of account {}",
+                target.stack, session.account
+            ))
+            .hint("use other credentials (`--profile`), or change `account:` of the stack"),
+        )),
+        _ => Ok(()),
     }
 }

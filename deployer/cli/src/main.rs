@@ -8,11 +8,14 @@ mod commands;
 mod context;
 mod error;
 mod files;
+mod garbage;
 mod html;
 mod local;
 mod markdown;
 mod plan;
 mod progress;
+mod records;
+mod time;
 mod ui;
 mod watch;
 

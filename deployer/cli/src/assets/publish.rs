@@ -19,13 +19,13 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 
 /// Repository for images. Task execution roles may pull from it and from no other (`stack_core::lower`).
-const REPOSITORY: &str = "deployer-assets";
+pub const REPOSITORY: &str = "deployer-assets";
 /// Uploads at a time.
 const PARALLEL: usize = 4;
 
 /// Name of the bucket for zips: one for each account and region, since Lambda takes code from its own region only.
 #[must_use]
-fn bucket_name(session: &Session) -> String {
+pub fn bucket_name(session: &Session) -> String {
     format!("deployer-assets-{}-{}", session.account, session.region)
 }
 
@@ -101,7 +101,7 @@ async fn publish_zips(
     if missing.is_empty() {
         return Ok(Vec::new());
     }
-    ensure_bucket(context, session, &bucket).await?;
+    ensure_bucket(context, session).await?;
     let uploads = missing.into_iter().map(async |(key, one, zip)| {
         context.ui.step("publish", format!("{} to {bucket}", describe(one)));
         s3::put_asset(session, &bucket, key, zip).await?;
@@ -110,16 +110,21 @@ async fn publish_zips(
     futures::stream::iter(uploads).buffer_unordered(PARALLEL).try_collect().await
 }
 
-/// Makes the asset bucket if it is missing, and finishes what an interrupted run left undone.
-async fn ensure_bucket(context: &Context, session: &Session, bucket: &str) -> Result<()> {
-    if !s3::bucket_exists(session, bucket).await? {
+/// Makes the asset bucket if it is missing, and finishes what an interrupted run left undone; gives its name.
+///
+/// # Errors
+/// When AWS refuses, or another account has a bucket of that name.
+pub async fn ensure_bucket(context: &Context, session: &Session) -> Result<String> {
+    let bucket = bucket_name(session);
+    if !s3::bucket_exists(session, &bucket).await? {
         let (account, region) = (&session.account, &session.region);
         context.ui.step("publish", format!("making bucket {bucket} for code in account {account}, {region}"));
-        s3::create_bucket(session, bucket).await?;
-    } else if s3::is_set_up(session, bucket).await? {
-        return Ok(());
+        s3::create_bucket(session, &bucket).await?;
+    } else if s3::is_set_up(session, &bucket).await? {
+        return Ok(bucket);
     }
-    Ok(s3::set_up_bucket(session, bucket).await?)
+    s3::set_up_bucket(session, &bucket).await?;
+    Ok(bucket)
 }
 
 /// Pushes the images that are missing; gives the repository's URI and their sizes.
@@ -160,7 +165,10 @@ async fn publish_images(
 }
 
 /// Makes the image repository if it is missing; gives its URI.
-async fn ensure_repository(context: &Context, session: &Session) -> Result<String> {
+///
+/// # Errors
+/// When AWS refuses.
+pub async fn ensure_repository(context: &Context, session: &Session) -> Result<String> {
     if let Some(uri) = ecr::repository_uri(session, REPOSITORY).await? {
         return Ok(uri);
     }
@@ -176,7 +184,8 @@ fn describe(prepared: &Prepared) -> String {
 }
 
 /// A size for people, in decimal units.
-fn human(bytes: usize) -> String {
+#[must_use]
+pub fn human(bytes: usize) -> String {
     let bytes = bytes as f64;
     match bytes {
         0.0..1e3 => format!("{bytes} B"),

@@ -1,0 +1,88 @@
+//! CloudFormation: all stacks of a region, whoever made them.
+
+use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::types::Stack;
+
+use super::session::Session;
+use crate::error::{AwsError, AwsResult as _};
+
+type Result<T> = std::result::Result<T, AwsError>;
+
+/// Tag that the deployer puts on its stacks.
+const OUR_TAG: &str = "deployer:stack";
+
+/// A stack of the region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Its ARN.
+    pub id: String,
+    /// Values of its parameters.
+    pub parameters: Vec<String>,
+    /// Whether the deployer made it, or it was not made at all: then change sets may wait to be executed.
+    pub may_wait: bool,
+}
+
+/// Every stack that is not deleted.
+///
+/// # Errors
+/// When a call fails.
+pub async fn all(session: &Session) -> Result<Vec<Listed>> {
+    let mut out = Vec::new();
+    let mut pages = Client::new(&session.config).describe_stacks().into_paginator().send();
+    while let Some(page) = pages.next().await {
+        let page = page.aws("DescribeStacks", format!("all stacks in {}", session.region))?;
+        out.extend(page.stacks().iter().map(listed));
+    }
+    Ok(out)
+}
+
+fn listed(stack: &Stack) -> Listed {
+    let ours = stack.tags().iter().any(|tag| tag.key() == Some(OUR_TAG));
+    let empty = stack.stack_status().is_some_and(|status| status.as_str() == "REVIEW_IN_PROGRESS");
+    let name = stack.stack_name().unwrap_or_default().to_owned();
+    Listed {
+        id: stack.stack_id().map_or_else(|| name.clone(), str::to_owned),
+        name,
+        parameters: stack
+            .parameters()
+            .iter()
+            .flat_map(|one| [one.parameter_value(), one.resolved_value()])
+            .flatten()
+            .map(str::to_owned)
+            .collect(),
+        may_wait: ours || empty,
+    }
+}
+
+/// Values of the parameters of all change sets of a stack that were not executed.
+///
+/// # Errors
+/// When a call fails.
+pub async fn waiting_parameters(session: &Session, stack: &str) -> Result<Vec<String>> {
+    let client = Client::new(&session.config);
+    let mut out = Vec::new();
+    let mut pages = client.list_change_sets().stack_name(stack).into_paginator().send();
+    while let Some(page) = pages.next().await {
+        for summary in page.aws("ListChangeSets", format!("stack {stack}"))?.summaries() {
+            let Some(id) = summary.change_set_id() else { continue };
+            let answer = client
+                .describe_change_set()
+                .change_set_name(id)
+                .stack_name(stack)
+                .send()
+                .await
+                .aws("DescribeChangeSet", format!("stack {stack}"));
+            let answer = match answer {
+                // Executed or removed in this moment: then the stack's own parameters tell, or nobody needs it.
+                Err(error) if error.is("ChangeSetNotFound") || error.is("ChangeSetNotFoundException") => {
+                    continue;
+                }
+                answer => answer?,
+            };
+            out.extend(answer.parameters().iter().filter_map(|one| one.parameter_value()).map(str::to_owned));
+        }
+    }
+    Ok(out)
+}

@@ -1,0 +1,47 @@
+//! `deployer bootstrap`.
+
+use serde_json::json;
+
+use crate::assets::{REPOSITORY, bucket_name, ensure_bucket, ensure_repository};
+use crate::aws::{ecr, s3};
+use crate::context::Context;
+use crate::error::{Error, Result};
+
+/// Makes the asset bucket and the image repository, unless they are there.
+///
+/// `deployer deploy` does so by itself when it first needs them. This is for accounts where somebody else deploys, with
+/// fewer permissions.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The stack whose account and region they are made in; may be left out when the file has one, or one marked
+    /// `default: true`.
+    stack: Option<String>,
+}
+
+pub async fn run(context: &Context, args: &Args) -> Result<()> {
+    let place = context.open(args.stack.as_deref()).await?;
+    let session = &place.session;
+    let bucket = bucket_name(session);
+    let (had_bucket, had_repository) = tokio::try_join!(
+        async {
+            let there = s3::bucket_exists(session, &bucket).await?;
+            Ok::<_, Error>(there && s3::is_set_up(session, &bucket).await?)
+        },
+        async { Ok(ecr::repository_uri(session, REPOSITORY).await?.is_some()) }
+    )?;
+    let (_, uri) = tokio::try_join!(ensure_bucket(context, session), ensure_repository(context, session))?;
+    let word = |had: bool| if had { "there" } else { "made" };
+    if context.ui.is_json() {
+        return context.ui.json(json!({
+            "account": session.account,
+            "region": session.region,
+            "bucket": { "name": bucket, "result": word(had_bucket) },
+            "repository": { "uri": uri, "result": word(had_repository) },
+        }));
+    }
+    let rows = [
+        ["bucket".to_owned(), bucket, word(had_bucket).to_owned()],
+        ["repository".to_owned(), uri, word(had_repository).to_owned()],
+    ];
+    context.ui.data(&crate::ui::table(["what", "name", ""], rows))
+}

@@ -1,0 +1,283 @@
+//! `deployer gc`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use serde_json::{Value, json};
+use stack_core::units;
+
+use crate::assets::{REPOSITORY, bucket_name, human};
+use crate::aws::cloudformation::CloudFormation;
+use crate::aws::published::{self, Failures, Object};
+use crate::aws::session::Session;
+use crate::aws::{records as stored, stacks};
+use crate::context::Context;
+use crate::error::{AwsError, Error, Result};
+use crate::garbage::{self, Digest, Item, Needs, Rules, Verdict, What};
+use crate::time;
+
+/// Deletes published code, templates and records that nobody needs any more.
+///
+/// Looks at all that the deployer has published in the account and region of the stack, and at every CloudFormation stack
+/// there. Kept is what a stack, a change set that waits or a kept record names, what is young, and what cannot be proved to
+/// be unused.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The stack whose account and region are looked at; may be left out when the file has one, or one marked
+    /// `default: true`.
+    stack: Option<String>,
+    /// Successful records of each stack that are kept, with the code that they name.
+    #[arg(long, default_value = "10", value_parser = at_least_one)]
+    keep: usize,
+    /// Keeps what is younger, as a deployment may be under way that has published it.
+    #[arg(long, value_name = "DURATION", default_value = "1d", value_parser = duration)]
+    older_than: u64,
+    /// Says what would be deleted, and deletes nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Stacks and records that are read at a time.
+const PARALLEL: usize = 4;
+
+fn at_least_one(text: &str) -> std::result::Result<usize, String> {
+    text.parse().ok().filter(|keep| *keep > 0).ok_or_else(|| "expected a number of 1 or more".to_owned())
+}
+
+fn duration(text: &str) -> std::result::Result<u64, String> {
+    units::parse_duration(text).ok_or_else(|| "expected a duration, such as 12h or 7d".to_owned())
+}
+
+pub async fn run(context: &Context, args: &Args) -> Result<()> {
+    // Before anything is looked at: what is written from now on is young.
+    let younger_than = time::now().saturating_sub(args.older_than);
+    let place = context.open(args.stack.as_deref()).await?;
+    let session = &place.session;
+    let bucket = bucket_name(session);
+    let what =
+        if session.local { "the local cloud".to_owned() } else { format!("account {}", session.account) };
+    context.ui.step("target", format!("{what}, {} as {}", session.region, session.caller));
+
+    // What is published first, then who needs it: what is published in between is not looked at.
+    let (objects, images) =
+        tokio::try_join!(published::objects(session, &bucket), published::images(session, REPOSITORY))?;
+    let mut items: Vec<Item> = objects
+        .iter()
+        .map(|object| Item {
+            what: What::of_key(&object.key),
+            name: object.key.clone(),
+            bytes: object.bytes,
+            written: object.modified,
+        })
+        .collect();
+    items.extend(images.iter().map(|image| Item {
+        what: What::of_image(&image.digest, image.tagged),
+        name: image.digest.clone(),
+        bytes: image.bytes,
+        written: image.pushed,
+    }));
+    let needs = needs(context, session, &bucket, &items).await?;
+    let verdicts = garbage::judge(&items, &needs, Rules { keep: args.keep, younger_than });
+    let garbage: Vec<&Item> = items
+        .iter()
+        .zip(&verdicts)
+        .filter(|(_, verdict)| **verdict == Verdict::Garbage)
+        .map(|(item, _)| item)
+        .collect();
+    let groups = groups(&items, &verdicts);
+    if !context.ui.is_json() {
+        show(context, &groups, &garbage)?;
+    }
+    let failures = if garbage.is_empty() || args.dry_run {
+        Vec::new()
+    } else {
+        let size = human(garbage.iter().map(|item| item.bytes as usize).sum());
+        context.ui.confirm(&format!("Delete {} things, {size}?", garbage.len())).await?;
+        context.on_interrupt("some of it may be deleted already", "run `deployer gc` again");
+        delete(session, &bucket, &objects, &garbage).await?
+    };
+    let deleted = if args.dry_run { 0 } else { garbage.len() - failures.len().min(garbage.len()) };
+    context.ui.step(
+        "done",
+        if args.dry_run { "nothing was deleted".to_owned() } else { format!("{deleted} deleted") },
+    );
+    if context.ui.is_json() {
+        context.ui.json(document(&bucket, args.dry_run, &groups, &garbage, &failures))?;
+    }
+    match failures.as_slice() {
+        [] => Ok(()),
+        [(name, why), ..] => {
+            Err(Error::failed(format!("{} were not deleted, such as {name}: {why}", failures.len())))
+        }
+    }
+}
+
+/// Asks everybody who may need something published.
+async fn needs(context: &Context, session: &Session, bucket: &str, items: &[Item]) -> Result<Needs> {
+    let records = items.iter().filter_map(|item| match &item.what {
+        What::Record { stack, number } => Some((item.name.as_str(), stack.clone(), *number)),
+        _ => None,
+    });
+    let records = records.map(async |(key, stack, number)| {
+        let text = stored::get(session, bucket, key).await?;
+        Ok::<_, AwsError>(((stack, number), text))
+    });
+    let records = futures::stream::iter(records).buffer_unordered(PARALLEL).try_collect::<BTreeMap<_, _>>();
+    let (all, records) = tokio::try_join!(stacks::all(session), records)?;
+    let cloudformation = CloudFormation::new(session);
+    let asks = all.iter().map(async |stack| (stack, named_by(session, &cloudformation, stack).await));
+    let answers: Vec<_> = futures::stream::iter(asks).buffer_unordered(PARALLEL).collect().await;
+    let mut needs = Needs { records, ..Needs::default() };
+    for (stack, answer) in answers {
+        match answer {
+            Ok(digests) => {
+                needs.stacks.extend(digests.into_iter().map(|digest| (digest, stack.name.clone())));
+            }
+            Err(error) => {
+                let name = &stack.name;
+                context
+                    .ui
+                    .warn(format!("the stack {name} can't be read: {} {}", error.operation, error.message));
+                needs.unread.push(name.clone());
+            }
+        }
+    }
+    Ok(needs)
+}
+
+/// The digests that a stack names: in its parameters, its template, and its change sets that wait.
+async fn named_by(
+    session: &Session,
+    cloudformation: &CloudFormation,
+    stack: &stacks::Listed,
+) -> std::result::Result<BTreeSet<Digest>, AwsError> {
+    let waiting = async {
+        if stack.may_wait { stacks::waiting_parameters(session, &stack.id).await } else { Ok(Vec::new()) }
+    };
+    let (template, waiting) = tokio::try_join!(cloudformation.template(&stack.id), waiting)?;
+    let texts = stack.parameters.iter().chain(&waiting).chain(&template);
+    Ok(texts.flat_map(|text| garbage::digests(text)).collect())
+}
+
+async fn delete(session: &Session, bucket: &str, objects: &[Object], garbage: &[&Item]) -> Result<Failures> {
+    let names: BTreeSet<&str> = garbage.iter().map(|item| item.name.as_str()).collect();
+    // Records last: until then they say what is gone.
+    let (records, others): (Vec<&Object>, Vec<&Object>) = objects
+        .iter()
+        .filter(|object| names.contains(object.key.as_str()))
+        .partition(|object| matches!(What::of_key(&object.key), What::Record { .. }));
+    let images = garbage.iter().filter(|item| matches!(item.what, What::Image(_)));
+    let images: Vec<&str> = images.map(|item| item.name.as_str()).collect();
+    let (mut failures, more) = tokio::try_join!(
+        published::delete_objects(session, bucket, &others),
+        published::delete_images(session, REPOSITORY, &images)
+    )?;
+    failures.extend(more);
+    failures.extend(published::delete_objects(session, bucket, &records).await?);
+    Ok(failures)
+}
+
+/// Things of a kind with the same fate.
+#[derive(Debug, PartialEq, Eq)]
+struct Group<'v> {
+    what: &'static str,
+    verdict: &'v Verdict,
+    count: usize,
+    bytes: u64,
+}
+
+/// What is kept first, what goes last.
+fn groups<'v>(items: &[Item], verdicts: &'v [Verdict]) -> Vec<Group<'v>> {
+    let mut groups: BTreeMap<(&Verdict, &'static str), (usize, u64)> = BTreeMap::new();
+    for (item, verdict) in items.iter().zip(verdicts) {
+        let (count, bytes) = groups.entry((verdict, item.what.name())).or_default();
+        *count += 1;
+        *bytes += item.bytes;
+    }
+    groups
+        .into_iter()
+        .map(|((verdict, what), (count, bytes))| Group { what, verdict, count, bytes })
+        .collect()
+}
+
+fn show(context: &Context, groups: &[Group<'_>], garbage: &[&Item]) -> Result<()> {
+    let rows = groups.iter().map(|group| {
+        [
+            if *group.verdict == Verdict::Garbage { "delete" } else { "keep" }.to_owned(),
+            group.what.to_owned(),
+            group.count.to_string(),
+            human(group.bytes as usize),
+            group.verdict.describe(),
+        ]
+    });
+    context.ui.data(&crate::ui::table(["", "what", "count", "size", "why"], rows))?;
+    if garbage.is_empty() {
+        return Ok(());
+    }
+    let now = time::now();
+    let rows = garbage.iter().map(|item| {
+        [
+            item.what.name().to_owned(),
+            item.name.clone(),
+            human(item.bytes as usize),
+            time::ago(item.written, now),
+        ]
+    });
+    context.ui.data(&format!("\n{}", crate::ui::table(["delete", "name", "size", "written"], rows)))
+}
+
+fn document(
+    bucket: &str,
+    dry_run: bool,
+    groups: &[Group<'_>],
+    garbage: &[&Item],
+    failures: &Failures,
+) -> Value {
+    let kept: Vec<Value> = groups
+        .iter()
+        .filter(|group| *group.verdict != Verdict::Garbage)
+        .map(|group| {
+            let why = group.verdict.describe();
+            json!({ "what": group.what, "count": group.count, "bytes": group.bytes, "why": why })
+        })
+        .collect();
+    let garbage: Vec<Value> = garbage
+        .iter()
+        .map(|item| {
+            let failure = failures.iter().find(|(name, _)| *name == item.name).map(|(_, why)| why);
+            json!({
+                "what": item.what.name(),
+                "name": item.name,
+                "bytes": item.bytes,
+                "written": time::rfc3339(item.written),
+                "failure": failure,
+            })
+        })
+        .collect();
+    json!({ "bucket": bucket, "repository": REPOSITORY, "dryRun": dry_run, "kept": kept, "garbage": garbage })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn things_with_the_same_fate_are_counted_together() {
+        let item =
+            |key: &str, bytes| Item { what: What::of_key(key), name: key.to_owned(), bytes, written: 0 };
+        let (a, b) = ("a".repeat(64), "b".repeat(64));
+        let items = [item(&format!("x/{a}.zip"), 1), item(&format!("y/{b}.zip"), 2), item("notes", 4)];
+        let verdicts = [Verdict::Garbage, Verdict::Garbage, Verdict::Foreign];
+        let groups = groups(&items, &verdicts);
+        let told: Vec<_> = groups.iter().map(|group| (group.what, group.count, group.bytes)).collect();
+        assert_eq!(told, [("other", 1, 4), ("zip", 2, 3)]);
+        let garbage: Vec<&Item> = items[..2].iter().collect();
+        let document =
+            document("b", false, &groups, &garbage, &vec![(items[1].name.clone(), "no".to_owned())]);
+        assert_eq!(document["kept"][0]["why"], "not put there by deployer");
+        assert_eq!(
+            (&document["garbage"][0]["failure"], &document["garbage"][1]["failure"]),
+            (&Value::Null, &"no".into())
+        );
+    }
+}

@@ -1,0 +1,516 @@
+//! Records of what was done to a stack: written to the asset bucket after each deployment, and read by `history`,
+//! `rollback` and `gc`.
+//!
+//! `deployments/<stack>/<number>.json` says who did what, when, with which result, and names the template and the code by
+//! their digests; `templates/<sha256>.json` is the template, once for all records that name it. A record is a note for
+//! people and a way back. What is deployed is asked of CloudFormation, never read off a record.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::assets::{bucket_name, ensure_bucket, sha256_hex};
+use crate::aws::cloudformation::{Change, ChangeKind};
+use crate::aws::records::{get, keys, put_new};
+use crate::aws::session::Session;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::time;
+
+/// Version of the records; raised when a field changes its meaning.
+const SCHEMA_VERSION: u32 = 1;
+/// Where records lie in the bucket.
+pub const RECORDS: &str = "deployments/";
+/// Where templates lie in the bucket.
+pub const TEMPLATES: &str = "templates/";
+/// What stands for the value of a parameter that nobody may read (`NoEcho`), in CloudFormation's answers too.
+pub const MASKED: &str = "****";
+/// Records that are read at a time.
+const PARALLEL: usize = 8;
+/// Deployments of one stack that end at the same moment, and take the same number.
+const ATTEMPTS: usize = 20;
+/// Characters of a cause that are kept.
+const MAX_CAUSE: usize = 2_000;
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The file was deployed.
+    Deploy,
+    /// A recorded deployment was deployed again.
+    Rollback,
+    /// Code was changed without CloudFormation.
+    Hotswap,
+    /// The stack was deleted.
+    Destroy,
+}
+
+impl Kind {
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Deploy => "deploy",
+            Self::Rollback => "rollback",
+            Self::Hotswap => "hotswap",
+            Self::Destroy => "destroy",
+        }
+    }
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// As it should.
+    Succeeded,
+    /// It failed.
+    Failed,
+}
+
+impl Ending {
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// How many resources were changed, and how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Changes {
+    /// Made.
+    pub add: usize,
+    /// Changed in place.
+    pub modify: usize,
+    /// Replaced by new ones.
+    pub replace: usize,
+    /// Removed.
+    pub remove: usize,
+}
+
+impl Changes {
+    /// Of a change set.
+    #[must_use]
+    pub fn of(changes: &[Change]) -> Self {
+        let count = |kind| changes.iter().filter(|change| change.kind == kind).count();
+        Self {
+            add: count(ChangeKind::Add),
+            modify: count(ChangeKind::Modify),
+            replace: count(ChangeKind::Replace),
+            remove: count(ChangeKind::Remove),
+        }
+    }
+
+    /// In a few characters: `+2 ~1 ±1 -3`.
+    #[must_use]
+    pub fn describe(self) -> String {
+        let parts = [("+", self.add), ("~", self.modify), ("±", self.replace), ("-", self.remove)];
+        let parts: Vec<String> = parts
+            .iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(sign, count)| format!("{sign}{count}"))
+            .collect();
+        parts.join(" ")
+    }
+}
+
+/// A record as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// Version of these fields.
+    pub schema_version: u32,
+    /// Counted up from 1 for each stack.
+    pub number: u64,
+    /// Name of the stack.
+    pub stack: String,
+    /// Its ARN.
+    pub stack_id: String,
+    /// When it ended: RFC 3339, UTC.
+    pub time: String,
+    /// ARN of who did it.
+    pub caller: String,
+    /// Version of the deployer.
+    pub deployer: String,
+    /// What was done.
+    pub kind: Kind,
+    /// How it ended.
+    pub result: Ending,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// How long it took.
+    pub seconds: u64,
+    /// SHA-256 of the template that was sent; none when a stack was deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// Parameters of the template, those that nobody may read masked.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
+    /// Tags of the stack.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// What changed.
+    #[serde(default)]
+    pub changes: Changes,
+    /// `--config` as it was given.
+    #[serde(default)]
+    pub config: BTreeMap<String, String>,
+    /// Commit of the stack file's folder, when it lies in a git repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+}
+
+impl Record {
+    /// Whether the stack was brought to what this record names, so that one can go back to it.
+    #[must_use]
+    pub fn is_way_back(&self) -> bool {
+        self.result == Ending::Succeeded
+            && matches!(self.kind, Kind::Deploy | Kind::Rollback)
+            && self.template.is_some()
+    }
+
+    /// Whether what is deployed is what this record names: the digest of its template, and its parameters, to which
+    /// CloudFormation adds those that were left to their defaults.
+    #[must_use]
+    pub fn is_deployed(&self, template: &str, parameters: &BTreeMap<String, String>) -> bool {
+        self.template.as_deref() == Some(template)
+            && self.parameters.iter().all(|(name, value)| parameters.get(name) == Some(value))
+    }
+
+    /// Who did it, without what all of the account have in common.
+    #[must_use]
+    pub fn who(&self) -> &str {
+        let name = self.caller.rsplit(':').next().unwrap_or_default();
+        name.split_once('/').map_or(name, |(_, name)| name)
+    }
+}
+
+/// What the deployer knows when a deployment has ended.
+#[derive(Debug, Clone)]
+pub struct Finished<'a> {
+    /// Name of the stack.
+    pub stack: &'a str,
+    /// Its ARN.
+    pub stack_id: &'a str,
+    /// What was done.
+    pub kind: Kind,
+    /// Why it failed; `None` when it did not.
+    pub cause: Option<&'a str>,
+    /// How long it took.
+    pub took: Duration,
+    /// The template that was sent; `None` when a stack was deleted.
+    pub template: Option<&'a str>,
+    /// Its parameters.
+    pub parameters: &'a [(String, String)],
+    /// Tags of the stack.
+    pub tags: &'a [(&'a str, &'a str)],
+    /// What changed.
+    pub changes: &'a [Change],
+}
+
+/// Writes the record of a deployment that has ended, and its template; gives the number that it got.
+///
+/// # Errors
+/// When S3 refuses.
+async fn write(context: &Context, session: &Session, finished: &Finished<'_>) -> Result<u64> {
+    let bucket = ensure_bucket(context, session).await?;
+    let digest = match finished.template {
+        Some(template) => {
+            let digest = sha256_hex(template.as_bytes());
+            if !put_new(session, &bucket, &template_key(&digest), template).await? {
+                return Err(wrong_template(&digest));
+            }
+            Some(digest)
+        }
+        None => None,
+    };
+    let mut record = Record {
+        schema_version: SCHEMA_VERSION,
+        number: 0,
+        stack: finished.stack.to_owned(),
+        stack_id: finished.stack_id.to_owned(),
+        time: time::rfc3339(time::now()),
+        caller: session.caller.clone(),
+        deployer: env!("CARGO_PKG_VERSION").to_owned(),
+        kind: finished.kind,
+        result: if finished.cause.is_none() { Ending::Succeeded } else { Ending::Failed },
+        cause: finished.cause.map(|cause| cause.chars().take(MAX_CAUSE).collect()),
+        seconds: finished.took.as_secs(),
+        template: digest,
+        parameters: masked(finished.template.unwrap_or_default(), finished.parameters),
+        tags: finished.tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        changes: Changes::of(finished.changes),
+        config: context.config.iter().cloned().collect(),
+        commit: commit(context.folder()),
+    };
+    record.number = numbers(session, finished.stack).await?.last().map_or(1, |last| last + 1);
+    for _ in 0..ATTEMPTS {
+        let text = serde_json::to_string_pretty(&record).map_err(|error| Error::failed(error.to_string()))?;
+        if put_new(session, &bucket, &record_key(&record.stack, record.number), &text).await? {
+            return Ok(record.number);
+        }
+        record.number += 1;
+    }
+    Err(Error::failed(format!("no number was free for the record of {}", finished.stack)))
+}
+
+/// Writes the record of a deployment that has ended; a warning says so when that fails, since the deployment is as it is.
+pub async fn keep(context: &Context, session: &Session, finished: &Finished<'_>) {
+    match write(context, session, finished).await {
+        Ok(number) => context.ui.step("recorded", format!("as number {number}")),
+        Err(error) => {
+            let why = error.message().map(|message| message.text).unwrap_or_default();
+            context.ui.warn(format!("`deployer history` will not show this: {why}"));
+        }
+    }
+}
+
+/// The newest records of a stack, newest first.
+///
+/// # Errors
+/// When S3 refuses. A record that can't be understood is passed over with a warning.
+pub async fn list(context: &Context, session: &Session, stack: &str, most: usize) -> Result<Vec<Record>> {
+    let numbers = numbers(session, stack).await?;
+    let reads = numbers.into_iter().rev().take(most).map(async |number| {
+        let text = get(session, &bucket_name(session), &record_key(stack, number)).await?;
+        Ok::<_, Error>(text.map(|text| (number, text)))
+    });
+    let texts: Vec<Option<(u64, String)>> =
+        futures::stream::iter(reads).buffered(PARALLEL).try_collect().await?;
+    let understood = texts.into_iter().flatten().filter_map(|(number, text)| {
+        let record = parse(number, &text);
+        if let Err(why) = &record {
+            context.ui.warn(format!("record {number} of {stack} can't be understood: {why}"));
+        }
+        record.ok()
+    });
+    Ok(understood.collect())
+}
+
+/// One record.
+///
+/// # Errors
+/// When S3 refuses, or it can't be understood.
+pub async fn read(session: &Session, stack: &str, number: u64) -> Result<Option<Record>> {
+    let Some(text) = get(session, &bucket_name(session), &record_key(stack, number)).await? else {
+        return Ok(None);
+    };
+    parse(number, &text)
+        .map(Some)
+        .map_err(|why| Error::failed(format!("record {number} of {stack} can't be understood: {why}")))
+}
+
+/// The template of a digest.
+///
+/// # Errors
+/// When S3 refuses, or the text is not what its name says.
+pub async fn template(session: &Session, digest: &str) -> Result<Option<String>> {
+    let text = get(session, &bucket_name(session), &template_key(digest)).await?;
+    match text {
+        Some(text) if sha256_hex(text.as_bytes()) != digest => Err(wrong_template(digest)),
+        text => Ok(text),
+    }
+}
+
+fn wrong_template(digest: &str) -> Error {
+    Error::failed_with_hint(
+        format!("the template {digest} in the asset bucket does not hold what its name says"),
+        "somebody wrote it by other means; delete it",
+    )
+}
+
+/// Reads a record, which the place where it lies must agree with.
+fn parse(number: u64, text: &str) -> std::result::Result<Record, String> {
+    let record: Record = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    match record.number == number {
+        true => Ok(record),
+        false => Err(format!("it says that it is number {}", record.number)),
+    }
+}
+
+/// Numbers of a stack's records, smallest first.
+async fn numbers(session: &Session, stack: &str) -> Result<Vec<u64>> {
+    let keys = keys(session, &bucket_name(session), &format!("{RECORDS}{stack}/")).await?;
+    Ok(keys.iter().filter_map(|key| of_key(key)).filter(|(of, _)| *of == stack).map(|(_, n)| n).collect())
+}
+
+/// Where a record lies. Eight digits, so that the order of the names is that of the numbers.
+#[must_use]
+pub fn record_key(stack: &str, number: u64) -> String {
+    format!("{RECORDS}{stack}/{number:08}.json")
+}
+
+/// Stack and number of the record with this key; `None` when it is none of a record.
+#[must_use]
+pub fn of_key(key: &str) -> Option<(&str, u64)> {
+    let (stack, number) = key.strip_prefix(RECORDS)?.strip_suffix(".json")?.split_once('/')?;
+    let digits = number.len() == 8 && number.bytes().all(|byte| byte.is_ascii_digit());
+    let number = number.parse().ok().filter(|_| digits && !stack.is_empty())?;
+    Some((stack, number))
+}
+
+/// Whether a text is a SHA-256 as it is written here: 64 hexadecimal digits in lower case.
+#[must_use]
+pub fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+/// Where a template lies.
+#[must_use]
+pub fn template_key(digest: &str) -> String {
+    format!("{TEMPLATES}{digest}.json")
+}
+
+/// The parameters with the values of those that nobody may read left out.
+fn masked(template: &str, parameters: &[(String, String)]) -> BTreeMap<String, String> {
+    let template: Value = serde_json::from_str(template).unwrap_or_default();
+    let hidden = |name: &str| {
+        // CloudFormation takes the text too.
+        let no_echo = &template["Parameters"][name]["NoEcho"];
+        *no_echo == Value::Bool(true)
+            || no_echo.as_str().is_some_and(|text| text.eq_ignore_ascii_case("true"))
+    };
+    let shown = parameters
+        .iter()
+        .map(|(name, value)| (name.clone(), if hidden(name) { MASKED.to_owned() } else { value.clone() }));
+    shown.collect()
+}
+
+/// Commit that is checked out in the repository of a folder, as its files say. `git` need not be installed.
+fn commit(folder: &Path) -> Option<String> {
+    let folder = folder.canonicalize().ok()?;
+    let git = folder.ancestors().map(|folder| folder.join(".git")).find(|path| path.exists())?;
+    let git = match std::fs::read_to_string(&git) {
+        // A work tree beside its repository.
+        Ok(text) => git.parent()?.join(text.trim().strip_prefix("gitdir: ")?),
+        Err(_) => git,
+    };
+    let common = match std::fs::read_to_string(git.join("commondir")) {
+        Ok(text) => git.join(text.trim()),
+        Err(_) => git.clone(),
+    };
+    let head = std::fs::read_to_string(git.join("HEAD")).ok()?;
+    let commit = match head.trim().strip_prefix("ref: ") {
+        None => head.trim().to_owned(),
+        Some(name) => match std::fs::read_to_string(common.join(name)) {
+            Ok(text) => text.trim().to_owned(),
+            Err(_) => {
+                let packed = std::fs::read_to_string(common.join("packed-refs")).ok()?;
+                let lines = packed.lines().filter_map(|line| line.split_once(' '));
+                lines.into_iter().find(|(_, known)| *known == name).map(|(commit, _)| commit.to_owned())?
+            }
+        },
+    };
+    // SHA-1 or SHA-256; anything else is no commit of git's.
+    let hexadecimal = commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (hexadecimal && matches!(commit.len(), 40 | 64)).then_some(commit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_numbers_are_one_to_one() {
+        let key = record_key("a-b", 42);
+        assert_eq!(key, "deployments/a-b/00000042.json");
+        assert_eq!(of_key(&key), Some(("a-b", 42)));
+        for key in [
+            "deployments/a/42.json",
+            "deployments//00000042.json",
+            "deployments/a/b/00000042.json",
+            "deployments/a/+0000042.json",
+            "deployments/a/00000042.json.bak",
+            "templates/a.json",
+        ] {
+            assert_eq!(of_key(key), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_may_read_is_not_recorded() {
+        let template = r#"{ "Parameters": {
+            "Open": { "Type": "String" }, "Secret": { "NoEcho": true }, "Text": { "NoEcho": "True" } } }"#;
+        let parameters = ["Open", "Secret", "Text"].map(|name| (name.to_owned(), "value".to_owned()));
+        let values: Vec<String> = masked(template, &parameters).into_values().collect();
+        assert_eq!(values, ["value", MASKED, MASKED]);
+    }
+
+    #[test]
+    fn records_of_other_versions_and_places_are_told_apart() {
+        let text = r#"{ "schemaVersion": 1, "number": 7, "stack": "s", "stackId": "arn", "time": "2026-11-24T22:04:25Z",
+            "caller": "arn:aws:sts::123456789012:assumed-role/Admin/jane", "deployer": "0.1.0", "kind": "deploy",
+            "result": "succeeded", "seconds": 3, "later": "field" }"#;
+        let record = parse(7, text).expect("a record");
+        assert_eq!(record.who(), "Admin/jane");
+        assert!(!record.is_way_back(), "without a template there is nothing to go back to");
+        assert!(parse(8, text).expect_err("another number").contains("number 7"));
+        assert!(parse(7, &text.replace("deploy\"", "dance\"")).is_err());
+        assert!(parse(7, "\u{0}").is_err());
+    }
+
+    #[test]
+    fn who_did_it_is_said_without_the_account() {
+        let mut record = parse(
+            1,
+            r#"{ "schemaVersion": 1, "number": 1, "stack": "s", "stackId": "", "time": "", "caller": "", "deployer": "",
+                "kind": "destroy", "result": "failed", "seconds": 0 }"#,
+        )
+        .expect("a record");
+        for (caller, who) in [
+            ("arn:aws:iam::123456789012:user/path/bob", "path/bob"),
+            ("arn:aws:iam::123456789012:root", "root"),
+            ("", ""),
+        ] {
+            record.caller = caller.to_owned();
+            assert_eq!(record.who(), who);
+        }
+    }
+
+    #[test]
+    fn changes_are_told_in_a_few_characters() {
+        assert_eq!(Changes::default().describe(), "");
+        assert_eq!(Changes { add: 2, modify: 1, replace: 1, remove: 3 }.describe(), "+2 ~1 ±1 -3");
+    }
+
+    #[test]
+    fn the_commit_is_read_from_gits_files() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let git = folder.path().join(".git");
+        let write = |name: &str, text: &str| std::fs::write(git.join(name), text).expect("written");
+        std::fs::create_dir_all(git.join("refs/heads")).expect("made");
+        let inside = folder.path().join("a/b");
+        std::fs::create_dir_all(&inside).expect("made");
+        let (first, second) = ("a".repeat(40), "b".repeat(40));
+        write("HEAD", &format!("{first}\n"));
+        assert_eq!(commit(&inside), Some(first.clone()));
+        write("HEAD", "ref: refs/heads/main\n");
+        assert_eq!(commit(&inside), None, "a branch without a commit");
+        write("packed-refs", &format!("# pack-refs\n{second} refs/heads/main\n"));
+        assert_eq!(commit(&inside), Some(second.clone()));
+        write("refs/heads/main", &first);
+        assert_eq!(commit(&inside), Some(first));
+        write("refs/heads/main", "\u{1b}[2J");
+        assert_eq!(commit(&inside), None);
+        // A work tree beside its repository.
+        let tree = tempfile::tempdir().expect("a temporary folder");
+        std::fs::create_dir_all(git.join("worktrees/t")).expect("made");
+        write("worktrees/t/HEAD", "ref: refs/heads/other\n");
+        write("worktrees/t/commondir", "../..\n");
+        write("refs/heads/other", &second);
+        let pointer = format!("gitdir: {}\n", git.join("worktrees/t").display());
+        std::fs::write(tree.path().join(".git"), pointer).expect("written");
+        assert_eq!(commit(tree.path()), Some(second));
+    }
+}
