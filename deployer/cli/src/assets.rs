@@ -147,6 +147,26 @@ async fn binaries(
     build::workers(context, workspace, workers).await
 }
 
+/// Whether any of this code must be built, so that tools are needed.
+#[must_use]
+pub fn needs_build(context: &Context, assets: &[Asset]) -> bool {
+    assets.iter().any(|asset| match &asset.code {
+        Code::Package { .. } => true,
+        Code::Worker(worker) => {
+            build::Workspace::beside(context).is_some() || embed::binary(*worker).is_none()
+        }
+        Code::Zip { .. } => false,
+    })
+}
+
+/// The tool that builds workers.
+///
+/// # Errors
+/// When it is not found.
+pub fn cargo_lambda(context: &Context) -> Result<std::path::PathBuf> {
+    build::find_cargo_lambda(context)
+}
+
 fn pack(
     name: &str,
     architecture: Architecture,

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 pub mod cloudformation;
+pub mod doctor;
+pub mod drift;
 pub mod ecr;
 pub mod ecs;
 pub mod items;

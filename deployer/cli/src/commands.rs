@@ -13,6 +13,8 @@ mod completions;
 mod deploy;
 mod destroy;
 mod docs;
+mod doctor;
+mod drift;
 mod gc;
 mod graph;
 mod history;
@@ -37,6 +39,8 @@ pub enum Command {
     Outputs(outputs::Args),
     History(history::Args),
     Rollback(rollback::Args),
+    Drift(drift::Args),
+    Doctor(doctor::Args),
     Bootstrap(bootstrap::Args),
     Gc(gc::Args),
     Upload(upload::Args),
@@ -60,6 +64,7 @@ impl Command {
         }
         match self {
             Self::Init(args) => init::run(context, &args),
+            Self::Ls(args) if args.status => block_on(interruptible(context, ls::with_status(context))),
             Self::Ls(args) => ls::run(context, &args),
             Self::Synth(args) => synth::run(context, &args),
             Self::Schema(args) => schema::run(context, &args),
@@ -72,6 +77,8 @@ impl Command {
             Self::Outputs(args) => block_on(interruptible(context, outputs::run(context, &args))),
             Self::History(args) => block_on(interruptible(context, history::run(context, &args))),
             Self::Rollback(args) => block_on(interruptible(context, rollback::run(context, &args))),
+            Self::Drift(args) => block_on(interruptible(context, drift::run(context, &args))),
+            Self::Doctor(args) => block_on(interruptible(context, doctor::run(context, &args))),
             Self::Bootstrap(args) => block_on(interruptible(context, bootstrap::run(context, &args))),
             Self::Gc(args) => block_on(interruptible(context, gc::run(context, &args))),
             Self::Upload(args) => block_on(interruptible(context, upload::run(context, &args))),

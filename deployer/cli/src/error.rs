@@ -25,6 +25,8 @@ pub enum Error {
     Failed(Message),
     /// AWS answered an error. Exit 1, or 6 when it was about who asks.
     Aws(Box<AwsError>),
+    /// Differences were found where none were wanted. Exit 3.
+    Differences(Message),
     /// The deployment failed; the stack's state is named. Exit 4.
     Deployment(Message),
     /// A gate or the user said no. Exit 5.
@@ -210,6 +212,7 @@ impl Error {
             Self::BrokenPipe => 0,
             Self::Failed(_) => 1,
             Self::Usage(_) | Self::InvalidFile { .. } => 2,
+            Self::Differences(_) => 3,
             Self::Deployment(_) => 4,
             Self::Refused(_) => 5,
             Self::Aws(error) if error.is_about_credentials() || error.is_denied() => 6,
@@ -232,6 +235,7 @@ impl Error {
             }
             Self::Usage(message)
             | Self::Failed(message)
+            | Self::Differences(message)
             | Self::Deployment(message)
             | Self::Refused(message)
             | Self::Interrupted(message) => Some(message.clone()),

@@ -46,6 +46,18 @@ pub fn parse_rfc3339(text: &str) -> Option<u64> {
     (rfc3339(moment) == text).then_some(moment)
 }
 
+/// The moment of an HTTP header `Date`: `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).
+#[must_use]
+pub fn parse_http_date(text: &str) -> Option<u64> {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let words: Vec<&str> = text.split(' ').collect();
+    let [_, day, month, year, time, "GMT"] = words.as_slice() else { return None };
+    let month = MONTHS.iter().position(|name| name == month)? as u64 + 1;
+    let [hour, minute, second] = numbers(time, ':')?;
+    Some(moment(year.parse().ok()?, month, day.parse().ok()?)? + hour * HOUR + minute * MINUTE + second)
+}
+
 fn numbers(text: &str, separator: char) -> Option<[u64; 3]> {
     // Far more than any part of a date, and small enough to be added up.
     let number = |part: &str| part.parse().ok().filter(|number| *number < 10_000);
@@ -118,6 +130,11 @@ mod tests {
         ] {
             assert_eq!(parse_rfc3339(text), None, "{text}");
         }
+        for text in ["", "Sun, 06 Nov 1994", "Sun, 06 Abc 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 CET"]
+        {
+            assert_eq!(parse_http_date(text), None, "{text}");
+        }
+        assert_eq!(parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
     }
 
     #[test]

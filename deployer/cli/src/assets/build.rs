@@ -568,7 +568,7 @@ fn collect(folder: &Path, target: &Path, files: &mut BTreeSet<PathBuf>) -> Resul
 }
 
 /// The environment's, else that of a `.venv` beside the stack file or above it, else the one on PATH.
-fn find_cargo_lambda(context: &Context) -> Result<PathBuf> {
+pub(super) fn find_cargo_lambda(context: &Context) -> Result<PathBuf> {
     if let Some(named) = std::env::var_os(CARGO_LAMBDA).filter(|path| !path.is_empty()) {
         let path = std::path::absolute(&named).unwrap_or_else(|_| PathBuf::from(&named));
         if path.is_file() {

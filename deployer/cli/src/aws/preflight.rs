@@ -8,7 +8,7 @@ type Result<T> = std::result::Result<T, AwsError>;
 
 /// Role through which ECS manages network interfaces of Fargate tasks.
 /// Source: Amazon ECS Developer Guide, "Using service-linked roles for Amazon ECS".
-const ECS_ROLE: &str = "AWSServiceRoleForECS";
+pub(super) const ECS_ROLE: &str = "AWSServiceRoleForECS";
 const ECS_SERVICE: &str = "ecs.amazonaws.com";
 
 /// Concurrent executions of Lambda in the account.

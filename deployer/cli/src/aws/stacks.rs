@@ -1,6 +1,7 @@
-//! CloudFormation: all stacks of a region, whoever made them.
+//! CloudFormation: all stacks of a region, whoever made them, and one stack as a line of a table.
 
 use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::primitives::DateTime;
 use aws_sdk_cloudformation::types::Stack;
 
 use super::session::Session;
@@ -22,6 +23,23 @@ pub struct Listed {
     pub parameters: Vec<String>,
     /// Whether the deployer made it, or it was not made at all: then change sets may wait to be executed.
     pub may_wait: bool,
+}
+
+/// The state of a stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// CloudFormation's word for it.
+    pub status: String,
+    /// When it was last changed, in seconds since 1970.
+    pub changed: Option<u64>,
+    /// CloudFormation's word for whether it had drifted when that was last asked.
+    pub drift: String,
+    /// When that was, in seconds since 1970.
+    pub drift_checked: Option<u64>,
+}
+
+fn seconds(time: Option<&DateTime>) -> Option<u64> {
+    u64::try_from(time?.secs()).ok()
 }
 
 /// Every stack that is not deleted.
@@ -85,4 +103,36 @@ pub async fn waiting_parameters(session: &Session, stack: &str) -> Result<Vec<St
         }
     }
     Ok(out)
+}
+
+/// The state of a stack; `None` when there is none of that name.
+///
+/// # Errors
+/// When the call fails.
+pub async fn status(session: &Session, name: &str) -> Result<Option<Status>> {
+    let answer = Client::new(&session.config)
+        .describe_stacks()
+        .stack_name(name)
+        .send()
+        .await
+        .aws("DescribeStacks", format!("stack {name}"));
+    let answer = match answer {
+        // There is no code of its own for a stack that does not exist.
+        Err(error) if error.is("ValidationError") && error.message.contains("does not exist") => {
+            return Ok(None);
+        }
+        answer => answer?,
+    };
+    Ok(answer.stacks().first().map(|stack| {
+        let drift = stack.drift_information();
+        Status {
+            status: stack.stack_status().map(|status| status.as_str().to_owned()).unwrap_or_default(),
+            changed: seconds(stack.last_updated_time().or(stack.creation_time())),
+            drift: drift
+                .and_then(|drift| drift.stack_drift_status())
+                .map_or_else(|| "NOT_CHECKED".to_owned(), |status| status.as_str().to_owned()),
+            drift_checked: drift.and_then(|drift| seconds(drift.last_check_timestamp())),
+        }
+    }))
+    .map(|found| found.filter(|stack| stack.status != "DELETE_COMPLETE"))
 }

@@ -1,64 +1,227 @@
 //! `deployer ls`.
 
-use serde_json::json;
-use stack_core::document::{Removal, Target};
+use std::collections::BTreeMap;
 
-use crate::context::Context;
-use crate::error::Result;
+use futures::future::join_all;
+use serde_json::{Value, json};
+use stack_core::StackTarget;
+use stack_core::document::{Document, Removal, Target};
+
+use crate::aws::session::Session;
+use crate::aws::stacks::{self, Status};
+use crate::context::{Context, check_account};
+use crate::error::{Error, Result};
+use crate::time;
 
 /// Lists the stacks of the file.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Asks AWS for the state of each stack, when it was last changed, and whether it had drifted when that was last asked.
+    #[arg(long)]
+    pub(super) status: bool,
+}
 
+/// Lists what the file says, and asks nobody.
 pub fn run(context: &Context, _: &Args) -> Result<()> {
     let document = context.load()?.document;
     if context.ui.is_json() {
-        let stacks: Vec<_> = document
-            .stacks
-            .iter()
-            .map(|stack| {
-                json!({
-                    "stack": stack.stack,
-                    "name": format!("{}-{}", document.name, stack.stack),
-                    "target": target(stack.target),
-                    "region": stack.region,
-                    "account": stack.account,
-                    "protect": stack.protect,
-                    "removal": match stack.removal { Removal::Keep => "keep", Removal::Delete => "delete" },
-                    "default": stack.default || document.stacks.len() == 1,
-                })
-            })
-            .collect();
+        let stacks: Vec<_> = document.stacks.iter().map(|stack| described(&document, stack)).collect();
         return context.ui.json(json!({ "stacks": stacks }));
     }
-    let rows = document.stacks.iter().map(|stack| {
-        let place = match (&stack.account, &stack.region) {
-            (Some(account), Some(region)) => format!("{region}, account {account}"),
-            (None, Some(region)) => region.clone(),
-            (Some(account), None) => format!("account {account}"),
-            (None, None) => String::new(),
-        };
-        let mut remarks = Vec::new();
-        if stack.default || document.stacks.len() == 1 {
-            remarks.push("default");
-        }
-        if stack.protect {
-            remarks.push("protected");
-        }
-        [
-            stack.stack.clone(),
-            format!("{}-{}", document.name, stack.stack),
-            target(stack.target).to_owned(),
-            place,
-            remarks.join(", "),
-        ]
-    });
+    let rows = document.stacks.iter().map(|stack| row(&document, stack));
     context.ui.data(&crate::ui::table(["stack", "name", "target", "region", ""], rows))
+}
+
+/// Lists the stacks with what AWS knows of each. What can't be asked of one is said there, and fails no other.
+pub async fn with_status(context: &Context) -> Result<()> {
+    let document = context.load()?.document;
+    let statuses = statuses(context, &document).await;
+    if context.ui.is_json() {
+        let stacks = document.stacks.iter().zip(&statuses).map(|(stack, status)| {
+            let mut described = described(&document, stack);
+            described["status"] = status.as_json();
+            described
+        });
+        let stacks: Vec<Value> = stacks.collect();
+        return context.ui.json(json!({ "stacks": stacks }));
+    }
+    let now = time::now();
+    let rows = document.stacks.iter().zip(&statuses).map(|(stack, status)| {
+        let [short, name, target, region, remarks] = row(&document, stack);
+        let [state, changed, drift] = status.cells(now);
+        [short, name, target, region, state, changed, drift, remarks]
+    });
+    context.ui.data(&crate::ui::table(
+        ["stack", "name", "target", "region", "status", "changed", "drift", ""],
+        rows,
+    ))
+}
+
+/// What is known of a stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Known {
+    Deployed(Status),
+    NotDeployed,
+    /// Why nobody could be asked: in a few words, and all of it.
+    Unknown {
+        brief: String,
+        why: String,
+    },
+}
+
+impl Known {
+    fn from_error(error: &Error, stack: &StackTarget) -> Self {
+        let why = error.message().map(|message| message.text).unwrap_or_default();
+        let brief = match error {
+            Error::Aws(error) if error.is_denied() => format!("{} is denied", error.operation),
+            error if error.exit_code() == 6 => no_credentials(stack),
+            _ => why.clone(),
+        };
+        Self::Unknown { brief, why }
+    }
+
+    fn as_json(&self) -> Value {
+        match self {
+            Self::Deployed(status) => json!({
+                "state": status.status,
+                "changed": status.changed.map(time::rfc3339),
+                "drift": status.drift,
+                "driftChecked": status.drift_checked.map(time::rfc3339),
+            }),
+            Self::NotDeployed => json!({ "state": null }),
+            Self::Unknown { why, .. } => json!({ "error": why }),
+        }
+    }
+
+    fn cells(&self, now: u64) -> [String; 3] {
+        match self {
+            Self::Deployed(status) => {
+                let ago =
+                    |moment: Option<u64>| moment.map(|moment| time::ago(moment, now)).unwrap_or_default();
+                let drift = match status.drift.as_str() {
+                    "NOT_CHECKED" => "not checked".to_owned(),
+                    drift => format!(
+                        "{} {}",
+                        drift.to_ascii_lowercase().replace('_', " "),
+                        ago(status.drift_checked)
+                    ),
+                };
+                [status.status.clone(), ago(status.changed), drift.trim_end().to_owned()]
+            }
+            Self::NotDeployed => ["not deployed".to_owned(), String::new(), String::new()],
+            Self::Unknown { brief, .. } => [brief.clone(), String::new(), String::new()],
+        }
+    }
+}
+
+fn no_credentials(stack: &StackTarget) -> String {
+    let place = match (&stack.account, &stack.region) {
+        (Some(account), _) => format!(" for account {account}"),
+        (None, Some(region)) => format!(" for {region}"),
+        (None, None) => String::new(),
+    };
+    format!("no credentials{place}")
+}
+
+/// Asks for all stacks at once; those at one place share a connection.
+async fn statuses(context: &Context, document: &Document) -> Vec<Known> {
+    let mut places: BTreeMap<_, Vec<(usize, &StackTarget)>> = BTreeMap::new();
+    for (at, stack) in document.stacks.iter().enumerate() {
+        let place = (stack.target == Target::Local, &stack.endpoint, &stack.region);
+        places.entry(place).or_default().push((at, stack));
+    }
+    let asks = places.into_values().map(async |stacks| {
+        let Some((_, first)) = stacks.first() else { return Vec::new() };
+        let connected = context.connect(first).await;
+        let asks = stacks.iter().map(async |(at, stack)| {
+            let known = match &connected {
+                Ok(session) => status(document, stack, session).await,
+                Err(error) => Known::from_error(error, stack),
+            };
+            (*at, known)
+        });
+        join_all(asks).await
+    });
+    let mut known: Vec<(usize, Known)> = join_all(asks).await.into_iter().flatten().collect();
+    known.sort_unstable_by_key(|(at, _)| *at);
+    known.into_iter().map(|(_, known)| known).collect()
+}
+
+async fn status(document: &Document, stack: &StackTarget, session: &Session) -> Known {
+    if let Err(error) = check_account(stack, session) {
+        let why = error.message().map(|message| message.text).unwrap_or_default();
+        return Known::Unknown { brief: no_credentials(stack), why };
+    }
+    match stacks::status(session, &format!("{}-{}", document.name, stack.stack)).await {
+        Ok(Some(status)) => Known::Deployed(status),
+        Ok(None) => Known::NotDeployed,
+        Err(error) => Known::from_error(&error.into(), stack),
+    }
+}
+
+fn described(document: &Document, stack: &StackTarget) -> Value {
+    json!({
+        "stack": stack.stack,
+        "name": format!("{}-{}", document.name, stack.stack),
+        "target": target(stack.target),
+        "region": stack.region,
+        "account": stack.account,
+        "protect": stack.protect,
+        "removal": match stack.removal { Removal::Keep => "keep", Removal::Delete => "delete" },
+        "default": stack.default || document.stacks.len() == 1,
+    })
+}
+
+fn row(document: &Document, stack: &StackTarget) -> [String; 5] {
+    let place = match (&stack.account, &stack.region) {
+        (Some(account), Some(region)) => format!("{region}, account {account}"),
+        (None, Some(region)) => region.clone(),
+        (Some(account), None) => format!("account {account}"),
+        (None, None) => String::new(),
+    };
+    let mut remarks = Vec::new();
+    if stack.default || document.stacks.len() == 1 {
+        remarks.push("default");
+    }
+    if stack.protect {
+        remarks.push("protected");
+    }
+    [
+        stack.stack.clone(),
+        format!("{}-{}", document.name, stack.stack),
+        target(stack.target).to_owned(),
+        place,
+        remarks.join(", "),
+    ]
 }
 
 const fn target(target: Target) -> &'static str {
     match target {
         Target::Aws => "aws",
         Target::Local => "local",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_a_stack_fits_three_cells() {
+        let status = Status {
+            status: "UPDATE_COMPLETE".to_owned(),
+            changed: Some(1_000),
+            drift: "IN_SYNC".to_owned(),
+            drift_checked: Some(4_600),
+        };
+        let known = Known::Deployed(status.clone());
+        assert_eq!(known.cells(8_200), ["UPDATE_COMPLETE", "2 hours ago", "in sync 1 hour ago"]);
+        assert_eq!(known.as_json()["changed"], "1970-01-01T00:16:40Z");
+        let known = Known::Deployed(Status { drift: "NOT_CHECKED".to_owned(), changed: None, ..status });
+        assert_eq!(known.cells(8_200), ["UPDATE_COMPLETE", "", "not checked"]);
+        assert_eq!(Known::NotDeployed.as_json(), json!({ "state": null }));
+        let unknown = Known::Unknown { brief: "no credentials".to_owned(), why: "long".to_owned() };
+        assert_eq!(unknown.cells(0)[0], "no credentials");
+        assert_eq!(unknown.as_json(), json!({ "error": "long" }));
     }
 }

@@ -1,0 +1,456 @@
+//! `deployer doctor`.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::json;
+use stack_core::Stack;
+use stack_core::assets::{Asset, AssetKind, assets};
+use stack_core::document::Target;
+
+use crate::assets::{REPOSITORY, bucket_name, cargo_lambda, needs_build};
+use crate::aws::cloudformation::{CloudFormation, StackState};
+use crate::aws::doctor::{self, Allowed, Intent};
+use crate::aws::session::Session;
+use crate::aws::{ecr, preflight, s3};
+use crate::context::{Context, check_account};
+use crate::error::{AwsError, Error, Message, Result};
+use crate::local::state::{Folder, Status};
+use crate::time;
+use crate::watch::way_out;
+
+/// Looks for what would stand in the way of a deployment, and says how to mend it.
+///
+/// Asks much and changes nothing. Exits with 1 when there is a problem.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    stack: Option<String>,
+}
+
+/// Seconds by which clocks may differ before AWS refuses signatures: five minutes, by "Troubleshoot Signature Version 4
+/// signing for AWS API requests" of the IAM User Guide. Half of that is worth a warning.
+const SKEW: u64 = 300;
+/// For a tool to say its version.
+const TOOL: Duration = Duration::from_secs(10);
+
+/// What a look at one thing gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Finding {
+    /// What was looked at.
+    about: &'static str,
+    state: State,
+    /// What was found.
+    text: String,
+    /// What to do about it.
+    fix: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Ok,
+    /// A deployment may fail, or something could not be looked at.
+    Warning,
+    /// A deployment will fail.
+    Problem,
+}
+
+impl State {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Problem => "problem",
+        }
+    }
+}
+
+impl Finding {
+    fn new(about: &'static str, state: State, text: impl Into<String>) -> Self {
+        Self { about, state, text: text.into(), fix: None }
+    }
+
+    fn ok(about: &'static str, text: impl Into<String>) -> Self {
+        Self::new(about, State::Ok, text)
+    }
+
+    fn warning(about: &'static str, text: impl Into<String>) -> Self {
+        Self::new(about, State::Warning, text)
+    }
+
+    fn problem(about: &'static str, text: impl Into<String>) -> Self {
+        Self::new(about, State::Problem, text)
+    }
+
+    fn fix(self, fix: impl Into<String>) -> Self {
+        Self { fix: Some(fix.into()), ..self }
+    }
+
+    /// From an error that would stop a deployment too.
+    fn of(about: &'static str, error: &Error) -> Self {
+        let message = error.message().unwrap_or_else(|| Message::new("no reason given"));
+        Self { fix: message.hint, ..Self::problem(about, message.text) }
+    }
+
+    /// From an error of a call that a deployment can do without.
+    fn unknown(about: &'static str, error: &AwsError) -> Self {
+        let why = if error.is_denied() { "is denied" } else { &error.message };
+        Self::warning(about, format!("not checked: {}: {why}", error.operation))
+    }
+}
+
+pub async fn run(context: &Context, args: &Args) -> Result<()> {
+    let stack = context.load_stack(args.stack.as_deref())?;
+    let code = assets(&stack);
+    let looked = async {
+        match context.connect(&stack.target).await {
+            Ok(session) => at_cloud(&stack, &code, &session).await,
+            Err(error) => vec![Finding::of("credentials", &error)],
+        }
+    };
+    let (cloud, clock, tools) = tokio::join!(looked, clock(context, &stack), tools(context, &code));
+    let mut findings: Vec<Finding> = endpoint(context, &stack);
+    findings.extend(cloud);
+    findings.extend(clock);
+    findings.extend(tools);
+    report(context, &stack.name, &findings)
+}
+
+/// Where the calls go.
+fn endpoint(context: &Context, stack: &Stack) -> Vec<Finding> {
+    const ABOUT: &str = "endpoint";
+    if stack.target.target == Target::Aws {
+        // Every AWS tool obeys it, which is easily forgotten.
+        let named = std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty());
+        let named =
+            named.map(|url| Finding::warning(ABOUT, format!("AWS_ENDPOINT_URL leads all calls to {url}")));
+        return named.map(|finding| finding.fix("unset it unless that is meant")).into_iter().collect();
+    }
+    if let Some(endpoint) = &stack.target.endpoint {
+        return vec![Finding::ok(ABOUT, format!("{endpoint}, as the file says"))];
+    }
+    vec![match Folder::beside(context.folder()).status() {
+        Ok(Status::Running(running)) => {
+            Finding::ok(ABOUT, format!("the local cloud runs at {}", running.endpoint))
+        }
+        Ok(Status::Starting(_)) => Finding::warning(ABOUT, "the local cloud is starting"),
+        Ok(Status::Stopped) => {
+            Finding::problem(ABOUT, "the local cloud does not run").fix("start it with `deployer local up`")
+        }
+        Err(error) => Finding::of(ABOUT, &error),
+    }]
+}
+
+/// What only AWS, or the local cloud, knows.
+async fn at_cloud(stack: &Stack, code: &[Asset], session: &Session) -> Vec<Finding> {
+    const ABOUT: &str = "credentials";
+    let place =
+        if session.local { "the local cloud".to_owned() } else { format!("account {}", session.account) };
+    let who = Finding::ok(ABOUT, format!("{} in {place}, {}", session.caller, session.region));
+    if let Err(error) = check_account(&stack.target, session) {
+        return vec![who, Finding::of(ABOUT, &error)];
+    }
+    let images = code.iter().any(|asset| asset.kind == AssetKind::Image);
+    let (deployed, bucket, repository, account) = tokio::join!(
+        deployed(stack, session),
+        bucket(session),
+        async { if images { Some(repository(session).await) } else { None } },
+        async { if session.local { Vec::new() } else { account(stack, session, images).await } },
+    );
+    let mut findings = vec![who, deployed, bucket];
+    findings.extend(repository);
+    findings.extend(account);
+    findings
+}
+
+async fn deployed(stack: &Stack, session: &Session) -> Finding {
+    const ABOUT: &str = "stack";
+    match CloudFormation::new(session).describe(&stack.name).await {
+        Ok(None) => Finding::ok(ABOUT, format!("{} is not deployed yet", stack.name)),
+        Ok(Some(found)) => {
+            let text = format!("{} is in {}", found.name, found.status);
+            match found.state {
+                StackState::Settled | StackState::Review => Finding::ok(ABOUT, text),
+                StackState::Busy => {
+                    Finding::warning(ABOUT, text).fix("`deployer deploy` watches that operation first")
+                }
+                StackState::Dead => Finding::problem(ABOUT, text).fix(way_out(&found.status)),
+            }
+        }
+        Err(error) => Finding::of(ABOUT, &error.into()),
+    }
+}
+
+async fn bucket(session: &Session) -> Finding {
+    const ABOUT: &str = "asset bucket";
+    let bucket = bucket_name(session);
+    let look = async {
+        let there = s3::bucket_exists(session, &bucket).await?;
+        Ok::<_, Error>((there, there && s3::is_set_up(session, &bucket).await?))
+    };
+    match look.await {
+        Ok((_, true)) => Finding::ok(ABOUT, format!("{bucket} is there and set up")),
+        Ok((true, false)) => Finding::warning(ABOUT, format!("{bucket} is there, and not set up completely"))
+            .fix("the next deployment does that, or `deployer bootstrap`"),
+        Ok((false, false)) => {
+            Finding::ok(ABOUT, format!("{bucket} is made by the first deployment, or `deployer bootstrap`"))
+        }
+        Err(error) => Finding::of(ABOUT, &error),
+    }
+}
+
+async fn repository(session: &Session) -> Finding {
+    const ABOUT: &str = "image repository";
+    match ecr::repository_uri(session, REPOSITORY).await {
+        Ok(Some(uri)) => Finding::ok(ABOUT, format!("{uri} is there")),
+        Ok(None) => Finding::ok(
+            ABOUT,
+            format!("{REPOSITORY} is made by the first deployment, or `deployer bootstrap`"),
+        ),
+        Err(error) => Finding::of(ABOUT, &error.into()),
+    }
+}
+
+/// Limits and permissions, which the local cloud has none of.
+async fn account(stack: &Stack, session: &Session, images: bool) -> Vec<Finding> {
+    let tasks = stack.tasks().next().is_some();
+    let (concurrency, role, permissions) = tokio::join!(
+        concurrency(stack, session),
+        async { if tasks { Some(ecs_role(session).await) } else { None } },
+        permissions(stack, session, images),
+    );
+    let mut findings: Vec<Finding> = concurrency.into_iter().collect();
+    findings.extend(role);
+    findings.push(permissions);
+    findings
+}
+
+async fn concurrency(stack: &Stack, session: &Session) -> Option<Finding> {
+    const ABOUT: &str = "lambda concurrency";
+    let reserved: i64 = stack.functions().filter_map(|(_, function)| function.concurrency).sum();
+    stack.functions().next()?;
+    let (account, deployed) = tokio::join!(preflight::concurrency(session), async {
+        CloudFormation::new(session).describe(&stack.name).await.is_ok_and(|found| found.is_some())
+    });
+    let account = match account {
+        Ok(account) => account,
+        Err(error) => return Some(Finding::unknown(ABOUT, &error)),
+    };
+    let reservable = account.reservable(!deployed);
+    let text = format!(
+        "the account may run {} at a time, {} of them unreserved; this stack reserves {reserved}",
+        account.limit, account.unreserved
+    );
+    Some(if reserved > reservable {
+        Finding::problem(ABOUT, format!("{text}, and may reserve {reservable}"))
+            .fix("lower `concurrency` in the file, or raise the quota `Concurrent executions` of Lambda")
+    } else {
+        Finding::ok(ABOUT, text)
+    })
+}
+
+async fn ecs_role(session: &Session) -> Finding {
+    const ABOUT: &str = "ecs role";
+    match doctor::has_ecs_role(session).await {
+        Ok(true) => Finding::ok(ABOUT, "the account has the service-linked role of ECS"),
+        Ok(false) => Finding::warning(ABOUT, "the account never used ECS, and lacks its service-linked role").fix(
+            "`deployer deploy` makes it, or run `aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com`",
+        ),
+        Err(error) => Finding::unknown(ABOUT, &error),
+    }
+}
+
+async fn permissions(stack: &Stack, session: &Session, images: bool) -> Finding {
+    const ABOUT: &str = "permissions";
+    match doctor::allowed(session, &intents(stack, session, images)).await {
+        Ok(Allowed::Except(denied)) if denied.is_empty() => Finding::ok(
+            ABOUT,
+            "all calls of deployer are allowed; those that CloudFormation makes for you are not checked",
+        ),
+        Ok(Allowed::Except(denied)) => {
+            let denied: Vec<String> =
+                denied.iter().map(|(action, resource)| format!("{action} on {resource}")).collect();
+            Finding::problem(ABOUT, format!("not allowed: {}", denied.join(", ")))
+                .fix("have the policies of your role extended by that")
+        }
+        Ok(Allowed::Unknown) => {
+            Finding::warning(ABOUT, "not checked: IAM simulates no policies for a caller of this kind")
+        }
+        Err(error) => Finding::unknown(ABOUT, &error),
+    }
+}
+
+/// What the deployer itself does in a deployment.
+fn intents(stack: &Stack, session: &Session, images: bool) -> Vec<Intent> {
+    let (region, account) = (&session.region, &session.account);
+    let partition =
+        session.caller.split(':').nth(1).filter(|partition| !partition.is_empty()).unwrap_or("aws");
+    let bucket = bucket_name(session);
+    let mut intents = vec![
+        Intent {
+            actions: &[
+                "cloudformation:CreateChangeSet",
+                "cloudformation:DescribeChangeSet",
+                "cloudformation:ExecuteChangeSet",
+                "cloudformation:DeleteChangeSet",
+                "cloudformation:DescribeStacks",
+                "cloudformation:DescribeStackEvents",
+                "cloudformation:GetTemplate",
+                "cloudformation:ListStackResources",
+                "cloudformation:DeleteStack",
+            ],
+            resource: format!("arn:{partition}:cloudformation:{region}:{account}:stack/{}/*", stack.name),
+        },
+        Intent {
+            actions: &["s3:CreateBucket", "s3:ListBucket", "s3:GetBucketTagging"],
+            resource: format!("arn:{partition}:s3:::{bucket}"),
+        },
+        Intent {
+            actions: &["s3:GetObject", "s3:PutObject"],
+            resource: format!("arn:{partition}:s3:::{bucket}/*"),
+        },
+    ];
+    if images {
+        intents.push(Intent {
+            actions: &[
+                "ecr:CreateRepository",
+                "ecr:DescribeRepositories",
+                "ecr:DescribeImages",
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:InitiateLayerUpload",
+                "ecr:UploadLayerPart",
+                "ecr:CompleteLayerUpload",
+                "ecr:PutImage",
+            ],
+            resource: format!("arn:{partition}:ecr:{region}:{account}:repository/{REPOSITORY}"),
+        });
+        intents.push(Intent { actions: &["ecr:GetAuthorizationToken"], resource: "*".to_owned() });
+    }
+    intents
+}
+
+/// Whether this machine knows what time it is. Asked apart from the credentials, which fail when it does not.
+async fn clock(context: &Context, stack: &Stack) -> Option<Finding> {
+    const ABOUT: &str = "clock";
+    let variable = |name| std::env::var(name).ok().filter(|region: &String| !region.is_empty());
+    let region = context.region.clone().or_else(|| stack.target.region.clone());
+    let region = region.or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
+    // The local cloud has this machine's clock.
+    let region =
+        region.filter(|_| stack.target.target == Target::Aws && variable("AWS_ENDPOINT_URL").is_none())?;
+    let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    Some(match doctor::clock(&format!("https://sts.{region}.{domain}")).await {
+        Ok(there) => skew(there, time::now()),
+        Err(error) => {
+            let text = error.message().map(|message| message.text).unwrap_or_default();
+            Finding::warning(ABOUT, format!("not checked: {text}"))
+        }
+    })
+}
+
+fn skew(there: u64, here: u64) -> Finding {
+    const ABOUT: &str = "clock";
+    let text = format!("{} s away from that of AWS", here.abs_diff(there));
+    match here.abs_diff(there) {
+        0..=5 => Finding::ok(ABOUT, "as that of AWS"),
+        seconds if seconds < SKEW / 2 => Finding::ok(ABOUT, text),
+        seconds if seconds < SKEW => Finding::warning(ABOUT, text).fix("set this machine's clock"),
+        _ => Finding::problem(ABOUT, format!("{text}, which refuses what is signed at a wrong time"))
+            .fix("set this machine's clock"),
+    }
+}
+
+/// The tools that build workers, where workers must be built.
+async fn tools(context: &Context, code: &[Asset]) -> Vec<Finding> {
+    if !needs_build(context, code) {
+        return vec![Finding::ok("tools", "none are needed: no worker must be built")];
+    }
+    let lambda = match cargo_lambda(context) {
+        Ok(path) => Finding::ok("cargo-lambda", path.display().to_string()),
+        Err(error) => Finding::of("cargo-lambda", &error),
+    };
+    vec![cargo().await, lambda]
+}
+
+async fn cargo() -> Finding {
+    const ABOUT: &str = "cargo";
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let version = tokio::process::Command::new(&program)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let missing = |why: String| {
+        Finding::problem(ABOUT, format!("could not run {}: {why}", program.display()))
+            .fix("install Rust from https://rustup.rs")
+    };
+    match tokio::time::timeout(TOOL, version).await {
+        Ok(Ok(output)) if output.status.success() => {
+            Finding::ok(ABOUT, String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        }
+        Ok(Ok(output)) => missing(output.status.to_string()),
+        Ok(Err(error)) => missing(error.to_string()),
+        Err(_) => missing(format!("no answer after {} s", TOOL.as_secs())),
+    }
+}
+
+fn report(context: &Context, stack: &str, findings: &[Finding]) -> Result<()> {
+    let problems = findings.iter().filter(|finding| finding.state == State::Problem).count();
+    if context.ui.is_json() {
+        let all = findings.iter().map(
+            |one| json!({ "about": one.about, "state": one.state.name(), "text": one.text, "fix": one.fix }),
+        );
+        let all: Vec<_> = all.collect();
+        context.ui.json(json!({ "stack": stack, "problems": problems, "findings": all }))?;
+    } else {
+        let rows = findings.iter().flat_map(|one| {
+            let row = |state: &str, about: &str, text: &str| [state, about, text].map(str::to_owned).to_vec();
+            let fix = one.fix.as_deref().map(|fix| row("", "", &format!("→ {fix}")));
+            std::iter::once(row(one.state.name(), one.about, &one.text)).chain(fix)
+        });
+        let head = ["", "about", "found"].map(str::to_owned);
+        context.ui.data(&crate::ui::wrapped_table(&head, rows))?;
+    }
+    match problems {
+        0 => Ok(()),
+        1 => Err(Error::failed("there is a problem")),
+        many => Err(Error::failed(format!("there are {many} problems"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_may_be_wrong_by_less_than_aws_refuses() {
+        for (seconds, state) in [
+            (0, State::Ok),
+            (100, State::Ok),
+            (200, State::Warning),
+            (300, State::Problem),
+            (9_999, State::Problem),
+        ] {
+            assert_eq!(skew(10_000, 10_000 + seconds).state, state, "{seconds}");
+            assert_eq!(skew(10_000 + seconds, 10_000).state, state, "-{seconds}");
+        }
+    }
+
+    #[test]
+    fn what_stops_a_deployment_is_a_problem_and_what_was_not_seen_a_warning() {
+        let error = AwsError {
+            operation: "GetAccountSettings",
+            resource: "Lambda".to_owned(),
+            code: Some("AccessDeniedException".to_owned()),
+            message: "no".to_owned(),
+        };
+        let unknown = Finding::unknown("x", &error);
+        assert_eq!(
+            (unknown.state, unknown.text.as_str()),
+            (State::Warning, "not checked: GetAccountSettings: is denied")
+        );
+        let problem = Finding::of("x", &error.into());
+        assert_eq!(problem.state, State::Problem);
+        assert!(problem.fix.is_some_and(|fix| fix.contains("GetAccountSettings")));
+    }
+}

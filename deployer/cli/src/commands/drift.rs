@@ -1,0 +1,222 @@
+//! `deployer drift`.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::aws::cloudformation::{CloudFormation, StackResource};
+use crate::aws::drift::{Detection, Difference, ResourceDrift, detect};
+use crate::context::Context;
+use crate::error::{Error, Message, Result};
+use crate::plan;
+
+/// Says where deployed resources are no longer what CloudFormation made of them.
+///
+/// What CloudFormation can't compare is said too: types that it has no reader for, and properties that it never gives back.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    stack: Option<String>,
+    /// Exits with 3 when something has drifted.
+    #[arg(long)]
+    fail: bool,
+}
+
+/// What CloudFormation leaves out of every comparison: CloudFormation API Reference, `ResourceDriftIgnoredAttribute`.
+const NEVER_COMPARED: [(&str, &str); 3] = [
+    ("MANAGED_BY_AWS", "properties that AWS sets and changes by itself"),
+    ("WRITE_ONLY_PROPERTY", "properties that no call gives back, such as passwords and code"),
+    ("SENSITIVE_PROPERTY", "properties whose values are secret"),
+];
+
+pub async fn run(context: &Context, args: &Args) -> Result<()> {
+    let stack = context.load_stack(args.stack.as_deref())?;
+    let origins = super::deploy::origins(&plan::synthesize(&stack)?);
+    let session = context.connect(&stack.target).await?;
+    crate::context::check_account(&stack.target, &session)?;
+    let cloudformation = CloudFormation::new(&session);
+    let deployed = super::outputs::deployed(&cloudformation, &stack).await?;
+    context.ui.step("asking", format!("CloudFormation compares the resources of {}", deployed.name));
+    context.on_interrupt(
+        "CloudFormation goes on with the comparison, which changes nothing",
+        "run `deployer drift` again",
+    );
+    let (detection, resources) = tokio::try_join!(async { detect(&session, &deployed.id).await }, async {
+        cloudformation.resources(&deployed.id).await
+    })?;
+    let found = Found::of(&detection, &resources, &origins);
+    if context.ui.is_json() {
+        context.ui.json(document(&deployed.name, &detection, &found))?;
+    } else {
+        show(context, &deployed.name, &detection, &found)?;
+    }
+    match found.drifted.is_empty() || !args.fail {
+        true => Ok(()),
+        false => Err(Error::Differences(Message::new(format!("{} has drifted", deployed.name)))),
+    }
+}
+
+/// What a detection found, in the words of the file.
+#[derive(Debug)]
+struct Found<'d> {
+    /// The resources that differ, with the name in the file.
+    drifted: Vec<(&'d ResourceDrift, Option<&'d str>)>,
+    /// Resources that were not compared: logical id, type, why.
+    unchecked: Vec<(&'d str, &'d str, &'d str)>,
+    /// How many are as they should be.
+    in_sync: usize,
+}
+
+impl<'d> Found<'d> {
+    fn of(
+        detection: &'d Detection,
+        resources: &'d [StackResource],
+        origins: &'d BTreeMap<String, String>,
+    ) -> Self {
+        let known: BTreeMap<&str, &ResourceDrift> =
+            detection.resources.iter().map(|one| (one.logical_id.as_str(), one)).collect();
+        let mut found = Self { drifted: Vec::new(), unchecked: Vec::new(), in_sync: 0 };
+        for resource in resources {
+            let id = resource.logical_id.as_str();
+            let Some(drift) = known.get(id) else {
+                found.unchecked.push((id, &resource.resource_type, "CloudFormation can't compare this type"));
+                continue;
+            };
+            match drift.status.as_str() {
+                "IN_SYNC" => found.in_sync += 1,
+                "MODIFIED" | "DELETED" => {
+                    found.drifted.push((drift, origins.get(id).map(String::as_str)));
+                }
+                status => {
+                    let why = drift.reason.as_deref().unwrap_or(match status {
+                        "UNKNOWN" => "CloudFormation could not read it",
+                        _ => "CloudFormation can't compare this type",
+                    });
+                    found.unchecked.push((id, &drift.resource_type, why));
+                }
+            }
+        }
+        found
+    }
+}
+
+fn show(context: &Context, stack: &str, detection: &Detection, found: &Found<'_>) -> Result<()> {
+    let (ui, differ, same) = (&context.ui, found.drifted.len(), found.in_sync);
+    if let Some(failure) = &detection.failure {
+        ui.warn(format!("not all of {stack} could be compared: {failure}"));
+    }
+    if differ > 0 {
+        let head = ["resource", "in the file", "property", "expected", "actual", ""].map(str::to_owned);
+        ui.data(&crate::ui::wrapped_table(
+            &head,
+            found.drifted.iter().flat_map(|(drift, origin)| rows(drift, *origin)),
+        ))?;
+    }
+    ui.step(
+        "done",
+        format!("{differ} drifted, {same} as they were made, {} not compared", found.unchecked.len()),
+    );
+    for (id, resource_type, why) in &found.unchecked {
+        ui.step("", format!("not compared: {id} ({resource_type}): {why}"));
+    }
+    for (_, what) in NEVER_COMPARED {
+        ui.step("", format!("never compared: {what}"));
+    }
+    Ok(())
+}
+
+fn rows(drift: &ResourceDrift, origin: Option<&str>) -> Vec<Vec<String>> {
+    let row = |path: &str, expected: &str, actual: &str, what: &str| {
+        [&drift.logical_id, origin.unwrap_or_default(), path, expected, actual, what]
+            .map(str::to_owned)
+            .to_vec()
+    };
+    if drift.status == "DELETED" {
+        return vec![row("", "", "", "deleted")];
+    }
+    let word = |difference: &Difference| match difference.kind.as_str() {
+        "ADD" => "added",
+        "REMOVE" => "removed",
+        _ => "changed",
+    };
+    drift.differences.iter().map(|one| row(&one.path, &one.expected, &one.actual, word(one))).collect()
+}
+
+fn document(stack: &str, detection: &Detection, found: &Found<'_>) -> Value {
+    let drifted = found.drifted.iter().map(|(drift, origin)| {
+        let differences = drift.differences.iter().map(|one| {
+            json!({ "path": one.path, "expected": one.expected, "actual": one.actual, "difference": one.kind })
+        });
+        json!({
+            "logicalId": drift.logical_id,
+            "resource": origin,
+            "type": drift.resource_type,
+            "status": drift.status,
+            "differences": differences.collect::<Vec<_>>(),
+        })
+    });
+    let unchecked = found
+        .unchecked
+        .iter()
+        .map(|(id, resource_type, why)| json!({ "logicalId": id, "type": resource_type, "why": why }));
+    let never = NEVER_COMPARED.iter().map(|(reason, what)| json!({ "reason": reason, "what": what }));
+    json!({
+        "stack": stack,
+        "status": detection.status,
+        "failure": detection.failure,
+        "inSync": found.in_sync,
+        "drifted": drifted.collect::<Vec<_>>(),
+        "notCompared": unchecked.collect::<Vec<_>>(),
+        "neverCompared": never.collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drift(id: &str, status: &str, differences: Vec<Difference>) -> ResourceDrift {
+        ResourceDrift {
+            logical_id: id.to_owned(),
+            resource_type: "AWS::SQS::Queue".to_owned(),
+            status: status.to_owned(),
+            reason: None,
+            differences,
+        }
+    }
+
+    #[test]
+    fn what_differs_what_does_not_and_what_nobody_knows_are_told_apart() {
+        let difference = Difference {
+            path: "/VisibilityTimeout".to_owned(),
+            expected: "30".to_owned(),
+            actual: "60".to_owned(),
+            kind: "NOT_EQUAL".to_owned(),
+        };
+        let detection = Detection {
+            status: "DRIFTED".to_owned(),
+            failure: None,
+            resources: vec![
+                drift("Jobs", "MODIFIED", vec![difference]),
+                drift("Gone", "DELETED", Vec::new()),
+                drift("Same", "IN_SYNC", Vec::new()),
+                drift("Shy", "UNKNOWN", Vec::new()),
+            ],
+        };
+        let resources = ["Jobs", "Gone", "Same", "Shy", "Odd"].map(|id| StackResource {
+            logical_id: id.to_owned(),
+            physical_id: String::new(),
+            resource_type: "AWS::SQS::Queue".to_owned(),
+            status: String::new(),
+        });
+        let origins = BTreeMap::from([("Jobs".to_owned(), "jobs".to_owned())]);
+        let found = Found::of(&detection, &resources, &origins);
+        assert_eq!(found.in_sync, 1);
+        assert_eq!(found.unchecked.iter().map(|(id, ..)| *id).collect::<Vec<_>>(), ["Shy", "Odd"]);
+        let rows: Vec<Vec<String>> =
+            found.drifted.iter().flat_map(|(drift, origin)| rows(drift, *origin)).collect();
+        assert_eq!(rows[0], ["Jobs", "jobs", "/VisibilityTimeout", "30", "60", "changed"]);
+        assert_eq!(rows[1], ["Gone", "", "", "", "", "deleted"]);
+        assert_eq!(document("s", &detection, &found)["drifted"][0]["resource"], "jobs");
+    }
+}
