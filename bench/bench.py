@@ -14,10 +14,10 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
-def once(command):
+def once(command, cwd=ROOT, env=None):
     """Wall seconds, processor seconds and peak MiB of one run."""
     started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=cwd, env=env)
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -116,40 +116,78 @@ def thousand():
     return "\r\n".join(lines) + "\r\n"
 
 
+class Cloud:
+    """A local cloud of its own in a folder with the repository's stack file; stopped and removed in the end."""
+
+    def __init__(self, deployer):
+        self.deployer = deployer
+        self.temporary = tempfile.TemporaryDirectory()
+        self.folder = self.temporary.name
+        for name in ("stack.yaml", "Cargo.toml", "Cargo.lock", "workers", "deployer", "examples"):
+            os.symlink(ROOT / name, pathlib.Path(self.folder) / name)
+        self.environment = dict(os.environ)
+        for variable, tool in (("DEPLOYER_MINISTACK", "ministack"), ("DEPLOYER_CARGO_LAMBDA", "cargo-lambda")):
+            self.environment.setdefault(variable, str(ROOT / ".venv/bin" / tool))
+        self.environment.setdefault("CARGO_TARGET_DIR", str(ROOT / "target"))
+
+    def __enter__(self):
+        self.run("local", "up")
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run([self.deployer, "local", "down"], cwd=self.folder, env=self.environment, check=False)
+        self.temporary.cleanup()
+
+    def run(self, *args):
+        command = [self.deployer, *args, "--output", "json"]
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{command}: {done.stdout}\n{done.stderr}")
+        return json.loads(done.stdout)
+
+    def once(self, *args):
+        return once([self.deployer, *args], self.folder, self.environment)
+
+
 def rows(deployer, runs):
     """1,000 rows end to end on a local cloud of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name in ("stack.yaml", "Cargo.toml", "Cargo.lock", "workers", "deployer", "examples"):
-            os.symlink(ROOT / name, pathlib.Path(folder) / name)
-        environment = dict(os.environ)
-        for variable, tool in (("DEPLOYER_MINISTACK", "ministack"), ("DEPLOYER_CARGO_LAMBDA", "cargo-lambda")):
-            environment.setdefault(variable, str(ROOT / ".venv/bin" / tool))
-        environment.setdefault("CARGO_TARGET_DIR", str(ROOT / "target"))
+    with Cloud(deployer) as cloud:
+        (pathlib.Path(cloud.folder) / "rows.csv").write_text(thousand(), newline="")
+        cloud.run("deploy", "local", "-y")
+        for attempt in range(runs):
+            uploaded = cloud.run("upload", "rows.csv", "local", "--key", f"{attempt}.csv", "--wait")
+            assert uploaded["loaded"] == 1000, uploaded
+            print(f"1,000 rows in {uploaded['seconds']:.1f} s: {1000 / uploaded['seconds']:.0f} rows/s")
 
-        def run(*args):
-            command = [deployer, *args, "--output", "json"]
-            done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise SystemExit(f"{command}: {done.stdout}\n{done.stderr}")
-            return json.loads(done.stdout)
 
-        (pathlib.Path(folder) / "rows.csv").write_text(thousand(), newline="")
-        try:
-            run("local", "up")
-            run("deploy", "local", "-y")
-            for attempt in range(runs):
-                uploaded = run("upload", "rows.csv", "local", "--key", f"{attempt}.csv", "--wait")
-                assert uploaded["loaded"] == 1000, uploaded
-                print(f"1,000 rows in {uploaded['seconds']:.1f} s: {1000 / uploaded['seconds']:.0f} rows/s")
-        finally:
-            subprocess.run([deployer, "local", "down"], cwd=folder, env=environment, check=False)
+def commands(deployer, runs):
+    """The commands around a deployment of the pattern's stack, on a local cloud of its own."""
+    steps = {
+        "ls": ["ls"],
+        "diff, new": ["diff"],
+        "deploy, first": ["deploy", "-y"],
+        "deploy, unchanged": ["deploy", "-y"],
+        "diff, unchanged": ["diff"],
+        "diff, changed": ["diff", "--config", "throttle=3"],
+        "deploy, changed": ["deploy", "-y", "--config", "throttle=3"],
+        "destroy": ["destroy", "-y"],
+    }
+    figures = {name: [] for name in steps}
+    with Cloud(deployer) as cloud:
+        for _ in range(runs):
+            for name, args in steps.items():
+                figures[name].append(cloud.once(*args))
+    for name, measured in figures.items():
+        wall, processor, memory = (statistics.median(column) for column in zip(*measured))
+        print(f"{name:<18} wall {wall * 1000:7.0f} ms   cpu {processor * 1000:7.0f} ms   peak {memory:6.1f} MiB")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("deployer", help="the program to measure")
     parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--only", choices=["synth", "growth", "rows"])
+    parser.add_argument("--only", choices=["synth", "growth", "rows", "commands"])
     args = parser.parse_args()
     deployer = str(pathlib.Path(args.deployer).resolve())
     if args.only in (None, "synth"):
@@ -158,6 +196,8 @@ def main():
         growth(deployer, args.runs)
     if args.only in (None, "rows"):
         rows(deployer, min(args.runs, 3))
+    if args.only in (None, "commands"):
+        commands(deployer, min(args.runs, 5))
 
 
 if __name__ == "__main__":

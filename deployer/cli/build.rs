@@ -36,12 +36,15 @@ fn fresh(folder: &Path) -> io::Result<PathBuf> {
     Ok(folder.to_owned())
 }
 
-/// The pages alone: the schema for editors is made by the deployer itself.
+/// The pages alone: the schema for editors is made by the deployer itself, and that of its output is for programs.
 fn stage_docs(repository: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     let from = repository.join("docs");
     println!("cargo::rerun-if-changed={}", from.display());
     copy_sources(&from, to)?;
-    Ok(fs::remove_file(to.join("stack.schema.json"))?)
+    for schema in ["stack.schema.json", "output.schema.json"] {
+        fs::remove_file(to.join(schema))?;
+    }
+    Ok(())
 }
 
 fn stage_templates(repository: &Path, package: &Path, to: &Path) -> Result<(), Box<dyn Error>> {

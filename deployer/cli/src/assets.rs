@@ -26,7 +26,7 @@ pub mod image;
 mod publish;
 mod zip;
 
-pub use publish::{REPOSITORY, bucket_name, ensure_bucket, ensure_repository, human, publish};
+pub use publish::{REPOSITORY, bucket_name, ensure_bucket, ensure_repository, expected_values, publish};
 
 /// A program: carried by the deployer, or read after a build.
 type Binary = Arc<Cow<'static, [u8]>>;

@@ -2,22 +2,31 @@
 
 use std::time::Duration;
 
+pub mod actions;
 pub mod cloudformation;
 pub mod doctor;
 pub mod drift;
 pub mod ecr;
 pub mod ecs;
+pub mod emptying;
 pub mod items;
+pub mod lambda;
 pub mod log_events;
 pub mod logs;
+pub mod messages;
 pub mod objects;
 pub mod preflight;
 pub mod published;
 pub mod records;
+pub mod recovery;
 pub mod registry;
+pub mod revisions;
 pub mod s3;
 pub mod session;
 pub mod stacks;
+pub mod stopped_tasks;
+pub mod tables;
+pub mod tails;
 
 /// Waiting between two looks at something that changes: short at first, then longer.
 #[derive(Debug)]

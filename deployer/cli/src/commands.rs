@@ -12,9 +12,12 @@ mod bootstrap;
 mod completions;
 mod deploy;
 mod destroy;
+mod diagnose;
+mod diff;
 mod docs;
 mod doctor;
 mod drift;
+mod events;
 mod gc;
 mod graph;
 mod history;
@@ -24,6 +27,7 @@ mod logs;
 mod ls;
 mod man;
 mod outputs;
+mod recover;
 mod rollback;
 mod schema;
 mod synth;
@@ -34,8 +38,12 @@ pub enum Command {
     Init(init::Args),
     Ls(ls::Args),
     Synth(synth::Args),
+    Diff(diff::Args),
     Deploy(deploy::Args),
     Destroy(destroy::Args),
+    Diagnose(diagnose::Args),
+    Recover(recover::Args),
+    Events(events::Args),
     Outputs(outputs::Args),
     History(history::Args),
     Rollback(rollback::Args),
@@ -72,8 +80,12 @@ impl Command {
             Self::Graph(args) => graph::run(context, &args),
             Self::Completions(args) => completions::run(context, &args),
             Self::Man(args) => man::run(context, &args),
+            Self::Diff(args) => block_on(interruptible(context, diff::run(context, &args))),
             Self::Deploy(args) => block_on(interruptible(context, deploy::run(context, &args))),
             Self::Destroy(args) => block_on(interruptible(context, destroy::run(context, &args))),
+            Self::Diagnose(args) => block_on(interruptible(context, diagnose::run(context, &args))),
+            Self::Recover(args) => block_on(interruptible(context, recover::run(context, &args))),
+            Self::Events(args) => block_on(interruptible(context, events::run(context, &args))),
             Self::Outputs(args) => block_on(interruptible(context, outputs::run(context, &args))),
             Self::History(args) => block_on(interruptible(context, history::run(context, &args))),
             Self::Rollback(args) => block_on(interruptible(context, rollback::run(context, &args))),

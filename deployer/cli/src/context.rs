@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use stack_core::{Diagnostics, Document, Source, Stack, StackTarget};
 
-use crate::aws::session::{Connection, Session};
+use crate::aws::session::{Connection, Session, Unidentified};
 use crate::document_error;
 use crate::error::{Error, Message, Result};
 use crate::local;
@@ -42,6 +42,8 @@ pub struct Loaded {
 pub struct Place {
     /// Name of the CloudFormation stack.
     pub name: String,
+    /// What the file says of where it goes.
+    pub target: StackTarget,
     /// Who asks, where.
     pub session: Session,
 }
@@ -51,6 +53,19 @@ impl Context {
     pub fn on_interrupt(&self, text: &str, hint: &str) {
         let mut message = self.interruption.lock().unwrap_or_else(PoisonError::into_inner);
         *message = Message::new(format!("interrupted; {text}")).hint(hint);
+    }
+
+    /// The same for one of several stacks that go side by side.
+    #[must_use]
+    pub fn of_stack(&self, stack: &str) -> Self {
+        Self {
+            ui: self.ui.of_stack(stack),
+            file: self.file.clone(),
+            config: self.config.clone(),
+            region: self.region.clone(),
+            profile: self.profile.clone(),
+            interruption: Mutex::new(Message::new("interrupted")),
+        }
     }
 
     /// Folder of the stack file.
@@ -131,7 +146,7 @@ impl Context {
         let target = document.select(name).map_err(|error| document_error(&error))?;
         let session = self.connect(target).await?;
         check_account(target, &session)?;
-        Ok(Place { name: format!("{}-{}", document.name, target.stack), session })
+        Ok(Place { name: format!("{}-{}", document.name, target.stack), target: target.clone(), session })
     }
 
     /// Connects to where a stack goes.
@@ -139,6 +154,14 @@ impl Context {
     /// # Errors
     /// When the local cloud does not run, no region is set, or nobody is logged in.
     pub async fn connect(&self, stack: &StackTarget) -> Result<Session> {
+        self.reach(stack).await?.identify().await
+    }
+
+    /// Connects to where a stack goes, without asking who the caller is.
+    ///
+    /// # Errors
+    /// When the local cloud does not run, or no region is set.
+    pub async fn reach(&self, stack: &StackTarget) -> Result<Unidentified> {
         let connection = match stack.target {
             stack_core::document::Target::Local => {
                 let endpoint = match &stack.endpoint {
@@ -152,7 +175,7 @@ impl Context {
                 profile: self.profile.clone(),
             },
         };
-        Session::connect(connection).await
+        Unidentified::open(connection).await
     }
 }
 

@@ -6,6 +6,8 @@ use std::fmt;
 
 use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
 
+use crate::aws::actions;
+
 /// Result of everything that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -33,6 +35,8 @@ pub enum Error {
     Refused(Message),
     /// Ctrl-C. Exit 130.
     Interrupted(Message),
+    /// What failed was told where it happened; this is its exit code.
+    Reported(u8),
     /// Nobody reads our output any more. A quiet exit.
     BrokenPipe,
 }
@@ -103,7 +107,7 @@ impl AwsError {
                 code: service.err().code().map(str::to_owned),
                 message: service.err().message().map_or_else(|| chain(service.err()), str::to_owned),
             },
-            other => Self { operation, resource, code: None, message: chain(other) },
+            other => Self { operation, resource, code: None, message: in_short(chain(other)) },
         }
     }
 
@@ -142,10 +146,14 @@ impl AwsError {
 
     fn hint(&self) -> Option<String> {
         if self.is_about_credentials() {
-            return Some(crate::aws::session::login_hint());
+            let expired = self.code.as_deref().is_some_and(|code| code.starts_with("Expired"));
+            return Some(crate::aws::session::login_hint(expired));
         }
         if self.is_denied() {
-            return Some(format!("the role that you use needs permission for {}", self.operation));
+            return Some(format!(
+                "your role needs permission for {}",
+                actions::needed(self.operation, &self.message)
+            ));
         }
         if self.code.is_none() && self.message.contains("Connection refused") {
             return Some("nothing listens there; for the local cloud run `deployer local up`".to_owned());
@@ -154,9 +162,24 @@ impl AwsError {
             Some("Throttling" | "ThrottlingException" | "TooManyRequestsException") => {
                 Some("AWS limits how often this may be called; run the command again in a minute".to_owned())
             }
+            Some("InsufficientCapabilitiesException") => Some(
+                "leave the names of roles, policies and users to CloudFormation: whoever may choose them may take those of \
+                 others, which deployer does not ask for"
+                    .to_owned(),
+            ),
             None => Some("check the network, the region and AWS_ENDPOINT_URL".to_owned()),
             Some(_) => None,
         }
+    }
+}
+
+/// The SDK lists every place in which it looked for credentials, a line each; that it found none is what counts.
+fn in_short(chain: String) -> String {
+    match chain.contains("no credentials found in chain") {
+        true => {
+            "no credentials were found in the environment, a profile, a container or an instance".to_owned()
+        }
+        false => chain,
     }
 }
 
@@ -213,6 +236,7 @@ impl Error {
             Self::Failed(_) => 1,
             Self::Usage(_) | Self::InvalidFile { .. } => 2,
             Self::Differences(_) => 3,
+            Self::Reported(code) => *code,
             Self::Deployment(_) => 4,
             Self::Refused(_) => 5,
             Self::Aws(error) if error.is_about_credentials() || error.is_denied() => 6,
@@ -225,7 +249,7 @@ impl Error {
     #[must_use]
     pub fn message(&self) -> Option<Message> {
         match self {
-            Self::BrokenPipe => None,
+            Self::BrokenPipe | Self::Reported(_) => None,
             Self::InvalidFile { errors, file } => {
                 let noun = if *errors == 1 { "error" } else { "errors" };
                 Some(

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::hotswap::NOTES;
 use crate::records::{Ending, Kind, Record, TEMPLATES, is_digest, of_key};
 
 /// Something published.
@@ -37,6 +38,8 @@ pub enum What {
         /// Its number.
         number: u64,
     },
+    /// The note of code that was swapped in this stack.
+    Note(String),
     /// Nothing that the deployer has put there.
     Foreign,
 }
@@ -50,6 +53,9 @@ impl What {
     pub fn of_key(key: &str) -> Self {
         if let Some((stack, number)) = of_key(key) {
             return Self::Record { stack: stack.to_owned(), number };
+        }
+        if let Some(stack) = key.strip_prefix(NOTES).and_then(|name| name.strip_suffix(".json")) {
+            return Self::Note(stack.to_owned());
         }
         let digest = |text: &str| is_digest(text).then(|| text.to_owned());
         if let Some(name) = key.strip_prefix(TEMPLATES).and_then(|name| name.strip_suffix(".json")) {
@@ -76,6 +82,7 @@ impl What {
             Self::Image(_) => "image",
             Self::Template(_) => "template",
             Self::Record { .. } => "record",
+            Self::Note(_) => "note",
             Self::Foreign => "other",
         }
     }
@@ -167,6 +174,8 @@ pub fn judge(items: &[Item], needs: &Needs, rules: Rules) -> Vec<Verdict> {
     }
     let verdict = |item: &Item| match &item.what {
         What::Foreign => Verdict::Foreign,
+        // Deleted with its stack.
+        What::Note(stack) => Verdict::Used(stack.clone()),
         What::Record { stack, number } if keeps_record(stack, *number, item) => {
             Verdict::Recorded(stack.clone())
         }

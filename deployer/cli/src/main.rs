@@ -5,16 +5,25 @@
 mod assets;
 mod aws;
 mod commands;
+mod contents;
 mod context;
+mod deployment;
+mod diagnosis;
 mod error;
 mod files;
 mod garbage;
+mod gates;
+mod hotswap;
 mod html;
 mod local;
+mod look;
 mod markdown;
+mod operation;
 mod plan;
 mod progress;
 mod records;
+mod recovery;
+mod saved_plan;
 mod time;
 mod ui;
 mod watch;
@@ -31,7 +40,7 @@ use ui::{Color, Output, Ui};
 
 /// Puts an event-driven pipeline on AWS, or on this machine, from one stack.yaml.
 ///
-/// Exit codes: 0 done, 1 failed for a reason outside the file, 2 usage or invalid file, 4 the deployment failed,
+/// Exit codes: 0 done, 1 failed for a reason outside the file, 2 usage or invalid file, 3 differences found, 4 the deployment failed,
 /// 5 refused or declined, 6 no credentials or access denied, 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "deployer", version, propagate_version = true, max_term_width = 110)]

@@ -1,13 +1,21 @@
-//! A deployment as data: every step is decided here before any of it runs in [`crate::commands::deploy`].
+//! What a deployment would do, before any of it is done: the difference between what is deployed and what is wanted, with
+//! CloudFormation's own answer where a change set was made.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-use stack_core::{Stack, Template, lower};
+use serde_json::{Value, json};
+use stack_core::diff::{self, Action as Becomes, Diff, Fate, Forces, Place, Side};
+use stack_core::template;
+use stack_core::{Stack, Template, deployed, diagnose, lower};
 
 use crate::assets::Prepared;
-use crate::aws::cloudformation::{Change, ChangeKind, DeployedStack, StackState};
+use crate::aws::cloudformation::{Change, ChangeKind, DeployedStack, Mode, StackState};
+use crate::aws::session::Session;
+use crate::contents::Holds;
+use crate::context::Context;
+use crate::deployment::{Deployed, Wanted};
 use crate::error::{Error, Message, Result};
+use crate::gates::Loss;
 use crate::watch::way_out;
 
 /// Largest template that a call carries: CloudFormation User Guide, "AWS CloudFormation quotas".
@@ -22,15 +30,265 @@ pub enum Action {
     Update,
 }
 
-/// One step of a deployment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// Publish the code that is missing.
-    Publish,
-    /// Ask CloudFormation what would change.
-    ChangeSet(Action),
-    /// Do it, and watch.
-    Execute,
+/// What a deployment would do.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What changes.
+    pub diff: Diff,
+    /// Whether CloudFormation was asked.
+    asked: bool,
+    /// What the templates say of resources that go, for those that only CloudFormation knows to go.
+    fates: Fates,
+}
+
+/// Logical ids by what the templates say of them.
+#[derive(Debug, Clone, Default)]
+struct Fates {
+    /// Stay in the account when they leave the stack, as the deployed template says.
+    kept_when_removed: BTreeSet<String>,
+    /// Stay in the account when they are replaced, as the wanted template says.
+    kept_when_replaced: BTreeSet<String>,
+    /// Protected, as the deployed template says.
+    protected: BTreeSet<String>,
+}
+
+impl Fates {
+    fn new(wanted: &Value, deployed: &Value) -> Self {
+        let keeping = |template: &Value, policy: &str| {
+            let keeps = |resource: &Value| {
+                resource[policy].as_str().is_some_and(|word| word.starts_with("Retain") || word == "Snapshot")
+            };
+            let resources = template["Resources"].as_object().into_iter().flatten();
+            resources.filter(|(_, resource)| keeps(resource)).map(|(id, _)| id.clone()).collect()
+        };
+        Self {
+            kept_when_removed: keeping(deployed, "DeletionPolicy"),
+            kept_when_replaced: keeping(wanted, "UpdateReplacePolicy"),
+            protected: protected(deployed),
+        }
+    }
+
+    /// What becomes of the deployed resource.
+    fn of(&self, id: &str, becomes: Becomes) -> Fate {
+        let kept = match becomes {
+            Becomes::Delete => &self.kept_when_removed,
+            _ => &self.kept_when_replaced,
+        };
+        if kept.contains(id) { Fate::Retained } else { Fate::Deleted }
+    }
+}
+
+impl Plan {
+    /// Compares what is deployed with what is wanted.
+    #[must_use]
+    pub fn new(session: &Session, stack: &str, wanted: &Wanted, deployed: Option<&Deployed>) -> Self {
+        let place = Place {
+            account: Some(session.account.clone()),
+            region: Some(session.region.clone()),
+            partition: Some(session.partition().to_owned()),
+            stack: stack.to_owned(),
+        };
+        // Of a stack in one of these states nothing is there, whatever its template says.
+        let is_there = |deployed: &&Deployed| {
+            deployed.stack.state != StackState::Review && deployed.stack.status != "ROLLBACK_COMPLETE"
+        };
+        let before = deployed.filter(is_there).map(|deployed| Side {
+            template: &deployed.template,
+            parameters: &deployed.stack.parameters,
+            tags: &deployed.stack.tags,
+        });
+        let after = Side { template: &wanted.template, parameters: &wanted.parameters, tags: &wanted.tags };
+        let mut diff = diff::compare(before.as_ref(), &after, &place, &wanted.origins);
+        for code in &mut diff.code {
+            let prepared = wanted.code.iter().find(|one| one.asset.parameter == code.parameter);
+            code.after_bytes = prepared.and_then(|one| u64::try_from(one.size()).ok());
+        }
+        if let Some(swapped) = deployed.and_then(|deployed| deployed.swapped.as_ref()) {
+            let names = swapped.parameters.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            diff.notes.push(format!(
+                "code was swapped without CloudFormation ({names}, {} by {}); `deployer deploy` makes it lasting, or takes it back",
+                swapped.time, swapped.caller
+            ));
+        }
+        let fates = Fates::new(&wanted.template, before.map_or(&Value::Null, |before| before.template));
+        Self { diff, asked: false, fates }
+    }
+
+    /// Takes over what CloudFormation says of each resource: whether it is replaced, where that depends, and what we did not
+    /// see: macros make resources that no template names.
+    #[must_use]
+    pub fn merged(mut self, changes: &[Change]) -> Self {
+        self.asked = true;
+        let mut unseen = Vec::new();
+        let mut unknown = Vec::new();
+        for change in changes {
+            let becomes = match (change.kind, change.perhaps) {
+                (ChangeKind::Add, _) => Becomes::Create,
+                (ChangeKind::Remove, _) => Becomes::Delete,
+                (ChangeKind::Replace, false) => Becomes::Replace,
+                (ChangeKind::Replace, true) | (ChangeKind::Modify, _) => Becomes::Update,
+            };
+            let replaces = change.kind == ChangeKind::Replace;
+            let replacement = match (replaces, change.perhaps) {
+                (true, false) => Forces::Always,
+                (true, true) => Forces::Conditional,
+                (false, _) => Forces::Never,
+            };
+            let goes = replaces || becomes == Becomes::Delete;
+            let fate = goes.then(|| self.fates.of(&change.logical_id, becomes));
+            let perhaps = if change.perhaps { "perhaps " } else { "" };
+            let said = format!("{perhaps}{} {}", change.kind.name(), change.logical_id);
+            let Some(own) = self.diff.resources.iter_mut().find(|own| own.id == change.logical_id) else {
+                unseen.push(said);
+                unknown.push(diff::ResourceChange {
+                    id: change.logical_id.clone(),
+                    kind: change.resource_type.clone(),
+                    origin: None,
+                    action: becomes,
+                    replacement,
+                    holds: diff::holds(&change.resource_type),
+                    protected: self.fates.protected.contains(&change.logical_id),
+                    old: fate,
+                    blocked_by_name: None,
+                    changes: Vec::new(),
+                });
+                continue;
+            };
+            match own.action {
+                // It refers to something that is updated in place, and goes on naming the same.
+                Becomes::Keep if !goes && change.perhaps => {}
+                Becomes::Keep | Becomes::Update if becomes == Becomes::Delete => {
+                    unseen.push(said);
+                    (own.action, own.old) = (Becomes::Delete, fate);
+                }
+                Becomes::Keep => {
+                    unseen.push(said);
+                    (own.action, own.replacement, own.old) = (becomes, replacement, fate);
+                }
+                Becomes::Update if becomes == Becomes::Replace => {
+                    (own.action, own.replacement) = (Becomes::Replace, Forces::Always);
+                    own.old = own.old.or(fate);
+                }
+                Becomes::Update if !replaces && own.replacement == Forces::Conditional => {
+                    (own.replacement, own.old) = (Forces::Never, None);
+                }
+                _ => {}
+            }
+        }
+        self.diff.resources.extend(unknown);
+        if !unseen.is_empty() {
+            self.diff.notes.push(format!("CloudFormation would also: {}", unseen.join(", ")));
+        }
+        self.diff.summary = diff::summary(&self.diff.resources);
+        self
+    }
+
+    /// It for people, a line each.
+    #[must_use]
+    pub fn lines(&self) -> Vec<diff::Line> {
+        diff::render(&self.diff, crate::ui::terminal_width())
+    }
+
+    /// Shows it to people.
+    pub fn show(&self, context: &Context) {
+        context.ui.plan(&self.lines());
+        context.ui.event("plan", self.to_value());
+    }
+
+    /// Permissions that let somebody do more than before. In a new stack none does: all of it is new.
+    #[must_use]
+    pub fn widened(&self) -> usize {
+        if self.diff.new {
+            return 0;
+        }
+        self.diff.permissions.iter().filter(|permission| permission.widens).count()
+    }
+
+    /// Ways for anyone to come in.
+    #[must_use]
+    pub fn exposed(&self) -> usize {
+        self.diff.exposure.iter().filter(|exposure| exposure.gained && exposure.public).count()
+    }
+
+    /// What holds data, or is protected, and would be removed or replaced. A replacement that depends counts once
+    /// CloudFormation was asked and does not know better.
+    #[must_use]
+    pub fn losses(&self) -> Vec<Loss> {
+        let goes = |change: &&diff::ResourceChange| {
+            matches!(change.action, Becomes::Delete | Becomes::Replace)
+                || (self.asked
+                    && change.action == Becomes::Update
+                    && change.replacement == Forces::Conditional)
+        };
+        self.diff
+            .resources
+            .iter()
+            .filter(goes)
+            .filter(|change| change.protected || change.holds.is_some())
+            .map(|change| Loss {
+                logical_id: change.id.clone(),
+                origin: change.origin.clone(),
+                resource_type: change.kind.clone(),
+                replaced: change.action != Becomes::Delete,
+                kept: matches!(change.old, Some(Fate::Retained | Fate::Snapshot)),
+                protected: change.protected,
+                holds: Holds::Unknown,
+            })
+            .collect()
+    }
+
+    /// Whether CloudFormation was asked.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        self.asked
+    }
+
+    /// Whether a name may be that of a resource, by logical id or as the file has it. Macros make any.
+    #[must_use]
+    pub fn knows(&self, name: &str) -> bool {
+        let id = template::logical_id(name);
+        self.diff
+            .resources
+            .iter()
+            .any(|own| own.id == name || own.id == id || own.origin.as_deref() == Some(name))
+            || self.diff.notes.iter().any(|note| note.contains("`Transform`"))
+    }
+
+    /// As data.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        self.diff.to_value()
+    }
+
+    /// Resources that are, or may be, replaced.
+    fn replaced(&self) -> impl Iterator<Item = &str> {
+        let replaced = |change: &&diff::ResourceChange| {
+            change.action == Becomes::Replace
+                || (change.action == Becomes::Update && change.replacement == Forces::Conditional)
+        };
+        self.diff.resources.iter().filter(replaced).map(|change| change.id.as_str())
+    }
+}
+
+/// Refuses to switch rollback off where that would leave the stack stuck.
+///
+/// AWS CloudFormation User Guide, "Choose how to handle failures when provisioning resources": with rollback off, an
+/// update that replaces a resource fails, and leaves the stack in UPDATE_FAILED.
+///
+/// # Errors
+/// [`Error::Refused`] with what would be replaced.
+pub fn check_mode(plan: &Plan, mode: Mode) -> Result<()> {
+    let replaced: Vec<&str> = plan.replaced().collect();
+    if !mode.no_rollback || replaced.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Refused(
+        Message::new(format!(
+            "without rollback, CloudFormation refuses replacements and leaves the stack in UPDATE_FAILED; this would replace {}",
+            replaced.join(", ")
+        ))
+        .hint("deploy without `--no-rollback`; nothing was changed"),
+    ))
 }
 
 /// The template of a stack, which was checked when its file was read.
@@ -48,115 +306,207 @@ pub fn synthesize(stack: &Stack) -> Result<Template> {
     Ok(template)
 }
 
-/// Whether what is deployed is what would be deployed: same template, same code.
+/// Whether what is deployed is what is wanted: same template, same code.
 #[must_use]
-pub fn is_current(
-    deployed: &DeployedStack,
-    deployed_template: &str,
-    template: &str,
-    prepared: &[Prepared],
-) -> bool {
-    deployed.state == StackState::Settled
-        && deployed_template == template
-        && prepared.iter().all(|one| {
-            deployed.parameters.get(&one.asset.parameter).is_some_and(|value| value.contains(&one.digest))
-        })
+pub fn is_current(deployed: &Deployed, template: &str, prepared: &[Prepared]) -> bool {
+    let parameters = &deployed.stack.parameters;
+    deployed.stack.state == StackState::Settled
+        && deployed.text == template
+        && deployed.swapped.is_none()
+        && prepared
+            .iter()
+            .all(|one| parameters.get(&one.asset.parameter).is_some_and(|value| value.contains(&one.digest)))
 }
 
 /// Logical ids of the resources that a deployed template protects (`options.protect`).
 #[must_use]
-pub fn protected(deployed_template: &str) -> BTreeSet<String> {
-    let template: Value = serde_json::from_str(deployed_template).unwrap_or_default();
+pub fn protected(template: &Value) -> BTreeSet<String> {
     let resources = template["Resources"].as_object().into_iter().flatten();
-    resources
-        .filter(|(_, resource)| resource["Metadata"]["deployer"]["protect"] == Value::Bool(true))
-        .map(|(id, _)| id.clone())
-        .collect()
-}
-
-/// Refuses changes that remove or replace what the deployed template protects, whatever the file says by now: the
-/// protection must be taken away by a deployment of its own.
-///
-/// # Errors
-/// [`Error::Refused`] with all of them.
-pub fn check_protection(deployed_template: &str, changes: &[Change]) -> Result<()> {
-    let protected = protected(deployed_template);
-    let lost: Vec<String> = changes
-        .iter()
-        .filter(|change| matches!(change.kind, ChangeKind::Remove | ChangeKind::Replace))
-        .filter(|change| protected.contains(&change.logical_id))
-        .map(|change| format!("{} {}", change.kind.name(), change.logical_id))
-        .collect();
-    if lost.is_empty() {
-        return Ok(());
-    }
-    Err(Error::Refused(
-        Message::new(format!("this deployment would {}, which `protect: true` forbids", lost.join(", "))).hint(
-            "leave the resource as it is deployed, take `protect` away, deploy that, and then make this change; nothing was changed",
-        ),
-    ))
-}
-
-/// The steps for a stack in a state.
-///
-/// # Errors
-/// [`Error::Deployment`] when CloudFormation would refuse in this state.
-pub fn steps(deployed: Option<&DeployedStack>) -> Result<Vec<Step>> {
-    let action = match deployed.map(|stack| &stack.state) {
-        None | Some(StackState::Review) => Action::Create,
-        Some(StackState::Settled) => Action::Update,
-        Some(StackState::Busy) => {
-            return Err(Error::Deployment(
-                Message::new("another operation is under way on the stack")
-                    .hint("wait for it, then run `deployer deploy` again"),
-            ));
-        }
-        Some(StackState::Dead) => {
-            let (name, status) =
-                deployed.map(|stack| (stack.name.as_str(), stack.status.as_str())).unwrap_or_default();
-            return Err(Error::Deployment(
-                Message::new(format!(
-                    "the stack {name} is in {status}, from which CloudFormation allows no update"
-                ))
-                .hint(way_out(status)),
-            ));
-        }
+    let protects = |resource: &Value| {
+        let word = &resource["Metadata"]["deployer"]["protect"];
+        // Who wrote it in YAML may have quoted it.
+        *word == json!(true) || *word == json!("true")
     };
-    Ok(vec![Step::Publish, Step::ChangeSet(action), Step::Execute])
+    resources.filter(|(_, resource)| protects(resource)).map(|(id, _)| id.clone()).collect()
 }
 
-/// The parameters of the change set: those that were published, in the order of the template.
+/// A deployed template, read.
+///
+/// # Errors
+/// [`Error::Refused`] when it is neither JSON nor YAML: what it keeps and protects would be lost without a word.
+pub fn read_deployed(text: &str) -> Result<Value> {
+    match deployed::read(text) {
+        Value::Null if !text.trim().is_empty() => Err(Error::Refused(
+            Message::new("the deployed template is neither JSON nor YAML that can be read")
+                .hint("`aws cloudformation get-template` shows it; deploy it anew by the tool that made it; nothing was changed"),
+        )),
+        template => Ok(template),
+    }
+}
+
+/// What can be done to a stack in its state.
+///
+/// # Errors
+/// [`Error::Refused`] while an operation is under way, [`Error::Deployment`] when CloudFormation would refuse in this state.
+pub fn action(deployed: Option<&DeployedStack>) -> Result<Action> {
+    let Some(stack) = deployed else { return Ok(Action::Create) };
+    match stack.state {
+        StackState::Review => Ok(Action::Create),
+        StackState::Settled => Ok(Action::Update),
+        StackState::Busy => Err(Error::Refused(
+            Message::new(format!("an operation is under way on {}: {}", stack.name, stack.status))
+                .hint("`deployer events --follow` shows it; try again when it has ended"),
+        )),
+        StackState::Dead => Err(Error::Deployment(
+            Message::new(format!(
+                "the stack {} is in {}, from which CloudFormation allows no update: {}",
+                stack.name,
+                stack.status,
+                diagnose::fate(&stack.status).fate
+            ))
+            .hint(way_out(&stack.status)),
+        )),
+    }
+}
+
+/// The parameters of the change set, in the order of the template.
 #[must_use]
-pub fn parameters(template: &Template, published: &BTreeMap<String, String>) -> Vec<(String, String)> {
-    template
-        .parameters
+pub fn parameters(template: &Value, values: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let declared = template["Parameters"].as_object().into_iter().flatten();
+    declared.filter_map(|(name, _)| Some((name.clone(), values.get(name)?.clone()))).collect()
+}
+
+/// How many resources a change set makes, changes, replaces and removes.
+#[must_use]
+pub fn summary(changes: &[Change]) -> String {
+    let kinds = [ChangeKind::Add, ChangeKind::Modify, ChangeKind::Replace, ChangeKind::Remove];
+    let certain = |change: &&Change| !change.perhaps || change.kind == ChangeKind::Replace;
+    let counts =
+        kinds.map(|kind| (kind, changes.iter().filter(certain).filter(|change| change.kind == kind).count()));
+    let parts: Vec<String> = counts
         .iter()
-        .filter_map(|(name, _)| Some((name.clone(), published.get(name)?.clone())))
-        .collect()
+        .filter(|(_, count)| *count > 0)
+        .map(|(kind, count)| format!("{count} to {}", kind.name()))
+        .collect();
+    if parts.is_empty() { "no resource changes".to_owned() } else { parts.join(", ") }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// The plan of an update from one template to another.
+    fn plan(before: &Value, after: &Value) -> Plan {
+        let none = BTreeMap::new();
+        let side = |template| Side { template, parameters: &none, tags: &none };
+        let diff = diff::compare(Some(&side(before)), &side(after), &Place::default(), &none);
+        Plan { diff, asked: false, fates: Fates::new(after, before) }
+    }
+
+    fn table(key: &str, protect: bool) -> Value {
+        json!({ "Resources": {
+            "Records": {
+                "Type": "AWS::DynamoDB::Table",
+                "UpdateReplacePolicy": "Retain",
+                "Metadata": { "deployer": { "protect": protect } },
+                "Properties": { "KeySchema": [{ "AttributeName": key, "KeyType": "HASH" }] },
+            },
+            "Jobs": { "Type": "AWS::SQS::Queue", "Properties": { "DelaySeconds": 1 } },
+            "Reader": { "Type": "AWS::Lambda::EventSourceMapping", "Properties": {
+                "EventSourceArn": { "Ref": "Jobs" }, "FunctionName": "f" } },
+        } })
+    }
+
+    fn change(kind: ChangeKind, perhaps: bool, id: &str) -> Change {
+        Change { kind, perhaps, logical_id: id.to_owned(), resource_type: String::new() }
+    }
+
+    fn becomes(plan: &Plan, id: &str) -> Option<(Becomes, Forces)> {
+        plan.diff.resources.iter().find(|one| one.id == id).map(|one| (one.action, one.replacement))
+    }
+
     #[test]
-    fn what_is_protected_is_neither_removed_nor_replaced() {
-        let template = r#"{ "Resources": {
-            "Kept": { "Type": "AWS::SQS::Queue", "Metadata": { "deployer": { "protect": true } } },
-            "Other": { "Type": "AWS::SQS::Queue", "Metadata": { "deployer": { "protect": false } } } } }"#;
-        let change = |kind, id: &str| Change {
-            kind,
-            logical_id: id.to_owned(),
-            resource_type: "AWS::SQS::Queue".to_owned(),
+    fn what_holds_data_or_is_protected_is_a_loss() {
+        let losses = plan(&table("id", false), &table("other", false)).losses();
+        assert_eq!(losses.iter().map(|loss| loss.logical_id.as_str()).collect::<Vec<_>>(), ["Records"]);
+        assert!(losses[0].replaced && losses[0].kept && !losses[0].protected);
+        // The deployed template protects, whatever the file says by now.
+        assert!(plan(&table("id", true), &table("other", false)).losses()[0].protected);
+        assert!(!plan(&table("id", false), &table("other", true)).losses()[0].protected);
+        let mut gone = table("id", false);
+        gone["Resources"].as_object_mut().expect("resources").remove("Reader");
+        assert_eq!(plan(&table("id", false), &gone).losses(), [], "a mapping can be made again");
+        gone["Resources"].as_object_mut().expect("resources").remove("Jobs");
+        assert!(!plan(&table("id", false), &gone).losses()[0].replaced);
+    }
+
+    #[test]
+    fn cloudformation_knows_what_depends() {
+        let mut after = table("id", false);
+        after["Resources"]["Jobs"]["Properties"]["DelaySeconds"] = json!(2);
+        let own = plan(&table("id", false), &after);
+        assert_eq!(becomes(&own, "Jobs"), Some((Becomes::Update, Forces::Never)));
+        // It refers to what is updated in place.
+        let merged = own
+            .clone()
+            .merged(&[change(ChangeKind::Modify, false, "Jobs"), change(ChangeKind::Modify, true, "Reader")]);
+        assert_eq!(becomes(&merged, "Reader"), Some((Becomes::Keep, Forces::Never)));
+        assert!(merged.diff.notes.is_empty() && merged.losses().is_empty(), "{:?}", merged.diff.notes);
+        // What we did not expect is seen, and stopped.
+        let merged = own.clone().merged(&[change(ChangeKind::Replace, false, "Records")]);
+        assert_eq!(becomes(&merged, "Records"), Some((Becomes::Replace, Forces::Always)));
+        assert_eq!(merged.losses().len(), 1);
+        assert!(merged.diff.notes[0].contains("replace Records"), "{:?}", merged.diff.notes);
+        assert_eq!((merged.diff.summary.replace, merged.diff.summary.update), (1, 1));
+        let merged = own.merged(&[change(ChangeKind::Replace, true, "Records")]);
+        assert_eq!(merged.losses().len(), 1, "it may be lost");
+    }
+
+    #[test]
+    fn what_only_cloudformation_knows_to_go_is_a_loss_too() {
+        let mut before = table("id", true);
+        before["Resources"]["Records"]["DeletionPolicy"] = json!("Retain");
+        // As a macro makes it, and as a template that names it no more.
+        let made = Change {
+            resource_type: "AWS::DynamoDB::Table".to_owned(),
+            ..change(ChangeKind::Remove, false, "Made")
         };
-        let harmless = [change(ChangeKind::Modify, "Kept"), change(ChangeKind::Remove, "Other")];
-        check_protection(template, &harmless).expect("nothing that is protected is lost");
-        check_protection("", &[change(ChangeKind::Remove, "Kept")]).expect("nothing is deployed");
-        for kind in [ChangeKind::Remove, ChangeKind::Replace] {
-            let refused = check_protection(template, &[change(kind, "Kept")]).expect_err("a refusal");
-            assert_eq!(refused.exit_code(), 5);
-            let message = refused.message().expect("a message").text;
-            assert!(message.contains(&format!("{} Kept", kind.name())), "{message}");
-        }
+        let merged = plan(&before, &before).merged(&[made, change(ChangeKind::Remove, false, "Records")]);
+        assert_eq!(becomes(&merged, "Made").map(|(action, _)| action), Some(Becomes::Delete));
+        assert_eq!((merged.diff.summary.delete, merged.diff.summary.keep), (2, 2));
+        let losses = merged.losses();
+        let made = losses.iter().find(|loss| loss.logical_id == "Made").expect("a loss");
+        assert!(!made.kept && !made.protected && !made.replaced, "{made:?}");
+        let kept = losses.iter().find(|loss| loss.logical_id == "Records").expect("a loss");
+        assert!(kept.kept && kept.protected, "{kept:?}");
+    }
+
+    #[test]
+    fn rollback_stays_on_where_something_is_replaced() {
+        let mode = Mode { express: true, no_rollback: true };
+        let replaces = plan(&table("id", false), &table("other", false));
+        assert_eq!(check_mode(&replaces, mode).expect_err("refused").exit_code(), 5);
+        check_mode(&replaces, Mode { express: true, no_rollback: false }).expect("rolls back");
+        check_mode(&plan(&table("id", false), &table("id", false)), mode).expect("replaces nothing");
+    }
+
+    #[test]
+    fn a_deployed_template_that_cannot_be_read_protects_all_it_may_hold() {
+        assert_eq!(read_deployed("Description: a\nDescription: b\n").expect_err("refused").exit_code(), 5);
+        assert_eq!(read_deployed("").expect("of a stack that was never made"), Value::Null);
+        let yaml = "Resources: { A: { Type: T, Metadata: { deployer: { protect: true } } } }";
+        let template = read_deployed(yaml).expect("YAML");
+        assert_eq!(protected(&template), BTreeSet::from(["A".to_owned()]));
+    }
+
+    #[test]
+    fn a_summary_leaves_out_what_is_only_looked_at_again() {
+        let changes = [
+            change(ChangeKind::Modify, false, "A"),
+            change(ChangeKind::Modify, true, "B"),
+            change(ChangeKind::Replace, true, "C"),
+        ];
+        assert_eq!(summary(&changes), "1 to modify, 1 to replace");
+        assert_eq!(summary(&changes[1..2]), "no resource changes");
     }
 }

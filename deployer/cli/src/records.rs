@@ -212,9 +212,9 @@ pub struct Finished<'a> {
     /// The template that was sent; `None` when a stack was deleted.
     pub template: Option<&'a str>,
     /// Its parameters.
-    pub parameters: &'a [(String, String)],
+    pub parameters: &'a BTreeMap<String, String>,
     /// Tags of the stack.
-    pub tags: &'a [(&'a str, &'a str)],
+    pub tags: &'a BTreeMap<String, String>,
     /// What changed.
     pub changes: &'a [Change],
 }
@@ -249,7 +249,7 @@ async fn write(context: &Context, session: &Session, finished: &Finished<'_>) ->
         seconds: finished.took.as_secs(),
         template: digest,
         parameters: masked(finished.template.unwrap_or_default(), finished.parameters),
-        tags: finished.tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        tags: finished.tags.clone(),
         changes: Changes::of(finished.changes),
         config: context.config.iter().cloned().collect(),
         commit: commit(context.folder()),
@@ -373,8 +373,8 @@ pub fn template_key(digest: &str) -> String {
 }
 
 /// The parameters with the values of those that nobody may read left out.
-fn masked(template: &str, parameters: &[(String, String)]) -> BTreeMap<String, String> {
-    let template: Value = serde_json::from_str(template).unwrap_or_default();
+fn masked(template: &str, parameters: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let template = stack_core::deployed::read(template);
     let hidden = |name: &str| {
         // CloudFormation takes the text too.
         let no_echo = &template["Parameters"][name]["NoEcho"];
@@ -443,7 +443,7 @@ mod tests {
         let template = r#"{ "Parameters": {
             "Open": { "Type": "String" }, "Secret": { "NoEcho": true }, "Text": { "NoEcho": "True" } } }"#;
         let parameters = ["Open", "Secret", "Text"].map(|name| (name.to_owned(), "value".to_owned()));
-        let values: Vec<String> = masked(template, &parameters).into_values().collect();
+        let values: Vec<String> = masked(template, &parameters.clone().into()).into_values().collect();
         assert_eq!(values, ["value", MASKED, MASKED]);
     }
 

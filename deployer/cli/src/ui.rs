@@ -3,12 +3,16 @@
 //! stdout holds data only: text for people, or one JSON document (`--output json`). Everything else goes to stderr.
 //! Colour never carries meaning alone, and is off without a terminal.
 
+use std::fs::File;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
-use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use serde_json::{Value, json};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Map, Value, json};
+use stack_core::diff::{Line, Sign};
 use stack_core::{Diagnostics, Severity, Source};
 
 use crate::error::{Error, Message, Result};
@@ -45,8 +49,39 @@ pub struct Ui {
     pub output: Output,
     yes: bool,
     started: Instant,
+    /// Whose line it is, when several stacks go side by side.
+    stack: Option<String>,
     /// What was found in a file that can be used, for the JSON document.
     warnings: Mutex<Vec<Value>>,
+    shared: Arc<Shared>,
+}
+
+/// What all stacks of one run have in common.
+#[derive(Debug)]
+struct Shared {
+    /// Lines of a terminal that go on changing; draws nothing without a terminal.
+    live: MultiProgress,
+    /// One question at a time.
+    asking: tokio::sync::Mutex<()>,
+    /// `--events FILE`.
+    events: Mutex<Option<File>>,
+}
+
+/// A line of the terminal that goes on changing, and is gone with this value.
+#[derive(Debug)]
+pub struct Live(ProgressBar);
+
+impl Live {
+    /// Changes the line.
+    pub fn say(&self, text: impl AsRef<str>) {
+        self.0.set_message(printable(text.as_ref()));
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
 }
 
 impl Ui {
@@ -58,7 +93,83 @@ impl Ui {
             Color::Always => anstream::ColorChoice::Always.write_global(),
             Color::Never => anstream::ColorChoice::Never.write_global(),
         }
-        Self { output, yes, started: Instant::now(), warnings: Mutex::default() }
+        let shared = Shared {
+            live: MultiProgress::new(),
+            asking: tokio::sync::Mutex::const_new(()),
+            events: Mutex::default(),
+        };
+        Self {
+            output,
+            yes,
+            started: Instant::now(),
+            stack: None,
+            warnings: Mutex::default(),
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// The same output for one of several stacks: each line says whose it is.
+    #[must_use]
+    pub fn of_stack(&self, stack: &str) -> Self {
+        Self {
+            output: self.output,
+            yes: self.yes,
+            started: self.started,
+            stack: Some(stack.to_owned()),
+            warnings: Mutex::default(),
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// Writes events as they happen to a file too, one JSON document a line.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn record_events(&self, path: &Path) -> Result<()> {
+        let file = File::create(path).map_err(|error| Error::io("write", path, &error))?;
+        *self.shared.events.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+        Ok(())
+    }
+
+    /// Adds an event to the file of `--events`.
+    pub fn event(&self, event: &str, fields: Value) {
+        let mut file = self.shared.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(out) = file.as_mut() else { return };
+        let mut line = Map::new();
+        line.insert("schemaVersion".to_owned(), json!(SCHEMA_VERSION));
+        line.insert("time".to_owned(), json!(crate::time::stamp()));
+        line.insert("event".to_owned(), json!(event));
+        if let Value::Object(fields) = fields {
+            line.extend(fields);
+        }
+        if writeln!(out, "{}", Value::Object(line)).is_err() {
+            *file = None;
+            drop(file);
+            self.warn("the file of --events can't be written any more");
+        }
+    }
+
+    /// A line that goes on changing; without a terminal it is not shown.
+    #[must_use]
+    pub fn live(&self) -> Live {
+        let bar = self.shared.live.add(ProgressBar::new_spinner());
+        if let Ok(style) = ProgressStyle::with_template("{elapsed:>7} {spinner:>10}  {wide_msg}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Live(bar)
+    }
+
+    /// Writes a line to stderr, above those that go on changing.
+    fn line(&self, text: &str) {
+        self.shared.live.suspend(|| {
+            let _ = writeln!(anstream::stderr(), "{text}");
+        });
+    }
+
+    /// `[stack] ` when several go side by side.
+    fn whose(&self) -> String {
+        self.stack.as_ref().map(|stack| format!("\x1b[2m[{stack}]\x1b[0m ")).unwrap_or_default()
     }
 
     /// Whether data is wanted as JSON.
@@ -96,7 +207,10 @@ impl Ui {
 
     /// A line for people on stderr.
     pub fn note(&self, text: impl AsRef<str>) {
-        let _ = writeln!(anstream::stderr(), "{}", text.as_ref());
+        let whose = self.whose();
+        for line in text.as_ref().split('\n') {
+            self.line(&format!("{whose}{line}"));
+        }
     }
 
     /// A step of a longer command: elapsed seconds, a word, what about it.
@@ -104,31 +218,28 @@ impl Ui {
     /// What it says may hold names from outside, so control characters are escaped.
     pub fn step(&self, verb: &str, what: impl AsRef<str>) {
         let elapsed = self.started.elapsed().as_secs_f32();
-        let _ = writeln!(
-            anstream::stderr(),
-            "\x1b[2m{elapsed:>6.1}s\x1b[0m \x1b[1m{verb:>10}\x1b[0m  {}",
-            printable(what.as_ref())
-        );
+        let (whose, what) = (self.whose(), printable(what.as_ref()));
+        self.line(&format!("{whose}\x1b[2m{elapsed:>6.1}s\x1b[0m \x1b[1m{verb:>10}\x1b[0m  {what}"));
     }
 
     /// A warning.
     pub fn warn(&self, text: impl AsRef<str>) {
-        let _ = writeln!(anstream::stderr(), "\x1b[33mwarning:\x1b[0m {}", text.as_ref());
+        self.line(&format!("{}\x1b[33mwarning:\x1b[0m {}", self.whose(), harmless(text.as_ref())));
     }
 
     /// An error, and after a blank line what to do about it.
     pub fn error(&self, message: &Message) {
-        let mut err = anstream::stderr();
-        let _ = writeln!(err, "\x1b[31merror:\x1b[0m {}", message.text);
+        let whose = self.whose();
+        self.line(&format!("{whose}\x1b[31merror:\x1b[0m {}", harmless(&message.text)));
         if let Some(hint) = &message.hint {
-            let _ = writeln!(err, "\n\x1b[36mhint:\x1b[0m {hint}");
+            self.line(&format!("\n{whose}\x1b[36mhint:\x1b[0m {}", harmless(hint)));
         }
     }
 
     /// The warnings about a file that can be used: on stderr, or beside the data when JSON is wanted.
     pub fn warnings(&self, source: &Source, diagnostics: &Diagnostics) {
         if self.is_json() {
-            *self.warnings.lock().unwrap_or_else(PoisonError::into_inner) = as_json(source, diagnostics);
+            self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(as_json(source, diagnostics));
         } else {
             draw(source, diagnostics);
         }
@@ -147,6 +258,27 @@ impl Ui {
         Ok(())
     }
 
+    /// A plan, on stderr.
+    pub fn plan(&self, lines: &[Line]) {
+        let whose = self.whose();
+        for line in lines {
+            self.line(&format!("{whose}{}", colored(line)));
+        }
+    }
+
+    /// A plan, as the data that was asked for.
+    ///
+    /// # Errors
+    /// [`Error::BrokenPipe`] when nobody reads it.
+    pub fn plan_data(&self, lines: &[Line]) -> Result<()> {
+        let mut out = anstream::stdout().lock();
+        for line in lines {
+            writeln!(out, "{}", colored(line))?;
+        }
+        out.flush()?;
+        Ok(())
+    }
+
     /// Asks a question that `-y` answers with yes.
     ///
     /// # Errors
@@ -161,11 +293,17 @@ impl Ui {
                     .hint("pass `-y` to say it in advance"),
             ));
         }
-        let _ = write!(anstream::stderr(), "{question} [y/N] ");
+        let _one = self.shared.asking.lock().await;
+        let (shared, prompt) = (Arc::clone(&self.shared), format!("{}{question} [y/N] ", self.whose()));
         // On a thread of its own, so that Ctrl-C is heard meanwhile.
-        let answer = tokio::task::spawn_blocking(|| {
+        let answer = tokio::task::spawn_blocking(move || {
+            // Lines that go on changing would write over the question.
+            shared.live.set_draw_target(ProgressDrawTarget::hidden());
+            let _ = write!(anstream::stderr(), "{prompt}");
             let mut answer = String::new();
-            std::io::stdin().lock().read_line(&mut answer).map(|_| answer)
+            let read = std::io::stdin().lock().read_line(&mut answer);
+            shared.live.set_draw_target(ProgressDrawTarget::stderr());
+            read.map(|_| answer)
         });
         let answer = answer.await.map_err(|error| Error::failed(error.to_string()))??;
         match answer.trim() {
@@ -175,22 +313,49 @@ impl Ui {
     }
 }
 
+/// A line of a plan: its sign says what happens, and its colour the same.
+fn colored(line: &Line) -> String {
+    let code = match line.sign {
+        Sign::Heading => "1",
+        Sign::Create => "32",
+        Sign::Update => "36",
+        Sign::Replace => "35",
+        Sign::Delete => "31",
+        Sign::Warning => "33",
+        Sign::Plain => return line.to_string(),
+    };
+    format!("\x1b[{code}m{line}\x1b[0m")
+}
+
 fn as_json(source: &Source, diagnostics: &Diagnostics) -> Vec<Value> {
     diagnostics.sorted().into_iter().map(|one| diagnostic_json(source, one)).collect()
 }
 
 /// Problems with the text that each is about, on stderr.
 fn draw(source: &Source, diagnostics: &Diagnostics) {
+    let _ = write!(anstream::stderr(), "{}", drawing(source, diagnostics, theme()));
+}
+
+/// The same as text without colours, for what is data.
+#[must_use]
+pub fn drawn(source: &Source, diagnostics: &Diagnostics) -> String {
+    drawing(source, diagnostics, miette::GraphicalTheme::unicode_nocolor())
+}
+
+fn drawing(source: &Source, diagnostics: &Diagnostics, theme: miette::GraphicalTheme) -> String {
     let named = miette::NamedSource::new(&source.name, source.text.clone());
-    let handler = miette::GraphicalReportHandler::new_themed(theme()).with_width(terminal_width());
+    let handler = miette::GraphicalReportHandler::new_themed(theme).with_width(terminal_width());
+    let mut all = String::new();
     for diagnostic in diagnostics.sorted() {
         let report = Report { source: &named, diagnostic };
         let mut out = String::new();
         if handler.render_report(&mut out, &report).is_err() {
             out = diagnostics.to_lines(source);
         }
-        let _ = writeln!(anstream::stderr(), "{}", out.trim_matches('\n'));
+        all.push_str(out.trim_matches('\n'));
+        all.push('\n');
     }
+    all
 }
 
 fn theme() -> miette::GraphicalTheme {
@@ -200,7 +365,8 @@ fn theme() -> miette::GraphicalTheme {
     }
 }
 
-fn terminal_width() -> usize {
+/// Columns of the terminal.
+pub fn terminal_width() -> usize {
     std::env::var("COLUMNS").ok().and_then(|width| width.parse().ok()).unwrap_or(110)
 }
 
@@ -307,10 +473,20 @@ pub fn wrapped_table(head: &[String], rows: impl IntoIterator<Item = Vec<String>
     })
 }
 
-/// Text in which every control character is escaped, so that no file can steer the terminal.
-fn printable(text: &str) -> String {
+/// Text of one line in which every control character is escaped, so that no file can steer the terminal.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    escaped(text, "")
+}
+
+/// The same for text that may have several lines, and tabs in them, as logs and the messages of services do.
+pub fn harmless(text: &str) -> String {
+    escaped(text, "\n\t")
+}
+
+fn escaped(text: &str, kept: &str) -> String {
     text.chars().fold(String::new(), |mut out, letter| {
-        if letter.is_control() {
+        if letter.is_control() && !kept.contains(letter) {
             out.extend(letter.escape_default());
         } else {
             out.push(letter);

@@ -1,12 +1,17 @@
 //! Watching an operation of CloudFormation: events as they happen, and the cause when it fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use stack_core::diagnose;
 
 use crate::aws::Pause;
 use crate::aws::cloudformation::{CloudFormation, Event};
 use crate::context::Context;
+use crate::diagnosis;
 use crate::error::{Message, Result};
+use crate::ui::{Live, printable};
 
 /// What an operation is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +20,8 @@ pub enum Goal {
     Deploy,
     /// Delete the stack.
     Destroy,
+    /// Bring it back to what it was.
+    RollBack,
 }
 
 /// How an operation ended.
@@ -44,6 +51,8 @@ pub struct Watch<'a> {
     pub goal: Goal,
     /// Logical id → name in the file of the resource that it was made for.
     pub origins: &'a BTreeMap<String, String>,
+    /// How many resources will move, and how long the operation before took, as far as that is known.
+    pub expected: Option<(usize, Option<Duration>)>,
 }
 
 impl Watch<'_> {
@@ -55,7 +64,9 @@ impl Watch<'_> {
         let ui = &self.context.ui;
         let mut after = after;
         let mut seen = Vec::new();
-        let mut moving = BTreeMap::new();
+        let mut moving: BTreeMap<String, (String, Live)> = BTreeMap::new();
+        let mut moved = BTreeSet::new();
+        let overall = ui.live();
         let mut last_line = Instant::now();
         let mut misses = 0;
         let mut pause = Pause::new();
@@ -74,11 +85,18 @@ impl Watch<'_> {
             };
             misses = 0;
             for event in &events {
+                ui.event("resource", of_event(event, self.stack_id));
                 if event.status.ends_with("_IN_PROGRESS") && !event.of_stack {
-                    moving.insert(event.logical_id.clone(), event.status.clone());
+                    let (status, live) =
+                        moving.entry(event.logical_id.clone()).or_insert_with(|| (String::new(), ui.live()));
+                    status.clone_from(&event.status);
+                    live.say(format!("{status:<28} {} ({})", event.logical_id, event.resource_type));
                     continue;
                 }
                 moving.remove(&event.logical_id);
+                if !event.of_stack {
+                    moved.insert(event.logical_id.clone());
+                }
                 show(self.context, event);
                 last_line = Instant::now();
             }
@@ -86,13 +104,15 @@ impl Watch<'_> {
                 after = Some(last.id.clone());
                 pause.reset();
             }
+            overall.say(self.progress(moved.len()));
             let end = events.iter().rev().find(|event| event.of_stack && is_terminal(&event.status)).cloned();
-            seen.extend(events.into_iter().filter(|event| !event.of_stack));
+            seen.extend(events);
             if let Some(end) = end {
-                return Ok(self.outcome(&end, &seen));
+                return Ok(self.outcome(&end, &seen).await);
             }
             if last_line.elapsed() > HEARTBEAT {
-                let list: Vec<String> = moving.iter().map(|(id, status)| format!("{id} {status}")).collect();
+                let list: Vec<String> =
+                    moving.iter().map(|(id, (status, _))| format!("{id} {status}")).collect();
                 let list = if list.is_empty() { "for CloudFormation".to_owned() } else { list.join(", ") };
                 ui.step("waiting", list);
                 last_line = Instant::now();
@@ -101,67 +121,63 @@ impl Watch<'_> {
         }
     }
 
-    fn outcome(&self, end: &Event, seen: &[Event]) -> Outcome {
-        let failures: Vec<&Event> = seen.iter().filter(|event| event.status.ends_with("_FAILED")).collect();
+    /// How far it is, in words: `12 of 56 resources, the last time it took 48 s`.
+    fn progress(&self, moved: usize) -> String {
+        match self.expected {
+            Some((total, Some(took))) => {
+                format!("{moved} of {total} resources; the last time it took {} s", took.as_secs())
+            }
+            Some((total, None)) => format!("{moved} of {total} resources"),
+            None => format!("{moved} resources"),
+        }
+    }
+
+    async fn outcome(&self, end: &Event, seen: &[Event]) -> Outcome {
         let succeeded: &[&str] = match self.goal {
             Goal::Deploy => &["CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"],
             Goal::Destroy => &["DELETE_COMPLETE"],
+            // Without a state to go back to, the stack goes.
+            Goal::RollBack => &[
+                "UPDATE_ROLLBACK_COMPLETE",
+                "IMPORT_ROLLBACK_COMPLETE",
+                "ROLLBACK_COMPLETE",
+                "DELETE_COMPLETE",
+            ],
         };
         if succeeded.contains(&end.status.as_str()) {
+            let failures = seen.iter().filter(|event| !event.of_stack && event.status.ends_with("_FAILED"));
             for event in failures {
                 // Such as a replaced resource that could not be deleted behind an update that is done.
                 let reason = event.reason.as_deref().unwrap_or("no reason given");
-                self.context
-                    .ui
-                    .warn(format!("left behind: {} ({}): {reason}", event.logical_id, event.resource_type));
+                let left = format!("left behind: {} ({}): {reason}", event.logical_id, event.resource_type);
+                self.context.ui.warn(printable(&left));
             }
             return Outcome::Succeeded;
         }
-        let mut text = match cause(&failures) {
-            Some(cause) => {
-                let reason = cause.reason.as_deref().unwrap_or("no reason given");
-                let origin = self.origins.get(&cause.logical_id);
-                let origin = origin.map(|name| format!(", made for `{name}`")).unwrap_or_default();
-                format!("{} ({}{origin}) failed: {reason}", cause.logical_id, cause.resource_type)
+        match diagnosis::full(self.cloudformation, self.stack_id, seen, self.origins).await {
+            Some((found, findings)) => {
+                diagnosis::note(self.context, stack_name(self.stack_id), &found, &findings);
+                Outcome::Failed(diagnosis::message(&found))
             }
-            None => end.reason.clone().unwrap_or_else(|| "no reason given".to_owned()),
-        };
-        text.push_str(&format!("; the stack is in {}", end.status));
-        let kept: Vec<&str> = seen
-            .iter()
-            .filter(|event| event.status == "DELETE_SKIPPED")
-            .map(|event| event.logical_id.as_str())
-            .collect();
-        let hint = if kept.is_empty() {
-            way_out(&end.status).to_owned()
-        } else {
-            format!(
-                "{}; these were kept, and are no longer part of a stack: {}",
-                way_out(&end.status),
-                kept.join(", ")
-            )
-        };
-        Outcome::Failed(Message::new(text).hint(hint))
+            None => {
+                let reason = end.reason.as_deref().unwrap_or("no reason given");
+                let text = printable(&format!("the stack is in {}: {reason}", end.status));
+                Outcome::Failed(Message::new(text).hint(way_out(&end.status)))
+            }
+        }
     }
+}
+
+/// The name in the ARN of a stack.
+#[must_use]
+pub fn stack_name(stack_id: &str) -> &str {
+    stack_id.split('/').nth(1).unwrap_or(stack_id)
 }
 
 /// What to do about a stack in a state, after a failure.
 #[must_use]
 pub fn way_out(status: &str) -> &'static str {
-    match status {
-        "UPDATE_ROLLBACK_FAILED" => {
-            "the stack goes on serving; mend the cause, then run `aws cloudformation continue-update-rollback`"
-        }
-        "UPDATE_FAILED" => {
-            "the stack goes on serving; run `aws cloudformation rollback-stack`, then `deployer deploy`"
-        }
-        "DELETE_FAILED" => "mend the cause, and run `deployer destroy` again",
-        "DELETE_COMPLETE" => "the stack is gone; mend the cause and run `deployer deploy` again",
-        "UPDATE_ROLLBACK_COMPLETE" => {
-            "the stack is as it was before; mend the cause and run `deployer deploy` again"
-        }
-        _ => "mend the cause, run `deployer destroy`, then `deployer deploy`",
-    }
+    diagnose::fate(status).next
 }
 
 /// Whether an operation on a stack has ended with this status.
@@ -170,12 +186,18 @@ pub fn is_terminal(status: &str) -> bool {
     status.ends_with("_COMPLETE") || status.ends_with("_FAILED")
 }
 
-/// The first failure that is not merely the consequence of another.
-fn cause<'e>(failures: &[&'e Event]) -> Option<&'e Event> {
-    let is_consequence = |event: &Event| {
-        event.reason.as_deref().is_some_and(|reason| reason.is_empty() || reason.contains("cancelled"))
-    };
-    failures.iter().find(|event| !is_consequence(event)).or(failures.first()).copied()
+/// An event as data.
+fn of_event(event: &Event, stack_id: &str) -> Value {
+    json!({
+        "stackId": stack_id,
+        "id": event.id,
+        "logicalId": event.logical_id,
+        "type": event.resource_type,
+        "status": event.status,
+        "reason": event.reason,
+        "ofStack": event.of_stack,
+        "at": event.time,
+    })
 }
 
 fn show(context: &Context, event: &Event) {
@@ -191,26 +213,6 @@ fn show(context: &Context, event: &Event) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn event(id: &str, status: &str, reason: &str, of_stack: bool) -> Event {
-        Event {
-            id: id.into(),
-            logical_id: id.into(),
-            resource_type: "AWS::X::Y".into(),
-            status: status.into(),
-            reason: (!reason.is_empty()).then(|| reason.into()),
-            of_stack,
-        }
-    }
-
-    #[test]
-    fn the_cause_is_named_and_not_its_consequences() {
-        let cancelled = event("Second", "CREATE_FAILED", "Resource creation cancelled", false);
-        let first = event("First", "CREATE_FAILED", "bucket name is taken", false);
-        assert_eq!(cause(&[&cancelled, &first]).map(|event| event.id.as_str()), Some("First"));
-        assert_eq!(cause(&[&cancelled]).map(|event| event.id.as_str()), Some("Second"));
-        assert_eq!(cause(&[]), None);
-    }
 
     #[test]
     fn operations_end_when_the_stack_says_so() {
@@ -229,8 +231,15 @@ mod tests {
     #[test]
     fn no_way_out_deletes_a_stack_that_serves() {
         for status in ["UPDATE_ROLLBACK_FAILED", "UPDATE_FAILED", "UPDATE_ROLLBACK_COMPLETE"] {
-            assert!(!way_out(status).contains("destroy"), "{status}");
+            let way = way_out(status);
+            assert!(!way.contains("destroy") && !way.contains("delete"), "{status}: {way}");
         }
-        assert!(way_out("ROLLBACK_COMPLETE").contains("destroy"));
+        assert!(way_out("ROLLBACK_COMPLETE").contains("recover"));
+    }
+
+    #[test]
+    fn the_arn_of_a_stack_names_it() {
+        let arn = "arn:aws:cloudformation:eu-west-1:111122223333:stack/shop-dev/1-2";
+        assert_eq!((stack_name(arn), stack_name("shop-dev")), ("shop-dev", "shop-dev"));
     }
 }

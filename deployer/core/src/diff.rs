@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::check::secrets::is_secret_name;
 use crate::registry;
 use crate::template::references;
 
@@ -30,6 +31,7 @@ pub use cost::{Cost, CostItem};
 pub use exposure::{Exposure, ExposureKind};
 pub use permissions::{Effect, Permission};
 pub use schema::schema;
+pub use stateful::holds;
 pub use text::{Line, Sign, render};
 
 use canonical::{At, canonical};
@@ -279,6 +281,7 @@ pub fn compare(
     );
     let replaced = follow::follow(&mut changes, &b);
     for change in &mut changes {
+        change.changes.iter_mut().for_each(hide);
         finish(change, a.get(change.id.as_str()), b.get(change.id.as_str()), old_side.template);
     }
     let at = |action| changes.iter().filter(move |change| change.action == action);
@@ -454,6 +457,38 @@ fn forces(kind: &str, path: &[&str]) -> Forces {
     }
 }
 
+/// What stands in the place of a secret.
+const HIDDEN: &str = "****";
+
+/// Hides what by its name is a secret: a plan is shown, and kept in files and logs.
+fn hide(change: &mut PropertyChange) {
+    let secret = change.path.split(['.', '[', ']']).any(is_secret_name);
+    for value in [&mut change.before, &mut change.after].into_iter().flatten() {
+        if secret { hide_texts(value) } else { hide_members(value) }
+    }
+}
+
+/// Hides the texts of a value; what refers to a secret elsewhere may be seen.
+fn hide_texts(value: &mut Value) {
+    match value {
+        Value::String(text) if !is_dynamic(text) => HIDDEN.clone_into(text),
+        Value::Array(items) => items.iter_mut().for_each(hide_texts),
+        _ => {}
+    }
+}
+
+fn hide_members(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            for (name, inner) in map.iter_mut() {
+                if is_secret_name(name) { hide_texts(inner) } else { hide_members(inner) }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(hide_members),
+        _ => {}
+    }
+}
+
 /// What is known of a change once it is final: what is lost, what stays, what stands in its way.
 fn finish(
     change: &mut ResourceChange,
@@ -493,7 +528,9 @@ fn finish(
     }
 }
 
-fn summary(changes: &[ResourceChange]) -> Summary {
+/// Counts resources by what becomes of them.
+#[must_use]
+pub fn summary(changes: &[ResourceChange]) -> Summary {
     let count = |action| changes.iter().filter(|change| change.action == action).count();
     Summary {
         create: count(Action::Create),

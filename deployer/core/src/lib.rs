@@ -8,6 +8,7 @@
 
 pub mod assets;
 pub mod check;
+pub mod deployed;
 pub mod diagnose;
 pub mod diagnostic;
 pub mod diff;

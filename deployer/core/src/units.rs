@@ -30,6 +30,17 @@ pub fn show_size(bytes: u64) -> String {
     show(bytes, &SIZES)
 }
 
+/// A size for people, in decimal units as files are shown: `8.1 MB`.
+#[must_use]
+pub fn human(bytes: u64) -> String {
+    let count = bytes as f64;
+    match count {
+        0.0..1e3 => format!("{bytes} B"),
+        1e3..1e6 => format!("{:.1} kB", count / 1e3),
+        _ => format!("{:.1} MB", count / 1e6),
+    }
+}
+
 fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
@@ -49,6 +60,11 @@ fn show(value: u64, units: &[(&str, u64)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_for_people_are_short() {
+        assert_eq!([0, 999, 1500, 8_123_456].map(human), ["0 B", "999 B", "1.5 kB", "8.1 MB"]);
+    }
     use proptest::prelude::*;
 
     #[test]

@@ -75,7 +75,7 @@ fn what_is_captured_stands_in_the_texts() {
     assert!(found.fix.contains("at least 120s"), "{}", found.fix);
     let taken =
         known::find(&subject("AWS::S3::Bucket"), &Reason::parse("x.y already exists")).expect("known");
-    assert!(taken.meaning.contains("`x.y`") && taken.fix.contains("s3://x.y "), "{taken:?}");
+    assert!(taken.meaning.contains("`x.y`") && taken.fix.contains("`x.y` is yours"), "{taken:?}");
 }
 
 #[test]

@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use futures::future::try_join_all;
 use futures::{StreamExt as _, TryStreamExt as _};
 use stack_core::assets::ASSET_BUCKET_PARAMETER;
+use stack_core::units::human;
 
 use super::cache::Packed;
 use super::image::Image;
 use super::{Package, Prepared};
+use crate::aws::cloudformation::DeployedStack;
 use crate::aws::registry::{self, Registry};
 use crate::aws::session::Session;
 use crate::aws::{ecr, s3};
@@ -53,8 +55,8 @@ pub async fn publish(
     let sizes = [uploaded, pushed].concat();
     if total > 0 {
         let summary = match sizes.len() {
-            0 => format!("nothing to upload: all {total} workers are there"),
-            sent => format!("{sent} of {total} workers, {}", human(sizes.iter().sum())),
+            0 => "nothing to upload: all code is there".to_owned(),
+            sent => format!("{sent} of {total}, {}", human(sizes.iter().sum::<usize>() as u64)),
         };
         context.ui.step("published", summary);
     }
@@ -73,6 +75,37 @@ pub async fn publish(
         values.insert(ASSET_BUCKET_PARAMETER.to_owned(), bucket_name(session));
     }
     Ok(values)
+}
+
+/// The template's parameters for code as [`publish`] will give them, before anything is published. An image has the
+/// address of the one that is deployed, where there is such a one.
+pub fn expected_values(
+    session: &Session,
+    prepared: &[Prepared],
+    deployed: Option<&DeployedStack>,
+) -> BTreeMap<String, String> {
+    let mut values = BTreeMap::new();
+    for one in prepared {
+        let value = match one.package.as_ref() {
+            Package::Zip(_) => {
+                values.insert(ASSET_BUCKET_PARAMETER.to_owned(), bucket_name(session));
+                key(one)
+            }
+            Package::Image(image) => {
+                let there = deployed.and_then(|stack| stack.parameters.get(&one.asset.parameter));
+                let uri = there.and_then(|value| value.split_once('@')).map_or_else(
+                    || {
+                        let (account, region, domain) = (&session.account, &session.region, session.domain());
+                        format!("{account}.dkr.ecr.{region}.{domain}/{REPOSITORY}")
+                    },
+                    |(uri, _)| uri.to_owned(),
+                );
+                format!("{uri}@{}", image.manifest.digest)
+            }
+        };
+        values.insert(one.asset.parameter.clone(), value);
+    }
+    values
 }
 
 /// Key of a zip in the bucket; the template's parameter has a pattern for it.
@@ -104,6 +137,8 @@ async fn publish_zips(
     ensure_bucket(context, session).await?;
     let uploads = missing.into_iter().map(async |(key, one, zip)| {
         context.ui.step("publish", format!("{} to {bucket}", describe(one)));
+        let live = context.ui.live();
+        live.say(format!("uploading {}", describe(one)));
         s3::put_asset(session, &bucket, key, zip).await?;
         Ok::<_, Error>(one.size())
     });
@@ -158,6 +193,8 @@ async fn publish_images(
     };
     let pushes = missing.into_iter().map(async |(one, image)| {
         context.ui.step("publish", format!("{} to image repository {REPOSITORY}", describe(one)));
+        let live = context.ui.live();
+        live.say(format!("pushing {}", describe(one)));
         registry.push(REPOSITORY, image).await?;
         Ok::<_, Error>(one.size())
     });
@@ -180,18 +217,7 @@ pub async fn ensure_repository(context: &Context, session: &Session) -> Result<S
 }
 
 fn describe(prepared: &Prepared) -> String {
-    format!("{} ({})", prepared.asset.code.name(), human(prepared.size()))
-}
-
-/// A size for people, in decimal units.
-#[must_use]
-pub fn human(bytes: usize) -> String {
-    let bytes = bytes as f64;
-    match bytes {
-        0.0..1e3 => format!("{bytes} B"),
-        1e3..1e6 => format!("{:.1} kB", bytes / 1e3),
-        _ => format!("{:.1} MB", bytes / 1e6),
-    }
+    format!("{} ({})", prepared.asset.code.name(), human(prepared.size() as u64))
 }
 
 #[cfg(test)]
@@ -232,10 +258,5 @@ mod tests {
                 "{key}"
             );
         }
-    }
-
-    #[test]
-    fn sizes_are_short() {
-        assert_eq!([0, 999, 1500, 8_123_456].map(human), ["0 B", "999 B", "1.5 kB", "8.1 MB"]);
     }
 }

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
+use aws_sdk_cloudformation::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_cloudformation::types::{
-    Capability, ChangeAction, ChangeSetStatus, ChangeSetType, ExecutionStatus, OnStackFailure, Parameter,
-    Replacement, StackEvent, Tag,
+    Capability, ChangeAction, ChangeSetStatus, ChangeSetType, DeploymentConfig, DeploymentConfigMode,
+    EvaluationType, ExecutionStatus, OnStackFailure, Parameter, Replacement, ResourceChange, Stack,
+    StackEvent, Tag, TemplateStage,
 };
 
 use crate::error::{AwsError, AwsResult as _};
@@ -29,6 +32,10 @@ pub struct DeployedStack {
     pub parameters: BTreeMap<String, String>,
     /// Output values.
     pub outputs: Vec<(String, String)>,
+    /// Tags of the stack, which all its resources carry too.
+    pub tags: BTreeMap<String, String>,
+    /// ARN of the change set that the last operation executed.
+    pub change_set: Option<String>,
 }
 
 /// What can be done with a stack.
@@ -64,6 +71,8 @@ impl StackState {
 pub struct Change {
     /// What happens.
     pub kind: ChangeKind,
+    /// It depends on values that are known only when the change is made.
+    pub perhaps: bool,
     /// Logical id.
     pub logical_id: String,
     /// CloudFormation type.
@@ -77,7 +86,7 @@ pub enum ChangeKind {
     Add,
     /// It is changed in place.
     Modify,
-    /// It is, or may be, replaced by a new one.
+    /// It is replaced by a new one; or may be, if it says `perhaps`.
     Replace,
     /// It is removed.
     Remove,
@@ -112,8 +121,12 @@ pub enum ChangeSetOutcome {
 pub struct Event {
     /// Unique id.
     pub id: String,
+    /// When, as text.
+    pub time: String,
     /// Logical id of the resource; the stack's own name for events of the stack.
     pub logical_id: String,
+    /// Name, URL, id or ARN; empty when there is none yet.
+    pub physical_id: String,
     /// CloudFormation type.
     pub resource_type: String,
     /// Such as `CREATE_IN_PROGRESS`.
@@ -122,6 +135,17 @@ pub struct Event {
     pub reason: Option<String>,
     /// Whether it is of the stack and not of one of its resources.
     pub of_stack: bool,
+    /// What started the operation, when it was said.
+    pub token: Option<String>,
+}
+
+/// How CloudFormation goes about an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Mode {
+    /// Done as soon as the configuration is applied, without waiting for resources to become ready.
+    pub express: bool,
+    /// What fails stays as it is, and is not brought back to what was before.
+    pub no_rollback: bool,
 }
 
 /// What a change set is made from.
@@ -138,7 +162,30 @@ pub struct ChangeSetInput<'a> {
     /// Parameter values.
     pub parameters: &'a [(String, String)],
     /// Tags of the stack and all its resources.
-    pub tags: &'a [(&'a str, &'a str)],
+    pub tags: &'a BTreeMap<String, String>,
+    /// Who makes it, for whoever meets the operation.
+    pub description: &'a str,
+    /// How it is to be executed.
+    pub mode: Mode,
+}
+
+/// A change set that somebody made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeSet {
+    /// Name of its stack.
+    pub stack: String,
+    /// Its name.
+    pub name: String,
+    /// Who made it, when a deployer did.
+    pub description: Option<String>,
+    /// Whether it can be executed, in CloudFormation's words when it can't.
+    pub available: std::result::Result<(), String>,
+    /// Parameter values.
+    pub parameters: BTreeMap<String, String>,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+    /// The changes.
+    pub changes: Vec<Change>,
 }
 
 /// Where CloudFormation finds a template.
@@ -153,17 +200,61 @@ pub enum TemplateSource<'a> {
 /// Calls to CloudFormation.
 #[derive(Debug, Clone)]
 pub struct CloudFormation {
-    client: Client,
+    pub(super) client: Client,
 }
 
-fn stack_resource(name: &str) -> String {
+pub(super) fn stack_resource(name: &str) -> String {
     format!("stack {name}")
+}
+
+fn change_set_resource(stack: &str, name: &str) -> String {
+    format!("change set {name} of stack {stack}")
+}
+
+/// RFC 3339.
+fn time(time: &DateTime) -> Option<String> {
+    time.fmt(DateTimeFormat::DateTime).ok()
+}
+
+fn deployed_stack(stack: &Stack) -> DeployedStack {
+    let status = stack.stack_status().map(|status| status.as_str().to_owned()).unwrap_or_default();
+    DeployedStack {
+        name: stack.stack_name().unwrap_or_default().to_owned(),
+        id: stack.stack_id().unwrap_or_default().to_owned(),
+        state: StackState::of(&status),
+        status,
+        protected: stack.enable_termination_protection().unwrap_or_default(),
+        parameters: parameters(stack.parameters()),
+        outputs: stack
+            .outputs()
+            .iter()
+            .filter_map(|one| Some((one.output_key()?.to_owned(), one.output_value()?.to_owned())))
+            .collect(),
+        tags: tags(stack.tags()),
+        change_set: stack.change_set_id().map(str::to_owned),
+    }
+}
+
+fn parameters(parameters: &[Parameter]) -> BTreeMap<String, String> {
+    let pair = |one: &Parameter| Some((one.parameter_key()?.to_owned(), one.parameter_value()?.to_owned()));
+    parameters.iter().filter_map(pair).collect()
+}
+
+fn tags(tags: &[Tag]) -> BTreeMap<String, String> {
+    let pair = |one: &Tag| Some((one.key()?.to_owned(), one.value()?.to_owned()));
+    tags.iter().filter_map(pair).collect()
 }
 
 impl CloudFormation {
     /// A client of a session.
     #[must_use]
     pub fn new(session: &super::session::Session) -> Self {
+        Self { client: Client::new(&session.config) }
+    }
+
+    /// A client that can ask before the caller is known.
+    #[must_use]
+    pub fn unidentified(session: &super::session::Unidentified) -> Self {
         Self { client: Client::new(&session.config) }
     }
 
@@ -184,28 +275,8 @@ impl CloudFormation {
             }
             Err(error) => return Err(error),
         };
-        Ok(answer.stacks().first().map(|stack| {
-            let status = stack.stack_status().map(|status| status.as_str().to_owned()).unwrap_or_default();
-            let pairs = |key: Option<&str>, value: Option<&str>| Some((key?.to_owned(), value?.to_owned()));
-            DeployedStack {
-                name: stack.stack_name().unwrap_or_default().to_owned(),
-                id: stack.stack_id().unwrap_or_default().to_owned(),
-                state: StackState::of(&status),
-                status,
-                protected: stack.enable_termination_protection().unwrap_or_default(),
-                parameters: stack
-                    .parameters()
-                    .iter()
-                    .filter_map(|one| pairs(one.parameter_key(), one.parameter_value()))
-                    .collect(),
-                outputs: stack
-                    .outputs()
-                    .iter()
-                    .filter_map(|one| pairs(one.output_key(), one.output_value()))
-                    .collect(),
-            }
-        }))
-        .map(|stack| stack.filter(|stack| stack.status != "DELETE_COMPLETE"))
+        let stack = answer.stacks().first().map(deployed_stack);
+        Ok(stack.filter(|stack| stack.status != "DELETE_COMPLETE"))
     }
 
     /// The template as it was sent; `None` when there is no such stack.
@@ -214,7 +285,7 @@ impl CloudFormation {
             .client
             .get_template()
             .stack_name(name)
-            .template_stage(aws_sdk_cloudformation::types::TemplateStage::Original)
+            .template_stage(TemplateStage::Original)
             .send()
             .await
             .aws("GetTemplate", stack_resource(name));
@@ -246,32 +317,94 @@ impl CloudFormation {
         Ok(out)
     }
 
+    /// The template of a change set as it was sent.
+    pub async fn change_set_template(&self, stack: &str, name: &str) -> Result<Option<String>> {
+        let answer = self
+            .client
+            .get_template()
+            .stack_name(stack)
+            .change_set_name(name)
+            .template_stage(TemplateStage::Original)
+            .send()
+            .await
+            .aws("GetTemplate", change_set_resource(stack, name))?;
+        Ok(answer.template_body().map(str::to_owned))
+    }
+
+    /// A change set by its name or ARN; `None` when there is none.
+    pub async fn find_change_set(&self, stack: &str, name: &str) -> Result<Option<ChangeSet>> {
+        let (last, changes) = match self.describe_change_set(stack, name).await {
+            Ok(found) => found,
+            Err(error) if error.is("ChangeSetNotFound") || error.is("ChangeSetNotFoundException") => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let available = match (last.status(), last.execution_status()) {
+            (Some(ChangeSetStatus::CreateComplete), Some(ExecutionStatus::Available)) => Ok(()),
+            (status, execution) => Err(format!(
+                "{}, {}",
+                status.map_or("no status", ChangeSetStatus::as_str),
+                execution.map_or("no execution status", ExecutionStatus::as_str)
+            )),
+        };
+        Ok(Some(ChangeSet {
+            stack: last.stack_name().unwrap_or_default().to_owned(),
+            name: last.change_set_name().unwrap_or_default().to_owned(),
+            description: last.description().map(str::to_owned),
+            available,
+            parameters: parameters(last.parameters()),
+            tags: tags(last.tags()),
+            changes,
+        }))
+    }
+
     /// Creates a change set and waits until CloudFormation has computed it.
     pub async fn change_set(&self, input: &ChangeSetInput<'_>) -> Result<ChangeSetOutcome> {
         let parameter = |(key, value): &(String, String)| {
             Parameter::builder().parameter_key(key).parameter_value(value).build()
         };
-        let tag = |(key, value): &(&str, &str)| Tag::builder().key(*key).value(*value).build();
+        let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
         let call = self
             .client
             .create_change_set()
             .stack_name(input.stack)
             .change_set_name(input.name)
+            // An answer that got lost must not make a second one of the same name an error.
+            .client_token(input.name)
             .change_set_type(if input.create { ChangeSetType::Create } else { ChangeSetType::Update })
+            .description(input.description)
             .capabilities(Capability::CapabilityIam)
             .set_parameters(Some(input.parameters.iter().map(parameter).collect()))
             .set_tags(Some(input.tags.iter().map(tag).collect()));
+        let call = if input.mode.express {
+            // What CloudFormation does with rollback when nothing is said differs between the modes.
+            let config = DeploymentConfig::builder()
+                .mode(DeploymentConfigMode::Express)
+                .disable_rollback(input.mode.no_rollback);
+            call.deployment_config(config.build())
+        } else {
+            call
+        };
         let call = match input.template {
             TemplateSource::Body(body) => call.template_body(body),
             TemplateSource::Url(url) => call.template_url(url),
         };
         // A first create that fails leaves no stack behind that could only be deleted.
-        let call = if input.create { call.on_stack_failure(OnStackFailure::Delete) } else { call };
-        let made = call.send().await.aws("CreateChangeSet", stack_resource(input.stack))?;
+        let call = match (input.create, input.mode.no_rollback) {
+            (true, false) => call.on_stack_failure(OnStackFailure::Delete),
+            (true, true) => call.on_stack_failure(OnStackFailure::DoNothing),
+            (false, _) => call,
+        };
+        let made = match call.send().await.aws("CreateChangeSet", stack_resource(input.stack)) {
+            // Made by an attempt whose answer got lost: nobody else names one so.
+            Err(error) if error.is("AlreadyExistsException") && error.message.contains(input.name) => None,
+            made => made?.id,
+        };
         let outcome = self.change_set_outcome(input).await?;
-        match (outcome, made.id()) {
+        match (outcome, made) {
             (ChangeSetOutcome::Refused(reason), Some(id)) => {
-                Ok(ChangeSetOutcome::Refused(self.with_validation_errors(reason, id).await))
+                Ok(ChangeSetOutcome::Refused(self.with_validation_errors(reason, &id).await))
             }
             (outcome, _) => Ok(outcome),
         }
@@ -295,27 +428,36 @@ impl CloudFormation {
         out
     }
 
+    /// Every page of a change set; the last one tells its state.
+    async fn describe_change_set(
+        &self,
+        stack: &str,
+        name: &str,
+    ) -> Result<(DescribeChangeSetOutput, Vec<Change>)> {
+        let mut changes = Vec::new();
+        let mut token = None;
+        loop {
+            let page = self
+                .client
+                .describe_change_set()
+                .stack_name(stack)
+                .change_set_name(name)
+                .set_next_token(token)
+                .send()
+                .await
+                .aws("DescribeChangeSet", change_set_resource(stack, name))?;
+            changes.extend(page.changes().iter().filter_map(|one| change(one.resource_change()?)));
+            token = page.next_token().map(str::to_owned);
+            if token.is_none() {
+                return Ok((page, changes));
+            }
+        }
+    }
+
     async fn change_set_outcome(&self, input: &ChangeSetInput<'_>) -> Result<ChangeSetOutcome> {
         let mut pause = super::Pause::new();
         loop {
-            let mut changes = Vec::new();
-            let mut token = None;
-            let last = loop {
-                let page = self
-                    .client
-                    .describe_change_set()
-                    .stack_name(input.stack)
-                    .change_set_name(input.name)
-                    .set_next_token(token)
-                    .send()
-                    .await
-                    .aws("DescribeChangeSet", stack_resource(input.stack))?;
-                changes.extend(page.changes().iter().filter_map(|one| change(one.resource_change()?)));
-                token = page.next_token().map(str::to_owned);
-                if token.is_none() {
-                    break page;
-                }
-            };
+            let (last, changes) = self.describe_change_set(input.stack, input.name).await?;
             match last.status() {
                 Some(ChangeSetStatus::CreateComplete) => match last.execution_status() {
                     Some(ExecutionStatus::Available) => return Ok(ChangeSetOutcome::Ready(changes)),
@@ -355,22 +497,57 @@ impl CloudFormation {
             .send()
             .await
             .aws("DeleteChangeSet", stack_resource(stack))?;
-        if created && self.describe(stack).await?.is_some_and(|stack| stack.state == StackState::Review) {
-            self.delete(stack).await?;
+        if !created {
+            return Ok(());
+        }
+        // Somebody may have planned something on the same empty stack meanwhile, or executed it.
+        let Some(empty) = self.describe(stack).await?.filter(|stack| stack.state == StackState::Review)
+        else {
+            return Ok(());
+        };
+        let others = self.client.list_change_sets().stack_name(&empty.id).send().await;
+        let others = others.aws("ListChangeSets", stack_resource(stack))?;
+        if others.summaries().iter().all(|one| one.change_set_name() == Some(name)) {
+            self.delete(&empty.id).await?;
         }
         Ok(())
     }
 
-    /// Starts the execution of a change set.
-    pub async fn execute(&self, stack: &str, name: &str, token: &str) -> Result<()> {
-        self.client
+    /// Starts the execution of a change set. The token comes back in every event of the operation.
+    pub async fn execute(&self, stack: &str, name: &str, token: &str, mode: Mode) -> Result<()> {
+        let call = self
+            .client
             .execute_change_set()
             .stack_name(stack)
             .change_set_name(name)
-            .client_request_token(token)
+            .client_request_token(token);
+        // In express mode the change set says it already, and both together are refused.
+        let call = if mode.no_rollback && !mode.express { call.disable_rollback(true) } else { call };
+        match call.send().await.aws("ExecuteChangeSet", stack_resource(stack)) {
+            // An attempt whose answer got lost may have begun it.
+            Err(error) if error.is("InvalidChangeSetStatus") && self.has_begun(stack, name).await? => Ok(()),
+            begun => begun.map(drop),
+        }
+    }
+
+    async fn has_begun(&self, stack: &str, name: &str) -> Result<bool> {
+        let answer = self.client.describe_change_set().stack_name(stack).change_set_name(name).send().await;
+        let answer = answer.aws("DescribeChangeSet", change_set_resource(stack, name))?;
+        Ok(matches!(
+            answer.execution_status(),
+            Some(ExecutionStatus::ExecuteInProgress | ExecutionStatus::ExecuteComplete)
+        ))
+    }
+
+    /// Switches termination protection.
+    pub async fn protect(&self, stack: &str, on: bool) -> Result<()> {
+        self.client
+            .update_termination_protection()
+            .stack_name(stack)
+            .enable_termination_protection(on)
             .send()
             .await
-            .aws("ExecuteChangeSet", stack_resource(stack))?;
+            .aws("UpdateTerminationProtection", stack_resource(stack))?;
         Ok(())
     }
 
@@ -385,8 +562,8 @@ impl CloudFormation {
         Ok(())
     }
 
-    /// Id of the newest event: what comes after it belongs to what is started now.
-    pub async fn newest_event(&self, stack: &str) -> Result<Option<String>> {
+    /// The newest event, behind which what is started now begins, and how long the operation took that it ended.
+    pub async fn past(&self, stack: &str) -> Result<Past> {
         let page = self
             .client
             .describe_stack_events()
@@ -394,7 +571,38 @@ impl CloudFormation {
             .send()
             .await
             .aws("DescribeStackEvents", stack_resource(stack))?;
-        Ok(page.stack_events().first().and_then(|event| event.event_id()).map(str::to_owned))
+        let events = page.stack_events();
+        let last = events.first().and_then(|event| event.event_id()).map(str::to_owned);
+        let ends = |one: &&StackEvent| {
+            one.physical_resource_id() == one.stack_id()
+                && one.resource_status().is_some_and(|status| crate::watch::is_terminal(status.as_str()))
+        };
+        let end = events.first().filter(ends).and_then(StackEvent::timestamp);
+        let own = events.iter().skip(1).take_while(|one| !ends(one)).last();
+        // A page that ends before the operation began does not tell.
+        let begin = own.filter(|own| own.physical_resource_id() == own.stack_id());
+        let took = end.zip(begin.and_then(StackEvent::timestamp)).and_then(|(end, begin)| {
+            u64::try_from(end.secs() - begin.secs()).ok().map(std::time::Duration::from_secs)
+        });
+        Ok(Past { last, took })
+    }
+
+    /// The events of the newest operation, oldest first, behind the last event of the one before if there was one.
+    pub async fn events_of_operation(&self, stack: &str) -> Result<Vec<Event>> {
+        let mut out: Vec<Event> = Vec::new();
+        let mut pages = self.client.describe_stack_events().stack_name(stack).into_paginator().send();
+        'pages: while let Some(page) = pages.next().await {
+            let page = page.aws("DescribeStackEvents", stack_resource(stack))?;
+            for one in page.stack_events().iter().map(event) {
+                let end = one.of_stack && crate::watch::is_terminal(&one.status) && !out.is_empty();
+                out.push(one);
+                if end {
+                    break 'pages;
+                }
+            }
+        }
+        out.reverse();
+        Ok(out)
     }
 
     /// The events after the one with the id `after`, oldest first.
@@ -420,6 +628,15 @@ impl CloudFormation {
     }
 }
 
+/// What was before an operation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Past {
+    /// Id of the newest event.
+    pub last: Option<String>,
+    /// How long the operation before took.
+    pub took: Option<std::time::Duration>,
+}
+
 /// A resource of a deployed stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StackResource {
@@ -433,16 +650,21 @@ pub struct StackResource {
     pub status: String,
 }
 
-fn change(change: &aws_sdk_cloudformation::types::ResourceChange) -> Option<Change> {
-    let replaces = matches!(change.replacement(), Some(Replacement::True | Replacement::Conditional));
+fn change(change: &ResourceChange) -> Option<Change> {
+    let perhaps = change.replacement() == Some(&Replacement::Conditional);
+    // It refers to something that changes, and CloudFormation does not know whether the value will: not a reason to
+    // expect another resource.
+    let dynamic = !change.details().is_empty()
+        && change.details().iter().all(|detail| detail.evaluation() == Some(&EvaluationType::Dynamic));
     let kind = match change.action()? {
         ChangeAction::Add | ChangeAction::Import => ChangeKind::Add,
         ChangeAction::Remove => ChangeKind::Remove,
-        _ if replaces => ChangeKind::Replace,
+        _ if change.replacement() == Some(&Replacement::True) || (perhaps && !dynamic) => ChangeKind::Replace,
         _ => ChangeKind::Modify,
     };
     Some(Change {
         kind,
+        perhaps: perhaps || dynamic,
         logical_id: change.logical_resource_id().unwrap_or_default().to_owned(),
         resource_type: change.resource_type().unwrap_or_default().to_owned(),
     })
@@ -451,10 +673,13 @@ fn change(change: &aws_sdk_cloudformation::types::ResourceChange) -> Option<Chan
 fn event(event: &StackEvent) -> Event {
     Event {
         id: event.event_id().unwrap_or_default().to_owned(),
+        physical_id: event.physical_resource_id().unwrap_or_default().to_owned(),
         logical_id: event.logical_resource_id().unwrap_or_default().to_owned(),
         resource_type: event.resource_type().unwrap_or_default().to_owned(),
         status: event.resource_status().map(|status| status.as_str().to_owned()).unwrap_or_default(),
         reason: event.resource_status_reason().map(str::to_owned),
         of_stack: event.physical_resource_id() == event.stack_id(),
+        token: event.client_request_token().map(str::to_owned),
+        time: event.timestamp().and_then(time).unwrap_or_default(),
     }
 }

@@ -31,14 +31,15 @@ pub async fn first(session: &Session, table: &str, most: i32) -> Result<(Vec<Ite
 }
 
 /// How many items a table holds, as DynamoDB counted them in the last six hours.
-pub async fn count(session: &Session, table: &str) -> Result<i64> {
+pub async fn count(session: &Session, table: &str) -> Result<usize> {
     let answer = Client::new(&session.config)
         .describe_table()
         .table_name(table)
         .send()
         .await
         .aws("DescribeTable", format!("table {table}"))?;
-    Ok(answer.table().and_then(|table| table.item_count()).unwrap_or_default())
+    let count = answer.table().and_then(|table| table.item_count()).unwrap_or_default();
+    Ok(usize::try_from(count).unwrap_or_default())
 }
 
 fn text(value: &AttributeValue) -> String {

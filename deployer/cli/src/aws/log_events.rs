@@ -95,3 +95,18 @@ impl LogReader {
         Ok(out)
     }
 }
+
+/// Whether anything was ever logged to a group.
+///
+/// # Errors
+/// What CloudWatch Logs answers.
+pub async fn has_streams(session: &Session, group: &str) -> Result<bool> {
+    let answer = aws_sdk_cloudwatchlogs::Client::new(&session.config)
+        .describe_log_streams()
+        .log_group_name(group)
+        .limit(1)
+        .send()
+        .await
+        .aws("DescribeLogStreams", format!("log group {group}"))?;
+    Ok(!answer.log_streams().is_empty())
+}

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use aws_sdk_s3::types::ObjectIdentifier;
 
 use super::session::Session;
 use crate::error::{AwsError, AwsResult as _, Error};
@@ -64,6 +64,20 @@ pub async fn put_text(session: &Session, bucket: &str, key: &str, text: &str) ->
     Ok(())
 }
 
+/// Deletes an object; that it is gone already is fine.
+pub async fn delete(session: &Session, bucket: &str, key: &str) -> Result<()> {
+    session
+        .s3()
+        .delete_object()
+        .bucket(bucket)
+        .key(key)
+        .expected_bucket_owner(&session.account)
+        .send()
+        .await
+        .aws("DeleteObject", format!("object {key} in bucket {bucket}"))?;
+    Ok(())
+}
+
 /// Every version of every object: `(key, version id)`, a page at a time.
 async fn versions(
     session: &Session,
@@ -106,41 +120,5 @@ pub async fn count(session: &Session, bucket: &str, most: usize) -> Result<usize
             return Ok(count);
         }
         from = next;
-    }
-}
-
-/// Deletes every version of every object of a bucket; gives how many.
-pub async fn empty(session: &Session, bucket: &str) -> Result<usize> {
-    let mut deleted = 0;
-    loop {
-        // Always from the start: what was listed before is gone.
-        let (page, next) = versions(session, bucket, None).await?;
-        if page.is_empty() {
-            return Ok(deleted);
-        }
-        let count = page.len();
-        let delete = Delete::builder().set_objects(Some(page)).quiet(true).build();
-        let Ok(delete) = delete else { return Ok(deleted) };
-        let answer = session
-            .s3()
-            .delete_objects()
-            .bucket(bucket)
-            .delete(delete)
-            .expected_bucket_owner(&session.account)
-            .send()
-            .await
-            .aws("DeleteObjects", format!("bucket {bucket}"))?;
-        if let Some(error) = answer.errors().first() {
-            return Err(AwsError {
-                operation: "DeleteObjects",
-                resource: format!("object {} in bucket {bucket}", error.key().unwrap_or_default()),
-                code: error.code().map(str::to_owned),
-                message: error.message().unwrap_or_default().to_owned(),
-            });
-        }
-        deleted += count;
-        if next.is_none() {
-            return Ok(deleted);
-        }
     }
 }

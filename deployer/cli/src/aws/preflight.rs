@@ -22,13 +22,25 @@ pub struct Concurrency {
 
 /// Executions that must stay unreserved: AWS Lambda Developer Guide, "Configuring reserved concurrency".
 const UNRESERVED_MINIMUM: i64 = 100;
+/// Accounts with a small quota are told of this minimum by Lambda's error message.
+const UNRESERVED_MINIMUM_OF_SMALL: i64 = 10;
 
 impl Concurrency {
     /// How many executions a stack can reserve. A new stack gets what others have left; one that is deployed holds a
     /// part of what is reserved already, so only the account's limit is certain.
     #[must_use]
     pub fn reservable(self, new: bool) -> i64 {
-        (if new { self.unreserved } else { self.limit } - UNRESERVED_MINIMUM).max(0)
+        self.reservable_above(new, UNRESERVED_MINIMUM)
+    }
+
+    /// More than this is refused by Lambda in any account.
+    #[must_use]
+    pub fn reservable_at_most(self, new: bool) -> i64 {
+        self.reservable_above(new, UNRESERVED_MINIMUM_OF_SMALL)
+    }
+
+    fn reservable_above(self, new: bool, minimum: i64) -> i64 {
+        (if new { self.unreserved } else { self.limit } - minimum).max(0)
     }
 }
 
@@ -78,6 +90,8 @@ mod tests {
         let account = Concurrency { limit: 1_000, unreserved: 150 };
         assert_eq!((account.reservable(true), account.reservable(false)), (50, 900));
         // New accounts may have ten in all.
-        assert_eq!(Concurrency { limit: 10, unreserved: 10 }.reservable(true), 0);
+        let small = Concurrency { limit: 10, unreserved: 10 };
+        assert_eq!((small.reservable(true), small.reservable_at_most(true)), (0, 0));
+        assert_eq!(Concurrency { limit: 50, unreserved: 50 }.reservable_at_most(true), 40);
     }
 }

@@ -64,7 +64,7 @@ fn bytes(size: Option<i64>) -> u64 {
 pub fn object_url(session: &Session, bucket: &str, key: &str) -> String {
     match session.endpoint("S3") {
         Some(endpoint) => format!("{}/{bucket}/{key}", endpoint.trim_end_matches('/')),
-        None => format!("https://{bucket}.s3.{}.amazonaws.com/{key}", session.region),
+        None => format!("https://{bucket}.s3.{}.{}/{key}", session.region, session.domain()),
     }
 }
 

@@ -10,6 +10,11 @@ use crate::error::{AwsResult as _, Error, Message, Result};
 /// Region of the local cloud unless the stack names one.
 const LOCAL_REGION: &str = "us-east-1";
 
+/// Attempts of a call that fails in passing: throttled for about half a minute in all, or some seconds without a network.
+const ATTEMPTS: u32 = 8;
+/// What the SDK takes when nobody says anything: AWS SDKs and Tools Reference Guide, "Retry behavior".
+const SDK_ATTEMPTS: u32 = 3;
+
 /// `--profile`, for the advice on how to log in.
 static PROFILE: OnceLock<String> = OnceLock::new();
 
@@ -47,12 +52,21 @@ pub struct Session {
     pub local: bool,
 }
 
-impl Session {
-    /// Connects and asks who the caller is.
+/// A connection whose caller nobody has asked for yet: enough to read with.
+#[derive(Debug, Clone)]
+pub struct Unidentified {
+    /// Shared configuration of all clients.
+    pub config: SdkConfig,
+    region: String,
+    local: bool,
+}
+
+impl Unidentified {
+    /// Connects. Calls nothing.
     ///
     /// # Errors
-    /// [`Error::Usage`] without a region, an AWS error (exit 6) when nobody is logged in.
-    pub async fn connect(connection: Connection) -> Result<Self> {
+    /// [`Error::Usage`] without a region.
+    pub async fn open(connection: Connection) -> Result<Self> {
         let local = matches!(connection, Connection::Local { .. });
         let loader = aws_config::defaults(BehaviorVersion::latest());
         let loader = match connection {
@@ -82,24 +96,51 @@ impl Session {
                 }
             }
         };
-        let config = loader.load().await;
+        let config = patient(loader.load().await);
         let Some(region) = config.region().map(ToString::to_string) else {
             return Err(Error::Usage(Message::new("no region is set").hint(
                 "set `region:` of the stack, pass `--region`, set AWS_REGION, or `region` of the AWS profile",
             )));
         };
+        Ok(Self { config, region, local })
+    }
+
+    /// Asks who the caller is.
+    ///
+    /// # Errors
+    /// An AWS error (exit 6) when nobody is logged in.
+    pub async fn identify(self) -> Result<Session> {
+        let Self { config, region, local } = self;
         let caller = aws_sdk_sts::Client::new(&config)
             .get_caller_identity()
             .send()
             .await
             .aws("GetCallerIdentity", format!("region {region}"))?;
-        Ok(Self {
+        Ok(Session {
             config,
             region,
             account: caller.account().unwrap_or_default().to_owned(),
             caller: caller.arn().unwrap_or_default().to_owned(),
             local,
         })
+    }
+}
+
+impl Session {
+    /// `aws`, `aws-cn` and others, by the caller's ARN.
+    #[must_use]
+    pub fn partition(&self) -> &str {
+        self.caller.split(':').nth(1).filter(|partition| !partition.is_empty()).unwrap_or("aws")
+    }
+
+    /// Domain of the partition's services: AWS General Reference, "AWS service endpoints".
+    #[must_use]
+    pub fn domain(&self) -> &'static str {
+        match self.partition() {
+            "aws-cn" => "amazonaws.com.cn",
+            "aws-eusc" => "amazonaws.eu",
+            _ => "amazonaws.com",
+        }
     }
 
     /// Endpoint of a service, when it is not AWS's own.
@@ -120,13 +161,27 @@ impl Session {
     }
 }
 
-/// How to log in, by what the environment says of how this person does it.
+/// Gives every call more attempts than the SDK does, unless environment or profile set another number: a deployment is
+/// hundreds of calls, and one that is given up leaves it half done.
+fn patient(config: SdkConfig) -> SdkConfig {
+    match config.retry_config().filter(|retries| retries.max_attempts() == SDK_ATTEMPTS).cloned() {
+        Some(retries) => config.into_builder().retry_config(retries.with_max_attempts(ATTEMPTS)).build(),
+        None => config,
+    }
+}
+
+/// How to log in, by what the environment says of how this person does it; or how to go on when what it holds has expired.
 #[must_use]
-pub fn login_hint() -> String {
+pub fn login_hint(expired: bool) -> String {
     let environment = || std::env::var("AWS_PROFILE").ok().filter(|profile| !profile.is_empty());
     match PROFILE.get().cloned().or_else(environment) {
         Some(profile) => {
             format!("run `aws sso login --profile {profile}`, or renew the credentials of that profile")
+        }
+        None if expired && std::env::var_os("AWS_ACCESS_KEY_ID").is_some() => {
+            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN hold credentials for a time that is over; set new \
+             ones, or use a profile, which renews them: set AWS_PROFILE and run `aws sso login`"
+                .to_owned()
         }
         None => "set AWS_PROFILE (and run `aws sso login`), or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             .to_owned(),

@@ -1,378 +1,361 @@
 //! `deployer deploy`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use serde_json::{Value, json};
-use stack_core::assets::{ASSET_BUCKET_PARAMETER, assets};
-use stack_core::document::Target;
-use stack_core::{Stack, Template};
+use futures::future::join_all;
+use serde_json::{Map, Value, json};
+use stack_core::{Stack, deployed};
 
-use crate::assets::{Prepared, prepare, publish};
-use crate::aws::cloudformation::{
-    Change, ChangeKind, ChangeSetInput, ChangeSetOutcome, CloudFormation, DeployedStack, StackState,
-    TemplateSource,
-};
-use crate::aws::session::Session;
-use crate::aws::{objects, preflight};
+use crate::assets::publish;
+use crate::aws::cloudformation::Mode;
 use crate::context::Context;
-use crate::error::{AwsError, Error, Message, Result};
-use crate::plan::{self, Action, INLINE_TEMPLATE_BYTES, Step};
-use crate::watch::{self, Goal, Outcome, Watch};
+use crate::deployment::{Deployed, Deployment, Done, Ended, Options, Waiting, Wanted, changes_json};
+use crate::error::{Error, Message, Result};
+use crate::hotswap::{self, Swap, Swapped};
+use crate::look::{Busy, Look};
+use crate::plan;
+use crate::records::{self, Finished, Kind};
+use crate::saved_plan::SavedPlan;
 
 /// Builds and publishes the code, and brings the stack to what the file says.
 ///
-/// Run it again at any time: what is up to date is not touched, and an operation that is under way is watched to its end.
+/// Shows what would change, and stops where data would be lost or permissions widen. Run it again at any time: what is up to
+/// date is not touched, and a deployment that was interrupted is watched to its end.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The stack; may be left out when the file has one, or one marked `default: true`.
     stack: Option<String>,
+    /// Deploys every stack of the file, side by side.
+    #[arg(long, conflicts_with_all = ["stack", "plan", "change_set"])]
+    all: bool,
+    /// Makes the change set and leaves it for `--change-set`; executes nothing.
+    #[arg(long)]
+    no_execute: bool,
+    /// Executes a change set that `--no-execute` made.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["no_execute", "plan", "hotswap", "express"])]
+    change_set: Option<String>,
+    /// Does what `deployer diff --save FILE` showed, and refuses if anything is different by now.
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+    /// Allows a resource with data to be removed or replaced, by logical id or by its name in the file; may be given several times.
+    #[arg(long, value_name = "ID")]
+    allow_replace: Vec<String>,
+    /// Is done when the configuration is applied, before resources are ready; rolls back on failure as ever.
+    #[arg(long)]
+    express: bool,
+    /// Leaves what fails as it is, to be looked at; `deployer recover` brings the stack back.
+    #[arg(long)]
+    no_rollback: bool,
+    /// Puts new code of functions and tasks in place without CloudFormation, in seconds; for work in progress.
+    #[arg(long, conflicts_with_all = ["no_execute", "plan", "express", "no_rollback"])]
+    hotswap: bool,
+    /// Waits when another operation is under way on the stack.
+    #[arg(long)]
+    wait: bool,
+    /// Writes events as they happen to a file, one JSON document a line.
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
 }
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
+    if let Some(path) = &args.events {
+        context.ui.record_events(path)?;
+    }
+    if args.all {
+        return all(context, args).await;
+    }
     let stack = context.load_stack(args.stack.as_deref())?;
-    let template = plan::synthesize(&stack)?;
-    let session = context.connect(&stack.target).await?;
-    greet(context, &stack, &session)?;
-    let cloudformation = CloudFormation::new(&session);
-
-    let wanted = assets(&stack);
-    let body = template.to_compact_json();
-    let origins = origins(&template);
-    let (prepared, (deployed, deployed_template)) =
-        tokio::try_join!(prepare(context, &wanted), deployed(context, &cloudformation, &stack, &origins),)?;
-    if let (Some(deployed), Some(deployed_template)) = (&deployed, &deployed_template)
-        && plan::is_current(deployed, deployed_template, &body, &prepared)
-    {
-        context.ui.step("done", format!("nothing to do: {} is up to date", stack.name));
-        return report(context, &stack, "unchanged", &[], deployed);
-    }
-    let steps = plan::steps(deployed.as_ref())?;
-    check_account(context, &session, &stack, deployed.is_none()).await?;
-
-    let run = Run {
-        context,
-        session: &session,
-        cloudformation: &cloudformation,
-        stack: &stack,
-        template: &template,
-        body: &body,
-        origins: &origins,
-        deployed_template: deployed_template.as_deref().unwrap_or_default(),
-    };
-    run.steps(steps, &prepared).await
-}
-
-/// Who goes where: printed first, and compared with what the file wants.
-pub fn greet(context: &Context, stack: &Stack, session: &Session) -> Result<()> {
-    let place = if session.local {
-        "the local cloud".to_owned()
-    } else {
-        format!("account {}, {}", session.account, session.region)
-    };
-    context.ui.step("target", format!("{} → {place} as {}", stack.name, session.caller));
-    match &stack.target.account {
-        Some(account) if *account != session.account => Err(Error::Refused(
-            Message::new(format!(
-                "stack `{}` belongs to account {account}, and these credentials are of account {}",
-                stack.target.stack, session.account
-            ))
-            .hint("use other credentials (`--profile`), or change `account:` of the stack"),
-        )),
-        _ => Ok(()),
+    match one(context, args, &stack).await {
+        Ok(done) if context.ui.is_json() => context.ui.json(Value::Object(report(&stack, &done))),
+        Ok(done) => show(context, &stack, &done),
+        Err(error) => {
+            if context.ui.is_json() {
+                context.ui.json(failure(&stack, &error))?;
+            }
+            Err(error)
+        }
     }
 }
 
-/// What CloudFormation would find out ten minutes in.
-async fn check_account(context: &Context, session: &Session, stack: &Stack, new: bool) -> Result<()> {
-    if stack.target.target == Target::Local {
-        return Ok(());
+/// A failure as data.
+fn failure(stack: &Stack, error: &Error) -> Value {
+    let message = error.message().unwrap_or_else(|| Message::new("interrupted"));
+    json!({
+        "stack": stack.name,
+        "result": "failed",
+        "exitCode": error.exit_code(),
+        "error": message.text,
+        "hint": message.hint,
+    })
+}
+
+/// Every stack of the file at the same time. Each goes its own way: one that fails stops no other.
+async fn all(context: &Context, args: &Args) -> Result<()> {
+    let document = context.load()?.document;
+    let mut stacks = Vec::new();
+    for target in &document.stacks {
+        stacks.push((context.of_stack(&target.stack), context.load_stack(Some(&target.stack))?));
     }
-    let needs_ecs = stack.tasks().next().is_some();
-    let (concurrency, made) = tokio::join!(preflight::concurrency(session), async {
-        if needs_ecs { preflight::ensure_ecs_role(session).await } else { Ok(false) }
-    });
-    if allowed(context, made)?.unwrap_or_default() {
-        context.ui.step("created", "the service-linked role of ECS, which this account did not have");
+    context.on_interrupt(
+        "CloudFormation goes on with what was started",
+        "`deployer deploy --all` watches it again",
+    );
+    let ways = stacks.iter().map(|(own, stack)| one(own, args, stack));
+    let ends = join_all(ways).await;
+    // What failed is said before anything is written: whoever reads the data may have gone.
+    let mut worst = 0;
+    for ((own, _), end) in stacks.iter().zip(&ends) {
+        if let Err(error) = end {
+            own.ui.error(&error.message().unwrap_or_else(|| Message::new("interrupted")));
+            worst = worst.max(error.exit_code());
+        }
     }
-    let Some(concurrency) = allowed(context, concurrency)? else { return Ok(()) };
-    let reserved: i64 = stack.functions().filter_map(|(_, function)| function.concurrency).sum();
-    let reservable = concurrency.reservable(new);
-    if reserved > reservable {
-        context.ui.warn(format!(
-            "the functions reserve {reserved} concurrent executions, and Lambda lets this account reserve {reservable}, of {} \
-             in all; lower `concurrency`, or raise the quota `Concurrent executions`",
-            concurrency.limit
-        ));
+    let written = tell(context, &stacks, &ends);
+    if worst > 0 { Err(Error::Reported(worst)) } else { written }
+}
+
+/// What became of several stacks, as data.
+fn tell(context: &Context, stacks: &[(Context, Stack)], ends: &[Result<Done>]) -> Result<()> {
+    if context.ui.is_json() {
+        let reports = stacks.iter().zip(ends).map(|((_, stack), end)| match end {
+            Ok(done) => Value::Object(report(stack, done)),
+            Err(error) => failure(stack, error),
+        });
+        return context.ui.json(json!({ "stacks": reports.collect::<Vec<_>>() }));
+    }
+    for ((own, stack), end) in stacks.iter().zip(ends) {
+        if let Ok(done) = end {
+            context.ui.data(&format!("{}\n", stack.name))?;
+            show(own, stack, done)?;
+        }
     }
     Ok(())
 }
 
-/// What a check before the deployment found; `None`, and a warning, when this caller may not ask.
-fn allowed<T>(context: &Context, found: std::result::Result<T, AwsError>) -> Result<Option<T>> {
-    match found {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.is_denied() => {
-            context.ui.warn(format!("not checked before the deployment: {} is denied", error.operation));
-            Ok(None)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The stack as it is deployed, and its template. An operation that is under way is watched to its end first.
-async fn deployed(
-    context: &Context,
-    cloudformation: &CloudFormation,
-    stack: &Stack,
-    origins: &BTreeMap<String, String>,
-) -> Result<(Option<DeployedStack>, Option<String>)> {
-    let ask = || async {
-        let (stack, template) =
-            tokio::try_join!(cloudformation.describe(&stack.name), cloudformation.template(&stack.name))?;
-        Ok::<_, Error>((stack, template))
+/// One stack, from its file to its end, which is an event too.
+async fn one(context: &Context, args: &Args, stack: &Stack) -> Result<Done> {
+    let end = go(context, args, stack).await;
+    let (result, error) = match &end {
+        Ok(done) => (done.result.name(), None),
+        Err(error) => ("failed", error.message().map(|message| message.text)),
     };
-    let (found, template) = ask().await?;
-    let Some(busy) = found.as_ref().filter(|stack| stack.state == StackState::Busy) else {
-        return Ok((found, template));
+    let mut event = json!({ "stack": stack.name, "result": result });
+    if let Some(error) = error {
+        event["error"] = json!(error);
+    }
+    context.ui.event("done", event);
+    end
+}
+
+async fn go(context: &Context, args: &Args, stack: &Stack) -> Result<Done> {
+    let saved = args.plan.as_deref().map(SavedPlan::load).transpose()?;
+    let look = Look::new(context, stack, true, if args.wait { Busy::Wait } else { Busy::Refuse }).await?;
+    let cloudformation = &look.cloudformation;
+    let mode = Mode { express: args.express, no_rollback: args.no_rollback };
+    let options = Options {
+        allow_replace: args.allow_replace.clone(),
+        no_execute: args.no_execute,
+        mode,
+        accepted: saved.is_some(),
+        side_by_side: args.all,
     };
-    context.ui.step("waiting", format!("{} is in {}; watching that operation first", busy.name, busy.status));
-    context.on_interrupt("CloudFormation goes on with the operation", "`deployer deploy` watches it again");
-    // What belongs to the operation comes after the end of the one before.
-    let events = cloudformation.events_after(&busy.id, None).await?;
-    let before = events.iter().rposition(|event| event.of_stack && watch::is_terminal(&event.status));
-    let goal = if busy.status.starts_with("DELETE") { Goal::Destroy } else { Goal::Deploy };
-    let watch = Watch { context, cloudformation, stack_id: &busy.id, goal, origins };
-    match watch.until_end(before.and_then(|at| events.get(at)).map(|event| event.id.clone())).await? {
-        Outcome::Succeeded => ask().await,
-        Outcome::Failed(message) => Err(Error::Deployment(message)),
+    if let Some(name) = &args.change_set {
+        return waiting(context, &look, stack, name, &options).await;
     }
-}
-
-/// One deployment under way.
-struct Run<'a> {
-    context: &'a Context,
-    session: &'a Session,
-    cloudformation: &'a CloudFormation,
-    stack: &'a Stack,
-    template: &'a Template,
-    body: &'a str,
-    origins: &'a BTreeMap<String, String>,
-    /// Empty when nothing is deployed.
-    deployed_template: &'a str,
-}
-
-impl Run<'_> {
-    async fn steps(&self, steps: Vec<Step>, prepared: &[Prepared]) -> Result<()> {
-        let mut published = BTreeMap::new();
-        let mut planned = None;
-        for step in steps {
-            match step {
-                Step::Publish => published = publish(self.context, self.session, prepared).await?,
-                Step::ChangeSet(action) => {
-                    planned = self.change_set(action, &published).await?;
-                    if planned.is_none() {
-                        return self.unchanged().await;
-                    }
-                }
-                Step::Execute => {
-                    if let Some(planned) = planned.take() {
-                        return self.execute(planned).await;
-                    }
-                }
-            }
+    let deployed = look.deployed.as_ref();
+    let deployment = Deployment {
+        context,
+        session: &look.session,
+        cloudformation,
+        name: &stack.name,
+        target: &stack.target,
+        wanted: &look.wanted,
+        deployed,
+        options: &options,
+    };
+    if let Some(saved) = saved {
+        saved.check(&SavedPlan::of(&look.session, &look.wanted, deployed, &deployment.plan()))?;
+    }
+    if let Some(found) = deployed
+        && plan::is_current(found, &look.wanted.text, &look.wanted.code)
+    {
+        if stack.target.protect && !found.stack.protected {
+            cloudformation.protect(&found.stack.id, true).await?;
+            context.ui.step("protected", "termination protection is on, as `protect: true` wants");
         }
-        Ok(())
-    }
-
-    /// Asks CloudFormation what would change, and the user where data would be lost.
-    async fn change_set(
-        &self,
-        action: Action,
-        published: &BTreeMap<String, String>,
-    ) -> Result<Option<Planned>> {
-        let ui = &self.context.ui;
-        let name = format!("deployer-{}", milliseconds());
-        let parameters = plan::parameters(self.template, published);
-        let url = self.template_url(published).await?;
-        let input = ChangeSetInput {
-            stack: &self.stack.name,
-            name: &name,
-            create: action == Action::Create,
-            template: url.as_deref().map_or(TemplateSource::Body(self.body), TemplateSource::Url),
-            parameters: &parameters,
-            tags: &[("deployer:stack", &self.stack.target.stack)],
-        };
-        let outcome = self.cloudformation.change_set(&input).await?;
-        // What is left behind when it can't be removed is harmless, and no reason to hide why it has to go.
-        let discard = || async {
-            let done = self.cloudformation.discard_change_set(&self.stack.name, &name, input.create).await;
-            if let Err(error) = done {
-                ui.warn(format!("the change set {name} stays: {}", error.message));
+        let result = match look.resumed {
+            Some(took) => {
+                deployment.record(&found.stack.id, None, took, &found.stack.parameters, &[]).await;
+                context.ui.step("done", format!("{} is in {}", stack.name, found.stack.status));
+                Ended::Deployed
+            }
+            None => {
+                context.ui.step("done", format!("nothing to do: {} is up to date", stack.name));
+                Ended::Unchanged
             }
         };
-        let changes = match outcome {
-            ChangeSetOutcome::Ready(changes) => changes,
-            ChangeSetOutcome::Empty => {
-                discard().await;
-                return Ok(None);
-            }
-            ChangeSetOutcome::Refused(reason) => {
-                discard().await;
-                return Err(Error::Deployment(
-                    Message::new(format!(
-                        "CloudFormation refused the change set of {}: {reason}",
-                        self.stack.name
-                    ))
-                    .hint("nothing was changed"),
-                ));
-            }
-        };
-        ui.step("change set", summary(&changes));
-        if action == Action::Update {
-            for change in &changes {
-                ui.step(
-                    "",
-                    format!("{:<8} {} ({})", change.kind.name(), change.logical_id, change.resource_type),
-                );
-            }
-        }
-        if let Err(refused) = plan::check_protection(self.deployed_template, &changes) {
-            discard().await;
-            return Err(refused);
-        }
-        let lost: Vec<&str> = changes
-            .iter()
-            .filter(|change| loses_data(change))
-            .map(|change| change.logical_id.as_str())
-            .collect();
-        if !lost.is_empty() {
-            let question =
-                format!("This removes or replaces resources that hold data ({}). Go on?", lost.join(", "));
-            if let Err(refused) = ui.confirm(&question).await {
-                discard().await;
-                return Err(refused);
-            }
-        }
-        Ok(Some(Planned { name, changes }))
+        let stack = Some(found.stack.clone());
+        return Ok(Done { result, plan: None, changes: Vec::new(), stack });
     }
-
-    /// Templates that are too large for a call go by way of the asset bucket.
-    async fn template_url(&self, published: &BTreeMap<String, String>) -> Result<Option<String>> {
-        let Some(bucket) =
-            published.get(ASSET_BUCKET_PARAMETER).filter(|_| self.body.len() > INLINE_TEMPLATE_BYTES)
-        else {
-            return Ok(None);
-        };
-        let digest = crate::assets::sha256_hex(self.body.as_bytes());
-        let key = format!("templates/{digest}.json");
-        objects::put_text(self.session, bucket, &key, self.body).await?;
-        Ok(Some(match self.session.endpoint("S3") {
-            Some(endpoint) => format!("{}/{bucket}/{key}", endpoint.trim_end_matches('/')),
-            None => format!("https://{bucket}.s3.{}.amazonaws.com/{key}", self.session.region),
-        }))
-    }
-
-    async fn unchanged(&self) -> Result<()> {
-        self.context.ui.step("done", format!("nothing to do: {} is up to date", self.stack.name));
-        match self.cloudformation.describe(&self.stack.name).await? {
-            Some(deployed) => report(self.context, self.stack, "unchanged", &[], &deployed),
-            None => Ok(()),
+    let done = match (args.hotswap, deployed) {
+        (true, Some(deployed)) => swap(context, &look, stack, deployed).await?,
+        (true, None) => {
+            return Err(Error::Refused(
+                Message::new(format!("{} is not deployed, so it has no code to swap", stack.name))
+                    .hint("deploy it without `--hotswap` first"),
+            ));
         }
-    }
-
-    async fn execute(&self, planned: Planned) -> Result<()> {
-        let Some(before) = self.cloudformation.describe(&self.stack.name).await? else {
-            return Err(Error::failed(format!(
-                "the stack {} went away before its change set was executed",
-                self.stack.name
-            )));
-        };
-        let last = self.cloudformation.newest_event(&before.id).await?;
-        self.cloudformation.execute(&self.stack.name, &planned.name, &planned.name).await?;
-        self.context
-            .on_interrupt("CloudFormation goes on with the deployment", "`deployer deploy` watches it again");
-        let watch = Watch {
-            context: self.context,
-            cloudformation: self.cloudformation,
-            stack_id: &before.id,
-            goal: Goal::Deploy,
-            origins: self.origins,
-        };
-        match watch.until_end(last).await? {
-            Outcome::Succeeded => {}
-            Outcome::Failed(message) => return Err(Error::Deployment(message)),
+        (false, _) => deployment.run().await?,
+    };
+    match (&done.result, args.hotswap) {
+        (Ended::Unchanged, _) => {
+            context.ui.step("done", format!("nothing to do: {} is up to date", stack.name));
         }
-        match self.cloudformation.describe(&self.stack.name).await? {
-            Some(deployed) => {
-                self.context.ui.step("done", format!("{} is in {}", self.stack.name, deployed.status));
-                report(self.context, self.stack, "deployed", &planned.changes, &deployed)
-            }
-            None => Err(Error::failed(format!("the stack {} went away", self.stack.name))),
-        }
+        (Ended::Swapped, false) => context.ui.step("done", "the code is that of the last deployment again"),
+        _ => {}
     }
+    Ok(done)
 }
 
-/// A change set that waits to be executed.
-struct Planned {
-    name: String,
-    changes: Vec<Change>,
-}
-
-/// Logical id → name in the file, for messages.
-pub fn origins(template: &Template) -> BTreeMap<String, String> {
-    template.resources.iter().map(|(id, resource)| (id.clone(), resource.origin.clone())).collect()
-}
-
-fn milliseconds() -> u128 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_millis())
-}
-
-fn summary(changes: &[Change]) -> String {
-    let kinds = [ChangeKind::Add, ChangeKind::Modify, ChangeKind::Replace, ChangeKind::Remove];
-    let counts = kinds.map(|kind| (kind, changes.iter().filter(|change| change.kind == kind).count()));
-    let parts: Vec<String> = counts
-        .iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(kind, count)| format!("{count} to {}", kind.name()))
-        .collect();
-    parts.join(", ")
-}
-
-/// Types that hold what can't be made again.
-fn loses_data(change: &Change) -> bool {
-    const HOLDS_DATA: [&str; 6] = [
-        "AWS::S3::Bucket",
-        "AWS::DynamoDB::Table",
-        "AWS::Logs::LogGroup",
-        "AWS::SQS::Queue",
-        "AWS::KMS::Key",
-        "AWS::Events::Archive",
-    ];
-    matches!(change.kind, ChangeKind::Replace | ChangeKind::Remove)
-        && HOLDS_DATA.contains(&change.resource_type.as_str())
-}
-
-/// The outcome as data: outputs for people, everything for programs.
-fn report(
+/// Executes a change set that waits for it.
+async fn waiting(
     context: &Context,
+    look: &Look,
     stack: &Stack,
-    result: &str,
-    changes: &[Change],
-    deployed: &DeployedStack,
-) -> Result<()> {
-    if !context.ui.is_json() {
-        return super::outputs::show(context, stack, deployed);
+    name: &str,
+    options: &Options,
+) -> Result<Done> {
+    let cloudformation = &look.cloudformation;
+    let found = match &look.deployed {
+        Some(_) => cloudformation.find_change_set(&stack.name, name).await?,
+        None => None,
+    };
+    let Some(found) = found else {
+        return Err(Error::Usage(
+            Message::new(format!("{} has no change set named {name}", stack.name))
+                .hint("`deployer deploy --no-execute` makes one; a deployment makes those before it void"),
+        ));
+    };
+    // An ARN names a change set whatever the stack.
+    if found.stack != stack.name {
+        return Err(Error::Usage(Message::new(format!(
+            "{name} is a change set of {}, not of {}",
+            found.stack, stack.name
+        ))));
     }
-    let changes: Vec<Value> = changes
-        .iter()
-        .map(|change| json!({ "action": change.kind.name(), "logicalId": change.logical_id, "type": change.resource_type }))
-        .collect();
-    context.ui.json(json!({
-        "stack": deployed.name,
-        "stackId": deployed.id,
-        "result": result,
-        "status": deployed.status,
-        "changes": changes,
-        "outputs": super::outputs::values(stack, deployed),
-    }))
+    if let Err(status) = &found.available {
+        return Err(Error::Refused(
+            Message::new(format!("the change set {name} of {} can't be executed: {status}", stack.name))
+                .hint("make another one with `deployer deploy --no-execute`"),
+        ));
+    }
+    let text = cloudformation.change_set_template(&stack.name, name).await?.unwrap_or_default();
+    let wanted = Wanted {
+        kind: Kind::Deploy,
+        template: deployed::read(&text),
+        text,
+        parameters: found.parameters,
+        tags: found.tags,
+        origins: look.wanted.origins.clone(),
+        code: Vec::new(),
+    };
+    let deployment = Deployment {
+        context,
+        session: &look.session,
+        cloudformation,
+        name: &stack.name,
+        target: &stack.target,
+        wanted: &wanted,
+        deployed: look.deployed.as_ref(),
+        options,
+    };
+    deployment.execute_waiting(Waiting { name: found.name, changes: found.changes }).await
+}
+
+/// New code without CloudFormation.
+async fn swap(context: &Context, look: &Look, stack: &Stack, deployed: &Deployed) -> Result<Done> {
+    if deployed.text != look.wanted.text {
+        return Err(Error::Refused(
+            Message::new("more than code has changed since the last deployment")
+                .hint("`deployer diff` shows what; deploy it without `--hotswap`; nothing was changed"),
+        ));
+    }
+    plan::action(Some(&deployed.stack))?;
+    let differs = |(name, value): &(&String, &String)| {
+        Swapped::in_use(deployed.swapped.as_ref(), &deployed.stack.parameters, name) != Some(value)
+    };
+    let parameters = look.wanted.parameters.iter().filter(differs);
+    hotswap::check(&deployed.template, parameters.map(|(name, _)| name))?;
+    let resources = look.cloudformation.resources(&deployed.stack.id);
+    let (values, resources) = tokio::join!(publish(context, &look.session, &look.wanted.code), resources);
+    let (values, resources) = (values?, resources?);
+    let new: BTreeMap<String, String> =
+        values.into_iter().filter(|(name, value)| differs(&(name, value))).collect();
+    let done = |result| Done { result, plan: None, changes: Vec::new(), stack: Some(deployed.stack.clone()) };
+    if new.is_empty() {
+        return Ok(done(Ended::Unchanged));
+    }
+    let started = std::time::Instant::now();
+    let swap = Swap {
+        context,
+        session: &look.session,
+        stack: &stack.name,
+        stack_id: &deployed.stack.id,
+        template: &deployed.template,
+        deployed: &deployed.stack.parameters,
+        resources: &resources,
+        before: deployed.swapped.clone(),
+    };
+    let swapped = swap.run(&new).await?;
+    let mut parameters = deployed.stack.parameters.clone();
+    parameters.extend(swapped.parameters);
+    let finished = Finished {
+        stack: &stack.name,
+        stack_id: &deployed.stack.id,
+        kind: Kind::Hotswap,
+        cause: None,
+        took: started.elapsed(),
+        template: Some(&deployed.text),
+        parameters: &parameters,
+        tags: &deployed.stack.tags,
+        changes: &[],
+    };
+    records::keep(context, &look.session, &finished).await;
+    context.ui.step("done", format!("code swapped: {}", hotswap::names(&new)));
+    context.ui.note("\nCloudFormation does not know of it; `deployer deploy` makes it lasting");
+    Ok(done(Ended::Swapped))
+}
+
+/// The outputs, for people.
+fn show(context: &Context, stack: &Stack, done: &Done) -> Result<()> {
+    match (&done.result, &done.stack) {
+        (Ended::Planned(_), _) | (_, None) => Ok(()),
+        (_, Some(deployed)) => super::outputs::show(context, stack, deployed),
+    }
+}
+
+/// The outcome as data.
+fn report(stack: &Stack, done: &Done) -> Map<String, Value> {
+    let mut out = Map::new();
+    let mut add = |name: &str, value: Value| drop(out.insert(name.to_owned(), value));
+    add("stack", json!(stack.name));
+    if let Some(deployed) = &done.stack {
+        add("stackId", json!(deployed.id));
+    }
+    add("result", json!(done.result.name()));
+    if let Some(deployed) = &done.stack {
+        add("status", json!(deployed.status));
+    }
+    if let Ended::Planned(name) = &done.result {
+        add("changeSet", json!(name));
+    }
+    if let Some(plan) = &done.plan {
+        add("plan", plan.to_value());
+    }
+    add("changes", json!(changes_json(&done.changes)));
+    if let Some(deployed) = &done.stack {
+        add("outputs", Value::Object(super::outputs::values(stack, deployed)));
+    }
+    out
 }

@@ -1,16 +1,28 @@
 //! `deployer destroy`.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
 use serde_json::{Value, json};
 use stack_core::Stack;
+use stack_core::diff;
 use stack_core::document::Removal;
 use stack_core::template::Policy;
 
 use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackResource, StackState};
 use crate::aws::session::Session;
-use crate::aws::{items, objects};
+use crate::aws::{emptying, tables};
+use crate::contents::{self, Holds};
 use crate::context::Context;
 use crate::error::{Error, Message, Result};
+use crate::hotswap::Swapped;
+use crate::look;
+use crate::operation::Operation;
 use crate::plan;
+use crate::records::{self, Finished, Kind};
+use crate::recovery;
+use crate::ui::printable;
 use crate::watch::{Goal, Outcome, Watch};
 
 /// Deletes a deployed stack, after showing what is lost and what stays.
@@ -20,15 +32,15 @@ pub struct Args {
     stack: Option<String>,
 }
 
-/// Object versions that are counted before "more than".
-const COUNT_UP_TO: usize = 10_000;
+/// How often to say how far the emptying of a bucket has come.
+const PROGRESS: Duration = Duration::from_secs(3);
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let stack = context.load_stack(args.stack.as_deref())?;
     let template = plan::synthesize(&stack)?;
     let session = context.connect(&stack.target).await?;
     let cloudformation = CloudFormation::new(&session);
-    super::deploy::greet(context, &stack, &session)?;
+    look::greet(context, &stack, &session)?;
     let Some(deployed) = cloudformation.describe(&stack.name).await? else {
         context.ui.step("done", format!("nothing to do: {} is not deployed", stack.name));
         return result(context, &stack.name, "absent", &[]);
@@ -39,36 +51,36 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
                 .hint("remove `protect: true` from the stack in the file first"),
         ));
     }
-    if deployed.protected {
-        return Err(Error::Refused(
-            Message::new(format!("termination protection of the stack {} is on", deployed.name))
-                .hint("switch it off in CloudFormation first; nothing was deleted"),
-        ));
-    }
-    let origins = super::deploy::origins(&template);
+    let origins = look::origins(&template);
     let watch = Watch {
         context,
         cloudformation: &cloudformation,
         stack_id: &deployed.id,
         goal: Goal::Destroy,
         origins: &origins,
+        expected: None,
     };
     context.on_interrupt("nothing was deleted", "run `deployer destroy` again");
-    let (kept, last) = if deployed.status == "DELETE_IN_PROGRESS" {
+    let (doomed, last) = if deployed.status == "DELETE_IN_PROGRESS" {
         context.ui.step("waiting", format!("{} is being deleted already", deployed.name));
-        (Vec::new(), None)
+        (Doomed::default(), Operation::find(&cloudformation, &deployed).await?.before)
     } else if deployed.state == StackState::Busy {
-        return Err(Error::Deployment(
+        return Err(Error::Refused(
             Message::new(format!("{} is in {}", deployed.name, deployed.status))
-                .hint("wait until that operation has ended"),
+                .hint("`deployer recover` watches that operation to its end; nothing was deleted"),
         ));
     } else {
-        let kept = prepare(context, &session, &cloudformation, &stack, &deployed).await?;
-        let last = cloudformation.newest_event(&deployed.id).await?;
+        let doomed = prepare(context, &session, &cloudformation, &stack, &deployed).await?;
+        let last = cloudformation.past(&deployed.id).await?.last;
+        if deployed.protected {
+            // Only now: until here the deletion may have ended, and left the stack as it was.
+            cloudformation.protect(&deployed.id, false).await?;
+        }
         cloudformation.delete(&deployed.id).await?;
-        (kept, last)
+        (doomed, last)
     };
     context.on_interrupt("CloudFormation goes on with the deletion", "`deployer destroy` watches it again");
+    let started = Instant::now();
     if let Outcome::Failed(message) = watch.until_end(last).await? {
         return Err(Error::Deployment(message));
     }
@@ -78,11 +90,112 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
             left.name, left.status
         ))));
     }
+    let finished = Finished {
+        stack: &stack.name,
+        stack_id: &deployed.id,
+        kind: Kind::Destroy,
+        cause: None,
+        took: started.elapsed(),
+        template: None,
+        parameters: &deployed.parameters,
+        tags: &deployed.tags,
+        changes: &[],
+    };
+    records::keep(context, &session, &finished).await;
+    Swapped::forget(&session, &stack.name).await?;
+    verify(context, &session, &doomed).await?;
+    list_kept(context, &doomed.kept);
     context.ui.step("done", format!("{} is deleted", stack.name));
-    result(context, &stack.name, "deleted", &kept)
+    result(context, &stack.name, "deleted", &doomed.kept)
 }
 
-/// Shows what is lost and what stays, asks, and empties what must be empty. Gives what stays.
+/// What a deletion is to do.
+#[derive(Debug, Default)]
+struct Doomed {
+    /// Resources that stay.
+    kept: Vec<StackResource>,
+    /// Resources that go.
+    lost: Vec<StackResource>,
+}
+
+/// Asks the services themselves whether what holds data is gone, or is still there where it was to stay.
+///
+/// CloudFormation says so of every resource before it says it of the stack; but of what people miss, its word is not enough.
+async fn verify(context: &Context, session: &Session, doomed: &Doomed) -> Result<()> {
+    let mut wrong = Vec::new();
+    for (resources, stays) in [(&doomed.kept, true), (&doomed.lost, false)] {
+        for resource in resources {
+            let there = match resource.resource_type.as_str() {
+                "AWS::S3::Bucket" => emptying::bucket_exists(session, &resource.physical_id).await,
+                "AWS::DynamoDB::Table" => tables::exists(session, &resource.physical_id).await,
+                _ => continue,
+            };
+            match there {
+                Ok(there) if there == stays => {}
+                Ok(true) => wrong.push(format!("{} is still there", resource.physical_id)),
+                Ok(false) => wrong.push(format!("{} was to stay, and is not there", resource.physical_id)),
+                // The stack is gone all the same.
+                Err(error) => context.ui.warn(printable(&format!(
+                    "not verified: {} of {} failed: {}",
+                    error.operation, error.resource, error.message
+                ))),
+            }
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Deployment(
+        Message::new(printable(&format!("the stack is deleted, but {}", wrong.join(", "))))
+            .hint("look at it in its own service: CloudFormation is through with it"),
+    ))
+}
+
+/// What stays without a stack, each with the command that deletes it.
+pub fn list_kept(context: &Context, kept: &[StackResource]) {
+    for resource in kept {
+        let text = format!("{} ({})", resource.physical_id, resource.resource_type);
+        context.ui.step("stays", format!("{text}; to delete it: {}", recovery::delete_command(resource)));
+    }
+}
+
+/// Empties a bucket, and says every few seconds how far it has come.
+pub async fn empty(context: &Context, session: &Session, bucket: &str) -> Result<()> {
+    let done = AtomicUsize::new(0);
+    let watch = async {
+        loop {
+            tokio::time::sleep(PROGRESS).await;
+            let count = done.load(Ordering::Relaxed);
+            context.ui.step("emptying", format!("{bucket}: {} deleted", object_versions(count)));
+        }
+    };
+    let emptied = tokio::select! {
+        emptied = emptying::empty(session, bucket, &done) => emptied,
+        () = watch => return Ok(()),
+    };
+    let emptied = match emptied {
+        // A bucket that somebody else removed is no reason to stop.
+        Err(error) if error.is("NoSuchBucket") => return Ok(()),
+        emptied => emptied?,
+    };
+    if emptied.deleted > 0 {
+        context.ui.step("emptied", format!("{bucket} ({})", object_versions(emptied.deleted)));
+    }
+    if emptied.refused == 0 {
+        return Ok(());
+    }
+    let named = emptied.examples.iter().map(|(key, code, message)| format!("{key} ({code}: {message})"));
+    Err(Error::Refused(
+        Message::new(printable(&format!(
+            "{} of the bucket {bucket} can't be deleted, such as {}",
+            object_versions(emptied.refused),
+            named.collect::<Vec<_>>().join(", ")
+        )))
+        .hint("a retention, a legal hold or a policy of the bucket keeps them; the stack was not deleted"),
+    ))
+}
+
+/// Shows what is lost and what stays, asks, and empties what must be empty. Gives what goes and what stays.
 ///
 /// CloudFormation obeys the template that is deployed, whatever the file says by now; so does this.
 async fn prepare(
@@ -91,8 +204,8 @@ async fn prepare(
     cloudformation: &CloudFormation,
     stack: &Stack,
     deployed: &DeployedStack,
-) -> Result<Vec<StackResource>> {
-    let template = cloudformation.template(&deployed.id).await?.unwrap_or_default();
+) -> Result<Doomed> {
+    let template = plan::read_deployed(&cloudformation.template(&deployed.id).await?.unwrap_or_default())?;
     let protected: Vec<String> = plan::protected(&template).into_iter().collect();
     if !protected.is_empty() {
         return Err(Error::Refused(
@@ -100,17 +213,12 @@ async fn prepare(
                 .hint("take `protect` away from it in the file and run `deployer deploy` first; nothing was deleted"),
         ));
     }
-    let template: Value = serde_json::from_str(&template).unwrap_or_default();
     let retained = |resource: &StackResource| {
         let policy = &template["Resources"][&resource.logical_id]["DeletionPolicy"];
         policy.as_str().is_some_and(|policy| policy.starts_with("Retain"))
     };
     let mut resources = cloudformation.resources(&deployed.id).await?;
-    // A resource whose creation failed may carry the name of one that belongs to somebody else.
-    resources.retain(|one| {
-        let gone = ["CREATE_FAILED", "DELETE_COMPLETE", "DELETE_SKIPPED"].contains(&one.status.as_str());
-        !one.physical_id.is_empty() && !gone
-    });
+    resources.retain(recovery::exists);
     let (kept, lost): (Vec<StackResource>, Vec<StackResource>) = resources.into_iter().partition(retained);
     // `options.retain: false` is the file's own word; a resource that the file no longer names has none.
     let file = plan::synthesize(stack)?;
@@ -118,8 +226,9 @@ async fn prepare(
         let found = file.resources.iter().find(|(id, _)| *id == one.logical_id);
         found.is_some_and(|(_, resource)| matches!(resource.policy, None | Some(Policy::Delete)))
     };
-    let holds_data =
-        |one: &&StackResource| HOLDS_DATA.contains(&one.resource_type.as_str()) && !given_up(one);
+    // `removal` says nothing of queues: they go with their stack.
+    let is_kept = |kind: &str| diff::holds(kind).is_some() && kind != "AWS::SQS::Queue";
+    let holds_data = |one: &&StackResource| is_kept(&one.resource_type) && !given_up(one);
     if stack.target.removal == Removal::Keep
         && let Some(data) = lost.iter().find(holds_data)
     {
@@ -132,71 +241,66 @@ async fn prepare(
         ));
     }
     for (resources, word) in [(&kept, "stays"), (&lost, "is lost")] {
-        for resource in resources {
-            describe_data(context, session, resource, word).await?;
-        }
+        describe_data(context, session, resources, word).await?;
+    }
+    if deployed.protected {
+        // The file says that it need not be protected, or this would have ended above.
+        context.ui.step("also", "termination protection of the stack is on, and is switched off");
     }
     context.ui.confirm(&format!("Delete the stack {} with {} resources?", stack.name, lost.len())).await?;
     for bucket in lost.iter().filter(|one| one.resource_type == "AWS::S3::Bucket") {
         context.on_interrupt("some objects may be deleted already", "run `deployer destroy` again");
-        // A bucket that somebody else removed is no reason to stop.
-        match objects::empty(session, &bucket.physical_id).await {
-            Ok(0) => {}
-            Ok(count) => {
-                context.ui.step("emptied", format!("{} ({count} object versions)", bucket.physical_id))
-            }
-            Err(error) if error.is("NoSuchBucket") => {}
-            Err(error) => return Err(error.into()),
-        }
+        empty(context, session, &bucket.physical_id).await?;
     }
-    Ok(kept)
+    Ok(Doomed { kept, lost })
 }
 
-/// Types whose content can't be made again.
-const HOLDS_DATA: [&str; 5] = [
-    "AWS::S3::Bucket",
-    "AWS::DynamoDB::Table",
-    "AWS::Logs::LogGroup",
-    "AWS::KMS::Key",
-    "AWS::Events::Archive",
-];
-
-async fn describe_data(
+/// Says what resources hold that can't be made again.
+pub async fn describe_data(
     context: &Context,
     session: &Session,
-    resource: &StackResource,
+    resources: &[StackResource],
     word: &str,
 ) -> Result<()> {
-    let name = &resource.physical_id;
-    let holds = match resource.resource_type.as_str() {
-        "AWS::S3::Bucket" => match objects::count(session, name, COUNT_UP_TO).await {
-            Ok(count) if count >= COUNT_UP_TO => {
-                format!("bucket {name}: more than {COUNT_UP_TO} object versions")
-            }
-            Ok(count) => format!("bucket {name}: {count} object versions"),
-            Err(error) if error.is("NoSuchBucket") => return Ok(()),
-            Err(error) => return Err(error.into()),
-        },
-        "AWS::DynamoDB::Table" => match items::count(session, name).await {
-            Ok(count) => format!("table {name}: about {count} items"),
-            Err(error) if error.is("ResourceNotFoundException") => return Ok(()),
-            Err(error) => return Err(error.into()),
-        },
-        // After the waiting time, nobody can read what it encrypted.
-        "AWS::KMS::Key" => format!("key {name}, and with it what it encrypts"),
-        _ => return Ok(()),
-    };
-    context.ui.step(word, holds);
+    let holding: Vec<(&StackResource, &str)> =
+        resources.iter().filter_map(|one| Some((one, diff::holds(&one.resource_type)?))).collect();
+    let asked = holding.iter().map(|(one, _)| contents::of(session, &one.resource_type, &one.physical_id));
+    for ((resource, what), holds) in holding.iter().zip(join_all(asked).await) {
+        let kind = resource.resource_type.rsplit("::").next().unwrap_or_default().to_lowercase();
+        let holds = match holds? {
+            Holds::This(holds) => holds,
+            // That a table or a bucket is empty is worth a line; of queues and logs there are many.
+            Holds::Nothing if matches!(kind.as_str(), "bucket" | "table") => "nothing".to_owned(),
+            Holds::Nothing => continue,
+            Holds::Unknown => (*what).to_owned(),
+        };
+        context.ui.step(word, format!("{kind} {}: {holds}", resource.physical_id));
+    }
     Ok(())
+}
+
+/// A number of them, in words.
+fn object_versions(count: usize) -> String {
+    match count {
+        1 => "1 object version".to_owned(),
+        count => format!("{count} object versions"),
+    }
 }
 
 fn result(context: &Context, stack: &str, result: &str, kept: &[StackResource]) -> Result<()> {
     if context.ui.is_json() {
-        let kept: Vec<_> = kept
-            .iter()
-            .map(|one| json!({ "logicalId": one.logical_id, "physicalId": one.physical_id, "type": one.resource_type }))
-            .collect();
+        let kept: Vec<_> = kept.iter().map(resource_json).collect();
         return context.ui.json(json!({ "stack": stack, "result": result, "kept": kept }));
     }
     Ok(())
+}
+
+/// A resource, for programs.
+pub fn resource_json(resource: &StackResource) -> Value {
+    json!({
+        "logicalId": resource.logical_id,
+        "physicalId": resource.physical_id,
+        "type": resource.resource_type,
+        "deleteWith": recovery::delete_command(resource),
+    })
 }

@@ -15,7 +15,7 @@ use crate::{files, html, markdown};
 /// Explains a type, a code of a problem, or a topic. Without one, lists what there is.
 ///
 /// Types are those of the language (`queue`) and of CloudFormation (`AWS::SQS::Queue`). Topics are `language`, `reference`,
-/// `access`, `events` and `diagnostics`.
+/// `access`, `events`, `diagnostics` and `failures`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A type, a code (`E0102`) or a topic.
@@ -32,12 +32,15 @@ pub struct Args {
 static PAGES: Dir<'static> = include_dir!("$OUT_DIR/docs");
 
 /// Topics: name, file, what it is.
-const TOPICS: [(&str, &str, &str); 5] = [
+const TOPICS: [(&str, &str, &str); 8] = [
     ("language", "language.md", "how to write stack.yaml"),
+    ("deploying", "deploying.md", "plans, and what stops a deployment"),
     ("reference", "reference.md", "every section, type, property and attribute"),
     ("access", "", "what each verb of `access` allows, on what"),
     ("events", "events.md", "the events of the deployer's workers"),
     ("diagnostics", "diagnostics.md", "the codes of problems"),
+    ("exit-codes", "exit-codes.md", "what a command ends with"),
+    ("failures", "failures.md", "why deployments fail, and the way out"),
 ];
 
 pub fn run(context: &Context, args: &Args) -> Result<()> {
@@ -118,7 +121,7 @@ fn overview() -> String {
 fn sections() -> Vec<html::Section> {
     let section = |group, name: &str, text: String| html::Section { group, name: name.to_owned(), text };
     let mut out = Vec::new();
-    for name in ["language", "events", "diagnostics", "access"] {
+    for name in ["language", "events", "diagnostics", "failures", "access"] {
         let text = page(name).unwrap_or_default();
         out.push(section("Topics", name, text));
     }

@@ -265,7 +265,7 @@ async fn permissions(stack: &Stack, session: &Session, images: bool) -> Finding 
     match doctor::allowed(session, &intents(stack, session, images)).await {
         Ok(Allowed::Except(denied)) if denied.is_empty() => Finding::ok(
             ABOUT,
-            "all calls of deployer are allowed; those that CloudFormation makes for you are not checked",
+            "all calls that were asked about are allowed; those that CloudFormation makes for you are not checked",
         ),
         Ok(Allowed::Except(denied)) => {
             let denied: Vec<String> =

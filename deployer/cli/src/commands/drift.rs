@@ -8,6 +8,7 @@ use crate::aws::cloudformation::{CloudFormation, StackResource};
 use crate::aws::drift::{Detection, Difference, ResourceDrift, detect};
 use crate::context::Context;
 use crate::error::{Error, Message, Result};
+use crate::look;
 use crate::plan;
 
 /// Says where deployed resources are no longer what CloudFormation made of them.
@@ -31,11 +32,15 @@ const NEVER_COMPARED: [(&str, &str); 3] = [
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let stack = context.load_stack(args.stack.as_deref())?;
-    let origins = super::deploy::origins(&plan::synthesize(&stack)?);
+    let origins = look::origins(&plan::synthesize(&stack)?);
     let session = context.connect(&stack.target).await?;
     crate::context::check_account(&stack.target, &session)?;
     let cloudformation = CloudFormation::new(&session);
     let deployed = super::outputs::deployed(&cloudformation, &stack).await?;
+    // CloudFormation User Guide, "Detect drift on an entire CloudFormation stack": this is the one stuck state that it compares in.
+    if deployed.status != "UPDATE_ROLLBACK_FAILED" {
+        plan::action(Some(&deployed))?;
+    }
     context.ui.step("asking", format!("CloudFormation compares the resources of {}", deployed.name));
     context.on_interrupt(
         "CloudFormation goes on with the comparison, which changes nothing",

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::future::try_join_all;
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
-use stack_core::units;
+use stack_core::units::{self, human};
 
-use crate::assets::{REPOSITORY, bucket_name, human};
+use crate::assets::{REPOSITORY, bucket_name};
 use crate::aws::cloudformation::CloudFormation;
 use crate::aws::published::{self, Failures, Object};
 use crate::aws::session::Session;
@@ -91,7 +92,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let failures = if garbage.is_empty() || args.dry_run {
         Vec::new()
     } else {
-        let size = human(garbage.iter().map(|item| item.bytes as usize).sum());
+        let size = human(garbage.iter().map(|item| item.bytes).sum());
         context.ui.confirm(&format!("Delete {} things, {size}?", garbage.len())).await?;
         context.on_interrupt("some of it may be deleted already", "run `deployer gc` again");
         delete(session, &bucket, &objects, &garbage).await?
@@ -123,11 +124,22 @@ async fn needs(context: &Context, session: &Session, bucket: &str, items: &[Item
         Ok::<_, AwsError>(((stack, number), text))
     });
     let records = futures::stream::iter(records).buffer_unordered(PARALLEL).try_collect::<BTreeMap<_, _>>();
-    let (all, records) = tokio::try_join!(stacks::all(session), records)?;
+    let notes = items.iter().filter_map(|item| match &item.what {
+        What::Note(stack) => Some((item.name.as_str(), stack)),
+        _ => None,
+    });
+    let notes = try_join_all(notes.map(async |(key, stack)| {
+        let text = stored::get(session, bucket, key).await?.unwrap_or_default();
+        Ok::<_, AwsError>((stack.clone(), garbage::digests(&text)))
+    }));
+    let (all, records, notes) = tokio::try_join!(stacks::all(session), records, notes)?;
     let cloudformation = CloudFormation::new(session);
     let asks = all.iter().map(async |stack| (stack, named_by(session, &cloudformation, stack).await));
     let answers: Vec<_> = futures::stream::iter(asks).buffer_unordered(PARALLEL).collect().await;
     let mut needs = Needs { records, ..Needs::default() };
+    for (stack, digests) in notes {
+        needs.stacks.extend(digests.into_iter().map(|digest| (digest, stack.clone())));
+    }
     for (stack, answer) in answers {
         match answer {
             Ok(digests) => {
@@ -137,7 +149,7 @@ async fn needs(context: &Context, session: &Session, bucket: &str, items: &[Item
                 let name = &stack.name;
                 context
                     .ui
-                    .warn(format!("the stack {name} can't be read: {} {}", error.operation, error.message));
+                    .warn(format!("the stack {name} can't be read: {}: {}", error.operation, error.message));
                 needs.unread.push(name.clone());
             }
         }
@@ -206,7 +218,7 @@ fn show(context: &Context, groups: &[Group<'_>], garbage: &[&Item]) -> Result<()
             if *group.verdict == Verdict::Garbage { "delete" } else { "keep" }.to_owned(),
             group.what.to_owned(),
             group.count.to_string(),
-            human(group.bytes as usize),
+            human(group.bytes),
             group.verdict.describe(),
         ]
     });
@@ -216,12 +228,7 @@ fn show(context: &Context, groups: &[Group<'_>], garbage: &[&Item]) -> Result<()
     }
     let now = time::now();
     let rows = garbage.iter().map(|item| {
-        [
-            item.what.name().to_owned(),
-            item.name.clone(),
-            human(item.bytes as usize),
-            time::ago(item.written, now),
-        ]
+        [item.what.name().to_owned(), item.name.clone(), human(item.bytes), time::ago(item.written, now)]
     });
     context.ui.data(&format!("\n{}", crate::ui::table(["delete", "name", "size", "written"], rows)))
 }

@@ -38,7 +38,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     )?;
     let known = deployed.as_ref().map(|(stack, template)| (template.as_str(), &stack.parameters));
     let standing = Standing::of(&records, known);
-    records.truncate(args.limit);
+    records.truncate(args.limit.max(1));
     if context.ui.is_json() {
         return context.ui.json(document(&place.name, &records, deployed.as_ref(), standing));
     }

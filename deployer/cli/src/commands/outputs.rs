@@ -103,6 +103,10 @@ pub fn show(context: &Context, stack: &Stack, deployed: &DeployedStack) -> Resul
     let rows = values(stack, deployed)
         .into_iter()
         .map(|(name, value)| [name, value.as_str().map(str::to_owned).unwrap_or_default()]);
+    let rows: Vec<_> = rows.collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
     context.ui.data(&crate::ui::table(["output", "value"], rows))
 }
 

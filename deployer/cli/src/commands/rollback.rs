@@ -1,24 +1,21 @@
 //! `deployer rollback`.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use futures::future::try_join_all;
-use serde_json::json;
+use serde_json::{Value, json};
 use stack_core::assets::ASSET_BUCKET_PARAMETER;
 
-use super::history;
-use crate::assets::{REPOSITORY, bucket_name, sha256_hex};
-use crate::aws::cloudformation::{
-    Change, ChangeSetInput, ChangeSetOutcome, CloudFormation, DeployedStack, TemplateSource,
-};
+use crate::assets::{REPOSITORY, sha256_hex};
+use crate::aws::cloudformation::{CloudFormation, Mode};
 use crate::aws::{ecr, published};
 use crate::context::{Context, Place};
+use crate::deployment::{Deployed, Deployment, Done, Ended, Options, Wanted, changes_json};
 use crate::error::{Error, Message, Result};
-use crate::plan::{self, Action, INLINE_TEMPLATE_BYTES, Step};
-use crate::records::{self, Finished, Kind, MASKED, Record};
+use crate::hotswap::Swapped;
+use crate::plan;
+use crate::records::{self, Kind, MASKED, Record};
 use crate::time;
-use crate::watch::{Goal, Outcome, Watch};
 
 /// Deploys what was deployed before: template, parameters and code as they were recorded.
 ///
@@ -31,45 +28,68 @@ pub struct Args {
     /// Number of the recorded deployment to go back to.
     #[arg(long, value_name = "NUMBER")]
     to: Option<u64>,
+    /// Allows a resource with data to be removed or replaced, by logical id; may be given several times.
+    #[arg(long, value_name = "ID")]
+    allow_replace: Vec<String>,
 }
 
 /// Records that are looked through for one that differs.
 const LOOK_BACK: usize = 200;
-
-/// A deployment that is made of what was kept, not of the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Redeploy {
-    /// The template as it was sent.
-    pub template_text: String,
-    /// Its parameters.
-    pub parameters: Vec<(String, String)>,
-    /// Tags of the stack.
-    pub tags: Vec<(String, String)>,
-}
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let place = context.open(args.stack.as_deref()).await?;
     let session = &place.session;
     let cloudformation = CloudFormation::new(session);
     context.ui.step("target", format!("{} in {} as {}", place.name, session.region, session.caller));
-    let (deployed, records) = tokio::try_join!(
-        history::deployed(&cloudformation, &place.name),
+    let ((found, text), records) = tokio::try_join!(
+        async {
+            Ok(tokio::try_join!(cloudformation.describe(&place.name), cloudformation.template(&place.name))?)
+        },
         candidates(context, &place, args.to)
     )?;
-    let current = deployed.as_ref().map(|(stack, template)| (template.as_str(), &stack.parameters));
+    let deployed = match found {
+        Some(stack) => {
+            plan::action(Some(&stack))?;
+            let swapped = Swapped::read(session, &place.name, &stack.id).await?;
+            Some(Deployed::new(stack, text.unwrap_or_default(), swapped)?)
+        }
+        None => None,
+    };
+    let digest = deployed.as_ref().map(|deployed| sha256_hex(deployed.text.as_bytes()));
+    let current =
+        deployed.as_ref().zip(digest.as_deref()).map(|(found, digest)| (digest, &found.stack.parameters));
     let record = match choose(&records, current, args.to, &place.name)? {
         Choice::Deployed(number) => {
             context.ui.step("done", format!("nothing to do: {} is as record {number} says", place.name));
-            return report(context, &place.name, "unchanged", number, &[]);
+            let stack = deployed.map(|deployed| deployed.stack);
+            let done = Done { result: Ended::Unchanged, plan: None, changes: Vec::new(), stack };
+            return report(context, &place.name, number, &done);
         }
         Choice::Record(record) => record,
     };
     let ago = time::parse_rfc3339(&record.time).map(|moment| time::ago(moment, time::now()));
     let (who, number) = (record.who(), record.number);
     context.ui.step("record", format!("{number}, {} ({}) by {who}", record.time, ago.unwrap_or_default()));
-    let redeploy = redeploy(&place, record).await?;
-    let run = Run { context, place: &place, cloudformation: &cloudformation, redeploy: &redeploy, number };
-    run.run(deployed.map(|(stack, _)| stack)).await
+    let wanted = wanted(&place, record).await?;
+    let options = Options {
+        allow_replace: args.allow_replace.clone(),
+        no_execute: false,
+        mode: Mode::default(),
+        accepted: false,
+        side_by_side: false,
+    };
+    let deployment = Deployment {
+        context,
+        session,
+        cloudformation: &cloudformation,
+        name: &place.name,
+        target: &place.target,
+        wanted: &wanted,
+        deployed: deployed.as_ref(),
+        options: &options,
+    };
+    let done = deployment.run().await?;
+    report(context, &place.name, number, &done)
 }
 
 /// The records that could be gone back to: the one asked for, else all that may matter.
@@ -127,7 +147,7 @@ fn choose<'r>(
 }
 
 /// Collects what a record names. Everything must still be there before anything is done.
-async fn redeploy(place: &Place, record: &Record) -> Result<Redeploy> {
+async fn wanted(place: &Place, record: &Record) -> Result<Wanted> {
     let session = &place.session;
     let digest = record.template.as_deref().unwrap_or_default();
     let hidden: Vec<&str> = record
@@ -155,14 +175,21 @@ async fn redeploy(place: &Place, record: &Record) -> Result<Redeploy> {
     if template.is_none() {
         missing.push(format!("template {digest}"));
     }
-    let Some(template_text) = template.filter(|_| missing.is_empty()) else {
+    let Some(text) = template.filter(|_| missing.is_empty()) else {
         return Err(Error::failed_with_hint(
             format!("record {} needs what is no longer there: {}", record.number, missing.join(", ")),
             "go to another record, or back in the file and run `deployer deploy`; nothing was changed",
         ));
     };
-    let pairs = |map: &BTreeMap<String, String>| map.clone().into_iter().collect();
-    Ok(Redeploy { template_text, parameters: pairs(&record.parameters), tags: pairs(&record.tags) })
+    Ok(Wanted {
+        kind: Kind::Rollback,
+        template: stack_core::deployed::read(&text),
+        text,
+        parameters: record.parameters.clone(),
+        tags: record.tags.clone(),
+        origins: BTreeMap::new(),
+        code: Vec::new(),
+    })
 }
 
 /// Published code that a parameter names.
@@ -206,154 +233,18 @@ fn image_of(value: &str) -> Option<Code<'_>> {
     Some(Code::Image { digest })
 }
 
-/// One deployment of what was kept.
-struct Run<'a> {
-    context: &'a Context,
-    place: &'a Place,
-    cloudformation: &'a CloudFormation,
-    redeploy: &'a Redeploy,
-    number: u64,
-}
-
-impl Run<'_> {
-    async fn run(&self, deployed: Option<DeployedStack>) -> Result<()> {
-        let stack = &self.place.name;
-        let steps = plan::steps(deployed.as_ref())?;
-        let action = steps.iter().find_map(|step| match step {
-            Step::ChangeSet(action) => Some(*action),
-            Step::Publish | Step::Execute => None,
-        });
-        let create = action == Some(Action::Create);
-        let name = format!("deployer-rollback-{}-{}", self.number, time::now());
-        let Some(changes) = self.plan(&name, create, deployed.as_ref()).await? else {
-            self.context.ui.step("done", format!("nothing to do: {stack} is up to date"));
-            return report(self.context, stack, "unchanged", self.number, &[]);
-        };
-        let started = Instant::now();
-        let outcome = self.execute(&name).await?;
-        let cause = match &outcome {
-            Outcome::Succeeded => None,
-            Outcome::Failed(message) => Some(message.text.as_str()),
-        };
-        self.record(&changes, cause, started).await;
-        match outcome {
-            Outcome::Succeeded => {
-                self.context.ui.step("done", format!("{stack} is as record {} says", self.number));
-                report(self.context, stack, "deployed", self.number, &changes)
-            }
-            Outcome::Failed(message) => Err(Error::Deployment(message)),
-        }
-    }
-
-    /// Asks CloudFormation what would change, and the user whether it should.
-    async fn plan(
-        &self,
-        name: &str,
-        create: bool,
-        deployed: Option<&DeployedStack>,
-    ) -> Result<Option<Vec<Change>>> {
-        let (ui, stack) = (&self.context.ui, &self.place.name);
-        let url = self.template_url().await?;
-        let tags: Vec<(&str, &str)> =
-            self.redeploy.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        let input = ChangeSetInput {
-            stack,
-            name,
-            create,
-            template: url
-                .as_deref()
-                .map_or(TemplateSource::Body(&self.redeploy.template_text), TemplateSource::Url),
-            parameters: &self.redeploy.parameters,
-            tags: &tags,
-        };
-        let outcome = self.cloudformation.change_set(&input).await?;
-        let gate = async |changes: &[Change]| {
-            for change in changes {
-                let (kind, id) = (change.kind.name(), &change.logical_id);
-                ui.step("", format!("{kind:<8} {id} ({})", change.resource_type));
-            }
-            if let Some(deployed) = deployed {
-                let template = self.cloudformation.template(&deployed.id).await?.unwrap_or_default();
-                plan::check_protection(&template, changes)?;
-            }
-            ui.confirm(&format!("Bring {stack} back to record {}?", self.number)).await
-        };
-        let refused = match outcome {
-            ChangeSetOutcome::Ready(changes) => match gate(&changes).await {
-                Ok(()) => return Ok(Some(changes)),
-                Err(refused) => Some(refused),
-            },
-            ChangeSetOutcome::Empty => None,
-            ChangeSetOutcome::Refused(reason) => Some(Error::Deployment(
-                Message::new(format!("CloudFormation refused the change set of {stack}: {reason}"))
-                    .hint("nothing was changed"),
-            )),
-        };
-        // What is left behind when it can't be removed is harmless, and no reason to hide why it has to go.
-        if let Err(error) = self.cloudformation.discard_change_set(stack, name, create).await {
-            ui.warn(format!("the change set {name} stays: {}", error.message));
-        }
-        refused.map_or(Ok(None), Err)
-    }
-
-    /// Templates that are too large for a call are in the asset bucket already.
-    async fn template_url(&self) -> Result<Option<String>> {
-        let text = &self.redeploy.template_text;
-        if text.len() <= INLINE_TEMPLATE_BYTES {
-            return Ok(None);
-        }
-        let session = &self.place.session;
-        let (bucket, key) = (bucket_name(session), records::template_key(&sha256_hex(text.as_bytes())));
-        Ok(Some(published::object_url(session, &bucket, &key)))
-    }
-
-    async fn execute(&self, name: &str) -> Result<Outcome> {
-        let stack = &self.place.name;
-        let Some(before) = self.cloudformation.describe(stack).await? else {
-            return Err(Error::failed(format!("{stack} went away before its change set was executed")));
-        };
-        let last = self.cloudformation.newest_event(&before.id).await?;
-        self.cloudformation.execute(stack, name, name).await?;
-        self.context
-            .on_interrupt("CloudFormation goes on with the deployment", "`deployer deploy` watches it again");
-        let watch = Watch {
-            context: self.context,
-            cloudformation: self.cloudformation,
-            stack_id: &before.id,
-            goal: Goal::Deploy,
-            origins: &BTreeMap::new(),
-        };
-        watch.until_end(last).await
-    }
-
-    async fn record(&self, changes: &[Change], cause: Option<&str>, started: Instant) {
-        let id = self.cloudformation.describe(&self.place.name).await.ok().flatten().map(|stack| stack.id);
-        let tags: Vec<(&str, &str)> =
-            self.redeploy.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        let finished = Finished {
-            stack: &self.place.name,
-            stack_id: id.as_deref().unwrap_or_default(),
-            kind: Kind::Rollback,
-            cause,
-            took: started.elapsed(),
-            template: Some(&self.redeploy.template_text),
-            parameters: &self.redeploy.parameters,
-            tags: &tags,
-            changes,
-        };
-        records::keep(self.context, &self.place.session, &finished).await;
-    }
-}
-
-fn report(context: &Context, stack: &str, result: &str, number: u64, changes: &[Change]) -> Result<()> {
+fn report(context: &Context, stack: &str, number: u64, done: &Done) -> Result<()> {
     if !context.ui.is_json() {
         return Ok(());
     }
-    let changes: Vec<_> = changes
-        .iter()
-        .map(|change| json!({ "action": change.kind.name(), "logicalId": change.logical_id, "type": change.resource_type }))
-        .collect();
-    context.ui.json(json!({ "stack": stack, "result": result, "to": number, "changes": changes }))
+    let plan = done.plan.as_ref().map_or(Value::Null, crate::plan::Plan::to_value);
+    context.ui.json(json!({
+        "stack": stack,
+        "result": done.result.name(),
+        "to": number,
+        "plan": plan,
+        "changes": changes_json(&done.changes),
+    }))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::agent::Agent;
 use super::control::tail;
 use super::emulator::{Emulator, NotReady, TESTED_VERSION, free_port};
 use super::state::{Folder, Lock, Running, RunningTask};
-use crate::aws::session::{Connection, Session};
+use crate::aws::session::{Connection, Unidentified};
 use crate::error::{Error, Result};
 use crate::ui::{Color, Output, Ui};
 
@@ -171,8 +171,10 @@ async fn serve(
     http: reqwest::Client,
     signals: &mut Signals,
 ) -> Result<End> {
-    let session =
-        Session::connect(Connection::Local { endpoint: emulator.endpoint.clone(), region: None }).await?;
+    let session = Unidentified::open(Connection::Local { endpoint: emulator.endpoint.clone(), region: None })
+        .await?
+        .identify()
+        .await?;
     let (stop, stopping) = watch::channel(false);
     let (tasks, mut shown) = watch::channel(Vec::<RunningTask>::new());
     let agent = Agent::new(session, emulator.endpoint.clone(), folder.images(), http, Rc::clone(ui), tasks)?;

@@ -1,5 +1,9 @@
 //! The commands that need no cloud, and how the others fail without one: exit code, stdout and stderr together.
 
+mod output;
+#[path = "../output/schema.rs"]
+mod schema;
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -199,6 +203,7 @@ fn docs_explains_types_codes_and_topics() {
         (&["docs", "AWS::SNS::Topic"], &["FifoTopic", "replaces", "${name.TopicArn}"]),
         (&["docs", "access"], &["dynamodb:BatchWriteItem", "ecr:GetAuthorizationToken"]),
         (&["docs", "language"], &["Writing stack.yaml", "yes, on and 012"]),
+        (&["docs", "failures"], &["bucket-name-taken", "deployer recover"]),
     ] {
         let (code, out, err) = run(&folder, args);
         assert_eq!((code, err.as_str()), (Some(0), ""), "{args:?}");
@@ -220,7 +225,7 @@ fn docs_fit_one_page_that_needs_nothing_else() {
     let (code, out, err) = run(&folder, &["docs", "--out", "docs.html"]);
     assert_eq!((code, out.as_str()), (Some(0), ""), "{err}");
     let html = std::fs::read_to_string(folder.path().join("docs.html")).expect("the page");
-    for place in ["language", "events", "access", "queue", "e0102", "w0403"] {
+    for place in ["language", "events", "failures", "access", "queue", "e0102", "w0403"] {
         assert!(html.contains(&format!("<section id=\"{place}\">")), "{place}");
     }
     // Nothing is loaded, and every link within the page leads somewhere.

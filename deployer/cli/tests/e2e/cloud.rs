@@ -84,7 +84,9 @@ impl Cloud {
             .current_dir(self.folder())
             .env("DEPLOYER_MINISTACK", tool("DEPLOYER_MINISTACK", "ministack"))
             .env("DEPLOYER_CARGO_LAMBDA", tool("DEPLOYER_CARGO_LAMBDA", "cargo-lambda"))
-            .env("DEPLOYER_CACHE_DIR", target.join("deployer-cache"))
+            // Outside of the target folder: cargo notes sources inside of it by their place there, and would take those
+            // of an earlier test for the ones to be built.
+            .env("DEPLOYER_CACHE_DIR", root().join(".test-cache"))
             .env("CARGO_TARGET_DIR", &target)
             // Nothing of the developer's own may reach AWS from a test.
             .env("AWS_CONFIG_FILE", "/nonexistent")
@@ -103,12 +105,11 @@ impl Cloud {
         (out, err)
     }
 
-    /// Runs the deployer with `--output json`, which must end well.
+    /// Runs the deployer with `--output json`, which must end well and write what `docs/output.schema.json` says.
     pub fn json(&self, args: &[&str]) -> Value {
-        let args = [args, &["--output", "json"]].concat();
-        let (out, err) = self.ok(&args);
+        let (out, err) = self.ok(&[args, &["--output", "json"]].concat());
         let value: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}\n{err}"));
-        assert_eq!(value["schemaVersion"], 1);
+        assert_eq!(crate::schema::judge(args[0], &value), [""; 0], "{value}");
         value
     }
 

@@ -3,9 +3,15 @@
 //! Each test has a folder, a local cloud and a stack of its own. The folder holds nothing but a `stack.yaml`, so the
 //! workers are built from the sources that travel in the deployer; all tests share one build.
 
+#[path = "../output/schema.rs"]
+mod schema;
+
+mod afterwards;
 mod cloud;
 mod examples;
+mod failure;
 mod faults;
 mod lifecycle;
+mod plan;
 mod raw;
 mod rows;

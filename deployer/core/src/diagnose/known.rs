@@ -69,7 +69,7 @@ pub const TABLE: &[Known] = &[
         ],
         codes: &["BucketAlreadyExists", "BucketAlreadyOwnedByYou"],
         meaning: "the bucket name `{name}` is taken: names of buckets are shared by all accounts of AWS, and an earlier stack of yours may have kept its bucket",
-        fix: "set another name, or none so that one is computed; if the bucket is yours and nothing needs it, `aws s3 rb s3://{name} --force` deletes it with all it holds",
+        fix: "set another name, or none so that one is computed; if `{name}` is yours and nothing needs it, empty it with its old versions (Empty in the S3 console), and delete it",
         example: "awesome-bucket already exists",
     },
     // github.com/aws-samples/eb-php-wordpress/issues/25

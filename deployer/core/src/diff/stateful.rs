@@ -34,7 +34,8 @@ const HOLDS: [(&str, &str); 25] = [
 ];
 
 /// What is lost with a resource of this type; `None` when it can be made again.
-pub(super) fn holds(kind: &str) -> Option<&'static str> {
+#[must_use]
+pub fn holds(kind: &str) -> Option<&'static str> {
     HOLDS.binary_search_by_key(&kind, |(kind, _)| kind).ok().map(|at| HOLDS[at].1)
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::resolve::{MAX_DEPTH, function, name_of, scalar_text};
 use super::{Action, CodeState, Diff, Effect, Fate, Forces, PropertyChange, ResourceChange, ValueChange};
-use crate::units::show_size;
+use crate::units::human;
 
 /// What a line is about; a reader without colours sees its sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -349,7 +349,7 @@ impl Page<'_> {
             let name = if code.origins.is_empty() { code.parameter.clone() } else { code.origins.join(", ") };
             let side = |digest: &Option<String>, bytes: Option<u64>| {
                 let digest = digest.as_ref().map(|digest| digest.chars().take(DIGEST).collect::<String>())?;
-                Some(bytes.map_or(digest.clone(), |bytes| format!("{digest} ({})", size(bytes))))
+                Some(bytes.map_or(digest.clone(), |bytes| format!("{digest} ({})", human(bytes))))
             };
             let (before, after) =
                 (side(&code.before, code.before_bytes), side(&code.after, code.after_bytes));
@@ -418,16 +418,6 @@ fn named(id: &str, origin: Option<&str>) -> String {
     match origin {
         Some(origin) => format!("{origin}  {id}"),
         None => id.to_owned(),
-    }
-}
-
-/// Whole units as people write them, else mebibytes with a decimal.
-fn size(bytes: u64) -> String {
-    match show_size(bytes) {
-        text if text.ends_with('B') && !text.ends_with("iB") && bytes >= 1 << 20 => {
-            format!("{:.1}MiB", bytes as f64 / f64::from(1_u32 << 20))
-        }
-        text => text,
     }
 }
 
@@ -553,7 +543,7 @@ mod tests {
             ("…aaaaaaaaXbbbbbbbb…".to_owned(), "…aaaaaaaaYbbbbbbbb…".to_owned())
         );
         assert_eq!(cut("abcdefghij", 5), "ab…ij");
-        assert_eq!(size(1_500_000), "1.4MiB");
+        assert_eq!(human(1_500_000), "1.5 MB");
         assert_eq!(printable("a\u{1b}[31m\n\u{202e}"), "a\\u{1b}[31m\\n\\u{202e}");
     }
 

@@ -1,0 +1,56 @@
+//! `deployer diagnose`.
+
+use serde_json::json;
+
+use crate::aws::cloudformation::CloudFormation;
+use crate::context::Context;
+use crate::error::Result;
+use crate::{diagnosis, look, plan};
+
+/// Shows why the last operation on a stack that failed did so, and what to do.
+///
+/// Also of a stack that CloudFormation has deleted since, for 90 days. Ends with 0 when it could tell, whatever it tells.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    stack: Option<String>,
+}
+
+pub async fn run(context: &Context, args: &Args) -> Result<()> {
+    let stack = context.load_stack(args.stack.as_deref())?;
+    let template = plan::synthesize(&stack)?;
+    let session = context.connect(&stack.target).await?;
+    let cloudformation = CloudFormation::new(&session);
+    let Some(known) = cloudformation.last_of_name(&stack.name).await? else {
+        return well(context, &stack.name, None, &format!("{} was never deployed here", stack.name));
+    };
+    let events = cloudformation.events_after(&known.id, None).await?;
+    let origins = look::origins(&template);
+    let found = diagnosis::full(&cloudformation, &known.id, &events, &origins).await;
+    let Some((found, findings)) = found else {
+        return well(
+            context,
+            &stack.name,
+            Some(&known.id),
+            &format!("nothing has failed: {} is in {}", stack.name, known.status),
+        );
+    };
+    let resources = cloudformation.resources(&known.id).await;
+    // Of a deleted stack, or with few permissions, the events alone must do.
+    let evidence = diagnosis::evidence(&session, &resources.unwrap_or_default(), &found).await;
+    if context.ui.is_json() {
+        let diagnosis = diagnosis::json(context, &stack.name, &found, &findings, &evidence);
+        return context.ui.json(json!({
+            "stack": stack.name, "stackId": known.id, "status": known.status, "failed": true, "diagnosis": diagnosis,
+        }));
+    }
+    context.ui.data(&diagnosis::text(context, &stack.name, &found, &findings, &evidence))
+}
+
+/// There is nothing to explain.
+fn well(context: &Context, stack: &str, id: Option<&str>, text: &str) -> Result<()> {
+    if context.ui.is_json() {
+        return context.ui.json(json!({ "stack": stack, "stackId": id, "failed": false, "diagnosis": null }));
+    }
+    context.ui.data(&format!("{text}\n"))
+}

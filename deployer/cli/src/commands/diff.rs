@@ -1,0 +1,136 @@
+//! `deployer diff`.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::aws::cloudformation::{ChangeSetInput, ChangeSetOutcome, StackState, TemplateSource};
+use crate::context::Context;
+use crate::deployment::{Deployment, Options};
+use crate::error::{Error, Message, Result};
+use crate::look::{Busy, Look};
+use crate::operation;
+use crate::plan::{self, Action, INLINE_TEMPLATE_BYTES};
+use crate::saved_plan::SavedPlan;
+
+/// Shows what a deployment would change: resources, permissions, ways in and out, code, outputs, cost.
+///
+/// Compares what is deployed with the file, and changes nothing in the account. Builds the code if it is stale.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    stack: Option<String>,
+    /// Ends with 3 when something would change.
+    #[arg(long)]
+    fail: bool,
+    /// Compares everything but the code, and builds nothing.
+    #[arg(long)]
+    no_build: bool,
+    /// Asks CloudFormation too, by a change set that is removed again.
+    #[arg(long)]
+    change_set: bool,
+    /// Writes the plan to a file, for `deployer deploy --plan FILE`.
+    #[arg(long, value_name = "FILE", conflicts_with = "no_build")]
+    save: Option<PathBuf>,
+}
+
+pub async fn run(context: &Context, args: &Args) -> Result<()> {
+    let stack = context.load_stack(args.stack.as_deref())?;
+    let look = Look::new(context, &stack, !args.no_build, Busy::Ignore).await?;
+    let deployed = look.deployed.as_ref();
+    let options = Options::default();
+    let deployment = Deployment {
+        context,
+        session: &look.session,
+        cloudformation: &look.cloudformation,
+        name: &stack.name,
+        target: &stack.target,
+        wanted: &look.wanted,
+        deployed,
+        options: &options,
+    };
+    let mut plan = deployment.plan();
+    if args.change_set {
+        plan = ask(context, &look, &stack.name, plan).await?;
+    }
+    // In these states a deployment would not do what is shown.
+    let stuck =
+        deployed.filter(|deployed| !matches!(deployed.stack.state, StackState::Settled | StackState::Review));
+    if let Some(deployed) = stuck {
+        let status = &deployed.stack.status;
+        let what = match deployed.stack.state {
+            StackState::Busy => "an operation is under way, and what is deployed may be another in a moment",
+            _ => "`deployer recover` leads out of it, before anything can be deployed",
+        };
+        plan.diff.notes.push(format!("the stack is in {status}: {what}"));
+    }
+    if let Some(path) = &args.save {
+        plan::action(deployed.map(|deployed| &deployed.stack))?;
+        SavedPlan::of(&look.session, &look.wanted, deployed, &plan).save(path)?;
+        context.ui.step(
+            "saved",
+            format!("{}; `deployer deploy --plan {}` does this", path.display(), path.display()),
+        );
+    }
+    let swapped = deployed.is_some_and(|deployed| deployed.swapped.is_some());
+    let same = plan.diff.is_empty() && !swapped && stuck.is_none();
+    if context.ui.is_json() {
+        let mut out = json!({ "same": same });
+        if let (Value::Object(out), Value::Object(fields)) = (&mut out, plan.to_value()) {
+            out.extend(fields);
+        }
+        context.ui.json(out)?;
+    } else {
+        context.ui.plan_data(&plan.lines())?;
+    }
+    if args.fail && !same {
+        return Err(Error::Differences(Message::new(format!("{} is not what the file says", stack.name))));
+    }
+    Ok(())
+}
+
+/// Lets CloudFormation compute the same, and removes what that takes: the change set, and the empty stack of a first one.
+async fn ask(context: &Context, look: &Look, stack: &str, plan: plan::Plan) -> Result<plan::Plan> {
+    let deployed = look.deployed.as_ref().map(|deployed| &deployed.stack);
+    let action = plan::action(deployed)?;
+    let create = action == Action::Create;
+    if look.wanted.text.len() > INLINE_TEMPLATE_BYTES {
+        return Err(Error::Refused(
+            Message::new("the template is too large for a call, and `diff` puts nothing into your account")
+                .hint("`deployer deploy --no-execute` makes a change set of it"),
+        ));
+    }
+    // A stack that was there before must be there afterwards, even when it holds nothing.
+    let made_here = create && deployed.is_none_or(|stack| stack.state != StackState::Review);
+    let name = format!("deployer-diff-{}", jiff::Timestamp::now().as_millisecond());
+    let mut values = deployed.map(|stack| stack.parameters.clone()).unwrap_or_default();
+    values.extend(look.wanted.parameters.clone());
+    let input = ChangeSetInput {
+        stack,
+        name: &name,
+        create,
+        template: TemplateSource::Body(&look.wanted.text),
+        parameters: &plan::parameters(&look.wanted.template, &values),
+        tags: &look.wanted.tags,
+        description: &operation::signature(&look.session.caller),
+        mode: crate::aws::cloudformation::Mode::default(),
+    };
+    context.on_interrupt(
+        &format!("the change set {name} of {stack} may be left behind"),
+        if create { "`deployer recover` removes it with its empty stack" } else { "it does no harm" },
+    );
+    let outcome = look.cloudformation.change_set(&input).await;
+    if let Err(error) = look.cloudformation.discard_change_set(stack, &name, made_here).await
+        && !error.is("ChangeSetNotFound")
+    {
+        context.ui.warn(format!("the change set {name} stays: {}", error.message));
+    }
+    match outcome? {
+        ChangeSetOutcome::Ready(changes) => Ok(plan.merged(&changes)),
+        ChangeSetOutcome::Empty => Ok(plan.merged(&[])),
+        ChangeSetOutcome::Refused(reason) => Err(Error::Failed(
+            Message::new(format!("CloudFormation refused the change set of {stack}: {reason}"))
+                .hint("a deployment would end here too; nothing was changed"),
+        )),
+    }
+}

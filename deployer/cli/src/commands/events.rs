@@ -1,0 +1,104 @@
+//! `deployer events`.
+
+use serde_json::json;
+use stack_core::diagnose::phases;
+
+use crate::aws::Pause;
+use crate::aws::cloudformation::{CloudFormation, Event};
+use crate::context::Context;
+use crate::diagnosis;
+use crate::error::{Error, Result};
+
+/// Shows what CloudFormation did to a stack: the newest operation, oldest event first.
+///
+/// Also of a stack that is deleted, for 90 days. With `--output json`, one document a line.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    stack: Option<String>,
+    /// All operations, not only the newest.
+    #[arg(long)]
+    all: bool,
+    /// Goes on with what happens from now on, until Ctrl-C.
+    #[arg(long)]
+    follow: bool,
+}
+
+pub async fn run(context: &Context, args: &Args) -> Result<()> {
+    let stack = context.load_stack(args.stack.as_deref())?;
+    let session = context.connect(&stack.target).await?;
+    let cloudformation = CloudFormation::new(&session);
+    let Some(known) = cloudformation.last_of_name(&stack.name).await? else {
+        return Err(Error::failed_with_hint(
+            format!("{} was never deployed here", stack.name),
+            format!("run `deployer deploy {}`", stack.target.stack),
+        ));
+    };
+    let events = cloudformation.events_after(&known.id, None).await?;
+    let read: Vec<_> = events.iter().map(diagnosis::event).collect();
+    let count = if args.all { events.len() } else { phases::newest(&read).len() };
+    show(context, events.get(events.len().saturating_sub(count)..).unwrap_or_default())?;
+    if args.follow {
+        context.on_interrupt("no more events are shown", "what goes on in AWS goes on");
+        follow(context, &cloudformation, &known.id, events.last().map(|event| event.id.clone())).await?;
+    }
+    Ok(())
+}
+
+/// Shows what happens from now on, until Ctrl-C.
+async fn follow(
+    context: &Context,
+    cloudformation: &CloudFormation,
+    stack_id: &str,
+    last: Option<String>,
+) -> Result<()> {
+    let mut last = last;
+    let mut pause = Pause::new();
+    loop {
+        pause.wait().await;
+        match cloudformation.events_after(stack_id, last.as_deref()).await {
+            Ok(events) => {
+                show(context, &events)?;
+                if let Some(event) = events.last() {
+                    last = Some(event.id.clone());
+                    pause.reset();
+                }
+            }
+            Err(error) if error.is_transient() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn show(context: &Context, events: &[Event]) -> Result<()> {
+    if !context.ui.is_json() {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let rows = events.iter().map(|event| {
+            let reason = event.reason.clone().unwrap_or_default();
+            [
+                event.time.clone(),
+                event.status.clone(),
+                event.logical_id.clone(),
+                event.resource_type.clone(),
+                reason,
+            ]
+        });
+        return context.ui.data(&crate::ui::table(["time", "status", "resource", "type", "reason"], rows));
+    }
+    let lines = events.iter().map(|event| {
+        let line = json!({
+            "schemaVersion": crate::ui::SCHEMA_VERSION,
+            "time": event.time,
+            "logicalId": event.logical_id,
+            "physicalId": event.physical_id,
+            "type": event.resource_type,
+            "status": event.status,
+            "reason": event.reason,
+            "ofStack": event.of_stack,
+        });
+        format!("{line}\n")
+    });
+    context.ui.data(&lines.collect::<String>())
+}

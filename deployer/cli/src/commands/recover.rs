@@ -1,0 +1,335 @@
+//! `deployer recover`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use stack_core::Stack;
+use stack_core::diagnose::Diagnosis;
+
+use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackResource};
+use crate::aws::recovery::Drift;
+use crate::aws::session::Session;
+use crate::aws::tables;
+use crate::context::Context;
+use crate::error::{Error, Message, Result};
+use crate::recovery::{self, Allowed, Decision, Plan, Situation, Step};
+use crate::ui::printable;
+use crate::watch::{self, Goal, Outcome, Watch};
+use crate::{diagnosis, look, plan};
+
+/// Leads a stack out of a state in which it can be neither updated nor deleted.
+///
+/// Shows what state that is, what will be done, and what is lost and kept by it, and asks before it does it. While an
+/// operation is under way, watches it to its end.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    stack: Option<String>,
+    /// Shows the plan and does nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Goes on with a rollback without the resources that fail in it, and says how they differ from the template.
+    #[arg(long)]
+    skip: bool,
+    /// Keeps what stands in the way of a deletion, instead of emptying buckets and unprotecting tables.
+    #[arg(long)]
+    retain: bool,
+    /// Deletes a stack in DELETE_FAILED whatever can't be deleted of it, and leaves that behind.
+    #[arg(long, conflicts_with = "retain")]
+    force: bool,
+    /// Stops an update that is under way; it is rolled back.
+    #[arg(long)]
+    cancel: bool,
+}
+
+/// Plans in a row, each shown and confirmed, before it is given back to the user.
+const ROUNDS: usize = 3;
+
+pub async fn run(context: &Context, args: &Args) -> Result<()> {
+    let stack = context.load_stack(args.stack.as_deref())?;
+    let template = plan::synthesize(&stack)?;
+    let session = context.connect(&stack.target).await?;
+    look::greet(context, &stack, &session)?;
+    let cloudformation = CloudFormation::new(&session);
+    let origins = look::origins(&template);
+    let run =
+        Run { context, session: &session, cloudformation: &cloudformation, stack: &stack, origins: &origins };
+    let mut allowed =
+        Allowed { skip: args.skip, retain: args.retain, force: args.force, cancel: args.cancel };
+    let mut before: Option<(String, Vec<String>)> = None;
+    let mut failure = None;
+    for _ in 0..ROUNDS {
+        let Some(deployed) = cloudformation.describe(&stack.name).await? else {
+            context.ui.step("done", format!("nothing to do: {} is not deployed", stack.name));
+            return run.result("nothing", None, None, &[]);
+        };
+        let state = run.look(&deployed).await?;
+        let failed = recovery::failed(&state.situation(&deployed.status, false, allowed));
+        let now = (deployed.status.clone(), failed);
+        let again = before.as_ref() == Some(&now);
+        let decision = recovery::decide(&state.situation(&deployed.status, again, allowed));
+        let plan = match decision {
+            Decision::Nothing => {
+                context.ui.step("done", format!("nothing to do: {} is in {}", stack.name, deployed.status));
+                return run.result("nothing", Some(&deployed.status), None, &[]);
+            }
+            Decision::Refused(message) => return Err(Error::Refused(message)),
+            Decision::Go(plan) => plan,
+        };
+        run.show(&deployed, &plan).await?;
+        if args.dry_run {
+            return run.result("planned", Some(&deployed.status), Some(&plan), &[]);
+        }
+        if !plan.steps.iter().all(Step::is_harmless) {
+            context.on_interrupt("nothing was done", "run `deployer recover` again");
+            context.ui.confirm(&format!("Do this to {}?", stack.name)).await?;
+        }
+        let (outcome, drift) = run.act(&deployed, &plan).await?;
+        match outcome {
+            Outcome::Succeeded => return run.end(&deployed.status, &plan, &drift).await,
+            Outcome::Failed(message) => {
+                context.ui.warn(&message.text);
+                failure = Some(message);
+            }
+        }
+        before = Some(now);
+        // These were meant for the state that it was in at first.
+        allowed = Allowed { cancel: false, skip: false, ..allowed };
+    }
+    Err(Error::Deployment(failure.unwrap_or_else(|| Message::new("the stack is still stuck"))))
+}
+
+/// A recovery under way.
+struct Run<'a> {
+    context: &'a Context,
+    session: &'a Session,
+    cloudformation: &'a CloudFormation,
+    stack: &'a Stack,
+    origins: &'a BTreeMap<String, String>,
+}
+
+/// What is known of the stack.
+struct State {
+    resources: Vec<StackResource>,
+    diagnosis: Option<Diagnosis>,
+    retained: BTreeSet<String>,
+}
+
+impl State {
+    fn situation<'s>(&'s self, status: &'s str, again: bool, allowed: Allowed) -> Situation<'s> {
+        Situation {
+            status,
+            resources: &self.resources,
+            diagnosis: self.diagnosis.as_ref(),
+            retained: &self.retained,
+            again,
+            allowed,
+        }
+    }
+}
+
+impl Run<'_> {
+    async fn look(&self, deployed: &DeployedStack) -> Result<State> {
+        let id = &deployed.id;
+        let (resources, events, template) = tokio::try_join!(
+            self.cloudformation.resources(id),
+            self.cloudformation.events_after(id, None),
+            self.cloudformation.template(id),
+        )?;
+        let template = plan::read_deployed(&template.unwrap_or_default())?;
+        // A stack that was never made as a whole keeps nothing of what `RetainExceptOnCreate` keeps later.
+        let never_made =
+            ["CREATE_FAILED", "ROLLBACK_FAILED", "ROLLBACK_COMPLETE"].contains(&deployed.status.as_str());
+        let keeps = |resource: &Value| match resource["DeletionPolicy"].as_str() {
+            Some("RetainExceptOnCreate") => !never_made,
+            policy => policy == Some("Retain"),
+        };
+        let all = template["Resources"].as_object().into_iter().flatten();
+        let retained = all.filter(|(_, resource)| keeps(resource)).map(|(id, _)| id.clone()).collect();
+        Ok(State { resources, diagnosis: diagnosis::of(&events, self.origins), retained })
+    }
+
+    /// The state, the plan, what is lost and what stays.
+    async fn show(&self, deployed: &DeployedStack, plan: &Plan) -> Result<()> {
+        let ui = &self.context.ui;
+        ui.step("state", format!("{} is in {}: {}", deployed.name, deployed.status, plan.state));
+        super::destroy::describe_data(self.context, self.session, &plan.lost, "is lost").await?;
+        let deletes = plan.steps.iter().any(|step| matches!(step, Step::Delete { .. } | Step::ForceDelete));
+        if deletes && !plan.lost.is_empty() {
+            let ids: Vec<&str> = plan.lost.iter().map(|one| one.logical_id.as_str()).collect();
+            ui.step("is deleted", ids.join(", "));
+        }
+        super::destroy::list_kept(self.context, &plan.kept);
+        for (number, step) in plan.steps.iter().enumerate() {
+            ui.step(&format!("{}.", number + 1), step.describe());
+        }
+        let holds_data = plan.lost.iter().any(|one| stack_core::diff::holds(&one.resource_type).is_some());
+        if deletes && self.stack.target.protect && holds_data {
+            return Err(Error::Refused(
+                Message::new(format!(
+                    "stack `{}` is protected, and data would be lost",
+                    self.stack.target.stack
+                ))
+                .hint("save the data, or remove `protect: true` from the stack in the file first"),
+            ));
+        }
+        if deletes && deployed.protected {
+            ui.step("also", "switch the stack's termination protection off");
+        }
+        Ok(())
+    }
+
+    async fn act(&self, deployed: &DeployedStack, plan: &Plan) -> Result<(Outcome, Vec<(String, Drift)>)> {
+        let id = &deployed.id;
+        let mut drift = Vec::new();
+        let mut outcome = Outcome::Succeeded;
+        for step in &plan.steps {
+            let goal = match step {
+                Step::EmptyBucket(bucket) => {
+                    super::destroy::empty(self.context, self.session, bucket).await?;
+                    continue;
+                }
+                Step::UnprotectTable(table) => {
+                    tables::unprotect(self.session, table).await?;
+                    continue;
+                }
+                Step::DeleteChangeSets => {
+                    for name in self.cloudformation.change_sets(id).await? {
+                        self.cloudformation.delete_change_set(id, &name).await?;
+                    }
+                    continue;
+                }
+                Step::CheckDrift(ids) => {
+                    for id in ids {
+                        drift.push((id.clone(), self.cloudformation.resource_drift(&deployed.id, id).await?));
+                    }
+                    continue;
+                }
+                Step::Delete { .. } | Step::ForceDelete => Goal::Destroy,
+                Step::RollBack | Step::ContinueRollback { .. } | Step::CancelUpdate => Goal::RollBack,
+                Step::Watch(goal) => *goal,
+            };
+            if goal == Goal::Destroy && deployed.protected && !step.is_harmless() {
+                self.cloudformation.protect(&deployed.id, false).await?;
+            }
+            let last = match step {
+                Step::Watch(_) => self.before_this(id).await?,
+                _ => self.cloudformation.past(id).await?.last,
+            };
+            match step {
+                Step::Delete { retain } => self.cloudformation.delete_but(id, retain).await?,
+                Step::ForceDelete => self.cloudformation.force_delete(id).await?,
+                Step::RollBack => self.cloudformation.roll_back(id).await?,
+                Step::ContinueRollback { skip } => self.cloudformation.continue_rollback(id, skip).await?,
+                Step::CancelUpdate => self.cloudformation.cancel_update(id).await?,
+                _ => {}
+            }
+            self.context
+                .on_interrupt("CloudFormation goes on with it", "`deployer recover` watches it again");
+            let watch = Watch {
+                context: self.context,
+                cloudformation: self.cloudformation,
+                stack_id: id,
+                goal,
+                origins: self.origins,
+                expected: None,
+            };
+            outcome = watch.until_end(last).await?;
+            if matches!(outcome, Outcome::Failed(_)) {
+                break;
+            }
+        }
+        Ok((outcome, drift))
+    }
+
+    /// Id of the last event before the operation that is under way.
+    async fn before_this(&self, id: &str) -> Result<Option<String>> {
+        let events = self.cloudformation.events_after(id, None).await?;
+        let before = events.iter().rposition(|event| event.of_stack && watch::is_terminal(&event.status));
+        Ok(before.and_then(|at| events.get(at)).map(|event| event.id.clone()))
+    }
+
+    /// Says what the stack is in now, and what next.
+    async fn end(&self, before: &str, plan: &Plan, drift: &[(String, Drift)]) -> Result<()> {
+        let ui = &self.context.ui;
+        for (id, drift) in drift {
+            match drift {
+                Drift::InSync => ui.step("skipped", format!("{id} is as the template says")),
+                Drift::Deleted => ui.warn(printable(&format!("{id} was skipped, and is not there any more"))),
+                Drift::Unknown(reason) => {
+                    ui.warn(printable(&format!(
+                        "{id} was skipped, and CloudFormation can't compare it: {reason}"
+                    )));
+                }
+                Drift::Differs(differences) => {
+                    for (path, expected, actual) in differences {
+                        let text =
+                            format!("{id} was skipped: {path} is {actual}, and the template says {expected}");
+                        ui.warn(printable(&text));
+                    }
+                }
+            }
+        }
+        let deployed = self.cloudformation.describe(&self.stack.name).await?;
+        let status = deployed.as_ref().map(|stack| stack.status.as_str());
+        super::destroy::list_kept(self.context, &plan.kept);
+        let name = &self.stack.name;
+        let deploy = format!("`deployer deploy {}`", self.stack.target.stack);
+        // Where nothing failed, or somebody wanted the stack gone, there is no cause to mend.
+        let failed = !before.ends_with("_IN_PROGRESS") && before != "DELETE_FAILED";
+        let well = |status: &str| status.ends_with("_COMPLETE") && !status.contains("ROLLBACK");
+        match status {
+            None if !failed => ui.step("done", format!("{name} is deleted")),
+            Some(status) if well(status) => ui.step("done", format!("{name} is in {status}")),
+            None => ui.step("done", format!("{name} is deleted; mend the cause, then {deploy}")),
+            Some(status) if drift.iter().any(|(_, drift)| *drift != Drift::InSync) => ui.step(
+                "done",
+                format!("{name} is in {status}; mend what was skipped, or let {deploy} set it again"),
+            ),
+            Some(status) => ui.step("done", format!("{name} is in {status}; mend the cause, then {deploy}")),
+        }
+        self.result("recovered", status, Some(plan), drift)
+    }
+
+    fn result(
+        &self,
+        result: &str,
+        status: Option<&str>,
+        plan: Option<&Plan>,
+        drift: &[(String, Drift)],
+    ) -> Result<()> {
+        if !self.context.ui.is_json() {
+            return Ok(());
+        }
+        let resources = |list: &[StackResource]| -> Vec<Value> {
+            list.iter().map(super::destroy::resource_json).collect()
+        };
+        let plan = plan.map(|plan| {
+            json!({
+                "state": plan.state,
+                "steps": plan.steps.iter().map(|step| json!({ "call": step.call(), "what": step.describe() })).collect::<Vec<_>>(),
+                "lost": resources(&plan.lost),
+                "kept": resources(&plan.kept),
+            })
+        });
+        let drift: Vec<Value> = drift
+            .iter()
+            .map(|(id, drift)| match drift {
+                Drift::InSync => json!({ "logicalId": id, "drift": "none" }),
+                Drift::Deleted => json!({ "logicalId": id, "drift": "deleted" }),
+                Drift::Unknown(reason) => json!({ "logicalId": id, "drift": "unknown", "reason": reason }),
+                Drift::Differs(differences) => json!({
+                    "logicalId": id,
+                    "drift": "differs",
+                    "properties": differences
+                        .iter()
+                        .map(|(path, expected, actual)| json!({ "path": path, "expected": expected, "actual": actual }))
+                        .collect::<Vec<_>>(),
+                }),
+            })
+            .collect();
+        self.context.ui.json(json!({
+            "stack": self.stack.name, "result": result, "status": status, "plan": plan, "skipped": drift,
+        }))
+    }
+}

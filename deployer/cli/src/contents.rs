@@ -1,0 +1,76 @@
+//! What a deployed resource holds that would be gone with it, in words for people: objects, items, messages.
+
+use crate::aws::session::Session;
+use crate::aws::{items, log_events, messages, objects};
+use crate::error::AwsError;
+
+/// Object versions that are counted before "more than".
+const COUNT_UP_TO: usize = 10_000;
+
+/// What a resource holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holds {
+    /// Nothing, for certain.
+    Nothing,
+    /// This, in words.
+    This(String),
+    /// Its type holds nothing that can be counted, or nobody could.
+    Unknown,
+}
+
+impl Holds {
+    fn counted(count: usize, about: &str, one: &str, several: &str) -> Self {
+        match count {
+            0 => Self::Nothing,
+            1 => Self::This(format!("{about}1 {one}")),
+            count => Self::This(format!("{about}{count} {several}")),
+        }
+    }
+}
+
+/// What a resource holds. What is not there any more holds nothing.
+///
+/// # Errors
+/// When AWS can't be asked.
+pub async fn of(session: &Session, resource_type: &str, physical_id: &str) -> Result<Holds, AwsError> {
+    let found = match resource_type {
+        "AWS::S3::Bucket" => {
+            objects::count(session, physical_id, COUNT_UP_TO).await.map(|count| match count {
+                count if count >= COUNT_UP_TO => {
+                    Holds::This(format!("more than {COUNT_UP_TO} object versions"))
+                }
+                count => Holds::counted(count, "", "object version", "object versions"),
+            })
+        }
+        // DynamoDB counts every six hours (Amazon DynamoDB API Reference, TableDescription), so nothing is proved by none.
+        "AWS::DynamoDB::Table" => match items::count(session, physical_id).await {
+            Ok(0) => items::first(session, physical_id, 1).await.map(|(first, _)| match first.is_empty() {
+                true => Holds::Nothing,
+                false => Holds::This("items".to_owned()),
+            }),
+            count => count.map(|count| Holds::counted(count, "about ", "item", "items")),
+        },
+        "AWS::SQS::Queue" => messages::count(session, physical_id)
+            .await
+            .map(|count| Holds::counted(count, "about ", "message", "messages")),
+        "AWS::Logs::LogGroup" => log_events::has_streams(session, physical_id).await.map(|any| match any {
+            true => Holds::This("logs".to_owned()),
+            false => Holds::Nothing,
+        }),
+        // After the waiting time, nobody can read what it encrypted.
+        "AWS::KMS::Key" => return Ok(Holds::This("all that it encrypts".to_owned())),
+        _ => return Ok(Holds::Unknown),
+    };
+    match found {
+        Err(error) if GONE.iter().any(|code| error.is(code)) => Ok(Holds::Nothing),
+        found => found,
+    }
+}
+
+/// What the services answer when there is no such thing.
+const GONE: [&str; 4] = [
+    "NoSuchBucket",
+    "ResourceNotFoundException",
+    "QueueDoesNotExist",
+    "AWS.SimpleQueueService.NonExistentQueue",
+];

@@ -1,0 +1,534 @@
+//! One deployment, from what is deployed to what is wanted: plan, gates, publication, change set, execution, record.
+//! `deploy` and `rollback` both go this way; they differ in where the template comes from.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use stack_core::StackTarget;
+use stack_core::document::Target;
+
+use crate::assets::{Prepared, ensure_bucket, publish};
+use crate::aws::cloudformation::{
+    Change, ChangeSetInput, ChangeSetOutcome, CloudFormation, DeployedStack, Mode, TemplateSource,
+};
+use crate::aws::session::Session;
+use crate::aws::{objects, preflight, published};
+use crate::contents::{self, Holds};
+use crate::context::Context;
+use crate::error::{AwsError, Error, Message, Result};
+use crate::gates;
+use crate::hotswap::{Swap, Swapped};
+use crate::operation;
+use crate::plan::{self, Action, INLINE_TEMPLATE_BYTES, Plan};
+use crate::records::{self, Finished, Kind};
+use crate::watch::{Goal, Outcome, Watch};
+
+/// Codes that say that a change set can't be executed any more.
+const OUTDATED: [&str; 3] = ["InvalidChangeSetStatus", "ChangeSetNotFound", "ChangeSetNotFoundException"];
+
+/// What is deployed.
+#[derive(Debug, Clone)]
+pub struct Deployed {
+    /// The stack.
+    pub stack: DeployedStack,
+    /// Its template, as it was sent.
+    pub text: String,
+    /// The same, read; null when it is neither JSON nor YAML.
+    pub template: Value,
+    /// Code that was swapped since.
+    pub swapped: Option<Swapped>,
+}
+
+impl Deployed {
+    /// A stack with its template as CloudFormation gave it back.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the template can't be read.
+    pub fn new(stack: DeployedStack, text: String, swapped: Option<Swapped>) -> Result<Self> {
+        Ok(Self { stack, template: plan::read_deployed(&text)?, text, swapped })
+    }
+}
+
+/// What a stack is to become.
+#[derive(Debug)]
+pub struct Wanted {
+    /// Where it comes from, for the record.
+    pub kind: Kind,
+    /// The template, as it is sent.
+    pub text: String,
+    /// The same, read.
+    pub template: Value,
+    /// Parameter values; those of code are known before it is published.
+    pub parameters: BTreeMap<String, String>,
+    /// Tags of the stack and all its resources.
+    pub tags: BTreeMap<String, String>,
+    /// Logical id → name in the file.
+    pub origins: BTreeMap<String, String>,
+    /// Code that must be published first.
+    pub code: Vec<Prepared>,
+}
+
+impl Wanted {
+    /// The properties of the resources of a type.
+    fn of_type(&self, kind: &'static str) -> impl Iterator<Item = &Value> {
+        let resources = self.template["Resources"].as_object().into_iter().flatten();
+        resources
+            .filter(move |(_, resource)| resource["Type"] == kind)
+            .map(|(_, resource)| &resource["Properties"])
+    }
+}
+
+/// How to go about it.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Resources with data that may be lost, by logical id or name.
+    pub allow_replace: Vec<String>,
+    /// Make the change set, and leave it for later.
+    pub no_execute: bool,
+    /// For CloudFormation.
+    pub mode: Mode,
+    /// The plan was seen and saved before, so that its questions are answered.
+    pub accepted: bool,
+    /// One of several stacks.
+    pub side_by_side: bool,
+}
+
+/// A deployment.
+#[derive(Debug)]
+pub struct Deployment<'a> {
+    /// Where it is told.
+    pub context: &'a Context,
+    /// Who does it.
+    pub session: &'a Session,
+    /// Whom to ask.
+    pub cloudformation: &'a CloudFormation,
+    /// Name of the stack in CloudFormation.
+    pub name: &'a str,
+    /// What the file says of where it goes.
+    pub target: &'a StackTarget,
+    /// What it is to become.
+    pub wanted: &'a Wanted,
+    /// What it is now.
+    pub deployed: Option<&'a Deployed>,
+    /// How to go about it.
+    pub options: &'a Options,
+}
+
+/// How a deployment ended.
+#[derive(Debug)]
+pub struct Done {
+    /// What came of it.
+    pub result: Ended,
+    /// What was planned.
+    pub plan: Option<Plan>,
+    /// What CloudFormation said that it would do.
+    pub changes: Vec<Change>,
+    /// The stack, if there is one.
+    pub stack: Option<DeployedStack>,
+}
+
+/// What came of a deployment that did not fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// There was nothing to do.
+    Unchanged,
+    /// It is done.
+    Deployed,
+    /// The change set of this name waits to be executed.
+    Planned(String),
+    /// The code was swapped.
+    Swapped,
+}
+
+impl Ended {
+    /// The word for it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Unchanged => "unchanged",
+            Self::Deployed => "deployed",
+            Self::Planned(_) => "planned",
+            Self::Swapped => "swapped",
+        }
+    }
+}
+
+/// A change set that waits to be executed.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// Its name.
+    pub name: String,
+    /// What it would do.
+    pub changes: Vec<Change>,
+}
+
+impl Deployment<'_> {
+    /// What would change.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        Plan::new(self.session, self.name, self.wanted, self.deployed)
+    }
+
+    /// Goes all the way.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] at a gate, [`Error::Deployment`] when it fails, what AWS answers.
+    pub async fn run(&self) -> Result<Done> {
+        let action = plan::action(self.deployed.map(|deployed| &deployed.stack))?;
+        let plan = self.plan();
+        plan.show(self.context);
+        self.context.on_interrupt("nothing was changed", "run `deployer deploy` again");
+        self.gate(&plan).await?;
+        plan::check_mode(&plan, self.options.mode)?;
+        self.preflight(action).await?;
+        let mut values = self.wanted.parameters.clone();
+        values.extend(publish(self.context, self.session, &self.wanted.code).await?);
+        let Some(waiting) = self.change_set(action, &values).await? else {
+            return self.unchanged(&values).await;
+        };
+        let plan = plan.merged(&waiting.changes);
+        if let Err(refused) =
+            self.gate_losses(&plan).await.and_then(|()| plan::check_mode(&plan, self.options.mode))
+        {
+            self.discard(&waiting.name, action).await;
+            return Err(refused);
+        }
+        if self.options.no_execute {
+            return self.planned(plan, waiting, action).await;
+        }
+        self.execute(plan, waiting, &values).await
+    }
+
+    /// Executes a change set that was made before, and whose plan is shown again.
+    ///
+    /// # Errors
+    /// As [`Deployment::run`].
+    pub async fn execute_waiting(&self, waiting: Waiting) -> Result<Done> {
+        let plan = self.plan().merged(&waiting.changes);
+        plan.show(self.context);
+        self.gate(&plan).await?;
+        plan::check_mode(&plan, self.options.mode)?;
+        self.execute(plan, waiting, &self.wanted.parameters).await
+    }
+
+    /// Refuses what would be lost, and asks about what opens.
+    async fn gate(&self, plan: &Plan) -> Result<()> {
+        self.gate_losses(plan).await?;
+        match gates::question(plan.widened(), plan.exposed()) {
+            Some(question) if !self.options.accepted => self.context.ui.confirm(&question).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn gate_losses(&self, plan: &Plan) -> Result<()> {
+        let mut losses = plan.losses();
+        if let Some(deployed) = self.deployed.filter(|_| !losses.is_empty()) {
+            let resources = self.cloudformation.resources(&deployed.stack.id).await?;
+            let counts = losses.iter().map(async |loss| {
+                let found = resources.iter().find(|one| one.logical_id == loss.logical_id);
+                match found.filter(|one| !one.physical_id.is_empty()) {
+                    // Who may not count must still be stopped.
+                    Some(one) => contents::of(self.session, &one.resource_type, &one.physical_id)
+                        .await
+                        .unwrap_or(Holds::Unknown),
+                    None => Holds::Nothing,
+                }
+            });
+            let counts = futures::future::join_all(counts).await;
+            for (loss, holds) in losses.iter_mut().zip(counts) {
+                loss.holds = holds;
+            }
+        }
+        gates::check_losses(&losses, &self.options.allow_replace)?;
+        // Of several stacks, each need not lose what is named.
+        if self.options.side_by_side {
+            return Ok(());
+        }
+        // Until CloudFormation was asked, only a name that no resource has is wrong for certain.
+        let certain = |name: &&String| plan.is_final() || !plan.knows(name);
+        let names: Vec<String> = self.options.allow_replace.iter().filter(certain).cloned().collect();
+        gates::check_names(&losses, &names)
+    }
+
+    /// What CloudFormation would find out ten minutes in.
+    async fn preflight(&self, action: Action) -> Result<()> {
+        if self.target.target == Target::Local {
+            return Ok(());
+        }
+        let ui = &self.context.ui;
+        let needs_ecs = self.wanted.of_type("AWS::ECS::TaskDefinition").next().is_some();
+        let (concurrency, made) = tokio::join!(preflight::concurrency(self.session), async {
+            if needs_ecs { preflight::ensure_ecs_role(self.session).await } else { Ok(false) }
+        });
+        if self.allowed(made)?.unwrap_or_default() {
+            ui.step("created", "the service-linked role of ECS, which this account did not have");
+        }
+        let Some(concurrency) = self.allowed(concurrency)? else { return Ok(()) };
+        let functions = self.wanted.of_type("AWS::Lambda::Function");
+        let reserved: i64 =
+            functions.filter_map(|properties| properties["ReservedConcurrentExecutions"].as_i64()).sum();
+        let new = action == Action::Create;
+        if reserved > 0 && reserved > concurrency.reservable_at_most(new) {
+            return Err(Error::Refused(
+                Message::new(format!(
+                    "the functions reserve {reserved} concurrent executions, and of the {} of this account {} are left",
+                    concurrency.limit, concurrency.unreserved
+                ))
+                .hint("raise the quota `Concurrent executions` of Lambda, lower `concurrency`, or set `concurrency: unreserved`; nothing was changed"),
+            ));
+        }
+        if reserved > concurrency.reservable(new) {
+            ui.warn(format!(
+                "the functions reserve {reserved} concurrent executions, and Lambda may let this account reserve only {}, of {} \
+                 in all; lower `concurrency`, or raise the quota `Concurrent executions`",
+                concurrency.reservable(new),
+                concurrency.limit
+            ));
+        }
+        Ok(())
+    }
+
+    /// What a check before the deployment found; `None`, and a warning, when this caller may not ask.
+    fn allowed<T>(&self, found: std::result::Result<T, AwsError>) -> Result<Option<T>> {
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.is_denied() => {
+                let operation = error.operation;
+                self.context.ui.warn(format!("not checked before the deployment: {operation} is denied"));
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Asks CloudFormation what would change.
+    async fn change_set(&self, action: Action, values: &BTreeMap<String, String>) -> Result<Option<Waiting>> {
+        let name = format!("deployer-{}", jiff::Timestamp::now().as_millisecond());
+        let parameters = plan::parameters(&self.wanted.template, values);
+        let url = self.template_url().await?;
+        let input = ChangeSetInput {
+            stack: self.name,
+            name: &name,
+            create: action == Action::Create,
+            template: url.as_deref().map_or(TemplateSource::Body(&self.wanted.text), TemplateSource::Url),
+            parameters: &parameters,
+            tags: &self.wanted.tags,
+            description: &operation::signature(&self.session.caller),
+            mode: self.options.mode,
+        };
+        self.context.on_interrupt(
+            &format!("nothing was changed; the change set {name} may be left behind, and does no harm"),
+            "run `deployer deploy` again; a deployment removes what was left behind",
+        );
+        let live = self.context.ui.live();
+        live.say("CloudFormation computes the change set");
+        let outcome = self.cloudformation.change_set(&input).await?;
+        drop(live);
+        match outcome {
+            ChangeSetOutcome::Ready(changes) => {
+                self.context.ui.step("change set", plan::summary(&changes));
+                Ok(Some(Waiting { name, changes }))
+            }
+            ChangeSetOutcome::Empty => {
+                self.discard(&name, action).await;
+                Ok(None)
+            }
+            ChangeSetOutcome::Refused(reason) => {
+                self.discard(&name, action).await;
+                let stack = self.name;
+                Err(Error::Deployment(
+                    Message::new(format!("CloudFormation refused the change set of {stack}: {reason}"))
+                        .hint("nothing was changed"),
+                ))
+            }
+        }
+    }
+
+    /// Removes a change set. What stays when it can't be removed is harmless, and no reason to hide why it has to go.
+    async fn discard(&self, name: &str, action: Action) {
+        let stack = self.name;
+        // A stack that waited with another change set goes on waiting.
+        let made_here = action == Action::Create && self.deployed.is_none();
+        let done = self.cloudformation.discard_change_set(stack, name, made_here).await;
+        if let Err(error) = done
+            && !error.is("ChangeSetNotFound")
+        {
+            self.context.ui.warn(format!("the change set {name} stays: {}", error.message));
+        }
+    }
+
+    /// Templates that are too large for a call go by way of the asset bucket.
+    async fn template_url(&self) -> Result<Option<String>> {
+        if self.wanted.text.len() <= INLINE_TEMPLATE_BYTES {
+            return Ok(None);
+        }
+        let bucket = ensure_bucket(self.context, self.session).await?;
+        let key = records::template_key(&crate::assets::sha256_hex(self.wanted.text.as_bytes()));
+        objects::put_text(self.session, &bucket, &key, &self.wanted.text).await?;
+        Ok(Some(published::object_url(self.session, &bucket, &key)))
+    }
+
+    /// CloudFormation found nothing to do. Code that was swapped gets back what CloudFormation has.
+    async fn unchanged(&self, values: &BTreeMap<String, String>) -> Result<Done> {
+        let stack = self.cloudformation.describe(self.name).await?;
+        let result = match &stack {
+            Some(stack) if self.settle_swapped(stack, values).await? => Ended::Swapped,
+            _ => Ended::Unchanged,
+        };
+        Ok(Done { result, plan: None, changes: Vec::new(), stack })
+    }
+
+    async fn planned(&self, plan: Plan, waiting: Waiting, action: Action) -> Result<Done> {
+        let stack = self.cloudformation.describe(self.name).await?;
+        let word = &self.target.stack;
+        self.context.ui.step("planned", format!("change set {} of {}", waiting.name, self.name));
+        let undo = match action {
+            Action::Create => format!("`deployer recover {word}` removes it"),
+            Action::Update => "a deployment without it makes it void".to_owned(),
+        };
+        self.context
+            .ui
+            .note(format!("\n`deployer deploy {word} --change-set {}` executes it; {undo}", waiting.name));
+        Ok(Done { result: Ended::Planned(waiting.name), plan: Some(plan), changes: waiting.changes, stack })
+    }
+
+    async fn execute(&self, plan: Plan, waiting: Waiting, values: &BTreeMap<String, String>) -> Result<Done> {
+        let name = self.name;
+        let Some(before) = self.cloudformation.describe(name).await? else {
+            return Err(Error::failed(format!(
+                "the stack {name} went away before its change set was executed"
+            )));
+        };
+        let past = self.cloudformation.past(&before.id).await?;
+        let started = Instant::now();
+        let token = format!("{}{}", operation::mark(&self.wanted.text, values), started_at(&waiting.name));
+        match self.cloudformation.execute(name, &waiting.name, &token, self.options.mode).await {
+            // Every execution makes the other change sets of a stack void: AWS CloudFormation User Guide, "Execute a change set".
+            Err(error) if OUTDATED.iter().any(|code| error.is(code)) => {
+                self.discard(&waiting.name, Action::Update).await;
+                return Err(Error::Deployment(
+                    Message::new(format!("another change of {name} came first, so this one was not made")).hint(
+                        "run `deployer deploy` again, which compares with what is there by now; `deployer events` shows what came first",
+                    ),
+                ));
+            }
+            begun => begun?,
+        }
+        self.context
+            .on_interrupt("CloudFormation goes on with the deployment", "`deployer deploy` watches it again");
+        let watch = Watch {
+            context: self.context,
+            cloudformation: self.cloudformation,
+            stack_id: &before.id,
+            goal: Goal::Deploy,
+            origins: &self.wanted.origins,
+            expected: Some((waiting.changes.len(), past.took)),
+        };
+        let outcome = watch.until_end(past.last).await?;
+        let took = started.elapsed();
+        match outcome {
+            Outcome::Succeeded => self.succeeded(plan, waiting, values, &before.id, took).await,
+            Outcome::Failed(message) => {
+                self.record(&before.id, Some(&message.text), took, values, &waiting.changes).await;
+                Err(Error::Deployment(message))
+            }
+        }
+    }
+
+    /// What is left to do behind a deployment that is done: each can wait, so none makes it fail.
+    async fn succeeded(
+        &self,
+        plan: Plan,
+        waiting: Waiting,
+        values: &BTreeMap<String, String>,
+        id: &str,
+        took: Duration,
+    ) -> Result<Done> {
+        let name = self.name;
+        let Some(mut stack) = self.cloudformation.describe(name).await? else {
+            return Err(Error::failed(format!("the stack {name} went away")));
+        };
+        if self.target.protect && !stack.protected {
+            match self.cloudformation.protect(id, true).await {
+                Ok(()) => {
+                    stack.protected = true;
+                    self.context
+                        .ui
+                        .step("protected", "termination protection is on, as `protect: true` wants");
+                }
+                Err(error) => self.context.ui.warn(format!(
+                    "termination protection stays off ({}: {}); run `deployer deploy` again",
+                    error.operation, error.message
+                )),
+            }
+        }
+        if let Err(error) = self.settle_swapped(&stack, values).await {
+            let why = error.message().map(|message| message.text).unwrap_or_default();
+            self.context
+                .ui
+                .warn(format!("swapped code was not taken back: {why}; run `deployer deploy` again"));
+        }
+        self.record(id, None, took, values, &waiting.changes).await;
+        self.context.ui.step("done", format!("{name} is in {}", stack.status));
+        Ok(Done { result: Ended::Deployed, plan: Some(plan), changes: waiting.changes, stack: Some(stack) })
+    }
+
+    /// Gives swapped code back what CloudFormation has, where it did not do so itself. Gives whether there was any.
+    async fn settle_swapped(&self, now: &DeployedStack, values: &BTreeMap<String, String>) -> Result<bool> {
+        let Some(deployed) = self.deployed.filter(|deployed| deployed.swapped.is_some()) else {
+            return Ok(false);
+        };
+        let resources = self.cloudformation.resources(&now.id).await?;
+        let swap = Swap {
+            context: self.context,
+            session: self.session,
+            stack: self.name,
+            stack_id: &now.id,
+            template: &self.wanted.template,
+            deployed: values,
+            resources: &resources,
+            before: deployed.swapped.clone(),
+        };
+        swap.settle(&deployed.stack.parameters).await?;
+        Ok(true)
+    }
+
+    /// Notes what was done.
+    pub async fn record(
+        &self,
+        id: &str,
+        cause: Option<&str>,
+        took: Duration,
+        values: &BTreeMap<String, String>,
+        changes: &[Change],
+    ) {
+        let finished = Finished {
+            stack: self.name,
+            stack_id: id,
+            kind: self.wanted.kind,
+            cause,
+            took,
+            template: Some(&self.wanted.text),
+            parameters: values,
+            tags: &self.wanted.tags,
+            changes,
+        };
+        records::keep(self.context, self.session, &finished).await;
+    }
+}
+
+/// The last word of a change set's name, which makes a token one of its kind.
+fn started_at(change_set: &str) -> String {
+    let word = change_set.rsplit('-').next().unwrap_or_default();
+    word.chars().filter(char::is_ascii_alphanumeric).take(40).collect()
+}
+
+/// The changes as data.
+#[must_use]
+pub fn changes_json(changes: &[Change]) -> Vec<Value> {
+    changes
+        .iter()
+        .map(|change| json!({ "action": change.kind.name(), "logicalId": change.logical_id, "type": change.resource_type }))
+        .collect()
+}

@@ -1,0 +1,342 @@
+//! A diagnosis for people: with the line of the stack file that it comes from, and what the services behind it say.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use stack_core::diagnose::{self, Cause, Diagnosis};
+use stack_core::template::logical_id;
+use stack_core::{Diagnostic, Diagnostics, Document, Source, Span};
+
+use crate::aws::cloudformation::{CloudFormation, Event, StackResource};
+use crate::aws::recovery::Finding;
+use crate::aws::session::Session;
+use crate::aws::{stopped_tasks, tails};
+use crate::context::Context;
+use crate::error::{AwsError, Message};
+use crate::ui::{self, printable};
+
+/// Causes that are shown; the rest is counted.
+const SHOWN: usize = 8;
+/// Letters of a message that are shown: authorization failures hold thousands that nobody can read.
+const LETTERS: usize = 600;
+/// Last lines of a log that are shown.
+const LINES: i32 = 10;
+
+/// What a service behind a failure says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// Whose it is: a name in the file, or a task.
+    pub about: String,
+    /// Lines for people.
+    pub lines: Vec<String>,
+}
+
+/// Why the last operation in these events (oldest first) that failed did so.
+#[must_use]
+pub fn of(events: &[Event], origins: &BTreeMap<String, String>) -> Option<Diagnosis> {
+    let events: Vec<diagnose::Event> = events.iter().map(event).collect();
+    diagnose::diagnose(&events, origins)
+}
+
+/// An event as the diagnosis reads it.
+#[must_use]
+pub fn event(event: &Event) -> diagnose::Event {
+    diagnose::Event {
+        time: event.time.clone(),
+        logical_id: event.logical_id.clone(),
+        physical_id: event.physical_id.clone(),
+        resource_type: event.resource_type.clone(),
+        status: event.status.clone(),
+        reason: event.reason.clone(),
+        of_stack: event.of_stack,
+    }
+}
+
+/// The diagnosis in a sentence, and the next step: what ends a command that failed.
+#[must_use]
+pub fn message(diagnosis: &Diagnosis) -> Message {
+    let mut text = diagnosis.causes.first().map_or_else(|| "the operation failed".to_owned(), headline);
+    if let more @ 1.. = diagnosis.causes.len().saturating_sub(1) {
+        text.push_str(&format!(" (and {more} more)"));
+    }
+    text.push_str(&format!("; the stack is in {}: {}", diagnosis.status, diagnosis.fate));
+    let left: Vec<&str> = diagnosis.left_over.iter().map(|one| one.physical_id.as_str()).collect();
+    let hint = match left.as_slice() {
+        [] => diagnosis.next.to_owned(),
+        left => format!(
+            "{}; these are no longer part of a stack, and still there: {}",
+            diagnosis.next,
+            printable(&left.join(", "))
+        ),
+    };
+    Message::new(text).hint(hint)
+}
+
+/// Shows the causes on stderr, as the end of an operation that failed.
+pub fn note(context: &Context, stack: &str, diagnosis: &Diagnosis, findings: &[Finding]) {
+    let places = Places::read(context, stack);
+    let text = causes(&places, diagnosis) + &found(findings);
+    context.ui.note(text.trim_end());
+}
+
+/// All of it as text, for who asked.
+#[must_use]
+pub fn text(
+    context: &Context,
+    stack: &str,
+    diagnosis: &Diagnosis,
+    findings: &[Finding],
+    evidence: &[Evidence],
+) -> String {
+    let places = Places::read(context, stack);
+    let mut out = causes(&places, diagnosis);
+    out.push_str(&found(findings));
+    for one in evidence {
+        out.push_str(&format!("\n{}\n", printable(&one.about)));
+        for text in &one.lines {
+            out.push_str(&format!("    {}\n", shortened(text)));
+        }
+    }
+    out.push_str(&format!("\n{}: {}\n", diagnosis.status, diagnosis.fate));
+    for left in &diagnosis.left_over {
+        out.push_str(&line(&format!("still there: {} ({})", left.physical_id, left.resource_type)));
+    }
+    if diagnosis.superseded {
+        out.push_str("a later operation ended well, so this is history\n");
+    } else {
+        out.push_str(&format!("next: {}\n", diagnosis.next));
+    }
+    out
+}
+
+/// All of it as data.
+#[must_use]
+pub fn json(
+    context: &Context,
+    stack: &str,
+    diagnosis: &Diagnosis,
+    findings: &[Finding],
+    evidence: &[Evidence],
+) -> Value {
+    let places = Places::read(context, stack);
+    let mut out = json!(diagnosis);
+    for list in ["causes", "beganWith"] {
+        for cause in out[list].as_array_mut().into_iter().flatten() {
+            let place = cause["origin"].as_str().and_then(|origin| places.place(origin));
+            cause["place"] = json!(
+                place.map(|(line, column)| json!({ "file": places.name(), "line": line, "column": column }))
+            );
+        }
+    }
+    out["findings"] = findings
+        .iter()
+        .map(|one| json!({ "logicalId": one.logical_id, "by": one.by, "reason": one.reason, "path": one.path }))
+        .collect();
+    out["evidence"] = evidence.iter().map(|one| json!({ "about": one.about, "lines": one.lines })).collect();
+    out
+}
+
+/// What validation and hooks found, a line each.
+fn found(findings: &[Finding]) -> String {
+    let line_of = |finding: &Finding| {
+        let of = finding.logical_id.as_deref().unwrap_or("template");
+        let path = finding.path.as_deref().map(|path| format!(" at {path}")).unwrap_or_default();
+        line(&format!("{}: {of}{path}: {}", finding.by, finding.reason))
+    };
+    findings.iter().map(line_of).collect()
+}
+
+fn causes(places: &Places, diagnosis: &Diagnosis) -> String {
+    let mut out = String::new();
+    for cause in diagnosis.causes.iter().take(SHOWN) {
+        out.push_str(&places.show(cause));
+    }
+    if let more @ 1.. = diagnosis.causes.len().saturating_sub(SHOWN) {
+        out.push_str(&format!("and {more} more causes, which `--output json` shows\n"));
+    }
+    for cause in diagnosis.began_with.iter().take(SHOWN) {
+        out.push_str(&format!("it began with: {}\n", headline(cause)));
+    }
+    if diagnosis.consequences > 0 {
+        out.push_str(&format!("{} more failed only because of that\n", diagnosis.consequences));
+    }
+    out
+}
+
+/// What failed, and why, in a line.
+fn headline(cause: &Cause) -> String {
+    let origin = cause.origin.as_deref().filter(|origin| logical_id(origin) != cause.logical_id);
+    let origin = origin.map(|name| format!(", made for `{name}`")).unwrap_or_default();
+    let verb = match cause.status.as_str() {
+        "CREATE_FAILED" => "could not be created",
+        "UPDATE_FAILED" => "could not be updated",
+        "DELETE_FAILED" => "could not be deleted",
+        _ => "failed",
+    };
+    shortened(&format!("{} ({}{origin}) {verb}: {}", cause.logical_id, cause.resource_type, cause.message))
+}
+
+fn line(text: &str) -> String {
+    format!("{}\n", shortened(text))
+}
+
+fn shortened(text: &str) -> String {
+    let mut letters = text.chars();
+    let mut out: String = letters.by_ref().take(LETTERS).collect();
+    if letters.next().is_some() {
+        out.push('…');
+    }
+    printable(&out)
+}
+
+/// Where the resources stand in the stack file; empty when it can't be read as it is now.
+struct Places {
+    source: Option<Source>,
+    spans: BTreeMap<String, Span>,
+}
+
+impl Places {
+    fn read(context: &Context, stack: &str) -> Self {
+        let Ok(text) = std::fs::read_to_string(&context.file) else {
+            return Self { source: None, spans: BTreeMap::new() };
+        };
+        let source = Source::new(context.file.display().to_string(), text);
+        let mut ignored = Diagnostics::default();
+        let document = Document::parse(&source, &mut ignored);
+        let spans = document.and_then(|document| {
+            let target = document
+                .stacks
+                .iter()
+                .find(|target| format!("{}-{}", document.name, target.stack) == stack)?;
+            let stack = document.stack(target, &context.config, &mut ignored)?;
+            Some(stack.resources.into_iter().map(|one| (one.name, one.span)).collect())
+        });
+        Self { source: Some(source), spans: spans.unwrap_or_default() }
+    }
+
+    fn name(&self) -> &str {
+        self.source.as_ref().map_or("", |source| source.name.as_str())
+    }
+
+    /// Line and column of a resource.
+    fn place(&self, origin: &str) -> Option<(usize, usize)> {
+        let position = self.source.as_ref()?.position(self.spans.get(origin)?.start);
+        Some((position.line, position.column))
+    }
+
+    /// A cause with the line that it comes from, what it means and what to do.
+    fn show(&self, cause: &Cause) -> String {
+        let code = cause.known.as_ref().map_or("failure", |known| known.id);
+        let meaning =
+            cause.known.as_ref().map(|known| format!("{}\n", shortened(&known.meaning))).unwrap_or_default();
+        let help = format!("{meaning}{}", shortened(&cause.fix));
+        let span = cause.origin.as_ref().and_then(|origin| self.spans.get(origin));
+        match (&self.source, span) {
+            (Some(source), Some(span)) => {
+                let mut one = Diagnostics::default();
+                one.push(Diagnostic::error(code, *span, headline(cause)).label("made for this").help(help));
+                ui::drawn(source, &one)
+            }
+            _ => format!("{code}: {}\n  help: {}\n", headline(cause), help.replace('\n', "\n        ")),
+        }
+    }
+}
+
+/// What functions and tasks behind the causes say: last lines of logs, why tasks stopped.
+pub async fn evidence(
+    session: &Session,
+    resources: &[StackResource],
+    diagnosis: &Diagnosis,
+) -> Vec<Evidence> {
+    let functions = diagnosis.causes.iter().filter(|cause| {
+        cause.resource_type.starts_with("AWS::Lambda::") || cause.resource_type.starts_with("Custom::")
+    });
+    let mut groups: Vec<(String, &str)> = Vec::new();
+    for cause in functions {
+        let origin = cause.origin.as_deref().unwrap_or(&cause.logical_id);
+        let group = resources.iter().find(|one| {
+            one.resource_type == "AWS::Logs::LogGroup"
+                && one.logical_id == format!("{}Logs", logical_id(origin))
+        });
+        if let Some(group) =
+            group.filter(|group| !groups.iter().any(|(_, known)| *known == group.physical_id))
+        {
+            groups.push((origin.to_owned(), &group.physical_id));
+        }
+    }
+    let of_ecs = diagnosis.causes.iter().any(|cause| cause.resource_type.starts_with("AWS::ECS::Service"));
+    let clusters: Vec<&str> = resources
+        .iter()
+        .filter(|one| of_ecs && one.resource_type == "AWS::ECS::Cluster" && !one.physical_id.is_empty())
+        .map(|one| one.physical_id.as_str())
+        .collect();
+    let logs = futures::future::join_all(groups.iter().map(async |(name, group)| {
+        let about = format!("last lines of {group} (`{name}`):");
+        lines_of(about, tails::last_lines(session, group, LINES).await)
+    }));
+    let tasks = futures::future::join_all(clusters.iter().map(async |cluster| {
+        let stopped = stopped_tasks::stopped_tasks(session, cluster).await;
+        lines_of(
+            format!("tasks that stopped in {cluster}:"),
+            stopped.map(|tasks| tasks.iter().map(task).collect()),
+        )
+    }));
+    let (logs, tasks) = tokio::join!(logs, tasks);
+    logs.into_iter().chain(tasks).flatten().collect()
+}
+
+fn task(task: &stopped_tasks::StoppedTask) -> String {
+    let containers = task.containers.iter().map(|(name, code, reason)| {
+        let code = code.map_or_else(|| "no exit code".to_owned(), |code| format!("exit code {code}"));
+        let reason = reason.as_deref().map(|reason| format!(", {reason}")).unwrap_or_default();
+        format!("{name}: {code}{reason}")
+    });
+    let id = task.arn.rsplit('/').next().unwrap_or_default();
+    format!("{id}: {}; {}", task.reason, containers.collect::<Vec<_>>().join("; "))
+}
+
+fn lines_of(about: String, lines: Result<Vec<String>, AwsError>) -> Option<Evidence> {
+    match lines {
+        Ok(lines) if lines.is_empty() => None,
+        Ok(lines) => Some(Evidence { about, lines }),
+        // It is only more; what is known already must not be hidden by it.
+        Err(error) => Some(Evidence {
+            about,
+            lines: vec![format!("not shown: {} failed: {}", error.operation, error.message)],
+        }),
+    }
+}
+
+/// The same as [`of`], with what validation and hooks found where no resource says anything, and what they found else.
+///
+/// Without the permission for that call, the events alone must do.
+pub async fn full(
+    cloudformation: &CloudFormation,
+    stack_id: &str,
+    events: &[Event],
+    origins: &BTreeMap<String, String>,
+) -> Option<(Diagnosis, Vec<Finding>)> {
+    let mut diagnosis = of(events, origins)?;
+    let speaks_of_hooks = |cause: &Cause| cause.known.as_ref().is_some_and(|known| known.id == "hook-failed");
+    let only_stack = diagnosis.is_only_of_the_stack();
+    if diagnosis.superseded || !(only_stack || diagnosis.causes.iter().any(speaks_of_hooks)) {
+        return Some((diagnosis, Vec::new()));
+    }
+    let findings = cloudformation.findings(stack_id).await.unwrap_or_default();
+    let status = diagnosis.causes.first().map(|cause| cause.status.clone()).unwrap_or_default();
+    let of_resource = |finding: &Finding| {
+        Some(diagnose::Event {
+            time: finding.time.clone(),
+            logical_id: finding.logical_id.clone()?,
+            resource_type: finding.resource_type.clone(),
+            status: status.clone(),
+            reason: Some(finding.reason.clone()),
+            ..diagnose::Event::default()
+        })
+    };
+    let found: Vec<diagnose::Event> = findings.iter().filter_map(of_resource).collect();
+    diagnosis.explain_by(&found, origins);
+    // What became a cause need not be said twice.
+    let rest = findings.into_iter().filter(|finding| !only_stack || finding.logical_id.is_none()).collect();
+    Some((diagnosis, rest))
+}

@@ -1,0 +1,176 @@
+//! What stands between a plan and its execution: what would be lost is refused unless it is named, and what opens the
+//! stack to others needs a yes.
+
+use stack_core::template::logical_id;
+
+use crate::contents::Holds;
+use crate::error::{Error, Message, Result};
+
+/// A resource with data that a plan removes or replaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// Logical id.
+    pub logical_id: String,
+    /// Name in the file, when the file still has it.
+    pub origin: Option<String>,
+    /// CloudFormation type.
+    pub resource_type: String,
+    /// Replaced by a new one that is empty, and not only removed.
+    pub replaced: bool,
+    /// It stays in the account, outside of the stack.
+    pub kept: bool,
+    /// The deployed template protects it.
+    pub protected: bool,
+    /// What it holds, once that was asked for.
+    pub holds: Holds,
+}
+
+impl Loss {
+    /// Whether `--allow-replace` names it, by logical id or by its name in the file.
+    fn is_allowed(&self, allowed: &[String]) -> bool {
+        allowed.iter().any(|name| {
+            *name == self.logical_id
+                || self.origin.as_deref() == Some(name)
+                // A resource that the file no longer names had its id of its name.
+                || logical_id(name) == self.logical_id
+        })
+    }
+
+    /// What happens to it, in a line.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let what = if self.replaced { "replaced by an empty one" } else { "removed" };
+        let old = if self.kept { "; the old one stays in the account, outside of the stack" } else { "" };
+        let holds = match &self.holds {
+            Holds::This(holds) => format!(", with {holds}"),
+            Holds::Nothing | Holds::Unknown => String::new(),
+        };
+        format!("{} ({}) is {what}{holds}{old}", self.logical_id, self.resource_type)
+    }
+}
+
+/// Refuses what is protected, and what would lose data and is not named.
+///
+/// # Errors
+/// [`Error::Refused`] with all of it.
+pub fn check_losses(losses: &[Loss], allow_replace: &[String]) -> Result<()> {
+    let lines =
+        |losses: &[&Loss]| losses.iter().map(|loss| format!("\n  {}", loss.describe())).collect::<String>();
+    let protected: Vec<&Loss> = losses.iter().filter(|loss| loss.protected).collect();
+    if !protected.is_empty() {
+        return Err(Error::Refused(
+            Message::new(format!("`protect: true` forbids this deployment:{}", lines(&protected))).hint(
+                "leave the resource as it is deployed, or take `protect` away, deploy that, and then make this change; nothing was changed",
+            ),
+        ));
+    }
+    let loses = |loss: &&Loss| loss.holds != Holds::Nothing && !loss.is_allowed(allow_replace);
+    let refused: Vec<&Loss> = losses.iter().filter(loses).collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let options: Vec<String> =
+        refused.iter().map(|loss| format!("--allow-replace {}", loss.logical_id)).collect();
+    Err(Error::Refused(
+        Message::new(format!("this deployment would lose data:{}", lines(&refused)))
+            .hint(format!("if that is meant, say so with `{}`; nothing was changed", options.join(" "))),
+    ))
+}
+
+/// Refuses names that allow nothing: most of them are misspelt. Only once CloudFormation was asked, which may know of more.
+///
+/// # Errors
+/// [`Error::Usage`] with the first of them.
+pub fn check_names(losses: &[Loss], allow_replace: &[String]) -> Result<()> {
+    let allows = |name: &&String| losses.iter().any(|loss| loss.is_allowed(std::slice::from_ref(*name)));
+    match allow_replace.iter().find(|name| !allows(name)) {
+        Some(stranger) => Err(Error::Usage(
+            Message::new(format!(
+                "`--allow-replace {stranger}` allows nothing: the plan neither removes nor replaces it"
+            ))
+            .hint("`deployer diff` shows what a deployment would do; nothing was changed"),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The question that must be answered with yes, when there is something to ask about.
+#[must_use]
+pub fn question(widened: usize, exposed: usize) -> Option<String> {
+    let counted = |count: usize, one: &str, several: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        count => Some(format!("{count} {several}")),
+    };
+    let parts: Vec<String> = [
+        counted(widened, "permission widens", "permissions widen"),
+        counted(exposed, "thing opens to the network", "things open to the network"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    (!parts.is_empty()).then(|| format!("{} (shown above). Go on?", parts.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loss(logical_id: &str) -> Loss {
+        Loss {
+            logical_id: logical_id.into(),
+            origin: Some(logical_id.to_lowercase()),
+            resource_type: "AWS::DynamoDB::Table".into(),
+            replaced: true,
+            kept: false,
+            protected: false,
+            holds: Holds::This("3 items".into()),
+        }
+    }
+
+    #[test]
+    fn what_would_be_lost_must_be_named() {
+        check_losses(&[], &[]).expect("nothing is lost");
+        let refused =
+            check_losses(&[loss("Records"), loss("Other")], &["Other".into()]).expect_err("a refusal");
+        assert_eq!(refused.exit_code(), 5);
+        let message = refused.message().expect("a message");
+        assert!(
+            message.text.contains("Records (AWS::DynamoDB::Table) is replaced by an empty one, with 3 items")
+        );
+        assert!(!message.text.contains("Other"), "{}", message.text);
+        assert!(message.hint.expect("a hint").contains("--allow-replace Records"));
+        check_losses(&[loss("Records")], &["records".into()]).expect("named as in the file");
+        let removed = Loss { origin: None, ..loss("OldRecords") };
+        check_losses(&[removed], &["old-records".into()]).expect("named as the file did");
+    }
+
+    #[test]
+    fn what_is_protected_stays_whatever_is_named() {
+        let protected = Loss { protected: true, ..loss("Records") };
+        let refused = check_losses(&[protected], &["Records".into()]).expect_err("a refusal");
+        assert!(refused.message().expect("a message").text.contains("`protect: true` forbids"));
+    }
+
+    #[test]
+    fn what_is_empty_is_no_loss() {
+        check_losses(&[Loss { holds: Holds::Nothing, ..loss("Records") }], &[]).expect("nothing is lost");
+        let unknown = Loss { holds: Holds::Unknown, ..loss("Records") };
+        assert_eq!(check_losses(&[unknown], &[]).expect_err("a refusal").exit_code(), 5);
+    }
+
+    #[test]
+    fn a_name_that_allows_nothing_is_a_mistake() {
+        assert_eq!(check_names(&[loss("A")], &["B".into()]).expect_err("a mistake").exit_code(), 2);
+        check_names(&[loss("A")], &["a".into()]).expect("named as in the file");
+    }
+
+    #[test]
+    fn only_what_opens_is_asked_about() {
+        assert_eq!(question(0, 0), None);
+        assert_eq!(
+            question(1, 2).as_deref(),
+            Some("1 permission widens, 2 things open to the network (shown above). Go on?")
+        );
+    }
+}

@@ -1,0 +1,166 @@
+//! What a command needs to know before it compares: who asks, what is deployed, what the file says. All of it is asked for at
+//! the same time.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::json;
+use stack_core::assets::assets;
+use stack_core::{Stack, Template};
+
+use crate::assets::{Prepared, expected_values, prepare};
+use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackState};
+use crate::aws::session::Session;
+use crate::context::{Context, check_account};
+use crate::deployment::{Deployed, Wanted};
+use crate::error::{AwsError, Error, Message, Result};
+use crate::hotswap::Swapped;
+use crate::operation::{self, Operation};
+use crate::plan;
+use crate::records::Kind;
+use crate::watch::{Goal, Outcome, Watch};
+
+/// What to do about an operation that is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Busy {
+    /// Watch it to its end if it is this very deployment, else refuse.
+    Refuse,
+    /// Watch it to its end.
+    Wait,
+    /// Look all the same.
+    Ignore,
+}
+
+/// What is deployed, and what is wanted.
+#[derive(Debug)]
+pub struct Look {
+    /// Who asks, where.
+    pub session: Session,
+    /// Whom to ask.
+    pub cloudformation: CloudFormation,
+    /// What is deployed.
+    pub deployed: Option<Deployed>,
+    /// What the file says.
+    pub wanted: Wanted,
+    /// How long this very deployment took, which an earlier run began and this one watched to its end.
+    pub resumed: Option<Duration>,
+}
+
+impl Look {
+    /// Looks at the file, and at what is deployed, at the same time. With `code`, the code is found or built too.
+    ///
+    /// # Errors
+    /// When nobody is logged in, AWS can't be asked, the code can't be built, the deployed template can't be read, or
+    /// another operation is under way.
+    pub async fn new(context: &Context, stack: &Stack, code: bool, busy: Busy) -> Result<Self> {
+        let template = plan::synthesize(stack)?;
+        let text = template.to_compact_json();
+        let open = context.reach(&stack.target).await?;
+        let cloudformation = CloudFormation::unidentified(&open);
+        let wanted_code = if code { assets(stack) } else { Vec::new() };
+        // Nothing is done before it is known who asks, but the rest need not wait for it.
+        let (session, found, prepared) =
+            tokio::join!(open.identify(), ask(&cloudformation, &stack.name), prepare(context, &wanted_code));
+        let session = session?;
+        greet(context, stack, &session)?;
+        let ((mut found, mut text_there), prepared) = (found?, prepared?);
+        let origins = origins(&template);
+        let parameters = |found: &Option<DeployedStack>, prepared: &[Prepared]| {
+            expected_values(&session, prepared, found.as_ref())
+        };
+        let mut resumed = None;
+        let under_way =
+            found.as_ref().filter(|stack| stack.state == StackState::Busy && busy != Busy::Ignore);
+        if let Some(under_way) = under_way {
+            let mark = operation::mark(&text, &parameters(&found, &prepared));
+            resumed =
+                settle(context, &cloudformation, under_way, &origins, &mark, busy == Busy::Wait).await?;
+            (found, text_there) = ask(&cloudformation, &stack.name).await?;
+        }
+        let values = parameters(&found, &prepared);
+        let deployed = match found {
+            Some(found) => {
+                let swapped = match values.is_empty() && found.parameters.is_empty() {
+                    true => None,
+                    false => Swapped::read(&session, &stack.name, &found.id).await?,
+                };
+                Some(Deployed::new(found, text_there.unwrap_or_default(), swapped)?)
+            }
+            None => None,
+        };
+        let wanted = Wanted {
+            kind: Kind::Deploy,
+            template: template.to_value(),
+            text,
+            parameters: values,
+            tags: [("deployer:stack".to_owned(), stack.target.stack.clone())].into(),
+            origins,
+            code: prepared,
+        };
+        Ok(Self { session, cloudformation, deployed, wanted, resumed })
+    }
+}
+
+/// Who goes where: printed first, and compared with what the file wants.
+pub fn greet(context: &Context, stack: &Stack, session: &Session) -> Result<()> {
+    let place = if session.local {
+        "the local cloud".to_owned()
+    } else {
+        format!("account {}, {}", session.account, session.region)
+    };
+    context.ui.step("target", format!("{} → {place} as {}", stack.name, session.caller));
+    context.ui.event(
+        "target",
+        json!({ "stack": stack.name, "account": session.account, "region": session.region, "caller": session.caller }),
+    );
+    check_account(&stack.target, session)
+}
+
+/// The stack as it is deployed, and its template.
+async fn ask(
+    cloudformation: &CloudFormation,
+    name: &str,
+) -> std::result::Result<(Option<DeployedStack>, Option<String>), AwsError> {
+    tokio::try_join!(cloudformation.describe(name), cloudformation.template(name))
+}
+
+/// Watches an operation that is under way to its end, if it is this very deployment, or on request. Gives how long it took if
+/// it is.
+async fn settle(
+    context: &Context,
+    cloudformation: &CloudFormation,
+    busy: &DeployedStack,
+    origins: &BTreeMap<String, String>,
+    mark: &str,
+    wait: bool,
+) -> Result<Option<Duration>> {
+    let operation = Operation::find(cloudformation, busy).await?;
+    let ours = operation.is(mark);
+    let what = format!("{} is in {}{}", busy.name, busy.status, operation.describe());
+    // What is left behind an operation that is done is only cleared away.
+    if !ours && !wait && !busy.status.ends_with("_CLEANUP_IN_PROGRESS") {
+        return Err(Error::Refused(Message::new(what).hint(
+            "`--wait` waits for it and then deploys; `deployer events --follow` shows it; nothing was changed",
+        )));
+    }
+    let why = if ours { "it is this deployment, watched again" } else { "waiting for that operation" };
+    context.ui.step("waiting", format!("{what}; {why}"));
+    context.on_interrupt("CloudFormation goes on with the operation", "`deployer deploy` watches it again");
+    let goal = if busy.status.starts_with("DELETE") { Goal::Destroy } else { Goal::Deploy };
+    let watch = Watch { context, cloudformation, stack_id: &busy.id, goal, origins, expected: None };
+    let since = operation.began();
+    match watch.until_end(operation.before).await? {
+        Outcome::Failed(message) if ours => Err(Error::Deployment(message)),
+        Outcome::Failed(message) => {
+            context.ui.warn(format!("that operation failed: {}", message.text));
+            Ok(None)
+        }
+        Outcome::Succeeded if ours => Ok(Some(since.elapsed())),
+        Outcome::Succeeded => Ok(None),
+    }
+}
+
+/// Logical id → name in the file, for messages.
+pub fn origins(template: &Template) -> BTreeMap<String, String> {
+    template.resources.iter().map(|(id, resource)| (id.clone(), resource.origin.clone())).collect()
+}

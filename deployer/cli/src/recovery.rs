@@ -1,0 +1,541 @@
+//! The way out of every state in which a stack can get stuck, decided as data before anything is called.
+//!
+//! [`decide`] is given what is known of the stack and what the user allows; `commands/recover.rs` shows the plan, asks,
+//! and does it.
+
+use std::collections::BTreeSet;
+
+use stack_core::diagnose::{Diagnosis, known};
+use stack_core::diff;
+
+use crate::aws::cloudformation::StackResource;
+use crate::error::Message;
+use crate::watch::Goal;
+
+/// What is known of a stack, and what the user allows.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'s> {
+    /// CloudFormation's word for the state.
+    pub status: &'s str,
+    /// The resources of the stack.
+    pub resources: &'s [StackResource],
+    /// Why the last operation that failed did so.
+    pub diagnosis: Option<&'s Diagnosis>,
+    /// Logical ids that the deployed template keeps when the stack goes.
+    pub retained: &'s BTreeSet<String>,
+    /// What was just tried failed for the same resources.
+    pub again: bool,
+    /// The options of the command.
+    pub allowed: Allowed,
+}
+
+/// What the user allows beyond the harmless way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Allowed {
+    /// Go on with a rollback without the resources that fail.
+    pub skip: bool,
+    /// Keep what stands in the way of a deletion, rather than empty or unprotect it.
+    pub retain: bool,
+    /// Delete the stack whatever can't be deleted of it.
+    pub force: bool,
+    /// Stop an update that is under way.
+    pub cancel: bool,
+}
+
+/// One thing that is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Remove the change sets that were never executed.
+    DeleteChangeSets,
+    /// Delete all that a bucket holds.
+    EmptyBucket(String),
+    /// Take the protection from deletion off a table.
+    UnprotectTable(String),
+    /// Delete the stack, and keep these resources.
+    Delete {
+        /// Logical ids.
+        retain: Vec<String>,
+    },
+    /// Delete the stack whatever can't be deleted of it.
+    ForceDelete,
+    /// Take a failed update back.
+    RollBack,
+    /// Go on with a rollback, without these resources.
+    ContinueRollback {
+        /// Logical ids.
+        skip: Vec<String>,
+    },
+    /// Stop the update.
+    CancelUpdate,
+    /// Watch the operation to its end.
+    Watch(Goal),
+    /// See whether the resources that were skipped are as the template says.
+    CheckDrift(Vec<String>),
+}
+
+/// What will be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// What the state means, in a sentence.
+    pub state: &'static str,
+    /// One after another.
+    pub steps: Vec<Step>,
+    /// Resources that are deleted, those that hold data first.
+    pub lost: Vec<StackResource>,
+    /// Resources that stay, without a stack.
+    pub kept: Vec<StackResource>,
+}
+
+/// What can be done about a stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing is wrong.
+    Nothing,
+    /// This.
+    Go(Box<Plan>),
+    /// Not that, or not so.
+    Refused(Message),
+}
+
+/// The way out of a state.
+#[must_use]
+pub fn decide(situation: &Situation) -> Decision {
+    let allowed = situation.allowed;
+    let status = situation.status;
+    if allowed.force && status != "DELETE_FAILED" {
+        return Decision::Refused(
+            Message::new(format!(
+                "the stack is in {status}, and only one in DELETE_FAILED can be deleted by force"
+            ))
+            .hint("run `deployer recover` without `--force`"),
+        );
+    }
+    if allowed.skip && status != "UPDATE_ROLLBACK_FAILED" {
+        return Decision::Refused(
+            Message::new(format!(
+                "the stack is in {status}, in which no rollback waits for what it could skip"
+            ))
+            .hint("run `deployer recover` without `--skip`"),
+        );
+    }
+    if allowed.cancel && status != "UPDATE_IN_PROGRESS" {
+        return Decision::Refused(
+            Message::new(format!("the stack is in {status}, and only an update under way can be cancelled"))
+                .hint("run `deployer recover` without `--cancel`"),
+        );
+    }
+    let simple = |state, steps| go(Plan { state, steps, lost: Vec::new(), kept: Vec::new() });
+    match status {
+        "REVIEW_IN_PROGRESS" => simple(
+            "a change set was made for a new stack, and never executed; nothing is deployed",
+            vec![Step::DeleteChangeSets, Step::Delete { retain: Vec::new() }],
+        ),
+        "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" => {
+            let (kept, lost) = divide(situation, &[]);
+            go(Plan {
+                state: "the stack was never made as a whole, and can only be deleted",
+                steps: vec![Step::Delete { retain: Vec::new() }],
+                lost,
+                kept,
+            })
+        }
+        "UPDATE_FAILED" => simple(
+            "an update failed and was not rolled back; the stack serves, partly changed",
+            vec![Step::RollBack],
+        ),
+        "UPDATE_ROLLBACK_FAILED" => continue_rollback(situation),
+        "DELETE_FAILED" => delete(situation),
+        "UPDATE_IN_PROGRESS" if allowed.cancel => {
+            simple("an update is under way, and is stopped and rolled back", vec![Step::CancelUpdate])
+        }
+        busy if busy.ends_with("_IN_PROGRESS") => {
+            simple("an operation is under way", vec![Step::Watch(goal(busy))])
+        }
+        settled if settled.ends_with("_COMPLETE") => Decision::Nothing,
+        other => Decision::Refused(
+            Message::new(format!("CloudFormation offers no way out of {other}"))
+                .hint("look at the stack in CloudFormation, or ask AWS support"),
+        ),
+    }
+}
+
+fn go(plan: Plan) -> Decision {
+    Decision::Go(Box::new(plan))
+}
+
+/// What an operation under way is to reach.
+#[must_use]
+pub fn goal(status: &str) -> Goal {
+    match status {
+        "DELETE_IN_PROGRESS" => Goal::Destroy,
+        back if back.contains("ROLLBACK") => Goal::RollBack,
+        _ => Goal::Deploy,
+    }
+}
+
+/// Logical ids of the resources whose failure the last attempt ended with, and that still are in a failed state.
+#[must_use]
+pub fn failed(situation: &Situation) -> Vec<String> {
+    let is_failed = |id: &str| {
+        situation.resources.iter().any(|one| one.logical_id == id && one.status.ends_with("_FAILED"))
+    };
+    let causes = situation.diagnosis.map(|diagnosis| diagnosis.causes.as_slice()).unwrap_or_default();
+    let mut out: Vec<String> =
+        causes.iter().map(|cause| cause.logical_id.clone()).filter(|id| is_failed(id)).collect();
+    out.dedup();
+    out
+}
+
+fn continue_rollback(situation: &Situation) -> Decision {
+    let state =
+        "an update failed, and so did taking it back; the stack serves, partly changed, and can't be updated";
+    let plan = |steps| go(Plan { state, steps, lost: Vec::new(), kept: Vec::new() });
+    if !situation.allowed.skip && !situation.again {
+        return plan(vec![Step::ContinueRollback { skip: Vec::new() }]);
+    }
+    let skip = failed(situation);
+    if skip.is_empty() {
+        return Decision::Refused(
+            Message::new("no resource is known to have failed in the rollback, so there is none to skip")
+                .hint("run `deployer recover` without `--skip`"),
+        );
+    }
+    plan(vec![Step::ContinueRollback { skip: skip.clone() }, Step::CheckDrift(skip)])
+}
+
+fn delete(situation: &Situation) -> Decision {
+    let state = "parts of the stack are deleted, and some could not be";
+    if situation.allowed.force {
+        let (kept, lost) = divide(situation, &[]);
+        // What can't be deleted stays as well, and CloudFormation doesn't say beforehand what that is.
+        return go(Plan { state, steps: vec![Step::ForceDelete], lost, kept });
+    }
+    let mut steps = Vec::new();
+    let mut retain = Vec::new();
+    let mut passing = Vec::new();
+    let blocking = situation.resources.iter().filter(|one| one.status == "DELETE_FAILED");
+    for resource in blocking {
+        let causes = situation.diagnosis.map(|diagnosis| diagnosis.causes.as_slice()).unwrap_or_default();
+        let cause = causes.iter().find(|cause| cause.logical_id == resource.logical_id);
+        let id = cause.and_then(|cause| cause.known.as_ref()).map_or("", |known| known.id);
+        match id {
+            "bucket-not-empty" if !situation.allowed.retain => {
+                steps.push(Step::EmptyBucket(resource.physical_id.clone()));
+            }
+            "table-protected" if !situation.allowed.retain => {
+                steps.push(Step::UnprotectTable(resource.physical_id.clone()));
+            }
+            id if known::entry(id).is_some_and(known::Known::passes)
+                && !situation.again
+                && !situation.allowed.retain =>
+            {
+                passing.push(resource.logical_id.clone());
+            }
+            _ => retain.push(resource.logical_id.clone()),
+        }
+    }
+    let (kept, lost) = divide(situation, &retain);
+    steps.push(Step::Delete { retain });
+    go(Plan { state, steps, lost, kept })
+}
+
+/// The resources that stay and those that go, those that hold data first.
+fn divide(situation: &Situation, retain: &[String]) -> (Vec<StackResource>, Vec<StackResource>) {
+    let there = situation.resources.iter().filter(|one| exists(one));
+    let (kept, mut lost): (Vec<_>, Vec<_>) = there
+        .cloned()
+        .partition(|one| retain.contains(&one.logical_id) || situation.retained.contains(&one.logical_id));
+    lost.sort_by_key(|one| diff::holds(&one.resource_type).is_none());
+    (kept, lost)
+}
+
+/// Whether a resource is there, and is the stack's: one whose creation failed may carry the name of somebody else's.
+#[must_use]
+pub fn exists(resource: &StackResource) -> bool {
+    let gone = ["CREATE_FAILED", "DELETE_COMPLETE", "DELETE_SKIPPED"].contains(&resource.status.as_str());
+    !resource.physical_id.is_empty() && !gone
+}
+
+/// The command that deletes a resource which no stack has any more.
+#[must_use]
+pub fn delete_command(resource: &StackResource) -> String {
+    let name = quoted(&resource.physical_id);
+    match resource.resource_type.as_str() {
+        "AWS::S3::Bucket" => {
+            // `aws s3 rb --force` deletes no old versions, and fails over them.
+            format!(
+                "aws s3api delete-objects --bucket {name} --delete \"$(aws s3api list-object-versions --bucket {name} --max-items 1000 \
+                 --query '{{Objects: [Versions, DeleteMarkers][].{{Key: Key, VersionId: VersionId}}}}')\"; aws s3 rb {}",
+                quoted(&format!("s3://{}", resource.physical_id))
+            )
+        }
+        "AWS::DynamoDB::Table" => format!(
+            "aws dynamodb update-table --table-name {name} --no-deletion-protection-enabled && aws dynamodb delete-table --table-name {name}"
+        ),
+        "AWS::Logs::LogGroup" => format!("aws logs delete-log-group --log-group-name {name}"),
+        "AWS::KMS::Key" => {
+            format!("aws kms schedule-key-deletion --key-id {name} --pending-window-in-days 7")
+        }
+        "AWS::ECR::Repository" => format!("aws ecr delete-repository --repository-name {name} --force"),
+        "AWS::SQS::Queue" => format!("aws sqs delete-queue --queue-url {name}"),
+        "AWS::SNS::Topic" => format!("aws sns delete-topic --topic-arn {name}"),
+        "AWS::Events::Archive" => format!("aws events delete-archive --archive-name {name}"),
+        "AWS::Lambda::Function" => format!("aws lambda delete-function --function-name {name}"),
+        "AWS::EC2::SecurityGroup" => format!("aws ec2 delete-security-group --group-id {name}"),
+        "AWS::EC2::Subnet" => format!("aws ec2 delete-subnet --subnet-id {name}"),
+        "AWS::EC2::VPC" => format!("aws ec2 delete-vpc --vpc-id {name}"),
+        other => {
+            format!("aws cloudcontrol delete-resource --type-name {} --identifier {name}", quoted(other))
+        }
+    }
+}
+
+/// A word for a shell: names may come from anybody.
+fn quoted(word: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:@+=".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+impl Step {
+    /// The step in words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::DeleteChangeSets => "remove the change sets".to_owned(),
+            Self::EmptyBucket(bucket) => {
+                format!("delete all objects of the bucket {bucket}, with their versions")
+            }
+            Self::UnprotectTable(table) => format!("switch the deletion protection of the table {table} off"),
+            Self::Delete { retain } if retain.is_empty() => "delete the stack".to_owned(),
+            Self::Delete { retain } => format!("delete the stack and keep {}", retain.join(", ")),
+            Self::ForceDelete => "delete the stack, and leave behind what can't be deleted".to_owned(),
+            Self::RollBack => "take the update back".to_owned(),
+            Self::ContinueRollback { skip } if skip.is_empty() => {
+                "try to take the update back once more".to_owned()
+            }
+            Self::ContinueRollback { skip } => {
+                format!("take the update back without {}, which stay as they are", skip.join(", "))
+            }
+            Self::CancelUpdate => "stop the update, which is then taken back".to_owned(),
+            Self::Watch(_) => "watch the operation to its end".to_owned(),
+            Self::CheckDrift(ids) => format!("compare {} with the template", ids.join(", ")),
+        }
+    }
+
+    /// The call that it makes, for programs.
+    #[must_use]
+    pub const fn call(&self) -> &'static str {
+        match self {
+            Self::DeleteChangeSets => "DeleteChangeSet",
+            Self::EmptyBucket(_) => "DeleteObjects",
+            Self::UnprotectTable(_) => "UpdateTable",
+            Self::Delete { .. } | Self::ForceDelete => "DeleteStack",
+            Self::RollBack => "RollbackStack",
+            Self::ContinueRollback { .. } => "ContinueUpdateRollback",
+            Self::CancelUpdate => "CancelUpdateStack",
+            Self::Watch(_) => "DescribeStackEvents",
+            Self::CheckDrift(_) => "DetectStackResourceDrift",
+        }
+    }
+
+    /// Whether it changes nothing.
+    #[must_use]
+    pub const fn is_harmless(&self) -> bool {
+        matches!(self, Self::Watch(_) | Self::CheckDrift(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use stack_core::diagnose::{Event, diagnose};
+
+    use super::*;
+
+    fn resource(id: &str, resource_type: &str, status: &str) -> StackResource {
+        StackResource {
+            logical_id: id.into(),
+            physical_id: format!("{}-1", id.to_lowercase()),
+            resource_type: resource_type.into(),
+            status: status.into(),
+        }
+    }
+
+    fn event(id: &str, resource_type: &str, status: &str, reason: &str) -> Event {
+        Event {
+            logical_id: id.into(),
+            resource_type: resource_type.into(),
+            status: status.into(),
+            reason: Some(reason.into()),
+            of_stack: id == "stack",
+            ..Event::default()
+        }
+    }
+
+    fn steps(situation: &Situation) -> Vec<Step> {
+        match decide(situation) {
+            Decision::Go(plan) => plan.steps,
+            other => panic!("{}: {other:?}", situation.status),
+        }
+    }
+
+    const NOTHING: Situation<'static> = Situation {
+        status: "",
+        resources: &[],
+        diagnosis: None,
+        retained: &BTreeSet::new(),
+        again: false,
+        allowed: Allowed { skip: false, retain: false, force: false, cancel: false },
+    };
+
+    #[test]
+    fn every_state_has_its_way_out() {
+        let delete = || vec![Step::Delete { retain: Vec::new() }];
+        for (status, wanted) in [
+            ("REVIEW_IN_PROGRESS", vec![Step::DeleteChangeSets, Step::Delete { retain: Vec::new() }]),
+            ("ROLLBACK_COMPLETE", delete()),
+            ("ROLLBACK_FAILED", delete()),
+            ("CREATE_FAILED", delete()),
+            ("DELETE_FAILED", delete()),
+            ("UPDATE_FAILED", vec![Step::RollBack]),
+            ("UPDATE_ROLLBACK_FAILED", vec![Step::ContinueRollback { skip: Vec::new() }]),
+            ("CREATE_IN_PROGRESS", vec![Step::Watch(Goal::Deploy)]),
+            ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", vec![Step::Watch(Goal::Deploy)]),
+            ("UPDATE_ROLLBACK_IN_PROGRESS", vec![Step::Watch(Goal::RollBack)]),
+            ("ROLLBACK_IN_PROGRESS", vec![Step::Watch(Goal::RollBack)]),
+            ("DELETE_IN_PROGRESS", vec![Step::Watch(Goal::Destroy)]),
+        ] {
+            assert_eq!(steps(&Situation { status, ..NOTHING }), wanted, "{status}");
+        }
+        for status in ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE"] {
+            assert_eq!(decide(&Situation { status, ..NOTHING }), Decision::Nothing, "{status}");
+        }
+        assert!(matches!(
+            decide(&Situation { status: "IMPORT_ROLLBACK_FAILED", ..NOTHING }),
+            Decision::Refused(_)
+        ));
+    }
+
+    #[test]
+    fn an_option_that_does_not_fit_the_state_is_refused() {
+        let force = Allowed { force: true, ..Allowed::default() };
+        let skip = Allowed { skip: true, ..Allowed::default() };
+        let cancel = Allowed { cancel: true, ..Allowed::default() };
+        for (status, allowed) in [
+            ("ROLLBACK_COMPLETE", force),
+            ("UPDATE_FAILED", skip),
+            ("CREATE_IN_PROGRESS", cancel),
+            // Nothing is known to have failed.
+            ("UPDATE_ROLLBACK_FAILED", skip),
+        ] {
+            assert!(
+                matches!(decide(&Situation { status, allowed, ..NOTHING }), Decision::Refused(_)),
+                "{status}"
+            );
+        }
+        assert_eq!(
+            steps(&Situation { status: "UPDATE_IN_PROGRESS", allowed: cancel, ..NOTHING }),
+            [Step::CancelUpdate]
+        );
+        assert_eq!(
+            steps(&Situation { status: "DELETE_FAILED", allowed: force, ..NOTHING }),
+            [Step::ForceDelete]
+        );
+    }
+
+    #[test]
+    fn exactly_what_failed_is_skipped_and_then_compared() {
+        let events = [
+            event("stack", "", "UPDATE_IN_PROGRESS", ""),
+            event("Table", "AWS::X::Y", "UPDATE_FAILED", "began it"),
+            event("stack", "", "UPDATE_ROLLBACK_IN_PROGRESS", ""),
+            event("Function", "AWS::X::Y", "UPDATE_FAILED", "the image is gone"),
+            event("Queue", "AWS::X::Y", "UPDATE_FAILED", "Resource update cancelled"),
+            event("Healed", "AWS::X::Y", "UPDATE_FAILED", "it works by now"),
+            event("stack", "", "UPDATE_ROLLBACK_FAILED", ""),
+        ];
+        let diagnosis = diagnose(&events, &BTreeMap::new());
+        let resources = [
+            resource("Table", "AWS::X::Y", "UPDATE_COMPLETE"),
+            resource("Function", "AWS::X::Y", "UPDATE_FAILED"),
+            resource("Queue", "AWS::X::Y", "UPDATE_FAILED"),
+            resource("Healed", "AWS::X::Y", "UPDATE_COMPLETE"),
+        ];
+        let stuck = Situation {
+            status: "UPDATE_ROLLBACK_FAILED",
+            resources: &resources,
+            diagnosis: diagnosis.as_ref(),
+            ..NOTHING
+        };
+        assert_eq!(steps(&stuck), [Step::ContinueRollback { skip: Vec::new() }]);
+        let wanted = [
+            Step::ContinueRollback { skip: vec!["Function".into()] },
+            Step::CheckDrift(vec!["Function".into()]),
+        ];
+        assert_eq!(steps(&Situation { again: true, ..stuck }), wanted);
+        let allowed = Allowed { skip: true, ..Allowed::default() };
+        assert_eq!(steps(&Situation { allowed, ..stuck }), wanted);
+    }
+
+    #[test]
+    fn what_stands_in_the_way_of_a_deletion_is_emptied_waited_for_or_kept() {
+        let not_empty = known::entry("bucket-not-empty").expect("known").example;
+        let in_use = known::entry("security-group-in-use").expect("known").example;
+        let protected = known::entry("table-protected").expect("known").example;
+        let events = [
+            event("stack", "", "DELETE_IN_PROGRESS", ""),
+            event("Landing", "AWS::S3::Bucket", "DELETE_FAILED", not_empty),
+            event("Records", "AWS::DynamoDB::Table", "DELETE_FAILED", protected),
+            event("Group", "AWS::EC2::SecurityGroup", "DELETE_FAILED", in_use),
+            event("Odd", "AWS::X::Y", "DELETE_FAILED", "no"),
+            event("stack", "", "DELETE_FAILED", ""),
+        ];
+        let diagnosis = diagnose(&events, &BTreeMap::new());
+        let resources = [
+            resource("Odd", "AWS::X::Y", "DELETE_FAILED"),
+            resource("Gone", "AWS::X::Y", "DELETE_COMPLETE"),
+            resource("Group", "AWS::EC2::SecurityGroup", "DELETE_FAILED"),
+            resource("Landing", "AWS::S3::Bucket", "DELETE_FAILED"),
+            resource("Records", "AWS::DynamoDB::Table", "DELETE_FAILED"),
+        ];
+        let stuck = Situation {
+            status: "DELETE_FAILED",
+            resources: &resources,
+            diagnosis: diagnosis.as_ref(),
+            ..NOTHING
+        };
+        let prepare = [Step::EmptyBucket("landing-1".into()), Step::UnprotectTable("records-1".into())];
+        let Decision::Go(plan) = decide(&stuck) else { panic!("a plan") };
+        assert_eq!(plan.steps[..2], prepare);
+        assert_eq!(plan.steps[2], Step::Delete { retain: vec!["Odd".into()] });
+        let ids = |list: &[StackResource]| list.iter().map(|one| one.logical_id.clone()).collect::<Vec<_>>();
+        assert_eq!(
+            (ids(&plan.lost), ids(&plan.kept)),
+            (vec!["Landing".into(), "Records".into(), "Group".into()], vec!["Odd".into()])
+        );
+
+        let again = steps(&Situation { again: true, ..stuck });
+        assert_eq!(again[2], Step::Delete { retain: vec!["Odd".into(), "Group".into()] });
+        let allowed = Allowed { retain: true, ..Allowed::default() };
+        let all = ["Odd", "Group", "Landing", "Records"].map(str::to_owned).to_vec();
+        assert_eq!(steps(&Situation { allowed, ..stuck }), [Step::Delete { retain: all }]);
+    }
+
+    #[test]
+    fn a_command_for_a_shell_holds_any_name() {
+        let bucket = resource("B", "AWS::S3::Bucket", "DELETE_SKIPPED");
+        let command = delete_command(&bucket);
+        assert!(
+            command.contains("list-object-versions --bucket b-1 ") && command.ends_with("aws s3 rb s3://b-1")
+        );
+        let odd = StackResource { physical_id: "a'; rm -rf $HOME".into(), ..resource("X", "AWS::X::Y", "") };
+        assert_eq!(
+            delete_command(&odd),
+            r"aws cloudcontrol delete-resource --type-name AWS::X::Y --identifier 'a'\''; rm -rf $HOME'"
+        );
+    }
+}

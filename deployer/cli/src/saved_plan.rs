@@ -1,0 +1,214 @@
+//! A plan in a file: what `diff --save` showed to somebody is what `deploy --plan` does, or nothing.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use stack_core::diff::Summary;
+
+use crate::assets::sha256_hex;
+use crate::aws::session::Session;
+use crate::deployment::{Deployed, Wanted};
+use crate::error::{Error, Message, Result};
+use crate::files;
+use crate::plan::Plan;
+
+/// Version of the file; raised when a field changes its meaning.
+const SCHEMA_VERSION: u32 = 1;
+
+/// What a plan was made of. It holds digests, and no template: the plan is made again from the file, and must be the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SavedPlan {
+    schema_version: u32,
+    /// Name of the stack in CloudFormation.
+    pub stack: String,
+    account: String,
+    region: String,
+    /// When it was made: RFC 3339.
+    pub time: String,
+    /// SHA-256 of the template that is wanted.
+    template: String,
+    /// Its parameters, which hold the digests of the code.
+    parameters: BTreeMap<String, String>,
+    /// ARN of the deployed stack, if there was one.
+    stack_id: Option<String>,
+    /// SHA-256 of the deployed template.
+    deployed_template: Option<String>,
+    /// Its parameters.
+    deployed_parameters: BTreeMap<String, String>,
+    /// Code that was swapped without CloudFormation.
+    swapped: BTreeMap<String, String>,
+    /// What a reader may want to know of it.
+    resources: BTreeMap<String, usize>,
+}
+
+impl SavedPlan {
+    /// What a plan is made of.
+    #[must_use]
+    pub fn of(session: &Session, wanted: &Wanted, deployed: Option<&Deployed>, plan: &Plan) -> Self {
+        let Summary { create, update, replace, delete, keep } = plan.diff.summary;
+        let resources = [
+            ("create", create),
+            ("update", update),
+            ("replace", replace),
+            ("delete", delete),
+            ("keep", keep),
+        ];
+        Self {
+            schema_version: SCHEMA_VERSION,
+            stack: plan.diff.stack.clone(),
+            account: session.account.clone(),
+            region: session.region.clone(),
+            time: crate::time::stamp(),
+            template: sha256_hex(wanted.text.as_bytes()),
+            parameters: wanted.parameters.clone(),
+            stack_id: deployed.map(|deployed| deployed.stack.id.clone()),
+            deployed_template: deployed.map(|deployed| sha256_hex(deployed.text.as_bytes())),
+            deployed_parameters: deployed
+                .map(|deployed| deployed.stack.parameters.clone())
+                .unwrap_or_default(),
+            swapped: deployed
+                .and_then(|deployed| deployed.swapped.as_ref())
+                .map(|swapped| swapped.parameters.clone())
+                .unwrap_or_default(),
+            resources: resources.map(|(name, count)| (name.to_owned(), count)).into(),
+        }
+    }
+
+    /// Writes it to a file.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self).map_err(|error| Error::failed(error.to_string()))?;
+        files::write_whole(path, &format!("{text}\n"))
+    }
+
+    /// Reads it from a file.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when it is not there, or is no plan of this version.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::Usage(
+                Message::new(format!("there is no file {}", path.display()))
+                    .hint("`deployer diff --save FILE` makes a plan"),
+            ),
+            _ => Error::io("read", path, &error),
+        })?;
+        let plan: Self = serde_json::from_str(&text).map_err(|error| {
+            Error::Usage(
+                Message::new(format!(
+                    "{}:{}:{}: not a plan: {error}",
+                    path.display(),
+                    error.line(),
+                    error.column()
+                ))
+                .hint("`deployer diff --save FILE` makes one"),
+            )
+        })?;
+        if plan.schema_version != SCHEMA_VERSION {
+            return Err(Error::Usage(Message::new(format!(
+                "{} is a plan of version {}, and this deployer reads version {SCHEMA_VERSION}",
+                path.display(),
+                plan.schema_version
+            ))));
+        }
+        Ok(plan)
+    }
+
+    /// Refuses when the plan would not be the same today.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with everything that is different.
+    pub fn check(&self, now: &Self) -> Result<()> {
+        let mut differences = Vec::new();
+        let mut differ = |what: &str, differs: bool| {
+            if differs {
+                differences.push(what.to_owned());
+            }
+        };
+        differ("it was made for another stack", self.stack != now.stack);
+        differ("it was made for another account", self.account != now.account);
+        differ("it was made for another region", self.region != now.region);
+        differ("the file says something else by now", self.template != now.template);
+        differ("the stack was made again, or is gone", self.stack_id != now.stack_id);
+        differ("another template is deployed by now", self.deployed_template != now.deployed_template);
+        differ(
+            "other code or values are deployed by now",
+            self.deployed_parameters != now.deployed_parameters,
+        );
+        differ("other code was swapped in by now", self.swapped != now.swapped);
+        let names = self.parameters.keys().chain(now.parameters.keys());
+        let mut changed: Vec<&String> =
+            names.filter(|name| self.parameters.get(*name) != now.parameters.get(*name)).collect();
+        changed.sort();
+        changed.dedup();
+        for name in changed {
+            differences.push(format!("the code or value of {name} is another by now"));
+        }
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Refused(
+            Message::new(format!(
+                "the plan of {} is no longer what would happen: {}",
+                self.time,
+                differences.join("; ")
+            ))
+            .hint("make and read a new one with `deployer diff --save FILE`; nothing was changed"),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan() -> SavedPlan {
+        SavedPlan {
+            schema_version: SCHEMA_VERSION,
+            stack: "s".into(),
+            account: "1".into(),
+            region: "r".into(),
+            time: "t".into(),
+            template: "a".into(),
+            parameters: [("Code".to_owned(), "1".to_owned())].into(),
+            stack_id: Some("id".into()),
+            deployed_template: Some("b".into()),
+            deployed_parameters: BTreeMap::new(),
+            swapped: BTreeMap::new(),
+            resources: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_plan_holds_while_nothing_changes() {
+        plan().check(&SavedPlan { time: "later".into(), ..plan() }).expect("the same");
+        let changed = [
+            SavedPlan { template: "x".into(), ..plan() },
+            SavedPlan { deployed_template: None, ..plan() },
+            SavedPlan { stack_id: Some("x".into()), ..plan() },
+            SavedPlan { parameters: BTreeMap::new(), ..plan() },
+            SavedPlan { account: "2".into(), ..plan() },
+            SavedPlan { swapped: [("Code".to_owned(), "2".to_owned())].into(), ..plan() },
+            SavedPlan { deployed_parameters: [("A".to_owned(), "1".to_owned())].into(), ..plan() },
+        ];
+        for now in changed {
+            assert_eq!(plan().check(&now).expect_err("refused").exit_code(), 5, "{now:?}");
+        }
+    }
+
+    #[test]
+    fn a_plan_survives_its_file_and_no_other_file_is_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("plan.json");
+        plan().save(&path).expect("written");
+        assert_eq!(SavedPlan::load(&path).expect("read"), plan());
+        for text in ["", "{}", "[1]", "{\"schemaVersion\": 2}", "\u{0}"] {
+            std::fs::write(&path, text).expect("written");
+            assert_eq!(SavedPlan::load(&path).expect_err("no plan").exit_code(), 2, "{text}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Documents of the commands that need no cloud are as `docs/output.schema.json` says.
+
+use serde_json::{Value, json};
+
+use crate::schema::judge;
+use crate::{STACK, folder, json as parsed, run};
+
+#[test]
+fn every_document_is_as_its_schema_says() {
+    let folder = folder(STACK);
+    for args in [
+        &["ls"][..],
+        &["ls", "--status"],
+        &["synth"],
+        &["graph"],
+        &["docs"],
+        &["docs", "queue"],
+        &["init", "--list"],
+        &["init", "new", "--template", "etl"],
+        &["local", "status"],
+        &["completions", "fish"],
+        &["man"],
+        &["man", "--out", "pages"],
+        &["schema"],
+    ] {
+        let (code, out, err) = run(&folder, &[args, &["--output", "json"]].concat());
+        assert_eq!(code, Some(0), "{args:?}: {err}");
+        assert_eq!(judge(args[0], &parsed(&out)), [""; 0], "{args:?}");
+    }
+    let (code, out, _) =
+        run(&self::folder("name: w\nstacks: { dev: {} }\nresources: 1\n"), &["synth", "--output", "json"]);
+    assert_eq!(code, Some(2));
+    assert_eq!(judge("problems", &parsed(&out)), [""; 0]);
+}
+
+#[test]
+fn every_command_has_a_schema() {
+    let (_, out, _) = run(&folder(STACK), &["--help"]);
+    let commands = out.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let commands: Vec<&str> = commands
+        .take_while(|line| !line.is_empty())
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|command| *command != "help")
+        .collect();
+    assert!(commands.len() >= 20, "{commands:?}");
+    for command in commands {
+        // No command writes that; what matters is that it is described.
+        assert_ne!(judge(command, &json!(null)), [""; 0], "{command}");
+    }
+}
+
+#[test]
+fn the_schema_knows_a_wrong_document() {
+    let right = json!({ "schemaVersion": 1, "stack": "s", "outputs": { "a": "b" } });
+    assert_eq!(judge("outputs", &right), [""; 0]);
+    for (field, value) in
+        [("schemaVersion", json!(2)), ("outputs", json!([])), ("more", json!(1)), ("stack", Value::Null)]
+    {
+        let mut wrong = right.clone();
+        wrong[field] = value;
+        assert_ne!(judge("outputs", &wrong), [""; 0], "{field}");
+    }
+}
+
+#[test]
+fn shells_and_man_get_what_they_read() {
+    let folder = folder(STACK);
+    for (shell, part) in
+        [("bash", "complete -F _deployer"), ("zsh", "#compdef deployer"), ("fish", "complete -c deployer")]
+    {
+        let (code, out, err) = run(&folder, &["completions", shell]);
+        assert_eq!((code, err.as_str()), (Some(0), ""));
+        assert!(out.contains(part) && out.contains("rollback"), "{shell}");
+    }
+    let (code, out, _) = run(&folder, &["man"]);
+    assert_eq!(code, Some(0));
+    assert!(out.contains(".TH deployer 1"), "{out}");
+    let (code, out, err) = run(&folder, &["man", "--out", "pages"]);
+    assert_eq!((code, out.as_str()), (Some(0), ""), "{err}");
+    for page in ["deployer.1", "deployer-rollback.1"] {
+        assert!(folder.path().join("pages").join(page).is_file(), "{page}");
+    }
+    let (code, _, err) = run(&folder, &["completions", "tcl"]);
+    assert_eq!(code, Some(2), "{err}");
+}
+
+#[test]
+fn variables_of_a_shell_are_only_of_outputs() {
+    let folder = folder(STACK);
+    let (code, out, err) = run(&folder, &["ls", "--output", "env"]);
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    assert!(err.contains("only `deployer outputs`"), "{err}");
+    let (code, _, err) = run(&folder, &["outputs", "local", "--output", "env"]);
+    assert_eq!(code, Some(1), "{err}");
+}
+
+#[test]
+fn a_stack_that_cannot_be_asked_fails_no_other() {
+    let (code, out, err) = run(&folder(STACK), &["ls", "--status"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("deployer local up") || out.contains("the local cloud does not run"), "{out}");
+    assert!(out.contains("no credentials for eu-west-1"), "{out}");
+    assert!(out.contains("no credentials for account 111122223333"), "{out}");
+}
+
+#[test]
+fn doctor_says_what_is_missing_and_how_to_get_it() {
+    let (code, out, err) = run(&folder(STACK), &["doctor", "--output", "json"]);
+    assert_eq!(code, Some(1), "{err}");
+    let document = parsed(&out);
+    assert_eq!(judge("doctor", &document), [""; 0]);
+    let findings = document["findings"].as_array().expect("findings");
+    let about = |name: &str| findings.iter().find(|one| one["about"] == name);
+    let endpoint = about("endpoint").expect("the local cloud");
+    assert_eq!(
+        (&endpoint["state"], &endpoint["fix"]),
+        (&"problem".into(), &"start it with `deployer local up`".into())
+    );
+    assert!(about("credentials").is_some(), "{document}");
+}
