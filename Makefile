@@ -127,12 +127,17 @@ check: ## Format and lints
 	$(CARGO) clippy $(EVERYTHING) -- --deny warnings
 
 .PHONY: judge
-judge: build check-venv ## Let cfn-lint, checkov and parliament judge all templates
+judge: build check-venv venv ## Let cfn-lint, checkov and parliament judge all templates, and AWS's models the conversations
 	tools/judge.sh $(DEPLOYER) .venv-check/bin
+	.venv/bin/python tools/conversations.py
 
 .PHONY: registry
 registry: check-venv ## Write the resource schemas anew from the pinned cfn-lint
 	.venv-check/bin/python tools/registry.py
+
+.PHONY: conversations
+conversations: venv ## Write what the tests' servers know of AWS anew from botocore's models
+	.venv/bin/python tools/conversations.py --write
 
 .PHONY: nextest
 nextest: build venv ## Unit, golden, property and end-to-end tests
@@ -152,6 +157,10 @@ golden: ## Write the golden files and the generated pages anew
 	@$(NEED_RUST)
 	UPDATE_GOLDEN=1 $(CARGO) test --locked -p stack-core --test runner -- every_case the_published
 
+.PHONY: golden-cli
+golden-cli: build venv ## Write anew what people see of replayed conversations, and the calls that each command makes
+	UPDATE_GOLDEN=1 $(CARGO) test $(EVERYTHING) -- every_case_is_as_it_was_seen no_command_calls_more
+
 .PHONY: clean
 clean: ## Remove what was built and installed here; stop the local cloud first
-	rm -rf target .venv .venv-check
+	rm -rf target .venv .venv-check .test-cache

@@ -5,13 +5,20 @@
 
 #[path = "../output/schema.rs"]
 mod schema;
+#[path = "../wire/mod.rs"]
+mod wire;
 
 mod afterwards;
+mod calls;
 mod cloud;
 mod examples;
 mod failure;
 mod faults;
+mod interrupted;
 mod lifecycle;
 mod plan;
+mod proxy;
 mod raw;
 mod rows;
+mod sample;
+mod unreliable;

@@ -1,0 +1,111 @@
+//! How many calls of AWS's API each command makes: `calls.txt` says how many it may make at most.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::cloud::Cloud;
+use crate::proxy::{Fate, Proxy};
+use crate::sample::{EMPTY, stack_with_bucket, zip};
+
+/// Called again until something has happened, so that their number says nothing.
+const POLLED: [&str; 3] = [
+    "CloudFormation.DescribeChangeSet",
+    "CloudFormation.DescribeStackEvents",
+    "Lambda.GetFunctionConfiguration",
+];
+
+/// Commands in an order in which each finds what it needs: name, command line, visibility timeout and code of the stack.
+const COMMANDS: [(&str, &[&str], u32, &str); 24] = [
+    ("ls", &["ls"], 60, "one"),
+    ("synth", &["synth"], 60, "one"),
+    ("graph", &["graph"], 60, "one"),
+    ("docs", &["docs", "queue"], 60, "one"),
+    ("diff, first", &["diff"], 60, "one"),
+    ("deploy, first", &["deploy"], 60, "one"),
+    ("deploy, unchanged", &["deploy"], 60, "one"),
+    ("diff, unchanged", &["diff"], 60, "one"),
+    ("diff, changed", &["diff"], 90, "one"),
+    ("diff, with a change set", &["diff", "--change-set"], 90, "one"),
+    ("deploy, changed template", &["deploy"], 90, "one"),
+    ("deploy, changed code", &["deploy"], 90, "two"),
+    ("deploy, swapped code", &["deploy", "--hotswap"], 90, "three"),
+    ("deploy, code taken back", &["deploy"], 90, "two"),
+    ("rollback", &["rollback"], 90, "two"),
+    ("history", &["history"], 90, "two"),
+    ("gc", &["gc", "-y"], 90, "two"),
+    ("bootstrap", &["bootstrap"], 90, "two"),
+    ("outputs", &["outputs"], 90, "two"),
+    ("diagnose", &["diagnose"], 90, "two"),
+    ("events", &["events"], 90, "two"),
+    ("recover, nothing", &["recover"], 90, "two"),
+    ("destroy", &["destroy", "-y"], 90, "two"),
+    ("destroy, absent", &["destroy", "-y"], 90, "two"),
+];
+
+/// The table as text: a command a paragraph, an operation a line.
+fn table(all: &[(&str, BTreeMap<String, usize>)]) -> String {
+    let mut out = String::from(
+        "Calls of AWS's API that each command makes at most, on a stack with a bucket, a queue and a function.\n\
+         `polled`: again until something has happened. Written by `make golden-cli`.\n",
+    );
+    for (name, calls) in all {
+        let total: usize =
+            calls.iter().filter(|(name, _)| !POLLED.contains(&name.as_str())).map(|(_, count)| count).sum();
+        let _ = write!(out, "\n{name}: {total}\n");
+        for (operation, count) in calls {
+            let count =
+                if POLLED.contains(&operation.as_str()) { "polled".to_owned() } else { count.to_string() };
+            let _ = writeln!(out, "  {operation} {count}");
+        }
+    }
+    out
+}
+
+/// What `calls.txt` allows: for each command, operations and how often.
+fn allowed(text: &str) -> BTreeMap<String, BTreeMap<String, usize>> {
+    let mut out: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
+    let mut command = String::new();
+    for line in text.lines() {
+        if let Some((operation, count)) = line.strip_prefix("  ").and_then(|line| line.rsplit_once(' ')) {
+            let count = count.parse().unwrap_or(usize::MAX);
+            out.entry(command.clone()).or_default().insert(operation.to_owned(), count);
+        } else if let Some((name, _)) = line.rsplit_once(": ") {
+            command = name.to_owned();
+            out.entry(command.clone()).or_default();
+        }
+    }
+    out
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_command_calls_more_than_it_may() {
+    let cloud = Cloud::start(EMPTY);
+    let proxy = Proxy::start(&cloud.endpoint);
+    let mut all = Vec::new();
+    for (name, args, timeout, content) in COMMANDS {
+        cloud.write("stack.yaml", stack_with_bucket("counted", &proxy.url, timeout).as_bytes());
+        cloud.write("code.zip", &zip(content));
+        proxy.decide(|_, _| Fate::Through);
+        cloud.ok(args);
+        all.push((name, proxy.calls()));
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/calls.txt");
+    if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
+        std::fs::write(&path, table(&all)).expect("calls.txt can be written");
+    }
+    let allowed = allowed(&std::fs::read_to_string(&path).expect("calls.txt"));
+    let mut wrong = String::new();
+    for (name, calls) in &all {
+        for (operation, count) in calls {
+            let most = allowed.get(*name).and_then(|calls| calls.get(operation)).copied().unwrap_or(0);
+            if *count > most {
+                let _ = writeln!(
+                    wrong,
+                    "`{name}` calls {operation} {count} times, and {most} at most are allowed"
+                );
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}if this is meant: make golden-cli");
+}

@@ -1,0 +1,176 @@
+//! A proxy on this machine between the deployer and the local cloud: it names and counts the calls, and lets a test do
+//! to each what networks and busy services do.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+use crate::wire::Call;
+use crate::wire::http::Request;
+
+/// What befalls a call.
+#[derive(Debug)]
+pub enum Fate {
+    /// It goes through.
+    Through,
+    /// It goes through, late.
+    Late(Duration),
+    /// It is not passed on; this error is the answer: HTTP status, code.
+    Refused(u16, &'static str),
+    /// The connection breaks before anything is passed on.
+    LostBefore,
+    /// The connection breaks in the middle of what is passed on.
+    Cut,
+    /// It is passed on, and the answer gets lost.
+    LostAfter,
+    /// Nothing is answered, whether it was passed on (`true`) or not, until the caller has gone; the test is told.
+    Held(bool, mpsc::Sender<()>),
+    /// It goes through when the test says so; the test is told that it is there.
+    Waits(mpsc::Sender<()>, oneshot::Receiver<()>),
+}
+
+/// Decides about a call, by what it is and how many came before it.
+type Decide = Box<dyn FnMut(&Call, usize) -> Fate + Send>;
+
+/// What the proxy knows; a test changes it between commands.
+struct State {
+    calls: Vec<String>,
+    decide: Decide,
+}
+
+/// A proxy, until it is dropped.
+pub struct Proxy {
+    /// Its URL.
+    pub url: String,
+    state: Arc<Mutex<State>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Proxy {
+    /// Starts one before the cloud at a URL such as `http://127.0.0.1:4566`. Every call goes through.
+    pub fn start(upstream: &str) -> Self {
+        let state = State { calls: Vec::new(), decide: Box::new(|_, _| Fate::Through) };
+        let state = Arc::new(Mutex::new(state));
+        let upstream: Arc<str> = upstream.trim_start_matches("http://").trim_end_matches('/').into();
+        let (stop, stopped) = oneshot::channel();
+        let (tell_url, url) = mpsc::channel();
+        let shared = Arc::clone(&state);
+        // A thread of its own: tests wait for the deployer without giving way to anything.
+        let thread = std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async move {
+                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+                tell_url
+                    .send(format!("http://{}", listener.local_addr().expect("an address")))
+                    .expect("a test");
+                tokio::select! {
+                    () = accept(listener, upstream, shared) => {}
+                    _ = stopped => {}
+                }
+            });
+        });
+        let url = url.recv().expect("the proxy starts");
+        Self { url, state, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Decides about all calls from now on, which are counted from zero again.
+    pub fn decide(&self, decide: impl FnMut(&Call, usize) -> Fate + Send + 'static) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.calls.clear();
+        state.decide = Box::new(decide);
+    }
+
+    /// The calls since the last decision, by name: how many.
+    pub fn calls(&self) -> BTreeMap<String, usize> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.calls.iter().fold(BTreeMap::new(), |mut counts, name| {
+            *counts.entry(name.clone()).or_default() += 1;
+            counts
+        })
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, upstream: Arc<str>, state: Arc<Mutex<State>>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let (upstream, state) = (Arc::clone(&upstream), Arc::clone(&state));
+        // A connection that breaks is what this is about.
+        tokio::spawn(async move { drop(serve(stream, &upstream, &state).await) });
+    }
+}
+
+/// Serves one request; a connection is not kept, so that it ends where its answer ends.
+async fn serve(stream: TcpStream, upstream: &str, state: &Mutex<State>) -> std::io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let Some(request) = Request::read(&mut stream).await? else { return Ok(()) };
+    let call = Call::of(&request);
+    let fate = {
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = state.calls.len();
+        state.calls.push(call.name());
+        (state.decide)(&call, before)
+    };
+    match fate {
+        Fate::Through => {}
+        Fate::Late(pause) => tokio::time::sleep(pause).await,
+        Fate::Refused(status, code) => {
+            return call
+                .error(status, code, "made up by the proxy")
+                .with("connection", "close")
+                .send(&request, &mut stream)
+                .await;
+        }
+        Fate::LostBefore => return Ok(()),
+        Fate::Cut => {
+            let mut connection = TcpStream::connect(upstream).await?;
+            let raw = closing(&request);
+            return connection.write_all(&raw[..raw.len() - request.body.len().div_ceil(2)]).await;
+        }
+        Fate::LostAfter => return forward(&request, upstream).await.map(drop),
+        Fate::Held(passed_on, held) => {
+            if passed_on {
+                forward(&request, upstream).await?;
+            }
+            let _ = held.send(());
+            // Ends when the caller is gone.
+            let _ = stream.read_u8().await;
+            return Ok(());
+        }
+        Fate::Waits(there, go) => {
+            let _ = there.send(());
+            let _ = go.await;
+        }
+    }
+    let answer = forward(&request, upstream).await?;
+    stream.write_all(&answer).await?;
+    stream.flush().await
+}
+
+/// Passes a request on; gives the whole answer.
+async fn forward(request: &Request, upstream: &str) -> std::io::Result<Vec<u8>> {
+    let mut connection = TcpStream::connect(upstream).await?;
+    connection.write_all(&closing(request)).await?;
+    let mut answer = Vec::new();
+    connection.read_to_end(&mut answer).await?;
+    Ok(answer)
+}
+
+/// The request as it came, with the wish that its connection ends after the answer.
+fn closing(request: &Request) -> Vec<u8> {
+    let first = request.raw.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    [&request.raw[..first], b"connection: close\r\n", &request.raw[first..]].concat()
+}

@@ -1,0 +1,221 @@
+//! A case: a folder with a conversation, and what a person sees of it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use regex::{Captures, Regex};
+use serde::Deserialize;
+use serde_json::Value;
+use similar::TextDiff;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::conversation::Exchange;
+use crate::server::Server;
+
+/// A command that takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What makes a case; all else in its folder lies beside the stack file.
+const OWN: [&str; 2] = ["conversation.json", "seen.txt"];
+
+/// Text of a stack file → its template.
+static SYNTHESIZED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+
+/// `conversation.json`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Script {
+    /// Command lines, one after the other, without the program.
+    commands: Vec<String>,
+    /// A stack of `shared/stacks/`, when the case has none of its own.
+    stack: Option<String>,
+    /// Variables that are set, or (`null`) not set.
+    #[serde(default)]
+    environment: BTreeMap<String, Option<String>>,
+    /// Exchanges of `shared/exchanges/`, for what the case's own do not expect.
+    #[serde(default)]
+    with: Vec<String>,
+    #[serde(default)]
+    exchanges: Vec<Exchange>,
+}
+
+/// The folder of this test.
+pub fn here() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/replay")
+}
+
+/// Plays a case; gives what is wrong with it, or nothing.
+pub async fn play(folder: &Path) -> Option<String> {
+    let text = read(&folder.join("conversation.json"));
+    let script: Script = match serde_json::from_str(&text) {
+        Ok(script) => script,
+        Err(error) => return Some(format!("conversation.json: {error}")),
+    };
+    let place = lay_out(folder, &script);
+    let mut exchanges = script.exchanges;
+    for name in &script.with {
+        let shared = read(&here().join("shared/exchanges").join(format!("{name}.json")));
+        let shared: Vec<Exchange> =
+            serde_json::from_str(&shared).unwrap_or_else(|error| panic!("{name}: {error}"));
+        exchanges.extend(shared);
+    }
+    let templates = templates(folder, &place, &text).await;
+    let server = Server::start(exchanges, templates).await;
+    let mut seen = String::new();
+    for line in &script.commands {
+        let mut command = deployer(place.path());
+        command.args(line.split(' ')).env("AWS_ENDPOINT_URL", &server.url);
+        for (name, value) in &script.environment {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let child = command.spawn().expect("the deployer starts");
+        server.talks_with(child.id());
+        let done = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
+        let Ok(done) = done else {
+            return Some(format!("`deployer {line}` did not end\n{}", server.complaints().join("\n")));
+        };
+        seen.push_str(&show(line, &done.expect("its output"), place.path(), &server.url));
+    }
+    let complaints = server.complaints();
+    if !complaints.is_empty() {
+        return Some(format!("{}\n\n{seen}", complaints.join("\n")));
+    }
+    difference(&folder.join("seen.txt"), &seen)
+}
+
+/// A folder with what the stack of `shared/stacks` consists of, and with what the case has of its own.
+fn lay_out(folder: &Path, script: &Script) -> TempDir {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    if let Some(name) = &script.stack {
+        copy(&here().join("shared/stacks").join(name), place.path());
+    }
+    copy(folder, place.path());
+    place
+}
+
+fn copy(from: &Path, to: &Path) {
+    let entries = fs::read_dir(from).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
+    for entry in entries {
+        let entry = entry.expect("an entry");
+        let (name, path) = (entry.file_name(), entry.path());
+        if path.is_dir() {
+            fs::create_dir_all(to.join(&name)).expect("a folder of the case");
+            copy(&path, &to.join(&name));
+        } else if !OWN.iter().any(|own| name == *own) {
+            fs::copy(&path, to.join(&name)).expect("a file of the case");
+        }
+    }
+}
+
+/// Template of every stack file that an answer wants: `{"$template": "stack.yaml"}`, or another that lies beside it; also
+/// where only its digest, or the mark of its deployment, is wanted.
+async fn templates(folder: &Path, place: &TempDir, text: &str) -> BTreeMap<String, String> {
+    let mut templates = BTreeMap::new();
+    let pattern = Regex::new(r#""\$(?:template|digest|mark)": *"([^"]+)""#).expect("a pattern");
+    for found in pattern.captures_iter(text) {
+        let name = &found[1];
+        // Cases share stacks, and what is in the file is all that the template depends on.
+        let file = read(&place.path().join(name));
+        let known = SYNTHESIZED.lock().expect("not poisoned").get(&file).cloned();
+        if let Some(template) = known {
+            templates.insert(name.to_owned(), template);
+            continue;
+        }
+        let synth = deployer(place.path()).args(["--file", name, "synth", "dev"]).output().await;
+        let synth = synth.expect("the deployer starts");
+        let said = String::from_utf8_lossy(&synth.stderr);
+        assert!(synth.status.success(), "{}: {name}: {said}", folder.display());
+        let template: Value = serde_json::from_slice(&synth.stdout).expect("a template");
+        SYNTHESIZED.lock().expect("not poisoned").insert(file, template.to_string());
+        templates.insert(name.to_owned(), template.to_string());
+    }
+    templates
+}
+
+/// The deployer, with credentials of nobody, and nothing of the developer's own.
+fn deployer(folder: &Path) -> Command {
+    // Tools that the case brings stand in for those of the machine.
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([folder.join("tools")].into_iter().chain(std::env::split_paths(&path)));
+    let path = path.expect("folders without a colon");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_deployer"));
+    command
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", path)
+        .env("HOME", folder)
+        .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+        .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// What a person sees, without what is different each time.
+fn show(line: &str, output: &Output, folder: &Path, url: &str) -> String {
+    let end = match output.status.code() {
+        Some(code) => format!("exit {code}"),
+        None => "killed".to_owned(),
+    };
+    let mut out = format!("$ deployer {line}\n{end}\n");
+    for (name, bytes) in [("stderr", &output.stderr), ("stdout", &output.stdout)] {
+        if !bytes.is_empty() {
+            out.push_str(&format!(
+                "--- {name}\n{}\n",
+                mask(&String::from_utf8_lossy(bytes), folder, url).trim_end()
+            ));
+        }
+    }
+    out.push('\n');
+    out
+}
+
+fn mask(text: &str, folder: &Path, url: &str) -> String {
+    let text = text.replace(url, "<endpoint>").replace(&folder.display().to_string(), "<folder>");
+    let patterns = [
+        (r"(?m)^ *[0-9]+\.[0-9]s( |$)", "  <time>$1"),
+        (r"\b[0-9]+\.[0-9] s\b", "<seconds> s"),
+        (r"\b[0-9]+\.[0-9] [kM]B\b", "<size>"),
+        (r"\b[0-9-]{10}T[0-9:]{8}\.[0-9]+Z\b", "<moment>"),
+        (r"\b[0-9]{13}\b", "<milliseconds>"),
+        // Since 1995, as long as it has five digits.
+        (r"\b[0-9]{5} days ago\b", "<n> days ago"),
+        (r"\b[0-9a-f]{64}\b", "<digest>"),
+        (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<uuid>"),
+    ];
+    patterns.iter().fold(text, |text, (pattern, with)| {
+        let pattern = Regex::new(pattern).expect("a pattern");
+        let replace = |found: &Captures<'_>| with.replace("$1", found.get(1).map_or("", |one| one.as_str()));
+        pattern.replace_all(&text, replace).into_owned()
+    })
+}
+
+/// What differs between the golden file and what was seen; nothing when they are the same or the file was written.
+fn difference(path: &Path, seen: &str) -> Option<String> {
+    let expected = fs::read_to_string(path).unwrap_or_default();
+    if expected == seen {
+        return None;
+    }
+    if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
+        fs::write(path, seen).expect("the golden file can be written");
+        return None;
+    }
+    let diff = TextDiff::from_lines(expected.as_str(), seen);
+    let diff =
+        diff.unified_diff().context_radius(3).header("seen.txt", "what the deployer shows").to_string();
+    Some(format!("{diff}\nif this is meant: make golden-cli\n"))
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}

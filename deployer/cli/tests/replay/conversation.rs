@@ -1,0 +1,162 @@
+//! A conversation with AWS: which calls are expected, and what they are answered.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::shorthand;
+use crate::wire::{Call, MODELS};
+
+/// One call that is expected, and its answer.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exchange {
+    /// Such as `CloudFormation.DescribeStacks`.
+    pub operation: String,
+    /// What the input must have; `null` where it must have nothing.
+    #[serde(default)]
+    when: Value,
+    /// The output, under the names of AWS's model, or a short form of it.
+    pub answer: Option<Value>,
+    /// An error instead.
+    pub error: Option<Fault>,
+    /// The connection breaks instead.
+    #[serde(default)]
+    pub drop: bool,
+    #[serde(default)]
+    delay_ms: u64,
+    /// How often it is answered so: once, unless something else is said.
+    #[serde(default)]
+    times: Times,
+    /// It may come or not.
+    #[serde(default)]
+    optional: bool,
+    /// What befalls the deployer when it has called this: `INT` or `KILL`, and then no answer comes.
+    pub signal: Option<String>,
+}
+
+/// An error that a service answers.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// Such as `ValidationError`.
+    pub code: String,
+    /// For people.
+    #[serde(default)]
+    pub message: String,
+    /// Of HTTP.
+    #[serde(default = "bad_request")]
+    pub status: u16,
+}
+
+const fn bad_request() -> u16 {
+    400
+}
+
+/// How often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+enum Times {
+    Exactly(usize),
+    Word(Forever),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Forever {
+    /// At least once, unless it is optional.
+    Forever,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self::Exactly(1)
+    }
+}
+
+impl Exchange {
+    /// How long the answer takes.
+    pub const fn delay(&self) -> Duration {
+        Duration::from_millis(self.delay_ms)
+    }
+}
+
+/// What has been said of a conversation.
+#[derive(Debug)]
+pub struct Conversation {
+    exchanges: Vec<(Exchange, usize)>,
+    unexpected: Vec<String>,
+}
+
+impl Conversation {
+    /// A conversation that begins.
+    pub fn new(exchanges: Vec<Exchange>) -> Self {
+        let expanded = |mut one: Exchange| {
+            let (service, operation) = one.operation.split_once('.').expect("such as S3.PutObject");
+            let known = service == "Registry" || MODELS[service]["operations"][operation].is_object();
+            assert!(known, "models.json knows no {}; run `make conversations`", one.operation);
+            one.answer = one.answer.as_ref().map(shorthand::expand);
+            (one, 0)
+        };
+        Self { exchanges: exchanges.into_iter().map(expanded).collect(), unexpected: Vec::new() }
+    }
+
+    /// The first exchange that this call fits and that is not used up. One that none fits is remembered.
+    pub fn next(&mut self, call: &Call) -> Option<Exchange> {
+        let name = call.name();
+        let found = self.exchanges.iter_mut().find(|(one, used)| {
+            let left = match one.times {
+                Times::Exactly(times) => *used < times,
+                Times::Word(Forever::Forever) => true,
+            };
+            left && one.operation == name && has(&call.input, &one.when)
+        });
+        let Some((exchange, used)) = found else {
+            self.unexpected.push(format!("unexpected: {name} with {}", call.input));
+            return None;
+        };
+        *used += 1;
+        Some(exchange.clone())
+    }
+
+    /// What was called and not expected, and what was expected and not called.
+    pub fn complaints(&self) -> Vec<String> {
+        let unused = self.exchanges.iter().enumerate().filter_map(|(at, (one, used))| {
+            let wanted = match one.times {
+                _ if one.optional => 0,
+                Times::Exactly(times) => times,
+                Times::Word(Forever::Forever) => 1,
+            };
+            let number = at + 1;
+            (*used < wanted)
+                .then(|| format!("exchange {number}, {}: called {used} times, not {wanted}", one.operation))
+        });
+        self.unexpected.iter().cloned().chain(unused).collect()
+    }
+}
+
+/// Whether an input has all of this: of objects the members, of lists each element somewhere, of the rest the same text.
+fn has(input: &Value, wanted: &Value) -> bool {
+    match (input, wanted) {
+        (_, Value::Object(members)) => members.iter().all(|(name, wanted)| match wanted {
+            Value::Null => input[name].is_null(),
+            wanted => has(&input[name], wanted),
+        }),
+        (Value::Array(items), Value::Array(wanted)) => {
+            wanted.iter().all(|wanted| items.iter().any(|item| has(item, wanted)))
+        }
+        (_, Value::Null) => true,
+        // The beginning of a text; alone, a star is what it is.
+        (Value::String(input), Value::String(wanted)) => match wanted.strip_suffix('*') {
+            Some(beginning) if !beginning.is_empty() => input.starts_with(beginning),
+            _ => input == wanted,
+        },
+        // The query protocol writes every value as a text.
+        (Value::String(input), wanted) => {
+            let wanted = wanted.to_string();
+            *input == wanted
+        }
+        (input, wanted) => input == wanted,
+    }
+}

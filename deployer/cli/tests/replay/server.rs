@@ -1,0 +1,150 @@
+//! Stands in for AWS at a port of this machine, for one conversation.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tokio::io::BufReader;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use crate::answer::answer;
+use crate::conversation::{Conversation, Exchange};
+use crate::wire::Call;
+use crate::wire::http::Request;
+
+/// Digits of the digest in the token of an operation of ours, without which no interrupted deployment is found again.
+const MARK_DIGITS: usize = 24;
+
+/// A server, until it is dropped.
+pub struct Server {
+    /// Its URL.
+    pub url: String,
+    conversation: Arc<Mutex<Conversation>>,
+    /// Process of the deployer that talks now.
+    talking: Arc<Mutex<Option<u32>>>,
+    accepting: JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts it. In answers, `{"$template": FILE}` is the template of that stack file, `{"$digest": FILE}` its SHA-256,
+    /// `{"$mark": FILE}` the token of an operation that deploys it, `{"$json": …}` a document as a text, and `${Name}` in a
+    /// text a member of the input.
+    pub async fn start(exchanges: Vec<Exchange>, templates: BTreeMap<String, String>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let conversation = Arc::new(Mutex::new(Conversation::new(exchanges)));
+        let talking = Arc::new(Mutex::new(None));
+        let (said, who, templates) = (Arc::clone(&conversation), Arc::clone(&talking), Arc::new(templates));
+        let accepting = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (said, who, templates) = (Arc::clone(&said), Arc::clone(&who), Arc::clone(&templates));
+                tokio::spawn(async move {
+                    let mut stream = BufReader::new(stream);
+                    // A client that goes away is no concern of the server's.
+                    let _ = talk(&mut stream, &said, &who, &templates).await;
+                });
+            }
+        });
+        Self { url, conversation, talking, accepting }
+    }
+
+    /// Whom signals go to.
+    pub fn talks_with(&self, process: Option<u32>) {
+        *self.talking.lock().expect("not poisoned") = process;
+    }
+
+    /// What of the conversation was not as it should be.
+    pub fn complaints(&self) -> Vec<String> {
+        self.conversation.lock().expect("not poisoned").complaints()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn talk(
+    stream: &mut BufReader<TcpStream>,
+    conversation: &Mutex<Conversation>,
+    talking: &Mutex<Option<u32>>,
+    templates: &BTreeMap<String, String>,
+) -> std::io::Result<()> {
+    while let Some(request) = Request::read(stream).await? {
+        let call = Call::of(&request);
+        let exchange = conversation.lock().expect("not poisoned").next(&call);
+        let Some(exchange) = exchange else {
+            // A code that no SDK tries again.
+            let text = format!("no exchange of the conversation expects {}", call.name());
+            call.error(400, "UnexpectedCall", &text).send(&request, stream).await?;
+            continue;
+        };
+        tokio::time::sleep(exchange.delay()).await;
+        if let Some(signal) = &exchange.signal {
+            let process = *talking.lock().expect("not poisoned");
+            let process = process.expect("a deployer that talks").to_string();
+            let sent =
+                tokio::process::Command::new("kill").args([&format!("-{signal}"), &process]).status().await;
+            assert!(sent.is_ok_and(|status| status.success()), "kill -{signal} {process}");
+            // It ends, and the connection with it.
+            Request::read(stream).await?;
+            return Ok(());
+        }
+        match (&exchange.error, &exchange.answer) {
+            _ if exchange.drop => return Ok(()),
+            (Some(fault), _) => {
+                let message = echo(&fault.message, &call.input);
+                call.error(fault.status, &fault.code, &message).send(&request, stream).await?;
+            }
+            (None, value) => {
+                let mut value = value.clone().unwrap_or_default();
+                fill(&mut value, templates, &call.input);
+                answer(&call, &value).send(&request, stream).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Puts templates, and what was asked, where an answer wants them.
+fn fill(value: &mut Value, templates: &BTreeMap<String, String>, input: &Value) {
+    match value {
+        Value::Object(members) if members.contains_key("$template") => {
+            let file = members["$template"].as_str().unwrap_or_default();
+            *value = Value::String(templates[file].clone());
+        }
+        Value::Object(members) if members.contains_key("$digest") => {
+            let file = members["$digest"].as_str().unwrap_or_default();
+            *value = Value::String(digest(&templates[file]));
+        }
+        Value::Object(members) if members.contains_key("$mark") => {
+            let file = members["$mark"].as_str().unwrap_or_default();
+            *value = Value::String(format!("deployer-{}-1", &digest(&templates[file])[..MARK_DIGITS]));
+        }
+        Value::Object(members) if members.contains_key("$json") => {
+            let mut inner = members["$json"].take();
+            fill(&mut inner, templates, input);
+            *value = Value::String(inner.to_string());
+        }
+        Value::Object(members) => members.values_mut().for_each(|inner| fill(inner, templates, input)),
+        Value::Array(items) => items.iter_mut().for_each(|inner| fill(inner, templates, input)),
+        Value::String(text) => *text = echo(text, input),
+        _ => {}
+    }
+}
+
+/// SHA-256 in hexadecimal digits.
+fn digest(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A text with the values of the input in the place of `${Name}`.
+fn echo(text: &str, input: &Value) -> String {
+    let members = input.as_object().into_iter().flatten();
+    members.fold(text.to_owned(), |text, (name, value)| {
+        text.replace(&format!("${{{name}}}"), value.as_str().unwrap_or_default())
+    })
+}
