@@ -187,7 +187,11 @@ impl Deployment<'_> {
         let Some(waiting) = self.change_set(action, &values).await? else {
             return self.unchanged(&values).await;
         };
+        let known = plan.diff.notes.len();
         let plan = plan.merged(&waiting.changes);
+        for note in plan.diff.notes.iter().skip(known) {
+            self.context.ui.warn(note);
+        }
         if let Err(refused) =
             self.gate_losses(&plan).await.and_then(|()| plan::check_mode(&plan, self.options.mode))
         {
@@ -323,9 +327,9 @@ impl Deployment<'_> {
         );
         let live = self.context.ui.live();
         live.say("CloudFormation computes the change set");
-        let outcome = self.cloudformation.change_set(&input).await?;
+        let outcome = self.cloudformation.change_set(&input).await;
         drop(live);
-        match outcome {
+        match outcome.map_err(|error| self.overtaken(error))? {
             ChangeSetOutcome::Ready(changes) => {
                 self.context.ui.step("change set", plan::summary(&changes));
                 Ok(Some(Waiting { name, changes }))
@@ -343,6 +347,17 @@ impl Deployment<'_> {
                 ))
             }
         }
+    }
+
+    /// Somebody began between our look and the change set, for which there is no code of its own.
+    fn overtaken(&self, error: AwsError) -> Error {
+        if !error.is("ValidationError") || !error.message.contains("_IN_PROGRESS state") {
+            return error.into();
+        }
+        Error::Refused(
+            Message::new(format!("another operation has begun on {}: {}", self.name, error.message))
+                .hint("`deployer deploy --wait` waits for it and then deploys; nothing was changed"),
+        )
     }
 
     /// Removes a change set. What stays when it can't be removed is harmless, and no reason to hide why it has to go.

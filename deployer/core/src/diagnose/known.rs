@@ -112,10 +112,10 @@ pub const TABLE: &[Known] = &[
         id: "name-taken",
         types: &[],
         patterns: &[
-            r"Resource of type '[^']+' with identifier '(?P<name>[^']+)' already exists",
-            r"Table already exists: (?P<name>\S+)",
-            r"(?:Role|Function|Queue|Topic|Rule|Schedule) (?:with name |name )?(?P<name>\S+) already exist",
-            r"^(?P<name>\S+) already exists",
+            r"Resource of type '[^']+' with identifier '[^']+' already exists",
+            r"Table already exists: \S+",
+            r"(?:Role|Function|Queue|Topic|Rule|Schedule) (?:with name |name )?\S+ already exist",
+            r"^\S+ already exists",
             r"The parameter already exists",
         ],
         codes: &[
@@ -124,7 +124,7 @@ pub const TABLE: &[Known] = &[
             "ResourceConflictException",
             "ParameterAlreadyExists",
         ],
-        meaning: "the account has something of the name `{name}` already, which is not of this stack",
+        meaning: "the name that {resource} takes is in use already, by something that is not of this stack",
         fix: "set another name for {resource}, or none so that CloudFormation makes one; or delete the old one, if nothing needs it, and run `deployer deploy` again",
         example: r#"Resource handler returned message: "Resource of type 'AWS::ECR::Repository' with identifier 'hello-world-app' already exists." (RequestToken: ae022db4-58c1-42e0-ec16-625e45af53e7, HandlerErrorCode: AlreadyExists)"#,
     },
