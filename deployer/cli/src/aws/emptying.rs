@@ -8,6 +8,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use futures::stream::{self, TryStreamExt as _};
 
+use super::objects::{Marker, versions};
 use super::session::Session;
 use crate::error::{AwsError, AwsResult as _};
 
@@ -51,7 +52,7 @@ pub async fn empty(session: &Session, bucket: &str, done: &AtomicUsize) -> Resul
 
 /// Lists the bucket once, and deletes what is listed while the next page is asked for.
 async fn pass(client: &Client, session: &Session, bucket: &str, done: &AtomicUsize) -> Result<Emptied> {
-    let pages = stream::try_unfold(Some(None), async |from: Option<Option<(String, String)>>| {
+    let pages = stream::try_unfold(Some(None), async |from: Option<Marker>| {
         let Some(from) = from else { return Ok(None) };
         let (page, next) = versions(client, session, bucket, from).await?;
         Ok::<_, AwsError>(Some((page, next.map(Some))))
@@ -68,35 +69,6 @@ async fn pass(client: &Client, session: &Session, bucket: &str, done: &AtomicUsi
             Ok(all)
         })
         .await
-}
-
-/// Where the next page begins.
-type Marker = Option<(String, String)>;
-
-async fn versions(
-    client: &Client,
-    session: &Session,
-    bucket: &str,
-    from: Marker,
-) -> Result<(Vec<ObjectIdentifier>, Option<(String, String)>)> {
-    let (key, version) = from.unzip();
-    let page = client
-        .list_object_versions()
-        .bucket(bucket)
-        .expected_bucket_owner(&session.account)
-        .set_key_marker(key)
-        .set_version_id_marker(version)
-        .send()
-        .await
-        .aws("ListObjectVersions", format!("bucket {bucket}"))?;
-    let identifier = |key: Option<&str>, version: Option<&str>| {
-        ObjectIdentifier::builder().key(key?).set_version_id(version.map(str::to_owned)).build().ok()
-    };
-    let objects = page.versions().iter().filter_map(|one| identifier(one.key(), one.version_id()));
-    let markers = page.delete_markers().iter().filter_map(|one| identifier(one.key(), one.version_id()));
-    let all = objects.chain(markers).collect();
-    let next = || Some((page.next_key_marker()?.to_owned(), page.next_version_id_marker()?.to_owned()));
-    Ok((all, page.is_truncated().unwrap_or_default().then(next).flatten()))
 }
 
 async fn delete(

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ObjectIdentifier;
 
@@ -78,15 +79,18 @@ pub async fn delete(session: &Session, bucket: &str, key: &str) -> Result<()> {
     Ok(())
 }
 
-/// Every version of every object: `(key, version id)`, a page at a time.
-async fn versions(
+/// Where the next page begins: key and version id.
+pub(super) type Marker = Option<(String, String)>;
+
+/// Every version of every object, a page at a time, and where the next begins.
+pub(super) async fn versions(
+    client: &Client,
     session: &Session,
     bucket: &str,
-    from: Option<(String, String)>,
-) -> Result<(Vec<ObjectIdentifier>, Option<(String, String)>)> {
+    from: Marker,
+) -> Result<(Vec<ObjectIdentifier>, Marker)> {
     let (key_marker, version_marker) = from.unzip();
-    let page = session
-        .s3()
+    let page = client
         .list_object_versions()
         .bucket(bucket)
         .expected_bucket_owner(&session.account)
@@ -111,10 +115,11 @@ async fn versions(
 
 /// How many object versions a bucket holds; counting stops at `most`.
 pub async fn count(session: &Session, bucket: &str, most: usize) -> Result<usize> {
+    let client = session.s3();
     let mut count = 0;
     let mut from = None;
     loop {
-        let (page, next) = versions(session, bucket, from).await?;
+        let (page, next) = versions(&client, session, bucket, from).await?;
         count += page.len();
         if next.is_none() || count >= most {
             return Ok(count);
