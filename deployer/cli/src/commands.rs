@@ -10,6 +10,7 @@ use crate::ui::Output;
 
 mod bootstrap;
 mod completions;
+mod cost;
 mod deploy;
 mod destroy;
 mod diagnose;
@@ -57,6 +58,7 @@ pub enum Command {
     Schema(schema::Args),
     Docs(docs::Args),
     Graph(graph::Args),
+    Cost(cost::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -78,6 +80,7 @@ impl Command {
             Self::Schema(args) => schema::run(context, &args),
             Self::Docs(args) => docs::run(context, &args),
             Self::Graph(args) => graph::run(context, &args),
+            Self::Cost(args) => cost::run(context, &args),
             Self::Completions(args) => completions::run(context, &args),
             Self::Man(args) => man::run(context, &args),
             Self::Diff(args) => block_on(interruptible(context, diff::run(context, &args))),

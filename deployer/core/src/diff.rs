@@ -27,6 +27,7 @@ mod text;
 mod values;
 
 pub use code::{CodeChange, CodeState};
+pub(crate) use cost::Idle;
 pub use cost::{Cost, CostItem};
 pub use exposure::{Exposure, ExposureKind};
 pub use permissions::{Effect, Permission};
@@ -306,6 +307,13 @@ pub fn compare(
     };
     out.notes = notes(&out, &a, &b, [old_side.template, after.template]);
     out
+}
+
+/// What each resource of a template costs while nothing happens in it: logical id → nothing where that is not known.
+pub(crate) fn idle(template: &Value) -> Vec<(String, Option<Idle>)> {
+    let none = BTreeMap::new();
+    let place = Place::default();
+    cost::idle(&resources(&Resolver::new(&Side { template, parameters: &none, tags: &none }, &none, &place)))
 }
 
 /// The resources of a side that are there.

@@ -3,11 +3,13 @@
 //! The flow goes one way: [`yaml`] reads text into nodes that know their place, [`document`] splits the file into its
 //! sections, [`model`] gives the resources of one stack their types, [`check`] applies the rules that cross resources,
 //! [`lower`] writes CloudFormation ([`template`]), and [`assets`] names the code that must be built for it. [`schema`]
-//! and [`docs`] describe the language itself; [`diff`] says what a deployment would change, and [`diagnose`] why one failed.
+//! and [`docs`] describe the language itself; [`diff`] says what a deployment would change, [`cost`] what a stack costs,
+//! and [`diagnose`] why a deployment failed.
 //! No clock, no network, no AWS client.
 
 pub mod assets;
 pub mod check;
+pub mod cost;
 pub mod deployed;
 pub mod diagnose;
 pub mod diagnostic;
@@ -18,6 +20,7 @@ pub mod graph;
 pub mod iam;
 pub mod lower;
 pub mod model;
+pub mod prices;
 pub mod reference;
 pub mod registry;
 pub mod schema;

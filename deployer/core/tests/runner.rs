@@ -2,6 +2,7 @@
 
 mod cases;
 mod codes;
+mod cost;
 mod diagnose;
 mod diffs;
 mod docs;

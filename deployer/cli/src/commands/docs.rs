@@ -15,7 +15,7 @@ use crate::{files, html, markdown};
 /// Explains a type, a code of a problem, or a topic. Without one, lists what there is.
 ///
 /// Types are those of the language (`queue`) and of CloudFormation (`AWS::SQS::Queue`). Topics are `language`, `reference`,
-/// `access`, `events`, `diagnostics` and `failures`.
+/// `access`, `events`, `diagnostics`, `failures` and `cost`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A type, a code (`E0102`) or a topic.
@@ -32,7 +32,7 @@ pub struct Args {
 static PAGES: Dir<'static> = include_dir!("$OUT_DIR/docs");
 
 /// Topics: name, file, what it is.
-const TOPICS: [(&str, &str, &str); 8] = [
+const TOPICS: [(&str, &str, &str); 9] = [
     ("language", "language.md", "how to write stack.yaml"),
     ("deploying", "deploying.md", "plans, and what stops a deployment"),
     ("reference", "reference.md", "every section, type, property and attribute"),
@@ -41,6 +41,7 @@ const TOPICS: [(&str, &str, &str); 8] = [
     ("diagnostics", "diagnostics.md", "the codes of problems"),
     ("exit-codes", "exit-codes.md", "what a command ends with"),
     ("failures", "failures.md", "why deployments fail, and the way out"),
+    ("cost", "cost.md", "what the pipeline costs, and the prices"),
 ];
 
 pub fn run(context: &Context, args: &Args) -> Result<()> {
@@ -121,7 +122,7 @@ fn overview() -> String {
 fn sections() -> Vec<html::Section> {
     let section = |group, name: &str, text: String| html::Section { group, name: name.to_owned(), text };
     let mut out = Vec::new();
-    for name in ["language", "events", "diagnostics", "failures", "access"] {
+    for name in ["language", "events", "diagnostics", "failures", "access", "cost"] {
         let text = page(name).unwrap_or_default();
         out.push(section("Topics", name, text));
     }

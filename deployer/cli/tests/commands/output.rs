@@ -13,6 +13,8 @@ fn every_document_is_as_its_schema_says() {
         &["ls", "--status"],
         &["synth"],
         &["graph"],
+        &["cost"],
+        &["cost", "--rows", "0", "--bytes-per-row", "400000"],
         &["docs"],
         &["docs", "queue"],
         &["init", "--list"],
@@ -118,4 +120,33 @@ fn doctor_says_what_is_missing_and_how_to_get_it() {
         (&"problem".into(), &"start it with `deployer local up`".into())
     );
     assert!(about("credentials").is_some(), "{document}");
+}
+
+#[test]
+fn cost_asks_nobody_and_says_what_it_does_not_know() {
+    let folder = folder(STACK);
+    let (code, out, err) = run(&folder, &["cost", "dev"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    for part in [
+        "While idle",
+        "1,000,000 rows of 200 bytes",
+        "Not known, and in no sum",
+        "The original design: $76.11 a month",
+    ] {
+        assert!(out.contains(part), "no {part} in\n{out}");
+    }
+    let (code, page, err) = run(&folder, &["docs", "cost"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    // The page is about this file.
+    let sum = |text: &str| {
+        let line = text.lines().find(|line| line.contains("together") && line.contains('?'));
+        line.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    assert!(sum(&out).is_some() && sum(&out) == sum(&page), "{out}\n{page}");
+    for wrong in
+        [["--rows", "-1"], ["--bytes-per-row", "0"], ["--bytes-per-row", "400001"], ["--rows", "many"]]
+    {
+        let (code, out, _) = run(&folder, &[&["cost"][..], &wrong].concat());
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{wrong:?}");
+    }
 }

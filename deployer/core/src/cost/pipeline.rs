@@ -1,0 +1,537 @@
+//! What rows cause in the pipeline of the deployer's workers, counted from the file: batches, memory, queues, tables.
+//!
+//! The workers put one event on the bus for each step of each row (`workers/contract`), ten in a call (`workers/publisher`), and
+//! log one line a batch, the observer one more for each event.
+
+use contract::EventKind;
+
+use super::{Bill, Load, PerRow, Rows};
+use crate::assets::Worker;
+use crate::model::access::Verb;
+use crate::model::code::Architecture;
+use crate::model::function::{Events, Function, Trigger};
+use crate::model::network::{Egress, Network};
+use crate::model::table::{Table, TableClass};
+use crate::model::task::Task;
+use crate::model::{ResourceType, Stack};
+use crate::prices::{Item, grouped};
+
+/// What EventBridge and SQS take for one: Amazon EventBridge Pricing, Amazon SQS Pricing.
+pub(super) const CHUNK: f64 = 65_536.0;
+/// What DynamoDB takes for one write: Amazon DynamoDB Pricing.
+const WRITE_UNIT: f64 = 1_024.0;
+/// Entries of a PutEvents call, and messages of a request to SQS: Amazon EventBridge and Amazon SQS API references.
+pub(super) const CALL: f64 = 10.0;
+/// What comes for free with a task: AWS Fargate Pricing.
+const FREE_DISK: f64 = 20.0;
+/// What a task pays at least: AWS Fargate Pricing.
+const LEAST_SECONDS: f64 = 60.0;
+pub(super) const GB: f64 = 1e9;
+const GIB: f64 = (1_u64 << 30) as f64;
+
+/// An event of a row without the row: EventBridge's envelope, object and record. A test makes one.
+const EVENT_BYTES: f64 = 700.0;
+/// Milliseconds of an invocation with ten messages: medians of 300 (observe: 903) invocations on the local cloud, x86, two cores,
+/// 3,000 rows of 40 bytes through the repository's stack file. Calls of the real services take other times.
+pub(super) const TRANSFORM_MS: f64 = 36.0;
+/// The same of `load`.
+pub(super) const LOAD_MS: f64 = 42.0;
+/// The same of `observe`, which calls nobody.
+pub(super) const OBSERVE_MS: f64 = 10.0;
+/// The same of `extract` with its one message; its first invocation, since there is one a file.
+const EXTRACT_MS: f64 = 250.0;
+/// Rows a second of the extraction task, in the same run: 3,000 in 2.5 seconds with the start. A quarter of a vCPU may be slower.
+const TASK_ROWS: f64 = 1_000.0;
+/// Seconds in which a task is paid for before it reads: pulling a small image and starting; not measured on Fargate.
+const TASK_START: f64 = 15.0;
+/// Bytes of the line `batch done`, in the same run.
+const BATCH_LINE: f64 = 228.0;
+/// Bytes of `platform.start` and `platform.report`, which Lambda logs of each invocation in the form of the AWS Lambda Developer
+/// Guide ("Log-level filtering": at INFO, these two); counted from that form.
+const PLATFORM_LINES: f64 = 400.0;
+/// Bytes of the two lines of the task, in the same run.
+const TASK_LINES: f64 = 350.0;
+
+/// Bytes of the observer's line for an event, in the same run.
+const fn observed(kind: EventKind) -> f64 {
+    match kind {
+        EventKind::TaskStarted => 581.0,
+        EventKind::RecordExtracted => 538.0,
+        EventKind::ExtractionCompleted => 525.0,
+        EventKind::RecordTransformed => 533.0,
+        EventKind::RecordLoaded => 580.0,
+        EventKind::Failed | EventKind::Any => 0.0,
+    }
+}
+
+/// The workers of a stack that let rows through.
+pub(super) struct Pipeline<'s> {
+    stack: &'s Stack,
+    name: &'s str,
+    task: &'s Task,
+    bus: &'s str,
+}
+
+/// A function that takes events of the bus.
+struct Consumer<'s> {
+    name: &'s str,
+    function: &'s Function,
+    trigger: &'s Trigger,
+    events: &'s Events,
+}
+
+/// Events of a kind: for each row, and for each file.
+#[derive(Clone, Copy)]
+struct Count {
+    row: f64,
+    file: f64,
+}
+
+/// The pipeline: a task that reads files, and puts their rows on a bus of the stack.
+pub(super) fn find(stack: &Stack) -> Option<Pipeline<'_>> {
+    stack.tasks().filter(|(_, task)| task.image.worker() == Some(Worker::Extraction)).find_map(
+        |(resource, task)| {
+            let bus = task.access.iter().find(|access| {
+                access.verb == Verb::Publish
+                    && matches!(
+                        stack.resource(&access.resource.name).map(|found| &found.is),
+                        Some(ResourceType::Bus(_))
+                    )
+            })?;
+            Some(Pipeline { stack, name: &resource.name, task, bus: &bus.resource.name })
+        },
+    )
+}
+
+/// Pieces that are paid for, each begun one whole.
+pub(super) fn pieces(bytes: f64, size: f64) -> f64 {
+    (bytes / size).ceil().max(1.0)
+}
+
+impl<'s> Pipeline<'s> {
+    /// What rows cost.
+    pub(super) fn rows(&self, load: Load) -> Rows {
+        let mut count = Counting {
+            pipeline: self,
+            load,
+            event_bytes: EVENT_BYTES + load.bytes() + self.names(),
+            bill: Bill::default(),
+            log_bytes: 0.0,
+        };
+        count.publish();
+        for consumer in self.consumers() {
+            count.consume(&consumer);
+        }
+        count.start();
+        count.read();
+        let mut kept = Bill::default();
+        count.keep(&mut kept);
+        count.leave_out();
+        count.bill.add(Item::LogsGb, count.log_bytes / GB);
+        kept.unknown("log events, which are kept compressed", Some(Item::LogsStoredGb));
+        let per_row = self.per_row();
+        let assumptions = self.assumptions(load, count.event_bytes);
+        Rows { load, bill: count.bill, kept, per_row, assumptions }
+    }
+
+    fn consumers(&self) -> Vec<Consumer<'s>> {
+        let of = |(resource, function): (&'s crate::model::Resource, &'s Function)| {
+            function.triggers.iter().filter_map(move |trigger| match trigger {
+                Trigger::Bus { bus, events, .. } if bus.name == self.bus => {
+                    Some(Consumer { name: &resource.name, function, trigger, events })
+                }
+                _ => None,
+            })
+        };
+        self.stack.functions().flat_map(of).collect()
+    }
+
+    /// How many functions make one kind of event of another: each makes an event of its own.
+    fn makers(&self, worker: Worker, of: EventKind) -> f64 {
+        let makes = |consumer: &&Consumer<'_>| {
+            consumer.function.worker() == Some(worker) && *consumer.events == Events::Named(of)
+        };
+        self.consumers().iter().filter(makes).count() as f64
+    }
+
+    /// The functions that start the task.
+    fn starters(&self) -> Vec<(&'s str, &'s Function)> {
+        let starts = |function: &Function| {
+            function.worker() == Some(Worker::Extract)
+                && function
+                    .access
+                    .iter()
+                    .any(|access| access.verb == Verb::Run && access.resource.name == self.name)
+        };
+        let all = self.stack.functions().filter(|(_, function)| starts(function));
+        all.map(|(resource, function)| (resource.name.as_str(), function)).collect()
+    }
+
+    fn events(&self, kind: EventKind) -> Count {
+        let transformed = self.makers(Worker::Transform, EventKind::RecordExtracted);
+        match kind {
+            EventKind::TaskStarted => Count { row: 0.0, file: self.starters().len() as f64 },
+            EventKind::RecordExtracted => Count { row: 1.0, file: 0.0 },
+            EventKind::ExtractionCompleted => Count { row: 0.0, file: 1.0 },
+            EventKind::RecordTransformed => Count { row: transformed, file: 0.0 },
+            EventKind::RecordLoaded => {
+                let loads = self.makers(Worker::Load, EventKind::RecordTransformed);
+                Count { row: transformed * loads, file: 0.0 }
+            }
+            EventKind::Failed => Count { row: 0.0, file: 0.0 },
+            EventKind::Any => {
+                let all = EventKind::ALL.into_iter().filter(|kind| *kind != EventKind::Any);
+                all.map(|kind| self.events(kind)).fold(Count { row: 0.0, file: 0.0 }, |sum, count| Count {
+                    row: sum.row + count.row,
+                    file: sum.file + count.file,
+                })
+            }
+        }
+    }
+
+    /// Bytes of the names of an item's attributes, which DynamoDB counts, and the events carry.
+    fn names(&self) -> f64 {
+        let settings = self.stack.functions().filter_map(|(_, function)| function.settings.as_ref());
+        settings.flat_map(|settings| &settings.fields).map(|field| field.name.len() as f64).sum()
+    }
+
+    /// What a row causes in the long run.
+    fn per_row(&self) -> PerRow {
+        let mut out =
+            PerRow { events: self.events(EventKind::Any).row, calls: 1.0 / CALL, ..PerRow::default() };
+        for consumer in self.consumers() {
+            let Events::Named(kind) = consumer.events else { continue };
+            let events = self.events(*kind).row;
+            let size = consumer.batch();
+            let invocations = events / size;
+            out.invocations += invocations;
+            if consumer.trigger.is_buffered() {
+                out.messages += events;
+            }
+            if let Some(worker) = consumer.function.worker() {
+                out.log_bytes += invocations * (BATCH_LINE + PLATFORM_LINES);
+                match worker {
+                    Worker::Transform | Worker::Load => out.calls += invocations * pieces(size, CALL),
+                    Worker::Observe => out.log_bytes += self.observed_bytes(*kind).row,
+                    Worker::Extract | Worker::Extraction => {}
+                }
+            }
+        }
+        out
+    }
+
+    /// Bytes of what the observer writes of the events that it takes.
+    fn observed_bytes(&self, kind: EventKind) -> Count {
+        let kinds = EventKind::ALL.into_iter().filter(|one| *one == kind || kind == EventKind::Any);
+        kinds.filter(|one| *one != EventKind::Any).fold(Count { row: 0.0, file: 0.0 }, |sum, one| {
+            let events = self.events(one);
+            Count { row: sum.row + events.row * observed(one), file: sum.file + events.file * observed(one) }
+        })
+    }
+
+    fn assumptions(&self, load: Load, event_bytes: f64) -> Vec<String> {
+        let mut out = vec![
+            "One file. Every row is good, and nothing is delivered twice or tried again.".to_owned(),
+            format!(
+                "A row has {} bytes, an event of it {}.",
+                grouped(load.bytes()),
+                grouped(event_bytes)
+            ),
+            "Batches are full, as they are while rows wait in the queues: 10 of 10 on the local cloud. With a file that trickles in \
+             they are smaller, and there are more invocations."
+                .to_owned(),
+            format!(
+                "An invocation takes {TRANSFORM_MS} ms (transform), {LOAD_MS} ms (load), {OBSERVE_MS} ms (observe), \
+                 for each ten messages of its batch; {EXTRACT_MS} ms (extract). Medians on the local cloud, not on AWS."
+            ),
+            format!(
+                "The task reads {} rows a second, about as on the local cloud, and is paid for {TASK_START} seconds before \
+                 that, {LEAST_SECONDS} at least.",
+                grouped(TASK_ROWS)
+            ),
+            "Log lines are as long as on the local cloud; those that Lambda adds have 400 bytes an invocation.".to_owned(),
+            "EventBridge sends each message to SQS by a request of its own.".to_owned(),
+        ];
+        for (name, table) in self.tables() {
+            if let Some(capacity) = table.capacity {
+                let units = pieces(load.bytes() + self.names(), WRITE_UNIT);
+                let hours = load.rows() * units / capacity.write as f64 / 3_600.0;
+                out.push(format!(
+                    "`{name}` has {} write units, which are paid for while idle: these rows take {} hours at least.",
+                    capacity.write,
+                    grouped(hours.ceil())
+                ));
+            }
+        }
+        out
+    }
+
+    /// The tables that rows are written to, each once for each function that writes it.
+    fn tables(&self) -> Vec<(&'s str, &'s Table)> {
+        let loads = self.consumers().into_iter().filter(|consumer| {
+            consumer.function.worker() == Some(Worker::Load)
+                && *consumer.events == Events::Named(EventKind::RecordTransformed)
+        });
+        let table = |name: &'s str| match self.stack.resource(name).map(|found| &found.is) {
+            Some(ResourceType::Table(table)) => Some((name, table)),
+            _ => None,
+        };
+        loads
+            .flat_map(|consumer| &consumer.function.access)
+            .filter(|access| access.verb == Verb::Write)
+            .filter_map(|access| table(&access.resource.name))
+            .collect()
+    }
+}
+
+impl Consumer<'_> {
+    /// Events of an invocation.
+    fn batch(&self) -> f64 {
+        // Without a buffer EventBridge invokes the function for each event.
+        if self.trigger.is_buffered() { self.trigger.batch().size as f64 } else { 1.0 }
+    }
+}
+
+/// The count under way.
+struct Counting<'p, 's> {
+    pipeline: &'p Pipeline<'s>,
+    load: Load,
+    event_bytes: f64,
+    bill: Bill,
+    log_bytes: f64,
+}
+
+impl Counting<'_, '_> {
+    fn total(&self, count: Count) -> f64 {
+        count.row * self.load.rows() + count.file
+    }
+
+    /// The events, and the archive that keeps them.
+    fn publish(&mut self) {
+        let events = self.total(self.pipeline.events(EventKind::Any));
+        self.bill.add(Item::Event, events * pieces(self.event_bytes, CHUNK));
+        let Some(ResourceType::Bus(bus)) =
+            self.pipeline.stack.resource(self.pipeline.bus).map(|found| &found.is)
+        else {
+            return;
+        };
+        match &bus.archive {
+            Some(archive) if archive.pattern.is_none() => {
+                self.bill.add(Item::ArchiveGb, events * self.event_bytes / GB);
+            }
+            Some(_) => {
+                self.bill.unknown("the archive: how many events its pattern matches", Some(Item::ArchiveGb))
+            }
+            None => {}
+        }
+    }
+
+    /// A function that takes events, and the queue before it.
+    fn consume(&mut self, consumer: &Consumer<'_>) {
+        let name = consumer.name;
+        let Events::Named(kind) = consumer.events else {
+            let what = format!("`{name}`: how many events its pattern matches");
+            return self.bill.unknown(what, Some(Item::LambdaRequest));
+        };
+        let events = self.total(self.pipeline.events(*kind));
+        let size = consumer.batch();
+        let invocations = (events / size).ceil();
+        if consumer.trigger.is_buffered() {
+            self.queue(events, size);
+        }
+        let ms = match consumer.function.worker() {
+            Some(Worker::Transform) => TRANSFORM_MS,
+            Some(Worker::Load) => LOAD_MS,
+            Some(Worker::Observe) => OBSERVE_MS,
+            Some(Worker::Extract | Worker::Extraction) | None => {
+                self.bill.add(Item::LambdaRequest, invocations);
+                let what = format!("`{name}`: how long its code runs, and what it logs and calls");
+                return self.bill.unknown(what, Some(time_of(consumer.function.architecture)));
+            }
+        };
+        if consumer.function.worker() == Some(Worker::Observe) {
+            let lines = self.pipeline.observed_bytes(*kind);
+            self.log_bytes += self.total(lines);
+        }
+        self.invoke(name, consumer.function, invocations, ms * pieces(size, CALL));
+        if consumer.function.worker() == Some(Worker::Load) {
+            self.write(events);
+        }
+        self.leave(name, consumer.function.network.as_ref().map(|network| network.name.as_str()), events);
+    }
+
+    /// Messages through a queue: each is sent alone, and received and deleted with others.
+    fn queue(&mut self, messages: f64, batch: f64) {
+        let together = batch.min(CALL);
+        let taken = (messages / together).ceil();
+        let sends = messages * pieces(self.event_bytes, CHUNK);
+        let receives = taken * pieces(self.event_bytes * together, CHUNK);
+        self.bill.add(Item::QueueRequest, sends + receives + taken);
+    }
+
+    fn invoke(&mut self, name: &str, function: &Function, invocations: f64, ms: f64) {
+        self.bill.add(Item::LambdaRequest, invocations);
+        let memory = function.memory as f64 / GIB;
+        self.bill.add(time_of(function.architecture), invocations * ms / 1_000.0 * memory);
+        self.log_bytes += invocations * (BATCH_LINE + PLATFORM_LINES);
+        if function.tracing {
+            self.bill.unknown(format!("traces of `{name}`: X-Ray takes a sample"), None);
+        }
+    }
+
+    /// Items into the tables.
+    fn write(&mut self, rows: f64) {
+        for (name, table) in self.pipeline.tables() {
+            if table.capacity.is_some() {
+                // Paid for by the hour.
+                continue;
+            }
+            let bytes = self.load.bytes() + self.pipeline.names();
+            let units = rows * pieces(bytes, WRITE_UNIT) * (1 + table.indexes.len()) as f64;
+            match table.class {
+                TableClass::Standard => self.bill.add(Item::TableWrite, units),
+                TableClass::InfrequentAccess => {
+                    let units = grouped(units);
+                    self.bill.unknown(format!("{units} write units of `{name}`, in its table class"), None);
+                }
+            }
+        }
+    }
+
+    /// What starts the task: a message of S3, and one invocation.
+    fn start(&mut self) {
+        for (name, function) in self.pipeline.starters() {
+            if function.triggers.iter().any(|trigger| matches!(trigger, Trigger::Queue { .. })) {
+                self.queue(1.0, 1.0);
+            }
+            self.invoke(name, function, 1.0, EXTRACT_MS);
+        }
+    }
+
+    /// The task, and the file that it reads.
+    fn read(&mut self) {
+        let task = self.pipeline.task;
+        let seconds = (TASK_START + self.load.rows() / TASK_ROWS).max(LEAST_SECONDS);
+        let hours = seconds / 3_600.0;
+        if task.spot {
+            let what = format!(
+                "`{}`: Fargate Spot has no fixed price; at most that of on demand",
+                self.pipeline.name
+            );
+            self.bill.unknown(what, Some(Item::FargateVcpuHourX86));
+        } else {
+            let (vcpu, memory) = match task.architecture {
+                Architecture::X86_64 => (Item::FargateVcpuHourX86, Item::FargateGbHourX86),
+                Architecture::Arm64 => (Item::FargateVcpuHourArm, Item::FargateGbHourArm),
+            };
+            self.bill.add(vcpu, hours * task.cpu as f64 / 1_024.0);
+            self.bill.add(memory, hours * task.memory as f64 / GIB);
+            self.bill.add(Item::FargateStorageGbHour, hours * (task.disk as f64 / GIB - FREE_DISK));
+        }
+        if let Some(ResourceType::Network(network)) =
+            self.pipeline.stack.resource(&task.network.name).map(|found| &found.is)
+            && network.is_public()
+        {
+            self.bill.add(Item::PublicIpv4Hour, hours);
+        }
+        self.leave(self.pipeline.name, Some(&task.network.name), self.load.rows());
+        self.log_bytes += TASK_LINES;
+        // A file that is uploaded in parts has a few more.
+        self.bill.add(Item::ObjectWrite, 1.0);
+        self.bill.add(Item::ObjectRead, 1.0);
+    }
+
+    /// What leaves a private network on the way to the bus.
+    fn leave(&mut self, name: &str, network: Option<&str>, events: f64) {
+        let network = network.and_then(|name| self.pipeline.stack.resource(name)).map(|found| &found.is);
+        let gb = events * self.event_bytes / GB;
+        match network {
+            Some(ResourceType::Network(Network::New(new))) => match new.egress {
+                Egress::Public => {}
+                Egress::Nat => self.bill.add(Item::NatGatewayGb, gb),
+                Egress::Endpoints => self.bill.add(Item::InterfaceEndpointGb, gb),
+            },
+            Some(ResourceType::Network(Network::Existing(existing))) if !existing.public => {
+                self.bill.unknown(
+                    format!("the way of `{name}` out of its network, which is not of this stack"),
+                    None,
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// What the rows leave.
+    fn keep(&self, kept: &mut Bill) {
+        kept.add(Item::ObjectStoredGb, self.load.rows() * self.load.bytes() / GB);
+        let items = self.load.rows() * (self.load.bytes() + self.pipeline.names()) / GB;
+        for (name, table) in self.pipeline.tables() {
+            match table.class {
+                TableClass::Standard => kept.add(Item::TableStoredGb, items),
+                TableClass::InfrequentAccess => {
+                    kept.unknown(format!("the items of `{name}`, in its table class"), None);
+                }
+            }
+            if table.point_in_time_recovery {
+                kept.add(Item::TableRecoveryGb, items);
+            }
+            if !table.indexes.is_empty() {
+                kept.unknown(format!("what the indexes of `{name}` hold"), Some(Item::TableStoredGb));
+            }
+        }
+        if let Some(ResourceType::Bus(bus)) =
+            self.pipeline.stack.resource(self.pipeline.bus).map(|found| &found.is)
+            && let Some(archive) = &bus.archive
+        {
+            let events = self.total(self.pipeline.events(EventKind::Any));
+            match archive.pattern {
+                None => kept.add(Item::ArchiveStoredGb, events * self.event_bytes / GB),
+                Some(_) => {
+                    kept.unknown("the events that the archive's pattern matches", Some(Item::ArchiveStoredGb))
+                }
+            }
+        }
+        kept.unknown("the published code and images", Some(Item::ImageStoredGb));
+    }
+
+    /// What the file says of more than the rows' own way.
+    fn leave_out(&mut self) {
+        let stack = self.pipeline.stack;
+        for resource in &stack.resources {
+            let name = &resource.name;
+            match &resource.is {
+                ResourceType::Rule(rule) if rule.enabled && rule.bus.name == self.pipeline.bus => {
+                    self.bill.unknown(format!("what the rule `{name}` delivers to its targets"), None);
+                }
+                ResourceType::Key(_) => {
+                    let what = format!("how often services use the key `{name}` for rows");
+                    self.bill.unknown(what, Some(Item::KeyRequest));
+                }
+                ResourceType::Function(function) => {
+                    let tables = self.pipeline.tables();
+                    let follows = |trigger: &Trigger| match trigger {
+                        Trigger::Table { table, .. } => tables.iter().any(|(name, _)| *name == table.name),
+                        _ => false,
+                    };
+                    if function.triggers.iter().any(follows) {
+                        let what = format!("what `{name}` does with the changes of its table");
+                        self.bill.unknown(what, Some(Item::LambdaRequest));
+                    }
+                }
+                ResourceType::Task(task)
+                    if task.image.worker() == Some(Worker::Extraction) && *name != self.pipeline.name =>
+                {
+                    self.bill.unknown(format!("rows that the task `{name}` reads"), None);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+const fn time_of(architecture: Architecture) -> Item {
+    match architecture {
+        Architecture::X86_64 => Item::LambdaGbSecondX86,
+        Architecture::Arm64 => Item::LambdaGbSecondArm,
+    }
+}

@@ -1,0 +1,320 @@
+//! An estimate for people, as Markdown: in the terminal, and in `docs/cost.md`.
+
+use std::fmt::Write as _;
+
+use super::{Bill, Charge, Estimate, Original, Rows, Unknown};
+use crate::prices::{grouped, prices};
+
+/// The estimate of a stack.
+#[must_use]
+pub fn render(estimate: &Estimate) -> String {
+    let mut out = format!("# Cost of {}\n\n", estimate.stack);
+    out.push_str(&basis(estimate));
+    out.push_str(&body(estimate));
+    out
+}
+
+/// The page of the documentation: what the repository's own stack costs, and all prices.
+#[must_use]
+pub fn page(estimate: &Estimate) -> String {
+    let mut out = String::from(
+        "# Cost\n\n\
+         `deployer cost` says what a stack costs, as its file describes it: a month in which nothing happens, and, when it has the\n\
+         deployer's workers, the rows of a file that go through it (`--rows`, `--bytes-per-row`). It asks nobody. What is not known is\n\
+         said to be so, and is in no sum; what was assumed stands below the sums. `deployer diff` uses the same prices.\n\n\
+         This page is what it says of this repository's `stack.yaml`. ",
+    );
+    out.push_str(&basis(estimate));
+    out.push_str(&body(estimate));
+    out.push_str(&table_of_prices());
+    out
+}
+
+/// Which prices these are.
+fn basis(estimate: &Estimate) -> String {
+    let Estimate { region, date, .. } = estimate;
+    let other = match &estimate.stack_region {
+        Some(other) if other != region => format!(" The stack goes to {other}, where they may differ."),
+        _ => String::new(),
+    };
+    format!("Prices are AWS's list prices of {region} as of {date}, without free tier.{other}\n\n")
+}
+
+fn body(estimate: &Estimate) -> String {
+    let mut out = String::from("## While idle\n\n");
+    out.push_str(&idle(estimate));
+    match &estimate.rows {
+        Some(rows) => {
+            out.push_str(&of_rows(rows, estimate.original.as_ref()));
+        }
+        None => out.push_str(&uses(estimate)),
+    }
+    if !estimate.unverified.is_empty() {
+        out.push_str("\n## Prices that were not verified\n\n");
+        out.push_str(&list(&estimate.unverified));
+    }
+    out
+}
+
+fn idle(estimate: &Estimate) -> String {
+    let mut out = String::new();
+    if estimate.idle.resources.is_empty() {
+        out.push_str("Nothing whose price is known costs money while nothing happens.\n");
+    } else {
+        out.push_str("| service | resource | | a month |\n|---|---|---|---:|\n");
+        for one in &estimate.idle.resources {
+            let _ = writeln!(
+                out,
+                "| {} | {} | {} | {} |",
+                one.service,
+                cell(&one.resource),
+                cell(&one.what),
+                money(one.dollars)
+            );
+        }
+        let _ = writeln!(out, "| | | **together** | {} |", money(estimate.idle.total));
+    }
+    if estimate.idle.resources.iter().any(|one| one.what == "queue that Lambda polls") {
+        let _ = writeln!(
+            out,
+            "\nLambda looks into a queue that starts a function about {} times a minute, also when it is empty, and SQS charges \
+             each look. AWS does not say how often it looks; others have measured it. Of all requests of an account the first million \
+             a month is free.",
+            prices().idle_polls.per_minute
+        );
+    }
+    if estimate.idle.resources.iter().any(|one| one.what == "key") {
+        out.push_str(
+            "\nA key that is rotated costs its price once more after each of its first rotations.\n",
+        );
+    }
+    if !estimate.idle.unknown.is_empty() {
+        let _ = writeln!(out, "\nNot known, and not in the sum: {}.", names(&estimate.idle.unknown));
+    }
+    if let Some(original) = &estimate.original {
+        let parts: Vec<String> = original
+            .idle
+            .charges
+            .iter()
+            .map(|charge| format!("{} {}", money(charge.dollars), charge.what))
+            .collect();
+        let _ = writeln!(
+            out,
+            "\nThe original design: {} a month ({}).",
+            money(original.idle.total),
+            parts.join(", ")
+        );
+    }
+    out
+}
+
+fn of_rows(rows: &Rows, original: Option<&Original>) -> String {
+    let mut out = format!(
+        "\n## {} rows of {} bytes\n\n| service | | quantity | price | dollars | the original |\n|---|---|---:|---|---:|---:|\n",
+        grouped(rows.load.rows()),
+        grouped(rows.load.bytes())
+    );
+    let theirs = |charge: &Charge| {
+        let Some(original) = original else { return String::new() };
+        let is_of_service = |unknown: &Unknown| {
+            let price = unknown.item.and_then(|item| prices().get(item));
+            price.is_some_and(|price| price.service == charge.service)
+        };
+        match original.bill.charge(charge.item) {
+            Some(found) => money(found.dollars),
+            None if original.bill.unknown.iter().any(is_of_service) => "?".to_owned(),
+            None => "–".to_owned(),
+        }
+    };
+    let ours = rows.bill.charges.iter();
+    let only_theirs = original.into_iter().flat_map(|original| &original.bill.charges);
+    let mut lines: Vec<(&Charge, bool)> = ours.map(|charge| (charge, true)).collect();
+    lines.extend(
+        only_theirs.filter(|charge| rows.bill.charge(charge.item).is_none()).map(|charge| (charge, false)),
+    );
+    // By service, each service where it comes up first.
+    let first = |service: &str| lines.iter().position(|(charge, _)| charge.service == service);
+    let mut sorted = lines.clone();
+    sorted.sort_by_key(|(charge, _)| first(&charge.service));
+    for (charge, is_ours) in sorted {
+        let (quantity, dollars) = if is_ours {
+            (amount(charge.quantity), money(charge.dollars))
+        } else {
+            (String::new(), "–".to_owned())
+        };
+        let _ = writeln!(
+            out,
+            "| {} | {} | {quantity} | {} | {dollars} | {} |",
+            charge.service,
+            charge.what,
+            charge.price,
+            theirs(charge)
+        );
+    }
+    let more = |bill: &Bill| if bill.unknown.is_empty() { "" } else { " + ?" };
+    let _ = writeln!(
+        out,
+        "| | **together** | | | {}{} | {} |",
+        money(rows.bill.total),
+        more(&rows.bill),
+        original.map_or(String::new(), |original| money(original.bill.total) + more(&original.bill))
+    );
+    if let Some(per_million) = rows.per_million().filter(|_| rows.load.rows != 1_000_000) {
+        let _ = writeln!(out, "\nThat is {} for a million rows.", money(per_million));
+    }
+    out.push_str(&per_row(rows, original));
+    out.push_str("\n### What the rows leave\n\nEach month that it is kept:\n\n| service | | GB | price | a month |\n|---|---|---:|---|---:|\n");
+    for charge in &rows.kept.charges {
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {} |",
+            charge.service,
+            charge.what,
+            amount(charge.quantity),
+            charge.price,
+            money(charge.dollars)
+        );
+    }
+    let _ = writeln!(out, "| | **together** | | | {}{} |", money(rows.kept.total), more(&rows.kept));
+    out.push_str("\n### Not known, and in no sum\n\n");
+    let ours = rows.bill.unknown.iter().chain(&rows.kept.unknown).map(unknown);
+    let theirs = original.into_iter().flat_map(|original| &original.bill.unknown);
+    let all: Vec<String> = ours.chain(theirs.map(|one| format!("The original: {}", unknown(one)))).collect();
+    out.push_str(&list(&all));
+    out.push_str("\n### Assumed\n\n");
+    let theirs = original.into_iter().flat_map(|original| &original.assumptions);
+    let all: Vec<String> =
+        rows.assumptions.iter().cloned().chain(theirs.map(|one| format!("The original: {one}"))).collect();
+    out.push_str(&list(&all));
+    out
+}
+
+fn per_row(rows: &Rows, original: Option<&Original>) -> String {
+    let mut out = String::from("\n### What a row causes\n\n| | | the original |\n|---|---:|---:|\n");
+    let theirs = original.map(|original| original.per_row);
+    let ours = rows.per_row;
+    for (what, ours, theirs) in [
+        ("events on the bus", ours.events, theirs.map(|theirs| theirs.events)),
+        ("calls of PutEvents", ours.calls, theirs.map(|theirs| theirs.calls)),
+        ("messages in queues", ours.messages, theirs.map(|theirs| theirs.messages)),
+        ("invocations of functions", ours.invocations, theirs.map(|theirs| theirs.invocations)),
+        ("bytes in logs", ours.log_bytes, theirs.map(|theirs| theirs.log_bytes)),
+    ] {
+        let _ = writeln!(out, "| {what} | {} | {} |", amount(ours), theirs.map_or(String::new(), amount));
+    }
+    out
+}
+
+/// What depends on use, where nobody can say how much of it there is.
+fn uses(estimate: &Estimate) -> String {
+    if estimate.uses.is_empty() {
+        return String::new();
+    }
+    let mut out = String::from(
+        "\n## At work\n\nThe deployer's workers are not in this stack, so how much it does is not known. What it does costs:\n\n\
+         | service | | price |\n|---|---|---|\n",
+    );
+    for one in &estimate.uses {
+        let _ = writeln!(out, "| {} | {} | {} |", one.service, one.what, one.price);
+    }
+    out
+}
+
+fn table_of_prices() -> String {
+    let mut out = format!(
+        "\n## Prices\n\nOf {}, `deployer/core/src/prices.json`. AWS fills many numbers of its pages in by scripts; each price was last \
+         read on a public page, which the file names, on the date given.\n\n\
+         | service | | price | AWS's page | verified |\n|---|---|---|---|---|\n",
+        prices().region
+    );
+    let mut all: Vec<_> = prices().all().map(|(_, price)| price).collect();
+    all.sort_by(|a, b| (&a.service, &a.what).cmp(&(&b.service, &b.what)));
+    for price in all {
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {} |",
+            price.service,
+            price.what,
+            price.shown(),
+            cell(&price.source),
+            price.verified().unwrap_or("**not verified**")
+        );
+    }
+    out
+}
+
+/// Dollars: cents, and where that would be nothing, two digits that say something.
+fn money(dollars: f64) -> String {
+    if dollars <= 0.0 {
+        return "$0.00".to_owned();
+    }
+    if dollars < 0.005 {
+        let digits = (1.0 - dollars.log10().floor()).clamp(2.0, 12.0);
+        return format!("${dollars:.*}", digits as usize);
+    }
+    let cents = (dollars * 100.0).round();
+    format!("${}.{:02}", grouped((cents / 100.0).floor()), cents % 100.0)
+}
+
+/// A quantity: whole from a thousand on, else with what says something.
+fn amount(quantity: f64) -> String {
+    if quantity >= 1_000.0 || quantity.fract() == 0.0 {
+        return grouped(quantity);
+    }
+    let digits = if quantity >= 1.0 { 2 } else { 4 };
+    let text = format!("{quantity:.digits$}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn unknown(unknown: &Unknown) -> String {
+    match &unknown.price {
+        Some(price) => format!("{} ({price})", unknown.what),
+        None => unknown.what.clone(),
+    }
+}
+
+fn list(entries: &[String]) -> String {
+    entries.iter().fold(String::new(), |mut out, entry| {
+        let _ = writeln!(out, "- {entry}");
+        out
+    })
+}
+
+fn names(names: &[String]) -> String {
+    names.iter().map(|name| cell(name)).collect::<Vec<_>>().join(", ")
+}
+
+/// Text that ends no cell of a table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_says_something_and_never_too_much() {
+        for (dollars, shown) in [
+            (0.0, "$0.00"),
+            (-0.0, "$0.00"),
+            (7.155, "$7.16"),
+            (1_234_567.891, "$1,234,567.89"),
+            (999.999, "$1,000.00"),
+            (0.005, "$0.01"),
+            (0.004_86, "$0.0049"),
+            (0.000_005_4, "$0.0000054"),
+            (1e-20, "$0.000000000000"),
+        ] {
+            assert_eq!(money(dollars), shown);
+        }
+    }
+
+    #[test]
+    fn quantities_are_short() {
+        assert_eq!(
+            [3_000_000.0, 999.5, 0.3, 1.974, 0.104_2, 3.0, 0.0].map(amount),
+            ["3,000,000", "999.5", "0.3", "1.97", "0.1042", "3", "0"]
+        );
+    }
+}
