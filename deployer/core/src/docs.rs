@@ -164,6 +164,7 @@ fn value(shape: &Shape) -> String {
         Shape::Integer(low, high) => format!("number from {low} to {high}"),
         Shape::WordOrInteger(word, low, high) => format!("`{word}`, or a number from {low} to {high}"),
         Shape::Boolean => "`true` or `false`".to_owned(),
+        Shape::Character => "one ASCII character".to_owned(),
         Shape::Duration(low, high) => {
             format!("duration from `{}` to `{}`", units::show_duration(*low), units::show_duration(*high))
         }

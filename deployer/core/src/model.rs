@@ -13,6 +13,7 @@ pub mod bucket;
 pub mod bus;
 pub mod cluster;
 pub mod code;
+mod csv;
 pub mod dashboard;
 pub mod delivery;
 pub mod environment;

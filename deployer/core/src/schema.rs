@@ -76,6 +76,10 @@ fn value(shape: &Shape) -> Value {
             json!({ "anyOf": [{ "const": word }, { "type": "integer", "minimum": low, "maximum": high }] }),
         ),
         Shape::Boolean => or_config(json!({ "type": "boolean" })),
+        // A digit without quotes is a number to YAML.
+        Shape::Character => or_config(
+            json!({ "anyOf": [{ "type": "string", "pattern": r"^[\x00-\x09\x0B\x0C\x0E-\x7F]$" }, { "type": "integer", "minimum": 0, "maximum": 9 }] }),
+        ),
         Shape::Duration(..) => or_config(json!({ "type": "string", "pattern": "^[0-9]+(s|m|h|d)$" })),
         Shape::Size(..) => or_config(json!({ "type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB|TiB)$" })),
         Shape::Choice(words) => or_config(json!({ "enum": words })),

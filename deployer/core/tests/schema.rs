@@ -66,6 +66,7 @@ fn what_a_schema_can_know_to_be_wrong_is_invalid() {
         "text",
         "resource-types",
         "references",
+        "csv",
     ] {
         let text = cases::source_of(&format!("wrong-{name}")).text;
         assert_ne!(errors(&validator, &text), Vec::<String>::new(), "{name} should be invalid");

@@ -142,7 +142,7 @@ pub enum Reason {
     DuplicateHeader,
     /// A column has no name.
     EmptyHeader,
-    /// The row has more or fewer fields than the header.
+    /// The row (or the header) has more or fewer fields than there are columns.
     RowLength,
     /// The row (or the header) is larger than an event may be.
     RowTooLarge,

@@ -25,3 +25,114 @@ pub struct FieldSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
 }
+
+/// Settings of the worker `extraction`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExtractionSettings {
+    /// How the files are written.
+    #[serde(default)]
+    pub csv: CsvSettings,
+}
+
+/// The dialect of the CSV files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct CsvSettings {
+    /// What stands between two fields. Unless given, it is found in the header; without a header it is a comma.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<Character>,
+    /// What stands around a field that holds a delimiter, a line end or the quote itself, which is then doubled.
+    pub quote: Character,
+    /// Whether the first line names the columns.
+    pub header: bool,
+    /// Names of the columns: those of a file without a header, or in the place of the header's. None: the header's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
+}
+
+impl Default for CsvSettings {
+    fn default() -> Self {
+        Self { delimiter: None, quote: Character::QUOTE, header: true, columns: Vec::new() }
+    }
+}
+
+/// A character that can be a delimiter or a quote: of ASCII, which is one byte of UTF-8 and no part of another
+/// character, and no line end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "char", into = "char")]
+pub struct Character(u8);
+
+impl Character {
+    /// `,`.
+    pub const COMMA: Self = Self(b',');
+    /// `"`.
+    pub const QUOTE: Self = Self(b'"');
+
+    /// The byte that it is in a file.
+    #[must_use]
+    pub const fn byte(self) -> u8 {
+        self.0
+    }
+}
+
+/// A character that can be neither delimiter nor quote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected an ASCII character that is no line end, found {0:?}")]
+pub struct CharacterError(char);
+
+impl TryFrom<char> for Character {
+    type Error = CharacterError;
+
+    fn try_from(character: char) -> Result<Self, CharacterError> {
+        match u8::try_from(character) {
+            Ok(byte) if byte.is_ascii() && !matches!(byte, b'\r' | b'\n') => Ok(Self(byte)),
+            _ => Err(CharacterError(character)),
+        }
+    }
+}
+
+impl From<Character> for char {
+    fn from(character: Character) -> Self {
+        Self::from(character.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_given_is_the_default() {
+        let read = |text: &str| serde_json::from_str::<ExtractionSettings>(text);
+        assert_eq!(read("{}").expect("nothing"), ExtractionSettings::default());
+        let found =
+            read(r#"{"csv":{"delimiter":";","header":false,"columns":["a"]}}"#).expect("settings").csv;
+        assert_eq!(found.delimiter.map(Character::byte), Some(b';'));
+        assert_eq!(
+            (found.quote, found.header, found.columns),
+            (Character::QUOTE, false, vec!["a".to_owned()])
+        );
+        for wrong in [
+            r#"{"csv":{"delimiter":"€"}}"#,
+            r#"{"csv":{"quote":"\n"}}"#,
+            r#"{"csv":{"quote":""}}"#,
+            r#"{"cvs":{}}"#,
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn settings_survive_the_environment() {
+        let csv = CsvSettings {
+            delimiter: Character::try_from('\t').ok(),
+            quote: Character::try_from('\'').expect("a quote"),
+            header: true,
+            columns: vec!["a".to_owned(), "ü".to_owned()],
+        };
+        let settings = ExtractionSettings { csv };
+        let text = serde_json::to_string(&settings).expect("JSON");
+        assert_eq!(serde_json::from_str::<ExtractionSettings>(&text).expect("own JSON"), settings);
+    }
+}

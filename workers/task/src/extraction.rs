@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use contract::settings::ExtractionSettings;
 use contract::{Detail, FailedStage, ObjectRef, Reason, RecordRef, row};
 use publisher::{Backoff, Failure, MAX_BYTES, Publisher, PutEvents, Stream};
 use tokio::sync::watch;
@@ -29,16 +30,17 @@ pub struct Totals {
     pub bytes: u64,
 }
 
-/// Reads `object` from `source` and publishes an event per row, until the end or until `stop` turns true.
+/// Reads `object`, which is written as the settings say, from `source` and publishes an event per row, until the end or until `stop` turns true.
 pub async fn extract<S: Source, P: PutEvents + 'static>(
     object: &ObjectRef,
+    settings: &ExtractionSettings,
     source: S,
     publisher: &Arc<Publisher<P>>,
     backoff: Backoff,
     stop: watch::Receiver<bool>,
 ) -> Outcome {
     let mut download = Download::new(source, backoff);
-    let mut reader = Reader::new(MAX_BYTES);
+    let mut reader = Reader::new(MAX_BYTES, &settings.csv);
     let mut rows = Rows { object, stream: publisher.stream(), headers: None, rejected: 0 };
     let end = read_rows(&mut download, &mut reader, &mut rows, stop).await;
     let totals = Totals { rows: reader.rows(), rejected: rows.rejected, bytes: download.offset() };

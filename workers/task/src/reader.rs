@@ -1,12 +1,13 @@
 //! Rows out of bytes: a CSV reader that is fed chunks of any size and never holds more than one row.
 //!
 //! The grammar is csv-core's (RFC 4180, and lenient where the RFC says nothing). Around it stands what a file from
-//! somewhere needs: the byte order mark, the delimiter found in the header, trailing delimiters, a limit on a row's
-//! size, and a verdict for every row that doesn't fit, so that none is dropped silently.
+//! somewhere needs: the byte order mark, the delimiter found in the header, other names for the columns, trailing
+//! delimiters, a limit on a row's size, and a verdict for every row that doesn't fit, so that none is dropped silently.
 //!
 //! No I/O: [`Reader::read`] consumes from a slice, [`Reader::finish`] says that there is no more.
 
 use contract::Reason;
+use contract::settings::{Character, CsvSettings};
 use csv_core::{ReadRecordResult, ReaderBuilder};
 
 /// Candidates for the delimiter, most preferred first.
@@ -61,13 +62,18 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// What the header said.
+/// What the header said, or the settings in its place.
 #[derive(Debug)]
 struct Header {
     columns: Vec<String>,
-    /// The header line ended with a delimiter, so rows may as well.
+    /// Rows may end with a delimiter: the header line did, or there is none that would say so.
     trailing: bool,
+    /// Who says how many columns there are, for messages.
+    says: &'static str,
 }
+
+const HEADER_HAS: &str = "the header has";
+const SETTINGS_NAME: &str = "the settings name";
 
 /// How far the end of the input has been told to csv-core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,8 +90,11 @@ enum End {
 pub struct Reader {
     /// Rows and headers of more bytes than this are rejected; also the bound of every buffer.
     limit: usize,
+    quote: u8,
+    /// Names of the columns by the settings, for the header that is to come.
+    names: Vec<String>,
     sniffer: Option<Sniffer>,
-    /// The header line as the sniffer collected it, until csv-core has read it.
+    /// The first line as the sniffer collected it, until csv-core has read it.
     head: Vec<u8>,
     head_read: usize,
     core: csv_core::Reader,
@@ -101,13 +110,20 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader that rejects rows larger than `limit` bytes.
+    /// A reader of files as the settings say that they are, which rejects rows larger than `limit` bytes.
     #[must_use]
-    pub fn new(limit: usize) -> Self {
+    pub fn new(limit: usize, settings: &CsvSettings) -> Self {
         let limit = limit.max(1);
+        let columns = settings.columns.clone();
+        let (header, names) = match settings.header {
+            true => (None, columns),
+            false => (Some(Header { columns, trailing: true, says: SETTINGS_NAME }), Vec::new()),
+        };
         Self {
             limit,
-            sniffer: Some(Sniffer::default()),
+            quote: settings.quote.byte(),
+            names,
+            sniffer: Some(Sniffer::new(settings)),
             head: Vec::new(),
             head_read: 0,
             core: csv_core::Reader::new(),
@@ -116,7 +132,7 @@ impl Reader {
             ends: vec![0; limit.min(64)],
             ends_len: 0,
             discarding: false,
-            header: None,
+            header,
             rows: 0,
             end: End::NotReached,
         }
@@ -141,7 +157,7 @@ impl Reader {
     /// # Errors
     /// A [`Fault`] in the header.
     pub fn finish(&mut self) -> Result<Option<Row<'_>>, Fault> {
-        if let Some(sniffer) = self.sniffer.take() {
+        if let Some(mut sniffer) = self.sniffer.take() {
             self.start(sniffer.finish());
         }
         if self.step(&mut &b""[..])? {
@@ -167,12 +183,18 @@ impl Reader {
     /// Reads up to the end of the next data row; `false` when the input is used up before.
     fn step(&mut self, input: &mut &[u8]) -> Result<bool, Fault> {
         if let Some(sniffer) = &mut self.sniffer {
-            match sniffer.feed(input, self.limit)? {
-                Some(sniffed) => self.start(sniffed),
-                None => return Ok(false),
+            match sniffer.feed(input, self.limit) {
+                Sniffing::Done(sniffed) => self.start(sniffed),
+                Sniffing::GoesOn => return Ok(false),
+                Sniffing::TooLong if self.header.is_none() => return Err(header_too_large(self.limit)),
+                // A row like any other; csv-core finds its end.
+                Sniffing::TooLong => {
+                    let sniffed = sniffer.finish();
+                    self.start(sniffed);
+                }
             }
         }
-        // The head can hold more than the header when sniffer and csv-core disagree about a stray quote.
+        // The head can hold more than one line when sniffer and csv-core disagree about a stray quote.
         while self.head_read < self.head.len() {
             let head = std::mem::take(&mut self.head);
             let (used, complete) = self.advance(head.get(self.head_read..).unwrap_or_default());
@@ -196,7 +218,7 @@ impl Reader {
 
     fn start(&mut self, sniffed: Sniffed) {
         self.sniffer = None;
-        self.core = ReaderBuilder::new().delimiter(sniffed.delimiter).build();
+        self.core = ReaderBuilder::new().delimiter(sniffed.delimiter).quote(self.quote).build();
         // A blank line, so that csv-core doesn't look for a byte order mark: the sniffer has removed the only one.
         self.core.read_record(b"\n", &mut self.text, &mut self.ends);
         self.head = sniffed.head;
@@ -244,10 +266,16 @@ impl Reader {
         if self.too_large() {
             return Err(header_too_large(self.limit));
         }
-        let Some(fields) = decode(&self.text, self.text_len, &self.ends, self.ends_len) else {
-            return Err(Fault::new(Reason::InvalidEncoding, "the header is not UTF-8"));
-        };
-        self.header = Some(Header::new(fields)?);
+        self.header = Some(if self.names.is_empty() {
+            let Some(fields) = decode(&self.text, self.text_len, &self.ends, self.ends_len) else {
+                return Err(Fault::new(Reason::InvalidEncoding, "the header is not UTF-8"));
+            };
+            Header::new(fields)?
+        } else {
+            let text = self.text.get(..self.text_len).unwrap_or_default();
+            let ends = self.ends.get(..self.ends_len).unwrap_or_default();
+            Header::renamed(std::mem::take(&mut self.names), text, ends)?
+        });
         self.next_record();
         Ok(false)
     }
@@ -258,8 +286,10 @@ impl Reader {
         self.next_record();
         let index = self.rows;
         // Always there: without a header, `end_record` counts no rows.
-        let (columns, trailing) =
-            self.header.as_ref().map_or((&[][..], false), |header| (&header.columns[..], header.trailing));
+        let (columns, trailing, says) = self
+            .header
+            .as_ref()
+            .map_or((&[][..], false, HEADER_HAS), |header| (&header.columns, header.trailing, header.says));
         let reject =
             |reason, message: String| Row { index, columns, fields: Err(Fault::new(reason, message)) };
         if unclosed {
@@ -279,13 +309,12 @@ impl Reader {
             if trailing && fields.ends.len() == expected + 1 { drop_empty_last(fields) } else { fields };
         let found = fields.ends.len();
         if found != expected {
-            let plural = |count| if count == 1 { "" } else { "s" };
             return reject(
                 Reason::RowLength,
                 format!(
-                    "row {index} has {found} field{}, the header has {expected} column{}",
-                    plural(found),
-                    plural(expected)
+                    "row {index} has {}, {says} {}",
+                    counted(found, "field"),
+                    counted(expected, "column")
                 ),
             );
         }
@@ -333,6 +362,11 @@ fn drop_empty_last(fields: Fields<'_>) -> Fields<'_> {
     }
 }
 
+/// `1 field`, `2 fields`.
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 fn header_too_large(limit: usize) -> Fault {
     Fault::new(
         Reason::RowTooLarge,
@@ -363,24 +397,57 @@ impl Header {
                 ));
             }
         }
-        Ok(Self { columns, trailing })
+        Ok(Self { columns, trailing, says: HEADER_HAS })
+    }
+
+    /// Other names for the columns of this header line. Its own say nothing: they may be none, twice, or no text.
+    fn renamed(columns: Vec<String>, text: &[u8], ends: &[usize]) -> Result<Self, Fault> {
+        let last = match ends {
+            [.., before, last] => text.get(*before..*last),
+            _ => None,
+        };
+        let trailing =
+            last.is_some_and(|last| last.trim_ascii().is_empty()) && ends.len() == columns.len() + 1;
+        let found = ends.len() - usize::from(trailing);
+        if found != columns.len() {
+            return Err(Fault::new(
+                Reason::RowLength,
+                format!(
+                    "{HEADER_HAS} {}, {SETTINGS_NAME} {}",
+                    counted(found, "field"),
+                    counted(columns.len(), "column")
+                ),
+            ));
+        }
+        Ok(Self { columns, trailing, says: HEADER_HAS })
     }
 }
 
-/// Collects the header line to find the delimiter in it, before csv-core (which must be told) reads it.
-#[derive(Debug, Default)]
+/// Collects the first line to find the delimiter in it, before csv-core (which must be told) reads it, and to remove
+/// the byte order mark, which may come in pieces.
+#[derive(Debug)]
 struct Sniffer {
+    quote: u8,
+    /// Delimiters that it may be, most preferred first, and how often each stands in the line.
+    candidates: Vec<(u8, usize)>,
     head: Vec<u8>,
     /// Bytes seen, blank lines at the front included, which are not collected.
     seen: u64,
     state: Quoting,
-    counts: [usize; DELIMITERS.len()],
 }
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+/// How far the sniffer came.
+enum Sniffing {
+    /// The line goes on after the input.
+    GoesOn,
+    /// It is larger than the limit.
+    TooLong,
+    Done(Sniffed),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Quoting {
     /// A quote here opens a quoted field.
-    #[default]
     FieldStart,
     Plain,
     Quoted,
@@ -394,30 +461,41 @@ struct Sniffed {
 }
 
 impl Sniffer {
-    /// Takes the rest of the header line from the front of `input`; `None` when it goes on after the input.
-    fn feed(&mut self, input: &mut &[u8], limit: usize) -> Result<Option<Sniffed>, Fault> {
+    fn new(settings: &CsvSettings) -> Self {
+        let quote = settings.quote.byte();
+        let candidates = match (settings.delimiter, settings.header) {
+            (Some(delimiter), _) => vec![delimiter.byte()],
+            (None, true) => DELIMITERS.into_iter().filter(|candidate| *candidate != quote).collect(),
+            // Values hold other delimiters as often as not: nothing is to be learned from them.
+            (None, false) => vec![Character::COMMA.byte()],
+        };
+        let candidates = candidates.into_iter().map(|candidate| (candidate, 0)).collect();
+        Self { quote, candidates, head: Vec::new(), seen: 0, state: Quoting::FieldStart }
+    }
+
+    /// Takes the rest of the first line from the front of `input`.
+    fn feed(&mut self, input: &mut &[u8], limit: usize) -> Sniffing {
         while let Some((&byte, rest)) = input.split_first() {
             *input = rest;
             if self.take(byte) {
-                return Ok(Some(std::mem::take(self).finish()));
+                return Sniffing::Done(self.finish());
             }
             if self.head.len() > limit {
-                return Err(header_too_large(limit));
+                return Sniffing::TooLong;
             }
         }
-        Ok(None)
+        Sniffing::GoesOn
     }
 
-    fn finish(self) -> Sniffed {
-        let most = self.counts.iter().copied().max().unwrap_or_default();
+    /// Hands over what was collected.
+    fn finish(&mut self) -> Sniffed {
+        let most = self.candidates.iter().map(|(_, count)| *count).max().unwrap_or_default();
         // The first of those that occur most often: the comma wins every tie, and where there is no delimiter at all.
-        let candidates = DELIMITERS.into_iter().zip(self.counts);
-        let delimiter =
-            candidates.into_iter().find(|(_, count)| *count == most).map_or(b',', |(byte, _)| byte);
-        Sniffed { head: self.head, delimiter }
+        let found = self.candidates.iter().find(|(_, count)| *count == most);
+        Sniffed { head: std::mem::take(&mut self.head), delimiter: found.map_or(b',', |(byte, _)| *byte) }
     }
 
-    /// Takes one byte; `true` when it ends the header line.
+    /// Takes one byte; `true` when it ends the first line.
     fn take(&mut self, byte: u8) -> bool {
         self.seen += 1;
         let line_end = matches!(byte, b'\r' | b'\n');
@@ -426,19 +504,19 @@ impl Sniffer {
         }
         self.head.push(byte);
         if self.seen == 3 && self.head == BYTE_ORDER_MARK {
-            *self = Self { seen: self.seen, ..Self::default() };
+            (self.head, self.state) = (Vec::new(), Quoting::FieldStart);
+            self.candidates.iter_mut().for_each(|(_, count)| *count = 0);
             return false;
         }
-        let delimiter = DELIMITERS.iter().position(|&candidate| candidate == byte);
-        self.state = match (self.state, byte) {
-            (Quoting::Quoted, b'"') => Quoting::QuoteInQuoted,
-            (Quoting::Quoted, _) | (Quoting::QuoteInQuoted | Quoting::FieldStart, b'"') => Quoting::Quoted,
+        let quote = byte == self.quote;
+        self.state = match self.state {
+            Quoting::Quoted if quote => Quoting::QuoteInQuoted,
+            Quoting::Quoted => Quoting::Quoted,
+            Quoting::QuoteInQuoted | Quoting::FieldStart if quote => Quoting::Quoted,
             _ if line_end => return true,
-            _ => match delimiter {
-                Some(index) => {
-                    if let Some(count) = self.counts.get_mut(index) {
-                        *count += 1;
-                    }
+            _ => match self.candidates.iter_mut().find(|(candidate, _)| *candidate == byte) {
+                Some((_, count)) => {
+                    *count += 1;
                     Quoting::FieldStart
                 }
                 None => Quoting::Plain,

@@ -1,6 +1,7 @@
 //! Rules on the deployer's own workers: what they must be allowed, what they understand, how they are set.
 
 use contract::EventKind;
+use contract::settings::TransformSettings;
 
 use super::{kind_of, table};
 use crate::assets::Worker;
@@ -8,7 +9,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::model::access::{Access, Verb};
 use crate::model::function::{Events, Function, Trigger};
 use crate::model::table::KeyType;
-use crate::model::{Kind, Resource, Stack};
+use crate::model::{Kind, Resource, ResourceType, Stack};
+use crate::yaml::shorten;
 
 /// Messages of a call that a worker takes: one PutEvents call takes ten entries.
 const MAX_BATCH: i64 = 10;
@@ -125,7 +127,10 @@ fn settings(
             )
             .help("remove them"),
         ),
-        (Some(settings), _) => table_keys(stack, resource, settings, diagnostics),
+        (Some(settings), _) => {
+            table_keys(stack, resource, settings, diagnostics);
+            columns(stack, resource, function, settings, diagnostics);
+        }
         (None, _) => {}
     }
 }
@@ -134,7 +139,7 @@ fn settings(
 fn table_keys(
     stack: &Stack,
     resource: &Resource,
-    settings: &contract::settings::TransformSettings,
+    settings: &TransformSettings,
     diagnostics: &mut Diagnostics,
 ) {
     let tables = stack
@@ -172,6 +177,47 @@ fn table_keys(
                     .help(format!("add `{key}: {{ from: …, required: true }}` to `settings.fields`")),
                 );
             }
+        }
+    }
+}
+
+/// Where the settings of an extraction name the columns, every field without which a row fails must come from one of
+/// them.
+fn columns(
+    stack: &Stack,
+    resource: &Resource,
+    function: &Function,
+    settings: &TransformSettings,
+    diagnostics: &mut Diagnostics,
+) {
+    let reads = |access: &&Access| {
+        function.triggers.iter().any(|trigger| match trigger {
+            Trigger::Bus { bus, events: Events::Named(EventKind::RecordExtracted), .. } => {
+                access.verb == Verb::Publish && access.resource.name == bus.name
+            }
+            _ => false,
+        })
+    };
+    for extraction in &stack.resources {
+        let ResourceType::Task(task) = &extraction.is else { continue };
+        let named = task.settings.as_ref().map_or(&[][..], |settings| &settings.csv.columns[..]);
+        if named.is_empty() || task.access.iter().find(reads).is_none() {
+            continue;
+        }
+        for field in settings.fields.iter().filter(|field| field.required && field.default.is_none()) {
+            // As `transform` looks for it: an exact name is also the same but for case.
+            if named.iter().any(|column| column.eq_ignore_ascii_case(field.from.trim())) {
+                continue;
+            }
+            let (name, from, task) = (&field.name, shorten(&field.from), &extraction.name);
+            diagnostics.push(
+                Diagnostic::error(
+                    "E0316",
+                    resource.span,
+                    format!("the required field `{name}` comes from the column `{from}`, which `{task}` doesn't have"),
+                )
+                .suggest(&field.from, named.iter().map(String::as_str)),
+            );
         }
     }
 }

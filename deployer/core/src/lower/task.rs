@@ -188,6 +188,10 @@ fn environment_of(stack: &Stack, task: &Task) -> Vec<Value> {
     if task.image.worker().is_none() {
         return own.collect();
     }
+    let settings = task.settings.as_ref().map(|settings| {
+        let text = serde_json::to_string(settings).unwrap_or_default();
+        json!({ "Name": environment::SETTINGS, "Value": text })
+    });
     let bus = task.access.iter().filter(|access| access.verb == Verb::Publish);
     bus.filter_map(|access| match &stack.resource(&access.resource.name)?.is {
         ResourceType::Bus(bus) => {
@@ -200,6 +204,7 @@ fn environment_of(stack: &Stack, task: &Task) -> Vec<Value> {
         _ => None,
     })
     .flatten()
+    .chain(settings)
     .collect()
 }
 

@@ -26,6 +26,8 @@ pub enum Shape {
     WordOrInteger(&'static str, i64, i64),
     /// `true` or `false`.
     Boolean,
+    /// One character of ASCII that is no line end.
+    Character,
     /// A duration between two numbers of seconds.
     Duration(u64, u64),
     /// A size between two numbers of bytes.

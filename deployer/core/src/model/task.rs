@@ -1,5 +1,7 @@
 //! `type: task`.
 
+use contract::settings::ExtractionSettings;
+
 use super::access::Access;
 use super::code::{Architecture, Image, one_of_these};
 use super::environment::{Environment, Variables};
@@ -7,7 +9,7 @@ use super::properties::{
     AnyText, Boolean, Duration, Integer, List, Map, Object, Properties, Reference, Size, Str,
 };
 use super::statement::Statement;
-use super::{Kind, ResourceRef, Text, network};
+use super::{Kind, ResourceRef, Text, csv, network};
 use crate::diagnostic::Diagnostic;
 use crate::units;
 use crate::yaml::shorten;
@@ -60,6 +62,8 @@ pub struct Task {
     pub access: Vec<Access>,
     /// What else it may do, in IAM's words.
     pub statements: Vec<Statement>,
+    /// The worker's own settings.
+    pub settings: Option<ExtractionSettings>,
 }
 
 /// One of `secrets`: where the value is kept.
@@ -123,6 +127,9 @@ impl Task {
         let statements = properties
             .field("statements", "What else it may do, in IAM's words.", List(Object(Statement::read)))
             .or(Vec::new());
+        let settings = properties
+            .field("settings", "Settings of the worker; `extraction` has `csv`.", Object(csv::read_settings))
+            .optional();
         let number = |text: &str| text.parse::<u32>().is_ok_and(|number| number.to_string() == text);
         if !user.split_once(':').map_or(number(&user), |(user, group)| number(user) && number(group)) {
             let span = properties.span_of("user");
@@ -143,6 +150,13 @@ impl Task {
                     .help("workers learn where things are from `access`; remove it"),
                 );
             }
+        }
+        if properties.has("settings") && !properties.has("worker") {
+            let span = properties.span_of("settings");
+            properties.report(
+                Diagnostic::error("E0107", span, "`settings` goes with `worker`, not with `code` or `image`")
+                    .help("give code of your own what it needs by `environment`"),
+            );
         }
         if properties.is_sound() && !fargate_pair(cpu, memory) {
             let span = properties.span_of(if properties.has("memory") { "memory" } else { "cpu" });
@@ -181,6 +195,7 @@ impl Task {
             writable,
             access,
             statements,
+            settings,
         })
     }
 }

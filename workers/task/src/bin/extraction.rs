@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use aws_config::BehaviorVersion;
 use contract::ObjectRef;
-use contract::environment::{EVENT_BUS, EVENT_SOURCE, OBJECT, VariableError, Variables};
+use contract::environment::{EVENT_BUS, EVENT_SOURCE, OBJECT, SETTINGS, VariableError, Variables};
+use contract::settings::ExtractionSettings;
 use publisher::aws::EventBridge;
 use publisher::{Backoff, Destination, Publisher};
 use task::aws::{S3Object, s3_client};
@@ -37,6 +38,10 @@ async fn main() -> ExitCode {
 async fn run() -> Result<Outcome, VariableError> {
     let variables = Variables::new(|name: &str| std::env::var(name).ok());
     let object: ObjectRef = variables.json(OBJECT)?;
+    let settings: ExtractionSettings = match variables.optional(SETTINGS) {
+        Some(_) => variables.json(SETTINGS)?,
+        None => ExtractionSettings::default(),
+    };
     let destination = Destination::new(variables.required(EVENT_BUS)?, variables.required(EVENT_SOURCE)?);
     let custom_endpoint =
         ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"].iter().any(|name| std::env::var_os(name).is_some());
@@ -47,7 +52,7 @@ async fn run() -> Result<Outcome, VariableError> {
     let source = S3Object::new(s3_client(&config, custom_endpoint), object.clone());
 
     tracing::info!(bucket = object.bucket, key = object.key, "extraction started");
-    Ok(task::extract(&object, source, &publisher, Backoff::default(), stop_signal()).await)
+    Ok(task::extract(&object, &settings, source, &publisher, Backoff::default(), stop_signal()).await)
 }
 
 /// Turns true when ECS stops the task: the process has then 30 seconds until it is killed.

@@ -152,7 +152,7 @@ async fn run(source: Object, bus: &Shared) -> Outcome {
 async fn run_until(source: Object, bus: &Shared, stop: watch::Receiver<bool>) -> Outcome {
     let destination = Destination::new("bus", "source");
     let publisher = Arc::new(Publisher::new(bus.clone(), destination, Backoff::immediate(2)));
-    extract(&object(), source, &publisher, Backoff::immediate(3), stop).await
+    extract(&object(), &ExtractionSettings::default(), source, &publisher, Backoff::immediate(3), stop).await
 }
 
 fn reason(outcome: Outcome) -> Reason {

@@ -19,7 +19,11 @@ fn keep(rows: &mut Report, row: Row<'_>) {
 
 /// Reads chunks and checks at every step that no buffer exceeds the limit.
 fn read_chunks<'a>(limit: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> Report {
-    let mut reader = Reader::new(limit);
+    read_as(&CsvSettings::default(), limit, chunks)
+}
+
+fn read_as<'a>(settings: &CsvSettings, limit: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> Report {
+    let mut reader = Reader::new(limit, settings);
     let mut report = Report { columns: Vec::new(), rows: Vec::new(), end: Ok(()) };
     for mut chunk in chunks {
         loop {
@@ -43,6 +47,16 @@ fn read_chunks<'a>(limit: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> 
     assert!(matches!(reader.finish(), Ok(None)), "rows after the end");
     assert_eq!(reader.rows(), report.rows.len() as u64);
     report
+}
+
+fn settings(delimiter: Option<char>, quote: char, header: bool, columns: &[&str]) -> CsvSettings {
+    let character = |character| Character::try_from(character).expect("an ASCII character");
+    CsvSettings {
+        delimiter: delimiter.map(character),
+        quote: character(quote),
+        header,
+        columns: columns.iter().map(|&name| name.to_owned()).collect(),
+    }
 }
 
 fn read(text: impl AsRef<[u8]>) -> Report {
@@ -247,7 +261,7 @@ fn rows_up_to_the_limit_pass_and_larger_ones_do_not() {
 
 #[test]
 fn a_huge_row_takes_no_memory() {
-    let mut reader = Reader::new(1000);
+    let mut reader = Reader::new(1000, &CsvSettings::default());
     let row =
         std::iter::repeat_n(&b"xxxxxxxxxxxxxxxx,\"yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\","[..], 200_000);
     let (mut rows, mut rejected) = (0, 0);
@@ -259,6 +273,76 @@ fn a_huge_row_takes_no_memory() {
         assert!(reader.buffered() <= 1001);
     }
     assert_eq!((rows, rejected), (3, 1));
+}
+
+#[test]
+fn a_file_without_a_header_has_the_columns_of_the_settings() {
+    let nameless = settings(None, '"', false, &["id", "name"]);
+    let text = "\u{feff}\r\n1,\"a;b\"\r\n\r\n2,\r\n3,c,\r\n4,d,e\r\n5";
+    let report = read_as(&nameless, 1000, [text.as_bytes()]);
+    assert_eq!(report.columns, ["id", "name"]);
+    assert_eq!(
+        reasons(&report),
+        [(1, None), (2, None), (3, None), (4, Some(Reason::RowLength)), (5, Some(Reason::RowLength))]
+    );
+    assert_eq!(report.rows[0].1, Ok(vec!["1".to_owned(), "a;b".to_owned()]));
+    // A delimiter at the end of a row, which no header could announce.
+    assert_eq!(report.rows[2].1, Ok(vec!["3".to_owned(), "c".to_owned()]));
+    assert_eq!(
+        report.rows[4].1,
+        Err(Fault::new(Reason::RowLength, "row 5 has 1 field, the settings name 2 columns"))
+    );
+    assert_eq!(read_as(&nameless, 1000, [&b""[..]]).rows.len(), 0);
+    // Nothing is guessed from values: here, a semicolon would fit as well.
+    assert_eq!(
+        read_as(&nameless, 1000, [&b"1;2,5"[..]]).rows[0].1,
+        Ok(vec!["1;2".to_owned(), "5".to_owned()])
+    );
+}
+
+#[test]
+fn a_first_row_that_is_too_large_is_a_row_like_any_other() {
+    let nameless = settings(None, '"', false, &["a", "b"]);
+    let text = format!("1,{}\n2,x\n3,\"{}\"\n4,y", "x".repeat(300), "\n".repeat(300));
+    let report = read_as(&nameless, 100, [text.as_bytes()]);
+    assert_eq!(
+        reasons(&report),
+        [(1, Some(Reason::RowTooLarge)), (2, None), (3, Some(Reason::RowTooLarge)), (4, None)]
+    );
+}
+
+#[test]
+fn the_settings_name_the_columns_in_the_place_of_the_header() {
+    let renamed = settings(None, '"', true, &["id", "name"]);
+    for header in ["a;b", "a;a", ";", "a;b;", " ; ; ", "\u{feff}\"x\";y"] {
+        let report = read_as(&renamed, 1000, [format!("{header}\n1;2\n3;4\n").as_bytes()]);
+        assert_eq!((&report.end, report.rows.len()), (&Ok(()), 2), "{header:?}");
+        assert_eq!(report.columns, ["id", "name"], "{header:?}");
+    }
+    assert_eq!(read_as(&renamed, 1000, [&b"\xff,b\n1,2\n"[..]]).end, Ok(()));
+    // Settings for other files would give values the wrong names.
+    for (header, message) in [
+        ("a;b;c", "the header has 3 fields, the settings name 2 columns"),
+        ("a", "the header has 1 field, the settings name 2 columns"),
+    ] {
+        let report = read_as(&renamed, 1000, [format!("{header}\n1;2\n").as_bytes()]);
+        assert_eq!(report.end, Err(Fault::new(Reason::RowLength, message)));
+    }
+    assert_eq!(
+        read_as(&renamed, 1000, [&b"a,\"b\n1,2\n"[..]]).end.expect_err("an open quote").reason,
+        Reason::UnclosedQuote
+    );
+}
+
+#[test]
+fn delimiter_and_quote_are_those_of_the_settings() {
+    let report = read_as(&settings(Some(';'), '\'', true, &[]), 1000, [&b"a,b,c;d\n'1;''2';\"x\n"[..]]);
+    assert_eq!(report.columns, ["a,b,c", "d"]);
+    assert_eq!(report.rows[0].1, Ok(vec!["1;'2".to_owned(), "\"x".to_owned()]));
+    // What is a quote can't be found as delimiter.
+    let report = read_as(&settings(None, '|', true, &[]), 1000, [&b"|a|,|b|\n|1,|,2\n"[..]]);
+    assert_eq!(report.columns, ["a", "b"]);
+    assert_eq!(report.rows[0].1, Ok(vec!["1,".to_owned(), "2".to_owned()]));
 }
 
 #[test]
@@ -320,6 +404,22 @@ fn write(header: &[String], rows: &[Vec<String>], delimiter: u8, crlf: bool, bom
     text
 }
 
+/// How many columns a file of these settings has; any number where they say nothing.
+fn width(settings: &CsvSettings) -> usize {
+    if settings.columns.is_empty() { 2 } else { settings.columns.len() }
+}
+
+/// Settings that the language allows.
+fn dialect() -> impl Strategy<Value = CsvSettings> {
+    let delimiter =
+        proptest::option::of(proptest::sample::select(vec![',', ';', '\t', '|', '\u{1f}', ' ', 'x']));
+    let columns = proptest::sample::select(vec![&["n", "m"][..], &["n", "m", "o"], &["n"]]);
+    (delimiter, proptest::sample::select(vec!['"', '\'', '~']), any::<bool>(), columns, any::<bool>())
+        .prop_map(|(delimiter, quote, header, columns, named)| {
+            settings(delimiter, quote, header, if named || !header { columns } else { &[] })
+        })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
@@ -332,6 +432,54 @@ proptest! {
         cuts.sort_unstable();
         let chunks: Vec<&[u8]> = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
         prop_assert_eq!(&read_chunks(limit, chunks), &whole);
+    }
+
+    #[test]
+    fn no_settings_make_chunks_matter(bytes in noise(), settings in dialect(), limit in 1..60usize, size in 1..9usize) {
+        let whole = read_as(&settings, limit, [&bytes[..]]);
+        prop_assert_eq!(&read_as(&settings, limit, bytes.chunks(size)), &whole);
+        prop_assert!(settings.header || whole.end.is_ok());
+    }
+
+    #[test]
+    fn any_dialect_reads_as_the_csv_crate_reads_it(
+        (settings, rows) in dialect().prop_flat_map(|settings| {
+            let columns = width(&settings);
+            let row = proptest::collection::vec("[a-c ,;\t|'\"\r\n\u{e9}]{0,6}", columns);
+            (Just(settings), proptest::collection::vec(row, 0..12))
+        }),
+        size in 1..40usize,
+        crlf in any::<bool>(),
+    ) {
+        let (delimiter, quote) = (settings.delimiter.unwrap_or(Character::COMMA).byte(), settings.quote.byte());
+        let mut writer = csv::WriterBuilder::new();
+        writer.delimiter(delimiter).quote(quote).terminator(if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') });
+        let mut writer = writer.from_writer(Vec::new());
+        let columns = width(&settings);
+        let header: Vec<String> = (0..columns).map(|position| format!("c{position}")).collect();
+        if settings.header {
+            writer.write_record(&header).expect("in memory");
+        }
+        for row in &rows {
+            writer.write_record(row).expect("in memory");
+        }
+        let bytes = writer.into_inner().expect("in memory");
+        let mut reference = csv::ReaderBuilder::new();
+        reference.delimiter(delimiter).quote(quote).flexible(true).has_headers(settings.header);
+        let expected: Vec<Vec<String>> = reference
+            .from_reader(&bytes[..])
+            .records()
+            .map(|record| record.expect("UTF-8").iter().map(str::to_owned).collect())
+            .collect();
+        let report = read_as(&settings, 10_000, bytes.chunks(size));
+        prop_assert_eq!(&report.end, &Ok(()));
+        if !rows.is_empty() {
+            prop_assert_eq!(&report.columns, if settings.columns.is_empty() { &header } else { &settings.columns });
+        }
+        let found: Vec<Vec<String>> =
+            report.rows.into_iter().map(|(_, fields)| fields.expect("a good row")).collect();
+        prop_assert_eq!(&found, &expected);
+        prop_assert_eq!(found, rows);
     }
 
     #[test]

@@ -1,0 +1,141 @@
+//! `settings.csv` of a task with `worker: extraction`: the dialect of the files.
+
+use contract::settings::{Character, CsvSettings, ExtractionSettings};
+
+use super::properties::{Boolean, List, Object, Properties, Read, Scope, Shape, Str};
+use crate::diagnostic::{Diagnostic, Span};
+use crate::yaml::{Node, shorten};
+
+/// Reads `settings`.
+pub(super) fn read_settings(properties: &mut Properties<'_>) -> Option<ExtractionSettings> {
+    let csv =
+        properties.field("csv", "How the files are written.", Object(read_csv)).or(CsvSettings::default());
+    Some(ExtractionSettings { csv })
+}
+
+fn read_csv(properties: &mut Properties<'_>) -> Option<CsvSettings> {
+    let delimiter = properties
+        .field(
+            "delimiter",
+            "What stands between two fields. Unless given, it is found in the header; without a header it is a comma.",
+            OneCharacter,
+        )
+        .optional();
+    let quote = properties
+        .field(
+            "quote",
+            "What stands around a field that holds a delimiter, a line end or the quote itself, which is then doubled.",
+            OneCharacter,
+        )
+        .or(Character::QUOTE);
+    let header = properties.field("header", "Whether the first line names the columns.", Boolean).or(true);
+    let columns = properties
+        .field(
+            "columns",
+            "Names of the columns: of a file without a header, or in the place of the header's.",
+            List(Column),
+        )
+        .or(Vec::new());
+    if !properties.is_sound() {
+        return None;
+    }
+    if delimiter.or((!header).then_some(Character::COMMA)) == Some(quote) {
+        let span = properties.span_of(if properties.has("delimiter") { "delimiter" } else { "quote" });
+        properties.report(
+            Diagnostic::error("E0107", span, "delimiter and quote are the same character")
+                .help("a delimiter stands between fields, a quote around one"),
+        );
+    }
+    match (properties.has("columns"), columns.is_empty()) {
+        (false, _) if !header => {
+            let span = properties.span_of("header");
+            properties.report(
+                Diagnostic::error("E0102", span, "`columns` is missing")
+                    .help("a file without a header names no columns; write `columns: [id, name]`"),
+            );
+        }
+        (true, true) => {
+            let span = properties.span_of("columns");
+            properties.report(
+                Diagnostic::error("E0106", span, "no columns")
+                    .help("name every column of the file, from the first to the last"),
+            );
+        }
+        _ => {}
+    }
+    for (position, (name, span)) in columns.iter().enumerate() {
+        if let Some(first) = columns[..position].iter().position(|(other, _)| other == name) {
+            let (first, second) = (first + 1, position + 1);
+            let message = format!("columns {first} and {second} have the same name, `{}`", shorten(name));
+            properties.report(
+                Diagnostic::error("E0303", *span, message)
+                    .help("fields are found by the name of their column"),
+            );
+        }
+    }
+    let columns = columns.into_iter().map(|(name, _)| name).collect();
+    Some(CsvSettings { delimiter, quote, header, columns })
+}
+
+/// A delimiter or a quote.
+struct OneCharacter;
+impl Read for OneCharacter {
+    type Out = Character;
+    fn shape(&self) -> Shape {
+        Shape::Character
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<Character> {
+        let (text, _) = scope.single(node, "one character")?;
+        let mut characters = text.chars();
+        if let (Some(character), None) = (characters.next(), characters.next())
+            && let Ok(found) = Character::try_from(character)
+        {
+            return Some(found);
+        }
+        let help = match text.as_str() {
+            // An empty text is what YAML makes of a bare `|` or `>`.
+            "" => "in quotes, such as `\"|\"`",
+            "\\t" | "tab" => "a tab is `\"\\t\"`, in double quotes",
+            _ => "an ASCII character that is no line end, such as `\";\"` or `\"\\t\"`",
+        };
+        let shown = match text.as_str() {
+            "" => "an empty text".to_owned(),
+            text if text.contains(char::is_control) => {
+                format!("`{}`", shorten(&text.escape_debug().to_string()))
+            }
+            text => format!("`{}`", shorten(text)),
+        };
+        scope.report(
+            Diagnostic::error("E0108", node.span, format!("{shown} can't be a delimiter or a quote"))
+                .help(help),
+        );
+        None
+    }
+    fn show(&self, value: &Character) -> Option<String> {
+        Some(char::from(*value).to_string())
+    }
+}
+
+/// The name of a column, trimmed as those of a header are, and where it stands.
+struct Column;
+impl Read for Column {
+    type Out = (String, Span);
+    fn shape(&self) -> Shape {
+        Shape::String
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<(String, Span)> {
+        let name = Str.read(node, scope)?;
+        let name = name.trim();
+        if name.is_empty() {
+            scope.report(
+                Diagnostic::error("E0108", node.span, "a column needs a name")
+                    .help("fields are found by it; for a column that nobody needs any name will do"),
+            );
+            return None;
+        }
+        Some((name.to_owned(), node.span))
+    }
+    fn show(&self, _: &(String, Span)) -> Option<String> {
+        None
+    }
+}
