@@ -148,6 +148,8 @@ pub enum Reason {
     RowTooLarge,
     /// The row (or the header) is not UTF-8.
     InvalidEncoding,
+    /// The compressed object is damaged, or ends too early.
+    InvalidCompression,
     /// A quoted field is never closed.
     UnclosedQuote,
     /// The file lacks a column that the settings name as required.
@@ -202,7 +204,7 @@ pub enum Detail {
         object: ObjectRef,
         /// Data rows in the file, rejected ones included.
         rows: u64,
-        /// Bytes read.
+        /// Bytes of the object, as it is stored: compressed, if it is.
         bytes: u64,
         /// Rows that were rejected; each has a `failed` event of its own.
         rejected: u64,

@@ -7,6 +7,7 @@ use contract::{Detail, FailedStage, ObjectRef, Reason, RecordRef, row};
 use publisher::{Backoff, Failure, MAX_BYTES, Publisher, PutEvents, Stream};
 use tokio::sync::watch;
 
+use crate::decompress::Decoder;
 use crate::download::{Download, ReadError, Source};
 use crate::reader::{Fault, Reader, Row};
 
@@ -26,7 +27,7 @@ pub struct Totals {
     pub rows: u64,
     /// Rows rejected.
     pub rejected: u64,
-    /// Bytes read.
+    /// Bytes of the object, as it is stored.
     pub bytes: u64,
 }
 
@@ -110,19 +111,33 @@ async fn read_rows<S: Source, P: PutEvents + 'static>(
     rows: &mut Rows<'_, P>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), Fault> {
-    loop {
+    let mut decoder = Decoder::new();
+    let mut ended = false;
+    while !ended {
         let chunk = tokio::select! {
             biased;
             () = told_to_stop(&mut stop) => return Err(interrupted(reader.rows())),
             chunk = download.read() => chunk.map_err(|error| unreadable(&error))?,
         };
-        let Some(mut chunk) = chunk else { break };
-        while let Some(row) = reader.read(&mut chunk)? {
-            let index = row.index;
-            rows.take(row).await?;
-            // A chunk holds thousands of rows, and a throttled bus makes each of them slow.
+        match chunk {
+            Some(chunk) => decoder.feed(chunk),
+            None => {
+                decoder.end();
+                ended = true;
+            }
+        }
+        while let Some(mut text) = decoder.read()? {
+            while let Some(row) = reader.read(&mut text)? {
+                let index = row.index;
+                rows.take(row).await?;
+                // A chunk holds thousands of rows, and a throttled bus makes each of them slow.
+                if *stop.borrow() {
+                    return Err(interrupted(index));
+                }
+            }
+            // Compressed, a chunk may stand for gigabytes without a row.
             if *stop.borrow() {
-                return Err(interrupted(index));
+                return Err(interrupted(reader.rows()));
             }
         }
     }

@@ -1,10 +1,11 @@
 //! The extraction task: reads one object, row by row, and publishes an event for each.
 //!
 //! `extract` starts it, one task per object version, with the object in the environment. [`download`] brings the bytes,
-//! [`reader`] makes rows of them, [`extraction`] makes events of the rows and hands them to the publisher. Each holds a
-//! fixed amount of memory, however large the object is.
+//! [`decompress`] makes text of them, [`reader`] rows of the text, [`extraction`] events of the rows, which it hands to the
+//! publisher. Each holds a fixed amount of memory, however large the object is.
 
 pub mod aws;
+pub mod decompress;
 pub mod download;
 pub mod extraction;
 pub mod reader;

@@ -1,6 +1,7 @@
 //! Rows of every shape, keys of every kind.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 
 use crate::cloud::{Cloud, STACK, csv_line};
 
@@ -99,4 +100,63 @@ async fn hostile_keys_and_bad_rows() {
             .is_some_and(|reason| reason.starts_with("duplicate-header")),
         "{log}"
     );
+}
+
+/// The repository's stack, for compressed files of another dialect.
+fn dialect() -> String {
+    let notify = "notify: [{ on: created, queue: \"${arrivals}\", suffix: .csv }]";
+    let notify_all = "notify: [{ on: created, queue: \"${arrivals}\" }]";
+    let access = "access: [{ read: \"${landing}\" }, { publish: \"${events}\" }]";
+    let settings = "settings: { csv: { delimiter: ;, quote: \"'\", header: false, columns: [ID, HouseNum, Street, Town, Zip] } }";
+    assert!(STACK.contains(notify) && STACK.matches(access).count() == 1, "stack.yaml is another one");
+    STACK.replace(notify, notify_all).replace(access, &format!("{access}\n      {settings}"))
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(text.as_bytes()).expect("in memory");
+    encoder.finish().expect("in memory")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compressed_files_of_another_dialect() {
+    let cloud = Cloud::start(&dialect());
+    cloud.json(&["deploy", "local"]);
+
+    let lines = |rows: std::ops::Range<u32>| -> String {
+        rows.map(|row| format!("{row};{row};'Road; no ''{row}''\n2, left';a,b;\"07030\n")).collect()
+    };
+    // No row ends where a member does, and one member holds nothing.
+    let text = lines(0..100);
+    let (first, second) = text.split_at(text.len() / 2);
+    let members = [gzip(first), gzip(""), gzip(second)].concat();
+    let frame = zstd::encode_all(lines(100..150).as_bytes(), 3).expect("in memory");
+    for (name, content, rows) in [
+        ("members.csv.gz", &members[..], 100),
+        ("frame", &frame, 50),
+        ("plain.csv", lines(150..160).as_bytes(), 10),
+    ] {
+        cloud.write(name, content);
+        let uploaded = cloud.json(&["upload", name, "--wait", "--timeout", "3m"]);
+        assert_eq!(
+            (&uploaded["rows"], &uploaded["loaded"], &uploaded["failed"]),
+            (&rows.into(), &rows.into(), &0.into()),
+            "{name}"
+        );
+    }
+    let items = cloud.items().await;
+    assert_eq!(items.len(), 160);
+    for row in 0..160 {
+        let item = &items[&row.to_string()];
+        assert_eq!(item["street_address"], format!("Road; no '{row}'\n2, left"));
+        assert_eq!((item["town"].as_str(), item["zip"].as_str()), ("a,b", "\"07030"));
+    }
+
+    // The rows in front of the damage are in the table; the file is not complete, and says why.
+    let whole = gzip(&lines(160..170));
+    cloud.write("cut.csv.gz", &[gzip(&lines(200..203)), whole[..whole.len() - 4].to_vec()].concat());
+    let (outcome, log) = cloud.json_failing(&["upload", "cut.csv.gz", "--wait", "--timeout", "2m"], 1);
+    let reason = outcome["failures"][0]["reason"].as_str().expect("a reason");
+    assert!(reason.starts_with("invalid-compression"), "{reason} {log}");
+    assert_eq!(outcome["failures"][0]["record"], serde_json::Value::Null);
 }

@@ -9,6 +9,7 @@ use publisher::{CallError, Destination, Entry, Rejection};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::*;
+use crate::decompress::tests as decompress;
 use crate::download::{OpenError, Opened};
 
 /// What happens when the object is opened: so many bytes, then the end of the body.
@@ -150,9 +151,18 @@ async fn run(source: Object, bus: &Shared) -> Outcome {
 }
 
 async fn run_until(source: Object, bus: &Shared, stop: watch::Receiver<bool>) -> Outcome {
+    run_as(&ExtractionSettings::default(), source, bus, stop).await
+}
+
+async fn run_as(
+    settings: &ExtractionSettings,
+    source: Object,
+    bus: &Shared,
+    stop: watch::Receiver<bool>,
+) -> Outcome {
     let destination = Destination::new("bus", "source");
     let publisher = Arc::new(Publisher::new(bus.clone(), destination, Backoff::immediate(2)));
-    extract(&object(), &ExtractionSettings::default(), source, &publisher, Backoff::immediate(3), stop).await
+    extract(&object(), settings, source, &publisher, Backoff::immediate(3), stop).await
 }
 
 fn reason(outcome: Outcome) -> Reason {
@@ -273,6 +283,95 @@ async fn a_broken_connection_goes_on_where_it_broke() {
     assert_eq!(run(source, &bus).await, Outcome::Completed(Totals { rows: 40, rejected: 0, bytes }));
     assert_eq!(bus.rows(), rows);
     assert_eq!(*opened.lock().expect("lock"), [0, 5, 8, 8, 108, 109, 110]);
+}
+
+#[tokio::test]
+async fn a_compressed_object_goes_on_where_the_connection_broke() {
+    let (text, rows) = file(4000);
+    let (first, second) = text.as_bytes().split_at(20_000);
+    for stored in [
+        [decompress::gzip(first, 6), decompress::gzip(second, 1)].concat(),
+        [decompress::zstd(first, 3), decompress::zstd(second, 1)].concat(),
+    ] {
+        let bytes = stored.len() as u64;
+        let steps = [Step::BreakAfter(3), Step::EndAfter(100), Step::BreakAfter(4096), Step::BreakAfter(1)];
+        let source = Object::new(stored, steps);
+        let opened = Arc::clone(&source.opened);
+        let bus = Shared::default();
+        // The bytes are those that are stored, as are the places at which it is opened again.
+        let totals = Totals { rows: 4000, rejected: 0, bytes };
+        assert_eq!(run(source, &bus).await, Outcome::Completed(totals));
+        assert_eq!(*opened.lock().expect("lock"), [0, 3, 103, 4199, 4200]);
+        assert_eq!(bus.rows(), rows);
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_object_is_never_complete() {
+    let (text, rows) = file(4000);
+    let member = decompress::gzip(text.as_bytes(), 6);
+    let frame = decompress::zstd(text.as_bytes(), 3);
+    let flipped = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x10;
+        bytes
+    };
+    for (stored, wrong) in [
+        (member[..member.len() - 1].to_vec(), false),
+        (member[..member.len() / 2].to_vec(), false),
+        (flipped(&member), true),
+        ([&member[..], b"1,2\n"].concat(), false),
+        (frame[..frame.len() - 1].to_vec(), false),
+        (frame[..frame.len() / 2].to_vec(), false),
+        (flipped(&frame), true),
+    ] {
+        let bus = Shared::default();
+        assert_eq!(reason(run(Object::new(stored, []), &bus).await), Reason::InvalidCompression);
+        let failures = bus.failures();
+        // Before a checksum says so, rows that are read from wrong bits are as good or bad as they look.
+        let of_the_object: Vec<_> = failures.iter().filter(|(record, _)| record.is_none()).collect();
+        assert_eq!(of_the_object, [&(None, Reason::InvalidCompression)]);
+        assert_eq!((bus.completed(), failures.last()), (None, Some(&(None, Reason::InvalidCompression))));
+        // No row is made of what was cut.
+        if !wrong {
+            assert!(bus.rows() == rows[..bus.rows().len()] && failures.len() == 1);
+        }
+    }
+    // As text it would be, which it is not.
+    let bus = Shared::default();
+    let wrong_magic = [&b"\x1f\x8c"[..], &member[2..]].concat();
+    assert_eq!(reason(run(Object::new(wrong_magic, []), &bus).await), Reason::InvalidEncoding);
+}
+
+#[tokio::test]
+async fn a_bomb_is_one_row_that_no_event_can_carry() {
+    let text = [b"a\n", &vec![b'x'; 8_000_000][..], b"\ny\n"].concat();
+    let stored = decompress::gzip(&text, 9);
+    assert!(stored.len() < 10_000);
+    let bus = Shared::default();
+    let totals = Totals { rows: 2, rejected: 1, bytes: stored.len() as u64 };
+    assert_eq!(run(Object::new(stored, []), &bus).await, Outcome::Completed(totals));
+    assert_eq!(bus.failures(), [(Some(1), Reason::RowTooLarge)]);
+    assert_eq!(bus.rows(), [(2, "y".to_owned())]);
+}
+
+#[tokio::test]
+async fn the_settings_say_how_the_object_is_written() {
+    let settings =
+        r#"{ "csv": { "delimiter": ";", "quote": "'", "header": false, "columns": ["id", "a,b"] } }"#;
+    let settings: ExtractionSettings = serde_json::from_str(settings).expect("settings");
+    let (_sender, stop) = watch::channel(false);
+    let bus = Shared::default();
+    let stored = decompress::zstd(b"1;'x;y'\n2;3,5;\n", 3);
+    let bytes = stored.len() as u64;
+    let outcome = run_as(&settings, Object::new(stored, []), &bus, stop).await;
+    assert_eq!(outcome, Outcome::Completed(Totals { rows: 2, rejected: 0, bytes }));
+    assert_eq!(bus.rows(), [(1, "1,x;y".to_owned()), (2, "2,\"3,5\"".to_owned())]);
+    assert!(matches!(
+        &bus.published()[0],
+        Detail::RecordExtracted { headers, .. } if headers == "id,\"a,b\""
+    ));
 }
 
 #[tokio::test]

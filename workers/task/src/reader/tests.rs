@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::decompress::tests as decompress;
 
 /// All that a reader says about an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -450,6 +451,7 @@ proptest! {
         }),
         size in 1..40usize,
         crlf in any::<bool>(),
+        compression in 0..3u8,
     ) {
         let (delimiter, quote) = (settings.delimiter.unwrap_or(Character::COMMA).byte(), settings.quote.byte());
         let mut writer = csv::WriterBuilder::new();
@@ -471,7 +473,14 @@ proptest! {
             .records()
             .map(|record| record.expect("UTF-8").iter().map(str::to_owned).collect())
             .collect();
-        let report = read_as(&settings, 10_000, bytes.chunks(size));
+        let stored = match compression {
+            0 => bytes,
+            1 => [decompress::gzip(&bytes, 6), decompress::gzip(b"", 1)].concat(),
+            _ => decompress::zstd(&bytes, 3),
+        };
+        let (pieces, end) = decompress::decode(stored.chunks(size));
+        prop_assert_eq!(end, Ok(()));
+        let report = read_as(&settings, 10_000, pieces.iter().map(Vec::as_slice));
         prop_assert_eq!(&report.end, &Ok(()));
         if !rows.is_empty() {
             prop_assert_eq!(&report.columns, if settings.columns.is_empty() { &header } else { &settings.columns });
