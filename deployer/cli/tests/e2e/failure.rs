@@ -210,3 +210,29 @@ async fn what_stays_is_listed_with_how_to_delete_it() {
     let command = destroyed["kept"][0]["deleteWith"].as_str().expect("a command");
     assert!(command.ends_with(&format!("aws s3 rb s3://{bucket}")), "{command}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_template_in_yaml_keeps_is_kept() {
+    let stack =
+        STACK.replace("landing: { type: bucket }", "landing: { type: bucket, options: { retain: true } }");
+    assert_ne!(stack, STACK);
+    let cloud = Cloud::start(&stack);
+    let (yaml, _) = cloud.ok(&["synth", "--format", "yaml"]);
+    let client = Client::new(&cloud.sdk().await);
+    let made = client.create_stack().stack_name(NAME).template_body(yaml).send().await;
+    made.expect("CreateStack");
+    settled(&client, NAME, "CREATE_COMPLETE").await;
+    let bucket = cloud.physical_id(NAME, "Landing").await;
+    let sdk = cloud.sdk().await;
+    let s3 =
+        aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&sdk).force_path_style(true).build());
+    s3.put_object().bucket(&bucket).key("kept").send().await.expect("PutObject");
+    // The deployed template is the same, written by other means; the tag of the stack is what differs.
+    assert_eq!(cloud.json(&["diff"])["summary"]["update"], 0);
+    let destroyed = cloud.json(&["destroy", "-y"]);
+    assert_eq!(
+        (&destroyed["result"], &destroyed["kept"][0]["physicalId"]),
+        (&"deleted".into(), &bucket.clone().into())
+    );
+    s3.head_object().bucket(&bucket).key("kept").send().await.expect("what was to stay is there");
+}

@@ -200,6 +200,15 @@ async fn swapped_code_is_known_and_taken_back() {
     let refused = cloud.run(&["deploy", "--hotswap", "--config", "delay=9s"]);
     assert_eq!(refused.status.code(), Some(5), "{}", String::from_utf8_lossy(&refused.stderr));
     assert_eq!(running().await, second);
+
+    // A saved plan knows of swapped code, and a stack that is made again has none.
+    cloud.ok(&["diff", "--save", "plan.json"]);
+    assert_eq!(cloud.json(&["deploy", "--hotswap"])["result"], "swapped");
+    let refused = cloud.run(&["deploy", "--plan", "plan.json"]);
+    assert_eq!(refused.status.code(), Some(5), "{}", String::from_utf8_lossy(&refused.stderr));
+    cloud.json(&["destroy", "-y"]);
+    cloud.json(&["deploy", "-y"]);
+    cloud.ok(&["diff", "--fail"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
