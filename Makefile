@@ -149,7 +149,7 @@ nextest: build venv ## Unit, golden, property and end-to-end tests
 	fi
 
 .PHONY: bench
-bench: release venv ## Measure synth beside Node, and 1,000 rows end to end
+bench: release venv ## Measure the deployer, the workers and the pipeline beside what one would take instead
 	$(PYTHON) bench/bench.py $(RELEASE)
 
 .PHONY: golden

@@ -26,13 +26,14 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 REPLAY = ROOT / "deployer/cli/tests/replay"
 MODELS = ROOT / "deployer/cli/tests/wire/models.json"
 
-# The services that the deployer calls, and botocore's folder of each.
+# The services that the deployer and the workers call, and botocore's folder of each.
 SERVICES = {
     "CloudFormation": "cloudformation",
     "CloudWatchLogs": "logs",
     "DynamoDB": "dynamodb",
     "ECR": "ecr",
     "ECS": "ecs",
+    "EventBridge": "events",
     "IAM": "iam",
     "Lambda": "lambda",
     "S3": "s3",

@@ -22,11 +22,14 @@ pub mod recovery;
 pub mod registry;
 pub mod revisions;
 pub mod s3;
+pub mod send;
 pub mod session;
 pub mod stacks;
 pub mod stopped_tasks;
 pub mod tables;
 pub mod tails;
+pub mod tally;
+pub mod task_events;
 
 /// Waiting between two looks at something that changes: short at first, then longer.
 #[derive(Debug)]

@@ -29,9 +29,11 @@ mod ls;
 mod man;
 mod outputs;
 mod recover;
+mod replay;
 mod rollback;
 mod schema;
 mod synth;
+mod tally;
 mod upload;
 
 #[derive(Debug, Subcommand)]
@@ -53,6 +55,8 @@ pub enum Command {
     Bootstrap(bootstrap::Args),
     Gc(gc::Args),
     Upload(upload::Args),
+    Tally(tally::Args),
+    Replay(replay::Args),
     Logs(logs::Args),
     Local(local::Args),
     Schema(schema::Args),
@@ -96,6 +100,8 @@ impl Command {
             Self::Doctor(args) => block_on(interruptible(context, doctor::run(context, &args))),
             Self::Bootstrap(args) => block_on(interruptible(context, bootstrap::run(context, &args))),
             Self::Gc(args) => block_on(interruptible(context, gc::run(context, &args))),
+            Self::Tally(args) => block_on(interruptible(context, tally::run(context, &args))),
+            Self::Replay(args) => block_on(interruptible(context, replay::run(context, &args))),
             Self::Upload(args) => block_on(interruptible(context, upload::run(context, &args))),
             Self::Logs(args) => block_on(interruptible(context, logs::run(context, &args))),
             Self::Local(args) => block_on(local::run(context, &args)),

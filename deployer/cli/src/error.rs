@@ -33,6 +33,8 @@ pub enum Error {
     Deployment(Message),
     /// A gate or the user said no. Exit 5.
     Refused(Message),
+    /// Rows of an object are not in the table. Exit 7.
+    Incomplete(Message),
     /// Ctrl-C. Exit 130.
     Interrupted(Message),
     /// What failed was told where it happened; this is its exit code.
@@ -241,6 +243,7 @@ impl Error {
             Self::Refused(_) => 5,
             Self::Aws(error) if error.is_about_credentials() || error.is_denied() => 6,
             Self::Aws(_) => 1,
+            Self::Incomplete(_) => 7,
             Self::Interrupted(_) => 130,
         }
     }
@@ -262,6 +265,7 @@ impl Error {
             | Self::Differences(message)
             | Self::Deployment(message)
             | Self::Refused(message)
+            | Self::Incomplete(message)
             | Self::Interrupted(message) => Some(message.clone()),
             Self::Aws(error) => {
                 let code = error.code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();

@@ -10,6 +10,25 @@ pub mod emulator;
 pub mod state;
 pub mod supervisor;
 
+/// How the local cloud is started.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Options {
+    /// Port to listen on, on 127.0.0.1. Else that of the last start, 4566, or any that is free.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// URL at which functions and tasks look for AWS, until the local cloud is stopped: that of a proxy which
+    /// counts, shows or breaks their calls. Else the local cloud's own.
+    #[arg(long, value_name = "URL", value_parser = url)]
+    pub worker_endpoint: Option<String>,
+}
+
+fn url(text: &str) -> Result<String, String> {
+    match reqwest::Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(text.to_owned()),
+        _ => Err("expected a URL such as http://127.0.0.1:8080".to_owned()),
+    }
+}
+
 /// What AWS does with the template and the local cloud does not. The template itself is deployed unchanged.
 ///
 /// Seen with MiniStack 1.5.33, except for the last, which is how [`agent`] runs tasks.

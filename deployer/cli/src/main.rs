@@ -19,6 +19,7 @@ mod local;
 mod look;
 mod markdown;
 mod operation;
+mod pipeline;
 mod plan;
 mod progress;
 mod records;

@@ -1,9 +1,10 @@
-//! What has become of the rows of one uploaded file, by the lines that the observer logs.
+//! What has become of the rows of one uploaded file: by the tally, or by the lines that the observer logs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use contract::ObjectRef;
 use serde_json::Value;
+use tally::Tally;
 
 /// A line of the observer: one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,7 @@ impl Entry {
                 key: text("key")?,
                 version: text("version"),
                 etag: text("etag"),
+                uploaded: None,
             },
             record: line["record"].as_u64(),
             rows: line["rows"].as_u64(),
@@ -70,9 +72,40 @@ pub struct Progress {
     loaded: BTreeSet<u64>,
     failed: BTreeMap<u64, String>,
     file_failure: Option<String>,
+    /// The counts of a tally; without one, those of the sets above.
+    counts: Option<Counts>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Counts {
+    extracted: u64,
+    transformed: u64,
+    loaded: u64,
+    failed: u64,
 }
 
 impl Progress {
+    /// By the tally; of the failed rows, the first `most` are named.
+    #[must_use]
+    pub fn of(object: ObjectRef, tally: &Tally, most: usize) -> Self {
+        let failures = tally.failures();
+        let rows = failures
+            .iter()
+            .flat_map(|failure| failure.rows.ranges().flatten().map(|row| (row, failure.reason.clone())));
+        Self {
+            rows: tally.total(),
+            failed: rows.take(most).collect(),
+            file_failure: tally.object_failures().first().map(|(_, reason)| (*reason).to_owned()),
+            counts: Some(Counts {
+                extracted: tally.extracted.len(),
+                transformed: tally.transformed.len(),
+                loaded: tally.loaded.len(),
+                failed: tally.failed().len(),
+            }),
+            ..Self::new(object)
+        }
+    }
+
     /// Of an object that was just uploaded.
     #[must_use]
     pub fn new(object: ObjectRef) -> Self {
@@ -84,6 +117,7 @@ impl Progress {
             loaded: BTreeSet::new(),
             failed: BTreeMap::new(),
             file_failure: None,
+            counts: None,
         }
     }
 
@@ -123,13 +157,13 @@ impl Progress {
     /// Rows in the table.
     #[must_use]
     pub fn loaded(&self) -> u64 {
-        self.loaded.len() as u64
+        self.counts().loaded
     }
 
     /// Rows that failed and were not loaded by a later attempt.
     #[must_use]
     pub fn failed(&self) -> u64 {
-        self.failed.keys().filter(|row| !self.loaded.contains(row)).count() as u64
+        self.counts().failed
     }
 
     /// Whether the file as a whole failed.
@@ -148,15 +182,22 @@ impl Progress {
     /// The counts in a few words.
     #[must_use]
     pub fn describe(&self) -> String {
+        let counts = self.counts();
         let rows =
             self.rows.map_or_else(|| "not all rows read yet".to_owned(), |rows| format!("{rows} rows"));
         format!(
             "{rows}: {} extracted, {} transformed, {} loaded, {} failed",
-            self.extracted.len(),
-            self.transformed.len(),
-            self.loaded.len(),
-            self.failed()
+            counts.extracted, counts.transformed, counts.loaded, counts.failed
         )
+    }
+
+    fn counts(&self) -> Counts {
+        self.counts.unwrap_or_else(|| Counts {
+            extracted: self.extracted.len() as u64,
+            transformed: self.transformed.len() as u64,
+            loaded: self.loaded.len() as u64,
+            failed: self.failed.keys().filter(|row| !self.loaded.contains(row)).count() as u64,
+        })
     }
 }
 
@@ -166,7 +207,13 @@ mod tests {
     use serde_json::json;
 
     fn object(version: &str) -> ObjectRef {
-        ObjectRef { bucket: "b".into(), key: "k.csv".into(), version: Some(version.into()), etag: None }
+        ObjectRef {
+            bucket: "b".into(),
+            key: "k.csv".into(),
+            version: Some(version.into()),
+            etag: None,
+            uploaded: None,
+        }
     }
 
     fn entry(event: &str, version: &str, extra: &Value) -> Entry {

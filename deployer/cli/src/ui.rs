@@ -78,6 +78,25 @@ impl Live {
     }
 }
 
+/// A bar of the terminal that fills, and is gone with this value.
+#[derive(Debug)]
+pub struct Bar(ProgressBar);
+
+impl Bar {
+    /// How much of how much is done, and what there is to say.
+    pub fn set(&self, done: u64, of: u64, text: impl AsRef<str>) {
+        self.0.set_length(of);
+        self.0.set_position(done);
+        self.0.set_message(printable(text.as_ref()));
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 impl Drop for Live {
     fn drop(&mut self) {
         self.0.finish_and_clear();
@@ -158,6 +177,22 @@ impl Ui {
         }
         bar.enable_steady_tick(Duration::from_millis(120));
         Live(bar)
+    }
+
+    /// A bar that fills; without a terminal it is not shown.
+    #[must_use]
+    pub fn bar(&self) -> Bar {
+        let bar = self.shared.live.add(ProgressBar::new(0));
+        if let Ok(style) = ProgressStyle::with_template("{elapsed:>7} {bar:30} {percent:>3} %  {wide_msg}") {
+            bar.set_style(style);
+        }
+        Bar(bar)
+    }
+
+    /// Whether lines that go on changing are shown.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        !self.shared.live.is_hidden()
     }
 
     /// Writes a line to stderr, above those that go on changing.

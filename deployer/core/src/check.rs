@@ -14,6 +14,7 @@ mod events;
 mod function;
 mod limits;
 pub(crate) mod secrets;
+mod tally;
 mod unused;
 mod worker;
 
@@ -37,12 +38,14 @@ fn check_resource(stack: &Stack, resource: &Resource, diagnostics: &mut Diagnost
         ResourceType::Function(function) => {
             function::check(stack, resource, function, diagnostics);
             each_once(&function.access, diagnostics);
+            tally::check(stack, &function.access, diagnostics);
             if let Some(worker) = function.worker() {
                 worker::check_function(stack, resource, function, worker, diagnostics);
             }
         }
         ResourceType::Task(task) => {
             each_once(&task.access, diagnostics);
+            tally::check(stack, &task.access, diagnostics);
             if let Some(worker) = task.image.worker() {
                 worker::check_task(stack, resource, worker, &task.access, diagnostics);
             }

@@ -166,6 +166,19 @@ pub struct PerRow {
     pub log_bytes: f64,
 }
 
+/// What the rows cost with another `rowsPerEvent`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Grouping {
+    /// The setting of the extraction.
+    pub rows_per_event: u32,
+    /// Events on the bus, for each row.
+    pub events: f64,
+    /// Dollars of what is known, for all rows.
+    #[serde(serialize_with = "rounded")]
+    pub total: f64,
+}
+
 /// What rows cost that go through the pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -179,6 +192,8 @@ pub struct Rows {
     pub kept: Bill,
     /// What one of them causes.
     pub per_row: PerRow,
+    /// The same rows with other settings of `rowsPerEvent`, and with the stack's own.
+    pub groupings: Vec<Grouping>,
     /// What was assumed, and where it was measured.
     pub assumptions: Vec<String>,
 }

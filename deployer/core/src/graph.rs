@@ -215,6 +215,7 @@ impl Builder {
                 Verb::Read | Verb::List | Verb::Receive => self.edge(other, name, entry.verb.name()),
                 Verb::Write
                 | Verb::Update
+                | Verb::Tally
                 | Verb::Delete
                 | Verb::Publish
                 | Verb::Send

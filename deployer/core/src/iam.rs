@@ -136,7 +136,7 @@ pub enum On {
 
 /// Every verb on every type that it applies to. Actions and conditions are those of the Service Authorization
 /// Reference.
-pub const GRANTS: [Grant; 21] = {
+pub const GRANTS: [Grant; 22] = {
     const fn grant(
         verb: Verb,
         kind: Kind,
@@ -166,6 +166,13 @@ pub const GRANTS: [Grant; 21] = {
             On::Itself,
         ),
         grant(Verb::Update, Kind::Table, "Update", &["dynamodb:UpdateItem"], On::Itself),
+        grant(
+            Verb::Tally,
+            Kind::Table,
+            "Tally",
+            &["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"],
+            On::Itself,
+        ),
         grant(Verb::Delete, Kind::Bucket, "Delete", &["s3:DeleteObject"], On::Objects),
         grant(Verb::Delete, Kind::Table, "Delete", &["dynamodb:DeleteItem"], On::Itself),
         grant(Verb::List, Kind::Bucket, "List", &["s3:ListBucket"], On::Itself),
@@ -276,7 +283,7 @@ pub fn key_statement(stack: &Stack, resource: &Resource, verb: Verb) -> Option<V
     let key = stack.resource(&key.name)?;
     let direction = match verb {
         Verb::Read | Verb::Receive => Verb::Read,
-        Verb::Write | Verb::Update | Verb::Delete | Verb::Send | Verb::Publish => Verb::Write,
+        Verb::Write | Verb::Update | Verb::Tally | Verb::Delete | Verb::Send | Verb::Publish => Verb::Write,
         _ => return None,
     };
     let grant = GRANTS.iter().find(|grant| grant.verb == direction && grant.kind == Kind::Key)?;

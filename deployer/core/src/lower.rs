@@ -26,6 +26,7 @@ pub mod names;
 mod network;
 mod queue;
 mod raw;
+mod restart;
 mod rule;
 mod schedule;
 mod senders;

@@ -70,13 +70,13 @@ fn a_million_rows_by_hand() {
     // received by one request, and deleted by one: 100,000 + 100,000 + 300,001 batches, the last begun. One more message tells
     // of the file: 3 requests. $0.40 a million.
     near(dollars(&estimate, "SQS"), (5_000_002.0 + 2.0 * 500_001.0 + 3.0) * 0.40 / 1e6);
-    // As many invocations as batches, and that of extract: 500,002 at $0.20 a million. 256 MiB are 0.25 GB:
-    // 100,000 × 36 ms + 100,000 × 42 ms + 300,001 × 10 ms + 250 ms = 10,800.26 s → 2,700.065 GB-s at $0.0000166667.
-    near(dollars(&estimate, "Lambda"), 500_002.0 * 0.20 / 1e6 + 2_700.065 * 0.000_016_666_7);
-    // One item a row, below 1 KB: $0.625 a million.
-    near(dollars(&estimate, "DynamoDB"), 0.625);
+    // Observe takes a thousand at once: 100,000 + 100,000 + 3,001 invocations, and that of extract, at $0.20 a million. 256 MiB
+    // are 0.25 GB: 100,000 × 36 ms + 100,000 × 42 ms + 3,001 × 1,000 ms + 250 ms = 10,801.25 s → 2,700.3125 GB-s at $0.0000166667.
+    near(dollars(&estimate, "Lambda"), 203_002.0 * 0.20 / 1e6 + 2_700.312_5 * 0.000_016_666_7);
+    // One item a row, below 1 KB, and the tally: two items a batch of two units each, and the summary twice. $0.625 a million.
+    near(dollars(&estimate, "DynamoDB"), 0.625 + (3_001.0 * 4.0 + 2.0) * 0.625 / 1e6);
     // 538 + 533 + 580 bytes a row and 581 + 525 a file from observe, 228 + 400 an invocation, 350 from the task; $0.50 a GB.
-    let bytes = 1_651.0 * 1e6 + 1_106.0 + 628.0 * 500_002.0 + 350.0;
+    let bytes = 1_651.0 * 1e6 + 1_106.0 + 628.0 * 203_002.0 + 350.0;
     near(dollars(&estimate, "CloudWatch"), bytes / 1e9 * 0.50);
     // 1,000 rows a second and 15 seconds before: 1,015 s of a quarter of a vCPU, half a GB, one GB of disk above 20, one address.
     let hours = 1_015.0 / 3_600.0;
@@ -90,10 +90,41 @@ fn a_million_rows_by_hand() {
     let kept = |what: &str| rows.kept.charges.iter().find(|charge| charge.what == what).expect("it").quantity;
     near(kept("objects kept"), 0.2);
     near(kept("items of a table"), 0.235);
-    // 0.5 invocations: two that publish, with one call each, and the task's calls of ten.
-    assert_eq!((rows.per_row.events, rows.per_row.messages, rows.per_row.invocations), (3.0, 5.0, 0.5));
+    // 0.203 invocations: two that publish, with one call each, and the task's calls of ten.
+    assert_eq!((rows.per_row.events, rows.per_row.messages), (3.0, 5.0));
+    near(rows.per_row.invocations, 0.203);
     near(rows.per_row.calls, 0.3);
-    near(rows.per_row.log_bytes, 1_651.0 + 0.5 * 628.0);
+    near(rows.per_row.log_bytes, 1_651.0 + 0.203 * 628.0);
+}
+
+#[test]
+fn rows_of_one_event_share_its_price() {
+    let disk = "disk: 21GiB";
+    let with = |rows| format!("disk: 21GiB\n      settings: {{ rowsPerEvent: {rows} }}");
+    let ten = of(&repository(&[(disk, &with(10))]), MILLION);
+    // A tenth of the events of rows, and the two of the file.
+    near(dollars(&ten, "EventBridge"), 300_002.0 / 1e6);
+    // 500,002 messages, ten of which have 10 × (700 + 10 × 235) = 30,500 bytes: one request each for 10,000 + 10,000 + 30,001
+    // batches to receive, and one to delete.
+    near(dollars(&ten, "SQS"), (500_002.0 + 2.0 * 50_001.0 + 3.0) * 0.40 / 1e6);
+    // The table has as many items as before; the tally is written by a tenth of the batches, 301.
+    near(dollars(&ten, "DynamoDB"), 0.625 + (301.0 * 4.0 + 2.0) * 0.625 / 1e6);
+    // A batch of load has 100 rows: four requests of 25.
+    let seconds = 10_000.0 * 0.036 + 10_000.0 * 4.0 * 0.042 + 301.0 + 0.250;
+    near(dollars(&ten, "Lambda"), 20_302.0 * 0.20 / 1e6 + seconds * 0.25 * 0.000_016_666_7);
+    let rows = ten.rows.expect("rows");
+    near(rows.per_row.events, 0.3);
+    let one = of(&repository(&[]), MILLION).rows.expect("rows");
+    let totals = |rows: &stack_core::cost::Rows| {
+        rows.groupings.iter().map(|one| (one.rows_per_event, (one.total * 1e6) as u64)).collect::<Vec<_>>()
+    };
+    assert_eq!(totals(&one), totals(&rows), "the table is the same, whatever the stack's own setting");
+    assert_eq!(totals(&rows).iter().map(|(rows, _)| *rows).collect::<Vec<_>>(), [1, 10, 25, 100]);
+    assert!(totals(&rows).is_sorted_by(|a, b| a.1 > b.1), "{:?}", totals(&rows));
+    near(rows.groupings[1].total, rows.bill.total);
+    // 60 KiB hold 20 rows of 3,000 bytes, whatever the file asks for.
+    let large = of(&repository(&[(disk, &with(1_000))]), Load { rows: 1_000_000, bytes_per_row: 3_000 });
+    near(large.rows.expect("rows").per_row.events, 3.0 / 20.0);
 }
 
 #[test]
@@ -132,8 +163,9 @@ fn idle_queues_are_asked_and_that_is_charged() {
 fn the_file_decides() {
     let of = |edits: &[(&str, &str)]| of(&repository(edits), MILLION);
     let plain = of(&[]);
-    // Five events a batch: twice the observer's invocations, and twice its receives and deletes, 600,001 for 300,001 each.
-    let observe = "triggers: [{ bus: \"${events}\", event: any, buffer: true }]";
+    // Five events a batch: twice the receives and deletes, which take ten at most: 600,001 for 300,001 each.
+    let observe =
+        "triggers: [{ bus: \"${events}\", event: any, buffer: true, batchSize: 1000, batchWindow: 1s }]";
     let small = of(&[(observe, "triggers: [{ bus: \"${events}\", event: any, batchSize: 5 }]")]);
     near(dollars(&small, "SQS") - dollars(&plain, "SQS"), 2.0 * 300_000.0 * 0.40 / 1e6);
     near(small.rows.as_ref().expect("rows").per_row.invocations, 0.2 + 3.0 / 5.0);
@@ -145,14 +177,15 @@ fn the_file_decides() {
     // Provisioned writes are paid for while idle, and take their time.
     let table = "properties: { key: { id: string } }";
     let provisioned = of(&[(table, "properties: { key: { id: string }, capacity: { read: 1, write: 10 } }")]);
-    near(dollars(&provisioned, "DynamoDB"), 0.0);
+    let tally = 12_006.0 * 0.625 / 1e6;
+    near(dollars(&provisioned, "DynamoDB"), tally);
     let assumptions = &provisioned.rows.as_ref().expect("rows").assumptions;
     // 1,000,000 / 10 / 3,600 = 27.8.
     assert!(assumptions.iter().any(|text| text.contains("28 hours")), "{assumptions:?}");
     // Each index is written too.
     let indexed =
         of(&[(table, "properties: { key: { id: string }, indexes: { byZip: { key: { zip: string } } } }")]);
-    near(dollars(&indexed, "DynamoDB"), 2.0 * 0.625);
+    near(dollars(&indexed, "DynamoDB"), 2.0 * 0.625 + tally);
     // A private network has a gateway while idle, and each event goes through it: 700 + 200 + 35 bytes a row; no address.
     let private = of(&[("egress: public", "egress: nat")]);
     near(dollars(&private, "VPC"), 0.935 * 0.045);
@@ -175,7 +208,7 @@ fn large_rows_are_charged_by_the_piece() {
         (2.0 * 5_000_002.0 + 11.0 * batches + batches + 2.0 + 2.0 + 1.0) * 0.40 / 1e6,
     );
     // 70,035 bytes are 69 units of 1 KB.
-    near(dollars(&estimate, "DynamoDB"), 69.0 * 0.625);
+    near(dollars(&estimate, "DynamoDB"), 69.0 * 0.625 + 12_006.0 * 0.625 / 1e6);
 }
 
 #[test]
@@ -194,6 +227,7 @@ fn an_event_is_about_as_large_as_is_assumed() {
         key: "test_data.csv".into(),
         version: Some("3sL4kqtJlcpXroDTDmJrmSpXd3dIbrHY".into()),
         etag: Some("d41d8cd98f00b204e9800998ecf8427e".into()),
+        uploaded: Some("2026-11-24T12:00:00.000Z".into()),
     };
     let detail = Detail::RecordExtracted {
         record: object.record(1_000_000),

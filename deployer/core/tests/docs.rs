@@ -18,6 +18,7 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
         key: "test_data.csv".into(),
         version: Some("3sL4kqtJlcpXroDTDmJrmSpXd3dIbrHY".into()),
         etag: Some("d41d8cd98f00b204e9800998ecf8427e".into()),
+        uploaded: Some("2026-11-24T12:00:00.000Z".into()),
     };
     let record = object.record(1);
     let item = json!({ "id": "1", "house_number": "21", "town": "Bristol" });
@@ -41,7 +42,8 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
         ),
         (
             EventKind::RecordExtracted,
-            "The task read a row. `headers` and `data` are RFC 4180 records without a line end.",
+            "The task read a row. `headers` and `data` are RFC 4180 records without a line end; of several rows, `data` has a \
+             line each.",
             vec![Detail::RecordExtracted {
                 object: object.clone(),
                 record: record.clone(),
@@ -51,22 +53,33 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
         ),
         (
             EventKind::ExtractionCompleted,
-            "The task read the object to its end. `rows` counts rejected rows too.",
-            vec![Detail::ExtractionCompleted { object: object.clone(), rows: 5, bytes: 193, rejected: 0 }],
+            "The task read the object to its end. `rows` counts rejected rows too. Where several tasks read one object each sends \
+             this event for its part, with `shard`: which part, and of how many.",
+            vec![Detail::ExtractionCompleted {
+                object: object.clone(),
+                rows: 5,
+                bytes: 193,
+                rejected: 0,
+                shard: None,
+            }],
         ),
         (
             EventKind::RecordTransformed,
-            "`transform` made an item of a row. `data` holds the item's attributes.",
-            vec![Detail::RecordTransformed { object: object.clone(), record: record.clone(), data: item }],
+            "`transform` made an item of a row. `data` holds the item's attributes; of several rows it is a list of items.",
+            vec![Detail::RecordTransformed {
+                object: object.clone(),
+                record: record.clone(),
+                data: vec![item],
+            }],
         ),
         (
             EventKind::RecordLoaded,
-            "`load` wrote an item to the table.",
+            "`load` wrote an item to the table. Of several rows `key` is a list.",
             vec![Detail::RecordLoaded {
                 object: object.clone(),
                 record: record.clone(),
                 table: "eventbridge-etl-dev-Records-1ABCDEFGHIJKL".into(),
-                key: serde_json::Map::from_iter([("id".to_owned(), json!("1"))]),
+                key: vec![serde_json::Map::from_iter([("id".to_owned(), json!("1"))])],
             }],
         ),
         (
@@ -134,7 +147,8 @@ fn the_published_events_are_those_of_the_contract() {
          `data-loaded` and their statuses are those of the original pattern, so that rules written for it match.\n\n\
          `object` is one version of one S3 object. `record` is a row of it: `index` counts from 1 without the header and\n\
          blank lines, and `id` is made from the object and the index, so that a row that is delivered twice has the same\n\
-         id twice.\n"
+         id twice. With `settings.rowsPerEvent` of the extraction an event may speak of several rows that follow each other:\n\
+         `record` is then the first, and its `count` says how many.\n"
     );
     let events = events();
     for kind in EventKind::ALL {

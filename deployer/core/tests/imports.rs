@@ -61,6 +61,7 @@ fn every_crate_is_known_here() {
         "workers/contract",
         "workers/functions",
         "workers/publisher",
+        "workers/tally",
         "workers/task",
     ];
     assert_eq!(names, known, "say in this file what the new crate may use");

@@ -33,6 +33,12 @@ pub const MAX_RECEIVE_COUNT: &str = "MAX_RECEIVE_COUNT";
 pub const SETTINGS: &str = "SETTINGS";
 /// The object that a task works on, as the JSON of [`crate::ObjectRef`]; set by `extract` when it starts the task.
 pub const OBJECT: &str = "OBJECT";
+/// What the task has to do with the object, as the JSON of [`crate::Assignment`]; set by `extract` when it starts the task.
+pub const ASSIGNMENT: &str = "ASSIGNMENT";
+/// `startedBy` of the tasks that `extract` starts: what tells them from others when ECS speaks of a task.
+pub const STARTED_BY: &str = "deployer";
+/// Name of the table in which `access: [{ tally: … }]` keeps account of every row.
+pub const TALLY_TABLE: &str = "TALLY_TABLE_NAME";
 
 /// The variables of one process, looked up by a function so that tests need no process of their own.
 #[derive(Debug, Clone)]

@@ -3,9 +3,9 @@
 //! Detail types and statuses of the first four are those of the original pattern, so that rules written for it match.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::{ObjectRef, RecordRef};
+use crate::{ObjectRef, RecordRef, Shard};
 
 /// `source` of every event unless the stack sets another.
 pub const SOURCE: &str = "cdkpatterns.the-eventbridge-etl";
@@ -87,9 +87,15 @@ impl EventKind {
                 vec![("s3RecordExtraction", "extracted", &["object", "record", "headers", "data"])]
             }
             Self::ExtractionCompleted => {
-                vec![("s3ExtractionCompleted", "completed", &["object", "rows", "bytes", "rejected"])]
+                vec![(
+                    "s3ExtractionCompleted",
+                    "completed",
+                    &["object", "rows", "bytes", "rejected", "shard"],
+                )]
             }
-            Self::RecordTransformed => vec![("transform", "transformed", &["object", "record", "data"])],
+            Self::RecordTransformed => {
+                vec![("transform", "transformed", &["object", "record", "data"])]
+            }
             Self::RecordLoaded => {
                 vec![("data-loaded", "success", &["object", "record", "table", "key"])]
             }
@@ -191,11 +197,11 @@ pub enum Detail {
     RecordExtracted {
         /// The object.
         object: ObjectRef,
-        /// The row.
+        /// The row, or several.
         record: RecordRef,
         /// The header, RFC 4180 encoded without line end.
         headers: String,
-        /// The row, RFC 4180 encoded without line end.
+        /// The row, RFC 4180 encoded; of several rows one line each, without a line end behind the last.
         data: String,
     },
     /// `s3ExtractionCompleted`.
@@ -208,26 +214,28 @@ pub enum Detail {
         bytes: u64,
         /// Rows that were rejected; each has a `failed` event of its own.
         rejected: u64,
+        /// The part of the object that was read, if others are read by other tasks; the counts are those of this part.
+        shard: Option<Shard>,
     },
     /// `transform`.
     RecordTransformed {
         /// The object.
         object: ObjectRef,
-        /// The row.
+        /// The row, or several.
         record: RecordRef,
-        /// Attributes of the item.
-        data: serde_json::Map<String, Value>,
+        /// Attributes of the item, of one item for each row.
+        data: Vec<Map<String, Value>>,
     },
     /// `data-loaded`.
     RecordLoaded {
         /// The object.
         object: ObjectRef,
-        /// The row.
+        /// The row, or several.
         record: RecordRef,
         /// Table name.
         table: String,
-        /// Key attributes of the item.
-        key: serde_json::Map<String, Value>,
+        /// Key attributes of the item, of one item for each row.
+        key: Vec<Map<String, Value>>,
     },
     /// `extractionFailed`, `transformFailed` or `loadFailed`.
     Failed {
@@ -270,6 +278,42 @@ struct Body {
     record: Option<RecordRef>,
     #[serde(flatten)]
     rest: serde_json::Map<String, Value>,
+}
+
+/// One map, or a list of them: the first four events keep the form that the original pattern gave them where they speak of
+/// one row.
+#[derive(Deserialize)]
+#[serde(from = "OneOrMany")]
+struct Items(Vec<Map<String, Value>>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(Map<String, Value>),
+    Many(Vec<Map<String, Value>>),
+}
+
+impl From<OneOrMany> for Items {
+    fn from(items: OneOrMany) -> Self {
+        Self(match items {
+            OneOrMany::One(item) => vec![item],
+            OneOrMany::Many(items) => items,
+        })
+    }
+}
+
+fn one_or_many(items: &[Map<String, Value>]) -> Value {
+    match items {
+        [item] => json!(item),
+        items => json!(items),
+    }
+}
+
+/// Sets a field that is there only sometimes.
+fn insert<T: Serialize>(fields: &mut Value, name: &str, value: Option<&T>) {
+    if let Some(value) = value {
+        fields[name] = json!(value);
+    }
 }
 
 impl Detail {
@@ -319,11 +363,15 @@ impl Detail {
             Self::RecordExtracted { headers, data, .. } => {
                 ("extracted", json!({ "headers": headers, "data": data }))
             }
-            Self::ExtractionCompleted { rows, bytes, rejected, .. } => {
-                ("completed", json!({ "rows": rows, "bytes": bytes, "rejected": rejected }))
+            Self::ExtractionCompleted { rows, bytes, rejected, shard, .. } => {
+                let mut rest = json!({ "rows": rows, "bytes": bytes, "rejected": rejected });
+                insert(&mut rest, "shard", shard.as_ref());
+                ("completed", rest)
             }
-            Self::RecordTransformed { data, .. } => ("transformed", json!({ "data": data })),
-            Self::RecordLoaded { table, key, .. } => ("success", json!({ "table": table, "key": key })),
+            Self::RecordTransformed { data, .. } => ("transformed", json!({ "data": one_or_many(data) })),
+            Self::RecordLoaded { table, key, .. } => {
+                ("success", json!({ "table": table, "key": one_or_many(key) }))
+            }
             Self::Failed { reason, message, .. } => {
                 ("failed", json!({ "reason": reason, "message": message }))
             }
@@ -345,6 +393,11 @@ impl Detail {
         let malformed = |source| DetailError::Malformed { detail_type: detail_type.to_owned(), source };
         let body: Body = serde_json::from_value(detail).map_err(malformed)?;
         let mut rest = body.rest;
+        macro_rules! optional {
+            ($name:literal) => {
+                rest.remove($name).map(serde_json::from_value).transpose().map_err(malformed)?
+            };
+        }
         macro_rules! field {
             ($name:literal) => {
                 serde_json::from_value(rest.remove($name).unwrap_or(Value::Null)).map_err(malformed)?
@@ -376,14 +429,16 @@ impl Detail {
                 rows: field!("rows"),
                 bytes: field!("bytes"),
                 rejected: field!("rejected"),
+                shard: optional!("shard"),
             },
-            "transform" => Self::RecordTransformed { object: object?, record: record?, data: field!("data") },
-            "data-loaded" => Self::RecordLoaded {
-                object: object?,
-                record: record?,
-                table: field!("table"),
-                key: field!("key"),
-            },
+            "transform" => {
+                let Items(data) = field!("data");
+                Self::RecordTransformed { object: object?, record: record?, data }
+            }
+            "data-loaded" => {
+                let Items(key) = field!("key");
+                Self::RecordLoaded { object: object?, record: record?, table: field!("table"), key }
+            }
             other => return Err(DetailError::UnknownDetailType(other.to_owned())),
         })
     }
@@ -394,8 +449,13 @@ mod tests {
     use super::*;
 
     fn samples() -> Vec<(EventKind, Detail)> {
-        let object =
-            ObjectRef { bucket: "b".into(), key: "a b+c.csv".into(), version: Some("v".into()), etag: None };
+        let object = ObjectRef {
+            bucket: "b".into(),
+            key: "a b+c.csv".into(),
+            version: Some("v".into()),
+            etag: None,
+            uploaded: None,
+        };
         let record = object.record(3);
         let key = serde_json::Map::from_iter([("id".to_owned(), json!("7"))]);
         let failed = |stage, record| Detail::Failed {
@@ -417,15 +477,38 @@ mod tests {
                 },
             ),
             (
+                EventKind::RecordExtracted,
+                Detail::RecordExtracted {
+                    object: object.clone(),
+                    record: object.records(3, 2),
+                    headers: "a,b".into(),
+                    data: "1,2\n3,4".into(),
+                },
+            ),
+            (
                 EventKind::ExtractionCompleted,
-                Detail::ExtractionCompleted { object: object.clone(), rows: 2, bytes: 9, rejected: 1 },
+                Detail::ExtractionCompleted {
+                    object: object.clone(),
+                    rows: 2,
+                    bytes: 9,
+                    rejected: 1,
+                    shard: Some(Shard { index: 2, of: 2 }),
+                },
             ),
             (
                 EventKind::RecordTransformed,
                 Detail::RecordTransformed {
                     object: object.clone(),
                     record: record.clone(),
-                    data: key.clone(),
+                    data: vec![key.clone()],
+                },
+            ),
+            (
+                EventKind::RecordTransformed,
+                Detail::RecordTransformed {
+                    object: object.clone(),
+                    record: object.records(3, 2),
+                    data: vec![key.clone(), key.clone()],
                 },
             ),
             (
@@ -434,7 +517,7 @@ mod tests {
                     object: object.clone(),
                     record: record.clone(),
                     table: "t".into(),
-                    key,
+                    key: vec![key],
                 },
             ),
             (EventKind::Failed, failed(FailedStage::Extraction, None)),
@@ -476,17 +559,26 @@ mod tests {
 
     #[test]
     fn the_originals_names_are_kept() {
-        let value = samples()[1].1.to_value();
-        assert_eq!(samples()[1].1.detail_type(), "s3RecordExtraction");
-        assert_eq!(value["status"], "extracted");
-        assert_eq!(value["headers"], "a,b");
-        assert_eq!(samples()[4].1.detail_type(), "data-loaded");
+        let bodies: Vec<(&str, Value)> =
+            samples().iter().map(|(_, detail)| (detail.detail_type(), detail.to_value())).collect();
+        let first = |detail_type| {
+            let found = bodies.iter().find(|(found, _)| *found == detail_type);
+            &found.expect("a sample").1
+        };
+        let extracted = first("s3RecordExtraction");
+        assert_eq!(extracted["status"], "extracted");
+        assert_eq!((&extracted["headers"], &extracted["data"]), (&json!("a,b"), &json!("1,\"x,y\"")));
+        assert_eq!(extracted["record"].as_object().map(serde_json::Map::len), Some(2), "{extracted}");
+        // One row is an object, as it was; several are a list.
+        assert_eq!(first("transform")["data"], json!({ "id": "7" }));
+        assert_eq!(first("data-loaded")["key"], json!({ "id": "7" }));
     }
 
     #[test]
     fn a_reason_has_the_same_code_everywhere() {
         assert_eq!(Reason::RowLength.code(), "row-length");
-        let failed = samples()[5].1.to_value();
+        let (_, last) = samples().pop().expect("a sample");
+        let failed = last.to_value();
         assert_eq!(failed["reason"], Reason::RowLength.code());
     }
 

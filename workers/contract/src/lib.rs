@@ -4,11 +4,13 @@
 //! `stack-core` lowers `stack.yaml` with these definitions and the workers run on them, so a rule's pattern cannot
 //! drift from the events that it must match. No I/O, no AWS client.
 
+pub mod assignment;
 pub mod environment;
 pub mod event;
 pub mod object;
 pub mod row;
 pub mod settings;
 
+pub use assignment::{Assignment, Part, Replay, ReplayRequest, Shard};
 pub use event::{Detail, EventKind, FailedStage, Reason, SOURCE};
 pub use object::{ObjectRef, RecordRef};

@@ -16,6 +16,10 @@ pub struct ObjectRef {
     /// Entity tag without quotes; tells versions apart where the bucket is not versioned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
+    /// When it was uploaded, as S3's notification says: RFC 3339 in UTC with milliseconds, so that texts sort as times.
+    /// No part of the identity: [`Self::digest`] leaves it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uploaded: Option<String>,
 }
 
 impl ObjectRef {
@@ -30,7 +34,13 @@ impl ObjectRef {
     pub fn record(&self, index: u64) -> RecordRef {
         let mut hasher = self.hasher();
         hasher.update(index.to_be_bytes());
-        RecordRef { index, id: hex(&hasher.finalize()) }
+        RecordRef { index, id: hex(&hasher.finalize()), count: 1 }
+    }
+
+    /// `count` rows of this object from `first` on, named by the first of them.
+    #[must_use]
+    pub fn records(&self, first: u64, count: u64) -> RecordRef {
+        RecordRef { count, ..self.record(first) }
     }
 
     fn hasher(&self) -> Sha256 {
@@ -45,22 +55,39 @@ impl ObjectRef {
     }
 }
 
-/// One row of one object.
+/// One row of one object, or several that follow each other, named by the first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RecordRef {
     /// Position in the file, from 1, without the header and blank lines.
     pub index: u64,
     /// 32 hexadecimal digits, made from the object and the index: a row that is delivered twice has the same id twice.
     pub id: String,
+    /// How many rows, this one included.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub count: u64,
+}
+
+impl RecordRef {
+    /// Positions of the rows in the file.
+    #[must_use]
+    pub const fn rows(&self) -> std::ops::Range<u64> {
+        self.index..self.index.saturating_add(self.count)
+    }
+}
+
+const fn one() -> u64 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_one(count: &u64) -> bool {
+    *count == 1
 }
 
 /// The first 128 bits: enough that two rows of all files ever uploaded do not meet.
 fn hex(digest: &[u8]) -> String {
-    use std::fmt::Write as _;
-    digest.iter().take(16).fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    let digits = digest.iter().take(16).flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 #[cfg(test)]
@@ -73,6 +100,7 @@ mod tests {
             key: key.into(),
             version: version.map(Into::into),
             etag: Some("e".into()),
+            uploaded: None,
         }
     }
 

@@ -27,7 +27,7 @@ pub fn encode<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
 
 /// Why a text is not one RFC 4180 record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected one RFC 4180 record, found {0}")]
+#[error("expected RFC 4180, found {0}")]
 pub struct RowError(&'static str);
 
 /// Reads the fields of one RFC 4180 record.
@@ -35,15 +35,26 @@ pub struct RowError(&'static str);
 /// # Errors
 /// [`RowError`] when the text is empty or holds more than one record.
 pub fn decode(text: &str) -> Result<Vec<String>, RowError> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
-    let mut records = reader.records();
-    let Some(Ok(first)) = records.next() else {
-        return Err(RowError("nothing"));
-    };
-    if records.next().is_some() {
-        return Err(RowError("more than one"));
+    let mut records = decode_all(text)?;
+    match (records.pop(), records.is_empty()) {
+        (Some(only), true) => Ok(only),
+        _ => Err(RowError("more than one record")),
     }
-    Ok(first.iter().map(str::to_owned).collect())
+}
+
+/// Reads the fields of RFC 4180 records, one a line.
+///
+/// # Errors
+/// [`RowError`] when there is none.
+pub fn decode_all(text: &str) -> Result<Vec<Vec<String>>, RowError> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+    // A text is UTF-8 already, and records may differ in length: nothing is left that could fail.
+    let records: Vec<Vec<String>> = reader
+        .records()
+        .filter_map(Result::ok)
+        .map(|record| record.iter().map(str::to_owned).collect())
+        .collect();
+    if records.is_empty() { Err(RowError("nothing")) } else { Ok(records) }
 }
 
 #[cfg(test)]
@@ -58,6 +69,15 @@ mod tests {
         }
 
         #[test]
+        fn rows_are_lines(
+            rows in proptest::collection::vec(proptest::collection::vec(".*|[,\"\r\n a]*", 1..4), 1..6),
+        ) {
+            let lines: Vec<String> =
+                rows.iter().map(|fields| encode(fields.iter().map(String::as_str))).collect();
+            prop_assert_eq!(decode_all(&lines.join("\n")), Ok(rows));
+        }
+
+        #[test]
         fn any_text_is_a_row_or_an_error(text in ".*|[,\"\r\n a]*") {
             let _ = decode(&text);
         }
@@ -67,7 +87,7 @@ mod tests {
     fn quoting_follows_the_rfc() {
         assert_eq!(encode(["1", "a,b", "say \"x\"", "l\nm"]), "1,\"a,b\",\"say \"\"x\"\"\",\"l\nm\"");
         assert_eq!(encode([""]), "\"\"");
-        assert_eq!(decode("a,b\nc,d"), Err(RowError("more than one")));
+        assert_eq!(decode("a,b\nc,d"), Err(RowError("more than one record")));
         assert_eq!(decode(""), Err(RowError("nothing")));
     }
 }

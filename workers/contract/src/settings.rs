@@ -26,13 +26,58 @@ pub struct FieldSettings {
     pub default: Option<String>,
 }
 
+/// Settings of the worker `extract`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ExtractSettings {
+    /// Bytes of an object up to which one task reads it; a larger one is divided.
+    pub shard_size: u64,
+    /// How many tasks read one object at most.
+    pub max_tasks: u32,
+}
+
+impl Default for ExtractSettings {
+    fn default() -> Self {
+        Self { shard_size: 1 << 30, max_tasks: 4 }
+    }
+}
+
+/// Settings of the worker `load`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct LoadSettings {
+    /// What becomes of an item whose key is in the table already.
+    pub on_conflict: OnConflict,
+}
+
+/// What becomes of an item whose key is in the table already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnConflict {
+    /// The item that is written last stays.
+    #[default]
+    Overwrite,
+    /// That of the object that was uploaded last stays, and of one object the last row.
+    Newest,
+}
+
 /// Settings of the worker `extraction`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ExtractionSettings {
     /// How the files are written.
-    #[serde(default)]
     pub csv: CsvSettings,
+    /// How many rows an event carries at most.
+    pub rows_per_event: u32,
+    /// How many events a task publishes a second at most. None: as many as the bus takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events_per_second: Option<u32>,
+}
+
+impl Default for ExtractionSettings {
+    fn default() -> Self {
+        Self { csv: CsvSettings::default(), rows_per_event: 1, events_per_second: None }
+    }
 }
 
 /// The dialect of the CSV files.
@@ -131,7 +176,7 @@ mod tests {
             header: true,
             columns: vec!["a".to_owned(), "ü".to_owned()],
         };
-        let settings = ExtractionSettings { csv };
+        let settings = ExtractionSettings { csv, rows_per_event: 25, events_per_second: Some(600) };
         let text = serde_json::to_string(&settings).expect("JSON");
         assert_eq!(serde_json::from_str::<ExtractionSettings>(&text).expect("own JSON"), settings);
     }

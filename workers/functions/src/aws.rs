@@ -7,17 +7,17 @@ use aws_sdk_ecs::types::{
     AssignPublicIp, AwsVpcConfiguration, CapacityProviderStrategyItem, ContainerOverride, KeyValuePair,
     LaunchType, NetworkConfiguration, PropagateTags, TaskOverride,
 };
-use contract::ObjectRef;
 use contract::environment::{
-    OBJECT, TASK_CLUSTER, TASK_CONTAINER, TASK_DEFINITION, TASK_PUBLIC_IP, TASK_SECURITY_GROUPS, TASK_SPOT,
-    TASK_SUBNETS, VariableError, Variables,
+    ASSIGNMENT, OBJECT, STARTED_BY, TASK_CLUSTER, TASK_CONTAINER, TASK_DEFINITION, TASK_PUBLIC_IP,
+    TASK_SECURITY_GROUPS, TASK_SPOT, TASK_SUBNETS, VariableError, Variables,
 };
+use contract::{Assignment, ObjectRef};
 use publisher::aws::call_error;
 use serde_json::{Map, Value};
 
 use crate::extract::{Delay, StartError, Tasks};
 use crate::item::Item;
-use crate::load::{Table, WriteError};
+use crate::load::{Table, VERSION, WriteError};
 use crate::messages::QueueOrigin;
 
 /// How and where the task runs.
@@ -74,7 +74,12 @@ impl Fargate {
 }
 
 impl Tasks for Fargate {
-    async fn start(&self, object: &ObjectRef, token: &str) -> Result<String, StartError> {
+    async fn start(
+        &self,
+        object: &ObjectRef,
+        assignment: &Assignment,
+        token: &str,
+    ) -> Result<String, StartError> {
         let construction = |_| StartError::Call("ConstructionFailure".into());
         let settings = &self.settings;
         let network = AwsVpcConfiguration::builder()
@@ -83,12 +88,19 @@ impl Tasks for Fargate {
             .assign_public_ip(settings.public_ip.clone())
             .build()
             .map_err(construction)?;
-        let object =
-            serde_json::to_string(object).map_err(|_| StartError::Call("ConstructionFailure".into()))?;
-        let container = ContainerOverride::builder()
-            .name(&settings.container)
-            .environment(KeyValuePair::builder().name(OBJECT).value(object).build())
-            .build();
+        let text = |json: serde_json::Result<String>| {
+            json.map_err(|_| StartError::Call("ConstructionFailure".into()))
+        };
+        let object = text(serde_json::to_string(object))?;
+        // A task without an assignment reads the whole object.
+        let assignment = (*assignment != Assignment::default())
+            .then(|| text(serde_json::to_string(assignment)))
+            .transpose()?
+            .map(|assignment| KeyValuePair::builder().name(ASSIGNMENT).value(assignment).build());
+        let object = KeyValuePair::builder().name(OBJECT).value(object).build();
+        let environment = std::iter::once(object).chain(assignment).collect();
+        let container =
+            ContainerOverride::builder().name(&settings.container).set_environment(Some(environment)).build();
         // ECS takes either a launch type or a strategy.
         let spot = settings
             .spot
@@ -110,7 +122,7 @@ impl Tasks for Fargate {
             .network_configuration(NetworkConfiguration::builder().awsvpc_configuration(network).build())
             .overrides(TaskOverride::builder().container_overrides(container).build())
             .propagate_tags(PropagateTags::TaskDefinition)
-            .started_by("deployer")
+            .started_by(STARTED_BY)
             .client_token(token)
             .send()
             .await;
@@ -223,6 +235,29 @@ impl Table for Dynamo {
             .await
             .map(drop)
             .map_err(|error| write_error(&call_error(&error)))
+    }
+
+    async fn put_newest(&self, item: &Item) -> Result<(), WriteError> {
+        let version = item.attributes.get(VERSION).map(attribute).ok_or(WriteError::Invalid)?;
+        self.client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(attributes(&item.attributes)))
+            .condition_expression("attribute_not_exists(#version) OR #version <= :version")
+            .expression_attribute_names("#version", VERSION)
+            .expression_attribute_values(":version", version)
+            .send()
+            .await
+            .map(drop)
+            .or_else(|error| superseded(write_error(&call_error(&error))))
+    }
+}
+
+/// What is not written because a newer item is there is as good as written and replaced.
+fn superseded(error: WriteError) -> Result<(), WriteError> {
+    match error {
+        WriteError::Call { code, .. } if code == "ConditionalCheckFailedException" => Ok(()),
+        error => Err(error),
     }
 }
 
@@ -346,6 +381,13 @@ mod tests {
                 format!("the environment variable `{name}` is missing")
             );
         }
+    }
+
+    #[test]
+    fn a_newer_item_in_the_table_is_no_error() {
+        let call = |code: &str| WriteError::Call { code: code.into(), retryable: false };
+        assert_eq!(superseded(call("ConditionalCheckFailedException")), Ok(()));
+        assert_eq!(superseded(call("AccessDeniedException")), Err(call("AccessDeniedException")));
     }
 
     #[test]

@@ -13,15 +13,30 @@
 //! right after ECS has answered the usual token with `failures[]` (which it would not do if any delivery had started
 //! the task under it), one more call is made with a token of its own. The worst case of both is harmless: a second task
 //! makes the same rows with the same ids, and the table ends up the same.
+//!
+//! # Parts
+//!
+//! A large object is divided among several tasks, by bytes. Each part has a token of its own, so that a delivery that
+//! comes again after one of them could not be started starts that one alone.
+//!
+//! # Restarts
+//!
+//! The queue also brings what ECS says about tasks that stopped. One that did not come to its end is started again with the
+//! same work, and goes on at its checkpoint.
 
 use std::future::Future;
 
-use contract::{Detail, FailedStage, ObjectRef, Reason};
+use contract::settings::ExtractSettings;
+use contract::{Assignment, Detail, FailedStage, ObjectRef, Part, Reason, ReplayRequest, Shard};
 use publisher::{Publisher, PutEvents};
 
 use crate::messages::{Delivery, Handler, Outcome, QueueOrigin};
 use crate::notification::{Notification, Record, Upload, parse};
 use crate::settle::{Stage, Unfinished, Verdict};
+use crate::stopped::Stopped;
+
+/// How many tasks are started in the place of one that did not come to its end.
+const MAX_RESTARTS: u32 = 5;
 
 /// Starts tasks. Implemented by [`crate::aws::Fargate`], and by fakes in tests.
 pub trait Tasks: Send + Sync {
@@ -29,6 +44,7 @@ pub trait Tasks: Send + Sync {
     fn start(
         &self,
         object: &ObjectRef,
+        assignment: &Assignment,
         token: &str,
     ) -> impl Future<Output = Result<String, StartError>> + Send;
 }
@@ -44,6 +60,9 @@ pub enum StartError {
     Call(String),
 }
 
+/// Tasks that are started at the same time.
+const MAX_IN_FLIGHT: usize = 8;
+
 /// Delays a message. Implemented by [`crate::aws::Queues`], and by fakes in tests.
 pub trait Delay: Send + Sync {
     /// Hides the message for `seconds`. The error is a code for the log.
@@ -53,15 +72,17 @@ pub trait Delay: Send + Sync {
 /// The function. See the module.
 #[derive(Debug)]
 pub struct Extract<T, D, P> {
+    settings: ExtractSettings,
     tasks: T,
     queues: D,
     stage: Stage<P>,
 }
 
 impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
-    /// Starts tasks with `tasks`, delays failed messages with `queues`, publishes through `publisher`.
-    pub const fn new(tasks: T, queues: D, publisher: Publisher<P>) -> Self {
-        Self { tasks, queues, stage: Stage::new(publisher, FailedStage::Extraction) }
+    /// Divides objects as `settings` say, starts tasks with `tasks`, delays failed messages with `queues`, publishes
+    /// through `publisher`.
+    pub const fn new(settings: ExtractSettings, tasks: T, queues: D, publisher: Publisher<P>) -> Self {
+        Self { settings, tasks, queues, stage: Stage::new(publisher, FailedStage::Extraction) }
     }
 
     async fn process(&self, delivery: &Delivery) -> Verdict {
@@ -73,8 +94,20 @@ impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
                 tracing::info!(message_id, "S3 tested the notification");
                 return verdict;
             }
+            Notification::Replay(request) => {
+                self.replay(delivery, *request, &mut verdict).await;
+                return verdict;
+            }
+            Notification::Stopped(stopped) => {
+                self.restart(delivery, *stopped, &mut verdict).await;
+                return verdict;
+            }
+            Notification::Settled => {
+                tracing::info!(message_id, "a task has ended with its work");
+                return verdict;
+            }
             Notification::Foreign => {
-                tracing::warn!(message_id, "ignored: not an S3 notification");
+                tracing::warn!(message_id, "ignored: no notification of S3 or ECS, and no request");
                 return verdict;
             }
         };
@@ -95,33 +128,135 @@ impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
             // Folders made in the console look like this, too.
             tracing::info!(message_id = delivery.id, key = upload.object.key, "the object is empty, no task");
             let object = upload.object;
-            verdict.publish.push(Detail::ExtractionCompleted { object, rows: 0, bytes: 0, rejected: 0 });
+            verdict.publish.push(Detail::ExtractionCompleted {
+                object,
+                rows: 0,
+                bytes: 0,
+                rejected: 0,
+                shard: None,
+            });
             return;
         }
-        match self.start(&upload, delivery.last_attempt).await {
-            Ok(task) => {
-                tracing::info!(message_id = delivery.id, key = upload.object.key, task, "task started");
-                verdict.publish.push(Detail::TaskStarted { object: upload.object, task });
+        let token = upload.token();
+        let parts = parts(&self.settings, upload.size);
+        // A task takes ECS about a second, and the function has seconds.
+        for parts in parts.chunks(MAX_IN_FLIGHT) {
+            let starts = parts.iter().copied().map(|part| {
+                let token =
+                    part.map_or_else(|| token.clone(), |part| format!("{token}-{}", part.shard.index));
+                let (object, assignment) =
+                    (upload.object.clone(), Assignment { part, ..Assignment::default() });
+                async move {
+                    let started = self.start(&object, &assignment, &token, delivery.last_attempt).await;
+                    (assignment, started)
+                }
+            });
+            for (assignment, started) in futures::future::join_all(starts.collect::<Vec<_>>()).await {
+                note(delivery, &upload.object, &assignment, started, verdict);
             }
-            Err(error) => verdict.unfinished.push(Unfinished {
-                object: Some(upload.object),
-                record: None,
-                reason: Reason::TaskNotStarted,
-                cause: format!("ECS did not start the task: {error}"),
-            }),
         }
     }
 
-    async fn start(&self, upload: &Upload, last_attempt: bool) -> Result<String, StartError> {
-        let token = upload.token();
-        match self.tasks.start(&upload.object, &token).await {
+    /// Starts a task, which is said, or puts it down as unfinished.
+    async fn begin(
+        &self,
+        delivery: &Delivery,
+        object: &ObjectRef,
+        assignment: &Assignment,
+        token: &str,
+        verdict: &mut Verdict,
+    ) {
+        let started = self.start(object, assignment, token, delivery.last_attempt).await;
+        note(delivery, object, assignment, started, verdict);
+    }
+
+    /// Extracts some rows of an object again.
+    async fn replay(&self, delivery: &Delivery, request: ReplayRequest, verdict: &mut Verdict) {
+        let ReplayRequest { replay, object, id } = request;
+        // The id comes from outside, and may be any text.
+        let token =
+            ObjectRef { version: Some(format!("{}{id}", object.digest())), ..object.clone() }.digest();
+        let assignment = Assignment { replay: Some(replay), ..Assignment::default() };
+        self.begin(delivery, &object, &assignment, &format!("replay-{token}"), verdict).await;
+    }
+
+    /// Starts what a task has not brought to its end again, or gives it up.
+    async fn restart(&self, delivery: &Delivery, stopped: Stopped, verdict: &mut Verdict) {
+        let Stopped { object, mut assignment, exit_code, task } = stopped;
+        if assignment.restarts >= MAX_RESTARTS {
+            let message = format!("{} tasks in a row have ended before their work did", MAX_RESTARTS + 1);
+            verdict.publish.push(self.stage.failed(Some(object), None, Reason::Interrupted, message));
+            return;
+        }
+        tracing::warn!(
+            message_id = delivery.id,
+            key = object.key,
+            exit_code,
+            "a task has ended before its work did"
+        );
+        assignment.restarts += 1;
+        // ECS may say twice that a task stopped: the token is made of which one it was.
+        let token = ObjectRef { version: Some(task), ..object.clone() }.digest();
+        let token = format!("restart-{token}-{}", assignment.restarts);
+        self.begin(delivery, &object, &assignment, &token, verdict).await;
+    }
+
+    async fn start(
+        &self,
+        object: &ObjectRef,
+        assignment: &Assignment,
+        token: &str,
+        last_attempt: bool,
+    ) -> Result<String, StartError> {
+        match self.tasks.start(object, assignment, token).await {
             // See the module.
             Err(StartError::NotPlaced(_)) if last_attempt => {
-                self.tasks.start(&upload.object, &format!("{token}-last")).await
+                self.tasks.start(object, assignment, &format!("{token}-last")).await
             }
             result => result,
         }
     }
+}
+
+/// Says that a task was started, or puts it down as unfinished.
+fn note(
+    delivery: &Delivery,
+    object: &ObjectRef,
+    assignment: &Assignment,
+    started: Result<String, StartError>,
+    verdict: &mut Verdict,
+) {
+    let (message_id, key, restarts) = (&delivery.id, &object.key, assignment.restarts);
+    match started {
+        Ok(task) => {
+            let part = assignment.part.map_or(1, |part| part.shard.index);
+            tracing::info!(message_id, key, task, part, restarts, "task started");
+            verdict.publish.push(Detail::TaskStarted { object: object.clone(), task });
+        }
+        Err(error) => verdict.unfinished.push(Unfinished {
+            object: Some(object.clone()),
+            record: None,
+            reason: Reason::TaskNotStarted,
+            cause: format!("ECS did not start the task: {error}"),
+        }),
+    }
+}
+
+/// The parts of an object of this size: as many as are needed so that none is larger than the settings say, but no more
+/// than they allow. One part is the whole.
+fn parts(settings: &ExtractSettings, size: Option<u64>) -> Vec<Option<Part>> {
+    let size = size.unwrap_or_default();
+    let of = size.div_ceil(settings.shard_size.max(1)).min(u64::from(settings.max_tasks)).max(1);
+    let Some(of) = u32::try_from(of).ok().filter(|of| *of > 1) else { return vec![None] };
+    // In 128 bits no product of sizes is too large.
+    let cut =
+        |index: u32| u64::try_from(u128::from(size) * u128::from(index) / u128::from(of)).unwrap_or(size);
+    let part = |index: u32| Part {
+        shard: Shard { index, of },
+        from: cut(index - 1),
+        to: (index < of).then(|| cut(index)),
+    };
+    (1..=of).map(|index| Some(part(index))).collect()
 }
 
 impl<T: Tasks, D: Delay, P: PutEvents> Handler for Extract<T, D, P> {
@@ -169,10 +304,21 @@ mod tests {
         refusals: Mutex<Vec<(&'static str, StartError)>>,
         started: Mutex<HashMap<String, String>>,
         tokens: Mutex<Vec<String>>,
+        assignments: Mutex<Vec<Assignment>>,
     }
 
     impl Tasks for &Cluster {
-        async fn start(&self, object: &ObjectRef, token: &str) -> Result<String, StartError> {
+        async fn start(
+            &self,
+            object: &ObjectRef,
+            assignment: &Assignment,
+            token: &str,
+        ) -> Result<String, StartError> {
+            assert!(
+                token.len() <= 64 && token.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'),
+                "{token}"
+            );
+            self.assignments.lock().expect("lock").push(assignment.clone());
             self.tokens.lock().expect("lock").push(token.to_owned());
             let mut started = self.started.lock().expect("lock");
             if let Some(task) = started.get(token) {
@@ -208,7 +354,13 @@ mod tests {
     }
 
     fn object(key: &str) -> ObjectRef {
-        ObjectRef { bucket: "b".into(), key: key.into(), version: None, etag: Some("e".into()) }
+        ObjectRef {
+            bucket: "b".into(),
+            key: key.into(),
+            version: None,
+            etag: Some("e".into()),
+            uploaded: None,
+        }
     }
 
     fn started(key: &str, task: u32) -> Detail {
@@ -220,7 +372,8 @@ mod tests {
     }
 
     async fn run(cluster: &Cluster, delays: &Delays, bus: &Bus, records: Value, attempt: u32) -> Outcome {
-        let function = Extract::new(cluster, delays, bus.publisher());
+        let settings = ExtractSettings { shard_size: 100, max_tasks: 4 };
+        let function = Extract::new(settings, cluster, delays, bus.publisher());
         let mut outcomes = function.handle(&[delivery(records, attempt)]).await;
         assert_eq!(outcomes.len(), 1);
         outcomes.pop().expect("one")
@@ -292,7 +445,8 @@ mod tests {
     async fn an_empty_object_is_complete_without_a_task() {
         let (cluster, delays, bus): (Cluster, Delays, Bus) = Default::default();
         assert_eq!(run(&cluster, &delays, &bus, json!({ "Records": [record("a/", 0)] }), 1).await, Ok(()));
-        let completed = Detail::ExtractionCompleted { object: object("a/"), rows: 0, bytes: 0, rejected: 0 };
+        let completed =
+            Detail::ExtractionCompleted { object: object("a/"), rows: 0, bytes: 0, rejected: 0, shard: None };
         assert_eq!(bus.published(), [completed]);
         assert!(cluster.tokens.lock().expect("lock").is_empty());
     }
@@ -318,7 +472,7 @@ mod tests {
         ] {
             assert_eq!(run(&cluster, &delays, &bus, body, 1).await, Ok(()));
         }
-        let function = Extract::new(&cluster, &delays, bus.publisher());
+        let function = Extract::new(ExtractSettings::default(), &cluster, &delays, bus.publisher());
         assert_eq!(function.handle(&[Delivery { body: None, ..delivery(json!({}), 1) }]).await, [Ok(())]);
         assert!(bus.published().is_empty() && cluster.tokens.lock().expect("lock").is_empty());
     }
@@ -337,5 +491,97 @@ mod tests {
     #[test]
     fn delays_double_up_to_a_quarter_of_an_hour() {
         assert_eq!([0, 1, 2, 3, 5, 6, 7, u32::MAX].map(delay_seconds), [30, 30, 60, 120, 480, 900, 900, 900]);
+    }
+
+    #[test]
+    fn parts_are_even_and_leave_nothing_out() {
+        let settings = ExtractSettings { shard_size: 100, max_tasks: 4 };
+        for whole in [None, Some(0), Some(100)] {
+            assert_eq!(parts(&settings, whole), [None]);
+        }
+        let of = |size: u64| -> Vec<(u32, u64, Option<u64>)> {
+            let part = |part: Option<Part>| part.map(|part| (part.shard.index, part.from, part.to));
+            parts(&settings, Some(size)).into_iter().map(|it| part(it).expect("a part")).collect()
+        };
+        assert_eq!(of(101), [(1, 0, Some(50)), (2, 50, None)]);
+        assert_eq!(of(1000), [(1, 0, Some(250)), (2, 250, Some(500)), (3, 500, Some(750)), (4, 750, None)]);
+        assert_eq!(of(u64::MAX).len(), 4);
+        let one = ExtractSettings { max_tasks: 0, shard_size: 0 };
+        assert_eq!(parts(&one, Some(1000)), [None]);
+    }
+
+    #[tokio::test]
+    async fn the_parts_of_a_large_object_are_started_once_each() {
+        let (cluster, delays, bus): (Cluster, Delays, Bus) = Default::default();
+        let records = json!({ "Records": [record("a", 250)] });
+        cluster.refusals.lock().expect("lock").push(("a", no_capacity()));
+        assert!(run(&cluster, &delays, &bus, records.clone(), 1).await.is_err());
+        assert_eq!(cluster.started.lock().expect("lock").len(), 2, "all but the first");
+        assert_eq!(run(&cluster, &delays, &bus, records, 2).await, Ok(()));
+        assert_eq!(cluster.started.lock().expect("lock").len(), 3);
+        let assignments = cluster.assignments.lock().expect("lock").clone();
+        assert_eq!(assignments[..3], assignments[3..], "the same parts again");
+        let shards: Vec<_> = assignments[..3].iter().map(|one| one.part.expect("a part").shard).collect();
+        assert_eq!(shards, [1, 2, 3].map(|index| Shard { index, of: 3 }));
+    }
+
+    #[tokio::test]
+    async fn a_request_starts_one_task_for_the_rows_that_it_names() {
+        let (cluster, delays, bus): (Cluster, Delays, Bus) = Default::default();
+        let request = |id: &str| json!({ "replay": "failed", "object": object("a"), "id": id });
+        for id in ["1", "1", "2/é"] {
+            assert_eq!(run(&cluster, &delays, &bus, request(id), 1).await, Ok(()));
+        }
+        assert_eq!(bus.published(), [started("a", 1), started("a", 1), started("a", 2)]);
+        let replay = Some(contract::Replay::Failed);
+        assert!(cluster.assignments.lock().expect("lock").iter().all(|one| one.replay == replay));
+    }
+
+    fn task_stopped(exit: Option<i64>, assignment: &Assignment, task: &str) -> Value {
+        let variable = |name: &str, value: String| json!({ "name": name, "value": value });
+        let mut container = json!({ "name": "c", "lastStatus": "STOPPED" });
+        if let Some(code) = exit {
+            container["exitCode"] = json!(code);
+        }
+        json!({ "source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": {
+            "taskArn": task, "lastStatus": "STOPPED", "startedBy": "deployer", "containers": [container],
+            "overrides": { "containerOverrides": [{ "name": "c", "environment": [
+                variable("OBJECT", json!(object("a")).to_string()),
+                variable("ASSIGNMENT", json!(assignment).to_string()),
+            ] }] },
+        } })
+    }
+
+    #[tokio::test]
+    async fn a_task_that_did_not_come_to_its_end_is_started_again_five_times() {
+        let (cluster, delays, bus): (Cluster, Delays, Bus) = Default::default();
+        let part = Part { shard: Shard { index: 2, of: 2 }, from: 50, to: None };
+        let mut assignment = Assignment { part: Some(part), ..Assignment::default() };
+        for (restarts, exit) in (1..=5).zip([None, Some(1), Some(137), None, Some(1)]) {
+            let event = task_stopped(exit, &assignment, &format!("arn:{restarts}"));
+            // ECS says it twice.
+            for _ in 0..2 {
+                assert_eq!(run(&cluster, &delays, &bus, event.clone(), 1).await, Ok(()));
+            }
+            assignment.restarts = restarts;
+            assert_eq!(cluster.assignments.lock().expect("lock").last(), Some(&assignment));
+            assert_eq!(cluster.started.lock().expect("lock").len(), usize::try_from(restarts).expect("few"));
+        }
+        run(&cluster, &delays, &bus, task_stopped(None, &assignment, "arn:6"), 1).await.expect("done");
+        assert_eq!(cluster.started.lock().expect("lock").len(), 5);
+        assert!(matches!(
+            bus.published().last(),
+            Some(Detail::Failed { reason: Reason::Interrupted, object: Some(failed), .. }) if *failed == object("a")
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_task_that_came_to_its_end_is_not_started_again() {
+        let (cluster, delays, bus): (Cluster, Delays, Bus) = Default::default();
+        for exit in [0, 2] {
+            let event = task_stopped(Some(exit), &Assignment::default(), "arn");
+            assert_eq!(run(&cluster, &delays, &bus, event, 1).await, Ok(()));
+        }
+        assert!(bus.published().is_empty() && cluster.tokens.lock().expect("lock").is_empty());
     }
 }

@@ -5,7 +5,7 @@
 //! | [`extract`] | S3 notifications | starts a task per uploaded object | `task-started` |
 //! | [`transform`] | `record-extracted` | makes an item of a row, by the settings | `record-transformed` |
 //! | [`load`] | `record-transformed` | writes the item into the table | `record-loaded` |
-//! | [`observe`] | every event | writes one line into the log | |
+//! | [`observe`] | every event | writes one line into the log, and keeps the tally | |
 //!
 //! What they have in common: [`messages`] takes an invocation apart and answers it, [`settle`] decides what becomes of
 //! a message whose processing failed. Handlers know AWS only through narrow traits, which [`aws`] implements; [`start`]
@@ -21,6 +21,7 @@ pub mod notification;
 pub mod observe;
 pub mod settle;
 pub mod start;
+pub mod stopped;
 #[cfg(test)]
 mod testing;
 pub mod transform;

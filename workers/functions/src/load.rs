@@ -1,12 +1,16 @@
 //! `load`: `record-transformed` becomes an item in the table, and `record-loaded`.
 //!
 //! A write puts the whole item under its key, so a row that is delivered twice is written twice with the same result.
+//! With `onConflict: newest` an older row never replaces a newer one, in whatever order they come.
 
 use std::future::Future;
 use std::ops::Range;
 
+use contract::settings::OnConflict;
 use contract::{Detail, FailedStage, ObjectRef, Reason, RecordRef};
+use futures::StreamExt as _;
 use publisher::{Backoff, Publisher, PutEvents};
+use serde_json::{Map, Value};
 
 use crate::item::Item;
 use crate::messages::{Delivery, Handler, Outcome};
@@ -17,6 +21,11 @@ use crate::settle::{Stage, Unfinished, Verdict};
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
 pub const MAX_ITEMS: usize = 25;
 
+/// The attribute that orders the items of one key, with `onConflict: newest`.
+pub const VERSION: &str = "_version";
+/// Writes with a condition at the same time, which DynamoDB takes with single items only.
+const MAX_IN_FLIGHT: usize = 8;
+
 /// Writes items. Implemented by [`crate::aws::Dynamo`], and by fakes in tests.
 pub trait Table: Send + Sync {
     /// Writes up to [`MAX_ITEMS`] items with different keys in one call; answers the positions of those that the table
@@ -25,6 +34,9 @@ pub trait Table: Send + Sync {
 
     /// Writes one item.
     fn put(&self, item: &Item) -> impl Future<Output = Result<(), WriteError>> + Send;
+
+    /// Writes one item unless the table has one of the same key whose [`VERSION`] is greater. Both is success.
+    fn put_newest(&self, item: &Item) -> impl Future<Output = Result<(), WriteError>> + Send;
 }
 
 /// Why a write failed.
@@ -58,6 +70,8 @@ pub struct LoadSettings {
     pub table: String,
     /// Names of the key attributes, the partition key first.
     pub key: Vec<String>,
+    /// Which item stays when two have the same key.
+    pub on_conflict: OnConflict,
 }
 
 /// An item and the row that it comes from.
@@ -73,52 +87,99 @@ impl<T: Table, P: PutEvents> Load<T, P> {
         Self { table, settings, backoff, stage: Stage::new(publisher, FailedStage::Load) }
     }
 
-    /// The row in a message; the `failed` event if there is none that can be written.
-    fn row(&self, delivery: &Delivery) -> Result<Row, Box<Detail>> {
+    /// The rows in a message, and the `failed` events for what can't be written.
+    fn rows(&self, delivery: &Delivery) -> Vec<Result<Row, Box<Detail>>> {
+        let one = |failed| vec![Err(Box::new(failed))];
         match delivery.event() {
-            Ok(Detail::RecordTransformed { object, record, data }) => {
-                match Item::new(data, &self.settings.key) {
-                    Ok(item) => Ok(Row { object, record, item }),
-                    Err(message) => Err(Box::new(self.invalid(object, record, message))),
+            Ok(Detail::RecordTransformed { object, record, data, .. }) => {
+                if data.len() as u64 != record.count {
+                    let message =
+                        format!("the event says that it has {} rows, and has {}", record.count, data.len());
+                    return one(self.stage.failed(
+                        Some(object),
+                        Some(record),
+                        Reason::MalformedEvent,
+                        message,
+                    ));
                 }
+                let row = |(index, attributes)| {
+                    let (object, record): (ObjectRef, RecordRef) = (object.clone(), object.record(index));
+                    match self.item(&object, index, attributes) {
+                        Ok(item) => Ok(Row { object, record, item }),
+                        Err(message) => Err(Box::new(self.invalid(object, record, message))),
+                    }
+                };
+                record.rows().zip(data).map(row).collect()
             }
             Ok(other) => {
                 let message = format!("`{}` is nothing to load", other.detail_type());
                 let (object, record) = (other.object().cloned(), other.record().cloned());
-                Err(Box::new(self.stage.failed(object, record, Reason::MalformedEvent, message)))
+                one(self.stage.failed(object, record, Reason::MalformedEvent, message))
             }
-            Err(malformed) => Err(Box::new(self.stage.malformed(*malformed))),
+            Err(malformed) => one(self.stage.malformed(*malformed)),
         }
+    }
+
+    /// The item of a row, as it will be written.
+    fn item(
+        &self,
+        object: &ObjectRef,
+        index: u64,
+        mut attributes: Map<String, Value>,
+    ) -> Result<Item, String> {
+        if self.settings.on_conflict == OnConflict::Newest {
+            if attributes.contains_key(VERSION) {
+                return Err(format!("the attribute `{VERSION}` is taken by `onConflict: newest`"));
+            }
+            attributes.insert(VERSION.to_owned(), version(object, index).into());
+        }
+        Item::new(attributes, &self.settings.key)
     }
 
     fn invalid(&self, object: ObjectRef, record: RecordRef, message: String) -> Detail {
         self.stage.failed(Some(object), Some(record), Reason::InvalidItem, message)
     }
 
-    fn verdict(&self, row: Row, written: Result<(), WriteError>) -> Verdict {
+    /// Adds to a message's verdict what became of one of its rows.
+    fn add(&self, verdict: &mut Verdict, row: Row, written: Result<(), WriteError>) {
         let Row { object, record, item } = row;
         match written {
-            Ok(()) => {
-                let table = self.settings.table.clone();
-                Detail::RecordLoaded { object, record, table, key: item.key }.into()
-            }
-            Err(WriteError::Invalid) => self
-                .invalid(object, record, "DynamoDB does not accept the item (ValidationException)".into())
-                .into(),
-            Err(WriteError::Call { code, .. }) => Verdict {
-                publish: Vec::new(),
-                unfinished: vec![Unfinished {
-                    object: Some(object),
-                    record: Some(record),
-                    reason: Reason::RetriesExhausted,
-                    cause: format!("the item could not be written: {code}"),
-                }],
+            Ok(()) => match verdict.publish.last_mut() {
+                // Rows of one message that follow each other are reported together.
+                Some(Detail::RecordLoaded { record: loaded, key, .. })
+                    if loaded.rows().end == record.index =>
+                {
+                    loaded.count += 1;
+                    key.push(item.key);
+                }
+                _ => {
+                    let table = self.settings.table.clone();
+                    let key = vec![item.key];
+                    verdict.publish.push(Detail::RecordLoaded { object, record, table, key });
+                }
             },
+            Err(WriteError::Invalid) => verdict.publish.push(self.invalid(
+                object,
+                record,
+                "DynamoDB does not accept the item (ValidationException)".into(),
+            )),
+            Err(WriteError::Call { code, .. }) => verdict.unfinished.push(Unfinished {
+                object: Some(object),
+                record: Some(record),
+                reason: Reason::RetriesExhausted,
+                cause: format!("the item could not be written: {code}"),
+            }),
         }
     }
 
     /// Writes all items, one result each. Items with the same key are written in their order: the last one stays.
     async fn write_all(&self, items: &[&Item]) -> Vec<Result<(), WriteError>> {
+        if self.settings.on_conflict == OnConflict::Newest {
+            // Owned, or the compiler cannot see that the future is `Send`.
+            let items: Vec<Item> = items.iter().map(|&item| item.clone()).collect();
+            let puts = items.into_iter().map(|item| async move { self.put_newest(&item).await });
+            return futures::stream::iter(puts).buffered(MAX_IN_FLIGHT).collect().await;
+        }
         let mut results = Vec::with_capacity(items.len());
         for range in requests(items) {
             let request = items.get(range).unwrap_or_default();
@@ -134,6 +195,19 @@ impl<T: Table, P: PutEvents> Load<T, P> {
             }
         }
         results
+    }
+
+    async fn put_newest(&self, item: &Item) -> Result<(), WriteError> {
+        let mut attempt = 1;
+        loop {
+            match self.table.put_newest(item).await {
+                Err(WriteError::Call { retryable: true, .. }) if attempt < self.backoff.attempts() => {
+                    self.backoff.pause(attempt).await;
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
     }
 
     /// Writes one request, and again what the table did not get to.
@@ -170,6 +244,12 @@ impl<T: Table, P: PutEvents> Load<T, P> {
     }
 }
 
+/// The place of a row among all rows of one key, as a text that sorts: when the object was uploaded, which object it is,
+/// which row. An object of which nobody knows when it was uploaded is older than all others.
+fn version(object: &ObjectRef, index: u64) -> String {
+    format!("{}#{}#{index:020}", object.uploaded.as_deref().unwrap_or_default(), object.digest())
+}
+
 /// Divides items into consecutive requests of at most [`MAX_ITEMS`], none of which has the same key twice.
 fn requests(items: &[&Item]) -> Vec<Range<usize>> {
     let mut requests = Vec::new();
@@ -189,18 +269,25 @@ fn requests(items: &[&Item]) -> Vec<Range<usize>> {
 
 impl<T: Table, P: PutEvents> Handler for Load<T, P> {
     async fn handle(&self, deliveries: &[Delivery]) -> Vec<Outcome> {
-        let rows: Vec<Result<Row, Box<Detail>>> =
-            deliveries.iter().map(|delivery| self.row(delivery)).collect();
-        let items: Vec<&Item> = rows.iter().flatten().map(|row| &row.item).collect();
+        let messages: Vec<Vec<Result<Row, Box<Detail>>>> =
+            deliveries.iter().map(|delivery| self.rows(delivery)).collect();
+        let items: Vec<&Item> = messages.iter().flatten().flatten().map(|row| &row.item).collect();
         let mut written = self.write_all(&items).await.into_iter();
         let unwritten = || WriteError::Call { code: "NoResult".into(), retryable: true };
-        let verdicts = rows
-            .into_iter()
-            .map(|row| match row {
-                Ok(row) => self.verdict(row, written.next().unwrap_or_else(|| Err(unwritten()))),
-                Err(failed) => (*failed).into(),
-            })
-            .collect();
+        let mut verdicts = Vec::with_capacity(messages.len());
+        for rows in messages {
+            let mut verdict = Verdict::default();
+            for row in rows {
+                match row {
+                    Ok(row) => {
+                        let written = written.next().unwrap_or_else(|| Err(unwritten()));
+                        self.add(&mut verdict, row, written);
+                    }
+                    Err(failed) => verdict.publish.push(*failed),
+                }
+            }
+            verdicts.push(verdict);
+        }
         self.stage.settle(deliveries, verdicts).await
     }
 }

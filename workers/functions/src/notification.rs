@@ -1,18 +1,26 @@
-//! S3 notifications: which objects a message speaks of.
+//! Messages in the queue of `extract`: S3's notifications, requests to extract rows again, and what ECS says of tasks.
 //!
 //! A message may hold several records, and anything else may lie in the queue as well. Nothing in it is trusted: keys
 //! come from whoever uploads.
 
-use contract::{ObjectRef, Reason};
+use contract::{ObjectRef, Reason, ReplayRequest};
 use serde_json::Value;
+
+use crate::stopped::{self, Stopped};
 
 /// What a message holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notification {
     /// S3 asks, when a notification is set up, whether it arrives.
     Test,
-    /// Something that no bucket sent.
+    /// Something that is none of these, or that asks for nothing.
     Foreign,
+    /// Rows of an object are wanted again.
+    Replay(Box<ReplayRequest>),
+    /// A task has ended before its work did.
+    Stopped(Box<Stopped>),
+    /// A task has stopped, and nobody has to do anything about it.
+    Settled,
     /// Records of a bucket.
     Records(Vec<Record>),
 }
@@ -58,6 +66,15 @@ pub fn parse(body: &Value) -> Notification {
         {
             Notification::Records(records.iter().map(record).collect())
         }
+        _ if stopped::is_state_change(body) => match stopped::parse(body) {
+            Some(stopped) => Notification::Stopped(Box::new(stopped)),
+            None if stopped::is_settled(body) => Notification::Settled,
+            None => Notification::Foreign,
+        },
+        _ if body["replay"].is_string() => match serde_json::from_value(body.clone()) {
+            Ok(request) => Notification::Replay(Box::new(request)),
+            Err(_) => Notification::Foreign,
+        },
         _ => Notification::Foreign,
     }
 }
@@ -79,8 +96,14 @@ fn record(record: &Value) -> Record {
         return Record::Ignored("the key is empty");
     }
     let text = |name: &str| object[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-    let reference =
-        |key| ObjectRef { bucket: bucket.to_owned(), key, version: text("versionId"), etag: text("eTag") };
+    let uploaded = record["eventTime"].as_str().filter(|time| !time.is_empty()).map(str::to_owned);
+    let reference = |key| ObjectRef {
+        bucket: bucket.to_owned(),
+        key,
+        version: text("versionId"),
+        etag: text("eTag"),
+        uploaded: uploaded.clone(),
+    };
     let Some(key) = decode_key(raw_key) else {
         return Record::Bad {
             object: Some(reference(raw_key.to_owned())),
@@ -123,7 +146,7 @@ impl Upload {
         // The object's 32 digits, a dash, and room for a suffix. S3's sequencers are 16 to 18 hexadecimal digits; of
         // anything longer the end counts, since the front of a number changes last.
         let sequencer: Vec<char> = self.sequencer.chars().filter(char::is_ascii_alphanumeric).collect();
-        let sequencer = sequencer.get(sequencer.len().saturating_sub(24)..).unwrap_or_default();
+        let sequencer = sequencer.get(sequencer.len().saturating_sub(20)..).unwrap_or_default();
         format!("{}-{}", self.object.digest(), sequencer.iter().collect::<String>())
     }
 }
@@ -187,6 +210,7 @@ mod tests {
             key: "k".into(),
             version: Some("v".into()),
             etag: Some("e".into()),
+            uploaded: Some("2026-11-22T10:00:00.000Z".into()),
         };
         assert_eq!(
             record,

@@ -1,22 +1,53 @@
-//! `observe`: one line in the log for every event, with names and counts and never a value of a row.
+//! `observe`: one line in the log for every event, with names and counts and never a value of a row, and every row in
+//! the tally, if there is one.
 //!
 //! Events of others on the same bus are logged as well, by type and source only.
 
 use contract::Detail;
 use serde_json::Value;
+use tally::{Batch, Key, Store, Writer};
 
-use crate::messages::{Delivery, Handler, Outcome};
+use crate::messages::{Delivery, Handler, NotDone, Outcome};
 
 /// The function. See the module.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Observe;
+#[derive(Debug)]
+pub struct Observe<S> {
+    tally: Option<Writer<S>>,
+}
 
-impl Handler for Observe {
-    async fn handle(&self, deliveries: &[Delivery]) -> Vec<Outcome> {
-        // A line is all that it does, and that cannot fail.
-        deliveries.iter().for_each(log);
-        vec![Ok(()); deliveries.len()]
+impl<S> Observe<S> {
+    /// Keeps the tally through a writer; without one it only logs.
+    pub const fn new(tally: Option<Writer<S>>) -> Self {
+        Self { tally }
     }
+}
+
+impl<S: Store> Handler for Observe<S> {
+    async fn handle(&self, deliveries: &[Delivery]) -> Vec<Outcome> {
+        deliveries.iter().for_each(log);
+        let Some(tally) = &self.tally else { return vec![Ok(()); deliveries.len()] };
+        let mut batch = Batch::default();
+        let touched: Vec<Vec<Key>> = deliveries.iter().map(|delivery| add(&mut batch, delivery)).collect();
+        let errors = tally.merge(batch).await;
+        touched
+            .iter()
+            .map(|keys| match keys.iter().find_map(|key| errors.get(key)) {
+                Some(error) => Err(NotDone { cause: error.to_string() }),
+                None => Ok(()),
+            })
+            .collect()
+    }
+}
+
+/// Adds an event to what is merged; the items that it touches. What is no event of the pipeline touches none.
+fn add(batch: &mut Batch, delivery: &Delivery) -> Vec<Key> {
+    let Ok(detail) = delivery.event() else { return Vec::new() };
+    let time = delivery.body.as_ref().and_then(|body| body["time"].as_str());
+    batch.add(&detail, time).unwrap_or_else(|error| {
+        // No attempt would make it better.
+        tracing::warn!(message_id = delivery.id, %error, "event not in the tally");
+        Vec::new()
+    })
 }
 
 fn log(delivery: &Delivery) {
@@ -32,6 +63,8 @@ fn log(delivery: &Delivery) {
     let version = object.and_then(|object| object.version.as_ref());
     let etag = object.and_then(|object| object.etag.as_ref());
     let (index, id) = (detail.record().map(|record| record.index), detail.record().map(|record| &record.id));
+    // Only where there are several.
+    let rows = detail.record().map(|record| record.count).filter(|count| *count > 1);
     let status = body["detail"]["status"].as_str();
     macro_rules! line {
         ($level:ident, $name:literal $(, $field:ident = $value:expr)*) => {
@@ -45,6 +78,7 @@ fn log(delivery: &Delivery) {
                 etag,
                 record = index,
                 recordId = id,
+                recordCount = rows,
                 $($field = $value,)*
                 $name
             )
@@ -72,8 +106,48 @@ mod tests {
     use contract::{FailedStage, Reason};
     use serde_json::json;
 
+    use publisher::{Backoff, CallError};
+    use tally::{Change, Updated};
+
     use super::*;
     use crate::testing::{delivery, event, object};
+
+    /// A table that takes every item but those of chunk 1, and keeps their keys.
+    #[derive(Clone, Default)]
+    struct Table(Arc<Mutex<Vec<String>>>);
+
+    impl Store for Table {
+        async fn update(&self, key: &Key, _: &Change) -> Result<Updated, CallError> {
+            if key.chunk == Some(1) {
+                return Err(CallError {
+                    code: "AccessDenied".into(),
+                    message: String::new(),
+                    retryable: false,
+                });
+            }
+            self.0.lock().expect("lock").push(key.part());
+            Ok(Updated::Done)
+        }
+    }
+
+    fn loaded(index: u64) -> Delivery {
+        let record = object().record(index);
+        let detail = Detail::RecordLoaded { object: object(), record, table: "t".into(), key: secret() };
+        delivery(event(&detail), 1)
+    }
+
+    #[tokio::test]
+    async fn only_messages_that_are_not_in_the_tally_are_given_back() {
+        let table = Table::default();
+        let observe = Observe::new(Some(Writer::new(table.clone(), Backoff::immediate(2))));
+        let deliveries =
+            [loaded(1), loaded(70_000), delivery(json!("foreign"), 1), loaded(2), loaded(u64::MAX)];
+        let outcomes = observe.handle(&deliveries).await;
+        assert_eq!(outcomes.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true, true, true]);
+        let mut written = table.0.lock().expect("lock").clone();
+        written.sort();
+        assert_eq!(written, ["rows#000000000000", "summary"], "one call an item");
+    }
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -96,7 +170,8 @@ mod tests {
         let subscriber =
             tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
         let guard = tracing::subscriber::set_default(subscriber);
-        assert_eq!(Observe.handle(&[delivery(body, 1)]).await, [Ok(())]);
+        let observe = Observe::<Table>::new(None);
+        assert_eq!(observe.handle(&[delivery(body, 1)]).await, [Ok(())]);
         drop(guard);
         let text = String::from_utf8(lines.0.lock().expect("lock").clone()).expect("UTF-8");
         assert_eq!(text.lines().count(), 1, "{text}");
@@ -104,8 +179,8 @@ mod tests {
         serde_json::from_str(&text).expect("one JSON document")
     }
 
-    fn secret() -> serde_json::Map<String, Value> {
-        serde_json::Map::from_iter([("id".to_owned(), json!("sEcReT"))])
+    fn secret() -> Vec<serde_json::Map<String, Value>> {
+        vec![serde_json::Map::from_iter([("id".to_owned(), json!("sEcReT"))])]
     }
 
     #[tokio::test]
@@ -126,7 +201,13 @@ mod tests {
                 json!({ "message": "record-extracted", "status": "extracted", "record": 7, "recordId": record.id }),
             ),
             (
-                Detail::ExtractionCompleted { object: object(), rows: 5, bytes: 99, rejected: 2 },
+                Detail::ExtractionCompleted {
+                    object: object(),
+                    rows: 5,
+                    bytes: 99,
+                    rejected: 2,
+                    shard: None,
+                },
                 json!({ "message": "extraction-completed", "status": "completed", "rows": 5, "bytes": 99, "rejected": 2 }),
             ),
             (

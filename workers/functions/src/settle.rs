@@ -166,7 +166,7 @@ mod tests {
     use crate::testing::{Bus, delivery, object};
 
     fn loaded(index: u64, filler: usize) -> Detail {
-        let key = serde_json::Map::from_iter([("id".to_owned(), json!("x".repeat(filler)))]);
+        let key = vec![serde_json::Map::from_iter([("id".to_owned(), json!("x".repeat(filler)))])];
         Detail::RecordLoaded { object: object(), record: object().record(index), table: "t".into(), key }
     }
 

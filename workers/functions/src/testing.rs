@@ -63,7 +63,13 @@ impl PutEvents for Bus {
 }
 
 pub(crate) fn object() -> ObjectRef {
-    ObjectRef { bucket: "b".into(), key: "k.csv".into(), version: None, etag: Some("e".into()) }
+    ObjectRef {
+        bucket: "b".into(),
+        key: "k.csv".into(),
+        version: None,
+        etag: Some("e".into()),
+        uploaded: None,
+    }
 }
 
 /// An event as it arrives from the bus.

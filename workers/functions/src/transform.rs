@@ -3,8 +3,9 @@
 //! All it needs is in the event, so nothing can fail but the data and the bus.
 
 use contract::settings::TransformSettings;
-use contract::{Detail, FailedStage, Reason, row};
+use contract::{Detail, FailedStage, ObjectRef, Reason, RecordRef, row};
 use publisher::{Publisher, PutEvents};
+use serde_json::{Map, Value};
 
 use crate::mapping;
 use crate::messages::{Delivery, Handler, Outcome};
@@ -23,31 +24,80 @@ impl<P: PutEvents> Transform<P> {
         Self { settings, stage: Stage::new(publisher, FailedStage::Transform) }
     }
 
-    /// The one event that comes of a message.
-    fn outcome(&self, delivery: &Delivery) -> Detail {
+    /// What comes of a message: one event, or of several rows one for each run of good ones and one for each bad one.
+    fn outcome(&self, delivery: &Delivery) -> Vec<Detail> {
+        let failed = |object, record, reason, message: String| {
+            vec![self.stage.failed(object, record, reason, message)]
+        };
         let (object, record, headers, data) = match delivery.event() {
             Ok(Detail::RecordExtracted { object, record, headers, data }) => (object, record, headers, data),
             Ok(other) => {
                 let message = format!("`{}` is nothing to transform", other.detail_type());
                 let (object, record) = (other.object().cloned(), other.record().cloned());
-                return self.stage.failed(object, record, Reason::MalformedEvent, message);
+                return failed(object, record, Reason::MalformedEvent, message);
             }
-            Err(malformed) => return self.stage.malformed(*malformed),
+            Err(malformed) => return vec![self.stage.malformed(*malformed)],
         };
-        let item = row::decode(&headers)
-            .and_then(|headers| Ok((headers, row::decode(&data)?)))
-            .map_err(|error| (Reason::MalformedEvent, error.to_string()))
-            .and_then(|(headers, data)| mapping::transform(&self.settings, &headers, &data));
-        match item {
-            Ok(data) => Detail::RecordTransformed { object, record, data },
-            Err((reason, message)) => self.stage.failed(Some(object), Some(record), reason, message),
+        let rows = row::decode(&headers).and_then(|headers| Ok((headers, row::decode_all(&data)?)));
+        let (headers, rows) = match rows {
+            Ok(rows) => rows,
+            Err(error) => {
+                return failed(Some(object), Some(record), Reason::MalformedEvent, error.to_string());
+            }
+        };
+        if rows.len() as u64 != record.count {
+            let message = format!("the event says that it has {} rows, and has {}", record.count, rows.len());
+            return failed(Some(object), Some(record), Reason::MalformedEvent, message);
         }
+        let mut runs = Runs { object: &object, out: Vec::new(), bytes: 0 };
+        for (index, row) in record.rows().zip(&rows) {
+            match mapping::transform(&self.settings, &headers, row) {
+                Ok(item) => runs.add(index, item),
+                Err((reason, message)) => {
+                    let record = Some(object.record(index));
+                    runs.out.push(self.stage.failed(Some(object.clone()), record, reason, message));
+                }
+            }
+        }
+        runs.out
+    }
+}
+
+/// Bytes of items in one event, unless a single one has more: what EventBridge bills as one, with room for the rest. Names
+/// of attributes can make items much larger than the rows that they come from.
+const MAX_RUN: usize = 60 * 1024;
+
+/// Collects items of rows that follow each other in one event.
+struct Runs<'a> {
+    object: &'a ObjectRef,
+    out: Vec<Detail>,
+    /// Bytes of the items in the last event.
+    bytes: usize,
+}
+
+impl Runs<'_> {
+    fn add(&mut self, index: u64, item: Map<String, Value>) {
+        let bytes = serde_json::to_vec(&item).map_or(MAX_RUN, |json| json.len());
+        if let Some(Detail::RecordTransformed { record, data, .. }) = self.out.last_mut()
+            && self.bytes + bytes <= MAX_RUN
+        {
+            self.bytes += bytes;
+            data.push(item);
+            record.count += 1;
+            return;
+        }
+        self.bytes = bytes;
+        let (object, record): (ObjectRef, RecordRef) = (self.object.clone(), self.object.record(index));
+        self.out.push(Detail::RecordTransformed { object, record, data: vec![item] });
     }
 }
 
 impl<P: PutEvents> Handler for Transform<P> {
     async fn handle(&self, deliveries: &[Delivery]) -> Vec<Outcome> {
-        let verdicts = deliveries.iter().map(|delivery| Verdict::from(self.outcome(delivery))).collect();
+        let verdicts = deliveries
+            .iter()
+            .map(|delivery| Verdict { publish: self.outcome(delivery), unfinished: Vec::new() })
+            .collect();
         self.stage.settle(deliveries, verdicts).await
     }
 }
@@ -76,7 +126,8 @@ mod tests {
 
     fn transformed(index: u64, data: serde_json::Value) -> Detail {
         let serde_json::Value::Object(data) = data else { panic!("an object") };
-        Detail::RecordTransformed { object: object(), record: object().record(index), data }
+        let (object, record) = (object(), object().record(index));
+        Detail::RecordTransformed { object, record, data: vec![data] }
     }
 
     fn reason(detail: &Detail) -> Option<Reason> {
@@ -102,6 +153,39 @@ mod tests {
             ]
         );
         assert_eq!(bus.calls(), 1);
+    }
+
+    #[tokio::test]
+    async fn rows_of_one_event_stay_together_as_far_as_they_are_good() {
+        let bus = Bus::default();
+        let several = Detail::RecordExtracted {
+            object: object(),
+            record: object().records(7, 5),
+            headers: "ID,Note".into(),
+            data: "1,\"a\nb\"\n2,\n,x\n4,y\n5,z".into(),
+        };
+        assert_eq!(function(&bus).handle(&[delivery(event(&several), 1)]).await, [Ok(())]);
+        let published = bus.published();
+        let rows: Vec<_> = published
+            .iter()
+            .map(|detail| (reason(detail), detail.record().map(|record| (record.index, record.count))))
+            .collect();
+        assert_eq!(
+            rows,
+            [(None, Some((7, 2))), (Some(Reason::MissingValue), Some((9, 1))), (None, Some((10, 2)))]
+        );
+        let Detail::RecordTransformed { record, data, .. } = &published[0] else { panic!("items") };
+        assert_eq!(record, &object().records(7, 2));
+        assert_eq!(json!(data), json!([{ "id": "1", "note": "a\nb" }, { "id": "2", "note": "" }]));
+
+        let wrong = Detail::RecordExtracted {
+            object: object(),
+            record: object().records(7, 3),
+            headers: "ID".into(),
+            data: "1\n2".into(),
+        };
+        function(&bus).handle(&[delivery(event(&wrong), 1)]).await;
+        assert_eq!(bus.published().last().and_then(reason), Some(Reason::MalformedEvent));
     }
 
     #[tokio::test]

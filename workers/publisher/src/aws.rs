@@ -57,8 +57,12 @@ pub fn call_error<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) ->
         SdkError::DispatchFailure(_) => no_answer("DispatchFailure", "the request could not be sent"),
         SdkError::ResponseError(_) => no_answer("ResponseError", "the answer could not be read"),
         SdkError::ServiceError(error) => {
-            let code = error.err().code().unwrap_or("Unknown");
             let status = error.raw().status().as_u16();
+            let code = error.err().code().unwrap_or(match status {
+                429 => "TooManyRequestsException",
+                503 => "ServiceUnavailable",
+                _ => "Unknown",
+            });
             CallError {
                 code: code.to_owned(),
                 message: error.err().message().unwrap_or_default().to_owned(),

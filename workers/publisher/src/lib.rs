@@ -11,6 +11,7 @@ pub mod aws;
 mod backoff;
 mod batch;
 mod entry;
+mod pace;
 mod stream;
 
 use std::future::Future;
@@ -23,6 +24,8 @@ pub use backoff::Backoff;
 pub use batch::{MAX_BYTES, MAX_ENTRIES, split};
 pub use entry::{Destination, Entry};
 pub use stream::{Stream, Summary};
+
+use crate::pace::Pace;
 
 /// How many PutEvents calls one publisher keeps in flight.
 pub const MAX_IN_FLIGHT: usize = 8;
@@ -61,6 +64,20 @@ impl Rejection {
                 | "NotAuthorizedForSourceException"
                 | "NotAuthorizedForDetailTypeException"
         )
+    }
+
+    /// Whether EventBridge asks for a slower pace: the event itself is as good as any, and waiting helps.
+    fn is_throttled(&self) -> bool {
+        self.code.contains("Throttl")
+            || matches!(
+                self.code.as_str(),
+                "RequestLimitExceeded" | "TooManyRequestsException" | "SlowDown" | "ServiceUnavailable"
+            )
+    }
+
+    /// Whether the bus has more to do than it can. An internal failure is often that, too, but need not be.
+    fn is_overload(&self) -> bool {
+        self.is_throttled() || matches!(self.code.as_str(), "InternalFailure" | "InternalException")
     }
 }
 
@@ -149,7 +166,7 @@ impl<P: PutEvents> Publisher<P> {
         let mut answers = futures::stream::iter(batches)
             .map(|batch| async move {
                 let entries: Vec<&Entry> = batch.iter().map(|&index| &entries[index]).collect();
-                (batch, self.send(&entries).await)
+                (batch, self.send(&entries, None).await)
             })
             .buffer_unordered(MAX_IN_FLIGHT);
         while let Some((batch, answer)) = answers.next().await {
@@ -160,11 +177,18 @@ impl<P: PutEvents> Publisher<P> {
         results
     }
 
-    /// Sends one batch until every entry is accepted, refused for good, or out of attempts.
-    async fn send(&self, entries: &[&Entry]) -> Vec<Result<(), Failure>> {
+    /// Sends one batch until every entry is accepted, refused for good, or out of attempts. With a `pace`, an entry that
+    /// is only throttled has no end of attempts before the pace has lost its patience.
+    async fn send(&self, entries: &[&Entry], pace: Option<&Pace>) -> Vec<Result<(), Failure>> {
         let mut results: Vec<Result<(), Failure>> = vec![Ok(()); entries.len()];
         let mut open: Vec<usize> = (0..entries.len()).collect();
-        for attempt in 1..=self.backoff.attempts() {
+        // Calls in all, and those that failed by more than throttling.
+        let (mut calls, mut attempts) = (0, 0);
+        loop {
+            if let Some(pace) = pace {
+                pace.wait(open.len()).await;
+            }
+            calls += 1;
             let batch: Vec<&Entry> = open.iter().map(|&index| entries[index]).collect();
             let (answer, may_retry) = match self.client.put_events(&batch).await {
                 Ok(answer) => (answer, true),
@@ -175,32 +199,56 @@ impl<P: PutEvents> Publisher<P> {
             // An answer with too few entries says nothing about the rest: they count as not accepted.
             let silence =
                 || Err(Rejection { code: "NoAnswer".into(), message: "no result for the entry".into() });
+            let (sent, mut overloaded, mut failed, mut waits) = (open.len(), false, false, false);
+            let patient = pace.is_some_and(|pace| !pace.out_of_patience());
             let mut answer = answer.into_iter();
+            let mut accepted = 0;
             open.retain(|&index| match answer.next().unwrap_or_else(silence) {
                 Ok(()) => {
                     results[index] = Ok(());
+                    accepted += 1;
                     false
                 }
                 Err(rejection) => {
-                    let again = may_retry && rejection.is_retryable();
+                    overloaded |= rejection.is_overload();
+                    let waiting = patient && rejection.is_throttled();
+                    waits |= waiting;
+                    failed |= !waiting;
+                    let last = attempts + 1 >= self.backoff.attempts();
+                    let again = may_retry && rejection.is_retryable() && (waiting || !last);
                     let Rejection { code, message } = rejection;
                     results[index] = Err(Failure::NotAccepted { code, message });
                     again
                 }
             });
-            if open.is_empty() || attempt == self.backoff.attempts() {
-                break;
+            if let Some(pace) = pace {
+                pace.answered(accepted, overloaded);
             }
-            tracing::debug!(attempt, entries = open.len(), "events not accepted, sending them again");
-            self.backoff.pause(attempt).await;
+            attempts += u32::from(failed);
+            if open.is_empty() {
+                return results;
+            }
+            tracing::debug!(
+                calls,
+                sent,
+                entries = open.len(),
+                waits,
+                "events not accepted, sending them again"
+            );
+            self.backoff.pause(calls).await;
         }
-        results
     }
 
     /// A buffered front that publishes through this publisher.
     #[must_use]
     pub fn stream(self: &Arc<Self>) -> Stream<P> {
-        Stream::new(Arc::clone(self))
+        self.stream_at(None)
+    }
+
+    /// A buffered front that publishes at most `events_per_second`, and slower where the bus takes less.
+    #[must_use]
+    pub fn stream_at(self: &Arc<Self>, events_per_second: Option<f64>) -> Stream<P> {
+        Stream::new(Arc::clone(self), Pace::new(events_per_second))
     }
 }
 

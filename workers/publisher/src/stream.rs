@@ -1,23 +1,37 @@
 //! Publishing without end: the front for a task that makes millions of events.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use contract::Detail;
 use tokio::task::JoinSet;
 
 use crate::batch::fits;
+use crate::pace::Pace;
 use crate::{Entry, Failure, MAX_BYTES, MAX_IN_FLIGHT, Publisher, PutEvents};
+
+/// How many batches may be sent behind one that has no answer yet: so much is remembered of what was answered before.
+const MAX_AHEAD: usize = 1000;
 
 /// Collects events into full batches and sends up to [`MAX_IN_FLIGHT`] of them at once.
 ///
 /// Memory is bounded: one batch being filled and those in flight, each of at most [`MAX_BYTES`] bytes. When all are in
 /// flight, [`Stream::push`] waits, and so does whoever reads the file behind it.
+///
+/// Batches are answered in any order. [`Stream::acknowledged`] says up to which event all are on the bus.
 #[derive(Debug)]
 pub struct Stream<P> {
     publisher: Arc<Publisher<P>>,
+    pace: Arc<Pace>,
     pub(crate) pending: Vec<Entry>,
     pending_bytes: usize,
-    pub(crate) in_flight: JoinSet<Vec<Result<(), Failure>>>,
+    pub(crate) in_flight: JoinSet<(u64, Vec<Result<(), Failure>>)>,
+    /// Events taken so far.
+    pushed: u64,
+    /// Events up to the last of them all are on the bus.
+    acknowledged: u64,
+    /// The batches behind those: number of events up to the batch's end, and whether all of it is on the bus.
+    batches: VecDeque<(u64, bool)>,
     summary: Summary,
 }
 
@@ -48,12 +62,16 @@ impl Summary {
 }
 
 impl<P: PutEvents> Stream<P> {
-    pub(crate) fn new(publisher: Arc<Publisher<P>>) -> Self {
+    pub(crate) fn new(publisher: Arc<Publisher<P>>, pace: Pace) -> Self {
         Self {
             publisher,
+            pace: Arc::new(pace),
             pending: Vec::new(),
             pending_bytes: 0,
             in_flight: JoinSet::new(),
+            pushed: 0,
+            acknowledged: 0,
+            batches: VecDeque::new(),
             summary: Summary::default(),
         }
     }
@@ -62,6 +80,30 @@ impl<P: PutEvents> Stream<P> {
     #[must_use]
     pub const fn failed(&self) -> u64 {
         self.summary.failed
+    }
+
+    /// The code of the first of those failures; empty when there is none.
+    #[must_use]
+    pub fn failure_code(&self) -> &str {
+        self.summary.first_failure.as_ref().map_or("", Failure::code)
+    }
+
+    /// How many events were taken so far.
+    #[must_use]
+    pub const fn pushed(&self) -> u64 {
+        self.pushed
+    }
+
+    /// How many of them, counted from the first, are on the bus without a gap.
+    #[must_use]
+    pub const fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
+    /// Bytes of the entry that [`Self::push`] would send for `detail`.
+    #[must_use]
+    pub fn size(&self, detail: &Detail) -> usize {
+        self.publisher.entry(detail).size()
     }
 }
 
@@ -80,17 +122,23 @@ impl<P: PutEvents + 'static> Stream<P> {
             self.send_pending().await;
         }
         self.pending.push(entry);
+        self.pushed += 1;
         self.pending_bytes += size;
         Ok(())
     }
 
     /// Sends what is left and waits for every answer.
     pub async fn finish(mut self) -> Summary {
+        self.flush().await;
+        self.summary
+    }
+
+    /// Sends what is there and waits for every answer.
+    pub async fn flush(&mut self) {
         self.send_pending().await;
         while let Some(joined) = self.in_flight.join_next().await {
             self.collect(joined);
         }
-        self.summary
     }
 
     async fn send_pending(&mut self) {
@@ -98,7 +146,7 @@ impl<P: PutEvents + 'static> Stream<P> {
         while let Some(joined) = self.in_flight.try_join_next() {
             self.collect(joined);
         }
-        while self.in_flight.len() >= MAX_IN_FLIGHT {
+        while self.in_flight.len() >= MAX_IN_FLIGHT || self.batches.len() >= MAX_AHEAD {
             match self.in_flight.join_next().await {
                 Some(joined) => self.collect(joined),
                 None => break,
@@ -107,22 +155,31 @@ impl<P: PutEvents + 'static> Stream<P> {
         let entries = std::mem::take(&mut self.pending);
         self.pending_bytes = 0;
         if !entries.is_empty() {
-            let publisher = Arc::clone(&self.publisher);
+            let (publisher, pace, end) = (Arc::clone(&self.publisher), Arc::clone(&self.pace), self.pushed);
+            self.batches.push_back((end, false));
             self.in_flight.spawn(async move {
                 let entries: Vec<&Entry> = entries.iter().collect();
-                publisher.send(&entries).await
+                (end, publisher.send(&entries, Some(&pace)).await)
             });
         }
     }
 
-    fn collect(&mut self, joined: Result<Vec<Result<(), Failure>>, tokio::task::JoinError>) {
+    fn collect(&mut self, joined: Result<(u64, Vec<Result<(), Failure>>), tokio::task::JoinError>) {
         // A batch whose sending panicked has an unknown fate; one failure is enough to keep the file from being
         // reported as complete.
-        self.summary.add(joined.unwrap_or_else(|_| {
-            vec![Err(Failure::NotAccepted {
-                code: "Panicked".into(),
-                message: "sending a batch panicked".into(),
-            })]
-        }));
+        let (end, results) = joined.unwrap_or_else(|_| {
+            let (code, message) = ("Panicked".into(), "sending a batch panicked".into());
+            (0, vec![Err(Failure::NotAccepted { code, message })])
+        });
+        if results.iter().all(Result::is_ok)
+            && let Some((_, done)) = self.batches.iter_mut().find(|(batch, _)| *batch == end)
+        {
+            *done = true;
+        }
+        while let Some((end, true)) = self.batches.front() {
+            self.acknowledged = *end;
+            self.batches.pop_front();
+        }
+        self.summary.add(results);
     }
 }

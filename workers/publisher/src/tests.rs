@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use contract::ObjectRef;
 
@@ -82,7 +83,8 @@ fn detail(n: usize) -> Detail {
 }
 
 fn sized_detail(n: usize, filler: usize) -> Detail {
-    let object = ObjectRef { bucket: "b".into(), key: format!("{n}"), version: None, etag: None };
+    let object =
+        ObjectRef { bucket: "b".into(), key: format!("{n}"), version: None, etag: None, uploaded: None };
     Detail::TaskStarted { object, task: "x".repeat(filler) }
 }
 
@@ -231,4 +233,58 @@ async fn a_stream_reports_what_it_could_not_publish() {
         summary.first_failure.map(|failure| failure.code().to_owned()),
         Some("MalformedDetail".into())
     );
+}
+
+#[tokio::test]
+async fn a_stream_waits_for_a_bus_that_only_asks_to_slow_down() {
+    // Far more often than there are attempts, for an entry and for the whole call.
+    let patient = publisher(|call, _| match call {
+        call if call < 20 => Answer::Refuse("ThrottlingException"),
+        call if call < 40 => Answer::Call("ThrottlingException", true),
+        _ => Answer::Accept,
+    });
+    let patience = || Pace::fast(Duration::from_secs(3600));
+    let mut stream = Stream::new(Arc::clone(&patient), patience());
+    stream.push(&detail(1)).await.expect("small");
+    assert_eq!(stream.finish().await, Summary { accepted: 1, ..Summary::default() });
+
+    // Other errors have their attempts, even between such answers.
+    let broken = publisher(|call, _| match call % 2 {
+        0 => Answer::Refuse("ThrottlingException"),
+        _ => Answer::Refuse("InternalFailure"),
+    });
+    let mut stream = Stream::new(Arc::clone(&broken), patience());
+    stream.push(&detail(1)).await.expect("small");
+    assert_eq!(stream.finish().await.failed, 1);
+    assert_eq!(broken.client.batches().len(), 11);
+
+    // Nobody waits for ever.
+    let closed = publisher(|_, _| Answer::Refuse("ThrottlingException"));
+    let mut stream = Stream::new(Arc::clone(&closed), Pace::fast(Duration::ZERO));
+    stream.push(&detail(1)).await.expect("small");
+    assert_eq!(stream.finish().await.failed, 1);
+    // Six attempts behind the refusal with which the wait begins.
+    assert_eq!(closed.client.batches().len(), 7);
+}
+
+#[tokio::test]
+async fn a_stream_says_up_to_where_all_is_on_the_bus() {
+    let refused = publisher(|_, _| Answer::Accept).entry(&detail(35)).detail;
+    let publisher = publisher(move |_, entry| match entry.detail == refused {
+        true => Answer::Refuse("MalformedDetail"),
+        false => Answer::Accept,
+    });
+    let mut stream = publisher.stream();
+    for n in 0..30 {
+        stream.push(&detail(n)).await.expect("small");
+    }
+    assert!(stream.acknowledged() <= 20, "what is not sent can't be there");
+    stream.flush().await;
+    assert_eq!((stream.pushed(), stream.acknowledged()), (30, 30));
+    for n in 30..400 {
+        stream.push(&detail(n)).await.expect("small");
+        assert!(stream.acknowledged() <= 30, "a gap");
+    }
+    stream.flush().await;
+    assert_eq!(stream.acknowledged(), 30);
 }

@@ -42,7 +42,7 @@ impl S3Object {
 }
 
 impl Source for S3Object {
-    async fn open(&self, from: u64) -> Result<Opened, OpenError> {
+    async fn open(&self, from: u64, to: u64) -> Result<Opened, OpenError> {
         let answer = self
             .client
             .get_object()
@@ -50,23 +50,43 @@ impl Source for S3Object {
             .key(&self.object.key)
             .set_version_id(self.object.version.clone())
             .set_if_match(self.if_match())
-            // A range of an empty object is an error, so the first request names none.
-            .set_range((from > 0).then(|| format!("bytes={from}-")))
+            .range(format!("bytes={from}-{}", to.saturating_sub(1)))
             .send()
-            .await
-            .map_err(|error| {
+            .await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
                 let error = call_error(&error);
-                match error.retryable {
-                    true => OpenError::Transient { code: error.code },
-                    false => OpenError::Unreadable { code: error.code },
-                }
-            })?;
+                return match (error.code.as_str(), error.retryable) {
+                    // An empty object has no byte of any range.
+                    ("InvalidRange", _) if from == 0 => {
+                        Ok(Opened { from: 0, body: Box::pin(tokio::io::empty()), length: Some(0) })
+                    }
+                    (_, true) => Err(OpenError::Transient { code: error.code }),
+                    (_, false) => Err(OpenError::Unreadable { code: error.code }),
+                };
+            }
+        };
         if let Some(etag) = answer.e_tag() {
             let _ = self.first_etag.set(etag.to_owned());
         }
-        let length = answer.content_length().and_then(|length| u64::try_from(length).ok());
-        Ok(Opened { body: Box::pin(answer.body.into_async_read()), length })
+        let (from, length) = match answer.content_range() {
+            Some(range) => (start_of(range).unwrap_or(from), total(range)),
+            // The whole object, whatever was asked for.
+            None => (0, answer.content_length().and_then(|length| u64::try_from(length).ok())),
+        };
+        Ok(Opened { from, body: Box::pin(answer.body.into_async_read()), length })
     }
+}
+
+/// Length of the object in a `Content-Range`: `bytes 0-9/10`.
+fn total(content_range: &str) -> Option<u64> {
+    content_range.rsplit_once('/')?.1.parse().ok()
+}
+
+/// First byte of a `Content-Range` such as `bytes 5-9/10`.
+fn start_of(content_range: &str) -> Option<u64> {
+    content_range.strip_prefix("bytes ")?.split_once('-')?.0.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -83,8 +103,25 @@ mod tests {
             key: "k".into(),
             version: version.map(Into::into),
             etag: etag.map(Into::into),
+            uploaded: None,
         };
         S3Object::new(s3_client(&config, true), object)
+    }
+
+    #[test]
+    fn the_length_stands_in_the_range() {
+        assert_eq!(total("bytes 0-9/10"), Some(10));
+        assert_eq!(total("bytes 0-9/*"), None);
+        assert_eq!(total("10"), None);
+    }
+
+    #[test]
+    fn an_answer_says_where_its_body_begins() {
+        assert_eq!(start_of("bytes 5-9/10"), Some(5));
+        assert_eq!(start_of("bytes 0-9/*"), Some(0));
+        for other in ["", "bytes */10", "bytes -5/10", "lines 1-2/3", "bytes 99999999999999999999-1/2"] {
+            assert_eq!(start_of(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -75,21 +75,7 @@ impl Decoder {
     /// A [`Fault`] when the bytes can't be decoded, or end too early. What was given before it was not checked in all
     /// parts: the checksums stand behind the data.
     pub fn read(&mut self) -> Result<Option<&[u8]>, Fault> {
-        if let Format::Unknown(input) = &mut self.format {
-            let Some(kind) = Kind::of(input) else { return Ok(None) };
-            let input = std::mem::replace(input, Input::new());
-            self.format = match kind {
-                Kind::Plain => Format::Plain(input),
-                Kind::Gzip => Format::Gzip(Box::new(Gzip::new(input))),
-                Kind::Zstd => Format::Zstd(Box::new(
-                    Zstd::new(input).map_err(|error| fault("zstd", self.given, &error))?,
-                )),
-            };
-            if kind != Kind::Plain {
-                tracing::info!(format = kind.name(), "the object is compressed");
-                self.out = vec![0; BUFFER];
-            }
-        }
+        self.compressed()?;
         let (name, read) = match &mut self.format {
             Format::Unknown(_) => return Ok(None),
             Format::Plain(input) => {
@@ -108,6 +94,29 @@ impl Decoder {
             }
             Err(error) => Err(fault(name, self.given, &error)),
         }
+    }
+
+    /// Whether the object is compressed; `None` while too little of it is there to know.
+    ///
+    /// # Errors
+    /// A [`Fault`] when there can be no decoder.
+    pub fn compressed(&mut self) -> Result<Option<bool>, Fault> {
+        if let Format::Unknown(input) = &mut self.format {
+            let Some(kind) = Kind::of(input) else { return Ok(None) };
+            let input = std::mem::replace(input, Input::new());
+            self.format = match kind {
+                Kind::Plain => Format::Plain(input),
+                Kind::Gzip => Format::Gzip(Box::new(Gzip::new(input))),
+                Kind::Zstd => Format::Zstd(Box::new(
+                    Zstd::new(input).map_err(|error| fault("zstd", self.given, &error))?,
+                )),
+            };
+            if kind != Kind::Plain {
+                tracing::info!(format = kind.name(), "the object is compressed");
+                self.out = vec![0; BUFFER];
+            }
+        }
+        Ok(Some(!matches!(self.format, Format::Plain(_))))
     }
 
     fn input(&mut self) -> &mut Input {

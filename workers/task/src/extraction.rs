@@ -1,26 +1,70 @@
-//! One object from its first byte to `extraction-completed`.
+//! One object, or a part of it, from its first byte to `extraction-completed`.
+//!
+//! # Parts
+//!
+//! A row belongs to the part in which its first byte lies. Where rows begin can't be known from the middle of a file: a
+//! line end may stand in a quoted field, and any quote may open one or close one. So every task reads from the first byte,
+//! with the same reader, and passes over the rows of the parts before its own. Reading is cheap against publishing: that
+//! is what is divided. The rows of all parts are those that one task would have read, with the same numbers.
+//!
+//! # Checkpoints
+//!
+//! Calls are answered in any order. The checkpoint stands behind the last row before which nothing is missing on the bus.
 
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use contract::settings::ExtractionSettings;
-use contract::{Detail, FailedStage, ObjectRef, Reason, RecordRef, row};
+use contract::{Assignment, Detail, FailedStage, ObjectRef, Reason, RecordRef, row};
 use publisher::{Backoff, Failure, MAX_BYTES, Publisher, PutEvents, Stream};
+use tally::RowSet;
+use tally::checkpoint::{Checkpoint, Checkpoints};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::decompress::Decoder;
 use crate::download::{Download, ReadError, Source};
+use crate::group::Group;
 use crate::reader::{Fault, Reader, Row};
+
+/// How often the checkpoint is written. In tests, behind every row.
+const BETWEEN_CHECKPOINTS: Duration = Duration::from_secs(if cfg!(test) { 0 } else { 5 });
+
+/// What is to be done.
+#[derive(Clone, Copy)]
+pub struct Job<'a> {
+    /// The object.
+    pub object: &'a ObjectRef,
+    /// How it is written, and how it is published.
+    pub settings: &'a ExtractionSettings,
+    /// Which part of it.
+    pub assignment: &'a Assignment,
+    /// Only these rows, again: without a checkpoint and without `extraction-completed`.
+    pub selection: Option<&'a RowSet>,
+}
+
+impl Job<'_> {
+    /// Events a second that this task may publish: its share of what the settings allow for an object.
+    fn events_per_second(&self) -> Option<f64> {
+        let tasks = self.assignment.part.map_or(1, |part| part.shard.of.max(1));
+        self.settings.events_per_second.map(|events| f64::from(events) / f64::from(tasks))
+    }
+}
 
 /// How an extraction ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The whole object was read, every event accepted and `extraction-completed` published.
+    /// All was read, every event accepted and `extraction-completed` published.
     Completed(Totals),
-    /// It was not, and `extractionFailed` says so (unless the bus is unreachable).
+    /// It was not, for good, and `extractionFailed` says so.
     Failed(Fault),
+    /// It was not, and no event says so: another task can go on.
+    Interrupted(Fault),
 }
 
-/// Counts over the whole object.
+/// Counts over the object, or the part of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Data rows, rejected ones included.
@@ -31,45 +75,101 @@ pub struct Totals {
     pub bytes: u64,
 }
 
-/// Reads `object`, which is written as the settings say, from `source` and publishes an event per row, until the end or until `stop` turns true.
-pub async fn extract<S: Source, P: PutEvents + 'static>(
-    object: &ObjectRef,
-    settings: &ExtractionSettings,
+/// Reads what `job` names from `source` and publishes its rows, until the end or until `stop` turns true. With
+/// `checkpoints`, it goes on where another task has been interrupted.
+pub async fn extract<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints>(
+    job: &Job<'_>,
     source: S,
     publisher: &Arc<Publisher<P>>,
+    checkpoints: Option<&C>,
     backoff: Backoff,
     stop: watch::Receiver<bool>,
 ) -> Outcome {
-    let mut download = Download::new(source, backoff);
-    let mut reader = Reader::new(MAX_BYTES, &settings.csv);
-    let mut rows = Rows { object, stream: publisher.stream(), headers: None, rejected: 0 };
-    let end = read_rows(&mut download, &mut reader, &mut rows, stop).await;
-    let totals = Totals { rows: reader.rows(), rejected: rows.rejected, bytes: download.offset() };
-    // Whatever happened, the events of the rows that were read are on their way: wait for them.
-    let summary = rows.stream.finish().await;
-    if let Some(failure) = &summary.first_failure {
-        tracing::error!(events = summary.failed, code = failure.code(), "events were not accepted");
+    let checkpoints = checkpoints.filter(|_| job.selection.is_none());
+    let reached = match checkpoints {
+        Some(checkpoints) => load(checkpoints, backoff).await,
+        None => Checkpoint::default(),
+    };
+    if let Checkpoint { rows, rejected, done: Some(bytes), .. } = reached {
+        tracing::info!("the object was extracted before");
+        return conclude(job, publisher, Ok(Totals { rows, rejected, bytes })).await;
     }
-    let end = end.and_then(|()| match summary.failed {
-        0 => Ok(()),
-        lost => Err(not_published(lost)),
-    });
+    if reached.index > 0 {
+        tracing::info!(row = reached.index, offset = reached.offset, "going on behind this row");
+    }
+    let download = Download::new(source, backoff);
+    let mut extraction = Extraction {
+        job,
+        download,
+        reader: Reader::new(MAX_BYTES, &job.settings.csv),
+        decoder: Decoder::new(),
+        rows: Rows::new(job, publisher.stream_at(job.events_per_second()), reached),
+        resume: (reached.index > 0).then_some(reached),
+        checkpoints,
+        saved: Instant::now(),
+    };
+    let end = extraction.run(stop).await;
+    // Whatever happened, the events of the rows that were read are on their way: wait for them.
+    let end = match extraction.rows.finish().await {
+        Ok(()) => end,
+        lost => end.and(lost),
+    };
+    let totals = extraction.totals();
+    let mut last = extraction.rows.acknowledged();
+    let outcome = conclude(job, publisher, end.map(|()| totals)).await;
+    if let Outcome::Completed(Totals { rows, rejected, bytes }) = outcome {
+        last = Checkpoint { rows, rejected, done: Some(bytes), ..last };
+    }
+    extraction.save(&last).await;
+    outcome
+}
+
+/// Says how the extraction ended.
+async fn conclude<P: PutEvents>(
+    job: &Job<'_>,
+    publisher: &Publisher<P>,
+    end: Result<Totals, Fault>,
+) -> Outcome {
+    let object = job.object.clone();
     let end = match end {
-        Ok(()) => {
+        Ok(totals) if job.selection.is_some() => Ok(totals),
+        Ok(totals) => {
             let Totals { rows, rejected, bytes } = totals;
-            let completed = Detail::ExtractionCompleted { object: object.clone(), rows, bytes, rejected };
-            publish(publisher, completed).await.map_err(|_| not_published(1))
+            let shard = job.assignment.part.map(|part| part.shard);
+            let completed = Detail::ExtractionCompleted { object, rows, bytes, rejected, shard };
+            let published = publish(publisher, completed).await.map(|()| totals);
+            // All rows are on the bus: another task finds that at the checkpoint, and has only this to say.
+            published
+                .map_err(|_| Fault::new(Reason::Interrupted, "the end of the object could not be published"))
         }
         Err(fault) => Err(fault),
     };
     match end {
-        Ok(()) => Outcome::Completed(totals),
-        Err(fault) => {
-            // The last word about this object. If the bus doesn't take it either, log and exit code remain.
-            let _ = publish(publisher, failed(object, None, &fault)).await;
-            Outcome::Failed(fault)
-        }
+        Ok(totals) => Outcome::Completed(totals),
+        Err(fault) if fault.reason == Reason::Interrupted => Outcome::Interrupted(fault),
+        // The last word about this object. If the bus doesn't take it either, another task may have more luck.
+        Err(fault) => match publish(publisher, failed(job.object, None, &fault)).await {
+            Ok(()) => Outcome::Failed(fault),
+            Err(_) => Outcome::Interrupted(fault),
+        },
     }
+}
+
+async fn load<C: Checkpoints>(checkpoints: &C, backoff: Backoff) -> Checkpoint {
+    for attempt in 1..=backoff.attempts() {
+        match checkpoints.load().await {
+            Ok(checkpoint) => return checkpoint.unwrap_or_default(),
+            Err(error) => {
+                tracing::warn!(code = error.code, attempt, "the checkpoint could not be read");
+                if !error.retryable {
+                    break;
+                }
+            }
+        }
+        backoff.pause(attempt).await;
+    }
+    // Rows that are published twice are the same rows.
+    Checkpoint::default()
 }
 
 async fn publish<P: PutEvents>(publisher: &Publisher<P>, detail: Detail) -> Result<(), Failure> {
@@ -105,48 +205,6 @@ fn unreadable(error: &ReadError) -> Fault {
     Fault::new(Reason::ObjectUnreadable, format!("{why}: {error}"))
 }
 
-async fn read_rows<S: Source, P: PutEvents + 'static>(
-    download: &mut Download<S>,
-    reader: &mut Reader,
-    rows: &mut Rows<'_, P>,
-    mut stop: watch::Receiver<bool>,
-) -> Result<(), Fault> {
-    let mut decoder = Decoder::new();
-    let mut ended = false;
-    while !ended {
-        let chunk = tokio::select! {
-            biased;
-            () = told_to_stop(&mut stop) => return Err(interrupted(reader.rows())),
-            chunk = download.read() => chunk.map_err(|error| unreadable(&error))?,
-        };
-        match chunk {
-            Some(chunk) => decoder.feed(chunk),
-            None => {
-                decoder.end();
-                ended = true;
-            }
-        }
-        while let Some(mut text) = decoder.read()? {
-            while let Some(row) = reader.read(&mut text)? {
-                let index = row.index;
-                rows.take(row).await?;
-                // A chunk holds thousands of rows, and a throttled bus makes each of them slow.
-                if *stop.borrow() {
-                    return Err(interrupted(index));
-                }
-            }
-            // Compressed, a chunk may stand for gigabytes without a row.
-            if *stop.borrow() {
-                return Err(interrupted(reader.rows()));
-            }
-        }
-    }
-    while let Some(row) = reader.finish()? {
-        rows.take(row).await?;
-    }
-    Ok(())
-}
-
 async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_err() {
         // Nobody is left who could say so.
@@ -158,44 +216,264 @@ fn interrupted(row: u64) -> Fault {
     Fault::new(Reason::Interrupted, format!("the task was told to stop after row {row}"))
 }
 
+/// The extraction under way.
+struct Extraction<'a, S, P, C> {
+    job: &'a Job<'a>,
+    download: Download<S>,
+    decoder: Decoder,
+    reader: Reader,
+    rows: Rows<'a, P>,
+    /// Where the reader has to go on, once it knows the header.
+    resume: Option<Checkpoint>,
+    checkpoints: Option<&'a C>,
+    saved: Instant,
+}
+
+impl<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints> Extraction<'_, S, P, C> {
+    async fn run(&mut self, mut stop: watch::Receiver<bool>) -> Result<(), Fault> {
+        let mut ended = false;
+        'chunks: while !ended {
+            let chunk = tokio::select! {
+                biased;
+                () = told_to_stop(&mut stop) => return Err(interrupted(self.reader.rows())),
+                chunk = self.download.read() => chunk.map_err(|error| unreadable(&error))?,
+            };
+            match chunk {
+                Some(chunk) => self.decoder.feed(chunk),
+                None => {
+                    self.decoder.end();
+                    ended = true;
+                }
+            }
+            if let Some(compressed) = self.decoder.compressed()? {
+                self.rows.compressed = compressed;
+                // Compressed text can't be divided: the first part is all of it.
+                if compressed && self.job.assignment.part.is_some_and(|part| part.shard.index > 1) {
+                    return Ok(());
+                }
+            }
+            while let Some(mut text) = self.decoder.read()? {
+                while let Some(row) = self.reader.read(&mut text)? {
+                    if let Some(at) = self.resume.take_if(|_| !self.rows.compressed) {
+                        self.reader.resume(at.offset, at.index);
+                        self.download.seek(at.offset);
+                        ended = false;
+                        continue 'chunks;
+                    }
+                    let index = row.index;
+                    if self.rows.take(row).await?.is_break() {
+                        return Ok(());
+                    }
+                    // A chunk holds thousands of rows, and a throttled bus makes each of them slow.
+                    if *stop.borrow() {
+                        return Err(interrupted(index));
+                    }
+                    if let Some(checkpoints) = self.checkpoints
+                        && self.saved.elapsed() >= BETWEEN_CHECKPOINTS
+                    {
+                        save(checkpoints, &self.rows.acknowledged()).await;
+                        self.saved = Instant::now();
+                    }
+                }
+                // Compressed, a chunk may stand for gigabytes without a row; nobody else runs until this waits for something.
+                tokio::task::yield_now().await;
+                if *stop.borrow() {
+                    return Err(interrupted(self.reader.rows()));
+                }
+            }
+        }
+        while let Some(row) = self.reader.finish()? {
+            if self.rows.take(row).await?.is_break() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn totals(&self) -> Totals {
+        let Checkpoint { rows, rejected, .. } = self.rows.at;
+        let length = self.download.length();
+        let bytes = match self.job.assignment.part {
+            Some(part) if !self.rows.compressed => {
+                part.to.map_or(length, |to| to.min(length)).saturating_sub(part.from)
+            }
+            Some(part) if part.shard.index > 1 => 0,
+            _ => length,
+        };
+        Totals { rows, rejected, bytes }
+    }
+
+    async fn save(&self, checkpoint: &Checkpoint) {
+        if let Some(checkpoints) = self.checkpoints {
+            save(checkpoints, checkpoint).await;
+        }
+    }
+}
+
+/// A checkpoint that can't be written makes a restart longer, and nothing wrong.
+async fn save<C: Checkpoints>(checkpoints: &C, checkpoint: &Checkpoint) {
+    if *checkpoint == Checkpoint::default() {
+        return;
+    }
+    if let Err(error) = checkpoints.save(checkpoint).await {
+        tracing::warn!(code = error.code, "the checkpoint could not be written");
+    }
+}
+
 /// Where rows go.
 struct Rows<'a, P> {
-    object: &'a ObjectRef,
+    job: &'a Job<'a>,
     stream: Stream<P>,
     /// The header as every event carries it.
     headers: Option<String>,
-    rejected: u64,
+    /// Good rows that wait for more of their kind.
+    group: Option<Group>,
+    compressed: bool,
+    /// Behind the last row that was taken, with the rows of the group.
+    at: Checkpoint,
+    /// Checkpoints that become true when so many events are on the bus. The first of them is.
+    marks: VecDeque<(u64, Checkpoint)>,
 }
 
-impl<P: PutEvents + 'static> Rows<'_, P> {
-    /// Publishes a good row as `record-extracted` and a bad one as `extractionFailed`.
-    async fn take(&mut self, row: Row<'_>) -> Result<(), Fault> {
-        let record = self.object.record(row.index);
-        let published = match row.fields {
-            Ok(fields) => {
-                let headers =
-                    self.headers.get_or_insert_with(|| row::encode(row.columns.iter().map(String::as_str)));
-                let extracted = Detail::RecordExtracted {
-                    object: self.object.clone(),
-                    record: record.clone(),
-                    headers: headers.clone(),
-                    data: row::encode(fields.iter()),
-                };
-                self.stream.push(&extracted).await.map_err(|failure| {
-                    Fault::new(Reason::RowTooLarge, format!("row {}: {failure}", row.index))
-                })
+impl<'a, P: PutEvents + 'static> Rows<'a, P> {
+    fn new(job: &'a Job<'a>, stream: Stream<P>, at: Checkpoint) -> Self {
+        let marks = VecDeque::from([(0, at)]);
+        Self { job, stream, headers: None, group: None, compressed: false, at, marks }
+    }
+
+    /// Publishes a good row as `record-extracted` and a bad one as `extractionFailed`. Breaks behind the last row of the
+    /// part.
+    async fn take(&mut self, row: Row<'_>) -> Result<ControlFlow<()>, Fault> {
+        // Read again to come to where another task was.
+        if row.index <= self.at.index {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let part = self.job.assignment.part.filter(|_| !self.compressed);
+        if part.and_then(|part| part.to).is_some_and(|to| row.span.start >= to) {
+            return Ok(ControlFlow::Break(()));
+        }
+        let (index, offset) = (row.index, row.span.end);
+        if part.is_some_and(|part| row.span.start < part.from) {
+            self.pass(index, offset, 0);
+        } else if self.job.selection.is_some_and(|selection| !selection.contains(index)) {
+            self.flush().await?;
+            self.pass(index, offset, 1);
+        } else {
+            match row.fields {
+                Ok(fields) => {
+                    let headers = row.columns;
+                    self.headers.get_or_insert_with(|| row::encode(headers.iter().map(String::as_str)));
+                    self.add(index, offset, row::encode(fields.iter())).await?;
+                }
+                Err(fault) => {
+                    self.flush().await?;
+                    // Behind the row only when its event is pushed: `reject` marks.
+                    self.at = Checkpoint { index, offset, rows: self.at.rows + 1, ..self.at };
+                    self.reject(index, &fault).await?;
+                }
             }
-            Err(fault) => Err(fault),
-        };
-        if let Err(fault) = published {
-            self.rejected += 1;
-            let rejected = failed(self.object, Some(record), &fault);
-            self.stream.push(&rejected).await.map_err(|_| not_published(1))?;
         }
         // No use in reading on: the object cannot become complete any more.
         match self.stream.failed() {
-            0 => Ok(()),
+            0 => Ok(ControlFlow::Continue(())),
             lost => Err(not_published(lost)),
+        }
+    }
+
+    /// Goes behind a row, which counts as so many of this part.
+    fn pass(&mut self, index: u64, offset: u64, rows: u64) {
+        self.at = Checkpoint { index, offset, rows: self.at.rows + rows, ..self.at };
+        if self.group.is_none() {
+            self.mark();
+        }
+    }
+
+    /// Adds a good row to the group, and publishes the group when it is full.
+    async fn add(&mut self, index: u64, offset: u64, line: String) -> Result<(), Fault> {
+        let most = self.job.settings.rows_per_event.max(1);
+        let weight = if most == 1 { 0 } else { Group::weight(&line) };
+        if self.group.as_ref().is_some_and(|group| !group.fits(weight)) {
+            self.flush().await?;
+        }
+        match &mut self.group {
+            Some(group) => group.add(&line, weight),
+            None => {
+                let base =
+                    if most == 1 { 0 } else { self.stream.size(&self.extracted(index, 1, String::new())) };
+                self.group = Some(Group::new(index, line, base + weight));
+            }
+        }
+        let full = self.group.as_ref().is_some_and(|group| group.count >= u64::from(most));
+        self.pass(index, offset, 1);
+        if full { self.flush().await } else { Ok(()) }
+    }
+
+    fn extracted(&self, first: u64, count: u64, text: String) -> Detail {
+        Detail::RecordExtracted {
+            object: self.job.object.clone(),
+            record: self.job.object.records(first, count),
+            headers: self.headers.clone().unwrap_or_default(),
+            data: text,
+        }
+    }
+
+    /// Publishes the group, if there is one.
+    async fn flush(&mut self) -> Result<(), Fault> {
+        let Some(Group { first, count, text, .. }) = self.group.take() else { return Ok(()) };
+        let extracted = self.extracted(first, count, text);
+        match self.stream.push(&extracted).await {
+            Ok(()) => self.mark(),
+            // Several rows are never so large.
+            Err(failure) => {
+                let fault = Fault::new(Reason::RowTooLarge, format!("row {first}: {failure}"));
+                self.reject(first, &fault).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn reject(&mut self, index: u64, fault: &Fault) -> Result<(), Fault> {
+        self.at.rejected += 1;
+        let rejected = failed(self.job.object, Some(self.job.object.record(index)), fault);
+        self.stream.push(&rejected).await.map_err(|_| not_published(1))?;
+        self.mark();
+        Ok(())
+    }
+
+    /// Remembers that all is said about the rows so far, once the events that were pushed are on the bus.
+    fn mark(&mut self) {
+        let pushed = self.stream.pushed();
+        match self.marks.back_mut() {
+            Some((events, checkpoint)) if *events == pushed => *checkpoint = self.at,
+            _ => self.marks.push_back((pushed, self.at)),
+        }
+        self.forget();
+    }
+
+    /// Forgets marks that others have overtaken.
+    fn forget(&mut self) {
+        let acknowledged = self.stream.acknowledged();
+        while self.marks.get(1).is_some_and(|(events, _)| *events <= acknowledged) {
+            self.marks.pop_front();
+        }
+    }
+
+    /// How far all is on the bus.
+    fn acknowledged(&mut self) -> Checkpoint {
+        self.forget();
+        self.marks.front().map(|(_, checkpoint)| *checkpoint).unwrap_or_default()
+    }
+
+    /// Publishes what is left, and waits until it is on the bus.
+    async fn finish(&mut self) -> Result<(), Fault> {
+        let flushed = self.flush().await;
+        self.stream.flush().await;
+        match self.stream.failed() {
+            0 => flushed,
+            lost => {
+                tracing::error!(events = lost, code = self.stream.failure_code(), "events were not accepted");
+                Err(not_published(lost))
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod aws;
 pub mod decompress;
 pub mod download;
 pub mod extraction;
+mod group;
 pub mod reader;
 
-pub use extraction::{Outcome, Totals, extract};
+pub use extraction::{Job, Outcome, Totals, extract};

@@ -4,7 +4,12 @@
 //! somewhere needs: the byte order mark, the delimiter found in the header, other names for the columns, trailing
 //! delimiters, a limit on a row's size, and a verdict for every row that doesn't fit, so that none is dropped silently.
 //!
+//! Every row knows its place in the text, so that the work on one file can be divided, and go on after a break: see
+//! [`Row::span`] and [`Reader::resume`].
+//!
 //! No I/O: [`Reader::read`] consumes from a slice, [`Reader::finish`] says that there is no more.
+
+use std::ops::Range;
 
 use contract::Reason;
 use contract::settings::{Character, CsvSettings};
@@ -36,6 +41,9 @@ impl Fault {
 pub struct Row<'a> {
     /// Position in the file from 1, without the header and blank lines.
     pub index: u64,
+    /// Bytes of the text in which it lies: from the end of the record before it to its own end. Line ends, blank lines and
+    /// a byte order mark may stand before it.
+    pub span: Range<u64>,
     /// Names of the columns, trimmed.
     pub columns: &'a [String],
     /// Its fields, as many as there are columns; or why it is rejected.
@@ -106,6 +114,10 @@ pub struct Reader {
     discarding: bool,
     header: Option<Header>,
     rows: u64,
+    /// Bytes of text that csv-core has read, with those that the sniffer has removed before them.
+    position: u64,
+    /// Where the current record begins.
+    record_start: u64,
     end: End,
 }
 
@@ -134,6 +146,8 @@ impl Reader {
             discarding: false,
             header,
             rows: 0,
+            position: 0,
+            record_start: 0,
             end: End::NotReached,
         }
     }
@@ -142,6 +156,17 @@ impl Reader {
     #[must_use]
     pub const fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// Goes on behind row number `rows`, at the byte of the text where that row's span ends; all input from now on is what
+    /// stands there. To be called when a row has been read: what the header says must be known.
+    pub fn resume(&mut self, position: u64, rows: u64) {
+        self.core.reset();
+        self.skip_byte_order_mark();
+        (self.head, self.head_read) = (Vec::new(), 0);
+        self.next_record();
+        (self.position, self.record_start, self.rows) = (position, position, rows);
+        self.end = End::NotReached;
     }
 
     /// Reads from the front of `input` up to the end of the next row. `None`: the input is used up.
@@ -200,6 +225,7 @@ impl Reader {
             let (used, complete) = self.advance(head.get(self.head_read..).unwrap_or_default());
             self.head = head;
             self.head_read += used;
+            self.position += used as u64;
             if complete && self.end_record(false)? {
                 return Ok(true);
             }
@@ -209,6 +235,7 @@ impl Reader {
         while !input.is_empty() {
             let (used, complete) = self.advance(input);
             *input = input.get(used..).unwrap_or_default();
+            self.position += used as u64;
             if complete && self.end_record(false)? {
                 return Ok(true);
             }
@@ -219,9 +246,14 @@ impl Reader {
     fn start(&mut self, sniffed: Sniffed) {
         self.sniffer = None;
         self.core = ReaderBuilder::new().delimiter(sniffed.delimiter).quote(self.quote).build();
-        // A blank line, so that csv-core doesn't look for a byte order mark: the sniffer has removed the only one.
-        self.core.read_record(b"\n", &mut self.text, &mut self.ends);
+        self.skip_byte_order_mark();
+        self.position = sniffed.position;
         self.head = sniffed.head;
+    }
+
+    /// A blank line, so that csv-core doesn't look for a byte order mark: the sniffer has removed the only one.
+    fn skip_byte_order_mark(&mut self) {
+        self.core.read_record(b"\n", &mut self.text, &mut self.ends);
     }
 
     /// Gives `input` to csv-core up to the end of a record. Answers the bytes used and whether a record ended.
@@ -277,6 +309,7 @@ impl Reader {
             Header::renamed(std::mem::take(&mut self.names), text, ends)?
         });
         self.next_record();
+        self.record_start = self.position;
         Ok(false)
     }
 
@@ -285,13 +318,18 @@ impl Reader {
         let (too_large, text_len, ends_len) = (self.too_large(), self.text_len, self.ends_len);
         self.next_record();
         let index = self.rows;
+        let span = std::mem::replace(&mut self.record_start, self.position)..self.position;
         // Always there: without a header, `end_record` counts no rows.
         let (columns, trailing, says) = self
             .header
             .as_ref()
             .map_or((&[][..], false, HEADER_HAS), |header| (&header.columns, header.trailing, header.says));
-        let reject =
-            |reason, message: String| Row { index, columns, fields: Err(Fault::new(reason, message)) };
+        let reject = |reason, message: String| Row {
+            index,
+            span: span.clone(),
+            columns,
+            fields: Err(Fault::new(reason, message)),
+        };
         if unclosed {
             return reject(Reason::UnclosedQuote, format!("a quote in row {index} is never closed"));
         }
@@ -318,7 +356,7 @@ impl Reader {
                 ),
             );
         }
-        Row { index, columns, fields: Ok(fields) }
+        Row { index, span, columns, fields: Ok(fields) }
     }
 
     const fn too_large(&self) -> bool {
@@ -457,6 +495,8 @@ enum Quoting {
 
 struct Sniffed {
     head: Vec<u8>,
+    /// Where the head stands in the text.
+    position: u64,
     delimiter: u8,
 }
 
@@ -492,7 +532,11 @@ impl Sniffer {
         let most = self.candidates.iter().map(|(_, count)| *count).max().unwrap_or_default();
         // The first of those that occur most often: the comma wins every tie, and where there is no delimiter at all.
         let found = self.candidates.iter().find(|(_, count)| *count == most);
-        Sniffed { head: std::mem::take(&mut self.head), delimiter: found.map_or(b',', |(byte, _)| *byte) }
+        Sniffed {
+            position: self.seen - self.head.len() as u64,
+            head: std::mem::take(&mut self.head),
+            delimiter: found.map_or(b',', |(byte, _)| *byte),
+        }
     }
 
     /// Takes one byte; `true` when it ends the first line.

@@ -30,6 +30,8 @@ pub struct Task {
     pub definition: String,
     /// Whether ECS takes it for running.
     pub running: bool,
+    /// Who has started it, as the caller of RunTask says.
+    pub started_by: String,
     /// What differs from the definition in this run.
     pub overrides: Vec<Override>,
 }
@@ -125,6 +127,7 @@ impl Ecs {
                     cluster: task.cluster_arn().unwrap_or(cluster).to_owned(),
                     definition: task.task_definition_arn().unwrap_or_default().to_owned(),
                     running: task.last_status() == Some("RUNNING"),
+                    started_by: task.started_by().unwrap_or_default().to_owned(),
                     overrides: task
                         .overrides()
                         .map(|overrides| overrides.container_overrides().iter().map(override_of).collect())

@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::local::agent::become_program;
 use crate::local::state::{Folder, Running, Status};
-use crate::local::{IGNORED, control, supervisor};
+use crate::local::{IGNORED, Options, control, supervisor};
 
 /// Runs AWS on this machine, for stacks with `target: local`.
 ///
@@ -26,7 +26,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Starts the local cloud, unless it runs, and prints its endpoint.
-    Up(Up),
+    Up(Options),
     /// Stops the local cloud. What it stores is kept for the next start.
     Down,
     /// Says whether the local cloud runs, and what it ignores of a template.
@@ -42,20 +42,12 @@ enum Action {
 }
 
 #[derive(Debug, clap::Args)]
-struct Up {
-    /// Port to listen on, on 127.0.0.1. Else that of the last start, 4566, or any that is free.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    port: Option<u16>,
-}
-
-#[derive(Debug, clap::Args)]
 struct Supervise {
     /// Executable of MiniStack.
     #[arg(long)]
     ministack: PathBuf,
-    /// Port to listen on.
-    #[arg(long)]
-    port: Option<u16>,
+    #[command(flatten)]
+    options: Options,
 }
 
 #[derive(Debug, clap::Args)]
@@ -70,11 +62,13 @@ struct Exec {
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
     match &args.action {
-        Action::Up(args) => up(context, args.port).await,
+        Action::Up(options) => up(context, options).await,
         Action::Down => down(context).await,
         Action::Status => status(context),
         Action::Reset => reset(context).await,
-        Action::Supervise(args) => supervisor::supervise(context.folder(), &args.ministack, args.port).await,
+        Action::Supervise(args) => {
+            supervisor::supervise(context.folder(), &args.ministack, &args.options).await
+        }
         Action::Exec(args) => {
             let error = become_program(args.parent, &args.words);
             let program = args.words.first().map(|program| program.to_string_lossy().into_owned());
@@ -83,8 +77,8 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     }
 }
 
-async fn up(context: &Context, port: Option<u16>) -> Result<()> {
-    let started = control::start(&context.file, context.folder(), port).await?;
+async fn up(context: &Context, options: &Options) -> Result<()> {
+    let started = control::start(&context.file, context.folder(), options).await?;
     let running = &started.running;
     if context.ui.is_json() {
         let mut document = describe(running);
@@ -93,8 +87,11 @@ async fn up(context: &Context, port: Option<u16>) -> Result<()> {
     }
     if started.already {
         context.ui.note("the local cloud runs already");
-        if port.is_some_and(|port| !running.endpoint.ends_with(&format!(":{port}"))) {
+        if options.port.is_some_and(|port| !running.endpoint.ends_with(&format!(":{port}"))) {
             context.ui.warn("it keeps its port; `deployer local down` first to change that");
+        }
+        if options.worker_endpoint.is_some() {
+            context.ui.warn("its workers keep their endpoint; `deployer local down` first to change that");
         }
     } else {
         context.ui.note("the local cloud runs; stop it with `deployer local down`");
@@ -122,7 +119,7 @@ async fn reset(context: &Context) -> Result<()> {
         return Ok(());
     }
     // On its old port unless somebody has taken that meanwhile.
-    let running = control::start(&context.file, context.folder(), None).await?.running;
+    let running = control::start(&context.file, context.folder(), &Options::default()).await?.running;
     if context.ui.is_json() {
         let mut document = describe(&running);
         document["erased"] = json!(true);

@@ -10,9 +10,9 @@ use stack_core::assets::Worker;
 use stack_core::model::access::Verb;
 use stack_core::model::bucket::BucketEvent;
 use stack_core::model::{Resource, ResourceType};
-use stack_core::template::logical_id;
 
-use super::logs;
+use super::tally::Place;
+use super::{logs, tally};
 use crate::aws::Pause;
 use crate::aws::cloudformation::{CloudFormation, StackResource};
 use crate::aws::log_events::LogReader;
@@ -20,6 +20,7 @@ use crate::aws::session::Session;
 use crate::aws::{items, objects};
 use crate::context::Context;
 use crate::error::{Error, Message, Result};
+use crate::pipeline::{self, landing, physical};
 use crate::progress::{Entry, Progress};
 
 /// Uploads a CSV file to the stack's bucket, which starts the pipeline.
@@ -35,7 +36,7 @@ pub struct Args {
     /// Name in the stack file of the bucket, when there are several.
     #[arg(long)]
     bucket: Option<String>,
-    /// Shows the events as the observer logs them, until every row is in the table or has failed.
+    /// Shows how far the rows are, until each is in the table or has failed.
     #[arg(long)]
     wait: bool,
     /// Gives up waiting after this.
@@ -51,6 +52,8 @@ fn duration(text: &str) -> std::result::Result<u64, String> {
 const SHOWN_EVENTS: usize = 60;
 /// Items that are shown at the end.
 const SHOWN_ITEMS: i32 = 20;
+/// Failed rows that are listed in the document.
+const LISTED_FAILURES: usize = 10_000;
 /// How often the counts are shown.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
@@ -67,44 +70,35 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let cloudformation = CloudFormation::new(&session);
     super::outputs::deployed(&cloudformation, &stack).await?;
     let resources = cloudformation.resources(&stack.name).await?;
-    let bucket = physical(&resources, &stack, &landing.name)?;
+    let bucket = physical(&resources, &stack, &landing.name)?.to_owned();
+    // A stack that was deployed before it kept a tally has a log all the same.
+    let tally = pipeline::tally(&stack).ok().filter(|name| physical(&resources, &stack, name).is_ok());
     // Before the upload: its first events may be there before its answer.
-    let reader = if args.wait { Some(observer(&session, &stack, &resources)?) } else { None };
+    let reader = match (args.wait, tally) {
+        (true, None) => Some(observer(&session, &stack, &resources)?),
+        _ => None,
+    };
     let started = Instant::now();
-    let stored = objects::put(&session, bucket, &key, &args.path).await?;
+    let stored = objects::put(&session, &bucket, &key, &args.path).await?;
     context.on_interrupt("the pipeline goes on", "`deployer logs observe --follow` shows what happens");
     context.ui.step("uploaded", format!("{} → s3://{bucket}/{key}", args.path.display()));
-    let object = ObjectRef { bucket: bucket.to_owned(), key, version: stored.version, etag: stored.etag };
+    let object =
+        ObjectRef { bucket: bucket.clone(), key, version: stored.version, etag: stored.etag, uploaded: None };
+    let limit = Duration::from_secs(args.timeout);
     let Some(reader) = reader else {
+        if let (true, Some(tally)) = (args.wait, tally) {
+            let place = Place::new(&session, resources, &stack, tally, Some(bucket))?;
+            let progress = follow(context, &place, object, limit).await?;
+            return finish(context, &session, &stack, place.resources(), &progress, started.elapsed()).await;
+        }
         if context.ui.is_json() {
             return context.ui.json(json!({ "stack": stack.name, "object": object }));
         }
         context.ui.note("\n`deployer logs observe --follow` shows what happens to it");
         return Ok(());
     };
-    let limit = Duration::from_secs(args.timeout);
     let progress = wait(context, reader, Progress::new(object), limit).await?;
     finish(context, &session, &stack, &resources, &progress, started.elapsed()).await
-}
-
-/// The bucket that files go to: the one named, or the only one that notifies a queue.
-fn landing<'s>(stack: &'s Stack, name: Option<&str>) -> Result<&'s Resource> {
-    let mut buckets = stack.resources.iter().filter(|resource| match (&resource.is, name) {
-        (ResourceType::Bucket(_), Some(name)) => resource.name == name,
-        (ResourceType::Bucket(bucket), None) => !bucket.notify.is_empty(),
-        _ => false,
-    });
-    match (buckets.next(), buckets.next()) {
-        (Some(bucket), None) => Ok(bucket),
-        (Some(_), Some(_)) => Err(Error::Usage(
-            Message::new("the stack has several buckets that start something")
-                .hint("name one with `--bucket`"),
-        )),
-        (None, _) => Err(Error::Usage(Message::new(match name {
-            Some(name) => format!("no bucket is named `{name}`"),
-            None => "the stack has no bucket with `notify`".to_owned(),
-        }))),
-    }
 }
 
 fn default_key(path: &Path) -> Result<String> {
@@ -156,20 +150,6 @@ fn check_key(context: &Context, bucket: &Resource, key: &str, wait: bool) -> Res
     }
 }
 
-fn physical<'r>(resources: &'r [StackResource], stack: &Stack, name: &str) -> Result<&'r str> {
-    let id = logical_id(name);
-    resources
-        .iter()
-        .find(|resource| resource.logical_id == id)
-        .map(|resource| resource.physical_id.as_str())
-        .ok_or_else(|| {
-            Error::failed_with_hint(
-                format!("`{name}` is not part of the deployed stack {}", stack.name),
-                format!("run `deployer deploy {}`", stack.target.stack),
-            )
-        })
-}
-
 /// The log of the function that sees every event.
 fn observer(session: &Session, stack: &Stack, resources: &[StackResource]) -> Result<LogReader> {
     let observer = stack.functions().find(|(_, function)| function.worker() == Some(Worker::Observe));
@@ -185,6 +165,16 @@ fn observer(session: &Session, stack: &Stack, resources: &[StackResource]) -> Re
     Ok(LogReader::new(session, group, logs::now() - skew))
 }
 
+/// Waits by the tally.
+async fn follow(context: &Context, place: &Place, object: ObjectRef, limit: Duration) -> Result<Progress> {
+    let tally = tally::wait(context, place, &object, limit).await.map_err(|error| match error {
+        Error::Incomplete(message) => Error::Failed(message),
+        other => other,
+    })?;
+    Ok(Progress::of(object, &tally.unwrap_or_default(), LISTED_FAILURES))
+}
+
+/// Waits by the observer's log, where the stack keeps no tally.
 async fn wait(
     context: &Context,
     mut reader: LogReader,
@@ -282,7 +272,7 @@ async fn show_items(
     let columns: Vec<String> = stack
         .functions()
         .filter_map(|(_, function)| function.settings.as_ref())
-        .flat_map(|settings| settings.fields.iter().map(|field| field.name.clone()))
+        .flat_map(|settings| settings.transform.fields.iter().map(|field| field.name.clone()))
         .collect();
     let (Some(table), false) = (table, columns.is_empty()) else { return Ok(()) };
     let name = physical(resources, stack, &table.resource.name)?;

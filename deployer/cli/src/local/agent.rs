@@ -18,6 +18,7 @@ use tokio::time::sleep;
 
 use self::image::Images;
 use self::task::Stop;
+use super::emulator::Emulator;
 use super::state::RunningTask;
 use crate::aws::ecs::{Ecs, Task};
 use crate::aws::session::Session;
@@ -84,7 +85,8 @@ const REGIONS: [&str; 34] = [
 #[derive(Debug)]
 struct Shared {
     session: Session,
-    endpoint: String,
+    /// URL at which tasks look for AWS.
+    worker_endpoint: String,
     images: Images,
     processes: Semaphore,
     ui: Rc<Ui>,
@@ -116,24 +118,25 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// An agent for the emulator at `endpoint`, which unpacks images into `images` and tells `shown` what
+    /// An agent for the emulator, which unpacks images into `images` and tells `shown` what
     /// runs.
     ///
     /// # Errors
     /// When the folder of images cannot be prepared.
     pub fn new(
         session: Session,
-        endpoint: String,
+        emulator: &Emulator,
         images: PathBuf,
         http: reqwest::Client,
         ui: Rc<Ui>,
         shown: watch::Sender<Vec<RunningTask>>,
     ) -> Result<Self> {
-        let images =
-            Images::open(&images, &endpoint, http).map_err(|error| Error::io("prepare", &images, &error))?;
+        let images = Images::open(&images, &emulator.endpoint, http)
+            .map_err(|error| Error::io("prepare", &images, &error))?;
+        let worker_endpoint = emulator.worker_endpoint.clone();
         let processes = Semaphore::new(MOST_PROCESSES);
         Ok(Self {
-            shared: Rc::new(Shared { session, endpoint, images, processes, ui }),
+            shared: Rc::new(Shared { session, worker_endpoint, images, processes, ui }),
             clients: HashMap::new(),
             active: vec![HOME_REGION],
             next: 0,

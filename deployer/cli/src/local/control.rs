@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::sleep;
 
+use super::Options;
 use super::emulator::{self, await_end, await_leftover};
 use super::state::{Folder, Lock, Running, Status};
 use crate::error::{Error, Result};
@@ -39,7 +40,7 @@ pub struct Started {
 ///
 /// # Errors
 /// When MiniStack is missing or does not start.
-pub async fn start(file: &Path, folder: &Path, port: Option<u16>) -> Result<Started> {
+pub async fn start(file: &Path, folder: &Path, options: &Options) -> Result<Started> {
     if !cfg!(target_os = "linux") {
         return Err(Error::failed_with_hint(
             "the local cloud runs the binaries of the workers, which needs Linux",
@@ -63,14 +64,14 @@ pub async fn start(file: &Path, folder: &Path, port: Option<u16>) -> Result<Star
     if let Some(lock) = place.take(Duration::ZERO).await? {
         settle(&lock).await?;
         // The supervisor checks it too; said here, it is not the end of a log.
-        if port.is_some() {
-            emulator::free_port(port, None)?;
+        if options.port.is_some() {
+            emulator::free_port(options.port, None)?;
         }
         for log in [place.supervisor_log(), place.emulator_log()] {
             File::create(&log).map_err(|error| Error::io("write", &log, &error))?;
         }
     }
-    let mut supervisor = spawn(file, &folder, &place, &ministack, port)?;
+    let mut supervisor = spawn(file, &folder, &place, &ministack, options)?;
     let deadline = Instant::now() + START_PATIENCE;
     loop {
         if let Status::Running(running) = place.status()? {
@@ -97,7 +98,7 @@ fn spawn(
     folder: &Path,
     place: &Folder,
     ministack: &Path,
-    port: Option<u16>,
+    options: &Options,
 ) -> Result<std::process::Child> {
     let log = place.supervisor_log();
     let output = File::options().create(true).append(true).open(&log);
@@ -113,8 +114,11 @@ fn spawn(
         .arg(file)
         .args(["--color", "never", "local", "supervise", "--ministack"])
         .arg(ministack);
-    if let Some(port) = port {
+    if let Some(port) = options.port {
         command.args(["--port", &port.to_string()]);
+    }
+    if let Some(url) = &options.worker_endpoint {
+        command.args(["--worker-endpoint", url]);
     }
     // Nothing of the user's AWS settings and proxies may reach what runs in there.
     command.env_clear();

@@ -110,6 +110,8 @@ pub struct Emulator {
     group: Pid,
     /// URL of all services.
     pub endpoint: String,
+    /// URL at which functions and tasks look for them.
+    pub worker_endpoint: String,
 }
 
 /// Why MiniStack does not answer.
@@ -131,11 +133,11 @@ socketserver.StreamRequestHandler.disable_nagle_algorithm = True
 ";
 
 impl Emulator {
-    /// Starts MiniStack on a port.
+    /// Starts MiniStack on a port. Its functions look for AWS at `worker_endpoint`, else at MiniStack itself.
     ///
     /// # Errors
     /// When the process cannot be started.
-    pub fn start(program: &Path, folder: &Folder, port: u16) -> Result<Self> {
+    pub fn start(program: &Path, folder: &Folder, port: u16, worker_endpoint: Option<&str>) -> Result<Self> {
         let (data, temporary) = (folder.data(), folder.temporary());
         let (state, objects) = (data.join("state"), data.join("s3"));
         let python = data.join("python");
@@ -150,6 +152,7 @@ impl Emulator {
         let output = output.map_err(|error| Error::io("write", &log, &error))?;
         let errors = output.try_clone().map_err(|error| Error::io("write", &log, &error))?;
         let endpoint = format!("http://127.0.0.1:{port}");
+        let worker_endpoint = worker_endpoint.unwrap_or(&endpoint).to_owned();
 
         let mut command = Command::new("sh");
         command.args(["-c", GUARD, "guard"]).arg(program);
@@ -165,7 +168,8 @@ impl Emulator {
             .env("GATEWAY_PORT", port.to_string())
             .env("MINISTACK_HOST", "127.0.0.1")
             .env("MINISTACK_REGION", "us-east-1")
-            .env("AWS_ENDPOINT_URL", &endpoint)
+            // MiniStack itself has no use for it: it is what functions inherit.
+            .env("AWS_ENDPOINT_URL", &worker_endpoint)
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("LAMBDA_ACCOUNT_CONCURRENCY", "1000")
@@ -186,7 +190,7 @@ impl Emulator {
             command.spawn().map_err(|error| Error::failed(format!("could not start `sh`: {error}")))?;
         let group = guard.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let group = group.ok_or_else(|| Error::failed("MiniStack ended at once"))?;
-        Ok(Self { leash: guard.stdin.take(), guard, group, endpoint })
+        Ok(Self { leash: guard.stdin.take(), guard, group, endpoint, worker_endpoint })
     }
 
     /// Leader of its process group.
@@ -342,7 +346,7 @@ mod tests {
     async fn stopping_lets_it_save_and_leaves_no_process() {
         let temp = tempfile::tempdir().expect("a folder");
         let (program, saved) = stand_in(temp.path(), "while :; do sleep 0.05; done");
-        let emulator = Emulator::start(&program, &Folder::beside(temp.path()), 1).expect("started");
+        let emulator = Emulator::start(&program, &Folder::beside(temp.path()), 1, None).expect("started");
         let group = emulator.group;
         sleep(Duration::from_millis(300)).await;
         assert!(has_process(group));
@@ -356,7 +360,7 @@ mod tests {
         let temp = tempfile::tempdir().expect("a folder");
         let (program, _) = stand_in(temp.path(), "exit 3");
         let folder = Folder::beside(temp.path());
-        let mut emulator = Emulator::start(&program, &folder, 1).expect("started");
+        let mut emulator = Emulator::start(&program, &folder, 1, None).expect("started");
         timeout(Duration::from_secs(10), emulator.ended()).await.expect("noticed");
         assert!(await_end(emulator.group, Duration::from_secs(5)).await);
         let log = std::fs::read_to_string(folder.emulator_log()).expect("a log");

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::Options;
 use super::agent::Agent;
 use super::control::tail;
 use super::emulator::{Emulator, NotReady, TESTED_VERSION, free_port};
@@ -43,7 +44,7 @@ enum End {
 ///
 /// # Errors
 /// When it cannot start, or MiniStack ends by itself.
-pub async fn supervise(folder: &Path, ministack: &Path, port: Option<u16>) -> Result<()> {
+pub async fn supervise(folder: &Path, ministack: &Path, options: &Options) -> Result<()> {
     let ui = Rc::new(Ui::new(Output::Text, Color::Never, false));
     // Before anything is started that a signal would leave behind.
     let mut signals = Signals::listen()?;
@@ -53,7 +54,7 @@ pub async fn supervise(folder: &Path, ministack: &Path, port: Option<u16>) -> Re
     };
     // The kernel kills a task with the thread that started it. A local set keeps the agent on this, the main,
     // thread.
-    let result = LocalSet::new().run_until(run(&ui, &folder, &lock, ministack, port, &mut signals)).await;
+    let result = LocalSet::new().run_until(run(&ui, &folder, &lock, ministack, options, &mut signals)).await;
     if lock.is_current() {
         lock.sweep()?;
         lock.clear()?;
@@ -66,7 +67,7 @@ async fn run(
     folder: &Folder,
     lock: &Lock,
     ministack: &Path,
-    port: Option<u16>,
+    options: &Options,
     signals: &mut Signals,
 ) -> Result<()> {
     let mut state = Running::starting()?;
@@ -78,7 +79,7 @@ async fn run(
     let http = http.read_timeout(Duration::from_secs(30)).build();
     let http = http.map_err(|error| Error::failed(format!("could not start: {error}")))?;
 
-    let Some(mut emulator) = start(ui, folder, lock, ministack, port, &mut state, &http, signals).await?
+    let Some(mut emulator) = start(ui, folder, lock, ministack, options, &mut state, &http, signals).await?
     else {
         ui.step("stopped", "before MiniStack answered");
         return Ok(());
@@ -115,15 +116,15 @@ async fn start(
     folder: &Folder,
     lock: &Lock,
     ministack: &Path,
-    port: Option<u16>,
+    options: &Options,
     state: &mut Running,
     http: &reqwest::Client,
     signals: &mut Signals,
 ) -> Result<Option<Emulator>> {
     let mut last = folder.last_port();
     for attempt in 1..=ATTEMPTS {
-        let chosen = free_port(port, last)?;
-        let mut emulator = Emulator::start(ministack, folder, chosen)?;
+        let chosen = free_port(options.port, last)?;
+        let mut emulator = Emulator::start(ministack, folder, chosen, options.worker_endpoint.as_deref())?;
         state.emulator_pid = Some(emulator.pid());
         state.endpoint.clone_from(&emulator.endpoint);
         lock.write(state)?;
@@ -142,7 +143,7 @@ async fn start(
                 return Ok(Some(emulator));
             }
             Err(NotReady::Ended)
-                if attempt < ATTEMPTS && port.is_none() && free_port(Some(chosen), None).is_err() =>
+                if attempt < ATTEMPTS && options.port.is_none() && free_port(Some(chosen), None).is_err() =>
             {
                 ui.step("retrying", format!("somebody else has taken port {chosen}"));
                 emulator.stop().await;
@@ -177,7 +178,7 @@ async fn serve(
         .await?;
     let (stop, stopping) = watch::channel(false);
     let (tasks, mut shown) = watch::channel(Vec::<RunningTask>::new());
-    let agent = Agent::new(session, emulator.endpoint.clone(), folder.images(), http, Rc::clone(ui), tasks)?;
+    let agent = Agent::new(session, emulator, folder.images(), http, Rc::clone(ui), tasks)?;
     let mut agent = tokio::task::spawn_local(agent.run(stopping));
 
     state.ready = true;

@@ -128,12 +128,21 @@ fn what_is_asked_for_must_exist() {
         (&["frobnicate"], "unrecognized subcommand"),
         (&["upload", "gone.csv"], "there is no file gone.csv"),
         (&["upload", "stack.yaml", "--wait"], "the key `stack.yaml` matches no `notify` of `landing`"),
+        (&["tally", "x.csv", "--bucket", "nope"], "no bucket is named `nope`"),
+        (&["replay", "x.csv"], "required arguments were not provided"),
+        (&["replay", "x.csv", "--failed", "--missing"], "cannot be used with"),
+        (&["replay", "--failed"], "the rows of which object?"),
+        (&["replay", "--dead-letters", "nope"], "no queue is named `nope`"),
         (&["logs", "lod"], "no function or task is named `lod`"),
     ] {
         let (code, out, err) = run(&folder(STACK), args);
         assert_eq!((code, out.as_str()), (Some(2), ""), "{args:?}: {err}");
         assert!(err.contains(wanted), "{args:?}: {err}");
     }
+    let without = STACK.replace("      access: [{ tally: \"${tally}\" }]\n", "");
+    let (code, _, err) = run(&folder(&without), &["tally"]);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("the stack keeps no tally") && err.contains("access: [{ tally:"), "{err}");
     let three = STACK.replace(", default: true", "");
     let (code, _, err) = run(&folder(&three), &["synth"]);
     assert_eq!(code, Some(2));

@@ -34,10 +34,19 @@ fn tool(variable: &str, name: &str) -> PathBuf {
 impl Cloud {
     /// Starts a local cloud beside this `stack.yaml`.
     pub fn start(stack: &str) -> Self {
+        Self::start_with(stack, &[])
+    }
+
+    /// Starts one whose workers look for AWS at this URL.
+    pub fn start_behind(stack: &str, worker_endpoint: &str) -> Self {
+        Self::start_with(stack, &["--worker-endpoint", worker_endpoint])
+    }
+
+    fn start_with(stack: &str, options: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(folder.path().join("stack.yaml"), stack).expect("stack.yaml");
         let mut cloud = Self { folder, endpoint: String::new() };
-        let up = cloud.json(&["local", "up"]);
+        let up = cloud.json(&[&["local", "up"], options].concat());
         cloud.endpoint = up["endpoint"].as_str().expect("an endpoint").to_owned();
         cloud
     }

@@ -27,11 +27,8 @@ async fn the_sample_file_arrives_and_the_stack_goes_again() {
 
     cloud.write("test_data.csv", SAMPLE);
     let (items, log) = cloud.ok(&["upload", "test_data.csv", "--wait"]);
-    for event in
-        ["task-started", "record-extracted", "extraction-completed", "record-transformed", "record-loaded"]
-    {
-        assert!(log.contains(event), "no {event} in\n{log}");
-    }
+    let counts = "5 rows: 5 extracted, 5 transformed, 5 loaded, 0 failed";
+    assert!(log.contains(counts), "{log}");
     assert!(items.starts_with("id"), "{items}");
     assert_eq!(items.lines().count(), 6, "{items}");
 

@@ -1,5 +1,5 @@
-//! A proxy on this machine between the deployer and the local cloud: it names and counts the calls, and lets a test do
-//! to each what networks and busy services do.
+//! A proxy on this machine before the local cloud, for the deployer or for the workers: it names and counts the calls,
+//! and lets a test do to each what networks and busy services do.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -9,8 +9,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
+use serde_json::Value;
+
+use crate::parts;
 use crate::wire::Call;
-use crate::wire::http::Request;
+use crate::wire::http::{Request, Response};
 
 /// What befalls a call.
 #[derive(Debug)]
@@ -21,12 +24,19 @@ pub enum Fate {
     Late(Duration),
     /// It is not passed on; this error is the answer: HTTP status, code.
     Refused(u16, &'static str),
+    /// It is not passed on; this document is the answer, with status 200.
+    Answered(Value),
+    /// These of its entries are passed on, in this order, each as often as it stands here; the answer calls the others
+    /// not accepted. Only for calls that [`parts`] knows.
+    Parts(Vec<usize>),
     /// The connection breaks before anything is passed on.
     LostBefore,
     /// The connection breaks in the middle of what is passed on.
     Cut,
     /// It is passed on, and the answer gets lost.
     LostAfter,
+    /// It is passed on, and the connection breaks in the middle of the answer.
+    CutAnswer,
     /// Nothing is answered, whether it was passed on (`true`) or not, until the caller has gone; the test is told.
     Held(bool, mpsc::Sender<()>),
     /// It goes through when the test says so; the test is told that it is there.
@@ -38,6 +48,8 @@ type Decide = Box<dyn FnMut(&Call, usize) -> Fate + Send>;
 
 /// What the proxy knows; a test changes it between commands.
 struct State {
+    /// Host and port of the local cloud.
+    upstream: String,
     calls: Vec<String>,
     decide: Decide,
 }
@@ -54,9 +66,16 @@ pub struct Proxy {
 impl Proxy {
     /// Starts one before the cloud at a URL such as `http://127.0.0.1:4566`. Every call goes through.
     pub fn start(upstream: &str) -> Self {
-        let state = State { calls: Vec::new(), decide: Box::new(|_, _| Fate::Through) };
+        let proxy = Self::before_nothing();
+        proxy.pass_on_to(upstream);
+        proxy
+    }
+
+    /// Starts one before a cloud that does not run yet.
+    pub fn before_nothing() -> Self {
+        let state =
+            State { upstream: String::new(), calls: Vec::new(), decide: Box::new(|_, _| Fate::Through) };
         let state = Arc::new(Mutex::new(state));
-        let upstream: Arc<str> = upstream.trim_start_matches("http://").trim_end_matches('/').into();
         let (stop, stopped) = oneshot::channel();
         let (tell_url, url) = mpsc::channel();
         let shared = Arc::clone(&state);
@@ -70,13 +89,19 @@ impl Proxy {
                     .send(format!("http://{}", listener.local_addr().expect("an address")))
                     .expect("a test");
                 tokio::select! {
-                    () = accept(listener, upstream, shared) => {}
+                    () = accept(listener, shared) => {}
                     _ = stopped => {}
                 }
             });
         });
         let url = url.recv().expect("the proxy starts");
         Self { url, state, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Passes calls on to the cloud at this URL from now on.
+    pub fn pass_on_to(&self, upstream: &str) {
+        let upstream = upstream.trim_start_matches("http://").trim_end_matches('/').to_owned();
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).upstream = upstream;
     }
 
     /// Decides about all calls from now on, which are counted from zero again.
@@ -105,25 +130,26 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, upstream: Arc<str>, state: Arc<Mutex<State>>) {
+async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
     while let Ok((stream, _)) = listener.accept().await {
-        let (upstream, state) = (Arc::clone(&upstream), Arc::clone(&state));
+        let state = Arc::clone(&state);
         // A connection that breaks is what this is about.
-        tokio::spawn(async move { drop(serve(stream, &upstream, &state).await) });
+        tokio::spawn(async move { drop(serve(stream, &state).await) });
     }
 }
 
 /// Serves one request; a connection is not kept, so that it ends where its answer ends.
-async fn serve(stream: TcpStream, upstream: &str, state: &Mutex<State>) -> std::io::Result<()> {
+async fn serve(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     let Some(request) = Request::read(&mut stream).await? else { return Ok(()) };
     let call = Call::of(&request);
-    let fate = {
+    let (upstream, fate) = {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         let before = state.calls.len();
         state.calls.push(call.name());
-        (state.decide)(&call, before)
+        (state.upstream.clone(), (state.decide)(&call, before))
     };
+    let upstream = upstream.as_str();
     match fate {
         Fate::Through => {}
         Fate::Late(pause) => tokio::time::sleep(pause).await,
@@ -134,6 +160,20 @@ async fn serve(stream: TcpStream, upstream: &str, state: &Mutex<State>) -> std::
                 .send(&request, &mut stream)
                 .await;
         }
+        Fate::Answered(document) => return answer(&document).send(&request, &mut stream).await,
+        Fate::Parts(passed_on) => {
+            let mut answers = Vec::new();
+            for body in parts::requests(&call, &passed_on) {
+                let raw = send(&with_body(&request, &body.to_string()), upstream).await?;
+                match parts::document(&raw) {
+                    Some(document) => answers.push(document),
+                    // The cloud has an error of its own: that is the answer.
+                    None => return stream.write_all(&raw).await,
+                }
+            }
+            let whole = parts::answer(&call, &passed_on, &answers);
+            return answer(&whole).send(&request, &mut stream).await;
+        }
         Fate::LostBefore => return Ok(()),
         Fate::Cut => {
             let mut connection = TcpStream::connect(upstream).await?;
@@ -141,6 +181,11 @@ async fn serve(stream: TcpStream, upstream: &str, state: &Mutex<State>) -> std::
             return connection.write_all(&raw[..raw.len() - request.body.len().div_ceil(2)]).await;
         }
         Fate::LostAfter => return forward(&request, upstream).await.map(drop),
+        Fate::CutAnswer => {
+            let answer = forward(&request, upstream).await?;
+            stream.write_all(&answer[..answer.len() - answer.len() / 4]).await?;
+            return stream.flush().await;
+        }
         Fate::Held(passed_on, held) => {
             if passed_on {
                 forward(&request, upstream).await?;
@@ -160,10 +205,19 @@ async fn serve(stream: TcpStream, upstream: &str, state: &Mutex<State>) -> std::
     stream.flush().await
 }
 
+/// An answer in the JSON protocol.
+fn answer(document: &Value) -> Response {
+    Response::new(200, "application/x-amz-json-1.1", document.to_string()).with("connection", "close")
+}
+
 /// Passes a request on; gives the whole answer.
 async fn forward(request: &Request, upstream: &str) -> std::io::Result<Vec<u8>> {
+    send(&closing(request), upstream).await
+}
+
+async fn send(raw: &[u8], upstream: &str) -> std::io::Result<Vec<u8>> {
     let mut connection = TcpStream::connect(upstream).await?;
-    connection.write_all(&closing(request)).await?;
+    connection.write_all(raw).await?;
     let mut answer = Vec::new();
     connection.read_to_end(&mut answer).await?;
     Ok(answer)
@@ -173,4 +227,17 @@ async fn forward(request: &Request, upstream: &str) -> std::io::Result<Vec<u8>> 
 fn closing(request: &Request) -> Vec<u8> {
     let first = request.raw.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     [&request.raw[..first], b"connection: close\r\n", &request.raw[first..]].concat()
+}
+
+/// The request with another content, and the same wish.
+fn with_body(request: &Request, body: &str) -> Vec<u8> {
+    let head = String::from_utf8_lossy(&request.raw);
+    let head = head.split_once("\r\n\r\n").map_or("", |(head, _)| head);
+    let framing = ["content-length:", "transfer-encoding:", "connection:"];
+    let kept = head.split("\r\n").filter(|line| {
+        let line = line.to_ascii_lowercase();
+        !framing.iter().any(|name| line.starts_with(name))
+    });
+    let kept: String = kept.map(|line| format!("{line}\r\n")).collect();
+    format!("{kept}connection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }

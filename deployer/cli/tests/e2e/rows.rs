@@ -106,7 +106,7 @@ async fn hostile_keys_and_bad_rows() {
 fn dialect() -> String {
     let notify = "notify: [{ on: created, queue: \"${arrivals}\", suffix: .csv }]";
     let notify_all = "notify: [{ on: created, queue: \"${arrivals}\" }]";
-    let access = "access: [{ read: \"${landing}\" }, { publish: \"${events}\" }]";
+    let access = "access: [{ read: \"${landing}\" }, { publish: \"${events}\" }, { tally: \"${tally}\" }]";
     let settings = "settings: { csv: { delimiter: ;, quote: \"'\", header: false, columns: [ID, HouseNum, Street, Town, Zip] } }";
     assert!(STACK.contains(notify) && STACK.matches(access).count() == 1, "stack.yaml is another one");
     STACK.replace(notify, notify_all).replace(access, &format!("{access}\n      {settings}"))

@@ -7,13 +7,15 @@ use super::{kind_of, table};
 use crate::assets::Worker;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::model::access::{Access, Verb};
-use crate::model::function::{Events, Function, Trigger};
+use crate::model::function::{Events, Function, SETTINGS, Trigger};
 use crate::model::table::KeyType;
 use crate::model::{Kind, Resource, ResourceType, Stack};
 use crate::yaml::shorten;
 
 /// Messages of a call that a worker takes: one PutEvents call takes ten entries.
 const MAX_BATCH: i64 = 10;
+/// The same of `observe`, which publishes nothing: what it merges is done well within its time.
+const MAX_BATCH_OF_OBSERVE: i64 = 1_000;
 
 pub(super) fn check_function(
     stack: &Stack,
@@ -94,12 +96,13 @@ fn triggers(
                 .help(format!("write `{example}`")),
             );
         }
-        if trigger.batch().size > MAX_BATCH {
+        let most = if worker == Worker::Observe { MAX_BATCH_OF_OBSERVE } else { MAX_BATCH };
+        if trigger.batch().size > most {
             diagnostics.push(
                 Diagnostic::error(
                     "E0107",
                     span,
-                    format!("the worker `{}` takes at most {MAX_BATCH} messages a call", worker.name()),
+                    format!("the worker `{}` takes at most {most} messages a call", worker.name()),
                 )
                 .help("remove `batchSize`"),
             );
@@ -114,24 +117,30 @@ fn settings(
     worker: Worker,
     diagnostics: &mut Diagnostics,
 ) {
-    match (&function.settings, worker) {
-        (None, Worker::Transform) => diagnostics.push(
-            Diagnostic::error("E0102", resource.span, "the worker `transform` needs `settings.fields`")
-                .help("write `settings: { fields: { id: { from: ID, required: true } } }`"),
-        ),
-        (Some(_), worker) if worker != Worker::Transform => diagnostics.push(
-            Diagnostic::error(
-                "E0101",
-                resource.span,
-                format!("the worker `{}` has no `settings`", worker.name()),
-            )
-            .help("remove them"),
-        ),
-        (Some(settings), _) => {
-            table_keys(stack, resource, settings, diagnostics);
-            columns(stack, resource, function, settings, diagnostics);
+    let own = SETTINGS.iter().find(|(of, _)| *of == worker).map_or(&[][..], |(_, names)| *names);
+    for (name, span) in function.settings.iter().flat_map(|settings| &settings.given) {
+        if !own.contains(name) {
+            let help = match own {
+                [] => "remove it".to_owned(),
+                own => format!("it has `{}`", own.join("` and `")),
+            };
+            diagnostics.push(
+                Diagnostic::error("E0101", *span, format!("the worker `{}` has no `{name}`", worker.name()))
+                    .help(help),
+            );
         }
-        (None, _) => {}
+    }
+    if worker == Worker::Transform {
+        match function.settings.as_ref().filter(|settings| settings.has("fields")) {
+            None => diagnostics.push(
+                Diagnostic::error("E0102", resource.span, "the worker `transform` needs `settings.fields`")
+                    .help("write `settings: { fields: { id: { from: ID, required: true } } }`"),
+            ),
+            Some(settings) => {
+                table_keys(stack, resource, &settings.transform, diagnostics);
+                columns(stack, resource, function, &settings.transform, diagnostics);
+            }
+        }
     }
 }
 

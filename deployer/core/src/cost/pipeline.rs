@@ -1,11 +1,11 @@
 //! What rows cause in the pipeline of the deployer's workers, counted from the file: batches, memory, queues, tables.
 //!
-//! The workers put one event on the bus for each step of each row (`workers/contract`), ten in a call (`workers/publisher`), and
+//! The workers put one event on the bus for each step of each row, or of as many rows as `rowsPerEvent` says (`workers/contract`), ten in a call (`workers/publisher`), and
 //! log one line a batch, the observer one more for each event.
 
 use contract::EventKind;
 
-use super::{Bill, Load, PerRow, Rows};
+use super::{Bill, Grouping, Load, PerRow, Rows};
 use crate::assets::Worker;
 use crate::model::access::Verb;
 use crate::model::code::Architecture;
@@ -22,6 +22,8 @@ pub(super) const CHUNK: f64 = 65_536.0;
 const WRITE_UNIT: f64 = 1_024.0;
 /// Entries of a PutEvents call, and messages of a request to SQS: Amazon EventBridge and Amazon SQS API references.
 pub(super) const CALL: f64 = 10.0;
+/// Items of a request to DynamoDB: Amazon DynamoDB API reference, `BatchWriteItem`.
+const ITEMS: f64 = 25.0;
 /// What comes for free with a task: AWS Fargate Pricing.
 const FREE_DISK: f64 = 20.0;
 /// What a task pays at least: AWS Fargate Pricing.
@@ -44,6 +46,10 @@ const EXTRACT_MS: f64 = 250.0;
 const TASK_ROWS: f64 = 1_000.0;
 /// Seconds in which a task is paid for before it reads: pulling a small image and starting; not measured on Fargate.
 const TASK_START: f64 = 15.0;
+/// Settings of `rowsPerEvent` that stand beside the stack's own.
+const GROUPINGS: [u32; 4] = [1, 10, 25, 100];
+/// Bytes of rows that the task puts into one event at most, unless a single one has more.
+const GROUP_BYTES: f64 = 60.0 * 1_024.0;
 /// Bytes of the line `batch done`, in the same run.
 const BATCH_LINE: f64 = 228.0;
 /// Bytes of `platform.start` and `platform.report`, which Lambda logs of each invocation in the form of the AWS Lambda Developer
@@ -51,6 +57,15 @@ const BATCH_LINE: f64 = 228.0;
 const PLATFORM_LINES: f64 = 400.0;
 /// Bytes of the two lines of the task, in the same run.
 const TASK_LINES: f64 = 350.0;
+
+/// Rows of an item of the tally: `workers/tally`.
+const TALLY_CHUNK: f64 = 65_536.0;
+/// Items of the tally that a batch of the observer writes: its messages are of rows that are near each other, and of three stages,
+/// one of which is often in another item than the others.
+const TALLY_ITEMS: f64 = 2.0;
+/// Write units of such an item: a test of `workers/tally` merges the events of 65,536 rows, of which 1,000 at a time come in any
+/// order, and finds less than two on the average.
+const TALLY_UNITS: f64 = 2.0;
 
 /// Bytes of the observer's line for an event, in the same run.
 const fn observed(kind: EventKind) -> f64 {
@@ -70,6 +85,8 @@ pub(super) struct Pipeline<'s> {
     name: &'s str,
     task: &'s Task,
     bus: &'s str,
+    /// The setting `rowsPerEvent`.
+    rows_per_event: u32,
 }
 
 /// A function that takes events of the bus.
@@ -98,7 +115,8 @@ pub(super) fn find(stack: &Stack) -> Option<Pipeline<'_>> {
                         Some(ResourceType::Bus(_))
                     )
             })?;
-            Some(Pipeline { stack, name: &resource.name, task, bus: &bus.resource.name })
+            let rows_per_event = task.settings.as_ref().map_or(1, |settings| settings.rows_per_event);
+            Some(Pipeline { stack, name: &resource.name, task, bus: &bus.resource.name, rows_per_event })
         },
     )
 }
@@ -111,10 +129,29 @@ pub(super) fn pieces(bytes: f64, size: f64) -> f64 {
 impl<'s> Pipeline<'s> {
     /// What rows cost.
     pub(super) fn rows(&self, load: Load) -> Rows {
+        let count = self.count(load);
+        let mut kept = Bill::default();
+        count.keep(&mut kept);
+        kept.unknown("log events, which are kept compressed", Some(Item::LogsStoredGb));
+        let per_row = self.per_row(load);
+        let assumptions = self.assumptions(load, count.event_bytes);
+        let mut groupings: Vec<u32> = GROUPINGS.into_iter().chain([self.rows_per_event]).collect();
+        groupings.sort_unstable();
+        groupings.dedup();
+        let groupings = groupings.into_iter().map(|rows_per_event| {
+            let other = Pipeline { rows_per_event, ..*self };
+            let total = other.count(load).bill.total;
+            Grouping { rows_per_event, events: other.per_row(load).events, total }
+        });
+        Rows { load, per_row, assumptions, kept, groupings: groupings.collect(), bill: count.bill }
+    }
+
+    fn count(&self, load: Load) -> Counting<'_, 's> {
+        let rows = self.grouped(load);
         let mut count = Counting {
             pipeline: self,
             load,
-            event_bytes: EVENT_BYTES + load.bytes() + self.names(),
+            event_bytes: EVENT_BYTES + rows * (load.bytes() + self.names()),
             bill: Bill::default(),
             log_bytes: 0.0,
         };
@@ -124,14 +161,15 @@ impl<'s> Pipeline<'s> {
         }
         count.start();
         count.read();
-        let mut kept = Bill::default();
-        count.keep(&mut kept);
         count.leave_out();
         count.bill.add(Item::LogsGb, count.log_bytes / GB);
-        kept.unknown("log events, which are kept compressed", Some(Item::LogsStoredGb));
-        let per_row = self.per_row();
-        let assumptions = self.assumptions(load, count.event_bytes);
-        Rows { load, bill: count.bill, kept, per_row, assumptions }
+        count
+    }
+
+    /// Rows of an event.
+    fn grouped(&self, load: Load) -> f64 {
+        let fit = (GROUP_BYTES / (load.bytes() + self.names()).max(1.0)).floor().max(1.0);
+        f64::from(self.rows_per_event).min(fit)
     }
 
     fn consumers(&self) -> Vec<Consumer<'s>> {
@@ -167,11 +205,12 @@ impl<'s> Pipeline<'s> {
         all.map(|(resource, function)| (resource.name.as_str(), function)).collect()
     }
 
-    fn events(&self, kind: EventKind) -> Count {
-        let transformed = self.makers(Worker::Transform, EventKind::RecordExtracted);
+    fn events(&self, kind: EventKind, load: Load) -> Count {
+        let extracted = 1.0 / self.grouped(load);
+        let transformed = extracted * self.makers(Worker::Transform, EventKind::RecordExtracted);
         match kind {
             EventKind::TaskStarted => Count { row: 0.0, file: self.starters().len() as f64 },
-            EventKind::RecordExtracted => Count { row: 1.0, file: 0.0 },
+            EventKind::RecordExtracted => Count { row: extracted, file: 0.0 },
             EventKind::ExtractionCompleted => Count { row: 0.0, file: 1.0 },
             EventKind::RecordTransformed => Count { row: transformed, file: 0.0 },
             EventKind::RecordLoaded => {
@@ -181,9 +220,8 @@ impl<'s> Pipeline<'s> {
             EventKind::Failed => Count { row: 0.0, file: 0.0 },
             EventKind::Any => {
                 let all = EventKind::ALL.into_iter().filter(|kind| *kind != EventKind::Any);
-                all.map(|kind| self.events(kind)).fold(Count { row: 0.0, file: 0.0 }, |sum, count| Count {
-                    row: sum.row + count.row,
-                    file: sum.file + count.file,
+                all.map(|kind| self.events(kind, load)).fold(Count { row: 0.0, file: 0.0 }, |sum, count| {
+                    Count { row: sum.row + count.row, file: sum.file + count.file }
                 })
             }
         }
@@ -192,16 +230,16 @@ impl<'s> Pipeline<'s> {
     /// Bytes of the names of an item's attributes, which DynamoDB counts, and the events carry.
     fn names(&self) -> f64 {
         let settings = self.stack.functions().filter_map(|(_, function)| function.settings.as_ref());
-        settings.flat_map(|settings| &settings.fields).map(|field| field.name.len() as f64).sum()
+        settings.flat_map(|settings| &settings.transform.fields).map(|field| field.name.len() as f64).sum()
     }
 
     /// What a row causes in the long run.
-    fn per_row(&self) -> PerRow {
-        let mut out =
-            PerRow { events: self.events(EventKind::Any).row, calls: 1.0 / CALL, ..PerRow::default() };
+    fn per_row(&self, load: Load) -> PerRow {
+        let calls = self.events(EventKind::RecordExtracted, load).row / CALL;
+        let mut out = PerRow { events: self.events(EventKind::Any, load).row, calls, ..PerRow::default() };
         for consumer in self.consumers() {
             let Events::Named(kind) = consumer.events else { continue };
-            let events = self.events(*kind).row;
+            let events = self.events(*kind, load).row;
             let size = consumer.batch();
             let invocations = events / size;
             out.invocations += invocations;
@@ -212,7 +250,7 @@ impl<'s> Pipeline<'s> {
                 out.log_bytes += invocations * (BATCH_LINE + PLATFORM_LINES);
                 match worker {
                     Worker::Transform | Worker::Load => out.calls += invocations * pieces(size, CALL),
-                    Worker::Observe => out.log_bytes += self.observed_bytes(*kind).row,
+                    Worker::Observe => out.log_bytes += self.observed_bytes(*kind, load).row,
                     Worker::Extract | Worker::Extraction => {}
                 }
             }
@@ -221,10 +259,10 @@ impl<'s> Pipeline<'s> {
     }
 
     /// Bytes of what the observer writes of the events that it takes.
-    fn observed_bytes(&self, kind: EventKind) -> Count {
+    fn observed_bytes(&self, kind: EventKind, load: Load) -> Count {
         let kinds = EventKind::ALL.into_iter().filter(|one| *one == kind || kind == EventKind::Any);
         kinds.filter(|one| *one != EventKind::Any).fold(Count { row: 0.0, file: 0.0 }, |sum, one| {
-            let events = self.events(one);
+            let events = self.events(one, load);
             Count { row: sum.row + events.row * observed(one), file: sum.file + events.file * observed(one) }
         })
     }
@@ -232,17 +270,26 @@ impl<'s> Pipeline<'s> {
     fn assumptions(&self, load: Load, event_bytes: f64) -> Vec<String> {
         let mut out = vec![
             "One file. Every row is good, and nothing is delivered twice or tried again.".to_owned(),
-            format!(
-                "A row has {} bytes, an event of it {}.",
-                grouped(load.bytes()),
-                grouped(event_bytes)
-            ),
+            match self.grouped(load) {
+                1.0 => format!(
+                    "A row has {} bytes, an event of it {}.",
+                    grouped(load.bytes()),
+                    grouped(event_bytes)
+                ),
+                rows => format!(
+                    "A row has {} bytes, an event of {} of them {}.",
+                    grouped(load.bytes()),
+                    grouped(rows),
+                    grouped(event_bytes)
+                ),
+            },
             "Batches are full, as they are while rows wait in the queues: 10 of 10 on the local cloud. With a file that trickles in \
              they are smaller, and there are more invocations."
                 .to_owned(),
             format!(
                 "An invocation takes {TRANSFORM_MS} ms (transform), {LOAD_MS} ms (load), {OBSERVE_MS} ms (observe), \
-                 for each ten messages of its batch; {EXTRACT_MS} ms (extract). Medians on the local cloud, not on AWS."
+                 for each ten messages of its batch (load: or {ITEMS} rows, if those are more); {EXTRACT_MS} ms (extract). Medians on \
+                 the local cloud, not on AWS."
             ),
             format!(
                 "The task reads {} rows a second, about as on the local cloud, and is paid for {TASK_START} seconds before \
@@ -252,6 +299,12 @@ impl<'s> Pipeline<'s> {
             "Log lines are as long as on the local cloud; those that Lambda adds have 400 bytes an invocation.".to_owned(),
             "EventBridge sends each message to SQS by a request of its own.".to_owned(),
         ];
+        if self.keeps_tally() {
+            out.push(format!(
+                "A batch of the observer writes {TALLY_ITEMS} items of the tally, of {TALLY_UNITS} write units each: measured with rows \
+                 that overtake each other by up to a thousand. Other writers at the same time make some writes twice."
+            ));
+        }
         for (name, table) in self.tables() {
             if let Some(capacity) = table.capacity {
                 let units = pieces(load.bytes() + self.names(), WRITE_UNIT);
@@ -264,6 +317,14 @@ impl<'s> Pipeline<'s> {
             }
         }
         out
+    }
+
+    /// Whether an observer keeps the tally.
+    fn keeps_tally(&self) -> bool {
+        self.consumers().iter().any(|consumer| {
+            consumer.function.worker() == Some(Worker::Observe)
+                && consumer.function.access.iter().any(|access| access.verb == Verb::Tally)
+        })
     }
 
     /// The tables that rows are written to, each once for each function that writes it.
@@ -308,7 +369,7 @@ impl Counting<'_, '_> {
 
     /// The events, and the archive that keeps them.
     fn publish(&mut self) {
-        let events = self.total(self.pipeline.events(EventKind::Any));
+        let events = self.total(self.pipeline.events(EventKind::Any, self.load));
         self.bill.add(Item::Event, events * pieces(self.event_bytes, CHUNK));
         let Some(ResourceType::Bus(bus)) =
             self.pipeline.stack.resource(self.pipeline.bus).map(|found| &found.is)
@@ -333,7 +394,7 @@ impl Counting<'_, '_> {
             let what = format!("`{name}`: how many events its pattern matches");
             return self.bill.unknown(what, Some(Item::LambdaRequest));
         };
-        let events = self.total(self.pipeline.events(*kind));
+        let events = self.total(self.pipeline.events(*kind, self.load));
         let size = consumer.batch();
         let invocations = (events / size).ceil();
         if consumer.trigger.is_buffered() {
@@ -350,12 +411,20 @@ impl Counting<'_, '_> {
             }
         };
         if consumer.function.worker() == Some(Worker::Observe) {
-            let lines = self.pipeline.observed_bytes(*kind);
+            let lines = self.pipeline.observed_bytes(*kind, self.load);
             self.log_bytes += self.total(lines);
         }
-        self.invoke(name, consumer.function, invocations, ms * pieces(size, CALL));
+        let rows = self.pipeline.grouped(self.load);
+        let calls = match consumer.function.worker() {
+            Some(Worker::Load) => pieces(size, CALL).max(pieces(size * rows, ITEMS)),
+            _ => pieces(size, CALL),
+        };
+        self.invoke(name, consumer.function, invocations, ms * calls);
         if consumer.function.worker() == Some(Worker::Load) {
-            self.write(events);
+            self.write(events * rows);
+        }
+        if consumer.function.worker() == Some(Worker::Observe) {
+            self.tally(consumer.function, invocations);
         }
         self.leave(name, consumer.function.network.as_ref().map(|network| network.name.as_str()), events);
     }
@@ -391,6 +460,28 @@ impl Counting<'_, '_> {
             match table.class {
                 TableClass::Standard => self.bill.add(Item::TableWrite, units),
                 TableClass::InfrequentAccess => {
+                    let units = grouped(units);
+                    self.bill.unknown(format!("{units} write units of `{name}`, in its table class"), None);
+                }
+            }
+        }
+    }
+
+    /// The tally: each batch of the observer writes the items of the rows that it speaks of.
+    fn tally(&mut self, function: &Function, batches: f64) {
+        for access in function.access.iter().filter(|access| access.verb == Verb::Tally) {
+            let name = &access.resource.name;
+            let Some(ResourceType::Table(table)) = self.pipeline.stack.resource(name).map(|found| &found.is)
+            else {
+                continue;
+            };
+            let chunks = TALLY_ITEMS.min((self.load.rows() / TALLY_CHUNK).ceil().max(1.0));
+            // The summary is written when the first events come, and when the object has been read.
+            let units = batches * chunks * TALLY_UNITS + 2.0;
+            match (&table.capacity, table.class) {
+                (Some(_), _) => {}
+                (None, TableClass::Standard) => self.bill.add(Item::TableWrite, units),
+                (None, TableClass::InfrequentAccess) => {
                     let units = grouped(units);
                     self.bill.unknown(format!("{units} write units of `{name}`, in its table class"), None);
                 }
@@ -434,7 +525,8 @@ impl Counting<'_, '_> {
         {
             self.bill.add(Item::PublicIpv4Hour, hours);
         }
-        self.leave(self.pipeline.name, Some(&task.network.name), self.load.rows());
+        let events = self.total(self.pipeline.events(EventKind::RecordExtracted, self.load));
+        self.leave(self.pipeline.name, Some(&task.network.name), events);
         self.log_bytes += TASK_LINES;
         // A file that is uploaded in parts has a few more.
         self.bill.add(Item::ObjectWrite, 1.0);
@@ -483,7 +575,7 @@ impl Counting<'_, '_> {
             self.pipeline.stack.resource(self.pipeline.bus).map(|found| &found.is)
             && let Some(archive) = &bus.archive
         {
-            let events = self.total(self.pipeline.events(EventKind::Any));
+            let events = self.total(self.pipeline.events(EventKind::Any, self.load));
             match archive.pattern {
                 None => kept.add(Item::ArchiveStoredGb, events * self.event_bytes / GB),
                 Some(_) => {
@@ -500,7 +592,12 @@ impl Counting<'_, '_> {
         for resource in &stack.resources {
             let name = &resource.name;
             match &resource.is {
-                ResourceType::Rule(rule) if rule.enabled && rule.bus.name == self.pipeline.bus => {
+                // No row fails, by the assumptions.
+                ResourceType::Rule(rule)
+                    if rule.enabled
+                        && rule.bus.name == self.pipeline.bus
+                        && rule.events != Events::Named(EventKind::Failed) =>
+                {
                     self.bill.unknown(format!("what the rule `{name}` delivers to its targets"), None);
                 }
                 ResourceType::Key(_) => {

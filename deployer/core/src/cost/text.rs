@@ -163,6 +163,7 @@ fn of_rows(rows: &Rows, original: Option<&Original>) -> String {
         let _ = writeln!(out, "\nThat is {} for a million rows.", money(per_million));
     }
     out.push_str(&per_row(rows, original));
+    out.push_str(&groupings(rows));
     out.push_str("\n### What the rows leave\n\nEach month that it is kept:\n\n| service | | GB | price | a month |\n|---|---|---:|---|---:|\n");
     for charge in &rows.kept.charges {
         let _ = writeln!(
@@ -186,6 +187,30 @@ fn of_rows(rows: &Rows, original: Option<&Original>) -> String {
     let all: Vec<String> =
         rows.assumptions.iter().cloned().chain(theirs.map(|one| format!("The original: {one}"))).collect();
     out.push_str(&list(&all));
+    out
+}
+
+/// What `rowsPerEvent` saves.
+fn groupings(rows: &Rows) -> String {
+    let mut out = String::from(
+        "\n### More rows in an event\n\n\
+         `settings: { rowsPerEvent: … }` of the extraction puts several rows into an event. They are tried again together, and an event \
+         stays below the 64 KiB that are charged as one.\n\n\
+         | `rowsPerEvent` | events of a row | dollars | saved |\n|---:|---:|---:|---:|\n",
+    );
+    let single = rows.groupings.iter().find(|grouping| grouping.rows_per_event == 1);
+    for grouping in &rows.groupings {
+        let saved = single
+            .filter(|single| single.total > 0.0)
+            .map_or(0.0, |single| (1.0 - grouping.total / single.total) * 100.0);
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {saved:.0} % |",
+            grouping.rows_per_event,
+            amount(grouping.events),
+            money(grouping.total)
+        );
+    }
     out
 }
 

@@ -3,7 +3,7 @@
 use contract::environment;
 use serde_json::{Map, Value, json};
 
-use super::{Builder, json_text, late_value, names, network, queue, rule, statement};
+use super::{Builder, json_text, late_value, names, network, queue, restart, rule, statement};
 use crate::assets::{ASSET_BUCKET_PARAMETER, code_parameter};
 use crate::iam;
 use crate::model::access::{Access, Verb};
@@ -81,6 +81,7 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, function: &
     for source in &sources {
         add_source(builder, id, function, source);
     }
+    restart::lower(builder, id, name, function);
     if let Some(asynchronous) = &function.asynchronous {
         add_async(builder, id, asynchronous);
     }
@@ -356,8 +357,8 @@ fn environment_of(stack: &Stack, function: &Function) -> Map<String, Value> {
     if let Some(count) = counts.min() {
         out.insert(environment::MAX_RECEIVE_COUNT.to_owned(), json!(count.to_string()));
     }
-    if let Some(settings) = &function.settings {
-        let text = serde_json::to_string(settings).unwrap_or_default();
+    let settings = function.settings.as_ref().zip(function.worker());
+    if let Some(text) = settings.and_then(|(settings, worker)| settings.json(worker)) {
         out.insert(environment::SETTINGS.to_owned(), json!(text));
     }
     out
@@ -380,6 +381,7 @@ fn variables(stack: &Stack, access: &Access) -> Vec<(String, Value)> {
                 variable(environment::TABLE_KEY, json!(keys.join(","))),
             ]
         }
+        (ResourceType::Table(_), Verb::Tally) => vec![variable(environment::TALLY_TABLE, json!(Ref(&id)))],
         (ResourceType::Task(task), _) => {
             let mut out = vec![
                 variable(environment::TASK_CLUSTER, json!(GetAtt(logical_id(&task.cluster.name), "Arn"))),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::names;
+use super::{names, restart};
 use crate::model::bucket::Notified;
 use crate::model::topic::Subscriber;
 use crate::model::{ResourceType, Stack};
@@ -20,14 +20,17 @@ pub(super) struct Sender {
 
 /// All that sends to the queue or topic of this name, by name, so that the order of the file changes no policy.
 pub(super) fn senders(stack: &Stack, name: &str) -> Vec<Sender> {
-    let mut out: Vec<Sender> =
-        stack.resources.iter().filter_map(|resource| sender(&resource.name, &resource.is, name)).collect();
+    let mut out: Vec<Sender> = stack
+        .resources
+        .iter()
+        .filter_map(|resource| sender(stack, &resource.name, &resource.is, name))
+        .collect();
     out.sort_by(|a, b| a.name.cmp(&b.name));
     out
 }
 
 /// The resource as a sender, when it sends to the queue or topic `to`.
-fn sender(name: &str, resource: &ResourceType, to: &str) -> Option<Sender> {
+fn sender(stack: &Stack, name: &str, resource: &ResourceType, to: &str) -> Option<Sender> {
     let (service, arn) = match resource {
         ResourceType::Bucket(bucket) => {
             let sends = bucket
@@ -39,6 +42,11 @@ fn sender(name: &str, resource: &ResourceType, to: &str) -> Option<Sender> {
         ResourceType::Rule(rule) => {
             let sends = rule.targets.iter().any(|target| target.to.name == to);
             ("events.amazonaws.com", sends.then(|| json!(GetAtt(logical_id(name), "Arn"))))
+        }
+        ResourceType::Function(function) => {
+            let rule = restart::rule_id(&logical_id(name));
+            let sends = restart::queue(stack, function) == Some(to);
+            ("events.amazonaws.com", sends.then(|| json!(GetAtt(rule, "Arn"))))
         }
         ResourceType::Topic(topic) => {
             let sends = topic.subscriptions.iter().any(|subscription| {

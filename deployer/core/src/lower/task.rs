@@ -192,6 +192,9 @@ fn environment_of(stack: &Stack, task: &Task) -> Vec<Value> {
         let text = serde_json::to_string(settings).unwrap_or_default();
         json!({ "Name": environment::SETTINGS, "Value": text })
     });
+    let tally = task.access.iter().filter(|access| access.verb == Verb::Tally).map(
+        |access| json!({ "Name": environment::TALLY_TABLE, "Value": Ref(logical_id(&access.resource.name)) }),
+    );
     let bus = task.access.iter().filter(|access| access.verb == Verb::Publish);
     bus.filter_map(|access| match &stack.resource(&access.resource.name)?.is {
         ResourceType::Bus(bus) => {
@@ -205,6 +208,7 @@ fn environment_of(stack: &Stack, task: &Task) -> Vec<Value> {
     })
     .flatten()
     .chain(settings)
+    .chain(tally)
     .collect()
 }
 

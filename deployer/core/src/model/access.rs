@@ -24,6 +24,8 @@ pub enum Verb {
     Write,
     /// Change attributes of items.
     Update,
+    /// Keep account of every row in a table.
+    Tally,
     /// Remove objects or items.
     Delete,
     /// List the objects of a bucket.
@@ -46,7 +48,7 @@ pub enum Verb {
 
 impl Verb {
     /// Every verb: its word, the types it applies to, what it allows. [`crate::iam::GRANTS`] has the actions.
-    pub const ALL: [(Self, &'static str, &'static [Kind], &'static str); 12] = [
+    pub const ALL: [(Self, &'static str, &'static [Kind], &'static str); 13] = [
         (
             Self::Read,
             "read",
@@ -60,6 +62,12 @@ impl Verb {
             "Write the objects of a bucket or the items of a table.",
         ),
         (Self::Update, "update", &[Kind::Table], "Change attributes of the items of a table."),
+        (
+            Self::Tally,
+            "tally",
+            &[Kind::Table],
+            "Keep account of every row in a table, whose key is `{ object: string, part: string }`.",
+        ),
         (
             Self::Delete,
             "delete",
@@ -91,6 +99,7 @@ impl Verb {
             Self::Publish => "publish on",
             Self::Send => "send to",
             Self::Receive => "receive from",
+            Self::Tally => "keep the tally in",
             Self::Encrypt => "encrypt with",
             Self::Decrypt => "decrypt with",
             Self::Read | Self::Update | Self::List | Self::Run | Self::Invoke => self.name(),

@@ -2,7 +2,7 @@
 
 use contract::settings::{Character, CsvSettings, ExtractionSettings};
 
-use super::properties::{Boolean, List, Object, Properties, Read, Scope, Shape, Str};
+use super::properties::{Boolean, Integer, List, Object, Properties, Read, Scope, Shape, Str};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::yaml::{Node, shorten};
 
@@ -10,7 +10,26 @@ use crate::yaml::{Node, shorten};
 pub(super) fn read_settings(properties: &mut Properties<'_>) -> Option<ExtractionSettings> {
     let csv =
         properties.field("csv", "How the files are written.", Object(read_csv)).or(CsvSettings::default());
-    Some(ExtractionSettings { csv })
+    let defaults = ExtractionSettings::default();
+    let rows_per_event = properties
+        .field(
+            "rowsPerEvent",
+            "How many rows an event carries at most. More of them cost less, and are tried again together.",
+            Integer(1, 1_000),
+        )
+        .or(i64::from(defaults.rows_per_event));
+    let events_per_second = properties
+        .field(
+            "eventsPerSecond",
+            "How many events a task publishes a second at most; as many as the bus takes unless given.",
+            Integer(1, 1_000_000),
+        )
+        .optional();
+    Some(ExtractionSettings {
+        csv,
+        rows_per_event: u32::try_from(rows_per_event).unwrap_or(1),
+        events_per_second: events_per_second.and_then(|events| u32::try_from(events).ok()),
+    })
 }
 
 fn read_csv(properties: &mut Properties<'_>) -> Option<CsvSettings> {

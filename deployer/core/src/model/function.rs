@@ -1,7 +1,7 @@
 //! `type: function`.
 
 use contract::EventKind;
-use contract::settings::{FieldSettings, TransformSettings};
+use contract::settings::{ExtractSettings, FieldSettings, LoadSettings, OnConflict, TransformSettings};
 
 use super::access::Access;
 use super::code::{Architecture, FunctionCode, one_of_these};
@@ -14,7 +14,7 @@ use super::properties::{
 use super::statement::Statement;
 use super::{Kind, ResourceRef, Text, network};
 use crate::assets::Worker;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Span};
 
 /// What the type is.
 pub const DESCRIPTION: &str = "A Lambda function with its triggers, its role and its log group.";
@@ -67,7 +67,7 @@ pub struct Function {
     /// What else it may do, in IAM's words.
     pub statements: Vec<Statement>,
     /// The worker's own settings.
-    pub settings: Option<TransformSettings>,
+    pub settings: Option<Settings>,
 }
 
 /// `async` of a function.
@@ -254,8 +254,8 @@ impl Function {
         let settings = properties
             .field(
                 "settings",
-                "Settings of the worker; `transform` has `fields`.",
-                Object(read_transform_settings),
+                "Settings of the worker: `extract` has `shardSize` and `maxTasks`, `transform` has `fields`, `load` has `onConflict`.",
+                Object(Settings::read),
             )
             .optional();
         for (name, size) in [("memory", memory), ("tmp", tmp)] {
@@ -501,12 +501,84 @@ pub(super) fn read_events(
     event.map(Events::Named).or(pattern.map(|(pattern, name)| Events::Matching { pattern, name }))
 }
 
-fn read_transform_settings(properties: &mut Properties<'_>) -> Option<TransformSettings> {
-    let fields = properties
-        .field("fields", "The item's attributes: name → where its value comes from.", Map(Object(read_field)))
-        .required();
-    let fields = fields?.into_iter().map(|(name, field)| FieldSettings { name, ..field }).collect();
-    Some(TransformSettings { fields })
+/// Settings of a worker. Which of them a worker has is a rule of [`crate::check`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Of `extract`.
+    pub extract: ExtractSettings,
+    /// Of `transform`.
+    pub transform: TransformSettings,
+    /// Of `load`.
+    pub load: LoadSettings,
+    /// Names of those that are given, and where.
+    pub given: Vec<(&'static str, Span)>,
+}
+
+/// Names of the settings of each worker.
+pub const SETTINGS: [(Worker, &[&str]); 5] = [
+    (Worker::Extract, &["shardSize", "maxTasks"]),
+    (Worker::Transform, &["fields"]),
+    (Worker::Load, &["onConflict"]),
+    (Worker::Observe, &[]),
+    (Worker::Extraction, &[]),
+];
+
+impl Settings {
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let defaults = ExtractSettings::default();
+        let shard_size = properties
+            .field(
+                "shardSize",
+                "Of `extract`: up to this size one task reads an object, a larger one is divided among several.",
+                Size(MIB, 1 << 50),
+            )
+            .or(defaults.shard_size);
+        let max_tasks = properties
+            .field("maxTasks", "Of `extract`: how many tasks read one object at most.", Integer(1, 100))
+            .or(i64::from(defaults.max_tasks));
+        let fields = properties
+            .field(
+                "fields",
+                "Of `transform`: the item's attributes, name → where its value comes from.",
+                Map(Object(read_field)),
+            )
+            .or(Vec::new());
+        let fields = fields.into_iter().map(|(name, field)| FieldSettings { name, ..field }).collect();
+        let on_conflict = properties
+            .field(
+                "onConflict",
+                "Of `load`: which item stays when two have the same key. `overwrite`: the one that is written last; `newest`: the one of the object that was uploaded last, and of one object the last row.",
+                Choice(&[("overwrite", OnConflict::Overwrite), ("newest", OnConflict::Newest)]),
+            )
+            .or(OnConflict::Overwrite);
+        let names = SETTINGS.iter().flat_map(|(_, names)| names.iter().copied());
+        let given =
+            names.filter(|name| properties.has(name)).map(|name| (name, properties.span_of(name))).collect();
+        Some(Self {
+            extract: ExtractSettings { shard_size, max_tasks: u32::try_from(max_tasks).unwrap_or(1) },
+            transform: TransformSettings { fields },
+            load: LoadSettings { on_conflict },
+            given,
+        })
+    }
+
+    /// Whether this setting is given.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.given.iter().any(|(given, _)| *given == name)
+    }
+
+    /// The JSON that the worker reads.
+    #[must_use]
+    pub fn json(&self, worker: Worker) -> Option<String> {
+        match worker {
+            Worker::Extract => serde_json::to_string(&self.extract),
+            Worker::Transform => serde_json::to_string(&self.transform),
+            Worker::Load => serde_json::to_string(&self.load),
+            Worker::Observe | Worker::Extraction => return None,
+        }
+        .ok()
+    }
 }
 
 fn read_field(properties: &mut Properties<'_>) -> Option<FieldSettings> {

@@ -128,7 +128,11 @@ impl Task {
             .field("statements", "What else it may do, in IAM's words.", List(Object(Statement::read)))
             .or(Vec::new());
         let settings = properties
-            .field("settings", "Settings of the worker; `extraction` has `csv`.", Object(csv::read_settings))
+            .field(
+                "settings",
+                "Settings of the worker; `extraction` has `csv`, `rowsPerEvent` and `eventsPerSecond`.",
+                Object(csv::read_settings),
+            )
             .optional();
         let number = |text: &str| text.parse::<u32>().is_ok_and(|number| number.to_string() == text);
         if !user.split_once(':').map_or(number(&user), |(user, group)| number(user) && number(group)) {

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use contract::environment::SETTINGS;
+use contract::settings::ExtractSettings;
 use functions::aws::{Fargate, Queues, TaskSettings};
 use functions::extract::Extract;
 use functions::start;
@@ -12,7 +14,11 @@ async fn main() -> ExitCode {
         let settings = TaskSettings::read(&environment.variables)?;
         let tasks = Fargate::new(aws_sdk_ecs::Client::new(&environment.config), settings);
         let queues = Queues::new(aws_sdk_sqs::Client::new(&environment.config));
-        Ok(Extract::new(tasks, queues, environment.publisher()?))
+        let divided = match environment.variables.optional(SETTINGS) {
+            Some(_) => environment.variables.json(SETTINGS)?,
+            None => ExtractSettings::default(),
+        };
+        Ok(Extract::new(divided, tasks, queues, environment.publisher()?))
     })
     .await
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use contract::environment::{TABLE, TABLE_KEY};
+use contract::environment::{SETTINGS, TABLE, TABLE_KEY};
 use functions::aws::Dynamo;
 use functions::load::{Load, LoadSettings};
 use functions::start;
@@ -11,9 +11,15 @@ use publisher::Backoff;
 #[tokio::main]
 async fn main() -> ExitCode {
     start::run(|environment| {
+        let variables = &environment.variables;
+        let worker: contract::settings::LoadSettings = match variables.optional(SETTINGS) {
+            Some(_) => variables.json(SETTINGS)?,
+            None => contract::settings::LoadSettings::default(),
+        };
         let settings = LoadSettings {
-            table: environment.variables.required(TABLE)?,
-            key: environment.variables.list(TABLE_KEY)?,
+            table: variables.required(TABLE)?,
+            key: variables.list(TABLE_KEY)?,
+            on_conflict: worker.on_conflict,
         };
         let table = Dynamo::new(aws_sdk_dynamodb::Client::new(&environment.config), &settings.table);
         Ok(Load::new(table, settings, Backoff::default(), environment.publisher()?))

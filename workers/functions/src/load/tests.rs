@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use proptest::prelude::*;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::*;
 use crate::testing::{Bus, delivery, event, json_value, object};
@@ -53,6 +53,16 @@ impl Table for &Memory {
         Ok((processed..items.len()).collect())
     }
 
+    async fn put_newest(&self, item: &Item) -> Result<(), WriteError> {
+        let key = Value::Object(item.key.clone()).to_string();
+        let version = |attributes: &Value| attributes[VERSION].as_str().map(str::to_owned);
+        let present = self.items.lock().expect("lock").get(&key).and_then(version);
+        if present <= item.attributes[VERSION].as_str().map(str::to_owned) {
+            self.insert(item);
+        }
+        Ok(())
+    }
+
     async fn put(&self, item: &Item) -> Result<(), WriteError> {
         self.calls.lock().expect("lock").push(0);
         if item.attributes.contains_key("poison") {
@@ -69,14 +79,32 @@ fn map(value: Value) -> Map<String, Value> {
 }
 
 fn message(index: u64, data: Value, attempt: u32) -> Delivery {
-    let detail =
-        Detail::RecordTransformed { object: object(), record: object().record(index), data: map(data) };
-    delivery(event(&detail), attempt)
+    messages(index, &[data], attempt)
+}
+
+/// One message with several rows.
+fn messages(first: u64, data: &[Value], attempt: u32) -> Delivery {
+    let record = object().records(first, data.len() as u64);
+    let data = data.iter().cloned().map(map).collect();
+    delivery(event(&Detail::RecordTransformed { object: object(), record, data }), attempt)
 }
 
 fn function<'a>(memory: &'a Memory, bus: &Bus) -> Load<&'a Memory, Bus> {
-    let settings = LoadSettings { table: "table".into(), key: vec!["id".into()] };
+    configured(memory, bus, OnConflict::Overwrite)
+}
+
+fn configured<'a>(memory: &'a Memory, bus: &Bus, on_conflict: OnConflict) -> Load<&'a Memory, Bus> {
+    let settings = LoadSettings { table: "table".into(), key: vec!["id".into()], on_conflict };
     Load::new(memory, settings, Backoff::immediate(3), bus.publisher())
+}
+
+/// Rows of the same few keys, in objects uploaded at different times.
+fn competing(number: usize) -> Delivery {
+    let times = [None, Some("2026-01-01T00:00:00.000Z"), Some("2026-01-01T00:00:00.001Z")];
+    let object = ObjectRef { uploaded: times[number % 3].map(str::to_owned), ..object() };
+    let record = object.record((number / 3) as u64 + 5);
+    let data = vec![map(json!({ "id": (number / 3 % 3).to_string(), "value": number }))];
+    delivery(event(&Detail::RecordTransformed { object, record, data }), 1)
 }
 
 fn loaded(index: u64, id: Value) -> Detail {
@@ -84,7 +112,7 @@ fn loaded(index: u64, id: Value) -> Detail {
         object: object(),
         record: object().record(index),
         table: "table".into(),
-        key: map(json!({ "id": id })),
+        key: vec![map(json!({ "id": id }))],
     }
 }
 
@@ -183,6 +211,27 @@ async fn one_item_that_the_table_rejects_does_not_take_others_with_it() {
 }
 
 #[tokio::test]
+async fn rows_of_one_message_are_reported_together_as_far_as_they_are_good() {
+    let (memory, bus) = (Memory::default(), Bus::default());
+    let rows = [json!({ "id": "a" }), json!({ "id": "b" }), json!({ "id": "" }), json!({ "id": "d" })];
+    assert_eq!(function(&memory, &bus).handle(&[messages(3, &rows, 1)]).await, [Ok(())]);
+    let published = bus.published();
+    let records: Vec<_> = published.iter().filter_map(Detail::record).cloned().collect();
+    assert_eq!(records, [object().records(3, 2), object().record(5), object().record(6)]);
+    assert_eq!(reasons(&published), [(5, Reason::InvalidItem)]);
+    assert!(matches!(&published[0], Detail::RecordLoaded { key, .. } if key.len() == 2));
+
+    let wrong = Detail::RecordTransformed {
+        object: object(),
+        record: object().records(3, 3),
+        data: vec![map(json!({ "id": "a" }))],
+    };
+    let bus = Bus::default();
+    function(&memory, &bus).handle(&[delivery(event(&wrong), 1)]).await;
+    assert_eq!(reasons(&bus.published()), [(3, Reason::MalformedEvent)]);
+}
+
+#[tokio::test]
 async fn items_that_cannot_be_written_are_reported_and_never_sent() {
     let (memory, bus) = (Memory::default(), Bus::default());
     let extracted = Detail::RecordExtracted {
@@ -248,7 +297,34 @@ proptest! {
     fn any_message_gives_a_row_or_a_failure(body in json_value(), data in json_value()) {
         let (memory, bus) = (Memory::default(), Bus::default());
         let function = function(&memory, &bus);
-        let _ = function.row(&delivery(body, 1));
-        let _ = function.row(&message(1, json!({ "id": data }), 1));
+        let _ = function.rows(&delivery(body, 1));
+        let _ = function.rows(&message(1, json!({ "id": data }), 1));
+    }
+}
+
+proptest! {
+    /// In any order, and more than once.
+    #[test]
+    fn the_newest_row_stays_in_any_order_of_deliveries(
+        order in Just((0..24usize).collect::<Vec<_>>()).prop_shuffle(),
+        again in proptest::collection::vec(0..24usize, 0..24),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("runtime");
+        let run = |numbers: Vec<usize>| {
+            let (memory, bus) = (Memory::default(), Bus::default());
+            let deliveries: Vec<Delivery> = numbers.into_iter().map(competing).collect();
+            for deliveries in deliveries.chunks(10) {
+                let function = configured(&memory, &bus, OnConflict::Newest);
+                let outcomes = runtime.block_on(function.handle(deliveries));
+                assert!(outcomes.iter().all(Result::is_ok));
+            }
+            memory.items.into_inner().expect("lock")
+        };
+        let expected = run((0..24).rev().collect());
+        // The last object's last row of each key: rows 10, 11 and 12 of the eight.
+        let mut values: Vec<u64> = expected.values().filter_map(|item| item["value"].as_u64()).collect();
+        values.sort_unstable();
+        prop_assert_eq!(values, [17, 20, 23]);
+        prop_assert_eq!(&run(order.into_iter().chain(again).collect()), &expected);
     }
 }

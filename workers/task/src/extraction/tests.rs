@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::sync::Mutex;
 use std::task::{Context, Poll};
 
+use contract::{Part, Shard};
+use proptest::prelude::*;
 use publisher::{CallError, Destination, Entry, Rejection};
 use tokio::io::{AsyncRead, ReadBuf};
 
@@ -19,6 +21,8 @@ enum Step {
     BreakAfter(usize),
     EndAfter(usize),
     Fail(OpenError),
+    /// The body begins at this byte, whatever was asked for, and breaks after so many bytes.
+    From(usize, usize),
 }
 
 struct Object {
@@ -40,21 +44,29 @@ impl Object {
 }
 
 impl Source for Object {
-    async fn open(&self, from: u64) -> Result<Opened, OpenError> {
+    async fn open(&self, from: u64, to: u64) -> Result<Opened, OpenError> {
         self.opened.lock().expect("lock").push(from);
         if let Some(stop) = &self.stop {
             let _ = stop.send(true);
         }
-        let rest = self.bytes[usize::try_from(from).expect("small")..].to_vec();
-        let length = Some(rest.len() as u64);
-        let (take, broken) = match self.steps.lock().expect("lock").pop_front().unwrap_or(Step::All) {
+        let length = self.bytes.len();
+        let at = |offset: u64| usize::try_from(offset).map_or(length, |offset| offset.min(length));
+        let step = self.steps.lock().expect("lock").pop_front().unwrap_or(Step::All);
+        let (from, to) = match step {
+            Step::From(from, bytes) => (from as u64, (from + bytes) as u64),
+            _ => (from, to),
+        };
+        let rest = self.bytes[at(from)..at(to)].to_vec();
+        let length = Some(length as u64);
+        let (take, broken) = match step {
+            Step::From(_, bytes) => (bytes, true),
             Step::All => (rest.len(), false),
             Step::BreakAfter(bytes) => (bytes, true),
             Step::EndAfter(bytes) => (bytes, false),
             Step::Fail(error) => return Err(error),
         };
         let bytes = rest.into_iter().take(take).collect();
-        Ok(Opened { body: Box::pin(Body { bytes, broken }), length })
+        Ok(Opened { from, body: Box::pin(Body { bytes, broken }), length })
     }
 }
 
@@ -110,6 +122,13 @@ impl Shared {
         Self(Arc::new(Bus { refuse: Some(refuse), ..Bus::default() }))
     }
 
+    /// Waits until so many events are on the bus.
+    async fn has(&self, events: usize) {
+        while self.0.published.lock().expect("lock").len() < events {
+            tokio::task::yield_now().await;
+        }
+    }
+
     fn published(&self) -> Vec<Detail> {
         self.0.published.lock().expect("lock").clone()
     }
@@ -142,7 +161,13 @@ impl Shared {
 }
 
 fn object() -> ObjectRef {
-    ObjectRef { bucket: "b".into(), key: "k.csv".into(), version: None, etag: Some("e".into()) }
+    ObjectRef {
+        bucket: "b".into(),
+        key: "k.csv".into(),
+        version: None,
+        etag: Some("e".into()),
+        uploaded: None,
+    }
 }
 
 async fn run(source: Object, bus: &Shared) -> Outcome {
@@ -162,12 +187,51 @@ async fn run_as(
 ) -> Outcome {
     let destination = Destination::new("bus", "source");
     let publisher = Arc::new(Publisher::new(bus.clone(), destination, Backoff::immediate(2)));
-    extract(&object(), settings, source, &publisher, Backoff::immediate(3), stop).await
+    let (object, assignment) = (object(), Assignment::default());
+    let job = Job { object: &object, settings, assignment: &assignment, selection: None };
+    extract(&job, source, &publisher, None::<&Store>, Backoff::immediate(3), stop).await
+}
+
+/// A table with one checkpoint.
+#[derive(Default)]
+struct Store(Mutex<Option<Checkpoint>>);
+
+impl Checkpoints for Store {
+    async fn load(&self) -> Result<Option<Checkpoint>, CallError> {
+        Ok(*self.0.lock().expect("lock"))
+    }
+
+    async fn save(&self, checkpoint: &Checkpoint) -> Result<(), CallError> {
+        *self.0.lock().expect("lock") = Some(*checkpoint);
+        Ok(())
+    }
+}
+
+impl Store {
+    fn checkpoint(&self) -> Option<Checkpoint> {
+        *self.0.lock().expect("lock")
+    }
+}
+
+/// One task, to its end or until `stop`.
+async fn run_job(
+    settings: &ExtractionSettings,
+    part: Option<Part>,
+    store: Option<&Store>,
+    source: Object,
+    bus: &Shared,
+    stop: watch::Receiver<bool>,
+) -> Outcome {
+    let publisher =
+        Arc::new(Publisher::new(bus.clone(), Destination::new("bus", "source"), Backoff::immediate(2)));
+    let (object, assignment) = (object(), Assignment { part, ..Assignment::default() });
+    let job = Job { object: &object, settings, assignment: &assignment, selection: None };
+    extract(&job, source, &publisher, store, Backoff::immediate(3), stop).await
 }
 
 fn reason(outcome: Outcome) -> Reason {
     match outcome {
-        Outcome::Failed(fault) => fault.reason,
+        Outcome::Failed(fault) | Outcome::Interrupted(fault) => fault.reason,
         Outcome::Completed(totals) => panic!("completed: {totals:?}"),
     }
 }
@@ -189,7 +253,7 @@ async fn every_row_is_published_and_then_completed() {
     let published = bus.published();
     assert_eq!(
         published.last(),
-        Some(&Detail::ExtractionCompleted { object: object(), rows: 237, bytes, rejected: 0 })
+        Some(&Detail::ExtractionCompleted { object: object(), rows: 237, bytes, rejected: 0, shard: None })
     );
     let first = published.iter().find(|detail| detail.record().is_some_and(|record| record.index == 1));
     assert_eq!(
@@ -283,6 +347,21 @@ async fn a_broken_connection_goes_on_where_it_broke() {
     assert_eq!(run(source, &bus).await, Outcome::Completed(Totals { rows: 40, rejected: 0, bytes }));
     assert_eq!(bus.rows(), rows);
     assert_eq!(*opened.lock().expect("lock"), [0, 5, 8, 8, 108, 109, 110]);
+}
+
+#[tokio::test]
+async fn a_body_that_begins_elsewhere_gives_no_row_twice_and_none_too_few() {
+    let (text, rows) = file(40);
+    let bytes = text.len() as u64;
+    // All of it instead of the rest, broken before and behind the place that was reached; a body that begins too late.
+    let steps =
+        [Step::BreakAfter(50), Step::From(0, 20), Step::From(0, 90), Step::From(95, 10), Step::From(80, 30)];
+    let source = Object::new(text, steps);
+    let opened = Arc::clone(&source.opened);
+    let bus = Shared::default();
+    assert_eq!(run(source, &bus).await, Outcome::Completed(Totals { rows: 40, rejected: 0, bytes }));
+    assert_eq!(bus.rows(), rows);
+    assert_eq!(*opened.lock().expect("lock"), [0, 50, 50, 90, 90, 110]);
 }
 
 #[tokio::test]
@@ -432,19 +511,22 @@ async fn reading_stops_when_the_bus_refuses_for_good() {
     let (text, _) = file(100_000);
     let bytes = text.len();
     let source = Object::new(text, []);
-    assert_eq!(reason(run(source, &bus).await), Reason::RetriesExhausted);
+    let outcome = run(source, &bus).await;
+    // Nobody heard that it failed.
+    assert!(matches!(&outcome, Outcome::Interrupted(fault) if fault.reason == Reason::RetriesExhausted));
     assert!(bytes > 1_000_000 && bus.published().is_empty());
 }
 
 #[tokio::test]
-async fn a_completion_that_cannot_be_published_is_a_failure() {
+async fn a_completion_that_cannot_be_published_is_left_to_another_task() {
     let bus = Shared::refusing(|detail| matches!(detail, Detail::ExtractionCompleted { .. }));
-    assert_eq!(reason(run(Object::new("a\n1\n", []), &bus).await), Reason::RetriesExhausted);
-    assert_eq!(bus.failures(), [(None, Reason::RetriesExhausted)]);
+    let outcome = run(Object::new("a\n1\n", []), &bus).await;
+    assert!(matches!(&outcome, Outcome::Interrupted(fault) if fault.reason == Reason::Interrupted));
+    assert_eq!((bus.rows().len(), bus.failures()), (1, vec![]));
 }
 
 #[tokio::test]
-async fn told_to_stop_it_publishes_what_it_read_and_says_so() {
+async fn told_to_stop_it_publishes_what_it_read() {
     let (text, rows) = file(1000);
     let (sender, stop) = watch::channel(false);
     // The signal comes when the body breaks and is opened again.
@@ -460,11 +542,31 @@ async fn told_to_stop_it_publishes_what_it_read_and_says_so() {
         receiver
     };
     let bus = Shared::default();
-    assert_eq!(reason(run_until(source, &bus, stop_later).await), Reason::Interrupted);
-    assert_eq!(bus.failures(), [(None, Reason::Interrupted)]);
+    let outcome = run_until(source, &bus, stop_later).await;
+    // Another task may go on: nothing is said to have failed.
+    assert!(matches!(outcome, Outcome::Interrupted(_)) && bus.failures().is_empty(), "{outcome:?}");
     let published = bus.rows();
     assert!(published.len() < rows.len() && bus.completed().is_none());
     assert_eq!(published[..], rows[..published.len()]);
+}
+
+#[tokio::test]
+async fn told_to_stop_where_there_are_no_rows_it_stops() {
+    let (sender, stop) = watch::channel(false);
+    let (later, stop_later) = watch::channel(false);
+    // One chunk that stands for megabytes of blank lines. The signal has its turn only when the reading gives it one.
+    let mut text = b"a\n".to_vec();
+    text.resize(8 << 20, b'\n');
+    text.extend(b"1\n");
+    let mut source = Object::new(decompress::zstd(&text, 3), []);
+    source.stop = Some(sender);
+    tokio::spawn(async move {
+        let _ = { stop }.wait_for(|stop| *stop).await;
+        let _ = later.send(true);
+    });
+    let bus = Shared::default();
+    assert_eq!(reason(run_until(source, &bus, stop_later).await), Reason::Interrupted);
+    assert_eq!(bus.rows(), []);
 }
 
 #[tokio::test]
@@ -483,4 +585,330 @@ async fn without_anyone_to_stop_it_it_runs_to_the_end() {
     drop(sender);
     let bus = Shared::default();
     assert!(matches!(run_until(Object::new("a\n1\n", []), &bus, stop).await, Outcome::Completed(_)));
+}
+
+/// Rows as lines, whatever events carry them.
+fn lines(bus: &Shared) -> Vec<(u64, String)> {
+    let mut out = Vec::new();
+    for detail in bus.published() {
+        if let Detail::RecordExtracted { record, data, .. } = detail {
+            let rows = row::decode_all(&data).expect("own rows");
+            assert_eq!(rows.len() as u64, record.count);
+            out.extend(record.rows().zip(rows.iter().map(|row| row::encode(row.iter().map(String::as_str)))));
+        }
+    }
+    out.sort_unstable();
+    out
+}
+
+/// All that is said about rows: the good ones as lines, the bad ones by reason.
+type Said = (Vec<(u64, String)>, Vec<(Option<u64>, Reason)>);
+
+fn said(bus: &Shared) -> Said {
+    let mut failures = bus.failures();
+    failures.sort_unstable_by_key(|(row, _)| *row);
+    (lines(bus), failures)
+}
+
+fn grouped(rows: u32) -> ExtractionSettings {
+    ExtractionSettings { rows_per_event: rows, ..ExtractionSettings::default() }
+}
+
+fn parts(cuts: &[u64]) -> Vec<Option<Part>> {
+    let of = u32::try_from(cuts.len() + 1).expect("few");
+    let part = |index: usize| Part {
+        shard: Shard { index: u32::try_from(index + 1).expect("few"), of },
+        from: index.checked_sub(1).map_or(0, |before| cuts[before]),
+        to: cuts.get(index).copied(),
+    };
+    (0..=cuts.len()).map(|index| Some(part(index))).collect()
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime")
+}
+
+#[tokio::test]
+async fn rows_share_events_up_to_the_number_of_the_settings() {
+    let bus = Shared::default();
+    let (_sender, stop) = watch::channel(false);
+    let text = "a,b\n1,\"x\ny\"\n2,\n3,c\n4\n5,d\n6,e\n";
+    let outcome = run_as(&grouped(2), Object::new(text, []), &bus, stop).await;
+    assert!(matches!(outcome, Outcome::Completed(Totals { rows: 6, rejected: 1, .. })));
+    let events = |bus: &Shared| -> Vec<(u64, u64)> {
+        bus.published().iter().filter_map(Detail::record).map(|record| (record.index, record.count)).collect()
+    };
+    // The third is alone, because the fourth is bad.
+    assert_eq!(events(&bus), [(1, 2), (3, 1), (4, 1), (5, 2)]);
+    assert_eq!(bus.rows()[0], (1, "1,\"x\ny\"\n2,".to_owned()));
+
+    // A group is as large as is paid for at once; a row that is larger is alone.
+    let bus = Shared::default();
+    let (_sender, stop) = watch::channel(false);
+    let row = |length: usize| format!("{}\n", "\"\"".repeat(length / 2));
+    let text = format!("a\n\"{}\"\n\"{}\"\nx\ny\n", row(70_000), row(20_000));
+    let outcome = run_as(&grouped(1000), Object::new(text, []), &bus, stop).await;
+    assert!(matches!(outcome, Outcome::Completed(Totals { rows: 4, rejected: 0, .. })));
+    assert_eq!(events(&bus), [(1, 1), (2, 3)]);
+    let bus = Shared::default();
+    let (_sender, stop) = watch::channel(false);
+    let text = (0..5000).fold("a\n".to_owned(), |text, n| text + &format!("\"\"\"{n}\t\"\"\"\n"));
+    run_as(&grouped(10_000), Object::new(text, []), &bus, stop).await;
+    let sizes: Vec<usize> =
+        bus.published().iter().map(|detail| detail.to_value().to_string().len()).collect();
+    assert!(sizes.len() > 2 && sizes.iter().all(|size| *size <= 61_440), "{sizes:?}");
+    assert!(sizes[0] > 61_000, "{sizes:?}");
+    assert_eq!(lines(&bus).len(), 5000);
+}
+
+#[tokio::test]
+async fn a_compressed_object_is_the_first_parts_alone() {
+    let (text, rows) = file(50);
+    let stored = decompress::gzip(text.as_bytes(), 6);
+    let bus = Shared::default();
+    for part in parts(&[10, 20]) {
+        let (_sender, stop) = watch::channel(false);
+        let outcome = run_job(&grouped(1), part, None, Object::new(stored.clone(), []), &bus, stop).await;
+        let shard = part.expect("a part").shard;
+        let (rows, bytes) = if shard.index == 1 { (50, stored.len() as u64) } else { (0, 0) };
+        assert_eq!(outcome, Outcome::Completed(Totals { rows, rejected: 0, bytes }));
+        let completed =
+            Detail::ExtractionCompleted { object: object(), rows, bytes, rejected: 0, shard: Some(shard) };
+        assert_eq!(bus.published().last(), Some(&completed));
+    }
+    assert_eq!(bus.rows(), rows);
+}
+
+#[tokio::test]
+async fn what_is_done_is_said_again_and_not_done_again() {
+    let (text, _) = file(20);
+    let store = Store::default();
+    let bus = Shared::default();
+    let (_sender, stop) = watch::channel(false);
+    let first =
+        run_job(&grouped(1), None, Some(&store), Object::new(text.clone(), []), &bus, stop.clone()).await;
+    let again = Shared::default();
+    let source = Object::new(text, []);
+    let opened = Arc::clone(&source.opened);
+    assert_eq!(run_job(&grouped(1), None, Some(&store), source, &again, stop).await, first);
+    assert_eq!(again.published(), [bus.completed().expect("completed")]);
+    assert!(opened.lock().expect("lock").is_empty());
+}
+
+#[tokio::test]
+async fn only_selected_rows_are_sent_again_and_nothing_is_completed() {
+    let mut rows = RowSet::range(2..4);
+    rows.add(&RowSet::range(6..8));
+    let (bus, store) = (Shared::default(), Store::default());
+    let publisher =
+        Arc::new(Publisher::new(bus.clone(), Destination::new("bus", "source"), Backoff::immediate(2)));
+    let (object, assignment, settings) = (object(), Assignment::default(), grouped(9));
+    let job = Job { object: &object, settings: &settings, assignment: &assignment, selection: Some(&rows) };
+    let (_sender, stop) = watch::channel(false);
+    let source = Object::new("a\n1\n2\n3\n4\n5\n6,6\n7\n", []);
+    extract(&job, source, &publisher, Some(&store), Backoff::immediate(1), stop).await;
+    assert_eq!(bus.rows(), [(2, "2\n3".to_owned()), (7, "7".to_owned())]);
+    assert_eq!(bus.failures(), [(Some(6), Reason::RowLength)]);
+    assert_eq!((bus.completed(), store.checkpoint()), (None, None));
+}
+
+/// A bus that never answers when it gets a `failed` event.
+struct Stuck;
+
+impl PutEvents for Stuck {
+    async fn put_events(&self, entries: &[&Entry]) -> Result<Vec<Result<(), Rejection>>, CallError> {
+        if entries.iter().any(|entry| entry.detail_type == FailedStage::Extraction.detail_type()) {
+            std::future::pending::<()>().await;
+        }
+        Ok(vec![Ok(()); entries.len()])
+    }
+}
+
+#[tokio::test]
+async fn a_bad_row_is_behind_no_checkpoint_before_its_event_is_on_the_bus() {
+    // A call takes ten events: the event of the eleventh row, which is bad, begins the second one.
+    let mut text = "a\n".to_owned();
+    (1..=400).for_each(|row| text.push_str(if row == 11 { "bad,row\n" } else { "good\n" }));
+    let store = Store::default();
+    let publisher = Arc::new(Publisher::new(Stuck, Destination::new("bus", "source"), Backoff::immediate(1)));
+    let (object, assignment, settings) = (object(), Assignment::default(), grouped(1));
+    let job = Job { object: &object, settings: &settings, assignment: &assignment, selection: None };
+    let (_sender, stop) = watch::channel(false);
+    let reached = async {
+        while store.checkpoint().is_none_or(|checkpoint| checkpoint.index < 10) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = extract(&job, Object::new(text, []), &publisher, Some(&store), Backoff::immediate(1), stop) => {}
+        () = reached => {}
+    }
+    let checkpoint = store.checkpoint().expect("a checkpoint");
+    assert_eq!((checkpoint.index, checkpoint.rejected), (10, 0));
+}
+
+/// Text with all that makes boundaries hard to know.
+fn hard_file() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        4 => "[a-c]{1,3}".prop_map(String::into_bytes),
+        3 => Just(b",".to_vec()),
+        3 => Just(b"\n".to_vec()),
+        1 => Just(b"\r\n".to_vec()),
+        2 => Just(b"\"".to_vec()),
+        1 => Just(b"\"a,\n\"\"b\r\n\"".to_vec()),
+        1 => Just(b"\xff".to_vec()),
+    ];
+    let delimiter = proptest::sample::select(vec![&b"h,i\n"[..], b"\xef\xbb\xbfh;i\r\n", b"\n\nh\ti\r"]);
+    (delimiter, proptest::collection::vec(piece, 0..60))
+        .prop_map(|(header, pieces)| [header.to_vec(), pieces.concat()].concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn parts_are_together_what_one_task_reads(
+        bytes in hard_file(), cuts in proptest::collection::vec(0..400u64, 0..5), per_event in 1..4u32,
+    ) {
+        let mut cuts = cuts;
+        cuts.sort_unstable();
+        let (_sender, stop) = watch::channel(false);
+        let run = |part, bus: &Shared| {
+            let source = Object::new(bytes.clone(), []);
+            runtime().block_on(run_job(&grouped(per_event), part, None, source, bus, stop.clone()))
+        };
+        let (whole, divided) = (Shared::default(), Shared::default());
+        let expected = run(None, &whole);
+        let mut totals = Totals::default();
+        for part in parts(&cuts) {
+            match run(part, &divided) {
+                Outcome::Completed(part) => {
+                    totals.rows += part.rows;
+                    totals.rejected += part.rejected;
+                    totals.bytes += part.bytes;
+                }
+                // A bad header is one for each part.
+                other => {
+                    prop_assert_eq!(&other, &expected);
+                    return Ok(());
+                }
+            }
+        }
+        prop_assert_eq!(Outcome::Completed(totals), expected);
+        prop_assert_eq!(said(&divided), said(&whole));
+    }
+
+    #[test]
+    fn a_task_that_is_killed_has_lost_nothing(
+        rows in 1..400u64, killed_after in 0..400usize, per_event in 1..7u32, plain in any::<bool>(),
+        bad_every in proptest::option::of(2..30u64),
+    ) {
+        let (text, good) = file(rows);
+        let is_bad = |row: u64| bad_every.is_some_and(|every| row.is_multiple_of(every));
+        // A bad row is one with a field too many.
+        let mut text: Vec<u8> = text.into_bytes();
+        let mut expected = good;
+        if let Some(every) = bad_every {
+            let mut lines: Vec<Vec<u8>> = text.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+            let whole = lines.len() as u64 == rows + 1;
+            prop_assume!(whole);
+            for row in (every..=rows).step_by(usize::try_from(every).expect("small")) {
+                let line = &mut lines[usize::try_from(row).expect("small")];
+                line.splice(0..0, *b"x,");
+            }
+            text = lines.concat();
+            expected.retain(|(row, _)| !is_bad(*row));
+        }
+        let stored = if plain { text } else { decompress::gzip(&text, 1) };
+        let (bus, store) = (Shared::default(), Store::default());
+        let (_sender, stop) = watch::channel(false);
+        let settings = grouped(per_event);
+        let run = || run_job(&settings, None, Some(&store), Object::new(stored.clone(), []), &bus, stop.clone());
+        let before = runtime().block_on(async {
+            tokio::select! {
+                biased;
+                _ = run() => {}
+                () = bus.has(killed_after) => {}
+            }
+            store.checkpoint().unwrap_or_default()
+        });
+        // What was on its way when it was killed may have arrived, or not.
+        let there = lines(&bus);
+        prop_assert!(expected.iter().take_while(|(row, _)| *row <= before.index).all(|row| there.contains(row)));
+        let bad = (1..=rows).filter(|row| is_bad(*row));
+        let said = |bus: &Shared| bus.failures().into_iter().filter_map(|(row, _)| row).collect::<std::collections::BTreeSet<_>>();
+        prop_assert!(bad.clone().take_while(|row| *row <= before.index).all(|row| said(&bus).contains(&row)));
+        bus.0.published.lock().expect("lock").clear();
+        let outcome = runtime().block_on(run());
+        let rejected = bad.clone().count() as u64;
+        prop_assert_eq!(outcome, Outcome::Completed(Totals { rows, rejected, bytes: stored.len() as u64 }));
+        let from = if before.done.is_some() { rows } else { before.index };
+        let rest: Vec<_> = expected.into_iter().filter(|(row, _)| *row > from).collect();
+        prop_assert_eq!(lines(&bus), rest);
+        prop_assert_eq!(said(&bus), bad.filter(|row| *row > from).collect::<std::collections::BTreeSet<_>>());
+    }
+
+    #[test]
+    fn a_task_that_takes_over_goes_on_at_the_checkpoint(
+        bytes in hard_file(), at in any::<proptest::sample::Index>(), cut in proptest::option::of(0..300u64),
+        per_event in 1..4u32, compression in 0..3u8,
+    ) {
+        let stored = match compression {
+            0 => bytes,
+            1 => decompress::gzip(&bytes, 1),
+            _ => decompress::zstd(&bytes, 1),
+        };
+        let part = cut.and_then(|cut| parts(&[cut])[1]);
+        let whole = Shared::default();
+        let (_sender, stop) = watch::channel(false);
+        let run = |source: Object, bus: &Shared, store: Option<&Store>| {
+            runtime().block_on(run_job(&grouped(per_event), part, store, source, bus, stop.clone()))
+        };
+        let expected = run(Object::new(stored.clone(), []), &whole, None);
+        // The body breaks for good somewhere, which fails the first task; nobody hears it.
+        let break_at = at.index(stored.len() + 1);
+        let broken = [Step::BreakAfter(break_at), Step::BreakAfter(0), Step::BreakAfter(0), Step::BreakAfter(0)];
+        let (first, second, store) = (Shared::default(), Shared::default(), Store::default());
+        let interrupted = run(Object::new(stored.clone(), broken), &first, Some(&store));
+        let checkpoint = store.checkpoint().unwrap_or_default();
+        prop_assert!(checkpoint.done.is_none() || matches!(interrupted, Outcome::Completed(_)));
+        prop_assert_eq!(run(Object::new(stored, []), &second, Some(&store)), expected.clone());
+        if !matches!(expected, Outcome::Completed(_)) {
+            return Ok(());
+        }
+        // Nothing is missing, and nothing before the checkpoint is there twice.
+        let ((mut rows, mut failures), (rows_again, failures_again)) = (said(&first), said(&second));
+        prop_assert!(rows_again.iter().all(|(row, _)| *row > checkpoint.index));
+        prop_assert!(failures_again.iter().all(|(row, _)| row.is_none_or(|row| row > checkpoint.index)));
+        rows.extend(rows_again);
+        rows.sort_unstable();
+        rows.dedup();
+        failures.retain(|(row, _)| row.is_some());
+        failures.extend(failures_again);
+        failures.sort_unstable_by_key(|(row, _)| *row);
+        failures.dedup();
+        prop_assert_eq!((rows, failures), said(&whole));
+    }
+}
+
+#[tokio::test]
+async fn an_object_comes_in_parts_from_any_byte() {
+    let bytes: Vec<u8> = (0..=250).collect();
+    for (part, from) in [(3, 0), (7, 0), (7, 20), (251, 0), (1000, 200), (10, 251)] {
+        let source = Object::new(bytes.clone(), [Step::All, Step::BreakAfter(1), Step::EndAfter(0)]);
+        let opened = Arc::clone(&source.opened);
+        let mut download = Download::in_parts(source, Backoff::immediate(3), part);
+        let mut read = download.read().await.expect("the first part").map_or(0, <[u8]>::len);
+        assert_eq!(read as u64, part.min(251));
+        download.seek(from);
+        let mut found = Vec::new();
+        while let Some(piece) = download.read().await.expect("readable") {
+            read = piece.len();
+            found.extend_from_slice(piece);
+        }
+        assert!(read as u64 <= part);
+        assert_eq!(found, bytes[usize::try_from(from).expect("small")..], "parts of {part} from {from}");
+        assert_eq!((download.offset(), download.length()), (251, 251));
+        assert!(from < 251 || opened.lock().expect("lock").len() <= 2, "nothing is asked for behind the end");
+    }
 }

@@ -10,11 +10,13 @@ use crate::decompress::tests as decompress;
 struct Report {
     columns: Vec<String>,
     rows: Vec<(u64, Result<Vec<String>, Fault>)>,
+    spans: Vec<Range<u64>>,
     end: Result<(), Fault>,
 }
 
 fn keep(rows: &mut Report, row: Row<'_>) {
     rows.columns = row.columns.to_vec();
+    rows.spans.push(row.span.clone());
     rows.rows.push((row.index, row.fields.map(|fields| fields.iter().map(str::to_owned).collect())));
 }
 
@@ -25,7 +27,7 @@ fn read_chunks<'a>(limit: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> 
 
 fn read_as<'a>(settings: &CsvSettings, limit: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> Report {
     let mut reader = Reader::new(limit, settings);
-    let mut report = Report { columns: Vec::new(), rows: Vec::new(), end: Ok(()) };
+    let mut report = Report { columns: Vec::new(), rows: Vec::new(), spans: Vec::new(), end: Ok(()) };
     for mut chunk in chunks {
         loop {
             match reader.read(&mut chunk) {
@@ -352,6 +354,16 @@ fn the_originals_example_reads() {
     assert_eq!(rows(text), [["1", "12", "A Street", "Town", "07030"]]);
 }
 
+#[test]
+fn rows_know_where_they_are() {
+    let spans = |text: &str| read(text).spans;
+    assert_eq!(spans("a,b\n1,2\n\n3\n"), [4..8, 8..11]);
+    assert_eq!(spans("\u{feff}\n\na\r\n1\r\n2"), [7..10, 10..12]);
+    assert_eq!(spans("a\n\"1\n\n2\"\n3"), [2..9, 9..10]);
+    let nameless = settings(None, '"', false, &["a"]);
+    assert_eq!(read_as(&nameless, 100, [&b"\xef\xbb\xbf\n1\n2"[..]]).spans, [0..6, 6..7]);
+}
+
 /// Bytes that mean something to a CSV reader more often than chance would have it.
 fn noise() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
@@ -440,6 +452,41 @@ proptest! {
         let whole = read_as(&settings, limit, [&bytes[..]]);
         prop_assert_eq!(&read_as(&settings, limit, bytes.chunks(size)), &whole);
         prop_assert!(settings.header || whole.end.is_ok());
+    }
+
+    #[test]
+    fn a_reader_goes_on_at_any_row_as_if_it_had_read_the_rows_before(
+        bytes in noise(), settings in dialect(), limit in 1..60usize, at in any::<proptest::sample::Index>(), size in 1..9usize,
+    ) {
+        let whole = read_as(&settings, limit, [&bytes[..]]);
+        // Spans follow each other without a gap, to the last byte that a row has.
+        for pair in whole.spans.windows(2) {
+            prop_assert_eq!(pair[0].end, pair[1].start);
+        }
+        if whole.spans.is_empty() {
+            return Ok(());
+        }
+        let at = at.index(whole.spans.len());
+        let position = whole.spans[at].end;
+        let mut reader = Reader::new(limit, &settings);
+        let mut input = &bytes[..];
+        while reader.rows() == 0 {
+            if reader.read(&mut input).expect("a good header").is_none() {
+                prop_assert!(reader.finish().expect("a good header").is_some());
+            }
+        }
+        reader.resume(position, at as u64 + 1);
+        let mut rest = Report { columns: whole.columns.clone(), rows: Vec::new(), spans: Vec::new(), end: Ok(()) };
+        for mut chunk in bytes[usize::try_from(position).expect("small")..].chunks(size) {
+            while let Some(row) = reader.read(&mut chunk).expect("a good header") {
+                keep(&mut rest, row);
+            }
+        }
+        while let Some(row) = reader.finish().expect("a good header") {
+            keep(&mut rest, row);
+        }
+        prop_assert_eq!(&rest.rows[..], &whole.rows[at + 1..]);
+        prop_assert_eq!(&rest.spans[..], &whole.spans[at + 1..]);
     }
 
     #[test]

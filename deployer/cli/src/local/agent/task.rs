@@ -14,11 +14,14 @@ use super::process::{self, Launch, now};
 use super::{Shared, name_of, text};
 use crate::aws::ecs::{Container, Ecs, Task};
 use crate::aws::logs::{LogLine, LogStream};
+use crate::aws::task_events;
 
 /// Reason of tasks that the end of the local cloud has stopped.
 const SHUTDOWN_REASON: &str = "local cloud stopped";
 /// How long the last word about a task may take when the local cloud ends.
 const LAST_WORD: Duration = Duration::from_secs(2);
+/// How long the rules may take that want to know of the end of a task.
+const DELIVERY: Duration = Duration::from_secs(10);
 /// Waits between attempts to say how a task has ended.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -59,6 +62,7 @@ pub(super) async fn run(
     mut stopping: watch::Receiver<Option<Stop>>,
 ) {
     let (id, definition) = (name_of(&task.arn), name_of(&task.definition));
+    let mut exits = Vec::new();
     let end = {
         let mut until_stopped = stopping.clone();
         let _permit = tokio::select! {
@@ -66,13 +70,26 @@ pub(super) async fn run(
             _ = until_stopped.wait_for(Option::is_some) => None,
         };
         shared.ui.step("task", format!("{id} ({definition}) starts"));
-        run_containers(&shared, &ecs, region, &task, &stop, &stopping).await
+        run_containers(&shared, &ecs, region, &task, &stop, &stopping, &mut exits).await
     };
+    let reason = match &end {
+        End::Elsewhere => "stopped by its user",
+        End::Reason(reason) => reason,
+    };
+    // When the local cloud ends, nobody is left who could start it again.
+    let event = (reason != SHUTDOWN_REASON)
+        .then(|| task_events::stopped(&task, &exits, reason, jiff::Timestamp::now()));
     match end {
         End::Elsewhere => shared.ui.step("task", format!("{id} ({definition}) was stopped")),
         End::Reason(reason) => {
             shared.ui.step("task", format!("{id} ({definition}) ends: {reason}"));
             say(&shared, &ecs, &task, &reason, &mut stopping).await;
+        }
+    }
+    if let Some(event) = event {
+        let delivered = timeout(DELIVERY, task_events::deliver(&shared.session, region, &event)).await;
+        if let Ok(Err(error)) = delivered {
+            shared.ui.warn(format!("task {id}: the event of its end: {}", text(error)));
         }
     }
 }
@@ -84,6 +101,7 @@ async fn run_containers(
     task: &Task,
     stop: &watch::Sender<Option<Stop>>,
     stopping: &watch::Receiver<Option<Stop>>,
+    exits: &mut Vec<(String, i32)>,
 ) -> End {
     let mut until_stopped = stopping.clone();
     let containers = tokio::select! {
@@ -130,6 +148,7 @@ async fn run_containers(
         while let Some((container, result)) = running.next().await {
             let (essential, reason) = match result {
                 Ok(code) => {
+                    exits.push((container.name.clone(), code));
                     (container.essential, format!("Essential container in task exited: exit code {code}"))
                 }
                 Err(error) => (true, format!("CannotStartContainerError: {}: {error}", container.name)),
@@ -195,7 +214,7 @@ async fn prepare(
         shared.images.get(&reference).await.map_err(|error| format!("CannotPullContainerError: {error}"))?;
     let run = task.overrides.iter().find(|one| one.container == container.name);
     let local = [
-        ("AWS_ENDPOINT_URL", shared.endpoint.as_str()),
+        ("AWS_ENDPOINT_URL", shared.worker_endpoint.as_str()),
         ("AWS_REGION", region),
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),

@@ -1,0 +1,204 @@
+//! `deployer replay`.
+
+use contract::assignment::{Replay, ReplayRequest};
+use serde_json::{Value, json};
+use stack_core::Stack;
+use stack_core::template::logical_id;
+
+use super::tally::Place;
+use crate::aws::cloudformation::{CloudFormation, StackResource};
+use crate::aws::send::{self, Redrive};
+use crate::aws::session::Session;
+use crate::context::{Context, check_account};
+use crate::error::{Error, Message, Result};
+use crate::pipeline::{self, physical};
+use crate::time;
+
+/// Sends rows of a file through the pipeline again, or messages that a queue has given up.
+///
+/// A row that comes twice is the same item twice, so sending again harms nothing.
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["failed", "missing", "dead_letters"]))]
+pub struct Args {
+    /// Key of the object; with `--dead-letters` the queue as the stack file names it, or all queues.
+    #[arg(value_name = "KEY|QUEUE")]
+    subject: Option<String>,
+    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    stack: Option<String>,
+    /// The rows that failed and are not in the table.
+    #[arg(long)]
+    failed: bool,
+    /// The rows that are not in the table, and of which no stage says that they failed.
+    #[arg(long)]
+    missing: bool,
+    /// The messages in dead-letter queues: each goes back to the queue that it came from.
+    #[arg(long)]
+    dead_letters: bool,
+    /// This version of the object; the latest unless given.
+    #[arg(long, value_name = "ID", conflicts_with = "dead_letters")]
+    version_id: Option<String>,
+    /// Name in the stack file of the bucket, when there are several.
+    #[arg(long, conflicts_with = "dead_letters")]
+    bucket: Option<String>,
+}
+
+pub async fn run(context: &Context, args: &Args) -> Result<()> {
+    if args.dead_letters {
+        return dead_letters(context, args).await;
+    }
+    let Some(key) = &args.subject else {
+        return Err(Error::Usage(
+            Message::new("the rows of which object?").hint("write `deployer replay KEY --failed`"),
+        ));
+    };
+    let replay = if args.failed { Replay::Failed } else { Replay::Missing };
+    let stack = context.load_stack(args.stack.as_deref())?;
+    let queue = pipeline::arrivals(&stack)?;
+    let place = Place::find(context, &stack, args.bucket.as_deref(), true).await?;
+    check_account(&stack.target, place.session())?;
+    let object = place.object(key, args.version_id.as_deref()).await?;
+    let url = physical(place.resources(), &stack, queue)?;
+    let known = place.read(&object).await?;
+    let Some(known) = known else {
+        return Err(Error::failed_with_hint(
+            format!("nothing is known of s3://{}/{}", object.bucket, object.key),
+            "upload it again: every row is sent then",
+        ));
+    };
+    // With what the tally knows of the object, which may be more than was asked with.
+    let object = known.summary.object.clone().unwrap_or(object);
+    let (rows, what) = match replay {
+        Replay::Failed => (known.failed().len(), "failed"),
+        Replay::Missing => (known.missing().len(), "missing"),
+    };
+    let answer = |id: Option<&str>| json!({ "stack": stack.name, "object": object, "replay": what, "rows": rows, "id": id });
+    if rows == 0 {
+        let unread = match (replay, known.total()) {
+            (Replay::Missing, None) => {
+                " that a task has read; it was not read to its end, so upload it again"
+            }
+            _ => "",
+        };
+        context.ui.note(format!(
+            "no row of s3://{}/{} is {what}{unread}; nothing was sent",
+            object.bucket, object.key
+        ));
+        return if context.ui.is_json() { context.ui.json(answer(None)) } else { Ok(()) };
+    }
+    if matches!(replay, Replay::Missing) && known.total().is_none() {
+        context
+            .ui
+            .note("The object was not read to its end: rows that no task has read yet are not among them.");
+    }
+    let noun = if rows == 1 { "row" } else { "rows" };
+    context
+        .ui
+        .confirm(&format!("Send {rows} {what} {noun} of s3://{}/{} again?", object.bucket, object.key))
+        .await?;
+    let request = ReplayRequest { replay, object: object.clone(), id: time::stamp() };
+    let body = serde_json::to_string(&request).map_err(|error| Error::failed(error.to_string()))?;
+    send::message(place.session(), url, &body).await?;
+    context.ui.step("sent", format!("{rows} {what} {noun} of s3://{}/{}", object.bucket, object.key));
+    if context.ui.is_json() {
+        return context.ui.json(answer(Some(&request.id)));
+    }
+    // A row that has failed counts as settled until it is loaded, so waiting for those would end at once.
+    let wait = if matches!(replay, Replay::Missing) { " --wait" } else { "" };
+    context.ui.note(format!("\n`deployer tally {key}{wait}` shows what becomes of them"));
+    Ok(())
+}
+
+/// A queue whose dead letters go back to it.
+struct Refuge {
+    redrive: Redrive,
+    /// Logical id of the queue, for people.
+    queue: String,
+}
+
+async fn dead_letters(context: &Context, args: &Args) -> Result<()> {
+    let (stack, queue) = stack_and_queue(context, args)?;
+    if let Some(queue) = queue
+        && stack.resource(queue).is_none()
+    {
+        return Err(Error::Usage(
+            Message::new(format!("no queue is named `{queue}`"))
+                .hint("name a queue of the file, or the function in front of which it stands"),
+        ));
+    }
+    let session = context.connect(&stack.target).await?;
+    check_account(&stack.target, &session)?;
+    let cloudformation = CloudFormation::new(&session);
+    super::outputs::deployed(&cloudformation, &stack).await?;
+    let resources = cloudformation.resources(&stack.name).await?;
+    let found = refuges(context, &session, &stack, &resources, queue).await?;
+    let total: usize = found.iter().map(|one| one.redrive.messages).sum();
+    if total > 0 {
+        for one in found.iter().filter(|one| one.redrive.messages > 0) {
+            context.ui.step("waiting", format!("{}: about {}", one.queue, one.redrive.messages));
+        }
+        let noun = if total == 1 { "message" } else { "messages" };
+        context.ui.confirm(&format!("Send about {total} {noun} back to their queues?")).await?;
+    }
+    context.on_interrupt("what was not moved is still in the dead-letter queues", "run the command again");
+    let mut moved: Vec<Value> = Vec::new();
+    let mut count = 0;
+    for Refuge { redrive, queue } in &found {
+        // What fails again meanwhile and comes back is not sent round and round.
+        let messages = send::move_messages(&session, &redrive.from, &redrive.to, redrive.messages).await?;
+        if messages > 0 {
+            context.ui.step("moved", format!("{queue}: {messages}"));
+        }
+        count += messages;
+        moved.push(json!({ "queue": queue, "from": redrive.from, "to": redrive.to, "messages": messages }));
+    }
+    if context.ui.is_json() {
+        return context.ui.json(json!({ "stack": stack.name, "messages": count, "queues": moved }));
+    }
+    if count == 0 {
+        context.ui.note("no dead letters; nothing was sent");
+    }
+    Ok(())
+}
+
+/// `replay --dead-letters dev` means the stack `dev`, unless a resource has that name.
+fn stack_and_queue<'a>(context: &Context, args: &'a Args) -> Result<(Stack, Option<&'a str>)> {
+    let queue = args.subject.as_deref();
+    if let (Some(name), None) = (queue, &args.stack) {
+        let document = context.load()?.document;
+        if document.stacks.iter().any(|stack| stack.stack == name) && !document.has_resource(name) {
+            return Ok((context.load_stack(Some(name))?, None));
+        }
+    }
+    Ok((context.load_stack(args.stack.as_deref())?, queue))
+}
+
+/// The queues of a stack that have dead letters, or the one named: a queue, or the function or rule that it was made for.
+async fn refuges(
+    context: &Context,
+    session: &Session,
+    stack: &Stack,
+    resources: &[StackResource],
+    name: Option<&str>,
+) -> Result<Vec<Refuge>> {
+    let queues: Vec<&StackResource> =
+        resources.iter().filter(|resource| resource.resource_type == "AWS::SQS::Queue").collect();
+    let urls: Vec<&str> = queues.iter().map(|queue| queue.physical_id.as_str()).collect();
+    let (redrives, shared) = send::redrives(session, &urls).await?;
+    for url in shared {
+        context
+            .ui
+            .warn(format!("{url} keeps the dead letters of several queues: nobody knows whose each is"));
+    }
+    let owner = |id: &str| {
+        // The longest name is the nearest.
+        let mut owners: Vec<&str> = stack.resources.iter().map(|one| one.name.as_str()).collect();
+        owners.retain(|name| id.starts_with(&logical_id(name)));
+        owners.into_iter().max_by_key(|name| name.len()).map(str::to_owned)
+    };
+    let found = redrives.into_iter().filter_map(|redrive| {
+        let queue = queues.iter().find(|queue| queue.physical_id == redrive.to)?;
+        let queue = owner(&queue.logical_id).unwrap_or_else(|| queue.logical_id.clone());
+        name.is_none_or(|name| name == queue).then_some(Refuge { redrive, queue })
+    });
+    Ok(found.collect())
+}

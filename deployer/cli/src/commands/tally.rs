@@ -1,0 +1,511 @@
+//! `deployer tally`.
+
+use std::time::{Duration, Instant};
+
+use contract::ObjectRef;
+use serde_json::{Value, json};
+use stack_core::Stack;
+use tally::aws::Table;
+use tally::{RowSet, Tally};
+
+use crate::aws::Pause;
+use crate::aws::cloudformation::{CloudFormation, StackResource};
+use crate::aws::session::Session;
+use crate::aws::tally as table;
+use crate::context::Context;
+use crate::error::{Error, Message, Result};
+use crate::pipeline::{self, physical};
+use crate::time;
+
+/// Shows which rows of which files each stage has seen: in the table, failed, or missing.
+///
+/// Ends with 0 when every row of the file is in the table, and with 7 when rows are missing or have failed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Key of the object; all objects when left out.
+    key: Option<String>,
+    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    stack: Option<String>,
+    /// This version of the object; the latest unless given.
+    #[arg(long, value_name = "ID", requires = "key")]
+    version_id: Option<String>,
+    /// Name in the stack file of the bucket, when there are several.
+    #[arg(long)]
+    bucket: Option<String>,
+    /// Waits until every row is in the table or has failed.
+    #[arg(long, requires = "key")]
+    wait: bool,
+    /// Gives up waiting after this.
+    #[arg(long, value_name = "DURATION", default_value = "15m", requires = "wait", value_parser = duration)]
+    timeout: u64,
+}
+
+fn duration(text: &str) -> std::result::Result<u64, String> {
+    stack_core::units::parse_duration(text).ok_or_else(|| "expected a duration such as 90s or 15m".to_owned())
+}
+
+/// Ranges of row numbers that are shown for one fact.
+const SHOWN_RANGES: usize = 20;
+/// How often the counts are shown where there is no bar.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+pub async fn run(context: &Context, args: &Args) -> Result<()> {
+    let (stack, key) = stack_and_key(context, args)?;
+    let place = Place::find(context, &stack, args.bucket.as_deref(), key.is_some()).await?;
+    let Some(key) = key else { return list(context, &stack, &place).await };
+    let object = place.object(key, args.version_id.as_deref()).await?;
+    context.on_interrupt("the pipeline goes on", "`deployer tally` shows how far it is");
+    let found = match args.wait {
+        true => wait(context, &place, &object, Duration::from_secs(args.timeout)).await?,
+        false => place.read(&object).await?,
+    };
+    let Some(found) = found else {
+        return Err(Error::failed_with_hint(
+            format!("nothing is known of s3://{}/{}", object.bucket, object.key),
+            "its first events may be on their way; else its key matches no `notify`, or it came before the tally was kept",
+        ));
+    };
+    if context.ui.is_json() {
+        let mut document = json!({ "stack": stack.name });
+        merge(&mut document, summary_json(&found));
+        merge(&mut document, rows_json(&found));
+        context.ui.json(document)?;
+    } else {
+        show(context, &found)?;
+    }
+    verdict(&found)
+}
+
+/// `tally dev` means the stack `dev`.
+fn stack_and_key<'a>(context: &Context, args: &'a Args) -> Result<(Stack, Option<&'a str>)> {
+    let key = args.key.as_deref();
+    if let (Some(name), None, None) = (key, &args.stack, &args.version_id)
+        && !args.wait
+        && context.load()?.document.stacks.iter().any(|stack| stack.stack == name)
+    {
+        return Ok((context.load_stack(Some(name))?, None));
+    }
+    Ok((context.load_stack(args.stack.as_deref())?, key))
+}
+
+/// Where the tally and the objects are.
+pub struct Place {
+    session: Session,
+    resources: Vec<StackResource>,
+    table: Table,
+    table_name: String,
+    bucket: Option<String>,
+}
+
+impl Place {
+    /// Finds both in a deployed stack.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when the file lacks one, [`Error::Failed`] when the deployed stack does.
+    pub async fn find(
+        context: &Context,
+        stack: &Stack,
+        bucket: Option<&str>,
+        with_bucket: bool,
+    ) -> Result<Self> {
+        let landing = with_bucket.then(|| pipeline::landing(stack, bucket)).transpose()?;
+        let tally = pipeline::tally(stack)?;
+        let session = context.connect(&stack.target).await?;
+        let cloudformation = CloudFormation::new(&session);
+        super::outputs::deployed(&cloudformation, stack).await?;
+        let resources = cloudformation.resources(&stack.name).await?;
+        let bucket = landing.map(|landing| physical(&resources, stack, &landing.name)).transpose()?;
+        let bucket = bucket.map(str::to_owned);
+        Self::new(&session, resources, stack, tally, bucket)
+    }
+
+    /// Where the tally of that name in the file is, beside a bucket that is known.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when the deployed stack lacks the table.
+    pub fn new(
+        session: &Session,
+        resources: Vec<StackResource>,
+        stack: &Stack,
+        tally: &str,
+        bucket: Option<String>,
+    ) -> Result<Self> {
+        let table_name = physical(&resources, stack, tally)?.to_owned();
+        let table = table::table(session, &table_name);
+        Ok(Self { session: session.clone(), resources, table, table_name, bucket })
+    }
+
+    /// Who asks, where.
+    pub const fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The stack's resources.
+    pub fn resources(&self) -> &[StackResource] {
+        &self.resources
+    }
+
+    /// The version of an object that is meant: the one named, or the latest; of an object that is gone, the latest
+    /// in the tally.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when there is none.
+    pub async fn object(&self, key: &str, version: Option<&str>) -> Result<ObjectRef> {
+        let bucket = self.bucket.clone().unwrap_or_default();
+        let unknown =
+            || Error::failed(format!("there is no object s3://{bucket}/{key}, and the tally knows of none"));
+        if let Some(version) = version {
+            let version = Some(version.to_owned());
+            return Ok(ObjectRef { bucket, key: key.to_owned(), version, etag: None, uploaded: None });
+        }
+        if let Some(latest) = table::latest(&self.session, &bucket, key).await? {
+            return Ok(latest);
+        }
+        let mut known = self.list().await?;
+        known.retain(|one| {
+            one.summary.object.as_ref().is_some_and(|own| own.bucket == bucket && own.key == key)
+        });
+        known.into_iter().next().and_then(|one| one.summary.object).ok_or_else(unknown)
+    }
+
+    /// What is known of an object.
+    ///
+    /// # Errors
+    /// What DynamoDB answers, or an item that can't be read.
+    pub async fn read(&self, object: &ObjectRef) -> Result<Option<Tally>> {
+        tally::read(&self.table, object).await.map_err(|error| table::error(&self.table_name, error))
+    }
+
+    /// What is known of all objects, the newest first.
+    async fn list(&self) -> Result<Vec<Tally>> {
+        let mut all =
+            tally::list(&self.table).await.map_err(|error| table::error(&self.table_name, error))?;
+        all.sort_by(|a, b| newest(b).cmp(&newest(a)));
+        Ok(all)
+    }
+}
+
+/// When an object came, for sorting; of two that came at once, the digest decides.
+fn newest(tally: &Tally) -> (Option<&String>, &str) {
+    let uploaded = tally.summary.object.as_ref().and_then(|object| object.uploaded.as_ref());
+    (uploaded.or(tally.started_at.as_ref()), &tally.digest)
+}
+
+async fn list(context: &Context, stack: &Stack, place: &Place) -> Result<()> {
+    let all = place.list().await?;
+    if context.ui.is_json() {
+        let objects: Vec<Value> = all.iter().map(summary_json).collect();
+        return context.ui.json(json!({ "stack": stack.name, "objects": objects }));
+    }
+    if all.is_empty() {
+        context.ui.note("no object has come yet");
+        return Ok(());
+    }
+    let rows = all.iter().map(|one| {
+        let object = one.summary.object.as_ref();
+        [
+            object.map(|object| object.key.clone()).unwrap_or_default(),
+            newest(one).0.cloned().unwrap_or_default(),
+            one.total().map_or_else(|| "?".to_owned(), |total| total.to_string()),
+            one.loaded.len().to_string(),
+            one.failed().len().to_string(),
+            one.missing().len().to_string(),
+        ]
+    });
+    context.ui.data(&crate::ui::table(["key", "uploaded", "rows", "loaded", "failed", "missing"], rows))
+}
+
+/// Looks again and again until nothing is left to wait for.
+///
+/// # Errors
+/// [`Error::Incomplete`] when the time is over.
+pub async fn wait(
+    context: &Context,
+    place: &Place,
+    object: &ObjectRef,
+    limit: Duration,
+) -> Result<Option<Tally>> {
+    let started = Instant::now();
+    let mut said = Instant::now();
+    let mut pause = Pause::new();
+    let bar = context.ui.bar();
+    let mut last: Option<Tally> = None;
+    // How many were in the table when this began: what came before says nothing of the speed now.
+    let mut first: Option<(Instant, u64)> = None;
+    loop {
+        let asked = Instant::now();
+        let found = place.read(object).await?;
+        let cost = asked.elapsed();
+        if let Some(found) = &found {
+            let settled = found.loaded.len() + found.failed().len();
+            let (since, before) = *first.get_or_insert((asked, settled));
+            let rate = rate(settled.saturating_sub(before), since.elapsed().as_secs_f64());
+            let text = format!("{}{}", describe(found), outlook(found, rate));
+            bar.set(settled, found.known().len().max(1), &text);
+            if !context.ui.is_live() && said.elapsed() > HEARTBEAT {
+                context.ui.step("rows", &text);
+                said = Instant::now();
+            }
+            if is_over(found) {
+                return Ok(Some(found.clone()));
+            }
+        }
+        if found != last {
+            pause.reset();
+        }
+        if started.elapsed() > limit {
+            let so_far = found.as_ref().map_or_else(|| "no event has come".to_owned(), describe);
+            return Err(Error::Incomplete(
+                Message::new(format!("gave up waiting after {} s: {so_far}", limit.as_secs())).hint(
+                    "`deployer tally KEY` says which rows are missing, and `deployer replay KEY --missing` sends them again",
+                ),
+            ));
+        }
+        last = found;
+        // Watching must not slow down what is watched, so it takes a tenth of the time at most.
+        tokio::join!(pause.wait(), tokio::time::sleep(cost * 9));
+    }
+}
+
+/// Whether nothing more will come: all rows are settled, or the object was given up.
+fn is_over(tally: &Tally) -> bool {
+    tally.is_complete() || !tally.object_failures().is_empty()
+}
+
+/// Rows a second; none while nothing can be said.
+fn rate(rows: u64, seconds: f64) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "shown to people")]
+    let rows = rows as f64;
+    (rows > 0.0 && seconds >= 1.0).then(|| rows / seconds)
+}
+
+/// Speed, and when it will be over.
+fn outlook(tally: &Tally, rate: Option<f64>) -> String {
+    let Some(rate) = rate else { return String::new() };
+    #[expect(clippy::cast_precision_loss, reason = "shown to people")]
+    let left = tally.missing().len() as f64 / rate;
+    match tally.total() {
+        Some(_) => format!(", {rate:.0} a second, about {left:.0} s to go"),
+        None => format!(", {rate:.0} a second"),
+    }
+}
+
+/// The counts in a few words.
+fn describe(tally: &Tally) -> String {
+    let total = match tally.total() {
+        Some(1) => "1 row".to_owned(),
+        Some(total) => format!("{total} rows"),
+        None => "not all rows read yet".to_owned(),
+    };
+    format!(
+        "{total}: {} extracted, {} transformed, {} loaded, {} failed",
+        tally.extracted.len(),
+        tally.transformed.len(),
+        tally.loaded.len(),
+        tally.failed().len()
+    )
+}
+
+/// Exit 0 only when every row is in the table.
+fn verdict(tally: &Tally) -> Result<()> {
+    if tally.is_loaded() {
+        return Ok(());
+    }
+    let (failed, missing) = (tally.failed().len(), tally.missing().len());
+    let text = match (tally.object_failures().first(), tally.total()) {
+        (Some((stage, reason)), _) => format!("the object could not be read: {stage}, {reason}"),
+        (None, None) => {
+            format!("the object is not read to its end; {missing} rows are on their way, {failed} failed")
+        }
+        (None, Some(total)) => format!("of {total} rows, {failed} failed and {missing} are missing"),
+    };
+    let hint = match (failed, missing) {
+        (0, _) => "`--wait` waits; `deployer replay KEY --missing` sends what is missing again",
+        _ => "`deployer replay KEY --failed` sends what failed again, once its cause is gone",
+    };
+    Err(Error::Incomplete(Message::new(text).hint(hint)))
+}
+
+/// Percent of the rows that are in the table.
+fn percent(tally: &Tally) -> Option<f64> {
+    let total = tally.total()?;
+    #[expect(clippy::cast_precision_loss, reason = "shown to people")]
+    let share = if total == 0 { 1.0 } else { tally.loaded.len() as f64 / total as f64 };
+    // One digit, and 100 only when it is all.
+    Some((share * 1_000.0).floor() / 10.0)
+}
+
+/// Rows a second from the first event to the last.
+fn average(tally: &Tally) -> Option<f64> {
+    let at = |text: &Option<String>| time::parse_rfc3339(text.as_deref()?);
+    let seconds = at(&tally.last_at)?.checked_sub(at(&tally.started_at)?)?;
+    #[expect(clippy::cast_precision_loss, reason = "shown to people")]
+    let seconds = seconds as f64;
+    rate(tally.loaded.len(), seconds).map(|rate| (rate * 10.0).round() / 10.0)
+}
+
+/// The first ranges of a set, and how many rows are in the others.
+fn ranges(rows: &RowSet) -> (Vec<(u64, u64)>, u64) {
+    let mut all = rows.ranges();
+    let shown: Vec<(u64, u64)> =
+        all.by_ref().take(SHOWN_RANGES).map(|range| (*range.start(), *range.end())).collect();
+    let counted: u64 = shown.iter().map(|(first, last)| last - first + 1).sum();
+    (shown, rows.len().saturating_sub(counted))
+}
+
+/// `1–3, 7 and 12 more`.
+fn ranges_text(rows: &RowSet) -> String {
+    let (shown, more) = ranges(rows);
+    let shown: Vec<String> = shown
+        .into_iter()
+        .map(|(first, last)| if first == last { first.to_string() } else { format!("{first}–{last}") })
+        .collect();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", shown.join(", "))
+}
+
+fn ranges_json(rows: &RowSet) -> Value {
+    let (shown, more) = ranges(rows);
+    let shown: Vec<Value> = shown.into_iter().map(|(first, last)| json!([first, last])).collect();
+    json!({ "rows": rows.len(), "ranges": shown, "more": more })
+}
+
+fn summary_json(tally: &Tally) -> Value {
+    json!({
+        "object": tally.summary.object,
+        "digest": tally.digest,
+        "complete": tally.is_complete(),
+        "rows": tally.total(),
+        "extracted": tally.extracted.len(),
+        "transformed": tally.transformed.len(),
+        "loaded": tally.loaded.len(),
+        "failed": tally.failed().len(),
+        "missing": tally.missing().len(),
+        "percent": percent(tally),
+        "rowsPerSecond": average(tally),
+        "startedAt": tally.started_at,
+        "lastAt": tally.last_at,
+    })
+}
+
+fn rows_json(tally: &Tally) -> Value {
+    let failures = tally.failures();
+    let failures: Vec<Value> = failures
+        .iter()
+        .map(|failure| {
+            let mut value = json!({ "stage": failure.stage, "reason": failure.reason });
+            merge(&mut value, ranges_json(&failure.rows));
+            value
+        })
+        .collect();
+    let shards = tally.summary.shards.iter().map(|((of, index), counts)| {
+        json!({ "index": index, "of": of, "rows": counts.rows, "rejected": counts.rejected, "bytes": counts.bytes })
+    });
+    let of_object = tally.object_failures();
+    let of_object = of_object.iter().map(|(stage, reason)| json!({ "stage": stage, "reason": reason }));
+    json!({
+        "missingRows": ranges_json(&tally.missing()),
+        "failures": failures,
+        "objectFailures": of_object.collect::<Vec<_>>(),
+        "shards": shards.collect::<Vec<_>>(),
+        "tasks": tally.summary.tasks,
+    })
+}
+
+fn merge(into: &mut Value, other: Value) {
+    if let (Value::Object(into), Value::Object(other)) = (into, other) {
+        into.extend(other);
+    }
+}
+
+fn show(context: &Context, tally: &Tally) -> Result<()> {
+    let total = tally.total();
+    let of = |count: u64| match (percent(tally), total) {
+        (Some(_), Some(total)) if total > 0 => format!("{count} of {total}"),
+        _ => count.to_string(),
+    };
+    let mut rows = vec![
+        ["extracted".to_owned(), of(tally.extracted.len())],
+        ["transformed".to_owned(), of(tally.transformed.len())],
+        ["loaded".to_owned(), {
+            let percent = percent(tally).map(|percent| format!(", {percent} %")).unwrap_or_default();
+            let rate = average(tally).map(|rate| format!(", {rate} a second")).unwrap_or_default();
+            format!("{}{percent}{rate}", of(tally.loaded.len()))
+        }],
+    ];
+    for failure in tally.failures() {
+        rows.push([
+            "failed".to_owned(),
+            format!(
+                "{} in {}, {}: {}",
+                failure.rows.len(),
+                failure.stage,
+                failure.reason,
+                ranges_text(&failure.rows)
+            ),
+        ]);
+    }
+    for (stage, reason) in tally.object_failures() {
+        rows.push(["failed".to_owned(), format!("the object, in {stage}, {reason}")]);
+    }
+    let missing = tally.missing();
+    if !missing.is_empty() {
+        rows.push(["missing".to_owned(), format!("{}: {}", missing.len(), ranges_text(&missing))]);
+    }
+    context.ui.data(&crate::ui::table(["rows", ""], rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(total: u64) -> Tally {
+        let mut tally = Tally::default();
+        tally.loaded.add(&RowSet::range(1..4));
+        tally.extracted = RowSet::range(1..6);
+        tally.summary.shards.insert((1, 1), tally::Counts { rows: total, rejected: 0, bytes: 9 });
+        tally.started_at = Some("2026-11-28T12:00:00Z".to_owned());
+        tally.last_at = Some("2026-11-28T12:00:02Z".to_owned());
+        tally
+    }
+
+    #[test]
+    fn only_a_table_with_all_rows_is_success() {
+        assert!(verdict(&sample(3)).is_err(), "rows 4 and 5 were read, so they are missing");
+        let error = verdict(&sample(6)).expect_err("rows 4 to 6");
+        assert_eq!(error.exit_code(), 7);
+        assert_eq!(error.message().expect("a message").text, "of 6 rows, 0 failed and 3 are missing");
+        let mut all = sample(5);
+        all.loaded = RowSet::range(1..6);
+        assert!(verdict(&all).is_ok());
+        let mut broken = Tally::default();
+        broken.summary.failures.insert(("extraction".into(), "object-unreadable".into()));
+        assert!(is_over(&broken));
+        assert!(verdict(&broken).is_err());
+        let mut given_up = Tally::default();
+        given_up.summary.failures.insert(("extraction".into(), "interrupted".into()));
+        assert!(is_over(&given_up), "the last of its tasks has ended");
+    }
+
+    #[test]
+    fn shares_and_speeds_are_never_flattered() {
+        assert_eq!((percent(&sample(6)), average(&sample(6))), (Some(50.0), Some(1.5)));
+        let mut nearly = sample(100_000);
+        nearly.loaded = RowSet::range(1..100_000);
+        assert_eq!(percent(&nearly), Some(99.9));
+        assert_eq!(percent(&Tally::default()), None);
+        let mut turned = sample(6);
+        turned.last_at = Some("2026-11-28T11:00:00Z".to_owned());
+        assert_eq!(average(&turned), None, "clocks that go backwards");
+    }
+
+    #[test]
+    fn many_ranges_are_cut() {
+        let odd: RowSet = (0..60).filter(|row| row % 2 == 1).collect();
+        let text = ranges_text(&odd);
+        assert!(text.starts_with("1, 3, 5") && text.ends_with(" and 10 more"), "{text}");
+        let few: RowSet = [1, 2, 3, 7].into_iter().collect();
+        assert_eq!(ranges_text(&few), "1–3, 7");
+        assert_eq!(ranges_json(&few), json!({ "rows": 4, "ranges": [[1, 3], [7, 7]], "more": 0 }));
+    }
+}

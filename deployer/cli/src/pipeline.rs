@@ -1,0 +1,94 @@
+//! Where the parts of a stack's pipeline are: the bucket that files go to, the queue behind it, the table of the tally.
+
+use stack_core::Stack;
+use stack_core::assets::Worker;
+use stack_core::model::access::Verb;
+use stack_core::model::function::Trigger;
+use stack_core::model::{Resource, ResourceType};
+use stack_core::template::logical_id;
+
+use crate::aws::cloudformation::StackResource;
+use crate::error::{Error, Message, Result};
+
+/// The bucket that files go to: the one named, or the only one that notifies a queue.
+///
+/// # Errors
+/// [`Error::Usage`] when there is none, or more than one.
+pub fn landing<'s>(stack: &'s Stack, name: Option<&str>) -> Result<&'s Resource> {
+    let mut buckets = stack.resources.iter().filter(|resource| match (&resource.is, name) {
+        (ResourceType::Bucket(_), Some(name)) => resource.name == name,
+        (ResourceType::Bucket(bucket), None) => !bucket.notify.is_empty(),
+        _ => false,
+    });
+    match (buckets.next(), buckets.next()) {
+        (Some(bucket), None) => Ok(bucket),
+        (Some(_), Some(_)) => Err(Error::Usage(
+            Message::new("the stack has several buckets that start something")
+                .hint("name one with `--bucket`"),
+        )),
+        (None, _) => Err(Error::Usage(Message::new(match name {
+            Some(name) => format!("no bucket is named `{name}`"),
+            None => "the stack has no bucket with `notify`".to_owned(),
+        }))),
+    }
+}
+
+/// Name in the file of the table in which `observe` keeps the tally.
+///
+/// # Errors
+/// [`Error::Usage`] when there is none.
+pub fn tally(stack: &Stack) -> Result<&str> {
+    stack
+        .functions()
+        .filter(|(_, function)| function.worker() == Some(Worker::Observe))
+        .flat_map(|(_, function)| &function.access)
+        .find(|access| access.verb == Verb::Tally)
+        .map(|access| access.resource.name.as_str())
+        .ok_or_else(|| {
+            Error::Usage(
+                Message::new("the stack keeps no tally").hint(
+                    "add a table with `key: { object: string, part: string }`, and `access: [{ tally: \"${…}\" }]` \
+                     to the function with `worker: observe`",
+                ),
+            )
+        })
+}
+
+/// Name in the file of the queue from which `extract` takes its work.
+///
+/// # Errors
+/// [`Error::Usage`] when there is none.
+pub fn arrivals(stack: &Stack) -> Result<&str> {
+    stack
+        .functions()
+        .filter(|(_, function)| function.worker() == Some(Worker::Extract))
+        .flat_map(|(_, function)| &function.triggers)
+        .find_map(|trigger| match trigger {
+            Trigger::Queue { queue, .. } => Some(queue.name.as_str()),
+            _ => None,
+        })
+        .ok_or_else(|| {
+            Error::Usage(
+                Message::new("no queue starts a function with `worker: extract`")
+                    .hint("give it `triggers: [{ queue: \"${…}\" }]`"),
+            )
+        })
+}
+
+/// Name, URL or ARN of a resource as it is deployed.
+///
+/// # Errors
+/// [`Error::Failed`] when the deployed stack lacks it.
+pub fn physical<'r>(resources: &'r [StackResource], stack: &Stack, name: &str) -> Result<&'r str> {
+    let id = logical_id(name);
+    resources
+        .iter()
+        .find(|resource| resource.logical_id == id)
+        .map(|resource| resource.physical_id.as_str())
+        .ok_or_else(|| {
+            Error::failed_with_hint(
+                format!("`{name}` is not part of the deployed stack {}", stack.name),
+                format!("run `deployer deploy {}`", stack.target.stack),
+            )
+        })
+}

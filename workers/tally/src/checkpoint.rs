@@ -1,0 +1,165 @@
+//! How far the extraction of an object has come: a small item beside the tally of its rows.
+//!
+//! The task writes it every few seconds. A task that takes the place of one that was killed goes on there; one that is
+//! started for an object that is done says so again, and ends. All rows up to the checkpoint are on the bus. Some behind
+//! it may be, too: they are published again with the same ids.
+
+use std::collections::HashMap;
+use std::future::Future;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use contract::{ObjectRef, Part};
+use publisher::CallError;
+use publisher::aws::call_error;
+
+/// How far an extraction has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Number of the last row in the file of which all that was to be said is on the bus. 0: none.
+    pub index: u64,
+    /// The byte of the decoded text behind that row.
+    pub offset: u64,
+    /// Rows up to there, without those of other parts.
+    pub rows: u64,
+    /// Those of them that were rejected.
+    pub rejected: u64,
+    /// Bytes of the object, if it is done, and `extraction-completed` is on the bus.
+    pub done: Option<u64>,
+}
+
+/// Where the checkpoint of one extraction is kept. Implemented by [`DynamoCheckpoints`], and by fakes in tests.
+pub trait Checkpoints: Send + Sync {
+    /// The checkpoint; `None` when there is none yet.
+    fn load(&self) -> impl Future<Output = Result<Option<Checkpoint>, CallError>> + Send;
+
+    /// Writes the checkpoint, unless one that is further is there.
+    fn save(&self, checkpoint: &Checkpoint) -> impl Future<Output = Result<(), CallError>> + Send;
+}
+
+/// [`Checkpoints`] in the tally's table.
+#[derive(Debug)]
+pub struct DynamoCheckpoints {
+    client: Client,
+    table: String,
+    key: HashMap<String, AttributeValue>,
+    /// The upload and the bytes that the extraction is about. Another division of the object has other checkpoints, and so
+    /// has the same content when it is uploaded again.
+    span: String,
+}
+
+impl DynamoCheckpoints {
+    /// The checkpoint of `object`, or of a part of it, in the table named `table`.
+    pub fn new(client: Client, table: impl Into<String>, object: &ObjectRef, part: Option<&Part>) -> Self {
+        let index = part.map_or(0, |part| part.shard.index);
+        let bytes = match part {
+            None => String::new(),
+            Some(Part { from, to: None, .. }) => format!("{from}-"),
+            Some(Part { from, to: Some(to), .. }) => format!("{from}-{to}"),
+        };
+        let span = format!("{}|{bytes}", object.uploaded.as_deref().unwrap_or_default());
+        let key = HashMap::from([
+            ("object".to_owned(), AttributeValue::S(object.digest())),
+            ("part".to_owned(), AttributeValue::S(format!("checkpoint#{index}"))),
+        ]);
+        Self { client, table: table.into(), key, span }
+    }
+}
+
+impl Checkpoints for DynamoCheckpoints {
+    async fn load(&self) -> Result<Option<Checkpoint>, CallError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(self.key.clone()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| call_error(&error))?;
+        Ok(answer.item().and_then(|item| read(item, &self.span)))
+    }
+
+    async fn save(&self, checkpoint: &Checkpoint) -> Result<(), CallError> {
+        let mut update =
+            vec!["#index = :index", "#offset = :offset", "#rows = :rows", "rejected = :rejected"];
+        let mut names =
+            vec![("#index", "index"), ("#offset", "offset"), ("#rows", "rows"), ("#span", "span")];
+        update.push("#span = :span");
+        let mut values = vec![
+            (":index", checkpoint.index),
+            (":offset", checkpoint.offset),
+            (":rows", checkpoint.rows),
+            (":rejected", checkpoint.rejected),
+        ];
+        if let Some(bytes) = checkpoint.done {
+            update.push("#done = :done");
+            values.push((":done", bytes));
+        }
+        names.push(("#done", "done"));
+        // Where another division of the object was done, this one isn't.
+        let forget = if checkpoint.done.is_none() { " REMOVE #done" } else { "" };
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let number = |(name, value): (&str, u64)| (name.to_owned(), AttributeValue::N(value.to_string()));
+        let result = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(self.key.clone()))
+            .update_expression(format!("SET {}{forget}", update.join(", ")))
+            // Of two tasks for the same, the one that is behind has nothing to say.
+            .condition_expression(
+                "attribute_not_exists(#index) OR #span <> :span OR (attribute_not_exists(#done) AND #index <= :index)",
+            )
+            .set_expression_attribute_names(Some(names.into_iter().map(owned).collect()))
+            .set_expression_attribute_values(Some(values.into_iter().map(number).collect()))
+            .expression_attribute_values(":span", AttributeValue::S(self.span.clone()))
+            .send()
+            .await;
+        match result {
+            Ok(_) => Ok(()),
+            Err(error) => match call_error(&error) {
+                CallError { code, .. } if code == "ConditionalCheckFailedException" => Ok(()),
+                error => Err(error),
+            },
+        }
+    }
+}
+
+/// The checkpoint in an item, if it is one for the same bytes.
+fn read(item: &HashMap<String, AttributeValue>, span: &str) -> Option<Checkpoint> {
+    let number = |name: &str| item.get(name)?.as_n().ok()?.parse::<u64>().ok();
+    if item.get("span")?.as_s().ok()? != span {
+        return None;
+    }
+    Some(Checkpoint {
+        index: number("index")?,
+        offset: number("offset")?,
+        rows: number("rows")?,
+        rejected: number("rejected")?,
+        done: number("done"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_is_a_checkpoint_if_it_is_about_the_same_bytes() {
+        let number = |value: &str| AttributeValue::N(value.to_owned());
+        let mut item: HashMap<String, AttributeValue> =
+            [("index", "9"), ("offset", "100"), ("rows", "4"), ("rejected", "1")]
+                .map(|(name, value)| (name.to_owned(), number(value)))
+                .into();
+        assert_eq!(read(&item, ""), None, "no span");
+        item.insert("span".into(), AttributeValue::S("50-".into()));
+        assert_eq!((read(&item, ""), read(&item, "50-90")), (None, None));
+        let expected = Checkpoint { index: 9, offset: 100, rows: 4, rejected: 1, done: None };
+        assert_eq!(read(&item, "50-"), Some(expected));
+        item.insert("done".into(), number("300"));
+        assert_eq!(read(&item, "50-"), Some(Checkpoint { done: Some(300), ..expected }));
+        item.insert("offset".into(), number("-1"));
+        assert_eq!(read(&item, "50-"), None, "no number of bytes");
+    }
+}

@@ -1,0 +1,26 @@
+//! The tally: exact sets of the rows of an object version that each stage has seen.
+//!
+//! `observe` merges every batch of events into a table ([`Writer`]); the deployer and a task that sends rows again read
+//! it ([`read`], [`rows_to_replay`]). Events come twice and in any order, from several writers at once. A set that is
+//! merged twice is the same set, and merges in any order give the same union, so nothing is counted twice or lost.
+//!
+//! One item holds 65,536 rows of an object, a bitmap for each stage; one more holds what concerns the whole object. Beside
+//! them stand the [`checkpoint`]s of the tasks that read it.
+
+pub mod aws;
+mod batch;
+pub mod checkpoint;
+mod item;
+mod reader;
+mod row_set;
+mod rows;
+mod summary;
+mod writer;
+
+pub use batch::{Batch, MAX_ROWS_PER_EVENT, Unusable};
+pub use item::{Attribute, Attributes, Content, Damaged, Key, PARTITION_KEY, SORT_KEY};
+pub use reader::{Failure, Source, Stored, Tally, TallyError, list, read, rows_to_replay};
+pub use row_set::RowSet;
+pub use rows::{ROWS_PER_CHUNK, Rows};
+pub use summary::{Counts, Summary};
+pub use writer::{Change, MergeError, Store, Updated, Writer, backoff};

@@ -1,0 +1,233 @@
+//! What the tally knows of an object as a whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use contract::ObjectRef;
+
+use crate::item::{Attribute, Attributes, earlier, later, time};
+
+/// Tasks that are named at most; ARNs of all that were ever started for one object would be without end.
+const MAX_TASKS: usize = 32;
+/// Rows that one part of an object can have: what is counted is also held as a set, and no event may make that endless.
+pub const MAX_ROWS: u64 = 1 << 32;
+/// Bytes of a task's ARN at most, as IAM has them.
+const MAX_ARN: usize = 2_048;
+/// Parts of an object that are kept at most, whatever the events say.
+const MAX_SHARDS: usize = 1_024;
+
+/// What the task that read a part of the object counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Rows, rejected ones included.
+    pub rows: u64,
+    /// Rows that were rejected.
+    pub rejected: u64,
+    /// Bytes, as they are stored.
+    pub bytes: u64,
+}
+
+/// The object, its parts and its failures.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// The object. `None` only where the item was never written.
+    pub object: Option<ObjectRef>,
+    /// Time of the first event.
+    pub started_at: Option<String>,
+    /// Time of the last event that brought something new to this item.
+    pub last_at: Option<String>,
+    /// Counts of each part that was read to its end, by how many parts there are and its number.
+    pub shards: BTreeMap<(u32, u32), Counts>,
+    /// Failures of the object as a whole: stage and reason.
+    pub failures: BTreeSet<(String, String)>,
+    /// ARNs of the tasks.
+    pub tasks: BTreeSet<String>,
+}
+
+/// The greater of two: a rule by which all writers come to the same.
+fn greater(into: &mut Option<String>, other: Option<&String>) -> bool {
+    let new = other.is_some() && into.as_ref() < other;
+    if new {
+        *into = other.cloned();
+    }
+    new
+}
+
+impl Summary {
+    /// Adds what another writer, or another batch, knows; whether that was anything new.
+    pub(crate) fn merge(&mut self, other: &Self) -> bool {
+        let mut new = match (&mut self.object, &other.object) {
+            (Some(own), Some(other)) => {
+                greater(&mut own.version, other.version.as_ref())
+                    | greater(&mut own.etag, other.etag.as_ref())
+                    | greater(&mut own.uploaded, other.uploaded.as_ref())
+            }
+            (own @ None, Some(other)) => {
+                *own = Some(other.clone());
+                true
+            }
+            (_, None) => false,
+        };
+        for (shard, other) in &other.shards {
+            if !self.shards.contains_key(shard) && self.shards.len() >= MAX_SHARDS {
+                continue;
+            }
+            let own = self.shards.entry(*shard).or_insert_with(|| {
+                new = true;
+                Counts::default()
+            });
+            let before = *own;
+            own.rows = own.rows.max(other.rows);
+            own.rejected = own.rejected.max(other.rejected);
+            own.bytes = own.bytes.max(other.bytes);
+            new |= *own != before;
+        }
+        for failure in &other.failures {
+            new |= self.failures.insert(failure.clone());
+        }
+        let tasks = self.tasks.clone();
+        self.tasks.extend(other.tasks.iter().filter(|task| task.len() <= MAX_ARN).cloned());
+        while self.tasks.len() > MAX_TASKS {
+            self.tasks.pop_last();
+        }
+        new |= self.tasks != tasks;
+        earlier(&mut self.started_at, other.started_at.as_ref());
+        later(&mut self.last_at, other.last_at.as_ref());
+        new
+    }
+
+    pub(crate) fn attributes(&self) -> Attributes {
+        let object = self.object.as_ref();
+        let texts = [
+            ("bucket", object.map(|object| &object.bucket)),
+            ("key", object.map(|object| &object.key)),
+            ("version", object.and_then(|object| object.version.as_ref())),
+            ("etag", object.and_then(|object| object.etag.as_ref())),
+            ("uploaded", object.and_then(|object| object.uploaded.as_ref())),
+            ("startedAt", self.started_at.as_ref()),
+            ("lastAt", self.last_at.as_ref()),
+        ];
+        let mut out: Attributes = texts
+            .into_iter()
+            .filter_map(|(name, text)| Some((name.to_owned(), Attribute::Text(text?.clone()))))
+            .collect();
+        let shards: Attributes = self
+            .shards
+            .iter()
+            .map(|((of, index), counts)| {
+                let counts = [("rows", counts.rows), ("rejected", counts.rejected), ("bytes", counts.bytes)];
+                let counts = counts.map(|(name, count)| (name.to_owned(), Attribute::Number(count)));
+                (format!("{index}/{of}"), Attribute::Map(counts.into()))
+            })
+            .collect();
+        if !shards.is_empty() {
+            out.insert("shards".to_owned(), Attribute::Map(shards));
+        }
+        let failures = self.failures.iter().map(|(stage, reason)| format!("{stage}#{reason}")).collect();
+        for (name, texts) in [("failures", failures), ("tasks", self.tasks.clone())] {
+            // DynamoDB knows no empty set.
+            if !texts.is_empty() {
+                out.insert(name.to_owned(), Attribute::Texts(texts));
+            }
+        }
+        out
+    }
+
+    /// Reads an item; the error is the name of the attribute that can't be read.
+    pub(crate) fn read(attributes: &Attributes) -> Result<Self, String> {
+        let text = |name: &str| match attributes.get(name) {
+            None => Ok(None),
+            Some(Attribute::Text(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(name.to_owned()),
+        };
+        let texts = |name: &str| match attributes.get(name) {
+            None => Ok(BTreeSet::new()),
+            Some(Attribute::Texts(texts)) => Ok(texts.clone()),
+            Some(_) => Err(name.to_owned()),
+        };
+        let object = match (text("bucket")?, text("key")?) {
+            (Some(bucket), Some(key)) => Some(ObjectRef {
+                bucket,
+                key,
+                version: text("version")?,
+                etag: text("etag")?,
+                uploaded: text("uploaded")?,
+            }),
+            _ => None,
+        };
+        let shards = match attributes.get("shards") {
+            None => BTreeMap::new(),
+            Some(Attribute::Map(shards)) => {
+                let shards = shards.iter().map(|(shard, counts)| {
+                    let (index, of) = shard.split_once('/')?;
+                    Some(((of.parse().ok()?, index.parse().ok()?), read_counts(counts)?))
+                });
+                shards.collect::<Option<_>>().ok_or("shards")?
+            }
+            Some(_) => return Err("shards".to_owned()),
+        };
+        let failures = texts("failures")?
+            .iter()
+            .filter_map(|failure| failure.split_once('#'))
+            .map(|(stage, reason)| (stage.to_owned(), reason.to_owned()))
+            .collect();
+        Ok(Self {
+            object,
+            started_at: attributes.get("startedAt").and_then(time),
+            last_at: attributes.get("lastAt").and_then(time),
+            shards,
+            failures,
+            tasks: texts("tasks")?,
+        })
+    }
+
+    /// What was counted in all, once every part has been read to its end.
+    #[must_use]
+    pub fn total(&self) -> Option<Counts> {
+        let mut of = self.shards.keys().map(|(of, _)| *of).collect::<BTreeSet<_>>().into_iter();
+        // The same object may have been divided in different ways, by different settings; any that is whole will do.
+        of.find_map(|of| {
+            if of == 0 {
+                return None;
+            }
+            let parts: Vec<&Counts> =
+                self.shards.range((of, 1)..=(of, of)).map(|(_, counts)| counts).collect();
+            (parts.len() == usize::try_from(of).ok()?).then(|| {
+                parts.into_iter().fold(Counts::default(), |sum, part| Counts {
+                    rows: sum.rows.saturating_add(part.rows),
+                    rejected: sum.rejected.saturating_add(part.rejected),
+                    bytes: sum.bytes.saturating_add(part.bytes),
+                })
+            })
+        })
+    }
+}
+
+fn read_counts(counts: &Attribute) -> Option<Counts> {
+    let Attribute::Map(counts) = counts else { return None };
+    let number = |name: &str| match counts.get(name) {
+        Some(Attribute::Number(number)) => Some(*number),
+        _ => None,
+    };
+    let rows = number("rows").filter(|rows| *rows <= MAX_ROWS)?;
+    Some(Counts { rows, rejected: number("rejected")?, bytes: number("bytes")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_total_needs_every_part() {
+        let counts = |rows| Counts { rows, rejected: 1, bytes: 10 };
+        let mut summary = Summary::default();
+        assert_eq!(summary.total(), None);
+        summary.shards.insert((3, 1), counts(5));
+        summary.shards.insert((3, 3), counts(7));
+        summary.shards.insert((3, 9), counts(7));
+        assert_eq!(summary.total(), None, "the second of three is missing");
+        summary.shards.insert((3, 2), counts(6));
+        assert_eq!(summary.total(), Some(Counts { rows: 18, rejected: 3, bytes: 30 }));
+        let hostile = Summary { shards: [((0, 0), counts(1))].into(), ..Summary::default() };
+        assert_eq!(hostile.total(), None);
+    }
+}
