@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Times the deployer as a whole process; see README.md beside this file. Standard library only."""
+"""The benchmarks of deployer and pipeline, and the way to all of them; see README.md. Standard library only."""
 
 import argparse
 import json
@@ -11,7 +11,9 @@ import subprocess
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+import functions
+import task
+from paths import ROOT
 
 
 def once(command, cwd=ROOT, env=None):
@@ -161,6 +163,23 @@ def rows(deployer, runs):
             print(f"1,000 rows in {uploaded['seconds']:.1f} s: {1000 / uploaded['seconds']:.0f} rows/s")
 
 
+def throttle(deployer, runs):
+    """1,000 rows end to end with each number of concurrent executions of each function."""
+    with Cloud(deployer) as cloud:
+        (pathlib.Path(cloud.folder) / "rows.csv").write_text(thousand(), newline="")
+        for concurrency in (2, 4, 8):
+            cloud.run("deploy", "local", "-y", "--config", f"throttle={concurrency}")
+            seconds = []
+            for attempt in range(runs):
+                key = f"{concurrency}-{attempt}.csv"
+                uploaded = cloud.run("upload", "rows.csv", "local", "--key", key, "--wait")
+                assert uploaded["loaded"] == 1000, uploaded
+                seconds.append(uploaded["seconds"])
+            each = ", ".join(f"{second:.1f}" for second in seconds)
+            rate = 1000 / statistics.median(seconds)
+            print(f"throttle {concurrency}: 1,000 rows in {each} s: {rate:.0f} rows/s", flush=True)
+
+
 def commands(deployer, runs):
     """The commands around a deployment of the pattern's stack, on a local cloud of its own."""
     steps = {
@@ -187,17 +206,25 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("deployer", help="the program to measure")
     parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--only", choices=["synth", "growth", "rows", "commands"])
+    parser.add_argument("--only", choices=BENCHMARKS)
     args = parser.parse_args()
     deployer = str(pathlib.Path(args.deployer).resolve())
-    if args.only in (None, "synth"):
-        synth(deployer, args.runs)
-    if args.only in (None, "growth"):
-        growth(deployer, args.runs)
-    if args.only in (None, "rows"):
-        rows(deployer, min(args.runs, 3))
-    if args.only in (None, "commands"):
-        commands(deployer, min(args.runs, 5))
+    for name, (benchmark, most) in BENCHMARKS.items():
+        if args.only in (None, name):
+            benchmark(deployer, min(args.runs, most))
+
+
+# With the most runs that each makes, since some take long.
+BENCHMARKS = {
+    "synth": (synth, 100),
+    "growth": (growth, 100),
+    "rows": (rows, 3),
+    "commands": (commands, 5),
+    "task": (lambda _, runs: task.speed(runs), 5),
+    "memory": (lambda *_: task.memory(), 1),
+    "functions": (lambda _, runs: functions.transform(runs), 5),
+    "throttle": (throttle, 3),
+}
 
 
 if __name__ == "__main__":

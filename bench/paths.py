@@ -1,0 +1,15 @@
+"""Where things are."""
+
+import pathlib
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+# With botocore, which comes with the local cloud.
+PYTHON = ROOT / ".venv/bin/python"
+
+
+def worker(name):
+    """The release build of a worker."""
+    path = ROOT / "target/lambda" / name / "bootstrap"
+    if not path.exists():
+        raise SystemExit(f"{path} is missing: run `make workers`")
+    return str(path)
