@@ -2,7 +2,8 @@
 //! repeats and reorders, and the test kills workers in the middle of their work. Every good row must be in the table as it
 //! stands in the file, nothing else, and every bad row must be reported with its reason.
 //!
-//! `SEED` chooses the faults, though not the order of calls that meet them; `ROWS` the size of the file.
+//! `SEED` chooses the faults, though not the order of calls that meet them; `ROWS` the size of the file; `LIMIT` the seconds
+//! that it may take.
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -10,6 +11,7 @@ use std::hash::{Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
+use ::tally::{Key, PARTITION_KEY, SORT_KEY};
 use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, STACK, csv_line};
@@ -117,21 +119,31 @@ enum Victim {
     Transform,
     /// `load`, with items written and not announced.
     Load,
+    /// `observe`, with rows merged into the tally and messages not deleted.
+    Observe,
 }
 
 impl Victim {
-    const ALL: [Self; 4] = [Self::Extract, Self::Task, Self::Transform, Self::Load];
+    const ALL: [Self; 5] = [Self::Extract, Self::Task, Self::Transform, Self::Load, Self::Observe];
 
     /// Who makes this call in the middle of its work.
     fn of(call: &Call) -> Option<Self> {
         match (call.name().as_str(), call.input["Entries"][0]["DetailType"].as_str()) {
             ("ECS.RunTask", _) => Some(Self::Extract),
             ("DynamoDB.BatchWriteItem", _) => Some(Self::Load),
+            ("DynamoDB.UpdateItem", _) if is_of_tally(call) => Some(Self::Observe),
             ("EventBridge.PutEvents", Some("s3RecordExtraction")) => Some(Self::Task),
             ("EventBridge.PutEvents", Some("transform")) => Some(Self::Transform),
             _ => None,
         }
     }
+}
+
+/// Whether an item of the tally is written; the checkpoints of the tasks lie in the same table.
+fn is_of_tally(call: &Call) -> bool {
+    let key = |name: &str| call.input["Key"][name]["S"].as_str();
+    let (object, part) = (key(PARTITION_KEY), key(SORT_KEY));
+    object.zip(part).is_some_and(|(object, part)| Key::parse(object, part).is_some())
 }
 
 /// What happens in one run besides the weather.
@@ -156,6 +168,8 @@ struct Weather {
     held: HashMap<Victim, mpsc::Sender<()>>,
     /// Calls of each victim.
     calls: HashMap<Victim, u32>,
+    /// The newest revision of each item of the tally, by its key.
+    revisions: HashMap<String, u64>,
     /// How often an event or item was refused, by the hash of its content.
     refused: HashMap<u64, u32>,
     befallen: Befallen,
@@ -210,12 +224,25 @@ impl Weather {
     /// Tells the test when this is the call in which a process is to be killed.
     fn kill(&mut self, call: &Call) -> Option<mpsc::Sender<()>> {
         let victim = Victim::of(call)?;
-        if victim == Victim::Extract && self.no_capacity > 0 {
+        if victim == Victim::Extract && self.no_capacity > 0
+            || victim == Victim::Observe && !self.is_first_of_revision(call)
+        {
             return None;
         }
         let number = self.calls.entry(victim).or_default();
         *number += 1;
         self.kills.contains(&(victim, *number)).then(|| self.held.get(&victim).cloned())?
+    }
+
+    /// Whether nobody has come to the tally with this revision of the item before: whoever comes second is told of a
+    /// conflict, and nothing is written.
+    fn is_first_of_revision(&mut self, call: &Call) -> bool {
+        let revision = call.input["ExpressionAttributeValues"][":r"]["N"].as_str();
+        let revision: u64 = revision.and_then(|text| text.parse().ok()).expect("a revision");
+        let newest = self.revisions.entry(call.input["Key"].to_string()).or_default();
+        let first = revision > *newest;
+        *newest = revision.max(*newest);
+        first
     }
 
     /// One call in eight fails as a whole; of the others, some of their entries do.
@@ -290,9 +317,12 @@ impl Run {
         proxy.pass_on_to(&cloud.endpoint);
         cloud.json(&["deploy", "local"]);
         let mut functions = HashMap::new();
-        for (victim, logical_id) in
-            [(Victim::Extract, "Extract"), (Victim::Transform, "Transform"), (Victim::Load, "Load")]
-        {
+        for (victim, logical_id) in [
+            (Victim::Extract, "Extract"),
+            (Victim::Transform, "Transform"),
+            (Victim::Load, "Load"),
+            (Victim::Observe, "Observe"),
+        ] {
             functions.insert(victim, cloud.physical_id("eventbridge-etl-local", logical_id).await);
         }
 
@@ -310,6 +340,7 @@ impl Run {
             kills: plan.kills.clone(),
             held,
             calls: HashMap::new(),
+            revisions: HashMap::new(),
             refused: HashMap::new(),
             befallen: Arc::clone(&befallen),
         };
@@ -322,8 +353,8 @@ impl Run {
         }
 
         // The first half minute is the delay after there was no capacity, and each kill may cost another one.
-        let limit = Duration::from_secs(150 + plan.rows / 5);
-        let deadline = Instant::now() + limit;
+        let limit = Duration::from_secs(number("LIMIT", 150 + plan.rows / 5));
+        let start = Instant::now();
         let (mut killed, mut redriven, mut quiet) = (0, 0, 0);
         while quiet < 3 {
             for (victim, holding) in &holding {
@@ -344,9 +375,9 @@ impl Run {
             let tasks = cloud.json(&["local", "status"])["tasks"].as_array().map_or(0, Vec::len);
             quiet = if open + tasks == 0 && killed == plan.kills.len() { quiet + 1 } else { 0 };
             assert!(
-                Instant::now() < deadline,
-                "{name}: after {limit:?}, {open} messages are open, {tasks} tasks run, {killed} of {} kills are done, \
-                 {redriven} messages were dead; {:?}, {:?}",
+                start.elapsed() < limit,
+                "{name}: after {limit:?} (`LIMIT`), {open} messages are open, {tasks} tasks run, {killed} of {} kills are \
+                 done, {redriven} messages were dead; {:?}, {:?}",
                 plan.kills.len(),
                 befallen.lock(),
                 proxy.calls(),
@@ -354,6 +385,14 @@ impl Run {
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
         let befallen = befallen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        #[expect(
+            clippy::print_stderr,
+            reason = "figures of a large run, which the test harness shows if asked"
+        )]
+        {
+            let took = start.elapsed();
+            eprintln!("{name}: {took:.0?}, {redriven} messages were dead; {befallen:?}, {:?}", proxy.calls());
+        }
         Self { cloud, _proxy: proxy, file, name, redriven, befallen }
     }
 
@@ -499,10 +538,21 @@ async fn redrive(cloud: &Cloud) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_arrives_through_every_fault() {
     let rows = number("ROWS", ROWS);
-    let mut kills =
-        vec![(Victim::Transform, 10), (Victim::Transform, 40), (Victim::Load, 5), (Victim::Load, 20)];
+    let mut kills = vec![
+        (Victim::Transform, 10),
+        (Victim::Transform, 40),
+        (Victim::Load, 5),
+        (Victim::Load, 20),
+        (Victim::Observe, 3),
+        (Victim::Observe, 20),
+    ];
     if rows > ROWS {
-        kills.extend([(Victim::Extract, 1), (Victim::Transform, 400), (Victim::Load, 300)]);
+        kills.extend([
+            (Victim::Extract, 1),
+            (Victim::Transform, 400),
+            (Victim::Load, 300),
+            (Victim::Observe, 200),
+        ]);
     }
     let run = Run::of(Plan { rows, twice_notified: true, no_capacity: 2, kills }).await;
     run.met(&[
@@ -527,9 +577,20 @@ async fn every_row_arrives_through_every_fault() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_is_killed_three_times_loses_no_row() {
-    let kills = vec![(Victim::Task, 10), (Victim::Task, 40), (Victim::Task, 70)];
-    let run =
-        Run::of(Plan { rows: number("ROWS", ROWS), twice_notified: false, no_capacity: 0, kills }).await;
+    let rows = number("ROWS", ROWS);
+    let mut kills = vec![(Victim::Task, 10), (Victim::Task, 40), (Victim::Task, 70)];
+    if rows > ROWS {
+        kills.extend([
+            (Victim::Task, 700),
+            (Victim::Transform, 40),
+            (Victim::Transform, 400),
+            (Victim::Load, 20),
+            (Victim::Load, 300),
+            (Victim::Observe, 20),
+            (Victim::Observe, 200),
+        ]);
+    }
+    let run = Run::of(Plan { rows, twice_notified: false, no_capacity: 0, kills }).await;
     run.met(&["killed", "refused event", "unprocessed item"]);
     run.table_is_right().await;
     run.events_are_right();
