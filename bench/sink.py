@@ -1,11 +1,12 @@
-"""A stand-in for S3 and EventBridge on 127.0.0.1 that costs less than what is measured against it.
+"""A stand-in for S3, EventBridge and KMS on 127.0.0.1 that costs less than what is measured against it.
 
 GetObject answers files that don't exist: each byte follows from its offset, so a file of any size takes no memory. The
-key says how large it is, `ROWSxWIDTH.csv`. PutEvents accepts every entry and counts it. Both speak HTTP/1.1 on one port,
-shared by a few processes. What isn't needed for that is not there: bodies are not parsed, signatures not checked.
+key says how large it is, `ROWSxWIDTH.csv`. PutEvents accepts every entry and counts it, and every data key
+is the same. All speak HTTP/1.1 on one port, shared by a few processes. What isn't needed for that is not there: bodies are not parsed, signatures not checked.
 """
 
 import asyncio
+import base64
 import multiprocessing
 import os
 import re
@@ -51,7 +52,10 @@ def content(rows, width, start, end):
 def accepted(entries):
     """The answer of PutEvents to that many entries."""
     each = b'{"EventId":"11710aed-b79e-4468-a20b-bb3c0c3b4860"}'
-    body = b'{"FailedEntryCount":0,"Entries":[%s]}' % b",".join([each] * entries)
+    return answer(b'{"FailedEntryCount":0,"Entries":[%s]}' % b",".join([each] * entries))
+
+
+def answer(body):
     return b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
@@ -59,6 +63,9 @@ class Connection(asyncio.Protocol):
     """One connection: requests one after another."""
 
     answers = [accepted(entries) for entries in range(11)]
+    # 32 bytes, and as many as KMS makes of them.
+    data_key = answer(b'{"CiphertextBlob":"%s","Plaintext":"%s","KeyId":"bench"}' % (
+        base64.b64encode(bytes(184)), base64.b64encode(bytes(range(32)))))
 
     def __init__(self, counts, slot):
         self.counts, self.slot = counts, slot
@@ -87,7 +94,9 @@ class Connection(asyncio.Protocol):
             body = bytes(self.received[head + 4:total])
             del self.received[:total]
             self.needed = 0
-            if lines.startswith(b"POST"):
+            if re.search(rb"(?i)\r\nx-amz-target: *TrentService.GenerateDataKey", lines):
+                self.transport.write(self.data_key)
+            elif lines.startswith(b"POST"):
                 # Within a detail, the quotes are escaped, and this isn't found.
                 entries = body.count(b'"DetailType"')
                 self.counts[self.slot] += entries

@@ -13,11 +13,14 @@ BUCKET = "bench"
 MEGA = 1_000_000
 
 
-def extract(program, target, rows, width):
-    """One run of the task over a file of that shape; its figures and the sink's processor seconds."""
+def extract(program, target, rows, width, sensitive=()):
+    """One run of the task over a file of that shape, with these columns sealed; its figures and the sink's processor seconds."""
     before, processor = target.entries(), target.processor()
     environment = target.environment() | {
         "OBJECT": json.dumps({"bucket": BUCKET, "key": sink.key(rows, width), "etag": f"{rows}x{width}"})}
+    if sensitive:
+        environment["SENSITIVE_FIELDS"] = json.dumps([{"name": column.lower(), "from": column} for column in sensitive])
+        environment["DATA_KEY_ARN"] = "arn:aws:kms:eu-west-1:123456789012:key/bench"
     figures = measure.run([program], environment)
     entries = target.entries() - before
     # One per row, and the one that says that all of them are there.
@@ -41,12 +44,17 @@ def speed(runs, rows=200_000, width=100):
     with sink.Sink() as target:
         program = worker("extraction")
         extract(program, target, 10_000, width)
-        figures = [extract(program, target, rows, width) for _ in range(runs)]
+        figures, sealed = [], []
+        for _ in range(runs):
+            figures.append(extract(program, target, rows, width))
+            sealed.append(extract(program, target, rows, width, ("Street", "Town"))[0].processor)
         wall = statistics.median(figure.wall for figure, _ in figures)
         processor = statistics.median(figure.processor for figure, _ in figures)
         theirs = statistics.median(processor for _, processor in figures)
         print(f"task             {rows / wall:9,.0f} rows/s   {rows / processor:9,.0f} rows/s per core   "
               f"{sink.length(rows, width) / MEGA / wall:6.1f} MB/s   {processor / wall:.2f} cores, the sink {theirs / wall:.2f}")
+        sealed = statistics.median(sealed)
+        print(f"two sealed columns {'':16} {rows / sealed:9,.0f} rows/s per core   {sealed / processor:.2f} x the time")
         by_wall, by_processor = client(target, min(rows, 5_000), width)
         print(f"one call per row {by_wall:9,.0f} rows/s   {by_processor:9,.0f} rows/s per core   (botocore)")
         print(f"ratio            {rows / wall / by_wall:9.1f} x        {rows / processor / by_processor:9.1f} x per core")

@@ -35,6 +35,7 @@ SERVICES = {
     "ECS": "ecs",
     "EventBridge": "events",
     "IAM": "iam",
+    "KMS": "kms",
     "Lambda": "lambda",
     "S3": "s3",
     "SQS": "sqs",

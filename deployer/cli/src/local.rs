@@ -32,13 +32,14 @@ fn url(text: &str) -> Result<String, String> {
 /// What AWS does with the template and the local cloud does not. The template itself is deployed unchanged.
 ///
 /// Seen with MiniStack 1.5.33, except for the last, which is how [`agent`] runs tasks.
-pub const IGNORED: [(&str, &str); 7] = [
+pub const IGNORED: [(&str, &str); 8] = [
     ("Lambda", "ReservedConcurrentExecutions is dropped; the MaximumConcurrency of each queue does limit"),
     ("S3", "BucketEncryption, LifecycleConfiguration and OwnershipControls are dropped"),
     ("DynamoDB", "SSESpecification and PointInTimeRecoverySpecification are dropped"),
     ("ECS", "EphemeralStorage and RuntimePlatform are dropped"),
     ("EventBridge", "DeadLetterConfig of a rule's target is ignored"),
     ("IAM", "policies are stored and not enforced"),
+    ("KMS", "data keys are protected in form only, and no other service encrypts with a key"),
     (
         "Tasks",
         "run as processes of yours: User, ReadonlyRootFilesystem, Cpu, Memory and the network are not enforced",

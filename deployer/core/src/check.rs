@@ -14,6 +14,7 @@ mod events;
 mod function;
 mod limits;
 pub(crate) mod secrets;
+mod sensitive;
 mod tally;
 mod unused;
 mod worker;
@@ -23,6 +24,7 @@ pub fn check(stack: &Stack, diagnostics: &mut Diagnostics) {
     for resource in &stack.resources {
         check_resource(stack, resource, diagnostics);
     }
+    sensitive::check(stack, diagnostics);
     let lowered = lower::lower(stack);
     template(stack, &lowered, diagnostics);
     limits::check(stack, &lowered, diagnostics);
@@ -47,7 +49,7 @@ fn check_resource(stack: &Stack, resource: &Resource, diagnostics: &mut Diagnost
             each_once(&task.access, diagnostics);
             tally::check(stack, &task.access, diagnostics);
             if let Some(worker) = task.image.worker() {
-                worker::check_task(stack, resource, worker, &task.access, diagnostics);
+                worker::check_task(stack, resource, worker, task, diagnostics);
             }
         }
         ResourceType::Queue(one) => {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::document;
-use crate::iam::{GRANTS, WITHOUT_RESOURCE};
+use crate::iam::{GRANTS, Grant, WITHOUT_RESOURCE, WORKER_GRANTS};
 use crate::model::Kind;
 use crate::model::access::Verb;
 use crate::model::properties::{Property, Shape};
@@ -103,17 +103,22 @@ fn body_of_access() -> String {
         "`access: [{ VERB: \"${name}\" }]` of a function or task becomes these statements of its role, and no others.\n\n\
          | verb | on | actions | resources |\n|---|---|---|---|\n",
     );
+    let mut row = |what: &str, grant: &Grant| {
+        let actions: Vec<String> = grant.actions.iter().map(|action| format!("`{action}`")).collect();
+        let kind = grant.kind.name();
+        let _ = writeln!(out, "| {what} | {kind} | {} | {} |", actions.join(", "), grant.on.words());
+    };
     for (verb, name, kinds, _) in Verb::ALL {
-        let grants = GRANTS.iter().filter(|grant| grant.verb == verb && kinds.contains(&grant.kind));
-        for grant in grants {
-            let actions: Vec<String> = grant.actions.iter().map(|action| format!("`{action}`")).collect();
-            let kind = grant.kind.name();
-            let _ = writeln!(out, "| `{name}` | {kind} | {} | {} |", actions.join(", "), grant.on.words());
+        for grant in GRANTS.iter().filter(|grant| grant.verb == verb && kinds.contains(&grant.kind)) {
+            row(&format!("`{name}`"), grant);
+        }
+        for (worker, grant) in WORKER_GRANTS.iter().filter(|(_, grant)| grant.verb == verb) {
+            row(&format!("`{name}`, of the worker `{}`", worker.name()), grant);
         }
     }
     out.push_str(
-        "\nWhere a key of the stack encrypts the resource (`encryptionKey`), its use is allowed too, if `kms:ViaService` is the\n\
-         resource's service: `kms:Decrypt` to read and receive; that, `kms:Encrypt` and `kms:GenerateDataKey` to write, send and publish.\n\n\
+        "\nWhere a key of the stack encrypts the resource (`key`, or its `encryptionKey`), its use is allowed too, if `kms:ViaService`\n\
+         is the resource's service: `kms:Decrypt` to read and receive; that, `kms:Encrypt` and `kms:GenerateDataKey` to write, send and publish.\n\n\
          Some actions stand on `*`, because AWS allows no resource for them:\n\n| actions | why |\n|---|---|\n",
     );
     for (_, actions, why) in WITHOUT_RESOURCE {

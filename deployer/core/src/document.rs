@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::check;
 use crate::diagnostic::{Diagnostic, Diagnostics, Source, Span, nearest};
 use crate::model::expression;
+use crate::model::key::encrypt;
 use crate::model::options::Options;
 use crate::model::properties::{
-    AnyText, Boolean, Choice, Each, Integer, Lenient, MAX_NAME, Object, Properties, Property, Read, Scope,
-    Shape, Str, describe, integer, is_word,
+    AnyText, Boolean, Choice, Each, Integer, Lenient, MAX_NAME, Object, Properties, Property, Read,
+    Reference, Scope, Shape, Str, describe, integer, is_word,
 };
 use crate::model::{Kind, Resource, Stack, Text};
 use crate::registry;
@@ -80,6 +81,8 @@ pub struct Document {
     configs: Vec<Declared>,
     /// Values that a stack sets, and `None` for a wrong one, which has been reported.
     stack_configs: BTreeMap<String, BTreeMap<String, Option<String>>>,
+    /// The reference under `key`, read when the resources are known.
+    key: Option<Node>,
     conditions: Vec<Entry>,
     resources: Vec<Entry>,
     outputs: Option<Node>,
@@ -174,6 +177,24 @@ impl Read for Section {
     }
 }
 
+/// A reference that is read later, when the resources are known.
+struct Later(Reference);
+impl Read for Later {
+    type Out = Node;
+    fn shape(&self) -> Shape {
+        self.0.shape()
+    }
+    fn read(&self, node: &Node, _: &Scope) -> Option<Node> {
+        Some(node.clone())
+    }
+    fn show(&self, _: &Node) -> Option<String> {
+        None
+    }
+}
+
+/// What `key` refers to.
+const KEY: Reference = Reference(&[Kind::Key]);
+
 /// A stack, and its `config` as it stands in the file.
 type StackEntry = (StackTarget, Option<Node>);
 
@@ -182,6 +203,7 @@ struct Sections {
     description: Option<String>,
     config: Vec<(String, Option<Declaration>)>,
     stacks: Vec<(String, Option<StackEntry>)>,
+    key: Option<Node>,
     conditions: Option<Node>,
     resources: Option<Node>,
     outputs: Option<Node>,
@@ -214,6 +236,13 @@ fn read_sections(properties: &mut Properties<'_>) -> Option<Sections> {
         );
     }
     let stacks = stacks.unwrap_or_default();
+    let key = properties
+        .field(
+            "key",
+            "The key that encrypts all that the stack keeps or sends, unless a resource names an `encryptionKey` of its own; the keys of AWS without one.",
+            Later(KEY),
+        )
+        .optional();
     let conditions = properties
         .field(
             "conditions",
@@ -244,7 +273,7 @@ fn read_sections(properties: &mut Properties<'_>) -> Option<Sections> {
                 .help(format!("CloudFormation takes at most {MAX_DESCRIPTION} bytes")),
         );
     }
-    Some(Sections { name, description, config, stacks, conditions, resources, outputs })
+    Some(Sections { name, description, config, stacks, key, conditions, resources, outputs })
 }
 
 fn is_stack_name(name: &str) -> bool {
@@ -521,6 +550,7 @@ impl Document {
             stacks,
             configs,
             stack_configs,
+            key: sections.key,
             conditions,
             resources,
             outputs: sections.outputs,
@@ -602,6 +632,7 @@ impl Document {
                 Some(Resource { name: entry.key.clone(), span: entry.key_span, is: is?, options: options? })
             })
             .collect();
+        let key = self.key.as_ref().map_or(Some(None), |node| KEY.read(node, &scope).map(Some));
         let outputs = self.outputs.as_ref().map_or(Some(Vec::new()), |node| read_outputs(node, &scope));
         // What is wrong may be what tests one.
         let used = if scope.failures() == 0 { scope.used_conditions() } else { names };
@@ -618,14 +649,16 @@ impl Document {
         self.check_used_config(&scope, diagnostics);
         scope.finish(diagnostics);
         // Rules across resources need all of them; problems elsewhere in the file don't hold them up.
-        let stack = Stack {
+        let mut stack = Stack {
             name: format!("{}-{}", self.name, target.stack),
             description: self.description.clone(),
             target: target.clone(),
+            key: key?,
             conditions: conditions?,
             resources: resources.into_iter().collect::<Option<_>>()?,
             outputs: outputs?,
         };
+        encrypt(&mut stack);
         check::check(&stack, diagnostics);
         (!diagnostics.has_errors()).then_some(stack)
     }

@@ -1,19 +1,27 @@
 //! Least privilege: `access:` entries → IAM statements of exact actions on exact ARNs.
 
+use contract::environment::DATA_KEY_CONTEXT;
 use serde_json::{Value, json};
 
+use crate::assets::Worker;
 use crate::lower::names;
 use crate::model::access::{Access, Verb};
-use crate::model::{Kind, Resource, ResourceType, Stack};
+use crate::model::{Kind, Resource, ResourceRef, ResourceType, Stack};
 use crate::template::{GetAtt, Ref, Sub, logical_id};
 
 /// `Version` of every policy document: IAM User Guide, "IAM JSON policy elements: Version".
 const VERSION: &str = "2012-10-17";
 
-/// A policy document.
+/// A policy document. What two things need alike stands once: IAM takes no id twice.
 #[must_use]
 pub fn document(statements: &[Value]) -> Value {
-    json!({ "Version": VERSION, "Statement": statements })
+    let mut once: Vec<&Value> = Vec::with_capacity(statements.len());
+    for statement in statements {
+        if !once.contains(&statement) {
+            once.push(statement);
+        }
+    }
+    json!({ "Version": VERSION, "Statement": once })
 }
 
 /// An `Allow` statement.
@@ -132,6 +140,8 @@ pub enum On {
     Tasks,
     /// The two roles of a task, for ECS.
     Roles,
+    /// A key, for the data keys of objects.
+    DataKeys,
 }
 
 /// Every verb on every type that it applies to. Actions and conditions are those of the Service Authorization
@@ -199,6 +209,31 @@ pub const GRANTS: [Grant; 22] = {
     ]
 };
 
+/// What the deployer's own workers are allowed in the place of what their verb allows everybody: they need less of a
+/// key, and name the object in each call.
+pub const WORKER_GRANTS: [(Worker, Grant); 2] = [
+    (
+        Worker::Extraction,
+        Grant {
+            verb: Verb::Encrypt,
+            kind: Kind::Key,
+            sid: "MakeDataKeysOf",
+            actions: &["kms:GenerateDataKey"],
+            on: On::DataKeys,
+        },
+    ),
+    (
+        Worker::Load,
+        Grant {
+            verb: Verb::Decrypt,
+            kind: Kind::Key,
+            sid: "OpenDataKeysOf",
+            actions: &["kms:Decrypt"],
+            on: On::DataKeys,
+        },
+    ),
+];
+
 impl On {
     /// The ARNs; nothing when there are none.
     fn resource(self, resource: &Resource) -> Option<Value> {
@@ -209,7 +244,7 @@ impl On {
             (Self::Itself, ResourceType::Bucket(_)) => names::bucket_arn(&resource.name, ""),
             (Self::Itself, ResourceType::Bus(bus)) => names::bus_arn(&id, bus),
             (Self::Itself, ResourceType::Topic(_)) => json!(Ref(id)),
-            (Self::Itself, _) => json!(GetAtt(id, "Arn")),
+            (Self::Itself | Self::DataKeys, _) => json!(GetAtt(id, "Arn")),
             (Self::Objects, _) => names::bucket_arn(&resource.name, "/*"),
             (Self::Indexes, ResourceType::Table(table)) if !table.indexes.is_empty() => {
                 json!(Sub(format!("${{{id}.Arn}}/index/*")))
@@ -238,6 +273,11 @@ impl On {
             (Self::Roles, _) => {
                 Some(json!({ "StringEquals": { "iam:PassedToService": "ecs-tasks.amazonaws.com" } }))
             }
+            // `ForAllValues` alone is true without a context: AWS KMS Developer Guide, "kms:EncryptionContextKeys".
+            (Self::DataKeys, _) => Some(json!({
+                "ForAllValues:StringEquals": { "kms:EncryptionContextKeys": DATA_KEY_CONTEXT },
+                "Null": { "kms:EncryptionContextKeys": "false" },
+            })),
             _ => None,
         }
     }
@@ -252,18 +292,29 @@ impl On {
             Self::Revisions => "every revision of the task, if `ecs:cluster` is its cluster",
             Self::Tasks => "tasks of its cluster, if `ecs:CreateAction` is RunTask",
             Self::Roles => "the task's two roles, if `iam:PassedToService` is ecs-tasks.amazonaws.com",
+            Self::DataKeys => "the key, if `kms:EncryptionContextKeys` is `deployer:object` and nothing else",
         }
     }
 }
 
-/// The statements for one `access` entry.
+/// What one `access` entry allows on a type, to a worker or to code of one's own.
+fn grants(access: &Access, kind: Kind, worker: Option<Worker>) -> Vec<&'static Grant> {
+    let fits = |grant: &Grant| grant.verb == access.verb && grant.kind == kind;
+    let own: Vec<&Grant> = WORKER_GRANTS
+        .iter()
+        .filter(|(of, grant)| worker == Some(*of) && fits(grant))
+        .map(|(_, grant)| grant)
+        .collect();
+    if own.is_empty() { GRANTS.iter().filter(|grant| fits(grant)).collect() } else { own }
+}
+
+/// The statements for one `access` entry of a function or task that runs `worker`, or code of one's own.
 #[must_use]
-pub fn statements(stack: &Stack, access: &Access) -> Vec<Value> {
+pub fn statements(stack: &Stack, access: &Access, worker: Option<Worker>) -> Vec<Value> {
     let Some(resource) = stack.resource(&access.resource.name) else { return Vec::new() };
-    let kind = resource.is.kind();
     let id = logical_id(&resource.name);
-    let own = GRANTS.iter().filter(|grant| grant.verb == access.verb && grant.kind == kind);
-    let mut out: Vec<Value> = own
+    let mut out: Vec<Value> = grants(access, resource.is.kind(), worker)
+        .into_iter()
         .filter_map(|grant| {
             let mut out = allow(&format!("{}{id}", grant.sid), grant.actions, grant.on.resource(resource)?);
             if let Some(condition) = grant.on.condition(resource) {
@@ -280,6 +331,16 @@ pub fn statements(stack: &Stack, access: &Access) -> Vec<Value> {
 #[must_use]
 pub fn key_statement(stack: &Stack, resource: &Resource, verb: Verb) -> Option<Value> {
     let (key, service) = resource.is.encryption_key()?;
+    use_key(stack, key, service, verb)
+}
+
+/// The same for a queue that is made for a trigger or for what failed: it is encrypted with the key of the stack.
+#[must_use]
+pub fn made_queue_key_statement(stack: &Stack, verb: Verb) -> Option<Value> {
+    use_key(stack, stack.key.as_ref()?, "sqs", verb)
+}
+
+fn use_key(stack: &Stack, key: &ResourceRef, service: &str, verb: Verb) -> Option<Value> {
     let key = stack.resource(&key.name)?;
     let direction = match verb {
         Verb::Read | Verb::Receive => Verb::Read,
@@ -287,17 +348,11 @@ pub fn key_statement(stack: &Stack, resource: &Resource, verb: Verb) -> Option<V
         _ => return None,
     };
     let grant = GRANTS.iter().find(|grant| grant.verb == direction && grant.kind == Kind::Key)?;
-    let sid =
-        format!("{}{}For{}{}", grant.sid, logical_id(&key.name), verb_word(verb), logical_id(&resource.name));
+    let sid = format!("{}{}Via{}", grant.sid, logical_id(&key.name), logical_id(service));
     let mut out = allow(&sid, grant.actions, grant.on.resource(key)?);
     let via = Sub(format!("{service}.${{AWS::Region}}.amazonaws.com"));
     out["Condition"] = json!({ "StringEquals": { "kms:ViaService": via } });
     Some(out)
-}
-
-/// The verb as a part of a statement's id.
-fn verb_word(verb: Verb) -> String {
-    logical_id(verb.name())
 }
 
 #[cfg(test)]
@@ -317,5 +372,21 @@ mod tests {
             assert!(kinds.contains(&grant.kind), "{grant:?}");
             assert!(grant.actions.iter().all(|action| !action.contains('*')), "{grant:?}");
         }
+    }
+
+    #[test]
+    fn a_worker_gets_less_than_code_of_ones_own_and_says_which_object() {
+        for (worker, grant) in WORKER_GRANTS {
+            assert_eq!(crate::sensitive::verb(worker), Some(grant.verb));
+            let general: Vec<&str> = GRANTS
+                .iter()
+                .filter(|other| other.verb == grant.verb && other.kind == grant.kind)
+                .flat_map(|other| other.actions)
+                .copied()
+                .collect();
+            assert!(grant.actions.iter().all(|action| general.contains(action)), "{grant:?}");
+            assert_eq!(grant.on, On::DataKeys);
+        }
+        assert!(On::DataKeys.words().contains(&format!("`{DATA_KEY_CONTEXT}`")));
     }
 }

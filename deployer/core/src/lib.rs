@@ -24,6 +24,7 @@ pub mod prices;
 pub mod reference;
 pub mod registry;
 pub mod schema;
+pub mod sensitive;
 pub mod template;
 pub mod units;
 pub mod yaml;

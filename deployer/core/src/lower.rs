@@ -12,7 +12,7 @@ use crate::model::code::Code;
 use crate::model::json::Json;
 use crate::model::options::Options;
 use crate::model::{Resource, ResourceType, Stack, Text, TextPart};
-use crate::template::{self, Policy, Ref, Sub, Template, logical_id};
+use crate::template::{self, GetAtt, Policy, Ref, Sub, Template, logical_id};
 
 mod alarm;
 mod bucket;
@@ -30,6 +30,7 @@ mod restart;
 mod rule;
 mod schedule;
 mod senders;
+mod sensitive;
 mod statement;
 mod table;
 mod task;
@@ -42,11 +43,12 @@ pub fn lower(stack: &Stack) -> Template {
     builder.template.description.clone_from(&stack.description);
     parameters(&mut builder);
     builder.template.conditions.clone_from(&stack.conditions);
-    // Alarms and dashboards come after what they watch.
-    let watches =
-        |resource: &&Resource| matches!(resource.is, ResourceType::Alarm(_) | ResourceType::Dashboard(_));
-    let watched = stack.resources.iter().filter(|resource| !watches(resource));
-    for resource in watched.chain(stack.resources.iter().filter(watches)) {
+    // Alarms and dashboards come after what they watch, keys after what they encrypt.
+    let late = |resource: &&Resource| {
+        matches!(resource.is, ResourceType::Alarm(_) | ResourceType::Dashboard(_) | ResourceType::Key(_))
+    };
+    let early = stack.resources.iter().filter(|resource| !late(resource));
+    for resource in early.chain(stack.resources.iter().filter(late)) {
         builder.origin.clone_from(&resource.name);
         let id = logical_id(&resource.name);
         let first = builder.template.resources.len();
@@ -181,7 +183,11 @@ impl Builder<'_> {
 
     /// Adds a log group.
     fn add_log_group(&mut self, id: &str, retention: u64) {
-        self.add_data(id, "AWS::Logs::LogGroup", json!({ "RetentionInDays": retention / 86_400 }));
+        let mut properties = json!({ "RetentionInDays": retention / 86_400 });
+        if let Some(key) = &self.stack.key {
+            properties["KmsKeyId"] = json!(GetAtt(logical_id(&key.name), "Arn"));
+        }
+        self.add_data(id, "AWS::Logs::LogGroup", properties);
     }
 }
 

@@ -237,6 +237,8 @@ pub struct Stack {
     pub description: Option<String>,
     /// Where it goes and how it is treated there.
     pub target: StackTarget,
+    /// The customer key that encrypts what has none of its own.
+    pub key: Option<ResourceRef>,
     /// `conditions` by name, as CloudFormation's JSON.
     pub conditions: Vec<(String, serde_json::Value)>,
     /// The resources in the order of the file.

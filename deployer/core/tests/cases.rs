@@ -4,7 +4,7 @@
 //! gives any; a case whose name begins with `wrong-` holds `errors.txt`. Without a `stack.yaml` of its own a case is about the repository's. `config.txt`
 //! holds lines for `--config`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
@@ -164,6 +164,57 @@ fn every_shape_of_a_template_says_the_same() {
         assert_eq!(read(&template.to_compact_json()), value, "{}", case.name);
         let yaml: serde_json::Value = serde_yaml::from_str(&template.to_yaml()).expect("YAML");
         assert_eq!(yaml, value, "{}", case.name);
+    }
+}
+
+#[test]
+fn a_stack_with_a_key_encrypts_all_that_holds_data() {
+    let path = |kind: &str| match kind {
+        "AWS::S3::Bucket" => Some(
+            "/BucketEncryption/ServerSideEncryptionConfiguration/0/ServerSideEncryptionByDefault/KMSMasterKeyID",
+        ),
+        "AWS::SQS::Queue" | "AWS::SNS::Topic" => Some("/KmsMasterKeyId"),
+        "AWS::Events::EventBus" | "AWS::Events::Archive" => Some("/KmsKeyIdentifier"),
+        "AWS::DynamoDB::Table" => Some("/SSESpecification/KMSMasterKeyId"),
+        "AWS::Logs::LogGroup" => Some("/KmsKeyId"),
+        _ => None,
+    };
+    let mut without = Vec::new();
+    for (case, stack) in good().filter(|(_, stack)| stack.key.is_some()) {
+        for (id, resource) in lower::lower(&stack).resources {
+            if path(resource.kind).is_some_and(|path| resource.properties.pointer(path).is_none()) {
+                without.push(format!("{}: {id}", case.name));
+            }
+        }
+    }
+    let meant = ["encrypted: Accesses", "encrypted: ShopDeadLetters", "encrypted: PlainDeadLetters"];
+    assert_eq!(
+        without, meant,
+        "access logs come to no bucket with a key; dead letters of a bus are for when it fails"
+    );
+}
+
+#[test]
+fn statements_of_a_policy_have_ids_of_their_own() {
+    for (case, stack) in good() {
+        for (id, resource) in lower::lower(&stack).resources {
+            each_document(&resource.properties, &mut |statements| {
+                let ids: Vec<&str> = statements.iter().filter_map(|one| one["Sid"].as_str()).collect();
+                let different: BTreeSet<&str> = ids.iter().copied().collect();
+                assert_eq!(ids.len(), different.len(), "{}: {id}: {ids:?}", case.name);
+            });
+        }
+    }
+}
+
+fn each_document(value: &serde_json::Value, found: &mut impl FnMut(&[serde_json::Value])) {
+    if let Some(statements) = value["Statement"].as_array() {
+        found(statements);
+    }
+    match value {
+        serde_json::Value::Object(map) => map.values().for_each(|inner| each_document(inner, found)),
+        serde_json::Value::Array(items) => items.iter().for_each(|inner| each_document(inner, found)),
+        _ => {}
     }
 }
 

@@ -234,6 +234,8 @@ fn an_event_is_about_as_large_as_is_assumed() {
         object,
         headers: "ID,HouseNum,Street,Town,Zip".into(),
         data: String::new(),
+        data_key: None,
+        location: None,
     };
     let event = |detail: &serde_json::Value| {
         json!({

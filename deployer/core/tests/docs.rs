@@ -1,6 +1,7 @@
 //! Generated pages under `docs/` are up to date, and pages written by hand name files that are there.
 
-use contract::{Detail, EventKind, FailedStage, ObjectRef, Reason, SOURCE};
+use contract::settings::Character;
+use contract::{Detail, EventKind, FailedStage, Location, ObjectRef, Reason, SOURCE};
 use serde_json::{Value, json};
 use stack_core::docs::reference;
 
@@ -23,6 +24,14 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
     let record = object.record(1);
     let item = json!({ "id": "1", "house_number": "21", "town": "Bristol" });
     let item = item.as_object().expect("an object").clone();
+    let extracted = |record, data: &str, location| Detail::RecordExtracted {
+        object: object.clone(),
+        record,
+        headers: "ID,HouseNum,Town".into(),
+        data: data.into(),
+        data_key: None,
+        location,
+    };
     let failed = |stage, record, reason, message: &str| Detail::Failed {
         stage,
         object: Some(object.clone()),
@@ -43,13 +52,24 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
         (
             EventKind::RecordExtracted,
             "The task read a row. `headers` and `data` are RFC 4180 records without a line end; of several rows, `data` has a \
-             line each.",
-            vec![Detail::RecordExtracted {
-                object: object.clone(),
-                record: record.clone(),
-                headers: "ID,HouseNum,Town".into(),
-                data: "1,21,\"Bristol, Avon\"".into(),
-            }],
+             line each. Sensitive values are `enc:v1:…`, and `dataKey` is the key that they are encrypted with, encrypted itself \
+             ([encryption](encryption.md)). A row that is too large for an event is not in it: `location` says which bytes of the object hold it, \
+             from the first to the one behind the last, and how they are written. `trailing` is there and true where a row \
+             may end with a delimiter.",
+            vec![
+                extracted(record.clone(), "1,21,\"Bristol, Avon\"", None),
+                extracted(
+                    object.record(2),
+                    "",
+                    Some(Location {
+                        from: 38,
+                        to: 1_500_061,
+                        delimiter: Character::COMMA,
+                        quote: Character::QUOTE,
+                        trailing: false,
+                    }),
+                ),
+            ],
         ),
         (
             EventKind::ExtractionCompleted,
@@ -70,6 +90,7 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
                 object: object.clone(),
                 record: record.clone(),
                 data: vec![item],
+                data_key: None,
             }],
         ),
         (

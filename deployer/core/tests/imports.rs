@@ -61,6 +61,7 @@ fn every_crate_is_known_here() {
         "workers/contract",
         "workers/functions",
         "workers/publisher",
+        "workers/sealing",
         "workers/tally",
         "workers/task",
     ];

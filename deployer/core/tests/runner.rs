@@ -12,6 +12,7 @@ mod imports;
 mod registry;
 mod robustness;
 mod schema;
+mod sensitive;
 
 #[test]
 fn no_test_file_is_forgotten() {

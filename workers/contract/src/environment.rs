@@ -40,6 +40,16 @@ pub const STARTED_BY: &str = "deployer";
 /// Name of the table in which `access: [{ tally: … }]` keeps account of every row.
 pub const TALLY_TABLE: &str = "TALLY_TABLE_NAME";
 
+/// The sensitive fields, as the JSON of a list of [`crate::settings::SensitiveField`]. The task encrypts their columns, and
+/// `load` takes them in no other form.
+pub const SENSITIVE: &str = "SENSITIVE_FIELDS";
+/// ARN of the KMS key that `access: [{ encrypt: … }]` and `{ decrypt: … }` grant.
+pub const DATA_KEY: &str = "DATA_KEY_ARN";
+
+/// Under this name, the digest of an object stands in the encryption context of its data keys: with another one, KMS
+/// neither makes nor decrypts any for the workers.
+pub const DATA_KEY_CONTEXT: &str = "deployer:object";
+
 /// The variables of one process, looked up by a function so that tests need no process of their own.
 #[derive(Debug, Clone)]
 pub struct Variables<F>(F);
@@ -98,6 +108,17 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         serde_json::from_str(&self.required(name)?)
             .map_err(|error| VariableError::Invalid { name, expected: format!("the expected JSON: {error}") })
     }
+
+    /// The JSON document in the variable, or the default when there is none.
+    ///
+    /// # Errors
+    /// [`VariableError::Invalid`] when it is not the JSON of a `T`.
+    pub fn json_or_default<T: DeserializeOwned + Default>(
+        &self,
+        name: &'static str,
+    ) -> Result<T, VariableError> {
+        if self.optional(name).is_some() { self.json(name) } else { Ok(T::default()) }
+    }
 }
 
 #[cfg(test)]
@@ -114,11 +135,13 @@ mod tests {
             _ => None,
         });
         assert_eq!(variables.list(TASK_SUBNETS).expect("two"), ["a", "b"]);
+        assert_eq!(variables.json_or_default::<Vec<String>>(TABLE).expect("the default"), [""; 0]);
         for (name, error) in [
             (TABLE, variables.required(TABLE).expect_err("empty")),
             (EVENT_BUS, variables.required(EVENT_BUS).expect_err("not set")),
             (TABLE_KEY, variables.list(TABLE_KEY).expect_err("no part")),
             (SETTINGS, variables.json::<crate::settings::TransformSettings>(SETTINGS).expect_err("no JSON")),
+            (SETTINGS, variables.json_or_default::<Vec<String>>(SETTINGS).expect_err("no JSON")),
         ] {
             assert!(error.to_string().contains(name), "{error}");
         }

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{ObjectRef, RecordRef, Shard};
+use crate::{Location, ObjectRef, RecordRef, Shard};
 
 /// `source` of every event unless the stack sets another.
 pub const SOURCE: &str = "cdkpatterns.the-eventbridge-etl";
@@ -84,7 +84,11 @@ impl EventKind {
         match self {
             Self::TaskStarted => vec![("ecs-started", "success", &["object", "task"])],
             Self::RecordExtracted => {
-                vec![("s3RecordExtraction", "extracted", &["object", "record", "headers", "data"])]
+                vec![(
+                    "s3RecordExtraction",
+                    "extracted",
+                    &["object", "record", "headers", "data", "dataKey", "location"],
+                )]
             }
             Self::ExtractionCompleted => {
                 vec![(
@@ -94,7 +98,7 @@ impl EventKind {
                 )]
             }
             Self::RecordTransformed => {
-                vec![("transform", "transformed", &["object", "record", "data"])]
+                vec![("transform", "transformed", &["object", "record", "data", "dataKey"])]
             }
             Self::RecordLoaded => {
                 vec![("data-loaded", "success", &["object", "record", "table", "key"])]
@@ -142,15 +146,15 @@ impl FailedStage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
-    /// The object was gone, or may not be read.
+    /// The object was gone or replaced, or may not be read.
     ObjectUnreadable,
-    /// The header names a column twice.
+    /// The header names a column twice, or a name of the settings fits several.
     DuplicateHeader,
     /// A column has no name.
     EmptyHeader,
     /// The row (or the header) has more or fewer fields than there are columns.
     RowLength,
-    /// The row (or the header) is larger than an event may be.
+    /// The header or the item is larger than an event may be; or the row is, and cannot be read by itself either.
     RowTooLarge,
     /// The row (or the header) is not UTF-8.
     InvalidEncoding,
@@ -158,7 +162,7 @@ pub enum Reason {
     InvalidCompression,
     /// A quoted field is never closed.
     UnclosedQuote,
-    /// The file lacks a column that the settings name as required.
+    /// The file lacks a column that the settings name as required, or as sensitive.
     MissingColumn,
     /// A required value is empty.
     MissingValue,
@@ -172,6 +176,10 @@ pub enum Reason {
     RetriesExhausted,
     /// The task was told to stop before it reached the end of the object.
     Interrupted,
+    /// There was no key to encrypt sensitive values with, or a sensitive value came without encryption; none went on.
+    NotEncrypted,
+    /// A sensitive value was changed or moved since it was encrypted, or was never encrypted.
+    Undecryptable,
 }
 
 impl Reason {
@@ -201,8 +209,13 @@ pub enum Detail {
         record: RecordRef,
         /// The header, RFC 4180 encoded without line end.
         headers: String,
-        /// The row, RFC 4180 encoded; of several rows one line each, without a line end behind the last.
+        /// The row, RFC 4180 encoded; of several rows one line each, without a line end behind the last. Empty when there
+        /// is a `location`.
         data: String,
+        /// The key of the sensitive values among them, encrypted by KMS, in Base64.
+        data_key: Option<String>,
+        /// Where the row lies, when it is too large for an event.
+        location: Option<Location>,
     },
     /// `s3ExtractionCompleted`.
     ExtractionCompleted {
@@ -225,6 +238,8 @@ pub enum Detail {
         record: RecordRef,
         /// Attributes of the item, of one item for each row.
         data: Vec<Map<String, Value>>,
+        /// The key of the sensitive values among them, encrypted by KMS, in Base64.
+        data_key: Option<String>,
     },
     /// `data-loaded`.
     RecordLoaded {
@@ -360,15 +375,25 @@ impl Detail {
     pub fn to_value(&self) -> Value {
         let (status, rest) = match self {
             Self::TaskStarted { task, .. } => ("success", json!({ "task": task })),
-            Self::RecordExtracted { headers, data, .. } => {
-                ("extracted", json!({ "headers": headers, "data": data }))
+            Self::RecordExtracted { headers, data, data_key, location, .. } => {
+                let mut rest = json!({ "headers": headers });
+                match location {
+                    Some(location) => insert(&mut rest, "location", Some(location)),
+                    None => insert(&mut rest, "data", Some(data)),
+                }
+                insert(&mut rest, "dataKey", data_key.as_ref());
+                ("extracted", rest)
             }
             Self::ExtractionCompleted { rows, bytes, rejected, shard, .. } => {
                 let mut rest = json!({ "rows": rows, "bytes": bytes, "rejected": rejected });
                 insert(&mut rest, "shard", shard.as_ref());
                 ("completed", rest)
             }
-            Self::RecordTransformed { data, .. } => ("transformed", json!({ "data": one_or_many(data) })),
+            Self::RecordTransformed { data, data_key, .. } => {
+                let mut rest = json!({ "data": one_or_many(data) });
+                insert(&mut rest, "dataKey", data_key.as_ref());
+                ("transformed", rest)
+            }
             Self::RecordLoaded { table, key, .. } => {
                 ("success", json!({ "table": table, "key": one_or_many(key) }))
             }
@@ -418,12 +443,18 @@ impl Detail {
         let record = body.record.ok_or_else(|| missing("record"));
         Ok(match detail_type {
             "ecs-started" => Self::TaskStarted { object: object?, task: field!("task") },
-            "s3RecordExtraction" => Self::RecordExtracted {
-                object: object?,
-                record: record?,
-                headers: field!("headers"),
-                data: field!("data"),
-            },
+            "s3RecordExtraction" => {
+                let location = optional!("location");
+                let data = if location.is_some() { String::new() } else { field!("data") };
+                Self::RecordExtracted {
+                    object: object?,
+                    record: record?,
+                    headers: field!("headers"),
+                    data,
+                    data_key: optional!("dataKey"),
+                    location,
+                }
+            }
             "s3ExtractionCompleted" => Self::ExtractionCompleted {
                 object: object?,
                 rows: field!("rows"),
@@ -433,7 +464,8 @@ impl Detail {
             },
             "transform" => {
                 let Items(data) = field!("data");
-                Self::RecordTransformed { object: object?, record: record?, data }
+                let data_key = optional!("dataKey");
+                Self::RecordTransformed { object: object?, record: record?, data, data_key }
             }
             "data-loaded" => {
                 let Items(key) = field!("key");
@@ -447,6 +479,7 @@ impl Detail {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Character;
 
     fn samples() -> Vec<(EventKind, Detail)> {
         let object = ObjectRef {
@@ -474,6 +507,8 @@ mod tests {
                     record: record.clone(),
                     headers: "a,b".into(),
                     data: "1,\"x,y\"".into(),
+                    data_key: None,
+                    location: None,
                 },
             ),
             (
@@ -483,6 +518,25 @@ mod tests {
                     record: object.records(3, 2),
                     headers: "a,b".into(),
                     data: "1,2\n3,4".into(),
+                    data_key: Some("AQI=".into()),
+                    location: None,
+                },
+            ),
+            (
+                EventKind::RecordExtracted,
+                Detail::RecordExtracted {
+                    object: object.clone(),
+                    record: record.clone(),
+                    headers: "a,b".into(),
+                    data: String::new(),
+                    data_key: None,
+                    location: Some(Location {
+                        from: 4,
+                        to: 9,
+                        delimiter: Character::COMMA,
+                        quote: Character::QUOTE,
+                        trailing: false,
+                    }),
                 },
             ),
             (
@@ -501,6 +555,7 @@ mod tests {
                     object: object.clone(),
                     record: record.clone(),
                     data: vec![key.clone()],
+                    data_key: None,
                 },
             ),
             (
@@ -509,6 +564,7 @@ mod tests {
                     object: object.clone(),
                     record: object.records(3, 2),
                     data: vec![key.clone(), key.clone()],
+                    data_key: Some("AQI=".into()),
                 },
             ),
             (

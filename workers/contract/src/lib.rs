@@ -5,12 +5,17 @@
 //! drift from the events that it must match. No I/O, no AWS client.
 
 pub mod assignment;
+pub mod column;
+pub mod content_range;
 pub mod environment;
 pub mod event;
+pub mod location;
 pub mod object;
 pub mod row;
 pub mod settings;
 
 pub use assignment::{Assignment, Part, Replay, ReplayRequest, Shard};
+pub use content_range::ContentRange;
 pub use event::{Detail, EventKind, FailedStage, Reason, SOURCE};
+pub use location::Location;
 pub use object::{ObjectRef, RecordRef};

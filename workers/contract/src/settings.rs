@@ -24,6 +24,19 @@ pub struct FieldSettings {
     /// Value when the column is missing or the value empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
+    /// Whether the value must never be seen: the task encrypts it, and `load` alone decrypts it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sensitive: bool,
+}
+
+/// A sensitive field, as the task and `load` must know it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SensitiveField {
+    /// Name of the attribute.
+    pub name: String,
+    /// Name of the column in the CSV, as it stands in the settings of `transform`.
+    pub from: String,
 }
 
 /// Settings of the worker `extract`.
@@ -48,6 +61,8 @@ impl Default for ExtractSettings {
 pub struct LoadSettings {
     /// What becomes of an item whose key is in the table already.
     pub on_conflict: OnConflict,
+    /// How sensitive values are written.
+    pub store: Store,
 }
 
 /// What becomes of an item whose key is in the table already.
@@ -59,6 +74,20 @@ pub enum OnConflict {
     Overwrite,
     /// That of the object that was uploaded last stays, and of one object the last row.
     Newest,
+}
+
+/// The attribute that orders the items of one key, with [`OnConflict::Newest`].
+pub const VERSION_ATTRIBUTE: &str = "_version";
+
+/// How sensitive values are written to the table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Store {
+    /// Decrypted.
+    #[default]
+    Decrypted,
+    /// As they came, with all that their decryption needs but the KMS key.
+    Encrypted,
 }
 
 /// Settings of the worker `extraction`.
@@ -111,6 +140,12 @@ pub struct Character(u8);
 impl Character {
     /// `,`.
     pub const COMMA: Self = Self(b',');
+    /// `;`.
+    pub const SEMICOLON: Self = Self(b';');
+    /// The tabulator.
+    pub const TAB: Self = Self(b'\t');
+    /// `|`.
+    pub const BAR: Self = Self(b'|');
     /// `"`.
     pub const QUOTE: Self = Self(b'"');
 

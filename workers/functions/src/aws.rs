@@ -1,5 +1,7 @@
 //! The functions' traits by the AWS SDK.
 
+mod objects;
+
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
@@ -11,14 +13,17 @@ use contract::environment::{
     ASSIGNMENT, OBJECT, STARTED_BY, TASK_CLUSTER, TASK_CONTAINER, TASK_DEFINITION, TASK_PUBLIC_IP,
     TASK_SECURITY_GROUPS, TASK_SPOT, TASK_SUBNETS, VariableError, Variables,
 };
+use contract::settings::VERSION_ATTRIBUTE;
 use contract::{Assignment, ObjectRef};
 use publisher::aws::call_error;
 use serde_json::{Map, Value};
 
 use crate::extract::{Delay, StartError, Tasks};
 use crate::item::Item;
-use crate::load::{Table, VERSION, WriteError};
+use crate::load::{Table, WriteError};
 use crate::messages::QueueOrigin;
+
+pub use objects::S3;
 
 /// How and where the task runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -238,13 +243,13 @@ impl Table for Dynamo {
     }
 
     async fn put_newest(&self, item: &Item) -> Result<(), WriteError> {
-        let version = item.attributes.get(VERSION).map(attribute).ok_or(WriteError::Invalid)?;
+        let version = item.attributes.get(VERSION_ATTRIBUTE).map(attribute).ok_or(WriteError::Invalid)?;
         self.client
             .put_item()
             .table_name(&self.table)
             .set_item(Some(attributes(&item.attributes)))
             .condition_expression("attribute_not_exists(#version) OR #version <= :version")
-            .expression_attribute_names("#version", VERSION)
+            .expression_attribute_names("#version", VERSION_ATTRIBUTE)
             .expression_attribute_values(":version", version)
             .send()
             .await

@@ -1,19 +1,23 @@
 //! `load`: `record-transformed` becomes an item in the table, and `record-loaded`.
 //!
 //! A write puts the whole item under its key, so a row that is delivered twice is written twice with the same result.
-//! With `onConflict: newest` an older row never replaces a newer one, in whatever order they come.
+//! With `onConflict: newest` an older row never replaces a newer one, in whatever order they come. Sensitive values are
+//! decrypted here, and nowhere before.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::ops::Range;
 
-use contract::settings::OnConflict;
+use contract::settings::{OnConflict, VERSION_ATTRIBUTE};
 use contract::{Detail, FailedStage, ObjectRef, Reason, RecordRef};
 use futures::StreamExt as _;
 use publisher::{Backoff, Publisher, PutEvents};
+use sealing::Kms;
 use serde_json::{Map, Value};
 
 use crate::item::Item;
 use crate::messages::{Delivery, Handler, Outcome};
+use crate::secrets::{SecretError, Secrets};
 use crate::settle::{Stage, Unfinished, Verdict};
 
 /// Items in one BatchWriteItem call.
@@ -21,8 +25,6 @@ use crate::settle::{Stage, Unfinished, Verdict};
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
 pub const MAX_ITEMS: usize = 25;
 
-/// The attribute that orders the items of one key, with `onConflict: newest`.
-pub const VERSION: &str = "_version";
 /// Writes with a condition at the same time, which DynamoDB takes with single items only.
 const MAX_IN_FLIGHT: usize = 8;
 
@@ -35,7 +37,7 @@ pub trait Table: Send + Sync {
     /// Writes one item.
     fn put(&self, item: &Item) -> impl Future<Output = Result<(), WriteError>> + Send;
 
-    /// Writes one item unless the table has one of the same key whose [`VERSION`] is greater. Both is success.
+    /// Writes one item unless the table has one of the same key whose [`VERSION_ATTRIBUTE`] is greater. Both is success.
     fn put_newest(&self, item: &Item) -> impl Future<Output = Result<(), WriteError>> + Send;
 }
 
@@ -56,8 +58,9 @@ pub enum WriteError {
 
 /// The function. See the module.
 #[derive(Debug)]
-pub struct Load<T, P> {
+pub struct Load<T, K, P> {
     table: T,
+    secrets: Secrets<K>,
     settings: LoadSettings,
     backoff: Backoff,
     stage: Stage<P>,
@@ -68,10 +71,18 @@ pub struct Load<T, P> {
 pub struct LoadSettings {
     /// The table's name.
     pub table: String,
-    /// Names of the key attributes, the partition key first.
+    /// Names of the key attributes, the partition key first. None of them is sensitive: keys stand in events.
     pub key: Vec<String>,
     /// Which item stays when two have the same key.
     pub on_conflict: OnConflict,
+}
+
+/// A row that is not written.
+enum Refused {
+    /// It never will be, and the event says why.
+    Failed(Box<Detail>),
+    /// Not now.
+    Later(Unfinished),
 }
 
 /// An item and the row that it comes from.
@@ -81,17 +92,28 @@ struct Row {
     item: Item,
 }
 
-impl<T: Table, P: PutEvents> Load<T, P> {
-    /// Writes into `table` and publishes through `publisher`.
-    pub const fn new(table: T, settings: LoadSettings, backoff: Backoff, publisher: Publisher<P>) -> Self {
-        Self { table, settings, backoff, stage: Stage::new(publisher, FailedStage::Load) }
+impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
+    /// Writes into `table`, deals with sensitive values by `secrets` and publishes through `publisher`.
+    pub const fn new(
+        table: T,
+        secrets: Secrets<K>,
+        settings: LoadSettings,
+        backoff: Backoff,
+        publisher: Publisher<P>,
+    ) -> Self {
+        Self { table, secrets, settings, backoff, stage: Stage::new(publisher, FailedStage::Load) }
     }
 
-    /// The rows in a message, and the `failed` events for what can't be written.
-    fn rows(&self, delivery: &Delivery) -> Vec<Result<Row, Box<Detail>>> {
-        let one = |failed| vec![Err(Box::new(failed))];
+    /// The rows in a message, and what becomes of those that can't be written. Data keys that KMS did not give, and why, are
+    /// in `missing`: nobody asks for them again.
+    async fn rows(
+        &self,
+        delivery: &Delivery,
+        missing: &mut HashMap<String, String>,
+    ) -> Vec<Result<Row, Refused>> {
+        let one = |failed| vec![Err(Refused::Failed(Box::new(failed)))];
         match delivery.event() {
-            Ok(Detail::RecordTransformed { object, record, data, .. }) => {
+            Ok(Detail::RecordTransformed { object, record, data, data_key }) => {
                 if data.len() as u64 != record.count {
                     let message =
                         format!("the event says that it has {} rows, and has {}", record.count, data.len());
@@ -102,14 +124,32 @@ impl<T: Table, P: PutEvents> Load<T, P> {
                         message,
                     ));
                 }
-                let row = |(index, attributes)| {
+                let digest = object.digest();
+                let mut rows = Vec::with_capacity(data.len());
+                for (index, mut attributes) in record.rows().zip(data) {
                     let (object, record): (ObjectRef, RecordRef) = (object.clone(), object.record(index));
-                    match self.item(&object, index, attributes) {
-                        Ok(item) => Ok(Row { object, record, item }),
-                        Err(message) => Err(Box::new(self.invalid(object, record, message))),
+                    let cause = data_key.as_ref().and_then(|key| missing.get(key));
+                    let revealed = match cause {
+                        Some(cause) => Err(SecretError::Unavailable(cause.clone())),
+                        None => {
+                            let data_key = data_key.as_deref();
+                            self.secrets.reveal(&digest, &record, &mut attributes, data_key).await
+                        }
+                    };
+                    if let (Err(SecretError::Unavailable(cause)), Some(key)) = (&revealed, &data_key) {
+                        missing.insert(key.clone(), cause.clone());
                     }
-                };
-                record.rows().zip(data).map(row).collect()
+                    rows.push(match revealed {
+                        Ok(()) => match self.item(&object, index, attributes) {
+                            Ok(item) => Ok(Row { object, record, item }),
+                            Err(message) => {
+                                Err(Refused::Failed(Box::new(self.invalid(object, record, message))))
+                            }
+                        },
+                        Err(error) => Err(self.unrevealed(object, record, error)),
+                    });
+                }
+                rows
             }
             Ok(other) => {
                 let message = format!("`{}` is nothing to load", other.detail_type());
@@ -128,12 +168,25 @@ impl<T: Table, P: PutEvents> Load<T, P> {
         mut attributes: Map<String, Value>,
     ) -> Result<Item, String> {
         if self.settings.on_conflict == OnConflict::Newest {
-            if attributes.contains_key(VERSION) {
-                return Err(format!("the attribute `{VERSION}` is taken by `onConflict: newest`"));
+            if attributes.contains_key(VERSION_ATTRIBUTE) {
+                return Err(format!("the attribute `{VERSION_ATTRIBUTE}` is taken by `onConflict: newest`"));
             }
-            attributes.insert(VERSION.to_owned(), version(object, index).into());
+            attributes.insert(VERSION_ATTRIBUTE.to_owned(), version(object, index).into());
         }
         Item::new(attributes, &self.settings.key)
+    }
+
+    fn unrevealed(&self, object: ObjectRef, record: RecordRef, error: SecretError) -> Refused {
+        let (object, record) = (Some(object), Some(record));
+        match error {
+            SecretError::Undecryptable(name) => {
+                let message = format!("the sensitive attribute `{name}` can't be decrypted");
+                Refused::Failed(Box::new(self.stage.failed(object, record, Reason::Undecryptable, message)))
+            }
+            SecretError::Unavailable(cause) => {
+                Refused::Later(Unfinished { object, record, reason: Reason::RetriesExhausted, cause })
+            }
+        }
     }
 
     fn invalid(&self, object: ObjectRef, record: RecordRef, message: String) -> Detail {
@@ -267,10 +320,13 @@ fn requests(items: &[&Item]) -> Vec<Range<usize>> {
     requests
 }
 
-impl<T: Table, P: PutEvents> Handler for Load<T, P> {
+impl<T: Table, K: Kms, P: PutEvents> Handler for Load<T, K, P> {
     async fn handle(&self, deliveries: &[Delivery]) -> Vec<Outcome> {
-        let messages: Vec<Vec<Result<Row, Box<Detail>>>> =
-            deliveries.iter().map(|delivery| self.rows(delivery)).collect();
+        let mut messages = Vec::with_capacity(deliveries.len());
+        let mut missing = HashMap::new();
+        for delivery in deliveries {
+            messages.push(self.rows(delivery, &mut missing).await);
+        }
         let items: Vec<&Item> = messages.iter().flatten().flatten().map(|row| &row.item).collect();
         let mut written = self.write_all(&items).await.into_iter();
         let unwritten = || WriteError::Call { code: "NoResult".into(), retryable: true };
@@ -283,7 +339,8 @@ impl<T: Table, P: PutEvents> Handler for Load<T, P> {
                         let written = written.next().unwrap_or_else(|| Err(unwritten()));
                         self.add(&mut verdict, row, written);
                     }
-                    Err(failed) => verdict.publish.push(*failed),
+                    Err(Refused::Failed(failed)) => verdict.publish.push(*failed),
+                    Err(Refused::Later(unfinished)) => verdict.unfinished.push(unfinished),
                 }
             }
             verdicts.push(verdict);

@@ -4,6 +4,7 @@
 //! no AWS. What it answers with `Err` becomes a `transformFailed` event; its message must not hold a value of the row.
 
 use contract::Reason;
+use contract::column;
 use contract::settings::{FieldSettings, TransformSettings};
 use serde_json::{Map, Value};
 
@@ -22,8 +23,9 @@ pub fn transform(
     }
     let mut item = Map::new();
     for field in &settings.fields {
-        let FieldSettings { name, from, required, default } = field;
-        let column = column(headers, from)?;
+        let FieldSettings { name, from, required, default, sensitive } = field;
+        let column = column::find(headers, from)
+            .map_err(|ambiguous| (Reason::DuplicateHeader, ambiguous.to_string()))?;
         let value = column.and_then(|column| data.get(column)).map(String::as_str);
         let value = match (value, default) {
             (Some(value), _) if !value.is_empty() => value,
@@ -38,30 +40,14 @@ pub fn transform(
             (Some(empty), None) => empty,
             (None, None) => continue,
         };
+        // The task that read the row did not know yet, or is another stack's: what is in clear goes no further.
+        if *sensitive && !value.is_empty() && !sealing::is_sealed(value) {
+            let message = format!("the sensitive column `{from}` is not encrypted");
+            return Err((Reason::NotEncrypted, message));
+        }
         item.insert(name.clone(), value.into());
     }
     Ok(item)
-}
-
-/// The position of the column named `name`: by its exact name, else without regard to ASCII case.
-///
-/// A name that fits several columns is an error even where the column is optional: picking one of them, or none, would
-/// lose values silently.
-fn column(headers: &[String], name: &str) -> Result<Option<usize>, (Reason, String)> {
-    let name = name.trim();
-    let only = |matches: &dyn Fn(&str) -> bool| {
-        let mut found = headers.iter().enumerate().filter(|(_, header)| matches(header.trim()));
-        match (found.next(), found.next()) {
-            (Some(_), Some(_)) => {
-                Err((Reason::DuplicateHeader, format!("the file has several columns `{name}`")))
-            }
-            (first, _) => Ok(first.map(|(position, _)| position)),
-        }
-    };
-    match only(&|header| header == name)? {
-        Some(position) => Ok(Some(position)),
-        None => only(&|header| header.eq_ignore_ascii_case(name)),
-    }
 }
 
 #[cfg(test)]
@@ -143,6 +129,17 @@ mod tests {
         ]);
         let item = run(fields, &["A"], &[""]);
         assert_eq!(item, Ok(json!({ "empty": "", "default_for_empty": "d", "default_for_absent": "d" })));
+    }
+
+    #[test]
+    fn a_sensitive_value_in_clear_goes_no_further() {
+        let fields = json!([{ "name": "s", "from": "S", "sensitive": true }]);
+        for value in ["", "enc:v1:AAAA"] {
+            assert_eq!(run(fields.clone(), &["S"], &[value]), Ok(json!({ "s": value })));
+        }
+        let (reason, message) = run(fields, &["S"], &["sEcReT"]).expect_err("in clear");
+        assert_eq!(reason, Reason::NotEncrypted);
+        assert!(!message.contains("sEcReT"));
     }
 
     #[test]

@@ -197,6 +197,8 @@ mod tests {
                     record: record.clone(),
                     headers: "h".into(),
                     data: "sEcReT".into(),
+                    data_key: None,
+                    location: None,
                 },
                 json!({ "message": "record-extracted", "status": "extracted", "record": 7, "recordId": record.id }),
             ),
@@ -211,7 +213,12 @@ mod tests {
                 json!({ "message": "extraction-completed", "status": "completed", "rows": 5, "bytes": 99, "rejected": 2 }),
             ),
             (
-                Detail::RecordTransformed { object: object(), record: record.clone(), data: secret() },
+                Detail::RecordTransformed {
+                    object: object(),
+                    record: record.clone(),
+                    data: secret(),
+                    data_key: None,
+                },
                 json!({ "message": "record-transformed", "status": "transformed", "record": 7 }),
             ),
             (

@@ -1,4 +1,7 @@
 //! From process start to the first invocation: logs, environment, clients, runtime.
+//!
+//! One thread: below 1,769 MB a function has less than one processor, and threads that hand each other every call make it
+//! dearer. <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
 
 use std::process::ExitCode;
 
@@ -12,6 +15,10 @@ use tracing_subscriber::EnvFilter;
 
 use crate::messages::{Handler, serve};
 
+/// Messages are many small allocations, as rows are in the task.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What a function finds when it starts.
 #[derive(Debug)]
 pub struct Environment {
@@ -22,6 +29,14 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// Whether AWS clients speak to another endpoint than AWS's.
+    #[must_use]
+    pub fn custom_endpoint(&self) -> bool {
+        ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"]
+            .into_iter()
+            .any(|name| self.variables.optional(name).is_some())
+    }
+
     /// The publisher for the bus that the function may publish to.
     ///
     /// # Errors

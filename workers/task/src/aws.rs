@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use aws_sdk_s3::Client;
-use contract::ObjectRef;
+use contract::{ContentRange, ObjectRef};
 use publisher::aws::call_error;
 
 use crate::download::{OpenError, Opened, Source};
@@ -71,22 +71,15 @@ impl Source for S3Object {
             let _ = self.first_etag.set(etag.to_owned());
         }
         let (from, length) = match answer.content_range() {
-            Some(range) => (start_of(range).unwrap_or(from), total(range)),
+            Some(range) => {
+                let range = ContentRange::new(range);
+                (range.from.unwrap_or(from), range.length)
+            }
             // The whole object, whatever was asked for.
             None => (0, answer.content_length().and_then(|length| u64::try_from(length).ok())),
         };
         Ok(Opened { from, body: Box::pin(answer.body.into_async_read()), length })
     }
-}
-
-/// Length of the object in a `Content-Range`: `bytes 0-9/10`.
-fn total(content_range: &str) -> Option<u64> {
-    content_range.rsplit_once('/')?.1.parse().ok()
-}
-
-/// First byte of a `Content-Range` such as `bytes 5-9/10`.
-fn start_of(content_range: &str) -> Option<u64> {
-    content_range.strip_prefix("bytes ")?.split_once('-')?.0.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -106,22 +99,6 @@ mod tests {
             uploaded: None,
         };
         S3Object::new(s3_client(&config, true), object)
-    }
-
-    #[test]
-    fn the_length_stands_in_the_range() {
-        assert_eq!(total("bytes 0-9/10"), Some(10));
-        assert_eq!(total("bytes 0-9/*"), None);
-        assert_eq!(total("10"), None);
-    }
-
-    #[test]
-    fn an_answer_says_where_its_body_begins() {
-        assert_eq!(start_of("bytes 5-9/10"), Some(5));
-        assert_eq!(start_of("bytes 0-9/*"), Some(0));
-        for other in ["", "bytes */10", "bytes -5/10", "lines 1-2/3", "bytes 99999999999999999999-1/2"] {
-            assert_eq!(start_of(other), None, "{other}");
-        }
     }
 
     #[test]

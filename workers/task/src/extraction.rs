@@ -7,6 +7,10 @@
 //! with the same reader, and passes over the rows of the parts before its own. Reading is cheap against publishing: that
 //! is what is divided. The rows of all parts are those that one task would have read, with the same numbers.
 //!
+//! # Rows that are too large for an event
+//!
+//! Their events say where they lie, and `transform` reads them. Nothing of them is kept here.
+//!
 //! # Checkpoints
 //!
 //! Calls are answered in any order. The checkpoint stands behind the last row before which nothing is missing on the bus.
@@ -17,8 +21,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contract::settings::ExtractionSettings;
-use contract::{Assignment, Detail, FailedStage, ObjectRef, Reason, RecordRef, row};
+use contract::{Assignment, Detail, FailedStage, Location, ObjectRef, Reason, RecordRef, row};
 use publisher::{Backoff, Failure, MAX_BYTES, Publisher, PutEvents, Stream};
+use sealing::Kms;
 use tally::RowSet;
 use tally::checkpoint::{Checkpoint, Checkpoints};
 use tokio::sync::watch;
@@ -28,6 +33,7 @@ use crate::decompress::Decoder;
 use crate::download::{Download, ReadError, Source};
 use crate::group::Group;
 use crate::reader::{Fault, Reader, Row};
+use crate::seal::{self, EncodedRow, Sealing};
 
 /// How often the checkpoint is written. In tests, behind every row.
 const BETWEEN_CHECKPOINTS: Duration = Duration::from_secs(if cfg!(test) { 0 } else { 5 });
@@ -76,12 +82,13 @@ pub struct Totals {
 }
 
 /// Reads what `job` names from `source` and publishes its rows, until the end or until `stop` turns true. With
-/// `checkpoints`, it goes on where another task has been interrupted.
-pub async fn extract<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints>(
+/// `checkpoints`, it goes on where another task has been interrupted; with `sealing`, no sensitive value leaves in clear.
+pub async fn extract<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints, K: Kms>(
     job: &Job<'_>,
     source: S,
     publisher: &Arc<Publisher<P>>,
     checkpoints: Option<&C>,
+    sealing: Option<Sealing<K>>,
     backoff: Backoff,
     stop: watch::Receiver<bool>,
 ) -> Outcome {
@@ -103,12 +110,12 @@ pub async fn extract<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints
         download,
         reader: Reader::new(MAX_BYTES, &job.settings.csv),
         decoder: Decoder::new(),
-        rows: Rows::new(job, publisher.stream_at(job.events_per_second()), reached),
+        rows: Rows::new(job, publisher.stream_at(job.events_per_second()), sealing, backoff, reached),
         resume: (reached.index > 0).then_some(reached),
         checkpoints,
         saved: Instant::now(),
     };
-    let end = extraction.run(stop).await;
+    let end = extraction.run(stop).await.map_err(|fault| extraction.rows.discreet(fault));
     // Whatever happened, the events of the rows that were read are on their way: wait for them.
     let end = match extraction.rows.finish().await {
         Ok(()) => end,
@@ -217,19 +224,19 @@ fn interrupted(row: u64) -> Fault {
 }
 
 /// The extraction under way.
-struct Extraction<'a, S, P, C> {
+struct Extraction<'a, S, P, C, K> {
     job: &'a Job<'a>,
     download: Download<S>,
     decoder: Decoder,
     reader: Reader,
-    rows: Rows<'a, P>,
+    rows: Rows<'a, P, K>,
     /// Where the reader has to go on, once it knows the header.
     resume: Option<Checkpoint>,
     checkpoints: Option<&'a C>,
     saved: Instant,
 }
 
-impl<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints> Extraction<'_, S, P, C> {
+impl<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints, K: Kms> Extraction<'_, S, P, C, K> {
     async fn run(&mut self, mut stop: watch::Receiver<bool>) -> Result<(), Fault> {
         let mut ended = false;
         'chunks: while !ended {
@@ -321,9 +328,11 @@ async fn save<C: Checkpoints>(checkpoints: &C, checkpoint: &Checkpoint) {
 }
 
 /// Where rows go.
-struct Rows<'a, P> {
+struct Rows<'a, P, K> {
     job: &'a Job<'a>,
     stream: Stream<P>,
+    sealing: Option<Sealing<K>>,
+    backoff: Backoff,
     /// The header as every event carries it.
     headers: Option<String>,
     /// Good rows that wait for more of their kind.
@@ -335,10 +344,21 @@ struct Rows<'a, P> {
     marks: VecDeque<(u64, Checkpoint)>,
 }
 
-impl<'a, P: PutEvents + 'static> Rows<'a, P> {
-    fn new(job: &'a Job<'a>, stream: Stream<P>, at: Checkpoint) -> Self {
+impl<'a, P: PutEvents + 'static, K: Kms> Rows<'a, P, K> {
+    fn new(
+        job: &'a Job<'a>,
+        stream: Stream<P>,
+        sealing: Option<Sealing<K>>,
+        backoff: Backoff,
+        at: Checkpoint,
+    ) -> Self {
         let marks = VecDeque::from([(0, at)]);
-        Self { job, stream, headers: None, group: None, compressed: false, at, marks }
+        Self { job, stream, sealing, backoff, headers: None, group: None, compressed: false, at, marks }
+    }
+
+    /// A fault as it may be told.
+    fn discreet(&self, fault: Fault) -> Fault {
+        if self.sealing.is_some() { seal::without_names(fault) } else { fault }
     }
 
     /// Publishes a good row as `record-extracted` and a bad one as `extractionFailed`. Breaks behind the last row of the
@@ -352,24 +372,34 @@ impl<'a, P: PutEvents + 'static> Rows<'a, P> {
         if part.and_then(|part| part.to).is_some_and(|to| row.span.start >= to) {
             return Ok(ControlFlow::Break(()));
         }
-        let (index, offset) = (row.index, row.span.end);
+        let (index, offset, location) = (row.index, row.span.end, row.location());
         if part.is_some_and(|part| row.span.start < part.from) {
             self.pass(index, offset, 0);
         } else if self.job.selection.is_some_and(|selection| !selection.contains(index)) {
             self.flush().await?;
             self.pass(index, offset, 1);
         } else {
+            let headers = row.columns;
+            self.headers.get_or_insert_with(|| row::encode(headers.iter().map(String::as_str)));
             match row.fields {
                 Ok(fields) => {
-                    let headers = row.columns;
-                    self.headers.get_or_insert_with(|| row::encode(headers.iter().map(String::as_str)));
-                    self.add(index, offset, row::encode(fields.iter())).await?;
+                    let sealed = match &mut self.sealing {
+                        Some(sealing) => {
+                            let record = self.job.object.record(index);
+                            sealing.row(&record.id, headers, fields, self.backoff).await?
+                        }
+                        None => EncodedRow { line: row::encode(fields.iter()), data_key: None },
+                    };
+                    self.add(index, location, sealed).await?;
                 }
                 Err(fault) => {
                     self.flush().await?;
-                    // Behind the row only when its event is pushed: `reject` marks.
+                    // Behind the row only when its event is pushed: `refer` and `reject` mark.
                     self.at = Checkpoint { index, offset, rows: self.at.rows + 1, ..self.at };
-                    self.reject(index, &fault).await?;
+                    match fault.reason {
+                        Reason::RowTooLarge => self.refer(index, location, fault).await?,
+                        _ => self.reject(index, &fault).await?,
+                    }
                 }
             }
         }
@@ -389,45 +419,96 @@ impl<'a, P: PutEvents + 'static> Rows<'a, P> {
     }
 
     /// Adds a good row to the group, and publishes the group when it is full.
-    async fn add(&mut self, index: u64, offset: u64, line: String) -> Result<(), Fault> {
+    async fn add(&mut self, index: u64, location: Location, row: EncodedRow) -> Result<(), Fault> {
+        let EncodedRow { line, data_key } = row;
         let most = self.job.settings.rows_per_event.max(1);
         let weight = if most == 1 { 0 } else { Group::weight(&line) };
-        if self.group.as_ref().is_some_and(|group| !group.fits(weight)) {
+        if self.group.as_ref().is_some_and(|group| !group.fits(weight) || group.data_key != data_key) {
             self.flush().await?;
         }
         match &mut self.group {
             Some(group) => group.add(&line, weight),
             None => {
-                let base =
-                    if most == 1 { 0 } else { self.stream.size(&self.extracted(index, 1, String::new())) };
-                self.group = Some(Group::new(index, line, base + weight));
+                let base = match most {
+                    1 => 0,
+                    _ => {
+                        self.stream.size(&self.extracted(index, 1, String::new(), data_key.as_deref(), None))
+                    }
+                };
+                self.group = Some(Group::new(index, location, line, data_key, base + weight));
             }
         }
         let full = self.group.as_ref().is_some_and(|group| group.count >= u64::from(most));
-        self.pass(index, offset, 1);
+        self.pass(index, location.to, 1);
         if full { self.flush().await } else { Ok(()) }
     }
 
-    fn extracted(&self, first: u64, count: u64, text: String) -> Detail {
+    fn extracted(
+        &self,
+        first: u64,
+        count: u64,
+        text: String,
+        data_key: Option<&str>,
+        location: Option<Location>,
+    ) -> Detail {
         Detail::RecordExtracted {
             object: self.job.object.clone(),
             record: self.job.object.records(first, count),
             headers: self.headers.clone().unwrap_or_default(),
             data: text,
+            data_key: data_key.map(str::to_owned),
+            location,
         }
     }
 
     /// Publishes the group, if there is one.
     async fn flush(&mut self) -> Result<(), Fault> {
-        let Some(Group { first, count, text, .. }) = self.group.take() else { return Ok(()) };
-        let extracted = self.extracted(first, count, text);
+        let Some(group) = self.group.take() else { return Ok(()) };
+        let Group { first, location, count, text, data_key, .. } = group;
+        let extracted = self.extracted(first, count, text, data_key.as_deref(), None);
         match self.stream.push(&extracted).await {
-            Ok(()) => self.mark(),
+            Ok(()) => {
+                self.mark();
+                Ok(())
+            }
             // Several rows are never so large.
             Err(failure) => {
                 let fault = Fault::new(Reason::RowTooLarge, format!("row {first}: {failure}"));
-                self.reject(first, &fault).await?;
+                self.refer(first, location, fault).await
             }
+        }
+    }
+
+    /// Publishes where a row lies that is too large for an event. Where that helps nobody, the row is rejected.
+    async fn refer(&mut self, index: u64, location: Location, fault: Fault) -> Result<(), Fault> {
+        let refused = match self.may_refer(&location) {
+            Ok(()) => {
+                let extracted = self.extracted(index, 1, String::new(), None, Some(location));
+                match self.stream.push(&extracted).await {
+                    Ok(()) => {
+                        self.mark();
+                        return Ok(());
+                    }
+                    Err(failure) => format!("the header alone is too large: {failure}"),
+                }
+            }
+            Err(refused) => refused.to_owned(),
+        };
+        let message = format!("{}, and {refused}", fault.message);
+        self.reject(index, &Fault::new(fault.reason, message)).await
+    }
+
+    /// Whether `transform` can read the row by itself; else why not.
+    const fn may_refer(&self, location: &Location) -> Result<(), &'static str> {
+        // There, sensitive values lie open.
+        if self.sealing.is_some() {
+            return Err("a row with sensitive columns isn't read from the object by others");
+        }
+        if self.compressed {
+            return Err("no row of a compressed object can be read by itself");
+        }
+        if location.length() > Location::MAX_BYTES {
+            return Err("only 16 MiB of an object can be read by themselves");
         }
         Ok(())
     }

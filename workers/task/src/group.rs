@@ -1,5 +1,9 @@
 //! Rows that share an event.
 
+use std::sync::Arc;
+
+use contract::Location;
+
 /// Bytes of an event beyond which no row is added. EventBridge bills an event for each 64 KiB that it has begun.
 ///
 /// <https://aws.amazon.com/eventbridge/pricing/>
@@ -12,18 +16,28 @@ const LINE_END: usize = 2;
 pub(crate) struct Group {
     /// Number of the first row.
     pub(crate) first: u64,
+    /// Where it lies.
+    pub(crate) location: Location,
     /// How many rows there are.
     pub(crate) count: u64,
     /// The rows, one line each, without a line end behind the last.
     pub(crate) text: String,
+    /// What their sensitive values are sealed with, the same key for all.
+    pub(crate) data_key: Option<Arc<str>>,
     /// Bytes of the event.
     size: usize,
 }
 
 impl Group {
     /// A group of one row, which makes an event of `size` bytes.
-    pub(crate) const fn new(first: u64, text: String, size: usize) -> Self {
-        Self { first, count: 1, text, size }
+    pub(crate) const fn new(
+        first: u64,
+        location: Location,
+        text: String,
+        data_key: Option<Arc<str>>,
+        size: usize,
+    ) -> Self {
+        Self { first, location, count: 1, text, data_key, size }
     }
 
     /// Bytes of `line` in an event: JSON takes two or more for a quote and for a control character.

@@ -1,8 +1,8 @@
 //! The extraction task: reads one object, row by row, and publishes an event for each.
 //!
 //! `extract` starts it, one task per object version, with the object in the environment. [`download`] brings the bytes,
-//! [`decompress`] makes text of them, [`reader`] rows of the text, [`extraction`] events of the rows, which it hands to the
-//! publisher. Each holds a fixed amount of memory, however large the object is.
+//! [`decompress`] makes text of them, [`reader`] rows of the text, [`extraction`] events of the rows, in
+//! which sensitive columns are sealed, and hands them to the publisher. Each holds a fixed amount of memory, however large the object is.
 
 pub mod aws;
 pub mod decompress;
@@ -10,5 +10,7 @@ pub mod download;
 pub mod extraction;
 mod group;
 pub mod reader;
+mod seal;
 
 pub use extraction::{Job, Outcome, Totals, extract};
+pub use seal::Sealing;

@@ -11,13 +11,13 @@
 
 use std::ops::Range;
 
-use contract::Reason;
+use contract::location::BYTE_ORDER_MARK;
 use contract::settings::{Character, CsvSettings};
+use contract::{Location, Reason};
 use csv_core::{ReadRecordResult, ReaderBuilder};
 
 /// Candidates for the delimiter, most preferred first.
-const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+const DELIMITERS: [Character; 4] = [Character::COMMA, Character::SEMICOLON, Character::TAB, Character::BAR];
 /// Column names are quoted in messages up to this many characters: a file without a header has values there.
 const SHOWN_NAME: usize = 60;
 
@@ -48,6 +48,24 @@ pub struct Row<'a> {
     pub columns: &'a [String],
     /// Its fields, as many as there are columns; or why it is rejected.
     pub fields: Result<Fields<'a>, Fault>,
+    dialect: Dialect,
+}
+
+impl Row<'_> {
+    /// Where somebody else finds it, if the text is that of the object.
+    #[must_use]
+    pub const fn location(&self) -> Location {
+        let Dialect { delimiter, quote, trailing } = self.dialect;
+        Location { from: self.span.start, to: self.span.end, delimiter, quote, trailing }
+    }
+}
+
+/// How a row is to be read.
+#[derive(Debug, Clone, Copy)]
+struct Dialect {
+    delimiter: Character,
+    quote: Character,
+    trailing: bool,
 }
 
 /// The fields of a good row.
@@ -98,7 +116,9 @@ enum End {
 pub struct Reader {
     /// Rows and headers of more bytes than this are rejected; also the bound of every buffer.
     limit: usize,
-    quote: u8,
+    /// That of the settings, until the sniffer has found another.
+    delimiter: Character,
+    quote: Character,
     /// Names of the columns by the settings, for the header that is to come.
     names: Vec<String>,
     sniffer: Option<Sniffer>,
@@ -133,7 +153,8 @@ impl Reader {
         };
         Self {
             limit,
-            quote: settings.quote.byte(),
+            delimiter: settings.delimiter.unwrap_or(Character::COMMA),
+            quote: settings.quote,
             names,
             sniffer: Some(Sniffer::new(settings)),
             head: Vec::new(),
@@ -245,7 +266,8 @@ impl Reader {
 
     fn start(&mut self, sniffed: Sniffed) {
         self.sniffer = None;
-        self.core = ReaderBuilder::new().delimiter(sniffed.delimiter).quote(self.quote).build();
+        self.delimiter = sniffed.delimiter;
+        self.core = ReaderBuilder::new().delimiter(self.delimiter.byte()).quote(self.quote.byte()).build();
         self.skip_byte_order_mark();
         self.position = sniffed.position;
         self.head = sniffed.head;
@@ -324,11 +346,13 @@ impl Reader {
             .header
             .as_ref()
             .map_or((&[][..], false, HEADER_HAS), |header| (&header.columns, header.trailing, header.says));
+        let dialect = Dialect { delimiter: self.delimiter, quote: self.quote, trailing };
         let reject = |reason, message: String| Row {
             index,
             span: span.clone(),
             columns,
             fields: Err(Fault::new(reason, message)),
+            dialect,
         };
         if unclosed {
             return reject(Reason::UnclosedQuote, format!("a quote in row {index} is never closed"));
@@ -356,7 +380,7 @@ impl Reader {
                 ),
             );
         }
-        Row { index, span, columns, fields: Ok(fields) }
+        Row { index, span, columns, fields: Ok(fields), dialect }
     }
 
     const fn too_large(&self) -> bool {
@@ -465,9 +489,9 @@ impl Header {
 /// the byte order mark, which may come in pieces.
 #[derive(Debug)]
 struct Sniffer {
-    quote: u8,
+    quote: Character,
     /// Delimiters that it may be, most preferred first, and how often each stands in the line.
-    candidates: Vec<(u8, usize)>,
+    candidates: Vec<(Character, usize)>,
     head: Vec<u8>,
     /// Bytes seen, blank lines at the front included, which are not collected.
     seen: u64,
@@ -497,17 +521,17 @@ struct Sniffed {
     head: Vec<u8>,
     /// Where the head stands in the text.
     position: u64,
-    delimiter: u8,
+    delimiter: Character,
 }
 
 impl Sniffer {
     fn new(settings: &CsvSettings) -> Self {
-        let quote = settings.quote.byte();
+        let quote = settings.quote;
         let candidates = match (settings.delimiter, settings.header) {
-            (Some(delimiter), _) => vec![delimiter.byte()],
+            (Some(delimiter), _) => vec![delimiter],
             (None, true) => DELIMITERS.into_iter().filter(|candidate| *candidate != quote).collect(),
             // Values hold other delimiters as often as not: nothing is to be learned from them.
-            (None, false) => vec![Character::COMMA.byte()],
+            (None, false) => vec![Character::COMMA],
         };
         let candidates = candidates.into_iter().map(|candidate| (candidate, 0)).collect();
         Self { quote, candidates, head: Vec::new(), seen: 0, state: Quoting::FieldStart }
@@ -535,7 +559,7 @@ impl Sniffer {
         Sniffed {
             position: self.seen - self.head.len() as u64,
             head: std::mem::take(&mut self.head),
-            delimiter: found.map_or(b',', |(byte, _)| *byte),
+            delimiter: found.map_or(Character::COMMA, |(candidate, _)| *candidate),
         }
     }
 
@@ -552,13 +576,13 @@ impl Sniffer {
             self.candidates.iter_mut().for_each(|(_, count)| *count = 0);
             return false;
         }
-        let quote = byte == self.quote;
+        let quote = byte == self.quote.byte();
         self.state = match self.state {
             Quoting::Quoted if quote => Quoting::QuoteInQuoted,
             Quoting::Quoted => Quoting::Quoted,
             Quoting::QuoteInQuoted | Quoting::FieldStart if quote => Quoting::Quoted,
             _ if line_end => return true,
-            _ => match self.candidates.iter_mut().find(|(candidate, _)| *candidate == byte) {
+            _ => match self.candidates.iter_mut().find(|(candidate, _)| candidate.byte() == byte) {
                 Some((_, count)) => {
                     *count += 1;
                     Quoting::FieldStart

@@ -24,5 +24,6 @@ mod proxy;
 mod raw;
 mod rows;
 mod sample;
+mod sensitive;
 mod tally;
 mod unreliable;

@@ -102,6 +102,42 @@ async fn hostile_keys_and_bad_rows() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_no_event_can_carry_arrive_without_what_is_not_used() {
+    let cloud = Cloud::start(STACK);
+    cloud.json(&["deploy", "local"]);
+    let scan = "a scan, \"quoted\"\nand ü\n".repeat(51_000);
+    assert!(scan.len() > 1_200_000);
+    let text = [
+        csv_line(&["ID", "HouseNum", "Street", "Town", "Zip", "Scan"]),
+        csv_line(&["before", "1", "A", "B", "C", "small"]),
+        csv_line(&["large", "2", "Road, \"x\"\ny", "東京", "07030", &scan]),
+        csv_line(&["between", "3", "A", "B", "C", ""]),
+        csv_line(&["long", "4", "A", "B", "C", &scan, "D"]),
+        csv_line(&["after", "5", "A", "B", "C", "small"]),
+    ];
+    cloud.write("large.csv", text.concat().as_bytes());
+    let (outcome, log) = cloud.json_failing(&["upload", "large.csv", "--wait", "--timeout", "3m"], 1);
+    assert_eq!(
+        (&outcome["rows"], &outcome["loaded"], &outcome["failed"]),
+        (&5.into(), &4.into(), &1.into()),
+        "{log}"
+    );
+    let failure = &outcome["failures"][0];
+    assert_eq!(failure["record"], 4, "{log}");
+    assert!(failure["reason"].as_str().is_some_and(|reason| reason.starts_with("row-length")), "{log}");
+    let items = cloud.items().await;
+    assert_eq!(items.keys().collect::<Vec<_>>(), ["after", "before", "between", "large"]);
+    let large = [
+        ("house_number", "2"),
+        ("id", "large"),
+        ("street_address", "Road, \"x\"\ny"),
+        ("town", "東京"),
+        ("zip", "07030"),
+    ];
+    assert_eq!(items["large"], large.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+}
+
 /// The repository's stack, for compressed files of another dialect.
 fn dialect() -> String {
     let notify = "notify: [{ on: created, queue: \"${arrivals}\", suffix: .csv }]";

@@ -25,6 +25,8 @@ pub(super) fn check(stack: &Stack, template: &Template, diagnostics: &mut Diagno
     for (_, output) in &template.outputs {
         references(output, &mut |to| used.extend(origins.get(to).copied()));
     }
+    // Named as the stack's, it is meant to be there, whatever there is to encrypt yet.
+    used.extend(stack.key.iter().map(|key| key.name.as_str()));
     for resource in &stack.resources {
         let kind = resource.is.kind();
         let works = match &resource.is {

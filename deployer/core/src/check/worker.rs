@@ -1,21 +1,26 @@
 //! Rules on the deployer's own workers: what they must be allowed, what they understand, how they are set.
 
 use contract::EventKind;
-use contract::settings::TransformSettings;
+use contract::settings::{FieldSettings, OnConflict, Store, TransformSettings, VERSION_ATTRIBUTE};
 
 use super::{kind_of, table};
 use crate::assets::Worker;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::model::access::{Access, Verb};
-use crate::model::function::{Events, Function, SETTINGS, Trigger};
+use crate::model::function::{Events, Function, SETTINGS, Settings, Trigger};
 use crate::model::table::KeyType;
+use crate::model::task::Task;
 use crate::model::{Kind, Resource, ResourceType, Stack};
+use crate::sensitive;
 use crate::yaml::shorten;
 
 /// Messages of a call that a worker takes: one PutEvents call takes ten entries.
 const MAX_BATCH: i64 = 10;
 /// The same of `observe`, which publishes nothing: what it merges is done well within its time.
 const MAX_BATCH_OF_OBSERVE: i64 = 1_000;
+
+/// What starts a `load`.
+const LOAD_TRIGGER: &str = "{ bus: \"${…}\", event: record-transformed }";
 
 pub(super) fn check_function(
     stack: &Stack,
@@ -25,12 +30,13 @@ pub(super) fn check_function(
     diagnostics: &mut Diagnostics,
 ) {
     let (wanted, trigger): (&[(Verb, Kind)], &str) = match worker {
+        Worker::Load if decrypts(stack, function) => (
+            &[(Verb::Write, Kind::Table), (Verb::Publish, Kind::Bus), (Verb::Decrypt, Kind::Key)],
+            LOAD_TRIGGER,
+        ),
         Worker::Extract => (&[(Verb::Run, Kind::Task), (Verb::Publish, Kind::Bus)], "{ queue: \"${…}\" }"),
         Worker::Transform => (&[(Verb::Publish, Kind::Bus)], "{ bus: \"${…}\", event: record-extracted }"),
-        Worker::Load => (
-            &[(Verb::Write, Kind::Table), (Verb::Publish, Kind::Bus)],
-            "{ bus: \"${…}\", event: record-transformed }",
-        ),
+        Worker::Load => (&[(Verb::Write, Kind::Table), (Verb::Publish, Kind::Bus)], LOAD_TRIGGER),
         Worker::Observe => (&[], "{ bus: \"${…}\", event: any }"),
         Worker::Extraction => (&[], ""),
     };
@@ -43,11 +49,18 @@ pub(super) fn check_task(
     stack: &Stack,
     resource: &Resource,
     worker: Worker,
-    access: &[Access],
+    task: &Task,
     diagnostics: &mut Diagnostics,
 ) {
-    let wanted = [(Verb::Read, Kind::Bucket), (Verb::Publish, Kind::Bus)];
-    needs(resource.span, worker, access, &wanted, stack, diagnostics);
+    let wanted = [(Verb::Read, Kind::Bucket), (Verb::Publish, Kind::Bus), (Verb::Encrypt, Kind::Key)];
+    let wanted = if sensitive::of_task(stack, task).is_empty() { &wanted[..2] } else { &wanted[..] };
+    needs(resource.span, worker, &task.access, wanted, stack, diagnostics);
+}
+
+/// Whether a `load` writes sensitive fields as they were in the file.
+pub(super) fn decrypts(stack: &Stack, load: &Function) -> bool {
+    let store = load.settings.as_ref().map_or(Store::default(), |settings| settings.load.store);
+    store == Store::Decrypted && !sensitive::of_load(stack, load).is_empty()
 }
 
 /// A worker understands the messages of one kind of trigger.
@@ -138,6 +151,7 @@ fn settings(
             ),
             Some(settings) => {
                 table_keys(stack, resource, &settings.transform, diagnostics);
+                version(stack, function, settings, diagnostics);
                 columns(stack, resource, function, &settings.transform, diagnostics);
             }
         }
@@ -190,8 +204,36 @@ fn table_keys(
     }
 }
 
-/// Where the settings of an extraction name the columns, every field without which a row fails must come from one of
-/// them.
+/// No field may take the attribute that a `load` with `onConflict: newest` writes itself.
+fn version(stack: &Stack, transform: &Function, settings: &Settings, diagnostics: &mut Diagnostics) {
+    let load = stack.functions().find(|(_, function)| {
+        function.worker() == Some(Worker::Load)
+            && sensitive::comes_to(stack, transform, function)
+            && function.settings.as_ref().is_some_and(|own| own.load.on_conflict == OnConflict::Newest)
+    });
+    let field = settings
+        .transform
+        .fields
+        .iter()
+        .zip(&settings.fields)
+        .find(|(field, _)| field.name == VERSION_ATTRIBUTE);
+    if let (Some((load, _)), Some((_, span))) = (load, field) {
+        diagnostics.push(
+            Diagnostic::error(
+                "E0354",
+                *span,
+                format!(
+                    "`{}` writes an attribute `{VERSION_ATTRIBUTE}` of its own, to know which item is newer",
+                    load.name
+                ),
+            )
+            .help("give the field another name, or leave `onConflict: newest`"),
+        );
+    }
+}
+
+/// Where the settings of an extraction name the columns, every field without which a row fails, and every sensitive one,
+/// must come from one of them: a column that is spelled wrongly would not be encrypted.
 fn columns(
     stack: &Stack,
     resource: &Resource,
@@ -213,17 +255,19 @@ fn columns(
         if named.is_empty() || task.access.iter().find(reads).is_none() {
             continue;
         }
-        for field in settings.fields.iter().filter(|field| field.required && field.default.is_none()) {
+        let needed = |field: &&FieldSettings| field.sensitive || (field.required && field.default.is_none());
+        for field in settings.fields.iter().filter(needed) {
             // As `transform` looks for it: an exact name is also the same but for case.
             if named.iter().any(|column| column.eq_ignore_ascii_case(field.from.trim())) {
                 continue;
             }
             let (name, from, task) = (&field.name, shorten(&field.from), &extraction.name);
+            let what = if field.sensitive { "sensitive" } else { "required" };
             diagnostics.push(
                 Diagnostic::error(
                     "E0316",
                     resource.span,
-                    format!("the required field `{name}` comes from the column `{from}`, which `{task}` doesn't have"),
+                    format!("the {what} field `{name}` comes from the column `{from}`, which `{task}` doesn't have"),
                 )
                 .suggest(&field.from, named.iter().map(String::as_str)),
             );

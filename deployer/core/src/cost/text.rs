@@ -3,7 +3,12 @@
 use std::fmt::Write as _;
 
 use super::{Bill, Charge, Estimate, Original, Rows, Unknown};
-use crate::prices::{grouped, prices};
+use crate::prices::{Item, grouped, prices};
+
+/// Calls to KMS of a queue with a key in a data key reuse period, with one sender and one reader; and such periods of an hour:
+/// Amazon SQS Developer Guide, "Estimating AWS KMS costs". CloudFormation's default is five minutes.
+const QUEUE_KEY_CALLS: f64 = 3.0;
+const QUEUE_KEY_PERIODS: f64 = 12.0;
 
 /// The estimate of a stack.
 #[must_use]
@@ -28,6 +33,18 @@ pub fn page(estimate: &Estimate) -> String {
     out.push_str(&body(estimate));
     out.push_str(&table_of_prices());
     out
+}
+
+/// What a key costs that encrypts a queue, at most: no file says how long messages go through it.
+fn key_calls() -> String {
+    let Some(price) = prices().get(Item::KeyRequest) else { return String::new() };
+    let calls = QUEUE_KEY_CALLS * QUEUE_KEY_PERIODS * prices().hours_of_month;
+    format!(
+        " For each queue that it encrypts, SQS calls KMS about {QUEUE_KEY_CALLS} times in five minutes in which messages go through it: \
+         twice for a sender, once for a reader. Without a pause, that is {} calls a month, {}.",
+        grouped(calls),
+        money(price.each() * calls)
+    )
 }
 
 /// Which prices these are.
@@ -84,9 +101,9 @@ fn idle(estimate: &Estimate) -> String {
         );
     }
     if estimate.idle.resources.iter().any(|one| one.what == "key") {
-        out.push_str(
-            "\nA key that is rotated costs its price once more after each of its first rotations.\n",
-        );
+        out.push_str("\nA key that is rotated costs its price once more after each of its first rotations.");
+        out.push_str(&key_calls());
+        out.push('\n');
     }
     if !estimate.idle.unknown.is_empty() {
         let _ = writeln!(out, "\nNot known, and not in the sum: {}.", names(&estimate.idle.unknown));

@@ -2,18 +2,24 @@
 
 use serde_json::{Value, json};
 
-use super::{Builder, filled, names};
+use super::{Builder, filled, names, queue};
 use crate::model::bus::Bus;
 use crate::template::{GetAtt, Sub, logical_id};
 
 pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, bus: &Bus) {
     if bus.existing.is_none() {
         // CloudFormation makes no name for a bus. Without a policy only this account may use it.
-        let mut properties = json!({ "Name": Sub(format!("${{AWS::StackName}}-{name}")) });
+        let mut properties = json!({ "Name": Sub(names::own_bus(name)) });
         if let Some(key) = &bus.encryption_key {
             properties["KmsKeyIdentifier"] = json!(GetAtt(logical_id(&key.name), "Arn"));
         }
+        if bus.encryption_key.is_some() {
+            properties["DeadLetterConfig"] = json!({ "Arn": GetAtt(dead_letters(id), "Arn") });
+        }
         builder.add(id, "AWS::Events::EventBus", properties);
+        if bus.encryption_key.is_some() {
+            add_dead_letters(builder, id);
+        }
     }
     if let Some(allow) = &bus.allow {
         let mut add = |suffix: &str, principal: Value, condition: Option<Value>| {
@@ -61,6 +67,26 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, bus: &Bus) 
         }
         builder.add_data(format!("{id}Archive"), "AWS::Events::Archive", properties);
     }
+}
+
+/// Id of the queue for events that can't be encrypted or decrypted, which AWS recommends for a bus with a customer key:
+/// Amazon EventBridge User Guide, "Encrypting EventBridge event buses".
+fn dead_letters(id: &str) -> String {
+    format!("{id}DeadLetters")
+}
+
+/// The queue has no customer key: what it is for happens when that fails.
+fn add_dead_letters(builder: &mut Builder<'_>, id: &str) {
+    let queue = dead_letters(id);
+    let may_send = json!({
+        "Sid": "SendFromBus",
+        "Effect": "Allow",
+        "Principal": { "Service": "events.amazonaws.com" },
+        "Action": "sqs:SendMessage",
+        "Resource": GetAtt(&queue, "Arn"),
+        "Condition": { "ArnEquals": { "aws:SourceArn": GetAtt(id, "Arn") } },
+    });
+    queue::add_dead_letters(builder, &queue, false, None, vec![may_send]);
 }
 
 /// The CloudFormation expression for an attribute.

@@ -35,7 +35,7 @@ pub(super) fn role_statements<'t>(
             _ => continue,
         };
         let access = Access { verb, resource: target.to.clone(), span: target.span };
-        for statement in iam::statements(stack, &access) {
+        for statement in iam::statements(stack, &access, None) {
             // A target may stand twice, with another input.
             if !out.contains(&statement) {
                 out.push(statement);

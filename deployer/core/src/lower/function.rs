@@ -3,8 +3,8 @@
 use contract::environment;
 use serde_json::{Map, Value, json};
 
-use super::{Builder, json_text, late_value, names, network, queue, restart, rule, statement};
-use crate::assets::{ASSET_BUCKET_PARAMETER, code_parameter};
+use super::{Builder, json_text, late_value, names, network, queue, restart, rule, sensitive, statement};
+use crate::assets::{ASSET_BUCKET_PARAMETER, Worker, code_parameter};
 use crate::iam;
 use crate::model::access::{Access, Verb};
 use crate::model::function::{Async, Events, Function, Trigger, Url, UrlAuth};
@@ -36,13 +36,16 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, function: &
     for source in &sources {
         statements.extend(source_statements(builder.stack, source));
     }
-    statements.extend(function.access.iter().flat_map(|access| iam::statements(builder.stack, access)));
+    let worker = function.worker();
+    statements
+        .extend(function.access.iter().flat_map(|access| iam::statements(builder.stack, access, worker)));
     if let Some(queue) =
         function.asynchronous.as_ref().and_then(|asynchronous| asynchronous.on_failure.as_ref())
     {
         let mut send = iam::statements(
             builder.stack,
             &Access { verb: Verb::Send, resource: queue.clone(), span: queue.span },
+            worker,
         );
         // Beside the same in `access`, it needs an id of its own.
         if let Some(first) = send.first_mut() {
@@ -169,7 +172,7 @@ fn source_statements(stack: &Stack, source: &SourceOf<'_>) -> Vec<Value> {
         let id = logical_id(&table.name);
         let actions = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"];
         let dead_letters = format!("{}DeadLetters", source.id);
-        return vec![
+        let mut out = vec![
             iam::allow(&format!("Follow{id}"), &actions, json!(GetAtt(&id, "StreamArn"))),
             iam::without_resource("ListStreams"),
             iam::allow(
@@ -178,11 +181,18 @@ fn source_statements(stack: &Stack, source: &SourceOf<'_>) -> Vec<Value> {
                 json!(GetAtt(&dead_letters, "Arn")),
             ),
         ];
+        // Amazon DynamoDB Developer Guide, "DynamoDB encryption at rest": a stream has the key of its table.
+        let resource = stack.resource(&table.name);
+        out.extend(resource.and_then(|resource| iam::key_statement(stack, resource, Verb::Read)));
+        out.extend(iam::made_queue_key_statement(stack, Verb::Send));
+        return out;
     }
     let mut out: Vec<Value> = source.queue.as_deref().map(iam::consume).into_iter().collect();
     if let Trigger::Queue { queue, .. } = source.trigger {
         let resource = stack.resource(&queue.name);
         out.extend(resource.and_then(|resource| iam::key_statement(stack, resource, Verb::Receive)));
+    } else if source.trigger.is_buffered() {
+        out.extend(iam::made_queue_key_statement(stack, Verb::Receive));
     }
     out
 }
@@ -207,7 +217,8 @@ fn add_source(builder: &mut Builder<'_>, function_id: &str, function: &Function,
         }
         Trigger::Table { table, from_oldest, .. } => {
             let dead_letters = format!("{}DeadLetters", source.id);
-            queue::add_dead_letters(builder, &dead_letters, false, None, Vec::new());
+            let key = builder.stack.key.as_ref();
+            queue::add_dead_letters(builder, &dead_letters, false, key, Vec::new());
             let properties = json!({
                 "EventSourceArn": GetAtt(logical_id(&table.name), "StreamArn"),
                 "FunctionName": Ref(function_id),
@@ -274,11 +285,12 @@ fn add_bus_target(
     match &source.queue {
         Some(buffer) => {
             let dead_letters = format!("{buffer}DeadLetters");
-            let model = Queue::standard(
+            let mut model = Queue::standard(
                 function.timeout * VISIBILITY_FACTOR,
                 BUFFER_RETENTION,
                 DeadLetter { after: BUFFER_MAX_RECEIVE_COUNT, queue: None },
             );
+            model.encryption_key.clone_from(&builder.stack.key);
             let from_rule = |queue: &str| vec![rule::may_send(&rule, queue)];
             queue::add_pair(builder, buffer, &model, from_rule(buffer), from_rule(&dead_letters));
             target["Arn"] = json!(GetAtt(buffer, "Arn"));
@@ -340,11 +352,14 @@ fn environment_of(stack: &Stack, function: &Function) -> Map<String, Value> {
     for variable in &function.environment.0 {
         out.insert(variable.name.clone(), late_value(stack, &variable.value));
     }
-    if function.worker().is_none() {
-        return out;
-    }
+    let Some(worker) = function.worker() else { return out };
     for access in &function.access {
         out.extend(variables(stack, access));
+    }
+    if worker == Worker::Load {
+        let fields = crate::sensitive::of_load(stack, function);
+        let own = sensitive::variables(worker, &function.access, &fields);
+        out.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
     }
     let counts = function.triggers.iter().filter_map(|trigger| match trigger {
         Trigger::Queue { queue, .. } => match &stack.resource(&queue.name)?.is {
@@ -357,8 +372,7 @@ fn environment_of(stack: &Stack, function: &Function) -> Map<String, Value> {
     if let Some(count) = counts.min() {
         out.insert(environment::MAX_RECEIVE_COUNT.to_owned(), json!(count.to_string()));
     }
-    let settings = function.settings.as_ref().zip(function.worker());
-    if let Some(text) = settings.and_then(|(settings, worker)| settings.json(worker)) {
+    if let Some(text) = function.settings.as_ref().and_then(|settings| settings.json(worker)) {
         out.insert(environment::SETTINGS.to_owned(), json!(text));
     }
     out

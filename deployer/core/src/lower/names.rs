@@ -24,6 +24,21 @@ pub fn family(name: &str) -> String {
     format!("${{AWS::StackName}}-{name}")
 }
 
+/// Name that the template gives to a bus.
+#[must_use]
+pub fn own_bus(name: &str) -> String {
+    format!("${{AWS::StackName}}-{name}")
+}
+
+/// ARN of a bus by its computed name.
+#[must_use]
+pub fn computed_bus_arn(name: &str, bus: &Bus) -> Value {
+    let name = bus.existing.clone().unwrap_or_else(|| own_bus(name));
+    json!(Sub(format!(
+        "arn:${{AWS::Partition}}:events:${{AWS::Region}}:${{AWS::AccountId}}:event-bus/{name}"
+    )))
+}
+
 /// Name of a bus, which the stack makes or finds.
 #[must_use]
 pub fn bus(id: &str, bus: &Bus) -> Value {
@@ -37,9 +52,7 @@ pub fn bus(id: &str, bus: &Bus) -> Value {
 #[must_use]
 pub fn bus_arn(id: &str, bus: &Bus) -> Value {
     match &bus.existing {
-        Some(name) => json!(Sub(format!(
-            "arn:${{AWS::Partition}}:events:${{AWS::Region}}:${{AWS::AccountId}}:event-bus/{name}"
-        ))),
+        Some(name) => computed_bus_arn(name, bus),
         None => json!(GetAtt(id, "Arn")),
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Builder, text_value};
 use crate::diagnostic::Span;
+use crate::model::access::{Access, Verb};
 use crate::model::network::{Egress, Network, New};
 use crate::model::{ResourceRef, ResourceType, Stack, Text, TextPart};
 use crate::template::{GetAtt, Ref, Sub, logical_id};
@@ -213,6 +214,26 @@ fn add_nat(builder: &mut Builder<'_>, id: &str, private_table: &str, network: &N
     builder.add(format!("{id}Route"), "AWS::EC2::Route", route);
 }
 
+/// The services with an interface endpoint: what the file names, else the usual ones and what is needed besides.
+fn endpoints<'n>(stack: &Stack, name: &str, network: &'n New) -> Vec<&'n str> {
+    let mut out: Vec<&str> = network.endpoints.iter().map(String::as_str).collect();
+    if !network.endpoints_given && uses_keys(stack, name) {
+        out.push("kms");
+    }
+    out
+}
+
+/// Whether something in the network calls KMS itself. What reads and writes encrypted data leaves that to the service.
+fn uses_keys(stack: &Stack, name: &str) -> bool {
+    let uses = |network: &ResourceRef, access: &[Access]| {
+        network.name == name && access.iter().any(|entry| matches!(entry.verb, Verb::Encrypt | Verb::Decrypt))
+    };
+    stack.tasks().any(|(_, task)| uses(&task.network, &task.access))
+        || stack.functions().any(|(_, function)| {
+            function.network.as_ref().is_some_and(|network| uses(network, &function.access))
+        })
+}
+
 fn add_interface_endpoints(builder: &mut Builder<'_>, id: &str, network: &New) {
     let (first, second) = network.cidr;
     let group = format!("{id}EndpointsSecurityGroup");
@@ -237,7 +258,7 @@ fn add_interface_endpoints(builder: &mut Builder<'_>, id: &str, network: &New) {
     });
     builder.add(&group, "AWS::EC2::SecurityGroup", properties);
     let subnets: Vec<Value> = own_subnets(id, network).iter().map(|subnet| json!(Ref(subnet))).collect();
-    for service in &network.endpoints {
+    for service in endpoints(builder.stack, &builder.origin, network) {
         let words: Vec<String> = service.split(['.', '-']).map(logical_id).collect();
         let endpoint = json!({
             "VpcId": Ref(id),

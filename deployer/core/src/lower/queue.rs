@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::{Builder, senders};
 use crate::iam;
+use crate::model::ResourceRef;
 use crate::model::queue::{MAX_MESSAGE_SIZE, Queue};
-use crate::model::{ResourceRef, Stack};
 use crate::template::{GetAtt, Ref, logical_id};
 
 /// Dead letters are kept as long as SQS can: 14 days.
@@ -16,11 +16,6 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, queue: &Que
     let senders = senders::senders(builder.stack, name);
     let statements = senders.iter().map(|sender| senders::allow(sender, "sqs:SendMessage", &arn)).collect();
     add_pair(builder, id, queue, statements, Vec::new());
-}
-
-/// Principals of the services that send to a queue.
-pub(super) fn sending_services(stack: &Stack, name: &str) -> Vec<&'static str> {
-    senders::senders(stack, name).iter().map(|sender| sender.service).collect()
 }
 
 /// Adds a queue, its dead-letter queue, and the policies that say who may send to each.

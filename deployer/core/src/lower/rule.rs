@@ -14,7 +14,8 @@ use crate::template::{GetAtt, Ref, logical_id};
 pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, rule: &Rule) {
     let dead_letters = format!("{id}DeadLetters");
     if rule.targets.iter().any(|target| target.dead_letter) {
-        queue::add_dead_letters(builder, &dead_letters, false, None, vec![may_send(id, &dead_letters)]);
+        let key = builder.stack.key.as_ref();
+        queue::add_dead_letters(builder, &dead_letters, false, key, vec![may_send(id, &dead_letters)]);
     }
     let role = format!("{id}Role");
     let statements = role_statements(builder.stack, &rule.targets, Caller::Rule);

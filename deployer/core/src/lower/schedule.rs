@@ -6,6 +6,7 @@ use super::delivery::{Caller, arn, ecs_network, input, is_fifo, role_statements,
 use super::{Builder, queue};
 use crate::iam;
 use crate::model::Kind;
+use crate::model::access::Verb;
 use crate::model::schedule::{Schedule, When};
 use crate::template::{GetAtt, Ref, logical_id};
 
@@ -15,9 +16,11 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, schedule: &
     let dead_letters = format!("{id}DeadLetters");
     let mut statements = role_statements(builder.stack, [target], Caller::Schedule);
     if target.dead_letter {
-        queue::add_dead_letters(builder, &dead_letters, false, None, Vec::new());
+        let key = builder.stack.key.as_ref();
+        queue::add_dead_letters(builder, &dead_letters, false, key, Vec::new());
         let send = json!(GetAtt(&dead_letters, "Arn"));
         statements.push(iam::allow(&format!("SendTo{dead_letters}"), &["sqs:SendMessage"], send));
+        statements.extend(iam::made_queue_key_statement(builder.stack, Verb::Send));
     }
     let description = format!("What the schedule {name} may do.");
     let properties = iam::role(&description, "scheduler.amazonaws.com", &statements, true);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Builder, late_value, names, network, statement, text_value};
+use super::{Builder, late_value, names, network, sensitive, statement, text_value};
 use crate::assets::image_parameter;
 use crate::iam;
 use crate::model::access::Verb;
@@ -21,8 +21,9 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, task: &Task
     let execution_role = format!("{id}ExecutionRole");
     builder.add_log_group(&log_group, task.log_retention);
 
+    let worker = task.image.worker();
     let mut statements: Vec<Value> =
-        task.access.iter().flat_map(|access| iam::statements(builder.stack, access)).collect();
+        task.access.iter().flat_map(|access| iam::statements(builder.stack, access, worker)).collect();
     statements.extend(statement::statements(builder.stack, &task.statements));
     let description = format!("What the task {name} may do.");
     builder.add(
@@ -185,9 +186,7 @@ fn environment_of(stack: &Stack, task: &Task) -> Vec<Value> {
         .0
         .iter()
         .map(|variable| json!({ "Name": variable.name, "Value": late_value(stack, &variable.value) }));
-    if task.image.worker().is_none() {
-        return own.collect();
-    }
+    let Some(worker) = task.image.worker() else { return own.collect() };
     let settings = task.settings.as_ref().map(|settings| {
         let text = serde_json::to_string(settings).unwrap_or_default();
         json!({ "Name": environment::SETTINGS, "Value": text })
@@ -195,6 +194,10 @@ fn environment_of(stack: &Stack, task: &Task) -> Vec<Value> {
     let tally = task.access.iter().filter(|access| access.verb == Verb::Tally).map(
         |access| json!({ "Name": environment::TALLY_TABLE, "Value": Ref(logical_id(&access.resource.name)) }),
     );
+    let fields = crate::sensitive::of_task(stack, task);
+    let sensitive = sensitive::variables(worker, &task.access, &fields)
+        .into_iter()
+        .map(|(name, value)| json!({ "Name": name, "Value": value }));
     let bus = task.access.iter().filter(|access| access.verb == Verb::Publish);
     bus.filter_map(|access| match &stack.resource(&access.resource.name)?.is {
         ResourceType::Bus(bus) => {
@@ -209,6 +212,7 @@ fn environment_of(stack: &Stack, task: &Task) -> Vec<Value> {
     .flatten()
     .chain(settings)
     .chain(tally)
+    .chain(sensitive)
     .collect()
 }
 

@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use super::{Builder, filled, senders};
 use crate::iam;
-use crate::model::Stack;
 use crate::model::topic::{Subscriber, Subscription, Topic};
 use crate::template::{GetAtt, Ref, logical_id};
 
@@ -78,11 +77,6 @@ fn subscribe(builder: &mut Builder<'_>, id: &str, subscription: &Subscription) {
         });
         builder.add(format!("{id}To{suffix}Permission"), "AWS::Lambda::Permission", permission);
     }
-}
-
-/// Principals of the services that publish on a topic.
-pub(super) fn publishing_services(stack: &Stack, name: &str) -> Vec<&'static str> {
-    senders::senders(stack, name).iter().map(|sender| sender.service).collect()
 }
 
 /// The CloudFormation expression for an attribute.

@@ -200,7 +200,7 @@ impl Bucket {
         let encryption_key = properties
             .field(
                 "encryptionKey",
-                "The key that encrypts its objects; S3's own without one.",
+                "The key that encrypts its objects; without one the stack's `key`, or S3's own.",
                 Reference(&[Kind::Key]),
             )
             .optional();

@@ -67,7 +67,7 @@ impl Bus {
         let encryption_key = properties
             .field(
                 "encryptionKey",
-                "The key that encrypts its events; EventBridge's own without one.",
+                "The key that encrypts its events; without one the stack's `key`, or EventBridge's own.",
                 Reference(&[Kind::Key]),
             )
             .optional();

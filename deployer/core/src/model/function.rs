@@ -1,7 +1,9 @@
 //! `type: function`.
 
 use contract::EventKind;
-use contract::settings::{ExtractSettings, FieldSettings, LoadSettings, OnConflict, TransformSettings};
+use contract::settings::{
+    ExtractSettings, FieldSettings, LoadSettings, OnConflict, Store, TransformSettings,
+};
 
 use super::access::Access;
 use super::code::{Architecture, FunctionCode, one_of_these};
@@ -254,7 +256,7 @@ impl Function {
         let settings = properties
             .field(
                 "settings",
-                "Settings of the worker: `extract` has `shardSize` and `maxTasks`, `transform` has `fields`, `load` has `onConflict`.",
+                "Settings of the worker: `extract` has `shardSize` and `maxTasks`, `transform` has `fields`, `load` has `onConflict` and `store`.",
                 Object(Settings::read),
             )
             .optional();
@@ -508,6 +510,8 @@ pub struct Settings {
     pub extract: ExtractSettings,
     /// Of `transform`.
     pub transform: TransformSettings,
+    /// Where each of its fields stands.
+    pub fields: Vec<Span>,
     /// Of `load`.
     pub load: LoadSettings,
     /// Names of those that are given, and where.
@@ -518,7 +522,7 @@ pub struct Settings {
 pub const SETTINGS: [(Worker, &[&str]); 5] = [
     (Worker::Extract, &["shardSize", "maxTasks"]),
     (Worker::Transform, &["fields"]),
-    (Worker::Load, &["onConflict"]),
+    (Worker::Load, &["onConflict", "store"]),
     (Worker::Observe, &[]),
     (Worker::Extraction, &[]),
 ];
@@ -543,7 +547,8 @@ impl Settings {
                 Map(Object(read_field)),
             )
             .or(Vec::new());
-        let fields = fields.into_iter().map(|(name, field)| FieldSettings { name, ..field }).collect();
+        let spans = fields.iter().map(|(_, (_, span))| *span).collect();
+        let fields = fields.into_iter().map(|(name, (field, _))| FieldSettings { name, ..field }).collect();
         let on_conflict = properties
             .field(
                 "onConflict",
@@ -551,13 +556,21 @@ impl Settings {
                 Choice(&[("overwrite", OnConflict::Overwrite), ("newest", OnConflict::Newest)]),
             )
             .or(OnConflict::Overwrite);
+        let store = properties
+            .field(
+                "store",
+                "Of `load`: how sensitive fields are written. `decrypted`: as they were in the file; `encrypted`: with all that their decryption needs but the key.",
+                Choice(&[("decrypted", Store::Decrypted), ("encrypted", Store::Encrypted)]),
+            )
+            .or(Store::Decrypted);
         let names = SETTINGS.iter().flat_map(|(_, names)| names.iter().copied());
         let given =
             names.filter(|name| properties.has(name)).map(|name| (name, properties.span_of(name))).collect();
         Some(Self {
             extract: ExtractSettings { shard_size, max_tasks: u32::try_from(max_tasks).unwrap_or(1) },
             transform: TransformSettings { fields },
-            load: LoadSettings { on_conflict },
+            fields: spans,
+            load: LoadSettings { on_conflict, store },
             given,
         })
     }
@@ -581,11 +594,26 @@ impl Settings {
     }
 }
 
-fn read_field(properties: &mut Properties<'_>) -> Option<FieldSettings> {
+fn read_field(properties: &mut Properties<'_>) -> Option<(FieldSettings, Span)> {
     let from = properties.field("from", "The column of the CSV.", Str).required();
     let required = properties.field("required", "Whether a row without a value fails.", Boolean).or(false);
     let default = properties.field("default", "The value when the row has none.", Str).optional();
-    Some(FieldSettings { name: String::new(), from: from?, required, default })
+    let sensitive = properties
+        .field(
+            "sensitive",
+            "Whether nobody but `load` may see the value: the task encrypts it under a key of KMS.",
+            Boolean,
+        )
+        .or(false);
+    if sensitive && properties.has("default") {
+        let span = properties.span_of("default");
+        properties.report(
+            Diagnostic::error("E0107", span, "a sensitive field has no `default`")
+                .help("it would stand in the clear, here and in the template; remove it"),
+        );
+    }
+    let field = FieldSettings { name: String::new(), from: from?, required, default, sensitive };
+    Some((field, properties.span_of("")))
 }
 
 /// Days that CloudWatch Logs can keep events for: API reference, `PutRetentionPolicy`.

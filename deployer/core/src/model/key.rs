@@ -1,6 +1,9 @@
 //! `type: key`.
 
+use std::collections::BTreeSet;
+
 use super::properties::{Duration, Properties, Str};
+use super::{ResourceType, Stack};
 use crate::diagnostic::Diagnostic;
 
 /// What the type is.
@@ -48,5 +51,31 @@ impl Key {
             }
         }
         Some(Self { description, rotation: rotation / DAY, deletion_window: deletion_window / DAY })
+    }
+}
+
+/// Gives the stack's key to every resource that can have one and names none, so that nothing behind asks where a key
+/// comes from.
+pub(crate) fn encrypt(stack: &mut Stack) {
+    let Some(key) = &stack.key else { return };
+    let logged = |resource: &super::Resource| match &resource.is {
+        ResourceType::Bucket(bucket) => bucket.logging.as_ref().map(|logging| logging.to.name.clone()),
+        _ => None,
+    };
+    let logs: BTreeSet<String> = stack.resources.iter().filter_map(logged).collect();
+    for resource in &mut stack.resources {
+        let own = match &mut resource.is {
+            // Amazon S3 User Guide, "Enabling Amazon S3 server access logging": logs come to no bucket with a KMS key.
+            ResourceType::Bucket(bucket) if !logs.contains(&resource.name) => &mut bucket.encryption_key,
+            ResourceType::Queue(queue) => &mut queue.encryption_key,
+            ResourceType::Topic(topic) => &mut topic.encryption_key,
+            ResourceType::Table(table) => &mut table.encryption_key,
+            // A bus that is there keeps its own key; an archive of it is the stack's.
+            ResourceType::Bus(bus) if bus.existing.is_none() || bus.archive.is_some() => {
+                &mut bus.encryption_key
+            }
+            _ => continue,
+        };
+        own.get_or_insert_with(|| key.clone());
     }
 }

@@ -31,6 +31,8 @@ pub struct New {
     pub cidr: (u8, u8),
     /// AWS services with an interface endpoint, as they stand in the endpoint's name.
     pub endpoints: Vec<String>,
+    /// Whether the file names them. Else what runs in the network may need more.
+    pub endpoints_given: bool,
 }
 
 /// A VPC that is there already.
@@ -89,7 +91,7 @@ impl Network {
         let endpoints = properties
             .field(
                 "endpoints",
-                "With `egress: endpoints`: services with an interface endpoint, such as `sqs`.",
+                "With `egress: endpoints`: services with an interface endpoint, such as `sqs`. Unless given, `kms` is among them where something in the network encrypts or decrypts.",
                 List(Str),
             )
             .or(ENDPOINTS.map(str::to_owned).to_vec());
@@ -139,7 +141,8 @@ impl Network {
         if let Some(existing) = existing {
             return Some(Self::Existing(existing));
         }
-        Some(Self::New(New { zones, egress, cidr: range?, endpoints }))
+        let endpoints_given = properties.has("endpoints");
+        Some(Self::New(New { zones, egress, cidr: range?, endpoints, endpoints_given }))
     }
 }
 

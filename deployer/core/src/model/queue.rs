@@ -108,7 +108,7 @@ impl Queue {
         let encryption_key = properties
             .field(
                 "encryptionKey",
-                "The key that encrypts its messages; SQS's own without one.",
+                "The key that encrypts its messages; without one the stack's `key`, or SQS's own.",
                 Reference(&[Kind::Key]),
             )
             .optional();

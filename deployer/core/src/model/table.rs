@@ -183,7 +183,7 @@ impl Table {
         let encryption_key = properties
             .field(
                 "encryptionKey",
-                "The key that encrypts its items; the AWS managed one without it.",
+                "The key that encrypts its items; without one the stack's `key`, or the AWS managed one.",
                 Reference(&[Kind::Key]),
             )
             .optional();

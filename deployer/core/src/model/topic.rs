@@ -61,7 +61,7 @@ impl Topic {
         let encryption_key = properties
             .field(
                 "encryptionKey",
-                "The key that encrypts its messages; without one SNS's own, or none where an AWS service publishes, which could not use that.",
+                "The key that encrypts its messages; without one the stack's `key`, or SNS's own, or none where an AWS service publishes, which could not use that.",
                 Reference(&[Kind::Key]),
             )
             .optional();

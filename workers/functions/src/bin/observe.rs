@@ -8,7 +8,7 @@ use functions::start;
 use tally::aws::Table;
 use tally::{Writer, backoff};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     start::run(|environment| {
         let table = environment.variables.optional(TALLY_TABLE);

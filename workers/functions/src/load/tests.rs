@@ -2,12 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use proptest::prelude::*;
+use sealing::{DataKey, KmsError};
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::*;
 use crate::testing::{Bus, delivery, event, json_value, object};
+
+mod sensitive;
 
 /// Items by key; an item with an attribute `poison` is not valid.
 #[derive(Default)]
@@ -55,9 +60,9 @@ impl Table for &Memory {
 
     async fn put_newest(&self, item: &Item) -> Result<(), WriteError> {
         let key = Value::Object(item.key.clone()).to_string();
-        let version = |attributes: &Value| attributes[VERSION].as_str().map(str::to_owned);
+        let version = |attributes: &Value| attributes[VERSION_ATTRIBUTE].as_str().map(str::to_owned);
         let present = self.items.lock().expect("lock").get(&key).and_then(version);
-        if present <= item.attributes[VERSION].as_str().map(str::to_owned) {
+        if present <= item.attributes[VERSION_ATTRIBUTE].as_str().map(str::to_owned) {
             self.insert(item);
         }
         Ok(())
@@ -70,6 +75,27 @@ impl Table for &Memory {
         }
         self.insert(item);
         Ok(())
+    }
+}
+
+/// The encrypted key says for which object it is.
+#[derive(Default)]
+struct FakeKms {
+    asked: AtomicU32,
+}
+
+impl Kms for &FakeKms {
+    async fn generate(&self, object: &str) -> Result<DataKey, KmsError> {
+        Ok(DataKey { plain: Zeroizing::new(vec![7; 32]), encrypted: object.as_bytes().to_vec() })
+    }
+
+    async fn decrypt(&self, encrypted: &[u8], object: &str) -> Result<Zeroizing<Vec<u8>>, KmsError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        match encrypted {
+            b"down" => Err(KmsError::Unavailable { code: "ThrottlingException".into(), retryable: true }),
+            encrypted if encrypted == object.as_bytes() => Ok(Zeroizing::new(vec![7; 32])),
+            _ => Err(KmsError::Undecryptable("InvalidCiphertextException".into())),
+        }
     }
 }
 
@@ -86,16 +112,29 @@ fn message(index: u64, data: Value, attempt: u32) -> Delivery {
 fn messages(first: u64, data: &[Value], attempt: u32) -> Delivery {
     let record = object().records(first, data.len() as u64);
     let data = data.iter().cloned().map(map).collect();
-    delivery(event(&Detail::RecordTransformed { object: object(), record, data }), attempt)
+    delivery(event(&Detail::RecordTransformed { object: object(), record, data, data_key: None }), attempt)
 }
 
-fn function<'a>(memory: &'a Memory, bus: &Bus) -> Load<&'a Memory, Bus> {
+fn function<'a>(memory: &'a Memory, bus: &Bus) -> Load<&'a Memory, &'static FakeKms, Bus> {
     configured(memory, bus, OnConflict::Overwrite)
 }
 
-fn configured<'a>(memory: &'a Memory, bus: &Bus, on_conflict: OnConflict) -> Load<&'a Memory, Bus> {
+fn configured<'a>(
+    memory: &'a Memory,
+    bus: &Bus,
+    on_conflict: OnConflict,
+) -> Load<&'a Memory, &'static FakeKms, Bus> {
+    with(memory, bus, Secrets::encrypted(Vec::new()), on_conflict)
+}
+
+fn with<'a, 'k>(
+    memory: &'a Memory,
+    bus: &Bus,
+    secrets: Secrets<&'k FakeKms>,
+    on_conflict: OnConflict,
+) -> Load<&'a Memory, &'k FakeKms, Bus> {
     let settings = LoadSettings { table: "table".into(), key: vec!["id".into()], on_conflict };
-    Load::new(memory, settings, Backoff::immediate(3), bus.publisher())
+    Load::new(memory, secrets, settings, Backoff::immediate(3), bus.publisher())
 }
 
 /// Rows of the same few keys, in objects uploaded at different times.
@@ -104,7 +143,7 @@ fn competing(number: usize) -> Delivery {
     let object = ObjectRef { uploaded: times[number % 3].map(str::to_owned), ..object() };
     let record = object.record((number / 3) as u64 + 5);
     let data = vec![map(json!({ "id": (number / 3 % 3).to_string(), "value": number }))];
-    delivery(event(&Detail::RecordTransformed { object, record, data }), 1)
+    delivery(event(&Detail::RecordTransformed { object, record, data, data_key: None }), 1)
 }
 
 fn loaded(index: u64, id: Value) -> Detail {
@@ -225,6 +264,7 @@ async fn rows_of_one_message_are_reported_together_as_far_as_they_are_good() {
         object: object(),
         record: object().records(3, 3),
         data: vec![map(json!({ "id": "a" }))],
+        data_key: None,
     };
     let bus = Bus::default();
     function(&memory, &bus).handle(&[delivery(event(&wrong), 1)]).await;
@@ -239,6 +279,8 @@ async fn items_that_cannot_be_written_are_reported_and_never_sent() {
         record: object().record(5),
         headers: "h".into(),
         data: "d".into(),
+        data_key: None,
+        location: None,
     };
     let messages = [
         message(1, json!({ "v": "no key" }), 1),
@@ -297,8 +339,10 @@ proptest! {
     fn any_message_gives_a_row_or_a_failure(body in json_value(), data in json_value()) {
         let (memory, bus) = (Memory::default(), Bus::default());
         let function = function(&memory, &bus);
-        let _ = function.rows(&delivery(body, 1));
-        let _ = function.rows(&message(1, json!({ "id": data }), 1));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        for delivery in [delivery(body, 1), message(1, json!({ "id": data }), 1)] {
+            let _ = runtime.block_on(function.rows(&delivery, &mut HashMap::new()));
+        }
     }
 }
 

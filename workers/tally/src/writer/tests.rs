@@ -95,11 +95,18 @@ fn extracted(first: u64, count: u64) -> Detail {
         record: object().records(first, count),
         headers: String::new(),
         data: String::new(),
+        data_key: None,
+        location: None,
     }
 }
 
 fn transformed(first: u64, count: u64) -> Detail {
-    Detail::RecordTransformed { object: object(), record: object().records(first, count), data: Vec::new() }
+    Detail::RecordTransformed {
+        object: object(),
+        record: object().records(first, count),
+        data: Vec::new(),
+        data_key: None,
+    }
 }
 
 fn loaded(first: u64, count: u64) -> Detail {

@@ -11,17 +11,19 @@ use std::sync::Arc;
 
 use aws_config::BehaviorVersion;
 use contract::environment::{
-    ASSIGNMENT, EVENT_BUS, EVENT_SOURCE, OBJECT, SETTINGS, TALLY_TABLE, VariableError, Variables,
+    ASSIGNMENT, DATA_KEY, EVENT_BUS, EVENT_SOURCE, OBJECT, SENSITIVE, SETTINGS, TALLY_TABLE, VariableError,
+    Variables,
 };
-use contract::settings::ExtractionSettings;
+use contract::settings::{ExtractionSettings, SensitiveField};
 use contract::{Assignment, ObjectRef};
 use publisher::aws::EventBridge;
 use publisher::{Backoff, Destination, Publisher};
+use sealing::AwsKms;
 use tally::aws::Table;
 use tally::checkpoint::DynamoCheckpoints;
 use tally::{RowSet, TallyError};
 use task::aws::{S3Object, s3_client};
-use task::{Job, Outcome, Totals};
+use task::{Job, Outcome, Sealing, Totals};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
@@ -71,14 +73,8 @@ enum StartError {
 async fn run() -> Result<Outcome, StartError> {
     let variables = Variables::new(|name: &str| std::env::var(name).ok());
     let object: ObjectRef = variables.json(OBJECT)?;
-    let settings: ExtractionSettings = match variables.optional(SETTINGS) {
-        Some(_) => variables.json(SETTINGS)?,
-        None => ExtractionSettings::default(),
-    };
-    let assignment: Assignment = match variables.optional(ASSIGNMENT) {
-        Some(_) => variables.json(ASSIGNMENT)?,
-        None => Assignment::default(),
-    };
+    let settings: ExtractionSettings = variables.json_or_default(SETTINGS)?;
+    let assignment: Assignment = variables.json_or_default(ASSIGNMENT)?;
     let destination = Destination::new(variables.required(EVENT_BUS)?, variables.required(EVENT_SOURCE)?);
     let custom_endpoint =
         ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"].iter().any(|name| std::env::var_os(name).is_some());
@@ -88,6 +84,14 @@ async fn run() -> Result<Outcome, StartError> {
     let publisher = Arc::new(Publisher::new(bus, destination, Backoff::default()));
     let source = S3Object::new(s3_client(&config, custom_endpoint), object.clone());
 
+    let fields: Vec<SensitiveField> = variables.json_or_default(SENSITIVE)?;
+    let sealing = match fields.as_slice() {
+        [] => None,
+        _ => {
+            let kms = AwsKms::new(aws_sdk_kms::Client::new(&config), variables.required(DATA_KEY)?);
+            Some(Sealing::new(kms, &object, fields))
+        }
+    };
     let selection = match assignment.replay {
         Some(replay) => {
             let client = aws_sdk_dynamodb::Client::new(&config);
@@ -113,7 +117,7 @@ async fn run() -> Result<Outcome, StartError> {
     let selection = selection.as_ref();
     let job = Job { object: &object, settings: &settings, assignment: &assignment, selection };
     let backoff = Backoff::default();
-    Ok(task::extract(&job, source, &publisher, checkpoints.as_ref(), backoff, stop_signal()).await)
+    Ok(task::extract(&job, source, &publisher, checkpoints.as_ref(), sealing, backoff, stop_signal()).await)
 }
 
 /// Turns true when ECS stops the task: the process has then 30 seconds until it is killed.

@@ -14,6 +14,11 @@ use super::*;
 use crate::decompress::tests as decompress;
 use crate::download::{OpenError, Opened};
 
+mod sensitive;
+
+/// Seals nothing.
+const CLEAR: Option<Sealing<&sensitive::Vault>> = None;
+
 /// What happens when the object is opened: so many bytes, then the end of the body.
 #[derive(Clone)]
 enum Step {
@@ -70,7 +75,7 @@ impl Source for Object {
     }
 }
 
-/// Gives a few bytes at a time, so that rows and characters are cut.
+/// Gives a few bytes at a time, so that rows and characters are cut; of large objects more, or it would take too long.
 struct Body {
     bytes: VecDeque<u8>,
     broken: bool,
@@ -85,7 +90,7 @@ impl AsyncRead for Body {
         if self.bytes.is_empty() && self.broken {
             return Poll::Ready(Err(std::io::ErrorKind::ConnectionReset.into()));
         }
-        let count = self.bytes.len().min(buffer.remaining()).min(7);
+        let count = self.bytes.len().min(buffer.remaining()).min(7.max(self.bytes.len() / 4096));
         let bytes: Vec<u8> = self.bytes.drain(..count).collect();
         buffer.put_slice(&bytes);
         Poll::Ready(Ok(()))
@@ -155,6 +160,15 @@ impl Shared {
         self.published().into_iter().filter_map(failure).collect()
     }
 
+    /// What `extractionFailed` events say to people.
+    fn messages(&self) -> Vec<String> {
+        let message = |detail: Detail| match detail {
+            Detail::Failed { message, .. } => Some(message),
+            _ => None,
+        };
+        self.published().into_iter().filter_map(message).collect()
+    }
+
     fn completed(&self) -> Option<Detail> {
         self.published().into_iter().find(|detail| matches!(detail, Detail::ExtractionCompleted { .. }))
     }
@@ -189,7 +203,7 @@ async fn run_as(
     let publisher = Arc::new(Publisher::new(bus.clone(), destination, Backoff::immediate(2)));
     let (object, assignment) = (object(), Assignment::default());
     let job = Job { object: &object, settings, assignment: &assignment, selection: None };
-    extract(&job, source, &publisher, None::<&Store>, Backoff::immediate(3), stop).await
+    extract(&job, source, &publisher, None::<&Store>, CLEAR, Backoff::immediate(3), stop).await
 }
 
 /// A table with one checkpoint.
@@ -226,7 +240,7 @@ async fn run_job(
         Arc::new(Publisher::new(bus.clone(), Destination::new("bus", "source"), Backoff::immediate(2)));
     let (object, assignment) = (object(), Assignment { part, ..Assignment::default() });
     let job = Job { object: &object, settings, assignment: &assignment, selection: None };
-    extract(&job, source, &publisher, store, Backoff::immediate(3), stop).await
+    extract(&job, source, &publisher, store, CLEAR, Backoff::immediate(3), stop).await
 }
 
 fn reason(outcome: Outcome) -> Reason {
@@ -263,6 +277,8 @@ async fn every_row_is_published_and_then_completed() {
             record: object().record(1),
             headers: "id,note".into(),
             data: "1,\"é, 1\"".into(),
+            data_key: None,
+            location: None,
         })
     );
 }
@@ -294,14 +310,72 @@ async fn bad_rows_are_reported_counted_and_do_not_stop_the_others() {
 }
 
 #[tokio::test]
-async fn a_row_that_no_event_can_carry_is_rejected() {
+async fn a_row_that_no_event_can_carry_goes_by_reference() {
+    let (bus, store) = (Shared::default(), Store::default());
+    let (_sender, stop) = watch::channel(false);
+    // The second exceeds the reader's limit. The fifth fits, but not with what JSON adds for the quotes in it.
+    let large = ["x".repeat(2_000_000), "\"".repeat(400_000)];
+    let quoted = format!("\"{}\"", large[1].replace('"', "\"\""));
+    let text = format!("a;b;\r\n1;;\r\n{};2;\r\n3;;\r\n4\r\n\r\n{quoted};5\r\n6;", large[0]);
+    let source = Object::new(text.clone(), []);
+    let outcome = run_job(&grouped(2), None, Some(&store), source, &bus, stop).await;
+    let bytes = text.len() as u64;
+    assert_eq!(outcome, Outcome::Completed(Totals { rows: 6, rejected: 1, bytes }));
+    assert_eq!(bus.failures(), [(Some(4), Reason::RowLength)]);
+    let mut found = Vec::new();
+    for detail in bus.published() {
+        let Detail::RecordExtracted { record, headers, data, location, .. } = detail else { continue };
+        assert_eq!((headers.as_str(), record.count), ("a,b", 1));
+        let fields = match location {
+            Some(location) => {
+                let at = |offset| usize::try_from(offset).expect("small");
+                let bytes = &text.as_bytes()[at(location.from)..at(location.to)];
+                location.fields(bytes, 2).expect("a row")
+            }
+            None => row::decode(&data).expect("a row"),
+        };
+        found.push((record.index, location.is_some(), fields));
+    }
+    found.sort();
+    let row = |index, referred, fields: [&str; 2]| (index, referred, fields.map(str::to_owned).to_vec());
+    assert_eq!(
+        found,
+        [
+            row(1, false, ["1", ""]),
+            row(2, true, [&large[0], "2"]),
+            row(3, false, ["3", ""]),
+            row(5, true, [&large[1], "5"]),
+            row(6, false, ["6", ""]),
+        ]
+    );
+    assert_eq!(store.checkpoint().map(|at| (at.index, at.rejected)), Some((6, 1)));
+}
+
+#[tokio::test]
+async fn a_row_that_nobody_can_read_by_itself_is_rejected() {
     let bus = Shared::default();
-    // The first exceeds the reader's limit. The second fits, but not with what JSON adds for the quotes in it.
-    let text = format!("a\n{}\n\"{}\"\nx\n", "x".repeat(2_000_000), "\"\"".repeat(400_000));
+    let limit = usize::try_from(Location::MAX_BYTES).expect("small");
+    // With its line end, the first has exactly as many bytes as are possible, the second one more.
+    let text = format!("a\n{}\n{}\nx\n", "x".repeat(limit - 1), "x".repeat(limit));
     let outcome = run(Object::new(text, []), &bus).await;
-    assert!(matches!(outcome, Outcome::Completed(Totals { rows: 3, rejected: 2, .. })), "{outcome:?}");
-    assert_eq!(bus.failures(), [(Some(1), Reason::RowTooLarge), (Some(2), Reason::RowTooLarge)]);
-    assert_eq!(bus.rows(), [(3, "x".to_owned())]);
+    assert!(matches!(outcome, Outcome::Completed(Totals { rows: 3, rejected: 1, .. })), "{outcome:?}");
+    assert_eq!(bus.failures(), [(Some(2), Reason::RowTooLarge)]);
+    assert_eq!(bus.rows(), [(1, String::new()), (3, "x".to_owned())]);
+    assert_eq!(
+        bus.messages(),
+        [
+            "row 2 has more than 950000 bytes, an event cannot carry it, and only 16 MiB of an object can be read by \
+          themselves"
+        ]
+    );
+
+    // A header that leaves no room for the rest of the event.
+    let bus = Shared::default();
+    let text = format!("{}\n{}\n", "h".repeat(949_950), "x".repeat(1_000_000));
+    let outcome = run(Object::new(text, []), &bus).await;
+    assert!(matches!(outcome, Outcome::Completed(Totals { rejected: 1, .. })), "{outcome:?}");
+    assert_eq!(bus.failures(), [(Some(1), Reason::RowTooLarge)]);
+    assert!(bus.messages()[0].contains("the header alone is too large"), "{:?}", bus.messages());
 }
 
 #[tokio::test]
@@ -432,6 +506,13 @@ async fn a_bomb_is_one_row_that_no_event_can_carry() {
     let totals = Totals { rows: 2, rejected: 1, bytes: stored.len() as u64 };
     assert_eq!(run(Object::new(stored, []), &bus).await, Outcome::Completed(totals));
     assert_eq!(bus.failures(), [(Some(1), Reason::RowTooLarge)]);
+    assert_eq!(
+        bus.messages(),
+        [
+            "row 1 has more than 950000 bytes, an event cannot carry it, and no row of a compressed object can be read by \
+          itself"
+        ]
+    );
     assert_eq!(bus.rows(), [(2, "y".to_owned())]);
 }
 
@@ -706,18 +787,21 @@ async fn only_selected_rows_are_sent_again_and_nothing_is_completed() {
     let job = Job { object: &object, settings: &settings, assignment: &assignment, selection: Some(&rows) };
     let (_sender, stop) = watch::channel(false);
     let source = Object::new("a\n1\n2\n3\n4\n5\n6,6\n7\n", []);
-    extract(&job, source, &publisher, Some(&store), Backoff::immediate(1), stop).await;
+    extract(&job, source, &publisher, Some(&store), CLEAR, Backoff::immediate(1), stop).await;
     assert_eq!(bus.rows(), [(2, "2\n3".to_owned()), (7, "7".to_owned())]);
     assert_eq!(bus.failures(), [(Some(6), Reason::RowLength)]);
     assert_eq!((bus.completed(), store.checkpoint()), (None, None));
 }
 
-/// A bus that never answers when it gets a `failed` event.
+/// A bus that never answers when it gets a `failed` event, or a row by reference.
 struct Stuck;
 
 impl PutEvents for Stuck {
     async fn put_events(&self, entries: &[&Entry]) -> Result<Vec<Result<(), Rejection>>, CallError> {
-        if entries.iter().any(|entry| entry.detail_type == FailedStage::Extraction.detail_type()) {
+        if entries.iter().any(|entry| {
+            entry.detail_type == FailedStage::Extraction.detail_type()
+                || entry.detail.contains("\"location\"")
+        }) {
             std::future::pending::<()>().await;
         }
         Ok(vec![Ok(()); entries.len()])
@@ -725,10 +809,16 @@ impl PutEvents for Stuck {
 }
 
 #[tokio::test]
-async fn a_bad_row_is_behind_no_checkpoint_before_its_event_is_on_the_bus() {
-    // A call takes ten events: the event of the eleventh row, which is bad, begins the second one.
+async fn no_row_is_behind_a_checkpoint_before_its_event_is_on_the_bus() {
+    for eleventh in ["bad,row\n".to_owned(), "x".repeat(1_000_000) + "\n"] {
+        stuck_at(&eleventh).await;
+    }
+}
+
+/// A call takes ten events: the event of the eleventh row begins the second one.
+async fn stuck_at(eleventh: &str) {
     let mut text = "a\n".to_owned();
-    (1..=400).for_each(|row| text.push_str(if row == 11 { "bad,row\n" } else { "good\n" }));
+    (1..=400).for_each(|row| text.push_str(if row == 11 { eleventh } else { "good\n" }));
     let store = Store::default();
     let publisher = Arc::new(Publisher::new(Stuck, Destination::new("bus", "source"), Backoff::immediate(1)));
     let (object, assignment, settings) = (object(), Assignment::default(), grouped(1));
@@ -740,7 +830,7 @@ async fn a_bad_row_is_behind_no_checkpoint_before_its_event_is_on_the_bus() {
         }
     };
     tokio::select! {
-        _ = extract(&job, Object::new(text, []), &publisher, Some(&store), Backoff::immediate(1), stop) => {}
+        _ = extract(&job, Object::new(text, []), &publisher, Some(&store), CLEAR, Backoff::immediate(1), stop) => {}
         () = reached => {}
     }
     let checkpoint = store.checkpoint().expect("a checkpoint");

@@ -11,12 +11,14 @@ struct Report {
     columns: Vec<String>,
     rows: Vec<(u64, Result<Vec<String>, Fault>)>,
     spans: Vec<Range<u64>>,
+    locations: Vec<Location>,
     end: Result<(), Fault>,
 }
 
 fn keep(rows: &mut Report, row: Row<'_>) {
     rows.columns = row.columns.to_vec();
     rows.spans.push(row.span.clone());
+    rows.locations.push(row.location());
     rows.rows.push((row.index, row.fields.map(|fields| fields.iter().map(str::to_owned).collect())));
 }
 
@@ -27,7 +29,13 @@ fn read_chunks<'a>(limit: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> 
 
 fn read_as<'a>(settings: &CsvSettings, limit: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> Report {
     let mut reader = Reader::new(limit, settings);
-    let mut report = Report { columns: Vec::new(), rows: Vec::new(), spans: Vec::new(), end: Ok(()) };
+    let mut report = Report {
+        columns: Vec::new(),
+        rows: Vec::new(),
+        spans: Vec::new(),
+        locations: Vec::new(),
+        end: Ok(()),
+    };
     for mut chunk in chunks {
         loop {
             match reader.read(&mut chunk) {
@@ -393,7 +401,7 @@ fn file() -> impl Strategy<Value = (Vec<String>, Vec<Vec<String>>, u8, bool, boo
                 proptest::collection::vec("[a-c ,;\t|\"\r\n\u{e9}]{0,6}", columns),
                 0..12,
             ),
-            proptest::sample::select(DELIMITERS.to_vec()),
+            proptest::sample::select(DELIMITERS.map(Character::byte).to_vec()),
             any::<bool>(),
             any::<bool>(),
         )
@@ -476,7 +484,7 @@ proptest! {
             }
         }
         reader.resume(position, at as u64 + 1);
-        let mut rest = Report { columns: whole.columns.clone(), rows: Vec::new(), spans: Vec::new(), end: Ok(()) };
+        let mut rest = Report { columns: whole.columns.clone(), rows: Vec::new(), spans: Vec::new(), locations: Vec::new(), end: Ok(()) };
         for mut chunk in bytes[usize::try_from(position).expect("small")..].chunks(size) {
             while let Some(row) = reader.read(&mut chunk).expect("a good header") {
                 keep(&mut rest, row);
@@ -487,6 +495,31 @@ proptest! {
         }
         prop_assert_eq!(&rest.rows[..], &whole.rows[at + 1..]);
         prop_assert_eq!(&rest.spans[..], &whole.spans[at + 1..]);
+    }
+
+    #[test]
+    fn a_row_that_is_too_large_has_at_its_location_what_a_reader_with_room_finds(
+        bytes in noise(), settings in dialect(), limit in 3..30usize,
+    ) {
+        let whole = read_as(&settings, 10_000, [&bytes[..]]);
+        let report = read_as(&settings, limit, [&bytes[..]]);
+        let at = |offset| usize::try_from(offset).expect("small");
+        for ((row, location), (_, expected)) in report.rows.iter().zip(&report.locations).zip(&whole.rows) {
+            if !matches!(row, (_, Err(fault)) if fault.reason == Reason::RowTooLarge) {
+                continue;
+            }
+            let found = location.fields(&bytes[at(location.from)..at(location.to)], report.columns.len());
+            match (found, expected) {
+                (Ok(found), Ok(expected)) => prop_assert_eq!(&found, expected),
+                // Of two things that are wrong, either may be said.
+                (Err(error), Err(expected)) => prop_assert!(
+                    error.reason() == expected.reason
+                        || (error.reason(), expected.reason) == (Reason::RowLength, Reason::InvalidEncoding),
+                    "{error} {expected:?}"
+                ),
+                (found, expected) => prop_assert!(false, "{found:?} {expected:?}"),
+            }
+        }
     }
 
     #[test]

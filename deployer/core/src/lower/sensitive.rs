@@ -1,0 +1,22 @@
+//! What the workers learn of sensitive fields.
+
+use contract::environment;
+use serde_json::{Value, json};
+
+use crate::assets::Worker;
+use crate::model::access::Access;
+use crate::sensitive::{self, Field};
+use crate::template::{GetAtt, logical_id};
+
+/// The variables with the sensitive fields that a worker seals or opens, and their key.
+pub(super) fn variables(
+    worker: Worker,
+    access: &[Access],
+    fields: &[Field<'_>],
+) -> Vec<(&'static str, Value)> {
+    let fields = sensitive::contract(fields);
+    let text = (!fields.is_empty()).then(|| serde_json::to_string(&fields).unwrap_or_default());
+    let key = sensitive::key(worker, access).map(|key| GetAtt(logical_id(&key.resource.name), "Arn"));
+    let fields = text.map(|text| (environment::SENSITIVE, json!(text)));
+    fields.into_iter().chain(key.map(|arn| (environment::DATA_KEY, json!(arn)))).collect()
+}

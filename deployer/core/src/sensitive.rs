@@ -1,0 +1,180 @@
+//! Which fields of a stack are sensitive, and which workers work with their key. [`crate::check`] holds them against all
+//! that could show a value, and [`crate::lower`] tells them to the workers.
+
+use std::collections::BTreeSet;
+
+use contract::settings::{FieldSettings, SensitiveField};
+
+use crate::assets::Worker;
+use crate::diagnostic::Span;
+use crate::model::access::{Access, Verb};
+use crate::model::function::Function;
+use crate::model::statement::Statement;
+use crate::model::task::Task;
+use crate::model::{Kind, Resource, ResourceType, Stack};
+
+/// A field of a `transform` worker.
+#[derive(Debug, Clone, Copy)]
+pub struct Field<'s> {
+    /// The function, as a resource.
+    pub of: &'s Resource,
+    /// The function.
+    pub function: &'s Function,
+    /// Its settings.
+    pub settings: &'s FieldSettings,
+    /// Where it stands.
+    pub span: Span,
+}
+
+impl Field<'_> {
+    /// The name of its column, without white space around it.
+    #[must_use]
+    pub fn column(&self) -> &str {
+        self.settings.from.trim()
+    }
+}
+
+/// The fields of all `transform` workers, in the order of the file.
+pub fn fields(stack: &Stack) -> impl Iterator<Item = Field<'_>> {
+    stack
+        .functions()
+        .filter(|(_, function)| function.worker() == Some(Worker::Transform))
+        .filter_map(|(of, function)| Some((of, function, function.settings.as_ref()?)))
+        .flat_map(|(of, function, settings)| {
+            let fields = settings.transform.fields.iter().zip(&settings.fields);
+            fields.map(move |(settings, span)| Field { of, function, settings, span: *span })
+        })
+}
+
+/// Those that are sensitive.
+pub fn sensitive(stack: &Stack) -> impl Iterator<Item = Field<'_>> {
+    fields(stack).filter(|field| field.settings.sensitive)
+}
+
+/// The sensitive fields of every `transform` that gets events of this task.
+#[must_use]
+pub fn of_task<'s>(stack: &'s Stack, task: &'s Task) -> Vec<Field<'s>> {
+    let buses = reached(stack, published(&task.access));
+    sensitive(stack).filter(|field| triggering(field.function).any(|bus| buses.contains(bus))).collect()
+}
+
+/// The sensitive fields of every `transform` whose events this `load` gets.
+#[must_use]
+pub fn of_load<'s>(stack: &'s Stack, load: &'s Function) -> Vec<Field<'s>> {
+    sensitive(stack).filter(|field| comes_to(stack, field.function, load)).collect()
+}
+
+/// Whether events that one function publishes may start another.
+#[must_use]
+pub fn comes_to(stack: &Stack, from: &Function, to: &Function) -> bool {
+    let buses = reached(stack, published(&from.access));
+    triggering(to).any(|bus| buses.contains(bus))
+}
+
+/// Fields as a worker must know them, each once.
+#[must_use]
+pub fn contract(fields: &[Field<'_>]) -> Vec<SensitiveField> {
+    let mut out: Vec<SensitiveField> = Vec::new();
+    for field in fields {
+        let field = SensitiveField { name: field.settings.name.clone(), from: field.column().to_owned() };
+        if !out.contains(&field) {
+            out.push(field);
+        }
+    }
+    out
+}
+
+fn published(access: &[Access]) -> impl Iterator<Item = &str> {
+    access.iter().filter(|access| access.verb == Verb::Publish).map(|access| access.resource.name.as_str())
+}
+
+fn triggering(function: &Function) -> impl Iterator<Item = &str> {
+    function.triggers.iter().map(|trigger| trigger.source().name.as_str())
+}
+
+/// The buses that events of these may come to: where rules send them, and where code of the file's own may publish
+/// whatever it gets. What becomes of them by what the file doesn't say in its own words (a bus that is there already,
+/// `statements`, rules and code in CloudFormation's) is not known, so that any bus may be reached.
+fn reached<'s>(stack: &'s Stack, from: impl Iterator<Item = &'s str>) -> BTreeSet<&'s str> {
+    let mut reached: BTreeSet<&str> = from.collect();
+    let mut known = true;
+    for resource in &stack.resources {
+        match &resource.is {
+            ResourceType::Function(function) if function.worker().is_none() => {
+                reached.extend(published(&function.access));
+                known &= !function.statements.iter().any(may_publish);
+            }
+            ResourceType::Task(task) if task.image.worker().is_none() => {
+                reached.extend(published(&task.access));
+                known &= !task.statements.iter().any(may_publish);
+            }
+            ResourceType::Raw(raw) => {
+                let name = raw.type_id.name();
+                known &= !PASSING_ON.iter().any(|service| name.starts_with(service));
+            }
+            _ => {}
+        }
+    }
+    let mut before = 0;
+    while before < reached.len() {
+        before = reached.len();
+        for resource in &stack.resources {
+            match &resource.is {
+                ResourceType::Rule(rule) if reached.contains(rule.bus.name.as_str()) => {
+                    let buses = rule.targets.iter().filter(|target| target.kind == Kind::Bus);
+                    reached.extend(buses.map(|target| target.to.name.as_str()));
+                }
+                ResourceType::Bus(bus) if bus.existing.is_some() => {
+                    known &= !reached.contains(resource.name.as_str());
+                }
+                _ => {}
+            }
+        }
+    }
+    if !known {
+        let buses = stack.resources.iter().filter(|resource| resource.is.kind() == Kind::Bus);
+        reached.extend(buses.map(|resource| resource.name.as_str()));
+    }
+    reached
+}
+
+/// Services whose resources may pass events on.
+const PASSING_ON: [&str; 7] = [
+    "AWS::Batch::",
+    "AWS::EC2::",
+    "AWS::ECS::",
+    "AWS::Events::",
+    "AWS::Lambda::",
+    "AWS::Pipes::",
+    "AWS::StepFunctions::",
+];
+
+/// Whether a statement of the file's own may allow to put events on a bus.
+fn may_publish(statement: &Statement) -> bool {
+    statement.actions.iter().any(|action| {
+        let action = action.to_ascii_lowercase();
+        // A star stands for anything: what comes before it must fit.
+        let fixed = action.split('*').next().unwrap_or_default();
+        if fixed.len() == action.len() { action == PUT_EVENTS } else { PUT_EVENTS.starts_with(fixed) }
+    })
+}
+
+/// The action that puts events on a bus, in small letters: IAM makes no difference.
+const PUT_EVENTS: &str = "events:putevents";
+
+/// What a worker does with the key of sensitive fields. The others never need a value.
+#[must_use]
+pub const fn verb(worker: Worker) -> Option<Verb> {
+    match worker {
+        Worker::Extraction => Some(Verb::Encrypt),
+        Worker::Load => Some(Verb::Decrypt),
+        Worker::Extract | Worker::Transform | Worker::Observe => None,
+    }
+}
+
+/// The entry of `access` that names the key that a worker works with.
+#[must_use]
+pub fn key(worker: Worker, access: &[Access]) -> Option<&Access> {
+    let verb = verb(worker)?;
+    access.iter().find(|entry| entry.verb == verb)
+}

@@ -1,0 +1,81 @@
+//! Rows that are too large for an event: `transform` reads each in its object, where the event says that it lies.
+
+use std::future::Future;
+
+use contract::{Location, ObjectRef, Reason};
+
+/// Where objects are read. Implemented by [`crate::aws::S3`], and by fakes in tests.
+pub trait Objects: Send + Sync {
+    /// The bytes of `location`; fewer where the object ends before, and never more.
+    fn read(
+        &self,
+        object: &ObjectRef,
+        location: &Location,
+    ) -> impl Future<Output = Result<Vec<u8>, ReadError>> + Send;
+}
+
+/// Why bytes of an object could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadError {
+    /// It is gone, replaced or forbidden; another attempt doesn't help.
+    Unreadable {
+        /// The service's error code.
+        code: String,
+    },
+    /// The service or the way to it failed; another attempt may help.
+    Transient {
+        /// The service's error code, or the kind of failure.
+        code: String,
+    },
+}
+
+/// Why there are no fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoFields {
+    /// For good: the reason code, and one sentence for a person, without any value.
+    Failed(Reason, String),
+    /// For now: what failed, in a few words.
+    Unfinished(String),
+}
+
+/// The fields of the row at `location`, as many as there are columns.
+///
+/// # Errors
+/// [`NoFields`] when they can't be read, or are none.
+pub async fn fields<O: Objects>(
+    objects: &O,
+    object: &ObjectRef,
+    location: &Location,
+    columns: usize,
+) -> Result<Vec<String>, NoFields> {
+    let malformed = |message: &str| NoFields::Failed(Reason::MalformedEvent, message.into());
+    let length = location.length();
+    if length == 0 || length > Location::MAX_BYTES {
+        return Err(malformed("the event's location has no byte, or more than 16 MiB"));
+    }
+    let bytes = objects.read(object, location).await.map_err(not_read)?;
+    if bytes.len() as u64 != length {
+        return Err(malformed("the event's location lies behind the end of the object"));
+    }
+    location.fields(&bytes, columns).map_err(|error| NoFields::Failed(error.reason(), error.to_string()))
+}
+
+fn not_read(error: ReadError) -> NoFields {
+    let code = match error {
+        ReadError::Transient { code } => {
+            return NoFields::Unfinished(format!("the row could not be read: {code}"));
+        }
+        ReadError::Unreadable { code } => code,
+    };
+    let why = match code.as_str() {
+        "NoSuchKey" | "NoSuchVersion" | "NoSuchBucket" | "NotFound" => "the object does not exist any more",
+        // S3 says this of what doesn't exist as well, to those who may not list the bucket.
+        "AccessDenied" | "Forbidden" => {
+            "the object may not be read, or does not exist any more; the function needs `access: [{ read: \"${…}\" }]` of its \
+             bucket"
+        }
+        "PreconditionFailed" => "the object was replaced after its upload was announced",
+        _ => "the object could not be read",
+    };
+    NoFields::Failed(Reason::ObjectUnreadable, format!("{why}: {code}"))
+}

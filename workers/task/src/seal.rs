@@ -1,0 +1,130 @@
+//! Sensitive columns: encrypted here, before a row leaves the task.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use contract::settings::SensitiveField;
+use contract::{ObjectRef, Reason, column, row};
+use publisher::Backoff;
+use sealing::{Kms, KmsError, SealError, Sealer};
+
+use crate::reader::{Fault, Fields};
+
+/// Seals the sensitive columns of one object.
+#[derive(Debug)]
+pub struct Sealing<K> {
+    sealer: Sealer<K>,
+    fields: Vec<SensitiveField>,
+    /// Position in the row → the name that the value is bound to; none before the header is known.
+    columns: Option<BTreeMap<usize, String>>,
+}
+
+/// A row as its event carries it.
+pub(crate) struct EncodedRow {
+    pub(crate) line: String,
+    /// What its sensitive values are sealed with. Rows with different keys need different events.
+    pub(crate) data_key: Option<Arc<str>>,
+}
+
+impl<K: Kms> Sealing<K> {
+    /// Seals the columns of `fields` in rows of `object`, with keys that `kms` makes.
+    #[must_use]
+    pub fn new(kms: K, object: &ObjectRef, fields: Vec<SensitiveField>) -> Self {
+        Self { sealer: Sealer::new(kms, object.digest()), fields, columns: None }
+    }
+
+    /// Gives each key fewer values than it could have.
+    #[cfg(test)]
+    pub(crate) const fn change_key_after(&mut self, values: u64) {
+        self.sealer.change_key_after(values);
+    }
+
+    /// Encodes a row with its sensitive values sealed. Without a key it is no row: nothing goes out in clear.
+    pub(crate) async fn row(
+        &mut self,
+        record: &str,
+        columns: &[String],
+        fields: Fields<'_>,
+        backoff: Backoff,
+    ) -> Result<EncodedRow, Fault> {
+        let sensitive = match self.columns.take() {
+            Some(known) => known,
+            None => find(&self.fields, columns)?,
+        };
+        let sensitive = self.columns.insert(sensitive);
+        let values: Vec<(&str, &str)> = fields
+            .iter()
+            .enumerate()
+            .filter_map(|(position, value)| Some((sensitive.get(&position)?.as_str(), value)))
+            .collect();
+        let sealed = seal(&mut self.sealer, record, &values, backoff).await?;
+        let mut values = sealed.values.iter();
+        let line = row::encode(fields.iter().enumerate().map(|(position, value)| {
+            match sensitive.contains_key(&position) {
+                // As many as there are sensitive columns.
+                true => values.next().map_or("", String::as_str),
+                false => value,
+            }
+        }));
+        Ok(EncodedRow { line, data_key: Some(sealed.data_key) })
+    }
+}
+
+/// What is wrong with a header, without a name of it: in a file without a header, values stand there.
+pub(crate) fn without_names(fault: Fault) -> Fault {
+    match fault.reason {
+        Reason::DuplicateHeader => Fault::new(fault.reason, "two columns of the header have the same name"),
+        _ => fault,
+    }
+}
+
+/// Where the sensitive columns are. One that isn't found fails the object: it may stand there under another name, and
+/// would go out in clear.
+fn find(fields: &[SensitiveField], columns: &[String]) -> Result<BTreeMap<usize, String>, Fault> {
+    let mut found = BTreeMap::new();
+    for SensitiveField { from, .. } in fields {
+        let position = column::find(columns, from)
+            .map_err(|ambiguous| Fault::new(Reason::DuplicateHeader, ambiguous.to_string()))?;
+        let Some(position) = position else {
+            let message = format!("the file has no column `{from}`, which is sensitive");
+            return Err(Fault::new(Reason::MissingColumn, message));
+        };
+        // `transform` takes the exact name; what looks like it would go on in clear.
+        let alike = columns.iter().filter(|column| column.trim().eq_ignore_ascii_case(from.trim()));
+        if alike.count() > 1 {
+            let message = format!("the file has several columns `{from}`, which is sensitive");
+            return Err(Fault::new(Reason::DuplicateHeader, message));
+        }
+        found.insert(position, from.trim().to_owned());
+    }
+    Ok(found)
+}
+
+async fn seal<K: Kms>(
+    sealer: &mut Sealer<K>,
+    record: &str,
+    values: &[(&str, &str)],
+    backoff: Backoff,
+) -> Result<sealing::Sealed, Fault> {
+    let mut attempt = 1;
+    loop {
+        match sealer.seal(record, values).await {
+            Ok(sealed) => return Ok(sealed),
+            Err(SealError::Kms(KmsError::Unavailable { code, retryable: true }))
+                if attempt < backoff.attempts() =>
+            {
+                tracing::warn!(code, attempt, "KMS gave no data key");
+                backoff.pause(attempt).await;
+                attempt += 1;
+            }
+            // Another task may have more luck, and goes on at the checkpoint.
+            Err(SealError::Kms(error @ KmsError::Unavailable { retryable: true, .. })) => {
+                return Err(Fault::new(Reason::Interrupted, error.to_string()));
+            }
+            Err(error) => {
+                let message = format!("the sensitive columns can't be encrypted: {error}");
+                return Err(Fault::new(Reason::NotEncrypted, message));
+            }
+        }
+    }
+}
