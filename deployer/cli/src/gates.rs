@@ -103,13 +103,13 @@ pub fn question(widened: usize, exposed: usize) -> Option<String> {
         count => Some(format!("{count} {several}")),
     };
     let parts: Vec<String> = [
-        counted(widened, "permission widens", "permissions widen"),
-        counted(exposed, "thing opens to the network", "things open to the network"),
+        counted(widened, "permission more than before", "permissions more than before"),
+        counted(exposed, "opening to the public", "openings to the public"),
     ]
     .into_iter()
     .flatten()
     .collect();
-    (!parts.is_empty()).then(|| format!("{} (shown above). Go on?", parts.join(", ")))
+    (!parts.is_empty()).then(|| format!("Deploy with {} (shown above)?", parts.join(" and ")))
 }
 
 #[cfg(test)]
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(question(0, 0), None);
         assert_eq!(
             question(1, 2).as_deref(),
-            Some("1 permission widens, 2 things open to the network (shown above). Go on?")
+            Some("Deploy with 1 permission more than before and 2 openings to the public (shown above)?")
         );
     }
 }

@@ -67,6 +67,9 @@ struct Cli {
     /// Answers every question with yes.
     #[arg(short, long, global = true)]
     yes: bool,
+    /// Show every resource, permission and event.
+    #[arg(short, long, global = true)]
+    verbose: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -85,7 +88,7 @@ fn document_error(error: &stack_core::document::SelectError) -> Error {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let context = Context {
-        ui: Ui::new(cli.output, cli.color, cli.yes),
+        ui: Ui::new(cli.output, cli.color, cli.yes, cli.verbose),
         file: cli.file,
         config: cli.config,
         region: cli.region,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use stack_core::diff::{self, Action as Becomes, Diff, Fate, Forces, Place, Side};
+use stack_core::diff::{self, Action as Becomes, Detail, Diff, Fate, Forces, Place, Side};
 use stack_core::template;
 use stack_core::{Stack, Template, deployed, diagnose, lower};
 
@@ -183,15 +183,16 @@ impl Plan {
         self
     }
 
-    /// It for people, a line each.
+    /// Renders it for people, with this much detail unless `--verbose` asks for all of it.
     #[must_use]
-    pub fn lines(&self) -> Vec<diff::Line> {
-        diff::render(&self.diff, crate::ui::terminal_width())
+    pub fn lines(&self, context: &Context, detail: Detail) -> Vec<diff::Line> {
+        let detail = if context.ui.verbose { Detail::Full } else { detail };
+        diff::render(&self.diff, crate::ui::terminal_width(), detail)
     }
 
     /// Shows it to people.
     pub fn show(&self, context: &Context) {
-        context.ui.plan(&self.lines());
+        context.ui.plan(&self.lines(context, Detail::Brief));
         context.ui.event("plan", self.to_value());
     }
 

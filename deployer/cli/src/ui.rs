@@ -47,6 +47,8 @@ pub enum Color {
 pub struct Ui {
     /// Shape of the data.
     pub output: Output,
+    /// `--verbose`.
+    pub verbose: bool,
     yes: bool,
     started: Instant,
     /// Whose line it is, when several stacks go side by side.
@@ -106,7 +108,7 @@ impl Drop for Live {
 impl Ui {
     /// Output as the global options ask for it.
     #[must_use]
-    pub fn new(output: Output, color: Color, yes: bool) -> Self {
+    pub fn new(output: Output, color: Color, yes: bool, verbose: bool) -> Self {
         match color {
             Color::Auto => {}
             Color::Always => anstream::ColorChoice::Always.write_global(),
@@ -119,6 +121,7 @@ impl Ui {
         };
         Self {
             output,
+            verbose,
             yes,
             started: Instant::now(),
             stack: None,
@@ -132,6 +135,7 @@ impl Ui {
     pub fn of_stack(&self, stack: &str) -> Self {
         Self {
             output: self.output,
+            verbose: self.verbose,
             yes: self.yes,
             started: self.started,
             stack: Some(stack.to_owned()),
@@ -324,8 +328,8 @@ impl Ui {
         }
         if !std::io::stdin().is_terminal() {
             return Err(Error::Refused(
-                Message::new(format!("{question} Nobody is here to say yes"))
-                    .hint("pass `-y` to say it in advance"),
+                Message::new(format!("this needs your approval, and stdin is not a terminal: {question}"))
+                    .hint("run it again with `-y` to approve; nothing was done"),
             ));
         }
         let _one = self.shared.asking.lock().await;

@@ -33,8 +33,14 @@ pub enum Outcome {
     Failed(Message),
 }
 
-/// Silence after which the resources in motion are named.
+/// Silence after which the resources in motion are named, where no terminal shows them all the time.
 const HEARTBEAT: Duration = Duration::from_secs(30);
+/// Resources in motion that are named then.
+const NAMED: usize = 5;
+/// After this, a resource in motion gets a line of its own on a terminal.
+const SLOW: Duration = Duration::from_secs(5);
+/// What took as long as this is told when it is done.
+const LONG: Duration = Duration::from_secs(30);
 /// Calls in a row that may fail before the watching ends: the operation goes on whether we can see it or not.
 const MISSES: u32 = 20;
 
@@ -55,8 +61,18 @@ pub struct Watch<'a> {
     pub expected: Option<(usize, Option<Duration>)>,
 }
 
+/// A resource in motion.
+#[derive(Debug)]
+struct Moving {
+    status: String,
+    kind: String,
+    since: Instant,
+    line: Option<Live>,
+}
+
 impl Watch<'_> {
-    /// Shows what becomes of each resource, from the events after `after`, until the operation ends.
+    /// Shows how far the operation is, what fails and what takes long, until it ends; with `--verbose`, every event.
+    /// Begins with the events after `after`.
     ///
     /// # Errors
     /// When AWS can't be asked for long.
@@ -64,7 +80,7 @@ impl Watch<'_> {
         let ui = &self.context.ui;
         let mut after = after;
         let mut seen = Vec::new();
-        let mut moving: BTreeMap<String, (String, Live)> = BTreeMap::new();
+        let mut moving: BTreeMap<String, Moving> = BTreeMap::new();
         let mut moved = BTreeSet::new();
         let overall = ui.live();
         let mut last_line = Instant::now();
@@ -87,18 +103,29 @@ impl Watch<'_> {
             for event in &events {
                 ui.event("resource", of_event(event, self.stack_id));
                 if event.status.ends_with("_IN_PROGRESS") && !event.of_stack {
-                    let (status, live) =
-                        moving.entry(event.logical_id.clone()).or_insert_with(|| (String::new(), ui.live()));
-                    status.clone_from(&event.status);
-                    live.say(format!("{status:<28} {} ({})", event.logical_id, event.resource_type));
+                    let one = moving.entry(event.logical_id.clone()).or_insert_with(|| Moving {
+                        status: String::new(),
+                        kind: event.resource_type.clone(),
+                        since: Instant::now(),
+                        line: None,
+                    });
+                    one.status.clone_from(&event.status);
                     continue;
                 }
-                moving.remove(&event.logical_id);
+                let took = moving.remove(&event.logical_id).map(|one| one.since.elapsed());
                 if !event.of_stack {
                     moved.insert(event.logical_id.clone());
                 }
-                show(self.context, event);
-                last_line = Instant::now();
+                if ui.verbose || took.is_some_and(|took| took >= LONG) || self.goal.is_missed_by(event) {
+                    show(self.context, event);
+                    last_line = Instant::now();
+                }
+            }
+            for (id, one) in &mut moving {
+                if ui.verbose || one.since.elapsed() >= SLOW {
+                    let line = one.line.get_or_insert_with(|| ui.live());
+                    line.say(format!("{:<28} {id} ({})", one.status, one.kind));
+                }
             }
             if let Some(last) = events.last() {
                 after = Some(last.id.clone());
@@ -110,11 +137,8 @@ impl Watch<'_> {
             if let Some(end) = end {
                 return Ok(self.outcome(&end, &seen).await);
             }
-            if last_line.elapsed() > HEARTBEAT {
-                let list: Vec<String> =
-                    moving.iter().map(|(id, (status, _))| format!("{id} {status}")).collect();
-                let list = if list.is_empty() { "for CloudFormation".to_owned() } else { list.join(", ") };
-                ui.step("waiting", list);
+            if last_line.elapsed() > HEARTBEAT && !ui.is_live() {
+                ui.step("waiting", format!("{}; {}", self.progress(moved.len()), in_motion(&moving)));
                 last_line = Instant::now();
             }
             pause.wait().await;
@@ -165,6 +189,35 @@ impl Watch<'_> {
                 Outcome::Failed(Message::new(text).hint(way_out(&end.status)))
             }
         }
+    }
+}
+
+impl Goal {
+    /// Whether an event says that something goes another way than wanted.
+    fn is_missed_by(self, event: &Event) -> bool {
+        let status = event.status.as_str();
+        let turned = match self {
+            Self::Deploy => status.contains("ROLLBACK") || status.starts_with("DELETE"),
+            Self::Destroy => !status.starts_with("DELETE"),
+            Self::RollBack => false,
+        };
+        status.contains("FAILED") || (event.of_stack && turned)
+    }
+}
+
+/// The resources in motion, the longest first.
+fn in_motion(moving: &BTreeMap<String, Moving>) -> String {
+    let mut all: Vec<(&String, &Moving)> = moving.iter().collect();
+    all.sort_by_key(|(_, one)| one.since);
+    let mut names: Vec<String> =
+        all.iter().take(NAMED).map(|(id, one)| format!("{id} {}", one.status)).collect();
+    match all.len() {
+        0 => "waiting for CloudFormation".to_owned(),
+        count if count > NAMED => {
+            names.push(format!("and {} more", count - NAMED));
+            names.join(", ")
+        }
+        _ => names.join(", "),
     }
 }
 
@@ -225,6 +278,36 @@ mod tests {
             ("DELETE_FAILED", true),
         ] {
             assert_eq!(is_terminal(status), ends, "{status}");
+        }
+    }
+
+    #[test]
+    fn what_goes_another_way_than_wanted_is_shown() {
+        let event = |status: &str, of_stack| Event {
+            id: String::new(),
+            logical_id: "Jobs".to_owned(),
+            physical_id: String::new(),
+            resource_type: String::new(),
+            status: status.to_owned(),
+            reason: None,
+            of_stack,
+            token: None,
+            time: String::new(),
+        };
+        for (goal, status, of_stack, shown) in [
+            (Goal::Deploy, "CREATE_COMPLETE", false, false),
+            (Goal::Deploy, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", true, false),
+            (Goal::Deploy, "CREATE_FAILED", false, true),
+            (Goal::Deploy, "UPDATE_ROLLBACK_IN_PROGRESS", true, true),
+            (Goal::Deploy, "DELETE_IN_PROGRESS", true, true),
+            // What an update replaced goes.
+            (Goal::Deploy, "DELETE_COMPLETE", false, false),
+            (Goal::Destroy, "DELETE_COMPLETE", true, false),
+            (Goal::Destroy, "DELETE_FAILED", false, true),
+            (Goal::RollBack, "UPDATE_ROLLBACK_COMPLETE", true, false),
+            (Goal::RollBack, "UPDATE_ROLLBACK_FAILED", true, true),
+        ] {
+            assert_eq!(goal.is_missed_by(&event(status, of_stack)), shown, "{goal:?} {status}");
         }
     }
 

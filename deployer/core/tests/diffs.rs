@@ -2,15 +2,15 @@
 //!
 //! A case holds `before.json` and `after.json`, or `edits.json` with pairs of texts (those of `base` are made on both sides);
 //! `given.json` with the place, values of
-//! parameters and tags, origins, sizes of code; and what the code gives for them: `diff.json` (without what is kept) and
-//! `diff.txt`.
+//! parameters and tags, origins, sizes of code; and what the code gives for them: `diff.json` (without what is kept),
+//! `diff.txt`, and its short form `brief.txt`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use stack_core::diff::{self, Action, CodeState, Diff, Forces, Place, Side, compare, render};
+use stack_core::diff::{self, Action, CodeState, Detail, Diff, Forces, Place, Side, compare, render};
 use stack_core::{Source, lower};
 
 use crate::golden::{self, assert_golden, load};
@@ -120,7 +120,11 @@ fn case(name: &str) -> Diff {
 
 /// What a reader without colours sees.
 fn page(diff: &Diff, width: usize) -> String {
-    render(diff, width).iter().map(|line| format!("{line}\n")).collect()
+    shown(diff, width, Detail::Full)
+}
+
+fn shown(diff: &Diff, width: usize, detail: Detail) -> String {
+    render(diff, width, detail).iter().map(|line| format!("{line}\n")).collect()
 }
 
 #[test]
@@ -148,9 +152,16 @@ fn every_case_of_a_diff_gives_what_its_folder_holds() {
         if let Some(resources) = value["resources"].as_array_mut() {
             resources.retain(|resource| resource["action"] != "keep");
         }
-        let text = page(&diff, 100);
-        assert!(!text.chars().any(|letter| letter.is_control() && letter != '\n'), "{}", folder.display());
-        for (file, text) in [("diff.json", format!("{value:#}\n")), ("diff.txt", text)] {
+        let (text, brief) = (page(&diff, 100), shown(&diff, 100, Detail::Brief));
+        for text in [&text, &brief] {
+            assert!(
+                !text.chars().any(|letter| letter.is_control() && letter != '\n'),
+                "{}",
+                folder.display()
+            );
+        }
+        let files = [("diff.json", format!("{value:#}\n")), ("diff.txt", text), ("brief.txt", brief)];
+        for (file, text) in files {
             failures.extend(golden::difference(&folder.join(file), &text));
         }
     }
@@ -358,8 +369,10 @@ proptest! {
         for (before, after) in [(&a, &b), (&a, &any), (&any, &b)] {
             let diff = compared(Some(before), after);
             prop_assert_eq!(&diff, &compared(Some(before), after));
-            for line in render(&diff, width) {
-                prop_assert!(!line.text.chars().any(char::is_control), "{:?}", line);
+            for detail in [Detail::Brief, Detail::Changes, Detail::Full] {
+                for line in render(&diff, width, detail) {
+                    prop_assert!(!line.text.chars().any(char::is_control), "{:?}", line);
+                }
             }
         }
         for template in [&a, &b, &any] {

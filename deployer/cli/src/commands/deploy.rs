@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use futures::future::join_all;
 use serde_json::{Map, Value, json};
+use stack_core::model::ResourceType;
 use stack_core::{Stack, deployed};
 
 use crate::assets::publish;
@@ -14,6 +15,7 @@ use crate::deployment::{Deployed, Deployment, Done, Ended, Options, Waiting, Wan
 use crate::error::{Error, Message, Result};
 use crate::hotswap::{self, Swap, Swapped};
 use crate::look::{Busy, Look};
+use crate::pipeline;
 use crate::plan;
 use crate::records::{self, Finished, Kind};
 use crate::saved_plan::SavedPlan;
@@ -331,8 +333,23 @@ async fn swap(context: &Context, look: &Look, stack: &Stack, deployed: &Deployed
 fn show(context: &Context, stack: &Stack, done: &Done) -> Result<()> {
     match (&done.result, &done.stack) {
         (Ended::Planned(_), _) | (_, None) => Ok(()),
-        (_, Some(deployed)) => super::outputs::show(context, stack, deployed),
+        (result, Some(deployed)) => {
+            super::outputs::show(context, stack, deployed)?;
+            if let (Ended::Deployed, Some(next)) = (result, next_step(stack)) {
+                context.ui.note(format!("\nnext: {next}"));
+            }
+            Ok(())
+        }
     }
+}
+
+/// The command with which somebody uses what was deployed, when its pipeline begins with a file.
+fn next_step(stack: &Stack) -> Option<String> {
+    let landing = pipeline::landing(stack, None).ok()?;
+    let ResourceType::Bucket(bucket) = &landing.is else { return None };
+    let suffix = bucket.notify.iter().find_map(|one| one.suffix.as_deref()).unwrap_or_default();
+    let wait = if pipeline::tally(stack).is_ok() { " --wait" } else { "" };
+    Some(format!("deployer upload FILE{suffix} {}{wait}", stack.target.stack))
 }
 
 /// The outcome as data.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use stack_core::diff::Detail;
 
 use crate::aws::cloudformation::{ChangeSetInput, ChangeSetOutcome, StackState, TemplateSource};
 use crate::context::Context;
@@ -15,7 +16,8 @@ use crate::saved_plan::SavedPlan;
 
 /// Shows what a deployment would change: resources, permissions, ways in and out, code, outputs, cost.
 ///
-/// Compares what is deployed with the file, and changes nothing in the account. Builds the code if it is stale.
+/// Compares what is deployed with the file, and changes nothing in the account. Builds the code if it is stale. With `--verbose`,
+/// lists the permissions of a new stack too.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The stack; may be left out when the file has one, or one marked `default: true`.
@@ -81,7 +83,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         }
         context.ui.json(out)?;
     } else {
-        context.ui.plan_data(&plan.lines())?;
+        context.ui.plan_data(&plan.lines(context, Detail::Changes))?;
     }
     if args.fail && !same {
         return Err(Error::Differences(Message::new(format!("{} is not what the file says", stack.name))));

@@ -45,7 +45,7 @@ enum End {
 /// # Errors
 /// When it cannot start, or MiniStack ends by itself.
 pub async fn supervise(folder: &Path, ministack: &Path, options: &Options) -> Result<()> {
-    let ui = Rc::new(Ui::new(Output::Text, Color::Never, false));
+    let ui = Rc::new(Ui::new(Output::Text, Color::Never, false, false));
     // Before anything is started that a signal would leave behind.
     let mut signals = Signals::listen()?;
     let folder = Folder::beside(folder);

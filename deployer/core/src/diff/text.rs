@@ -6,8 +6,12 @@ use std::fmt;
 use serde_json::Value;
 
 use super::resolve::{MAX_DEPTH, function, name_of, scalar_text};
-use super::{Action, CodeState, Diff, Effect, Fate, Forces, PropertyChange, ResourceChange, ValueChange};
+use super::{
+    Action, CodeState, Diff, Effect, Fate, Forces, Permission, PropertyChange, ResourceChange, ValueChange,
+};
 use crate::units::human;
+
+mod brief;
 
 /// What a line is about; a reader without colours sees its sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,26 +85,48 @@ const LEAST_WIDTH: usize = 60;
 /// Letters of a digest that are shown: enough to tell two apart.
 const DIGEST: usize = 12;
 
+/// How much of a diff is shown. What is lost or replaced, and what opens an existing stack to others, always is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Detail {
+    /// About ten lines: what is routine is only counted.
+    Brief,
+    /// Every change, but the permissions of a new stack are only counted.
+    Changes,
+    /// Everything.
+    Full,
+}
+
 /// The diff in lines of about `width` letters.
 #[must_use]
-pub fn render(diff: &Diff, width: usize) -> Vec<Line> {
+pub fn render(diff: &Diff, width: usize, detail: Detail) -> Vec<Line> {
     let certain = diff.resources.iter().filter(|resource| resource.action == Action::Replace);
     let replaced = certain.map(|resource| resource.id.as_str()).collect();
-    let mut page = Page { width: width.max(LEAST_WIDTH), replaced, lines: Vec::new() };
-    page.resources(diff);
-    page.permissions(diff);
-    page.exposure(diff);
-    page.code(diff);
-    page.values("Outputs", &diff.outputs);
-    page.values("Parameters", &diff.parameters);
-    page.values("Tags of the stack", &diff.tags);
-    page.values("Template", &diff.template);
-    page.cost(diff);
+    let mut page = Page { width: width.max(LEAST_WIDTH), replaced, lines: Vec::new(), hidden: false };
+    match detail {
+        Detail::Brief if diff.new => page.new_stack(diff),
+        Detail::Brief => page.few_resources(diff),
+        Detail::Changes | Detail::Full => page.resources(diff),
+    }
+    if !(diff.new && detail == Detail::Brief) {
+        match detail {
+            Detail::Full => page.permissions(diff),
+            Detail::Changes if !diff.new => page.permissions(diff),
+            Detail::Brief | Detail::Changes => page.few_permissions(diff),
+        }
+        page.exposure(diff);
+        page.code(diff);
+        page.values("Outputs", &diff.outputs);
+        page.values("Parameters", &diff.parameters);
+        page.values("Tags of the stack", &diff.tags);
+        page.values("Template", &diff.template);
+        page.cost(diff, detail);
+    }
     if !diff.notes.is_empty() {
         page.heading("Notes");
         diff.notes.iter().for_each(|note| page.line(Sign::Warning, note));
     }
-    page.heading(&summary(diff));
+    let more = if page.hidden { "  (`--verbose` shows all of it)" } else { "" };
+    page.heading(&format!("{}{more}", summary(diff)));
     page.lines
 }
 
@@ -133,6 +159,8 @@ struct Page<'d> {
     /// Ids of what is replaced for certain.
     replaced: BTreeSet<&'d str>,
     lines: Vec<Line>,
+    /// Something was left out.
+    hidden: bool,
 }
 
 impl Page<'_> {
@@ -153,18 +181,18 @@ impl Page<'_> {
         }
         self.heading("Resources");
         if diff.new {
-            return self.new_resources(diff);
+            return self.by_origin(&diff.changed().collect::<Vec<_>>());
         }
         for resource in diff.changed() {
             self.resource(resource);
         }
     }
 
-    /// A new stack is a list of what is in it, not of every property.
-    fn new_resources(&mut self, diff: &Diff) {
+    /// New resources are a list of their types by the name in the file, not of every property.
+    fn by_origin(&mut self, created: &[&ResourceChange]) {
         let mut order: Vec<&str> = Vec::new();
         let mut types: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for resource in diff.changed() {
+        for resource in created {
             let name = resource.origin.as_deref().unwrap_or(&resource.id);
             let of = types.entry(name).or_default();
             if of.is_empty() {
@@ -207,7 +235,12 @@ impl Page<'_> {
 
     /// A list that goes on in further lines, below its beginning.
     fn wrapped(&mut self, sign: Sign, head: &str, items: &[String]) {
-        let indent = " ".repeat(4);
+        self.wrapped_at(sign, head, items, 4);
+    }
+
+    /// The same with further lines that begin at a column of one's own.
+    fn wrapped_at(&mut self, sign: Sign, head: &str, items: &[String], indent: usize) {
+        let indent = " ".repeat(indent);
         let mut line = head.to_owned();
         for (index, item) in items.iter().enumerate() {
             let comma = if index + 1 < items.len() { "," } else { "" };
@@ -223,7 +256,8 @@ impl Page<'_> {
         self.line(sign, line.trim_end());
     }
 
-    fn resource(&mut self, resource: &ResourceChange) {
+    /// Names and type of a resource, and what becomes of the one that is deployed.
+    fn title(&self, resource: &ResourceChange) -> String {
         let mut text = named(&resource.id, resource.origin.as_deref());
         if !resource.kind.is_empty() {
             text.push_str(&format!("  {}", resource.kind));
@@ -246,7 +280,11 @@ impl Page<'_> {
             (Action::Update, Forces::Unknown) => text.push_str("  whether it is replaced is not known"),
             _ => {}
         }
-        self.line(resource.action.into(), text);
+        text
+    }
+
+    fn resource(&mut self, resource: &ResourceChange) {
+        self.line(resource.action.into(), self.title(resource));
         if resource.protected && matches!(resource.action, Action::Delete | Action::Replace) {
             self.line(Sign::Warning, "    protected: the deployed template says `protect: true`");
         }
@@ -298,8 +336,13 @@ impl Page<'_> {
             return;
         }
         self.heading("Permissions");
+        self.permissions_of(&diff.permissions.iter().collect::<Vec<_>>(), !diff.new);
+    }
+
+    /// Permissions by who has them; with `marked`, those that widen say so.
+    fn permissions_of(&mut self, permissions: &[&Permission], marked: bool) {
         let mut last = "";
-        for one in &diff.permissions {
+        for one in permissions {
             if one.principal != last {
                 self.line(Sign::Plain, &one.principal);
                 last = &one.principal;
@@ -315,7 +358,7 @@ impl Page<'_> {
                 text.push_str(&format!(" if {}", conditions(condition)));
             }
             // All that a new stack may do is new.
-            if one.widens && !diff.new {
+            if one.widens && marked {
                 text.push_str("  (widens)");
             }
             self.paragraph(sign, &text);
@@ -382,13 +425,15 @@ impl Page<'_> {
         }
     }
 
-    fn cost(&mut self, diff: &Diff) {
+    fn cost(&mut self, diff: &Diff, detail: Detail) {
         let cost = &diff.cost;
         if cost.is_silent() {
             return;
         }
         self.heading("Cost while idle");
-        for item in &cost.items {
+        let shown = if detail == Detail::Brief { &[] } else { cost.items.as_slice() };
+        self.hidden |= shown.len() < cost.items.len();
+        for item in shown {
             let (sign, text) = match (item.before.filter(|_| !diff.new), item.after) {
                 (Some(before), Some(after)) => (Sign::Update, format!("${before:.2} → ${after:.2}")),
                 (Some(before), None) => (Sign::Delete, format!("${before:.2}")),
