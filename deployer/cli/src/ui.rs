@@ -13,7 +13,7 @@ use clap::ValueEnum;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value, json};
 use stack_core::diff::{Line, Sign};
-use stack_core::{Diagnostics, Severity, Source};
+use stack_core::{Diagnostics, Severity, Source, number};
 
 use crate::error::{Error, Message, Result};
 
@@ -165,7 +165,7 @@ impl Ui {
         if let Value::Object(fields) = fields {
             line.extend(fields);
         }
-        if writeln!(out, "{}", Value::Object(line)).is_err() {
+        if writeln!(out, "{}", number::to_json(&Value::Object(line))).is_err() {
             *file = None;
             drop(file);
             self.warn("the file of --events can't be written any more");
@@ -241,7 +241,7 @@ impl Ui {
                 out.insert("diagnostics".to_owned(), Value::Array(warnings));
             }
         }
-        self.data(&format!("{out:#}\n"))
+        self.data(&format!("{}\n", number::to_pretty_json(&out)))
     }
 
     /// A line for people on stderr.

@@ -10,7 +10,7 @@ const MAX_DEPTH: usize = 100;
 /// The template as JSON, with YAML's short forms (`!Ref`) as the functions that they stand for; null when it is neither.
 #[must_use]
 pub fn read(text: &str) -> Value {
-    if let Ok(value) = serde_json::from_str(text) {
+    if let Some(value) = crate::json::value(text) {
         return value;
     }
     serde_yaml::from_str::<Yaml>(text).ok().and_then(|yaml| value(yaml, 0)).unwrap_or_default()

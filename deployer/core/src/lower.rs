@@ -220,6 +220,11 @@ fn filled(stack: &Stack, json: &Json) -> Value {
     json.filled(&|text| text_value(stack, text))
 }
 
+/// A pattern: as JSON, or as a text of JSON where a null stands in it, for a template takes none.
+fn pattern(stack: &Stack, json: &Json) -> Value {
+    if json.has_null() { json_text(stack, json) } else { filled(stack, json) }
+}
+
 /// JSON as one text, where CloudFormation wants it so.
 fn json_text(stack: &Stack, json: &Json) -> Value {
     text_value(stack, &Text { parts: json.pieces(), span: Span::default() })

@@ -10,6 +10,8 @@ use serde::ser::SerializeMap as _;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 use serde_json::{Map, Value, json};
 
+use crate::number::{self, Exact};
+
 /// A template.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Template {
@@ -306,7 +308,8 @@ impl Template {
         circle(&edges)
     }
 
-    /// The template as CloudFormation takes it.
+    /// The template as CloudFormation takes it, for comparisons; to write it out, see [`Self::to_json`] and
+    /// [`number::to_json`].
     #[must_use]
     pub fn to_value(&self) -> Value {
         // Nothing in a template can fail to become JSON: its maps have texts as keys.
@@ -331,7 +334,7 @@ impl Template {
     fn written_by(&self, formatter: impl Formatter) -> String {
         let mut out = Vec::new();
         // As in `to_value`; a vector takes every byte.
-        let _ = self.serialize(&mut Serializer::with_formatter(&mut out, formatter));
+        let _ = self.serialize(&mut Serializer::with_formatter(&mut out, Exact::new(formatter)));
         String::from_utf8(out).unwrap_or_default()
     }
 
@@ -605,7 +608,7 @@ fn write_yaml(value: &Value, indent: usize, out: &mut String) {
                 write_yaml_inner(item, indent, out);
             }
         }
-        other => out.push_str(&format!("{pad}{other}\n")),
+        other => out.push_str(&format!("{pad}{}\n", yaml_single(other))),
     }
 }
 
@@ -619,8 +622,14 @@ fn write_yaml_inner(value: &Value, indent: usize, out: &mut String) {
             out.push('\n');
             write_yaml(value, indent + 1, out);
         }
-        Value::String(text) => out.push_str(&format!(" {}\n", yaml_scalar(text))),
-        other => out.push_str(&format!(" {other}\n")),
+        other => out.push_str(&format!(" {}\n", yaml_single(other))),
+    }
+}
+
+fn yaml_single(value: &Value) -> String {
+    match value {
+        Value::String(text) if !number::is_marked(text) => yaml_scalar(text),
+        other => number::to_json(other),
     }
 }
 

@@ -245,6 +245,13 @@ impl Builder<'_> {
             Event::Scalar(text, style, anchor, tag) => {
                 let (tag, span) = self.tag(tag.as_deref(), span);
                 let text = text.into_owned();
+                if text.contains('\0') {
+                    self.diagnostics.push(
+                        Diagnostic::error("E0001", span, "a text holds the character U+0000")
+                            .help("AWS takes it nowhere; remove `\\0`"),
+                    );
+                    return None;
+                }
                 let verbatim = self.offsets.verbatim(span, &text);
                 let value = Value::Scalar { text, plain: matches!(style, ScalarStyle::Plain), verbatim };
                 self.node(tagged(Node { value, span }, tag), anchor)
@@ -500,6 +507,14 @@ mod tests {
         assert_eq!(tag, "Join");
         assert!(matches!(&node.value, Value::Sequence(items) if items.len() == 2));
         assert_eq!(entries[2].key, "d");
+    }
+
+    #[test]
+    fn a_text_with_nul_is_an_error() {
+        assert_eq!(
+            read("a: \"\\0007\"\n").1,
+            "s.yaml:1:4: error[E0001]: a text holds the character U+0000; help: AWS takes it nowhere; remove `\\0`\n"
+        );
     }
 
     #[test]

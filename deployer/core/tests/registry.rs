@@ -2,12 +2,16 @@
 
 use serde_json::{Value, json};
 use stack_core::model::expression::{Expression, ExpressionEntry, ExpressionKind, Gives};
-use stack_core::{Span, registry};
+use stack_core::{Span, number, registry};
 
 use crate::golden;
 
 /// A value of a template as the properties of a raw resource are read.
 fn expression(value: &Value) -> Expression {
+    if let Some(digits) = number::digits(value) {
+        let is = ExpressionKind::Scalar { text: digits.into_owned(), plain: true };
+        return Expression { is, span: Span::default() };
+    }
     let is = match value {
         Value::Null => ExpressionKind::Null,
         Value::Array(items) => ExpressionKind::List(items.iter().map(expression).collect()),
@@ -46,7 +50,7 @@ fn every_resource_of_the_golden_templates_is_right() {
             if !(name.starts_with("template") && name.ends_with(".json")) {
                 continue;
             }
-            let template: Value = serde_json::from_str(&golden::read(&file)).expect("JSON");
+            let template = stack_core::json::value(&golden::read(&file)).expect("JSON");
             for (id, resource) in template["Resources"].as_object().expect("resources") {
                 let empty = json!({});
                 let properties = resource.get("Properties").unwrap_or(&empty);

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::resolve::{MAX_DEPTH, SubPiece, expression, function, is_dynamic, scalar_text, sub_pieces};
+use crate::number;
 use crate::registry::{Scalar, Shape};
 
 /// Lists whose order says nothing, though the schemas don't say so: the last name of their path.
@@ -171,7 +172,7 @@ fn single(value: &Value, at: At<'_>, within: &str) -> Value {
     if at.mode == Mode::Json {
         return match value.as_str().and_then(document) {
             Some(document) => canonical(&document, at.text_document(&document), within),
-            None => whole_number(value),
+            None => number::canonical(value),
         };
     }
     let Some(text) = scalar_text(value) else { return value.clone() };
@@ -181,25 +182,16 @@ fn single(value: &Value, at: At<'_>, within: &str) -> Value {
     let kind = if at.mode == Mode::Typed { at.shape.scalar() } else { Scalar::Text };
     match kind {
         Scalar::Text => json!(text),
-        Scalar::Number => match text.trim().parse::<serde_json::Number>() {
-            Ok(number) => whole_number(&Value::Number(number)),
-            Err(_) => json!(text),
+        Scalar::Number => match number::value(text.trim()) {
+            Some(number) => number::canonical(&number),
+            None => json!(text),
         },
         Scalar::Boolean => match text.to_ascii_lowercase().as_str() {
             "true" => json!(true),
             "false" => json!(false),
             _ => json!(text),
         },
-        Scalar::Any => whole_number(value),
-    }
-}
-
-/// `1.0` is `1`.
-fn whole_number(value: &Value) -> Value {
-    match value.as_f64().filter(|_| value.is_f64()) {
-        // Whole numbers up to 2^53 are exact.
-        Some(number) if number.fract() == 0.0 && number.abs() < 9e15 => json!(number as i64),
-        _ => value.clone(),
+        Scalar::Any => number::canonical(value),
     }
 }
 
@@ -209,7 +201,7 @@ fn document(text: &str) -> Option<Value> {
     if !starts || text.trim_start().starts_with("{{") || is_dynamic(text) {
         return None;
     }
-    serde_json::from_str(text).ok().filter(|value: &Value| value.is_object() || value.is_array())
+    crate::json::value(text).filter(|value| value.is_object() || value.is_array())
 }
 
 /// The JSON that a text with references in it is, when the references stand inside its texts.
@@ -342,6 +334,10 @@ mod tests {
     use super::*;
     use crate::registry;
 
+    fn exact(text: &str) -> Value {
+        number::value(text).expect(text)
+    }
+
     fn of(kind: &str, value: Value) -> Value {
         let shape = registry::find(kind).map_or(Shape::UNKNOWN, |kind| kind.schema().shape());
         canonical(&value, At::properties(shape), "Properties")
@@ -351,6 +347,16 @@ mod tests {
     fn what_cloudformation_takes_alike_is_the_same() {
         for (kind, a, b) in [
             ("AWS::SQS::Queue", json!({ "VisibilityTimeout": "30" }), json!({ "VisibilityTimeout": 30.0 })),
+            (
+                "AWS::SQS::Queue",
+                json!({ "VisibilityTimeout": exact("3e1") }),
+                json!({ "VisibilityTimeout": exact("30.000") }),
+            ),
+            (
+                "AWS::Events::Rule",
+                json!({ "EventPattern": { "detail": { "n": [exact("1e0"), exact("123456789012345678901.0")] } } }),
+                json!({ "EventPattern": "{\"detail\":{\"n\":[1.0,123456789012345678901]}}" }),
+            ),
             ("AWS::SQS::Queue", json!({ "FifoQueue": "TRUE" }), json!({ "FifoQueue": true })),
             ("AWS::SQS::Queue", json!({ "Tags": [] }), json!({})),
             (
@@ -384,6 +390,11 @@ mod tests {
         for (kind, a, b) in [
             ("AWS::Lambda::Function", json!({ "Layers": ["a", "b"] }), json!({ "Layers": ["b", "a"] })),
             ("AWS::SQS::Queue", json!({ "QueueName": "1" }), json!({ "QueueName": "01" })),
+            (
+                "AWS::Events::Rule",
+                json!({ "EventPattern": { "detail": { "n": [exact("123456789012345678901")] } } }),
+                json!({ "EventPattern": { "detail": { "n": [exact("123456789012345678902")] } } }),
+            ),
             (
                 "AWS::Events::Rule",
                 json!({ "EventPattern": { "detail": { "n": [1] } } }),

@@ -292,7 +292,7 @@ fn policies(value: &Value, open: Open<'_>, depth: usize) {
         Value::Object(map) => map.values().for_each(|inner| policies(inner, open, depth + 1)),
         Value::Array(items) => items.iter().for_each(|item| policies(item, open, depth + 1)),
         Value::String(text) if text.contains("\"Statement\"") => {
-            if let Ok(document) = serde_json::from_str::<Value>(text)
+            if let Some(document) = crate::json::value(text)
                 && is_policy(&document)
             {
                 policies(&document, open, depth + 1);

@@ -119,7 +119,7 @@ pub(super) fn changes(
                 principal: principal.to_owned(),
                 actions: actions.into_iter().map(str::to_owned).collect(),
                 resources: resources.into_iter().map(str::to_owned).collect(),
-                condition: serde_json::from_str(condition).ok(),
+                condition: crate::json::value(condition),
                 widens,
             });
         }
@@ -200,7 +200,7 @@ impl Collector {
             self.out.insert(Grant {
                 principal: principal.to_owned(),
                 effect,
-                condition: condition.map(Value::to_string).unwrap_or_default(),
+                condition: condition.map(crate::number::to_json).unwrap_or_default(),
                 action: action.to_owned(),
                 resource: resource.to_owned(),
             });
@@ -225,7 +225,7 @@ impl Collector {
                 items.iter().for_each(|item| self.documents(item, id, holders, depth + 1));
             }
             Value::String(text) if text.contains("\"Statement\"") => {
-                if let Ok(document) = serde_json::from_str::<Value>(text)
+                if let Some(document) = crate::json::value(text)
                     && is_policy(&document)
                 {
                     self.documents(&document, id, holders, depth + 1);

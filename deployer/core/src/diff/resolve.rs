@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::{Place, Side};
+use crate::number;
 
 /// Deeper values stay as they are: JSON readers stop at 128, and nobody writes them.
 pub(super) const MAX_DEPTH: usize = 150;
@@ -169,7 +170,7 @@ impl<'a> Resolver<'a> {
                 region => json!({ "Fn::GetAZs": region }),
             },
             "Fn::ToJsonString" => match arguments() {
-                known if !has_function(&known, 0) => json!(known.to_string()),
+                known if !has_function(&known, 0) => json!(number::to_json(&known)),
                 other => json!({ "Fn::ToJsonString": other }),
             },
             "Fn::Length" => match arguments() {
@@ -313,9 +314,11 @@ pub(super) fn has_function(value: &Value, depth: usize) -> bool {
 
 /// A single value as text, as CloudFormation compares them.
 pub(super) fn scalar_text(value: &Value) -> Option<String> {
+    if let Some(digits) = number::digits(value) {
+        return Some(digits.into_owned());
+    }
     match value {
         Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
         Value::Bool(is) => Some(is.to_string()),
         _ => None,
     }

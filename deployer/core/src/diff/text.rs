@@ -9,6 +9,7 @@ use super::resolve::{MAX_DEPTH, function, name_of, scalar_text};
 use super::{
     Action, CodeState, Diff, Effect, Fate, Forces, Permission, PropertyChange, ResourceChange, ValueChange,
 };
+use crate::number;
 use crate::units::human;
 
 mod brief;
@@ -497,7 +498,7 @@ fn compact(value: &Value, depth: usize) -> String {
         || (depth > 0 && function(value).is_some_and(|(name, _)| name == "Fn::Sub"))
         || name_of(value).is_some()
     {
-        return if depth > MAX_DEPTH { value.to_string() } else { words(value) };
+        return if depth > MAX_DEPTH { number::to_json(value) } else { words(value) };
     }
     match value {
         Value::Object(map) => {
@@ -509,7 +510,7 @@ fn compact(value: &Value, depth: usize) -> String {
         Value::Array(items) => {
             format!("[{}]", items.iter().map(|item| compact(item, depth + 1)).collect::<Vec<_>>().join(", "))
         }
-        single => single.to_string(),
+        single => number::to_json(single),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Builder, filled, names, queue};
+use super::{Builder, names, queue};
 use crate::model::bus::Bus;
 use crate::template::{GetAtt, Sub, logical_id};
 
@@ -60,7 +60,7 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, bus: &Bus) 
             properties["RetentionDays"] = json!(days);
         }
         if let Some(pattern) = &archive.pattern {
-            properties["EventPattern"] = filled(builder.stack, &pattern.json);
+            properties["EventPattern"] = super::pattern(builder.stack, &pattern.json);
         }
         if let Some(key) = &bus.encryption_key {
             properties["KmsKeyIdentifier"] = json!(GetAtt(logical_id(&key.name), "Arn"));

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::delivery::{Caller, ecs_network, input, role_statements, runs_on};
-use super::{Builder, filled, names, queue};
+use super::{Builder, names, queue};
 use crate::iam;
 use crate::model::delivery::{Input, Target};
 use crate::model::function::Events;
@@ -106,7 +106,7 @@ pub(super) fn pattern(stack: &Stack, bus: &ResourceRef, events: &Events) -> Valu
             };
             event.pattern(source)
         }
-        Events::Matching { pattern, .. } => filled(stack, &pattern.json),
+        Events::Matching { pattern, .. } => super::pattern(stack, &pattern.json),
     }
 }
 

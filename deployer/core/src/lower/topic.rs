@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Builder, filled, senders};
+use super::{Builder, senders};
 use crate::iam;
 use crate::model::topic::{Subscriber, Subscription, Topic};
 use crate::template::{GetAtt, Ref, logical_id};
@@ -58,7 +58,7 @@ fn subscribe(builder: &mut Builder<'_>, id: &str, subscription: &Subscription) {
         properties["RawMessageDelivery"] = json!(true);
     }
     if let Some(filter) = &subscription.filter {
-        properties["FilterPolicy"] = filled(builder.stack, &filter.json);
+        properties["FilterPolicy"] = super::pattern(builder.stack, &filter.json);
         if subscription.filter_body {
             properties["FilterPolicyScope"] = json!("MessageBody");
         }

@@ -99,8 +99,9 @@ impl Target {
                 found.push((*kind, to));
             }
         }
-        let constant =
-            properties.field("input", "JSON that the target gets each time.", JsonMapping).optional();
+        let constant = properties
+            .field("input", "JSON that the target gets each time.", JsonMapping::Document)
+            .optional();
         let (path, transformer) = match of_event {
             true => (
                 properties

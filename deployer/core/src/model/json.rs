@@ -3,11 +3,12 @@
 //! Texts in it may speak of resources. They stand in the value as marks, so that it stays plain JSON until the lowering
 //! puts CloudFormation's expressions in their places.
 
-use serde_json::{Number, Value};
+use serde_json::Value;
 
 use super::Text;
 use super::TextPart;
-use super::properties::{AnyText, Read, Scope, Shape, integer, mismatch};
+use super::properties::{AnyText, Read, Scope, Shape, mismatch};
+use crate::number;
 use crate::yaml::{self, Node};
 
 /// Begins a mark: no text of a YAML file can hold it.
@@ -47,6 +48,20 @@ impl Json {
         }
     }
 
+    /// Whether a null stands in it, which CloudFormation takes in no template.
+    #[must_use]
+    pub fn has_null(&self) -> bool {
+        fn has_null(value: &Value) -> bool {
+            match value {
+                Value::Null => true,
+                Value::Array(items) => items.iter().any(has_null),
+                Value::Object(map) => map.values().any(has_null),
+                _ => false,
+            }
+        }
+        has_null(&self.value)
+    }
+
     /// The text that a mark stands for.
     #[must_use]
     pub fn marked(&self, text: &str) -> Option<&Text> {
@@ -58,7 +73,7 @@ impl Json {
     #[must_use]
     pub fn pieces(&self) -> Vec<TextPart> {
         let mut parts = Vec::new();
-        let mut rest = self.value.to_string();
+        let mut rest = number::to_json(&self.value);
         // Serialised, a mark is `\u0000` and its number.
         while let Some(at) = rest.find("\"\\u0000") {
             let after = rest.split_off(at + 1);
@@ -88,7 +103,7 @@ impl Json {
     /// Characters of the compact JSON, without the texts that are not known yet.
     #[must_use]
     pub fn length(&self) -> usize {
-        self.filled(&|_| Value::from("")).to_string().chars().count()
+        number::to_json(&self.filled(&|_| Value::from(""))).chars().count()
     }
 
     /// Reads a single value: what a plain one is in YAML 1.2's JSON schema, else a text.
@@ -145,35 +160,26 @@ fn push(parts: &mut Vec<TextPart>, text: &str) {
 /// Whether a text of a [`Json`] value is a mark: not known before the deployment.
 #[must_use]
 pub fn is_mark(text: &str) -> bool {
-    text.starts_with(MARK)
+    text.starts_with(MARK) && !number::is_marked(text)
 }
 
-/// `true`, `12` and `1.5` as what they are; `012`, `yes` and all else as text.
+/// A plain scalar by YAML 1.2's JSON schema: `true`, `12`, `1.50` and `1e3` are what they are, with all digits; `012`,
+/// `yes` and all else is text.
 fn typed(text: &str) -> Value {
     match text {
         "true" => Value::Bool(true),
         "false" => Value::Bool(false),
-        _ => match (integer(text), text.parse::<f64>()) {
-            (Some(number), _) => Value::from(number),
-            (None, Ok(number)) if is_decimal(text) => {
-                Number::from_f64(number).map_or_else(|| Value::from(text), Value::Number)
-            }
-            _ => Value::from(text),
-        },
+        _ => number::value(text).unwrap_or_else(|| Value::from(text)),
     }
 }
 
-/// A decimal number as JSON writes it, without exponent: `1e3` is a text to many, and a number to others.
-fn is_decimal(text: &str) -> bool {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    digits.split_once('.').is_some_and(|(whole, fraction)| {
-        all_digits(whole) && all_digits(fraction) && (whole == "0" || !whole.starts_with('0'))
-    })
-}
-
 /// A mapping of any shape.
-pub struct JsonMapping;
+pub enum JsonMapping {
+    /// Sent as a text, in which a null may stand.
+    Document,
+    /// A part of the template, which takes no null.
+    Part,
+}
 impl Read for JsonMapping {
     type Out = Json;
     fn shape(&self) -> Shape {
@@ -186,9 +192,21 @@ impl Read for JsonMapping {
         }
         let mut json = Json::default();
         json.value = json.any(node, scope)?;
+        if let Some(null) = first_null(node).filter(|_| matches!(self, Self::Part)) {
+            scope.report(mismatch(null, "a value").help("CloudFormation takes no null; remove it"));
+            return None;
+        }
         Some(json)
     }
     fn show(&self, _: &Json) -> Option<String> {
         None
+    }
+}
+
+fn first_null(node: &Node) -> Option<&Node> {
+    match &node.value {
+        yaml::Value::Sequence(items) => items.iter().find_map(first_null),
+        yaml::Value::Mapping(entries) => entries.iter().find_map(|entry| first_null(&entry.value)),
+        _ => node.is_null().then_some(node),
     }
 }

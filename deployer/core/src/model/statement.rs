@@ -26,7 +26,7 @@ impl Statement {
             .field("resources", "ARNs of what they are allowed on, such as `${landing.arn}`.", List(AnyText))
             .required();
         let condition = properties
-            .field("condition", "When they are allowed: `Condition` of IAM.", JsonMapping)
+            .field("condition", "When they are allowed: `Condition` of IAM.", JsonMapping::Part)
             .optional();
         for (name, count) in
             [("actions", actions.as_ref().map(Vec::len)), ("resources", resources.as_ref().map(Vec::len))]

@@ -2,12 +2,12 @@
 //!
 //! What can't be known before a deployment (functions, dynamic references) is taken to be right.
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 use super::{TypeSchema, pointers, texts};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::model::expression::{Expression, ExpressionEntry, ExpressionKind, Gives};
-use crate::model::properties::integer;
+use crate::number;
 use crate::yaml::shorten;
 
 /// Schemas refer to each other; deeper than this nobody writes.
@@ -110,12 +110,7 @@ impl<'s> Check<'s> {
         let takes = |kind: &str| types.is_empty() || types.contains(&kind);
         match &expression.is {
             ExpressionKind::Null => {
-                if !takes("null") || !types.is_empty() {
-                    report(
-                        mismatch(expression.span, &types, "nothing")
-                            .help("CloudFormation takes no null; remove the property"),
-                    );
-                }
+                report(null(expression.span, &types));
                 Value::Null
             }
             ExpressionKind::Scalar { text, plain } => {
@@ -130,7 +125,7 @@ impl<'s> Check<'s> {
             ExpressionKind::List(items) => {
                 if !takes("array") {
                     report(mismatch(expression.span, &types, "a list"));
-                    return free(expression);
+                    return free(expression, report);
                 }
                 self.limits_of_list(schema, items, expression.span, report);
                 path.push("*");
@@ -142,7 +137,7 @@ impl<'s> Check<'s> {
             ExpressionKind::Map(entries) => {
                 if !takes("object") {
                     report(mismatch(expression.span, &types, "a mapping"));
-                    return free(expression);
+                    return free(expression, report);
                 }
                 self.mapping(schema, entries, expression.span, path, report)
             }
@@ -187,12 +182,12 @@ impl<'s> Check<'s> {
                         Diagnostic::error("E0101", *key_span, format!("unknown property `{}`", shorten(key)))
                             .suggest(key, known),
                     );
-                    free(value)
+                    free(value, report)
                 }
                 None if schema["additionalProperties"].is_object() => {
                     self.value(&schema["additionalProperties"], value, path, report)
                 }
-                None => free(value),
+                None => free(value, report),
             };
             path.pop();
             out.insert(key.clone(), read);
@@ -269,10 +264,11 @@ impl<'s> Check<'s> {
         if let Some(words) = schema["enum"].as_array().or(schema["enumCaseInsensitive"].as_array()) {
             let any_case = schema["enumCaseInsensitive"].is_array();
             let known: Vec<String> = words.iter().map(shown).collect();
-            let fits = |word: &String| {
-                if any_case { word.eq_ignore_ascii_case(text) } else { *word == shown(value) }
+            let fits = |word: &Value| match any_case {
+                true => shown(word).eq_ignore_ascii_case(text),
+                false => shown(word) == shown(value) || number::same(word, value),
             };
-            if !known.iter().any(fits) {
+            if !words.iter().any(fits) {
                 report(
                     Diagnostic::error("E0105", span, format!("`{}` is not allowed here", shorten(text)))
                         .suggest(text, known.iter().map(String::as_str)),
@@ -282,11 +278,16 @@ impl<'s> Check<'s> {
         }
         if let Some(only) = schema.get("const")
             && shown(only) != shown(value)
+            && !number::same(only, value)
         {
             report(
                 Diagnostic::error("E0105", span, format!("`{}` is not allowed here", shorten(text)))
                     .help(format!("only `{}` is", shown(only))),
             );
+        }
+        if let Some(number) = number::nearest(value) {
+            range(schema, ["minimum", "maximum"], number, "", span, report);
+            return;
         }
         match value {
             Value::String(text) => {
@@ -304,9 +305,6 @@ impl<'s> Check<'s> {
                         .help(format!("CloudFormation wants what fits the pattern {pattern}")),
                     );
                 }
-            }
-            Value::Number(number) => {
-                range(schema, ["minimum", "maximum"], number.as_f64().unwrap_or_default(), "", span, report);
             }
             _ => {}
         }
@@ -380,27 +378,21 @@ impl<'s> Check<'s> {
 /// The value of a single value by the types that may stand there, and whether it is of one of them.
 fn scalar(text: &str, plain: bool, types: &[&str]) -> (Value, bool) {
     let takes = |kind: &str| types.contains(&kind);
-    let whole = integer(text).map(|number| Value::Number(number.into()));
-    let number = || {
-        text.parse::<f64>()
-            .ok()
-            .filter(|_| !text.starts_with('+'))
-            .and_then(Number::from_f64)
-            .map(Value::Number)
-    };
+    let number = number::value(text);
+    let whole = number.clone().filter(|_| !text.contains(['.', 'e', 'E']));
     let boolean = match text {
         "true" => Some(Value::Bool(true)),
         "false" => Some(Value::Bool(false)),
         _ => None,
     };
     if types.is_empty() || (takes("object") && !takes("string") && types.len() > 1) {
-        let resolved = if plain { whole.or_else(number).or(boolean) } else { None };
+        let resolved = if plain { number.or(boolean) } else { None };
         return (resolved.unwrap_or_else(|| text.into()), true);
     }
     let typed = (takes("integer") || takes("number"))
         .then_some(whole)
         .flatten()
-        .or_else(|| takes("number").then(number).flatten())
+        .or_else(|| takes("number").then_some(number).flatten())
         .or_else(|| takes("boolean").then_some(boolean).flatten());
     match typed {
         // A text in quotes is a text where one may stand.
@@ -409,18 +401,23 @@ fn scalar(text: &str, plain: bool, types: &[&str]) -> (Value, bool) {
     }
 }
 
-/// A value on which no schema says anything, as readers of YAML 1.2 take it.
-fn free(expression: &Expression) -> Value {
+/// A value on which no schema says anything: numbers, `true` and `false` of YAML 1.2's JSON schema are what they are
+/// there, and every other single value is its text.
+fn free(expression: &Expression, report: Report<'_>) -> Value {
     match &expression.is {
-        ExpressionKind::Null => Value::Null,
-        ExpressionKind::Scalar { text, plain } => scalar(text, *plain, &[]).0,
-        ExpressionKind::List(items) => items.iter().map(free).collect(),
-        ExpressionKind::Map(entries) => {
-            Value::Object(entries.iter().map(|entry| (entry.key.clone(), free(&entry.value))).collect())
+        ExpressionKind::Null => {
+            report(null(expression.span, &[]));
+            Value::Null
         }
+        ExpressionKind::Scalar { text, plain } => scalar(text, *plain, &[]).0,
+        ExpressionKind::List(items) => items.iter().map(|item| free(item, report)).collect(),
+        ExpressionKind::Map(entries) => Value::Object(
+            entries.iter().map(|entry| (entry.key.clone(), free(&entry.value, report))).collect(),
+        ),
         ExpressionKind::Function { value, .. } => value.clone(),
         ExpressionKind::If { condition, then, otherwise } => {
-            serde_json::json!({ "Fn::If": [condition, free(then), free(otherwise)] })
+            let (then, otherwise) = (free(then, report), free(otherwise, report));
+            serde_json::json!({ "Fn::If": [condition, then, otherwise] })
         }
         ExpressionKind::NoValue => serde_json::json!({ "Ref": "AWS::NoValue" }),
     }
@@ -428,7 +425,18 @@ fn free(expression: &Expression) -> Value {
 
 /// A JSON value without the quotes of a text.
 fn shown(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    match (number::digits(value), value) {
+        (Some(digits), _) => digits.into_owned(),
+        (None, Value::String(text)) => text.clone(),
+        (None, other) => other.to_string(),
+    }
+}
+
+/// A template holds no null anywhere: "'null' values are not allowed in templates".
+fn null(span: Span, types: &[&str]) -> Diagnostic {
+    mismatch(span, types, "nothing").help(
+        "CloudFormation takes no null; remove the property, or give a document with a null in it as a text of JSON",
+    )
 }
 
 fn mismatch(span: Span, types: &[&str], found: &str) -> Diagnostic {
@@ -443,7 +451,8 @@ fn mismatch(span: Span, types: &[&str], found: &str) -> Diagnostic {
             _ => "a mapping",
         })
         .collect();
-    Diagnostic::error("E0103", span, format!("expected {}, found {found}", words.join(" or ")))
+    let wanted = if words.is_empty() { "a value".to_owned() } else { words.join(" or ") };
+    Diagnostic::error("E0103", span, format!("expected {wanted}, found {found}"))
 }
 
 fn range(schema: &Value, [low, high]: [&str; 2], amount: f64, unit: &str, span: Span, report: Report<'_>) {
@@ -562,6 +571,58 @@ mod tests {
             value,
             json!({ "VisibilityTimeout": 5, "SqsManagedSseEnabled": true, "QueueName": "12", "Tags": [{ "Key": "a", "Value": "true" }] })
         );
+    }
+
+    #[test]
+    fn free_json_keeps_every_scalar() {
+        let plain = |text: &str| Expression {
+            is: ExpressionKind::Scalar { text: text.to_owned(), plain: true },
+            span: Span::default(),
+        };
+        let texts =
+            ["012345678901", "0755", "-01", "1_000", ".5", "5.", "0o17", "0x1F", "nan", ".inf", "True", "no"];
+        let numbers = ["1e3", "1.10", "12345678901234567890123", "18446744073709551616", "-0", "0", "7"];
+        let items = texts.iter().chain(&numbers).map(|text| plain(text)).collect();
+        let list = Expression { is: ExpressionKind::List(items), span: Span::default() };
+        let document = |value: Expression| Expression {
+            is: ExpressionKind::Map(vec![ExpressionEntry {
+                key: "ServiceToken".to_owned(),
+                key_span: Span::default(),
+                value,
+            }]),
+            span: Span::default(),
+        };
+        let mut problems = Vec::new();
+        let written = free(&document(list), &mut |problem| problems.push(problem));
+        let texts = texts.map(|text| format!("{text:?}")).join(",");
+        assert_eq!(
+            number::to_json(&written),
+            format!("{{\"ServiceToken\":[{texts},{}]}}", numbers.join(","))
+        );
+        assert_eq!(problems, []);
+        let null = Expression { is: ExpressionKind::Null, span: Span::default() };
+        free(&document(null), &mut |problem| problems.push(problem));
+        assert_eq!(problems.len(), 1);
+    }
+
+    #[test]
+    fn a_place_for_numbers_takes_numbers_as_json_has_them() {
+        for (text, wrong) in [("012", true), ("1_0", true), ("5", false), ("1e1", true), ("+5", true)] {
+            let properties = Expression {
+                is: ExpressionKind::Map(vec![ExpressionEntry {
+                    key: "DelaySeconds".to_owned(),
+                    key_span: Span::default(),
+                    value: Expression {
+                        is: ExpressionKind::Scalar { text: text.to_owned(), plain: true },
+                        span: Span::default(),
+                    },
+                }]),
+                span: Span::default(),
+            };
+            let mut count = 0;
+            find("AWS::SQS::Queue").expect("a type").schema().check(&properties, &mut |_| count += 1);
+            assert_eq!(count, usize::from(wrong), "{text}");
+        }
     }
 
     fn any_value() -> impl proptest::strategy::Strategy<Value = Value> {
