@@ -30,7 +30,7 @@ use contract::settings::ExtractSettings;
 use contract::{Assignment, Detail, FailedStage, ObjectRef, Part, Reason, ReplayRequest, Shard};
 use publisher::{Publisher, PutEvents};
 
-use crate::messages::{Delivery, Handler, Outcome, QueueOrigin};
+use crate::messages::{Delivery, Handler, Malformed, Outcome, QueueOrigin};
 use crate::notification::{Notification, Record, Upload, parse};
 use crate::settle::{Stage, Unfinished, Verdict};
 use crate::stopped::Stopped;
@@ -88,7 +88,8 @@ impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
     async fn process(&self, delivery: &Delivery) -> Verdict {
         let message_id = &delivery.id;
         let mut verdict = Verdict::default();
-        let records = match delivery.body.as_ref().map_or(Notification::Foreign, parse) {
+        let foreign = Notification::Foreign("the message is not JSON");
+        let records = match delivery.body.as_ref().map_or(foreign, parse) {
             Notification::Records(records) => records,
             Notification::Test => {
                 tracing::info!(message_id, "S3 tested the notification");
@@ -106,21 +107,28 @@ impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
                 tracing::info!(message_id, "a task has ended with its work");
                 return verdict;
             }
-            Notification::Foreign => {
-                tracing::warn!(message_id, "ignored: no notification of S3 or ECS, and no request");
-                return verdict;
-            }
+            Notification::Foreign(why) => return self.not_understood(delivery, why),
         };
         for record in records {
             match record {
                 Record::Upload(upload) => self.upload(delivery, upload, &mut verdict).await,
                 Record::Ignored(why) => tracing::info!(message_id, why, "ignored a record of a notification"),
                 Record::Bad { object, reason, message } => {
-                    verdict.publish.push(self.stage.failed(object, None, reason, message));
+                    verdict.publish.push(self.stage.failed(Some(object), None, reason, message));
+                }
+                Record::Nameless => {
+                    let why = "an object was created, and the message names no bucket or no key";
+                    let Verdict { publish, unfinished } = self.not_understood(delivery, why);
+                    verdict.publish.extend(publish);
+                    verdict.unfinished.extend(unfinished);
                 }
             }
         }
         verdict
+    }
+
+    fn not_understood(&self, delivery: &Delivery, why: &str) -> Verdict {
+        self.stage.not_understood(delivery, Malformed::new(why))
     }
 
     async fn upload(&self, delivery: &Delivery, upload: Upload, verdict: &mut Verdict) {
@@ -265,14 +273,16 @@ impl<T: Tasks, D: Delay, P: PutEvents> Handler for Extract<T, D, P> {
         for delivery in deliveries {
             verdicts.push(self.process(delivery).await);
         }
+        let waits: Vec<bool> = verdicts.iter().map(waits).collect();
         let outcomes = self.stage.settle(deliveries, verdicts).await;
-        for (delivery, outcome) in deliveries.iter().zip(&outcomes) {
+        for ((delivery, outcome), waits) in deliveries.iter().zip(&outcomes).zip(waits) {
             // After the last attempt there is nothing to wait for.
             let Some(queue) = delivery.queue.as_ref().filter(|_| outcome.is_err() && !delivery.last_attempt)
             else {
                 continue;
             };
-            if let Err(code) = self.queues.delay(queue, delay_seconds(delivery.attempt)).await {
+            let seconds = if waits { delay_seconds(delivery.attempt) } else { NOT_UNDERSTOOD };
+            if let Err(code) = self.queues.delay(queue, seconds).await {
                 // The message comes back when its queue's visibility timeout ends: sooner or later than wished.
                 tracing::warn!(message_id = delivery.id, code, "the message's delay could not be set");
             }
@@ -280,6 +290,15 @@ impl<T: Tasks, D: Delay, P: PutEvents> Handler for Extract<T, D, P> {
         outcomes
     }
 }
+
+/// Whether time helps the message. It doesn't when all that is wrong is that it was not understood.
+fn waits(verdict: &Verdict) -> bool {
+    verdict.unfinished.is_empty()
+        || verdict.unfinished.iter().any(|unfinished| unfinished.reason != Reason::MalformedEvent)
+}
+
+/// How long a message waits that was not understood, in seconds: whoever sent it is to find it soon.
+const NOT_UNDERSTOOD: i32 = 5;
 
 /// How long a message waits after its `attempt`th delivery: 30 seconds, doubled each time, at most 15 minutes. Capacity
 /// that isn't there now may be in minutes, not in milliseconds.
@@ -461,20 +480,51 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_upload_is_ignored() {
+    async fn what_asks_for_nothing_is_done() {
         let (cluster, delays, bus): (Cluster, Delays, Bus) = Default::default();
         let mut removed = record("a", 3);
         removed["eventName"] = json!("ObjectRemoved:Delete");
         for body in [
             json!({ "Service": "Amazon S3", "Event": "s3:TestEvent" }),
-            json!({ "hello": "world" }),
+            json!({ "source": "aws.s3", "detail-type": "Object Deleted", "detail": {} }),
             json!({ "Records": [removed, record("", 3)] }),
         ] {
             assert_eq!(run(&cluster, &delays, &bus, body, 1).await, Ok(()));
         }
-        let function = Extract::new(ExtractSettings::default(), &cluster, &delays, bus.publisher());
-        assert_eq!(function.handle(&[Delivery { body: None, ..delivery(json!({}), 1) }]).await, [Ok(())]);
         assert!(bus.published().is_empty() && cluster.tokens.lock().expect("lock").is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_is_announced_by_way_of_a_topic_starts_a_task() {
+        let (cluster, delays, bus): (Cluster, Delays, Bus) = Default::default();
+        let inner = json!({ "Records": [record("a+b.csv", 3)] });
+        let body = json!({ "Type": "Notification", "MessageId": "1", "Message": inner.to_string() });
+        // The second time raw, as another subscription of the topic would have it.
+        for body in [body, inner] {
+            assert_eq!(run(&cluster, &delays, &bus, body, 1).await, Ok(()));
+        }
+        assert_eq!(bus.published(), [started("a b.csv", 1), started("a b.csv", 1)]);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_understood_goes_back_soon_and_is_reported_in_the_end() {
+        let (cluster, bus): (Cluster, Bus) = Default::default();
+        let mut nameless = record("a", 3);
+        nameless["s3"]["bucket"] = json!({});
+        for body in [Some(json!({ "hello": "world" })), Some(json!({ "Records": [nameless] })), None] {
+            let delays = Delays::default();
+            let function = Extract::new(ExtractSettings::default(), &cluster, &delays, bus.publisher());
+            for (attempt, reported) in [(1, 0), (2, 0), (3, 1)] {
+                let before = bus.published().len();
+                let message = Delivery { body: body.clone(), ..delivery(json!({}), attempt) };
+                assert!(function.handle(&[message]).await[0].is_err(), "{body:?}");
+                assert_eq!(bus.published().len(), before + reported, "{body:?}");
+            }
+            assert_eq!(*delays.set.lock().expect("lock"), [5, 5]);
+        }
+        assert!(bus.published().iter().all(|detail| matches!(detail, Detail::Failed { reason: Reason::MalformedEvent, object: None, message, .. }
+            if message.starts_with("message m: not understood: "))));
+        assert!(cluster.tokens.lock().expect("lock").is_empty());
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use sealing::Kms;
 use serde_json::{Map, Value};
 
 use crate::item::Item;
-use crate::messages::{Delivery, Handler, Outcome};
+use crate::messages::{Delivery, Handler, Malformed, Outcome};
 use crate::secrets::{SecretError, Secrets};
 use crate::settle::{Stage, Unfinished, Verdict};
 
@@ -151,13 +151,15 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
                 }
                 rows
             }
-            Ok(other) => {
-                let message = format!("`{}` is nothing to load", other.detail_type());
-                let (object, record) = (other.object().cloned(), other.record().cloned());
-                one(self.stage.failed(object, record, Reason::MalformedEvent, message))
-            }
-            Err(malformed) => one(self.stage.malformed(*malformed)),
+            Ok(other) => self.not_understood(delivery, Malformed::unwanted(&other, "load")),
+            Err(malformed) => self.not_understood(delivery, *malformed),
         }
+    }
+
+    fn not_understood(&self, delivery: &Delivery, malformed: Malformed) -> Vec<Result<Row, Refused>> {
+        let Verdict { publish, unfinished } = self.stage.not_understood(delivery, malformed);
+        let failed = publish.into_iter().map(|failed| Err(Refused::Failed(Box::new(failed))));
+        failed.chain(unfinished.into_iter().map(|unfinished| Err(Refused::Later(unfinished)))).collect()
     }
 
     /// The item of a row, as it will be written.

@@ -7,7 +7,8 @@
 use std::future::Future;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use contract::{Detail, ObjectRef, RecordRef};
+use contract::event::DetailError;
+use contract::{Detail, EventKind, ObjectRef, RecordRef};
 use serde_json::Value;
 
 /// One message to process.
@@ -135,7 +136,7 @@ fn delivery(message: SqsMessage, max_receive_count: Option<u32>) -> Option<Deliv
     })
 }
 
-/// A message that is no event of the pipeline: bad data, another attempt doesn't help.
+/// A message that is not an event of the pipeline, or not one for the function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed {
     /// The object, if at least that can be read.
@@ -144,6 +145,27 @@ pub struct Malformed {
     pub record: Option<RecordRef>,
     /// What is wrong, without content of the message.
     pub message: String,
+    /// Whether it is an event of others: one with a source, and a detail type that the pipeline doesn't have.
+    pub is_foreign: bool,
+}
+
+impl Malformed {
+    /// A message of which nothing can be read.
+    #[must_use]
+    pub fn new(message: &str) -> Self {
+        Self { object: None, record: None, message: message.to_owned(), is_foreign: false }
+    }
+
+    /// An event of the pipeline that `function` does nothing with.
+    #[must_use]
+    pub fn unwanted(detail: &Detail, function: &str) -> Self {
+        Self {
+            object: detail.object().cloned(),
+            record: detail.record().cloned(),
+            message: format!("`{}` is not an event for `{function}`", detail.detail_type()),
+            is_foreign: false,
+        }
+    }
 }
 
 impl Delivery {
@@ -153,30 +175,34 @@ impl Delivery {
     /// [`Malformed`] when there is none.
     pub fn event(&self) -> Result<Detail, Box<Malformed>> {
         let Some(body) = &self.body else {
-            let message = "the message is not JSON".into();
-            return Err(Box::new(Malformed { object: None, record: None, message }));
+            let message = "the message is not JSON";
+            return Err(Box::new(Malformed::new(message)));
         };
         let detail = &body["detail"];
-        let malformed = |message: String| {
+        let malformed = |message: &str, is_foreign: bool| {
             Box::new(Malformed {
                 object: serde_json::from_value(detail["object"].clone()).ok(),
                 record: serde_json::from_value(detail["record"].clone()).ok(),
-                message,
+                message: message.to_owned(),
+                is_foreign,
             })
         };
         let Some(detail_type) = body["detail-type"].as_str() else {
-            return Err(malformed("the message is not an event".into()));
+            return Err(malformed("the message is not an event", false));
         };
         // serde's own explanation would quote the value that it stumbled over.
         Detail::from_value(detail_type, detail.clone()).map_err(|error| {
-            malformed(match error {
-                contract::event::DetailError::UnknownDetailType(_) => {
-                    "the event's detail type is not one of the pipeline".into()
+            // A body that can't be read at all says nothing of the type.
+            let ours = EventKind::Any.details().iter().any(|(of_pipeline, ..)| *of_pipeline == detail_type);
+            match error {
+                DetailError::Malformed { .. } if ours => {
+                    malformed("the event's detail lacks a field, or has one of the wrong type", false)
                 }
-                contract::event::DetailError::Malformed { .. } => {
-                    "the event's detail lacks a field, or has one of the wrong type".into()
+                _ => {
+                    let is_event = body["source"].is_string();
+                    malformed("the event's detail type is not one of the pipeline", is_event)
                 }
-            })
+            }
         })
     }
 }

@@ -1,7 +1,8 @@
-//! Messages in the queue of `extract`: S3's notifications, requests to extract rows again, and what ECS says of tasks.
+//! Messages in the queue of `extract`: what S3 says of objects, requests to extract rows again, and what ECS says of tasks.
 //!
-//! A message may hold several records, and anything else may lie in the queue as well. Nothing in it is trusted: keys
-//! come from whoever uploads.
+//! S3 speaks in two forms, as notifications and as events of EventBridge, and either may come by way of an SNS topic, with
+//! or without the envelope that SNS puts around a message. Anything else may lie in the queue as well. Nothing in a message
+//! is trusted: keys come from whoever uploads.
 
 use contract::{ObjectRef, Reason, ReplayRequest};
 use serde_json::Value;
@@ -13,34 +14,36 @@ use crate::stopped::{self, Stopped};
 pub enum Notification {
     /// S3 asks, when a notification is set up, whether it arrives.
     Test,
-    /// Something that is none of these, or that asks for nothing.
-    Foreign,
+    /// It is none of these, for the given reason.
+    Foreign(&'static str),
     /// Rows of an object are wanted again.
     Replay(Box<ReplayRequest>),
     /// A task has ended before its work did.
     Stopped(Box<Stopped>),
     /// A task has stopped, and nobody has to do anything about it.
     Settled,
-    /// Records of a bucket.
+    /// What has happened to objects.
     Records(Vec<Record>),
 }
 
-/// One record of a notification.
+/// What has happened to one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
-    /// An object was created.
+    /// It was created.
     Upload(Upload),
-    /// Another event of a bucket, or an object without a name: nothing to do, for the given reason.
+    /// Something else, or it has no name: nothing to do, for the given reason.
     Ignored(&'static str),
-    /// An object was created, but the record doesn't say which one.
+    /// It was created, but its name cannot be read.
     Bad {
-        /// What can be said of the object.
-        object: Option<ObjectRef>,
+        /// What can be said of it.
+        object: ObjectRef,
         /// Stable code.
         reason: Reason,
         /// One sentence for a person.
         message: String,
     },
+    /// An object was created, but the record doesn't say which one.
+    Nameless,
 }
 
 /// An object that was created.
@@ -57,8 +60,51 @@ pub struct Upload {
 /// Reads the body of a message.
 #[must_use]
 pub fn parse(body: &Value) -> Notification {
+    match enveloped(body) {
+        Enveloped::No => parse_message(body),
+        Enveloped::Message(message) => match serde_json::from_str(message) {
+            Ok(message) => parse_message(&message),
+            Err(_) => Notification::Foreign("the message in the envelope of SNS is not JSON"),
+        },
+        Enveloped::Confirmation => Notification::Foreign(
+            "SNS asks to confirm a subscription: open the `SubscribeURL` in the message, then delete the message",
+        ),
+    }
+}
+
+/// What SNS has put around a message.
+enum Enveloped<'b> {
+    No,
+    Message(&'b str),
+    Confirmation,
+}
+
+/// <https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html>
+fn enveloped(body: &Value) -> Enveloped<'_> {
+    // To a function that subscribes to a topic, SNS gives the envelope in a record.
+    let envelope = match body["Records"].as_array().map(Vec::as_slice) {
+        Some([record]) if record["EventSource"] == "aws:sns" => &record["Sns"],
+        _ => body,
+    };
+    match (envelope["Type"].as_str(), envelope["Message"].as_str()) {
+        (Some("Notification"), Some(message)) => Enveloped::Message(message),
+        (Some("SubscriptionConfirmation"), Some(_)) if envelope["SubscribeURL"].is_string() => {
+            Enveloped::Confirmation
+        }
+        _ => Enveloped::No,
+    }
+}
+
+fn parse_message(body: &Value) -> Notification {
     if body["Event"] == "s3:TestEvent" {
         return Notification::Test;
+    }
+    if stopped::is_state_change(body) {
+        return match stopped::parse(body) {
+            Some(stopped) => Notification::Stopped(Box::new(stopped)),
+            None if stopped::is_settled(body) => Notification::Settled,
+            None => Notification::Foreign("the work of the task that stopped cannot be read"),
+        };
     }
     match body["Records"].as_array() {
         Some(records)
@@ -66,58 +112,103 @@ pub fn parse(body: &Value) -> Notification {
         {
             Notification::Records(records.iter().map(record).collect())
         }
-        _ if stopped::is_state_change(body) => match stopped::parse(body) {
-            Some(stopped) => Notification::Stopped(Box::new(stopped)),
-            None if stopped::is_settled(body) => Notification::Settled,
-            None => Notification::Foreign,
-        },
+        _ if body["source"] == "aws.s3" && body["detail-type"].is_string() => {
+            Notification::Records(vec![event(body)])
+        }
         _ if body["replay"].is_string() => match serde_json::from_value(body.clone()) {
             Ok(request) => Notification::Replay(Box::new(request)),
-            Err(_) => Notification::Foreign,
+            Err(_) => Notification::Foreign("the request to extract rows again cannot be read"),
         },
-        _ => Notification::Foreign,
+        _ => Notification::Foreign(
+            "it is not a notification of S3, not an event of S3 or ECS, and not a request to extract rows again",
+        ),
     }
 }
 
+/// A record of a notification:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
 fn record(record: &Value) -> Record {
     if !record["eventName"].as_str().is_some_and(|name| name.starts_with("ObjectCreated:")) {
-        return Record::Ignored("no object was created");
+        return NO_OBJECT_CREATED;
     }
     let object = &record["s3"]["object"];
-    let (Some(bucket), Some(raw_key)) = (record["s3"]["bucket"]["name"].as_str(), object["key"].as_str())
-    else {
-        return Record::Bad {
-            object: None,
-            reason: Reason::MalformedEvent,
-            message: "the notification names no bucket or no key".into(),
-        };
+    let fields = Fields {
+        bucket: &record["s3"]["bucket"]["name"],
+        object,
+        version: &object["versionId"],
+        etag: &object["eTag"],
+        time: &record["eventTime"],
     };
-    if raw_key.is_empty() {
-        return Record::Ignored("the key is empty");
+    fields.record(true)
+}
+
+/// An event of EventBridge: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html>
+fn event(event: &Value) -> Record {
+    if event["detail-type"] != "Object Created" {
+        return NO_OBJECT_CREATED;
     }
-    let text = |name: &str| object[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-    let uploaded = record["eventTime"].as_str().filter(|time| !time.is_empty()).map(str::to_owned);
-    let reference = |key| ObjectRef {
-        bucket: bucket.to_owned(),
-        key,
-        version: text("versionId"),
-        etag: text("eTag"),
-        uploaded: uploaded.clone(),
+    let object = &event["detail"]["object"];
+    let fields = Fields {
+        bucket: &event["detail"]["bucket"]["name"],
+        object,
+        version: &object["version-id"],
+        etag: &object["etag"],
+        time: &event["time"],
     };
-    let Some(key) = decode_key(raw_key) else {
-        return Record::Bad {
-            object: Some(reference(raw_key.to_owned())),
-            reason: Reason::ObjectUnreadable,
-            message: "the key in the notification is not URL-encoded UTF-8".into(),
+    // Only notifications encode keys.
+    fields.record(false)
+}
+
+const NO_OBJECT_CREATED: Record = Record::Ignored("no object was created");
+
+/// Where the two forms of S3 have what they say of an object; `object` has the rest, under the same names in both.
+struct Fields<'r> {
+    bucket: &'r Value,
+    object: &'r Value,
+    version: &'r Value,
+    etag: &'r Value,
+    time: &'r Value,
+}
+
+impl Fields<'_> {
+    fn record(&self, encoded: bool) -> Record {
+        let (Some(bucket), Some(raw_key)) = (self.bucket.as_str(), self.object["key"].as_str()) else {
+            return Record::Nameless;
         };
-    };
-    // S3 gives a sequencer to every upload. Where a record has none, its time tells uploads apart well enough.
-    let sequencer = text("sequencer").or_else(|| record["eventTime"].as_str().map(str::to_owned));
-    Record::Upload(Upload {
-        object: reference(key),
-        size: object["size"].as_u64(),
-        sequencer: sequencer.unwrap_or_default(),
-    })
+        if raw_key.is_empty() {
+            return Record::Ignored("the key is empty");
+        }
+        let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        let reference = |key| ObjectRef {
+            bucket: bucket.to_owned(),
+            key,
+            version: text(self.version),
+            etag: text(self.etag),
+            uploaded: text(self.time).map(with_milliseconds),
+        };
+        let Some(key) = (if encoded { decode_key(raw_key) } else { Some(raw_key.to_owned()) }) else {
+            return Record::Bad {
+                object: reference(raw_key.to_owned()),
+                reason: Reason::ObjectUnreadable,
+                message: "the key in the notification is not URL-encoded UTF-8".into(),
+            };
+        };
+        // S3 gives a sequencer to every upload. Where a record has none, its time tells uploads apart well enough.
+        let sequencer = text(&self.object["sequencer"]).or_else(|| text(self.time));
+        Record::Upload(Upload {
+            object: reference(key),
+            size: self.object["size"].as_u64(),
+            sequencer: sequencer.unwrap_or_default(),
+        })
+    }
+}
+
+/// Events of EventBridge have whole seconds, notifications milliseconds. Times are compared as texts.
+fn with_milliseconds(time: String) -> String {
+    match time.strip_suffix('Z') {
+        Some(seconds) if !seconds.contains('.') => format!("{seconds}.000Z"),
+        _ => time,
+    }
 }
 
 /// Decodes a key as S3 encodes it in notifications: `+` is a space, `%xx` a byte, the bytes are UTF-8. Once.
@@ -143,9 +234,12 @@ impl Upload {
     /// delivery of the same notification, another one for every other upload.
     #[must_use]
     pub fn token(&self) -> String {
-        // The object's 32 digits, a dash, and room for a suffix. S3's sequencers are 16 to 18 hexadecimal digits; of
-        // anything longer the end counts, since the front of a number changes last.
-        let sequencer: Vec<char> = self.sequencer.chars().filter(char::is_ascii_alphanumeric).collect();
+        // The object's 32 digits, a dash, and room for a suffix. S3's sequencers are 16 to 18 hexadecimal digits, in
+        // notifications with zeros in front and in capitals, in events of EventBridge without: one number, should an
+        // upload be announced in both. Of anything longer the end counts, since the front of a number changes last.
+        let sequencer = self.sequencer.chars().filter(char::is_ascii_alphanumeric);
+        let sequencer: Vec<char> =
+            sequencer.map(|digit| digit.to_ascii_uppercase()).skip_while(|digit| *digit == '0').collect();
         let sequencer = sequencer.get(sequencer.len().saturating_sub(20)..).unwrap_or_default();
         format!("{}-{}", self.object.digest(), sequencer.iter().collect::<String>())
     }
@@ -191,8 +285,7 @@ mod tests {
     #[test]
     fn a_key_that_does_not_decode_is_reported_raw() {
         for raw in ["%", "%2", "%zz", "a%+1", "%FF%FE", "%€"] {
-            let Record::Bad { object: Some(object), reason: Reason::ObjectUnreadable, .. } =
-                single(json!({ "key": raw }))
+            let Record::Bad { object, reason: Reason::ObjectUnreadable, .. } = single(json!({ "key": raw }))
             else {
                 panic!("{raw}");
             };
@@ -218,27 +311,98 @@ mod tests {
         );
     }
 
+    /// What S3 sends to EventBridge when an object is created.
+    fn object_created(key: &str) -> Value {
+        json!({
+            "version": "0", "id": "17793124-05d4-b198-2fde-7ededc63b103", "detail-type": "Object Created",
+            "source": "aws.s3", "account": "111122223333", "time": "2026-11-22T10:00:00Z", "region": "eu-west-1",
+            "resources": ["arn:aws:s3:::b"],
+            "detail": {
+                "version": "0", "bucket": { "name": "b" },
+                "object": { "key": key, "size": 5, "etag": "e", "version-id": "v", "sequencer": "55aed6dcd90281e5" },
+                "request-id": "N4N7GDK58NMKJ12R", "requester": "111122223333", "source-ip-address": "1.2.3.4",
+                "reason": "PutObject",
+            },
+        })
+    }
+
+    /// A message as SNS gives it to a queue whose subscription is not raw.
+    fn by_sns(message: &Value) -> Value {
+        json!({
+            "Type": "Notification", "MessageId": "1", "TopicArn": "arn:aws:sns:eu-west-1:111122223333:uploads",
+            "Subject": "Amazon S3 Notification", "Message": message.to_string(),
+            "Timestamp": "2026-11-22T10:00:00.123Z", "SignatureVersion": "1", "Signature": "x",
+            "SigningCertURL": "https://sns.eu-west-1.amazonaws.com/x.pem",
+            "UnsubscribeURL": "https://sns.eu-west-1.amazonaws.com/?Action=Unsubscribe",
+        })
+    }
+
+    #[test]
+    fn an_upload_is_the_same_upload_by_whatever_way_it_is_announced() {
+        let notification = json!({ "Records": [created(json!(
+            { "key": "a+b%25.csv", "size": 5, "eTag": "e", "versionId": "v", "sequencer": "0055AED6DCD90281E5" }
+        ))] });
+        let event = object_created("a b%.csv");
+        let upload = |body: &Value| match parse(body) {
+            Notification::Records(records) => match &records[..] {
+                [Record::Upload(upload)] => upload.clone(),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        };
+        let first = upload(&notification);
+        assert_eq!((first.object.key.as_str(), first.size), ("a b%.csv", Some(5)));
+        for body in [&event, &by_sns(&notification), &by_sns(&event)] {
+            let other = upload(body);
+            assert_eq!(other.object, first.object, "{body}");
+            assert_eq!((other.token(), other.size), (first.token(), first.size), "{body}");
+        }
+        let record = json!({ "EventSource": "aws:sns", "EventVersion": "1.0", "Sns": by_sns(&event) });
+        assert_eq!(upload(&json!({ "Records": [record] })).object, first.object);
+    }
+
+    #[test]
+    fn keys_in_events_of_eventbridge_are_not_encoded() {
+        for key in ["a+b.csv", "100%25.csv", "%zz", "é/a b.csv"] {
+            let Notification::Records(records) = parse(&object_created(key)) else { panic!("{key}") };
+            assert!(
+                matches!(&records[..], [Record::Upload(upload)] if upload.object.key == key),
+                "{records:?}"
+            );
+        }
+    }
+
     #[test]
     fn what_is_no_upload_is_told_apart() {
-        assert_eq!(parse(&json!({ "Service": "Amazon S3", "Event": "s3:TestEvent" })), Notification::Test);
+        let test = json!({ "Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b" });
+        assert_eq!(parse(&test), Notification::Test);
+        assert_eq!(parse(&by_sns(&test)), Notification::Test);
         for foreign in [
             json!(null),
             json!("text"),
             json!({ "Records": [] }),
             json!({ "Records": [{ "eventSource": "aws:sns" }] }),
+            json!({ "Records": [created(json!({ "key": "k" })), { "eventSource": "aws:ses" }] }),
+            json!({ "Type": "Notification", "Message": "{" }),
             json!({ "Type": "Notification", "Message": "{}" }),
-            json!({ "detail-type": "Object Created", "source": "aws.s3", "detail": {} }),
+            // A topic can't subscribe to a topic.
+            by_sns(&by_sns(&object_created("k"))),
+            json!({ "replay": "all" }),
+            json!({ "source": "shop", "detail-type": "Object Created", "detail": {} }),
         ] {
-            assert_eq!(parse(&foreign), Notification::Foreign, "{foreign}");
+            assert!(matches!(parse(&foreign), Notification::Foreign(_)), "{foreign}");
         }
+        let confirmation =
+            json!({ "Type": "SubscriptionConfirmation", "Message": "m", "SubscribeURL": "https://x" });
+        assert!(matches!(parse(&confirmation), Notification::Foreign(why) if why.contains("SubscribeURL")));
         let mut removed = created(json!({ "key": "k" }));
         removed["eventName"] = json!("ObjectRemoved:Delete");
-        assert_eq!(record(&removed), Record::Ignored("no object was created"));
+        assert_eq!(record(&removed), NO_OBJECT_CREATED);
+        let mut deleted = object_created("k");
+        deleted["detail-type"] = json!("Object Deleted");
+        assert_eq!(parse(&deleted), Notification::Records(vec![NO_OBJECT_CREATED]));
         assert_eq!(single(json!({ "key": "" })), Record::Ignored("the key is empty"));
-        assert!(matches!(
-            single(json!({})),
-            Record::Bad { object: None, reason: Reason::MalformedEvent, .. }
-        ));
+        assert_eq!(single(json!({})), Record::Nameless);
     }
 
     #[test]
@@ -258,6 +422,8 @@ mod tests {
         #[test]
         fn any_body_is_read_and_every_token_is_allowed(body in json_value(), sequencer in ".{0,80}") {
             let _ = parse(&body);
+            let _ = parse(&by_sns(&body));
+            let _ = parse(&json!({ "source": "aws.s3", "detail-type": "Object Created", "detail": body }));
             if let Notification::Records(records) = parse(&json!({ "Records": [created(body), created(json!({ "key": "k", "sequencer": sequencer }))] })) {
                 for record in records {
                     if let Record::Upload(upload) = record {

@@ -1,13 +1,14 @@
 //! `observe`: one line in the log for every event, with names and counts and never a value of a row, and every row in
 //! the tally, if there is one.
 //!
-//! Events of others on the same bus are logged as well, by type and source only.
+//! Events of others on the same bus are logged as well, by type and source only. What is no event, or one of the pipeline
+//! that cannot be read, goes back.
 
 use contract::Detail;
 use serde_json::Value;
 use tally::{Batch, Key, Store, Writer};
 
-use crate::messages::{Delivery, Handler, NotDone, Outcome};
+use crate::messages::{Delivery, Handler, Malformed, NotDone, Outcome};
 
 /// The function. See the module.
 #[derive(Debug)]
@@ -24,37 +25,58 @@ impl<S> Observe<S> {
 
 impl<S: Store> Handler for Observe<S> {
     async fn handle(&self, deliveries: &[Delivery]) -> Vec<Outcome> {
-        deliveries.iter().for_each(log);
-        let Some(tally) = &self.tally else { return vec![Ok(()); deliveries.len()] };
+        let events: Vec<Event> = deliveries.iter().map(Delivery::event).collect();
+        for (delivery, event) in deliveries.iter().zip(&events) {
+            log(delivery, event);
+        }
+        let Some(tally) = &self.tally else { return events.iter().map(understood).collect() };
         let mut batch = Batch::default();
-        let touched: Vec<Vec<Key>> = deliveries.iter().map(|delivery| add(&mut batch, delivery)).collect();
+        let touched: Vec<Vec<Key>> = deliveries
+            .iter()
+            .zip(&events)
+            .map(|(delivery, event)| add(&mut batch, delivery, event))
+            .collect();
         let errors = tally.merge(batch).await;
         touched
             .iter()
-            .map(|keys| match keys.iter().find_map(|key| errors.get(key)) {
+            .zip(&events)
+            .map(|(keys, event)| match keys.iter().find_map(|key| errors.get(key)) {
                 Some(error) => Err(NotDone { cause: error.to_string() }),
-                None => Ok(()),
+                None => understood(event),
             })
             .collect()
     }
 }
 
+/// What a message holds.
+type Event = Result<Detail, Box<Malformed>>;
+
+/// Events of others are none of the tally's. What cannot be read at all is for a person to look at.
+fn understood(event: &Event) -> Outcome {
+    match event {
+        Err(malformed) if !malformed.is_foreign => {
+            Err(NotDone { cause: format!("not understood: {}", malformed.message) })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Adds an event to what is merged; the items that it touches. What is no event of the pipeline touches none.
-fn add(batch: &mut Batch, delivery: &Delivery) -> Vec<Key> {
-    let Ok(detail) = delivery.event() else { return Vec::new() };
+fn add(batch: &mut Batch, delivery: &Delivery, event: &Event) -> Vec<Key> {
+    let Ok(detail) = event else { return Vec::new() };
     let time = delivery.body.as_ref().and_then(|body| body["time"].as_str());
-    batch.add(&detail, time).unwrap_or_else(|error| {
+    batch.add(detail, time).unwrap_or_else(|error| {
         // No attempt would make it better.
         tracing::warn!(message_id = delivery.id, %error, "event not in the tally");
         Vec::new()
     })
 }
 
-fn log(delivery: &Delivery) {
+fn log(delivery: &Delivery, event: &Event) {
     let body = delivery.body.as_ref().unwrap_or(&Value::Null);
     let detail_type = body["detail-type"].as_str();
     let source = body["source"].as_str();
-    let Ok(detail) = delivery.event() else {
+    let Ok(detail) = event else {
         tracing::warn!(message_id = delivery.id, detailType = detail_type, source, "foreign event");
         return;
     };
@@ -84,7 +106,7 @@ fn log(delivery: &Delivery) {
             )
         };
     }
-    match &detail {
+    match detail {
         Detail::TaskStarted { task, .. } => line!(info, "task-started", task = task),
         Detail::RecordExtracted { .. } => line!(info, "record-extracted"),
         Detail::ExtractionCompleted { rows, bytes, rejected, .. } => {
@@ -140,10 +162,20 @@ mod tests {
     async fn only_messages_that_are_not_in_the_tally_are_given_back() {
         let table = Table::default();
         let observe = Observe::new(Some(Writer::new(table.clone(), Backoff::immediate(2))));
-        let deliveries =
-            [loaded(1), loaded(70_000), delivery(json!("foreign"), 1), loaded(2), loaded(u64::MAX)];
+        let foreign = json!({ "source": "shop", "detail-type": "sold", "detail": {} });
+        let broken = json!({ "source": "source", "detail-type": "data-loaded", "detail": {} });
+        let deliveries = [
+            loaded(1),
+            loaded(70_000),
+            delivery(foreign, 1),
+            loaded(2),
+            loaded(u64::MAX),
+            delivery(broken, 1),
+            delivery(json!("no event"), 1),
+        ];
         let outcomes = observe.handle(&deliveries).await;
-        assert_eq!(outcomes.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true, true, true]);
+        let done = [true, false, true, true, true, false, false];
+        assert_eq!(outcomes.iter().map(Result::is_ok).collect::<Vec<_>>(), done);
         let mut written = table.0.lock().expect("lock").clone();
         written.sort();
         assert_eq!(written, ["rows#000000000000", "summary"], "one call an item");
@@ -171,7 +203,7 @@ mod tests {
             tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
         let guard = tracing::subscriber::set_default(subscriber);
         let observe = Observe::<Table>::new(None);
-        assert_eq!(observe.handle(&[delivery(body, 1)]).await, [Ok(())]);
+        observe.handle(&[delivery(body, 1)]).await;
         drop(guard);
         let text = String::from_utf8(lines.0.lock().expect("lock").clone()).expect("UTF-8");
         assert_eq!(text.lines().count(), 1, "{text}");

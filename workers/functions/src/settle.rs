@@ -2,6 +2,7 @@
 //!
 //! - Bad data is not tried again: the function publishes a `failed` event, and the message is done.
 //! - A fault of AWS is: the message goes back to its queue, alone.
+//! - So does a message that the function does not understand: whoever sent it must find it again.
 //! - On its last attempt it goes back too, to end in the dead letters, and a `failed` event says so.
 //!
 //! A message is only done when everything that it should put on the bus is there.
@@ -63,10 +64,17 @@ impl<P: PutEvents> Stage<P> {
         Detail::Failed { stage: self.stage, object, record, reason, message: message.into() }
     }
 
-    /// The `failed` event for a message that is no event of the pipeline.
-    pub fn malformed(&self, malformed: Malformed) -> Detail {
-        let Malformed { object, record, message } = malformed;
-        self.failed(object, record, Reason::MalformedEvent, message)
+    /// The verdict on a message that the function does not understand.
+    pub fn not_understood(&self, delivery: &Delivery, malformed: Malformed) -> Verdict {
+        let Malformed { object, record, message, .. } = malformed;
+        let reason = Reason::MalformedEvent;
+        // Without a queue nobody knows which attempt is the last, and there may be no dead letters.
+        let publish = match delivery.queue {
+            Some(_) => Vec::new(),
+            None => vec![self.failed(object.clone(), record.clone(), reason, message.clone())],
+        };
+        let cause = format!("not understood: {message}");
+        Verdict { publish, unfinished: vec![Unfinished { object, record, reason, cause }] }
     }
 
     /// Publishes what the verdicts say, for all messages in as few calls as possible, and decides each message.
@@ -134,7 +142,12 @@ impl<P: PutEvents> Stage<P> {
             if delivery.last_attempt {
                 for Unfinished { object, record, reason, cause } in unfinished.iter().cloned() {
                     ids.push(&delivery.id);
-                    details.push(self.failed(object, record, reason, format!("{cause}; no further attempt")));
+                    let mut message = format!("{cause}; no further attempt");
+                    if object.is_none() {
+                        // Nothing else leads to the dead letter.
+                        message = format!("message {}: {message}", delivery.id);
+                    }
+                    details.push(self.failed(object, record, reason, message));
                 }
             }
         }
@@ -213,6 +226,30 @@ mod tests {
                 "why; no further attempt"
             )]
         );
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_not_understood_goes_back_and_is_reported_with_its_id() {
+        let bus = Bus::default();
+        let stage = Stage::new(bus.publisher(), FailedStage::Transform);
+        let malformed = || Malformed::new("why");
+        let first = delivery(json!({}), 1);
+        let verdict = stage.not_understood(&first, malformed());
+        assert!(stage.settle(&[first], vec![verdict]).await[0].is_err());
+        assert_eq!(bus.published(), [], "not before the last attempt");
+        let last = delivery(json!({}), 3);
+        let verdict = stage.not_understood(&last, malformed());
+        assert!(stage.settle(&[last], vec![verdict]).await[0].is_err());
+        let message = "message m: not understood: why; no further attempt";
+        assert_eq!(bus.published(), [stage.failed(None, None, Reason::MalformedEvent, message)]);
+
+        // Directly from a rule: every attempt may be the last.
+        let bus = Bus::default();
+        let stage = Stage::new(bus.publisher(), FailedStage::Transform);
+        let direct = Delivery { queue: None, ..delivery(json!({}), 1) };
+        let verdict = stage.not_understood(&direct, malformed());
+        assert!(stage.settle(&[direct], vec![verdict]).await[0].is_err());
+        assert_eq!(bus.published(), [stage.failed(None, None, Reason::MalformedEvent, "why")]);
     }
 
     #[tokio::test]

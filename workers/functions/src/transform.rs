@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::located::{self, NoFields, Objects};
 use crate::mapping;
-use crate::messages::{Delivery, Handler, Outcome};
+use crate::messages::{Delivery, Handler, Malformed, Outcome};
 use crate::settle::{Stage, Unfinished, Verdict};
 
 /// How long a call reads rows in objects. They are read one after the other, so that one alone is in memory. A core parses
@@ -44,11 +44,9 @@ impl<P: PutEvents, O: Objects> Transform<P, O> {
                 (object, record, headers, data, data_key, location)
             }
             Ok(other) => {
-                let message = format!("`{}` is nothing to transform", other.detail_type());
-                let (object, record) = (other.object().cloned(), other.record().cloned());
-                return self.stage.failed(object, record, Reason::MalformedEvent, message).into();
+                return self.stage.not_understood(delivery, Malformed::unwanted(&other, "transform"));
             }
-            Err(malformed) => return self.stage.malformed(*malformed).into(),
+            Err(malformed) => return self.stage.not_understood(delivery, *malformed),
         };
         match location {
             None => {

@@ -165,30 +165,44 @@ async fn rows_of_one_event_stay_together_as_far_as_they_are_good() {
 #[tokio::test]
 async fn bad_data_is_reported_and_done() {
     let bus = Bus::default();
-    let started = Detail::TaskStarted { object: object(), task: "t".into() };
     let deliveries = [
         delivery(event(&extracted(1, "ID", "\"\"")), 1),
         delivery(event(&extracted(2, "Other", "sEcReT")), 1),
         delivery(event(&extracted(3, "ID", "sEcReT\nsEcReT")), 1),
         delivery(event(&extracted(4, "ID", "a,sEcReT")), 1),
-        delivery(json!("sEcReT"), 1),
-        delivery(event(&started), 1),
     ];
     assert!(function(&bus).handle(&deliveries).await.iter().all(Result::is_ok));
     let published = bus.published();
     assert_eq!(
         published.iter().map(reason).collect::<Option<Vec<_>>>().expect("only failures"),
-        [
-            Reason::MissingValue,
-            Reason::MissingColumn,
-            Reason::MalformedEvent,
-            Reason::RowLength,
-            Reason::MalformedEvent,
-            Reason::MalformedEvent,
-        ]
+        [Reason::MissingValue, Reason::MissingColumn, Reason::MalformedEvent, Reason::RowLength]
     );
     assert_eq!(published[2].record().map(|record| record.index), Some(3));
     assert!(published.iter().all(|detail| !detail.to_value().to_string().contains("sEcReT")));
+}
+
+#[tokio::test]
+async fn what_is_no_row_goes_back() {
+    let bus = Bus::default();
+    let started = Detail::TaskStarted { object: object(), task: "t".into() };
+    let mut broken = event(&extracted(5, "ID", "1"));
+    broken["detail"]["headers"] = json!(["sEcReT"]);
+    let mut wrong = event(&referred(6, "ID,Note", 0, 4));
+    wrong["detail"]["location"]["quote"] = json!("€");
+    for (attempt, reported) in [(1, vec![]), (3, vec![None, None, Some(5), Some(6)])] {
+        let bodies = [json!("sEcReT"), event(&started), broken.clone(), wrong.clone()];
+        let deliveries = bodies.map(|body| delivery(body, attempt));
+        assert!(function(&bus).handle(&deliveries).await.iter().all(Result::is_err));
+        let published = bus.published();
+        assert!(
+            published.iter().all(|detail| reason(detail) == Some(Reason::MalformedEvent)),
+            "{published:?}"
+        );
+        let rows: Vec<_> =
+            published.iter().map(|detail| detail.record().map(|record| record.index)).collect();
+        assert_eq!(rows, reported);
+        assert!(published.iter().all(|detail| !message(detail).contains("sEcReT")), "{published:?}");
+    }
 }
 
 #[tokio::test]
@@ -259,9 +273,7 @@ async fn a_location_that_holds_no_row_is_malformed() {
     if let Detail::RecordExtracted { record, .. } = &mut several {
         record.count = 2;
     }
-    let mut wrong = event(&referred(1, "ID,Note", 0, 4));
-    wrong["detail"]["location"]["quote"] = json!("€");
-    let mut deliveries = vec![delivery(event(&several), 1), delivery(wrong, 1)];
+    let mut deliveries = vec![delivery(event(&several), 1)];
     let hostile = [
         (4, 4),
         (5, 4),
