@@ -216,13 +216,27 @@ impl Deployment<'_> {
         self.execute(plan, waiting, &self.wanted.parameters).await
     }
 
-    /// Refuses what would be lost, and asks about what opens.
+    /// Refuses what would be lost, and asks about what is new in an account and what opens.
     async fn gate(&self, plan: &Plan) -> Result<()> {
         self.gate_losses(plan).await?;
-        match gates::question(plan.widened(), plan.exposed()) {
+        match gates::question(self.first(plan).as_deref(), plan.widened(), plan.exposed()) {
             Some(question) if !self.options.accepted => self.context.ui.confirm(&question).await,
             _ => Ok(()),
         }
+    }
+
+    /// What a first deployment to AWS makes, where, and at what price. A change set that waits makes nothing yet.
+    fn first(&self, plan: &Plan) -> Option<String> {
+        if !plan.diff.new || self.target.target == Target::Local || self.options.no_execute {
+            return None;
+        }
+        let (resources, cost) = (plan.diff.summary.create, &plan.diff.cost);
+        let noun = if resources == 1 { "resource" } else { "resources" };
+        let more = if cost.unknown.is_empty() { "" } else { " or more" };
+        Some(format!(
+            "Create {} with {resources} {noun} in account {}, {}, at ${:.2} a month{more} while idle",
+            self.name, self.session.account, self.session.region, cost.after
+        ))
     }
 
     async fn gate_losses(&self, plan: &Plan) -> Result<()> {

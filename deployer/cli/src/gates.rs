@@ -94,9 +94,10 @@ pub fn check_names(losses: &[Loss], allow_replace: &[String]) -> Result<()> {
     }
 }
 
-/// The question that must be answered with yes, when there is something to ask about.
+/// The question that must be answered with yes, when there is something to ask about: that a stack is made for the first time
+/// (`first` says what and where), that somebody may do more than before, that anyone can come in.
 #[must_use]
-pub fn question(widened: usize, exposed: usize) -> Option<String> {
+pub fn question(first: Option<&str>, widened: usize, exposed: usize) -> Option<String> {
     let counted = |count: usize, one: &str, several: &str| match count {
         0 => None,
         1 => Some(format!("1 {one}")),
@@ -109,7 +110,14 @@ pub fn question(widened: usize, exposed: usize) -> Option<String> {
     .into_iter()
     .flatten()
     .collect();
-    (!parts.is_empty()).then(|| format!("Deploy with {} (shown above)?", parts.join(" and ")))
+    match (first, parts.as_slice()) {
+        (None, []) => None,
+        (Some(first), []) => Some(format!("{first}?")),
+        (first, _) => {
+            let start = first.map_or_else(|| "Deploy".to_owned(), |first| format!("{first},"));
+            Some(format!("{start} with {} (shown above)?", parts.join(" and ")))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -167,10 +175,15 @@ mod tests {
 
     #[test]
     fn only_what_opens_is_asked_about() {
-        assert_eq!(question(0, 0), None);
+        assert_eq!(question(None, 0, 0), None);
         assert_eq!(
-            question(1, 2).as_deref(),
+            question(None, 1, 2).as_deref(),
             Some("Deploy with 1 permission more than before and 2 openings to the public (shown above)?")
+        );
+        assert_eq!(question(Some("Create a"), 0, 0).as_deref(), Some("Create a?"));
+        assert_eq!(
+            question(Some("Create a"), 0, 1).as_deref(),
+            Some("Create a, with 1 opening to the public (shown above)?")
         );
     }
 }

@@ -22,8 +22,9 @@ use crate::saved_plan::SavedPlan;
 
 /// Builds and publishes the code, and brings the stack to what the file says.
 ///
-/// Shows what would change, and stops where data would be lost or permissions widen. Run it again at any time: what is up to
-/// date is not touched, and a deployment that was interrupted is watched to its end.
+/// Shows what would change, asks before a stack is made in an AWS account or permissions widen, and stops where data would be
+/// lost. Run it again at any time: what is up to date is not touched, and a deployment that was interrupted is watched to its
+/// end.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The stack; may be left out when the file has one, or one marked `default: true`.
