@@ -16,6 +16,7 @@ pub mod logs;
 pub mod messages;
 pub mod objects;
 pub mod preflight;
+pub mod profiles;
 pub mod published;
 pub mod records;
 pub mod recovery;

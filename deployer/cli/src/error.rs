@@ -6,7 +6,7 @@ use std::fmt;
 
 use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
 
-use crate::aws::actions;
+use crate::aws::{actions, session};
 
 /// Result of everything that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -25,6 +25,8 @@ pub enum Error {
     },
     /// Something outside the file: network, disk, a tool. Exit 1.
     Failed(Message),
+    /// There are no credentials to use. Exit 6.
+    Credentials(Message),
     /// AWS answered an error. Exit 1, or 6 when it was about who asks.
     Aws(Box<AwsError>),
     /// Differences were found where none were wanted. Exit 3.
@@ -146,10 +148,33 @@ impl AwsError {
             || (self.code.is_none() && (self.message.contains("credentials") || self.message.contains("SSO")))
     }
 
+    /// Whether no credentials were found, so that nothing was asked.
+    #[must_use]
+    pub fn is_without_credentials(&self) -> bool {
+        self.code.is_none() && self.is_about_credentials()
+    }
+
+    /// What is wrong with the credentials, in plain words.
+    fn problem_with_credentials(&self) -> Option<String> {
+        match self.code.as_deref() {
+            Some("ExpiredToken" | "ExpiredTokenException") => {
+                Some("the AWS credentials have expired".to_owned())
+            }
+            Some("InvalidClientTokenId" | "UnrecognizedClientException") => {
+                Some("AWS does not know the access key of these credentials".to_owned())
+            }
+            Some("InvalidSignatureException" | "SignatureDoesNotMatch") => Some(format!(
+                "AWS does not accept the signature, because the secret access key or the clock is wrong: {}",
+                self.message
+            )),
+            _ => None,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         if self.is_about_credentials() {
             let expired = self.code.as_deref().is_some_and(|code| code.starts_with("Expired"));
-            return Some(crate::aws::session::login_hint(expired));
+            return Some(session::login_hint(expired));
         }
         if self.is_denied() {
             return Some(format!(
@@ -175,14 +200,19 @@ impl AwsError {
     }
 }
 
-/// The SDK lists every place in which it looked for credentials, a line each; that it found none is what counts.
+/// The SDK names every place in which it looked for credentials, or the last of them; that it found none is what counts.
 fn in_short(chain: String) -> String {
-    match chain.contains("no credentials found in chain") {
-        true => {
-            "no credentials were found in the environment, a profile, a container or an instance".to_owned()
-        }
-        false => chain,
+    let nothing = chain.contains("no credentials found in chain")
+        // The last place is the metadata of an instance, which is nowhere else.
+        || (chain.contains("loading credentials") && chain.contains("IMDS"));
+    if !nothing {
+        return chain;
     }
+    let environment = if session::asks_environment() { "the environment, " } else { "" };
+    let profile = session::profile();
+    format!(
+        "no AWS credentials were found in {environment}profile `{profile}`, a container or the metadata of an instance"
+    )
 }
 
 /// The causes of an error, outermost first, each once.
@@ -241,6 +271,7 @@ impl Error {
             Self::Reported(code) => *code,
             Self::Deployment(_) => 4,
             Self::Refused(_) => 5,
+            Self::Credentials(_) => 6,
             Self::Aws(error) if error.is_about_credentials() || error.is_denied() => 6,
             Self::Aws(_) => 1,
             Self::Incomplete(_) => 7,
@@ -262,6 +293,7 @@ impl Error {
             }
             Self::Usage(message)
             | Self::Failed(message)
+            | Self::Credentials(message)
             | Self::Differences(message)
             | Self::Deployment(message)
             | Self::Refused(message)
@@ -269,8 +301,12 @@ impl Error {
             | Self::Interrupted(message) => Some(message.clone()),
             Self::Aws(error) => {
                 let code = error.code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();
-                let text =
-                    format!("{} failed for {}: {}{code}", error.operation, error.resource, error.message);
+                let message = error.problem_with_credentials().unwrap_or_else(|| error.message.clone());
+                // Who calls is asked first of all: there the operation says nothing.
+                let text = match error.operation {
+                    "GetCallerIdentity" if error.is_about_credentials() => format!("{message}{code}"),
+                    operation => format!("{operation} failed for {}: {message}{code}", error.resource),
+                };
                 Some(Message { text, hint: error.hint() })
             }
         }

@@ -2,9 +2,17 @@
 
 use std::sync::OnceLock;
 
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_sts::config::Credentials;
+use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
+use stack_core::diagnostic::nearest;
 
+use super::profiles;
 use crate::error::{AwsResult as _, Error, Message, Result};
 
 /// Region of the local cloud unless the stack names one.
@@ -89,6 +97,7 @@ impl Unidentified {
                 };
                 match profile {
                     Some(profile) => {
+                        check_profile(&profile)?;
                         let _ = PROFILE.set(profile.clone());
                         loader.profile_name(profile)
                     }
@@ -97,6 +106,13 @@ impl Unidentified {
             }
         };
         let config = patient(loader.load().await);
+        let config = match PROFILE.get().filter(|_| !local) {
+            Some(profile) => {
+                let provider = SharedCredentialsProvider::new(of_profile(profile, config.region()));
+                config.into_builder().credentials_provider(provider).build()
+            }
+            None => config,
+        };
         let Some(region) = config.region().map(ToString::to_string) else {
             return Err(Error::Usage(Message::new("no region is set").hint(
                 "set `region:` of the stack, pass `--region`, set AWS_REGION, or `region` of the AWS profile",
@@ -115,7 +131,14 @@ impl Unidentified {
             .get_caller_identity()
             .send()
             .await
-            .aws("GetCallerIdentity", format!("region {region}"))?;
+            .aws("GetCallerIdentity", format!("region {region}"))
+            .map_err(|error| match profile_of_environment() {
+                // With none of that name, the SDK went on to look elsewhere.
+                Some(profile) if error.is_without_credentials() && PROFILE.get().is_none() => {
+                    check_profile(&profile).err().unwrap_or_else(|| error.into())
+                }
+                _ => error.into(),
+            })?;
         Ok(Session {
             config,
             region,
@@ -170,11 +193,56 @@ fn patient(config: SdkConfig) -> SdkConfig {
     }
 }
 
+/// The SDK's chain without the environment, as the AWS CLI has it for a profile that is asked for: the SDK would prefer
+/// credentials of the environment to it, and so work in another account.
+fn of_profile(profile: &str, region: Option<&Region>) -> CredentialsProviderChain {
+    let place = ProviderConfig::default().with_region(region.cloned());
+    let of_profile =
+        ProfileFileCredentialsProvider::builder().profile_name(profile).configure(&place).build();
+    CredentialsProviderChain::first_try("Profile", of_profile)
+        .or_else("WebIdentityToken", WebIdentityTokenCredentialsProvider::builder().configure(&place).build())
+        .or_else("EcsContainer", EcsCredentialsProvider::builder().configure(&place).build())
+        .or_else("Ec2InstanceMetadata", ImdsCredentialsProvider::builder().configure(&place).build())
+}
+
+/// Refuses a profile that no configuration file has.
+fn check_profile(profile: &str) -> Result<()> {
+    let known = profiles::names();
+    if known.contains(profile) {
+        return Ok(());
+    }
+    let names: Vec<&str> = known.iter().map(String::as_str).collect();
+    let hint = match (nearest(profile, &names), names.is_empty()) {
+        (Some(name), _) => format!("did you mean `{name}`?"),
+        (None, false) => format!("the profiles are {}", names.join(", ")),
+        (None, true) => format!(
+            "no profiles are configured; `aws configure sso --profile {profile}` or `aws configure --profile {profile}` makes one"
+        ),
+    };
+    Err(Error::Credentials(Message::new(format!("there is no AWS profile `{profile}`")).hint(hint)))
+}
+
+/// `AWS_PROFILE`.
+fn profile_of_environment() -> Option<String> {
+    std::env::var("AWS_PROFILE").ok().filter(|profile| !profile.is_empty())
+}
+
+/// The profile whose credentials are looked for.
+#[must_use]
+pub fn profile() -> String {
+    PROFILE.get().cloned().or_else(profile_of_environment).unwrap_or_else(|| "default".to_owned())
+}
+
+/// Whether the environment is asked for credentials: not when `--profile` names where they are.
+#[must_use]
+pub fn asks_environment() -> bool {
+    PROFILE.get().is_none()
+}
+
 /// How to log in, by what the environment says of how this person does it; or how to go on when what it holds has expired.
 #[must_use]
 pub fn login_hint(expired: bool) -> String {
-    let environment = || std::env::var("AWS_PROFILE").ok().filter(|profile| !profile.is_empty());
-    match PROFILE.get().cloned().or_else(environment) {
+    match PROFILE.get().cloned().or_else(profile_of_environment) {
         Some(profile) => {
             format!("run `aws sso login --profile {profile}`, or renew the credentials of that profile")
         }

@@ -156,7 +156,13 @@ fn without_a_cloud_it_says_how_to_get_one() {
     assert!(err.contains("deployer local up"), "{err}");
     let (code, _, err) = run(&folder(STACK), &["outputs", "dev"]);
     assert_eq!(code, Some(6), "{err}");
-    assert!(err.contains("GetCallerIdentity") && err.contains("AWS_PROFILE"), "{err}");
+    assert!(err.contains("no AWS credentials were found") && err.contains("AWS_PROFILE"), "{err}");
+    let (code, _, err) = run(&folder(STACK), &["outputs", "dev", "--profile", "nosuch"]);
+    assert_eq!(code, Some(6), "{err}");
+    assert!(
+        err.contains("there is no AWS profile `nosuch`") && err.contains("no profiles are configured"),
+        "{err}"
+    );
     let nowhere = STACK.replace("dev: { region: eu-west-1 }", "dev: {}");
     let (code, _, err) = run(&folder(&nowhere), &["outputs", "dev"]);
     assert_eq!(code, Some(2), "{err}");
