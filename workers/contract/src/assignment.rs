@@ -66,6 +66,19 @@ pub struct ReplayRequest {
     pub id: String,
 }
 
+/// A message that `extract` sends to its own queue, to arrive when it is time: start a task in the place of one that has
+/// stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestartRequest {
+    /// What the new task has to do.
+    pub restart: Assignment,
+    /// The object.
+    pub object: ObjectRef,
+    /// ARN of the task that has stopped: however often ECS says so, one task takes its place.
+    pub task: String,
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 const fn is_zero(count: &u32) -> bool {
     *count == 0
@@ -94,5 +107,15 @@ mod tests {
             }
         }
         assert!(serde_json::from_str::<Assignment>(r#"{"parts":1}"#).is_err());
+    }
+
+    #[test]
+    fn a_request_to_start_a_task_again_survives_the_queue() {
+        let object =
+            ObjectRef { bucket: "b".into(), key: "k".into(), version: None, etag: None, uploaded: None };
+        let restart = Assignment { restarts: 2, ..Assignment::default() };
+        let request = RestartRequest { restart, object, task: "arn".into() };
+        let text = serde_json::to_string(&request).expect("JSON");
+        assert_eq!(serde_json::from_str::<RestartRequest>(&text).expect("own JSON"), request, "{text}");
     }
 }

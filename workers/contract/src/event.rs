@@ -170,12 +170,14 @@ pub enum Reason {
     MalformedEvent,
     /// The table cannot take the item (key missing or too long, item too large).
     InvalidItem,
-    /// ECS would not start the task.
+    /// ECS would not start the task, or could not in any attempt.
     TaskNotStarted,
     /// Every attempt failed; the message lies in the dead-letter queue.
     RetriesExhausted,
-    /// The task was told to stop before it reached the end of the object.
+    /// The task was told to stop before it reached the end of the object, or ended before it too often.
     Interrupted,
+    /// The task needs more memory than it has.
+    OutOfMemory,
     /// There was no key to encrypt sensitive values with, or a sensitive value came without encryption; none went on.
     NotEncrypted,
     /// A sensitive value was changed or moved since it was encrypted, or was never encrypted.

@@ -14,7 +14,7 @@ pub mod object;
 pub mod row;
 pub mod settings;
 
-pub use assignment::{Assignment, Part, Replay, ReplayRequest, Shard};
+pub use assignment::{Assignment, Part, Replay, ReplayRequest, RestartRequest, Shard};
 pub use content_range::ContentRange;
 pub use event::{Detail, EventKind, FailedStage, Reason, SOURCE};
 pub use location::Location;

@@ -150,7 +150,11 @@ impl Tasks for Fargate {
                     }
                     _ => None,
                 });
-                conflict.ok_or_else(|| StartError::Call(call_error(&error).code))
+                // ECS's words are often all that says which role or setting is wrong. They hold no row.
+                conflict.ok_or_else(|| {
+                    let error = call_error(&error);
+                    StartError::Call(if error.message.is_empty() { error.code } else { error.to_string() })
+                })
             }
         }
     }
@@ -176,6 +180,19 @@ impl Delay for Queues {
             .queue_url(url)
             .receipt_handle(&message.receipt_handle)
             .visibility_timeout(seconds)
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| call_error(&error).code)
+    }
+
+    async fn send_later(&self, message: &QueueOrigin, body: &str, seconds: i32) -> Result<(), String> {
+        let url = queue_url(&message.arn).ok_or("UnknownQueue")?;
+        self.0
+            .send_message()
+            .queue_url(url)
+            .message_body(body)
+            .delay_seconds(seconds)
             .send()
             .await
             .map(drop)

@@ -22,21 +22,31 @@
 //! # Restarts
 //!
 //! The queue also brings what ECS says about tasks that stopped. One that did not come to its end is started again with the
-//! same work, and goes on at its checkpoint.
+//! same work, and goes on at its checkpoint; not so if somebody has stopped it, or if it would end in the same way again. An
+//! outage that keeps tasks from starting lasts minutes or hours, so restarts wait longer each time. They wait as messages
+//! that `extract` sends to its own queue, with a delay: were the message of ECS hidden for that time, each wait would take one
+//! of the attempts after which it is a dead letter.
 
 use std::future::Future;
 
 use contract::settings::ExtractSettings;
-use contract::{Assignment, Detail, FailedStage, ObjectRef, Part, Reason, ReplayRequest, Shard};
+use contract::{
+    Assignment, Detail, FailedStage, ObjectRef, Part, Reason, ReplayRequest, RestartRequest, Shard,
+};
 use publisher::{Publisher, PutEvents};
 
 use crate::messages::{Delivery, Handler, Malformed, Outcome, QueueOrigin};
 use crate::notification::{Notification, Record, Upload, parse};
 use crate::settle::{Stage, Unfinished, Verdict};
-use crate::stopped::Stopped;
+use crate::stopped::{Cause, Stopped};
 
-/// How many tasks are started in the place of one that did not come to its end.
-const MAX_RESTARTS: u32 = 5;
+/// How many seconds each restart waits of a task that never ran; there is no further one. SQS delays a message by 15 minutes
+/// at most: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
+const WAITS: [i32; 5] = [60, 120, 240, 480, 900];
+/// The same of a task that has run: the first time it is most probably by chance.
+const WAITS_AFTER_A_RUN: [i32; 5] = [0, 60, 120, 240, 480];
+/// The same of a task that has lost its capacity: that says nothing of the next one.
+const WAITS_FOR_CAPACITY: [i32; 5] = [0; 5];
 
 /// Starts tasks. Implemented by [`crate::aws::Fargate`], and by fakes in tests.
 pub trait Tasks: Send + Sync {
@@ -63,10 +73,18 @@ pub enum StartError {
 /// Tasks that are started at the same time.
 const MAX_IN_FLIGHT: usize = 8;
 
-/// Delays a message. Implemented by [`crate::aws::Queues`], and by fakes in tests.
+/// Delays messages. Implemented by [`crate::aws::Queues`], and by fakes in tests.
 pub trait Delay: Send + Sync {
     /// Hides the message for `seconds`. The error is a code for the log.
     fn delay(&self, message: &QueueOrigin, seconds: i32) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// Sends another message to the queue of `message`, to arrive in `seconds`. The error is a code for the log.
+    fn send_later(
+        &self,
+        message: &QueueOrigin,
+        body: &str,
+        seconds: i32,
+    ) -> impl Future<Output = Result<(), String>> + Send;
 }
 
 /// The function. See the module.
@@ -99,8 +117,12 @@ impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
                 self.replay(delivery, *request, &mut verdict).await;
                 return verdict;
             }
+            Notification::Restart(request) => {
+                self.restart(delivery, *request, &mut verdict).await;
+                return verdict;
+            }
             Notification::Stopped(stopped) => {
-                self.restart(delivery, *stopped, &mut verdict).await;
+                self.stopped(delivery, *stopped, &mut verdict).await;
                 return verdict;
             }
             Notification::Settled => {
@@ -188,25 +210,57 @@ impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
         self.begin(delivery, &object, &assignment, &format!("replay-{token}"), verdict).await;
     }
 
-    /// Starts what a task has not brought to its end again, or gives it up.
-    async fn restart(&self, delivery: &Delivery, stopped: Stopped, verdict: &mut Verdict) {
-        let Stopped { object, mut assignment, exit_code, task } = stopped;
-        if assignment.restarts >= MAX_RESTARTS {
-            let message = format!("{} tasks in a row have ended before their work did", MAX_RESTARTS + 1);
-            verdict.publish.push(self.stage.failed(Some(object), None, Reason::Interrupted, message));
-            return;
-        }
+    /// Starts what a task has not brought to its end again, now or later, or gives it up.
+    async fn stopped(&self, delivery: &Delivery, stopped: Stopped, verdict: &mut Verdict) {
+        let message_id = &delivery.id;
+        let Stopped { object, mut assignment, container, task, cause, said } = stopped;
         tracing::warn!(
-            message_id = delivery.id,
+            message_id,
             key = object.key,
-            exit_code,
+            task,
+            ?cause,
+            said,
+            restarts = assignment.restarts,
             "a task has ended before its work did"
         );
+        let restarts = usize::try_from(assignment.restarts).unwrap_or(usize::MAX);
+        let seconds = match may_restart(cause, restarts, &container, &said) {
+            Ok(seconds) => seconds,
+            Err((reason, message)) => {
+                verdict.publish.push(self.stage.failed(Some(object), None, reason, message));
+                return;
+            }
+        };
         assignment.restarts += 1;
+        let request = RestartRequest { restart: assignment, object, task };
+        // Without a queue there is nothing to wait in.
+        let Some(queue) = delivery.queue.as_ref().filter(|_| seconds > 0) else {
+            return self.restart(delivery, request, verdict).await;
+        };
+        let sent = match serde_json::to_string(&request) {
+            Ok(body) => self.queues.send_later(queue, &body, seconds).await,
+            Err(_) => Err("ConstructionFailure".to_owned()),
+        };
+        match sent {
+            Ok(()) => {
+                tracing::info!(message_id, key = request.object.key, seconds, "another task will be started")
+            }
+            Err(code) => verdict.unfinished.push(Unfinished {
+                object: Some(request.object),
+                record: None,
+                reason: Reason::TaskNotStarted,
+                cause: format!("the restart of the task could not be sent to the queue: {code}"),
+            }),
+        }
+    }
+
+    /// Starts a task in the place of one that has stopped.
+    async fn restart(&self, delivery: &Delivery, request: RestartRequest, verdict: &mut Verdict) {
+        let RestartRequest { restart, object, task } = request;
         // ECS may say twice that a task stopped: the token is made of which one it was.
         let token = ObjectRef { version: Some(task), ..object.clone() }.digest();
-        let token = format!("restart-{token}-{}", assignment.restarts);
-        self.begin(delivery, &object, &assignment, &token, verdict).await;
+        let token = format!("restart-{token}-{}", restart.restarts);
+        self.begin(delivery, &object, &restart, &token, verdict).await;
     }
 
     async fn start(
@@ -224,6 +278,44 @@ impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
             result => result,
         }
     }
+}
+
+/// The seconds after which a task is started in the place of one that stopped for this cause, as so many were before; or the
+/// failure of the object, with its message.
+fn may_restart(cause: Cause, restarts: usize, container: &str, said: &str) -> Result<i32, (Reason, String)> {
+    let waits = match cause {
+        Cause::Ended => WAITS_AFTER_A_RUN,
+        Cause::CapacityLost => WAITS_FOR_CAPACITY,
+        Cause::NotStarted => WAITS,
+        Cause::NoImage => {
+            let message = format!("ECS cannot start the task: {said}; deploy the stack again");
+            return Err((Reason::TaskNotStarted, message));
+        }
+        Cause::OutOfMemory => {
+            let message = format!(
+                "the task ran out of memory: {said}; raise `memory` of `{container}` in the stack file"
+            );
+            return Err((Reason::OutOfMemory, message));
+        }
+        Cause::StoppedByUser => {
+            let message = format!("somebody stopped the task, so it is not started again: {said}");
+            return Err((Reason::Interrupted, message));
+        }
+    };
+    waits.get(restarts).copied().ok_or_else(|| {
+        let tasks = waits.len() + 1;
+        match cause {
+            Cause::NotStarted => (
+                Reason::TaskNotStarted,
+                format!("ECS could not start the task {tasks} times in a row: {said}"),
+            ),
+            _ => {
+                let message =
+                    format!("{tasks} tasks in a row have ended before their work did, the last with {said}");
+                (Reason::Interrupted, message)
+            }
+        }
+    })
 }
 
 /// Says that a task was started, or puts it down as unfinished.
@@ -357,6 +449,7 @@ mod tests {
     struct Delays {
         fail: bool,
         set: Mutex<Vec<i32>>,
+        sent: Mutex<Vec<(Value, i32)>>,
     }
 
     impl Delay for &Delays {
@@ -364,6 +457,15 @@ mod tests {
             assert_eq!(message.receipt_handle, "r");
             self.set.lock().expect("lock").push(seconds);
             if self.fail { Err("AccessDenied".into()) } else { Ok(()) }
+        }
+
+        async fn send_later(&self, message: &QueueOrigin, body: &str, seconds: i32) -> Result<(), String> {
+            assert_eq!(message.receipt_handle, "r");
+            if self.fail {
+                return Err("AccessDenied".into());
+            }
+            self.sent.lock().expect("lock").push((serde_json::from_str(body).expect("JSON"), seconds));
+            Ok(())
         }
     }
 
@@ -587,49 +689,114 @@ mod tests {
         assert!(cluster.assignments.lock().expect("lock").iter().all(|one| one.replay == replay));
     }
 
-    fn task_stopped(exit: Option<i64>, assignment: &Assignment, task: &str) -> Value {
+    fn task_stopped(code: &str, exit: Option<i64>, assignment: &Assignment, task: &str) -> Value {
         let variable = |name: &str, value: String| json!({ "name": name, "value": value });
-        let mut container = json!({ "name": "c", "lastStatus": "STOPPED" });
+        let mut container = json!({ "name": "extraction", "lastStatus": "STOPPED" });
         if let Some(code) = exit {
             container["exitCode"] = json!(code);
         }
         json!({ "source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": {
-            "taskArn": task, "lastStatus": "STOPPED", "startedBy": "deployer", "containers": [container],
-            "overrides": { "containerOverrides": [{ "name": "c", "environment": [
+            "taskArn": task, "lastStatus": "STOPPED", "startedBy": "deployer", "stopCode": code,
+            "stoppedReason": "why", "containers": [container],
+            "overrides": { "containerOverrides": [{ "name": "extraction", "environment": [
                 variable("OBJECT", json!(object("a")).to_string()),
                 variable("ASSIGNMENT", json!(assignment).to_string()),
             ] }] },
         } })
     }
 
-    #[tokio::test]
-    async fn a_task_that_did_not_come_to_its_end_is_started_again_five_times() {
+    /// Lets tasks stop in this way, each in the place of the one before, until the object is given up. Answers how long each
+    /// restart waited, and the failure.
+    async fn restarts(code: &str, exit: Option<i64>) -> (Vec<i32>, Reason, String) {
         let (cluster, delays, bus): (Cluster, Delays, Bus) = Default::default();
         let part = Part { shard: Shard { index: 2, of: 2 }, from: 50, to: None };
         let mut assignment = Assignment { part: Some(part), ..Assignment::default() };
-        for (restarts, exit) in (1..=5).zip([None, Some(1), Some(137), None, Some(1)]) {
-            let event = task_stopped(exit, &assignment, &format!("arn:{restarts}"));
+        let mut waited = Vec::new();
+        loop {
+            let event = task_stopped(code, exit, &assignment, &format!("arn:{}", waited.len()));
             // ECS says it twice.
             for _ in 0..2 {
                 assert_eq!(run(&cluster, &delays, &bus, event.clone(), 1).await, Ok(()));
             }
-            assignment.restarts = restarts;
+            if let Some(Detail::Failed { reason, message, object: failed, .. }) = bus.published().last() {
+                assert_eq!(failed.as_ref(), Some(&object("a")));
+                return (waited, *reason, message.clone());
+            }
+            let sent = std::mem::take(&mut *delays.sent.lock().expect("lock"));
+            for (message, _) in &sent {
+                assert_eq!(run(&cluster, &delays, &bus, message.clone(), 1).await, Ok(()));
+            }
+            waited.push(sent.first().map_or(0, |(_, seconds)| *seconds));
+            assignment.restarts += 1;
             assert_eq!(cluster.assignments.lock().expect("lock").last(), Some(&assignment));
-            assert_eq!(cluster.started.lock().expect("lock").len(), usize::try_from(restarts).expect("few"));
+            assert_eq!(
+                cluster.started.lock().expect("lock").len(),
+                waited.len(),
+                "one task for each that stopped"
+            );
         }
-        run(&cluster, &delays, &bus, task_stopped(None, &assignment, "arn:6"), 1).await.expect("done");
-        assert_eq!(cluster.started.lock().expect("lock").len(), 5);
+    }
+
+    #[tokio::test]
+    async fn restarts_wait_by_stop_code_and_count() {
+        for (code, exit, waits, reason) in [
+            ("EssentialContainerExited", Some(1), [0, 60, 120, 240, 480], Reason::Interrupted),
+            ("EssentialContainerExited", Some(137), [0, 60, 120, 240, 480], Reason::Interrupted),
+            ("TaskFailedToStart", None, [60, 120, 240, 480, 900], Reason::TaskNotStarted),
+            ("SpotInterruption", Some(137), [0; 5], Reason::Interrupted),
+            ("TerminationNotice", Some(1), [0; 5], Reason::Interrupted),
+        ] {
+            let (waited, given, message) = restarts(code, exit).await;
+            assert_eq!((&waited[..], given), (&waits[..], reason), "{code}");
+            assert!(message.contains("why"), "{message}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_would_end_in_the_same_way_is_not_started_again() {
+        let (waited, reason, _) = restarts("UserInitiated", Some(1)).await;
+        assert_eq!((waited, reason), (vec![], Reason::Interrupted));
+
+        let (cluster, delays, bus): (Cluster, Delays, Bus) = Default::default();
+        let mut event = task_stopped("EssentialContainerExited", Some(137), &Assignment::default(), "arn");
+        event["detail"]["containers"][0]["reason"] =
+            json!("OutOfMemoryError: Container killed due to memory usage");
+        assert_eq!(run(&cluster, &delays, &bus, event, 1).await, Ok(()));
         assert!(matches!(
-            bus.published().last(),
-            Some(Detail::Failed { reason: Reason::Interrupted, object: Some(failed), .. }) if *failed == object("a")
+            &bus.published()[..],
+            [Detail::Failed { reason: Reason::OutOfMemory, message, .. }] if message.contains("`memory` of `extraction`")
         ));
+
+        let bus = Bus::default();
+        let mut event = task_stopped("TaskFailedToStart", None, &Assignment::default(), "arn");
+        event["detail"]["stoppedReason"] =
+            json!("CannotPullContainerError: pull image manifest has been retried 1 time(s): not found");
+        assert_eq!(run(&cluster, &delays, &bus, event, 1).await, Ok(()));
+        assert!(matches!(
+            &bus.published()[..],
+            [Detail::Failed { reason: Reason::TaskNotStarted, message, .. }] if message.contains("CannotPullContainerError")
+        ));
+        assert!(
+            cluster.tokens.lock().expect("lock").is_empty() && delays.sent.lock().expect("lock").is_empty()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_restart_that_cannot_be_sent_comes_again() {
+        let (cluster, bus): (Cluster, Bus) = Default::default();
+        let delays = Delays { fail: true, ..Delays::default() };
+        let event = task_stopped("TaskFailedToStart", None, &Assignment::default(), "arn");
+        let outcome = run(&cluster, &delays, &bus, event.clone(), 1).await;
+        assert!(outcome.expect_err("not sent").cause.ends_with("AccessDenied"));
+        assert!(run(&cluster, &delays, &bus, event, 3).await.is_err());
+        assert!(matches!(&bus.published()[..], [Detail::Failed { reason: Reason::TaskNotStarted, .. }]));
     }
 
     #[tokio::test]
     async fn a_task_that_came_to_its_end_is_not_started_again() {
         let (cluster, delays, bus): (Cluster, Delays, Bus) = Default::default();
         for exit in [0, 2] {
-            let event = task_stopped(Some(exit), &Assignment::default(), "arn");
+            let event = task_stopped("EssentialContainerExited", Some(exit), &Assignment::default(), "arn");
             assert_eq!(run(&cluster, &delays, &bus, event, 1).await, Ok(()));
         }
         assert!(bus.published().is_empty() && cluster.tokens.lock().expect("lock").is_empty());

@@ -1,13 +1,14 @@
-//! Messages in the queue of `extract`: what S3 says of objects, requests to extract rows again, and what ECS says of tasks.
+//! Messages in the queue of `extract`: what S3 says of objects, requests to extract rows again or to start a task again, and
+//! what ECS says of tasks.
 //!
 //! S3 speaks in two forms, as notifications and as events of EventBridge, and either may come by way of an SNS topic, with
 //! or without the envelope that SNS puts around a message. Anything else may lie in the queue as well. Nothing in a message
 //! is trusted: keys come from whoever uploads.
 
-use contract::{ObjectRef, Reason, ReplayRequest};
+use contract::{ObjectRef, Reason, ReplayRequest, RestartRequest};
 use serde_json::Value;
 
-use crate::stopped::{self, Stopped};
+use crate::stopped::{self, Change, Stopped};
 
 /// What a message holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum Notification {
     Foreign(&'static str),
     /// Rows of an object are wanted again.
     Replay(Box<ReplayRequest>),
+    /// A task is to take the place of one that has stopped, and has waited for that.
+    Restart(Box<RestartRequest>),
     /// A task has ended before its work did.
     Stopped(Box<Stopped>),
     /// A task has stopped, and nobody has to do anything about it.
@@ -101,9 +104,9 @@ fn parse_message(body: &Value) -> Notification {
     }
     if stopped::is_state_change(body) {
         return match stopped::parse(body) {
-            Some(stopped) => Notification::Stopped(Box::new(stopped)),
-            None if stopped::is_settled(body) => Notification::Settled,
-            None => Notification::Foreign("the work of the task that stopped cannot be read"),
+            Change::Stopped(stopped) => Notification::Stopped(stopped),
+            Change::Settled => Notification::Settled,
+            Change::Unreadable(why) => Notification::Foreign(why),
         };
     }
     match body["Records"].as_array() {
@@ -118,6 +121,10 @@ fn parse_message(body: &Value) -> Notification {
         _ if body["replay"].is_string() => match serde_json::from_value(body.clone()) {
             Ok(request) => Notification::Replay(Box::new(request)),
             Err(_) => Notification::Foreign("the request to extract rows again cannot be read"),
+        },
+        _ if body["restart"].is_object() => match serde_json::from_value(body.clone()) {
+            Ok(request) => Notification::Restart(Box::new(request)),
+            Err(_) => Notification::Foreign("the request to start a task again cannot be read"),
         },
         _ => Notification::Foreign(
             "it is not a notification of S3, not an event of S3 or ECS, and not a request to extract rows again",

@@ -12,9 +12,38 @@ use crate::error::{AwsError, AwsResult as _};
 
 const SOURCE: &str = "aws.ecs";
 
-/// The event for a task that has ended. `exits`: names of the containers that ran, with their exit codes.
+/// Why ECS takes a task for stopped: the codes that the local cloud has a use for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopCode {
+    /// It never ran.
+    TaskFailedToStart,
+    /// A container that it can't do without has ended.
+    EssentialContainerExited,
+    /// Somebody has called StopTask.
+    UserInitiated,
+}
+
+impl StopCode {
+    /// The code in ECS's words.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TaskFailedToStart => "TaskFailedToStart",
+            Self::EssentialContainerExited => "EssentialContainerExited",
+            Self::UserInitiated => "UserInitiated",
+        }
+    }
+}
+
+/// The event for a task that has ended. `containers`: the names of all, with their exit codes where they ran.
 #[must_use]
-pub fn stopped(task: &Task, exits: &[(String, i32)], reason: &str, time: jiff::Timestamp) -> Value {
+pub fn stopped(
+    task: &Task,
+    containers: &[(String, Option<i32>)],
+    code: StopCode,
+    reason: &str,
+    time: jiff::Timestamp,
+) -> Value {
     let variable = |(name, value): &(String, String)| json!({ "name": name, "value": value });
     let overrides: Vec<Value> = task
         .overrides
@@ -24,10 +53,14 @@ pub fn stopped(task: &Task, exits: &[(String, i32)], reason: &str, time: jiff::T
             json!({ "name": one.container, "environment": environment })
         })
         .collect();
-    let containers: Vec<Value> = exits
-        .iter()
-        .map(|(name, code)| json!({ "name": name, "lastStatus": "STOPPED", "exitCode": code }))
-        .collect();
+    let container = |(name, exit_code): &(String, Option<i32>)| {
+        let mut container = json!({ "name": name, "lastStatus": "STOPPED" });
+        if let Some(exit_code) = exit_code {
+            container["exitCode"] = json!(exit_code);
+        }
+        container
+    };
+    let containers: Vec<Value> = containers.iter().map(container).collect();
     // arn:aws:ecs:region:account:task/…
     let part = |index: usize| task.arn.split(':').nth(index).unwrap_or_default();
     let id = task.arn.rsplit('/').next().unwrap_or_default();
@@ -47,6 +80,7 @@ pub fn stopped(task: &Task, exits: &[(String, i32)], reason: &str, time: jiff::T
             "lastStatus": "STOPPED",
             "desiredStatus": "STOPPED",
             "startedBy": task.started_by,
+            "stopCode": code.name(),
             "stoppedReason": reason,
             "containers": containers,
             "overrides": { "containerOverrides": overrides },
@@ -114,7 +148,9 @@ mod tests {
                 environment: vec![("OBJECT".into(), "{}".into())],
             }],
         };
-        let event = stopped(&task, &[("extraction".into(), 137)], "why", jiff::Timestamp::UNIX_EPOCH);
+        let containers = [("extraction".into(), Some(137)), ("agent".into(), None)];
+        let code = StopCode::EssentialContainerExited;
+        let event = stopped(&task, &containers, code, "why", jiff::Timestamp::UNIX_EPOCH);
         assert_eq!(
             (&event["account"], &event["region"], &event["time"]),
             (&json!("000000000000"), &json!("eu-west-1"), &json!("1970-01-01T00:00:00Z"))
@@ -122,6 +158,11 @@ mod tests {
         let detail = &event["detail"];
         assert_eq!(detail["startedBy"], "deployer");
         assert_eq!(detail["containers"][0]["exitCode"], 137);
+        assert_eq!(detail["containers"][1], json!({ "name": "agent", "lastStatus": "STOPPED" }));
+        assert_eq!(
+            (&detail["stopCode"], &detail["stoppedReason"]),
+            (&json!("EssentialContainerExited"), &json!("why"))
+        );
         let variable = json!({ "name": "OBJECT", "value": "{}" });
         assert_eq!(detail["overrides"]["containerOverrides"][0]["environment"][0], variable);
     }

@@ -353,7 +353,10 @@ impl Run {
         }
 
         // The first half minute is the delay after there was no capacity, and each kill may cost another one.
-        let limit = Duration::from_secs(number("LIMIT", 150 + plan.rows / 5));
+        // Restarts of a task wait, each longer than the one before.
+        let restarts = plan.kills.iter().filter(|(victim, _)| *victim == Victim::Task).count();
+        let waits: u64 = [0, 60, 120, 240, 480].iter().take(restarts).sum();
+        let limit = Duration::from_secs(number("LIMIT", 150 + plan.rows / 5 + waits));
         let start = Instant::now();
         let (mut killed, mut redriven, mut quiet) = (0, 0, 0);
         while quiet < 3 {

@@ -39,6 +39,7 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, function: &
     let worker = function.worker();
     statements
         .extend(function.access.iter().flat_map(|access| iam::statements(builder.stack, access, worker)));
+    statements.extend(restart::statements(builder.stack, function));
     if let Some(queue) =
         function.asynchronous.as_ref().and_then(|asynchronous| asynchronous.on_failure.as_ref())
     {

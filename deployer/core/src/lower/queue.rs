@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Builder, senders};
+use super::{Builder, restart, senders};
 use crate::iam;
 use crate::model::ResourceRef;
 use crate::model::queue::{MAX_MESSAGE_SIZE, Queue};
@@ -15,7 +15,8 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, queue: &Que
     let arn = json!(GetAtt(id, "Arn"));
     let senders = senders::senders(builder.stack, name);
     let statements = senders.iter().map(|sender| senders::allow(sender, "sqs:SendMessage", &arn)).collect();
-    add_pair(builder, id, queue, statements, Vec::new());
+    let dead_letters = restart::may_send_dead_letters(builder.stack, name, &format!("{id}DeadLetters"));
+    add_pair(builder, id, queue, statements, dead_letters);
 }
 
 /// Adds a queue, its dead-letter queue, and the policies that say who may send to each.

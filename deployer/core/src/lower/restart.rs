@@ -1,13 +1,15 @@
 //! Worker `extract` → the rule that tells it of tasks that stopped, so that it can start again what was not brought to its
-//! end.
+//! end, and the permission to send itself what is to wait.
 
 use serde_json::{Value, json};
 
-use super::{Builder, names};
+use super::{Builder, names, rule};
 use crate::assets::Worker;
-use crate::model::access::Verb;
+use crate::iam;
+use crate::model::access::{Access, Verb};
 use crate::model::function::{Function, Trigger};
-use crate::model::{ResourceType, Stack};
+use crate::model::queue::Queue;
+use crate::model::{ResourceRef, ResourceType, Stack};
 use crate::template::{GetAtt, Sub, logical_id};
 
 /// Logical id of the rule of the function `id`.
@@ -15,18 +17,45 @@ pub(super) fn rule_id(id: &str) -> String {
     format!("{id}OnTaskStopped")
 }
 
-/// Name of the queue in which the function hears of stopped tasks: that of the uploads, which no FIFO queue is.
-pub(super) fn queue<'s>(stack: &Stack, function: &'s Function) -> Option<&'s str> {
+/// The queue in which the function hears of stopped tasks: that of the uploads, which no FIFO queue is.
+fn hears_in<'s>(stack: &'s Stack, function: &'s Function) -> Option<(&'s ResourceRef, &'s Queue)> {
     if function.worker() != Some(Worker::Extract) || tasks(stack, function).next().is_none() {
         return None;
     }
     function.triggers.iter().find_map(|trigger| match trigger {
         Trigger::Queue { queue, .. } => match stack.resource(&queue.name).map(|resource| &resource.is) {
-            Some(ResourceType::Queue(model)) if model.fifo.is_none() => Some(queue.name.as_str()),
+            Some(ResourceType::Queue(model)) if model.fifo.is_none() => Some((queue, model)),
             _ => None,
         },
         _ => None,
     })
+}
+
+/// Whether the function's rule sends to the queue `to`: what it hears, or what could not be delivered.
+pub(super) fn sends(stack: &Stack, function: &Function, to: &str) -> bool {
+    hears_in(stack, function).is_some_and(|(queue, model)| {
+        queue.name == to
+            || model.dead_letter.queue.as_ref().is_some_and(|dead_letters| dead_letters.name == to)
+    })
+}
+
+/// Statements of the policy of the dead-letter queue that is made for the queue `name`: what can't be delivered to the queue
+/// goes there at once.
+pub(super) fn may_send_dead_letters(stack: &Stack, name: &str, dead_letters: &str) -> Vec<Value> {
+    let mut rules: Vec<String> = stack
+        .functions()
+        .filter(|(_, function)| hears_in(stack, function).is_some_and(|(queue, _)| queue.name == name))
+        .map(|(resource, _)| rule_id(&logical_id(&resource.name)))
+        .collect();
+    rules.sort();
+    rules.iter().map(|id| rule::may_send(id, dead_letters)).collect()
+}
+
+/// What the function needs to let a restart wait in its queue.
+pub(super) fn statements(stack: &Stack, function: &Function) -> Vec<Value> {
+    let Some((queue, _)) = hears_in(stack, function) else { return Vec::new() };
+    let access = Access { verb: Verb::Send, resource: queue.clone(), span: queue.span };
+    iam::statements(stack, &access, function.worker())
 }
 
 /// Names of the tasks that the function starts, and of their clusters.
@@ -40,7 +69,10 @@ fn tasks<'s>(stack: &'s Stack, function: &'s Function) -> impl Iterator<Item = (
 
 pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, function: &Function) {
     let stack = builder.stack;
-    let Some(queue) = queue(stack, function).map(logical_id) else { return };
+    let Some((queue, model)) = hears_in(stack, function) else { return };
+    let queue = logical_id(&queue.name);
+    let own = format!("{queue}DeadLetters");
+    let dead_letters = model.dead_letter.queue.as_ref().map_or(own, |queue| logical_id(&queue.name));
     let mut clusters: Vec<String> = tasks(stack, function).map(|(_, cluster)| logical_id(cluster)).collect();
     clusters.sort();
     clusters.dedup();
@@ -68,7 +100,11 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, function: &
             },
         },
         "State": "ENABLED",
-        "Targets": [{ "Id": queue, "Arn": GetAtt(&queue, "Arn") }],
+        "Targets": [{
+            "Id": queue,
+            "Arn": GetAtt(&queue, "Arn"),
+            "DeadLetterConfig": { "Arn": GetAtt(dead_letters, "Arn") },
+        }],
     });
     builder.add(rule_id(id), "AWS::Events::Rule", properties);
 }

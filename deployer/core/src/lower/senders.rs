@@ -45,7 +45,7 @@ fn sender(stack: &Stack, name: &str, resource: &ResourceType, to: &str) -> Optio
         }
         ResourceType::Function(function) => {
             let rule = restart::rule_id(&logical_id(name));
-            let sends = restart::queue(stack, function) == Some(to);
+            let sends = restart::sends(stack, function, to);
             ("events.amazonaws.com", sends.then(|| json!(GetAtt(rule, "Arn"))))
         }
         ResourceType::Topic(topic) => {

@@ -14,7 +14,7 @@ use super::process::{self, Launch, now};
 use super::{Shared, name_of, text};
 use crate::aws::ecs::{Container, Ecs, Task};
 use crate::aws::logs::{LogLine, LogStream};
-use crate::aws::task_events;
+use crate::aws::task_events::{self, StopCode};
 
 /// Reason of tasks that the end of the local cloud has stopped.
 const SHUTDOWN_REASON: &str = "local cloud stopped";
@@ -41,7 +41,9 @@ pub enum Stop {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum End {
     /// By itself, for this reason, which has to be said.
-    Reason(String),
+    Reason(StopCode, String),
+    /// The local cloud ends.
+    Shutdown,
     /// Somebody else has stopped it, and said so.
     Elsewhere,
 }
@@ -62,7 +64,7 @@ pub(super) async fn run(
     mut stopping: watch::Receiver<Option<Stop>>,
 ) {
     let (id, definition) = (name_of(&task.arn), name_of(&task.definition));
-    let mut exits = Vec::new();
+    let mut ended = Vec::new();
     let end = {
         let mut until_stopped = stopping.clone();
         let _permit = tokio::select! {
@@ -70,20 +72,25 @@ pub(super) async fn run(
             _ = until_stopped.wait_for(Option::is_some) => None,
         };
         shared.ui.step("task", format!("{id} ({definition}) starts"));
-        run_containers(&shared, &ecs, region, &task, &stop, &stopping, &mut exits).await
+        run_containers(&shared, &ecs, region, &task, &stop, &stopping, &mut ended).await
     };
-    let reason = match &end {
-        End::Elsewhere => "stopped by its user",
-        End::Reason(reason) => reason,
+    let stopped =
+        |code, reason: &str| task_events::stopped(&task, &ended, code, reason, jiff::Timestamp::now());
+    let event = match &end {
+        End::Elsewhere => Some(stopped(StopCode::UserInitiated, "Task stopped by user")),
+        End::Reason(code, reason) => Some(stopped(*code, reason)),
+        // Nobody is left who could start it again.
+        End::Shutdown => None,
     };
-    // When the local cloud ends, nobody is left who could start it again.
-    let event = (reason != SHUTDOWN_REASON)
-        .then(|| task_events::stopped(&task, &exits, reason, jiff::Timestamp::now()));
     match end {
         End::Elsewhere => shared.ui.step("task", format!("{id} ({definition}) was stopped")),
-        End::Reason(reason) => {
+        End::Reason(_, reason) => {
             shared.ui.step("task", format!("{id} ({definition}) ends: {reason}"));
             say(&shared, &ecs, &task, &reason, &mut stopping).await;
+        }
+        End::Shutdown => {
+            shared.ui.step("task", format!("{id} ({definition}) ends: {SHUTDOWN_REASON}"));
+            say(&shared, &ecs, &task, SHUTDOWN_REASON, &mut stopping).await;
         }
     }
     if let Some(event) = event {
@@ -101,8 +108,9 @@ async fn run_containers(
     task: &Task,
     stop: &watch::Sender<Option<Stop>>,
     stopping: &watch::Receiver<Option<Stop>>,
-    exits: &mut Vec<(String, i32)>,
+    ended: &mut Vec<(String, Option<i32>)>,
 ) -> End {
+    let failed_to_start = |reason: String| End::Reason(StopCode::TaskFailedToStart, reason);
     let mut until_stopped = stopping.clone();
     let containers = tokio::select! {
         biased;
@@ -111,8 +119,9 @@ async fn run_containers(
     };
     let containers = match containers {
         Ok(containers) => containers,
-        Err(error) => return End::Reason(format!("ResourceInitializationError: {}", text(error))),
+        Err(error) => return failed_to_start(format!("ResourceInitializationError: {}", text(error))),
     };
+    ended.extend(containers.iter().map(|container| (container.name.clone(), None)));
     // All images first, then all processes, so that no container runs in a task that cannot.
     let mut prepared = Vec::with_capacity(containers.len());
     for container in containers {
@@ -120,13 +129,13 @@ async fn run_containers(
         let launch = tokio::select! {
             biased;
             _ = until_stopped.wait_for(Option::is_some) => Err(stopped(stopping)),
-            launch = prepare(shared, region, task, &container) => launch.map_err(End::Reason),
+            launch = prepare(shared, region, task, &container) => launch.map_err(failed_to_start),
         };
         match launch {
             Ok(launch) => prepared.push((Prepared { container, launch }, output)),
             Err(end) => {
                 // AWS says it in the task only; here it is found where everything else that a task says is.
-                if let End::Reason(reason) = &end {
+                if let End::Reason(_, reason) = &end {
                     let _ = output.lines.send(LogLine { time: now(), text: reason.clone() }).await;
                 }
                 output.close().await;
@@ -147,17 +156,22 @@ async fn run_containers(
         let mut end = None;
         while let Some((container, result)) = running.next().await {
             let (essential, reason) = match result {
-                Ok(code) => {
-                    exits.push((container.name.clone(), code));
-                    (container.essential, format!("Essential container in task exited: exit code {code}"))
+                Ok(exit_code) => {
+                    if let Some((_, ended)) = ended.iter_mut().find(|(name, _)| *name == container.name) {
+                        *ended = Some(exit_code);
+                    }
+                    let reason = format!("Essential container in task exited: exit code {exit_code}");
+                    (container.essential, End::Reason(StopCode::EssentialContainerExited, reason))
                 }
-                Err(error) => (true, format!("CannotStartContainerError: {}: {error}", container.name)),
+                Err(error) => {
+                    (true, failed_to_start(format!("CannotStartContainerError: {}: {error}", container.name)))
+                }
             };
             // The first that counts says why; a task of only other containers ends with its last one.
             if end.is_none() && (essential || running.is_empty()) {
                 end = Some(match *stopping.borrow() {
                     Some(_) => stopped(stopping),
-                    None => End::Reason(reason),
+                    None => reason,
                 });
                 stop.send_if_modified(|stop| {
                     let first = stop.is_none();
@@ -167,7 +181,7 @@ async fn run_containers(
             }
         }
         end.unwrap_or_else(|| {
-            End::Reason("CannotStartContainerError: the task definition has no container".to_owned())
+            failed_to_start("CannotStartContainerError: the task definition has no container".to_owned())
         })
     };
     close_all(prepared).await;
@@ -183,7 +197,7 @@ async fn close_all(prepared: Vec<(Prepared, Output)>) {
 /// How a task ends that has been told to stop.
 fn stopped(stopping: &watch::Receiver<Option<Stop>>) -> End {
     match *stopping.borrow() {
-        Some(Stop::Shutdown) => End::Reason(SHUTDOWN_REASON.to_owned()),
+        Some(Stop::Shutdown) => End::Shutdown,
         Some(Stop::Elsewhere | Stop::Sibling) | None => End::Elsewhere,
     }
 }
