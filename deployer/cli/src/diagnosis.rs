@@ -22,6 +22,9 @@ const LETTERS: usize = 600;
 /// Last lines of a log that are shown.
 const LINES: i32 = 10;
 
+/// Known failures whose reason stands with the findings of validation and hooks.
+const FOUND_BY_CHECKS: [&str; 3] = ["hook-failed", "validation-failed", "validation-name-exists"];
+
 /// What a service behind a failure says of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
@@ -317,7 +320,8 @@ pub async fn full(
     origins: &BTreeMap<String, String>,
 ) -> Option<(Diagnosis, Vec<Finding>)> {
     let mut diagnosis = of(events, origins)?;
-    let speaks_of_hooks = |cause: &Cause| cause.known.as_ref().is_some_and(|known| known.id == "hook-failed");
+    let speaks_of_hooks =
+        |cause: &Cause| cause.known.as_ref().is_some_and(|known| FOUND_BY_CHECKS.contains(&known.id));
     let only_stack = diagnosis.is_only_of_the_stack();
     if diagnosis.superseded || !(only_stack || diagnosis.causes.iter().any(speaks_of_hooks)) {
         return Some((diagnosis, Vec::new()));

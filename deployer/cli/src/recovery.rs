@@ -483,9 +483,9 @@ mod tests {
 
     #[test]
     fn what_stands_in_the_way_of_a_deletion_is_emptied_waited_for_or_kept() {
-        let not_empty = known::entry("bucket-not-empty").expect("known").example;
-        let in_use = known::entry("security-group-in-use").expect("known").example;
-        let protected = known::entry("table-protected").expect("known").example;
+        let not_empty = &known::entry("bucket-not-empty").expect("known").examples[0];
+        let in_use = &known::entry("security-group-in-use").expect("known").examples[0];
+        let protected = &known::entry("table-protected").expect("known").examples[0];
         let events = [
             event("stack", "", "DELETE_IN_PROGRESS", ""),
             event("Landing", "AWS::S3::Bucket", "DELETE_FAILED", not_empty),

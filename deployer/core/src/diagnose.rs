@@ -220,7 +220,7 @@ fn cause(event: &Event, origins: &BTreeMap<String, String>) -> Cause {
     let message = [parsed.message, text.trim(), "no reason given"].into_iter().find(|text| !text.is_empty());
     let message = message.unwrap_or_default().to_owned();
     let (known, fix) = match found {
-        Some(found) => (Some(Explanation { id: found.known.id, meaning: found.meaning }), found.fix),
+        Some(found) => (Some(Explanation { id: &found.known.id, meaning: found.meaning }), found.fix),
         None => (None, known::general_fix(&subject, &event.status)),
     };
     Cause {
@@ -270,39 +270,36 @@ pub struct Fate {
 /// What became of a stack that is in this status after a failure.
 #[must_use]
 pub fn fate(status: &str) -> Fate {
+    let again = "fix the cause, then run `deployer deploy` again";
     let (fate, next) = match status {
-        "DELETE_COMPLETE" => (
-            "nothing is deployed: CloudFormation removed what it had made",
-            "mend the cause and run `deployer deploy` again",
-        ),
+        "DELETE_COMPLETE" => ("nothing is deployed: CloudFormation deleted what it had created", again),
         "UPDATE_ROLLBACK_COMPLETE" | "IMPORT_ROLLBACK_COMPLETE" => {
-            ("the stack is as it was before, and serves", "mend the cause and run `deployer deploy` again")
+            ("the stack works as it did before this operation", again)
         }
         "UPDATE_ROLLBACK_FAILED" => (
-            "the stack goes on serving, partly changed, and can't be updated",
-            "mend the cause, then run `deployer recover`",
+            "the stack is partly changed, and cannot be updated until its rollback is complete",
+            "fix the cause, then run `deployer recover`",
         ),
         "UPDATE_FAILED" => (
-            "the stack goes on serving, partly changed",
-            "run `deployer recover`, which rolls it back, then mend the cause and run `deployer deploy`",
+            "the stack is partly changed, and was not rolled back",
+            "run `deployer recover`, which rolls it back, then fix the cause and run `deployer deploy`",
         ),
         "CREATE_FAILED" | "ROLLBACK_FAILED" => (
             "parts of the stack exist, and it can only be deleted",
-            "run `deployer recover`, which deletes them, then mend the cause and run `deployer deploy`",
+            "run `deployer recover`, which deletes them, then fix the cause and run `deployer deploy`",
         ),
         "ROLLBACK_COMPLETE" => (
             "nothing is deployed but an empty stack, which can only be deleted",
-            "run `deployer recover`, which deletes it, then mend the cause and run `deployer deploy`",
+            "run `deployer recover`, which deletes it, then fix the cause and run `deployer deploy`",
         ),
         "DELETE_FAILED" => (
-            "parts of the stack are deleted, and some could not be",
-            "run `deployer recover`, which shows what stands in the way",
+            "parts of the stack are deleted, and some could not be deleted",
+            "run `deployer recover`, which shows what prevents the deletion",
         ),
-        settled if settled.ends_with("_COMPLETE") => (
-            "the operation ended well, but left something behind",
-            "delete what is left over, if nothing needs it",
-        ),
-        _ => ("the operation is still under way", "`deployer recover` watches it to its end"),
+        settled if settled.ends_with("_COMPLETE") => {
+            ("the operation succeeded, but left something behind", "delete what is left, if nothing needs it")
+        }
+        _ => ("the operation is still in progress", "`deployer recover` watches it to its end"),
     };
     Fate { fate, next }
 }
@@ -312,24 +309,22 @@ pub fn fate(status: &str) -> Fate {
 pub fn page() -> String {
     let mut out = String::from(
         "# When a deployment fails\n\n\
-         `deployer deploy` shows why, and `deployer diagnose` shows it again at any later time, also when CloudFormation has\n\
-         deleted the stack meanwhile. Of the many events of a failure it names the first real cause, the line of `stack.yaml`\n\
-         that it comes from, what it means and what to do. `deployer recover` leads out of every state in which a stack can get\n\
-         stuck.\n\n\
-         These failures are known; the others are shown with what CloudFormation said. Words in `{…}` are taken from the message.\n\n\
+         `deployer deploy` shows why, and `deployer diagnose` shows it again at any later time, even when CloudFormation has\n\
+         deleted the stack meanwhile. From the many events of a failure it picks the first real cause, with the line of\n\
+         `stack.yaml` that it comes from, its meaning and what to do. `deployer recover` repairs a stack in any state in which it\n\
+         can get stuck.\n\n\
+         These failures are known; all others are shown in CloudFormation's words. Words in `{…}` are taken from the message.\n\n\
          | failure | of |\n|---|---|\n",
     );
-    for known in known::TABLE {
+    for known in known::table() {
         out.push_str(&format!("| [`{0}`](#{0}) | {1} |\n", known.id, known.types_in_words()));
     }
-    for known in known::TABLE {
-        out.push_str(&format!(
-            "\n## `{}`\n\n{}.\n\nWhat to do: {}.\n\n    {}\n",
-            known.id,
-            capital(known.meaning),
-            known.fix,
-            known.example
-        ));
+    for known in known::table() {
+        let (id, meaning) = (&known.id, capital(&known.meaning));
+        out.push_str(&format!("\n## `{id}`\n\n{meaning}.\n\nWhat to do: {}.\n", known.fix));
+        for example in &known.examples {
+            out.push_str(&format!("\n    {example}\n"));
+        }
     }
     out
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use stack_core::diagnose::known::{self, Subject, TABLE};
+use stack_core::diagnose::known::{self, Subject, table};
 use stack_core::diagnose::{Event, Reason, diagnose, page, phases};
 
 use crate::golden::{self, assert_golden};
@@ -14,40 +14,60 @@ fn subject(resource_type: &str) -> Subject<'_> {
 
 /// Name of the entry that explains a reason.
 fn explains(resource_type: &str, reason: &str) -> Option<&'static str> {
-    known::find(&subject(resource_type), &Reason::parse(reason)).map(|found| found.known.id)
+    known::find(&subject(resource_type), &Reason::parse(reason)).map(|found| found.known.id.as_str())
 }
 
 #[test]
-fn every_entry_explains_its_example_and_fills_all_places() {
-    assert!(TABLE.len() >= 30, "{}", TABLE.len());
-    let ids: BTreeSet<&str> = TABLE.iter().map(|known| known.id).collect();
-    assert_eq!(ids.len(), TABLE.len(), "a name stands twice");
-    for known in TABLE {
-        for pattern in known.patterns {
+fn every_entry_explains_its_examples_and_nothing_that_is_only_similar() {
+    assert!(table().len() >= 100, "the table is read as a whole: {}", table().len());
+    let ids: BTreeSet<&str> = table().iter().map(|known| known.id.as_str()).collect();
+    assert_eq!(ids.len(), table().len(), "an id is used twice");
+    for known in table() {
+        for pattern in &known.patterns {
             regex::Regex::new(pattern).unwrap_or_else(|error| panic!("{}: {error}", known.id));
         }
-        for resource_type in if known.types.is_empty() { &["AWS::X::Y"] } else { known.types } {
-            let found = known::find(&subject(resource_type), &Reason::parse(known.example));
-            let found = found.unwrap_or_else(|| panic!("{} doesn't know its example", known.id));
-            assert_eq!(found.known.id, known.id, "{resource_type}: {}", known.example);
+        assert!(!known.examples.is_empty() && !known.source.is_empty(), "{}", known.id);
+        let any = ["AWS::X::Y".to_owned()];
+        let types = if known.types.is_empty() { any.as_slice() } else { &known.types };
+        for (resource_type, example) in
+            types.iter().flat_map(|one| known.examples.iter().map(move |example| (one, example)))
+        {
+            let found = known::find(&subject(resource_type), &Reason::parse(example));
+            let found = found.unwrap_or_else(|| panic!("{} does not know its example {example}", known.id));
+            assert_eq!(found.known.id, known.id, "{resource_type}: {example}");
             for text in [&found.meaning, &found.fix] {
                 assert!(!text.contains("(not named)"), "{}: {text}", known.id);
                 assert!(!text.ends_with('.') && !text.contains('\n'), "{}: {text}", known.id);
             }
+        }
+        for similar in &known.unlike {
+            assert_ne!(explains(&types[0], similar), Some(known.id.as_str()), "{similar}");
+        }
+    }
+}
+
+#[test]
+fn every_pattern_is_shown_by_an_example() {
+    for known in table() {
+        for text in &known.patterns {
+            let pattern = regex::RegexBuilder::new(text).dot_matches_new_line(true).build();
+            let pattern = pattern.unwrap_or_else(|error| panic!("{}: {error}", known.id));
+            let shown = known.examples.iter().any(|example| pattern.is_match(Reason::parse(example).message));
+            assert!(shown, "{}: no example shows {text}", known.id);
         }
     }
 }
 
 #[test]
 fn every_pattern_names_what_its_texts_need() {
-    for known in TABLE {
+    for known in table() {
         let texts = format!("{} {}", known.meaning, known.fix);
         let places = texts.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name));
         let needed: BTreeSet<&str> = places
             .filter(|name| name.bytes().all(|letter| letter.is_ascii_lowercase()) && !name.is_empty())
             .filter(|name| !["resource", "name"].contains(name))
             .collect();
-        for pattern in known.patterns {
+        for pattern in &known.patterns {
             for place in &needed {
                 assert!(
                     pattern.contains(&format!("(?P<{place}>")),
@@ -63,19 +83,26 @@ fn every_pattern_names_what_its_texts_need() {
 
 #[test]
 fn what_is_captured_stands_in_the_texts() {
-    let denied = known::entry("permission-missing").expect("known").example;
+    let denied = &known::entry("permission-missing").expect("known").examples[0];
     let found = known::find(&subject("AWS::Lambda::Function"), &Reason::parse(denied)).expect("known");
     assert_eq!(
         found.meaning,
         "arn:aws:iam::111122223333:user/deploy has no permission for `lambda:TagResource`"
     );
-    let small = known::entry("visibility-below-timeout").expect("known").example;
+    let small = &known::entry("visibility-below-timeout").expect("known").examples[0];
     let found =
         known::find(&subject("AWS::Lambda::EventSourceMapping"), &Reason::parse(small)).expect("known");
     assert!(found.fix.contains("at least 120s"), "{}", found.fix);
     let taken =
         known::find(&subject("AWS::S3::Bucket"), &Reason::parse("x.y already exists")).expect("known");
     assert!(taken.meaning.contains("`x.y`") && taken.fix.contains("`x.y` is yours"), "{taken:?}");
+    let kept = "orders-dev-landing-111122223333-eu-west-1 already exists";
+    let kept = known::find(&subject("AWS::S3::Bucket"), &Reason::parse(kept)).expect("known");
+    assert!(kept.fix.contains("aws s3 rb s3://orders-dev-landing-111122223333-eu-west-1"), "{kept:?}");
+    assert!(
+        kept.fix.contains("--query '{Objects: [Versions, DeleteMarkers]")
+            && kept.fix.contains("rename `load`")
+    );
 }
 
 #[test]
@@ -105,6 +132,31 @@ fn what_is_only_similar_is_not_taken_for_it() {
             r#"Resource handler returned message: "null" (HandlerErrorCode: AlreadyExists)"#,
             Some("name-taken"),
         ),
+        // Codes that mean several things explain none of them.
+        (
+            "AWS::Lambda::Permission",
+            "The statement is there (Service: AWSLambdaInternal; Status Code: 409; Error Code: ResourceConflictException; Request ID: 1)",
+            None,
+        ),
+        (
+            "AWS::IAM::Role",
+            r#"Resource handler returned message: "Policy arn:aws:iam::aws:policy/Gone does not exist or is not attachable. (Service: Iam, Status Code: 404, Request ID: 1)" (RequestToken: 2, HandlerErrorCode: NotFound)"#,
+            Some("managed-policy-missing"),
+        ),
+        // The name of a bucket in another stack is computed as well, and that it is there says more.
+        (
+            "AWS::S3::Bucket",
+            "shop-a-111122223333-eu-west-1 already exists in stack arn:aws:cloudformation:eu-west-1:111122223333:stack/shop/1",
+            Some("in-another-stack"),
+        ),
+        ("AWS::ECS::Cluster", "The Cluster cannot be deleted while it is asleep", None),
+        ("AWS::EC2::VPCGatewayAttachment", "Network vpc-1 has no mapped public addresses", None),
+        (
+            "AWS::Lambda::Function",
+            "'MemorySize' value failed to satisfy constraint: Member must have value greater than or equal to 128",
+            None,
+        ),
+        ("AWS::SQS::Queue", "Invalid value for the parameter MaximumMessageSize.", None),
         ("AWS::X::Y", "Something nobody has seen", None),
         ("AWS::X::Y", "", None),
     ] {
@@ -320,7 +372,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         "",
         "SOMETHING_NEW",
     ]);
-    let examples: Vec<String> = TABLE.iter().map(|known| known.example.to_owned()).collect();
+    let examples: Vec<String> = table().iter().flat_map(|known| known.examples.clone()).collect();
     let reason = prop_oneof![
         Just(String::new()),
         prop::sample::select(examples),

@@ -275,18 +275,20 @@ impl Run<'_> {
         super::destroy::list_kept(self.context, &plan.kept);
         let name = &self.stack.name;
         let deploy = format!("`deployer deploy {}`", self.stack.target.stack);
-        // Where nothing failed, or somebody wanted the stack gone, there is no cause to mend.
+        // Where nothing failed, or somebody wanted the stack gone, there is no cause to fix.
         let failed = !before.ends_with("_IN_PROGRESS") && before != "DELETE_FAILED";
         let well = |status: &str| status.ends_with("_COMPLETE") && !status.contains("ROLLBACK");
         match status {
             None if !failed => ui.step("done", format!("{name} is deleted")),
             Some(status) if well(status) => ui.step("done", format!("{name} is in {status}")),
-            None => ui.step("done", format!("{name} is deleted; mend the cause, then {deploy}")),
+            None => ui.step("done", format!("{name} is deleted; fix the cause, then run {deploy}")),
             Some(status) if drift.iter().any(|(_, drift)| *drift != Drift::InSync) => ui.step(
                 "done",
-                format!("{name} is in {status}; mend what was skipped, or let {deploy} set it again"),
+                format!("{name} is in {status}; fix what was skipped, or run {deploy}, which sets it again"),
             ),
-            Some(status) => ui.step("done", format!("{name} is in {status}; mend the cause, then {deploy}")),
+            Some(status) => {
+                ui.step("done", format!("{name} is in {status}; fix the cause, then run {deploy}"))
+            }
         }
         self.result("recovered", status, Some(plan), drift)
     }

@@ -70,7 +70,7 @@ async fn a_failure_is_explained_when_it_happens_and_afterwards() {
     assert_eq!(cause["place"], json!({ "file": "stack.yaml", "line": 6, "column": 3 }));
     assert_eq!(cause["known"]["id"], "name-taken");
     let (text, _) = cloud.ok(&["diagnose"]);
-    assert!(text.contains("stack.yaml:6:3") && text.contains("next: mend the cause"), "{text}");
+    assert!(text.contains("stack.yaml:6:3") && text.contains("next: fix the cause"), "{text}");
     let (events, _) = cloud.ok(&["events", "--output", "json"]);
     let last: Value = serde_json::from_str(events.lines().last().expect("a line")).expect("JSON");
     assert_eq!((&last["status"], &last["ofStack"]), (&"DELETE_COMPLETE".into(), &true.into()));
