@@ -13,6 +13,8 @@ pub struct Section {
     pub group: &'static str,
     /// Its name in the list.
     pub name: String,
+    /// What the list says beside the name.
+    pub title: String,
     /// Markdown.
     pub text: String,
 }
@@ -38,7 +40,11 @@ pub fn page(sections: &[Section]) -> String {
             group = section.group;
             list.push_str(&format!("<h2>{group}</h2>\n"));
         }
-        list.push_str(&format!("<a href=\"#{anchor}\">{}</a>\n", section.name));
+        let title = match section.title.as_str() {
+            "" => String::new(),
+            title => format!(" <small>{}</small>", escaped(title)),
+        };
+        list.push_str(&format!("<a href=\"#{anchor}\">{}{title}</a>\n", section.name));
         let html = inner_links(&markdown::to_html(&section.text, &anchor), &anchor, sections);
         body.push_str(&format!("<section id=\"{anchor}\">\n{html}</section>\n"));
     }
@@ -53,6 +59,11 @@ pub fn page(sections: &[Section]) -> String {
     )
 }
 
+/// Text that is no markup.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
 /// Links between the pages lead to their sections; others lose their target, since their file isn't there.
 fn inner_links(html: &str, here: &str, sections: &[Section]) -> String {
     let mut out = String::new();
@@ -61,16 +72,15 @@ fn inner_links(html: &str, here: &str, sections: &[Section]) -> String {
         let (target, behind) = after.split_once('"').unwrap_or((after, ""));
         out.push_str(before);
         let (file, heading) = target.split_once('#').unwrap_or((target, ""));
-        let name = file.rsplit('/').next().unwrap_or_default().trim_end_matches(".md");
-        let section = match name {
+        let section = match file {
             "" => Some(here.to_owned()),
-            // The reference is all types together.
-            "reference" => Some(if heading == "access" { "access" } else { "bucket" }.to_owned()),
-            name => sections.iter().find(|section| section.name == name).map(|section| anchor(&section.name)),
+            _ => markdown::topic(target)
+                .and_then(|name| sections.iter().find(|section| section.name == name))
+                .map(|section| anchor(&section.name)),
         };
         out.push_str(&match section {
             _ if target.starts_with("https://") => format!("href=\"{target}\""),
-            Some(section) if heading.is_empty() || name == "reference" => format!("href=\"#{section}\""),
+            Some(section) if heading.is_empty() => format!("href=\"#{section}\""),
             Some(section) => format!("href=\"#{section}--{heading}\""),
             None => "title=\"a file of the project\"".to_owned(),
         });
@@ -112,21 +122,27 @@ mod tests {
 
     #[test]
     fn links_lead_to_sections_or_nowhere() {
-        let section =
-            |name: &str, text: &str| Section { group: "Topics", name: name.into(), text: text.into() };
+        let section = |name: &str, text: &str| Section {
+            group: "Topics",
+            name: name.into(),
+            title: "a <b>".into(),
+            text: text.into(),
+        };
         let sections = [
             section(
                 "language",
                 "[a](diagnostics/E0102.md) [b](https://example.com) [c](../x.rs) [d](reference.md#access)",
             ),
             section("E0102", "[back](../language.md#types)"),
+            section("reference", "# Reference"),
         ];
         let html = page(&sections);
         for part in [
             "href=\"#e0102\"",
             "href=\"https://example.com\"",
-            "href=\"#access\"",
+            "href=\"#reference--access\"",
             "href=\"#language--types\"",
+            "<a href=\"#e0102\">E0102 <small>a &lt;b&gt;</small></a>",
         ] {
             assert!(html.contains(part), "{part}\n{html}");
         }

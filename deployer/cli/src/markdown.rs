@@ -40,11 +40,79 @@ pub fn to_html(text: &str, prefix: &str) -> String {
     out
 }
 
-/// The id of a heading: its words in lower case with hyphens, as GitHub makes the target of a link.
-fn heading_id(prefix: &str, title: &str) -> String {
+/// The id of a heading within its page: its words in lower case with hyphens, as GitHub makes the target of a link.
+fn slug(title: &str) -> String {
     let words = title.to_lowercase();
     let kept = words.chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
-    format!("{prefix}--{}", kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect::<String>())
+    kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+}
+
+/// The id of a heading in a page that holds several.
+#[must_use]
+pub fn heading_id(prefix: &str, title: &str) -> String {
+    format!("{prefix}--{}", slug(title))
+}
+
+/// The title of a page: its first heading, without marks.
+#[must_use]
+pub fn title(text: &str) -> String {
+    headings(text).next().map(|(_, _, title)| title.replace('`', "")).unwrap_or_default()
+}
+
+/// The first sentence of a page, without marks.
+#[must_use]
+pub fn summary(text: &str) -> String {
+    let mut paragraph: Option<String> = None;
+    for event in parser(text) {
+        match (event, &mut paragraph) {
+            (Event::Start(Tag::Paragraph), _) => paragraph = Some(String::new()),
+            (Event::End(TagEnd::Paragraph), Some(_)) => break,
+            (Event::Text(part), Some(out)) => out.push_str(&part),
+            (Event::Code(code), Some(out)) => out.push_str(&format!("`{code}`")),
+            (Event::SoftBreak | Event::HardBreak, Some(out)) => out.push(' '),
+            _ => {}
+        }
+    }
+    let paragraph = paragraph.unwrap_or_default();
+    let end = [". ", ": "].iter().filter_map(|end| paragraph.find(end)).min();
+    end.and_then(|end| paragraph.get(..end)).unwrap_or(paragraph.trim_end_matches(['.', ':'])).to_owned()
+}
+
+/// The part of a page below the heading that `name` means, up to the next of its level; with the heading's own id.
+#[must_use]
+pub fn section<'t>(text: &'t str, name: &str) -> Option<(&'t str, String)> {
+    let wanted = slug(name);
+    let mut found: Option<(usize, usize, String)> = None;
+    for (at, level, title) in headings(text) {
+        match &found {
+            Some((from, above, slug)) if level <= *above => {
+                return text.get(*from..at).map(|part| (part, slug.clone()));
+            }
+            // The first heading is that of the page itself.
+            None if level > 1 && slug(title) == wanted => found = Some((at, level, wanted.clone())),
+            _ => {}
+        }
+    }
+    found.and_then(|(from, _, slug)| text.get(from..).map(|part| (part, slug)))
+}
+
+/// The headings of a page: the byte at which each begins, its level and its text.
+fn headings(text: &str) -> impl Iterator<Item = (usize, usize, &str)> {
+    parser(text).into_offset_iter().filter_map(|(event, range)| match event {
+        Event::Start(Tag::Heading { level, .. }) => {
+            let line = text.get(range.clone())?;
+            Some((range.start, level as usize, line.trim_start_matches('#').trim()))
+        }
+        _ => None,
+    })
+}
+
+/// The topic that a link to another page leads to: its file without folder and ending.
+#[must_use]
+pub fn topic(target: &str) -> Option<&str> {
+    let file = target.split('#').next()?;
+    let name = file.rsplit('/').next()?.strip_suffix(".md")?;
+    (!file.contains("://")).then_some(name)
 }
 
 /// The text without marks, wrapped, with tables in columns.
@@ -70,6 +138,8 @@ struct Page {
     in_code: bool,
     /// Lists around the text, with the next number of each that has numbers.
     lists: Vec<Option<u64>>,
+    /// Of the link around the text: the topic that it leads to, and where its own text begins.
+    link: Option<(String, usize)>,
 }
 
 impl Page {
@@ -129,6 +199,20 @@ impl Page {
                     self.out.push('\n');
                 }
             }
+            Event::Start(Tag::Link { dest_url, .. }) => {
+                self.link = topic(&dest_url).map(|topic| (topic.to_owned(), self.text.len()));
+            }
+            Event::End(TagEnd::Link) => {
+                let Some((topic, from)) = self.link.take() else { return };
+                let said = self.text.get(from..).unwrap_or_default().trim_matches('`');
+                // Nobody who reads this in a terminal has the file; a table has no room for more than the name.
+                if said.trim_end_matches(".md") != topic && !self.in_table {
+                    self.text.push_str(&format!(" (`deployer docs {topic}`)"));
+                } else if said != topic {
+                    self.text.truncate(from);
+                    self.text.push_str(&format!("`deployer docs {topic}`"));
+                }
+            }
             Event::Code(code) if !self.in_table => self.text.push_str(&format!("`{code}`")),
             Event::Text(text) | Event::Code(text) | Event::Html(text) | Event::InlineHtml(text) => {
                 self.text.push_str(&text);
@@ -180,10 +264,22 @@ mod tests {
 
     #[test]
     fn a_page_is_laid_out_without_its_marks() {
-        let text = "# Title\n\nSome `code` and [a link](x.md).\n\n- one\n- two\n\n| a | b |\n|---|---|\n| `c` | d |\n\n```yaml\nk: v\n```\n";
-        let expected =
-            "Title\n=====\n\nSome `code` and a link.\n\n  - one\n  - two\n\na  b\nc  d\n\n    k: v\n";
+        let text = "# Title\n\nSome `code`, [a link](x.md), [x](y/x.md#z), [x.md](x.md) and [another](https://x.md).\n\n- one\n- two\n\n| a | b |\n|---|---|\n| `c` | d |\n\n```yaml\nk: v\n```\n";
+        let expected = "Title\n=====\n\nSome `code`, a link (`deployer docs x`), x, `deployer docs x` and another.\n\n  - one\n  - two\n\na  b\nc  d\n\n    k: v\n";
         assert_eq!(to_terminal(text), expected);
+    }
+
+    #[test]
+    fn a_page_has_a_title_a_first_sentence_and_sections() {
+        let page = "# The `x`\n\n```sh\n# no heading\n```\n\nIt [does](y.md) `a.b`. And more.\n\n## One two\n\n1\n\n### Deep\n\n2\n\n## `three-four`\n\n3\n";
+        assert_eq!((title(page).as_str(), summary(page).as_str()), ("The x", "It does `a.b`"));
+        let section = |name| section(page, name).map(|(text, id)| (text.trim(), id));
+        assert_eq!(section("one-two"), Some(("## One two\n\n1\n\n### Deep\n\n2", "one-two".to_owned())));
+        assert_eq!(section("Deep").map(|(text, _)| text), Some("### Deep\n\n2"));
+        assert_eq!(section("three-four").map(|(text, _)| text), Some("## `three-four`\n\n3"));
+        for other in ["the-x", "no-heading", ""] {
+            assert_eq!(section(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -130,35 +130,6 @@ fn pretty(value: &Value) -> String {
     format!("```json\n{value:#}\n```\n")
 }
 
-/// The reasons with what each means, as the contract's own documentation says it.
-fn reasons() -> Vec<(String, String)> {
-    let source = golden::read(&golden::repository().join("workers/contract/src/event.rs"));
-    let body = source
-        .split("pub enum Reason {")
-        .nth(1)
-        .and_then(|rest| rest.split("\n}").next())
-        .expect("the reasons");
-    let mut meaning = String::new();
-    let mut found = Vec::new();
-    for line in body.lines().map(str::trim) {
-        if let Some(text) = line.strip_prefix("/// ") {
-            meaning = text.to_owned();
-        } else if let Some(name) = line.strip_suffix(',') {
-            let words = name.char_indices().fold(String::new(), |mut out, (at, letter)| {
-                if letter.is_ascii_uppercase() && at > 0 {
-                    out.push('-');
-                }
-                out.push(letter.to_ascii_lowercase());
-                out
-            });
-            let known: Reason = serde_json::from_value(json!(words)).expect("a reason of the contract");
-            found.push((json!(known).as_str().expect("a word").to_owned(), meaning.clone()));
-        }
-    }
-    assert!(found.len() > 10, "{found:?}");
-    found
-}
-
 #[test]
 fn the_published_events_are_those_of_the_contract() {
     let mut out = format!(
@@ -185,8 +156,9 @@ fn the_published_events_are_those_of_the_contract() {
         }
         if kind == EventKind::Failed {
             out.push_str("\n| reason | meaning |\n|---|---|\n");
-            for (reason, meaning) in reasons() {
-                out.push_str(&format!("| `{reason}` | {meaning} |\n"));
+            for reason in Reason::ALL {
+                let code = reason.code();
+                out.push_str(&format!("| [`{code}`](reasons/{code}.md) | {} |\n", reason.about()));
             }
         }
     }
@@ -202,8 +174,8 @@ fn links(text: &str) -> Vec<&str> {
 #[test]
 fn links_between_pages_lead_somewhere() {
     let root = golden::repository();
-    let mut pages: Vec<_> = golden::entries(&root.join("docs"));
-    pages.extend(golden::entries(&root));
+    let folders = ["docs", "docs/reasons", "docs/diagnostics", ""];
+    let pages: Vec<_> = folders.iter().flat_map(|folder| golden::entries(&root.join(folder))).collect();
     for page in pages.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
         for target in links(&golden::read(page)) {
             assert!(page.parent().expect("a folder").join(target).exists(), "{}: {target}", page.display());

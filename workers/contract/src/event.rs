@@ -142,6 +142,28 @@ impl FailedStage {
     }
 }
 
+/// Makes the enum, the list of its variants and what each means of one text, so that none is left out.
+macro_rules! reasons {
+    ($(#[$attribute:meta])* pub enum $name:ident { $($(#[doc = $about:literal])+ $reason:ident,)+ }) => {
+        $(#[$attribute])*
+        pub enum $name { $($(#[doc = $about])+ $reason,)+ }
+
+        impl $name {
+            /// Every reason.
+            pub const ALL: &'static [Self] = &[$(Self::$reason),+];
+
+            /// What it means, in a sentence for a person.
+            #[must_use]
+            pub fn about(self) -> &'static str {
+                match self {
+                    $(Self::$reason => concat!($($about),+).trim(),)+
+                }
+            }
+        }
+    };
+}
+
+reasons! {
 /// Why an object or a row failed: stable codes that a rule can match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -183,6 +205,7 @@ pub enum Reason {
     /// A sensitive value was changed or moved since it was encrypted, or was never encrypted.
     Undecryptable,
 }
+}
 
 impl Reason {
     /// The code as it stands in events and logs: `row-length`, for example.
@@ -190,6 +213,12 @@ impl Reason {
     pub fn code(self) -> String {
         let value = serde_json::to_value(self).unwrap_or_default();
         value.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The reason with this code.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.code() == code)
     }
 }
 

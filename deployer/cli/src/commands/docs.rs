@@ -1,6 +1,6 @@
 //! `deployer docs`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
 use serde_json::json;
@@ -12,13 +12,15 @@ use crate::context::Context;
 use crate::error::{Error, Message, Result};
 use crate::{files, html, markdown};
 
-/// Explains a type, a code of a problem, or a topic. Without one, lists what there is.
+/// Explains a type, a code, a reason or a topic. Without one, lists what there is.
 ///
-/// Types are those of the language (`queue`) and of CloudFormation (`AWS::SQS::Queue`). Topics are `language`, `reference`,
-/// `access`, `events`, `diagnostics`, `failures` and `cost`.
+/// A NAME is a type of the language (`queue`) or of CloudFormation (`AWS::SQS::Queue`), a code of a problem (`E0102`), the reason of
+/// a failed row (`missing-column`), a known failure of a deployment (`bucket-name-taken`), a topic, or a heading of its page.
 #[derive(Debug, clap::Args)]
+#[command(after_help = topic_names())]
 pub struct Args {
-    /// A type, a code (`E0102`) or a topic.
+    /// What to explain.
+    #[arg(value_name = "NAME")]
     topic: Option<String>,
     /// Opens all of it as one page in the browser.
     #[arg(long)]
@@ -28,25 +30,79 @@ pub struct Args {
     out: Option<PathBuf>,
 }
 
+/// The names of the topics, for the help. No page is read: this is made at each start.
+fn topic_names() -> String {
+    let mut names: Vec<&str> = PAGES.files().filter_map(|file| page_name(file.path())).collect();
+    names.push(ACCESS.0);
+    names.sort_unstable();
+    format!("Topics: {}", names.join(", "))
+}
+
+/// The name of a page of Markdown.
+fn page_name(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str()?.strip_suffix(".md")
+}
+
 /// The pages that are written by hand, and those that are generated and checked by a test.
 static PAGES: Dir<'static> = include_dir!("$OUT_DIR/docs");
 
-/// Topics: name, file, what it is.
-const TOPICS: [(&str, &str, &str); 9] = [
-    ("language", "language.md", "how to write stack.yaml"),
-    ("deploying", "deploying.md", "plans, and what stops a deployment"),
-    ("reference", "reference.md", "every section, type, property and attribute"),
-    ("access", "", "what each verb of `access` allows, on what"),
-    ("events", "events.md", "the events of the deployer's workers"),
-    ("diagnostics", "diagnostics.md", "the codes of problems"),
-    ("exit-codes", "exit-codes.md", "what a command ends with"),
-    ("failures", "failures.md", "why deployments fail, and the way out"),
-    ("cost", "cost.md", "what the pipeline costs, and the prices"),
+/// What people look for under another name than the heading below which it stands.
+const ALIASES: [(&str, &str); 10] = [
+    ("csv", "workers-and-their-settings"),
+    ("fields", "workers-and-their-settings"),
+    ("settings", "workers-and-their-settings"),
+    ("extract", "workers-and-their-settings"),
+    ("extraction", "workers-and-their-settings"),
+    ("transform", "workers-and-their-settings"),
+    ("load", "workers-and-their-settings"),
+    ("observe", "tally"),
+    ("sensitive", "encryption"),
+    ("replay", "tally"),
 ];
 
+/// The topic that is generated as a whole.
+const ACCESS: (&str, &str) = ("access", "What each verb of `access` allows, on what");
+
+/// A page of the documentation.
+struct Topic {
+    name: String,
+    text: String,
+}
+
+/// What a name means: the text, and its place in the page that holds all.
+struct Found {
+    text: String,
+    anchor: String,
+}
+
+/// Every page, by its name.
+fn topics() -> Vec<Topic> {
+    let mut topics = pages(&PAGES);
+    topics.push(Topic { name: ACCESS.0.to_owned(), text: docs::access_page() });
+    topics.sort_by(|a, b| a.name.cmp(&b.name));
+    topics
+}
+
+/// The pages of a folder, by name.
+fn pages(folder: &Dir<'_>) -> Vec<Topic> {
+    let mut pages: Vec<Topic> = folder
+        .files()
+        .filter_map(|file| {
+            let name = page_name(file.path())?.to_owned();
+            Some(Topic { name, text: file.contents_utf8()?.to_owned() })
+        })
+        .collect();
+    pages.sort_by(|a, b| a.name.cmp(&b.name));
+    pages
+}
+
+fn pages_of(folder: &str) -> Vec<Topic> {
+    PAGES.get_dir(folder).map(pages).unwrap_or_default()
+}
+
 pub fn run(context: &Context, args: &Args) -> Result<()> {
-    // A wrong topic is said, however the page is wanted.
-    let page = args.topic.as_deref().map(page).transpose()?;
+    // An unknown name is an error, however the page is wanted.
+    let found = args.topic.as_deref().map(find).transpose()?;
     if args.open || args.out.is_some() {
         let html = html::page(&sections());
         let path = match &args.out {
@@ -60,78 +116,164 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             }
         };
         files::write_whole(&path, &html)?;
-        let anchor = args.topic.as_deref().map(html::anchor).unwrap_or_default();
         if args.open {
-            html::open(&path, &anchor)?;
+            html::open(&path, &found.map(|found| found.anchor).unwrap_or_default())?;
         }
         context.ui.note(format!("wrote {}", path.display()));
         return Ok(());
     }
-    let text = page.unwrap_or_else(overview);
+    let text = found.map_or_else(overview, |found| found.text);
     if context.ui.is_json() {
         return context.ui.json(json!({ "topic": args.topic, "markdown": text }));
     }
     context.ui.data(&markdown::to_terminal(&text))
 }
 
-fn file(name: &str) -> Option<&'static str> {
-    PAGES.get_file(name).and_then(|file| file.contents_utf8())
-}
-
-/// The page of a topic.
-fn page(topic: &str) -> Result<String> {
-    if let Some((_, name, _)) = TOPICS.iter().find(|(known, ..)| *known == topic) {
-        return Ok(file(name).map_or_else(docs::access_page, str::to_owned));
+/// What a name means.
+fn find(name: &str) -> Result<Found> {
+    let whole = |name: &str, text: String| Found { text, anchor: html::anchor(name) };
+    let pages = [topics(), pages_of("diagnostics"), pages_of("reasons")];
+    if let Some(page) = pages.iter().flatten().find(|page| page.name.eq_ignore_ascii_case(name)) {
+        return Ok(whole(&page.name, page.text.clone()));
     }
-    let code = topic.to_ascii_uppercase();
-    if let Some(text) = file(&format!("diagnostics/{code}.md")) {
-        return Ok(text.to_owned());
+    if let Some(kind) = Kind::from_name(name) {
+        return Ok(whole(name, docs::type_page(kind)));
     }
-    if let Some(kind) = Kind::from_name(topic) {
-        return Ok(docs::type_page(kind));
+    if let Some(type_id) = registry::find(name) {
+        return Ok(whole("", docs::raw_page(type_id)));
     }
-    if let Some(type_id) = registry::find(topic) {
-        return Ok(docs::raw_page(type_id));
+    if let Some((_, other)) = ALIASES.iter().find(|(alias, _)| *alias == name) {
+        return find(other);
     }
-    let known: Vec<&str> = match topic.contains("::") {
+    let section = pages[0].iter().find_map(|page| {
+        let (text, id) = markdown::section(&page.text, name)?;
+        Some(Found { text: text.to_owned(), anchor: format!("{}--{id}", html::anchor(&page.name)) })
+    });
+    if let Some(section) = section {
+        return Ok(section);
+    }
+    let names = pages.iter().flatten().map(|page| page.name.as_str());
+    let known: Vec<&str> = match name.contains("::") {
         true => registry::names().collect(),
-        false => Kind::ALL.map(Kind::name).into_iter().chain(TOPICS.map(|(name, ..)| name)).collect(),
+        false => {
+            let aliases = ALIASES.iter().map(|(alias, _)| *alias);
+            Kind::ALL.map(Kind::name).into_iter().chain(names).chain(aliases).collect()
+        }
     };
-    let hint = match diagnostic::nearest(topic, &known) {
+    let hint = match diagnostic::nearest(name, &known) {
         Some(name) => format!("did you mean `{name}`?"),
         None => "`deployer docs` lists what there is".to_owned(),
     };
-    Err(Error::Usage(Message::new(format!("there is no type, code or topic `{topic}`")).hint(hint)))
+    Err(Error::Usage(Message::new(format!("there is no type, code, reason or topic `{name}`")).hint(hint)))
+}
+
+/// What the list says of a page.
+fn about(topic: &Topic) -> String {
+    if topic.name == ACCESS.0 {
+        return ACCESS.1.to_owned();
+    }
+    markdown::summary(&topic.text)
 }
 
 /// What there is to ask for.
 fn overview() -> String {
     let row = |name: &str, what: &str| format!("| `{name}` | {what} |\n");
     let types: String = Kind::ALL.map(|kind| row(kind.name(), kind.description())).concat();
-    let topics: String = TOPICS.map(|(name, _, what)| row(name, what)).concat();
+    let topics: String = topics().iter().map(|topic| row(&topic.name, &about(topic))).collect();
+    let reasons = pages_of("reasons");
+    let reasons: String =
+        reasons.iter().map(|page| row(&page.name, &title_behind(&page.name, &page.text))).collect();
     format!(
         "# Documentation\n\n`deployer docs NAME` shows one of these; `--open` shows all of them in the browser.\n\n\
          ## Topics\n\n| topic | |\n|---|---|\n{topics}\n\
          ## Types\n\n| type | |\n|---|---|\n{types}| `AWS::SQS::Queue` | Any of the {} types of CloudFormation, by its name. |\n\n\
-         ## Codes\n\n`deployer docs E0102` explains a code, with a wrong and a right example.\n",
+         ## Reasons of failed rows and files\n\n| reason | |\n|---|---|\n{reasons}\n\
+         ## Codes\n\n`deployer docs E0102` explains a code of a problem in stack.yaml, with a wrong and a right example.\n",
         registry::names().count()
     )
 }
 
-/// All pages, in the order in which somebody would read them: anchor, title in the list, text.
+/// The title of a page that begins with its name, without the name.
+fn title_behind(name: &str, text: &str) -> String {
+    let title = markdown::title(text);
+    title.strip_prefix(name).and_then(|rest| rest.strip_prefix(": ")).unwrap_or_default().to_owned()
+}
+
+/// All pages, in the order in which somebody would look for them.
 fn sections() -> Vec<html::Section> {
-    let section = |group, name: &str, text: String| html::Section { group, name: name.to_owned(), text };
     let mut out = Vec::new();
-    for name in ["language", "events", "diagnostics", "failures", "access", "cost"] {
-        let text = page(name).unwrap_or_default();
-        out.push(section("Topics", name, text));
+    for topic in topics() {
+        let title = match markdown::title(&topic.text) {
+            title if title.eq_ignore_ascii_case(&topic.name) => String::new(),
+            title => title,
+        };
+        out.push(html::Section { group: "Topics", title, name: topic.name, text: topic.text });
     }
-    out.extend(Kind::ALL.map(|kind| section("Types", kind.name(), docs::type_page(kind))));
-    let mut codes: Vec<_> = PAGES.get_dir("diagnostics").into_iter().flat_map(Dir::files).collect();
-    codes.sort_by_key(|file| file.path());
-    for file in codes {
-        let name = file.path().file_stem().and_then(|name| name.to_str()).unwrap_or_default();
-        out.push(section("Codes", name, file.contents_utf8().unwrap_or_default().to_owned()));
+    out.extend(Kind::ALL.map(|kind| html::Section {
+        group: "Types",
+        name: kind.name().to_owned(),
+        title: String::new(),
+        text: docs::type_page(kind),
+    }));
+    for (group, folder) in [("Reasons", "reasons"), ("Codes", "diagnostics")] {
+        out.extend(pages_of(folder).into_iter().map(|page| {
+            let title = title_behind(&page.name, &page.text);
+            html::Section { group, title, name: page.name, text: page.text }
+        }));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use contract::Reason;
+    use stack_core::assets::Worker;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_page() {
+        let pages = pages_of("reasons");
+        let named: BTreeSet<&str> = pages.iter().map(|page| page.name.as_str()).collect();
+        let codes: Vec<String> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        assert_eq!(named, codes.iter().map(String::as_str).collect(), "docs/reasons, and the contract");
+        let table = find("reasons").expect("the list").text;
+        for page in pages {
+            let title = title_behind(&page.name, &page.text);
+            assert!(!title.is_empty(), "{}: the title is `# {}: …`", page.name, page.name);
+            for heading in ["## Example", "## What to do"] {
+                assert!(page.text.contains(&format!("\n{heading}\n")), "{} has no {heading}", page.name);
+            }
+            let row = format!("| [`{0}`](reasons/{0}.md) | {title} |", page.name);
+            assert!(table.lines().any(|line| line == row), "docs/reasons.md lacks\n{row}");
+        }
+    }
+
+    #[test]
+    fn what_we_print_can_be_looked_up() {
+        let failures = find("failures").expect("the page").text;
+        let failures = failures.lines().filter_map(|line| line.strip_prefix("## `")?.strip_suffix('`'));
+        assert!(failures.clone().count() > 10);
+        let workers = Worker::ALL.map(Worker::name);
+        for name in workers.into_iter().chain(failures).chain(ALIASES.map(|(alias, _)| alias)) {
+            assert!(find(name).is_ok(), "{name}");
+        }
+        for topic in topics() {
+            assert!(!about(&topic).is_empty(), "{}", topic.name);
+            assert!(topic_names().contains(&topic.name));
+        }
+    }
+
+    #[test]
+    fn links_between_pages_are_names_that_can_be_asked_for() {
+        for page in [topics(), pages_of("diagnostics"), pages_of("reasons")].iter().flatten() {
+            for link in page.text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+                if let Some(topic) = markdown::topic(link) {
+                    assert!(find(topic).is_ok(), "{}: {link}", page.name);
+                }
+            }
+        }
+    }
 }
