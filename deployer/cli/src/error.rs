@@ -279,6 +279,25 @@ impl Error {
         }
     }
 
+    /// The kind of error, for programs; `docs/output.schema.json` lists them.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Usage(_) => "usage",
+            Self::InvalidFile { .. } => "invalid-file",
+            Self::Failed(_) | Self::Reported(_) | Self::BrokenPipe => "failed",
+            Self::Credentials(_) => "credentials",
+            Self::Aws(error) if error.is_about_credentials() => "credentials",
+            Self::Aws(error) if error.is_denied() => "access-denied",
+            Self::Aws(_) => "aws",
+            Self::Differences(_) => "differences",
+            Self::Deployment(_) => "deployment",
+            Self::Refused(_) => "refused",
+            Self::Incomplete(_) => "incomplete",
+            Self::Interrupted(_) => "interrupted",
+        }
+    }
+
     /// What to tell the user; `None` when there is nothing to add.
     #[must_use]
     pub fn message(&self) -> Option<Message> {

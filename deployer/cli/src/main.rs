@@ -42,7 +42,7 @@ use ui::{Color, Output, Ui};
 /// Puts an event-driven pipeline on AWS, or on this machine, from one stack.yaml.
 ///
 /// Exit codes: 0 done, 1 failed for a reason outside the file, 2 usage or invalid file, 3 differences found, 4 the deployment failed,
-/// 5 refused or declined, 6 no credentials or access denied, 130 interrupted.
+/// 5 refused or declined, 6 no credentials or access denied, 7 rows of a file are not in the table, 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "deployer", version, propagate_version = true, max_term_width = 110)]
 struct Cli {
@@ -86,7 +86,10 @@ fn document_error(error: &stack_core::document::SelectError) -> Error {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, std::env::args()),
+    };
     let context = Context {
         ui: Ui::new(cli.output, cli.color, cli.yes, cli.verbose),
         file: cli.file,
@@ -98,10 +101,36 @@ fn main() -> ExitCode {
     match cli.command.run(&context) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            if let Some(message) = error.message() {
-                context.ui.error(&message);
-            }
+            context.ui.failure(&error);
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Ends as clap would: with help or version on stdout, or with what is wrong on stderr; that as a document too when JSON
+/// is wanted.
+fn usage(error: &clap::Error, args: impl Iterator<Item = String>) -> ExitCode {
+    // Closed pipes are no failure.
+    let _ = error.print();
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    if wants_json(args) {
+        let text = error.render().to_string();
+        let text = text.trim().trim_start_matches("error: ");
+        let (what, more) = text.split_once("\n\n").unwrap_or((text, ""));
+        let message = Message { text: what.to_owned(), hint: (!more.is_empty()).then(|| more.to_owned()) };
+        ui::write_failure("usage", &message, EXIT_USAGE);
+    }
+    ExitCode::from(EXIT_USAGE)
+}
+
+/// The exit code of [`Error::Usage`], which is clap's as well.
+const EXIT_USAGE: u8 = 2;
+
+/// Whether a command line that can't be read as a whole asks for JSON.
+fn wants_json(args: impl Iterator<Item = String>) -> bool {
+    let args: Vec<String> = args.take_while(|arg| arg != "--").collect();
+    args.iter().any(|arg| arg == "--output=json")
+        || args.windows(2).any(|pair| pair[0] == "--output" && pair[1] == "json")
 }

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -67,6 +68,8 @@ struct Shared {
     asking: tokio::sync::Mutex<()>,
     /// `--events FILE`.
     events: Mutex<Option<File>>,
+    /// Whether the document of the command has been written, which then says how it ended.
+    documented: AtomicBool,
 }
 
 /// A line of the terminal that goes on changing, and is gone with this value.
@@ -118,6 +121,7 @@ impl Ui {
             live: MultiProgress::new(),
             asking: tokio::sync::Mutex::const_new(()),
             events: Mutex::default(),
+            documented: AtomicBool::new(false),
         };
         Self {
             output,
@@ -241,7 +245,22 @@ impl Ui {
                 out.insert("diagnostics".to_owned(), Value::Array(warnings));
             }
         }
+        self.shared.documented.store(true, Ordering::Relaxed);
         self.data(&format!("{}\n", number::to_pretty_json(&out)))
+    }
+
+    /// Says why a command failed: on stderr for people, and as its document when JSON is wanted and it has not written one.
+    pub fn failure(&self, error: &Error) {
+        let message = error.message();
+        if let Some(message) = &message {
+            self.error(message);
+        }
+        if self.is_json()
+            && let Some(message) = &message
+            && !self.shared.documented.load(Ordering::Relaxed)
+        {
+            write_failure(error.kind(), message, error.exit_code());
+        }
     }
 
     /// A line for people on stderr.
@@ -350,6 +369,21 @@ impl Ui {
             _ => Err(Error::Refused(Message::new("declined; nothing was done"))),
         }
     }
+}
+
+/// Writes the document of a command that failed before it had another to write. It is one line, since it may end a stream of
+/// documents, a line each.
+pub fn write_failure(kind: &str, message: &Message, exit_code: u8) {
+    let document = json!({
+        "schemaVersion": SCHEMA_VERSION,
+        "result": "failed",
+        "kind": kind,
+        "error": message.text,
+        "hint": message.hint,
+        "exitCode": exit_code,
+    });
+    // Nobody may be there to read it.
+    let _ = writeln!(std::io::stdout().lock(), "{document}");
 }
 
 /// A line of a plan: its sign says what happens, and its colour the same.

@@ -36,6 +36,66 @@ fn every_document_is_as_its_schema_says() {
 }
 
 #[test]
+fn every_failure_is_a_document() {
+    let folder = folder(STACK);
+    let empty = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("rows.csv"), "ID,HouseNum,Street,Town,Zip\n1,2,3,4,5\n")
+        .expect("a file");
+    for (place, args, kind, code) in [
+        (&empty, &["ls"][..], "usage", 2),
+        (&folder, &["deploy", "nosuch"], "usage", 2),
+        (&folder, &["upload", "gone.csv"], "usage", 2),
+        (&folder, &["docs", "nosuch"], "usage", 2),
+        (&folder, &["ls", "--config", "x"], "usage", 2),
+        (&folder, &["frobnicate"], "usage", 2),
+        (&folder, &["upload"], "usage", 2),
+        (&folder, &["init", "x", "--template", "nosuch"], "usage", 2),
+        (&folder, &["destroy", "local"], "failed", 1),
+        (&folder, &["tally", "rows.csv", "local"], "failed", 1),
+        (&folder, &["upload", "rows.csv", "local", "--wait"], "failed", 1),
+        (&folder, &["logs", "load", "local"], "failed", 1),
+        (&folder, &["events", "local"], "failed", 1),
+        (&folder, &["outputs", "dev"], "credentials", 6),
+        (&folder, &["history", "dev"], "credentials", 6),
+        (&folder, &["diagnose", "dev"], "credentials", 6),
+    ] {
+        for json in [&["--output", "json"][..], &["--output=json"]] {
+            let (exit, out, err) = run(place, &[args, json].concat());
+            assert_eq!(exit, Some(code), "{args:?}: {err}");
+            assert_eq!(out.lines().count(), 1, "{args:?}: {out}");
+            let document = parsed(&out);
+            assert_eq!(judge("failure", &document), [""; 0], "{args:?}");
+            assert_eq!((&document["kind"], &document["exitCode"]), (&json!(kind), &json!(code)), "{args:?}");
+            let said = document["error"].as_str().and_then(|text| text.lines().next()).expect("a message");
+            assert!(err.contains(said), "{args:?}: {err}");
+        }
+        let (_, out, _) = run(place, args);
+        assert_eq!(out, "", "{args:?}: nothing but data stands on stdout");
+    }
+    // A document of its own says how it ended.
+    let (code, out, _) = run(&folder, &["doctor", "--output", "json"]);
+    assert_eq!((code, parsed(&out)["result"].clone()), (Some(1), Value::Null));
+}
+
+#[test]
+fn help_and_man_name_every_exit_code() {
+    let folder = folder(STACK);
+    let page = include_str!("../../../../docs/exit-codes.md");
+    let codes =
+        page.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next()?.parse::<u8>().ok());
+    let codes: Vec<u8> = codes.collect();
+    assert!(codes.contains(&7) && codes.contains(&130), "{codes:?}");
+    for args in [&["--help"][..], &["man"]] {
+        let (_, out, _) = run(&folder, args);
+        let told = out.split_once("Exit codes:").expect("the exit codes").1;
+        let told: Vec<&str> = told.split("130 ").next().expect("a list").split_whitespace().collect();
+        for code in codes.iter().filter(|code| **code != 130) {
+            assert!(told.contains(&code.to_string().as_str()), "{args:?}: {code}");
+        }
+    }
+}
+
+#[test]
 fn every_command_has_a_schema() {
     let (_, out, _) = run(&folder(STACK), &["--help"]);
     let commands = out.lines().skip_while(|line| *line != "Commands:").skip(1);
