@@ -57,7 +57,7 @@ fn every_case_costs_what_its_golden_text_says() {
     ] {
         let stack = stack_of(&source_of(case), None);
         let path = golden::package().join(format!("tests/costs/{case}.md"));
-        assert_golden(&path, &render(&of(&stack, load)));
+        assert_golden(&path, &render(&of(&stack, load), true));
     }
 }
 

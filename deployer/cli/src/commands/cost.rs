@@ -7,10 +7,10 @@ use crate::error::Result;
 use crate::markdown;
 use crate::plan::synthesize;
 
-/// Says what a stack costs: while idle, and for the rows of a file that go through it. Asks nobody.
+/// Estimates the cost of a stack, idle and for the rows of a file, without calling AWS.
 ///
-/// Counted from the file with list prices of one region; what was assumed and what is not known is said. Stacks without the
-/// deployer's workers have no rows: the prices of what they use stand in their place. `deployer docs cost` shows an example.
+/// Uses the stack file and list prices of one region, and lists its assumptions and what has no known price. For a stack without
+/// the deployer's workers it lists the prices of what the stack uses. `deployer docs cost` shows an example.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The stack; may be left out when the file has one, or one marked `default: true`.
@@ -21,6 +21,9 @@ pub struct Args {
     /// Bytes of a row in the file. An item of DynamoDB has 400,000 at most.
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=400_000))]
     bytes_per_row: u64,
+    /// Compares it with the pattern that this pipeline reimplements.
+    #[arg(long)]
+    compare: bool,
 }
 
 pub fn run(context: &Context, args: &Args) -> Result<()> {
@@ -30,5 +33,5 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     if context.ui.is_json() {
         return context.ui.json(estimate.to_value());
     }
-    context.ui.data(&markdown::to_terminal(&render(&estimate)))
+    context.ui.data(&markdown::to_terminal(&render(&estimate, args.compare)))
 }

@@ -10,12 +10,17 @@ use crate::prices::{Item, grouped, prices};
 const QUEUE_KEY_CALLS: f64 = 3.0;
 const QUEUE_KEY_PERIODS: f64 = 12.0;
 
-/// The estimate of a stack.
+/// What the comparison is with, said once where it begins.
+const ORIGINAL: &str = "*The original* is the pattern that this pipeline reimplements, \
+    *The EventBridge ETL* of [cdkpatterns.com](https://cdkpatterns.com), as its code deploys it: in a network with a NAT gateway, \
+    and without queues between the functions.";
+
+/// The estimate of a stack; beside it, if that is wanted, what the original pattern costs.
 #[must_use]
-pub fn render(estimate: &Estimate) -> String {
+pub fn render(estimate: &Estimate, compare: bool) -> String {
     let mut out = format!("# Cost of {}\n\n", estimate.stack);
     out.push_str(&basis(estimate));
-    out.push_str(&body(estimate));
+    out.push_str(&body(estimate, compare));
     out
 }
 
@@ -27,10 +32,10 @@ pub fn page(estimate: &Estimate) -> String {
          `deployer cost` says what a stack costs, as its file describes it: a month in which nothing happens, and, when it has the\n\
          deployer's workers, the rows of a file that go through it (`--rows`, `--bytes-per-row`). It asks nobody. What is not known is\n\
          said to be so, and is in no sum; what was assumed stands below the sums. `deployer diff` uses the same prices.\n\n\
-         This page is what it says of this repository's `stack.yaml`. ",
+         This page is what it says of this repository's `stack.yaml`, with `--compare`. ",
     );
     out.push_str(&basis(estimate));
-    out.push_str(&body(estimate));
+    out.push_str(&body(estimate, true));
     out.push_str(&table_of_prices());
     out
 }
@@ -57,12 +62,17 @@ fn basis(estimate: &Estimate) -> String {
     format!("Prices are AWS's list prices of {region} as of {date}, without free tier.{other}\n\n")
 }
 
-fn body(estimate: &Estimate) -> String {
-    let mut out = String::from("## While idle\n\n");
-    out.push_str(&idle(estimate));
+fn body(estimate: &Estimate, compare: bool) -> String {
+    let original = estimate.original.as_ref().filter(|_| compare);
+    let mut out = String::new();
+    if original.is_some() {
+        let _ = writeln!(out, "{ORIGINAL}\n");
+    }
+    out.push_str("## While idle\n\n");
+    out.push_str(&idle(estimate, original));
     match &estimate.rows {
         Some(rows) => {
-            out.push_str(&of_rows(rows, estimate.original.as_ref()));
+            out.push_str(&of_rows(rows, original));
         }
         None => out.push_str(&uses(estimate)),
     }
@@ -73,7 +83,7 @@ fn body(estimate: &Estimate) -> String {
     out
 }
 
-fn idle(estimate: &Estimate) -> String {
+fn idle(estimate: &Estimate, original: Option<&Original>) -> String {
     let mut out = String::new();
     if estimate.idle.resources.is_empty() {
         out.push_str("Nothing whose price is known costs money while nothing happens.\n");
@@ -108,31 +118,28 @@ fn idle(estimate: &Estimate) -> String {
     if !estimate.idle.unknown.is_empty() {
         let _ = writeln!(out, "\nNot known, and not in the sum: {}.", names(&estimate.idle.unknown));
     }
-    if let Some(original) = &estimate.original {
+    if let Some(original) = original {
         let parts: Vec<String> = original
             .idle
             .charges
             .iter()
             .map(|charge| format!("{} {}", money(charge.dollars), charge.what))
             .collect();
-        let _ = writeln!(
-            out,
-            "\nThe original design: {} a month ({}).",
-            money(original.idle.total),
-            parts.join(", ")
-        );
+        let _ =
+            writeln!(out, "\nThe original: {} a month ({}).", money(original.idle.total), parts.join(", "));
     }
     out
 }
 
 fn of_rows(rows: &Rows, original: Option<&Original>) -> String {
     let mut out = format!(
-        "\n## {} rows of {} bytes\n\n| service | | quantity | price | dollars | the original |\n|---|---|---:|---|---:|---:|\n",
+        "\n## {} rows of {} bytes\n\n| service | | quantity | price | dollars |{}\n|---|---|---:|---|---:|{}\n",
         grouped(rows.load.rows()),
-        grouped(rows.load.bytes())
+        grouped(rows.load.bytes()),
+        column(original, " the original "),
+        column(original, "---:")
     );
-    let theirs = |charge: &Charge| {
-        let Some(original) = original else { return String::new() };
+    let theirs = |original: &Original, charge: &Charge| {
         let is_of_service = |unknown: &Unknown| {
             let price = unknown.item.and_then(|item| prices().get(item));
             price.is_some_and(|price| price.service == charge.service)
@@ -161,20 +168,18 @@ fn of_rows(rows: &Rows, original: Option<&Original>) -> String {
         };
         let _ = writeln!(
             out,
-            "| {} | {} | {quantity} | {} | {dollars} | {} |",
+            "| {} | {} | {quantity} | {} | {dollars} |{}",
             charge.service,
             charge.what,
             charge.price,
-            theirs(charge)
+            original.map(|original| format!(" {} |", theirs(original, charge))).unwrap_or_default()
         );
     }
-    let more = |bill: &Bill| if bill.unknown.is_empty() { "" } else { " + ?" };
     let _ = writeln!(
         out,
-        "| | **together** | | | {}{} | {} |",
-        money(rows.bill.total),
-        more(&rows.bill),
-        original.map_or(String::new(), |original| money(original.bill.total) + more(&original.bill))
+        "| | **together** | | | {} |{}",
+        total(&rows.bill),
+        original.map(|original| format!(" {} |", total(&original.bill))).unwrap_or_default()
     );
     if let Some(per_million) = rows.per_million().filter(|_| rows.load.rows != 1_000_000) {
         let _ = writeln!(out, "\nThat is {} for a million rows.", money(per_million));
@@ -193,7 +198,7 @@ fn of_rows(rows: &Rows, original: Option<&Original>) -> String {
             money(charge.dollars)
         );
     }
-    let _ = writeln!(out, "| | **together** | | | {}{} |", money(rows.kept.total), more(&rows.kept));
+    let _ = writeln!(out, "| | **together** | | | {} |", total(&rows.kept));
     out.push_str("\n### Not known, and in no sum\n\n");
     let ours = rows.bill.unknown.iter().chain(&rows.kept.unknown).map(unknown);
     let theirs = original.into_iter().flat_map(|original| &original.bill.unknown);
@@ -205,6 +210,17 @@ fn of_rows(rows: &Rows, original: Option<&Original>) -> String {
         rows.assumptions.iter().cloned().chain(theirs.map(|one| format!("The original: {one}"))).collect();
     out.push_str(&list(&all));
     out
+}
+
+/// A cell of a table that is there for the comparison alone.
+fn column(original: Option<&Original>, cell: &str) -> String {
+    original.map(|_| format!("{cell}|")).unwrap_or_default()
+}
+
+/// The sum of a bill; a lower bound where not all prices are known.
+fn total(bill: &Bill) -> String {
+    let least = if bill.unknown.is_empty() { "" } else { "at least " };
+    format!("{least}{}", money(bill.total))
 }
 
 /// What `rowsPerEvent` saves.
@@ -232,7 +248,11 @@ fn groupings(rows: &Rows) -> String {
 }
 
 fn per_row(rows: &Rows, original: Option<&Original>) -> String {
-    let mut out = String::from("\n### What a row causes\n\n| | | the original |\n|---|---:|---:|\n");
+    let mut out = format!(
+        "\n### What a row causes\n\n| | |{}\n|---|---:|{}\n",
+        column(original, " the original "),
+        column(original, "---:")
+    );
     let theirs = original.map(|original| original.per_row);
     let ours = rows.per_row;
     for (what, ours, theirs) in [
@@ -242,7 +262,8 @@ fn per_row(rows: &Rows, original: Option<&Original>) -> String {
         ("invocations of functions", ours.invocations, theirs.map(|theirs| theirs.invocations)),
         ("bytes in logs", ours.log_bytes, theirs.map(|theirs| theirs.log_bytes)),
     ] {
-        let _ = writeln!(out, "| {what} | {} | {} |", amount(ours), theirs.map_or(String::new(), amount));
+        let theirs = theirs.map(|theirs| format!(" {} |", amount(theirs))).unwrap_or_default();
+        let _ = writeln!(out, "| {what} | {} |{theirs}", amount(ours));
     }
     out
 }
