@@ -33,7 +33,7 @@ pub use exposure::{Exposure, ExposureKind};
 pub use permissions::{Effect, Permission};
 pub use schema::schema;
 pub use stateful::holds;
-pub use text::{Detail, Line, Sign, render};
+pub use text::{Detail, Line, Sign, kind_in_words, render};
 
 use canonical::{At, canonical};
 use resolve::{Resolver, Truth, is_dynamic, scalar_text, truthy};

@@ -136,11 +136,12 @@ fn about(resource: &str, ids: &BTreeSet<&str>) -> bool {
 
 /// The grants of these resources, or of all.
 fn grants(resources: &Resources<'_>, only: Option<&BTreeSet<&str>>) -> BTreeSet<Grant> {
-    let mut all = Collector { out: BTreeSet::new() };
+    let mut all = Collector { out: BTreeSet::new(), key: None };
     let asked = |id: &str| only.is_none_or(|only| only.contains(id));
     for (id, resource) in resources.iter().filter(|(id, _)| asked(id)) {
         let properties = &resource.properties;
         let holders = holders(id, &resource.kind, properties);
+        all.key = (resource.kind == "AWS::KMS::Key").then(|| format!("${{{id}.Arn}}"));
         match resource.kind.as_str() {
             "AWS::Lambda::Permission" => all.invoke(properties),
             "AWS::Events::EventBusPolicy" if properties["Statement"].is_null() => all.bus(id, properties),
@@ -185,6 +186,8 @@ fn holders(id: &str, kind: &str, properties: &Value) -> Vec<String> {
 
 struct Collector {
     out: BTreeSet<Grant>,
+    /// The key whose policy is read. In the policy of a key, `*` is that key: AWS KMS Developer Guide, "Elements in a key policy".
+    key: Option<String>,
 }
 
 impl Collector {
@@ -263,7 +266,10 @@ impl Collector {
                 }
             };
             let actions = either("Action", "do all", "nothing".to_owned());
-            let resources = either("Resource", "all", format!("${{{id}}}"));
+            let mut resources = either("Resource", "all", format!("${{{id}}}"));
+            if let Some(key) = &self.key {
+                resources.iter_mut().filter(|resource| *resource == "*").for_each(|all| all.clone_from(key));
+            }
             let condition = statement.get("Condition").filter(|condition| **condition != json!({}));
             for principal in &principals {
                 for action in &actions {

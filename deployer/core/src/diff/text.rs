@@ -14,6 +14,8 @@ use crate::units::human;
 
 mod brief;
 
+pub use brief::kind_in_words;
+
 /// What a line is about; a reader without colours sees its sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sign {
@@ -102,7 +104,7 @@ pub enum Detail {
 pub fn render(diff: &Diff, width: usize, detail: Detail) -> Vec<Line> {
     let certain = diff.resources.iter().filter(|resource| resource.action == Action::Replace);
     let replaced = certain.map(|resource| resource.id.as_str()).collect();
-    let mut page = Page { width: width.max(LEAST_WIDTH), replaced, lines: Vec::new(), hidden: false };
+    let mut page = Page { width: width.max(LEAST_WIDTH), detail, replaced, lines: Vec::new(), hidden: false };
     match detail {
         Detail::Brief if diff.new => page.new_stack(diff),
         Detail::Brief => page.few_resources(diff),
@@ -120,7 +122,7 @@ pub fn render(diff: &Diff, width: usize, detail: Detail) -> Vec<Line> {
         page.values("Parameters", &diff.parameters);
         page.values("Tags of the stack", &diff.tags);
         page.values("Template", &diff.template);
-        page.cost(diff, detail);
+        page.cost(diff);
     }
     if !diff.notes.is_empty() {
         page.heading("Notes");
@@ -157,6 +159,7 @@ fn summary(diff: &Diff) -> String {
 
 struct Page<'d> {
     width: usize,
+    detail: Detail,
     /// Ids of what is replaced for certain.
     replaced: BTreeSet<&'d str>,
     lines: Vec<Line>,
@@ -290,7 +293,25 @@ impl Page<'_> {
             self.line(Sign::Warning, "    protected: the deployed template says `protect: true`");
         }
         if matches!(resource.action, Action::Update | Action::Replace) {
-            resource.changes.iter().for_each(|change| self.property(change));
+            let (documents, properties): (Vec<_>, Vec<_>) =
+                resource.changes.iter().partition(|change| self.reads_as_permissions(change));
+            properties.into_iter().for_each(|change| self.property(change));
+            self.documents(documents.len());
+        }
+    }
+
+    /// Whether a change is one of a policy, whose meaning stands among the permissions, cut short by nothing.
+    fn reads_as_permissions(&self, change: &PropertyChange) -> bool {
+        let path = &change.path;
+        self.detail != Detail::Full
+            && change.replacement == Forces::Never
+            && ["PolicyDocument", "KeyPolicy", "Policies["].iter().any(|document| path.contains(document))
+    }
+
+    fn documents(&mut self, changes: usize) {
+        if changes > 0 {
+            self.hidden = true;
+            self.line(Sign::Update, "    its policy");
         }
     }
 
@@ -345,7 +366,13 @@ impl Page<'_> {
         let mut last = "";
         for one in permissions {
             if one.principal != last {
-                self.line(Sign::Plain, &one.principal);
+                // What a policy allows an account, its administrators hand out.
+                let whoever = if one.principal.starts_with("account ") {
+                    ": whoever its IAM policies allow"
+                } else {
+                    ""
+                };
+                self.line(Sign::Plain, format!("{}{whoever}", one.principal));
                 last = &one.principal;
             }
             let sign = if one.gained { Sign::Create } else { Sign::Delete };
@@ -426,13 +453,13 @@ impl Page<'_> {
         }
     }
 
-    fn cost(&mut self, diff: &Diff, detail: Detail) {
+    fn cost(&mut self, diff: &Diff) {
         let cost = &diff.cost;
         if cost.is_silent() {
             return;
         }
         self.heading("Cost while idle");
-        let shown = if detail == Detail::Brief { &[] } else { cost.items.as_slice() };
+        let shown = if self.detail == Detail::Brief { &[] } else { cost.items.as_slice() };
         self.hidden |= shown.len() < cost.items.len();
         for item in shown {
             let (sign, text) = match (item.before.filter(|_| !diff.new), item.after) {

@@ -80,13 +80,10 @@ impl Page<'_> {
         self.by_origin(&created);
     }
 
-    /// A resource that is changed in place, without documents of policies: their meaning stands among the permissions.
+    /// A resource that is changed in place.
     fn update(&mut self, resource: &ResourceChange) {
-        let is_policy = |path: &str| {
-            path.contains("PolicyDocument") || path.contains("KeyPolicy") || path.contains("Policies[")
-        };
         let (documents, properties): (Vec<_>, Vec<_>) =
-            resource.changes.iter().partition(|change| is_policy(&change.path));
+            resource.changes.iter().partition(|change| self.reads_as_permissions(change));
         self.line(Sign::Update, self.title(resource));
         let shown = if properties.len() > SHOWN_PROPERTIES { SHOWN_PROPERTIES - 1 } else { properties.len() };
         for change in &properties[..shown] {
@@ -96,10 +93,7 @@ impl Page<'_> {
             self.hidden = true;
             self.line(Sign::Update, format!("    {} more properties", properties.len() - shown));
         }
-        if !documents.is_empty() {
-            self.hidden = true;
-            self.line(Sign::Update, "    its policy");
-        }
+        self.documents(documents.len());
     }
 
     /// The permissions that give somebody more than before; of the others, how many they are.
@@ -203,7 +197,7 @@ fn counted(kinds: &[&str]) -> Vec<String> {
     }
     // Stable: what is as frequent stays in the order of the template.
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let names: Vec<String> = counts.iter().map(|(kind, _)| words(kind)).collect();
+    let names: Vec<String> = counts.iter().map(|(kind, _)| kind_in_words(kind)).collect();
     let text = |(index, (kind, number)): (usize, &(&str, usize))| {
         let name = &names[index];
         let ambiguous = names.iter().filter(|other| *other == name).count() > 1;
@@ -217,8 +211,9 @@ fn count(number: usize, one: &str, several: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { several })
 }
 
-/// The last word of a type as people write it: `AWS::EC2::VPCGatewayAttachment` is a VPC gateway attachment.
-fn words(kind: &str) -> String {
+/// The last words of a type as people write them: `AWS::EC2::VPCGatewayAttachment` is a VPC gateway attachment.
+#[must_use]
+pub fn kind_in_words(kind: &str) -> String {
     let Some(name) = kind.strip_prefix("AWS::").and_then(|name| name.rsplit("::").next()) else {
         return if kind.is_empty() { "resource".to_owned() } else { kind.to_owned() };
     };
