@@ -1,7 +1,8 @@
 //! What every command needs: the global options, the output, the stack file.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 
 use stack_core::{Diagnostics, Document, Source, Stack, StackTarget};
 
@@ -11,6 +12,27 @@ use crate::error::{Error, Message, Result};
 use crate::local;
 use crate::ui::Ui;
 
+/// Name of the stack file where nobody names another.
+pub const STACK_FILE: &str = "stack.yaml";
+
+/// The stack file of this folder, else that of the nearest folder above; the one that is missing here when there is none.
+///
+/// A file above counts only if it belongs to the same user: what a stack file names is built and run.
+#[must_use]
+pub fn nearest_file() -> PathBuf {
+    let here = PathBuf::from(STACK_FILE);
+    let Ok(folder) = std::env::current_dir() else { return here };
+    if here.symlink_metadata().is_ok() {
+        return here;
+    }
+    let own = |file: &Path| {
+        let user = rustix::process::getuid().as_raw();
+        std::fs::metadata(file).is_ok_and(|data| data.is_file() && data.uid() == user)
+    };
+    let above = folder.ancestors().enumerate().skip(1).find(|(_, folder)| own(&folder.join(STACK_FILE)));
+    above.map_or(here, |(depth, _)| PathBuf::from("../".repeat(depth)).join(STACK_FILE))
+}
+
 /// Global options and output.
 #[derive(Debug)]
 pub struct Context {
@@ -18,6 +40,8 @@ pub struct Context {
     pub ui: Ui,
     /// The stack file.
     pub file: PathBuf,
+    /// Nobody named it, so that it is one of this folder or of one above.
+    pub searched: bool,
     /// `--config k=v`.
     pub config: Vec<(String, String)>,
     /// `--region`.
@@ -61,6 +85,7 @@ impl Context {
         Self {
             ui: self.ui.of_stack(stack),
             file: self.file.clone(),
+            searched: self.searched,
             config: self.config.clone(),
             region: self.region.clone(),
             profile: self.profile.clone(),
@@ -82,13 +107,23 @@ impl Context {
     /// # Errors
     /// [`Error::Usage`] when there is no such file, [`Error::InvalidFile`] after its problems have been shown.
     pub fn load(&self) -> Result<Loaded> {
-        let bytes = std::fs::read(&self.file).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Error::Usage(
+        let bytes = std::fs::read(&self.file).map_err(|error| match (error.kind(), self.searched) {
+            (std::io::ErrorKind::NotFound, true) => Error::Usage(
+                Message::new(format!("there is no file {STACK_FILE} here or in a folder above")).hint(
+                    "`deployer init my-pipeline` makes a project with one; or run this in the folder of yours, or name it with \
+                     `-f FILE`",
+                ),
+            ),
+            (std::io::ErrorKind::NotFound, false) => Error::Usage(
                 Message::new(format!("there is no file {}", self.file.display()))
-                    .hint("run this where your stack.yaml lies, or name it with `-f FILE`"),
+                    .hint("`deployer init my-pipeline` makes a project with a stack.yaml"),
             ),
             _ => Error::io("read", &self.file, &error),
         })?;
+        if self.searched && self.file.components().count() > 1 {
+            static SAID: Once = Once::new();
+            SAID.call_once(|| self.ui.note(format!("using {}", self.file.display())));
+        }
         let name = self.file.display().to_string();
         let text = String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();

@@ -46,9 +46,9 @@ use ui::{Color, Output, Ui};
 #[derive(Debug, Parser)]
 #[command(name = "deployer", version, propagate_version = true, max_term_width = 110)]
 struct Cli {
-    /// The stack file.
-    #[arg(short, long, global = true, value_name = "FILE", default_value = "stack.yaml")]
-    file: PathBuf,
+    /// The stack file [default: stack.yaml of this folder, or of the nearest one above]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    file: Option<PathBuf>,
     /// Sets a config value of the stack; may be given several times.
     #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = key_value)]
     config: Vec<(String, String)>,
@@ -92,7 +92,8 @@ fn main() -> ExitCode {
     };
     let context = Context {
         ui: Ui::new(cli.output, cli.color, cli.yes, cli.verbose),
-        file: cli.file,
+        searched: cli.file.is_none(),
+        file: cli.file.unwrap_or_else(context::nearest_file),
         config: cli.config,
         region: cli.region,
         profile: cli.profile,

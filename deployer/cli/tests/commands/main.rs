@@ -119,7 +119,10 @@ fn what_is_asked_for_must_exist() {
     let empty = tempfile::tempdir().expect("a temporary folder");
     let (code, _, err) = run(&empty, &["ls"]);
     assert_eq!(code, Some(2));
-    assert!(err.contains("there is no file stack.yaml") && err.contains("hint:"), "{err}");
+    assert!(
+        err.contains("there is no file stack.yaml here") && err.contains("`deployer init my-pipeline`"),
+        "{err}"
+    );
     for (args, wanted) in [
         (&["synth", "qa"][..], "no stack is named `qa`; the file has `local`, `dev`, `prod`"),
         (&["synth", "--config", "throtle=3"], "did you mean `throttle`?"),
@@ -275,6 +278,18 @@ fn graph_draws_the_pipeline_in_three_formats() {
     }
     let (_, out, _) = run(&folder, &["graph", "--output", "json"]);
     assert_eq!(json(&out)["nodes"][0]["name"], "landing");
+}
+
+#[test]
+fn the_stack_file_of_a_folder_above_is_found() {
+    let folder = folder(STACK);
+    let below = folder.path().join("data/deep");
+    std::fs::create_dir_all(&below).expect("made");
+    let listed = command(&below, &["ls"]).output().expect("the deployer starts");
+    let said = String::from_utf8_lossy(&listed.stderr).into_owned();
+    assert_eq!((listed.status.code(), said.as_str()), (Some(0), "using ../../stack.yaml\n"));
+    let named = command(&below, &["ls", "-f", "stack.yaml"]).output().expect("the deployer starts");
+    assert_eq!(named.status.code(), Some(2), "what is named is not searched for");
 }
 
 #[test]
