@@ -37,7 +37,7 @@ use clap::Parser;
 use commands::Command;
 use context::Context;
 use error::{Error, Message};
-use ui::{Color, Output, Ui};
+use ui::{Color, MessageFormat, Output, Settings, Ui};
 
 /// Puts an event-driven pipeline on AWS, or on this machine, from one stack.yaml.
 ///
@@ -61,6 +61,9 @@ struct Cli {
     /// Shape of the data on stdout.
     #[arg(long, global = true, value_enum, default_value = "text")]
     output: Output,
+    /// Form of the problems of a stack file on stderr
+    #[arg(long, global = true, value_enum, default_value = "human")]
+    message_format: MessageFormat,
     /// When to use colour on stderr.
     #[arg(long, global = true, value_enum, default_value = "auto")]
     color: Color,
@@ -91,7 +94,13 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error, std::env::args()),
     };
     let context = Context {
-        ui: Ui::new(cli.output, cli.color, cli.yes, cli.verbose),
+        ui: Ui::new(Settings {
+            output: cli.output,
+            color: cli.color,
+            messages: cli.message_format,
+            yes: cli.yes,
+            verbose: cli.verbose,
+        }),
         searched: cli.file.is_none(),
         file: cli.file.unwrap_or_else(context::nearest_file),
         config: cli.config,

@@ -22,9 +22,10 @@ use crate::error::{Error, Message, Result};
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// Shape of the data on stdout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Output {
     /// For people.
+    #[default]
     Text,
     /// One JSON document with a `schemaVersion`.
     Json,
@@ -32,10 +33,36 @@ pub enum Output {
     Env,
 }
 
+/// Form of the problems of a stack file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum MessageFormat {
+    /// With the text that each is about, drawn over several lines.
+    #[default]
+    Human,
+    /// One line a problem, for editors and grep: `stack.yaml:47:20: error[E0104]: 1 is out of range; help: between 2 and 1000`.
+    Short,
+}
+
+/// What the global options say of output.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Settings {
+    /// `--output`.
+    pub output: Output,
+    /// `--color`.
+    pub color: Color,
+    /// `--message-format`.
+    pub messages: MessageFormat,
+    /// `--yes`.
+    pub yes: bool,
+    /// `--verbose`.
+    pub verbose: bool,
+}
+
 /// When to use colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Color {
     /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
     Auto,
     /// Always.
     Always,
@@ -50,6 +77,7 @@ pub struct Ui {
     pub output: Output,
     /// `--verbose`.
     pub verbose: bool,
+    messages: MessageFormat,
     yes: bool,
     started: Instant,
     /// Whose line it is, when several stacks go side by side.
@@ -111,7 +139,8 @@ impl Drop for Live {
 impl Ui {
     /// Output as the global options ask for it.
     #[must_use]
-    pub fn new(output: Output, color: Color, yes: bool, verbose: bool) -> Self {
+    pub fn new(settings: Settings) -> Self {
+        let Settings { output, color, messages, yes, verbose } = settings;
         match color {
             Color::Auto => {}
             Color::Always => anstream::ColorChoice::Always.write_global(),
@@ -126,6 +155,7 @@ impl Ui {
         Self {
             output,
             verbose,
+            messages,
             yes,
             started: Instant::now(),
             stack: None,
@@ -140,6 +170,7 @@ impl Ui {
         Self {
             output: self.output,
             verbose: self.verbose,
+            messages: self.messages,
             yes: self.yes,
             started: self.started,
             stack: Some(stack.to_owned()),
@@ -299,8 +330,17 @@ impl Ui {
         if self.is_json() {
             self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(as_json(source, diagnostics));
         } else {
-            draw(source, diagnostics);
+            self.draw(source, diagnostics);
         }
+    }
+
+    /// Problems on stderr, in the form that was asked for.
+    fn draw(&self, source: &Source, diagnostics: &Diagnostics) {
+        let text = match self.messages {
+            MessageFormat::Human => drawing(source, diagnostics, theme()),
+            MessageFormat::Short => short(source, diagnostics),
+        };
+        let _ = write!(anstream::stderr(), "{text}");
     }
 
     /// The problems of a file: as data when JSON is wanted, else with the text that each is about.
@@ -312,7 +352,7 @@ impl Ui {
             let all = as_json(source, diagnostics);
             return self.json(json!({ "file": source.name, "diagnostics": all }));
         }
-        draw(source, diagnostics);
+        self.draw(source, diagnostics);
         Ok(())
     }
 
@@ -404,12 +444,17 @@ fn as_json(source: &Source, diagnostics: &Diagnostics) -> Vec<Value> {
     diagnostics.sorted().into_iter().map(|one| diagnostic_json(source, one)).collect()
 }
 
-/// Problems with the text that each is about, on stderr.
-fn draw(source: &Source, diagnostics: &Diagnostics) {
-    let _ = write!(anstream::stderr(), "{}", drawing(source, diagnostics, theme()));
+/// Problems in one line each, whatever their messages are made of.
+fn short(source: &Source, diagnostics: &Diagnostics) -> String {
+    diagnostics.sorted().into_iter().fold(String::new(), |mut out, diagnostic| {
+        let place = source.position(diagnostic.span.start);
+        let text = diagnostic.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        out.push_str(&format!("{}:{}:{}: {}\n", source.name, place.line, place.column, printable(&text)));
+        out
+    })
 }
 
-/// The same as text without colours, for what is data.
+/// Problems with the text that each is about, as text without colours, for what is data.
 #[must_use]
 pub fn drawn(source: &Source, diagnostics: &Diagnostics) -> String {
     drawing(source, diagnostics, miette::GraphicalTheme::unicode_nocolor())

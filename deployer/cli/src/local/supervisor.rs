@@ -20,7 +20,7 @@ use super::emulator::{Emulator, NotReady, TESTED_VERSION, free_port};
 use super::state::{Folder, Lock, Running, RunningTask};
 use crate::aws::session::{Connection, Unidentified};
 use crate::error::{Error, Result};
-use crate::ui::{Color, Output, Ui};
+use crate::ui::{Color, Settings, Ui};
 
 /// How long MiniStack may take until it answers: half a second is usual, a cold disk takes longer.
 const READY_PATIENCE: Duration = Duration::from_secs(60);
@@ -45,7 +45,7 @@ enum End {
 /// # Errors
 /// When it cannot start, or MiniStack ends by itself.
 pub async fn supervise(folder: &Path, ministack: &Path, options: &Options) -> Result<()> {
-    let ui = Rc::new(Ui::new(Output::Text, Color::Never, false, false));
+    let ui = Rc::new(Ui::new(Settings { color: Color::Never, ..Settings::default() }));
     // Before anything is started that a signal would leave behind.
     let mut signals = Signals::listen()?;
     let folder = Folder::beside(folder);

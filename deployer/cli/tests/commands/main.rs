@@ -293,6 +293,18 @@ fn the_stack_file_of_a_folder_above_is_found() {
 }
 
 #[test]
+fn problems_come_in_one_line_each_for_editors() {
+    let folder = folder(&STACK.replace("visibilityTimeout: 5m", "visibilityTimout: 5m"));
+    let (code, _, err) = run(&folder, &["synth", "--message-format", "short"]);
+    assert_eq!(code, Some(2));
+    let first = err.lines().next().unwrap_or_default();
+    let line = STACK.lines().position(|line| line.contains("visibilityTimeout: 5m")).expect("the line") + 1;
+    assert!(first.starts_with(&format!("stack.yaml:{line}:")), "{err}");
+    assert!(first.contains(": error[E0101]: ") && first.contains("; help: did you mean"), "{err}");
+    assert_eq!(err.lines().filter(|line| line.starts_with("stack.yaml:")).count(), 1, "{err}");
+}
+
+#[test]
 fn init_writes_projects_that_are_right() {
     let parent = tempfile::tempdir().expect("a temporary folder");
     let (code, out, _) = run(&parent, &["init", "--list", "--output", "json"]);
