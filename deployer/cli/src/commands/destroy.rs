@@ -22,7 +22,7 @@ use crate::operation::Operation;
 use crate::plan;
 use crate::records::{self, Finished, Kind};
 use crate::recovery;
-use crate::ui::printable;
+use crate::ui::{printable, terminal_width};
 use crate::watch::{Goal, Outcome, Watch};
 
 /// Deletes a deployed stack, after showing what is lost and what stays.
@@ -104,8 +104,8 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     records::keep(context, &session, &finished).await;
     Swapped::forget(&session, &stack.name).await?;
     verify(context, &session, &doomed).await?;
-    list_kept(context, &doomed.kept);
     context.ui.step("done", format!("{} is deleted", stack.name));
+    list_kept(context, &doomed.kept);
     result(context, &stack.name, "deleted", &doomed.kept)
 }
 
@@ -151,11 +151,17 @@ async fn verify(context: &Context, session: &Session, doomed: &Doomed) -> Result
     ))
 }
 
-/// What stays without a stack, each with the command that deletes it.
+/// The commands that delete what stays without a stack.
 pub fn list_kept(context: &Context, kept: &[StackResource]) {
-    for resource in kept {
-        let text = format!("{} ({})", resource.physical_id, resource.resource_type);
-        context.ui.step("stays", format!("{text}; to delete it: {}", recovery::delete_command(resource)));
+    let width = terminal_width();
+    for (index, resource) in kept.iter().enumerate() {
+        if index == 0 {
+            let count = if kept.len() == 1 { "1 resource" } else { &format!("{} resources", kept.len()) };
+            context.ui.note(format!("\nThe account keeps {count}. To delete what you no longer need:"));
+        }
+        for line in recovery::delete_lines(resource, width) {
+            context.ui.note(format!("  {}", printable(&line)));
+        }
     }
 }
 
@@ -240,14 +246,15 @@ async fn prepare(
             .hint("run `deployer deploy` first, or set `removal: delete`; nothing was deleted"),
         ));
     }
-    for (resources, word) in [(&kept, "stays"), (&lost, "is lost")] {
+    for (resources, word) in [(&kept, "keeps"), (&lost, "deletes")] {
         describe_data(context, session, resources, word).await?;
     }
     if deployed.protected {
         // The file says that it need not be protected, or this would have ended above.
         context.ui.step("also", "termination protection of the stack is on, and is switched off");
     }
-    context.ui.confirm(&format!("Delete the stack {} with {} resources?", stack.name, lost.len())).await?;
+    let noun = if lost.len() == 1 { "resource" } else { "resources" };
+    context.ui.confirm(&format!("Delete the stack {} with {} {noun}?", stack.name, lost.len())).await?;
     for bucket in lost.iter().filter(|one| one.resource_type == "AWS::S3::Bucket") {
         context.on_interrupt("some objects may be deleted already", "run `deployer destroy` again");
         empty(context, session, &bucket.physical_id).await?;
@@ -266,13 +273,13 @@ pub async fn describe_data(
         resources.iter().filter_map(|one| Some((one, diff::holds(&one.resource_type)?))).collect();
     let asked = holding.iter().map(|(one, _)| contents::of(session, &one.resource_type, &one.physical_id));
     for ((resource, what), holds) in holding.iter().zip(join_all(asked).await) {
-        let kind = resource.resource_type.rsplit("::").next().unwrap_or_default().to_lowercase();
+        let kind = diff::kind_in_words(&resource.resource_type);
         let holds = match holds? {
             Holds::This(holds) => holds,
             // That a table or a bucket is empty is worth a line; of queues and logs there are many.
             Holds::Nothing if matches!(kind.as_str(), "bucket" | "table") => "nothing".to_owned(),
             Holds::Nothing => continue,
-            Holds::Unknown => (*what).to_owned(),
+            Holds::Unknown => format!("all {what}"),
         };
         context.ui.step(word, format!("{kind} {}: {holds}", resource.physical_id));
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use stack_core::Stack;
 use stack_core::diagnose::Diagnosis;
+use stack_core::diff;
 
 use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackResource};
 use crate::aws::recovery::Drift;
@@ -153,13 +154,16 @@ impl Run<'_> {
     async fn show(&self, deployed: &DeployedStack, plan: &Plan) -> Result<()> {
         let ui = &self.context.ui;
         ui.step("state", format!("{} is in {}: {}", deployed.name, deployed.status, plan.state));
-        super::destroy::describe_data(self.context, self.session, &plan.lost, "is lost").await?;
+        super::destroy::describe_data(self.context, self.session, &plan.lost, "deletes").await?;
         let deletes = plan.steps.iter().any(|step| matches!(step, Step::Delete { .. } | Step::ForceDelete));
         if deletes && !plan.lost.is_empty() {
             let ids: Vec<&str> = plan.lost.iter().map(|one| one.logical_id.as_str()).collect();
             ui.step("is deleted", ids.join(", "));
         }
-        super::destroy::list_kept(self.context, &plan.kept);
+        for resource in &plan.kept {
+            let kind = diff::kind_in_words(&resource.resource_type);
+            ui.step("keeps", format!("{kind} {}", resource.physical_id));
+        }
         for (number, step) in plan.steps.iter().enumerate() {
             ui.step(&format!("{}.", number + 1), step.describe());
         }
@@ -272,7 +276,6 @@ impl Run<'_> {
         }
         let deployed = self.cloudformation.describe(&self.stack.name).await?;
         let status = deployed.as_ref().map(|stack| stack.status.as_str());
-        super::destroy::list_kept(self.context, &plan.kept);
         let name = &self.stack.name;
         let deploy = format!("`deployer deploy {}`", self.stack.target.stack);
         // Where nothing failed, or somebody wanted the stack gone, there is no cause to fix.
@@ -290,6 +293,7 @@ impl Run<'_> {
                 ui.step("done", format!("{name} is in {status}; fix the cause, then run {deploy}"))
             }
         }
+        super::destroy::list_kept(self.context, &plan.kept);
         self.result("recovered", status, Some(plan), drift)
     }
 
