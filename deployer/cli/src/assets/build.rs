@@ -39,8 +39,8 @@ const STATIC: &str = "-C target-feature=+crt-static";
 const PACKAGES: [&str; 2] = ["functions", "task"];
 /// Names another cargo-lambda.
 const CARGO_LAMBDA: &str = "DEPLOYER_CARGO_LAMBDA";
-const INSTALL_CARGO_LAMBDA: &str = "install it with `pip install cargo-lambda==1.9.2`, into `.venv` beside stack.yaml \
-    or elsewhere on PATH, or name it with DEPLOYER_CARGO_LAMBDA";
+const INSTALL_CARGO_LAMBDA: &str = "install it beside stack.yaml: `python3 -m venv .venv && .venv/bin/pip install \
+    cargo-lambda==1.9.2`; or name another with DEPLOYER_CARGO_LAMBDA";
 const INSTALL_CARGO: &str = "workers are built from source: install Rust from https://rustup.rs";
 /// Lines of cargo's output that are shown after a failure.
 const TAIL: usize = 60;

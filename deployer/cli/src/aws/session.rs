@@ -16,7 +16,9 @@ use super::profiles;
 use crate::error::{AwsResult as _, Error, Message, Result};
 
 /// Region of the local cloud unless the stack names one.
-const LOCAL_REGION: &str = "us-east-1";
+pub const LOCAL_REGION: &str = "us-east-1";
+/// Key id and secret for the local cloud, which asks for some and checks none.
+pub const LOCAL_CREDENTIAL: &str = "test";
 
 /// Attempts of a call that fails in passing: throttled for about half a minute in all, or some seconds without a network.
 const ATTEMPTS: u32 = 8;
@@ -86,7 +88,13 @@ impl Unidentified {
                     loader
                 };
                 loader
-                    .credentials_provider(Credentials::new("test", "test", None, None, "local cloud"))
+                    .credentials_provider(Credentials::new(
+                        LOCAL_CREDENTIAL,
+                        LOCAL_CREDENTIAL,
+                        None,
+                        None,
+                        "local cloud",
+                    ))
                     .region(Region::new(region.unwrap_or_else(|| LOCAL_REGION.to_owned())))
                     .endpoint_url(endpoint)
             }

@@ -11,17 +11,18 @@ use stack_core::document::Target;
 use crate::assets::{REPOSITORY, bucket_name, cargo_lambda, needs_build};
 use crate::aws::cloudformation::{CloudFormation, StackState};
 use crate::aws::doctor::{self, Allowed, Intent};
-use crate::aws::session::Session;
+use crate::aws::session::{Connection, Session, Unidentified};
 use crate::aws::{ecr, preflight, s3};
 use crate::context::{Context, check_account};
 use crate::error::{AwsError, Error, Message, Result};
+use crate::local::emulator;
 use crate::local::state::{Folder, Status};
 use crate::time;
 use crate::watch::way_out;
 
-/// Looks for what would stand in the way of a deployment, and says how to mend it.
+/// Checks what a deployment needs, and says how to fix what is missing
 ///
-/// Asks much and changes nothing. Exits with 1 when there is a problem.
+/// Read-only. Exits with 1 when there is a problem.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The stack; may be left out when the file has one, or one marked `default: true`.
@@ -100,20 +101,51 @@ impl Finding {
 }
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
+    if !context.file.exists() {
+        return without_file(context).await;
+    }
     let stack = context.load_stack(args.stack.as_deref())?;
     let code = assets(&stack);
+    let endpoint = endpoint(context, &stack);
+    let unreachable = stack.target.target == Target::Local
+        && endpoint.iter().any(|finding| finding.state == State::Problem);
     let looked = async {
+        // That nobody answers there is one problem, not two.
+        if unreachable {
+            return Vec::new();
+        }
         match context.connect(&stack.target).await {
             Ok(session) => at_cloud(&stack, &code, &session).await,
             Err(error) => vec![Finding::of("credentials", &error)],
         }
     };
     let (cloud, clock, tools) = tokio::join!(looked, clock(context, &stack), tools(context, &code));
-    let mut findings: Vec<Finding> = endpoint(context, &stack);
+    let mut findings: Vec<Finding> = endpoint;
     findings.extend(cloud);
     findings.extend(clock);
     findings.extend(tools);
-    report(context, &stack.name, &findings)
+    report(context, Some(&stack.name), &findings)
+}
+
+/// What can be looked at before there is a stack file. What only one of the two targets needs is not a problem yet.
+async fn without_file(context: &Context) -> Result<()> {
+    let Err(missing) = context.load() else {
+        return Err(Error::failed("the stack file appeared just now; run it again"));
+    };
+    let emulator = match emulator::find_for(context.folder()) {
+        Ok(path) => Finding::ok("emulator", format!("the local cloud can use {}", path.display())),
+        Err(error) => Finding { state: State::Warning, ..Finding::of("emulator", &error) },
+    };
+    let connection = Connection::Aws { region: context.region.clone(), profile: context.profile.clone() };
+    let session = async { Unidentified::open(connection).await?.identify().await };
+    let credentials = match session.await {
+        Ok(session) => Finding::ok(
+            "credentials",
+            format!("{} in account {}, {}", session.caller, session.account, session.region),
+        ),
+        Err(error) => Finding { state: State::Warning, ..Finding::of("credentials", &error) },
+    };
+    report(context, None, &[Finding::of("stack file", &missing), emulator, credentials])
 }
 
 /// Where the calls go.
@@ -134,9 +166,15 @@ fn endpoint(context: &Context, stack: &Stack) -> Vec<Finding> {
             Finding::ok(ABOUT, format!("the local cloud runs at {}", running.endpoint))
         }
         Ok(Status::Starting(_)) => Finding::warning(ABOUT, "the local cloud is starting"),
-        Ok(Status::Stopped) => {
-            Finding::problem(ABOUT, "the local cloud does not run").fix("start it with `deployer local up`")
-        }
+        Ok(Status::Stopped) => match emulator::find_for(context.folder()) {
+            Ok(_) => Finding::problem(ABOUT, "the local cloud is not running")
+                .fix("start it with `deployer local up`"),
+            Err(error) => {
+                let found = Finding::of("emulator", &error);
+                let fix = found.fix.clone().unwrap_or_default();
+                found.fix(format!("{fix}; then run `deployer local up`"))
+            }
+        },
         Err(error) => Finding::of(ABOUT, &error),
     }]
 }
@@ -394,7 +432,7 @@ async fn cargo() -> Finding {
     }
 }
 
-fn report(context: &Context, stack: &str, findings: &[Finding]) -> Result<()> {
+fn report(context: &Context, stack: Option<&str>, findings: &[Finding]) -> Result<()> {
     let problems = findings.iter().filter(|finding| finding.state == State::Problem).count();
     if context.ui.is_json() {
         let all = findings.iter().map(

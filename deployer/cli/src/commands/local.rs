@@ -7,11 +7,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use stack_core::document::Target;
+
+use crate::aws::session::{LOCAL_CREDENTIAL, LOCAL_REGION};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::local::agent::become_program;
 use crate::local::state::{Folder, Running, Status};
 use crate::local::{IGNORED, Options, control, supervisor};
+use crate::recovery::quoted;
 
 /// Runs AWS on this machine, for stacks with `target: local`.
 ///
@@ -27,11 +31,13 @@ pub struct Args {
 enum Action {
     /// Starts the local cloud, unless it runs, and prints its endpoint.
     Up(Options),
+    /// Prints the variables with which the AWS CLI and SDKs use the local cloud, for `eval "$(deployer local env)"`
+    Env,
     /// Stops the local cloud. What it stores is kept for the next start.
     Down,
     /// Says whether the local cloud runs, and what it ignores of a template.
     Status,
-    /// Deletes all that the local cloud stores. When it runs, it is started again, empty.
+    /// Deletes everything that the local cloud stores, and starts it again, empty, if it was running
     Reset,
     /// The process behind `up`.
     #[command(hide = true)]
@@ -63,6 +69,7 @@ struct Exec {
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
     match &args.action {
         Action::Up(options) => up(context, options).await,
+        Action::Env => env(context),
         Action::Down => down(context).await,
         Action::Status => status(context),
         Action::Reset => reset(context).await,
@@ -86,7 +93,7 @@ async fn up(context: &Context, options: &Options) -> Result<()> {
         return context.ui.json(document);
     }
     if started.already {
-        context.ui.note("the local cloud runs already");
+        context.ui.note("the local cloud was already running");
         if options.port.is_some_and(|port| !running.endpoint.ends_with(&format!(":{port}"))) {
             context.ui.warn("it keeps its port; `deployer local down` first to change that");
         }
@@ -94,8 +101,9 @@ async fn up(context: &Context, options: &Options) -> Result<()> {
             context.ui.warn("its workers keep their endpoint; `deployer local down` first to change that");
         }
     } else {
-        context.ui.note("the local cloud runs; stop it with `deployer local down`");
+        context.ui.note("started the local cloud; `deployer local down` stops it and keeps its data");
     }
+    context.ui.note("to use it with the AWS CLI or an SDK: eval \"$(deployer local env)\"");
     context.ui.data(&format!("{}\n", running.endpoint))
 }
 
@@ -104,18 +112,56 @@ async fn down(context: &Context) -> Result<()> {
     if context.ui.is_json() {
         return context.ui.json(json!({ "running": false, "stopped": stopped }));
     }
-    context.ui.note(if stopped { "the local cloud has ended" } else { "the local cloud does not run" });
+    context.ui.note(if stopped { "stopped the local cloud" } else { "the local cloud was not running" });
     Ok(())
 }
 
+/// Prints how to reach the local cloud.
+fn env(context: &Context) -> Result<()> {
+    let document = context.load()?.document;
+    let running = crate::local::state::running(context.folder())?;
+    let locals = || document.stacks.iter().filter(|stack| stack.target == Target::Local);
+    let stack = locals().find(|stack| stack.default).or_else(|| locals().next());
+    let region = context.region.clone().or_else(|| stack.and_then(|stack| stack.region.clone()));
+    let region = region.unwrap_or_else(|| LOCAL_REGION.to_owned());
+    let variables = environment(&running.endpoint, &region);
+    if context.ui.is_json() {
+        let mut document = describe(&running);
+        document["environment"] =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        return context.ui.json(document);
+    }
+    // A profile or token of the shell's own would be taken for these credentials', or looked for.
+    let mut text = "unset AWS_PROFILE AWS_SESSION_TOKEN\n".to_owned();
+    for (name, value) in variables {
+        text.push_str(&format!("export {name}={}\n", quoted(value)));
+    }
+    context.ui.data(&text)
+}
+
+/// Variables by which every AWS tool finds the local cloud; its credentials are of no account.
+fn environment<'v>(endpoint: &'v str, region: &'v str) -> [(&'static str, &'v str); 5] {
+    [
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_REGION", region),
+        // The name that version 1 of the AWS CLI and the SDK for Python read.
+        ("AWS_DEFAULT_REGION", region),
+        ("AWS_ACCESS_KEY_ID", LOCAL_CREDENTIAL),
+        ("AWS_SECRET_ACCESS_KEY", LOCAL_CREDENTIAL),
+    ]
+}
+
 async fn reset(context: &Context) -> Result<()> {
+    if Folder::beside(context.folder()).data().exists() {
+        context.ui.confirm("Delete everything that the local cloud of this folder stores?").await?;
+    }
     let stopped = control::stop(context.folder()).await?;
     control::erase(context.folder()).await?;
     if !stopped {
         if context.ui.is_json() {
             return context.ui.json(json!({ "running": false, "erased": true }));
         }
-        context.ui.note("what the local cloud had stored is deleted; it does not run");
+        context.ui.note("deleted what the local cloud had stored; it is not running");
         return Ok(());
     }
     // On its old port unless somebody has taken that meanwhile.
@@ -125,7 +171,7 @@ async fn reset(context: &Context) -> Result<()> {
         document["erased"] = json!(true);
         return context.ui.json(document);
     }
-    context.ui.note("the local cloud runs again, empty");
+    context.ui.note("deleted what the local cloud had stored, and started it again");
     context.ui.data(&format!("{}\n", running.endpoint))
 }
 
@@ -145,8 +191,8 @@ fn status(context: &Context) -> Result<()> {
     }
     let mut text = match &status {
         Status::Running(running) => shown(running),
-        Status::Starting(_) => "The local cloud starts.\n".to_owned(),
-        Status::Stopped => "The local cloud does not run; start it with `deployer local up`.\n".to_owned(),
+        Status::Starting(_) => "The local cloud is starting.\n".to_owned(),
+        Status::Stopped => "The local cloud is not running; start it with `deployer local up`.\n".to_owned(),
     };
     text.push_str(
         "\nThe template is deployed unchanged. What AWS does with it and the local cloud does not:\n",
@@ -208,6 +254,23 @@ fn duration(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_aws_tool_is_led_to_the_local_cloud() {
+        let variables = environment("http://127.0.0.1:4566", "eu-west-1");
+        let names: Vec<&str> = variables.iter().map(|(name, _)| *name).collect();
+        assert_eq!(
+            names,
+            [
+                "AWS_ENDPOINT_URL",
+                "AWS_REGION",
+                "AWS_DEFAULT_REGION",
+                "AWS_ACCESS_KEY_ID",
+                "AWS_SECRET_ACCESS_KEY"
+            ]
+        );
+        assert_eq!((variables[0].1, variables[1].1), ("http://127.0.0.1:4566", "eu-west-1"));
+    }
 
     #[test]
     fn a_time_has_its_two_largest_units() {

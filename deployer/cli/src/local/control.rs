@@ -53,9 +53,7 @@ pub async fn start(file: &Path, folder: &Path, options: &Options) -> Result<Star
         return Ok(Started { running, already: true });
     }
     place.create()?;
-    let variable = std::env::var_os(emulator::VARIABLE);
-    let search_path = std::env::var_os("PATH");
-    let ministack = emulator::find(&folder, variable.as_deref(), search_path.as_deref())?;
+    let ministack = emulator::find_for(&folder)?;
     let ministack = std::path::absolute(&ministack).map_err(|error| Error::io("find", &ministack, &error))?;
 
     // What a crash has left must be gone before a supervisor locks the folder without having written its own.

@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use super::state::Folder;
 use crate::error::{Error, Result};
+use crate::recovery::quoted;
 
 /// Version that the local cloud has been tested with.
 pub const TESTED_VERSION: &str = "1.5.33";
@@ -70,9 +71,29 @@ pub fn find(folder: &Path, variable: Option<&OsStr>, search_path: Option<&OsStr>
     environments.chain(installed).find(|path| is_executable(path)).ok_or_else(|| {
         Error::failed_with_hint(
             "MiniStack, the emulator of the local cloud, is not installed",
-            format!("run `make venv`, or `pip install ministack=={TESTED_VERSION}` where your PATH leads"),
+            install(folder),
         )
     })
+}
+
+/// Finds MiniStack for the stack file in `folder`, as the environment of this process says.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_for(folder: &Path) -> Result<PathBuf> {
+    let absolute = folder.canonicalize().map_err(|error| Error::io("find", folder, &error))?;
+    let (variable, search_path) = (std::env::var_os(VARIABLE), std::env::var_os("PATH"));
+    find(&absolute, variable.as_deref(), search_path.as_deref())
+}
+
+/// How to install MiniStack where [`find`] finds it, whatever the system says of its own Python.
+fn install(folder: &Path) -> String {
+    let here = std::env::current_dir().is_ok_and(|here| here == folder);
+    let environment = if here { PathBuf::from(".venv") } else { folder.join(".venv") };
+    let environment = quoted(&environment.to_string_lossy());
+    format!(
+        "install it beside stack.yaml: `python3 -m venv {environment} && {environment}/bin/pip install ministack=={TESTED_VERSION}`"
+    )
 }
 
 fn is_executable(path: &Path) -> bool {
@@ -309,7 +330,12 @@ mod tests {
 
         let missing = find(&folder, None, Some(bin.as_os_str())).expect_err("nowhere");
         let hint = missing.message().and_then(|message| message.hint).expect("a hint");
-        assert!(hint.contains("make venv") && hint.contains("pip install ministack==1.5.33"), "{hint}");
+        let environment = folder.join(".venv");
+        let install = format!(
+            "python3 -m venv {0} && {0}/bin/pip install ministack=={TESTED_VERSION}",
+            environment.display()
+        );
+        assert!(hint.contains(&install), "{hint}");
 
         executable(&installed, "");
         assert_eq!(find(&folder, None, Some(bin.as_os_str())).expect("found"), installed);

@@ -315,9 +315,10 @@ pub fn running(folder: &Path) -> Result<Running> {
             "the local cloud does not answer yet",
             "`deployer local up` waits until it does",
         )),
-        Status::Stopped => {
-            Err(Error::failed_with_hint("the local cloud does not run", "start it with `deployer local up`"))
-        }
+        Status::Stopped => Err(Error::failed_with_hint(
+            "the local cloud is not running",
+            "start it with `deployer local up`",
+        )),
     }
 }
 

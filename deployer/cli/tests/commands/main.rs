@@ -157,6 +157,7 @@ fn without_a_cloud_it_says_how_to_get_one() {
     let (code, _, err) = run(&folder(STACK), &["outputs", "local"]);
     assert_eq!(code, Some(1));
     assert!(err.contains("deployer local up"), "{err}");
+    assert_eq!(run(&folder(STACK), &["local", "env"]).0, Some(1));
     let (code, _, err) = run(&folder(STACK), &["outputs", "dev"]);
     assert_eq!(code, Some(6), "{err}");
     assert!(err.contains("no AWS credentials were found") && err.contains("AWS_PROFILE"), "{err}");
@@ -290,6 +291,38 @@ fn the_stack_file_of_a_folder_above_is_found() {
     assert_eq!((listed.status.code(), said.as_str()), (Some(0), "using ../../stack.yaml\n"));
     let named = command(&below, &["ls", "-f", "stack.yaml"]).output().expect("the deployer starts");
     assert_eq!(named.status.code(), Some(2), "what is named is not searched for");
+}
+
+#[test]
+fn doctor_says_in_one_problem_that_the_emulator_is_missing() {
+    let folder = folder(STACK);
+    let doctor = |folder: &TempDir, args: &[&str]| {
+        let mut command = command(folder.path(), &[&["doctor", "--output", "json"], args].concat());
+        let output = command.env("PATH", "/nowhere").output().expect("the deployer starts");
+        (output.status.code(), json(&String::from_utf8_lossy(&output.stdout)))
+    };
+    let problems = |document: &Value| -> Vec<Value> {
+        let findings = document["findings"].as_array().expect("findings").clone();
+        let builds = |one: &Value| one["about"].as_str().is_some_and(|about| about.starts_with("cargo"));
+        findings.into_iter().filter(|one| one["state"] == "problem" && !builds(one)).collect()
+    };
+    let (code, found) = doctor(&folder, &["local"]);
+    let wrong = problems(&found);
+    assert_eq!((code, wrong.len()), (Some(1), 1), "{found}");
+    assert_eq!(wrong[0]["about"], "emulator");
+    let fix = wrong[0]["fix"].as_str().expect("a fix");
+    assert!(
+        fix.contains("python3 -m venv .venv && .venv/bin/pip install ministack==")
+            && fix.contains("deployer local up")
+    );
+    // Without a file, what can be known is told all the same.
+    let empty = tempfile::tempdir().expect("a temporary folder");
+    let (code, found) = doctor(&empty, &[]);
+    let wrong = problems(&found);
+    assert_eq!((code, wrong.len(), found["stack"].is_null()), (Some(1), 1, true), "{found}");
+    assert!(wrong[0]["fix"].as_str().is_some_and(|fix| fix.contains("deployer init")), "{found}");
+    assert_eq!(found["findings"].as_array().map(Vec::len), Some(3), "{found}");
+    assert_eq!(schema::judge("doctor", &found), [""; 0]);
 }
 
 #[test]

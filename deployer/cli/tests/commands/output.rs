@@ -161,7 +161,7 @@ fn variables_of_a_shell_are_only_of_outputs() {
 fn a_stack_that_cannot_be_asked_fails_no_other() {
     let (code, out, err) = run(&folder(STACK), &["ls", "--status"]);
     assert_eq!(code, Some(0), "{err}");
-    assert!(out.contains("deployer local up") || out.contains("the local cloud does not run"), "{out}");
+    assert!(out.contains("the local cloud is not running"), "{out}");
     assert!(out.contains("no credentials for eu-west-1"), "{out}");
     assert!(out.contains("no credentials for account 111122223333"), "{out}");
 }
@@ -174,12 +174,11 @@ fn doctor_says_what_is_missing_and_how_to_get_it() {
     assert_eq!(judge("doctor", &document), [""; 0]);
     let findings = document["findings"].as_array().expect("findings");
     let about = |name: &str| findings.iter().find(|one| one["about"] == name);
-    let endpoint = about("endpoint").expect("the local cloud");
-    assert_eq!(
-        (&endpoint["state"], &endpoint["fix"]),
-        (&"problem".into(), &"start it with `deployer local up`".into())
-    );
-    assert!(about("credentials").is_some(), "{document}");
+    // On a machine without an emulator, that comes first.
+    let cloud = about("endpoint").or_else(|| about("emulator")).expect("the local cloud");
+    assert_eq!(cloud["state"], "problem", "{document}");
+    assert!(cloud["fix"].as_str().is_some_and(|fix| fix.ends_with("`deployer local up`")), "{document}");
+    assert!(about("credentials").is_none(), "nobody is there to ask: {document}");
 }
 
 #[test]
