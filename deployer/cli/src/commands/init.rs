@@ -8,6 +8,7 @@ use stack_core::diagnostic::nearest;
 
 use crate::context::Context;
 use crate::error::{Error, Message, Result};
+use crate::recovery::quoted;
 use crate::{files, ui};
 
 /// Writes a project that deploys as it is: a stack.yaml, its code, and a few words on it.
@@ -47,7 +48,8 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             Message::new(format!("there is no template `{}`", args.template)).hint(hint),
         ));
     };
-    let mut project = project(template, &name_of(&args.folder));
+    let name = name_of(&args.folder);
+    let mut project = project(template, &name);
     project.sort();
     let there: Vec<&str> = project
         .iter()
@@ -74,12 +76,19 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     if context.ui.is_json() {
         return context.ui.json(json!({ "folder": args.folder, "template": args.template, "files": files }));
     }
+    let taken = name.as_deref().or_else(|| own_name(file(template, STACK)?));
     for file in files {
         context.ui.note(format!("wrote {}", args.folder.join(file).display()));
     }
+    if let Some(taken) = taken.filter(|taken| folder_name(&args.folder).as_deref() != Some(taken)) {
+        context.ui.note(format!(
+            "\nThe pipeline is named `{taken}`, because the name of the folder can't be one (lower case letters, digits and hyphens, \
+             a letter first). `name:` in {STACK} changes it."
+        ));
+    }
     context.ui.note("\nWhat next:");
     if args.folder != Path::new(".") {
-        context.ui.note(format!("  cd {}", args.folder.display()));
+        context.ui.note(format!("  cd {}", quoted(&args.folder.to_string_lossy())));
     }
     context.ui.note("  deployer local up && deployer deploy   on this machine");
     context.ui.note("  deployer deploy dev                    on AWS, with your credentials");
@@ -122,12 +131,21 @@ fn list(context: &Context) -> Result<()> {
 
 /// Name of the pipeline: that of the folder, as far as a stack can be named so.
 fn name_of(folder: &Path) -> Option<String> {
-    let absolute = std::path::absolute(folder).ok()?;
-    let name = absolute.file_name()?.to_str()?.to_ascii_lowercase();
+    let name = folder_name(folder)?.to_ascii_lowercase();
     let words: Vec<&str> =
         name.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
     let name = words.join("-");
     (name.starts_with(|first: char| first.is_ascii_lowercase()) && name.len() <= 40).then_some(name)
+}
+
+fn folder_name(folder: &Path) -> Option<String> {
+    let absolute = std::path::absolute(folder).ok()?;
+    Some(absolute.file_name()?.to_string_lossy().into_owned())
+}
+
+/// The name that a stack file has itself.
+fn own_name(text: &str) -> Option<&str> {
+    text.lines().find_map(|line| line.strip_prefix("name: "))
 }
 
 /// Files of a project, by path.

@@ -281,6 +281,84 @@ fn graph_draws_the_pipeline_in_three_formats() {
     assert_eq!(json(&out)["nodes"][0]["name"], "landing");
 }
 
+/// What is wrong with the commands of a README, so that they can't be pasted into a shell.
+fn wrong_with_commands(readme: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut block = String::new();
+    for line in readme.lines().chain([""]) {
+        if let Some(code) = line.strip_prefix("    ") {
+            block.push_str(code);
+            block.push('\n');
+            continue;
+        }
+        let block = std::mem::take(&mut block);
+        let parsed = Command::new("bash").args(["-n", "-c", &block]).output().expect("bash starts");
+        if !parsed.status.success() || block.contains(r"\\") {
+            wrong.push(format!("no shell reads\n{block}{}", String::from_utf8_lossy(&parsed.stderr)));
+        }
+        for command in block.lines().filter_map(|line| line.strip_prefix("deployer ")) {
+            let words: Vec<&str> = command.split([' ', '&', '|']).filter(|word| !word.is_empty()).collect();
+            let name = words.iter().take_while(|word| !word.starts_with('-')).take(1);
+            let help = Command::new(env!("CARGO_BIN_EXE_deployer")).arg("help").args(name).output();
+            if !help.expect("the deployer starts").status.success() {
+                wrong.push(format!("there is no `deployer {command}`"));
+            }
+        }
+        // Variables of the shell stand between a closed and an opened quote.
+        let filled = block.replace("'\"$BUS\"'", "bus");
+        for text in filled.split('\'').skip(1).step_by(2).filter(|text| text.starts_with(['{', '['])) {
+            if let Err(error) = readable(text) {
+                wrong.push(format!("{error} in {text}"));
+            }
+        }
+    }
+    wrong
+}
+
+/// Whether a text is JSON, with the events in it, which are JSON as texts.
+fn readable(text: &str) -> serde_json::Result<()> {
+    let value: Value = serde_json::from_str(text)?;
+    for entry in value.as_array().into_iter().flatten() {
+        if let Some(detail) = entry["Detail"].as_str() {
+            serde_json::from_str::<Value>(detail)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn commands_that_cannot_be_pasted_are_found() {
+    for wrong in [
+        "    aws sqs send-message \\\\\n        --message-body x\n",
+        "    echo 'a\n",
+        "    deployer lokal up\n",
+        "    aws x '[{ \"Detail\": \"{ \\\\\"id\\\\\": 1 }\" }]'\n",
+        "    aws x '{ id: 1 }'\n",
+    ] {
+        assert!(!wrong_with_commands(wrong).is_empty(), "{wrong}");
+    }
+    assert_eq!(wrong_with_commands("    deployer local up && deployer deploy\n"), [""; 0]);
+}
+
+#[test]
+fn init_says_what_a_project_is_named() {
+    let parent = tempfile::tempdir().expect("a temporary folder");
+    for (folder, said) in [
+        ("orders", None),
+        ("My Pipeline", Some("`my-pipeline`")),
+        ("123", Some("`eventbridge-etl`")),
+        ("ünïcode", Some("`n-code`")),
+    ] {
+        let (code, _, err) = run(&parent, &["init", folder]);
+        assert_eq!(code, Some(0), "{err}");
+        let found = err.lines().find(|line| line.starts_with("The pipeline is named"));
+        assert_eq!(found.is_some(), said.is_some(), "{err}");
+        assert!(found.zip(said).is_none_or(|(line, name)| line.contains(name)), "{err}");
+    }
+    let (_, _, err) = run(&parent, &["init", "It's mine"]);
+    assert!(err.contains(r"cd 'It'\''s mine'"), "{err}");
+}
+
 #[test]
 fn the_stack_file_of_a_folder_above_is_found() {
     let folder = folder(STACK);
@@ -362,6 +440,8 @@ fn init_writes_projects_that_are_right() {
             let said = String::from_utf8_lossy(&synth.stderr).into_owned();
             assert_eq!((synth.status.code(), said.as_str()), (Some(0), ""), "{template}");
         }
+        let readme = std::fs::read_to_string(project.join("README.md")).expect("README.md");
+        assert_eq!(wrong_with_commands(&readme), [""; 0], "{template}");
         // A second time, it leaves what is there alone.
         std::fs::write(project.join("README.md"), "mine").expect("written");
         let (code, _, err) = run(&parent, &["init", &folder, "--template", template]);
