@@ -414,11 +414,11 @@ impl Deployment<'_> {
         self.context.ui.step("planned", format!("change set {} of {}", waiting.name, self.name));
         let undo = match action {
             Action::Create => format!("`deployer recover {word}` removes it"),
-            Action::Update => "a deployment without it makes it void".to_owned(),
+            Action::Update => "any other deployment invalidates it".to_owned(),
         };
         self.context
             .ui
-            .note(format!("\n`deployer deploy {word} --change-set {}` executes it; {undo}", waiting.name));
+            .note(format!("\nrun it with `deployer deploy {word} --change-set {}`; {undo}", waiting.name));
         Ok(Done { result: Ended::Planned(waiting.name), plan: Some(plan), changes: waiting.changes, stack })
     }
 

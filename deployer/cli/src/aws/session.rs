@@ -255,8 +255,8 @@ pub fn login_hint(expired: bool) -> String {
             format!("run `aws sso login --profile {profile}`, or renew the credentials of that profile")
         }
         None if expired && std::env::var_os("AWS_ACCESS_KEY_ID").is_some() => {
-            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN hold credentials for a time that is over; set new \
-             ones, or use a profile, which renews them: set AWS_PROFILE and run `aws sso login`"
+            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN hold temporary credentials; set new ones, or use a \
+             profile, which renews them: set AWS_PROFILE and run `aws sso login`"
                 .to_owned()
         }
         None => "set AWS_PROFILE (and run `aws sso login`), or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"

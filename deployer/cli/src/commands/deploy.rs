@@ -32,7 +32,7 @@ pub struct Args {
     /// Deploys every stack of the file, side by side.
     #[arg(long, conflicts_with_all = ["stack", "plan", "change_set"])]
     all: bool,
-    /// Makes the change set and leaves it for `--change-set`; executes nothing.
+    /// Make the change set for `--change-set`, and execute nothing
     #[arg(long)]
     no_execute: bool,
     /// Executes a change set that `--no-execute` made.
@@ -44,10 +44,10 @@ pub struct Args {
     /// Allows a resource with data to be removed or replaced, by logical id or by its name in the file; may be given several times.
     #[arg(long, value_name = "ID")]
     allow_replace: Vec<String>,
-    /// Is done when the configuration is applied, before resources are ready; rolls back on failure as ever.
+    /// Finish as soon as the configuration is applied, without waiting for resources to become ready
     #[arg(long)]
     express: bool,
-    /// Leaves what fails as it is, to be looked at; `deployer recover` brings the stack back.
+    /// Leave what fails as it is for inspection; `deployer recover` brings the stack back
     #[arg(long)]
     no_rollback: bool,
     /// Puts new code of functions and tasks in place without CloudFormation, in seconds; for work in progress.
@@ -237,7 +237,7 @@ async fn waiting(
     let Some(found) = found else {
         return Err(Error::Usage(
             Message::new(format!("{} has no change set named {name}", stack.name))
-                .hint("`deployer deploy --no-execute` makes one; a deployment makes those before it void"),
+                .hint("`deployer deploy --no-execute` makes one; any other deployment invalidates it"),
         ));
     };
     // An ARN names a change set whatever the stack.
