@@ -45,7 +45,8 @@ impl Environment {
         let destination =
             Destination::new(self.variables.required(EVENT_BUS)?, self.variables.required(EVENT_SOURCE)?);
         let client = EventBridge::new(aws_sdk_eventbridge::Client::new(&self.config));
-        Ok(Publisher::new(client, destination, Backoff::default()))
+        let region = self.config.region().map(ToString::to_string).unwrap_or_default();
+        Ok(Publisher::new(client, destination, Backoff::default()).in_region(&region))
     }
 }
 

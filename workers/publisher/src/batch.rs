@@ -15,14 +15,28 @@ pub const MAX_ENTRIES: usize = 10;
 /// 1 MiB, and for differences in how either side counts.
 pub const MAX_BYTES: usize = 950_000;
 
-/// Divides entries of these sizes into consecutive batches, each of at most [`MAX_ENTRIES`] entries and [`MAX_BYTES`]
-/// bytes. An entry that is larger than that stands in a batch of its own; callers sort those out beforehand.
+/// The same outside of the standard partition: the documentation of the regions in China says 256 KB
+/// (<https://docs.amazonaws.cn/en_us/eventbridge/latest/userguide/eb-putevents.html>), which was the limit everywhere before,
+/// and nothing is known of the others.
+pub const MAX_BYTES_ELSEWHERE: usize = 240_000;
+
+/// How names of regions begin that are not in the standard partition.
+const ELSEWHERE: [&str; 5] = ["cn-", "us-gov-", "us-iso", "eu-iso", "eusc-"];
+
+/// Bytes that a call certainly may have in a region.
 #[must_use]
-pub fn split(sizes: &[usize]) -> Vec<Range<usize>> {
+pub fn max_bytes_in(region: &str) -> usize {
+    if ELSEWHERE.iter().any(|prefix| region.starts_with(prefix)) { MAX_BYTES_ELSEWHERE } else { MAX_BYTES }
+}
+
+/// Divides entries of these sizes into consecutive batches, each of at most [`MAX_ENTRIES`] entries and `limit` bytes. An entry
+/// that is larger than that stands in a batch of its own.
+#[must_use]
+pub fn split(sizes: &[usize], limit: usize) -> Vec<Range<usize>> {
     let mut batches = Vec::new();
     let (mut start, mut bytes) = (0, 0usize);
     for (index, &size) in sizes.iter().enumerate() {
-        if index > start && !fits(index - start, bytes, size) {
+        if index > start && !fits(index - start, bytes, size, limit) {
             batches.push(start..index);
             (start, bytes) = (index, 0);
         }
@@ -35,8 +49,8 @@ pub fn split(sizes: &[usize]) -> Vec<Range<usize>> {
 }
 
 /// Whether an entry of `size` bytes fits into a batch that already holds `entries` entries of `bytes` bytes.
-pub(crate) const fn fits(entries: usize, bytes: usize, size: usize) -> bool {
-    entries < MAX_ENTRIES && bytes.saturating_add(size) <= MAX_BYTES
+pub(crate) const fn fits(entries: usize, bytes: usize, size: usize, limit: usize) -> bool {
+    entries < MAX_ENTRIES && bytes.saturating_add(size) <= limit
 }
 
 #[cfg(test)]
@@ -49,7 +63,7 @@ mod tests {
         fn batches_keep_the_limits_the_order_and_every_entry(
             sizes in proptest::collection::vec(prop_oneof![1..2_000usize, 1..=MAX_BYTES, Just(MAX_BYTES)], 0..60),
         ) {
-            let batches = split(&sizes);
+            let batches = split(&sizes, MAX_BYTES);
             let covered: Vec<usize> = batches.iter().cloned().flatten().collect();
             prop_assert_eq!(covered, (0..sizes.len()).collect::<Vec<_>>());
             for batch in &batches {
@@ -59,15 +73,34 @@ mod tests {
             // No more calls than needed: a batch only ends where its successor's first entry did not fit.
             for pair in batches.windows(2) {
                 let bytes = sizes[pair[0].clone()].iter().sum::<usize>();
-                prop_assert!(!fits(pair[0].len(), bytes, sizes[pair[1].start]));
+                prop_assert!(!fits(pair[0].len(), bytes, sizes[pair[1].start], MAX_BYTES));
             }
         }
     }
 
     #[test]
     fn ten_fit_and_the_eleventh_does_not() {
-        assert_eq!(split(&[1; 11]), [0..10, 10..11]);
-        assert_eq!(split(&[MAX_BYTES - 1, 1, 1]), [0..2, 2..3]);
-        assert!(split(&[]).is_empty());
+        assert_eq!(split(&[1; 11], MAX_BYTES), [0..10, 10..11]);
+        assert_eq!(split(&[MAX_BYTES - 1, 1, 1], MAX_BYTES), [0..2, 2..3]);
+        assert_eq!(split(&[1, 11, 1], 10), [0..1, 1..2, 2..3]);
+        assert!(split(&[], MAX_BYTES).is_empty());
+    }
+
+    #[test]
+    fn the_limit_is_that_of_the_partition() {
+        for region in ["eu-west-1", "us-east-1", "ap-southeast-7", "il-central-1", ""] {
+            assert_eq!(max_bytes_in(region), MAX_BYTES, "{region}");
+        }
+        for region in [
+            "cn-north-1",
+            "cn-northwest-1",
+            "us-gov-west-1",
+            "us-iso-east-1",
+            "us-isob-east-1",
+            "eu-isoe-west-1",
+            "eusc-de-east-1",
+        ] {
+            assert_eq!(max_bytes_in(region), MAX_BYTES_ELSEWHERE, "{region}");
+        }
     }
 }

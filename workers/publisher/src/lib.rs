@@ -16,12 +16,13 @@ mod stream;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use contract::Detail;
 use futures::StreamExt as _;
 
 pub use backoff::Backoff;
-pub use batch::{MAX_BYTES, MAX_ENTRIES, split};
+pub use batch::{MAX_BYTES, MAX_BYTES_ELSEWHERE, MAX_ENTRIES, max_bytes_in, split};
 pub use entry::{Destination, Entry};
 pub use stream::{Stream, Summary};
 
@@ -93,14 +94,25 @@ pub struct CallError {
     pub retryable: bool,
 }
 
+impl CallError {
+    /// Whether the entries of a call are too large together, or the only one is too large.
+    fn is_too_large(&self) -> bool {
+        // "Total size of the entries in the request is over the limit."
+        let says = self.message.to_ascii_lowercase();
+        self.code == "ValidationException" && says.contains("size") && says.contains("over the limit")
+    }
+}
+
 /// Why an event is not on the bus.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// The entry is larger than a request may be; it was never sent.
-    #[error("the event has {size} bytes, {MAX_BYTES} are possible")]
+    /// The entry is larger than a request may be.
+    #[error("the event has {size} bytes, {most} are possible")]
     TooLarge {
         /// Size of the entry, as EventBridge counts it.
         size: usize,
+        /// Bytes that are certainly possible.
+        most: usize,
     },
     /// EventBridge rejected it for good, or in every attempt.
     #[error("the event was not accepted: {code}: {message}")]
@@ -123,18 +135,39 @@ impl Failure {
     }
 }
 
+/// A call had more bytes than the bus takes.
+struct TooLarge;
+
 /// Publishes events to one bus under one source.
 #[derive(Debug)]
 pub struct Publisher<P> {
     client: P,
     destination: Destination,
     backoff: Backoff,
+    /// Bytes of a call of several entries. A call that the bus finds too large makes it smaller.
+    limit: AtomicUsize,
 }
 
 impl<P: PutEvents> Publisher<P> {
     /// A publisher that sends through `client`.
     pub const fn new(client: P, destination: Destination, backoff: Backoff) -> Self {
-        Self { client, destination, backoff }
+        Self { client, destination, backoff, limit: AtomicUsize::new(MAX_BYTES) }
+    }
+
+    /// The same for a bus in `region`.
+    #[must_use]
+    pub fn in_region(self, region: &str) -> Self {
+        Self { limit: AtomicUsize::new(max_bytes_in(region)), ..self }
+    }
+
+    /// Bytes that a call of several entries may have, as far as is known.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Remembers that so many bytes are too many.
+    fn too_many(&self, bytes: usize) {
+        self.limit.fetch_min((bytes / 2).max(MAX_BYTES_ELSEWHERE), Ordering::Relaxed);
     }
 
     /// The entry that [`Self::publish`] would send for `detail`.
@@ -153,7 +186,7 @@ impl<P: PutEvents> Publisher<P> {
         let mut results: Vec<Result<(), Failure>> = entries
             .iter()
             .map(|entry| match entry.size() {
-                size if size > MAX_BYTES => Err(Failure::TooLarge { size }),
+                size if size > MAX_BYTES => Err(Failure::TooLarge { size, most: self.limit() }),
                 _ => Ok(()),
             })
             .collect();
@@ -161,7 +194,7 @@ impl<P: PutEvents> Publisher<P> {
         let sizes: Vec<usize> = sendable.iter().map(|&index| entries[index].size()).collect();
         // Owned, or the compiler cannot see that the future below is `Send`.
         let batches: Vec<Vec<usize>> =
-            split(&sizes).into_iter().map(|range| sendable[range].to_vec()).collect();
+            split(&sizes, self.limit()).into_iter().map(|range| sendable[range].to_vec()).collect();
 
         let mut answers = futures::stream::iter(batches)
             .map(|batch| async move {
@@ -181,7 +214,32 @@ impl<P: PutEvents> Publisher<P> {
     /// is only throttled has no end of attempts before the pace has lost its patience.
     async fn send(&self, entries: &[&Entry], pace: Option<&Pace>) -> Vec<Result<(), Failure>> {
         let mut results: Vec<Result<(), Failure>> = vec![Ok(()); entries.len()];
-        let mut open: Vec<usize> = (0..entries.len()).collect();
+        let mut batches = vec![(0..entries.len()).collect::<Vec<usize>>()];
+        while let Some(batch) = batches.pop() {
+            let bytes = batch.iter().map(|&index| entries[index].size()).sum();
+            if let Err(TooLarge) = self.send_batch(entries, batch.clone(), &mut results, pace).await {
+                self.too_many(bytes);
+                let (first, second) = batch.split_at(batch.len() / 2);
+                match first {
+                    [] => {
+                        let failure = Failure::TooLarge { size: bytes, most: self.limit() };
+                        batch.iter().for_each(|&index| results[index] = Err(failure.clone()));
+                    }
+                    first => batches.extend([second.to_vec(), first.to_vec()]),
+                }
+            }
+        }
+        results
+    }
+
+    /// Sends the entries that are `open` in one call, and again those that were not accepted; writes what became of each.
+    async fn send_batch(
+        &self,
+        entries: &[&Entry],
+        mut open: Vec<usize>,
+        results: &mut [Result<(), Failure>],
+        pace: Option<&Pace>,
+    ) -> Result<(), TooLarge> {
         // Calls in all, and those that failed by more than throttling.
         let (mut calls, mut attempts) = (0, 0);
         loop {
@@ -192,6 +250,7 @@ impl<P: PutEvents> Publisher<P> {
             let batch: Vec<&Entry> = open.iter().map(|&index| entries[index]).collect();
             let (answer, may_retry) = match self.client.put_events(&batch).await {
                 Ok(answer) => (answer, true),
+                Err(error) if error.is_too_large() => return Err(TooLarge),
                 Err(CallError { code, message, retryable }) => {
                     (vec![Err(Rejection { code, message }); batch.len()], retryable)
                 }
@@ -226,7 +285,7 @@ impl<P: PutEvents> Publisher<P> {
             }
             attempts += u32::from(failed);
             if open.is_empty() {
-                return results;
+                return Ok(());
             }
             tracing::debug!(
                 calls,

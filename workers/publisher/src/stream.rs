@@ -8,14 +8,14 @@ use tokio::task::JoinSet;
 
 use crate::batch::fits;
 use crate::pace::Pace;
-use crate::{Entry, Failure, MAX_BYTES, MAX_IN_FLIGHT, Publisher, PutEvents};
+use crate::{Entry, Failure, MAX_IN_FLIGHT, Publisher, PutEvents};
 
 /// How many batches may be sent behind one that has no answer yet: so much is remembered of what was answered before.
 const MAX_AHEAD: usize = 1000;
 
 /// Collects events into full batches and sends up to [`MAX_IN_FLIGHT`] of them at once.
 ///
-/// Memory is bounded: one batch being filled and those in flight, each of at most [`MAX_BYTES`] bytes. When all are in
+/// Memory is bounded: one batch being filled and those in flight, each of at most [`crate::MAX_BYTES`] bytes. When all are in
 /// flight, [`Stream::push`] waits, and so does whoever reads the file behind it.
 ///
 /// Batches are answered in any order. [`Stream::acknowledged`] says up to which event all are on the bus.
@@ -115,10 +115,12 @@ impl<P: PutEvents + 'static> Stream<P> {
     pub async fn push(&mut self, detail: &Detail) -> Result<(), Failure> {
         let entry = self.publisher.entry(detail);
         let size = entry.size();
-        if size > MAX_BYTES {
-            return Err(Failure::TooLarge { size });
+        let most = self.publisher.limit();
+        // Who pushes can do something else with it now, and not any more when the bus has refused it.
+        if size > most {
+            return Err(Failure::TooLarge { size, most });
         }
-        if !fits(self.pending.len(), self.pending_bytes, size) {
+        if !fits(self.pending.len(), self.pending_bytes, size, most) {
             self.send_pending().await;
         }
         self.pending.push(entry);

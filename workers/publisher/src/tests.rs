@@ -176,10 +176,13 @@ async fn too_large_an_entry_is_never_sent_and_keeps_its_place() {
     let fits = sized_detail(1, MAX_BYTES - overhead);
     let exceeds = sized_detail(1, MAX_BYTES - overhead + 1);
     let results = publisher.publish(&[detail(1), exceeds.clone(), fits.clone(), detail(3)]).await;
-    assert_eq!(results, [Ok(()), Err(Failure::TooLarge { size: MAX_BYTES + 1 }), Ok(()), Ok(())]);
+    assert_eq!(
+        results,
+        [Ok(()), Err(Failure::TooLarge { size: MAX_BYTES + 1, most: MAX_BYTES }), Ok(()), Ok(())]
+    );
 
     let mut stream = publisher.stream();
-    assert_eq!(stream.push(&exceeds).await, Err(Failure::TooLarge { size: MAX_BYTES + 1 }));
+    assert_eq!(stream.push(&exceeds).await, Err(Failure::TooLarge { size: MAX_BYTES + 1, most: MAX_BYTES }));
     assert_eq!(stream.push(&fits).await, Ok(()));
     assert_eq!(stream.finish().await, Summary { accepted: 1, ..Summary::default() });
 }
@@ -287,4 +290,79 @@ async fn a_stream_says_up_to_where_all_is_on_the_bus() {
     }
     stream.flush().await;
     assert_eq!(stream.acknowledged(), 30);
+}
+
+/// A bus that takes calls of so many bytes.
+#[derive(Clone)]
+struct Small {
+    limit: usize,
+    accepted: Arc<Mutex<HashMap<String, usize>>>,
+    refused: Arc<AtomicUsize>,
+}
+
+impl Small {
+    fn new(limit: usize) -> Self {
+        Self { limit, accepted: Arc::default(), refused: Arc::default() }
+    }
+
+    fn publisher(&self, region: &str) -> Arc<Publisher<Self>> {
+        let destination = Destination::new("bus", "source");
+        Arc::new(Publisher::new(self.clone(), destination, Backoff::immediate(3)).in_region(region))
+    }
+}
+
+impl PutEvents for Small {
+    async fn put_events(&self, entries: &[&Entry]) -> Result<Vec<Result<(), Rejection>>, CallError> {
+        if entries.iter().map(|entry| entry.size()).sum::<usize>() > self.limit {
+            self.refused.fetch_add(1, Ordering::SeqCst);
+            return Err(CallError {
+                code: "ValidationException".into(),
+                message: "Total size of the entries in the request is over the limit.".into(),
+                retryable: false,
+            });
+        }
+        for entry in entries {
+            *self.accepted.lock().expect("lock").entry(entry.detail.clone()).or_default() += 1;
+        }
+        Ok(vec![Ok(()); entries.len()])
+    }
+}
+
+#[tokio::test]
+async fn a_bus_that_takes_less_gets_everything_in_smaller_calls() {
+    let details: Vec<Detail> = (0..100).map(|n| sized_detail(n, 60 * 1024)).collect();
+    // Known beforehand: no call is refused. Not known: few are, then none.
+    for (region, at_most) in [("cn-north-1", 0), ("eu-west-1", 40)] {
+        let bus = Small::new(256 * 1024);
+        let publisher = bus.publisher(region);
+        assert_eq!(publisher.publish(&details).await, vec![Ok(()); 100], "{region}");
+        let refused = bus.refused.load(Ordering::SeqCst);
+        assert!(refused <= at_most, "{region}: {refused}");
+        let mut stream = publisher.stream();
+        for detail in &details {
+            stream.push(detail).await.expect("small enough");
+        }
+        assert_eq!(stream.finish().await, Summary { accepted: 100, ..Summary::default() });
+        assert_eq!(bus.refused.load(Ordering::SeqCst), refused, "{region}: remembered");
+        assert!(bus.accepted.lock().expect("lock").values().all(|&times| times == 2), "{region}");
+    }
+}
+
+#[tokio::test]
+async fn an_entry_that_is_too_large_for_its_bus_is_given_back_as_such() {
+    let large = sized_detail(1, 500_000);
+    let bus = Small::new(256 * 1024);
+    let publisher = bus.publisher("us-gov-west-1");
+    // Nothing is known of this partition: what can't be sent in another way is tried.
+    let results = publisher.publish(&[detail(1), large.clone(), detail(2)]).await;
+    assert!(
+        matches!(results[..], [Ok(()), Err(Failure::TooLarge { most: MAX_BYTES_ELSEWHERE, .. }), Ok(())]),
+        "{results:?}"
+    );
+    assert!(
+        bus.publisher("us-gov-west-1").stream().push(&large).await.is_err(),
+        "the task sends where it lies"
+    );
+    let roomy = Small::new(MAX_BYTES).publisher("us-gov-west-1");
+    assert_eq!(roomy.publish(&[large]).await, [Ok(())]);
 }

@@ -81,7 +81,8 @@ async fn run() -> Result<Outcome, StartError> {
 
     let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
     let bus = EventBridge::new(aws_sdk_eventbridge::Client::new(&config));
-    let publisher = Arc::new(Publisher::new(bus, destination, Backoff::default()));
+    let region = config.region().map(ToString::to_string).unwrap_or_default();
+    let publisher = Arc::new(Publisher::new(bus, destination, Backoff::default()).in_region(&region));
     let source = S3Object::new(s3_client(&config, custom_endpoint), object.clone());
 
     let fields: Vec<SensitiveField> = variables.json_or_default(SENSITIVE)?;
