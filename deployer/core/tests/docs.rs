@@ -140,7 +140,9 @@ fn the_published_events_are_those_of_the_contract() {
          `object` is one version of one S3 object. `record` is a row of it: `index` counts from 1 without the header and\n\
          blank lines, and `id` is made from the object and the index, so that a row that is delivered twice has the same\n\
          id twice. With `settings.rowsPerEvent` of the extraction an event may speak of several rows that follow each other:\n\
-         `record` is then the first, and its `count` says how many.\n"
+         `record` is then the first, and its `count` says how many.\n\n\
+         With `\"escaped\": true`, which is rare, some text of the event has a character that SQS refuses: in all of its texts,\n\
+         and names of fields, `\\\\` stands for a backslash, `\\ufffe` for U+FFFE and `\\uffff` for U+FFFF, after the JSON was read.\n"
     );
     let events = events();
     for kind in EventKind::ALL {

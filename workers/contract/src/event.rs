@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{Location, ObjectRef, RecordRef, Shard};
+use crate::{Location, ObjectRef, RecordRef, Shard, characters};
 
 /// `source` of every event unless the stack sets another.
 pub const SOURCE: &str = "cdkpatterns.the-eventbridge-etl";
@@ -82,30 +82,30 @@ impl EventKind {
     #[must_use]
     pub fn details(self) -> Vec<(&'static str, &'static str, &'static [&'static str])> {
         match self {
-            Self::TaskStarted => vec![("ecs-started", "success", &["object", "task"])],
+            Self::TaskStarted => vec![("ecs-started", "success", &["object", "task", ESCAPED])],
             Self::RecordExtracted => {
                 vec![(
                     "s3RecordExtraction",
                     "extracted",
-                    &["object", "record", "headers", "data", "dataKey", "location"],
+                    &["object", "record", "headers", "data", "dataKey", "location", ESCAPED],
                 )]
             }
             Self::ExtractionCompleted => {
                 vec![(
                     "s3ExtractionCompleted",
                     "completed",
-                    &["object", "rows", "bytes", "rejected", "shard"],
+                    &["object", "rows", "bytes", "rejected", "shard", ESCAPED],
                 )]
             }
             Self::RecordTransformed => {
-                vec![("transform", "transformed", &["object", "record", "data", "dataKey"])]
+                vec![("transform", "transformed", &["object", "record", "data", "dataKey", ESCAPED])]
             }
             Self::RecordLoaded => {
-                vec![("data-loaded", "success", &["object", "record", "table", "key"])]
+                vec![("data-loaded", "success", &["object", "record", "table", "key", ESCAPED])]
             }
             Self::Failed => FailedStage::ALL
                 .map(|stage| {
-                    let fields: &[&str] = &["object", "record", "reason", "message"];
+                    let fields: &[&str] = &["object", "record", "reason", "message", ESCAPED];
                     (stage.detail_type(), "failed", fields)
                 })
                 .to_vec(),
@@ -326,6 +326,9 @@ struct Body {
     rest: serde_json::Map<String, Value>,
 }
 
+/// The field that says that the texts of a body are escaped: see [`characters`].
+const ESCAPED: &str = "escaped";
+
 /// One map, or a list of them: the first four events keep the form that the original pattern gave them where they speak of
 /// one row.
 #[derive(Deserialize)]
@@ -441,12 +444,29 @@ impl Detail {
         })
     }
 
+    /// The event's `detail` as the text that goes onto the bus, in characters that every service on its way takes.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let value = self.to_value();
+        let json = value.to_string();
+        if !characters::are_refused(&json) {
+            return json;
+        }
+        let mut escaped = characters::escape(value);
+        escaped[ESCAPED] = json!(true);
+        escaped.to_string()
+    }
+
     /// Reads a `detail` from the bus.
     ///
     /// # Errors
     /// [`DetailError`] when the detail type is unknown or the body does not fit it.
-    pub fn from_value(detail_type: &str, detail: Value) -> Result<Self, DetailError> {
+    pub fn from_value(detail_type: &str, mut detail: Value) -> Result<Self, DetailError> {
         let malformed = |source| DetailError::Malformed { detail_type: detail_type.to_owned(), source };
+        if detail[ESCAPED] == true {
+            let foreign = || malformed(serde::de::Error::custom("an escape that is none"));
+            detail = characters::unescape(detail).ok_or_else(foreign)?;
+        }
         let body: Body = serde_json::from_value(detail).map_err(malformed)?;
         let mut rest = body.rest;
         macro_rules! optional {
@@ -509,6 +529,8 @@ impl Detail {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::settings::Character;
 
@@ -629,6 +651,75 @@ mod tests {
             let back = Detail::from_value(detail.detail_type(), detail.to_value()).expect("own body");
             assert_eq!(back, detail);
         }
+    }
+
+    /// Characters that SQS takes: API reference, SendMessage, `MessageBody`.
+    fn takes(character: char) -> bool {
+        matches!(
+            character,
+            '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}'
+        )
+    }
+
+    fn text() -> impl Strategy<Value = String> {
+        let character = prop_oneof![
+            any::<char>(),
+            Just('\u{fffe}'),
+            Just('\u{ffff}'),
+            Just('\u{fffd}'),
+            Just('\\'),
+            Just('u'),
+            Just('f'),
+            Just('e'),
+        ];
+        proptest::collection::vec(character, 0..30).prop_map(|characters| characters.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_reaches_the_table_by_way_of_sqs(key in text(), data in text(), name in text(), value in text()) {
+            let object =
+                ObjectRef { bucket: "b".into(), key, version: None, etag: None, uploaded: None };
+            let record = object.record(1);
+            let item = Map::from_iter([(name, json!([value]))]);
+            for detail in [
+                Detail::RecordExtracted {
+                    object: object.clone(), record: record.clone(), headers: "h".into(), data, data_key: None, location: None,
+                },
+                Detail::RecordTransformed { object, record, data: vec![item], data_key: None },
+            ] {
+                let json = detail.to_json();
+                let value: Value = serde_json::from_str(&json).expect("JSON");
+                // EventBridge may pass the text on as it is, or write anew what it has read.
+                for text in [&json, &value.to_string()] {
+                    prop_assert!(text.chars().all(takes), "{:?}", text);
+                }
+                prop_assert_eq!(Detail::from_value(detail.detail_type(), value).expect("own body"), detail);
+            }
+        }
+
+        #[test]
+        fn what_claims_to_be_escaped_is_read_or_malformed(data in text()) {
+            let detail = json!({ "escaped": true, "status": "s", "object": { "bucket": "b", "key": data }, "task": "t" });
+            let _ = Detail::from_value("ecs-started", detail);
+        }
+    }
+
+    #[test]
+    fn texts_are_escaped_only_where_they_must_be() {
+        let detail = |key: &str| {
+            let object =
+                ObjectRef { bucket: "b".into(), key: key.into(), version: None, etag: None, uploaded: None };
+            Detail::TaskStarted { object, task: "\\".into() }
+        };
+        for plain in ["k", "\u{fffd}\u{feff}\u{e000}\u{1fffe}", "\\"] {
+            assert_eq!(detail(plain).to_json(), detail(plain).to_value().to_string());
+        }
+        let escaped: Value = serde_json::from_str(&detail("a\u{ffff}").to_json()).expect("JSON");
+        assert_eq!(
+            escaped,
+            json!({ "status": "success", "object": { "bucket": "b", "key": "a\\uffff" }, "task": "\\\\", "escaped": true })
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! drift from the events that it must match. No I/O, no AWS client.
 
 pub mod assignment;
+mod characters;
 pub mod column;
 pub mod content_range;
 pub mod environment;

@@ -24,7 +24,7 @@ impl Destination {
             bus: Arc::clone(&self.bus),
             source: Arc::clone(&self.source),
             detail_type: detail.detail_type(),
-            detail: detail.to_value().to_string(),
+            detail: detail.to_json(),
         }
     }
 }
