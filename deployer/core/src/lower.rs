@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::assets::{self, ASSET_BUCKET_PARAMETER, AssetKind};
 use crate::diagnostic::Span;
 use crate::document::Removal;
+use crate::model::access::Verb;
 use crate::model::code::Code;
 use crate::model::json::Json;
 use crate::model::options::Options;
@@ -72,6 +73,7 @@ pub fn lower(stack: &Stack) -> Template {
         }
         apply(&resource.options, &id, &mut builder.template.resources[first..]);
     }
+    keep_buses(&mut builder.template, stack);
     // Last, when all that speaks of them is there.
     let names = stack
         .resources
@@ -84,6 +86,38 @@ pub fn lower(stack: &Stack) -> Template {
     builder.template.rename(&names.collect());
     builder.template
 }
+
+/// Lets clusters go before the buses that their tasks publish to. EventBridge accepts events for a bus that is gone, and drops
+/// them without an error. Functions and roles name their bus, so CloudFormation deletes them first; but a task runs on when
+/// its definition is gone. A cluster can't go while a task runs in it, so now no bus can, either.
+fn keep_buses(template: &mut Template, stack: &Stack) {
+    for resource in &stack.resources {
+        let ResourceType::Task(task) = &resource.is else { continue };
+        let cluster = logical_id(&task.cluster.name);
+        for access in task.access.iter().filter(|access| access.verb == Verb::Publish) {
+            let bus = logical_id(&access.resource.name);
+            let find = |id: &str| template.resources.iter().position(|(candidate, _)| candidate == id);
+            // A bus that the stack finds is not in the template.
+            let (Some(at), Some(found)) = (find(&cluster), find(&bus)) else { continue };
+            let alike = template.resources[at].1.condition == template.resources[found].1.condition;
+            if template.resources[found].1.kind != BUS
+                || template.resources[found].1.condition.is_some() && !alike
+            {
+                continue;
+            }
+            if !template.resources[at].1.depends_on.contains(&bus) {
+                template.resources[at].1.depends_on.push(bus);
+                // The file may want it the other way round.
+                if template.cycle().is_some() {
+                    template.resources[at].1.depends_on.pop();
+                }
+            }
+        }
+    }
+}
+
+/// The type of a bus.
+const BUS: &str = "AWS::Events::EventBus";
 
 /// Applies `options` to what was made for a resource: the condition to all of it, the rest to its main resource.
 fn apply(options: &Options, id: &str, made: &mut [(String, template::Resource)]) {

@@ -8,6 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
+use stack_core::model::ResourceType;
+use stack_core::model::access::Verb;
+use stack_core::template::logical_id;
 use stack_core::{Diagnostics, Source, Stack, lower, number};
 
 use crate::golden::{self, assert_golden, load};
@@ -206,6 +209,90 @@ fn a_stack_with_a_key_encrypts_all_that_holds_data() {
         without, meant,
         "access logs come to no bucket with a key; dead letters of a bus are for when it fails"
     );
+}
+
+/// Logical ids that a part of a template refers to.
+fn references(value: &serde_json::Value, found: &mut BTreeSet<String>) {
+    match value {
+        serde_json::Value::Object(map) => {
+            for (name, inner) in map {
+                match (name.as_str(), inner) {
+                    ("Ref", serde_json::Value::String(id)) => drop(found.insert(id.clone())),
+                    ("Fn::GetAtt", serde_json::Value::Array(parts)) => {
+                        found.extend(parts.first().and_then(|id| id.as_str()).map(str::to_owned));
+                    }
+                    ("Fn::Sub", serde_json::Value::String(text)) => {
+                        let names = text.split("${").skip(1).filter_map(|rest| rest.split(['}', '.']).next());
+                        found.extend(names.map(str::to_owned));
+                    }
+                    _ => references(inner, found),
+                }
+            }
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|inner| references(inner, found)),
+        _ => {}
+    }
+}
+
+/// EventBridge accepts events for a bus that is gone, and drops them without an error. What CloudFormation deletes before the
+/// bus can't publish to it any more.
+#[test]
+fn whatever_may_publish_is_deleted_before_its_bus() {
+    let mut publishers = 0;
+    for (case, stack) in good() {
+        let lowered = lower::lower(&stack);
+        let template = lowered.to_value();
+        let resources = template["Resources"].as_object().expect("resources");
+        let buses = resources.iter().filter(|(_, bus)| bus["Type"] == "AWS::Events::EventBus");
+        for (bus, made) in buses {
+            // A name that is computed makes no dependency.
+            let name = made["Properties"]["Name"]["Fn::Sub"].as_str().expect("a computed name");
+            for (id, resource) in resources {
+                let publishes = [
+                    "AWS::IAM::Role",
+                    "AWS::Lambda::Function",
+                    "AWS::ECS::TaskDefinition",
+                    "AWS::Events::Rule",
+                    "AWS::Scheduler::Schedule",
+                ];
+                if !publishes.iter().any(|kind| resource["Type"] == *kind) {
+                    continue;
+                }
+                let mut found = BTreeSet::new();
+                references(&resource["Properties"], &mut found);
+                let computed = resource["Properties"].to_string().contains(&format!("{name}\""));
+                assert!(!computed || found.contains(bus), "{}: {id} may outlive {bus}", case.name);
+                publishers += usize::from(found.contains(bus));
+            }
+        }
+        for resource in &stack.resources {
+            let ResourceType::Task(task) = &resource.is else { continue };
+            let cluster = logical_id(&task.cluster.name);
+            let cluster = lowered.resources.iter().find(|(id, _)| *id == cluster).expect("a cluster");
+            for access in task.access.iter().filter(|access| access.verb == Verb::Publish) {
+                let bus = logical_id(&access.resource.name);
+                if resources.get(&bus).is_some_and(|bus| bus["Type"] == "AWS::Events::EventBus") {
+                    let waits = cluster.1.depends_on.contains(&bus);
+                    assert!(waits, "{}: tasks of {} may outlive {bus}", case.name, resource.name);
+                    publishers += 1;
+                }
+            }
+        }
+    }
+    assert!(publishers > 50, "{publishers}");
+}
+
+#[test]
+fn a_cluster_that_the_bus_waits_for_makes_no_circle() {
+    let text = source_of("repository").text.replace(
+        "  events: { type: bus }",
+        "  events: { type: bus, options: { dependsOn: [\"${cluster}\"] } }",
+    );
+    assert!(text.contains("dependsOn"), "stack.yaml is another one");
+    let source = Source::new("stack.yaml", text);
+    let (stacks, problems) = load(&source, &[]);
+    assert!(!problems.has_errors(), "{}", problems.to_lines(&source));
+    assert_eq!(lower::lower(&stacks[0]).cycle(), None);
 }
 
 #[test]

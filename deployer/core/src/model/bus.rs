@@ -52,7 +52,7 @@ impl Bus {
             .field("source", "The `source` of the events that this stack's workers publish.", Str)
             .or(contract::SOURCE.to_owned());
         let existing = properties
-            .field("existing", "Name of a bus of the account that is there already, such as `default`.", Str)
+            .field("existing", "Name of a bus of the account that is there already, such as `default`. Delete it after the stack: EventBridge accepts events for a bus that is gone, and drops them.", Str)
             .optional();
         let allow = properties
             .field("allow", "Which other accounts may put events on it.", Object(Allow::read))

@@ -119,7 +119,11 @@ impl Task {
         let user =
             properties.field("user", "User and group in the container, as numbers.", Str).or(USER.to_owned());
         let writable = properties
-            .field("writable", "Whether the container may write to its root file system.", Boolean)
+            .field(
+                "writable",
+                "Whether the container may write to its root file system, which ECS Exec needs.",
+                Boolean,
+            )
             .or(false);
         let access = properties
             .field("access", "What it may do, and to what.", List(Object(Access::read)))
