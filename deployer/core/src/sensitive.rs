@@ -1,14 +1,17 @@
-//! Which fields of a stack are sensitive, and which workers work with their key. [`crate::check`] holds them against all
-//! that could show a value, and [`crate::lower`] tells them to the workers.
+//! What the workers must know of the fields of a stack: which are sensitive and who works with their key, and which columns a
+//! file must have. [`crate::check`] holds them against all that could show a value, and [`crate::lower`] tells them to the
+//! workers.
 
 use std::collections::BTreeSet;
 
+use contract::columns;
+use contract::event::EventKind;
 use contract::settings::{FieldSettings, SensitiveField};
 
 use crate::assets::Worker;
 use crate::diagnostic::Span;
 use crate::model::access::{Access, Verb};
-use crate::model::function::Function;
+use crate::model::function::{Events, Function, Trigger};
 use crate::model::statement::Statement;
 use crate::model::task::Task;
 use crate::model::{Kind, Resource, ResourceType, Stack};
@@ -27,10 +30,10 @@ pub struct Field<'s> {
 }
 
 impl Field<'_> {
-    /// The name of its column, without white space around it.
+    /// The name of its column, without blanks and invisible characters around it.
     #[must_use]
     pub fn column(&self) -> &str {
-        self.settings.from.trim()
+        columns::trim(&self.settings.from)
     }
 }
 
@@ -56,6 +59,56 @@ pub fn sensitive(stack: &Stack) -> impl Iterator<Item = Field<'_>> {
 pub fn of_task<'s>(stack: &'s Stack, task: &'s Task) -> Vec<Field<'s>> {
     let buses = reached(stack, published(&task.access));
     sensitive(stack).filter(|field| triggering(field.function).any(|bus| buses.contains(bus))).collect()
+}
+
+/// The fields of every `transform` that certainly gets all rows of this task: without the column of one of them, no row of a
+/// file would become an item. Where a pattern chooses among events, the file may be meant for somebody else.
+#[must_use]
+pub fn expected<'s>(stack: &'s Stack, task: &Task) -> Vec<Field<'s>> {
+    let all_rows =
+        |events: &Events| matches!(events, Events::Named(EventKind::RecordExtracted | EventKind::Any));
+    let mut buses: BTreeSet<&str> = BTreeSet::new();
+    let mut next: Vec<&str> = task
+        .access
+        .iter()
+        .filter(|access| access.verb == Verb::Publish)
+        .map(|access| access.resource.name.as_str())
+        .filter_map(|name| Some(stack.resource(name)?.name.as_str()))
+        .collect();
+    while let Some(bus) = next.pop() {
+        if !buses.insert(bus) {
+            continue;
+        }
+        for resource in &stack.resources {
+            if let ResourceType::Rule(rule) = &resource.is
+                && rule.enabled
+                && rule.bus.name == bus
+                && all_rows(&rule.events)
+            {
+                let targets = rule.targets.iter().filter(|target| target.kind == Kind::Bus);
+                next.extend(targets.map(|target| target.to.name.as_str()));
+            }
+        }
+    }
+    let gets_all = |function: &Function| {
+        function.triggers.iter().any(|trigger| match trigger {
+            Trigger::Bus { bus, events, .. } => all_rows(events) && buses.contains(bus.name.as_str()),
+            _ => false,
+        })
+    };
+    fields(stack).filter(|field| !field.settings.optional && gets_all(field.function)).collect()
+}
+
+/// Names of the columns of fields, each once.
+#[must_use]
+pub fn columns_of(fields: &[Field<'_>]) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    for field in fields {
+        if !out.iter().any(|name| columns::same(name, field.column())) {
+            out.push(field.column().to_owned());
+        }
+    }
+    out
 }
 
 /// The sensitive fields of every `transform` whose events this `load` gets.

@@ -43,6 +43,9 @@ pub const TALLY_TABLE: &str = "TALLY_TABLE_NAME";
 /// The sensitive fields, as the JSON of a list of [`crate::settings::SensitiveField`]. The task encrypts their columns, and
 /// `load` takes them in no other form.
 pub const SENSITIVE: &str = "SENSITIVE_FIELDS";
+/// The columns that the header of a file must have, as a JSON list of names: those that fields of `transform` come from, unless
+/// they are optional. The task fails a file without one of them before its first row.
+pub const COLUMNS: &str = "EXPECTED_COLUMNS";
 /// ARN of the KMS key that `access: [{ encrypt: … }]` and `{ decrypt: … }` grant.
 pub const DATA_KEY: &str = "DATA_KEY_ARN";
 

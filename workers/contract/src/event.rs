@@ -184,7 +184,7 @@ pub enum Reason {
     InvalidCompression,
     /// A quoted field is never closed.
     UnclosedQuote,
-    /// The file lacks a column that the settings name as required, or as sensitive.
+    /// The file lacks a column that a field of `transform` comes from, and that is not `optional`.
     MissingColumn,
     /// A required value is empty.
     MissingValue,

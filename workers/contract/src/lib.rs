@@ -6,7 +6,7 @@
 
 pub mod assignment;
 mod characters;
-pub mod column;
+pub mod columns;
 pub mod content_range;
 pub mod environment;
 pub mod event;

@@ -16,12 +16,15 @@ pub struct TransformSettings {
 pub struct FieldSettings {
     /// Name of the attribute.
     pub name: String,
-    /// Name of the column in the CSV. Matched exactly, else without regard to case.
+    /// Name of the column in the CSV, found by [`crate::columns::find`].
     pub from: String,
     /// Whether a row without a value fails.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub required: bool,
-    /// Value when the column is missing or the value empty.
+    /// Whether a file may lack the column. Without it such a file fails as a whole.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
+    /// Value when the value is empty, or an optional column missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
     /// Whether the value must never be seen: the task encrypts it, and `load` alone decrypts it.

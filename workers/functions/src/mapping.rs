@@ -1,53 +1,70 @@
 //! What `transform` does to a row: columns of the file become attributes of the item, as the settings say.
 //!
-//! A transform of your own goes here: change [`transform`], and nothing else. It is a pure function, so a test needs
+//! A transform of your own goes here: change [`Mapping::item`], and nothing else. It is a pure function, so a test needs
 //! no AWS. What it answers with `Err` becomes a `transformFailed` event; its message must not hold a value of the row.
 
 use contract::Reason;
-use contract::column;
+use contract::columns;
 use contract::settings::{FieldSettings, TransformSettings};
 use serde_json::{Map, Value};
 
-/// Makes the item of one row.
-///
-/// # Errors
-/// The reason code, and one sentence for a person, when the row cannot become an item.
-pub fn transform(
-    settings: &TransformSettings,
-    headers: &[String],
-    data: &[String],
-) -> Result<Map<String, Value>, (Reason, String)> {
-    if headers.len() != data.len() {
-        let message = format!("the row has {} fields, the header has {}", data.len(), headers.len());
-        return Err((Reason::RowLength, message));
-    }
-    let mut item = Map::new();
-    for field in &settings.fields {
-        let FieldSettings { name, from, required, default, sensitive } = field;
-        let column = column::find(headers, from)
-            .map_err(|ambiguous| (Reason::DuplicateHeader, ambiguous.to_string()))?;
-        let value = column.and_then(|column| data.get(column)).map(String::as_str);
-        let value = match (value, default) {
-            (Some(value), _) if !value.is_empty() => value,
-            (_, Some(default)) => default,
-            (None, None) if *required => {
-                return Err((Reason::MissingColumn, format!("the file has no column `{from}`")));
-            }
-            (Some(_), None) if *required => {
-                return Err((Reason::MissingValue, format!("the column `{from}` is empty")));
-            }
-            // An empty value is a value; a column that isn't there has none.
-            (Some(empty), None) => empty,
-            (None, None) => continue,
-        };
-        // The task that read the row did not know yet, or is another stack's: what is in clear goes no further.
-        if *sensitive && !value.is_empty() && !sealing::is_sealed(value) {
-            let message = format!("the sensitive column `{from}` is not encrypted");
-            return Err((Reason::NotEncrypted, message));
+/// The fields of the settings, each with its column in a file.
+#[derive(Debug)]
+pub struct Mapping<'s> {
+    /// Position of the column; none where an optional one isn't there.
+    fields: Vec<(&'s FieldSettings, Option<usize>)>,
+    /// Columns of the file.
+    width: usize,
+}
+
+impl<'s> Mapping<'s> {
+    /// Finds the columns of the fields in a header.
+    ///
+    /// # Errors
+    /// The reason code, and one sentence for a person, when no row of a file with this header can become an item.
+    pub fn new(settings: &'s TransformSettings, headers: &[String]) -> Result<Self, (Reason, String)> {
+        let expected =
+            settings.fields.iter().filter(|field| !field.optional).map(|field| field.from.as_str());
+        if let Some(missing) = columns::missing(headers, expected) {
+            return Err((Reason::MissingColumn, missing.to_string()));
         }
-        item.insert(name.clone(), value.into());
+        let find = |field: &'s FieldSettings| Ok((field, columns::find(headers, &field.from)?));
+        let fields: Result<_, columns::AmbiguousColumn> = settings.fields.iter().map(find).collect();
+        let fields = fields.map_err(|ambiguous| (Reason::DuplicateHeader, ambiguous.to_string()))?;
+        Ok(Self { fields, width: headers.len() })
     }
-    Ok(item)
+
+    /// Makes the item of one row.
+    ///
+    /// # Errors
+    /// The reason code, and one sentence for a person, when the row cannot become an item.
+    pub fn item(&self, data: &[String]) -> Result<Map<String, Value>, (Reason, String)> {
+        if data.len() != self.width {
+            let message = format!("the row has {} fields, the header has {}", data.len(), self.width);
+            return Err((Reason::RowLength, message));
+        }
+        let mut item = Map::new();
+        for (FieldSettings { name, from, required, default, sensitive, .. }, column) in &self.fields {
+            let value = column.and_then(|column| data.get(column)).map(String::as_str);
+            let value = match (value, default) {
+                (Some(value), _) if !value.is_empty() => value,
+                (_, Some(default)) => default,
+                (Some(_), None) if *required => {
+                    return Err((Reason::MissingValue, format!("the column `{from}` is empty")));
+                }
+                // An empty value is a value; a column that isn't there has none.
+                (Some(empty), None) => empty,
+                (None, None) => continue,
+            };
+            // The task that read the row did not know yet, or is another stack's: what is in clear goes no further.
+            if *sensitive && !value.is_empty() && !sealing::is_sealed(value) {
+                let message = format!("the sensitive column `{from}` is not encrypted");
+                return Err((Reason::NotEncrypted, message));
+            }
+            item.insert(name.clone(), value.into());
+        }
+        Ok(item)
+    }
 }
 
 #[cfg(test)]
@@ -66,7 +83,8 @@ mod tests {
     }
 
     fn run(fields: Value, headers: &[&str], data: &[&str]) -> Result<Value, (Reason, String)> {
-        transform(&settings(fields), &texts(headers), &texts(data)).map(Value::Object)
+        let settings = settings(fields);
+        Mapping::new(&settings, &texts(headers))?.item(&texts(data)).map(Value::Object)
     }
 
     #[test]
@@ -98,7 +116,7 @@ mod tests {
 
     #[test]
     fn an_ambiguous_column_fails_even_if_optional() {
-        let fields = json!([{ "name": "a", "from": "id" }]);
+        let fields = json!([{ "name": "a", "from": "id", "optional": true }]);
         assert_eq!(
             run(fields.clone(), &["ID", "Id"], &["1", "2"]),
             Err((Reason::DuplicateHeader, "the file has several columns `id`".into()))
@@ -113,9 +131,24 @@ mod tests {
             run(fields.clone(), &["A"], &[""]),
             Err((Reason::MissingValue, "the column `A` is empty".into()))
         );
+    }
+
+    #[test]
+    fn a_column_must_be_there_unless_the_field_is_optional() {
+        let fields = json!([
+            { "name": "a", "from": "A" },
+            { "name": "b", "from": "B" },
+            { "name": "c", "from": "C", "default": "d" },
+            { "name": "o", "from": "O", "optional": true },
+        ]);
         assert_eq!(
-            run(fields, &["B"], &["1"]),
-            Err((Reason::MissingColumn, "the file has no column `A`".into()))
+            run(fields.clone(), &["a"], &["1"]),
+            Err((Reason::MissingColumn, "the file has no columns `B` and `C`".into())),
+            "a default is for empty values: a column that is misspelled would become it in every row"
+        );
+        assert_eq!(
+            run(fields, &["a", "B\u{a0}", "c"], &["1", "2", ""]),
+            Ok(json!({ "a": "1", "b": "2", "c": "d" }))
         );
     }
 
@@ -123,9 +156,9 @@ mod tests {
     fn what_is_not_required_may_be_empty_absent_or_the_default() {
         let fields = json!([
             { "name": "empty", "from": "A" },
-            { "name": "absent", "from": "B" },
-            { "name": "default_for_empty", "from": "A", "default": "d" },
-            { "name": "default_for_absent", "from": "B", "required": true, "default": "d" },
+            { "name": "absent", "from": "B", "optional": true },
+            { "name": "default_for_empty", "from": "A", "required": true, "default": "d" },
+            { "name": "default_for_absent", "from": "B", "optional": true, "default": "d" },
         ]);
         let item = run(fields, &["A"], &[""]);
         assert_eq!(item, Ok(json!({ "empty": "", "default_for_empty": "d", "default_for_absent": "d" })));
@@ -157,7 +190,8 @@ mod tests {
         ) {
             let fields = json!([{ "name": "x", "from": "a", "required": required }]);
             let data = vec!["sEcReT".to_owned(); secrets];
-            if let Err((_, message)) = transform(&settings(fields), &headers, &data) {
+            let settings = settings(fields);
+            if let Err((_, message)) = Mapping::new(&settings, &headers).and_then(|mapping| mapping.item(&data)) {
                 prop_assert!(!message.contains("sEcReT"));
             }
         }

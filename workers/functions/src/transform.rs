@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
 use crate::located::{self, NoFields, Objects};
-use crate::mapping;
+use crate::mapping::Mapping;
 use crate::messages::{Delivery, Handler, Malformed, Outcome};
 use crate::settle::{Stage, Unfinished, Verdict};
 
@@ -79,9 +79,14 @@ impl<P: PutEvents, O: Objects> Transform<P, O> {
             let message = format!("the event says that it has {} rows, and has {}", record.count, rows.len());
             return vec![failed(record.clone(), Reason::MalformedEvent, message)];
         }
+        // What is wrong with the header is wrong with each of these rows, and said once.
+        let mapping = match Mapping::new(&self.settings, &headers) {
+            Ok(mapping) => mapping,
+            Err((reason, message)) => return vec![failed(record.clone(), reason, message)],
+        };
         let mut runs = Runs { object, data_key, out: Vec::new(), bytes: 0 };
         for (index, row) in record.rows().zip(&rows) {
-            match mapping::transform(&self.settings, &headers, row) {
+            match mapping.item(row) {
                 Ok(item) => runs.add(index, item),
                 Err((reason, message)) => runs.out.push(failed(object.record(index), reason, message)),
             }
@@ -137,12 +142,13 @@ impl<P: PutEvents, O: Objects> Transform<P, O> {
             let message = "a row with sensitive values may not be read in its object".into();
             return Err(failed(Reason::NotEncrypted, message));
         }
+        let mapping =
+            Mapping::new(&self.settings, &headers).map_err(|(reason, message)| failed(reason, message))?;
         let read = located::fields(&self.objects, object, location, headers.len());
         let fields = timeout_at(end, read)
             .await
             .unwrap_or_else(|_| Err(NoFields::Unfinished("the row could not be read in time".into())))?;
-        let item = mapping::transform(&self.settings, &headers, &fields)
-            .map_err(|(reason, message)| failed(reason, message))?;
+        let item = mapping.item(&fields).map_err(|(reason, message)| failed(reason, message))?;
         // In an event a byte may take six: what has no hope isn't written first.
         if item.values().filter_map(Value::as_str).map(str::len).sum::<usize>() > MAX_BYTES {
             let message = format!("the item has more than {MAX_BYTES} bytes, an event cannot carry it");

@@ -45,6 +45,8 @@ pub struct Job<'a> {
     pub object: &'a ObjectRef,
     /// How it is written, and how it is published.
     pub settings: &'a ExtractionSettings,
+    /// The columns that its header must have.
+    pub columns: &'a [String],
     /// Which part of it.
     pub assignment: &'a Assignment,
     /// Only these rows, again: without a checkpoint and without `extraction-completed`.
@@ -108,10 +110,11 @@ pub async fn extract<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints
     let mut extraction = Extraction {
         job,
         download,
-        reader: Reader::new(MAX_BYTES, &job.settings.csv),
+        reader: Reader::new(MAX_BYTES, &job.settings.csv, job.columns),
         decoder: Decoder::new(),
         rows: Rows::new(job, publisher.stream_at(job.events_per_second()), sealing, backoff, reached),
         resume: (reached.index > 0).then_some(reached),
+        useless: false,
         checkpoints,
         saved: Instant::now(),
     };
@@ -123,7 +126,13 @@ pub async fn extract<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints
     };
     let totals = extraction.totals();
     let mut last = extraction.rows.acknowledged();
-    let outcome = conclude(job, publisher, end.map(|()| totals)).await;
+    let outcome = match end {
+        // Each task of the object finds that, and the first says it for all.
+        Err(fault) if extraction.useless && job.assignment.part.is_some_and(|part| part.shard.index > 1) => {
+            Outcome::Failed(fault)
+        }
+        end => conclude(job, publisher, end.map(|()| totals)).await,
+    };
     if let Outcome::Completed(Totals { rows, rejected, bytes }) = outcome {
         last = Checkpoint { rows, rejected, done: Some(bytes), ..last };
     }
@@ -232,6 +241,8 @@ struct Extraction<'a, S, P, C, K> {
     rows: Rows<'a, P, K>,
     /// Where the reader has to go on, once it knows the header.
     resume: Option<Checkpoint>,
+    /// The reader found that no row of the object can be read.
+    useless: bool,
     checkpoints: Option<&'a C>,
     saved: Instant,
 }
@@ -260,7 +271,7 @@ impl<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints, K: Kms> Extrac
                 }
             }
             while let Some(mut text) = self.decoder.read()? {
-                while let Some(row) = self.reader.read(&mut text)? {
+                while let Some(row) = self.reader.read(&mut text).inspect_err(|_| self.useless = true)? {
                     if let Some(at) = self.resume.take_if(|_| !self.rows.compressed) {
                         self.reader.resume(at.offset, at.index);
                         self.download.seek(at.offset);
@@ -289,7 +300,7 @@ impl<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints, K: Kms> Extrac
                 }
             }
         }
-        while let Some(row) = self.reader.finish()? {
+        while let Some(row) = self.reader.finish().inspect_err(|_| self.useless = true)? {
             if self.rows.take(row).await?.is_break() {
                 return Ok(());
             }

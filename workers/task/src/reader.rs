@@ -11,6 +11,7 @@
 
 use std::ops::Range;
 
+use contract::columns;
 use contract::location::BYTE_ORDER_MARK;
 use contract::settings::{Character, CsvSettings};
 use contract::{Location, Reason};
@@ -121,6 +122,8 @@ pub struct Reader {
     quote: Character,
     /// Names of the columns by the settings, for the header that is to come.
     names: Vec<String>,
+    /// Columns that the header must have.
+    expected: Vec<String>,
     sniffer: Option<Sniffer>,
     /// The first line as the sniffer collected it, until csv-core has read it.
     head: Vec<u8>,
@@ -142,9 +145,10 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader of files as the settings say that they are, which rejects rows larger than `limit` bytes.
+    /// A reader of files as the settings say that they are, which rejects rows larger than `limit` bytes, and files that lack
+    /// one of the `expected` columns.
     #[must_use]
-    pub fn new(limit: usize, settings: &CsvSettings) -> Self {
+    pub fn new(limit: usize, settings: &CsvSettings, expected: &[String]) -> Self {
         let limit = limit.max(1);
         let columns = settings.columns.clone();
         let (header, names) = match settings.header {
@@ -156,6 +160,7 @@ impl Reader {
             delimiter: settings.delimiter.unwrap_or(Character::COMMA),
             quote: settings.quote,
             names,
+            expected: expected.to_vec(),
             sniffer: Some(Sniffer::new(settings)),
             head: Vec::new(),
             head_read: 0,
@@ -204,7 +209,7 @@ impl Reader {
     /// A [`Fault`] in the header.
     pub fn finish(&mut self) -> Result<Option<Row<'_>>, Fault> {
         if let Some(mut sniffer) = self.sniffer.take() {
-            self.start(sniffer.finish());
+            self.start(sniffer.finish())?;
         }
         if self.step(&mut &b""[..])? {
             return Ok(Some(self.row(false)));
@@ -230,13 +235,13 @@ impl Reader {
     fn step(&mut self, input: &mut &[u8]) -> Result<bool, Fault> {
         if let Some(sniffer) = &mut self.sniffer {
             match sniffer.feed(input, self.limit) {
-                Sniffing::Done(sniffed) => self.start(sniffed),
+                Sniffing::Done(sniffed) => self.start(sniffed)?,
                 Sniffing::GoesOn => return Ok(false),
                 Sniffing::TooLong if self.header.is_none() => return Err(header_too_large(self.limit)),
                 // A row like any other; csv-core finds its end.
                 Sniffing::TooLong => {
                     let sniffed = sniffer.finish();
-                    self.start(sniffed);
+                    self.start(sniffed)?;
                 }
             }
         }
@@ -264,13 +269,18 @@ impl Reader {
         Ok(false)
     }
 
-    fn start(&mut self, sniffed: Sniffed) {
+    fn start(&mut self, sniffed: Sniffed) -> Result<(), Fault> {
         self.sniffer = None;
         self.delimiter = sniffed.delimiter;
         self.core = ReaderBuilder::new().delimiter(self.delimiter.byte()).quote(self.quote.byte()).build();
         self.skip_byte_order_mark();
         self.position = sniffed.position;
         self.head = sniffed.head;
+        // Without a header, the settings name the columns: they are known now.
+        match self.header {
+            Some(_) => self.check_columns(),
+            None => Ok(()),
+        }
     }
 
     /// A blank line, so that csv-core doesn't look for a byte order mark: the sniffer has removed the only one.
@@ -332,7 +342,21 @@ impl Reader {
         });
         self.next_record();
         self.record_start = self.position;
+        self.check_columns()?;
         Ok(false)
+    }
+
+    /// Whether the columns are there that are expected, each once.
+    fn check_columns(&self) -> Result<(), Fault> {
+        let headers = self.header.as_ref().map_or(&[][..], |header| &header.columns);
+        if let Some(missing) = columns::missing(headers, self.expected.iter().map(String::as_str)) {
+            return Err(Fault::new(Reason::MissingColumn, missing.to_string()));
+        }
+        for name in &self.expected {
+            columns::find(headers, name)
+                .map_err(|ambiguous| Fault::new(Reason::DuplicateHeader, ambiguous.to_string()))?;
+        }
+        Ok(())
     }
 
     /// The data row that [`Self::end_record`] has just counted.
@@ -438,7 +462,7 @@ fn header_too_large(limit: usize) -> Fault {
 
 impl Header {
     fn new(fields: Fields<'_>) -> Result<Self, Fault> {
-        let mut columns: Vec<String> = fields.iter().map(|name| name.trim().to_owned()).collect();
+        let mut columns: Vec<String> = fields.iter().map(|name| columns::trim(name).to_owned()).collect();
         let trailing = columns.len() > 1 && columns.last().is_some_and(String::is_empty);
         if trailing {
             columns.pop();

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use contract::columns::{self, MissingColumns};
 use contract::settings::SensitiveField;
-use contract::{ObjectRef, Reason, column, row};
+use contract::{ObjectRef, Reason, row};
 use publisher::Backoff;
 use sealing::{Kms, KmsError, SealError, Sealer};
 
@@ -80,22 +81,21 @@ pub(crate) fn without_names(fault: Fault) -> Fault {
 
 /// Where the sensitive columns are. One that isn't found fails the object: it may stand there under another name, and
 /// would go out in clear.
-fn find(fields: &[SensitiveField], columns: &[String]) -> Result<BTreeMap<usize, String>, Fault> {
+fn find(fields: &[SensitiveField], headers: &[String]) -> Result<BTreeMap<usize, String>, Fault> {
     let mut found = BTreeMap::new();
     for SensitiveField { from, .. } in fields {
-        let position = column::find(columns, from)
+        let position = columns::find(headers, from)
             .map_err(|ambiguous| Fault::new(Reason::DuplicateHeader, ambiguous.to_string()))?;
         let Some(position) = position else {
-            let message = format!("the file has no column `{from}`, which is sensitive");
-            return Err(Fault::new(Reason::MissingColumn, message));
+            return Err(Fault::new(Reason::MissingColumn, MissingColumns(vec![from.clone()]).to_string()));
         };
         // `transform` takes the exact name; what looks like it would go on in clear.
-        let alike = columns.iter().filter(|column| column.trim().eq_ignore_ascii_case(from.trim()));
+        let alike = headers.iter().filter(|header| columns::same(header, from));
         if alike.count() > 1 {
             let message = format!("the file has several columns `{from}`, which is sensitive");
             return Err(Fault::new(Reason::DuplicateHeader, message));
         }
-        found.insert(position, from.trim().to_owned());
+        found.insert(position, columns::trim(from).to_owned());
     }
     Ok(found)
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use contract::columns;
+
 use super::{table, worker};
 use crate::assets::Worker;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -78,10 +80,10 @@ fn table_keys(stack: &Stack, diagnostics: &mut Diagnostics) {
 
 /// The task knows a value by its column, `load` by the field's name: both must mean the same everywhere.
 fn agreement(stack: &Stack, diagnostics: &mut Diagnostics) {
-    let mut columns: BTreeMap<String, Field<'_>> = BTreeMap::new();
+    let mut by_column: BTreeMap<String, Field<'_>> = BTreeMap::new();
     let mut names: BTreeMap<&str, Field<'_>> = BTreeMap::new();
     for field in sensitive::fields(stack) {
-        let of_column = *columns.entry(field.column().to_ascii_lowercase()).or_insert(field);
+        let of_column = *by_column.entry(columns::key(field.column())).or_insert(field);
         let of_name = *names.entry(&field.settings.name).or_insert(field);
         let found = of_one_column(of_column, field).or_else(|| of_one_name(of_name, field));
         if let Some((message, help)) = found {
@@ -121,7 +123,7 @@ fn of_one_name(first: Field<'_>, second: Field<'_>) -> Option<(String, &'static 
     let (one, other) = (&first.of.name, &second.of.name);
     let help = "`load` knows a field by its name; rename one of them, or make them the same";
     let message = match (first.settings.sensitive, second.settings.sensitive) {
-        (true, true) if !first.column().eq_ignore_ascii_case(second.column()) => format!(
+        (true, true) if !columns::same(first.column(), second.column()) => format!(
             "the sensitive field `{name}` comes from `{}` in `{one}`, and from `{}` in `{other}`",
             shorten(first.column()),
             shorten(second.column())

@@ -1,7 +1,7 @@
 //! Rules on the deployer's own workers: what they must be allowed, what they understand, how they are set.
 
-use contract::EventKind;
-use contract::settings::{FieldSettings, OnConflict, Store, TransformSettings, VERSION_ATTRIBUTE};
+use contract::settings::{OnConflict, Store, TransformSettings, VERSION_ATTRIBUTE};
+use contract::{EventKind, columns};
 
 use super::{kind_of, table};
 use crate::assets::Worker;
@@ -152,7 +152,7 @@ fn settings(
             Some(settings) => {
                 table_keys(stack, resource, &settings.transform, diagnostics);
                 version(stack, function, settings, diagnostics);
-                columns(stack, resource, function, &settings.transform, diagnostics);
+                named_columns(stack, function, diagnostics);
             }
         }
     }
@@ -232,44 +232,28 @@ fn version(stack: &Stack, transform: &Function, settings: &Settings, diagnostics
     }
 }
 
-/// Where the settings of an extraction name the columns, every field without which a row fails, and every sensitive one,
-/// must come from one of them: a column that is spelled wrongly would not be encrypted.
-fn columns(
-    stack: &Stack,
-    resource: &Resource,
-    function: &Function,
-    settings: &TransformSettings,
-    diagnostics: &mut Diagnostics,
-) {
-    let reads = |access: &&Access| {
-        function.triggers.iter().any(|trigger| match trigger {
-            Trigger::Bus { bus, events: Events::Named(EventKind::RecordExtracted), .. } => {
-                access.verb == Verb::Publish && access.resource.name == bus.name
-            }
-            _ => false,
-        })
-    };
+/// Where the settings of an extraction name the columns, every field that isn't optional must come from one of them: all files
+/// would fail.
+fn named_columns(stack: &Stack, function: &Function, diagnostics: &mut Diagnostics) {
     for extraction in &stack.resources {
         let ResourceType::Task(task) = &extraction.is else { continue };
         let named = task.settings.as_ref().map_or(&[][..], |settings| &settings.csv.columns[..]);
-        if named.is_empty() || task.access.iter().find(reads).is_none() {
+        if named.is_empty() {
             continue;
         }
-        let needed = |field: &&FieldSettings| field.sensitive || (field.required && field.default.is_none());
-        for field in settings.fields.iter().filter(needed) {
-            // As `transform` looks for it: an exact name is also the same but for case.
-            if named.iter().any(|column| column.eq_ignore_ascii_case(field.from.trim())) {
+        let expected = sensitive::expected(stack, task);
+        for field in expected.iter().filter(|field| std::ptr::eq(field.function, function)) {
+            if named.iter().any(|column| columns::same(column, field.column())) {
                 continue;
             }
-            let (name, from, task) = (&field.name, shorten(&field.from), &extraction.name);
-            let what = if field.sensitive { "sensitive" } else { "required" };
+            let (name, from, task) = (&field.settings.name, shorten(field.column()), &extraction.name);
             diagnostics.push(
                 Diagnostic::error(
                     "E0316",
-                    resource.span,
-                    format!("the {what} field `{name}` comes from the column `{from}`, which `{task}` doesn't have"),
+                    field.span,
+                    format!("the field `{name}` comes from the column `{from}`, which the files of `{task}` don't have"),
                 )
-                .suggest(&field.from, named.iter().map(String::as_str)),
+                .suggest(field.column(), named.iter().map(String::as_str)),
             );
         }
     }

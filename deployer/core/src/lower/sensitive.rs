@@ -1,10 +1,12 @@
-//! What the workers learn of sensitive fields.
+//! What the workers learn of fields.
 
 use contract::environment;
 use serde_json::{Value, json};
 
 use crate::assets::Worker;
+use crate::model::Stack;
 use crate::model::access::Access;
+use crate::model::task::Task;
 use crate::sensitive::{self, Field};
 use crate::template::{GetAtt, logical_id};
 
@@ -19,4 +21,10 @@ pub(super) fn variables(
     let key = sensitive::key(worker, access).map(|key| GetAtt(logical_id(&key.resource.name), "Arn"));
     let fields = text.map(|text| (environment::SENSITIVE, json!(text)));
     fields.into_iter().chain(key.map(|arn| (environment::DATA_KEY, json!(arn)))).collect()
+}
+
+/// The variable with the columns that a task expects in its files, if there are any.
+pub(super) fn columns(stack: &Stack, task: &Task) -> Option<(&'static str, Value)> {
+    let names = sensitive::columns_of(&sensitive::expected(stack, task));
+    (!names.is_empty()).then(|| (environment::COLUMNS, json!(json!(names).to_string())))
 }

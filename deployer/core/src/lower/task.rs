@@ -197,6 +197,7 @@ fn environment_of(stack: &Stack, task: &Task) -> Vec<Value> {
     let fields = crate::sensitive::of_task(stack, task);
     let sensitive = sensitive::variables(worker, &task.access, &fields)
         .into_iter()
+        .chain(sensitive::columns(stack, task))
         .map(|(name, value)| json!({ "Name": name, "Value": value }));
     let bus = task.access.iter().filter(|access| access.verb == Verb::Publish);
     bus.filter_map(|access| match &stack.resource(&access.resource.name)?.is {

@@ -1,5 +1,6 @@
 //! `settings.csv` of a task with `worker: extraction`: the dialect of the files.
 
+use contract::columns;
 use contract::settings::{Character, CsvSettings, ExtractionSettings};
 
 use super::properties::{Boolean, Integer, List, Object, Properties, Read, Scope, Shape, Str};
@@ -144,7 +145,7 @@ impl Read for Column {
     }
     fn read(&self, node: &Node, scope: &Scope) -> Option<(String, Span)> {
         let name = Str.read(node, scope)?;
-        let name = name.trim();
+        let name = columns::trim(&name);
         if name.is_empty() {
             scope.report(
                 Diagnostic::error("E0108", node.span, "a column needs a name")

@@ -597,7 +597,16 @@ impl Settings {
 fn read_field(properties: &mut Properties<'_>) -> Option<(FieldSettings, Span)> {
     let from = properties.field("from", "The column of the CSV.", Str).required();
     let required = properties.field("required", "Whether a row without a value fails.", Boolean).or(false);
-    let default = properties.field("default", "The value when the row has none.", Str).optional();
+    let optional = properties
+        .field(
+            "optional",
+            "Whether a file may lack the column. Without it, such a file fails as a whole.",
+            Boolean,
+        )
+        .or(false);
+    let default = properties
+        .field("default", "The value when the row has none, or the file lacks the optional column.", Str)
+        .optional();
     let sensitive = properties
         .field(
             "sensitive",
@@ -612,7 +621,24 @@ fn read_field(properties: &mut Properties<'_>) -> Option<(FieldSettings, Span)> 
                 .help("it would stand in the clear, here and in the template; remove it"),
         );
     }
-    let field = FieldSettings { name: String::new(), from: from?, required, default, sensitive };
+    for (with, message, help) in [
+        (
+            sensitive,
+            "a sensitive field can't be optional",
+            "in a file that names the column otherwise, its values would not be encrypted; remove `optional`",
+        ),
+        (
+            required,
+            "a field can't be both required and optional",
+            "`optional` allows files without the column, and `required` would fail each of their rows; remove one of them",
+        ),
+    ] {
+        if optional && with {
+            let span = properties.span_of("optional");
+            properties.report(Diagnostic::error("E0107", span, message).help(help));
+        }
+    }
+    let field = FieldSettings { name: String::new(), from: from?, required, optional, default, sensitive };
     Some((field, properties.span_of("")))
 }
 

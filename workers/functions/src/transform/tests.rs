@@ -163,13 +163,31 @@ async fn rows_of_one_event_stay_together_as_far_as_they_are_good() {
 }
 
 #[tokio::test]
+async fn a_wrong_header_is_reported_once_for_all_rows_of_an_event() {
+    let bus = Bus::default();
+    let several = Detail::RecordExtracted {
+        object: object(),
+        record: object().records(7, 3),
+        headers: "Other,Rest".into(),
+        data: "sEcReT,1\nsEcReT,2\nsEcReT,3".into(),
+        data_key: None,
+        location: None,
+    };
+    assert_eq!(function(&bus).handle(&[delivery(event(&several), 1)]).await, [Ok(())]);
+    let published = bus.published();
+    assert_eq!(published.iter().map(reason).collect::<Vec<_>>(), [Some(Reason::MissingColumn)]);
+    assert_eq!(published[0].record(), Some(&object().records(7, 3)));
+    assert_eq!(message(&published[0]), "the file has no columns `ID` and `Note`");
+}
+
+#[tokio::test]
 async fn bad_data_is_reported_and_done() {
     let bus = Bus::default();
     let deliveries = [
-        delivery(event(&extracted(1, "ID", "\"\"")), 1),
+        delivery(event(&extracted(1, "ID,Note", ",")), 1),
         delivery(event(&extracted(2, "Other", "sEcReT")), 1),
-        delivery(event(&extracted(3, "ID", "sEcReT\nsEcReT")), 1),
-        delivery(event(&extracted(4, "ID", "a,sEcReT")), 1),
+        delivery(event(&extracted(3, "ID,Note", "sEcReT\nsEcReT")), 1),
+        delivery(event(&extracted(4, "ID,Note", "a,b,sEcReT")), 1),
     ];
     assert!(function(&bus).handle(&deliveries).await.iter().all(Result::is_ok));
     let published = bus.published();
@@ -211,7 +229,7 @@ async fn what_the_bus_refuses_is_delivered_again_alone() {
         detail.record().is_some_and(|record| record.index == 2) && reason(detail).is_none()
     });
     let deliveries: Vec<Delivery> =
-        (1..=3).map(|index| delivery(event(&extracted(index, "ID", "1")), 3)).collect();
+        (1..=3).map(|index| delivery(event(&extracted(index, "ID,Note", "1,x")), 3)).collect();
     let outcomes = function(&bus).handle(&deliveries).await;
     assert_eq!(outcomes.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
     // It was the last attempt of all three, so the one that failed is reported.
@@ -229,7 +247,7 @@ async fn a_row_in_its_object_is_read_and_mapped_as_any_row() {
     let bus = Bus::default();
     let end = 13 + row.len() as u64;
     let deliveries = [
-        delivery(event(&extracted(1, "ID", "6")), 1),
+        delivery(event(&extracted(1, "ID,Note", "6,")), 1),
         delivery(event(&referred(2, "ID,Note,Rest", 13, end)), 1),
         delivery(event(&referred(3, "ID,Note,Rest", end, end + 4)), 1),
     ];
@@ -237,7 +255,7 @@ async fn a_row_in_its_object_is_read_and_mapped_as_any_row() {
     assert_eq!(
         bus.published(),
         [
-            transformed(1, json!({ "id": "6" })),
+            transformed(1, json!({ "id": "6", "note": "" })),
             transformed(2, json!({ "id": "7", "note": "a\n\"b\"" })),
             transformed(3, json!({ "id": "8", "note": "" }))
         ]
@@ -326,8 +344,10 @@ async fn a_row_that_cannot_be_read_for_now_comes_back_alone() {
     for memory in [slow, failing] {
         let bus = Bus::default();
         let function = Transform { reading: Duration::from_millis(1), ..reading(&bus, &memory) };
-        let deliveries =
-            [delivery(event(&referred(1, "ID,Note", 0, 4)), 3), delivery(event(&extracted(2, "ID", "1")), 3)];
+        let deliveries = [
+            delivery(event(&referred(1, "ID,Note", 0, 4)), 3),
+            delivery(event(&extracted(2, "ID,Note", "1,x")), 3),
+        ];
         let outcomes = function.handle(&deliveries).await;
         assert_eq!(outcomes.iter().map(Result::is_ok).collect::<Vec<_>>(), [false, true]);
         // It was the last attempt.

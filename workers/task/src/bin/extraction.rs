@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use aws_config::BehaviorVersion;
 use contract::environment::{
-    ASSIGNMENT, DATA_KEY, EVENT_BUS, EVENT_SOURCE, OBJECT, SENSITIVE, SETTINGS, TALLY_TABLE, VariableError,
-    Variables,
+    ASSIGNMENT, COLUMNS, DATA_KEY, EVENT_BUS, EVENT_SOURCE, OBJECT, SENSITIVE, SETTINGS, TALLY_TABLE,
+    VariableError, Variables,
 };
 use contract::settings::{ExtractionSettings, SensitiveField};
 use contract::{Assignment, ObjectRef};
@@ -116,7 +116,9 @@ async fn run() -> Result<Outcome, StartError> {
         "extraction started"
     );
     let selection = selection.as_ref();
-    let job = Job { object: &object, settings: &settings, assignment: &assignment, selection };
+    let columns: Vec<String> = variables.json_or_default(COLUMNS)?;
+    let job =
+        Job { object: &object, settings: &settings, columns: &columns, assignment: &assignment, selection };
     let backoff = Backoff::default();
     Ok(task::extract(&job, source, &publisher, checkpoints.as_ref(), sealing, backoff, stop_signal()).await)
 }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Mutex;
 use std::task::{Context, Poll};
 
+use contract::settings::CsvSettings;
 use contract::{Part, Shard};
 use proptest::prelude::*;
 use publisher::{CallError, Destination, Entry, Rejection};
@@ -202,8 +203,27 @@ async fn run_as(
     let destination = Destination::new("bus", "source");
     let publisher = Arc::new(Publisher::new(bus.clone(), destination, Backoff::immediate(2)));
     let (object, assignment) = (object(), Assignment::default());
-    let job = Job { object: &object, settings, assignment: &assignment, selection: None };
+    let job = Job { object: &object, settings, columns: &[], assignment: &assignment, selection: None };
     extract(&job, source, &publisher, None::<&Store>, CLEAR, Backoff::immediate(3), stop).await
+}
+
+/// One task of an object of which these columns are expected.
+async fn run_expecting(
+    columns: &[&str],
+    part: Option<Part>,
+    settings: &ExtractionSettings,
+    text: &[u8],
+) -> (Outcome, Shared) {
+    let bus = Shared::default();
+    let (_sender, stop) = watch::channel(false);
+    let publisher =
+        Arc::new(Publisher::new(bus.clone(), Destination::new("bus", "source"), Backoff::immediate(2)));
+    let (object, assignment) = (object(), Assignment { part, ..Assignment::default() });
+    let columns: Vec<String> = columns.iter().map(|&name| name.to_owned()).collect();
+    let job = Job { object: &object, settings, columns: &columns, assignment: &assignment, selection: None };
+    let source = Object::new(text, []);
+    let outcome = extract(&job, source, &publisher, None::<&Store>, CLEAR, Backoff::immediate(3), stop).await;
+    (outcome, bus)
 }
 
 /// A table with one checkpoint.
@@ -239,7 +259,7 @@ async fn run_job(
     let publisher =
         Arc::new(Publisher::new(bus.clone(), Destination::new("bus", "source"), Backoff::immediate(2)));
     let (object, assignment) = (object(), Assignment { part, ..Assignment::default() });
-    let job = Job { object: &object, settings, assignment: &assignment, selection: None };
+    let job = Job { object: &object, settings, columns: &[], assignment: &assignment, selection: None };
     extract(&job, source, &publisher, store, CLEAR, Backoff::immediate(3), stop).await
 }
 
@@ -281,6 +301,57 @@ async fn every_row_is_published_and_then_completed() {
             location: None,
         })
     );
+}
+
+#[tokio::test]
+async fn a_file_without_an_expected_column_fails_once_before_its_first_row() {
+    let settings = ExtractionSettings::default();
+    for (text, missing) in [
+        ("ID,House,Ort\nsEcReT,2,3\nsEcReT,2,3\n", "the file has no columns `HouseNum` and `Town`"),
+        ("Town\n", "the file has no columns `ID` and `HouseNum`"),
+        ("id,HOUSENUM,Street,", "the file has no column `Town`"),
+    ] {
+        let (outcome, bus) =
+            run_expecting(&["ID", "HouseNum", "Town"], None, &settings, text.as_bytes()).await;
+        assert_eq!(reason(outcome), Reason::MissingColumn, "{text}");
+        assert_eq!(bus.failures(), [(None, Reason::MissingColumn)], "{text}");
+        assert_eq!((bus.published().len(), bus.messages()), (1, vec![missing.to_owned()]), "{text}");
+    }
+    // What nobody sees is no difference, nor is a file without anything in it.
+    for (text, rows) in
+        [("\u{feff}\u{200b}id,HouseNum\u{a0},TOWN\u{ad},x\n1,2,3,4\n", 1), ("ID,HouseNum,Town\n", 0), ("", 0)]
+    {
+        let (outcome, bus) =
+            run_expecting(&["ID", "HouseNum", "Town"], None, &settings, text.as_bytes()).await;
+        assert!(matches!(outcome, Outcome::Completed(totals) if totals.rows == rows), "{text} {outcome:?}");
+        assert_eq!(bus.rows().len() as u64, rows);
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_fits_several_columns_and_columns_of_the_settings_are_checked_as_well() {
+    let (outcome, bus) =
+        run_expecting(&["id"], None, &ExtractionSettings::default(), b"ID,Id\nsEcReT,2\n").await;
+    assert_eq!(reason(outcome), Reason::DuplicateHeader);
+    assert_eq!(bus.messages(), ["the file has several columns `id`"]);
+    let csv = CsvSettings { header: false, columns: vec!["id".into()], ..CsvSettings::default() };
+    let settings = ExtractionSettings { csv, ..ExtractionSettings::default() };
+    let (outcome, bus) = run_expecting(&["id", "town"], None, &settings, b"sEcReT\n").await;
+    assert_eq!(reason(outcome), Reason::MissingColumn);
+    assert_eq!(bus.messages(), ["the file has no column `town`"]);
+}
+
+#[tokio::test]
+async fn of_several_tasks_the_first_says_that_the_header_is_wrong() {
+    let text = b"a,b\n1,2\n3,4\n";
+    for (index, from, to, events) in [(1, 0, Some(8), 1), (2, 8, None, 0)] {
+        let part = Some(Part { shard: Shard { index, of: 2 }, from, to });
+        for columns in [&["c"][..], &["a", "b", "c"]] {
+            let (outcome, bus) = run_expecting(columns, part, &ExtractionSettings::default(), text).await;
+            assert_eq!(reason(outcome), Reason::MissingColumn);
+            assert_eq!(bus.published().len(), events, "task {index}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -784,7 +855,13 @@ async fn only_selected_rows_are_sent_again_and_nothing_is_completed() {
     let publisher =
         Arc::new(Publisher::new(bus.clone(), Destination::new("bus", "source"), Backoff::immediate(2)));
     let (object, assignment, settings) = (object(), Assignment::default(), grouped(9));
-    let job = Job { object: &object, settings: &settings, assignment: &assignment, selection: Some(&rows) };
+    let job = Job {
+        object: &object,
+        settings: &settings,
+        columns: &[],
+        assignment: &assignment,
+        selection: Some(&rows),
+    };
     let (_sender, stop) = watch::channel(false);
     let source = Object::new("a\n1\n2\n3\n4\n5\n6,6\n7\n", []);
     extract(&job, source, &publisher, Some(&store), CLEAR, Backoff::immediate(1), stop).await;
@@ -822,7 +899,8 @@ async fn stuck_at(eleventh: &str) {
     let store = Store::default();
     let publisher = Arc::new(Publisher::new(Stuck, Destination::new("bus", "source"), Backoff::immediate(1)));
     let (object, assignment, settings) = (object(), Assignment::default(), grouped(1));
-    let job = Job { object: &object, settings: &settings, assignment: &assignment, selection: None };
+    let job =
+        Job { object: &object, settings: &settings, columns: &[], assignment: &assignment, selection: None };
     let (_sender, stop) = watch::channel(false);
     let reached = async {
         while store.checkpoint().is_none_or(|checkpoint| checkpoint.index < 10) {

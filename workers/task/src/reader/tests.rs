@@ -28,7 +28,7 @@ fn read_chunks<'a>(limit: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> 
 }
 
 fn read_as<'a>(settings: &CsvSettings, limit: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> Report {
-    let mut reader = Reader::new(limit, settings);
+    let mut reader = Reader::new(limit, settings, &[]);
     let mut report = Report {
         columns: Vec::new(),
         rows: Vec::new(),
@@ -272,7 +272,7 @@ fn rows_up_to_the_limit_pass_and_larger_ones_do_not() {
 
 #[test]
 fn a_huge_row_takes_no_memory() {
-    let mut reader = Reader::new(1000, &CsvSettings::default());
+    let mut reader = Reader::new(1000, &CsvSettings::default(), &[]);
     let row =
         std::iter::repeat_n(&b"xxxxxxxxxxxxxxxx,\"yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\","[..], 200_000);
     let (mut rows, mut rejected) = (0, 0);
@@ -476,7 +476,7 @@ proptest! {
         }
         let at = at.index(whole.spans.len());
         let position = whole.spans[at].end;
-        let mut reader = Reader::new(limit, &settings);
+        let mut reader = Reader::new(limit, &settings, &[]);
         let mut input = &bytes[..];
         while reader.rows() == 0 {
             if reader.read(&mut input).expect("a good header").is_none() {
