@@ -20,6 +20,7 @@ pub mod graph;
 pub mod iam;
 pub mod json;
 pub mod lower;
+pub mod matching;
 pub mod model;
 pub mod number;
 pub mod prices;

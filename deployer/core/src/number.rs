@@ -65,6 +65,12 @@ pub fn canonical(written: &Value) -> Value {
     number.and_then(|number| value(&number.to_string())).unwrap_or_else(|| written.clone())
 }
 
+/// Whether a text is nothing but digits.
+#[must_use]
+pub fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Whether a text is a number by JSON's grammar: RFC 8259, section 6.
 fn is_json(text: &str) -> bool {
     let rest = text.strip_prefix('-').unwrap_or(text);
@@ -76,11 +82,10 @@ fn is_json(text: &str) -> bool {
         Some((whole, fraction)) => (whole, Some(fraction)),
         None => (mantissa, None),
     };
-    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    all_digits(whole)
+    is_digits(whole)
         && (whole == "0" || !whole.starts_with('0'))
-        && fraction.is_none_or(all_digits)
-        && exponent.is_none_or(|text| all_digits(text.strip_prefix(['+', '-']).unwrap_or(text)))
+        && fraction.is_none_or(is_digits)
+        && exponent.is_none_or(|text| is_digits(text.strip_prefix(['+', '-']).unwrap_or(text)))
 }
 
 /// The amount of a number: `0.digits × 10^exponent`.
@@ -105,7 +110,7 @@ impl Decimal {
         let exponent: i64 =
             exponent.parse().ok().filter(|power: &i64| power.abs() < 1_000_000_000_000_000_000)?;
         let digits = format!("{whole}{fraction}");
-        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        if !is_digits(&digits) {
             return None;
         }
         let significant = digits.trim_start_matches('0');

@@ -9,6 +9,7 @@ mod docs;
 mod golden;
 mod graph;
 mod imports;
+mod patterns;
 mod registry;
 mod robustness;
 mod schema;

@@ -14,7 +14,7 @@ use crate::yaml::{self, Node};
 /// Begins a mark: no text of a YAML file can hold it.
 const MARK: char = '\0';
 
-/// A text of an event that may be anything, for [`super::pattern::Pattern::matches`].
+/// A text of an event that may be anything, for [`crate::matching::Event::of_value`].
 pub const UNKNOWN: &str = "\0";
 
 /// JSON with texts that are known once CloudFormation has made the resources.

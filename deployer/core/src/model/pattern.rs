@@ -1,21 +1,28 @@
-//! Event patterns of EventBridge: read and checked with the place of every part, and matched against events.
+//! Event patterns of EventBridge: read and checked with the place of every part. [`crate::matching`] holds them against
+//! events.
 //!
-//! The syntax is that of the Amazon EventBridge User Guide, "Comparison operators for use in event patterns".
-//! Lambda's event filters take a part of it. [`crate::check`] asks whether an event can match at all.
+//! The syntax is that of the Amazon EventBridge User Guide, "Comparison operators for use in event patterns", as
+//! EventBridge's matcher reads it (Event Ruler 2.0.1). Lambda's event filters take a part of it. [`crate::check`] asks
+//! whether an event can match at all.
 
-use core::net::IpAddr;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::json::{Json, is_mark};
 use super::properties::{Read, Scope, Shape, mismatch, one_of};
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{Diagnostic, Diagnostics, Source, Span};
+use crate::matching::{
+    Compiled, Event, MAX_ALTERNATIVES, Matcher, amount, is_too_complex, parse_range, wildcard,
+};
 use crate::yaml::{self, Entry, Node, shorten};
+use crate::{json, number};
 
 /// Characters of a pattern: Amazon EventBridge User Guide, "Amazon EventBridge quotas".
 const MAX_LENGTH: usize = 2_048;
-/// Bounds of a number in `numeric`: Amazon EventBridge User Guide, "Numeric matching".
-const MAX_NUMBER: f64 = 5e9;
+/// Bounds of a number in `numeric` for SNS: Amazon SNS Developer Guide, "Filter policy constraints". EventBridge's matcher
+/// takes every number that a double holds.
+const MAX_NOTIFICATION_NUMBER: f64 = 1e9;
 /// The fields that every event has: Amazon EventBridge User Guide, "Event structure"; a replayed one has the last.
 const FIELDS: [&str; 10] = [
     "version",
@@ -29,14 +36,43 @@ const FIELDS: [&str; 10] = [
     "detail",
     "replay-name",
 ];
-const OPERATORS: [&str; 8] =
-    ["prefix", "suffix", "equals-ignore-case", "anything-but", "numeric", "exists", "cidr", "wildcard"];
+const OPERATORS: [&str; 9] = [
+    "prefix",
+    "suffix",
+    "equals-ignore-case",
+    "anything-but",
+    "numeric",
+    "exists",
+    "cidr",
+    "wildcard",
+    "exactly",
+];
+/// What no field in `$or` may be called, beside [`OPERATORS`]: Event Ruler keeps the names for itself.
+const RESERVED: [&str; 15] = [
+    "=",
+    "<",
+    "<=",
+    ">",
+    ">=",
+    "regex",
+    "not-wildcard",
+    "not-equals-ignore-case",
+    "date-after",
+    "date-on-or-after",
+    "date-before",
+    "date-on-or-before",
+    "in-date-range",
+    "ip-address-in-range",
+    "ip-address-not-in-range",
+];
 
 /// Which events a rule takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     /// The pattern as EventBridge takes it.
     pub json: Json,
+    /// The same, ready for events.
+    pub compiled: Compiled,
     /// Where it stands.
     pub span: Span,
 }
@@ -87,6 +123,8 @@ pub enum PatternReader {
     OfChange,
     /// Messages of a topic: a filter policy of SNS, whose fields are the sender's own.
     OfNotification,
+    /// Anything, as EventBridge's matcher does.
+    OfAnything,
 }
 
 impl PatternReader {
@@ -96,7 +134,7 @@ impl PatternReader {
             Self::OfEvent => &FIELDS,
             Self::OfMessage => &MESSAGE_FIELDS,
             Self::OfChange => &CHANGE_FIELDS,
-            Self::OfNotification => &[],
+            Self::OfNotification | Self::OfAnything => &[],
         }
     }
 
@@ -106,13 +144,13 @@ impl PatternReader {
             Self::OfEvent => &["detail"],
             Self::OfMessage => &["body", "attributes", "messageAttributes"],
             Self::OfChange => &["dynamodb", "userIdentity"],
-            Self::OfNotification => &[],
+            Self::OfNotification | Self::OfAnything => &[],
         }
     }
 
     const fn operators(self) -> &'static [&'static str] {
         match self {
-            Self::OfEvent => &OPERATORS,
+            Self::OfEvent | Self::OfAnything => &OPERATORS,
             Self::OfMessage | Self::OfChange => &FILTER_OPERATORS,
             Self::OfNotification => &NOTIFICATION_OPERATORS,
         }
@@ -123,13 +161,14 @@ impl PatternReader {
             Self::OfEvent => MAX_LENGTH,
             Self::OfMessage | Self::OfChange => MAX_FILTER_LENGTH,
             Self::OfNotification => MAX_POLICY_LENGTH,
+            Self::OfAnything => usize::MAX,
         }
     }
 
     /// What is matched, in messages.
     const fn what(self) -> &'static str {
         match self {
-            Self::OfEvent => "events",
+            Self::OfEvent | Self::OfAnything => "events",
             Self::OfMessage | Self::OfNotification => "messages",
             Self::OfChange => "changes",
         }
@@ -142,8 +181,23 @@ impl Read for PatternReader {
         Shape::Any
     }
     fn read(&self, node: &Node, scope: &Scope) -> Option<Pattern> {
-        let mut reader = Reader { scope, json: Json::default(), of: *self };
+        let mut reader = Reader {
+            scope,
+            json: Json::default(),
+            compiled: Compiled::default(),
+            path: Vec::new(),
+            in_or: false,
+            of: *self,
+        };
         reader.json.value = reader.fields(node, true)?;
+        reader.compiled.sort();
+        if matches!(self, Self::OfEvent | Self::OfAnything) && is_too_complex(&reader.compiled) {
+            return reader.wrong(
+                node.span,
+                "the wildcards are too complex for EventBridge",
+                "use fewer `*`, or repeat less after one; `prefix` and `suffix` cost nothing",
+            );
+        }
         let length = reader.json.length();
         if length > self.max_length() {
             let message = format!("the pattern has {length} characters as JSON");
@@ -153,7 +207,7 @@ impl Read for PatternReader {
             )));
             return None;
         }
-        Some(Pattern { json: reader.json, span: node.span })
+        Some(Pattern { json: reader.json, compiled: reader.compiled, span: node.span })
     }
     fn show(&self, _: &Pattern) -> Option<String> {
         None
@@ -163,6 +217,11 @@ impl Read for PatternReader {
 struct Reader<'s> {
     scope: &'s Scope,
     json: Json,
+    compiled: Compiled,
+    /// The names of the fields around.
+    path: Vec<String>,
+    /// Whether `$or` stands around.
+    in_or: bool,
     of: PatternReader,
 }
 
@@ -202,8 +261,18 @@ impl Reader<'_> {
         if key == "$or" {
             return self.either(node, top);
         }
+        if self.in_or && (OPERATORS.contains(&key) || RESERVED.contains(&key)) {
+            return self.wrong(
+                entry.key_span,
+                format!("a field in `$or` can't be named `{key}`"),
+                "EventBridge keeps the names of operators for itself there",
+            );
+        }
         let fields = self.of.fields();
-        if top && !fields.is_empty() && !fields.contains(&key) {
+        // A name may join fields with dots.
+        let first = key.split_once('.').map_or(key, |(first, _)| first);
+        let open = first != key && self.of.open_fields().contains(&first);
+        if top && !fields.is_empty() && !fields.contains(&key) && !open {
             let message = format!("{} have no field `{}`", self.of.what(), shorten(key));
             let diagnostic = Diagnostic::error("E0340", entry.key_span, message);
             self.scope.report(diagnostic.suggest(key, fields.iter().copied()));
@@ -217,10 +286,17 @@ impl Reader<'_> {
             ),
             yaml::Value::Sequence(items) => {
                 let read: Vec<Option<Value>> = items.iter().map(|item| self.matcher(item)).collect();
-                read.into_iter().collect::<Option<Vec<Value>>>().map(Value::Array)
+                let values = read.into_iter().collect::<Option<Vec<Value>>>()?;
+                let matchers: Arc<[Matcher]> = values.iter().map(Matcher::of).collect();
+                let mut name = self.path.join(".");
+                if !name.is_empty() {
+                    name.push('.');
+                }
+                self.compiled.put(&format!("{name}{key}"), &matchers);
+                Some(Value::Array(values))
             }
             yaml::Value::Mapping(entries)
-                if top && !fields.is_empty() && !self.of.open_fields().contains(&key) =>
+                if top && !open && !fields.is_empty() && !self.of.open_fields().contains(&key) =>
             {
                 let help = match entries.first() {
                     Some(first) if OPERATORS.contains(&first.key.as_str()) => {
@@ -239,7 +315,12 @@ impl Reader<'_> {
                     let help = format!("an operator stands in a list: `{key}: [{{ {}: … }}]`", one.key);
                     self.wrong(one.key_span, format!("`{}` stands outside a list", one.key), help)
                 }
-                _ => self.fields(node, false),
+                _ => {
+                    self.path.push(key.to_owned());
+                    let read = self.fields(node, false);
+                    self.path.pop();
+                    read
+                }
             },
             yaml::Value::Scalar { .. } => self.wrong(
                 node.span,
@@ -259,7 +340,24 @@ impl Reader<'_> {
     fn either(&mut self, node: &Node, top: bool) -> Option<Value> {
         match &node.value {
             yaml::Value::Sequence(items) if items.len() > 1 => {
-                let read: Vec<Option<Value>> = items.iter().map(|item| self.fields(item, top)).collect();
+                let around = std::mem::replace(&mut self.in_or, true);
+                let before = std::mem::take(&mut self.compiled);
+                let mut all = Compiled::default();
+                let mut read = Vec::new();
+                for item in items {
+                    self.compiled = before.clone();
+                    read.push(self.fields(item, top));
+                    if !all.add(std::mem::take(&mut self.compiled)) {
+                        self.in_or = around;
+                        return self.wrong(
+                            node.span,
+                            format!("the pattern has more than {MAX_ALTERNATIVES} combinations of `$or`"),
+                            "write several patterns",
+                        );
+                    }
+                }
+                self.compiled = all;
+                self.in_or = around;
                 read.into_iter().collect::<Option<Vec<Value>>>().map(Value::Array)
             }
             _ => self.wrong(
@@ -309,7 +407,7 @@ impl Reader<'_> {
         }
         match (key, &node.value) {
             ("prefix" | "suffix", yaml::Value::Mapping(_)) => self.nested(node, &["equals-ignore-case"]),
-            ("prefix" | "suffix" | "equals-ignore-case", _) => self.text(node),
+            ("prefix" | "suffix" | "equals-ignore-case" | "exactly", _) => self.text(node),
             ("exists", _) => match self.single(node, "`true` or `false`")? {
                 value @ Value::Bool(_) => Some(value),
                 _ => self.wrong(
@@ -325,11 +423,12 @@ impl Reader<'_> {
             }
             ("cidr", _) => {
                 let value = self.text(node)?;
-                match value.as_str() {
-                    Some(text) if !is_mark(text) && parse_cidr(text).is_none() => self.wrong(
+                let text = value.as_str().filter(|text| !is_mark(text));
+                match text.map(parse_range) {
+                    Some(Err(problem)) => self.wrong(
                         node.span,
-                        format!("`{}` is no range of addresses", shorten(text)),
-                        "such as `10.0.0.0/24` or `2001:db8::/32`",
+                        format!("`{}` is not a range of addresses: {problem}", shorten(text.unwrap_or_default())),
+                        "such as `10.0.0.0/24` or `2001:db8::/32`; a single address stands without an operator",
                     ),
                     _ => Some(value),
                 }
@@ -337,7 +436,9 @@ impl Reader<'_> {
             ("numeric", _) => self.numeric(node),
             (_, yaml::Value::Mapping(_)) => {
                 let known: &[_] = match self.of {
-                    PatternReader::OfEvent => &["prefix", "suffix", "equals-ignore-case", "wildcard"],
+                    PatternReader::OfEvent | PatternReader::OfAnything => {
+                        &["prefix", "suffix", "equals-ignore-case", "wildcard"]
+                    }
                     _ => &["prefix"],
                 };
                 self.nested(node, known)
@@ -370,14 +471,19 @@ impl Reader<'_> {
                 None => reader.single(node, "a text or a number")?,
             };
             match &value {
-                Value::String(text) if operator.is_some() && text.is_empty() => reader.wrong(
-                    node.span,
-                    "an empty text excludes everything",
-                    "write at least one character",
-                ),
+                Value::String(text) if matches!(operator, Some("prefix" | "suffix")) && text.is_empty() => {
+                    reader.wrong(
+                        node.span,
+                        "an empty text excludes everything",
+                        "write at least one character",
+                    )
+                }
                 Value::String(_) if operator == Some("wildcard") => {
                     reader.check_wildcard(node, &value)?;
                     Some(value)
+                }
+                number if number::digits(number).is_some_and(|digits| amount(&digits).is_none()) => {
+                    reader.inexact(node)
                 }
                 Value::String(_) | Value::Number(_) => Some(value),
                 _ => reader.wrong(
@@ -397,7 +503,8 @@ impl Reader<'_> {
         }
         let read: Vec<Option<Value>> = items.iter().map(|item| one(self, item)).collect();
         let values = read.into_iter().collect::<Option<Vec<Value>>>()?;
-        if values.iter().any(Value::is_string) && values.iter().any(Value::is_number) {
+        let is_number = |value: &Value| number::digits(value).is_some();
+        if values.iter().any(is_number) && !values.iter().all(is_number) {
             return self.wrong(
                 node.span,
                 "texts and numbers stand in one list",
@@ -421,13 +528,24 @@ impl Reader<'_> {
 
     fn text(&mut self, node: &Node) -> Option<Value> {
         match self.single(node, "a text")? {
-            value @ Value::String(_) => Some(value),
+            value @ Value::String(_) if number::digits(&value).is_none() => Some(value),
             _ => self.wrong(
                 node.span,
                 format!("expected a text, found {}", node.describe()),
                 "write a number in quotes, so that it is a text",
             ),
         }
+    }
+
+    fn inexact<T>(&self, node: &Node) -> Option<T> {
+        self.wrong(
+            node.span,
+            format!(
+                "AWS can't compare the number {}: it has more digits than a double holds",
+                node.describe()
+            ),
+            "write fewer digits; as a plain value, it matches the same digits",
+        )
     }
 
     fn check_wildcard(&self, node: &Node, value: &Value) -> Option<()> {
@@ -450,15 +568,17 @@ impl Reader<'_> {
         let values = read.into_iter().collect::<Option<Vec<Value>>>()?;
         let mut bounds = Vec::new();
         for (item, value) in items.iter().zip(&values).skip(1).step_by(2) {
-            match value.as_f64() {
-                Some(number) if number.abs() <= MAX_NUMBER => bounds.push(number),
-                Some(_) => {
+            let is_notification = self.of == PatternReader::OfNotification;
+            match number::digits(value).map(|digits| (amount(&digits), number::nearest(value))) {
+                Some((None, _)) => return self.inexact(item),
+                Some((_, Some(number))) if is_notification && number.abs() > MAX_NOTIFICATION_NUMBER => {
                     return self.wrong(
                         item.span,
                         "the number is out of range",
-                        "between -5000000000 and 5000000000",
+                        "between -1000000000 and 1000000000",
                     );
                 }
+                Some((Some(amount), _)) => bounds.push(amount),
                 None => {
                     return self.wrong(
                         item.span,
@@ -483,11 +603,31 @@ impl Reader<'_> {
 }
 
 impl Pattern {
-    /// Whether EventBridge takes this event to match. A text that is not known before the deployment may be anything,
-    /// in the pattern and in the event.
+    /// Reads a pattern that is JSON, with any fields; a text stands for itself.
+    ///
+    /// # Errors
+    /// What is wrong with it, with places in `source`.
+    pub fn from_json(source: &Source) -> Result<Self, Diagnostics> {
+        let mut diagnostics = Diagnostics::default();
+        let scope = Scope::of_json();
+        let pattern = match json::parse(&source.text) {
+            Ok(node) => PatternReader::OfAnything.read(&node, &scope),
+            Err(problem) => {
+                let span = Span { start: problem.at, end: problem.at };
+                let message = format!("not valid JSON: {problem}");
+                scope.report(Diagnostic::error("E0340", span, message));
+                None
+            }
+        };
+        scope.finish(&mut diagnostics);
+        pattern.ok_or(diagnostics)
+    }
+
+    /// Whether EventBridge takes this event to match. What is not known before the deployment may be anything, in the
+    /// pattern and in the event.
     #[must_use]
-    pub fn matches(&self, event: &Value) -> bool {
-        matches_fields(&self.json.value, event, event, &mut Vec::new())
+    pub fn matches(&self, event: &Event) -> bool {
+        self.compiled.matches(event)
     }
 
     /// The texts that a top-level field must be one of, if the pattern lists nothing but texts for it.
@@ -495,201 +635,4 @@ impl Pattern {
     pub fn exact(&self, field: &str) -> Option<Vec<&str>> {
         self.json.value.get(field)?.as_array()?.iter().map(Value::as_str).collect()
     }
-}
-
-/// Whether an event that has this value may have any other.
-fn open(value: &Value) -> bool {
-    value.as_str().is_some_and(is_mark)
-}
-
-/// Fields against one value of the event at `path`. Elements of a list in the event are tried one by one, so that two
-/// fields of the pattern match in the same element.
-fn matches_fields<'p>(pattern: &'p Value, value: &Value, event: &Value, path: &mut Vec<&'p str>) -> bool {
-    let Value::Object(fields) = pattern else { return false };
-    if open(value) {
-        return true;
-    }
-    if let Value::Array(elements) = value
-        && !elements.is_empty()
-    {
-        return elements.iter().any(|element| matches_fields(pattern, element, event, path));
-    }
-    fields.iter().all(|(key, wanted)| {
-        if key == "$or" {
-            let alternatives = wanted.as_array().map_or(&[][..], Vec::as_slice);
-            return alternatives.iter().any(|alternative| matches_fields(alternative, value, event, path));
-        }
-        path.push(key);
-        let inner = value.get(key);
-        let found = match wanted {
-            Value::Array(matchers) => matchers.iter().any(|matcher| match matcher.get("exists") {
-                // Absent means absent from the whole event, not from one element of a list.
-                Some(Value::Bool(false)) => !present(event, path) || inner.is_some_and(open),
-                Some(_) => inner.is_some_and(is_leaf),
-                None => inner.is_some_and(|inner| matches_leaf(matcher, inner)),
-            }),
-            _ => match inner {
-                Some(inner) => matches_fields(wanted, inner, event, path),
-                // What is missing has no fields: only patterns of absent fields can match.
-                None => matches_fields(wanted, &Value::Null, event, path),
-            },
-        };
-        path.pop();
-        found
-    })
-}
-
-/// Whether a value is a field for `exists`: a mapping is not, nor is an empty list.
-fn is_leaf(value: &Value) -> bool {
-    match value {
-        Value::Object(_) => false,
-        Value::Array(elements) => elements.iter().any(is_leaf),
-        _ => true,
-    }
-}
-
-fn present(value: &Value, path: &[&str]) -> bool {
-    match (value, path) {
-        (Value::Array(elements), _) => elements.iter().any(|element| present(element, path)),
-        (_, []) => is_leaf(value),
-        (_, [key, rest @ ..]) => value.get(key).is_some_and(|inner| present(inner, rest)),
-    }
-}
-
-/// One matcher against one value, or any of a list.
-fn matches_leaf(matcher: &Value, value: &Value) -> bool {
-    match value {
-        Value::Array(elements) => elements.iter().any(|element| matches_leaf(matcher, element)),
-        Value::Object(_) => false,
-        _ if open(value) => true,
-        _ => match matcher {
-            Value::Object(operator) => {
-                operator.iter().all(|(name, argument)| matches_operator(name, argument, value))
-            }
-            exact => open(exact) || exact == value,
-        },
-    }
-}
-
-fn matches_operator(name: &str, argument: &Value, value: &Value) -> bool {
-    if open(argument) {
-        return true;
-    }
-    let texts = || Some((argument.as_str()?, value.as_str()?));
-    let folded = || Some((argument.get("equals-ignore-case")?.as_str()?, value.as_str()?));
-    let fold = str::to_lowercase;
-    match name {
-        "prefix" => match folded() {
-            Some((wanted, text)) => is_mark(wanted) || fold(text).starts_with(&fold(wanted)),
-            None => texts().is_some_and(|(wanted, text)| text.starts_with(wanted)),
-        },
-        "suffix" => match folded() {
-            Some((wanted, text)) => is_mark(wanted) || fold(text).ends_with(&fold(wanted)),
-            None => texts().is_some_and(|(wanted, text)| text.ends_with(wanted)),
-        },
-        "equals-ignore-case" => texts().is_some_and(|(wanted, text)| fold(text) == fold(wanted)),
-        "wildcard" => texts().is_some_and(|(wanted, text)| {
-            wildcard(wanted).is_ok_and(|pieces| matches_wildcard(&pieces, &text.chars().collect::<Vec<_>>()))
-        }),
-        "cidr" => texts().is_some_and(|(range, address)| in_range(range, address)),
-        "numeric" => in_bounds(argument, value),
-        "anything-but" => anything_but(argument, value),
-        _ => false,
-    }
-}
-
-/// What `anything-but` excludes is no value of another kind: a text is anything but a number.
-fn anything_but(argument: &Value, value: &Value) -> bool {
-    match argument {
-        Value::Array(excluded) => excluded.iter().all(|excluded| open(excluded) || excluded != value),
-        Value::Object(operator) => operator.iter().all(|(name, argument)| {
-            let several = argument.as_array().map_or(std::slice::from_ref(argument), Vec::as_slice);
-            several.iter().all(|one| open(one) || !matches_operator(name, one, value))
-        }),
-        excluded => excluded != value,
-    }
-}
-
-fn in_bounds(argument: &Value, value: &Value) -> bool {
-    let (Some(pairs), Some(number)) = (argument.as_array(), value.as_f64()) else { return false };
-    pairs.chunks(2).all(|pair| match pair {
-        [sign, bound] => bound.as_f64().is_some_and(|bound| match sign.as_str() {
-            Some("=") => number == bound,
-            Some("<") => number < bound,
-            Some("<=") => number <= bound,
-            Some(">") => number > bound,
-            Some(">=") => number >= bound,
-            _ => false,
-        }),
-        _ => false,
-    })
-}
-
-/// The address and the number of bits that count.
-fn parse_cidr(text: &str) -> Option<(IpAddr, u32)> {
-    let (address, bits) = text.split_once('/')?;
-    let address: IpAddr = address.parse().ok()?;
-    let bits: u32 = bits.parse().ok().filter(|_| bits.bytes().all(|byte| byte.is_ascii_digit()))?;
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    (bits <= most).then_some((address, bits))
-}
-
-fn in_range(range: &str, address: &str) -> bool {
-    let (Some((network, bits)), Ok(address)) = (parse_cidr(range), address.parse::<IpAddr>()) else {
-        return false;
-    };
-    match (network, address) {
-        (IpAddr::V4(network), IpAddr::V4(address)) => {
-            (network.to_bits() ^ address.to_bits()).checked_shr(32 - bits).unwrap_or(0) == 0
-        }
-        (IpAddr::V6(network), IpAddr::V6(address)) => {
-            (network.to_bits() ^ address.to_bits()).checked_shr(128 - bits).unwrap_or(0) == 0
-        }
-        _ => false,
-    }
-}
-
-/// The letters of a wildcard; `None` stands for any number of letters.
-fn wildcard(text: &str) -> Result<Vec<Option<char>>, String> {
-    let mut pieces = Vec::new();
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '*' if pieces.last() == Some(&None) => return Err("two `*` stand side by side".to_owned()),
-            '*' => pieces.push(None),
-            '\\' => match letters.next() {
-                Some(escaped @ ('*' | '\\')) => pieces.push(Some(escaped)),
-                _ => return Err("`\\` stands before neither `*` nor `\\`".to_owned()),
-            },
-            letter => pieces.push(Some(letter)),
-        }
-    }
-    Ok(pieces)
-}
-
-/// Whether a text fits: on a difference, the last `*` takes one letter more.
-fn matches_wildcard(pieces: &[Option<char>], text: &[char]) -> bool {
-    let (mut piece, mut at) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while at < text.len() {
-        match pieces.get(piece) {
-            Some(None) => {
-                star = Some((piece, at));
-                piece += 1;
-            }
-            Some(Some(letter)) if text.get(at) == Some(letter) => {
-                piece += 1;
-                at += 1;
-            }
-            _ => match star {
-                Some((before, taken)) => {
-                    star = Some((before, taken + 1));
-                    piece = before + 1;
-                    at = taken + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    pieces.get(piece..).is_some_and(|rest| rest.iter().all(Option::is_none))
 }

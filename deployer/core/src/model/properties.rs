@@ -82,6 +82,8 @@ pub struct Scope {
     /// How much was wrong, with what had been reported before.
     failures: Cell<usize>,
     describing: bool,
+    /// Texts stand for themselves, also where `${` is in them.
+    literal: bool,
 }
 
 impl Scope {
@@ -98,7 +100,14 @@ impl Scope {
             diagnostics: RefCell::default(),
             failures: Cell::new(0),
             describing: false,
+            literal: false,
         }
+    }
+
+    /// A scope for JSON, in which `${…}` means nothing.
+    #[must_use]
+    pub(crate) fn of_json() -> Self {
+        Self { literal: true, ..Self::of_file() }
     }
 
     /// A scope for reading one stack: its config values and the types of its resources, `None` for wrong ones.
@@ -228,6 +237,10 @@ impl Scope {
 
     /// The pieces of a single value, with config values in their places.
     pub(crate) fn parts(&self, node: &Node, text: &str) -> Option<Vec<Part>> {
+        if self.literal {
+            let whole = (!text.is_empty()).then(|| Part::Literal(text.to_owned()));
+            return Some(whole.into_iter().collect());
+        }
         let parsed =
             reference::parse(text, |from, to| node.part(from, to), &mut self.diagnostics.borrow_mut());
         let Some(parsed) = parsed else {

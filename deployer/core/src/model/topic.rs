@@ -5,6 +5,7 @@ use super::properties::{Boolean, Choice, List, Object, Properties, Reference, St
 use super::queue::Fifo;
 use super::{Kind, ResourceRef};
 use crate::diagnostic::{Diagnostic, Span};
+use crate::yaml::shorten;
 
 /// What the type is.
 pub const DESCRIPTION: &str = "An SNS topic with its subscriptions: TLS only.";
@@ -103,6 +104,9 @@ impl Subscription {
                 Reference(&[Kind::Queue]),
             )
             .optional();
+        if let Some(filter) = &filter {
+            check_filter(properties, filter, filter_body);
+        }
         super::code::one_of_these(properties, &["queue", "function", "email"], "queue: \"${name}\"");
         for (name, wrong, with) in
             [("raw", !properties.has("queue"), "queue"), ("filterScope", !properties.has("filter"), "filter")]
@@ -129,6 +133,48 @@ impl Subscription {
             .or(function.map(Subscriber::Function))
             .or(email.map(Subscriber::Email));
         Some(Self { to: to?, filter, filter_body, raw, dead_letter, span })
+    }
+}
+
+/// Amazon SNS Developer Guide, "Filter policy constraints": fields of a policy, and the combinations of their values. In a
+/// body, a field's values count as often as it lies deep.
+fn check_filter(properties: &mut Properties<'_>, filter: &Pattern, of_body: bool) {
+    const MOST_FIELDS: usize = 5;
+    const MOST_COMBINATIONS: usize = 150;
+    let nested = filter.json.value.as_object().into_iter().flatten();
+    let nested = nested.filter(|(_, value)| value.is_object()).map(|(name, _)| name.clone()).next();
+    if let Some(name) = nested.filter(|_| !of_body) {
+        properties.report(
+            Diagnostic::error(
+                "E0340",
+                filter.span,
+                format!("an attribute has no fields, and `{}` has some", shorten(&name)),
+            )
+            .help("attributes are single values; for the body of a message write `filterScope: body`"),
+        );
+        return;
+    }
+    for fields in filter.compiled.shape() {
+        if fields.len() > MOST_FIELDS {
+            properties.report(
+                Diagnostic::error("E0340", filter.span, format!("the filter names {} fields", fields.len()))
+                    .help(format!("SNS takes at most {MOST_FIELDS}")),
+            );
+            return;
+        }
+        let depth = |name: &str| if of_body { name.split('.').count() } else { 1 };
+        let combinations = fields.iter().fold(1_usize, |product, (name, values)| {
+            product.saturating_mul(values.saturating_mul(depth(name)))
+        });
+        if combinations > MOST_COMBINATIONS {
+            properties.report(
+                Diagnostic::error("E0340", filter.span, format!("the filter has {combinations} combinations of values"))
+                    .help(format!(
+                        "SNS takes at most {MOST_COMBINATIONS}: the numbers of values of all fields, and in a body their depths, multiplied"
+                    )),
+            );
+            return;
+        }
     }
 }
 
