@@ -27,6 +27,7 @@ mod local;
 mod logs;
 mod ls;
 mod man;
+mod r#match;
 mod outputs;
 mod recover;
 mod replay;
@@ -41,6 +42,7 @@ pub enum Command {
     Init(init::Args),
     Ls(ls::Args),
     Synth(synth::Args),
+    Match(r#match::Args),
     Diff(diff::Args),
     Deploy(deploy::Args),
     Destroy(destroy::Args),
@@ -81,6 +83,7 @@ impl Command {
             Self::Ls(args) if args.status => block_on(interruptible(context, ls::with_status(context))),
             Self::Ls(args) => ls::run(context, &args),
             Self::Synth(args) => synth::run(context, &args),
+            Self::Match(args) => r#match::run(context, &args),
             Self::Schema(args) => schema::run(context, &args),
             Self::Docs(args) => docs::run(context, &args),
             Self::Graph(args) => graph::run(context, &args),

@@ -18,6 +18,9 @@ use crate::yaml::{self, Node};
 mod address;
 mod complexity;
 mod operator;
+mod routes;
+
+pub use routes::{Route, RouteKind, routes};
 
 pub(crate) use address::parse_range;
 pub(crate) use complexity::is_too_complex;

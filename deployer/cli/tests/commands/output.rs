@@ -210,3 +210,75 @@ fn cost_asks_nobody_and_says_what_it_does_not_know() {
         assert_eq!((code, out.as_str()), (Some(2), ""), "{wrong:?}");
     }
 }
+
+#[test]
+fn a_pattern_is_held_against_an_event() {
+    let folder = folder(STACK);
+    std::fs::write(folder.path().join("pattern.json"), r#"{"detail":{"n":[1]}}"#).expect("a file");
+    for (pattern, event, wanted) in [
+        (r#"{"detail":{"n":[1]}}"#, r#"{"detail":{"n":1e0}}"#, "true\n"),
+        ("@pattern.json", r#"{"detail":{"n":"1"}}"#, "false\n"),
+    ] {
+        let (code, out, err) = run(&folder, &["match", "--pattern", pattern, "--event", event]);
+        assert_eq!((code, out.as_str(), err.as_str()), (Some(0), wanted, ""), "{pattern} {event}");
+    }
+    for (pattern, event, part) in [
+        (r#"{"detail":{"n":[{"cidr":"10.0.0.0/32"}]}}"#, "{}", "is not a range of addresses"),
+        (r#"{"detail":"#, "{}", "not valid JSON"),
+        (r#"{"a":[1]}"#, "[]", "an event is a JSON object"),
+        (r#"{"a":[1]}"#, "{", "--event:1:2: not valid JSON"),
+        (r#"{"a":[1]}"#, "@gone.json", "there is no file gone.json"),
+    ] {
+        let (code, out, err) = run(&folder, &["match", "--pattern", pattern, "--event", event]);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{pattern} {event}");
+        assert!(err.contains(part), "{err}");
+    }
+    let args = ["match", "--pattern", r#"{"a":[1]}"#, "--event", r#"{"a":1}"#, "--output", "json"];
+    let (code, out, _) = run(&folder, &args);
+    assert_eq!((code, judge("match", &parsed(&out))), (Some(0), Vec::<String>::new()));
+    for args in [&["match"][..], &["match", "--pattern", "{}"], &["match", "a", "b", "c"]] {
+        assert_eq!(run(&folder, args).0, Some(2), "{args:?}");
+    }
+}
+
+#[test]
+fn events_are_held_against_a_stack() {
+    let folder = folder(STACK);
+    let event = |kind: &str, status: &str| {
+        json!({ "source": "cdkpatterns.the-eventbridge-etl", "detail-type": kind, "detail": { "status": status } })
+            .to_string()
+    };
+    let lines = format!("{}\n\n{}\r\n", event("transform", "transformed"), event("transform", "failed"));
+    std::fs::write(folder.path().join("events.jsonl"), &lines).expect("a file");
+    std::fs::write(folder.path().join("wrong.jsonl"), format!("{lines}{{\n")).expect("a file");
+    let (code, out, err) = run(&folder, &["match", "events.jsonl", "--output", "json"]);
+    assert_eq!(code, Some(0), "{err}");
+    let document = parsed(&out);
+    assert_eq!(judge("match", &document), Vec::<String>::new());
+    let routes = |event: &Value| {
+        let taken = event["routes"].as_array().expect("routes").iter().filter(|one| one["matches"] == true);
+        taken
+            .map(|one| format!("{} {}", one["kind"], one["resource"]))
+            .collect::<Vec<_>>()
+            .join(", ")
+            .replace('"', "")
+    };
+    let events = document["events"].as_array().expect("events");
+    let lines: Vec<_> = events.iter().map(|event| event["line"].as_u64()).collect();
+    assert_eq!(lines, [Some(1), Some(3)]);
+    assert_eq!(routes(&events[0]), "trigger load, trigger observe");
+    assert_eq!(routes(&events[1]), "trigger observe, rule failures");
+    let (code, out, _) = run(&folder, &["match", "dev", "events.jsonl"]);
+    assert_eq!(code, Some(0));
+    for part in [
+        "events.jsonl:1\n",
+        "goes to load",
+        "detail-type is \"transform\"; wanted \"s3RecordExtraction\"",
+        "goes to errors",
+    ] {
+        assert!(out.contains(part), "{part}\n{out}");
+    }
+    let (code, _, err) = run(&folder, &["match", "wrong.jsonl"]);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("wrong.jsonl:4:2: not valid JSON"), "{err}");
+}

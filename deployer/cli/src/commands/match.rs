@@ -1,0 +1,223 @@
+//! `deployer match`.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use stack_core::matching::{Event, Miss, Route, routes};
+use stack_core::model::pattern::Pattern;
+use stack_core::yaml::{self, Node};
+use stack_core::{Source, json as text};
+
+use crate::context::Context;
+use crate::error::{Error, Message, Result};
+use crate::ui;
+
+/// Says which rules, triggers and archives of a stack an event goes to, and why not to the others. Calls nobody.
+///
+/// FILE holds one event as JSON, a list of events, or one event on each line. With `--pattern` and `--event`, prints `true` or
+/// `false` for one pattern, without a stack file. Matches as EventBridge does. Exits 0 for both answers, 2 when a pattern
+/// or an event is invalid.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The stack, which may be left out when the file has one, or one marked `default: true`; and the file with the events.
+    #[arg(value_names = ["STACK", "FILE"], num_args = 1..=2, required_unless_present = "pattern")]
+    stack_and_file: Vec<String>,
+    /// Event pattern as JSON, or `@FILE`.
+    #[arg(long, value_name = "PATTERN", requires = "event", conflicts_with = "stack_and_file")]
+    pattern: Option<String>,
+    /// Event as JSON, or `@FILE`.
+    #[arg(long, value_name = "EVENT", requires = "pattern")]
+    event: Option<String>,
+}
+
+pub fn run(context: &Context, args: &Args) -> Result<()> {
+    match (&args.pattern, &args.event, args.stack_and_file.as_slice()) {
+        (Some(pattern), Some(event), _) => one(context, pattern, event),
+        (_, _, [stack, file]) => all(context, Some(stack), file),
+        (_, _, [file]) => all(context, None, file),
+        _ => Err(Error::Usage(Message::new("a file with events is missing"))),
+    }
+}
+
+/// One pattern against one event.
+fn one(context: &Context, pattern: &str, event: &str) -> Result<()> {
+    let source = given("--pattern", pattern)?;
+    let pattern = match Pattern::from_json(&source) {
+        Ok(pattern) => pattern,
+        Err(problems) => {
+            context.ui.diagnostics(&source, &problems)?;
+            return Err(Error::InvalidFile { errors: problems.count(), file: source.name });
+        }
+    };
+    let source = given("--event", event)?;
+    let node = text::parse(&source.text).map_err(|problem| invalid(&source, problem.at, problem.message))?;
+    let event = event_of(&source, &node)?;
+    let (matches, uncertain) = (pattern.matches(&event), pattern.compiled.is_uncertain(&event));
+    if context.ui.is_json() {
+        return context.ui.json(json!({ "matches": matches, "uncertain": uncertain }));
+    }
+    if uncertain {
+        context.ui.warn(UNCERTAIN);
+    }
+    context.ui.data(&format!("{matches}\n"))
+}
+
+const UNCERTAIN: &str = "the pattern wants a field to be absent beside a field in a list, and EventBridge looks for it in the whole event or in one element by the order of the names";
+
+/// A value of an option, which `@` reads from a file.
+fn given(option: &str, value: &str) -> Result<Source> {
+    match value.strip_prefix('@') {
+        Some(file) => read(file),
+        None => Ok(Source::new(option, value)),
+    }
+}
+
+fn read(file: &str) -> Result<Source> {
+    let path = Path::new(file);
+    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::Usage(Message::new(format!("there is no file {file}"))),
+        _ => Error::io("read", path, &error),
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Error::Usage(Message::new(format!("{file} is not UTF-8 (byte {at})")).hint("save it as UTF-8"))
+    })?;
+    Ok(Source::new(file, text))
+}
+
+fn invalid(source: &Source, at: usize, problem: &str) -> Error {
+    let place = source.position(at);
+    Error::Usage(Message::new(format!(
+        "{}:{}:{}: not valid JSON: {problem}",
+        source.name, place.line, place.column
+    )))
+}
+
+fn event_of(source: &Source, node: &Node) -> Result<Event> {
+    Event::of_node(node).ok_or_else(|| {
+        let place = source.position(node.span.start);
+        let message = format!("{}:{}:{}: an event is a JSON object", source.name, place.line, place.column);
+        Error::Usage(
+            Message::new(message)
+                .hint("such as `{\"source\": \"com.example\", \"detail-type\": \"order\", \"detail\": {}}`"),
+        )
+    })
+}
+
+/// The events of a file, each with its line.
+fn events(source: &Source) -> Result<Vec<(usize, Event)>> {
+    let line = |node: &Node| source.position(node.span.start).line;
+    let whole = match text::parse(&source.text) {
+        Ok(node) => node,
+        Err(problem) => {
+            // One on each line, unless the first line is not even the beginning of that.
+            let mut out = Vec::new();
+            let mut start = 0;
+            for text in source.text.split_inclusive('\n') {
+                if !text.trim_matches([' ', '\t', '\r', '\n', '\u{feff}']).is_empty() {
+                    // A place behind the line end would be in the next line.
+                    let node = match text::parse(text.trim_end_matches(['\r', '\n'])) {
+                        Ok(node) => node,
+                        Err(_) if out.is_empty() => return Err(invalid(source, problem.at, problem.message)),
+                        Err(problem) => return Err(invalid(source, start + problem.at, problem.message)),
+                    };
+                    let number = source.position(start).line;
+                    let Some(event) = Event::of_node(&node) else {
+                        let message = format!("{}:{number}: an event is a JSON object", source.name);
+                        return Err(Error::Usage(Message::new(message)));
+                    };
+                    out.push((number, event));
+                }
+                start += text.len();
+            }
+            return Ok(out);
+        }
+    };
+    match &whole.value {
+        yaml::Value::Sequence(items) => {
+            items.iter().map(|item| Ok((line(item), event_of(source, item)?))).collect()
+        }
+        _ => Ok(vec![(line(&whole), event_of(source, &whole)?)]),
+    }
+}
+
+/// The events of a file against all rules and triggers of a stack.
+fn all(context: &Context, stack: Option<&str>, file: &str) -> Result<()> {
+    let stack = context.load_stack(stack)?;
+    let source = read(file)?;
+    let (events, routes) = (events(&source)?, routes(&stack));
+    if context.ui.is_json() {
+        let events: Vec<Value> = events
+            .iter()
+            .map(|(line, event)| {
+                let routes: Vec<Value> = routes.iter().map(|route| as_json(route, event)).collect();
+                json!({ "line": line, "routes": routes })
+            })
+            .collect();
+        return context.ui.json(json!({ "stack": stack.name, "events": events }));
+    }
+    if routes.is_empty() {
+        context.ui.note(format!("the stack {} has no rule and no trigger on a bus", stack.name));
+    }
+    let mut out = String::new();
+    for (line, event) in &events {
+        if events.len() > 1 {
+            out.push_str(&format!("{file}:{line}\n"));
+        }
+        let rows = routes.iter().map(|route| row(route, event));
+        out.push_str(&ui::table(["", "name", "bus", "why"], rows));
+        out.push('\n');
+    }
+    context.ui.data(out.strip_suffix('\n').unwrap_or(&out))
+}
+
+fn as_json(route: &Route, event: &Event) -> Value {
+    let misses: Vec<Value> = route
+        .pattern
+        .misses(event)
+        .into_iter()
+        .map(|miss| json!({ "field": miss.field, "found": miss.found, "wanted": miss.wanted }))
+        .collect();
+    json!({
+        "kind": route.kind.name(),
+        "resource": route.resource,
+        "bus": route.bus,
+        "targets": route.targets,
+        "enabled": route.enabled,
+        "matches": misses.is_empty(),
+        "uncertain": route.pattern.is_uncertain(event),
+        "misses": misses,
+    })
+}
+
+fn row(route: &Route, event: &Event) -> [String; 4] {
+    let misses = route.pattern.misses(event);
+    let answer = match (misses.is_empty(), route.enabled, route.pattern.is_uncertain(event)) {
+        (_, _, true) => "maybe",
+        (true, true, _) => "yes",
+        _ => "no",
+    };
+    let why = match (misses.is_empty(), route.enabled) {
+        (true, false) => "it matches, but the rule is disabled".to_owned(),
+        (true, true) if route.targets.is_empty() => "it is kept".to_owned(),
+        (true, true) => format!("goes to {}", route.targets.join(", ")),
+        (false, _) => misses.iter().map(shown).collect::<Vec<_>>().join("; "),
+    };
+    let name = format!("{} {}", route.kind.name(), route.resource);
+    [answer.to_owned(), name, route.bus.clone(), ui::printable(&why)]
+}
+
+/// What an event lacks, for people.
+fn shown(miss: &Miss) -> String {
+    let several = |values: &[String]| {
+        /// Values that are shown.
+        const MOST: usize = 4;
+        let more = if values.len() > MOST { ", …" } else { "" };
+        format!("{}{more}", values.iter().take(MOST).cloned().collect::<Vec<_>>().join(", "))
+    };
+    match (&miss.field, miss.found.as_slice()) {
+        (None, _) => "each field matches, but never in the same element of a list".to_owned(),
+        (Some(field), []) => format!("{field} is missing; wanted {}", several(&miss.wanted)),
+        (Some(field), found) => format!("{field} is {}; wanted {}", several(found), several(&miss.wanted)),
+    }
+}
