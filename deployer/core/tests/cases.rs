@@ -282,6 +282,49 @@ fn whatever_may_publish_is_deleted_before_its_bus() {
     assert!(publishers > 50, "{publishers}");
 }
 
+/// What a rule may not send is lost, and so are dead letters that it may not send.
+#[test]
+fn rules_may_send_to_their_queues_and_to_those_of_their_dead_letters() {
+    let text = source_of("repository").text;
+    let shared = text.replace("deadLetter: { after: 5 }", "deadLetter: { after: 5, queue: \"${errors}\" }");
+    assert_ne!(shared, text, "stack.yaml is another one");
+    let source = Source::new("stack.yaml", shared);
+    let (stacks, problems) = load(&source, &[]);
+    assert!(!problems.has_errors(), "{}", problems.to_lines(&source));
+    let shared = stacks.into_iter().map(|stack| ("shared dead letters".to_owned(), stack));
+    let mut dead_letters = 0;
+    for (case, stack) in good().map(|(case, stack)| (case.name, stack)).chain(shared) {
+        let template = lower::lower(&stack).to_value();
+        let resources = template["Resources"].as_object().expect("resources");
+        let may_send = |rule: &str, queue: &serde_json::Value| {
+            let policy = resources.values().find(|policy| {
+                policy["Type"] == "AWS::SQS::QueuePolicy"
+                    && policy["Properties"]["Queues"][0]["Ref"] == *queue
+            });
+            let statements = policy.map(|policy| &policy["Properties"]["PolicyDocument"]["Statement"]);
+            statements.and_then(serde_json::Value::as_array).is_some_and(|statements| {
+                statements.iter().any(|one| {
+                    let source = &one["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::GetAtt"][0];
+                    one["Principal"]["Service"] == "events.amazonaws.com" && *source == rule
+                })
+            })
+        };
+        for (id, rule) in resources.iter().filter(|(_, rule)| rule["Type"] == "AWS::Events::Rule") {
+            for target in rule["Properties"]["Targets"].as_array().expect("targets") {
+                for arn in [&target["Arn"], &target["DeadLetterConfig"]["Arn"]] {
+                    let queue = &arn["Fn::GetAtt"][0];
+                    let is_queue = queue.as_str().and_then(|queue| resources.get(queue));
+                    if is_queue.is_some_and(|queue| queue["Type"] == "AWS::SQS::Queue") {
+                        assert!(may_send(id, queue), "{case}: {id} may not send to {queue}");
+                    }
+                }
+                dead_letters += usize::from(target["DeadLetterConfig"].is_object());
+            }
+        }
+    }
+    assert!(dead_letters > 20, "{dead_letters}");
+}
+
 #[test]
 fn a_cluster_that_the_bus_waits_for_makes_no_circle() {
     let text = source_of("repository").text.replace(
