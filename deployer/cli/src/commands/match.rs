@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::error::{Error, Message, Result};
 use crate::ui;
 
-/// Says which rules, triggers and archives of a stack an event goes to, and why not to the others. Calls nobody.
+/// Lists the rules, triggers and archives of a stack that take an event, and what the others lack, without calling AWS.
 ///
 /// FILE holds one event as JSON, a list of events, or one event on each line. With `--pattern` and `--event`, prints `true` or
 /// `false` for one pattern, without a stack file. Matches as EventBridge does. Exits 0 for both answers, 2 when a pattern

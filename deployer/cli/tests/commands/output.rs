@@ -248,7 +248,7 @@ fn events_are_held_against_a_stack() {
         json!({ "source": "cdkpatterns.the-eventbridge-etl", "detail-type": kind, "detail": { "status": status } })
             .to_string()
     };
-    let lines = format!("{}\n\n{}\r\n", event("transform", "transformed"), event("transform", "failed"));
+    let lines = format!("{}\n\n{}\r\n", event("transform", "transformed"), event("loadFailed", "failed"));
     std::fs::write(folder.path().join("events.jsonl"), &lines).expect("a file");
     std::fs::write(folder.path().join("wrong.jsonl"), format!("{lines}{{\n")).expect("a file");
     let (code, out, err) = run(&folder, &["match", "events.jsonl", "--output", "json"]);
