@@ -55,7 +55,8 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
              line each. Sensitive values are `enc:v1:…`, and `dataKey` is the key that they are encrypted with, encrypted itself \
              ([encryption](encryption.md)). A row that is too large for an event is not in it: `location` says which bytes of the object hold it, \
              from the first to the one behind the last, and how they are written. `trailing` is there and true where a row \
-             may end with a delimiter.",
+             may end with empty fields that no column has, `pad` where it may lack fields, and `escape` where a character takes the \
+             meaning of the one after it.",
             vec![
                 extracted(record.clone(), "1,21,\"Bristol, Avon\"", None),
                 extracted(
@@ -66,7 +67,9 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
                         to: 1_500_061,
                         delimiter: Character::COMMA,
                         quote: Character::QUOTE,
+                        escape: None,
                         trailing: false,
+                        pad: false,
                     }),
                 ),
             ],
@@ -74,12 +77,15 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
         (
             EventKind::ExtractionCompleted,
             "The task read the object to its end. `rows` counts rejected rows too. Where several tasks read one object each sends \
-             this event for its part, with `shard`: which part, and of how many.",
+             this event for its part, with `shard`: which part, and of how many. `skipped` counts lines that are no rows: `blank` ones \
+             (of delimiters alone, too), `headers` that stand there again, and `comments`; it is left out where there are none, and \
+             where the task went on after one that was interrupted.",
             vec![Detail::ExtractionCompleted {
                 object: object.clone(),
                 rows: 5,
                 bytes: 193,
                 rejected: 0,
+                skipped: None,
                 shard: None,
             }],
         ),

@@ -94,7 +94,7 @@ impl EventKind {
                 vec![(
                     "s3ExtractionCompleted",
                     "completed",
-                    &["object", "rows", "bytes", "rejected", "shard", ESCAPED],
+                    &["object", "rows", "bytes", "rejected", "skipped", "shard", ESCAPED],
                 )]
             }
             Self::RecordTransformed => {
@@ -172,18 +172,22 @@ pub enum Reason {
     ObjectUnreadable,
     /// The header names a column twice, or a name of the settings fits several.
     DuplicateHeader,
-    /// A column has no name.
+    /// No column has a name.
     EmptyHeader,
     /// The row (or the header) has more or fewer fields than there are columns.
     RowLength,
     /// The header or the item is larger than an event may be; or the row is, and cannot be read by itself either.
     RowTooLarge,
-    /// The row (or the header) is not UTF-8.
+    /// The row (or the header) is not UTF-8, or the file is UTF-16.
     InvalidEncoding,
     /// The compressed object is damaged, or ends too early.
     InvalidCompression,
     /// A quoted field is never closed.
     UnclosedQuote,
+    /// There is text after the closing quote of a field; within quotes, a quote is written twice.
+    InvalidQuoting,
+    /// The file is no CSV, but of another format: a spreadsheet or an archive, for example.
+    UnsupportedFormat,
     /// The file lacks a column that a field of `transform` comes from, and that is not `optional`.
     MissingColumn,
     /// A required value is empty.
@@ -222,6 +226,42 @@ impl Reason {
     }
 }
 
+/// Lines of a file that are no rows, and were skipped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Skipped {
+    /// Blank lines, and lines of nothing but delimiters.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub blank: u64,
+    /// Lines that repeat the header.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub headers: u64,
+    /// Comments.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub comments: u64,
+}
+
+impl Skipped {
+    /// All of them.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.blank + self.headers + self.comments
+    }
+}
+
+impl std::ops::AddAssign for Skipped {
+    fn add_assign(&mut self, other: Self) {
+        self.blank += other.blank;
+        self.headers += other.headers;
+        self.comments += other.comments;
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// Body of an event, one variant per detail type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Detail {
@@ -258,6 +298,8 @@ pub enum Detail {
         bytes: u64,
         /// Rows that were rejected; each has a `failed` event of its own.
         rejected: u64,
+        /// Lines that are no rows. None where there are none, and where a task went on after another, which had skipped some.
+        skipped: Option<Skipped>,
         /// The part of the object that was read, if others are read by other tasks; the counts are those of this part.
         shard: Option<Shard>,
     },
@@ -418,8 +460,9 @@ impl Detail {
                 insert(&mut rest, "dataKey", data_key.as_ref());
                 ("extracted", rest)
             }
-            Self::ExtractionCompleted { rows, bytes, rejected, shard, .. } => {
+            Self::ExtractionCompleted { rows, bytes, rejected, skipped, shard, .. } => {
                 let mut rest = json!({ "rows": rows, "bytes": bytes, "rejected": rejected });
+                insert(&mut rest, "skipped", skipped.as_ref());
                 insert(&mut rest, "shard", shard.as_ref());
                 ("completed", rest)
             }
@@ -511,6 +554,7 @@ impl Detail {
                 rows: field!("rows"),
                 bytes: field!("bytes"),
                 rejected: field!("rejected"),
+                skipped: optional!("skipped"),
                 shard: optional!("shard"),
             },
             "transform" => {
@@ -588,7 +632,9 @@ mod tests {
                         to: 9,
                         delimiter: Character::COMMA,
                         quote: Character::QUOTE,
+                        escape: None,
                         trailing: false,
+                        pad: true,
                     }),
                 },
             ),
@@ -599,6 +645,7 @@ mod tests {
                     rows: 2,
                     bytes: 9,
                     rejected: 1,
+                    skipped: Some(Skipped { blank: 1, headers: 0, comments: 3 }),
                     shard: Some(Shard { index: 2, of: 2 }),
                 },
             ),

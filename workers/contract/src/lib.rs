@@ -8,6 +8,7 @@ pub mod assignment;
 mod characters;
 pub mod columns;
 pub mod content_range;
+pub mod dialect;
 pub mod environment;
 pub mod event;
 pub mod location;

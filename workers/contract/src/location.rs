@@ -3,12 +3,10 @@
 //! The task finds the row's end and keeps nothing of it; what it checks of other rows, [`Location::fields`] checks of this
 //! one, and gives the fields that the task would have given.
 
-use std::io::Read as _;
-
-use csv::{ByteRecord, ReaderBuilder};
 use serde::{Deserialize, Serialize};
 
 use crate::Reason;
+use crate::dialect::{Dialect, Ended, Flaw, Parser, Record};
 use crate::settings::Character;
 
 /// A file may begin with it; it is no part of the first row.
@@ -27,9 +25,15 @@ pub struct Location {
     pub delimiter: Character,
     /// What stands around a quoted field.
     pub quote: Character,
-    /// Whether the row may end with a delimiter, behind which there is no field.
+    /// What takes the meaning of the character after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escape: Option<Character>,
+    /// Whether the row may end with empty fields that no column has.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub trailing: bool,
+    /// Whether the row may lack fields at its end, which are then empty.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pad: bool,
 }
 
 /// Why the bytes of a location are no row.
@@ -38,6 +42,9 @@ pub enum LocationError {
     /// They are none, or several, or only a part of one: whoever made the location did not read the object.
     #[error("the event's location does not hold exactly one row")]
     NotOneRow,
+    /// There is text after a closing quote.
+    #[error("the row has text after a closing quote; within quotes, a quote is written twice")]
+    InvalidQuoting,
     /// There are more or fewer fields than columns.
     #[error("the row has {found} fields, and there are {columns} columns")]
     RowLength {
@@ -57,6 +64,7 @@ impl LocationError {
     pub const fn reason(self) -> Reason {
         match self {
             Self::NotOneRow => Reason::MalformedEvent,
+            Self::InvalidQuoting => Reason::InvalidQuoting,
             Self::RowLength { .. } => Reason::RowLength,
             Self::InvalidEncoding => Reason::InvalidEncoding,
         }
@@ -83,77 +91,72 @@ impl Location {
             0 => bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes),
             _ => bytes,
         };
-        // A row of delimiters alone would take many times its bytes if all of its fields were made.
-        let found = self.count(bytes).ok_or(LocationError::NotOneRow)?;
-        if found > columns.saturating_add(self.trailing.into()) {
+        let record = self.record(bytes, columns).ok_or(LocationError::NotOneRow)?;
+        if record.flaw().is_some() {
+            return Err(LocationError::InvalidQuoting);
+        }
+        let found = record.fields();
+        let fits = found == columns
+            || (found > columns && self.trailing && !record.has_text_beyond())
+            || (found < columns && self.pad);
+        if !fits {
             return Err(LocationError::RowLength { found, columns });
         }
-        // Behind a blank line the reader doesn't look for a byte order mark.
-        let mut reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .delimiter(self.delimiter.byte())
-            .quote(self.quote.byte())
-            .from_reader((&b"\n"[..]).chain(bytes));
-        // With all the room that it can need: it would double it otherwise.
-        let mut record = ByteRecord::with_capacity(bytes.len(), found);
-        if !matches!(reader.read_byte_record(&mut record), Ok(true)) {
-            return Err(LocationError::NotOneRow);
-        }
-        if self.trailing && record.len() == columns + 1 && record.iter().next_back() == Some(b"") {
-            record.truncate(columns);
-        }
-        if record.len() != columns {
-            return Err(LocationError::RowLength { found: record.len(), columns });
-        }
-        let texts = record.iter().map(|field| std::str::from_utf8(field).map(str::to_owned));
-        texts.collect::<Result<_, _>>().map_err(|_| LocationError::InvalidEncoding)
+        let mut start = 0;
+        let texts = record.ends().iter().map(|&end| {
+            let field = record.text().get(std::mem::replace(&mut start, end)..end).unwrap_or_default();
+            std::str::from_utf8(field).map(str::to_owned)
+        });
+        let mut fields: Vec<String> =
+            texts.collect::<Result<_, _>>().map_err(|_| LocationError::InvalidEncoding)?;
+        fields.resize(columns, String::new());
+        Ok(fields)
     }
 
-    /// How many fields the row has; `None` when the bytes aren't exactly one row.
-    fn count(&self, bytes: &[u8]) -> Option<usize> {
-        let (delimiter, quote) = (self.delimiter.byte(), self.quote.byte());
-        let (mut fields, mut state) = (1, State::Before);
-        for &byte in bytes {
-            let line_end = matches!(byte, b'\r' | b'\n');
-            state = match state {
-                State::Before | State::Behind if line_end => state,
-                State::Behind => return None,
-                State::Quoted if byte == quote => State::QuoteInQuoted,
-                State::Quoted => State::Quoted,
-                State::Before | State::FieldStart | State::QuoteInQuoted if byte == quote => State::Quoted,
-                _ if byte == delimiter => {
-                    fields += 1;
-                    State::FieldStart
+    /// The record, with as many fields as there are columns; `None` when the bytes aren't exactly one, from its beginning to
+    /// its end. A row of delimiters alone would take many times its bytes if all of its fields were kept.
+    fn record(&self, bytes: &[u8], columns: usize) -> Option<Record> {
+        let dialect =
+            Dialect { delimiter: self.delimiter, quote: self.quote, escape: self.escape, comment: None };
+        let mut parser = Parser::new(dialect, 0, 1);
+        let (mut record, mut found) = (Record::of_fields(columns), None);
+        let mut rest = Some(bytes);
+        while let Some(bytes) = rest {
+            let ended = match bytes {
+                [] => {
+                    rest = None;
+                    parser.finish(&mut record)
                 }
-                _ if line_end => State::Behind,
-                _ => State::Plain,
+                bytes => {
+                    let (used, ended) = parser.read(bytes, &mut record);
+                    rest = bytes.get(used..);
+                    ended
+                }
             };
+            if ended == Some(Ended::Record) {
+                if found.is_some() {
+                    return None;
+                }
+                found = Some(std::mem::replace(&mut record, Record::of_fields(columns)));
+            }
         }
-        (!matches!(state, State::Before | State::Quoted)).then_some(fields)
+        found.filter(|record| !matches!(record.flaw(), Some(Flaw::Unclosed { .. })))
     }
-}
-
-/// Where in a row a byte stands, as the `csv` crate sees it.
-#[derive(Debug, Clone, Copy)]
-enum State {
-    Before,
-    FieldStart,
-    Plain,
-    Quoted,
-    /// After a quote in a quoted field: its end, or the first of two that mean one.
-    QuoteInQuoted,
-    Behind,
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
-    const FIRST: Location =
-        Location { from: 0, to: 0, delimiter: Character::COMMA, quote: Character::QUOTE, trailing: false };
+    const FIRST: Location = Location {
+        from: 0,
+        to: 0,
+        delimiter: Character::COMMA,
+        quote: Character::QUOTE,
+        escape: None,
+        trailing: false,
+        pad: false,
+    };
     const LATER: Location = Location { from: 9, ..FIRST };
 
     fn fields(location: Location, text: &str, columns: usize) -> Result<Vec<String>, LocationError> {
@@ -178,8 +181,9 @@ mod tests {
         let tolerant = Location { trailing: true, ..LATER };
         assert_eq!(fields(tolerant, "1,2,\n", 2), texts(["1", "2"]));
         assert_eq!(fields(tolerant, "1,\n", 2), texts(["1", ""]));
+        assert_eq!(fields(tolerant, "1,2,,,\n", 2), texts(["1", "2"]));
         for (location, text, found) in
-            [(LATER, "1,2,\n", 3), (tolerant, "1,2,3\n", 3), (tolerant, "1,2,,\n", 4)]
+            [(LATER, "1,2,\n", 3), (tolerant, "1,2,3\n", 3), (tolerant, "1,2,,3\n", 4), (tolerant, "1\n", 1)]
         {
             let error = LocationError::RowLength { found, columns: 2 };
             assert_eq!(fields(location, text, 2), Err(error), "{text}");
@@ -202,28 +206,24 @@ mod tests {
         assert_eq!(Location { from: 0, to: u64::MAX, ..FIRST }.length(), u64::MAX);
     }
 
-    proptest! {
-        #[test]
-        fn fields_are_counted_as_the_csv_crate_counts_them(
-            text in "[ab,;'\"\r\n]{0,24}", delimiter in "[,;'\"]", quote in "[,;'\"]", trailing in any::<bool>(),
-        ) {
-            let character = |text: &str| Character::try_from(text.chars().next().expect("one")).expect("ASCII");
-            let location = Location { delimiter: character(&delimiter), quote: character(&quote), trailing, ..LATER };
-            let mut reader = ReaderBuilder::new();
-            reader.has_headers(false).flexible(true);
-            reader.delimiter(location.delimiter.byte()).quote(location.quote.byte());
-            let records: Vec<ByteRecord> =
-                reader.from_reader(text.as_bytes()).byte_records().map(|record| record.expect("in memory")).collect();
-            match (location.count(text.as_bytes()), &records[..]) {
-                (Some(found), [record]) => prop_assert_eq!(found, record.len()),
-                (Some(_), _) => prop_assert!(false, "{:?}", records),
-                // The crate closes a quote that is open at the end.
-                (None, [_]) => {
-                    let closed = format!("{text}{quote}");
-                    prop_assert!(location.count(closed.as_bytes()).is_some());
-                }
-                (None, _) => {}
-            }
-        }
+    #[test]
+    fn the_dialect_is_that_of_the_file() {
+        let escaped = Location { escape: Character::try_from('\\').ok(), ..LATER };
+        assert_eq!(fields(escaped, "\"a\\\"b\",\\N\n", 2), texts(["a\"b", ""]));
+        assert_eq!(fields(Location { pad: true, ..LATER }, "1\n", 3), texts(["1", "", ""]));
+        assert_eq!(fields(LATER, "\"1\" , \"2\"\n", 2), texts(["1", "2"]));
+        assert_eq!(fields(LATER, "1,\"2\"x\n", 2), Err(LocationError::InvalidQuoting));
+        let old = serde_json::from_str::<Location>(r#"{"from":0,"to":4,"delimiter":",","quote":"\""}"#);
+        assert_eq!(old.expect("an event of before"), Location { to: 4, ..FIRST });
+    }
+
+    #[test]
+    fn a_row_of_delimiters_takes_no_memory_for_its_fields() {
+        let bytes = vec![b','; 1 << 20];
+        let error = LocationError::RowLength { found: (1 << 20) + 1, columns: 2 };
+        assert_eq!(LATER.fields(&bytes, 2), Err(error));
+        let tolerant = Location { trailing: true, ..LATER };
+        assert_eq!(tolerant.fields(&bytes, 2), texts(["", ""]));
+        assert!(tolerant.record(&bytes, 2).expect("one").capacity() < 100);
     }
 }

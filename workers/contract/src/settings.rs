@@ -121,6 +121,18 @@ pub struct CsvSettings {
     pub delimiter: Option<Character>,
     /// What stands around a field that holds a delimiter, a line end or the quote itself, which is then doubled.
     pub quote: Character,
+    /// What takes the meaning of the character after it. None: nothing does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub escape: Option<Character>,
+    /// What begins a line that is no row. None: every line is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Character>,
+    /// Lines before the header, or before the first row, that are skipped.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub skip: u32,
+    /// What becomes of a row with fewer fields than there are columns.
+    #[serde(skip_serializing_if = "Short::is_default")]
+    pub short: Short,
     /// Whether the first line names the columns.
     pub header: bool,
     /// Names of the columns: those of a file without a header, or in the place of the header's. None: the header's.
@@ -130,8 +142,40 @@ pub struct CsvSettings {
 
 impl Default for CsvSettings {
     fn default() -> Self {
-        Self { delimiter: None, quote: Character::QUOTE, header: true, columns: Vec::new() }
+        Self {
+            delimiter: None,
+            quote: Character::QUOTE,
+            escape: None,
+            comment: None,
+            skip: 0,
+            short: Short::Reject,
+            header: true,
+            columns: Vec::new(),
+        }
     }
+}
+
+/// What becomes of a row with fewer fields than there are columns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Short {
+    /// It fails.
+    #[default]
+    Reject,
+    /// The fields that it lacks are empty.
+    Pad,
+}
+
+impl Short {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// A character that can be a delimiter or a quote: of ASCII, which is one byte of UTF-8 and no part of another
@@ -211,6 +255,10 @@ mod tests {
         let csv = CsvSettings {
             delimiter: Character::try_from('\t').ok(),
             quote: Character::try_from('\'').expect("a quote"),
+            escape: Character::try_from('\\').ok(),
+            comment: Character::try_from('#').ok(),
+            skip: 4,
+            short: Short::Pad,
             header: true,
             columns: vec!["a".to_owned(), "ü".to_owned()],
         };

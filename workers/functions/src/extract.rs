@@ -163,6 +163,7 @@ impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
                 rows: 0,
                 bytes: 0,
                 rejected: 0,
+                skipped: None,
                 shard: None,
             });
             return;
@@ -566,8 +567,14 @@ mod tests {
     async fn an_empty_object_is_complete_without_a_task() {
         let (cluster, delays, bus): (Cluster, Delays, Bus) = Default::default();
         assert_eq!(run(&cluster, &delays, &bus, json!({ "Records": [record("a/", 0)] }), 1).await, Ok(()));
-        let completed =
-            Detail::ExtractionCompleted { object: object("a/"), rows: 0, bytes: 0, rejected: 0, shard: None };
+        let completed = Detail::ExtractionCompleted {
+            object: object("a/"),
+            rows: 0,
+            bytes: 0,
+            rejected: 0,
+            skipped: None,
+            shard: None,
+        };
         assert_eq!(bus.published(), [completed]);
         assert!(cluster.tokens.lock().expect("lock").is_empty());
     }

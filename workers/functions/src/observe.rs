@@ -240,6 +240,7 @@ mod tests {
                     rows: 5,
                     bytes: 99,
                     rejected: 2,
+                    skipped: None,
                     shard: None,
                 },
                 json!({ "message": "extraction-completed", "status": "completed", "rows": 5, "bytes": 99, "rejected": 2 }),

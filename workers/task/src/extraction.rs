@@ -20,6 +20,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use contract::event::Skipped;
 use contract::settings::ExtractionSettings;
 use contract::{Assignment, Detail, FailedStage, Location, ObjectRef, Reason, RecordRef, row};
 use publisher::{Backoff, Failure, MAX_BYTES, Publisher, PutEvents, Stream};
@@ -101,7 +102,7 @@ pub async fn extract<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints
     };
     if let Checkpoint { rows, rejected, done: Some(bytes), .. } = reached {
         tracing::info!("the object was extracted before");
-        return conclude(job, publisher, Ok(Totals { rows, rejected, bytes })).await;
+        return conclude(job, publisher, Ok(Totals { rows, rejected, bytes }), None).await;
     }
     if reached.index > 0 {
         tracing::info!(row = reached.index, offset = reached.offset, "going on behind this row");
@@ -131,7 +132,7 @@ pub async fn extract<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints
         Err(fault) if extraction.useless && job.assignment.part.is_some_and(|part| part.shard.index > 1) => {
             Outcome::Failed(fault)
         }
-        end => conclude(job, publisher, end.map(|()| totals)).await,
+        end => conclude(job, publisher, end.map(|()| totals), extraction.skipped()).await,
     };
     if let Outcome::Completed(Totals { rows, rejected, bytes }) = outcome {
         last = Checkpoint { rows, rejected, done: Some(bytes), ..last };
@@ -145,6 +146,7 @@ async fn conclude<P: PutEvents>(
     job: &Job<'_>,
     publisher: &Publisher<P>,
     end: Result<Totals, Fault>,
+    skipped: Option<Skipped>,
 ) -> Outcome {
     let object = job.object.clone();
     let end = match end {
@@ -152,7 +154,7 @@ async fn conclude<P: PutEvents>(
         Ok(totals) => {
             let Totals { rows, rejected, bytes } = totals;
             let shard = job.assignment.part.map(|part| part.shard);
-            let completed = Detail::ExtractionCompleted { object, rows, bytes, rejected, shard };
+            let completed = Detail::ExtractionCompleted { object, rows, bytes, rejected, skipped, shard };
             let published = publish(publisher, completed).await.map(|()| totals);
             // All rows are on the bus: another task finds that at the checkpoint, and has only this to say.
             published
@@ -321,6 +323,16 @@ impl<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints, K: Kms> Extrac
         Totals { rows, rejected, bytes }
     }
 
+    /// The lines that this part skipped. A task that went on behind a checkpoint does not know what was skipped before it.
+    fn skipped(&self) -> Option<Skipped> {
+        let mut skipped = self.rows.skipped?;
+        // Behind the last row of the object.
+        if self.job.assignment.part.is_none_or(|part| part.to.is_none() || self.rows.compressed) {
+            skipped += self.reader.skipped();
+        }
+        (skipped.total() > 0).then_some(skipped)
+    }
+
     async fn save(&self, checkpoint: &Checkpoint) {
         if let Some(checkpoints) = self.checkpoints {
             save(checkpoints, checkpoint).await;
@@ -349,6 +361,8 @@ struct Rows<'a, P, K> {
     /// Good rows that wait for more of their kind.
     group: Option<Group>,
     compressed: bool,
+    /// Lines of this part that were skipped before its rows; none, if that isn't known.
+    skipped: Option<Skipped>,
     /// Behind the last row that was taken, with the rows of the group.
     at: Checkpoint,
     /// Checkpoints that become true when so many events are on the bus. The first of them is.
@@ -364,7 +378,19 @@ impl<'a, P: PutEvents + 'static, K: Kms> Rows<'a, P, K> {
         at: Checkpoint,
     ) -> Self {
         let marks = VecDeque::from([(0, at)]);
-        Self { job, stream, sealing, backoff, headers: None, group: None, compressed: false, at, marks }
+        let skipped = (at.index == 0).then(Skipped::default);
+        Self {
+            job,
+            stream,
+            sealing,
+            backoff,
+            headers: None,
+            group: None,
+            compressed: false,
+            skipped,
+            at,
+            marks,
+        }
     }
 
     /// A fault as it may be told.
@@ -384,6 +410,11 @@ impl<'a, P: PutEvents + 'static, K: Kms> Rows<'a, P, K> {
             return Ok(ControlFlow::Break(()));
         }
         let (index, offset, location) = (row.index, row.span.end, row.location());
+        if let Some(skipped) =
+            self.skipped.as_mut().filter(|_| part.is_none_or(|part| row.span.start >= part.from))
+        {
+            *skipped += row.skipped;
+        }
         if part.is_some_and(|part| row.span.start < part.from) {
             self.pass(index, offset, 0);
         } else if self.job.selection.is_some_and(|selection| !selection.contains(index)) {

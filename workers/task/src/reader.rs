@@ -1,8 +1,8 @@
 //! Rows out of bytes: a CSV reader that is fed chunks of any size and never holds more than one row.
 //!
-//! The grammar is csv-core's (RFC 4180, and lenient where the RFC says nothing). Around it stands what a file from
-//! somewhere needs: the byte order mark, the delimiter found in the header, other names for the columns, trailing
-//! delimiters, a limit on a row's size, and a verdict for every row that doesn't fit, so that none is dropped silently.
+//! [`contract::dialect`] divides bytes into records. Around it stands what a file from somewhere needs: its [`head`] tells
+//! what it is and which delimiter it has; other names for the columns, trailing delimiters, lines that are no rows, a limit on a
+//! row's size, and a verdict for every row that doesn't fit, so that none is dropped silently.
 //!
 //! Every row knows its place in the text, so that the work on one file can be divided, and go on after a break: see
 //! [`Row::span`] and [`Reader::resume`].
@@ -11,16 +11,16 @@
 
 use std::ops::Range;
 
-use contract::columns;
-use contract::location::BYTE_ORDER_MARK;
-use contract::settings::{Character, CsvSettings};
+use contract::dialect::{Dialect, Ended, Flaw, Parser, Record};
+use contract::event::Skipped;
+use contract::settings::{Character, CsvSettings, Short};
 use contract::{Location, Reason};
-use csv_core::{ReadRecordResult, ReaderBuilder};
 
-/// Candidates for the delimiter, most preferred first.
-const DELIMITERS: [Character; 4] = [Character::COMMA, Character::SEMICOLON, Character::TAB, Character::BAR];
-/// Column names are quoted in messages up to this many characters: a file without a header has values there.
-const SHOWN_NAME: usize = 60;
+mod head;
+mod header;
+
+use head::{Head, Opening};
+use header::Header;
 
 /// Why an object or one row of it cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,33 +40,26 @@ impl Fault {
 /// One row, good or bad.
 #[derive(Debug)]
 pub struct Row<'a> {
-    /// Position in the file from 1, without the header and blank lines.
+    /// Position in the file from 1, without the header and the lines that are skipped.
     pub index: u64,
-    /// Bytes of the text in which it lies: from the end of the record before it to its own end. Line ends, blank lines and
-    /// a byte order mark may stand before it.
+    /// Bytes of the text in which it lies: from the end of the row before it to its own end. Lines that are skipped and a byte
+    /// order mark may stand before it.
     pub span: Range<u64>,
     /// Names of the columns, trimmed.
     pub columns: &'a [String],
     /// Its fields, as many as there are columns; or why it is rejected.
     pub fields: Result<Fields<'a>, Fault>,
-    dialect: Dialect,
+    /// What was skipped before it, behind the row before.
+    pub skipped: Skipped,
+    location: Location,
 }
 
 impl Row<'_> {
     /// Where somebody else finds it, if the text is that of the object.
     #[must_use]
     pub const fn location(&self) -> Location {
-        let Dialect { delimiter, quote, trailing } = self.dialect;
-        Location { from: self.span.start, to: self.span.end, delimiter, quote, trailing }
+        self.location
     }
-}
-
-/// How a row is to be read.
-#[derive(Debug, Clone, Copy)]
-struct Dialect {
-    delimiter: Character,
-    quote: Character,
-    trailing: bool,
 }
 
 /// The fields of a good row.
@@ -77,6 +70,14 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
+    /// The fields of a record; `None` where they are no texts.
+    fn new(record: &'a Record) -> Option<Self> {
+        let text = std::str::from_utf8(record.text()).ok()?;
+        // Two halves of one character in neighbouring fields are valid together, and neither is a text.
+        let ends = record.ends();
+        ends.iter().all(|&end| text.is_char_boundary(end)).then_some(Self { text, ends })
+    }
+
     /// The fields in their order.
     pub fn iter(self) -> impl Iterator<Item = &'a str> {
         let mut start = 0;
@@ -87,29 +88,17 @@ impl<'a> Fields<'a> {
             field
         })
     }
-}
 
-/// What the header said, or the settings in its place.
-#[derive(Debug)]
-struct Header {
-    columns: Vec<String>,
-    /// Rows may end with a delimiter: the header line did, or there is none that would say so.
-    trailing: bool,
-    /// Who says how many columns there are, for messages.
-    says: &'static str,
-}
-
-const HEADER_HAS: &str = "the header has";
-const SETTINGS_NAME: &str = "the settings name";
-
-/// How far the end of the input has been told to csv-core.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    NotReached,
-    /// A line end was added. If the last row ends there, it was complete.
-    LineEnded,
-    /// csv-core knows. If a row ended only now, its last quote was open.
-    Told,
+    /// Without empty fields at the end that no column has.
+    fn without_trailing(mut self, columns: usize) -> Self {
+        while let [rest @ .., before, last] = self.ends
+            && rest.len() + 2 > columns
+            && before == last
+        {
+            self.ends = self.ends.get(..rest.len() + 1).unwrap_or_default();
+        }
+        self
+    }
 }
 
 /// The reader. See the module.
@@ -117,31 +106,31 @@ enum End {
 pub struct Reader {
     /// Rows and headers of more bytes than this are rejected; also the bound of every buffer.
     limit: usize,
-    /// That of the settings, until the sniffer has found another.
-    delimiter: Character,
-    quote: Character,
-    /// Names of the columns by the settings, for the header that is to come.
-    names: Vec<String>,
+    settings: CsvSettings,
     /// Columns that the header must have.
     expected: Vec<String>,
-    sniffer: Option<Sniffer>,
-    /// The first line as the sniffer collected it, until csv-core has read it.
-    head: Vec<u8>,
-    head_read: usize,
-    core: csv_core::Reader,
-    text: Vec<u8>,
-    text_len: usize,
-    ends: Vec<usize>,
-    ends_len: usize,
-    /// The current row is too large: its bytes are thrown away up to its end.
-    discarding: bool,
+    /// That of the settings, until the head has told another.
+    delimiter: Character,
+    /// The first bytes, until there are enough of them.
+    head: Option<Head>,
+    /// The first bytes again, until they have been read as rows.
+    opening: Vec<u8>,
+    opening_read: usize,
+    /// The number of their first line.
+    opening_line: u64,
+    parser: Parser,
+    record: Record,
     header: Option<Header>,
     rows: u64,
-    /// Bytes of text that csv-core has read, with those that the sniffer has removed before them.
+    skipped: Skipped,
+    /// Bytes of text that the parser has read, with those before them that are no part of it.
     position: u64,
+    /// Where the last row ended.
+    span_start: u64,
     /// Where the current record begins.
     record_start: u64,
-    end: End,
+    /// Lines are counted from the beginning of the text.
+    lines_known: bool,
 }
 
 impl Reader {
@@ -149,32 +138,25 @@ impl Reader {
     /// one of the `expected` columns.
     #[must_use]
     pub fn new(limit: usize, settings: &CsvSettings, expected: &[String]) -> Self {
-        let limit = limit.max(1);
-        let columns = settings.columns.clone();
-        let (header, names) = match settings.header {
-            true => (None, columns),
-            false => (Some(Header { columns, trailing: true, says: SETTINGS_NAME }), Vec::new()),
-        };
+        let delimiter = settings.delimiter.unwrap_or(Character::COMMA);
         Self {
-            limit,
-            delimiter: settings.delimiter.unwrap_or(Character::COMMA),
-            quote: settings.quote,
-            names,
+            limit: limit.max(1),
+            settings: settings.clone(),
             expected: expected.to_vec(),
-            sniffer: Some(Sniffer::new(settings)),
-            head: Vec::new(),
-            head_read: 0,
-            core: csv_core::Reader::new(),
-            text: vec![0; limit.min(4096)],
-            text_len: 0,
-            ends: vec![0; limit.min(64)],
-            ends_len: 0,
-            discarding: false,
-            header,
+            delimiter,
+            head: Some(Head::new(settings)),
+            opening: Vec::new(),
+            opening_read: 0,
+            opening_line: 1,
+            parser: Parser::new(Dialect::new(settings, delimiter), 0, 1),
+            record: Record::new(limit.max(1)),
+            header: (!settings.header).then(|| Header::of_settings(settings.columns.clone())),
             rows: 0,
+            skipped: Skipped::default(),
             position: 0,
+            span_start: 0,
             record_start: 0,
-            end: End::NotReached,
+            lines_known: true,
         }
     }
 
@@ -184,15 +166,20 @@ impl Reader {
         self.rows
     }
 
+    /// What was skipped since the last row.
+    #[must_use]
+    pub const fn skipped(&self) -> Skipped {
+        self.skipped
+    }
+
     /// Goes on behind row number `rows`, at the byte of the text where that row's span ends; all input from now on is what
     /// stands there. To be called when a row has been read: what the header says must be known.
     pub fn resume(&mut self, position: u64, rows: u64) {
-        self.core.reset();
-        self.skip_byte_order_mark();
-        (self.head, self.head_read) = (Vec::new(), 0);
-        self.next_record();
-        (self.position, self.record_start, self.rows) = (position, position, rows);
-        self.end = End::NotReached;
+        self.parser.reset();
+        (self.opening, self.opening_read) = (Vec::new(), 0);
+        (self.position, self.span_start, self.rows) = (position, position, rows);
+        self.skipped = Skipped::default();
+        self.lines_known = false;
     }
 
     /// Reads from the front of `input` up to the end of the next row. `None`: the input is used up.
@@ -200,7 +187,13 @@ impl Reader {
     /// # Errors
     /// A [`Fault`] in the header, which makes the whole object useless.
     pub fn read(&mut self, input: &mut &[u8]) -> Result<Option<Row<'_>>, Fault> {
-        Ok(if self.step(input)? { Some(self.row(false)) } else { None })
+        if let Some(head) = &mut self.head {
+            if !head.feed(input) {
+                return Ok(None);
+            }
+            self.open(false)?;
+        }
+        Ok(if self.next_in_opening()? || self.next_in(input)? { Some(self.row()) } else { None })
     }
 
     /// Says that there is no more input, and gives the rows that end with it. To be called until it answers `None`.
@@ -208,414 +201,216 @@ impl Reader {
     /// # Errors
     /// A [`Fault`] in the header.
     pub fn finish(&mut self) -> Result<Option<Row<'_>>, Fault> {
-        if let Some(mut sniffer) = self.sniffer.take() {
-            self.start(sniffer.finish())?;
+        self.open(true)?;
+        if self.next_in_opening()? {
+            return Ok(Some(self.row()));
         }
-        if self.step(&mut &b""[..])? {
-            return Ok(Some(self.row(false)));
-        }
-        if self.end == End::NotReached {
-            self.end = End::LineEnded;
-            let (_, complete) = self.advance(b"\n");
-            if complete && self.end_record(false)? {
-                return Ok(Some(self.row(false)));
-            }
-        }
-        if self.end == End::LineEnded {
-            self.end = End::Told;
-            let (_, complete) = self.advance(b"");
-            if complete && self.end_record(true)? {
-                return Ok(Some(self.row(true)));
-            }
-        }
-        Ok(None)
+        let ended = self.parser.finish(&mut self.record);
+        Ok(if self.end(ended)? { Some(self.row()) } else { None })
     }
 
-    /// Reads up to the end of the next data row; `false` when the input is used up before.
-    fn step(&mut self, input: &mut &[u8]) -> Result<bool, Fault> {
-        if let Some(sniffer) = &mut self.sniffer {
-            match sniffer.feed(input, self.limit) {
-                Sniffing::Done(sniffed) => self.start(sniffed)?,
-                Sniffing::GoesOn => return Ok(false),
-                Sniffing::TooLong if self.header.is_none() => return Err(header_too_large(self.limit)),
-                // A row like any other; csv-core finds its end.
-                Sniffing::TooLong => {
-                    let sniffed = sniffer.finish();
-                    self.start(sniffed)?;
-                }
-            }
-        }
-        // The head can hold more than one line when sniffer and csv-core disagree about a stray quote.
-        while self.head_read < self.head.len() {
-            let head = std::mem::take(&mut self.head);
-            let (used, complete) = self.advance(head.get(self.head_read..).unwrap_or_default());
-            self.head = head;
-            self.head_read += used;
-            self.position += used as u64;
-            if complete && self.end_record(false)? {
-                return Ok(true);
-            }
-        }
-        // Rows don't need its memory.
-        (self.head, self.head_read) = (Vec::new(), 0);
-        while !input.is_empty() {
-            let (used, complete) = self.advance(input);
-            *input = input.get(used..).unwrap_or_default();
-            self.position += used as u64;
-            if complete && self.end_record(false)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn start(&mut self, sniffed: Sniffed) -> Result<(), Fault> {
-        self.sniffer = None;
-        self.delimiter = sniffed.delimiter;
-        self.core = ReaderBuilder::new().delimiter(self.delimiter.byte()).quote(self.quote.byte()).build();
-        self.skip_byte_order_mark();
-        self.position = sniffed.position;
-        self.head = sniffed.head;
+    /// Looks at the head of the file, which may be all of it.
+    fn open(&mut self, complete: bool) -> Result<(), Fault> {
+        let Some(head) = self.head.take() else { return Ok(()) };
+        let Opening { bytes, position, delimiter, skip, line } =
+            head.open(&self.settings, &self.expected, complete)?;
+        self.delimiter = delimiter;
+        self.parser = Parser::new(Dialect::new(&self.settings, delimiter), skip, line);
+        (self.position, self.opening, self.opening_line) = (position, bytes, line);
         // Without a header, the settings name the columns: they are known now.
-        match self.header {
-            Some(_) => self.check_columns(),
+        match &self.header {
+            Some(header) => header.check(&self.expected),
             None => Ok(()),
         }
     }
 
-    /// A blank line, so that csv-core doesn't look for a byte order mark: the sniffer has removed the only one.
-    fn skip_byte_order_mark(&mut self) {
-        self.core.read_record(b"\n", &mut self.text, &mut self.ends);
-    }
-
-    /// Gives `input` to csv-core up to the end of a record. Answers the bytes used and whether a record ended.
-    fn advance(&mut self, input: &[u8]) -> (usize, bool) {
-        let at_end = input.is_empty();
-        let mut used = 0;
-        loop {
-            let rest = input.get(used..).unwrap_or_default();
-            // An empty slice would tell csv-core that the input ended.
-            if rest.is_empty() && !at_end {
-                return (used, false);
-            }
-            if self.discarding {
-                (self.text_len, self.ends_len) = (0, 0);
-            }
-            let (result, read, text, ends) = self.core.read_record(
-                rest,
-                self.text.get_mut(self.text_len..).unwrap_or_default(),
-                self.ends.get_mut(self.ends_len..).unwrap_or_default(),
-            );
-            used += read;
-            self.text_len += text;
-            self.ends_len += ends;
-            match result {
-                ReadRecordResult::InputEmpty | ReadRecordResult::End => return (used, false),
-                ReadRecordResult::Record => return (used, true),
-                ReadRecordResult::OutputFull => self.discarding |= !grow(&mut self.text, self.limit),
-                ReadRecordResult::OutputEndsFull => self.discarding |= !grow(&mut self.ends, self.limit),
+    fn next_in_opening(&mut self) -> Result<bool, Fault> {
+        while self.opening_read < self.opening.len() {
+            self.begin_record();
+            let rest = self.opening.get(self.opening_read..).unwrap_or_default();
+            let (used, ended) = self.parser.read(rest, &mut self.record);
+            self.opening_read += used;
+            self.position += used as u64;
+            if self.end(ended)? {
+                return Ok(true);
             }
         }
-    }
-
-    /// Takes a complete record for the header, if there is none yet. Answers whether it is a data row.
-    fn end_record(&mut self, unclosed: bool) -> Result<bool, Fault> {
-        if self.header.is_some() {
-            self.rows += 1;
-            return Ok(true);
-        }
-        if unclosed {
-            return Err(Fault::new(Reason::UnclosedQuote, "a quote in the header is never closed"));
-        }
-        if self.too_large() {
-            return Err(header_too_large(self.limit));
-        }
-        self.header = Some(if self.names.is_empty() {
-            let Some(fields) = decode(&self.text, self.text_len, &self.ends, self.ends_len) else {
-                return Err(Fault::new(Reason::InvalidEncoding, "the header is not UTF-8"));
-            };
-            Header::new(fields)?
-        } else {
-            let text = self.text.get(..self.text_len).unwrap_or_default();
-            let ends = self.ends.get(..self.ends_len).unwrap_or_default();
-            Header::renamed(std::mem::take(&mut self.names), text, ends)?
-        });
-        self.next_record();
-        self.record_start = self.position;
-        self.check_columns()?;
+        // Rows don't need its memory.
+        (self.opening, self.opening_read) = (Vec::new(), 0);
         Ok(false)
     }
 
-    /// Whether the columns are there that are expected, each once.
-    fn check_columns(&self) -> Result<(), Fault> {
-        let headers = self.header.as_ref().map_or(&[][..], |header| &header.columns);
-        if let Some(missing) = columns::missing(headers, self.expected.iter().map(String::as_str)) {
-            return Err(Fault::new(Reason::MissingColumn, missing.to_string()));
+    /// Reads up to the end of the next data row; `false` when the input is used up before.
+    fn next_in(&mut self, input: &mut &[u8]) -> Result<bool, Fault> {
+        while !input.is_empty() {
+            self.begin_record();
+            let (used, ended) = self.parser.read(input, &mut self.record);
+            *input = input.get(used..).unwrap_or_default();
+            self.position += used as u64;
+            if self.end(ended)? {
+                return Ok(true);
+            }
         }
-        for name in &self.expected {
-            columns::find(headers, name)
-                .map_err(|ambiguous| Fault::new(Reason::DuplicateHeader, ambiguous.to_string()))?;
-        }
-        Ok(())
+        Ok(false)
     }
 
-    /// The data row that [`Self::end_record`] has just counted.
-    fn row(&mut self, unclosed: bool) -> Row<'_> {
-        let (too_large, text_len, ends_len) = (self.too_large(), self.text_len, self.ends_len);
-        self.next_record();
+    fn begin_record(&mut self) {
+        if self.parser.is_at_start() {
+            self.record_start = self.position;
+        }
+    }
+
+    /// Takes what has ended. Answers whether it is a data row.
+    fn end(&mut self, ended: Option<Ended>) -> Result<bool, Fault> {
+        let one_column = self.header.as_ref().is_some_and(Header::is_one_column);
+        match ended {
+            None | Some(Ended::Skipped) => return Ok(false),
+            Some(Ended::Comment) => {
+                self.skipped.comments += 1;
+                return Ok(false);
+            }
+            // Where there is one column, it is a row whose value is empty.
+            Some(Ended::Blank) if one_column => self.record.set_empty(),
+            Some(Ended::Blank) => {
+                self.skipped.blank += 1;
+                return Ok(false);
+            }
+            Some(Ended::Record) => {}
+        }
+        let bare = self.record.is_bare() && self.record.flaw().is_none();
+        match &self.header {
+            Some(header) if header.is_repeated_by(&self.record) => self.skipped.headers += 1,
+            Some(_) if bare && !one_column => self.skipped.blank += 1,
+            Some(_) => {
+                self.rows += 1;
+                return Ok(true);
+            }
+            // Names of the settings may stand for none in the file.
+            None if bare && self.settings.columns.is_empty() => self.skipped.blank += 1,
+            None => {
+                self.header = Some(self.read_header()?);
+                self.span_start = self.position;
+            }
+        }
+        Ok(false)
+    }
+
+    fn read_header(&self) -> Result<Header, Fault> {
+        let limit = self.limit;
+        let header = match self.record.flaw() {
+            Some(flaw) => return Err(self.flawed("the header", flaw)),
+            None if self.record.is_too_large() => {
+                let message = format!("the header has more than {limit} bytes, an event cannot carry it");
+                return Err(Fault::new(Reason::RowTooLarge, message));
+            }
+            None => Header::new(&self.record, &self.settings.columns)?,
+        };
+        header.check(&self.expected).map_err(|fault| match fault.reason {
+            Reason::MissingColumn => {
+                let hint = head::header_below(
+                    &self.opening,
+                    self.opening_line,
+                    &self.settings,
+                    &self.expected,
+                    self.record.line(),
+                );
+                Fault::new(fault.reason, fault.message + &hint.unwrap_or_default())
+            }
+            _ => fault,
+        })?;
+        Ok(header)
+    }
+
+    fn flawed(&self, what: &str, flaw: Flaw) -> Fault {
+        let place = |words: &str, line: u64| match self.lines_known {
+            true => format!("{words} in line {line}"),
+            false => String::new(),
+        };
+        match flaw {
+            Flaw::Unclosed { opened, swallowed } => {
+                let took = match swallowed {
+                    0 => String::new(),
+                    1 => "; it took in the line after it".to_owned(),
+                    lines => format!("; it took in the {lines} lines after it"),
+                };
+                let message =
+                    format!("a quote in {what} is never closed{}{took}", place(", which opens", opened));
+                Fault::new(Reason::UnclosedQuote, message)
+            }
+            Flaw::TextAfterQuote { opened, closed } => {
+                let whose = match opened == closed {
+                    true => String::new(),
+                    false => format!(
+                        "{}; {} belong to it",
+                        place(", of a quote that opens", opened),
+                        counted(closed - opened + 1, "line")
+                    ),
+                };
+                let message = format!(
+                    "{what} has text after a closing quote{}{whose}; within quotes, a quote is written twice",
+                    place("", closed)
+                );
+                Fault::new(Reason::InvalidQuoting, message)
+            }
+        }
+    }
+
+    /// The data row that [`Self::end`] has just counted.
+    fn row(&mut self) -> Row<'_> {
         let index = self.rows;
-        let span = std::mem::replace(&mut self.record_start, self.position)..self.position;
-        // Always there: without a header, `end_record` counts no rows.
+        let span = std::mem::replace(&mut self.span_start, self.position)..self.position;
+        let skipped = std::mem::take(&mut self.skipped);
+        let flaw = self.record.flaw().map(|flaw| self.flawed(&format!("row {index}"), flaw));
+        // Always there: without a header, `end` counts no rows.
         let (columns, trailing, says) = self
             .header
             .as_ref()
-            .map_or((&[][..], false, HEADER_HAS), |header| (&header.columns, header.trailing, header.says));
-        let dialect = Dialect { delimiter: self.delimiter, quote: self.quote, trailing };
-        let reject = |reason, message: String| Row {
-            index,
-            span: span.clone(),
-            columns,
-            fields: Err(Fault::new(reason, message)),
-            dialect,
+            .map_or((&[][..], false, ""), |header| (&header.columns, header.trailing, header.says));
+        let expected = columns.len();
+        let pad = self.settings.short == Short::Pad;
+        let location = Location {
+            from: self.record_start,
+            to: span.end,
+            delimiter: self.delimiter,
+            quote: self.settings.quote,
+            escape: self.settings.escape,
+            trailing,
+            pad,
         };
-        if unclosed {
-            return reject(Reason::UnclosedQuote, format!("a quote in row {index} is never closed"));
+        if pad && flaw.is_none() {
+            self.record.pad(expected);
         }
-        if too_large {
-            return reject(
+        let fields = match (flaw, Fields::new(&self.record)) {
+            (Some(flaw), _) => Err(flaw),
+            _ if self.record.is_too_large() => Err(Fault::new(
                 Reason::RowTooLarge,
                 format!("row {index} has more than {} bytes, an event cannot carry it", self.limit),
-            );
-        }
-        let Some(fields) = decode(&self.text, text_len, &self.ends, ends_len) else {
-            return reject(Reason::InvalidEncoding, format!("row {index} is not UTF-8"));
+            )),
+            (None, None) => Err(Fault::new(Reason::InvalidEncoding, format!("row {index} is not UTF-8"))),
+            (None, Some(fields)) => {
+                let fields = if trailing { fields.without_trailing(expected) } else { fields };
+                let found = fields.ends.len();
+                (found == expected).then_some(fields).ok_or_else(|| {
+                    let (found, expected) =
+                        (counted(found as u64, "field"), counted(expected as u64, "column"));
+                    Fault::new(Reason::RowLength, format!("row {index} has {found}, {says} {expected}"))
+                })
+            }
         };
-        let expected = columns.len();
-        let fields =
-            if trailing && fields.ends.len() == expected + 1 { drop_empty_last(fields) } else { fields };
-        let found = fields.ends.len();
-        if found != expected {
-            return reject(
-                Reason::RowLength,
-                format!(
-                    "row {index} has {}, {says} {}",
-                    counted(found, "field"),
-                    counted(expected, "column")
-                ),
-            );
-        }
-        Row { index, span, columns, fields: Ok(fields), dialect }
+        Row { index, span, columns, fields, skipped, location }
     }
 
-    const fn too_large(&self) -> bool {
-        self.discarding || self.text_len + self.ends_len > self.limit
-    }
-
-    /// Makes room for the next record; the bytes of the last one stay where they are until it is read.
-    const fn next_record(&mut self) {
-        (self.text_len, self.ends_len, self.discarding) = (0, 0, false);
-    }
-
+    /// Bytes of its buffers, without the head of the file, which has a bound of its own.
     #[cfg(test)]
     fn buffered(&self) -> usize {
-        let sniffed = self.sniffer.as_ref().map_or(0, |sniffer| sniffer.head.len());
-        sniffed.max(self.head.len()).max(self.text.len()).max(self.ends.len())
-    }
-}
-
-/// Doubles a buffer up to the limit; `false` when it is there already.
-fn grow<T: Clone + Default>(buffer: &mut Vec<T>, limit: usize) -> bool {
-    let length = buffer.len().saturating_mul(2).min(limit);
-    let grows = length > buffer.len();
-    buffer.resize(length.max(buffer.len()), T::default());
-    grows
-}
-
-fn decode<'a>(text: &'a [u8], text_len: usize, ends: &'a [usize], ends_len: usize) -> Option<Fields<'a>> {
-    let text = std::str::from_utf8(text.get(..text_len)?).ok()?;
-    let ends = ends.get(..ends_len)?;
-    // Two halves of one character in neighbouring fields are valid together, and neither is a text.
-    ends.iter().all(|&end| text.is_char_boundary(end)).then_some(Fields { text, ends })
-}
-
-/// Without the last field, if that is empty.
-fn drop_empty_last(fields: Fields<'_>) -> Fields<'_> {
-    match fields.ends {
-        [.., before, last] if before == last => {
-            Fields { ends: fields.ends.split_last().map_or(&[], |(_, rest)| rest), ..fields }
-        }
-        _ => fields,
+        assert!(self.opening.len() <= head::MAX_BYTES + 1);
+        self.record.capacity()
     }
 }
 
 /// `1 field`, `2 fields`.
-fn counted(count: usize, noun: &str) -> String {
+fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
-fn header_too_large(limit: usize) -> Fault {
-    Fault::new(
-        Reason::RowTooLarge,
-        format!("the header has more than {limit} bytes, an event cannot carry it"),
-    )
-}
-
-impl Header {
-    fn new(fields: Fields<'_>) -> Result<Self, Fault> {
-        let mut columns: Vec<String> = fields.iter().map(|name| columns::trim(name).to_owned()).collect();
-        let trailing = columns.len() > 1 && columns.last().is_some_and(String::is_empty);
-        if trailing {
-            columns.pop();
-        }
-        let mut seen = std::collections::HashMap::new();
-        for (position, name) in (1..).zip(&columns) {
-            if name.is_empty() {
-                return Err(Fault::new(
-                    Reason::EmptyHeader,
-                    format!("column {position} has no name in the header"),
-                ));
-            }
-            if let Some(first) = seen.insert(name.as_str(), position) {
-                let shown: String = name.chars().take(SHOWN_NAME).collect();
-                return Err(Fault::new(
-                    Reason::DuplicateHeader,
-                    format!("columns {first} and {position} of the header have the same name, `{shown}`"),
-                ));
-            }
-        }
-        Ok(Self { columns, trailing, says: HEADER_HAS })
-    }
-
-    /// Other names for the columns of this header line. Its own say nothing: they may be none, twice, or no text.
-    fn renamed(columns: Vec<String>, text: &[u8], ends: &[usize]) -> Result<Self, Fault> {
-        let last = match ends {
-            [.., before, last] => text.get(*before..*last),
-            _ => None,
-        };
-        let trailing =
-            last.is_some_and(|last| last.trim_ascii().is_empty()) && ends.len() == columns.len() + 1;
-        let found = ends.len() - usize::from(trailing);
-        if found != columns.len() {
-            return Err(Fault::new(
-                Reason::RowLength,
-                format!(
-                    "{HEADER_HAS} {}, {SETTINGS_NAME} {}",
-                    counted(found, "field"),
-                    counted(columns.len(), "column")
-                ),
-            ));
-        }
-        Ok(Self { columns, trailing, says: HEADER_HAS })
-    }
-}
-
-/// Collects the first line to find the delimiter in it, before csv-core (which must be told) reads it, and to remove
-/// the byte order mark, which may come in pieces.
-#[derive(Debug)]
-struct Sniffer {
-    quote: Character,
-    /// Delimiters that it may be, most preferred first, and how often each stands in the line.
-    candidates: Vec<(Character, usize)>,
-    head: Vec<u8>,
-    /// Bytes seen, blank lines at the front included, which are not collected.
-    seen: u64,
-    state: Quoting,
-}
-
-/// How far the sniffer came.
-enum Sniffing {
-    /// The line goes on after the input.
-    GoesOn,
-    /// It is larger than the limit.
-    TooLong,
-    Done(Sniffed),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Quoting {
-    /// A quote here opens a quoted field.
-    FieldStart,
-    Plain,
-    Quoted,
-    /// After a quote in a quoted field: its end, or the first of two that mean one.
-    QuoteInQuoted,
-}
-
-struct Sniffed {
-    head: Vec<u8>,
-    /// Where the head stands in the text.
-    position: u64,
-    delimiter: Character,
-}
-
-impl Sniffer {
-    fn new(settings: &CsvSettings) -> Self {
-        let quote = settings.quote;
-        let candidates = match (settings.delimiter, settings.header) {
-            (Some(delimiter), _) => vec![delimiter],
-            (None, true) => DELIMITERS.into_iter().filter(|candidate| *candidate != quote).collect(),
-            // Values hold other delimiters as often as not: nothing is to be learned from them.
-            (None, false) => vec![Character::COMMA],
-        };
-        let candidates = candidates.into_iter().map(|candidate| (candidate, 0)).collect();
-        Self { quote, candidates, head: Vec::new(), seen: 0, state: Quoting::FieldStart }
-    }
-
-    /// Takes the rest of the first line from the front of `input`.
-    fn feed(&mut self, input: &mut &[u8], limit: usize) -> Sniffing {
-        while let Some((&byte, rest)) = input.split_first() {
-            *input = rest;
-            if self.take(byte) {
-                return Sniffing::Done(self.finish());
-            }
-            if self.head.len() > limit {
-                return Sniffing::TooLong;
-            }
-        }
-        Sniffing::GoesOn
-    }
-
-    /// Hands over what was collected.
-    fn finish(&mut self) -> Sniffed {
-        let most = self.candidates.iter().map(|(_, count)| *count).max().unwrap_or_default();
-        // The first of those that occur most often: the comma wins every tie, and where there is no delimiter at all.
-        let found = self.candidates.iter().find(|(_, count)| *count == most);
-        Sniffed {
-            position: self.seen - self.head.len() as u64,
-            head: std::mem::take(&mut self.head),
-            delimiter: found.map_or(Character::COMMA, |(candidate, _)| *candidate),
-        }
-    }
-
-    /// Takes one byte; `true` when it ends the first line.
-    fn take(&mut self, byte: u8) -> bool {
-        self.seen += 1;
-        let line_end = matches!(byte, b'\r' | b'\n');
-        if line_end && self.head.is_empty() {
-            return false;
-        }
-        self.head.push(byte);
-        if self.seen == 3 && self.head == BYTE_ORDER_MARK {
-            (self.head, self.state) = (Vec::new(), Quoting::FieldStart);
-            self.candidates.iter_mut().for_each(|(_, count)| *count = 0);
-            return false;
-        }
-        let quote = byte == self.quote.byte();
-        self.state = match self.state {
-            Quoting::Quoted if quote => Quoting::QuoteInQuoted,
-            Quoting::Quoted => Quoting::Quoted,
-            Quoting::QuoteInQuoted | Quoting::FieldStart if quote => Quoting::Quoted,
-            _ if line_end => return true,
-            _ => match self.candidates.iter_mut().find(|(candidate, _)| candidate.byte() == byte) {
-                Some((_, count)) => {
-                    *count += 1;
-                    Quoting::FieldStart
-                }
-                None => Quoting::Plain,
-            },
-        };
-        false
-    }
 }
 
 #[cfg(test)]

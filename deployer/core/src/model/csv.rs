@@ -1,9 +1,9 @@
 //! `settings.csv` of a task with `worker: extraction`: the dialect of the files.
 
 use contract::columns;
-use contract::settings::{Character, CsvSettings, ExtractionSettings};
+use contract::settings::{Character, CsvSettings, ExtractionSettings, Short};
 
-use super::properties::{Boolean, Integer, List, Object, Properties, Read, Scope, Shape, Str};
+use super::properties::{Boolean, Choice, Integer, List, Object, Properties, Read, Scope, Shape, Str};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::yaml::{Node, shorten};
 
@@ -48,6 +48,30 @@ fn read_csv(properties: &mut Properties<'_>) -> Option<CsvSettings> {
             OneCharacter,
         )
         .or(Character::QUOTE);
+    let escape = properties
+        .field(
+            "escape",
+            "What takes the meaning of the character after it, as `\\` does for MySQL. Unless given, nothing does.",
+            OneCharacter,
+        )
+        .optional();
+    let comment = properties
+        .field("comment", "What begins a line that is skipped. Unless given, nothing does.", OneCharacter)
+        .optional();
+    let skip = properties
+        .field(
+            "skip",
+            "How many lines stand before the header, or before the first row, and are skipped.",
+            Integer(0, 1_000),
+        )
+        .or(0);
+    let short = properties
+        .field(
+            "short",
+            "What becomes of a row with fewer fields than columns. `reject`: it fails; `pad`: those that it lacks are empty.",
+            Choice(&[("reject", Short::Reject), ("pad", Short::Pad)]),
+        )
+        .or(Short::Reject);
     let header = properties.field("header", "Whether the first line names the columns.", Boolean).or(true);
     let columns = properties
         .field(
@@ -65,6 +89,17 @@ fn read_csv(properties: &mut Properties<'_>) -> Option<CsvSettings> {
             Diagnostic::error("E0107", span, "delimiter and quote are the same character")
                 .help("a delimiter stands between fields, a quote around one"),
         );
+    }
+    let first = delimiter.or((!header).then_some(Character::COMMA));
+    for (name, given, others) in
+        [("escape", escape, [first, Some(quote), None]), ("comment", comment, [first, Some(quote), escape])]
+    {
+        if given.is_some() && others.contains(&given) {
+            let message = format!("`{name}` is the delimiter, the quote or the escape character as well");
+            properties.report(Diagnostic::error("E0107", properties.span_of(name), message).help(
+                "give it a character of its own; a quote within quotes is written twice without `escape`",
+            ));
+        }
     }
     match (properties.has("columns"), columns.is_empty()) {
         (false, _) if !header => {
@@ -94,7 +129,8 @@ fn read_csv(properties: &mut Properties<'_>) -> Option<CsvSettings> {
         }
     }
     let columns = columns.into_iter().map(|(name, _)| name).collect();
-    Some(CsvSettings { delimiter, quote, header, columns })
+    let skip = u32::try_from(skip).unwrap_or(0);
+    Some(CsvSettings { delimiter, quote, escape, comment, skip, short, header, columns })
 }
 
 /// A delimiter or a quote.

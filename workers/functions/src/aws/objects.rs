@@ -108,7 +108,15 @@ mod tests {
     }
 
     fn location(from: u64, to: u64) -> Location {
-        Location { from, to, delimiter: Character::COMMA, quote: Character::QUOTE, trailing: false }
+        Location {
+            from,
+            to,
+            delimiter: Character::COMMA,
+            quote: Character::QUOTE,
+            escape: None,
+            trailing: false,
+            pad: false,
+        }
     }
 
     /// What comes of an answer by a server, and the request that it has seen.

@@ -62,8 +62,15 @@ fn function(bus: &Bus) -> Transform<Bus, &'static Memory> {
 }
 
 fn referred(index: u64, headers: &str, from: u64, to: u64) -> Detail {
-    let location =
-        Location { from, to, delimiter: Character::SEMICOLON, quote: Character::QUOTE, trailing: true };
+    let location = Location {
+        from,
+        to,
+        delimiter: Character::SEMICOLON,
+        quote: Character::QUOTE,
+        escape: None,
+        trailing: true,
+        pad: false,
+    };
     Detail::RecordExtracted {
         object: object(),
         record: object().record(index),

@@ -124,7 +124,7 @@ fn failed(first: u64, count: u64, stage: FailedStage, reason: Reason) -> Detail 
 }
 
 fn completed(rows: u64, shard: Option<Shard>) -> Detail {
-    Detail::ExtractionCompleted { object: object(), rows, bytes: 10, rejected: 0, shard }
+    Detail::ExtractionCompleted { object: object(), rows, bytes: 10, rejected: 0, skipped: None, shard }
 }
 
 fn writer(memory: &Memory) -> Writer<Memory> {

@@ -1,0 +1,137 @@
+//! The names of the columns, by the header or by the settings.
+
+use std::collections::HashMap;
+
+use contract::Reason;
+use contract::columns;
+use contract::dialect::Record;
+use contract::location::BYTE_ORDER_MARK;
+
+use super::{Fault, Fields, counted};
+
+/// Column names are quoted in messages up to this many characters: a file without a header has values there.
+const SHOWN_NAME: usize = 60;
+const HEADER_HAS: &str = "the header has";
+const SETTINGS_NAME: &str = "the settings name";
+
+/// What the header said, or the settings in its place.
+#[derive(Debug)]
+pub(super) struct Header {
+    /// Names, trimmed. One that is empty is that of a column which nobody can use.
+    pub(super) columns: Vec<String>,
+    /// Rows may end with empty fields that no column has: the header line did, or there is none that would say so.
+    pub(super) trailing: bool,
+    /// Who says how many columns there are, for messages.
+    pub(super) says: &'static str,
+    /// The header line itself: its text, and where its fields end.
+    line: Option<(Vec<u8>, Vec<usize>)>,
+}
+
+impl Header {
+    /// The columns of a file without a header.
+    pub(super) const fn of_settings(columns: Vec<String>) -> Self {
+        Self { columns, trailing: true, says: SETTINGS_NAME, line: None }
+    }
+
+    /// Reads the header line. If the settings have `names`, its own say nothing: they may be none, twice, or no text.
+    pub(super) fn new(record: &Record, names: &[String]) -> Result<Self, Fault> {
+        let (columns, trailing) = match names {
+            [] => named(record)?,
+            names => (names.to_vec(), renamed(record, names)?),
+        };
+        let line = Some((record.text().to_vec(), record.ends().to_vec()));
+        Ok(Self { columns, trailing, says: HEADER_HAS, line })
+    }
+
+    /// Whether a line has one field.
+    pub(super) fn is_one_column(&self) -> bool {
+        self.columns.len() == 1 && (self.line.is_none() || !self.trailing)
+    }
+
+    /// Whether the columns are there that are expected, each once.
+    pub(super) fn check(&self, expected: &[String]) -> Result<(), Fault> {
+        if let Some(missing) = columns::missing(&self.columns, expected.iter().map(String::as_str)) {
+            return Err(Fault::new(Reason::MissingColumn, missing.to_string()));
+        }
+        for name in expected {
+            columns::find(&self.columns, name)
+                .map_err(|ambiguous| Fault::new(Reason::DuplicateHeader, ambiguous.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// Whether a record is the header line again, as files have it that were joined from several; with a byte order mark before
+    /// it, perhaps.
+    pub(super) fn is_repeated_by(&self, record: &Record) -> bool {
+        let Some((text, ends)) = &self.line else { return false };
+        if record.flaw().is_some() || record.ends().len() != ends.len() {
+            return false;
+        }
+        if record.text() == text {
+            return record.ends() == ends;
+        }
+        let Some(marked) = record.text().strip_prefix(BYTE_ORDER_MARK) else { return false };
+        let fields = |text: &[u8], ends: &[usize], shift: usize| -> Vec<Vec<u8>> {
+            let starts = std::iter::once(shift).chain(ends.iter().copied());
+            starts
+                .zip(ends)
+                .map(|(from, to)| text.get(from.max(shift) - shift..to.saturating_sub(shift)))
+                .map(|field| field.unwrap_or_default().to_vec())
+                .collect()
+        };
+        let (own, mut other) = (fields(text, ends, 0), fields(marked, record.ends(), BYTE_ORDER_MARK.len()));
+        // After a mark, a quote is text.
+        if let Some(first) = other.first_mut()
+            && let [b'"', inner @ .., b'"'] = &first[..]
+        {
+            *first = inner.to_vec();
+        }
+        own == other
+    }
+}
+
+/// The names in the header, and whether columns without one stand behind them.
+fn named(record: &Record) -> Result<(Vec<String>, bool), Fault> {
+    let Some(fields) = Fields::new(record) else {
+        return Err(Fault::new(Reason::InvalidEncoding, "the header is not UTF-8"));
+    };
+    let mut columns: Vec<String> = fields.iter().map(|name| columns::trim(name).to_owned()).collect();
+    let all = columns.len();
+    while columns.last().is_some_and(String::is_empty) {
+        columns.pop();
+    }
+    if columns.is_empty() {
+        return Err(Fault::new(Reason::EmptyHeader, "no column has a name in the header"));
+    }
+    let mut seen = HashMap::new();
+    for (position, name) in (1..).zip(&columns).filter(|(_, name)| !name.is_empty()) {
+        if let Some(first) = seen.insert(name.as_str(), position) {
+            let shown: String = name.chars().take(SHOWN_NAME).collect();
+            return Err(Fault::new(
+                Reason::DuplicateHeader,
+                format!("columns {first} and {position} of the header have the same name, `{shown}`"),
+            ));
+        }
+    }
+    let trailing = columns.len() < all;
+    Ok((columns, trailing))
+}
+
+/// Whether behind as many fields as there are names others stand in the header, which must be blank.
+fn renamed(record: &Record, names: &[String]) -> Result<bool, Fault> {
+    let mut found = record.ends().len();
+    let start = |field: usize| field.checked_sub(1).and_then(|before| record.ends().get(before)).copied();
+    while found > names.len().max(1) {
+        let from = start(found - 1).unwrap_or_default();
+        let last = record.ends().get(found - 1).and_then(|to| record.text().get(from..*to));
+        if !last.is_some_and(|last| last.trim_ascii().is_empty()) {
+            break;
+        }
+        found -= 1;
+    }
+    if found != names.len() {
+        let (found, names) = (counted(found as u64, "field"), counted(names.len() as u64, "column"));
+        return Err(Fault::new(Reason::RowLength, format!("{HEADER_HAS} {found}, {SETTINGS_NAME} {names}")));
+    }
+    Ok(found < record.ends().len())
+}
