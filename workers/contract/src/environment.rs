@@ -13,6 +13,9 @@ pub const EVENT_SOURCE: &str = "EVENT_SOURCE";
 pub const TABLE: &str = "TABLE_NAME";
 /// Names of the table's key attributes, comma separated, partition key first.
 pub const TABLE_KEY: &str = "TABLE_KEY";
+/// Names of the key attributes of the table's secondary indexes, comma separated, without those of the table's own key. DynamoDB
+/// refuses an item in which one of them is empty.
+pub const TABLE_INDEX_KEYS: &str = "TABLE_INDEX_KEYS";
 /// ARN of the cluster in which `access: [{ run: … }]` starts tasks.
 pub const TASK_CLUSTER: &str = "TASK_CLUSTER";
 /// ARN of the task definition that `access: [{ run: … }]` starts.

@@ -73,6 +73,9 @@ pub struct LoadSettings {
     pub table: String,
     /// Names of the key attributes, the partition key first. None of them is sensitive: keys stand in events.
     pub key: Vec<String>,
+    /// Names of the key attributes of the table's secondary indexes. An item without a value for one of them is not in the index,
+    /// and DynamoDB takes no empty one: it is left out.
+    pub index_keys: Vec<String>,
     /// Which item stays when two have the same key.
     pub on_conflict: OnConflict,
 }
@@ -169,6 +172,8 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
         index: u64,
         mut attributes: Map<String, Value>,
     ) -> Result<Item, String> {
+        attributes
+            .retain(|name, value| value.as_str() != Some("") || !self.settings.index_keys.contains(name));
         if self.settings.on_conflict == OnConflict::Newest {
             if attributes.contains_key(VERSION_ATTRIBUTE) {
                 return Err(format!("the attribute `{VERSION_ATTRIBUTE}` is taken by `onConflict: newest`"));

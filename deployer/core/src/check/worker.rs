@@ -1,5 +1,7 @@
 //! Rules on the deployer's own workers: what they must be allowed, what they understand, how they are set.
 
+use std::collections::BTreeMap;
+
 use contract::settings::{OnConflict, Store, TransformSettings, VERSION_ATTRIBUTE};
 use contract::{EventKind, columns};
 
@@ -8,7 +10,7 @@ use crate::assets::Worker;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::model::access::{Access, Verb};
 use crate::model::function::{Events, Function, SETTINGS, Settings, Trigger};
-use crate::model::table::KeyType;
+use crate::model::table::{KeyType, Table};
 use crate::model::task::Task;
 use crate::model::{Kind, Resource, ResourceType, Stack};
 use crate::sensitive;
@@ -151,6 +153,7 @@ fn settings(
             ),
             Some(settings) => {
                 table_keys(stack, resource, &settings.transform, diagnostics);
+                keys_without_value(stack, function, settings, diagnostics);
                 version(stack, function, settings, diagnostics);
                 named_columns(stack, function, diagnostics);
             }
@@ -200,6 +203,47 @@ fn table_keys(
                     .help(format!("add `{key}: {{ from: …, required: true }}` to `settings.fields`")),
                 );
             }
+        }
+    }
+}
+
+/// A row without a value for a key comes into no table, or no index.
+fn keys_without_value(
+    stack: &Stack,
+    transform: &Function,
+    settings: &Settings,
+    diagnostics: &mut Diagnostics,
+) {
+    let loads = stack.functions().filter(|(_, function)| {
+        function.worker() == Some(Worker::Load) && sensitive::comes_to(stack, transform, function)
+    });
+    let tables = loads
+        .flat_map(|(_, load)| load.access.iter().filter(|access| access.verb == Verb::Write))
+        .filter_map(|access| Some((access.resource.name.as_str(), table(stack, &access.resource)?)));
+    let tables: BTreeMap<&str, &Table> = tables.collect();
+    for (field, span) in settings.transform.fields.iter().zip(&settings.fields) {
+        if field.required || field.default.is_some() {
+            continue;
+        }
+        let name = &field.name;
+        let is_key = |key: &[(String, KeyType)]| key.iter().any(|(attribute, _)| attribute == name);
+        let found = tables.iter().find_map(|(of, table)| {
+            if is_key(&table.key) {
+                return Some((
+                    format!("the field `{name}` is a key of the table `{of}`, and not required"),
+                    "write `required: true`: without it, a row without a value fails only when `load` writes it",
+                ));
+            }
+            let (index, _) = table.indexes.iter().find(|(_, index)| is_key(&index.key))?;
+            (!field.optional).then(|| {
+                (
+                    format!("the field `{name}` is a key of the index `{index}` of `{of}`, and not required"),
+                    "items without a value are not in the index; write `required: true`, or `optional: true` if that is meant",
+                )
+            })
+        });
+        if let Some((message, help)) = found {
+            diagnostics.push(Diagnostic::warning("W0410", *span, message).help(help));
         }
     }
 }

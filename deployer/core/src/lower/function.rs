@@ -391,10 +391,20 @@ fn variables(stack: &Stack, access: &Access) -> Vec<(String, Value)> {
         ],
         (ResourceType::Table(table), Verb::Write) => {
             let keys: Vec<&str> = table.key.iter().map(|(name, _)| name.as_str()).collect();
-            vec![
+            let mut out = vec![
                 variable(environment::TABLE, json!(Ref(&id))),
                 variable(environment::TABLE_KEY, json!(keys.join(","))),
-            ]
+            ];
+            let of_indexes: Vec<&str> = table
+                .key_attributes()
+                .into_iter()
+                .map(|(name, _)| name)
+                .filter(|name| !keys.contains(name))
+                .collect();
+            if !of_indexes.is_empty() {
+                out.push(variable(environment::TABLE_INDEX_KEYS, json!(of_indexes.join(","))));
+            }
+            out
         }
         (ResourceType::Table(_), Verb::Tally) => vec![variable(environment::TALLY_TABLE, json!(Ref(&id)))],
         (ResourceType::Task(task), _) => {

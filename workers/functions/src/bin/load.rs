@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use contract::environment::{DATA_KEY, SENSITIVE, SETTINGS, TABLE, TABLE_KEY, VariableError};
+use contract::environment::{
+    DATA_KEY, SENSITIVE, SETTINGS, TABLE, TABLE_INDEX_KEYS, TABLE_KEY, VariableError,
+};
 use contract::settings::{SensitiveField, Store};
 use functions::aws::Dynamo;
 use functions::load::{Load, LoadSettings};
@@ -29,8 +31,12 @@ async fn main() -> ExitCode {
             }
             _ => Secrets::encrypted(sensitive),
         };
-        let settings =
-            LoadSettings { table: variables.required(TABLE)?, key, on_conflict: worker.on_conflict };
+        let index_keys = match variables.optional(TABLE_INDEX_KEYS) {
+            Some(_) => variables.list(TABLE_INDEX_KEYS)?,
+            None => Vec::new(),
+        };
+        let table = variables.required(TABLE)?;
+        let settings = LoadSettings { table, key, index_keys, on_conflict: worker.on_conflict };
         let table = Dynamo::new(aws_sdk_dynamodb::Client::new(&environment.config), &settings.table);
         Ok(Load::new(table, secrets, settings, Backoff::default(), environment.publisher()?))
     })

@@ -133,7 +133,12 @@ fn with<'a, 'k>(
     secrets: Secrets<&'k FakeKms>,
     on_conflict: OnConflict,
 ) -> Load<&'a Memory, &'k FakeKms, Bus> {
-    let settings = LoadSettings { table: "table".into(), key: vec!["id".into()], on_conflict };
+    let settings = LoadSettings {
+        table: "table".into(),
+        key: vec!["id".into()],
+        index_keys: vec!["town".into()],
+        on_conflict,
+    };
     Load::new(memory, secrets, settings, Backoff::immediate(3), bus.publisher())
 }
 
@@ -144,6 +149,29 @@ fn competing(number: usize) -> Delivery {
     let record = object.record((number / 3) as u64 + 5);
     let data = vec![map(json!({ "id": (number / 3 % 3).to_string(), "value": number }))];
     delivery(event(&Detail::RecordTransformed { object, record, data, data_key: None }), 1)
+}
+
+#[tokio::test]
+async fn an_empty_key_of_an_index_is_left_out_of_the_item_and_no_other_value_is() {
+    let (memory, bus) = (Memory::default(), Bus::default());
+    let rows = [
+        json!({ "id": "1", "town": "", "note": "" }),
+        json!({ "id": "2", "town": "   ", "note": "x" }),
+        json!({ "id": "3", "note": "" }),
+    ];
+    let deliveries: Vec<Delivery> = (1..)
+        .zip(&rows)
+        .map(|(index, row)| {
+            let (object, record) = (object(), object().record(index));
+            let data = vec![map(row.clone())];
+            delivery(event(&Detail::RecordTransformed { object, record, data, data_key: None }), 1)
+        })
+        .collect();
+    assert!(function(&memory, &bus).handle(&deliveries).await.iter().all(Result::is_ok));
+    let items = memory.items.lock().expect("lock");
+    let item = |id: &str| items.get(&json!({ "id": id }).to_string()).cloned();
+    assert_eq!(item("1"), Some(json!({ "id": "1", "note": "" })));
+    assert_eq!((item("2"), item("3")), (Some(rows[1].clone()), Some(rows[2].clone())));
 }
 
 fn loaded(index: u64, id: Value) -> Detail {
