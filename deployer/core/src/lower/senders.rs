@@ -8,6 +8,9 @@ use crate::model::topic::Subscriber;
 use crate::model::{ResourceType, Stack};
 use crate::template::{GetAtt, Ref, logical_id};
 
+/// The principal of EventBridge.
+const EVENTBRIDGE: &str = "events.amazonaws.com";
+
 /// A service that sends on behalf of a resource of the stack.
 pub(super) struct Sender {
     /// Name of the resource.
@@ -41,12 +44,12 @@ fn sender(stack: &Stack, name: &str, resource: &ResourceType, to: &str) -> Optio
         }
         ResourceType::Rule(rule) => {
             let sends = rule.targets.iter().any(|target| target.to.name == to);
-            ("events.amazonaws.com", sends.then(|| json!(GetAtt(logical_id(name), "Arn"))))
+            (EVENTBRIDGE, sends.then(|| json!(GetAtt(logical_id(name), "Arn"))))
         }
         ResourceType::Function(function) => {
             let rule = restart::rule_id(&logical_id(name));
             let sends = restart::sends(stack, function, to);
-            ("events.amazonaws.com", sends.then(|| json!(GetAtt(rule, "Arn"))))
+            (EVENTBRIDGE, sends.then(|| json!(GetAtt(rule, "Arn"))))
         }
         ResourceType::Topic(topic) => {
             let sends = topic.subscriptions.iter().any(|subscription| {
@@ -66,7 +69,19 @@ fn sender(stack: &Stack, name: &str, resource: &ResourceType, to: &str) -> Optio
 }
 
 /// A statement of a resource policy that lets a sender do this.
+///
+/// EventBridge User Guide, "Using resource-based policies": no conditions in policies of SNS topics. What one with them does is
+/// not said, so they are left out, and no role is set, with which delivery to encrypted topics may fail.
 pub(super) fn allow(sender: &Sender, action: &str, resource: &Value) -> Value {
+    if sender.service == EVENTBRIDGE && action == "sns:Publish" {
+        return json!({
+            "Sid": format!("SendFrom{}", logical_id(&sender.name)),
+            "Effect": "Allow",
+            "Principal": { "Service": sender.service },
+            "Action": action,
+            "Resource": resource,
+        });
+    }
     let mut condition = json!({});
     if !sender.arn.is_null() {
         condition["ArnEquals"] = json!({ "aws:SourceArn": sender.arn });
