@@ -3,6 +3,7 @@
 //! Both want the same: a 64-bit program for their processor that brings its own C library. The fields are those of
 //! `elf(5)`.
 
+use regex::bytes::{Captures, Regex};
 use stack_core::model::code::Architecture;
 
 use crate::error::{Error, Message, Result};
@@ -15,6 +16,13 @@ const POSITION_INDEPENDENT: u16 = 3;
 const X86_64: u16 = 62;
 const AARCH64: u16 = 183;
 const PT_INTERP: u32 = 3;
+/// How every program that brings GNU's C library says which: the text that `libc.so.6` prints.
+const BANNER: &str = r"(?-u)GNU C Library \([^\x00\n]*\) \w+ release version (\d+)\.(\d+)";
+/// Name resolution is part of the C library since this version; before, it is loaded from files that neither an empty image
+/// nor Lambda has: GNU C Library 2.34 release notes.
+const RESOLVES_NAMES_SINCE: (u32, u32) = (2, 34);
+const OLD_HINT: &str = "build where GNU's C library is 2.34 or newer (Debian 12, Ubuntu 22.04, RHEL 9, Amazon Linux 2023, or a \
+    container of one of them), or use a deployer that carries its workers";
 const HINT: &str = "code runs as a static Linux program: remove the file and deploy again, or build with \
     RUSTFLAGS=\"-C target-feature=+crt-static\" and --target x86_64-unknown-linux-gnu (aarch64-… for arm64)";
 
@@ -24,7 +32,7 @@ const HINT: &str = "code runs as a static Linux program: remove the file and dep
 /// When it is not a static program for this processor, with what it is instead.
 pub(super) fn check(what: &str, bytes: &[u8], architecture: Architecture) -> Result<()> {
     let found = match inspect(bytes, architecture) {
-        Some(Found::Static) => return Ok(()),
+        Some(Found::Static) => return check_library(what, bytes),
         Some(Found::Other(found)) => found,
         None => "an ELF file that ends too early".to_owned(),
     };
@@ -32,6 +40,27 @@ pub(super) fn check(what: &str, bytes: &[u8], architecture: Architecture) -> Res
         Message::new(format!("{what} is {found}; needed is a static {} program", architecture.name()))
             .hint(HINT),
     ))
+}
+
+/// Refuses a program whose C library could not resolve names where it goes.
+fn check_library(what: &str, bytes: &[u8]) -> Result<()> {
+    let pattern = Regex::new(BANNER).map_err(|error| Error::failed(error.to_string()))?;
+    let number = |found: &Captures<'_>, at: usize| {
+        std::str::from_utf8(found.get(at)?.as_bytes()).ok()?.parse::<u32>().ok()
+    };
+    // One without this text has another library, such as musl, which always resolved names by itself.
+    let version = pattern.captures(bytes).and_then(|found| Some((number(&found, 1)?, number(&found, 2)?)));
+    match version {
+        Some(version) if version < RESOLVES_NAMES_SINCE => Err(Error::Failed(
+            Message::new(format!(
+                "{what} was built with version {}.{} of GNU's C library, with which it can't resolve names where it runs; needed is \
+                 {}.{} or newer",
+                version.0, version.1, RESOLVES_NAMES_SINCE.0, RESOLVES_NAMES_SINCE.1
+            ))
+            .hint(OLD_HINT),
+        )),
+        _ => Ok(()),
+    }
 }
 
 enum Found {
@@ -145,6 +174,28 @@ mod tests {
         let mut narrow = elf(X86_64, 1, b"");
         narrow[4] = 1;
         assert!(complaint(&narrow).contains("32-bit"));
+    }
+
+    #[test]
+    fn a_library_that_resolves_no_names_by_itself_is_refused() {
+        let with = |text: &str| [elf(X86_64, 1, b"").as_slice(), b"\0\xff", text.as_bytes(), b"\0"].concat();
+        for (text, passes) in [
+            ("GNU C Library (Debian GLIBC 2.36-9+deb12u14) stable release version 2.36.", true),
+            ("GNU C Library (Ubuntu GLIBC 2.35-0ubuntu3.8) stable release version 2.35.", true),
+            ("GNU C Library (GNU libc) stable release version 2.34.", true),
+            ("GNU C Library (GNU libc) development release version 3.0.", true),
+            ("GNU C Library (Debian GLIBC 2.31-13+deb11u11) stable release version 2.31.", false),
+            ("GNU C Library (Ubuntu GLIBC 2.31-0ubuntu9.16) stable release version 2.31.", false),
+            ("GNU C Library (GNU libc) stable release version 2.28.", false),
+            ("GNU C Library (GNU libc) stable release version 2.26.", false),
+            ("musl libc (x86_64)", true),
+        ] {
+            assert_eq!(check("x", &with(text)).is_ok(), passes, "{text}");
+        }
+        let old = with("GNU C Library (GNU libc) stable release version 2.31.");
+        let message = check("extraction", &old).expect_err("old").message().expect("has a message");
+        assert!(message.text.starts_with("extraction was built with version 2.31 "), "{}", message.text);
+        assert!(message.hint.expect("a way out").contains("Amazon Linux 2023"));
     }
 
     #[test]
