@@ -1,7 +1,8 @@
 //! A binary as Fargate wants it: an image of one layer, put together here and not by Docker. Needs no daemon, and the same
 //! binary gives the same digest.
 //!
-//! Formats: OCI Image Format Specification 1.1 (manifest, configuration, layer as gzipped tar).
+//! Formats: Docker Image Manifest Version 2, Schema 2 (manifest, configuration, layer as gzipped tar), which every registry and
+//! every version of Fargate's platform takes. OCI's differ by their media types alone.
 
 use std::io::Write as _;
 
@@ -14,9 +15,9 @@ use super::{base64, hex, sha256_hex};
 use crate::error::{Error, Result};
 
 /// Media type of the manifest; registries answer with it only when it is asked for.
-pub const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
-const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
-const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+pub const MANIFEST_TYPE: &str = "application/vnd.docker.distribution.manifest.v2+json";
+const CONFIG_TYPE: &str = "application/vnd.docker.container.image.v1+json";
+const LAYER_TYPE: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 /// User and group; numbers, since an image without `/etc/passwd` knows no names. The task definition says the same.
 const USER: &str = "65532:65532";
 const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
@@ -189,6 +190,10 @@ mod tests {
     fn the_parts_name_each_other() {
         let image = pack("extraction", Architecture::X86_64, b"program", &Cache::new(None)).expect("packed");
         let manifest: Value = serde_json::from_slice(&image.manifest.bytes).expect("JSON");
+        let types =
+            [&manifest["mediaType"], &manifest["config"]["mediaType"], &manifest["layers"][0]["mediaType"]];
+        assert_eq!(types, [MANIFEST_TYPE, CONFIG_TYPE, LAYER_TYPE]);
+        assert!([MANIFEST_TYPE, CONFIG_TYPE, LAYER_TYPE].iter().all(|one| one.contains(".docker.")));
         assert_eq!(manifest["config"]["digest"], image.config.digest);
         assert_eq!(manifest["config"]["size"], image.config.bytes.len());
         assert_eq!(manifest["layers"][0]["digest"], image.layer.digest);
