@@ -12,6 +12,7 @@ use crate::assets::{Prepared, ensure_bucket, publish};
 use crate::aws::cloudformation::{
     Change, ChangeSetInput, ChangeSetOutcome, CloudFormation, DeployedStack, Mode, TemplateSource,
 };
+use crate::aws::preflight::Concurrency;
 use crate::aws::session::Session;
 use crate::aws::{objects, preflight, published};
 use crate::contents::{self, Holds};
@@ -26,6 +27,9 @@ use crate::watch::{Goal, Outcome, Watch};
 
 /// Codes that say that a change set can't be executed any more.
 const OUTDATED: [&str; 3] = ["InvalidChangeSetStatus", "ChangeSetNotFound", "ChangeSetNotFoundException"];
+
+/// Time after which a new role can be assumed everywhere; AWS names none, and tools that wait take about 10 s.
+const ROLE_SPREADS: Duration = Duration::from_secs(15);
 
 /// What is deployed.
 #[derive(Debug, Clone)]
@@ -181,7 +185,7 @@ impl Deployment<'_> {
         self.context.on_interrupt("nothing was changed", "run `deployer deploy` again");
         self.gate(&plan).await?;
         plan::check_mode(&plan, self.options.mode)?;
-        self.preflight(action).await?;
+        let role_made = self.preflight(action).await?;
         let mut values = self.wanted.parameters.clone();
         values.extend(publish(self.context, self.session, &self.wanted.code).await?);
         let Some(waiting) = self.change_set(action, &values).await? else {
@@ -200,6 +204,9 @@ impl Deployment<'_> {
         }
         if self.options.no_execute {
             return self.planned(plan, waiting, action).await;
+        }
+        if let Some(made) = role_made {
+            self.let_spread(made).await;
         }
         self.execute(plan, waiting, &values).await
     }
@@ -269,24 +276,64 @@ impl Deployment<'_> {
         gates::check_names(&losses, &names)
     }
 
-    /// What CloudFormation would find out ten minutes in.
-    async fn preflight(&self, action: Action) -> Result<()> {
+    /// What CloudFormation would find out ten minutes in. Gives when the role of ECS was made, if it was.
+    async fn preflight(&self, action: Action) -> Result<Option<Instant>> {
         if self.target.target == Target::Local {
-            return Ok(());
+            return Ok(None);
         }
         let ui = &self.context.ui;
         let needs_ecs = self.wanted.of_type("AWS::ECS::TaskDefinition").next().is_some();
         let (concurrency, made) = tokio::join!(preflight::concurrency(self.session), async {
             if needs_ecs { preflight::ensure_ecs_role(self.session).await } else { Ok(false) }
         });
-        if self.allowed(made)?.unwrap_or_default() {
+        let made = self.allowed(made)?.unwrap_or_default().then(Instant::now);
+        if made.is_some() {
             ui.step("created", "the service-linked role of ECS, which this account did not have");
         }
-        let Some(concurrency) = self.allowed(concurrency)? else { return Ok(()) };
+        if let Some(concurrency) = self.allowed(concurrency)? {
+            self.check_limits(action, concurrency)?;
+        }
+        Ok(made)
+    }
+
+    /// Waits until a role that was just made can be assumed. Before that, ECS makes no cluster, and the whole deployment fails.
+    async fn let_spread(&self, made: Instant) {
+        let left = ROLE_SPREADS.saturating_sub(made.elapsed());
+        if left.is_zero() {
+            return;
+        }
+        self.context
+            .ui
+            .step("waiting", "for the new service-linked role of ECS to become usable (at most 15 s)");
+        tokio::time::sleep(left).await;
+    }
+
+    /// Refuses what this account's quotas of Lambda don't allow.
+    fn check_limits(&self, action: Action, concurrency: Concurrency) -> Result<()> {
+        let ui = &self.context.ui;
+        let too_large = |properties: &&Value| {
+            properties["MemorySize"].as_i64().is_some_and(|size| size > preflight::MEMORY_OF_ALL)
+        };
+        if concurrency.is_small() && self.wanted.of_type("AWS::Lambda::Function").any(|one| too_large(&one)) {
+            ui.warn(format!(
+                "a function has more than {} MB of memory, which Lambda may refuse: this account has the quotas of a new \
+                 account; lower `memory`, or ask AWS support for more",
+                preflight::MEMORY_OF_ALL
+            ));
+        }
         let functions = self.wanted.of_type("AWS::Lambda::Function");
         let reserved: i64 =
             functions.filter_map(|properties| properties["ReservedConcurrentExecutions"].as_i64()).sum();
         let new = action == Action::Create;
+        if reserved > 0 && concurrency.is_small() {
+            return Err(Error::Refused(
+                Message::new(format!(
+                    "the functions reserve {reserved} concurrent executions, and an account with a limit of {} cannot reserve any",
+                    concurrency.limit
+                ))
+                .hint("set `concurrency: unreserved`, or raise the quota `Concurrent executions` of Lambda; nothing was changed"),
+            ));
+        }
         if reserved > 0 && reserved > concurrency.reservable_at_most(new) {
             return Err(Error::Refused(
                 Message::new(format!(

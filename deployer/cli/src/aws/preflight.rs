@@ -22,8 +22,12 @@ pub struct Concurrency {
 
 /// Executions that must stay unreserved: AWS Lambda Developer Guide, "Configuring reserved concurrency".
 const UNRESERVED_MINIMUM: i64 = 100;
-/// Accounts with a small quota are told of this minimum by Lambda's error message.
-const UNRESERVED_MINIMUM_OF_SMALL: i64 = 10;
+/// Lambda's error messages name other minimums to accounts with a small quota: all of it.
+const SMALL: i64 = 100;
+/// What Lambda names to accounts with a larger one, at least.
+const UNRESERVED_LEAST: i64 = 10;
+/// Megabytes of memory that every account may give to a function; new ones are told that more is not allowed.
+pub const MEMORY_OF_ALL: i64 = 3_008;
 
 impl Concurrency {
     /// How many executions a stack can reserve. A new stack gets what others have left; one that is deployed holds a
@@ -36,10 +40,19 @@ impl Concurrency {
     /// More than this is refused by Lambda in any account.
     #[must_use]
     pub fn reservable_at_most(self, new: bool) -> i64 {
-        self.reservable_above(new, UNRESERVED_MINIMUM_OF_SMALL)
+        self.reservable_above(new, UNRESERVED_LEAST)
+    }
+
+    /// Whether the quota is so small that nothing can be reserved of it. New accounts have one of 10 or 50.
+    #[must_use]
+    pub const fn is_small(self) -> bool {
+        self.limit <= SMALL
     }
 
     fn reservable_above(self, new: bool, minimum: i64) -> i64 {
+        if self.is_small() {
+            return 0;
+        }
         (if new { self.unreserved } else { self.limit } - minimum).max(0)
     }
 }
@@ -75,10 +88,15 @@ pub async fn ensure_ecs_role(session: &Session) -> Result<bool> {
         .aws("CreateServiceLinkedRole", format!("service {ECS_SERVICE}"));
     match made {
         Ok(_) => Ok(true),
-        // Made by somebody else in the meantime.
-        Err(error) if error.is("InvalidInput") => Ok(false),
+        Err(error) if is_there(&error) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Whether the role could not be made since it is there: made by somebody else in the meantime, or spelt otherwise.
+fn is_there(error: &AwsError) -> bool {
+    error.is("EntityAlreadyExists")
+        || (error.is("InvalidInput") && error.message.contains("has been taken in this account"))
 }
 
 #[cfg(test)]
@@ -92,6 +110,34 @@ mod tests {
         // New accounts may have ten in all.
         let small = Concurrency { limit: 10, unreserved: 10 };
         assert_eq!((small.reservable(true), small.reservable_at_most(true)), (0, 0));
-        assert_eq!(Concurrency { limit: 50, unreserved: 50 }.reservable_at_most(true), 40);
+        // What Lambda says in accounts of these quotas: 10 of 10, 50 of 50, 100 of 1,000 must stay unreserved.
+        for (limit, reservable) in [(10, 0), (50, 0), (100, 0), (1_000, 900)] {
+            let account = Concurrency { limit, unreserved: limit };
+            assert_eq!(
+                (account.reservable(true), account.reservable(false)),
+                (reservable, reservable),
+                "{limit}"
+            );
+            assert_eq!(account.is_small(), reservable == 0, "{limit}");
+            assert!(account.reservable_at_most(true) == 0 || !account.is_small(), "{limit}");
+        }
+    }
+
+    #[test]
+    fn a_role_that_is_there_need_not_be_made() {
+        let error = |code: &str, message: &str| AwsError {
+            operation: "CreateServiceLinkedRole",
+            resource: String::new(),
+            code: Some(code.to_owned()),
+            message: message.to_owned(),
+        };
+        assert!(is_there(&error(
+            "EntityAlreadyExists",
+            "Role with name AWSServiceRoleForEcs already exists."
+        )));
+        let taken = "Service role name AWSServiceRoleForECS has been taken in this account, please try a different suffix.";
+        assert!(is_there(&error("InvalidInput", taken)));
+        assert!(!is_there(&error("InvalidInput", "Custom suffix is not allowed for ecs.amazonaws.com")));
+        assert!(!is_there(&error("AccessDenied", taken)));
     }
 }

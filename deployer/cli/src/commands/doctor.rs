@@ -257,34 +257,57 @@ async fn account(stack: &Stack, session: &Session, images: bool) -> Vec<Finding>
         async { if tasks { Some(ecs_role(session).await) } else { None } },
         permissions(stack, session, images),
     );
-    let mut findings: Vec<Finding> = concurrency.into_iter().collect();
+    let mut findings = concurrency;
     findings.extend(role);
     findings.push(permissions);
     findings
 }
 
-async fn concurrency(stack: &Stack, session: &Session) -> Option<Finding> {
+async fn concurrency(stack: &Stack, session: &Session) -> Vec<Finding> {
     const ABOUT: &str = "lambda concurrency";
     let reserved: i64 = stack.functions().filter_map(|(_, function)| function.concurrency).sum();
-    stack.functions().next()?;
+    if stack.functions().next().is_none() {
+        return Vec::new();
+    }
     let (account, deployed) = tokio::join!(preflight::concurrency(session), async {
         CloudFormation::new(session).describe(&stack.name).await.is_ok_and(|found| found.is_some())
     });
     let account = match account {
         Ok(account) => account,
-        Err(error) => return Some(Finding::unknown(ABOUT, &error)),
+        Err(error) => return vec![Finding::unknown(ABOUT, &error)],
     };
     let reservable = account.reservable(!deployed);
     let text = format!(
         "the account may run {} at a time, {} of them unreserved; this stack reserves {reserved}",
         account.limit, account.unreserved
     );
-    Some(if reserved > reservable {
+    let finding = if reserved <= reservable {
+        Finding::ok(ABOUT, text)
+    } else if account.is_small() {
+        Finding::problem(ABOUT, format!("{text}, and an account with this limit cannot reserve any")).fix(
+            "set `concurrency: unreserved` in the file, or raise the quota `Concurrent executions` of Lambda",
+        )
+    } else {
         Finding::problem(ABOUT, format!("{text}, and may reserve {reservable}"))
             .fix("lower `concurrency` in the file, or raise the quota `Concurrent executions` of Lambda")
-    } else {
-        Finding::ok(ABOUT, text)
-    })
+    };
+    let mut findings = vec![finding];
+    let most = preflight::MEMORY_OF_ALL;
+    let large = stack
+        .functions()
+        .filter(|(_, function)| i64::try_from(function.memory >> 20).is_ok_and(|memory| memory > most));
+    let large: Vec<&str> = large.map(|(resource, _)| resource.name.as_str()).collect();
+    if account.is_small() && !large.is_empty() {
+        let text = format!(
+            "{} has more than {most} MB of memory, which Lambda may refuse in an account with the quotas of a new account",
+            large.join(", ")
+        );
+        findings.push(
+            Finding::warning("lambda memory", text)
+                .fix("lower `memory` in the file, or ask AWS support for more"),
+        );
+    }
+    findings
 }
 
 async fn ecs_role(session: &Session) -> Finding {
