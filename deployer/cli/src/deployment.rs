@@ -24,6 +24,7 @@ use crate::operation;
 use crate::plan::{self, Action, INLINE_TEMPLATE_BYTES, Plan};
 use crate::records::{self, Finished, Kind};
 use crate::watch::{Goal, Outcome, Watch};
+use crate::{diagnosis, recovery};
 
 /// Codes that say that a change set can't be executed any more.
 const OUTDATED: [&str; 3] = ["InvalidChangeSetStatus", "ChangeSetNotFound", "ChangeSetNotFoundException"];
@@ -501,11 +502,12 @@ impl Deployment<'_> {
             origins: &self.wanted.origins,
             expected: Some((waiting.changes.len(), past.took)),
         };
-        let outcome = watch.until_end(past.last).await?;
+        let outcome = watch.until_end(past.last.clone()).await?;
         let took = started.elapsed();
         match outcome {
             Outcome::Succeeded => self.succeeded(plan, waiting, values, &before.id, took).await,
-            Outcome::Failed(message) => {
+            Outcome::Failed { message, status } => {
+                let message = remove_failed_create(&watch, past.last.as_deref(), message, &status).await;
                 self.record(&before.id, Some(&message.text), took, values, &waiting.changes).await;
                 Err(Error::Deployment(message))
             }
@@ -592,6 +594,48 @@ impl Deployment<'_> {
         };
         records::keep(self.context, self.session, &finished).await;
     }
+}
+
+/// Removes what a first deployment of ours left that failed and was rolled back: a stack without resources, which could only
+/// be deleted. CloudFormation does so by itself where `OnStackFailure` may be said; in express mode it may not.
+///
+/// Gives what is to be said of the failure: `message` when the stack stays.
+pub async fn remove_failed_create(
+    watch: &Watch<'_>,
+    after: Option<&str>,
+    message: Message,
+    status: &str,
+) -> Message {
+    // Only the first operation on a stack ends so.
+    if status != "ROLLBACK_COMPLETE" {
+        return message;
+    }
+    match removed(watch, after).await {
+        Ok(Some(message)) => message,
+        Ok(None) => message,
+        // It failed as it did; what is left of it, `recover` removes.
+        Err(error) => {
+            let why = error.message().map(|message| message.text).unwrap_or_default();
+            watch.context.ui.warn(format!("the empty stack was not deleted: {why}"));
+            message
+        }
+    }
+}
+
+async fn removed(watch: &Watch<'_>, after: Option<&str>) -> Result<Option<Message>> {
+    let (id, cloudformation) = (watch.stack_id, watch.cloudformation);
+    if cloudformation.resources(id).await?.iter().any(recovery::exists) {
+        return Ok(None);
+    }
+    let last = cloudformation.past(id).await?.last;
+    cloudformation.delete(id).await?;
+    let deletion = Watch { goal: Goal::Destroy, expected: None, ..*watch };
+    if deletion.until_end(last).await? != Outcome::Succeeded {
+        return Ok(None);
+    }
+    let events = cloudformation.events_after(id, after).await?;
+    Ok(diagnosis::of(&events, watch.origins)
+        .map(|found| diagnosis::message(&found.ended_in("DELETE_COMPLETE"))))
 }
 
 /// The last word of a change set's name, which makes a token one of its kind.

@@ -12,7 +12,7 @@ use crate::assets::{Prepared, expected_values, prepare};
 use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackState};
 use crate::aws::session::Session;
 use crate::context::{Context, check_account};
-use crate::deployment::{Deployed, Wanted};
+use crate::deployment::{Deployed, Wanted, remove_failed_create};
 use crate::error::{AwsError, Error, Message, Result};
 use crate::hotswap::Swapped;
 use crate::operation::{self, Operation};
@@ -149,9 +149,12 @@ async fn settle(
     let goal = if busy.status.starts_with("DELETE") { Goal::Destroy } else { Goal::Deploy };
     let watch = Watch { context, cloudformation, stack_id: &busy.id, goal, origins, expected: None };
     let since = operation.began();
-    match watch.until_end(operation.before).await? {
-        Outcome::Failed(message) if ours => Err(Error::Deployment(message)),
-        Outcome::Failed(message) => {
+    match watch.until_end(operation.before.clone()).await? {
+        Outcome::Failed { message, status } if ours => {
+            let message = remove_failed_create(&watch, operation.before.as_deref(), message, &status).await;
+            Err(Error::Deployment(message))
+        }
+        Outcome::Failed { message, .. } => {
             context.ui.warn(format!("that operation failed: {}", message.text));
             Ok(None)
         }

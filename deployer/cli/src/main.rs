@@ -25,6 +25,7 @@ mod progress;
 mod records;
 mod recovery;
 mod saved_plan;
+mod tasks;
 mod time;
 mod ui;
 mod watch;

@@ -484,7 +484,7 @@ mod tests {
 
     #[test]
     fn rollback_stays_on_where_something_is_replaced() {
-        let mode = Mode { express: true, no_rollback: true };
+        let mode = Mode { express: false, no_rollback: true };
         let replaces = plan(&table("id", false), &table("other", false));
         assert_eq!(check_mode(&replaces, mode).expect_err("refused").exit_code(), 5);
         check_mode(&replaces, Mode { express: true, no_rollback: false }).expect("rolls back");

@@ -25,6 +25,12 @@ pub struct Situation<'s> {
     pub retained: &'s BTreeSet<String>,
     /// What was just tried failed for the same resources.
     pub again: bool,
+    /// The last operation failed in express mode.
+    pub express: bool,
+    /// Number of the record of the last deployment that succeeded.
+    pub last_good: Option<u64>,
+    /// Tasks that run in the clusters of the stack.
+    pub tasks: usize,
     /// The options of the command.
     pub allowed: Allowed,
 }
@@ -47,6 +53,8 @@ pub struct Allowed {
 pub enum Step {
     /// Remove the change sets that were never executed.
     DeleteChangeSets,
+    /// Stop so many tasks, which keep their cluster and their network from being deleted.
+    StopTasks(usize),
     /// Delete all that a bucket holds.
     EmptyBucket(String),
     /// Take the protection from deletion off a table.
@@ -60,6 +68,8 @@ pub enum Step {
     ForceDelete,
     /// Take a failed update back.
     RollBack,
+    /// Deploy what this record holds again, in express mode.
+    Replay(u64),
     /// Go on with a rollback, without these resources.
     ContinueRollback {
         /// Logical ids.
@@ -134,11 +144,12 @@ pub fn decide(situation: &Situation) -> Decision {
             let (kept, lost) = divide(situation, &[]);
             go(Plan {
                 state: "the stack was never made as a whole, and can only be deleted",
-                steps: vec![Step::Delete { retain: Vec::new() }],
+                steps: stop(situation).chain([Step::Delete { retain: Vec::new() }]).collect(),
                 lost,
                 kept,
             })
         }
+        "UPDATE_FAILED" if situation.express => replay(situation),
         "UPDATE_FAILED" => simple(
             "an update failed and was not rolled back; the stack serves, partly changed",
             vec![Step::RollBack],
@@ -155,6 +166,28 @@ pub fn decide(situation: &Situation) -> Decision {
         other => Decision::Refused(
             Message::new(format!("CloudFormation offers no way out of {other}"))
                 .hint("look at the stack in CloudFormation, or ask AWS support"),
+        ),
+    }
+}
+
+/// CloudFormation rolls back no stack that failed in express mode. What is left is to deploy in that mode what was deployed
+/// before, which changes nothing but what the failed update changed.
+fn replay(situation: &Situation) -> Decision {
+    match situation.last_good {
+        Some(number) => go(Plan {
+            state: "an update in express mode failed, and CloudFormation cannot roll it back; the stack serves, partly changed",
+            steps: vec![Step::Replay(number)],
+            lost: Vec::new(),
+            kept: Vec::new(),
+        }),
+        None => Decision::Refused(
+            Message::new(
+                "an update in express mode failed, CloudFormation cannot roll it back, and there is no record of a successful deployment",
+            )
+            .hint(
+                "deploy the last template that worked with `aws cloudformation update-stack --deployment-config \
+                 Mode=EXPRESS,DisableRollback=true --capabilities CAPABILITY_IAM`, then run `deployer deploy`",
+            ),
         ),
     }
 }
@@ -208,9 +241,9 @@ fn delete(situation: &Situation) -> Decision {
     if situation.allowed.force {
         let (kept, lost) = divide(situation, &[]);
         // What can't be deleted stays as well, and CloudFormation doesn't say beforehand what that is.
-        return go(Plan { state, steps: vec![Step::ForceDelete], lost, kept });
+        return go(Plan { state, steps: stop(situation).chain([Step::ForceDelete]).collect(), lost, kept });
     }
-    let mut steps = Vec::new();
+    let mut steps: Vec<Step> = stop(situation).collect();
     let mut retain = Vec::new();
     let mut passing = Vec::new();
     let blocking = situation.resources.iter().filter(|one| one.status == "DELETE_FAILED");
@@ -225,7 +258,8 @@ fn delete(situation: &Situation) -> Decision {
             "table-protected" if !situation.allowed.retain => {
                 steps.push(Step::UnprotectTable(resource.physical_id.clone()));
             }
-            id if known::entry(id).is_some_and(known::Known::passes)
+            id if (known::entry(id).is_some_and(known::Known::passes)
+                || waits_for_tasks(situation, resource))
                 && !situation.again
                 && !situation.allowed.retain =>
             {
@@ -237,6 +271,22 @@ fn delete(situation: &Situation) -> Decision {
     let (kept, lost) = divide(situation, &retain);
     steps.push(Step::Delete { retain });
     go(Plan { state, steps, lost, kept })
+}
+
+/// What stops the tasks of a stack, if any run.
+fn stop(situation: &Situation) -> impl Iterator<Item = Step> + use<> {
+    Some(situation.tasks).filter(|count| *count > 0).map(Step::StopTasks).into_iter()
+}
+
+/// Whether a resource could not be deleted for tasks that are stopped now.
+fn waits_for_tasks(situation: &Situation, resource: &StackResource) -> bool {
+    let waits = [
+        "AWS::ECS::Cluster",
+        "AWS::EC2::VPCGatewayAttachment",
+        "AWS::EC2::Subnet",
+        "AWS::EC2::SecurityGroup",
+    ];
+    situation.tasks > 0 && waits.contains(&resource.resource_type.as_str())
 }
 
 /// The resources that stay and those that go, those that hold data first.
@@ -342,6 +392,7 @@ impl Step {
     pub fn describe(&self) -> String {
         match self {
             Self::DeleteChangeSets => "remove the change sets".to_owned(),
+            Self::StopTasks(count) => format!("stop {}", crate::tasks::counted(*count)),
             Self::EmptyBucket(bucket) => {
                 format!("delete all objects of the bucket {bucket}, with their versions")
             }
@@ -350,6 +401,9 @@ impl Step {
             Self::Delete { retain } => format!("delete the stack and keep {}", retain.join(", ")),
             Self::ForceDelete => "delete the stack, and leave behind what can't be deleted".to_owned(),
             Self::RollBack => "take the update back".to_owned(),
+            Self::Replay(number) => {
+                format!("deploy record {number}, the last successful deployment, again in express mode")
+            }
             Self::ContinueRollback { skip } if skip.is_empty() => {
                 "try to take the update back once more".to_owned()
             }
@@ -367,10 +421,12 @@ impl Step {
     pub const fn call(&self) -> &'static str {
         match self {
             Self::DeleteChangeSets => "DeleteChangeSet",
+            Self::StopTasks(_) => "StopTask",
             Self::EmptyBucket(_) => "DeleteObjects",
             Self::UnprotectTable(_) => "UpdateTable",
             Self::Delete { .. } | Self::ForceDelete => "DeleteStack",
             Self::RollBack => "RollbackStack",
+            Self::Replay(_) => "UpdateStack",
             Self::ContinueRollback { .. } => "ContinueUpdateRollback",
             Self::CancelUpdate => "CancelUpdateStack",
             Self::Watch(_) => "DescribeStackEvents",
@@ -426,6 +482,9 @@ mod tests {
         diagnosis: None,
         retained: &BTreeSet::new(),
         again: false,
+        express: false,
+        last_good: None,
+        tasks: 0,
         allowed: Allowed { skip: false, retain: false, force: false, cancel: false },
     };
 
@@ -481,6 +540,38 @@ mod tests {
         assert_eq!(
             steps(&Situation { status: "DELETE_FAILED", allowed: force, ..NOTHING }),
             [Step::ForceDelete]
+        );
+    }
+
+    #[test]
+    fn what_failed_in_express_mode_is_deployed_again_and_not_rolled_back() {
+        let stuck = Situation { status: "UPDATE_FAILED", express: true, last_good: Some(7), ..NOTHING };
+        assert_eq!(steps(&stuck), [Step::Replay(7)]);
+        let Decision::Refused(message) = decide(&Situation { last_good: None, ..stuck }) else {
+            panic!("nothing is known to go back to")
+        };
+        assert!(message.hint.expect("a way out").contains("Mode=EXPRESS"), "{}", message.text);
+    }
+
+    #[test]
+    fn tasks_are_stopped_before_what_they_hold_is_deleted() {
+        let resources = [
+            resource("Cluster", "AWS::ECS::Cluster", "DELETE_FAILED"),
+            resource("Gateway", "AWS::EC2::VPCGatewayAttachment", "DELETE_FAILED"),
+        ];
+        let delete = Step::Delete { retain: Vec::new() };
+        let stuck = Situation { status: "DELETE_FAILED", resources: &resources, tasks: 2, ..NOTHING };
+        assert_eq!(steps(&stuck), [Step::StopTasks(2), delete.clone()]);
+        let never_made = Situation { status: "CREATE_FAILED", ..stuck };
+        assert_eq!(steps(&never_made), [Step::StopTasks(2), delete]);
+        let force = Allowed { force: true, ..Allowed::default() };
+        assert_eq!(steps(&Situation { allowed: force, ..stuck }), [Step::StopTasks(2), Step::ForceDelete]);
+        let both = || vec!["Cluster".into(), "Gateway".into()];
+        // Where none runs, and nothing else is known, waiting helps no more.
+        assert_eq!(steps(&Situation { tasks: 0, ..stuck }), [Step::Delete { retain: both() }]);
+        assert_eq!(
+            steps(&Situation { again: true, ..stuck }),
+            [Step::StopTasks(2), Step::Delete { retain: both() }]
         );
     }
 

@@ -29,8 +29,13 @@ pub enum Goal {
 pub enum Outcome {
     /// As it should.
     Succeeded,
-    /// It failed; this is the cause and the state of the stack.
-    Failed(Message),
+    /// It failed.
+    Failed {
+        /// The cause and the state of the stack, for people.
+        message: Message,
+        /// That state.
+        status: String,
+    },
 }
 
 /// Silence after which the resources in motion are named, where no terminal shows them all the time.
@@ -45,7 +50,7 @@ const LONG: Duration = Duration::from_secs(30);
 const MISSES: u32 = 20;
 
 /// An operation to watch.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Watch<'a> {
     /// Where the events are shown.
     pub context: &'a Context,
@@ -181,12 +186,15 @@ impl Watch<'_> {
         match diagnosis::full(self.cloudformation, self.stack_id, seen, self.origins).await {
             Some((found, findings)) => {
                 diagnosis::note(self.context, stack_name(self.stack_id), &found, &findings);
-                Outcome::Failed(diagnosis::message(&found))
+                Outcome::Failed { message: diagnosis::message(&found), status: end.status.clone() }
             }
             None => {
                 let reason = end.reason.as_deref().unwrap_or("no reason given");
                 let text = printable(&format!("the stack is in {}: {reason}", end.status));
-                Outcome::Failed(Message::new(text).hint(way_out(&end.status)))
+                Outcome::Failed {
+                    message: Message::new(text).hint(way_out(&end.status)),
+                    status: end.status.clone(),
+                }
             }
         }
     }

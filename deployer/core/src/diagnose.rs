@@ -152,6 +152,13 @@ impl Diagnosis {
         self.causes.iter().all(|cause| cause.resource_type == STACK && cause.origin.is_none())
     }
 
+    /// The same failure, of a stack that came into another status afterwards.
+    #[must_use]
+    pub fn ended_in(self, status: &str) -> Self {
+        let Fate { fate, next } = fate(status);
+        Self { status: status.to_owned(), fate, next, ..self }
+    }
+
     /// Puts what validation and hooks found of resources in the place of what the stack says.
     pub fn explain_by(&mut self, findings: &[Event], origins: &BTreeMap<String, String>) {
         let found: Vec<Cause> = findings.iter().map(|event| cause(event, origins)).collect();

@@ -36,6 +36,8 @@ pub struct DeployedStack {
     pub tags: BTreeMap<String, String>,
     /// ARN of the change set that the last operation executed.
     pub change_set: Option<String>,
+    /// The last operation failed in express mode, so that CloudFormation takes no operation in another mode.
+    pub failed_in_express: bool,
 }
 
 /// What can be done with a stack.
@@ -180,6 +182,8 @@ pub struct ChangeSet {
     pub description: Option<String>,
     /// Whether it can be executed, in CloudFormation's words when it can't.
     pub available: std::result::Result<(), String>,
+    /// It says by itself what becomes of a failure, so that its execution may not say it again.
+    pub says_what_on_failure: bool,
     /// Parameter values.
     pub parameters: BTreeMap<String, String>,
     /// Tags.
@@ -218,10 +222,12 @@ fn time(time: &DateTime) -> Option<String> {
 
 fn deployed_stack(stack: &Stack) -> DeployedStack {
     let status = stack.stack_status().map(|status| status.as_str().to_owned()).unwrap_or_default();
+    let mode = stack.deployment_config().and_then(|config| config.mode());
     DeployedStack {
         name: stack.stack_name().unwrap_or_default().to_owned(),
         id: stack.stack_id().unwrap_or_default().to_owned(),
         state: StackState::of(&status),
+        failed_in_express: mode == Some(&DeploymentConfigMode::Express) && status.ends_with("_FAILED"),
         status,
         protected: stack.enable_termination_protection().unwrap_or_default(),
         parameters: parameters(stack.parameters()),
@@ -353,6 +359,7 @@ impl CloudFormation {
             name: last.change_set_name().unwrap_or_default().to_owned(),
             description: last.description().map(str::to_owned),
             available,
+            says_what_on_failure: last.on_stack_failure().is_some() || last.deployment_config().is_some(),
             parameters: parameters(last.parameters()),
             tags: tags(last.tags()),
             changes,
@@ -390,11 +397,13 @@ impl CloudFormation {
             TemplateSource::Body(body) => call.template_body(body),
             TemplateSource::Url(url) => call.template_url(url),
         };
-        // A first create that fails leaves no stack behind that could only be deleted.
-        let call = match (input.create, input.mode.no_rollback) {
-            (true, false) => call.on_stack_failure(OnStackFailure::Delete),
-            (true, true) => call.on_stack_failure(OnStackFailure::DoNothing),
-            (false, _) => call,
+        // A first create that fails leaves no stack behind that could only be deleted. CloudFormation takes that neither
+        // beside `DeploymentConfig` nor beside the `DisableRollback` of the execution (API Reference, CreateChangeSet), and
+        // a stack that failed with `DO_NOTHING` can't be updated any more.
+        let call = if input.create && input.mode == Mode::default() {
+            call.on_stack_failure(OnStackFailure::Delete)
+        } else {
+            call
         };
         let made = match call.send().await.aws("CreateChangeSet", stack_resource(input.stack)) {
             // Made by an attempt whose answer got lost: nobody else names one so.

@@ -1,5 +1,5 @@
-//! ECS as the local cloud's task agent sees it: which tasks should run, what they consist of, that they have
-//! ended.
+//! ECS as the local cloud's task agent sees it, and as it stands in the way of a deletion: which tasks should run, what they
+//! consist of, that they end.
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::config::{Builder, Region};
@@ -30,6 +30,8 @@ pub struct Task {
     pub definition: String,
     /// Whether ECS takes it for running.
     pub running: bool,
+    /// Whether it has stopped, and holds nothing any more.
+    pub stopped: bool,
     /// Who has started it, as the caller of RunTask says.
     pub started_by: String,
     /// What differs from the definition in this run.
@@ -127,6 +129,7 @@ impl Ecs {
                     cluster: task.cluster_arn().unwrap_or(cluster).to_owned(),
                     definition: task.task_definition_arn().unwrap_or_default().to_owned(),
                     running: task.last_status() == Some("RUNNING"),
+                    stopped: task.last_status() == Some("STOPPED"),
                     started_by: task.started_by().unwrap_or_default().to_owned(),
                     overrides: task
                         .overrides()

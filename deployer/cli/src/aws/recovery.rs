@@ -1,10 +1,13 @@
 //! CloudFormation: the ways out of the states in which a stack can get stuck, and what it says of a failure beside events.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_cloudformation::types::{
-    DeletionMode, DeploymentConfig, DeploymentConfigMode, EventFilter, StackResourceDriftStatus, StackStatus,
+    Capability, DeletionMode, DeploymentConfig, DeploymentConfigMode, EventFilter, Parameter,
+    StackResourceDriftStatus, StackStatus, Tag,
 };
 
-use super::cloudformation::{CloudFormation, stack_resource};
+use super::cloudformation::{CloudFormation, TemplateSource, stack_resource};
 use crate::error::{AwsError, AwsResult as _};
 
 type Result<T> = std::result::Result<T, AwsError>;
@@ -120,9 +123,14 @@ impl CloudFormation {
         }
     }
 
-    /// Starts the deletion of a stack that keeps these resources, which only one in `DELETE_FAILED` can.
-    pub async fn delete_but(&self, stack: &str, retain: &[String]) -> Result<()> {
-        let call = self.client.delete_stack().stack_name(stack).deployment_config(with_rollback());
+    /// Starts the deletion of a stack that keeps these resources, which only one in `DELETE_FAILED` can. One that failed in
+    /// express mode is deleted in that mode: it takes no other.
+    pub async fn delete_but(&self, stack: &str, retain: &[String], express: bool) -> Result<()> {
+        let config = match express {
+            true => DeploymentConfig::builder().mode(DeploymentConfigMode::Express).build(),
+            false => with_rollback(),
+        };
+        let call = self.client.delete_stack().stack_name(stack).deployment_config(config);
         let call = if retain.is_empty() { call } else { call.set_retain_resources(Some(retain.to_vec())) };
         call.send().await.aws("DeleteStack", stack_resource(stack))?;
         Ok(())
@@ -139,6 +147,37 @@ impl CloudFormation {
     pub async fn roll_back(&self, stack: &str) -> Result<()> {
         let call = self.client.rollback_stack().stack_name(stack).deployment_config(with_rollback());
         call.send().await.aws("RollbackStack", stack_resource(stack))?;
+        Ok(())
+    }
+
+    /// Starts an update to a template that was deployed before, in express mode and without rollback: the only operation
+    /// that CloudFormation takes on a stack that failed so.
+    pub async fn replay(
+        &self,
+        stack: &str,
+        template: TemplateSource<'_>,
+        parameters: &[(String, String)],
+        tags: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        let parameter = |(key, value): &(String, String)| {
+            Parameter::builder().parameter_key(key).parameter_value(value).build()
+        };
+        let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
+        let config =
+            DeploymentConfig::builder().mode(DeploymentConfigMode::Express).disable_rollback(true).build();
+        let call = self
+            .client
+            .update_stack()
+            .stack_name(stack)
+            .deployment_config(config)
+            .capabilities(Capability::CapabilityIam)
+            .set_parameters(Some(parameters.iter().map(parameter).collect()))
+            .set_tags(Some(tags.iter().map(tag).collect()));
+        let call = match template {
+            TemplateSource::Body(body) => call.template_body(body),
+            TemplateSource::Url(url) => call.template_url(url),
+        };
+        call.send().await.aws("UpdateStack", stack_resource(stack))?;
         Ok(())
     }
 

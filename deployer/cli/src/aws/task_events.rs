@@ -141,6 +141,7 @@ mod tests {
             cluster: "arn:c".into(),
             definition: "arn:d:1".into(),
             running: true,
+            stopped: false,
             started_by: "deployer".into(),
             overrides: vec![Override {
                 container: "extraction".into(),

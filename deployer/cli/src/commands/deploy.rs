@@ -62,6 +62,12 @@ pub struct Args {
 }
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
+    if args.express && args.no_rollback {
+        return Err(Error::Usage(
+            Message::new("`--express` and `--no-rollback` cannot be used together: CloudFormation can neither roll back a stack that failed this way nor update it in standard mode")
+                .hint("leave one of the two out; nothing was changed"),
+        ));
+    }
     if let Some(path) = &args.events {
         context.ui.record_events(path)?;
     }
@@ -251,6 +257,15 @@ async fn waiting(
         return Err(Error::Refused(
             Message::new(format!("the change set {name} of {} can't be executed: {status}", stack.name))
                 .hint("make another one with `deployer deploy --no-execute`"),
+        ));
+    }
+    if options.mode.no_rollback && found.says_what_on_failure {
+        return Err(Error::Usage(
+            Message::new(format!(
+                "the change set {name} of {} says itself what happens on failure, and cannot be executed with `--no-rollback`",
+                stack.name
+            ))
+            .hint("make another one with `deployer deploy --no-execute --no-rollback`; nothing was changed"),
         ));
     }
     let text = cloudformation.change_set_template(&stack.name, name).await?.unwrap_or_default();

@@ -22,6 +22,7 @@ use crate::operation::Operation;
 use crate::plan;
 use crate::records::{self, Finished, Kind};
 use crate::recovery;
+use crate::tasks;
 use crate::ui::{printable, terminal_width};
 use crate::watch::{Goal, Outcome, Watch};
 
@@ -81,7 +82,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     };
     context.on_interrupt("CloudFormation goes on with the deletion", "`deployer destroy` watches it again");
     let started = Instant::now();
-    if let Outcome::Failed(message) = watch.until_end(last).await? {
+    if let Outcome::Failed { message, .. } = watch.until_end(last).await? {
         return Err(Error::Deployment(message));
     }
     if let Some(left) = cloudformation.describe(&stack.name).await? {
@@ -253,8 +254,20 @@ async fn prepare(
         // The file says that it need not be protected, or this would have ended above.
         context.ui.step("also", "termination protection of the stack is on, and is switched off");
     }
+    let running = tasks::running(context, session, &lost).await?;
     let noun = if lost.len() == 1 { "resource" } else { "resources" };
-    context.ui.confirm(&format!("Delete the stack {} with {} {noun}?", stack.name, lost.len())).await?;
+    let mut question = format!("Delete the stack {} with {} {noun}", stack.name, lost.len());
+    if running.count() > 0 {
+        context
+            .ui
+            .step("stops", format!("{}: a cluster with active tasks cannot be deleted", running.describe()));
+        question.push_str(&format!(", and stop {}", running.describe()));
+    }
+    context.ui.confirm(&format!("{question}?")).await?;
+    if running.count() > 0 {
+        context.on_interrupt("some tasks may be stopped already", "run `deployer destroy` again");
+        running.stop(context).await?;
+    }
     for bucket in lost.iter().filter(|one| one.resource_type == "AWS::S3::Bucket") {
         context.on_interrupt("some objects may be deleted already", "run `deployer destroy` again");
         empty(context, session, &bucket.physical_id).await?;

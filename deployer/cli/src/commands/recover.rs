@@ -1,19 +1,24 @@
 //! `deployer recover`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use stack_core::Stack;
 use stack_core::diagnose::Diagnosis;
 use stack_core::diff;
 
-use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackResource};
+use crate::assets::bucket_name;
+use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackResource, TemplateSource};
 use crate::aws::recovery::Drift;
 use crate::aws::session::Session;
-use crate::aws::tables;
+use crate::aws::{published, tables};
 use crate::context::Context;
-use crate::error::{Error, Message, Result};
+use crate::deployment::Wanted;
+use crate::error::{AwsError, Error, Message, Result};
+use crate::records::{self, Finished, Record};
 use crate::recovery::{self, Allowed, Decision, Plan, Situation, Step};
+use crate::tasks::{self, Running};
 use crate::ui::printable;
 use crate::watch::{self, Goal, Outcome, Watch};
 use crate::{diagnosis, look, plan};
@@ -43,6 +48,8 @@ pub struct Args {
     cancel: bool,
 }
 
+/// Records that are looked through for the last success.
+const LOOK_BACK: usize = 50;
 /// Plans in a row, each shown and confirmed, before it is given back to the user.
 const ROUNDS: usize = 3;
 
@@ -59,12 +66,14 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         Allowed { skip: args.skip, retain: args.retain, force: args.force, cancel: args.cancel };
     let mut before: Option<(String, Vec<String>)> = None;
     let mut failure = None;
+    let mut express = false;
     for _ in 0..ROUNDS {
         let Some(deployed) = cloudformation.describe(&stack.name).await? else {
             context.ui.step("done", format!("nothing to do: {} is not deployed", stack.name));
             return run.result("nothing", None, None, &[]);
         };
-        let state = run.look(&deployed).await?;
+        express |= deployed.failed_in_express;
+        let mut state = run.look(&deployed, express).await?;
         let failed = recovery::failed(&state.situation(&deployed.status, false, allowed));
         let now = (deployed.status.clone(), failed);
         let again = before.as_ref() == Some(&now);
@@ -85,10 +94,18 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
             context.on_interrupt("nothing was done", "run `deployer recover` again");
             context.ui.confirm(&format!("Do this to {}?", stack.name)).await?;
         }
-        let (outcome, drift) = run.act(&deployed, &plan).await?;
+        let (outcome, drift) = match run.act(&deployed, &plan, &mut state).await {
+            // Where `DescribeStacks` does not tell the mode, this refusal does.
+            Err(Error::Aws(error)) if !express && refused_for_express(&error) => {
+                context.ui.warn(printable(&error.message));
+                express = true;
+                continue;
+            }
+            acted => acted?,
+        };
         match outcome {
             Outcome::Succeeded => return run.end(&deployed.status, &plan, &drift).await,
-            Outcome::Failed(message) => {
+            Outcome::Failed { message, .. } => {
                 context.ui.warn(&message.text);
                 failure = Some(message);
             }
@@ -98,6 +115,11 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         allowed = Allowed { cancel: false, skip: false, ..allowed };
     }
     Err(Error::Deployment(failure.unwrap_or_else(|| Message::new("the stack is still stuck"))))
+}
+
+/// Whether CloudFormation refuses to roll a stack back since it failed in express mode, for which there is no code.
+fn refused_for_express(error: &AwsError) -> bool {
+    error.operation == "RollbackStack" && error.is("ValidationError") && error.message.contains("EXPRESS")
 }
 
 /// A recovery under way.
@@ -114,6 +136,9 @@ struct State {
     resources: Vec<StackResource>,
     diagnosis: Option<Diagnosis>,
     retained: BTreeSet<String>,
+    express: bool,
+    last_good: Option<Record>,
+    tasks: Option<Running>,
 }
 
 impl State {
@@ -124,13 +149,16 @@ impl State {
             diagnosis: self.diagnosis.as_ref(),
             retained: &self.retained,
             again,
+            express: self.express,
+            last_good: self.last_good.as_ref().map(|record| record.number),
+            tasks: self.tasks.as_ref().map_or(0, Running::count),
             allowed,
         }
     }
 }
 
 impl Run<'_> {
-    async fn look(&self, deployed: &DeployedStack) -> Result<State> {
+    async fn look(&self, deployed: &DeployedStack, express: bool) -> Result<State> {
         let id = &deployed.id;
         let (resources, events, template) = tokio::try_join!(
             self.cloudformation.resources(id),
@@ -147,7 +175,19 @@ impl Run<'_> {
         };
         let all = template["Resources"].as_object().into_iter().flatten();
         let retained = all.filter(|(_, resource)| keeps(resource)).map(|(id, _)| id.clone()).collect();
-        Ok(State { resources, diagnosis: diagnosis::of(&events, self.origins), retained })
+        let last_good = match express && deployed.status == "UPDATE_FAILED" {
+            true => {
+                let records = records::list(self.context, self.session, &deployed.name, LOOK_BACK).await?;
+                records.into_iter().find(|record| record.is_way_back() && record.stack_id == *id)
+            }
+            false => None,
+        };
+        let diagnosis = diagnosis::of(&events, self.origins);
+        let tasks = match never_made || deployed.status == "DELETE_FAILED" {
+            true => Some(tasks::running(self.context, self.session, &resources).await?),
+            false => None,
+        };
+        Ok(State { resources, diagnosis, retained, express, last_good, tasks })
     }
 
     /// The state, the plan, what is lost and what stays.
@@ -183,12 +223,23 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn act(&self, deployed: &DeployedStack, plan: &Plan) -> Result<(Outcome, Vec<(String, Drift)>)> {
+    async fn act(
+        &self,
+        deployed: &DeployedStack,
+        plan: &Plan,
+        state: &mut State,
+    ) -> Result<(Outcome, Vec<(String, Drift)>)> {
         let id = &deployed.id;
         let mut drift = Vec::new();
         let mut outcome = Outcome::Succeeded;
         for step in &plan.steps {
             let goal = match step {
+                Step::StopTasks(_) => {
+                    if let Some(running) = state.tasks.take() {
+                        running.stop(self.context).await?;
+                    }
+                    continue;
+                }
                 Step::EmptyBucket(bucket) => {
                     super::destroy::empty(self.context, self.session, bucket).await?;
                     continue;
@@ -211,6 +262,7 @@ impl Run<'_> {
                 }
                 Step::Delete { .. } | Step::ForceDelete => Goal::Destroy,
                 Step::RollBack | Step::ContinueRollback { .. } | Step::CancelUpdate => Goal::RollBack,
+                Step::Replay(_) => Goal::Deploy,
                 Step::Watch(goal) => *goal,
             };
             if goal == Goal::Destroy && deployed.protected && !step.is_harmless() {
@@ -220,8 +272,12 @@ impl Run<'_> {
                 Step::Watch(_) => self.before_this(id).await?,
                 _ => self.cloudformation.past(id).await?.last,
             };
+            let mut replayed = None;
             match step {
-                Step::Delete { retain } => self.cloudformation.delete_but(id, retain).await?,
+                Step::Delete { retain } => {
+                    self.cloudformation.delete_but(id, retain, deployed.failed_in_express).await?;
+                }
+                Step::Replay(_) => replayed = self.replay(id, state).await?,
                 Step::ForceDelete => self.cloudformation.force_delete(id).await?,
                 Step::RollBack => self.cloudformation.roll_back(id).await?,
                 Step::ContinueRollback { skip } => self.cloudformation.continue_rollback(id, skip).await?,
@@ -238,12 +294,53 @@ impl Run<'_> {
                 origins: self.origins,
                 expected: None,
             };
+            let started = Instant::now();
             outcome = watch.until_end(last).await?;
-            if matches!(outcome, Outcome::Failed(_)) {
+            if let Some(wanted) = replayed {
+                let cause = match &outcome {
+                    Outcome::Succeeded => None,
+                    Outcome::Failed { message, .. } => Some(message.text.as_str()),
+                };
+                self.record(id, &wanted, cause, started.elapsed()).await;
+            }
+            if matches!(outcome, Outcome::Failed { .. }) {
                 break;
             }
         }
         Ok((outcome, drift))
+    }
+
+    /// Starts to deploy again what was deployed before; gives what that is.
+    async fn replay(&self, id: &str, state: &State) -> Result<Option<Wanted>> {
+        let Some(record) = &state.last_good else { return Ok(None) };
+        let wanted = super::rollback::wanted(self.session, record).await?;
+        // The template of a record lies in the asset bucket.
+        let digest = record.template.as_deref().unwrap_or_default();
+        let url =
+            published::object_url(self.session, &bucket_name(self.session), &records::template_key(digest));
+        let template = match wanted.text.len() <= plan::INLINE_TEMPLATE_BYTES {
+            true => TemplateSource::Body(&wanted.text),
+            false => TemplateSource::Url(&url),
+        };
+        let parameters = plan::parameters(&wanted.template, &wanted.parameters);
+        self.cloudformation.replay(id, template, &parameters, &wanted.tags).await?;
+        Ok(Some(wanted))
+    }
+
+    /// Notes that what was deployed before was deployed again.
+    async fn record(&self, id: &str, wanted: &Wanted, cause: Option<&str>, took: Duration) {
+        let finished = Finished {
+            stack: &self.stack.name,
+            stack_id: id,
+            kind: wanted.kind,
+            cause,
+            took,
+            template: Some(&wanted.text),
+            parameters: &wanted.parameters,
+            tags: &wanted.tags,
+            changes: &[],
+        };
+        records::keep(self.context, self.session, &finished).await;
     }
 
     /// Id of the last event before the operation that is under way.

@@ -8,6 +8,7 @@ use stack_core::assets::ASSET_BUCKET_PARAMETER;
 
 use crate::assets::{REPOSITORY, sha256_hex};
 use crate::aws::cloudformation::{CloudFormation, Mode};
+use crate::aws::session::Session;
 use crate::aws::{ecr, published};
 use crate::context::{Context, Place};
 use crate::deployment::{Deployed, Deployment, Done, Ended, Options, Wanted, changes_json};
@@ -70,7 +71,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let ago = time::parse_rfc3339(&record.time).map(|moment| time::ago(moment, time::now()));
     let (who, number) = (record.who(), record.number);
     context.ui.step("record", format!("{number}, {} ({}) by {who}", record.time, ago.unwrap_or_default()));
-    let wanted = wanted(&place, record).await?;
+    let wanted = wanted(session, record).await?;
     let options = Options {
         allow_replace: args.allow_replace.clone(),
         no_execute: false,
@@ -147,8 +148,7 @@ fn choose<'r>(
 }
 
 /// Collects what a record names. Everything must still be there before anything is done.
-async fn wanted(place: &Place, record: &Record) -> Result<Wanted> {
-    let session = &place.session;
+pub(super) async fn wanted(session: &Session, record: &Record) -> Result<Wanted> {
     let digest = record.template.as_deref().unwrap_or_default();
     let hidden: Vec<&str> = record
         .parameters
