@@ -400,6 +400,10 @@ impl Deployment<'_> {
                 self.discard(&name, action).await;
                 Ok(None)
             }
+            ChangeSetOutcome::Overtaken => {
+                self.discard(&name, action).await;
+                Err(self.came_first())
+            }
             ChangeSetOutcome::Refused(reason) => {
                 self.discard(&name, action).await;
                 let stack = self.name;
@@ -409,6 +413,15 @@ impl Deployment<'_> {
                 ))
             }
         }
+    }
+
+    /// Somebody deployed while this deployment was being made.
+    fn came_first(&self) -> Error {
+        Error::Deployment(
+            Message::new(format!("another change of {} came first, so this one was not made", self.name)).hint(
+                "run `deployer deploy` again, which compares with what is there by now; `deployer events` shows what came first",
+            ),
+        )
     }
 
     /// Somebody began between our look and the change set, for which there is no code of its own.
@@ -484,11 +497,7 @@ impl Deployment<'_> {
             // Every execution makes the other change sets of a stack void: AWS CloudFormation User Guide, "Execute a change set".
             Err(error) if OUTDATED.iter().any(|code| error.is(code)) => {
                 self.discard(&waiting.name, Action::Update).await;
-                return Err(Error::Deployment(
-                    Message::new(format!("another change of {name} came first, so this one was not made")).hint(
-                        "run `deployer deploy` again, which compares with what is there by now; `deployer events` shows what came first",
-                    ),
-                ));
+                return Err(self.came_first());
             }
             begun => begun?,
         }

@@ -114,6 +114,8 @@ pub enum ChangeSetOutcome {
     Ready(Vec<Change>),
     /// There is nothing to change.
     Empty,
+    /// Another change was executed before it could be.
+    Overtaken,
     /// CloudFormation refused it.
     Refused(String),
 }
@@ -471,7 +473,7 @@ impl CloudFormation {
                 Some(ChangeSetStatus::CreateComplete) => match last.execution_status() {
                     Some(ExecutionStatus::Available) => return Ok(ChangeSetOutcome::Ready(changes)),
                     Some(ExecutionStatus::Obsolete | ExecutionStatus::ExecuteFailed) => {
-                        return Ok(ChangeSetOutcome::Refused("another change came first".to_owned()));
+                        return Ok(ChangeSetOutcome::Overtaken);
                     }
                     _ => pause.wait().await,
                 },

@@ -130,6 +130,9 @@ async fn ask(context: &Context, look: &Look, stack: &str, plan: plan::Plan) -> R
     match outcome? {
         ChangeSetOutcome::Ready(changes) => Ok(plan.merged(&changes)),
         ChangeSetOutcome::Empty => Ok(plan.merged(&[])),
+        ChangeSetOutcome::Overtaken => Err(Error::Failed(
+            Message::new(format!("another change of {stack} came first")).hint("run `deployer diff` again"),
+        )),
         ChangeSetOutcome::Refused(reason) => Err(Error::Failed(
             Message::new(format!("CloudFormation refused the change set of {stack}: {reason}"))
                 .hint("a deployment would end here too; nothing was changed"),

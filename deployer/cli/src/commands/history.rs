@@ -1,11 +1,9 @@
 //! `deployer history`.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use crate::assets::sha256_hex;
-use crate::aws::cloudformation::{CloudFormation, DeployedStack};
+use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackState};
 use crate::context::Context;
 use crate::error::Result;
 use crate::records::{self, Record};
@@ -36,8 +34,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         records::list(context, &place.session, &place.name, args.limit.max(LOOK_BACK)),
         deployed(&cloudformation, &place.name)
     )?;
-    let known = deployed.as_ref().map(|(stack, template)| (template.as_str(), &stack.parameters));
-    let standing = Standing::of(&records, known);
+    let standing = Standing::of(&records, deployed.as_ref());
     records.truncate(args.limit.max(1));
     if context.ui.is_json() {
         return context.ui.json(document(&place.name, &records, deployed.as_ref(), standing));
@@ -79,15 +76,21 @@ enum Standing {
     Recorded(u64),
     /// The stack is not as the last record of a success says.
     Changed(u64),
+    /// Nor is it, and a deployer made it so: one that was interrupted before it could record it.
+    Interrupted,
     /// There is a stack, and no record of a success.
     Unrecorded,
 }
 
 impl Standing {
-    fn of(records: &[Record], deployed: Option<(&str, &BTreeMap<String, String>)>) -> Self {
-        let Some((template, parameters)) = deployed else { return Self::Absent };
-        match records.iter().find(|record| record.is_way_back()) {
-            Some(last) if last.is_deployed(template, parameters) => Self::Recorded(last.number),
+    fn of(records: &[Record], deployed: Option<&Deployed>) -> Self {
+        let Some((stack, template)) = deployed else { return Self::Absent };
+        // A stack that was deleted and made again is another one, of the same name.
+        let mut own = records.iter().filter(|record| record.stack_id == stack.id);
+        let by_deployer = || stack.change_set.as_deref().is_some_and(is_of_deployer);
+        match own.find(|record| record.is_way_back()) {
+            Some(last) if last.is_deployed(template, &stack.parameters) => Self::Recorded(last.number),
+            _ if stack.state == StackState::Settled && by_deployer() => Self::Interrupted,
             Some(last) => Self::Changed(last.number),
             None => Self::Unrecorded,
         }
@@ -96,7 +99,7 @@ impl Standing {
     const fn number(self) -> Option<u64> {
         match self {
             Self::Recorded(number) => Some(number),
-            Self::Absent | Self::Changed(_) | Self::Unrecorded => None,
+            Self::Absent | Self::Changed(_) | Self::Interrupted | Self::Unrecorded => None,
         }
     }
 
@@ -105,6 +108,7 @@ impl Standing {
             Self::Absent => "absent",
             Self::Recorded(_) => "recorded",
             Self::Changed(_) => "changed",
+            Self::Interrupted => "interrupted",
             Self::Unrecorded => "unrecorded",
         }
     }
@@ -116,11 +120,20 @@ impl Standing {
             Self::Changed(number) => Some(format!(
                 "{stack} was changed outside of deployer: what is deployed is not what record {number} says"
             )),
+            Self::Interrupted => Some(format!(
+                "what is deployed in {stack} was never recorded: that deployment was interrupted, or could not write its record"
+            )),
             Self::Unrecorded => {
                 Some(format!("{stack} is deployed, and none of its last records is of a success"))
             }
         }
     }
+}
+
+/// Whether a change set, by its ARN, is one that a deployer made to be executed.
+fn is_of_deployer(arn: &str) -> bool {
+    let name = arn.split('/').nth(1).and_then(|name| name.strip_prefix("deployer-"));
+    name.is_some_and(|stamp| !stamp.is_empty() && stamp.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn row(record: &Record, current: Option<u64>, now: u64) -> [String; 9] {
@@ -164,7 +177,27 @@ fn document(name: &str, records: &[Record], deployed: Option<&Deployed>, standin
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+
+    /// A stack with this template, parameter and change set.
+    fn deployed(id: &str, template: &str, code: &str, change_set: Option<&str>) -> Deployed {
+        let stack = DeployedStack {
+            name: "s".to_owned(),
+            id: id.to_owned(),
+            state: StackState::Settled,
+            status: "UPDATE_COMPLETE".to_owned(),
+            protected: false,
+            parameters: parameters(code),
+            outputs: Vec::new(),
+            tags: BTreeMap::new(),
+            change_set: change_set
+                .map(|name| format!("arn:aws:cloudformation:eu-west-1:111122223333:changeSet/{name}/1-2")),
+            failed_in_express: false,
+        };
+        (stack, template.to_owned())
+    }
 
     fn record(number: u64, kind: &str, result: &str, template: &str) -> Record {
         serde_json::from_value(json!({
@@ -186,16 +219,21 @@ mod tests {
             record(2, "deploy", "succeeded", "b"),
             record(1, "deploy", "succeeded", "a"),
         ];
-        let (same, other) = (parameters("a"), parameters("other"));
+        let ours = Some("deployer-1764367892000");
         for (deployed, standing) in [
-            (Some(("b", &same)), Standing::Recorded(2)),
-            (Some(("a", &same)), Standing::Changed(2)),
-            (Some(("b", &other)), Standing::Changed(2)),
-            (None, Standing::Absent),
+            (deployed("arn", "b", "a", ours), Standing::Recorded(2)),
+            (deployed("arn", "a", "a", None), Standing::Changed(2)),
+            (deployed("arn", "b", "other", Some("by-hand")), Standing::Changed(2)),
+            (deployed("arn", "a", "a", ours), Standing::Interrupted),
+            // The records are those of a stack that was deleted.
+            (deployed("other", "b", "a", None), Standing::Unrecorded),
+            (deployed("other", "b", "a", ours), Standing::Interrupted),
         ] {
-            assert_eq!(Standing::of(&records, deployed), standing);
+            assert_eq!(Standing::of(&records, Some(&deployed)), standing, "{deployed:?}");
         }
-        assert_eq!(Standing::of(&records[..1], Some(("c", &same))), Standing::Unrecorded);
+        assert_eq!(Standing::of(&records, None), Standing::Absent);
+        let failed = deployed("arn", "c", "a", None);
+        assert_eq!(Standing::of(&records[..1], Some(&failed)), Standing::Unrecorded);
     }
 
     #[test]
