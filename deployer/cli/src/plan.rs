@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use stack_core::deployed::lossy;
 use stack_core::diff::{self, Action as Becomes, Detail, Diff, Fate, Forces, Place, Side};
 use stack_core::template;
 use stack_core::{Stack, Template, deployed, diagnose, lower};
@@ -307,12 +308,22 @@ pub fn synthesize(stack: &Stack) -> Result<Template> {
     Ok(template)
 }
 
+/// Whether the deployed template is the wanted one, as far as CloudFormation can give it back.
+#[must_use]
+pub fn is_template(deployed: &Deployed, wanted: &str) -> bool {
+    deployed.text == wanted
+        || (deployed.text.contains('?') && {
+            let wanted = deployed::read(wanted);
+            *lossy::restored(&deployed.template, &wanted) == wanted
+        })
+}
+
 /// Whether what is deployed is what is wanted: same template, same code.
 #[must_use]
 pub fn is_current(deployed: &Deployed, template: &str, prepared: &[Prepared]) -> bool {
     let parameters = &deployed.stack.parameters;
     deployed.stack.state == StackState::Settled
-        && deployed.text == template
+        && is_template(deployed, template)
         && deployed.swapped.is_none()
         && prepared
             .iter()

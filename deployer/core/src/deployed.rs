@@ -1,6 +1,8 @@
 //! A template as CloudFormation gives it back: JSON from this deployer, JSON or YAML from anybody else. Read for
 //! [`crate::diff`], which expects no form of it.
 
+pub mod lossy;
+
 use serde_json::{Map, Value, json};
 use serde_yaml::Value as Yaml;
 

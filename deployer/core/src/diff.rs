@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::check::secrets::is_secret_name;
+use crate::deployed::lossy;
 use crate::registry;
 use crate::template::references;
 
@@ -266,6 +267,11 @@ pub fn compare(
 ) -> Diff {
     let (nothing, none) = (json!({}), BTreeMap::new());
     let old_side = before.copied().unwrap_or(Side { template: &nothing, parameters: &none, tags: &none });
+    // What CloudFormation can't give back is no difference.
+    let template = lossy::restored(old_side.template, after.template);
+    let parameters_back = lossy::restored_texts(old_side.parameters, after.parameters);
+    let tags_back = lossy::restored_texts(old_side.tags, after.tags);
+    let old_side = Side { template: &template, parameters: &parameters_back, tags: &tags_back };
     let old = Resolver::new(&old_side, &none, place);
     let new = Resolver::new(after, old_side.parameters, place);
     let (a, b) = (resources(&old), resources(&new));

@@ -293,7 +293,7 @@ async fn waiting(
 
 /// New code without CloudFormation.
 async fn swap(context: &Context, look: &Look, stack: &Stack, deployed: &Deployed) -> Result<Done> {
-    if deployed.text != look.wanted.text {
+    if !plan::is_template(deployed, &look.wanted.text) {
         return Err(Error::Refused(
             Message::new("more than code has changed since the last deployment")
                 .hint("`deployer diff` shows what; deploy it without `--hotswap`; nothing was changed"),
