@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use stack_core::StackTarget;
+use stack_core::diff::indexes;
 use stack_core::document::Target;
 
 use crate::assets::{Prepared, ensure_bucket, publish};
@@ -186,11 +187,105 @@ impl Deployment<'_> {
         self.context.on_interrupt("nothing was changed", "run `deployer deploy` again");
         self.gate(&plan).await?;
         plan::check_mode(&plan, self.options.mode)?;
+        let template = self.deployed.map_or(&Value::Null, |deployed| &deployed.template);
+        let updates = indexes::updates(template, &self.wanted.template);
+        if self.options.no_execute && !updates.is_empty() {
+            return Err(Error::Refused(
+                Message::new(format!(
+                    "this change needs {} updates in sequence, and a change set can hold only one of them",
+                    updates.len()
+                ))
+                .hint("deploy it without `--no-execute`; nothing was changed"),
+            ));
+        }
         let role_made = self.preflight(action).await?;
         let mut values = self.wanted.parameters.clone();
         values.extend(publish(self.context, self.session, &self.wanted.code).await?);
-        let Some(waiting) = self.change_set(action, &values).await? else {
-            return self.unchanged(&values).await;
+        match self.deployed {
+            Some(deployed) if !updates.is_empty() => {
+                self.one_after_the_other(deployed, plan, &updates, &values).await
+            }
+            _ => self.update(action, plan, &values, role_made).await,
+        }
+    }
+
+    /// Goes by way of updates that each change one index of a table. An interruption leaves the stack in between, from where the
+    /// same command goes on.
+    async fn one_after_the_other(
+        &self,
+        deployed: &Deployed,
+        plan: Plan,
+        updates: &[indexes::Update],
+        values: &BTreeMap<String, String>,
+    ) -> Result<Done> {
+        let mut current = deployed.clone();
+        let options = Options {
+            // In express mode an update ends before its index is there, and the next one would be refused.
+            mode: Mode { express: false, ..self.options.mode },
+            ..self.options.clone()
+        };
+        let Some((last, before)) = updates.split_last() else {
+            return self.update(Action::Update, plan, values, None).await;
+        };
+        let mark = operation::mark(&self.wanted.text, values);
+        let say = |number: usize, update: &indexes::Update| {
+            let says = update.says.join(", ");
+            self.context.ui.step("update", format!("{number} of {}: {says}", updates.len()));
+        };
+        for (number, update) in before.iter().enumerate() {
+            say(number + 1, update);
+            let (parameters, tags) = match update.is_wanted {
+                true => (values, &self.wanted.tags),
+                false => (&deployed.stack.parameters, &deployed.stack.tags),
+            };
+            let wanted = Wanted {
+                kind: self.wanted.kind,
+                text: update.template.to_string(),
+                template: update.template.clone(),
+                parameters: parameters.clone(),
+                tags: tags.clone(),
+                origins: self.wanted.origins.clone(),
+                code: Vec::new(),
+            };
+            let part = Deployment { wanted: &wanted, deployed: Some(&current), options: &options, ..*self };
+            part.update_between(&mark).await?;
+            let Some(stack) = self.cloudformation.describe(&current.stack.id).await? else {
+                return Err(Error::failed(format!("the stack {} went away", self.name)));
+            };
+            current =
+                Deployed { stack, text: wanted.text, template: wanted.template, swapped: current.swapped };
+        }
+        say(updates.len(), last);
+        let rest = Deployment { deployed: Some(&current), ..*self };
+        let done = rest.update(Action::Update, rest.plan(), values, None).await?;
+        Ok(Done { plan: Some(plan), ..done })
+    }
+
+    /// One of several updates, before the last of them. Its operation bears the mark of the whole deployment, which finds it again.
+    async fn update_between(&self, mark: &str) -> Result<()> {
+        let values = &self.wanted.parameters;
+        let Some(waiting) = self.change_set(Action::Update, values).await? else { return Ok(()) };
+        let plan = self.plan().merged(&waiting.changes);
+        if let Err(refused) =
+            self.gate_losses(&plan).await.and_then(|()| plan::check_mode(&plan, self.options.mode))
+        {
+            self.discard(&waiting.name, Action::Update).await;
+            return Err(refused);
+        }
+        self.watch(&waiting, values, mark).await?;
+        Ok(())
+    }
+
+    /// Asks CloudFormation, shows what it knows better, and does it.
+    async fn update(
+        &self,
+        action: Action,
+        plan: Plan,
+        values: &BTreeMap<String, String>,
+        role_made: Option<Instant>,
+    ) -> Result<Done> {
+        let Some(waiting) = self.change_set(action, values).await? else {
+            return self.unchanged(values).await;
         };
         let known = plan.diff.notes.len();
         let plan = plan.merged(&waiting.changes);
@@ -209,7 +304,7 @@ impl Deployment<'_> {
         if let Some(made) = role_made {
             self.let_spread(made).await;
         }
-        self.execute(plan, waiting, &values).await
+        self.execute(plan, waiting, values).await
     }
 
     /// Executes a change set that was made before, and whose plan is shown again.
@@ -484,6 +579,18 @@ impl Deployment<'_> {
     }
 
     async fn execute(&self, plan: Plan, waiting: Waiting, values: &BTreeMap<String, String>) -> Result<Done> {
+        let mark = operation::mark(&self.wanted.text, values);
+        let (id, took) = self.watch(&waiting, values, &mark).await?;
+        self.succeeded(plan, waiting, values, &id, took).await
+    }
+
+    /// Executes a change set and watches it to its end; gives the ARN of the stack, and how long it took. A failure is recorded.
+    async fn watch(
+        &self,
+        waiting: &Waiting,
+        values: &BTreeMap<String, String>,
+        mark: &str,
+    ) -> Result<(String, Duration)> {
         let name = self.name;
         let Some(before) = self.cloudformation.describe(name).await? else {
             return Err(Error::failed(format!(
@@ -492,7 +599,7 @@ impl Deployment<'_> {
         };
         let past = self.cloudformation.past(&before.id).await?;
         let started = Instant::now();
-        let token = format!("{}{}", operation::mark(&self.wanted.text, values), started_at(&waiting.name));
+        let token = format!("{mark}{}", started_at(&waiting.name));
         match self.cloudformation.execute(name, &waiting.name, &token, self.options.mode).await {
             // Every execution makes the other change sets of a stack void: AWS CloudFormation User Guide, "Execute a change set".
             Err(error) if OUTDATED.iter().any(|code| error.is(code)) => {
@@ -514,7 +621,7 @@ impl Deployment<'_> {
         let outcome = watch.until_end(past.last.clone()).await?;
         let took = started.elapsed();
         match outcome {
-            Outcome::Succeeded => self.succeeded(plan, waiting, values, &before.id, took).await,
+            Outcome::Succeeded => Ok((before.id, took)),
             Outcome::Failed { message, status } => {
                 let message = remove_failed_create(&watch, past.last.as_deref(), message, &status).await;
                 self.record(&before.id, Some(&message.text), took, values, &waiting.changes).await;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use stack_core::deployed::lossy;
-use stack_core::diff::{self, Action as Becomes, Detail, Diff, Fate, Forces, Place, Side};
+use stack_core::diff::{self, Action as Becomes, Detail, Diff, Fate, Forces, Place, Side, indexes};
 use stack_core::template;
 use stack_core::{Stack, Template, deployed, diagnose, lower};
 
@@ -109,6 +109,16 @@ impl Plan {
             diff.notes.push(format!(
                 "code was swapped without CloudFormation ({names}, {} by {}); `deployer deploy` makes it lasting, or takes it back",
                 swapped.time, swapped.caller
+            ));
+        }
+        let updates =
+            before.map(|before| indexes::updates(before.template, &wanted.template)).unwrap_or_default();
+        if !updates.is_empty() {
+            let steps: Vec<String> = updates.iter().map(|update| update.says.join(", ")).collect();
+            diff.notes.push(format!(
+                "CloudFormation changes one index of a table per update, so `deployer deploy` runs {} updates: {}",
+                steps.len(),
+                steps.join("; ")
             ));
         }
         let fates = Fates::new(&wanted.template, before.map_or(&Value::Null, |before| before.template));

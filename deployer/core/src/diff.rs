@@ -20,6 +20,7 @@ mod code;
 mod cost;
 mod exposure;
 mod follow;
+pub mod indexes;
 mod permissions;
 mod resolve;
 mod schema;
