@@ -18,14 +18,16 @@ use crate::aws::session::Session;
 use crate::aws::{objects, preflight, published};
 use crate::contents::{self, Holds};
 use crate::context::Context;
+use crate::diagnosis;
 use crate::error::{AwsError, Error, Message, Result};
 use crate::gates;
 use crate::hotswap::{Swap, Swapped};
 use crate::operation;
 use crate::plan::{self, Action, INLINE_TEMPLATE_BYTES, Plan};
 use crate::records::{self, Finished, Kind};
+use crate::retry::{Repeated, Retries};
 use crate::watch::{Goal, Outcome, Watch};
-use crate::{diagnosis, recovery};
+use crate::recovery;
 
 /// Codes that say that a change set can't be executed any more.
 const OUTDATED: [&str; 3] = ["InvalidChangeSetStatus", "ChangeSetNotFound", "ChangeSetNotFoundException"];
@@ -176,16 +178,31 @@ impl Deployment<'_> {
         Plan::new(self.session, self.name, self.wanted, self.deployed)
     }
 
-    /// Goes all the way.
+    /// Goes all the way; again, a bounded number of times, when it fails for a reason that passes by itself.
     ///
     /// # Errors
     /// [`Error::Refused`] at a gate, [`Error::Deployment`] when it fails, what AWS answers.
     pub async fn run(&self) -> Result<Done> {
+        let mut retries = Retries::default();
+        let mut ended = self.attempt(true).await;
+        while let Err(Error::Deployment(failure)) = &ended
+            && self.target.target != Target::Local
+            && retries.wait(self.context, Repeated::Deployment, failure).await
+        {
+            ended = self.attempt(false).await;
+        }
+        ended
+    }
+
+    /// Goes all the way once. What was shown and confirmed at first is not shown again.
+    async fn attempt(&self, first: bool) -> Result<Done> {
         let action = plan::action(self.deployed.map(|deployed| &deployed.stack))?;
         let plan = self.plan();
-        plan.show(self.context);
-        self.context.on_interrupt("nothing was changed", "run `deployer deploy` again");
-        self.gate(&plan).await?;
+        if first {
+            plan.show(self.context);
+            self.context.on_interrupt("nothing was changed", "run `deployer deploy` again");
+            self.gate(&plan).await?;
+        }
         plan::check_mode(&plan, self.options.mode)?;
         let template = self.deployed.map_or(&Value::Null, |deployed| &deployed.template);
         let updates = indexes::updates(template, &self.wanted.template);
@@ -504,7 +521,7 @@ impl Deployment<'_> {
                 let stack = self.name;
                 Err(Error::Deployment(
                     Message::new(format!("CloudFormation refused the change set of {stack}: {reason}"))
-                        .hint("nothing was changed"),
+                        .hint(diagnosis::refused(&reason)),
                 ))
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use stack_core::diagnose::{self, Cause, Diagnosis};
+use stack_core::diagnose::{self, Cause, Diagnosis, Reason, known};
 use stack_core::template::logical_id;
 use stack_core::{Diagnostic, Diagnostics, Document, Source, Span};
 
@@ -13,6 +13,7 @@ use crate::aws::session::Session;
 use crate::aws::{stopped_tasks, tails};
 use crate::context::Context;
 use crate::error::{AwsError, Message};
+use crate::retry::Passing;
 use crate::ui::{self, printable};
 
 /// Causes that are shown; the rest is counted.
@@ -72,7 +73,26 @@ pub fn message(diagnosis: &Diagnosis) -> Message {
             printable(&left.join(", "))
         ),
     };
-    Message::new(text).hint(hint)
+    let mut message = Message::new(text).hint(hint);
+    message.passing =
+        diagnosis.passing().map(|(id, lasts)| Passing { id, lasts, status: diagnosis.status.clone() });
+    message
+}
+
+/// What to do about a change set that CloudFormation refused for this reason.
+#[must_use]
+pub fn refused(reason: &str) -> String {
+    known_hint(reason)
+        .map_or_else(|| "nothing was changed".to_owned(), |hint| format!("{hint}; nothing was changed"))
+}
+
+/// What to do about a refusal of CloudFormation, if it is known.
+#[must_use]
+pub fn known_hint(reason: &str) -> Option<String> {
+    let subject =
+        known::Subject { resource_type: "", logical_id: "the stack", physical_id: "", origin: None };
+    let found = known::find(&subject, &Reason::parse(reason))?;
+    Some(printable(&found.fix))
 }
 
 /// Shows the causes on stderr, as the end of an operation that failed.

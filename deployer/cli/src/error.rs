@@ -7,6 +7,7 @@ use std::fmt;
 use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
 
 use crate::aws::{actions, session};
+use crate::retry::Passing;
 
 /// Result of everything that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -52,12 +53,14 @@ pub struct Message {
     pub text: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Why the same may succeed without a change.
+    pub passing: Option<Passing>,
 }
 
 impl Message {
     /// A fact without advice.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), hint: None }
+        Self { text: text.into(), hint: None, passing: None }
     }
 
     /// What to do about it.
@@ -195,6 +198,8 @@ impl AwsError {
                     .to_owned(),
             ),
             None => Some("check the network, the region and AWS_ENDPOINT_URL".to_owned()),
+            // CloudFormation has no code of its own for most of what it refuses.
+            Some("ValidationError" | "LimitExceededException") => crate::diagnosis::known_hint(&self.message),
             Some(_) => None,
         }
     }
@@ -326,7 +331,7 @@ impl Error {
                     "GetCallerIdentity" if error.is_about_credentials() => format!("{message}{code}"),
                     operation => format!("{operation} failed for {}: {message}{code}", error.resource),
                 };
-                Some(Message { text, hint: error.hint() })
+                Some(Message { hint: error.hint(), ..Message::new(text) })
             }
         }
     }

@@ -24,6 +24,7 @@ mod plan;
 mod progress;
 mod records;
 mod recovery;
+mod retry;
 mod saved_plan;
 mod tasks;
 mod time;
@@ -130,7 +131,7 @@ fn usage(error: &clap::Error, args: impl Iterator<Item = String>) -> ExitCode {
         let text = error.render().to_string();
         let text = text.trim().trim_start_matches("error: ");
         let (what, more) = text.split_once("\n\n").unwrap_or((text, ""));
-        let message = Message { text: what.to_owned(), hint: (!more.is_empty()).then(|| more.to_owned()) };
+        let message = Message { hint: (!more.is_empty()).then(|| more.to_owned()), ..Message::new(what) };
         ui::write_failure("usage", &message, EXIT_USAGE);
     }
     ExitCode::from(EXIT_USAGE)

@@ -12,7 +12,7 @@ pub mod known;
 pub mod phases;
 pub mod reason;
 
-pub use known::Known;
+pub use known::{Known, Passing};
 pub use reason::Reason;
 
 use phases::{Kind, Operation, Phase};
@@ -85,6 +85,9 @@ pub struct Cause {
     pub known: Option<Explanation>,
     /// What to do about it.
     pub fix: String,
+    /// How long it lasts, when it passes by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passing: Option<Passing>,
 }
 
 /// A known failure, said of one resource.
@@ -129,7 +132,7 @@ pub fn diagnose(events: &[Event], origins: &BTreeMap<String, String>) -> Option<
     };
     let status = operation.status().unwrap_or_default().to_owned();
     let Fate { fate, next } = fate(&status);
-    Some(Diagnosis {
+    let diagnosis = Diagnosis {
         causes,
         began_with,
         consequences,
@@ -139,7 +142,8 @@ pub fn diagnose(events: &[Event], origins: &BTreeMap<String, String>) -> Option<
         attempts: operation.failed_attempts(),
         superseded,
         status,
-    })
+    };
+    Some(diagnosis.advise())
 }
 
 /// The type of a stack itself.
@@ -156,12 +160,30 @@ impl Diagnosis {
     #[must_use]
     pub fn ended_in(self, status: &str) -> Self {
         let Fate { fate, next } = fate(status);
-        Self { status: status.to_owned(), fate, next, ..self }
+        Self { status: status.to_owned(), fate, next, ..self }.advise()
+    }
+
+    /// The cause that lasts longest, when all causes pass by themselves.
+    #[must_use]
+    pub fn passing(&self) -> Option<(&'static str, Passing)> {
+        let lasts = |cause: &Cause| Some((cause.known.as_ref()?.id, cause.passing?));
+        let all: Option<Vec<_>> = self.causes.iter().map(lasts).collect();
+        all?.into_iter().max_by_key(|(_, passing)| *passing == Passing::Later)
+    }
+
+    /// What to do next, where nothing needs to be fixed.
+    fn advise(mut self) -> Self {
+        if self.passing().is_some()
+            && ["DELETE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"].contains(&self.status.as_str())
+        {
+            self.next = "the cause passes by itself: run `deployer deploy` again in a few minutes";
+        }
+        self
     }
 
     /// Puts what validation and hooks found of resources in the place of what the stack says.
     pub fn explain_by(&mut self, findings: &[Event], origins: &BTreeMap<String, String>) {
-        let found: Vec<Cause> = findings.iter().map(|event| cause(event, origins)).collect();
+        let found: Vec<Cause> = findings.iter().map(|event| cause(event, false, origins)).collect();
         if !found.is_empty() && self.is_only_of_the_stack() {
             self.causes = found;
         }
@@ -183,7 +205,7 @@ fn causes(
     let failed = phase.events.iter().find(|event| !event.of_stack && event.status.ends_with("_FAILED"));
     let stack = || phase.events.iter().rev().find(|event| event.of_stack && event.reason.is_some());
     let event = failed.or_else(stack).or_else(|| phase.events.last());
-    event.map(|event| cause(event, origins)).into_iter().collect()
+    event.map(|event| cause(event, operation.changed_iam(), origins)).into_iter().collect()
 }
 
 fn causes_of(
@@ -200,7 +222,7 @@ fn causes_of(
         if reason::is_consequence(text) {
             *consequences += 1;
         } else if seen.insert((event.logical_id.as_str(), Reason::parse(text).message)) {
-            out.push(cause(event, origins));
+            out.push(cause(event, operation.changed_iam(), origins));
         }
     }
     if out.is_empty() {
@@ -208,12 +230,12 @@ fn causes_of(
         let turn = operation.turn_after(phase);
         let own = phase.events.iter().copied().filter(|event| event.of_stack).chain(turn);
         let says = |event: &&Event| event.reason.as_deref().is_some_and(|text| !reason::is_consequence(text));
-        out.extend(own.filter(says).take(1).map(|event| cause(event, origins)));
+        out.extend(own.filter(says).take(1).map(|event| cause(event, operation.changed_iam(), origins)));
     }
     out
 }
 
-fn cause(event: &Event, origins: &BTreeMap<String, String>) -> Cause {
+fn cause(event: &Event, iam_changed: bool, origins: &BTreeMap<String, String>) -> Cause {
     let text = event.reason.clone().unwrap_or_default();
     let parsed = Reason::parse(&text);
     let origin = origins.get(&event.logical_id).cloned();
@@ -226,6 +248,10 @@ fn cause(event: &Event, origins: &BTreeMap<String, String>) -> Cause {
     let found = known::find(&subject, &parsed);
     let message = [parsed.message, text.trim(), "no reason given"].into_iter().find(|text| !text.is_empty());
     let message = message.unwrap_or_default().to_owned();
+    let passing = found.as_ref().and_then(|found| match found.known.passing? {
+        Passing::AfterIamChange => iam_changed.then_some(Passing::Soon),
+        passing => Some(passing),
+    });
     let (known, fix) = match found {
         Some(found) => (Some(Explanation { id: &found.known.id, meaning: found.meaning }), found.fix),
         None => (None, known::general_fix(&subject, &event.status)),
@@ -241,6 +267,7 @@ fn cause(event: &Event, origins: &BTreeMap<String, String>) -> Cause {
         message,
         known,
         fix,
+        passing,
     }
 }
 
@@ -320,6 +347,8 @@ pub fn page() -> String {
          deleted the stack meanwhile. From the many events of a failure it picks the first real cause, with the line of\n\
          `stack.yaml` that it comes from, its meaning and what to do. `deployer recover` repairs a stack in any state in which it\n\
          can get stuck.\n\n\
+         Some failures pass by themselves. `deployer deploy` and `deployer destroy` then wait and try again, twice at most, and say\n\
+         so; `DEPLOYER_RETRY_PAUSE` sets the seconds before the second attempt (65; the wait before the third is twice as long).\n\n\
          These failures are known; all others are shown in CloudFormation's words. Words in `{…}` are taken from the message.\n\n\
          | failure | of |\n|---|---|\n",
     );
@@ -329,6 +358,9 @@ pub fn page() -> String {
     for known in known::table() {
         let (id, meaning) = (&known.id, capital(&known.meaning));
         out.push_str(&format!("\n## `{id}`\n\n{meaning}.\n\nWhat to do: {}.\n", known.fix));
+        if let Some(passing) = known.passing {
+            out.push_str(&format!("\n{}.\n", passing.in_words()));
+        }
         for example in &known.examples {
             out.push_str(&format!("\n    {example}\n"));
         }

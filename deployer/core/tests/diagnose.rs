@@ -412,3 +412,48 @@ proptest! {
 fn the_published_failures_are_those_of_the_table() {
     assert_golden(&golden::repository().join("docs/failures.md"), &page());
 }
+
+#[test]
+fn a_role_that_is_too_new_passes_and_one_that_is_wrong_does_not() {
+    let principal = "Policy contains a statement with one or more invalid principals. (Service: Kms, Status Code: 400, Request ID: 1)";
+    let story = |role: &str, reason: &str| {
+        let events = [
+            stack("UPDATE_IN_PROGRESS", ""),
+            event("Role", "AWS::IAM::Role", role, "", false),
+            event("Key", "AWS::KMS::Key", "CREATE_FAILED", reason, false),
+            stack("UPDATE_ROLLBACK_IN_PROGRESS", "The following resource(s) failed to create: [Key]. "),
+            event("Role", "AWS::IAM::Role", "DELETE_COMPLETE", "", false),
+            stack("UPDATE_ROLLBACK_COMPLETE", ""),
+        ];
+        let diagnosis = diagnose(&events, &BTreeMap::new()).expect("it failed");
+        (diagnosis.passing(), diagnosis.next)
+    };
+    let (passing, next) = story("CREATE_COMPLETE", principal);
+    assert_eq!(passing, Some(("key-principal-missing", known::Passing::Soon)));
+    assert!(next.contains("passes by itself"), "{next}");
+    let (passing, next) = story("CREATE_FAILED", principal);
+    assert_eq!((passing, next), (None, "fix the cause, then run `deployer deploy` again"));
+    assert_eq!(story("CREATE_COMPLETE", "No such thing").0, None);
+}
+
+#[test]
+fn causes_pass_only_all_together() {
+    let busy = "Rate exceeded";
+    let events = |other: &str| {
+        [
+            stack("CREATE_IN_PROGRESS", ""),
+            resource("A", "CREATE_FAILED", busy),
+            event("B", "AWS::S3::Bucket", "CREATE_FAILED", other, false),
+            stack(
+                "DELETE_IN_PROGRESS",
+                "The following resource(s) failed to create: [A, B]. . Delete requested by user.",
+            ),
+            stack("DELETE_COMPLETE", ""),
+        ]
+    };
+    let passing = |other: &str| diagnose(&events(other), &BTreeMap::new()).expect("it failed").passing();
+    assert_eq!(passing("landing already exists"), None);
+    assert_eq!(passing(busy), Some(("throttled", known::Passing::Soon)));
+    let later = "A conflicting conditional operation is currently in progress against this resource. Please try again.";
+    assert_eq!(passing(later), Some(("bucket-being-changed", known::Passing::Later)));
+}

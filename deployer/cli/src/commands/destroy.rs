@@ -22,6 +22,7 @@ use crate::operation::Operation;
 use crate::plan;
 use crate::records::{self, Finished, Kind};
 use crate::recovery;
+use crate::retry::{Repeated, Retries};
 use crate::tasks;
 use crate::ui::{printable, terminal_width};
 use crate::watch::{Goal, Outcome, Watch};
@@ -80,10 +81,20 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         cloudformation.delete(&deployed.id).await?;
         (doomed, last)
     };
-    context.on_interrupt("CloudFormation goes on with the deletion", "`deployer destroy` watches it again");
+    let watched = || {
+        context
+            .on_interrupt("CloudFormation goes on with the deletion", "`deployer destroy` watches it again");
+    };
+    watched();
     let started = Instant::now();
-    if let Outcome::Failed { message, .. } = watch.until_end(last).await? {
-        return Err(Error::Deployment(message));
+    let (mut last, mut retries) = (last, Retries::default());
+    while let Outcome::Failed { message, .. } = watch.until_end(last).await? {
+        if session.local || !retries.wait(context, Repeated::Cleanup, &message).await {
+            return Err(Error::Deployment(message));
+        }
+        last = cloudformation.past(&deployed.id).await?.last;
+        cloudformation.delete(&deployed.id).await?;
+        watched();
     }
     if let Some(left) = cloudformation.describe(&stack.name).await? {
         return Err(Error::Deployment(Message::new(format!(

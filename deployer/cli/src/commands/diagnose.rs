@@ -7,9 +7,9 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::{diagnosis, look, plan};
 
-/// Shows why the last operation on a stack that failed did so, and what to do.
+/// Shows why the last failed operation on a stack failed, and what to do.
 ///
-/// Also of a stack that CloudFormation has deleted since, for 90 days. Ends with 0 when it could tell, whatever it tells.
+/// Works for deleted stacks too, for 90 days. Exits 0 whenever it found an answer.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The stack; may be left out when the file has one, or one marked `default: true`.

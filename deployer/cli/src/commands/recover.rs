@@ -18,15 +18,16 @@ use crate::deployment::Wanted;
 use crate::error::{AwsError, Error, Message, Result};
 use crate::records::{self, Finished, Record};
 use crate::recovery::{self, Allowed, Decision, Plan, Situation, Step};
+use crate::retry::{Repeated, Retries};
 use crate::tasks::{self, Running};
 use crate::ui::printable;
 use crate::watch::{self, Goal, Outcome, Watch};
 use crate::{diagnosis, look, plan};
 
-/// Leads a stack out of a state in which it can be neither updated nor deleted.
+/// Repairs a stuck stack so that it can be updated or deleted again.
 ///
-/// Shows what state that is, what will be done, and what is lost and kept by it, and asks before it does it. While an
-/// operation is under way, watches it to its end.
+/// Shows the state, the steps, and what is deleted and kept, and asks before it acts. While an operation is in progress,
+/// watches it to its end.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The stack; may be left out when the file has one, or one marked `default: true`.
@@ -40,7 +41,7 @@ pub struct Args {
     /// Keeps what stands in the way of a deletion, instead of emptying buckets and unprotecting tables.
     #[arg(long)]
     retain: bool,
-    /// Deletes a stack in DELETE_FAILED whatever can't be deleted of it, and leaves that behind.
+    /// Deletes the stack even if some resources can't be deleted; those are left in the account.
     #[arg(long, conflicts_with = "retain")]
     force: bool,
     /// Stops an update that is under way; it is rolled back.
@@ -67,7 +68,9 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let mut before: Option<(String, Vec<String>)> = None;
     let mut failure = None;
     let mut express = false;
-    for _ in 0..ROUNDS {
+    let (mut retries, mut rounds) = (Retries::default(), 0);
+    while rounds < ROUNDS {
+        rounds += 1;
         let Some(deployed) = cloudformation.describe(&stack.name).await? else {
             context.ui.step("done", format!("nothing to do: {} is not deployed", stack.name));
             return run.result("nothing", None, None, &[]);
@@ -107,6 +110,12 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
             Outcome::Succeeded => return run.end(&deployed.status, &plan, &drift).await,
             Outcome::Failed { message, .. } => {
                 context.ui.warn(&message.text);
+                if !session.local && retries.wait(context, Repeated::Cleanup, &message).await {
+                    // The same once more is no further round, and nothing needs to be given up for it.
+                    rounds -= 1;
+                    allowed.cancel = false;
+                    continue;
+                }
                 failure = Some(message);
             }
         }

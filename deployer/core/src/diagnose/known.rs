@@ -55,6 +55,20 @@ pub enum Passing {
     Later,
 }
 
+impl Passing {
+    /// How long, in words.
+    #[must_use]
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Soon => "It passes by itself, mostly within minutes",
+            Self::AfterIamChange => {
+                "It passes by itself within minutes if the same deployment created or changed a role or policy"
+            }
+            Self::Later => "It passes by itself, after a longer wait or with new credentials",
+        }
+    }
+}
+
 /// The resource that failed.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'s> {

@@ -66,6 +66,16 @@ impl<'e> Operation<'e> {
         !self.has_failed() && self.status().is_some_and(|status| status.ends_with("_COMPLETE"))
     }
 
+    /// Whether it created or changed a role or a policy, which IAM needs some seconds to spread.
+    #[must_use]
+    pub fn changed_iam(&self) -> bool {
+        let events =
+            self.phases.iter().filter(|phase| phase.kind == Kind::Forward).flat_map(|phase| &phase.events);
+        events
+            .filter(|event| event.resource_type.starts_with("AWS::IAM::"))
+            .any(|event| event.status.ends_with("_COMPLETE") && !event.status.starts_with("DELETE"))
+    }
+
     /// The phase whose failures decided, and the one that began it, when that is another.
     #[must_use]
     pub fn decisive(&self) -> (&Phase<'e>, Option<&Phase<'e>>) {

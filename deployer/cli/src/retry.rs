@@ -1,0 +1,131 @@
+//! Trying an operation of CloudFormation again that failed for a reason which passes by itself.
+//!
+//! What passes is a property of the known failures (`known.yaml`). The attempts are bounded, and each is announced with
+//! its reason before the wait.
+
+use std::time::Duration;
+
+use stack_core::diagnose::known;
+
+use crate::context::Context;
+use crate::error::Message;
+
+/// Environment variable with the seconds before the second attempt; each further wait is twice as long.
+pub const VARIABLE: &str = "DEPLOYER_RETRY_PAUSE";
+
+/// Time before the second attempt: SQS releases the name of a deleted queue after 60 seconds, IAM and tasks that stop
+/// take less.
+const PAUSE: Duration = Duration::from_secs(65);
+/// Further attempts.
+const ATTEMPTS: u32 = 2;
+
+/// Why an operation that failed may succeed without a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passing {
+    /// The known failure.
+    pub id: &'static str,
+    /// How long it lasts.
+    pub lasts: known::Passing,
+    /// The status of the stack after the failure.
+    pub status: String,
+}
+
+/// The operation that is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeated {
+    /// A deployment, after CloudFormation has brought the stack back to where it was.
+    Deployment,
+    /// The deletion of a stack, or a rollback, which goes on where it stopped.
+    Cleanup,
+}
+
+impl Repeated {
+    fn may_follow(self, passing: &Passing) -> bool {
+        match self {
+            // A deployment takes long, so only what is over soon is worth another.
+            Self::Deployment => {
+                passing.lasts == known::Passing::Soon
+                    && ["DELETE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"].contains(&passing.status.as_str())
+            }
+            Self::Cleanup => ["DELETE_FAILED", "UPDATE_ROLLBACK_FAILED"].contains(&passing.status.as_str()),
+        }
+    }
+}
+
+/// The attempts that are left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retries {
+    used: u32,
+    pause: Duration,
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        let seconds = std::env::var(VARIABLE).ok().and_then(|text| text.parse().ok());
+        Self { used: 0, pause: seconds.map_or(PAUSE, Duration::from_secs) }
+    }
+}
+
+impl Retries {
+    /// Waits before another attempt, and says why. Returns `false`, at once, when there is to be none.
+    pub async fn wait(&mut self, context: &Context, repeated: Repeated, failure: &Message) -> bool {
+        let Some((passing, pause)) = self.next(repeated, failure) else { return false };
+        let (id, attempt, of) = (passing.id, self.used + 1, ATTEMPTS + 1);
+        context.on_interrupt("nothing is in progress", "run the command again");
+        context.ui.step(
+            "waiting",
+            format!("{} s, because `{id}` passes by itself; then attempt {attempt} of {of}", pause.as_secs()),
+        );
+        tokio::time::sleep(pause).await;
+        true
+    }
+
+    fn next<'m>(&mut self, repeated: Repeated, failure: &'m Message) -> Option<(&'m Passing, Duration)> {
+        let passing = failure.passing.as_ref().filter(|passing| repeated.may_follow(passing))?;
+        if self.used == ATTEMPTS {
+            return None;
+        }
+        let pause = self.pause * 2_u32.pow(self.used);
+        self.used += 1;
+        Some((passing, pause))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(lasts: known::Passing, status: &str) -> Message {
+        let mut message = Message::new("it failed");
+        message.passing = Some(Passing { id: "throttled", lasts, status: status.into() });
+        message
+    }
+
+    #[test]
+    fn only_what_passes_is_tried_again_and_not_for_ever() {
+        use known::Passing::{Later, Soon};
+        for (repeated, lasts, status, wanted) in [
+            (Repeated::Deployment, Soon, "DELETE_COMPLETE", 2),
+            (Repeated::Deployment, Soon, "UPDATE_ROLLBACK_COMPLETE", 2),
+            // Too long for a deployment.
+            (Repeated::Deployment, Later, "DELETE_COMPLETE", 0),
+            // The stack is left as it is, and cannot be deployed.
+            (Repeated::Deployment, Soon, "UPDATE_FAILED", 0),
+            (Repeated::Deployment, Soon, "DELETE_FAILED", 0),
+            (Repeated::Cleanup, Later, "DELETE_FAILED", 2),
+            (Repeated::Cleanup, Soon, "UPDATE_ROLLBACK_FAILED", 2),
+            (Repeated::Cleanup, Soon, "DELETE_COMPLETE", 0),
+        ] {
+            let mut retries = Retries { used: 0, pause: PAUSE };
+            let failure = failure(lasts, status);
+            let mut pauses = Vec::new();
+            while let Some((_, pause)) = retries.next(repeated, &failure) {
+                pauses.push(pause);
+            }
+            assert_eq!(pauses.len(), wanted, "{repeated:?} {lasts:?} {status}");
+            assert!(pauses.iter().zip([PAUSE, PAUSE * 2]).all(|(pause, wanted)| *pause == wanted));
+        }
+        let mut retries = Retries { used: 0, pause: PAUSE };
+        assert_eq!(retries.next(Repeated::Deployment, &Message::new("it failed for good")), None);
+    }
+}
