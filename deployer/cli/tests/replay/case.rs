@@ -39,6 +39,9 @@ struct Script {
     /// Exchanges of `shared/exchanges/`, for what the case's own do not expect.
     #[serde(default)]
     with: Vec<String>,
+    /// Rules of CloudFormation (`judge::RULES`) that the case breaks on purpose.
+    #[serde(default)]
+    breaks: Vec<String>,
     #[serde(default)]
     exchanges: Vec<Exchange>,
 }
@@ -79,11 +82,14 @@ pub async fn play(folder: &Path) -> Option<String> {
         server.talks_with(child.id());
         let done = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
         let Ok(done) = done else {
-            return Some(format!("`deployer {line}` did not end\n{}", server.complaints().join("\n")));
+            return Some(format!(
+                "`deployer {line}` did not end\n{}",
+                server.complaints(&script.breaks).join("\n")
+            ));
         };
         seen.push_str(&show(line, &done.expect("its output"), place.path(), &server.url));
     }
-    let complaints = server.complaints();
+    let complaints = server.complaints(&script.breaks);
     if !complaints.is_empty() {
         return Some(format!("{}\n\n{seen}", complaints.join("\n")));
     }

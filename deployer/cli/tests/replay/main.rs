@@ -1,7 +1,8 @@
 //! The deployer against replayed conversations with AWS: what a local cloud can't do.
 //!
 //! A case is a folder in `cases/`: a stack file, the conversation that is expected, and what a person sees of it. A new
-//! case needs no code. `tools/conversations.py` holds every answer against AWS's published models.
+//! case needs no code. `tools/conversations.py` holds every answer against AWS's published models, and `judge.rs` every
+//! conversation against the states and rules of CloudFormation.
 
 #[path = "../wire/mod.rs"]
 mod wire;
@@ -9,8 +10,10 @@ mod wire;
 mod answer;
 mod case;
 mod conversation;
+mod judge;
 mod server;
 mod shorthand;
+mod states;
 
 use std::fs;
 

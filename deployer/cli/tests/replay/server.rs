@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::answer::answer;
 use crate::conversation::{Conversation, Exchange};
+use crate::judge::{Ended, Judge};
 use crate::wire::Call;
 use crate::wire::http::Request;
 
@@ -22,6 +23,7 @@ pub struct Server {
     /// Its URL.
     pub url: String,
     conversation: Arc<Mutex<Conversation>>,
+    judge: Arc<Mutex<Judge>>,
     /// Process of the deployer that talks now.
     talking: Arc<Mutex<Option<u32>>>,
     accepting: JoinHandle<()>,
@@ -35,19 +37,22 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let conversation = Arc::new(Mutex::new(Conversation::new(exchanges)));
+        let judge = Arc::new(Mutex::new(Judge::default()));
         let talking = Arc::new(Mutex::new(None));
         let (said, who, templates) = (Arc::clone(&conversation), Arc::clone(&talking), Arc::new(templates));
+        let judging = Arc::clone(&judge);
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (said, who, templates) = (Arc::clone(&said), Arc::clone(&who), Arc::clone(&templates));
+                let judging = Arc::clone(&judging);
                 tokio::spawn(async move {
                     let mut stream = BufReader::new(stream);
                     // A client that goes away is no concern of the server's.
-                    let _ = talk(&mut stream, &said, &who, &templates).await;
+                    let _ = talk(&mut stream, &said, &judging, &who, &templates).await;
                 });
             }
         });
-        Self { url, conversation, talking, accepting }
+        Self { url, conversation, judge, talking, accepting }
     }
 
     /// Whom signals go to.
@@ -55,9 +60,11 @@ impl Server {
         *self.talking.lock().expect("not poisoned") = process;
     }
 
-    /// What of the conversation was not as it should be.
-    pub fn complaints(&self) -> Vec<String> {
-        self.conversation.lock().expect("not poisoned").complaints()
+    /// What of the conversation was not as it should be, given the rules that the case breaks on purpose.
+    pub fn complaints(&self, breaks: &[String]) -> Vec<String> {
+        let mut complaints = self.conversation.lock().expect("not poisoned").complaints();
+        complaints.extend(self.judge.lock().expect("not poisoned").verdict(breaks));
+        complaints
     }
 }
 
@@ -70,6 +77,7 @@ impl Drop for Server {
 async fn talk(
     stream: &mut BufReader<TcpStream>,
     conversation: &Mutex<Conversation>,
+    judge: &Mutex<Judge>,
     talking: &Mutex<Option<u32>>,
     templates: &BTreeMap<String, String>,
 ) -> std::io::Result<()> {
@@ -83,7 +91,9 @@ async fn talk(
             continue;
         };
         tokio::time::sleep(exchange.delay()).await;
+        let hear = |ended: Ended| judge.lock().expect("not poisoned").hear(&call, ended);
         if let Some(signal) = &exchange.signal {
+            hear(Ended::Lost);
             let process = *talking.lock().expect("not poisoned");
             let process = process.expect("a deployer that talks").to_string();
             let sent =
@@ -94,14 +104,19 @@ async fn talk(
             return Ok(());
         }
         match (&exchange.error, &exchange.answer) {
-            _ if exchange.drop => return Ok(()),
+            _ if exchange.drop => {
+                hear(Ended::Lost);
+                return Ok(());
+            }
             (Some(fault), _) => {
                 let message = echo(&fault.message, &call.input);
+                hear(Ended::Refused(&message, fault.status));
                 call.error(fault.status, &fault.code, &message).send(&request, stream).await?;
             }
             (None, value) => {
                 let mut value = value.clone().unwrap_or_default();
                 fill(&mut value, templates, &call.input);
+                hear(Ended::Answered(&value));
                 answer(&call, &value).send(&request, stream).await?;
             }
         }
