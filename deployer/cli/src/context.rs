@@ -150,6 +150,14 @@ impl Context {
     /// # Errors
     /// As [`Context::load`]; also when no stack can be chosen.
     pub fn load_stack(&self, name: Option<&str>) -> Result<Stack> {
+        self.load_stack_and_source(name).map(|(_, stack)| stack)
+    }
+
+    /// The same, with the text of the file, which knows the lines of what is in it.
+    ///
+    /// # Errors
+    /// As [`Context::load_stack`].
+    pub fn load_stack_and_source(&self, name: Option<&str>) -> Result<(Source, Stack)> {
         let Loaded { source, document } = self.load()?;
         let target = document.select(name).map_err(|error| document_error(&error))?;
         let mut diagnostics = Diagnostics::default();
@@ -159,7 +167,7 @@ impl Context {
                 if !diagnostics.is_empty() {
                     self.ui.warnings(&source, &diagnostics);
                 }
-                Ok(stack)
+                Ok((source, stack))
             }
             None => Err(self.invalid(&source, &diagnostics)?),
         }

@@ -21,6 +21,7 @@ mod markdown;
 mod operation;
 mod pipeline;
 mod plan;
+mod precheck;
 mod progress;
 mod records;
 mod recovery;

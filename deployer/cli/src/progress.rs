@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use contract::ObjectRef;
+use contract::{ObjectRef, Reason};
 use serde_json::Value;
-use tally::Tally;
+use tally::{RowSet, Tally};
+
+use crate::error::{Error, Message, Result};
 
 /// A line of the observer: one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +17,73 @@ pub struct Entry {
     record: Option<u64>,
     rows: Option<u64>,
     rejected: Option<u64>,
-    failure: Option<String>,
+    failure: Option<Failure>,
+}
+
+/// Why a row or a file failed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Failure {
+    /// Stable code.
+    pub reason: String,
+    /// The words of the worker that reported it, where they are known.
+    pub message: Option<String>,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.message, Reason::from_code(&self.reason)) {
+            (Some(message), _) => write!(out, "{}: {message}", self.reason),
+            (None, Some(reason)) => write!(out, "{}: {}", self.reason, reason.about().trim_end_matches('.')),
+            (None, None) => out.write_str(&self.reason),
+        }
+    }
+}
+
+/// Rows that failed for one reason, or the file as a whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// The stage that failed, if the tally says it.
+    pub stage: Option<String>,
+    /// Why; the message is that of the first of the rows.
+    pub failure: Failure,
+    /// The rows; `None` for the file.
+    pub rows: Option<RowSet>,
+}
+
+impl Group {
+    /// What failed, in a few words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match &self.rows {
+            None => format!("the file: {}", self.failure),
+            Some(rows) => format!("{}: {}", rows_text(rows), self.failure),
+        }
+    }
+}
+
+/// Ranges of row numbers that are shown for one reason.
+const SHOWN_RANGES: usize = 20;
+
+/// The first ranges of a set, and how many rows are in the others.
+#[must_use]
+pub fn ranges(rows: &RowSet) -> (Vec<(u64, u64)>, u64) {
+    let shown: Vec<(u64, u64)> =
+        rows.ranges().take(SHOWN_RANGES).map(|range| (*range.start(), *range.end())).collect();
+    let counted: u64 = shown.iter().map(|(first, last)| last - first + 1).sum();
+    (shown, rows.len().saturating_sub(counted))
+}
+
+/// `row 2`, `rows 1–3, 7 and 12 more`.
+fn rows_text(rows: &RowSet) -> String {
+    let (shown, more) = ranges(rows);
+    let shown = shown.into_iter().map(|(first, last)| match first == last {
+        true => first.to_string(),
+        false => format!("{first}–{last}"),
+    });
+    let shown: Vec<String> = shown.collect();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let noun = if rows.len() == 1 { "row" } else { "rows" };
+    format!("{noun} {}{more}", shown.join(", "))
 }
 
 impl Entry {
@@ -24,10 +92,7 @@ impl Entry {
     pub fn parse(line: &str) -> Option<Self> {
         let line: Value = serde_json::from_str(line).ok()?;
         let text = |name: &str| line[name].as_str().map(str::to_owned);
-        let failure = text("reason").map(|reason| match text("cause") {
-            Some(cause) => format!("{reason}: {cause}"),
-            None => reason,
-        });
+        let failure = text("reason").map(|reason| Failure { reason, message: text("cause") });
         Some(Self {
             event: text("message")?,
             object: ObjectRef {
@@ -62,7 +127,7 @@ impl Entry {
 }
 
 /// The rows of one object version.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Progress {
     /// The object.
     pub object: ObjectRef,
@@ -70,10 +135,10 @@ pub struct Progress {
     extracted: BTreeSet<u64>,
     transformed: BTreeSet<u64>,
     loaded: BTreeSet<u64>,
-    failed: BTreeMap<u64, String>,
-    file_failure: Option<String>,
-    /// The counts of a tally; without one, those of the sets above.
-    counts: Option<Counts>,
+    failed: BTreeMap<u64, Failure>,
+    file_failure: Option<Failure>,
+    /// What a tally says; without one, the sets above do.
+    tally: Option<(Counts, Vec<Group>)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,20 +153,45 @@ impl Progress {
     /// By the tally; of the failed rows, the first `most` are named.
     #[must_use]
     pub fn of(object: ObjectRef, tally: &Tally, most: usize) -> Self {
+        let counts = Counts {
+            extracted: tally.extracted.len(),
+            transformed: tally.transformed.len(),
+            loaded: tally.loaded.len(),
+            failed: tally.failed().len(),
+        };
+        let group = |stage: &str, reason: &str, rows| Group {
+            stage: Some(stage.to_owned()),
+            failure: Failure { reason: reason.to_owned(), message: None },
+            rows,
+        };
+        let of_file = tally.object_failures();
+        let of_file = of_file.iter().map(|(stage, reason)| group(stage, reason, None));
         let failures = tally.failures();
-        let rows = failures
-            .iter()
-            .flat_map(|failure| failure.rows.ranges().flatten().map(|row| (row, failure.reason.clone())));
+        let of_rows = failures.iter().map(|one| group(&one.stage, &one.reason, Some(one.rows.clone())));
+        Self::counted(object, tally.total(), counts, of_file.chain(of_rows).collect(), most)
+    }
+
+    fn counted(
+        object: ObjectRef,
+        rows: Option<u64>,
+        counts: Counts,
+        groups: Vec<Group>,
+        most: usize,
+    ) -> Self {
+        let mut failed = BTreeMap::new();
+        'all: for group in &groups {
+            for row in group.rows.iter().flat_map(RowSet::ranges).flatten() {
+                if failed.len() >= most {
+                    break 'all;
+                }
+                failed.entry(row).or_insert_with(|| group.failure.clone());
+            }
+        }
         Self {
-            rows: tally.total(),
-            failed: rows.take(most).collect(),
-            file_failure: tally.object_failures().first().map(|(_, reason)| (*reason).to_owned()),
-            counts: Some(Counts {
-                extracted: tally.extracted.len(),
-                transformed: tally.transformed.len(),
-                loaded: tally.loaded.len(),
-                failed: tally.failed().len(),
-            }),
+            rows,
+            failed,
+            file_failure: groups.iter().find(|group| group.rows.is_none()).map(|group| group.failure.clone()),
+            tally: Some((counts, groups)),
             ..Self::new(object)
         }
     }
@@ -117,7 +207,7 @@ impl Progress {
             loaded: BTreeSet::new(),
             failed: BTreeMap::new(),
             file_failure: None,
-            counts: None,
+            tally: None,
         }
     }
 
@@ -132,10 +222,12 @@ impl Progress {
             ("record-loaded", Some(record)) => self.loaded.insert(record),
             ("extraction-completed", _) => self.rows.replace(entry.rows.unwrap_or_default()) != entry.rows,
             ("failed", Some(record)) => {
-                self.failed.insert(record, entry.failure.clone().unwrap_or_default()).is_none()
+                let Some(failure) = &entry.failure else { return false };
+                self.failed.insert(record, failure.clone()).is_none()
             }
             ("failed", None) => {
-                self.file_failure.replace(entry.failure.clone().unwrap_or_default()).is_none()
+                let Some(failure) = &entry.failure else { return false };
+                self.file_failure.replace(failure.clone()).is_none()
             }
             _ => true,
         }
@@ -166,25 +258,119 @@ impl Progress {
         self.counts().failed
     }
 
-    /// Whether the file as a whole failed.
-    #[must_use]
-    pub const fn file_failed(&self) -> bool {
-        self.file_failure.is_some()
+    /// What failed: the row (`None` for the file), and why.
+    pub fn failures(&self) -> impl Iterator<Item = (Option<u64>, &Failure)> {
+        let rows = self.failed.iter().filter(|(row, _)| !self.loaded.contains(row));
+        let file = self.file_failure.iter().map(|failure| (None, failure));
+        file.chain(rows.map(|(row, failure)| (Some(*row), failure)))
     }
 
-    /// What failed: the row (`None` for the file), and why.
-    pub fn failures(&self) -> impl Iterator<Item = (Option<u64>, &str)> {
-        let rows = self.failed.iter().filter(|(row, _)| !self.loaded.contains(row));
-        let file = self.file_failure.iter().map(|reason| (None, reason.as_str()));
-        file.chain(rows.map(|(row, reason)| (Some(*row), reason.as_str())))
+    /// The same by reason, each once: the file as a whole first.
+    #[must_use]
+    pub fn groups(&self) -> Vec<Group> {
+        if let Some((_, groups)) = &self.tally {
+            return groups.clone();
+        }
+        let mut groups: Vec<Group> = Vec::new();
+        for (row, failure) in self.failures() {
+            let known = groups.iter_mut().find(|group| {
+                group.failure.reason == failure.reason && group.rows.is_some() == row.is_some()
+            });
+            match (known, row) {
+                (Some(group), Some(row)) => {
+                    if let Some(rows) = &mut group.rows {
+                        rows.add(&RowSet::range(row..row.saturating_add(1)));
+                    }
+                }
+                (Some(_), None) => {}
+                (None, row) => groups.push(Group {
+                    stage: None,
+                    failure: failure.clone(),
+                    rows: row.map(|row| RowSet::range(row..row.saturating_add(1))),
+                }),
+            }
+        }
+        groups
+    }
+
+    /// Adds the words of an event about a failure, of which the tally keeps the reason alone; of a group, those of the first row
+    /// are kept.
+    pub fn explain(&mut self, entry: &Entry) {
+        let (Some(Failure { reason, message: Some(message) }), "failed") =
+            (&entry.failure, entry.event.as_str())
+        else {
+            return;
+        };
+        if entry.object.digest() != self.object.digest() {
+            return;
+        }
+        let named = match entry.record {
+            Some(record) => self.failed.get_mut(&record),
+            None => self.file_failure.as_mut(),
+        };
+        if let Some(failure) = named.filter(|failure| failure.reason == *reason) {
+            failure.message = Some(message.clone());
+        }
+        for group in self.tally.iter_mut().flat_map(|(_, groups)| groups) {
+            let first = group.rows.as_ref().and_then(|rows| rows.ranges().next()).map(|range| *range.start());
+            let is_of_group = match (&group.rows, entry.record) {
+                (Some(rows), Some(record)) => rows.contains(record),
+                (None, None) => true,
+                _ => false,
+            };
+            let is_better = group.failure.message.is_none() || entry.record == first;
+            if group.failure.reason == *reason && is_of_group && is_better {
+                group.failure.message = Some(message.clone());
+            }
+        }
+    }
+
+    /// Whether there is a failure without words.
+    #[must_use]
+    pub fn is_unexplained(&self) -> bool {
+        self.groups().iter().any(|group| group.failure.message.is_none())
+    }
+
+    /// Ok only when the file has rows, and each of them is in the table.
+    ///
+    /// # Errors
+    /// [`Error::Incomplete`].
+    pub fn verdict(&self) -> Result<()> {
+        let file = format!("s3://{}/{}", self.object.bucket, self.object.key);
+        let text = match (&self.file_failure, self.failed(), self.rows) {
+            (Some(failure), ..) => format!("no row of {file} was loaded: {failure}"),
+            (None, 0, Some(0)) => format!("{file} has no rows"),
+            (None, 0, _) => return Ok(()),
+            (None, failed, rows) => format!("{failed} of {} rows failed", rows.unwrap_or(failed)),
+        };
+        let mut message = Message::new(text);
+        if let Some(group) = self.groups().first() {
+            let key = &self.object.key;
+            let again = match group.rows {
+                Some(_) => format!(
+                    "correct the rows and upload the file again; if the file is right, `deployer replay {key} --failed` sends them again"
+                ),
+                None => "then upload the file again".to_owned(),
+            };
+            message = message.hint(format!("`deployer docs {}` explains it; {again}", group.failure.reason));
+        }
+        Err(Error::Incomplete(message))
     }
 
     /// The counts in a few words.
     #[must_use]
     pub fn describe(&self) -> String {
         let counts = self.counts();
-        let rows =
-            self.rows.map_or_else(|| "not all rows read yet".to_owned(), |rows| format!("{rows} rows"));
+        let rows = match (self.rows, &self.file_failure) {
+            (Some(1), _) => "1 row".to_owned(),
+            (Some(rows), _) => format!("{rows} rows"),
+            // Its rows were never read, or not to the end.
+            (None, Some(_)) if counts.extracted == 0 => {
+                return "the file was rejected before any row was read".to_owned();
+            }
+            (None, Some(_)) => "the file was not read to its end".to_owned(),
+            (None, None) => "still reading the file".to_owned(),
+        };
         format!(
             "{rows}: {} extracted, {} transformed, {} loaded, {} failed",
             counts.extracted, counts.transformed, counts.loaded, counts.failed
@@ -192,7 +378,7 @@ impl Progress {
     }
 
     fn counts(&self) -> Counts {
-        self.counts.unwrap_or_else(|| Counts {
+        self.tally.as_ref().map(|(counts, _)| *counts).unwrap_or_else(|| Counts {
             extracted: self.extracted.len() as u64,
             transformed: self.transformed.len() as u64,
             loaded: self.loaded.len() as u64,
@@ -239,17 +425,84 @@ mod tests {
             &json!({ "record": 2, "reason": "row-length", "cause": "too short" }),
         ));
         assert!(progress.is_complete());
-        assert_eq!(progress.failures().collect::<Vec<_>>(), [(Some(2), "row-length: too short")]);
+        let failure = Failure { reason: "row-length".into(), message: Some("too short".into()) };
+        assert_eq!(progress.failures().collect::<Vec<_>>(), [(Some(2), &failure)]);
+        assert_eq!(progress.groups()[0].describe(), "row 2: row-length: too short");
+        assert_eq!(progress.verdict().expect_err("a row failed").exit_code(), 7);
         // A replay mends it.
         progress.add(&entry("record-loaded", "1", &json!({ "record": 2 })));
         assert_eq!((progress.loaded(), progress.failed()), (2, 0));
+        assert!(progress.verdict().is_ok());
+    }
+
+    #[test]
+    fn failures_are_told_once_a_reason_with_the_words_of_the_first_row() {
+        let group = |stage: &str, reason: &str, rows| Group {
+            stage: Some(stage.to_owned()),
+            failure: Failure { reason: reason.to_owned(), message: None },
+            rows: Some(rows),
+        };
+        let groups = vec![
+            group("load", "invalid-item", [2, 3, 4, 9].into_iter().collect()),
+            group("transform", "missing-value", RowSet::range(1..301)),
+        ];
+        let counts = Counts { extracted: 300, transformed: 0, loaded: 0, failed: 300 };
+        let mut progress = Progress::counted(object("1"), Some(300), counts, groups, 10);
+        assert_eq!(progress.failures().count(), 10);
+        let told = |progress: &Progress| progress.groups().iter().map(Group::describe).collect::<Vec<_>>();
+        // Without words, what the code means.
+        assert!(progress.is_unexplained());
+        assert_eq!(told(&progress)[1], "rows 1–300: missing-value: A required value is empty");
+        for (record, reason, cause) in [
+            (7, "missing-value", "not the first"),
+            (1, "missing-value", "the first"),
+            (8, "missing-value", "late"),
+        ] {
+            progress.explain(&entry(
+                "failed",
+                "1",
+                &json!({ "record": record, "reason": reason, "cause": cause }),
+            ));
+        }
+        progress.explain(&entry(
+            "failed",
+            "2",
+            &json!({ "record": 2, "reason": "invalid-item", "cause": "of another" }),
+        ));
+        assert!(progress.is_unexplained());
+        progress.explain(&entry(
+            "failed",
+            "1",
+            &json!({ "record": 3, "reason": "invalid-item", "cause": "too long" }),
+        ));
+        assert!(!progress.is_unexplained());
+        assert_eq!(
+            told(&progress),
+            ["rows 2–4, 9: invalid-item: too long", "rows 1–300: missing-value: the first"]
+        );
+        let verdict = progress.verdict().expect_err("rows failed").message().expect("a message");
+        assert!(verdict.text.starts_with("300 of 300 rows failed"), "{}", verdict.text);
+        assert!(verdict.hint.is_some_and(|hint| hint.contains("deployer docs invalid-item")));
+    }
+
+    #[test]
+    fn a_file_without_rows_is_no_success() {
+        let mut tally = Tally::default();
+        tally.summary.shards.insert((1, 1), tally::Counts { rows: 0, rejected: 0, bytes: 9 });
+        let error = Progress::of(object("1"), &tally, 10).verdict().expect_err("no rows");
+        assert_eq!(
+            (error.exit_code(), error.message().expect("a message").text),
+            (7, "s3://b/k.csv has no rows".into())
+        );
     }
 
     #[test]
     fn a_file_that_fails_as_a_whole_is_complete() {
         let mut progress = Progress::new(object("1"));
         progress.add(&entry("failed", "1", &json!({ "reason": "object-unreadable" })));
-        assert!(progress.is_complete() && progress.file_failed());
+        assert!(progress.is_complete());
+        assert_eq!(progress.describe(), "the file was rejected before any row was read");
+        assert_eq!(progress.verdict().expect_err("the file failed").exit_code(), 7);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod download;
 pub mod extraction;
 mod group;
 pub mod reader;
+pub mod sample;
 mod seal;
 
 pub use extraction::{Job, Outcome, Totals, extract};

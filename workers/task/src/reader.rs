@@ -172,6 +172,12 @@ impl Reader {
         self.skipped
     }
 
+    /// Names of the columns, once they are known.
+    #[must_use]
+    pub fn columns(&self) -> Option<&[String]> {
+        self.header.as_ref().map(|header| &header.columns[..])
+    }
+
     /// Goes on behind row number `rows`, at the byte of the text where that row's span ends; all input from now on is what
     /// stands there. To be called when a row has been read: what the header says must be known.
     pub fn resume(&mut self, position: u64, rows: u64) {

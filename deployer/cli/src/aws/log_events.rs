@@ -33,6 +33,8 @@ pub struct LogReader {
     start: i64,
     overlap: i64,
     seen: BTreeSet<String>,
+    /// Only lines with this word, and pages of answers at most.
+    filter: Option<(String, usize)>,
 }
 
 impl LogReader {
@@ -46,7 +48,15 @@ impl LogReader {
             start,
             overlap,
             seen: BTreeSet::new(),
+            filter: None,
         }
+    }
+
+    /// Only lines that hold this word, and only so many pages of them: a log may have millions.
+    #[must_use]
+    pub fn filtered(mut self, word: &str, pages: usize) -> Self {
+        self.filter = Some((format!("\"{word}\""), pages));
+        self
     }
 
     /// The events that have arrived since the last call, by time.
@@ -54,12 +64,15 @@ impl LogReader {
         let mut out = Vec::new();
         let mut token = None;
         let mut from = self.start;
-        loop {
+        let (pattern, pages) =
+            self.filter.clone().map_or((None, usize::MAX), |(word, pages)| (Some(word), pages));
+        for _ in 0..pages {
             let page = self
                 .client
                 .filter_log_events()
                 .log_group_name(&self.group)
                 .start_time(from)
+                .set_filter_pattern(pattern.clone())
                 .set_next_token(token)
                 .send()
                 .await

@@ -1,15 +1,19 @@
 //! `deployer upload`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use contract::ObjectRef;
-use serde_json::json;
+use contract::settings::FieldSettings;
+use serde_json::{Value, json};
 use stack_core::Stack;
 use stack_core::assets::Worker;
 use stack_core::model::access::Verb;
 use stack_core::model::bucket::BucketEvent;
+use stack_core::model::table::Table;
 use stack_core::model::{Resource, ResourceType};
+use task::sample::Sample;
 
 use super::tally::Place;
 use super::{logs, tally};
@@ -21,24 +25,35 @@ use crate::aws::{items, objects};
 use crate::context::Context;
 use crate::error::{Error, Message, Result};
 use crate::pipeline::{self, landing, physical};
-use crate::progress::{Entry, Progress};
+use crate::precheck;
+use crate::progress::{self, Entry, Group, Progress};
 
 /// Uploads a CSV file to the stack's bucket, which starts the pipeline.
+///
+/// The columns of the file are compared with the fields of the stack first, and nothing is sent if a column is missing. With
+/// `--wait`, ends with 0 when every row is in the table, and with 7 when rows have failed or the file has none.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The file.
     path: PathBuf,
     /// The stack; may be left out when the file has one, or one marked `default: true`.
     stack: Option<String>,
-    /// Key of the object; the name of the file unless given.
+    /// Key of the object; the name of the file unless given. It must match a `notify` entry of the bucket, which
+    /// distinguishes upper and lower case: with `suffix: .csv`, `ORDERS.CSV` needs `--key orders.csv`.
     #[arg(long)]
     key: Option<String>,
     /// Name in the stack file of the bucket, when there are several.
     #[arg(long)]
     bucket: Option<String>,
-    /// Shows how far the rows are, until each is in the table or has failed.
+    /// Uploads the file as it is: its columns may not fit the fields of the stack, and without `--wait` its key may start nothing.
+    #[arg(long)]
+    no_check: bool,
+    /// Shows how far the rows are, until each is in the table or has failed, and the items of the first rows.
     #[arg(long)]
     wait: bool,
+    /// Shows the values of sensitive fields too.
+    #[arg(long, requires = "wait")]
+    show_sensitive: bool,
     /// Gives up waiting after this.
     #[arg(long, value_name = "DURATION", default_value = "15m", requires = "wait", value_parser = duration)]
     timeout: u64,
@@ -50,22 +65,34 @@ fn duration(text: &str) -> std::result::Result<u64, String> {
 
 /// Events that are shown one by one; behind these only the counts.
 const SHOWN_EVENTS: usize = 60;
-/// Items that are shown at the end.
-const SHOWN_ITEMS: i32 = 20;
+/// Reasons that are shown at the end.
+const SHOWN_GROUPS: usize = 20;
+/// How long the words of failures are waited for, which come by the log; and how many pages of it are read.
+const WORDS_WITHIN: Duration = Duration::from_secs(5);
+const PAGES_OF_WORDS: usize = 10;
 /// Failed rows that are listed in the document.
 const LISTED_FAILURES: usize = 10_000;
 /// How often the counts are shown.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
-    let stack = context.load_stack(args.stack.as_deref())?;
+    let (source, stack) = context.load_stack_and_source(args.stack.as_deref())?;
     let landing = landing(&stack, args.bucket.as_deref())?;
     let key = match &args.key {
         Some(key) => key.clone(),
         None => default_key(&args.path)?,
     };
     check_file(&args.path)?;
-    check_key(context, landing, &key, args.wait)?;
+    if args.wait || !args.no_check {
+        check_key(landing, &key)?;
+    }
+    let checked = match args.no_check {
+        true => None,
+        false => precheck::check(&source, &stack, landing, &args.path)?,
+    };
+    for advice in checked.iter().flat_map(|checked| &checked.advice) {
+        context.ui.warn(advice);
+    }
     let session = context.connect(&stack.target).await?;
     let cloudformation = CloudFormation::new(&session);
     super::outputs::deployed(&cloudformation, &stack).await?;
@@ -78,27 +105,44 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         (true, None) => Some(observer(&session, &stack, &resources)?),
         _ => None,
     };
-    let started = Instant::now();
+    let (started, since) = (Instant::now(), logs::now() - skew(&session));
     let stored = objects::put(&session, &bucket, &key, &args.path).await?;
     context.on_interrupt("the pipeline goes on", "`deployer logs observe --follow` shows what happens");
     context.ui.step("uploaded", format!("{} → s3://{bucket}/{key}", args.path.display()));
     let object =
         ObjectRef { bucket: bucket.clone(), key, version: stored.version, etag: stored.etag, uploaded: None };
     let limit = Duration::from_secs(args.timeout);
+    let file = Uploaded { session: &session, stack: &stack, sample: checked.map(|checked| checked.sample) };
     let Some(reader) = reader else {
         if let (true, Some(tally)) = (args.wait, tally) {
             let place = Place::new(&session, resources, &stack, tally, Some(bucket))?;
-            let progress = follow(context, &place, object, limit).await?;
-            return finish(context, &session, &stack, place.resources(), &progress, started.elapsed()).await;
+            let mut progress = follow(context, &place, object, limit).await?;
+            if let Err(error) = explain(&file, place.resources(), &mut progress, since).await {
+                not_shown(context, "the messages of the failures", error)?;
+            }
+            let elapsed = started.elapsed();
+            return finish(context, &file, place.resources(), &progress, elapsed, args.show_sensitive).await;
         }
         if context.ui.is_json() {
             return context.ui.json(json!({ "stack": stack.name, "object": object }));
         }
-        context.ui.note("\n`deployer logs observe --follow` shows what happens to it");
+        let key = &object.key;
+        context.ui.note(match tally {
+            Some(_) => format!("\n`deployer tally {key} --wait` shows what becomes of its rows"),
+            None => "\n`deployer logs observe --follow` shows what becomes of its rows".to_owned(),
+        });
         return Ok(());
     };
     let progress = wait(context, reader, Progress::new(object), limit).await?;
-    finish(context, &session, &stack, &resources, &progress, started.elapsed()).await
+    finish(context, &file, &resources, &progress, started.elapsed(), args.show_sensitive).await
+}
+
+/// What was uploaded, and where to.
+struct Uploaded<'a> {
+    session: &'a Session,
+    stack: &'a Stack,
+    /// The start of the file, where it was checked.
+    sample: Option<Sample>,
 }
 
 fn default_key(path: &Path) -> Result<String> {
@@ -129,48 +173,92 @@ fn check_file(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// An object that matches no notification starts nothing; nobody should wait for it.
-fn check_key(context: &Context, bucket: &Resource, key: &str, wait: bool) -> Result<()> {
-    let starts = match &bucket.is {
-        ResourceType::Bucket(model) => model.notify.iter().any(|notify| {
-            notify.on == BucketEvent::Created
-                && notify.prefix.as_deref().is_none_or(|prefix| key.starts_with(prefix))
-                && notify.suffix.as_deref().is_none_or(|suffix| key.ends_with(suffix))
-        }),
-        _ => false,
-    };
-    let text = format!("the key `{key}` matches no `notify` of `{}`, so nothing starts", bucket.name);
-    match (starts, wait) {
-        (true, _) => Ok(()),
-        (false, true) => Err(Error::Usage(Message::new(text).hint("give another key with `--key`"))),
-        (false, false) => {
-            context.ui.warn(text);
-            Ok(())
-        }
+/// An object that matches no notification starts nothing.
+fn check_key(bucket: &Resource, key: &str) -> Result<()> {
+    let ResourceType::Bucket(model) = &bucket.is else { return Ok(()) };
+    let created: Vec<_> = model.notify.iter().filter(|notify| notify.on == BucketEvent::Created).collect();
+    let starts = created.iter().any(|notify| {
+        notify.prefix.as_deref().is_none_or(|prefix| key.starts_with(prefix))
+            && notify.suffix.as_deref().is_none_or(|suffix| key.ends_with(suffix))
+    });
+    // Then nobody but the account's default bus is told, and whoever listens there.
+    if starts || model.event_bridge {
+        return Ok(());
     }
+    let wanted: Vec<String> = created
+        .iter()
+        .map(|notify| match (&notify.prefix, &notify.suffix) {
+            (Some(prefix), Some(suffix)) => format!("`{prefix}…{suffix}`"),
+            (Some(prefix), None) => format!("`{prefix}…`"),
+            (None, Some(suffix)) => format!("`…{suffix}`"),
+            (None, None) => "any key".to_owned(),
+        })
+        .collect();
+    let wanted = match wanted.is_empty() {
+        true => "none is told of new objects".to_owned(),
+        false => format!("expected {}", wanted.join(" or ")),
+    };
+    Err(Error::Usage(
+        Message::new(format!(
+            "the key `{key}` matches no `notify` of `{}`, so nothing would start: {wanted}",
+            bucket.name
+        ))
+        .hint("give another key with `--key`; upper and lower case are different"),
+    ))
+}
+
+/// Name of the log of the function that sees every event.
+fn observer_group<'r>(stack: &Stack, resources: &'r [StackResource]) -> Option<&'r str> {
+    let observer = stack.functions().find(|(_, function)| function.worker() == Some(Worker::Observe));
+    observer.and_then(|(resource, _)| logs::log_group(resources, &resource.name))
+}
+
+/// How far the clocks of this machine and of AWS may differ, in milliseconds.
+const fn skew(session: &Session) -> i64 {
+    if session.local { 0 } else { 60_000 }
 }
 
 /// The log of the function that sees every event.
 fn observer(session: &Session, stack: &Stack, resources: &[StackResource]) -> Result<LogReader> {
-    let observer = stack.functions().find(|(_, function)| function.worker() == Some(Worker::Observe));
-    let group = observer.and_then(|(resource, _)| logs::log_group(resources, &resource.name));
-    let Some(group) = group else {
+    let Some(group) = observer_group(stack, resources) else {
         return Err(Error::Usage(
             Message::new("`--wait` needs a function with `worker: observe`, and the deployed stack has none")
                 .hint("add one with `triggers: [{ bus: …, event: any }]`, and deploy"),
         ));
     };
-    // Clocks of this machine and of AWS may differ.
-    let skew = if session.local { 0 } else { 60_000 };
-    Ok(LogReader::new(session, group, logs::now() - skew))
+    Ok(LogReader::new(session, group, logs::now() - skew(session)))
+}
+
+/// Finds the words of what failed in the observer's log: the tally keeps reasons alone. What has not come within some seconds is
+/// told by its reason.
+async fn explain(
+    file: &Uploaded<'_>,
+    resources: &[StackResource],
+    progress: &mut Progress,
+    since: i64,
+) -> Result<()> {
+    let Some(group) = observer_group(file.stack, resources).filter(|_| progress.is_unexplained()) else {
+        return Ok(());
+    };
+    let started = Instant::now();
+    let mut pause = Pause::new();
+    let mut reader = LogReader::new(file.session, group, since).filtered("failed", PAGES_OF_WORDS);
+    loop {
+        for event in reader.next().await? {
+            if let Some(entry) = Entry::parse(&event.message) {
+                progress.explain(&entry);
+            }
+        }
+        if !progress.is_unexplained() || started.elapsed() > WORDS_WITHIN {
+            return Ok(());
+        }
+        pause.wait().await;
+    }
 }
 
 /// Waits by the tally.
 async fn follow(context: &Context, place: &Place, object: ObjectRef, limit: Duration) -> Result<Progress> {
-    let tally = tally::wait(context, place, &object, limit).await.map_err(|error| match error {
-        Error::Incomplete(message) => Error::Failed(message),
-        other => other,
-    })?;
+    let tally = tally::wait(context, place, &object, limit).await?;
     Ok(Progress::of(object, &tally.unwrap_or_default(), LISTED_FAILURES))
 }
 
@@ -211,9 +299,9 @@ async fn wait(
             last_counts = Instant::now();
         }
         if started.elapsed() > limit {
-            return Err(Error::failed_with_hint(
-                format!("gave up waiting after {} s: {}", limit.as_secs(), progress.describe()),
-                "`deployer logs` shows what functions and tasks say; dead-letter queues keep what failed too often",
+            return Err(Error::Incomplete(
+                Message::new(format!("gave up waiting after {} s: {}", limit.as_secs(), progress.describe()))
+                    .hint("`deployer logs` shows what functions and tasks say; dead-letter queues keep what failed too often"),
             ));
         }
         // Watching must not slow down what is watched, so it takes a tenth of the time at most.
@@ -223,74 +311,130 @@ async fn wait(
 
 async fn finish(
     context: &Context,
-    session: &Session,
-    stack: &Stack,
+    file: &Uploaded<'_>,
     resources: &[StackResource],
     progress: &Progress,
     elapsed: Duration,
+    show_sensitive: bool,
 ) -> Result<()> {
     context.ui.step("rows", format!("{} in {:.1} s", progress.describe(), elapsed.as_secs_f32()));
-    for (record, reason) in progress.failures().take(10) {
-        let what = record.map_or_else(|| "the file".to_owned(), |record| format!("row {record}"));
-        context.ui.step("failed", format!("{what}: {reason}"));
+    let groups = progress.groups();
+    for group in groups.iter().take(SHOWN_GROUPS) {
+        context.ui.step("failed", group.describe());
+    }
+    if groups.len() > SHOWN_GROUPS {
+        context.ui.step("failed", format!("and for {} more reasons", groups.len() - SHOWN_GROUPS));
     }
     if context.ui.is_json() {
+        let failures = progress.failures().map(|(record, failure)| {
+            json!({ "record": record, "reason": failure.reason, "message": failure.message })
+        });
         context.ui.json(json!({
-            "stack": stack.name,
+            "stack": file.stack.name,
             "object": progress.object,
             "rows": progress.rows(),
             "loaded": progress.loaded(),
             "failed": progress.failed(),
             "seconds": elapsed.as_secs_f64(),
-            "failures": progress.failures().map(|(record, reason)| json!({ "record": record, "reason": reason })).collect::<Vec<_>>(),
+            "reasons": groups.iter().map(group_json).collect::<Vec<_>>(),
+            "failures": failures.collect::<Vec<_>>(),
         }))?;
-    } else {
-        show_items(context, session, stack, resources).await?;
-    }
-    match (progress.file_failed(), progress.failed()) {
-        (false, 0) => Ok(()),
-        (true, _) => Err(Error::failed(format!(
-            "s3://{}/{} could not be read",
-            progress.object.bucket, progress.object.key
-        ))),
-        (false, failed) => {
-            Err(Error::failed(format!("{failed} of {} rows failed", progress.rows().unwrap_or(failed))))
+    } else if progress.loaded() > 0 {
+        if let Err(error) = show_items(context, file, resources, progress, show_sensitive).await {
+            not_shown(context, "the items", error)?;
         }
+    }
+    progress.verdict()
+}
+
+/// What is shown beside the outcome may be forbidden to whoever uploads; the outcome stays the same.
+fn not_shown(context: &Context, what: &str, error: Error) -> Result<()> {
+    match error {
+        Error::Aws(_) => {
+            let text = error.message().map(|message| message.text).unwrap_or_default();
+            context.ui.warn(format!("{what} can't be shown: {text}"));
+            Ok(())
+        }
+        other => Err(other),
     }
 }
 
-/// The first items of the table, in the columns that `transform` makes.
+fn group_json(group: &Group) -> Value {
+    let mut value = json!({
+        "stage": group.stage, "reason": group.failure.reason, "message": group.failure.message,
+    });
+    if let Some(rows) = &group.rows {
+        let (ranges, more) = progress::ranges(rows);
+        value["rows"] = json!(rows.len());
+        value["ranges"] = json!(ranges);
+        value["more"] = json!(more);
+    }
+    value
+}
+
+/// The fields of the only `transform`, and the table that the only `load` writes: what is needed to find the items of a file.
+fn fields_and_table<'s>(stack: &'s Stack) -> Option<(&'s [FieldSettings], &'s Resource, &'s Table)> {
+    let only = |worker| {
+        let mut found = stack.functions().filter(|(_, function)| function.worker() == Some(worker));
+        match (found.next(), found.next()) {
+            (Some((_, only)), None) => Some(only),
+            _ => None,
+        }
+    };
+    let fields = &only(Worker::Transform)?.settings.as_ref()?.transform.fields;
+    let written = only(Worker::Load)?.access.iter().find(|access| access.verb == Verb::Write)?;
+    let resource = stack.resource(&written.resource.name)?;
+    match &resource.is {
+        ResourceType::Table(table) => Some((fields, resource, table)),
+        _ => None,
+    }
+}
+
+/// The items of the first rows of the file, in the columns that `transform` makes. A sensitive value doesn't even leave the
+/// table unless it was asked for.
 async fn show_items(
     context: &Context,
-    session: &Session,
-    stack: &Stack,
+    file: &Uploaded<'_>,
     resources: &[StackResource],
+    progress: &Progress,
+    show_sensitive: bool,
 ) -> Result<()> {
-    let load = stack.functions().find(|(_, function)| function.worker() == Some(Worker::Load));
-    let table =
-        load.and_then(|(_, function)| function.access.iter().find(|access| access.verb == Verb::Write));
-    let columns: Vec<String> = stack
-        .functions()
-        .filter_map(|(_, function)| function.settings.as_ref())
-        .flat_map(|settings| settings.transform.fields.iter().map(|field| field.name.clone()))
-        .collect();
-    let (Some(table), false) = (table, columns.is_empty()) else { return Ok(()) };
-    let name = physical(resources, stack, &table.resource.name)?;
-    let (mut items, more) = items::first(session, name, SHOWN_ITEMS).await?;
-    let key: Vec<String> = match stack.resource(&table.resource.name).map(|resource| &resource.is) {
-        Some(ResourceType::Table(table)) => table.key.iter().map(|(name, _)| name.clone()).collect(),
-        _ => Vec::new(),
-    };
-    // Numbers by value, as people count.
-    items.sort_by_cached_key(|item| {
-        key.iter()
-            .map(|name| item.get(name).cloned().unwrap_or_default())
-            .map(|text| (text.parse::<u64>().unwrap_or(u64::MAX), text))
-            .collect::<Vec<_>>()
-    });
-    context.ui.note(format!("\nItems in table {name}{}:", if more { " (the first ones)" } else { "" }));
-    let rows = items
+    let Some((fields, resource, table)) = fields_and_table(file.stack) else { return Ok(()) };
+    let Some(sample) = &file.sample else { return Ok(()) };
+    let keys = precheck::keys(sample, fields, &table.key);
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let hidden = |field: &&FieldSettings| field.sensitive && !show_sensitive;
+    let asked: Vec<String> =
+        fields.iter().filter(|field| !hidden(field)).map(|field| field.name.clone()).collect();
+    let name = physical(resources, file.stack, &resource.name)?;
+    let different: BTreeSet<items::Key> = keys.values().cloned().collect();
+    let items = items::get(file.session, name, &different, &asked).await?;
+    let rows: Vec<Vec<String>> = keys
         .iter()
-        .map(|item| columns.iter().map(|column| item.get(column).cloned().unwrap_or_default()).collect());
-    context.ui.data(&crate::ui::wide_table(&columns, rows))
+        .filter_map(|(row, key)| Some((row, items.get(key)?)))
+        .map(|(row, item)| {
+            let value = |field: &FieldSettings| match hidden(&field) {
+                true => SENSITIVE.to_owned(),
+                false => item.get(&field.name).cloned().unwrap_or_default(),
+            };
+            std::iter::once(row.to_string()).chain(fields.iter().map(value)).collect()
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let all = progress.rows().is_some_and(|all| all == rows.len() as u64);
+    let which = if all { "the rows" } else { "the first rows" };
+    context.ui.note(format!("\nItems of {which} of this file in table {name}:"));
+    if fields.iter().any(|field| hidden(&field)) {
+        context.ui.note(format!("{SENSITIVE}: `--show-sensitive` shows the value"));
+    }
+    let head: Vec<String> =
+        std::iter::once("row".to_owned()).chain(fields.iter().map(|field| field.name.clone())).collect();
+    context.ui.data(&crate::ui::wide_table(&head, rows))
 }
+
+/// What stands in the place of a sensitive value.
+const SENSITIVE: &str = "(sensitive)";

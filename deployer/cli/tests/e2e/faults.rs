@@ -17,7 +17,7 @@ async fn what_cannot_be_loaded_is_retried_and_becomes_a_dead_letter() {
     dynamodb.delete_table().table_name(table).send().await.expect("DeleteTable");
 
     cloud.write("one.csv", b"ID,HouseNum,Street,Town,Zip\n1,2,A,B,C\n");
-    let (outcome, log) = cloud.json_failing(&["upload", "one.csv", "--wait", "--timeout", "3m"], 1);
+    let (outcome, log) = cloud.json_failing(&["upload", "one.csv", "--wait", "--timeout", "3m"], 7);
     assert_eq!((&outcome["loaded"], &outcome["failed"]), (&0.into(), &1.into()), "{log}");
     let reason = outcome["failures"][0]["reason"].as_str().expect("a reason");
     assert!(reason.starts_with("retries-exhausted"), "{reason}");

@@ -29,8 +29,9 @@ async fn the_sample_file_arrives_and_the_stack_goes_again() {
     let (items, log) = cloud.ok(&["upload", "test_data.csv", "--wait"]);
     let counts = "5 rows: 5 extracted, 5 transformed, 5 loaded, 0 failed";
     assert!(log.contains(counts), "{log}");
-    assert!(items.starts_with("id"), "{items}");
+    assert!(items.starts_with("row  id"), "{items}");
     assert_eq!(items.lines().count(), 6, "{items}");
+    assert!(log.contains("Items of the rows of this file"), "{log}");
 
     let mut reader = csv::Reader::from_reader(SAMPLE);
     let expected: BTreeMap<String, BTreeMap<String, String>> = reader

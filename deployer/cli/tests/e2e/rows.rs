@@ -61,7 +61,7 @@ async fn hostile_keys_and_bad_rows() {
     // BOM, CRLF, a blank line, a short row, a long one, one without its key, one that is not UTF-8, no final newline.
     let bad = b"\xef\xbb\xbfID,HouseNum,Street,Town,Zip\r\ng1,1,A,B,C\r\n\r\nshort,2\r\nlong,3,A,B,C,D\r\n,4,A,B,C\r\nbytes,5,\xff\xfe,B,C\r\ng2,6,A,B,C";
     cloud.write("bad.csv", bad);
-    let (outcome, log) = cloud.json_failing(&["upload", "bad.csv", "--wait", "--timeout", "2m"], 1);
+    let (outcome, log) = cloud.json_failing(&["upload", "bad.csv", "--wait", "--timeout", "2m"], 7);
     assert_eq!(
         (&outcome["rows"], &outcome["loaded"], &outcome["failed"]),
         (&6.into(), &2.into(), &4.into()),
@@ -84,16 +84,28 @@ async fn hostile_keys_and_bad_rows() {
     assert_eq!(items.keys().collect::<Vec<_>>(), ["g1", "g2", "k1"]);
     assert_eq!(items["g1"]["house_number"], "1");
 
-    // A header alone, and nothing at all, are files with no rows.
+    let words: Vec<&str> = outcome["reasons"]
+        .as_array()
+        .expect("reasons")
+        .iter()
+        .map(|one| one["message"].as_str().unwrap_or_default())
+        .collect();
+    assert!(words.contains(&"row 2 has 2 fields, the header has 5 columns"), "{outcome}");
+
+    // A header alone, and nothing at all, are files with no rows: nothing failed, and nothing was loaded.
     for (name, content) in [("header.csv", header), ("empty.csv", "")] {
         cloud.write(name, content.as_bytes());
-        let uploaded = cloud.json(&["upload", name, "--wait", "--timeout", "2m"]);
+        let (uploaded, log) = cloud.json_failing(&["upload", name, "--wait", "--timeout", "2m"], 7);
         assert_eq!((&uploaded["rows"], &uploaded["failed"]), (&0.into(), &0.into()), "{name}");
+        assert!(log.contains("has no rows"), "{log}");
     }
 
     // A header that can't be used fails the file.
     cloud.write("double.csv", b"ID,ID\n1,2\n");
-    let (outcome, log) = cloud.json_failing(&["upload", "double.csv", "--wait", "--timeout", "2m"], 1);
+    let (refused, _) = cloud.json_failing(&["upload", "double.csv"], 2);
+    assert!(refused["error"].as_str().is_some_and(|text| text.contains("duplicate-header")), "{refused}");
+    let unchecked = ["upload", "double.csv", "--no-check", "--wait", "--timeout", "2m"];
+    let (outcome, log) = cloud.json_failing(&unchecked, 7);
     assert!(
         outcome["failures"][0]["reason"]
             .as_str()
@@ -117,7 +129,7 @@ async fn rows_that_no_event_can_carry_arrive_without_what_is_not_used() {
         csv_line(&["after", "5", "A", "B", "C", "small"]),
     ];
     cloud.write("large.csv", text.concat().as_bytes());
-    let (outcome, log) = cloud.json_failing(&["upload", "large.csv", "--wait", "--timeout", "3m"], 1);
+    let (outcome, log) = cloud.json_failing(&["upload", "large.csv", "--wait", "--timeout", "3m"], 7);
     assert_eq!(
         (&outcome["rows"], &outcome["loaded"], &outcome["failed"]),
         (&5.into(), &4.into(), &1.into()),
@@ -191,7 +203,7 @@ async fn compressed_files_of_another_dialect() {
     // The rows in front of the damage are in the table; the file is not complete, and says why.
     let whole = gzip(&lines(160..170));
     cloud.write("cut.csv.gz", &[gzip(&lines(200..203)), whole[..whole.len() - 4].to_vec()].concat());
-    let (outcome, log) = cloud.json_failing(&["upload", "cut.csv.gz", "--wait", "--timeout", "2m"], 1);
+    let (outcome, log) = cloud.json_failing(&["upload", "cut.csv.gz", "--wait", "--timeout", "2m"], 7);
     let reason = outcome["failures"][0]["reason"].as_str().expect("a reason");
     assert!(reason.starts_with("invalid-compression"), "{reason} {log}");
     assert_eq!(outcome["failures"][0]["record"], serde_json::Value::Null);

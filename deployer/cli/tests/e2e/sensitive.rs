@@ -148,9 +148,15 @@ async fn a_sensitive_value_is_seen_nowhere_but_in_the_file_and_the_table() {
     }
     text += &format!("short,{SECRET}\n,1,{CONTROL},{SECRET},{SECRET}\nempty,1,{CONTROL},{SECRET},\n");
     cloud.write("rows.csv", text.as_bytes());
-    let (outcome, log) = cloud.json_failing(&["upload", "rows.csv", "--wait", "--timeout", "3m"], 1);
+    let (outcome, log) = cloud.json_failing(&["upload", "rows.csv", "--wait", "--timeout", "3m"], 7);
     assert_eq!((&outcome["loaded"], &outcome["failed"]), (&20.into(), &3.into()), "{outcome} {log}");
     printed.push((outcome.to_string(), log));
+    // For people, items are shown, without their sensitive values unless somebody asks.
+    let again = cloud.run(&["upload", "rows.csv", "--key", "again.csv", "--wait", "--timeout", "3m"]);
+    let (shown, told) = (String::from_utf8_lossy(&again.stdout), String::from_utf8_lossy(&again.stderr));
+    assert!(shown.contains("r1 ") && shown.contains("(sensitive)"), "{shown}{told}");
+    assert!(told.contains("row 21: row-length: row 21 has 2 fields"), "{told}");
+    printed.push((shown.into_owned(), told.into_owned()));
     let items = cloud.items().await;
     assert_eq!(items.len(), 20);
     for row in 1..=20 {
@@ -165,7 +171,7 @@ async fn a_sensitive_value_is_seen_nowhere_but_in_the_file_and_the_table() {
         "later.csv",
         format!("ID,HouseNum,Street,Town,Zip\nlater,1,{CONTROL},{SECRET},{SECRET}\n").as_bytes(),
     );
-    let (outcome, log) = cloud.json_failing(&["upload", "later.csv", "--wait", "--timeout", "4m"], 1);
+    let (outcome, log) = cloud.json_failing(&["upload", "later.csv", "--wait", "--timeout", "4m"], 7);
     let reason = outcome["failures"][0]["reason"].as_str().expect("a reason");
     assert!(reason.starts_with("retries-exhausted"), "{reason} {log}");
     printed.push((outcome.to_string(), log));

@@ -40,7 +40,7 @@ async fn every_row_is_accounted_for() {
     assert!(text.contains("3 of 3, 100 %"), "{text}");
 
     cloud.write("bad.csv", BAD);
-    let (uploaded, log) = cloud.json_failing(&["upload", "bad.csv", "--wait", "--timeout", "3m"], 1);
+    let (uploaded, log) = cloud.json_failing(&["upload", "bad.csv", "--wait", "--timeout", "3m"], 7);
     assert_eq!((&uploaded["loaded"], &uploaded["failed"]), (&2.into(), &2.into()), "{log}");
     let (bad, log) = cloud.json_failing(&["tally", "bad.csv"], 7);
     assert_eq!(

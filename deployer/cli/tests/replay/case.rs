@@ -191,6 +191,7 @@ fn mask(text: &str, folder: &Path, url: &str) -> String {
     let patterns = [
         (r"(?m)^ *[0-9]+\.[0-9]s( |$)", "  <time>$1"),
         (r"\b[0-9]+\.[0-9] s\b", "<seconds> s"),
+        (r#""seconds": [0-9]+\.[0-9e-]+"#, "\"seconds\": <seconds>"),
         (r"\b[0-9]+\.[0-9] [kM]B\b", "<size>"),
         (r"\b[0-9-]{10}T[0-9:]{8}\.[0-9]+Z\b", "<moment>"),
         (r"\b[0-9]{13}\b", "<milliseconds>"),

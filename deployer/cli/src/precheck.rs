@@ -1,0 +1,311 @@
+//! A CSV file before it is uploaded: its start is read as the task would read it, and its columns are compared with the fields
+//! of the stack. What is refused here would fail as a whole; what is not certain is not refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::Path;
+
+use contract::columns;
+use contract::settings::{ExtractionSettings, FieldSettings};
+use stack_core::assets::Worker;
+use stack_core::model::bucket::Notified;
+use stack_core::model::function::Trigger;
+use stack_core::model::table::KeyType;
+use stack_core::model::task::Task;
+use stack_core::model::{Resource, ResourceType};
+use stack_core::sensitive::{self, Field};
+use stack_core::{Source, Stack, diagnostic};
+use task::sample::{Sample, SampleError};
+
+use crate::aws::items::Key;
+use crate::error::{Error, Message, Result};
+
+/// Rows that are kept of a file, whose items are shown at the end.
+pub const KEPT_ROWS: usize = 20;
+/// Rows of a file from which on it matters how many an event carries.
+const MANY_ROWS: u64 = 5_000;
+/// Columns that are listed in a message.
+const LISTED_COLUMNS: usize = 30;
+
+/// What is known of a file.
+#[derive(Debug)]
+pub struct Checked {
+    /// Its start.
+    pub sample: Sample,
+    /// What there is to say about it that is no error.
+    pub advice: Vec<String>,
+}
+
+/// Reads the start of a file that is to be uploaded to `landing`. `None` where it isn't certain that the stack's own task
+/// reads it.
+///
+/// # Errors
+/// [`Error::Usage`] when the task would fail the file.
+pub fn check(source: &Source, stack: &Stack, landing: &Resource, path: &Path) -> Result<Option<Checked>> {
+    let Some((resource, task)) = reader(stack, landing) else { return Ok(None) };
+    let settings = task.settings.clone().unwrap_or_default();
+    let io = |error: &std::io::Error| Error::io("read", path, error);
+    let file = File::open(path).map_err(|error| io(&error))?;
+    let bytes = file.metadata().map_err(|error| io(&error))?.len();
+    let name = path.display();
+    let sample = Sample::read(file, &settings.csv, KEPT_ROWS).map_err(|error| match error {
+        SampleError::Io(error) => io(&error),
+        SampleError::Fault(fault) => {
+            let code = fault.reason.code();
+            Error::Usage(
+                Message::new(format!(
+                    "{name} can't be loaded: {} ({code}); nothing was uploaded",
+                    fault.message
+                ))
+                .hint(format!("`deployer docs {code}` explains it; `--no-check` uploads the file as it is")),
+            )
+        }
+    })?;
+    let expected = sensitive::expected(stack, task);
+    if !sample.columns.is_empty()
+        && let Some(message) = unmet(source, &sample.columns, &expected, &name.to_string())
+    {
+        return Err(Error::Usage(message));
+    }
+    let place = |resource: &Resource| {
+        let position = source.position(resource.span.start);
+        format!("{}:{}", source.name, position.line)
+    };
+    let mut advice = Vec::new();
+    if sample.whole && sample.seen == 0 {
+        advice.push(match sample.columns.is_empty() {
+            true => format!("{name} is empty"),
+            false => format!("{name} has a header and no rows"),
+        });
+    }
+    advice.extend(grouping(&settings, &sample, bytes).map(|rows| {
+        format!(
+            "each of about {rows} rows is an event of its own; with `settings: {{ rowsPerEvent: 100 }}` of `{}` ({}) it takes \
+             less time and costs less, `deployer cost` says how much",
+            resource.name,
+            place(resource)
+        )
+    }));
+    Ok(Some(Checked { sample, advice }))
+}
+
+/// The stack's own task, if it is the only one and reads what comes to this bucket.
+fn reader<'s>(stack: &'s Stack, landing: &Resource) -> Option<(&'s Resource, &'s Task)> {
+    let ResourceType::Bucket(bucket) = &landing.is else { return None };
+    let queues = bucket.notify.iter().filter_map(|notification| match &notification.to {
+        Notified::Queue(queue) => Some(queue.name.as_str()),
+        _ => None,
+    });
+    let queues: BTreeSet<&str> = queues.collect();
+    let extract = stack.functions().filter(|(_, function)| function.worker() == Some(Worker::Extract));
+    let starts = extract.flat_map(|(_, function)| &function.triggers).any(|trigger| match trigger {
+        Trigger::Queue { queue, .. } => queues.contains(queue.name.as_str()),
+        _ => false,
+    });
+    let mut tasks = stack.resources.iter().filter_map(|resource| match &resource.is {
+        ResourceType::Task(task) if task.image.worker() == Some(Worker::Extraction) => Some((resource, task)),
+        _ => None,
+    });
+    match (starts, tasks.next(), tasks.next()) {
+        (true, Some(only), None) => Some(only),
+        _ => None,
+    }
+}
+
+/// What fields the columns of a file can't give their values, and what to do.
+fn unmet(source: &Source, headers: &[String], fields: &[Field<'_>], file: &str) -> Option<Message> {
+    let mut lines = Vec::new();
+    for field in fields {
+        let column = field.column();
+        let position = source.position(field.span.start);
+        let needed = format!(
+            "needed by the field `{}` ({}:{}:{})",
+            field.settings.name, source.name, position.line, position.column
+        );
+        match columns::find(headers, column) {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                let known: Vec<&str> = headers.iter().map(String::as_str).collect();
+                let near = diagnostic::nearest(column, &known);
+                let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                lines.push(format!("no column `{column}`, {needed}{near}"));
+            }
+            Err(_) => lines.push(format!("several columns `{column}`, {needed}")),
+        }
+    }
+    if lines.is_empty() {
+        return None;
+    }
+    let mut listed: Vec<String> =
+        headers.iter().take(LISTED_COLUMNS).map(|name| format!("`{name}`")).collect();
+    if headers.len() > LISTED_COLUMNS {
+        listed.push(format!("and {} more", headers.len() - LISTED_COLUMNS));
+    }
+    Some(
+        Message::new(format!(
+            "{file} doesn't fit the fields of the stack; nothing was uploaded\n  it has {}\n  its columns are {}",
+            lines.join("\n  it has "),
+            listed.join(", ")
+        ))
+        .hint(
+            "write the file's columns into `settings.fields` (`from: …`), with `optional: true` where a file may lack one, and run \
+             `deployer deploy`; `--no-check` uploads the file as it is; `deployer docs missing-column` explains it",
+        ),
+    )
+}
+
+/// About how many rows a file has, if they are many and each becomes an event.
+fn grouping(settings: &ExtractionSettings, sample: &Sample, bytes: u64) -> Option<u64> {
+    let rows = sample.estimate(bytes).filter(|rows| *rows >= MANY_ROWS && settings.rows_per_event == 1)?;
+    // Two digits: more would pretend to know.
+    let unit = 10_u64.pow(rows.ilog10().saturating_sub(1));
+    Some(rows / unit * unit)
+}
+
+/// The keys of the items that the kept rows become, by the rows' numbers. Empty where the stack doesn't say which they are.
+#[must_use]
+pub fn keys(sample: &Sample, fields: &[FieldSettings], key: &[(String, KeyType)]) -> BTreeMap<u64, Key> {
+    let sources: Option<Vec<(&String, &FieldSettings, Option<usize>)>> = key
+        .iter()
+        .map(|(name, key_type)| {
+            let field = fields.iter().find(|field| field.name == *name)?;
+            let column = columns::find(&sample.columns, &field.from).ok()?;
+            (*key_type == KeyType::String).then_some((name, field, column))
+        })
+        .collect();
+    let Some(sources) = sources.filter(|sources| !sources.is_empty()) else { return BTreeMap::new() };
+    let keyed = sample.rows.iter().filter_map(|(row, values)| {
+        let key: Option<Key> = sources
+            .iter()
+            .map(|(name, field, column)| {
+                let value = column.and_then(|column| values.get(column)).filter(|value| !value.is_empty());
+                Some(((*name).clone(), value.or(field.default.as_ref())?.clone()))
+            })
+            .collect();
+        Some((*row, key?))
+    });
+    keyed.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use stack_core::{Diagnostics, Document};
+
+    use super::*;
+
+    const STACK: &str = include_str!("../../../stack.yaml");
+
+    fn checked(stack: &str, file: &[u8]) -> Result<Option<Checked>> {
+        let source = Source::new("stack.yaml", stack.to_owned());
+        let mut diagnostics = Diagnostics::default();
+        let document = Document::parse(&source, &mut diagnostics).expect("a document");
+        let target = document.select(Some("dev")).expect("a stack");
+        let stack = document.stack(target, &[], &mut diagnostics);
+        let stack = stack.unwrap_or_else(|| panic!("{}", diagnostics.to_lines(&source)));
+        let landing = crate::pipeline::landing(&stack, None).expect("the bucket");
+        let place = tempfile::tempdir().expect("a temporary folder");
+        let path = place.path().join("rows.csv");
+        std::fs::write(&path, file).expect("the file");
+        check(&source, &stack, landing, &path)
+    }
+
+    fn refusal(stack: &str, file: &[u8]) -> Message {
+        let error = checked(stack, file).expect_err("refused");
+        assert_eq!(error.exit_code(), 2);
+        error.message().expect("a message")
+    }
+
+    #[test]
+    fn a_file_that_lacks_columns_is_refused_with_all_of_them_and_their_places() {
+        let message = refusal(STACK, b"Order ID,HouseNum,Streets,Town,Zip\n1,2,3,4,5\n");
+        let line = |field: &str| {
+            let at = STACK.lines().position(|line| line.trim().starts_with(field)).expect("the field");
+            format!("(stack.yaml:{}:15)", at + 1)
+        };
+        for part in [
+            format!("no column `ID`, needed by the field `id` {}", line("id:")),
+            "no column `Street`, needed by the field `street_address`".to_owned(),
+            "did you mean `Streets`?".to_owned(),
+            "its columns are `Order ID`, `HouseNum`, `Streets`, `Town`, `Zip`".to_owned(),
+            "nothing was uploaded".to_owned(),
+        ] {
+            assert!(message.text.contains(&part), "{part}\n{}", message.text);
+        }
+        assert!(!message.text.contains("`Town`, needed"), "{}", message.text);
+        assert!(message.hint.is_some_and(|hint| hint.contains("deployer docs missing-column")));
+    }
+
+    #[test]
+    fn a_file_that_the_task_would_read_is_not_refused() {
+        for file in [
+            &b"ID,HouseNum,Street,Town,Zip\n1,2,3,4,5\n"[..],
+            // As the task finds them: another order, another delimiter, other case, more columns, a byte order mark.
+            "\u{feff}zip;town;more;STREET;\"HouseNum\";Id\r\n".as_bytes(),
+        ] {
+            assert!(checked(STACK, file).expect("accepted").is_some());
+        }
+        let optional = STACK.replace("{ from: Town }", "{ from: Town, optional: true }");
+        assert!(checked(&optional, b"ID,HouseNum,Street,Zip\n").expect("accepted").is_some());
+        // Somebody else's code reads it.
+        let other =
+            STACK.replace("queue: \"${arrivals}\", suffix: .csv", "queue: \"${errors}\", suffix: .csv");
+        assert!(checked(&other, b"\x00 anything").expect("not checked").is_none());
+    }
+
+    #[test]
+    fn what_the_task_would_fail_is_refused_by_its_reason() {
+        let message = refusal(STACK, b"ID,HouseNum,Street,Town,Zip,ID\n");
+        assert!(message.text.contains("(duplicate-header)"), "{}", message.text);
+        assert!(message.hint.is_some_and(|hint| hint.contains("deployer docs duplicate-header")));
+    }
+
+    #[test]
+    fn files_without_rows_and_with_many_are_told() {
+        let advice = |stack: &str, file: &str| {
+            checked(stack, file.as_bytes()).expect("accepted").expect("checked").advice.join("\n")
+        };
+        let header = "ID,HouseNum,Street,Town,Zip\n";
+        assert!(advice(STACK, "").ends_with("rows.csv is empty"));
+        assert!(advice(STACK, header).ends_with("rows.csv has a header and no rows"));
+        assert_eq!(advice(STACK, &format!("{header}1,2,3,4,5\n")), "");
+        let many = format!("{header}{}", "123456,2,3,4,5\n".repeat(20_000));
+        let told = advice(STACK, &many);
+        assert!(told.contains("each of about 20000 rows") && told.contains("(stack.yaml:"), "{told}");
+        let grouped = STACK
+            .replace("      disk: 21GiB\n", "      disk: 21GiB\n      settings: { rowsPerEvent: 100 }\n");
+        assert_ne!(grouped, STACK);
+        assert_eq!(advice(&grouped, &many), "");
+    }
+
+    #[test]
+    fn keys_are_those_that_transform_makes() {
+        let field = |name: &str, from: &str, default: Option<&str>| FieldSettings {
+            name: name.into(),
+            from: from.into(),
+            required: false,
+            optional: false,
+            default: default.map(str::to_owned),
+            sensitive: false,
+        };
+        let sample = Sample {
+            columns: vec!["Id".into(), "Sort".into()],
+            rows: vec![
+                (1, vec!["a".into(), "x".into()]),
+                (3, vec![String::new(), "y".into()]),
+                (4, vec!["b".into(), String::new()]),
+            ],
+            ..Sample::default()
+        };
+        let key = |names: &[&str]| -> Vec<(String, KeyType)> {
+            names.iter().map(|name| ((*name).to_owned(), KeyType::String)).collect()
+        };
+        let fields = [field("id", "ID", None), field("sort", "sort", Some("z"))];
+        let found = keys(&sample, &fields, &key(&["id", "sort"]));
+        let texts: Vec<(u64, String)> = found
+            .into_iter()
+            .map(|(row, key)| (row, key.into_values().collect::<Vec<_>>().join(" ")))
+            .collect();
+        assert_eq!(texts, [(1, "a x".to_owned()), (4, "b z".to_owned())]);
+        assert_eq!(keys(&sample, &fields, &key(&["other"])), BTreeMap::new());
+    }
+}

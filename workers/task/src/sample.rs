@@ -1,0 +1,176 @@
+//! The start of a file, as the task would read it: what can be said of a file before it is uploaded.
+//!
+//! The same decoder and the same reader decide, so that a file that is refused here is one that the task would fail.
+
+use std::io::Read;
+
+use contract::settings::CsvSettings;
+use publisher::MAX_BYTES;
+
+use crate::decompress::Decoder;
+use crate::reader::{Fault, Reader, Row};
+
+/// Bytes of text after which no more is read, once the columns are known.
+const ENOUGH: u64 = 256 * 1024;
+/// Bytes of the file at a time.
+const CHUNK: usize = 64 * 1024;
+
+/// The start of a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// Names of the columns. None when the file ends before there is a header.
+    pub columns: Vec<String>,
+    /// The first rows that can be used, each with its number.
+    pub rows: Vec<(u64, Vec<String>)>,
+    /// How many rows were read, with those that can't be used.
+    pub seen: u64,
+    /// How many bytes of text the header and these rows have.
+    pub bytes: u64,
+    /// Whether the file is compressed.
+    pub compressed: bool,
+    /// Whether the file was read to its end.
+    pub whole: bool,
+}
+
+/// Why a file can't be used, or can't be read at all.
+#[derive(Debug, thiserror::Error)]
+pub enum SampleError {
+    /// The file can't be read.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The task would fail the file.
+    #[error("{}", .0.message)]
+    Fault(Fault),
+}
+
+impl From<Fault> for SampleError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl Sample {
+    /// Reads the start of a file that is written as `settings` say, and keeps up to `most` of its rows.
+    ///
+    /// # Errors
+    /// [`SampleError::Fault`] when the task would fail the file, as far as its start tells.
+    pub fn read(mut file: impl Read, settings: &CsvSettings, most: usize) -> Result<Self, SampleError> {
+        let mut sample = Self::default();
+        // No column is expected: all that are missing are named by whoever knows what for.
+        let mut reader = Reader::new(MAX_BYTES, settings, &[]);
+        let mut decoder = Decoder::new();
+        let mut chunk = vec![0; CHUNK];
+        let mut text_read = 0;
+        while !sample.whole {
+            match file.read(&mut chunk)? {
+                0 => {
+                    decoder.end();
+                    sample.whole = true;
+                }
+                count => decoder.feed(chunk.get(..count).unwrap_or_default()),
+            }
+            while let Some(text) = decoder.read()? {
+                let mut text = text;
+                text_read += text.len() as u64;
+                while let Some(row) = reader.read(&mut text)? {
+                    sample.take(&row, most);
+                }
+                if text_read >= ENOUGH && reader.columns().is_some() {
+                    sample.whole = false;
+                    return Ok(sample.with(&reader, decoder.compressed()?));
+                }
+            }
+        }
+        while let Some(row) = reader.finish()? {
+            sample.take(&row, most);
+        }
+        Ok(sample.with(&reader, decoder.compressed()?))
+    }
+
+    fn take(&mut self, row: &Row<'_>, most: usize) {
+        (self.seen, self.bytes) = (row.index, row.span.end);
+        if let Ok(fields) = &row.fields
+            && self.rows.len() < most
+        {
+            self.rows.push((row.index, fields.iter().map(str::to_owned).collect()));
+        }
+    }
+
+    fn with(self, reader: &Reader, compressed: Option<bool>) -> Self {
+        let columns = reader.columns().unwrap_or_default().to_vec();
+        Self { columns, compressed: compressed.unwrap_or_default(), ..self }
+    }
+
+    /// How many rows a file of so many bytes has, about; exactly when it was read to its end. `None` where nothing tells.
+    #[must_use]
+    pub fn estimate(&self, file_bytes: u64) -> Option<u64> {
+        if self.whole {
+            return Some(self.seen);
+        }
+        let per_row = self.bytes.checked_div(self.seen).filter(|per_row| *per_row > 0)?;
+        (!self.compressed).then(|| file_bytes / per_row)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use contract::Reason;
+
+    use super::*;
+
+    fn sample(bytes: &[u8]) -> Result<Sample, SampleError> {
+        Sample::read(bytes, &CsvSettings::default(), 2)
+    }
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(text).expect("in memory");
+        encoder.finish().expect("in memory")
+    }
+
+    #[test]
+    fn a_small_file_is_read_to_its_end() {
+        let text = "\u{feff}ID;Town\r\n1;\"A;B\"\r\n2\r\n3;C\r\n4;D";
+        for (bytes, compressed) in [(text.as_bytes().to_vec(), false), (gzip(text.as_bytes()), true)] {
+            let found = sample(&bytes).expect("a CSV");
+            assert_eq!(found.columns, ["ID", "Town"]);
+            let rows = [(1, vec!["1".to_owned(), "A;B".into()]), (3, vec!["3".into(), "C".into()])];
+            assert_eq!(found.rows, rows);
+            assert_eq!((found.seen, found.whole, found.compressed), (4, true, compressed));
+            assert_eq!(found.estimate(1 << 40), Some(4));
+        }
+    }
+
+    #[test]
+    fn of_a_large_file_only_the_start_is_read() {
+        let text = format!("ID,Town\n{}", "12345678,Bristol\n".repeat(1_000_000));
+        let found = sample(text.as_bytes()).expect("a CSV");
+        assert!(!found.whole && found.seen < 50_000, "{}", found.seen);
+        let estimate = found.estimate(text.len() as u64).expect("rows");
+        assert!((990_000..=1_010_000).contains(&estimate), "{estimate}");
+        let packed = sample(&gzip(text.as_bytes())).expect("a CSV");
+        assert_eq!((packed.columns.len(), packed.estimate(9)), (2, None));
+    }
+
+    #[test]
+    fn a_file_without_rows_has_columns_or_nothing() {
+        assert_eq!(sample(b"").expect("nothing").estimate(0), Some(0));
+        let header = sample(b"ID,Town\n").expect("a header");
+        assert_eq!((header.columns.len(), header.seen, header.whole), (2, 0, true));
+    }
+
+    #[test]
+    fn what_the_task_would_fail_is_a_fault() {
+        for (bytes, reason) in [
+            (&b"ID,ID\n1,2\n"[..], Reason::DuplicateHeader),
+            (b"\x1f\x8bno gzip", Reason::InvalidCompression),
+        ] {
+            match sample(bytes) {
+                Err(SampleError::Fault(fault)) => assert_eq!(fault.reason, reason),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
