@@ -237,6 +237,8 @@ async fn prepare(
     };
     let mut resources = cloudformation.resources(&deployed.id).await?;
     resources.retain(recovery::exists);
+    // By what they are and are called, since logical ids are not shown.
+    resources.sort_by(|a, b| (&a.resource_type, &a.physical_id).cmp(&(&b.resource_type, &b.physical_id)));
     let (kept, lost): (Vec<StackResource>, Vec<StackResource>) = resources.into_iter().partition(retained);
     // `options.retain: false` is the file's own word; a resource that the file no longer names has none.
     let file = plan::synthesize(stack)?;

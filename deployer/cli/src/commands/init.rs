@@ -8,6 +8,7 @@ use stack_core::diagnostic::nearest;
 
 use crate::context::Context;
 use crate::error::{Error, Message, Result};
+use crate::local::emulator;
 use crate::recovery::quoted;
 use crate::{files, ui};
 
@@ -89,6 +90,10 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     context.ui.note("\nWhat next:");
     if args.folder != Path::new(".") {
         context.ui.note(format!("  cd {}", quoted(&args.folder.to_string_lossy())));
+    }
+    if emulator::find_for(&args.folder).is_err() {
+        // Without it, the next line would end with this advice.
+        context.ui.note(format!("  {}", emulator::install_into(Path::new(".venv"))));
     }
     context.ui.note("  deployer local up && deployer deploy   on this machine");
     context.ui.note("  deployer deploy dev                    on AWS, with your credentials");

@@ -90,10 +90,14 @@ pub fn find_for(folder: &Path) -> Result<PathBuf> {
 fn install(folder: &Path) -> String {
     let here = std::env::current_dir().is_ok_and(|here| here == folder);
     let environment = if here { PathBuf::from(".venv") } else { folder.join(".venv") };
+    format!("install it beside stack.yaml: `{}`", install_into(&environment))
+}
+
+/// The command that installs MiniStack into a virtual environment.
+#[must_use]
+pub fn install_into(environment: &Path) -> String {
     let environment = quoted(&environment.to_string_lossy());
-    format!(
-        "install it beside stack.yaml: `python3 -m venv {environment} && {environment}/bin/pip install ministack=={TESTED_VERSION}`"
-    )
+    format!("python3 -m venv {environment} && {environment}/bin/pip install ministack=={TESTED_VERSION}")
 }
 
 fn is_executable(path: &Path) -> bool {

@@ -281,6 +281,12 @@ fn graph_draws_the_pipeline_in_three_formats() {
     assert_eq!(json(&out)["nodes"][0]["name"], "landing");
 }
 
+/// Whether a program is installed on this machine.
+fn on_path(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
+}
+
 /// What is wrong with the commands of a README, so that they can't be pasted into a shell.
 fn wrong_with_commands(readme: &str) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -428,6 +434,8 @@ fn init_writes_projects_that_are_right() {
         let (code, out, err) = run(&parent, &["init", &folder, "--template", template]);
         assert_eq!((code, out.as_str()), (Some(0), ""), "{err}");
         assert!(err.contains("deployer deploy dev"), "{err}");
+        let installs = err.contains("  python3 -m venv .venv && .venv/bin/pip install ministack==");
+        assert!(installs || on_path("ministack"), "{err}");
         let project = parent.path().join(&folder);
         for file in ["README.md", ".gitignore", "stack.schema.json"] {
             assert!(project.join(file).is_file(), "{template}: {file}");
