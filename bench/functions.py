@@ -1,6 +1,7 @@
-"""`transform` against the Runtime API and the sink, beside the same handler on Node.js."""
+"""`transform` against the Runtime API and the sink, beside the same handler on Node.js; and what `observe` takes for a row."""
 
 import json
+import os
 import shutil
 import statistics
 
@@ -76,3 +77,69 @@ def transform(runs):
         for records, (_, first, later, peak) in sizes.items():
             print(f"{name:<12} {records:5,} records   first {first * 1000:7.1f} ms   later {later * 1000:7.1f} ms   "
                   f"peak {peak:5.1f} MiB")
+
+
+def observed(first, rows):
+    """An invocation of `observe`: the three events of each of these rows."""
+    messages = []
+    for row in range(first, first + rows):
+        about = {"object": {"bucket": "bench", "key": "rows.csv", "version": "v", "uploaded": "2026-01-01T00:00:00.000Z"},
+                 "record": {"index": row, "id": f"{row:032x}"}}
+        data = {name: f"{name} of row {row}, \"quoted\"" for name in FIELDS}
+        details = {
+            "s3RecordExtraction": {"status": "extracted", "headers": ",".join(FIELDS), "data": ",".join(data.values())},
+            "transform": {"status": "transformed", "data": data},
+            "data-loaded": {"status": "success", "table": "records", "key": {"id": str(row)}},
+        }
+        for stage, (kind, detail) in enumerate(details.items()):
+            event = {
+                "version": "0", "id": f"{row:08x}-0000-4000-8000-{stage:012x}", "detail-type": kind, "source": "bench",
+                "account": "123456789012", "time": "2026-01-01T00:00:00Z", "region": "eu-west-1", "resources": [],
+                "detail": about | detail,
+            }
+            messages.append({
+                "messageId": f"{row:08x}-0000-4000-8000-{stage:012x}", "receiptHandle": "r" * 180, "body": json.dumps(event),
+                "attributes": {
+                    "ApproximateReceiveCount": "1", "SentTimestamp": "1767225600000", "SenderId": "events",
+                    "ApproximateFirstReceiveTimestamp": "1767225600001"},
+                "messageAttributes": {}, "md5OfBody": "0" * 32, "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:observe", "awsRegion": "eu-west-1",
+            })
+    return json.dumps({"Records": messages}).encode()
+
+
+def processor(process):
+    """Seconds that a process has been on a processor so far."""
+    total = 0
+    for thread in os.listdir(f"/proc/{process.pid}/task"):
+        with open(f"/proc/{process.pid}/task/{thread}/schedstat", encoding="ascii") as schedule:
+            total += int(schedule.read().split()[0])
+    return total / 1e9
+
+
+def observe(runs):
+    """What `observe` takes for a row, with a tally: processor time, and calls. `BESIDE` names another build, measured in turn."""
+    rows, invocations = 333, 30
+    commands = {"observe": [worker("observe")]}
+    if os.environ.get("BESIDE"):
+        commands["beside"] = [os.environ["BESIDE"]]
+    payloads = [observed(1 + rows * number, rows) for number in range(invocations + 1)]
+    figures = {name: [] for name in commands}
+    with sink.Sink() as target:
+        environment = target.environment() | {"TALLY_TABLE": "tally", "MAX_RECEIVE_COUNT": "5"}
+        for _ in range(runs):
+            for name, command in commands.items():
+                with Runtime(command, environment) as function:
+                    # The first invocation connects.
+                    function.invoke(payloads[0])
+                    spent, calls, wall = processor(function.process), target.requests(), 0
+                    for payload in payloads[1:]:
+                        answer, seconds = function.invoke(payload)
+                        assert json.loads(answer) == {"batchItemFailures": []}, answer
+                        wall += seconds
+                    spent, calls = processor(function.process) - spent, target.requests() - calls
+                    figures[name].append((spent / invocations / rows, wall / invocations, calls / invocations))
+    for name, measured in figures.items():
+        spent, wall, calls = (statistics.median(column) for column in zip(*measured))
+        print(f"{name:<12} {spent * 1e6:6.1f} us of processor a row (three events)   {wall * 1000:6.1f} ms and {calls:.1f} calls "
+              f"a batch of {3 * rows}")

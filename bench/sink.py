@@ -1,8 +1,8 @@
-"""A stand-in for S3, EventBridge and KMS on 127.0.0.1 that costs less than what is measured against it.
+"""A stand-in for S3, EventBridge, KMS and DynamoDB on 127.0.0.1 that costs less than what is measured against it.
 
 GetObject answers files that don't exist: each byte follows from its offset, so a file of any size takes no memory. The
 key says how large it is, `ROWSxWIDTH.csv`. PutEvents accepts every entry and counts it, and every data key
-is the same. All speak HTTP/1.1 on one port, shared by a few processes. What isn't needed for that is not there: bodies are not parsed, signatures not checked.
+is the same. DynamoDB takes every write, and has no item. All speak HTTP/1.1 on one port, shared by a few processes. What isn't needed for that is not there: bodies are not parsed, signatures not checked.
 """
 
 import asyncio
@@ -63,12 +63,13 @@ class Connection(asyncio.Protocol):
     """One connection: requests one after another."""
 
     answers = [accepted(entries) for entries in range(11)]
+    nothing = answer(b"{}")
     # 32 bytes, and as many as KMS makes of them.
     data_key = answer(b'{"CiphertextBlob":"%s","Plaintext":"%s","KeyId":"bench"}' % (
         base64.b64encode(bytes(184)), base64.b64encode(bytes(range(32)))))
 
-    def __init__(self, counts, slot):
-        self.counts, self.slot = counts, slot
+    def __init__(self, counts, requests, slot):
+        self.counts, self.requests, self.slot = counts, requests, slot
         self.received = bytearray()
         self.needed = 0
         self.paused = False
@@ -94,8 +95,11 @@ class Connection(asyncio.Protocol):
             body = bytes(self.received[head + 4:total])
             del self.received[:total]
             self.needed = 0
+            self.requests[self.slot] += 1
             if re.search(rb"(?i)\r\nx-amz-target: *TrentService.GenerateDataKey", lines):
                 self.transport.write(self.data_key)
+            elif re.search(rb"(?i)\r\nx-amz-target: *DynamoDB_", lines):
+                self.transport.write(self.nothing)
             elif lines.startswith(b"POST"):
                 # Within a detail, the quotes are escaped, and this isn't found.
                 entries = body.count(b'"DetailType"')
@@ -153,12 +157,12 @@ def listener(port, backlog=None):
     return opened
 
 
-def serve(opened, counts, slot):
+def serve(opened, counts, requests, slot):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     async def forever():
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: Connection(counts, slot), sock=opened)
+        server = await loop.create_server(lambda: Connection(counts, requests, slot), sock=opened)
         await server.serve_forever()
 
     asyncio.run(forever())
@@ -169,6 +173,7 @@ class Sink:
 
     def __init__(self, processes=2):
         self.counts = multiprocessing.Array("Q", processes, lock=False)
+        self.asked = multiprocessing.Array("Q", processes, lock=False)
         # All listen before any is served, so that whoever connects is answered by one of them.
         first = listener(0, 128)
         self.endpoint = "http://127.0.0.1:%d" % first.getsockname()[1]
@@ -176,7 +181,7 @@ class Sink:
         # Forked, since a process holds its socket.
         context = multiprocessing.get_context("fork")
         self.processes = [
-            context.Process(target=serve, args=(opened, self.counts, slot), daemon=True)
+            context.Process(target=serve, args=(opened, self.counts, self.asked, slot), daemon=True)
             for slot, opened in enumerate(sockets)]
         for process in self.processes:
             process.start()
@@ -195,6 +200,10 @@ class Sink:
     def entries(self):
         """Entries that were put so far."""
         return sum(self.counts)
+
+    def requests(self):
+        """Requests of any kind so far."""
+        return sum(self.asked)
 
     def processor(self):
         """Processor seconds of its processes so far."""

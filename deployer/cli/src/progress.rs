@@ -101,6 +101,7 @@ impl Entry {
                 version: text("version"),
                 etag: text("etag"),
                 uploaded: None,
+                replay: None,
             },
             record: line["record"].as_u64(),
             rows: line["rows"].as_u64(),
@@ -399,6 +400,7 @@ mod tests {
             version: Some(version.into()),
             etag: None,
             uploaded: None,
+            replay: None,
         }
     }
 

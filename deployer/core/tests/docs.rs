@@ -20,6 +20,7 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
         version: Some("3sL4kqtJlcpXroDTDmJrmSpXd3dIbrHY".into()),
         etag: Some("d41d8cd98f00b204e9800998ecf8427e".into()),
         uploaded: Some("2026-11-24T12:00:00.000Z".into()),
+        replay: None,
     };
     let record = object.record(1);
     let item = json!({ "id": "1", "house_number": "21", "town": "Bristol" });

@@ -111,8 +111,14 @@ mod tests {
 
     #[test]
     fn a_request_to_start_a_task_again_survives_the_queue() {
-        let object =
-            ObjectRef { bucket: "b".into(), key: "k".into(), version: None, etag: None, uploaded: None };
+        let object = ObjectRef {
+            bucket: "b".into(),
+            key: "k".into(),
+            version: None,
+            etag: None,
+            uploaded: None,
+            replay: None,
+        };
         let restart = Assignment { restarts: 2, ..Assignment::default() };
         let request = RestartRequest { restart, object, task: "arn".into() };
         let text = serde_json::to_string(&request).expect("JSON");

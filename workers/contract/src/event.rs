@@ -369,7 +369,7 @@ struct Body {
 }
 
 /// The field that says that the texts of a body are escaped: see [`characters`].
-const ESCAPED: &str = "escaped";
+pub(crate) const ESCAPED: &str = "escaped";
 
 /// One map, or a list of them: the first four events keep the form that the original pattern gave them where they speak of
 /// one row.
@@ -571,116 +571,118 @@ impl Detail {
     }
 }
 
+/// An event of each kind, for tests.
+#[cfg(test)]
+pub(crate) fn samples() -> Vec<(EventKind, Detail)> {
+    let object = ObjectRef {
+        bucket: "b".into(),
+        key: "a b+c.csv".into(),
+        version: Some("v".into()),
+        etag: None,
+        uploaded: None,
+        replay: Some("2026-11-28T12:00:00.000Z".into()),
+    };
+    let record = object.record(3);
+    let key = serde_json::Map::from_iter([("id".to_owned(), json!("7"))]);
+    let failed = |stage, record| Detail::Failed {
+        stage,
+        object: Some(object.clone()),
+        record,
+        reason: Reason::RowLength,
+        message: "m".into(),
+    };
+    vec![
+        (EventKind::TaskStarted, Detail::TaskStarted { object: object.clone(), task: "arn".into() }),
+        (
+            EventKind::RecordExtracted,
+            Detail::RecordExtracted {
+                object: object.clone(),
+                record: record.clone(),
+                headers: "a,b".into(),
+                data: "1,\"x,y\"".into(),
+                data_key: None,
+                location: None,
+            },
+        ),
+        (
+            EventKind::RecordExtracted,
+            Detail::RecordExtracted {
+                object: object.clone(),
+                record: object.records(3, 2),
+                headers: "a,b".into(),
+                data: "1,2\n3,4".into(),
+                data_key: Some("AQI=".into()),
+                location: None,
+            },
+        ),
+        (
+            EventKind::RecordExtracted,
+            Detail::RecordExtracted {
+                object: object.clone(),
+                record: record.clone(),
+                headers: "a,b".into(),
+                data: String::new(),
+                data_key: None,
+                location: Some(Location {
+                    from: 4,
+                    to: 9,
+                    delimiter: crate::settings::Character::COMMA,
+                    quote: crate::settings::Character::QUOTE,
+                    escape: None,
+                    trailing: false,
+                    pad: true,
+                }),
+            },
+        ),
+        (
+            EventKind::ExtractionCompleted,
+            Detail::ExtractionCompleted {
+                object: object.clone(),
+                rows: 2,
+                bytes: 9,
+                rejected: 1,
+                skipped: Some(Skipped { blank: 1, headers: 0, comments: 3 }),
+                shard: Some(Shard { index: 2, of: 2 }),
+            },
+        ),
+        (
+            EventKind::RecordTransformed,
+            Detail::RecordTransformed {
+                object: object.clone(),
+                record: record.clone(),
+                data: vec![key.clone()],
+                data_key: None,
+            },
+        ),
+        (
+            EventKind::RecordTransformed,
+            Detail::RecordTransformed {
+                object: object.clone(),
+                record: object.records(3, 2),
+                data: vec![key.clone(), key.clone()],
+                data_key: Some("AQI=".into()),
+            },
+        ),
+        (
+            EventKind::RecordLoaded,
+            Detail::RecordLoaded {
+                object: object.clone(),
+                record: record.clone(),
+                table: "t".into(),
+                key: vec![key],
+            },
+        ),
+        (EventKind::Failed, failed(FailedStage::Extraction, None)),
+        (EventKind::Failed, failed(FailedStage::Transform, Some(record.clone()))),
+        (EventKind::Failed, failed(FailedStage::Load, Some(record))),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::settings::Character;
-
-    fn samples() -> Vec<(EventKind, Detail)> {
-        let object = ObjectRef {
-            bucket: "b".into(),
-            key: "a b+c.csv".into(),
-            version: Some("v".into()),
-            etag: None,
-            uploaded: None,
-        };
-        let record = object.record(3);
-        let key = serde_json::Map::from_iter([("id".to_owned(), json!("7"))]);
-        let failed = |stage, record| Detail::Failed {
-            stage,
-            object: Some(object.clone()),
-            record,
-            reason: Reason::RowLength,
-            message: "m".into(),
-        };
-        vec![
-            (EventKind::TaskStarted, Detail::TaskStarted { object: object.clone(), task: "arn".into() }),
-            (
-                EventKind::RecordExtracted,
-                Detail::RecordExtracted {
-                    object: object.clone(),
-                    record: record.clone(),
-                    headers: "a,b".into(),
-                    data: "1,\"x,y\"".into(),
-                    data_key: None,
-                    location: None,
-                },
-            ),
-            (
-                EventKind::RecordExtracted,
-                Detail::RecordExtracted {
-                    object: object.clone(),
-                    record: object.records(3, 2),
-                    headers: "a,b".into(),
-                    data: "1,2\n3,4".into(),
-                    data_key: Some("AQI=".into()),
-                    location: None,
-                },
-            ),
-            (
-                EventKind::RecordExtracted,
-                Detail::RecordExtracted {
-                    object: object.clone(),
-                    record: record.clone(),
-                    headers: "a,b".into(),
-                    data: String::new(),
-                    data_key: None,
-                    location: Some(Location {
-                        from: 4,
-                        to: 9,
-                        delimiter: Character::COMMA,
-                        quote: Character::QUOTE,
-                        escape: None,
-                        trailing: false,
-                        pad: true,
-                    }),
-                },
-            ),
-            (
-                EventKind::ExtractionCompleted,
-                Detail::ExtractionCompleted {
-                    object: object.clone(),
-                    rows: 2,
-                    bytes: 9,
-                    rejected: 1,
-                    skipped: Some(Skipped { blank: 1, headers: 0, comments: 3 }),
-                    shard: Some(Shard { index: 2, of: 2 }),
-                },
-            ),
-            (
-                EventKind::RecordTransformed,
-                Detail::RecordTransformed {
-                    object: object.clone(),
-                    record: record.clone(),
-                    data: vec![key.clone()],
-                    data_key: None,
-                },
-            ),
-            (
-                EventKind::RecordTransformed,
-                Detail::RecordTransformed {
-                    object: object.clone(),
-                    record: object.records(3, 2),
-                    data: vec![key.clone(), key.clone()],
-                    data_key: Some("AQI=".into()),
-                },
-            ),
-            (
-                EventKind::RecordLoaded,
-                Detail::RecordLoaded {
-                    object: object.clone(),
-                    record: record.clone(),
-                    table: "t".into(),
-                    key: vec![key],
-                },
-            ),
-            (EventKind::Failed, failed(FailedStage::Extraction, None)),
-            (EventKind::Failed, failed(FailedStage::Transform, Some(record.clone()))),
-            (EventKind::Failed, failed(FailedStage::Load, Some(record))),
-        ]
-    }
 
     /// Exact-value matching is all that the contract's own patterns use.
     fn matches(pattern: &Value, event: &Value) -> bool {
@@ -726,7 +728,7 @@ mod tests {
         #[test]
         fn every_text_reaches_the_table_by_way_of_sqs(key in text(), data in text(), name in text(), value in text()) {
             let object =
-                ObjectRef { bucket: "b".into(), key, version: None, etag: None, uploaded: None };
+                ObjectRef { bucket: "b".into(), key, version: None, etag: None, uploaded: None, replay: None };
             let record = object.record(1);
             let item = Map::from_iter([(name, json!([value]))]);
             for detail in [
@@ -755,8 +757,14 @@ mod tests {
     #[test]
     fn texts_are_escaped_only_where_they_must_be() {
         let detail = |key: &str| {
-            let object =
-                ObjectRef { bucket: "b".into(), key: key.into(), version: None, etag: None, uploaded: None };
+            let object = ObjectRef {
+                bucket: "b".into(),
+                key: key.into(),
+                version: None,
+                etag: None,
+                uploaded: None,
+                replay: None,
+            };
             Detail::TaskStarted { object, task: "\\".into() }
         };
         for plain in ["k", "\u{fffd}\u{feff}\u{e000}\u{1fffe}", "\\"] {

@@ -5,6 +5,7 @@
 //! drift from the events that it must match. No I/O, no AWS client.
 
 pub mod assignment;
+pub mod brief;
 mod characters;
 pub mod columns;
 pub mod content_range;
@@ -17,6 +18,7 @@ pub mod row;
 pub mod settings;
 
 pub use assignment::{Assignment, Part, Replay, ReplayRequest, RestartRequest, Shard};
+pub use brief::Brief;
 pub use content_range::ContentRange;
 pub use event::{Detail, EventKind, FailedStage, Reason, SOURCE};
 pub use location::Location;

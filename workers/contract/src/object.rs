@@ -20,6 +20,9 @@ pub struct ObjectRef {
     /// No part of the identity: [`Self::digest`] leaves it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uploaded: Option<String>,
+    /// The replay by which its rows are sent again, if they are: the id of the request. No part of the identity, either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<String>,
 }
 
 impl ObjectRef {
@@ -101,6 +104,7 @@ mod tests {
             version: version.map(Into::into),
             etag: Some("e".into()),
             uploaded: None,
+            replay: None,
         }
     }
 

@@ -482,6 +482,7 @@ mod tests {
             version: None,
             etag: Some("e".into()),
             uploaded: None,
+            replay: None,
         }
     }
 

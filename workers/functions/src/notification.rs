@@ -192,6 +192,7 @@ impl Fields<'_> {
             version: text(self.version),
             etag: text(self.etag),
             uploaded: text(self.time).map(with_milliseconds),
+            replay: None,
         };
         let Some(key) = (if encoded { decode_key(raw_key) } else { Some(raw_key.to_owned()) }) else {
             return Record::Bad {
@@ -311,6 +312,7 @@ mod tests {
             version: Some("v".into()),
             etag: Some("e".into()),
             uploaded: Some("2026-11-22T10:00:00.000Z".into()),
+            replay: None,
         };
         assert_eq!(
             record,

@@ -3,119 +3,321 @@
 //!
 //! Events of others on the same bus are logged as well, by type and source only. What is no event, or one of the pipeline
 //! that cannot be read, goes back.
+//!
+//! Each event of the pipeline comes here, so this function has the most messages of all. It reads each once, without the values
+//! of its rows ([`contract::brief`]), and writes the lines of a batch at once.
 
-use contract::Detail;
+use std::borrow::Cow;
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+
+use aws_lambda_events::event::sqs::SqsBatchResponse;
+use contract::EventKind;
+use contract::brief::{self, Brief, Text, What};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tally::{Batch, Key, Store, Writer};
+use tally::{Batch, Store, Touched, Writer};
+use tracing::Level;
+use tracing_subscriber::fmt::format;
+use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 
-use crate::messages::{Delivery, Handler, Malformed, NotDone, Outcome};
+use crate::messages::{InvocationError, NotDone};
+use crate::start::Service;
+
+/// Bytes that a line of the log takes, about.
+const LINE: usize = 600;
 
 /// The function. See the module.
-#[derive(Debug)]
 pub struct Observe<S> {
     tally: Option<Writer<S>>,
+    log: Mutex<Box<dyn Write + Send>>,
+}
+
+impl<S> std::fmt::Debug for Observe<S> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Observe").field("tally", &self.tally.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// What Lambda gives to a function behind a queue. A rule gives the event itself.
+#[derive(Deserialize)]
+struct Payload<'a> {
+    #[serde(rename = "Records", borrow)]
+    records: Vec<Message<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(rename = "messageId", borrow, default)]
+    id: Option<Text<'a>>,
+    #[serde(rename = "eventSource", borrow, default)]
+    event_source: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    body: Option<Text<'a>>,
+}
+
+/// A message, and what it is.
+struct Seen<'a> {
+    id: &'a str,
+    /// `None`: none of the pipeline's.
+    event: Option<Brief<'a>>,
+    /// What else it is.
+    other: Names<'a>,
+}
+
+/// An event of others: its type and its source, if it has them.
+#[derive(Default, Deserialize)]
+struct Names<'a> {
+    #[serde(rename = "detail-type", borrow, default)]
+    detail_type: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    source: Option<Text<'a>>,
+}
+
+impl<'a> Seen<'a> {
+    fn new(id: &'a str, text: &'a str) -> Self {
+        let event = Brief::parse(text);
+        let other = match event {
+            Some(_) => Names::default(),
+            None => serde_json::from_str(text).unwrap_or_default(),
+        };
+        Self { id, event, other }
+    }
+
+    /// Events of others are none of the tally's. What cannot be read at all is for a person to look at.
+    fn understood(&self) -> Result<(), NotDone> {
+        let ours = |name: &str| EventKind::Any.details().iter().any(|(of_pipeline, ..)| *of_pipeline == name);
+        let message = match (&self.event, &self.other) {
+            (Some(_), _) => return Ok(()),
+            (None, Names { detail_type: None, .. }) => "the message is not an event",
+            (None, Names { detail_type: Some(name), .. }) if ours(name) => {
+                "the event's detail lacks a field, or has one of the wrong type"
+            }
+            (None, Names { source: Some(_), .. }) => return Ok(()),
+            (None, _) => "the event's detail type is not one of the pipeline",
+        };
+        Err(NotDone { cause: format!("not understood: {message}") })
+    }
 }
 
 impl<S> Observe<S> {
-    /// Keeps the tally through a writer; without one it only logs.
-    pub const fn new(tally: Option<Writer<S>>) -> Self {
-        Self { tally }
+    /// Keeps the tally through a writer, and without one only logs; its lines go to `log`.
+    pub fn new(tally: Option<Writer<S>>, log: impl Write + Send + 'static) -> Self {
+        Self { tally, log: Mutex::new(Box::new(log)) }
+    }
+
+    /// Writes a line for each message.
+    fn write_log(&self, seen: &[Seen<'_>]) {
+        let (info, warn) = (tracing::enabled!(Level::INFO), tracing::enabled!(Level::WARN));
+        let mut timestamp = String::new();
+        // A text takes all that is written to it.
+        let _ = SystemTime.format_time(&mut format::Writer::new(&mut timestamp));
+        let mut lines = Vec::with_capacity(LINE * seen.len());
+        for seen in seen {
+            let line = match &seen.event {
+                Some(event) => Line::of(event),
+                None => Line::foreign(seen),
+            };
+            let wanted = if line.level == WARN { warn } else { info };
+            // Texts and numbers always serialise, and memory takes them.
+            if wanted && serde_json::to_writer(&mut lines, &Line { timestamp: &timestamp, ..line }).is_ok() {
+                lines.push(b'\n');
+            }
+        }
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = log.write_all(&lines).and_then(|()| log.flush()) {
+            tracing::warn!(%error, "the log was not written");
+        }
     }
 }
 
-impl<S: Store> Handler for Observe<S> {
-    async fn handle(&self, deliveries: &[Delivery]) -> Vec<Outcome> {
-        let events: Vec<Event> = deliveries.iter().map(Delivery::event).collect();
-        for (delivery, event) in deliveries.iter().zip(&events) {
-            log(delivery, event);
-        }
-        let Some(tally) = &self.tally else { return events.iter().map(understood).collect() };
-        let mut batch = Batch::default();
-        let touched: Vec<Vec<Key>> = deliveries
-            .iter()
-            .zip(&events)
-            .map(|(delivery, event)| add(&mut batch, delivery, event))
+impl<S: Store> Observe<S> {
+    /// Processes messages; answers the positions of those that are to be delivered again, and why.
+    async fn process(&self, seen: Vec<Seen<'_>>) -> Vec<(usize, NotDone)> {
+        self.write_log(&seen);
+        let mut failed: Vec<(usize, NotDone)> = (0..)
+            .zip(&seen)
+            .filter_map(|(position, seen)| Some((position, seen.understood().err()?)))
             .collect();
+        let Some(tally) = &self.tally else { return failed };
+        let mut batch = Batch::default();
+        let touched: Vec<Option<Touched>> = seen.iter().map(|seen| add(&mut batch, seen)).collect();
+        // What was read is not needed any more, and the calls may take a while.
+        drop(seen);
         let errors = tally.merge(batch).await;
-        touched
-            .iter()
-            .zip(&events)
-            .map(|(keys, event)| match keys.iter().find_map(|key| errors.get(key)) {
-                Some(error) => Err(NotDone { cause: error.to_string() }),
-                None => understood(event),
-            })
-            .collect()
+        if !errors.is_empty() {
+            failed.extend((0..).zip(&touched).filter_map(|(position, touched)| {
+                let error = errors.of(touched.as_ref()?)?;
+                Some((position, NotDone { cause: error.to_string() }))
+            }));
+        }
+        failed
     }
 }
 
-/// What a message holds.
-type Event = Result<Detail, Box<Malformed>>;
-
-/// Events of others are none of the tally's. What cannot be read at all is for a person to look at.
-fn understood(event: &Event) -> Outcome {
-    match event {
-        Err(malformed) if !malformed.is_foreign => {
-            Err(NotDone { cause: format!("not understood: {}", malformed.message) })
+impl<S: Store> Service for Observe<S> {
+    async fn invoke(&self, payload: &str) -> Result<Option<SqsBatchResponse>, InvocationError> {
+        let Ok(Payload { records }) = serde_json::from_str(payload) else {
+            return if is_batch(payload) {
+                Err(InvocationError::UnreadableBatch)
+            } else {
+                self.one(payload).await
+            };
+        };
+        if records.first().is_some_and(|first| first.event_source.as_deref() != Some("aws:sqs")) {
+            return self.one(payload).await;
         }
-        _ => Ok(()),
+        // Without an id, a message cannot be named in the answer: only the whole batch can fail.
+        let named = |message: &Message<'_>| message.id.as_deref().is_some_and(|id| !id.is_empty());
+        if !records.iter().all(named) {
+            return Err(InvocationError::UnreadableBatch);
+        }
+        let id = |message: &Message<'_>| message.id.as_deref().unwrap_or_default().to_owned();
+        let bodies: Vec<Cow<'_, str>> = records
+            .iter()
+            .map(|message| brief::unescaped(message.body.as_deref().unwrap_or_default()))
+            .collect();
+        let seen = records
+            .iter()
+            .zip(&bodies)
+            .map(|(message, body)| Seen::new(message.id.as_deref().unwrap_or_default(), body));
+        let failed = self.process(seen.collect()).await;
+        let mut response = SqsBatchResponse::default();
+        for (position, NotDone { cause }) in failed {
+            if let Some(message_id) = records.get(position).map(id) {
+                tracing::warn!(message_id, cause, "message not done");
+                response.add_failure(message_id);
+            }
+        }
+        // One line a batch: a function that says nothing can't be told from one that does nothing.
+        tracing::info!(messages = records.len(), failed = response.batch_item_failures.len(), "batch done");
+        Ok(Some(response))
     }
+}
+
+impl<S: Store> Observe<S> {
+    /// The event that came directly from a rule.
+    async fn one(&self, event: &str) -> Result<Option<SqsBatchResponse>, InvocationError> {
+        let event = brief::unescaped(event);
+        match self.process(vec![Seen::new("direct", &event)]).await.pop() {
+            Some((_, not_done)) => Err(InvocationError::NotDone(not_done)),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Whether something that can't be read came from a queue.
+fn is_batch(payload: &str) -> bool {
+    let payload: Value = serde_json::from_str(payload).unwrap_or_default();
+    payload["Records"]
+        .as_array()
+        .is_some_and(|records| records.first().is_some_and(|record| record["eventSource"] == "aws:sqs"))
 }
 
 /// Adds an event to what is merged; the items that it touches. What is no event of the pipeline touches none.
-fn add(batch: &mut Batch, delivery: &Delivery, event: &Event) -> Vec<Key> {
-    let Ok(detail) = event else { return Vec::new() };
-    let time = delivery.body.as_ref().and_then(|body| body["time"].as_str());
-    batch.add(detail, time).unwrap_or_else(|error| {
+fn add(batch: &mut Batch, seen: &Seen<'_>) -> Option<Touched> {
+    batch.add(seen.event.as_ref()?).unwrap_or_else(|error| {
         // No attempt would make it better.
-        tracing::warn!(message_id = delivery.id, %error, "event not in the tally");
-        Vec::new()
+        tracing::warn!(message_id = seen.id, %error, "event not in the tally");
+        None
     })
 }
 
-fn log(delivery: &Delivery, event: &Event) {
-    let body = delivery.body.as_ref().unwrap_or(&Value::Null);
-    let detail_type = body["detail-type"].as_str();
-    let source = body["source"].as_str();
-    let Ok(detail) = event else {
-        tracing::warn!(message_id = delivery.id, detailType = detail_type, source, "foreign event");
-        return;
-    };
-    let object = detail.object();
-    let (bucket, key) = (object.map(|object| &object.bucket), object.map(|object| &object.key));
-    let version = object.and_then(|object| object.version.as_ref());
-    let etag = object.and_then(|object| object.etag.as_ref());
-    let (index, id) = (detail.record().map(|record| record.index), detail.record().map(|record| &record.id));
-    // Only where there are several.
-    let rows = detail.record().map(|record| record.count).filter(|count| *count > 1);
-    let status = body["detail"]["status"].as_str();
-    macro_rules! line {
-        ($level:ident, $name:literal $(, $field:ident = $value:expr)*) => {
-            tracing::$level!(
-                detailType = detail_type,
-                source,
-                status,
-                bucket,
-                key,
-                version,
-                etag,
-                record = index,
-                recordId = id,
-                recordCount = rows,
-                $($field = $value,)*
-                $name
-            )
+const INFO: &str = "INFO";
+const WARN: &str = "WARN";
+
+/// A line of the log, in the form that `tracing` gives to others.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    timestamp: &'a str,
+    level: &'static str,
+    message: &'static str,
+    #[serde(rename = "message_id", skip_serializing_if = "Option::is_none")]
+    message_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bucket: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    etag: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record_id: Option<&'a str>,
+    /// Only where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record_count: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    table: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'a str>,
+    target: &'static str,
+}
+
+impl<'a> Line<'a> {
+    fn of(event: &'a Brief<'_>) -> Self {
+        let (object, record) = (event.object.as_ref(), event.record.as_ref());
+        let line = Self {
+            level: INFO,
+            detail_type: Some(&event.detail_type),
+            source: event.source.as_deref(),
+            status: Some(&event.status),
+            bucket: object.map(|object| &*object.bucket),
+            key: object.map(|object| &*object.key),
+            version: object.and_then(|object| object.version.as_deref()),
+            etag: object.and_then(|object| object.etag.as_deref()),
+            record: record.map(|record| record.index),
+            record_id: record.map(|record| &*record.id),
+            record_count: record.map(|record| record.count).filter(|count| *count > 1),
+            target: module_path!(),
+            ..Self::default()
         };
-    }
-    match detail {
-        Detail::TaskStarted { task, .. } => line!(info, "task-started", task = task),
-        Detail::RecordExtracted { .. } => line!(info, "record-extracted"),
-        Detail::ExtractionCompleted { rows, bytes, rejected, .. } => {
-            line!(info, "extraction-completed", rows = rows, bytes = bytes, rejected = rejected);
+        match &event.what {
+            What::TaskStarted { task } => Self { message: "task-started", task: Some(task), ..line },
+            What::Extracted => Self { message: "record-extracted", ..line },
+            What::Completed { rows, bytes, rejected, .. } => Self {
+                message: "extraction-completed",
+                rows: Some(*rows),
+                bytes: Some(*bytes),
+                rejected: Some(*rejected),
+                ..line
+            },
+            What::Transformed => Self { message: "record-transformed", ..line },
+            What::Loaded { table, .. } => Self { message: "record-loaded", table: Some(table), ..line },
+            What::Failed { code, message, .. } => {
+                Self { level: WARN, message: "failed", reason: Some(code), cause: Some(message), ..line }
+            }
         }
-        Detail::RecordTransformed { .. } => line!(info, "record-transformed"),
-        Detail::RecordLoaded { table, .. } => line!(info, "record-loaded", table = table),
-        Detail::Failed { reason, message, .. } => {
-            line!(warn, "failed", reason = reason.code(), cause = message);
+    }
+
+    fn foreign(seen: &'a Seen<'_>) -> Self {
+        Self {
+            level: WARN,
+            message: "foreign event",
+            message_id: Some(seen.id),
+            detail_type: seen.other.detail_type.as_deref(),
+            source: seen.other.source.as_deref(),
+            target: module_path!(),
+            ..Self::default()
         }
     }
 }
@@ -128,11 +330,12 @@ mod tests {
     use contract::{FailedStage, Reason};
     use serde_json::json;
 
+    use contract::Detail;
     use publisher::{Backoff, CallError};
-    use tally::{Change, Updated};
+    use tally::{Change, Key, Scope, Source, Stored, Updated};
 
     use super::*;
-    use crate::testing::{delivery, event, object};
+    use crate::testing::{batch, event, json_value, object};
 
     /// A table that takes every item but those of chunk 1, and keeps their keys.
     #[derive(Clone, Default)]
@@ -147,38 +350,85 @@ mod tests {
                     retryable: false,
                 });
             }
-            self.0.lock().expect("lock").push(key.part());
+            self.0.lock().expect("lock").push(Key::shared("", key.chunk).part());
             Ok(Updated::Done)
+        }
+
+        async fn delete(&self, _: &Key, _: u64) -> Result<bool, CallError> {
+            Ok(true)
         }
     }
 
-    fn loaded(index: u64) -> Delivery {
+    impl Source for Table {
+        async fn items(&self, _: Scope<'_>) -> Result<Vec<Stored>, CallError> {
+            Ok(Vec::new())
+        }
+    }
+
+    fn loaded(index: u64) -> Value {
         let record = object().record(index);
-        let detail = Detail::RecordLoaded { object: object(), record, table: "t".into(), key: secret() };
-        delivery(event(&detail), 1)
+        event(&Detail::RecordLoaded { object: object(), record, table: "t".into(), key: secret() })
     }
 
     #[tokio::test]
     async fn only_messages_that_are_not_in_the_tally_are_given_back() {
         let table = Table::default();
-        let observe = Observe::new(Some(Writer::new(table.clone(), Backoff::immediate(2))));
+        let writer = Writer::new(table.clone(), Backoff::immediate(2));
+        let observe = Observe::new(Some(writer), io::sink());
         let foreign = json!({ "source": "shop", "detail-type": "sold", "detail": {} });
         let broken = json!({ "source": "source", "detail-type": "data-loaded", "detail": {} });
-        let deliveries = [
-            loaded(1),
-            loaded(70_000),
-            delivery(foreign, 1),
-            loaded(2),
-            loaded(u64::MAX),
-            delivery(broken, 1),
-            delivery(json!("no event"), 1),
+        let messages = [
+            (loaded(1), 1),
+            (loaded(70_000), 1),
+            (foreign, 1),
+            (loaded(2), 1),
+            (loaded(u64::MAX), 1),
+            (broken, 1),
+            (json!("no event"), 1),
         ];
-        let outcomes = observe.handle(&deliveries).await;
-        let done = [true, false, true, true, true, false, false];
-        assert_eq!(outcomes.iter().map(Result::is_ok).collect::<Vec<_>>(), done);
+        let answer = observe.invoke(&batch(messages).to_string()).await.expect("an answer").expect("a batch");
+        let mut failed: Vec<_> =
+            answer.batch_item_failures.iter().map(|one| one.item_identifier.as_str()).collect();
+        failed.sort_unstable();
+        assert_eq!(failed, ["m1", "m5", "m6"]);
         let mut written = table.0.lock().expect("lock").clone();
         written.sort();
         assert_eq!(written, ["rows#000000000000", "summary"], "one call an item");
+        let error = observe.invoke(&loaded(70_000).to_string()).await.expect_err("not done");
+        assert!(error.to_string().contains("AccessDenied"), "{error}");
+        assert!(
+            observe.invoke(&loaded(7).to_string()).await.expect("done").is_none(),
+            "straight from a rule"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_batch_whose_messages_cannot_be_named_fails_as_a_whole() {
+        let observe = Observe::<Table>::new(None, io::sink());
+        for record in [
+            json!({ "eventSource": "aws:sqs", "body": "{}" }),
+            json!({ "eventSource": "aws:sqs", "messageId": "" }),
+            json!({ "eventSource": "aws:sqs", "messageId": 7 }),
+        ] {
+            let payload = json!({ "Records": [record] }).to_string();
+            let error = observe.invoke(&payload).await.expect_err("nameless");
+            assert!(matches!(error, InvocationError::UnreadableBatch));
+        }
+        let empty = observe.invoke(&json!({ "Records": [] }).to_string()).await.expect("nothing to do");
+        assert!(empty.expect("a batch").batch_item_failures.is_empty());
+        let notification = json!({ "Records": [{ "eventSource": "aws:s3" }] }).to_string();
+        assert!(observe.invoke(&notification).await.is_err(), "not an event");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_payload_panics(value in json_value()) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
+            let observe = Observe::<Table>::new(None, io::sink());
+            let _ = runtime.block_on(observe.invoke(&value.to_string()));
+            let detail = json!({ "detail-type": "transform", "detail": value });
+            let _ = runtime.block_on(observe.invoke(&batch([(detail, 1), (value, 2)]).to_string()));
+        }
     }
 
     #[derive(Clone, Default)]
@@ -198,12 +448,11 @@ mod tests {
     /// The one line that an event gives.
     async fn line(body: Value) -> Value {
         let lines = Lines::default();
-        let writer = lines.clone();
-        let subscriber =
-            tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
+        // The level is asked for as that of any line.
+        let subscriber = tracing_subscriber::fmt().with_writer(io::sink).finish();
         let guard = tracing::subscriber::set_default(subscriber);
-        let observe = Observe::<Table>::new(None);
-        observe.handle(&[delivery(body, 1)]).await;
+        let observe = Observe::<Table>::new(None, lines.clone());
+        let _ = observe.invoke(&body.to_string()).await;
         drop(guard);
         let text = String::from_utf8(lines.0.lock().expect("lock").clone()).expect("UTF-8");
         assert_eq!(text.lines().count(), 1, "{text}");

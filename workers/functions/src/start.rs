@@ -3,17 +3,20 @@
 //! One thread: below 1,769 MB a function has less than one processor, and threads that hand each other every call make it
 //! dearer. <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
 
+use std::future::Future;
 use std::process::ExitCode;
 
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_lambda_events::event::sqs::SqsBatchResponse;
 use contract::environment::{EVENT_BUS, EVENT_SOURCE, MAX_RECEIVE_COUNT, VariableError, Variables};
 use lambda_runtime::{LambdaEvent, service_fn};
 use publisher::aws::EventBridge;
 use publisher::{Backoff, Destination, Publisher};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tracing_subscriber::EnvFilter;
 
-use crate::messages::{Handler, serve};
+use crate::messages::{Handler, InvocationError, serve};
 
 /// Messages are many small allocations, as rows are in the task.
 #[global_allocator]
@@ -50,25 +53,27 @@ impl Environment {
     }
 }
 
+/// A function that reads its payload by itself.
+pub trait Service {
+    /// Processes the text of one invocation.
+    ///
+    /// # Errors
+    /// [`InvocationError`] when the whole invocation is to be repeated.
+    fn invoke(
+        &self,
+        payload: &str,
+    ) -> impl Future<Output = Result<Option<SqsBatchResponse>, InvocationError>> + Send;
+}
+
 /// Runs the function that `build` makes, until Lambda ends the process.
 ///
 /// A variable that is missing is an error here, at deployment, and not at the first message.
 pub async fn run<H: Handler>(build: impl FnOnce(&Environment) -> Result<H, VariableError>) -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().json().flatten_event(true).with_span_list(false).with_env_filter(filter).init();
-    let environment = Environment {
-        variables: Variables::new(|name| std::env::var(name).ok()),
-        config: aws_config::load_defaults(BehaviorVersion::latest()).await,
-    };
-    let ready = max_receive_count(&environment.variables)
-        .and_then(|max_receive_count| Ok((build(&environment)?, max_receive_count)));
-    let (handler, max_receive_count) = match ready {
-        Ok(ready) => ready,
-        Err(error) => {
-            tracing::error!(%error, "the function cannot start");
-            return ExitCode::FAILURE;
-        }
-    };
+    let ready = ready(|environment| {
+        let max_receive_count = max_receive_count(&environment.variables)?;
+        Ok((build(environment)?, max_receive_count))
+    });
+    let Some((handler, max_receive_count)) = ready.await else { return ExitCode::FAILURE };
     let handler = &handler;
     let service = service_fn(move |event: LambdaEvent<Value>| {
         // Boxed: the futures of SDK calls inside the runtime's own are nested too deeply for the compiler.
@@ -76,7 +81,36 @@ pub async fn run<H: Handler>(build: impl FnOnce(&Environment) -> Result<H, Varia
             serve(handler, event.payload, max_receive_count).await.map_err(lambda_runtime::Error::from)
         })
     });
-    match lambda_runtime::run(service).await {
+    ended(lambda_runtime::run(service).await)
+}
+
+/// The same for a [`Service`].
+pub async fn run_service<S: Service>(
+    build: impl FnOnce(&Environment) -> Result<S, VariableError>,
+) -> ExitCode {
+    let Some(service) = ready(build).await else { return ExitCode::FAILURE };
+    let service = &service;
+    let service = service_fn(move |event: LambdaEvent<Box<RawValue>>| {
+        Box::pin(
+            async move { service.invoke(event.payload.get()).await.map_err(lambda_runtime::Error::from) },
+        )
+    });
+    ended(lambda_runtime::run(service).await)
+}
+
+/// Sets up the logs, and builds the function; `None` when it cannot start, which is logged.
+async fn ready<H>(build: impl FnOnce(&Environment) -> Result<H, VariableError>) -> Option<H> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().json().flatten_event(true).with_span_list(false).with_env_filter(filter).init();
+    let environment = Environment {
+        variables: Variables::new(|name| std::env::var(name).ok()),
+        config: aws_config::load_defaults(BehaviorVersion::latest()).await,
+    };
+    build(&environment).inspect_err(|error| tracing::error!(%error, "the function cannot start")).ok()
+}
+
+fn ended(result: Result<(), lambda_runtime::Error>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the Lambda runtime ended");

@@ -69,6 +69,7 @@ pub(crate) fn object() -> ObjectRef {
         version: None,
         etag: Some("e".into()),
         uploaded: None,
+        replay: None,
     }
 }
 

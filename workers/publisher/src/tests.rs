@@ -83,8 +83,14 @@ fn detail(n: usize) -> Detail {
 }
 
 fn sized_detail(n: usize, filler: usize) -> Detail {
-    let object =
-        ObjectRef { bucket: "b".into(), key: format!("{n}"), version: None, etag: None, uploaded: None };
+    let object = ObjectRef {
+        bucket: "b".into(),
+        key: format!("{n}"),
+        version: None,
+        etag: None,
+        uploaded: None,
+        replay: None,
+    };
     Detail::TaskStarted { object, task: "x".repeat(filler) }
 }
 

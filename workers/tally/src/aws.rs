@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
@@ -10,7 +11,7 @@ use publisher::CallError;
 use publisher::aws::call_error;
 
 use crate::item::{Attribute, Attributes, Key, PARTITION_KEY, SORT_KEY};
-use crate::reader::{Source, Stored};
+use crate::reader::{Scope, Source, Stored};
 use crate::writer::{Change, Store, Updated};
 
 /// The attribute that every write raises.
@@ -58,13 +59,22 @@ impl Store for Table {
                 .expression_attribute_names(format!("#a{index}"), name)
                 .expression_attribute_values(format!(":a{index}"), value);
         }
+        let mut removed = Vec::new();
+        for (index, name) in change.remove.iter().enumerate() {
+            removed.push(format!("#d{index}"));
+            call = call.expression_attribute_names(format!("#d{index}"), name);
+        }
+        let remove = match removed.is_empty() {
+            true => String::new(),
+            false => format!(" REMOVE {}", removed.join(", ")),
+        };
         call = match change.expected {
             Some(expected) => call
                 .condition_expression("#r = :expected")
                 .expression_attribute_values(":expected", AttributeValue::N(expected.to_string())),
             None => call.condition_expression("attribute_not_exists(#r)"),
         };
-        let error = match call.update_expression(format!("SET {}", sets.join(", "))).send().await {
+        let error = match call.update_expression(format!("SET {}{remove}", sets.join(", "))).send().await {
             Ok(_) => return Ok(Updated::Done),
             Err(error) => error,
         };
@@ -76,38 +86,67 @@ impl Store for Table {
             _ => return Err(call_error(&error)),
         };
         let Some(item) = item else { return Ok(Updated::Gone) };
-        match item.get(REVISION) {
-            Some(AttributeValue::N(number)) if number.parse::<u64>().is_ok() => {
-                Ok(Updated::Conflict(number.parse().unwrap_or_default(), attributes(&item)))
-            }
-            _ => Err(CallError {
+        match revision(&item) {
+            Some(revision) => Ok(Updated::Conflict(revision, attributes(&item))),
+            None => Err(CallError {
                 code: "UnreadableRevision".into(),
                 message: format!("the item `{}`, `{}` has no revision", key.object, key.part()),
                 retryable: false,
             }),
         }
     }
+
+    async fn delete(&self, key: &Key, revision: u64) -> Result<bool, CallError> {
+        let answer = self
+            .client
+            .delete_item()
+            .table_name(&self.name)
+            .key(PARTITION_KEY, text(&key.object))
+            .key(SORT_KEY, text(&key.part()))
+            .condition_expression("#r = :r")
+            .expression_attribute_names("#r", REVISION)
+            .expression_attribute_values(":r", AttributeValue::N(revision.to_string()))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                _ => Err(call_error(&error)),
+            },
+        }
+    }
 }
 
 impl Source for Table {
-    async fn items(&self, object: Option<&str>) -> Result<Vec<Stored>, CallError> {
+    async fn items(&self, scope: Scope<'_>) -> Result<Vec<Stored>, CallError> {
         let mut items = Vec::new();
         let mut start: Option<Item> = None;
         loop {
-            let (page, next) = match object {
-                Some(object) => {
-                    let call = self.client.query().table_name(&self.name).consistent_read(true);
-                    let call = call
-                        .key_condition_expression("#o = :o")
-                        .expression_attribute_names("#o", PARTITION_KEY)
-                        .expression_attribute_values(":o", text(object));
-                    let answer = call.set_exclusive_start_key(start).send().await;
-                    let answer = answer.map_err(|error| call_error(&error))?;
+            let of = |object: &str| {
+                let call = self.client.query().table_name(&self.name).consistent_read(true);
+                let call = call.set_exclusive_start_key(start.clone());
+                let call = call.expression_attribute_names("#o", PARTITION_KEY);
+                call.expression_attribute_values(":o", text(object))
+            };
+            let query = match scope {
+                Scope::All => None,
+                Scope::Object(object) => Some(of(object).key_condition_expression("#o = :o")),
+                Scope::Part(object, part) => Some(
+                    of(object)
+                        .key_condition_expression("#o = :o AND begins_with(#p, :p)")
+                        .expression_attribute_names("#p", SORT_KEY)
+                        .expression_attribute_values(":p", text(part)),
+                ),
+            };
+            let (page, next) = match query {
+                Some(query) => {
+                    let answer = query.send().await.map_err(|error| call_error(&error))?;
                     (answer.items.unwrap_or_default(), answer.last_evaluated_key)
                 }
                 None => {
                     let call = self.client.scan().table_name(&self.name).consistent_read(true);
-                    let answer = call.set_exclusive_start_key(start).send().await;
+                    let answer = call.set_exclusive_start_key(start.clone()).send().await;
                     let answer = answer.map_err(|error| call_error(&error))?;
                     (answer.items.unwrap_or_default(), answer.last_evaluated_key)
                 }
@@ -121,13 +160,18 @@ impl Source for Table {
     }
 }
 
+fn revision(item: &Item) -> Option<u64> {
+    item.get(REVISION)?.as_n().ok()?.parse().ok()
+}
+
 fn text(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())
 }
 
 fn stored(item: &Item) -> Option<Stored> {
     let key = |name| item.get(name)?.as_s().ok().cloned();
-    Some(Stored { object: key(PARTITION_KEY)?, part: key(SORT_KEY)?, attributes: attributes(item) })
+    let revision = revision(item).unwrap_or_default();
+    Some(Stored { object: key(PARTITION_KEY)?, part: key(SORT_KEY)?, revision, attributes: attributes(item) })
 }
 
 fn attributes(item: &Item) -> Attributes {

@@ -17,6 +17,9 @@ const CHUNK_DIGITS: usize = 12;
 /// Chunks that have a number.
 pub(crate) const MAX_CHUNKS: u64 = 1_000_000_000_000;
 
+/// Digits of a writer's id.
+const WRITER_DIGITS: usize = 16;
+
 /// Which item.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
@@ -24,32 +27,67 @@ pub struct Key {
     pub object: String,
     /// The chunk of its rows; `None`: its summary.
     pub chunk: Option<u64>,
+    /// The writer whose share the item holds; `None`: the item into which the shares of all writers are folded.
+    pub writer: Option<String>,
 }
 
 impl Key {
+    /// The item into which all writers' shares of a chunk, or of the summary, are folded.
+    #[must_use]
+    pub fn shared(object: impl Into<String>, chunk: Option<u64>) -> Self {
+        Self { object: object.into(), chunk, writer: None }
+    }
+
+    /// The item of one writer beside this one.
+    #[must_use]
+    pub fn of(&self, writer: &str) -> Self {
+        Self { writer: Some(writer.to_owned()), ..self.clone() }
+    }
+
     /// The value of the sort key.
     #[must_use]
     pub fn part(&self) -> String {
-        match self.chunk {
+        let mut part = match self.chunk {
             Some(chunk) => format!("{ROWS}{chunk:0CHUNK_DIGITS$}"),
             None => SUMMARY.to_owned(),
+        };
+        if let Some(writer) = &self.writer {
+            part.push('#');
+            part.push_str(writer);
         }
+        part
     }
 
     /// The key of an item; `None` when it is of another kind, which others keep in the same table.
     #[must_use]
     pub fn parse(object: &str, part: &str) -> Option<Self> {
-        let chunk = match part.strip_prefix(ROWS) {
-            Some(digits)
-                if digits.len() == CHUNK_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit()) =>
-            {
-                Some(digits.parse().ok()?)
+        let (chunk, rest) = match part.strip_prefix(ROWS) {
+            Some(rest) => {
+                let (digits, rest) = rest.split_at_checked(CHUNK_DIGITS)?;
+                if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                    return None;
+                }
+                (Some(digits.parse().ok()?), rest)
             }
-            None if part == SUMMARY => None,
-            _ => return None,
+            None => (None, part.strip_prefix(SUMMARY)?),
         };
-        Some(Self { object: object.to_owned(), chunk })
+        let writer = match rest.strip_prefix('#') {
+            Some(writer) => Some(writer.to_owned()).filter(|writer| is_writer(writer)),
+            None if rest.is_empty() => return Some(Self::shared(object, chunk)),
+            None => None,
+        };
+        writer.map(|writer| Self { object: object.to_owned(), chunk, writer: Some(writer) })
     }
+}
+
+/// A new id of a writer: random, so that no two processes have the same.
+pub(crate) fn writer_id() -> String {
+    format!("{:0WRITER_DIGITS$x}", fastrand::u64(..))
+}
+
+fn is_writer(text: &str) -> bool {
+    text.len() == WRITER_DIGITS
+        && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 /// A value in the table.
@@ -133,6 +171,22 @@ impl Content {
             Self::Summary(summary) => summary.attributes(),
         }
     }
+
+    /// The attributes that adding `other` may have changed: what is written after a merge.
+    pub(crate) fn attributes_of(&self, other: &Self) -> Attributes {
+        match (self, other) {
+            (Self::Rows(rows), Self::Rows(other)) => rows.attributes_of(other),
+            _ => self.attributes(),
+        }
+    }
+
+    /// Time of the last event that brought something new.
+    pub(crate) const fn last_at(&self) -> Option<&String> {
+        match self {
+            Self::Rows(rows) => rows.last_at.as_ref(),
+            Self::Summary(summary) => summary.last_at.as_ref(),
+        }
+    }
 }
 
 /// Keeps the earlier of two times.
@@ -169,21 +223,55 @@ pub(crate) fn is_time(text: &str) -> bool {
         })
 }
 
+/// Seconds since 1970 of a time that [`is_time`]; of another text, or of a day that no month has, nothing useful.
+pub(crate) fn seconds(time: &str) -> i64 {
+    let number = |range: std::ops::Range<usize>| -> i64 {
+        time.get(range).and_then(|digits| digits.parse().ok()).unwrap_or_default()
+    };
+    let (year, month, day) = (number(0..4), number(5..7), number(8..10));
+    // Days since 1970 in a calendar whose years begin in March, so that the leap day is the last one.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468;
+    ((days * 24 + number(11..13)) * 60 + number(14..16)) * 60 + number(17..19)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn keys_sort_as_chunks_and_are_read_back() {
-        let key = |chunk| Key { object: "o".into(), chunk };
+        let key = |chunk| Key::shared("o", chunk);
         assert_eq!(key(Some(12)).part(), "rows#000000000012");
         assert!(key(Some(9)).part() < key(Some(10)).part());
         for key in [key(None), key(Some(0)), key(Some(MAX_CHUNKS - 1))] {
+            let own = key.of(&writer_id());
+            assert!(own.part().starts_with(&key.part()), "one query finds both");
+            assert_eq!(Key::parse("o", &own.part()), Some(own));
             assert_eq!(Key::parse("o", &key.part()), Some(key));
         }
-        for other in ["", "checkpoint#1", "rows#1", "rows#00000000000x", "rows#+00000000001", "summary#"] {
+        for other in [
+            "",
+            "checkpoint#1",
+            "rows#1",
+            "rows#00000000000x",
+            "rows#+00000000001",
+            "rows#0000000000é",
+            "summary#",
+            "summary#0123",
+            "summary#0123456789abcdeF",
+            "rows#0000000000120123456789abcdef",
+            "summaries",
+        ] {
             assert_eq!(Key::parse("o", other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn times_are_seconds() {
+        assert_eq!(seconds("1970-01-01T00:00:00Z"), 0);
+        assert_eq!(seconds("2024-02-29T23:59:59Z"), 1_709_251_199);
+        assert_eq!(seconds("2026-11-28T12:00:01Z") - seconds("2026-11-28T11:59:59Z"), 2);
     }
 
     #[test]

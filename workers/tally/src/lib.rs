@@ -4,8 +4,9 @@
 //! it ([`read`], [`rows_to_replay`]). Events come twice and in any order, from several writers at once. A set that is
 //! merged twice is the same set, and merges in any order give the same union, so nothing is counted twice or lost.
 //!
-//! One item holds 65,536 rows of an object, a bitmap for each stage; one more holds what concerns the whole object. Beside
-//! them stand the [`checkpoint`]s of the tasks that read it.
+//! One item holds 65,536 rows of an object, a bitmap for each stage; one more holds what concerns the whole object. Each
+//! writer has its own share of both, which readers unite, until a writer finds that the rows are done and folds the
+//! shares into one. Beside them are the [`checkpoint`]s of the tasks that read the object.
 
 pub mod aws;
 mod batch;
@@ -17,10 +18,13 @@ mod rows;
 mod summary;
 mod writer;
 
-pub use batch::{Batch, MAX_ROWS_PER_EVENT, Unusable};
+pub use batch::{Batch, MAX_ROWS_PER_EVENT, Touched, Unusable};
 pub use item::{Attribute, Attributes, Content, Damaged, Key, PARTITION_KEY, SORT_KEY};
-pub use reader::{Failure, Source, Stored, Tally, TallyError, list, read, rows_to_replay};
+pub use reader::{
+    FAILED, Failure, MISSING, PendingReplay, Scope, Source, Stored, Tally, TallyError, list, read,
+    rows_to_replay,
+};
 pub use row_set::RowSet;
 pub use rows::{ROWS_PER_CHUNK, Rows};
-pub use summary::{Counts, Summary};
-pub use writer::{Change, MergeError, Store, Updated, Writer, backoff};
+pub use summary::{Counts, Replayed, Summary};
+pub use writer::{Change, Errors, MergeError, Store, Updated, Writer, backoff};

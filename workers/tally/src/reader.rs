@@ -1,6 +1,7 @@
 //! Reading the tally: what has become of every row of an object.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::future::Future;
 
 use contract::ObjectRef;
@@ -11,6 +12,11 @@ use crate::item::{Attributes, Content, Damaged, Key, earlier, later};
 use crate::row_set::RowSet;
 use crate::summary::Summary;
 
+/// What [`crate::summary::Replayed::what`] says of rows that were missing, and of rows that failed.
+pub const MISSING: &str = "missing";
+/// See [`MISSING`].
+pub const FAILED: &str = "failed";
+
 /// An item of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
@@ -18,20 +24,33 @@ pub struct Stored {
     pub object: String,
     /// Sort key.
     pub part: String,
+    /// Its revision; 0 if it has none.
+    pub revision: u64,
     /// The rest.
     pub attributes: Attributes,
 }
 
+/// Which items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope<'a> {
+    /// Of all objects.
+    All,
+    /// Of one object.
+    Object(&'a str),
+    /// Those of one object whose sort key begins so.
+    Part(&'a str, &'a str),
+}
+
 /// The table, as a reader sees it. Implemented by [`crate::aws::Table`], and by fakes in tests.
 pub trait Source: Send + Sync {
-    /// All items of an object, or of all objects; in the order of the sort key within an object.
-    fn items(&self, object: Option<&str>) -> impl Future<Output = Result<Vec<Stored>, CallError>> + Send;
+    /// The items, in the order of the sort key within an object.
+    fn items(&self, scope: Scope<'_>) -> impl Future<Output = Result<Vec<Stored>, CallError>> + Send;
 }
 
 /// Why the tally can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TallyError {
-    /// What is in the table is none of the tally's.
+    /// The table contains an item that the tally did not write.
     #[error(transparent)]
     Damaged(#[from] Damaged),
     /// The table gave no answer.
@@ -48,6 +67,21 @@ pub struct Failure {
     pub reason: String,
     /// The rows.
     pub rows: RowSet,
+    /// What one of their `failed` events said to a person.
+    pub message: Option<String>,
+}
+
+/// A request to send rows of an object again, that has not been met yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingReplay {
+    /// Its id, which is the time at which it was asked for.
+    pub id: String,
+    /// Which rows: `failed` or `missing`.
+    pub what: String,
+    /// How many rows were asked for.
+    pub rows: u64,
+    /// Those of which no event has come since.
+    pub pending: u64,
 }
 
 /// What has become of the rows of an object version.
@@ -67,18 +101,28 @@ pub struct Tally {
     pub started_at: Option<String>,
     /// Time of the last event that brought something new.
     pub last_at: Option<String>,
+    /// Rows that another row of the same file with the same key has replaced, as far as that is known.
+    pub overwritten: RowSet,
     by_reason: BTreeMap<(String, String), RowSet>,
+    asked: BTreeMap<String, RowSet>,
+    replayed: BTreeMap<String, RowSet>,
 }
 
 impl Tally {
-    fn add(&mut self, key: &Key, attributes: &Attributes) -> Result<(), Damaged> {
-        let (started_at, last_at) = match (Content::read(key, attributes)?, key.chunk) {
+    fn add(&mut self, chunk: Option<u64>, content: Content) {
+        let (started_at, last_at) = match (content, chunk) {
             (Content::Rows(rows), Some(chunk)) => {
                 self.extracted.add_chunk(chunk, &rows.extracted);
                 self.transformed.add_chunk(chunk, &rows.transformed);
                 self.loaded.add_chunk(chunk, &rows.loaded);
                 for (why, set) in rows.failed {
                     self.by_reason.entry(why).or_default().add_chunk(chunk, &set);
+                }
+                self.overwritten.add_chunk(chunk, &rows.overwritten);
+                for (into, by_id) in [(&mut self.asked, rows.asked), (&mut self.replayed, rows.replayed)] {
+                    for (id, set) in by_id {
+                        into.entry(id).or_default().add_chunk(chunk, &set);
+                    }
                 }
                 (rows.started_at, rows.last_at)
             }
@@ -91,7 +135,6 @@ impl Tally {
         };
         earlier(&mut self.started_at, started_at.as_ref());
         later(&mut self.last_at, last_at.as_ref());
-        Ok(())
     }
 
     /// Rows of the object, rejected ones included, once it has been read to its end.
@@ -143,7 +186,8 @@ impl Tally {
             .filter_map(|((stage, reason), set)| {
                 let mut rows = set.clone();
                 rows.remove(&self.loaded);
-                let failure = Failure { stage: stage.clone(), reason: reason.clone(), rows };
+                let message = self.message(stage, reason);
+                let failure = Failure { stage: stage.clone(), reason: reason.clone(), rows, message };
                 (!failure.rows.is_empty()).then_some(failure)
             })
             .collect()
@@ -161,6 +205,46 @@ impl Tally {
         self.is_complete() && self.failed().is_empty()
     }
 
+    /// What a `failed` event of that stage and reason said to a person.
+    #[must_use]
+    pub fn message(&self, stage: &str, reason: &str) -> Option<String> {
+        self.summary.messages.get(&(stage.to_owned(), reason.to_owned())).cloned()
+    }
+
+    /// Replays that were asked for and are not done, the earliest first. One is done when each of its rows is in the table or
+    /// has failed because of it, or when it failed as a whole; or when the same was asked for again later.
+    ///
+    /// A row that had failed is no longer failed only if it is in the table. So all failed rows that were asked for are among
+    /// those that the replay sends, or need not be. A row that was missing may have been late, and have failed meanwhile.
+    #[must_use]
+    pub fn pending_replays(&self) -> Vec<PendingReplay> {
+        let mut latest: BTreeMap<&str, PendingReplay> = BTreeMap::new();
+        for (id, replay) in &self.summary.replays {
+            let mut rows = self.asked.get(id).cloned().unwrap_or_default();
+            rows.remove(&self.loaded);
+            if let Some(replayed) = self.replayed.get(id) {
+                rows.remove(replayed);
+            }
+            if replay.what == MISSING {
+                rows.remove(&self.failed());
+            }
+            let pending = if replay.failure.is_some() { 0 } else { rows.len() };
+            let pending =
+                PendingReplay { id: id.clone(), what: replay.what.clone(), rows: replay.rows, pending };
+            latest.insert(&replay.what, pending);
+        }
+        let mut found: Vec<_> = latest.into_values().filter(|replay| replay.pending > 0).collect();
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        found
+    }
+
+    /// Stage and reason of the latest replay, if it failed as a whole.
+    #[must_use]
+    pub fn replay_failure(&self) -> Option<(&str, &str)> {
+        let (_, latest) = self.summary.replays.last_key_value()?;
+        latest.failure.as_ref().map(|(stage, reason)| (stage.as_str(), reason.as_str()))
+    }
+
     /// Why the object as a whole could not be read: stage and reason. None if it was read all the same.
     #[must_use]
     pub fn object_failures(&self) -> Vec<(&str, &str)> {
@@ -175,7 +259,7 @@ impl Tally {
 /// [`TallyError`].
 pub async fn read(source: &impl Source, object: &ObjectRef) -> Result<Option<Tally>, TallyError> {
     let digest = object.digest();
-    let items = source.items(Some(&digest)).await.map_err(TallyError::Call)?;
+    let items = source.items(Scope::Object(&digest)).await.map_err(TallyError::Call)?;
     Ok(tallies(items)?.remove(&digest))
 }
 
@@ -184,17 +268,30 @@ pub async fn read(source: &impl Source, object: &ObjectRef) -> Result<Option<Tal
 /// # Errors
 /// [`TallyError`].
 pub async fn list(source: &impl Source) -> Result<Vec<Tally>, TallyError> {
-    let items = source.items(None).await.map_err(TallyError::Call)?;
+    let items = source.items(Scope::All).await.map_err(TallyError::Call)?;
     Ok(tallies(items)?.into_values().collect())
 }
 
 fn tallies(items: Vec<Stored>) -> Result<BTreeMap<String, Tally>, Damaged> {
-    let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
-    for Stored { object, part, attributes } in items {
+    // The shares of all writers of one chunk first, so that chunks come one after another.
+    let mut contents: BTreeMap<(String, Option<u64>), Content> = BTreeMap::new();
+    for Stored { object, part, attributes, .. } in items {
         let Some(key) = Key::parse(&object, &part) else { continue };
+        let content = Content::read(&key, &attributes)?;
+        match contents.entry((object, key.chunk)) {
+            Entry::Occupied(mut known) => {
+                known.get_mut().merge(&content);
+            }
+            Entry::Vacant(place) => {
+                place.insert(content);
+            }
+        }
+    }
+    let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
+    for ((object, chunk), content) in contents {
         let tally =
             tallies.entry(object.clone()).or_insert_with(|| Tally { digest: object, ..Tally::default() });
-        tally.add(&key, &attributes)?;
+        tally.add(chunk, content);
     }
     Ok(tallies)
 }

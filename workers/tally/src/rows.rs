@@ -15,9 +15,18 @@ const MAX_SET_BYTES: usize = 16 << 10;
 /// What the name of a failure's attribute begins with; behind it stand stage and reason.
 const FAILED: &str = "failed#";
 
+/// What the names of the attributes about replays begin with; behind it stands the replay's id.
+const ASKED: &str = "asked#";
+const REPLAYED: &str = "replayed#";
+/// Replays of an object that are remembered: the latest.
+pub(crate) const MAX_REPLAYS: usize = 4;
+/// Bytes of a replay's id at most.
+const MAX_REPLAY_ID: usize = 40;
+
 const EXTRACTED: &str = "extracted";
 const TRANSFORMED: &str = "transformed";
 const LOADED: &str = "loaded";
+const OVERWRITTEN: &str = "overwritten";
 const STARTED_AT: &str = "startedAt";
 const LAST_AT: &str = "lastAt";
 
@@ -32,6 +41,12 @@ pub struct Rows {
     pub(crate) loaded: RoaringBitmap,
     /// Failed, by stage and reason.
     pub(crate) failed: BTreeMap<(String, String), RoaringBitmap>,
+    /// Rows that another row of the same file with the same key has replaced.
+    pub(crate) overwritten: RoaringBitmap,
+    /// Rows that a replay was asked for, by its id.
+    pub(crate) asked: BTreeMap<String, RoaringBitmap>,
+    /// Rows that were loaded or failed because of a replay, by its id.
+    pub(crate) replayed: BTreeMap<String, RoaringBitmap>,
     /// Time of the first event.
     pub(crate) started_at: Option<String>,
     /// Time of the last event that brought something new.
@@ -54,7 +69,58 @@ fn union(into: &mut RoaringBitmap, other: &RoaringBitmap) -> bool {
     into.len() > before
 }
 
+/// Adds the rows of sets by id, of which only the latest are kept; whether there were new ones. Ids are times, so the latest
+/// are the greatest, and all writers keep the same.
+fn union_by_id(into: &mut BTreeMap<String, RoaringBitmap>, other: &BTreeMap<String, RoaringBitmap>) -> bool {
+    let mut new = false;
+    for (id, set) in other {
+        let beyond = into.len() >= MAX_REPLAYS
+            && !into.contains_key(id)
+            && into.first_key_value().is_some_and(|(first, _)| id < first);
+        if !beyond {
+            new |= union(into.entry(id.clone()).or_default(), set);
+        }
+    }
+    while into.len() > MAX_REPLAYS {
+        into.pop_first();
+    }
+    new
+}
+
+/// Whether a text can be the id of a replay: it becomes part of an attribute's name.
+pub(crate) fn is_replay_id(id: &str) -> bool {
+    (1..=MAX_REPLAY_ID).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-:.".contains(&byte))
+}
+
+/// Whether an attribute is about a replay, which are forgotten when there are others.
+pub(crate) fn is_of_replay(name: &str) -> bool {
+    name.starts_with(ASKED) || name.starts_with(REPLAYED)
+}
+
 impl Rows {
+    /// Rows that were loaded or have failed.
+    pub(crate) fn settled(&self) -> RoaringBitmap {
+        let mut settled = self.loaded.clone();
+        for set in self.failed.values() {
+            settled |= set;
+        }
+        settled
+    }
+
+    /// Whether an event in here says that a row was loaded or has failed.
+    pub(crate) fn settles(&self) -> bool {
+        !self.loaded.is_empty() || !self.failed.is_empty()
+    }
+
+    /// Rows that any stage has seen.
+    pub(crate) fn known(&self) -> RoaringBitmap {
+        let mut known = self.settled();
+        known |= &self.extracted;
+        known |= &self.transformed;
+        known
+    }
+
     /// Adds what another writer, or another batch, knows; whether that was anything new.
     pub(crate) fn merge(&mut self, other: &Self) -> bool {
         let mut new = union(&mut self.extracted, &other.extracted);
@@ -63,23 +129,47 @@ impl Rows {
         for (why, set) in &other.failed {
             new |= union(self.failed.entry(why.clone()).or_default(), set);
         }
+        new |= union(&mut self.overwritten, &other.overwritten);
+        new |= union_by_id(&mut self.asked, &other.asked);
+        new |= union_by_id(&mut self.replayed, &other.replayed);
         earlier(&mut self.started_at, other.started_at.as_ref());
         later(&mut self.last_at, other.last_at.as_ref());
         new
     }
 
-    pub(crate) fn attributes(&self) -> Attributes {
-        let named = [(EXTRACTED, &self.extracted), (TRANSFORMED, &self.transformed), (LOADED, &self.loaded)];
+    /// The sets by the names of their attributes.
+    fn sets(&self) -> impl Iterator<Item = (String, &RoaringBitmap)> {
+        let named = [
+            (EXTRACTED, &self.extracted),
+            (TRANSFORMED, &self.transformed),
+            (LOADED, &self.loaded),
+            (OVERWRITTEN, &self.overwritten),
+        ];
         let named = named.into_iter().map(|(name, set)| (name.to_owned(), set));
         let failed =
             self.failed.iter().map(|((stage, reason), set)| (format!("{FAILED}{stage}#{reason}"), set));
-        let sets = named.chain(failed).filter(|(_, set)| !set.is_empty());
+        let asked = self.asked.iter().map(|(id, set)| (format!("{ASKED}{id}"), set));
+        let replayed = self.replayed.iter().map(|(id, set)| (format!("{REPLAYED}{id}"), set));
+        named.chain(failed).chain(asked).chain(replayed).filter(|(_, set)| !set.is_empty())
+    }
+
+    pub(crate) fn attributes(&self) -> Attributes {
+        let sets = self.sets().map(|(name, set)| (name, Attribute::Bytes(encode(set))));
+        sets.chain(self.times()).collect()
+    }
+
+    /// The attributes of the sets that `other` has, which was added to this.
+    pub(crate) fn attributes_of(&self, other: &Self) -> Attributes {
+        let touched: Vec<String> = other.sets().map(|(name, _)| name).collect();
+        let sets = self.sets().filter(|(name, _)| touched.contains(name));
+        sets.map(|(name, set)| (name, Attribute::Bytes(encode(set)))).chain(self.times()).collect()
+    }
+
+    fn times(&self) -> impl Iterator<Item = (String, Attribute)> {
         let times = [(STARTED_AT, &self.started_at), (LAST_AT, &self.last_at)];
-        sets.map(|(name, set)| (name, Attribute::Bytes(encode(set))))
-            .chain(times.into_iter().filter_map(|(name, time)| {
-                time.as_ref().map(|time| (name.to_owned(), Attribute::Text(time.clone())))
-            }))
-            .collect()
+        times
+            .into_iter()
+            .filter_map(|(name, time)| Some((name.to_owned(), Attribute::Text(time.as_ref()?.clone()))))
     }
 
     /// Reads an item; the error is the name of the attribute that can't be read.
@@ -90,6 +180,7 @@ impl Rows {
                 EXTRACTED => &mut rows.extracted,
                 TRANSFORMED => &mut rows.transformed,
                 LOADED => &mut rows.loaded,
+                OVERWRITTEN => &mut rows.overwritten,
                 STARTED_AT => {
                     rows.started_at = time(value);
                     continue;
@@ -98,15 +189,27 @@ impl Rows {
                     rows.last_at = time(value);
                     continue;
                 }
-                name => match name.strip_prefix(FAILED).and_then(|why| why.split_once('#')) {
-                    Some((stage, reason)) => {
+                name => {
+                    if let Some((stage, reason)) =
+                        name.strip_prefix(FAILED).and_then(|why| why.split_once('#'))
+                    {
                         rows.failed.entry((stage.to_owned(), reason.to_owned())).or_default()
+                    } else if let Some(id) = name.strip_prefix(ASKED) {
+                        rows.asked.entry(id.to_owned()).or_default()
+                    } else if let Some(id) = name.strip_prefix(REPLAYED) {
+                        rows.replayed.entry(id.to_owned()).or_default()
+                    } else {
+                        continue;
                     }
-                    None => continue,
-                },
+                }
             };
             let Attribute::Bytes(bytes) = value else { return Err(name.clone()) };
             *set = decode(bytes).ok_or_else(|| name.clone())?;
+        }
+        for by_id in [&mut rows.asked, &mut rows.replayed] {
+            while by_id.len() > MAX_REPLAYS {
+                by_id.pop_first();
+            }
         }
         Ok(rows)
     }

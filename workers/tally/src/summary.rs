@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use contract::ObjectRef;
 
 use crate::item::{Attribute, Attributes, earlier, later, time};
+use crate::rows::MAX_REPLAYS;
 
 /// Tasks that are named at most; ARNs of all that were ever started for one object would be without end.
 const MAX_TASKS: usize = 32;
@@ -14,6 +15,9 @@ pub const MAX_ROWS: u64 = 1 << 32;
 const MAX_ARN: usize = 2_048;
 /// Parts of an object that are kept at most, whatever the events say.
 const MAX_SHARDS: usize = 1_024;
+/// Bytes of a message that are kept, and messages: one for each stage and reason.
+const MAX_MESSAGE: usize = 600;
+const MAX_MESSAGES: usize = 64;
 
 /// What the task that read a part of the object counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,6 +28,26 @@ pub struct Counts {
     pub rejected: u64,
     /// Bytes, as they are stored.
     pub bytes: u64,
+}
+
+impl Counts {
+    /// Takes the greater of each count: a rule by which all writers come to the same.
+    pub(crate) fn raise(&mut self, other: Self) {
+        self.rows = self.rows.max(other.rows);
+        self.rejected = self.rejected.max(other.rejected);
+        self.bytes = self.bytes.max(other.bytes);
+    }
+}
+
+/// Rows that somebody asked to be sent again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Which rows: `failed` or `missing`.
+    pub what: String,
+    /// How many rows they were.
+    pub rows: u64,
+    /// Stage and reason, if the replay failed as a whole.
+    pub failure: Option<(String, String)>,
 }
 
 /// The object, its parts and its failures.
@@ -41,6 +65,21 @@ pub struct Summary {
     pub failures: BTreeSet<(String, String)>,
     /// ARNs of the tasks.
     pub tasks: BTreeSet<String>,
+    /// The latest replays, by their ids, which are times.
+    pub replays: BTreeMap<String, Replayed>,
+    /// What a `failed` event said to a person, of the object or of one of its rows, by stage and reason.
+    pub messages: BTreeMap<(String, String), String>,
+}
+
+/// The beginning of a message, as it is kept.
+pub(crate) fn shortened(message: &str) -> String {
+    message
+        .chars()
+        .scan(0, |bytes, char| {
+            *bytes += char.len_utf8();
+            (*bytes <= MAX_MESSAGE).then_some(char)
+        })
+        .collect()
 }
 
 /// The greater of two: a rule by which all writers come to the same.
@@ -62,7 +101,8 @@ impl Summary {
                     | greater(&mut own.uploaded, other.uploaded.as_ref())
             }
             (own @ None, Some(other)) => {
-                *own = Some(other.clone());
+                // The object is the same, whoever asked for its rows.
+                *own = Some(ObjectRef { replay: None, ..other.clone() });
                 true
             }
             (_, None) => false,
@@ -76,23 +116,53 @@ impl Summary {
                 Counts::default()
             });
             let before = *own;
-            own.rows = own.rows.max(other.rows);
-            own.rejected = own.rejected.max(other.rejected);
-            own.bytes = own.bytes.max(other.bytes);
+            own.raise(*other);
             new |= *own != before;
         }
         for failure in &other.failures {
             new |= self.failures.insert(failure.clone());
         }
-        let tasks = self.tasks.clone();
-        self.tasks.extend(other.tasks.iter().filter(|task| task.len() <= MAX_ARN).cloned());
-        while self.tasks.len() > MAX_TASKS {
-            self.tasks.pop_last();
+        if !other.tasks.is_subset(&self.tasks) {
+            let tasks = self.tasks.clone();
+            self.tasks.extend(other.tasks.iter().filter(|task| task.len() <= MAX_ARN).cloned());
+            while self.tasks.len() > MAX_TASKS {
+                self.tasks.pop_last();
+            }
+            new |= self.tasks != tasks;
         }
-        new |= self.tasks != tasks;
+        new |= self.merge_replays(&other.replays);
+        for (why, message) in &other.messages {
+            if let Some(own) = self.messages.get_mut(why) {
+                // All writers keep the same one; that is no news worth a write.
+                if message < own {
+                    own.clone_from(message);
+                }
+            } else if self.messages.len() < MAX_MESSAGES {
+                self.messages.insert(why.clone(), message.clone());
+                new = true;
+            }
+        }
         earlier(&mut self.started_at, other.started_at.as_ref());
         later(&mut self.last_at, other.last_at.as_ref());
         new
+    }
+
+    fn merge_replays(&mut self, other: &BTreeMap<String, Replayed>) -> bool {
+        let before = self.replays.clone();
+        for (id, other) in other {
+            let own = self.replays.entry(id.clone()).or_default();
+            if own.what < other.what {
+                own.what.clone_from(&other.what);
+            }
+            own.rows = own.rows.max(other.rows);
+            if own.failure < other.failure {
+                own.failure.clone_from(&other.failure);
+            }
+        }
+        while self.replays.len() > MAX_REPLAYS {
+            self.replays.pop_first();
+        }
+        self.replays != before
     }
 
     pub(crate) fn attributes(&self) -> Attributes {
@@ -121,6 +191,30 @@ impl Summary {
             .collect();
         if !shards.is_empty() {
             out.insert("shards".to_owned(), Attribute::Map(shards));
+        }
+        let replays: Attributes = self
+            .replays
+            .iter()
+            .map(|(id, replay)| {
+                let mut fields = Attributes::from([("rows".to_owned(), Attribute::Number(replay.rows))]);
+                if !replay.what.is_empty() {
+                    fields.insert("what".to_owned(), Attribute::Text(replay.what.clone()));
+                }
+                if let Some((stage, reason)) = &replay.failure {
+                    fields.insert("failure".to_owned(), Attribute::Text(format!("{stage}#{reason}")));
+                }
+                (id.clone(), Attribute::Map(fields))
+            })
+            .collect();
+        let messages: Attributes = self
+            .messages
+            .iter()
+            .map(|((stage, reason), message)| (format!("{stage}#{reason}"), Attribute::Text(message.clone())))
+            .collect();
+        for (name, map) in [("replays", replays), ("messages", messages)] {
+            if !map.is_empty() {
+                out.insert(name.to_owned(), Attribute::Map(map));
+            }
         }
         let failures = self.failures.iter().map(|(stage, reason)| format!("{stage}#{reason}")).collect();
         for (name, texts) in [("failures", failures), ("tasks", self.tasks.clone())] {
@@ -151,6 +245,7 @@ impl Summary {
                 version: text("version")?,
                 etag: text("etag")?,
                 uploaded: text("uploaded")?,
+                replay: None,
             }),
             _ => None,
         };
@@ -165,11 +260,25 @@ impl Summary {
             }
             Some(_) => return Err("shards".to_owned()),
         };
-        let failures = texts("failures")?
+        let failures = texts("failures")?.iter().filter_map(|failure| why(failure)).collect();
+        let map = |name: &str| match attributes.get(name) {
+            None => Ok(Attributes::new()),
+            Some(Attribute::Map(map)) => Ok(map.clone()),
+            Some(_) => Err(name.to_owned()),
+        };
+        let replays = map("replays")?
             .iter()
-            .filter_map(|failure| failure.split_once('#'))
-            .map(|(stage, reason)| (stage.to_owned(), reason.to_owned()))
-            .collect();
+            .map(|(id, replay)| Some((id.clone(), read_replay(replay)?)))
+            .collect::<Option<_>>()
+            .ok_or("replays")?;
+        let messages = map("messages")?
+            .into_iter()
+            .map(|(failure, message)| match message {
+                Attribute::Text(message) => Some((why(&failure)?, message)),
+                _ => None,
+            })
+            .collect::<Option<_>>()
+            .ok_or("messages")?;
         Ok(Self {
             object,
             started_at: attributes.get("startedAt").and_then(time),
@@ -177,6 +286,8 @@ impl Summary {
             shards,
             failures,
             tasks: texts("tasks")?,
+            replays,
+            messages,
         })
     }
 
@@ -200,6 +311,22 @@ impl Summary {
             })
         })
     }
+}
+
+/// Stage and reason.
+fn why(failure: &str) -> Option<(String, String)> {
+    failure.split_once('#').map(|(stage, reason)| (stage.to_owned(), reason.to_owned()))
+}
+
+fn read_replay(replay: &Attribute) -> Option<Replayed> {
+    let Attribute::Map(fields) = replay else { return None };
+    let text = |name: &str| match fields.get(name) {
+        Some(Attribute::Text(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let Some(Attribute::Number(rows)) = fields.get("rows") else { return None };
+    let what = text("what").unwrap_or_default().to_owned();
+    Some(Replayed { what, rows: *rows, failure: text("failure").and_then(why) })
 }
 
 fn read_counts(counts: &Attribute) -> Option<Counts> {

@@ -1,21 +1,33 @@
-//! Merging into the table without reading it first.
+//! Merging into the table without reading it first, and without a race.
 //!
-//! Each item has a `revision` that every write raises. A writer writes on the condition that the revision is the one that
-//! it knows; a refusal brings the item as it is now. So an undisturbed merge is one call, and a disturbed one two.
+//! A set union needs no winner. Each writer has items of its own, beside those of others: `rows#…#<writer>`. Nobody else
+//! writes to them, so a merge is one call that is never refused, however many writers there are; readers unite all
+//! shares. A writer is a process: its id is random, and a cold start is a new writer. Ids out of a fixed number of slots
+//! would bound the number of items, and two writers of one slot would race again; the number of items is bounded by
+//! [`fold`] instead.
+//!
+//! Each item has a `revision`. A writer's revisions come out of one counter and never come twice, whatever becomes of its
+//! items meanwhile. So who deletes an item at the revision that it read deletes what it read, and nothing newer.
+
+mod fold;
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use publisher::{Backoff, CallError};
 
-use crate::batch::Batch;
-use crate::item::{Attributes, Content, Damaged, Key};
+use crate::batch::{Batch, Share, Touched};
+use crate::item::{Attributes, Content, Damaged, Key, writer_id};
+use crate::reader::Source;
 
 /// Items that a writer remembers. Each is some kilobytes at worst.
 const MAX_KNOWN: usize = 256;
+/// Calls for one item at most, whatever the table answers.
+const MAX_ROUNDS: u32 = 32;
 /// Items that are merged at the same time.
 const MAX_IN_FLIGHT: usize = 8;
 
@@ -28,6 +40,8 @@ pub struct Change {
     pub revision: u64,
     /// The attributes that change.
     pub set: Attributes,
+    /// Names of attributes that go.
+    pub remove: Vec<String>,
 }
 
 /// The answer to a [`Change`].
@@ -42,23 +56,48 @@ pub enum Updated {
 }
 
 /// The table, as a writer sees it. Implemented by [`crate::aws::Table`], and by fakes in tests.
-pub trait Store: Send + Sync {
+pub trait Store: Source {
     /// Writes to one item, if it has the expected revision.
     fn update(&self, key: &Key, change: &Change) -> impl Future<Output = Result<Updated, CallError>> + Send;
+
+    /// Deletes one item, if it has this revision; whether it had.
+    fn delete(&self, key: &Key, revision: u64) -> impl Future<Output = Result<bool, CallError>> + Send;
 }
 
 /// Why something is not in the tally.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MergeError {
-    /// What is in the table is none of the tally's.
+    /// The table contains an item that the tally did not write.
     #[error(transparent)]
     Damaged(#[from] Damaged),
     /// The table did not take it.
-    #[error("the tally was not written: {0}")]
+    #[error(
+        "the tally was not written: {0}; the message is delivered again after its queue's visibility timeout"
+    )]
     Call(String),
-    /// Other writers were always quicker.
-    #[error("the tally was not written: other writers were quicker each time")]
-    Crowded,
+}
+
+/// What could not be written of a batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Errors(BTreeMap<(usize, Option<u64>), MergeError>);
+
+impl Errors {
+    /// Whether all was written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Why one of the items that an event touches was not written.
+    #[must_use]
+    pub fn of(&self, touched: &Touched) -> Option<&MergeError> {
+        self.0.iter().find(|((object, chunk), _)| touched.contains(*object, *chunk)).map(|(_, error)| error)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &MergeError> {
+        self.0.values()
+    }
 }
 
 /// Merges batches into the table.
@@ -66,14 +105,23 @@ pub enum MergeError {
 pub struct Writer<S> {
     store: S,
     backoff: Backoff,
+    id: String,
+    revisions: AtomicU64,
     known: Mutex<Known>,
+    looks: Mutex<fold::Looks>,
 }
 
-/// An item as it was when this writer saw it last.
+/// An item of this writer's own as it was when it wrote it last.
 #[derive(Debug, Clone)]
 struct Seen {
     revision: Option<u64>,
     content: Content,
+}
+
+impl Seen {
+    fn nothing(key: &Key) -> Self {
+        Self { revision: None, content: Content::empty(key) }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -83,11 +131,9 @@ struct Known {
 }
 
 impl Known {
-    fn get(&mut self, key: &Key) -> Option<Seen> {
-        self.clock += 1;
-        let (used, seen) = self.items.get_mut(key)?;
-        *used = self.clock;
-        Some(seen.clone())
+    /// Takes an item out: it is put back once it is written.
+    fn take(&mut self, key: &Key) -> Option<Seen> {
+        self.items.remove(key).map(|(_, seen)| seen)
     }
 
     fn put(&mut self, key: &Key, seen: Seen) {
@@ -102,75 +148,102 @@ impl Known {
     }
 }
 
-/// Pauses of a writer: short, because a conflict is over as soon as the other has written, and many, because of several
-/// writers that write at once one gets through.
+/// Pauses of a writer while the table does not answer, or says that it is busy.
 #[must_use]
 pub const fn backoff() -> Backoff {
-    Backoff::new(12, Duration::from_millis(20), Duration::from_millis(800))
+    Backoff::new(8, Duration::from_millis(50), Duration::from_secs(2))
 }
 
 impl<S: Store> Writer<S> {
     /// Writes through `store`.
     pub fn new(store: S, backoff: Backoff) -> Self {
-        Self { store, backoff, known: Mutex::default() }
+        Self {
+            store,
+            backoff,
+            id: writer_id(),
+            revisions: AtomicU64::new(0),
+            known: Mutex::default(),
+            looks: Mutex::default(),
+        }
     }
 
-    /// Merges a batch. Gives back the items that could not be written, and why.
-    pub async fn merge(&self, batch: Batch) -> BTreeMap<Key, MergeError> {
-        futures::stream::iter(batch.into_parts())
-            .map(|(key, content)| async move {
-                let merged = self.merge_item(&key, &content).await;
-                Some((key, merged.err()?))
+    /// Merges a batch. Gives back what could not be written, and why.
+    pub async fn merge(&self, batch: Batch) -> Errors {
+        let shares = batch.into_shares();
+        let all = &shares;
+        // By position, or the compiler cannot see that the future is `Send`.
+        let errors: BTreeMap<_, _> = futures::stream::iter(0..all.len())
+            .map(|position| async move {
+                let share = all.get(position)?;
+                let merged = self.merge_share(share).await;
+                Some(((share.object, share.key.chunk), merged.err()?))
             })
             .buffer_unordered(MAX_IN_FLIGHT)
             .filter_map(std::future::ready)
             .collect()
-            .await
+            .await;
+        if errors.is_empty() {
+            self.tidy(&shares).await;
+        }
+        Errors(errors)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn merge_item(&self, key: &Key, content: &Content) -> Result<(), MergeError> {
-        let unseen = || Seen { revision: None, content: Content::empty(key) };
-        let mut seen = self.known().get(key).unwrap_or_else(unseen);
-        let mut error = MergeError::Crowded;
-        for attempt in 1..=self.backoff.attempts() {
-            let mut merged = seen.content.clone();
-            if !merged.merge(content) {
+    /// A revision that this writer has given to nothing yet, and that is greater than `than`.
+    fn revision(&self, than: Option<u64>) -> u64 {
+        let than = than.unwrap_or_default();
+        let last = self.revisions.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
+            Some(last.max(than).saturating_add(1))
+        });
+        last.unwrap_or_else(|last| last).max(than).saturating_add(1)
+    }
+
+    async fn merge_share(&self, share: &Share) -> Result<(), MergeError> {
+        let key = share.key.of(&self.id);
+        let mut seen = self.known().take(&key).unwrap_or_else(|| Seen::nothing(&key));
+        let mut cause = String::new();
+        // Sent, and nobody knows whether it was written: sent again as it was.
+        let mut unsure = false;
+        let mut attempt = 1;
+        for _ in 0..MAX_ROUNDS {
+            let new = seen.content.merge(&share.content);
+            if !new && !unsure && seen.revision.is_some() {
+                self.known().put(&key, seen);
                 return Ok(());
             }
-            let before = seen.content.attributes();
-            let mut set = merged.attributes();
-            set.retain(|name, value| before.get(name) != Some(value));
-            let revision = seen.revision.map_or(1, |revision| revision.saturating_add(1));
-            let change = Change { expected: seen.revision, revision, set };
-            match self.store.update(key, &change).await {
+            let revision = self.revision(seen.revision);
+            let set = seen.content.attributes_of(&share.content);
+            let change = Change { expected: seen.revision, revision, set, remove: Vec::new() };
+            match self.store.update(&key, &change).await {
                 Ok(Updated::Done) => {
-                    self.known().put(key, Seen { revision: Some(revision), content: merged });
+                    seen.revision = Some(revision);
+                    self.known().put(&key, seen);
                     return Ok(());
                 }
+                // An earlier attempt arrived and its answer did not; or this writer has forgotten the item.
                 Ok(Updated::Conflict(revision, attributes)) => {
-                    let content = Content::read(key, &attributes)?;
-                    seen = Seen { revision: Some(revision), content };
-                    self.known().put(key, seen.clone());
-                    error = MergeError::Crowded;
-                    // What the answer has brought is fresh now, and old after a pause: each pause is followed by two
-                    // attempts, and the second of them needs nobody to have been quiet for longer than a call.
-                    if attempt % 2 == 1 {
-                        continue;
-                    }
+                    seen = Seen { revision: Some(revision), content: Content::read(&key, &attributes)? };
+                    unsure = false;
+                    cause = "ConditionalCheckFailedException".to_owned();
+                    continue;
                 }
-                Ok(Updated::Gone) => seen = unseen(),
-                Err(failed) if failed.retryable => error = MergeError::Call(failed.code),
+                // Folded into the shared item, so nothing of it is lost; this batch alone is new.
+                Ok(Updated::Gone) => {
+                    seen = Seen::nothing(&key);
+                    unsure = false;
+                    continue;
+                }
+                Err(failed) if failed.retryable && attempt < self.backoff.attempts() => cause = failed.code,
                 Err(failed) => return Err(MergeError::Call(failed.code)),
             }
-            if attempt < self.backoff.attempts() {
-                self.backoff.pause(attempt).await;
-            }
+            unsure = true;
+            self.backoff.pause(attempt).await;
+            attempt += 1;
         }
-        Err(error)
+        Err(MergeError::Call(cause))
     }
 }
 

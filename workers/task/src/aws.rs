@@ -97,6 +97,7 @@ mod tests {
             version: version.map(Into::into),
             etag: etag.map(Into::into),
             uploaded: None,
+            replay: None,
         };
         S3Object::new(s3_client(&config, true), object)
     }

@@ -50,5 +50,6 @@ pub async fn latest(session: &Session, bucket: &str, key: &str) -> Result<Option
         version: answer.version_id().filter(|version| *version != "null").map(str::to_owned),
         etag: answer.e_tag().map(|etag| etag.trim_matches('"').to_owned()),
         uploaded: None,
+        replay: None,
     }))
 }

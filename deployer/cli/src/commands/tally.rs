@@ -156,7 +156,14 @@ impl Place {
             || Error::failed(format!("there is no object s3://{bucket}/{key}, and the tally knows of none"));
         if let Some(version) = version {
             let version = Some(version.to_owned());
-            return Ok(ObjectRef { bucket, key: key.to_owned(), version, etag: None, uploaded: None });
+            return Ok(ObjectRef {
+                bucket,
+                key: key.to_owned(),
+                version,
+                etag: None,
+                uploaded: None,
+                replay: None,
+            });
         }
         if let Some(latest) = table::latest(&self.session, &bucket, key).await? {
             return Ok(latest);

@@ -109,8 +109,14 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let stored = objects::put(&session, &bucket, &key, &args.path).await?;
     context.on_interrupt("the pipeline goes on", "`deployer logs observe --follow` shows what happens");
     context.ui.step("uploaded", format!("{} → s3://{bucket}/{key}", args.path.display()));
-    let object =
-        ObjectRef { bucket: bucket.clone(), key, version: stored.version, etag: stored.etag, uploaded: None };
+    let object = ObjectRef {
+        bucket: bucket.clone(),
+        key,
+        version: stored.version,
+        etag: stored.etag,
+        uploaded: None,
+        replay: None,
+    };
     let limit = Duration::from_secs(args.timeout);
     let file = Uploaded { session: &session, stack: &stack, sample: checked.map(|checked| checked.sample) };
     let Some(reader) = reader else {

@@ -104,6 +104,7 @@ mod tests {
             version: version.map(Into::into),
             etag: etag.map(Into::into),
             uploaded: None,
+            replay: None,
         }
     }
 

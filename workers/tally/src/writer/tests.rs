@@ -2,24 +2,35 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use contract::assignment::Replay;
-use contract::{Detail, FailedStage, ObjectRef, Reason, Shard};
+use contract::brief::{Object, Record, Text, What};
+use contract::{Brief, Detail, FailedStage, ObjectRef, Reason, RecordRef, Shard};
 use proptest::prelude::*;
 
 use super::*;
 use crate::item::Attribute;
-use crate::reader::{self, Source, Stored, Tally};
+use crate::reader::{self, Scope, Source, Stored, Tally};
+use crate::row_set::RowSet;
 
-/// Write units of an item on the average, as the estimate of costs in `stack-core` has them.
-const ASSUMED_UNITS: usize = 2;
+/// Write units of a batch for each chunk on the average, folds included, as the estimate of costs in `stack-core` has them.
+const ASSUMED_UNITS: usize = 7;
 
 /// A table in memory that answers as DynamoDB does, with faults by a script.
 #[derive(Debug, Clone, Default)]
-struct Memory(Arc<Mutex<State>>);
+struct Memory {
+    state: Arc<Mutex<State>>,
+    /// How long a call takes, at least and at most.
+    latency: Option<(Duration, Duration)>,
+}
 
 #[derive(Debug, Default)]
 struct State {
     items: BTreeMap<Key, (u64, Attributes)>,
-    calls: usize,
+    updates: usize,
+    refused: usize,
+    reads: usize,
+    deletes: usize,
+    /// Write units, as DynamoDB counts them.
+    units: usize,
     faults: Vec<Fault>,
 }
 
@@ -28,54 +39,154 @@ enum Fault {
     None,
     /// The call is refused.
     Throttled,
-    /// The item is written, and the answer is lost.
+    /// It is done, and the answer is lost.
     AnswerLost,
+    /// It is refused for good: as if the process ended here.
+    Ended,
+}
+
+/// Bytes of an item as DynamoDB counts them: names and values.
+fn bytes_of(attributes: &Attributes) -> usize {
+    let value = |value: &Attribute| match value {
+        Attribute::Bytes(bytes) => bytes.len(),
+        Attribute::Text(text) => text.len(),
+        _ => 0,
+    };
+    attributes.iter().map(|(name, one)| name.len() + value(one)).sum()
+}
+
+fn units(attributes: &Attributes) -> usize {
+    // Key and revision are 90 bytes.
+    (90 + bytes_of(attributes)).div_ceil(1_024)
+}
+
+fn fails(code: &str, retryable: bool) -> CallError {
+    CallError { code: code.into(), message: String::new(), retryable }
 }
 
 impl Memory {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().expect("lock")
+        self.state.lock().expect("lock")
+    }
+
+    /// Others may come between.
+    async fn travel(&self) {
+        match self.latency {
+            Some((least, most)) => {
+                let span = most.saturating_sub(least).mul_f64(fastrand::f64());
+                tokio::time::sleep(least + span).await;
+            }
+            None => tokio::task::yield_now().await,
+        }
+    }
+
+    /// The scripted fault of this call; an error if it never gets there.
+    fn fault(&self) -> Result<Fault, CallError> {
+        match self.state().faults.pop().unwrap_or(Fault::None) {
+            Fault::Throttled => Err(fails("ThrottlingException", true)),
+            Fault::Ended => Err(fails("Ended", false)),
+            fault => Ok(fault),
+        }
+    }
+
+    /// What all items of each chunk and summary say together.
+    fn union(&self) -> BTreeMap<Key, Content> {
+        let mut union: BTreeMap<Key, Content> = BTreeMap::new();
+        for (key, (_, attributes)) in &self.state().items {
+            let content = Content::read(key, attributes).expect("sound");
+            let shared = Key::shared(&key.object, key.chunk);
+            union.entry(shared.clone()).or_insert_with(|| Content::empty(&shared)).merge(&content);
+        }
+        union
+    }
+
+    /// Sort keys of the items, of shares without their writers.
+    fn parts(&self) -> Vec<String> {
+        let short = |key: &Key| match &key.writer {
+            Some(_) => format!("{}#…", Key::shared("", key.chunk).part()),
+            None => key.part(),
+        };
+        self.state().items.keys().map(short).collect()
     }
 }
 
 impl Store for Memory {
     async fn update(&self, key: &Key, change: &Change) -> Result<Updated, CallError> {
-        // Others may come between.
-        tokio::task::yield_now().await;
-        let mut state = self.state();
-        state.calls += 1;
-        let fault = state.faults.pop().unwrap_or(Fault::None);
-        let failed =
-            CallError { code: "ThrottlingException".into(), message: String::new(), retryable: true };
-        if fault == Fault::Throttled {
-            return Err(failed);
-        }
-        match (state.items.get_mut(key), change.expected) {
-            (Some((revision, item)), Some(expected)) if *revision == expected => {
-                *revision = change.revision;
-                item.extend(change.set.clone());
+        self.travel().await;
+        self.state().updates += 1;
+        let fault = self.fault()?;
+        let answer = {
+            let mut state = self.state();
+            match (state.items.get_mut(key), change.expected) {
+                (Some((revision, item)), Some(expected)) if *revision == expected => {
+                    let before = units(item);
+                    *revision = change.revision;
+                    item.extend(change.set.clone());
+                    item.retain(|name, _| !change.remove.contains(name));
+                    state.units += units(item).max(before);
+                    Updated::Done
+                }
+                (None, None) => {
+                    state.units += units(&change.set);
+                    state.items.insert(key.clone(), (change.revision, change.set.clone()));
+                    Updated::Done
+                }
+                (Some((revision, item)), _) => {
+                    let (conflict, cost) = (Updated::Conflict(*revision, item.clone()), units(item));
+                    state.refused += 1;
+                    state.units += cost;
+                    conflict
+                }
+                (None, Some(_)) => {
+                    state.units += 1;
+                    Updated::Gone
+                }
             }
-            (None, None) => {
-                state.items.insert(key.clone(), (change.revision, change.set.clone()));
+        };
+        self.travel().await;
+        if fault == Fault::AnswerLost { Err(fails("Timeout", true)) } else { Ok(answer) }
+    }
+
+    async fn delete(&self, key: &Key, revision: u64) -> Result<bool, CallError> {
+        self.travel().await;
+        self.state().deletes += 1;
+        let fault = self.fault()?;
+        let there = {
+            let mut state = self.state();
+            let found = state.items.get(key).map(|(own, item)| (*own == revision, units(item)));
+            let there = found.is_some_and(|(there, _)| there);
+            state.units += found.map_or(1, |(_, units)| units);
+            if there {
+                state.items.remove(key);
             }
-            (Some((revision, item)), _) => return Ok(Updated::Conflict(*revision, item.clone())),
-            (None, Some(_)) => return Ok(Updated::Gone),
-        }
-        if fault == Fault::AnswerLost { Err(failed) } else { Ok(Updated::Done) }
+            there
+        };
+        self.travel().await;
+        if fault == Fault::AnswerLost { Err(fails("Timeout", true)) } else { Ok(there) }
     }
 }
 
 impl Source for Memory {
-    async fn items(&self, object: Option<&str>) -> Result<Vec<Stored>, CallError> {
-        let state = self.state();
-        let items = state.items.iter().filter(|(key, _)| object.is_none_or(|object| key.object == object));
-        Ok(items
-            .map(|(key, (_, attributes))| Stored {
+    async fn items(&self, scope: Scope<'_>) -> Result<Vec<Stored>, CallError> {
+        self.travel().await;
+        let items: Vec<Stored> = {
+            let mut state = self.state();
+            state.reads += 1;
+            let items = state.items.iter().filter(|(key, _)| match scope {
+                Scope::All => true,
+                Scope::Object(object) => key.object == object,
+                Scope::Part(object, part) => key.object == object && key.part().starts_with(part),
+            });
+            let stored = items.map(|(key, (revision, attributes))| Stored {
                 object: key.object.clone(),
                 part: key.part(),
+                revision: *revision,
                 attributes: attributes.clone(),
-            })
-            .collect())
+            });
+            stored.collect()
+        };
+        self.travel().await;
+        Ok(items)
     }
 }
 
@@ -86,13 +197,19 @@ fn object() -> ObjectRef {
         version: Some("1".into()),
         etag: None,
         uploaded: None,
+        replay: None,
     }
+}
+
+/// Rows without the id, which is a digest and takes a while.
+fn records(first: u64, count: u64) -> RecordRef {
+    RecordRef { index: first, id: String::new(), count }
 }
 
 fn extracted(first: u64, count: u64) -> Detail {
     Detail::RecordExtracted {
         object: object(),
-        record: object().records(first, count),
+        record: records(first, count),
         headers: String::new(),
         data: String::new(),
         data_key: None,
@@ -103,7 +220,7 @@ fn extracted(first: u64, count: u64) -> Detail {
 fn transformed(first: u64, count: u64) -> Detail {
     Detail::RecordTransformed {
         object: object(),
-        record: object().records(first, count),
+        record: records(first, count),
         data: Vec::new(),
         data_key: None,
     }
@@ -112,14 +229,14 @@ fn transformed(first: u64, count: u64) -> Detail {
 fn loaded(first: u64, count: u64) -> Detail {
     Detail::RecordLoaded {
         object: object(),
-        record: object().records(first, count),
+        record: records(first, count),
         table: String::new(),
         key: Vec::new(),
     }
 }
 
 fn failed(first: u64, count: u64, stage: FailedStage, reason: Reason) -> Detail {
-    let record = Some(object().records(first, count));
+    let record = Some(records(first, count));
     Detail::Failed { stage, object: Some(object()), record, reason, message: String::new() }
 }
 
@@ -132,11 +249,56 @@ fn writer(memory: &Memory) -> Writer<Memory> {
 }
 
 fn batch(details: &[Detail]) -> Batch {
+    batch_at(details, "2026-11-28T12:00:00Z")
+}
+
+fn batch_at(details: &[Detail], time: &str) -> Batch {
     let mut batch = Batch::default();
     for detail in details {
-        batch.add(detail, Some("2026-11-28T12:00:00Z")).expect("rows of a file");
+        batch.add(&brief(detail, time)).expect("rows of a file");
     }
     batch
+}
+
+/// What [`Brief::parse`] makes of an event, which its own tests check; a hundred thousand of them take a while to write.
+fn brief<'a>(detail: &'a Detail, time: &'a str) -> Brief<'a> {
+    let text = |text: &'a str| Text(text.into());
+    let optional = |of: &'a Option<String>| of.as_deref().map(text);
+    let what = match detail {
+        Detail::TaskStarted { task, .. } => What::TaskStarted { task: text(task) },
+        Detail::RecordExtracted { .. } => What::Extracted,
+        Detail::ExtractionCompleted { rows, bytes, rejected, shard, .. } => {
+            What::Completed { rows: *rows, bytes: *bytes, rejected: *rejected, shard: *shard }
+        }
+        Detail::RecordTransformed { .. } => What::Transformed,
+        Detail::RecordLoaded { table, .. } => {
+            What::Loaded { table: text(table), key: None, overwritten: Vec::new() }
+        }
+        Detail::Failed { stage, reason, message, .. } => {
+            let code = Text(reason.code().into());
+            What::Failed { stage: *stage, reason: *reason, code, message: text(message) }
+        }
+    };
+    Brief {
+        detail_type: text(detail.detail_type()),
+        source: None,
+        time: Some(text(time)),
+        status: text(""),
+        object: detail.object().map(|object| Object {
+            bucket: text(&object.bucket),
+            key: text(&object.key),
+            version: optional(&object.version),
+            etag: optional(&object.etag),
+            uploaded: optional(&object.uploaded),
+            replay: optional(&object.replay),
+        }),
+        record: detail.record().map(|record| Record {
+            index: record.index,
+            id: text(&record.id),
+            count: record.count,
+        }),
+        what,
+    }
 }
 
 async fn tally(memory: &Memory) -> Tally {
@@ -157,19 +319,26 @@ fn event() -> impl Strategy<Value = Detail> {
 }
 
 fn fault() -> impl Strategy<Value = Fault> {
-    prop_oneof![3 => Just(Fault::None), 1 => Just(Fault::Throttled), 1 => Just(Fault::AnswerLost)]
+    prop_oneof![
+        6 => Just(Fault::None),
+        1 => Just(Fault::Throttled),
+        1 => Just(Fault::AnswerLost),
+        1 => Just(Fault::Ended),
+    ]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
-    /// Whatever writers do at the same time, with duplicates, throttling and lost answers, the table says the union.
+    /// Whatever writers do at the same time, with duplicates, throttling, lost answers, ends in the middle, and shares that
+    /// are folded at any moment: the table says the union.
     #[test]
     fn any_interleaving_gives_the_union(
         batches in proptest::collection::vec(proptest::collection::vec(event(), 1..6), 1..12),
         again in proptest::collection::vec(any::<prop::sample::Index>(), 0..6),
         writers in 1_usize..5,
-        faults in proptest::collection::vec(fault(), 0..40),
+        folds in 0_usize..8,
+        faults in proptest::collection::vec(fault(), 0..60),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("runtime");
         let memory = Memory::default();
@@ -179,66 +348,249 @@ proptest! {
         runtime.block_on(async {
             let work = (0..writers).map(|number| {
                 let mine: Vec<_> = all.iter().skip(number).step_by(writers).cloned().collect();
-                let writer = writer(&memory);
+                let memory = memory.clone();
                 async move {
+                    let mut writer = writer(&memory);
                     for details in mine {
-                        assert_eq!(writer.merge(batch(&details)).await, BTreeMap::new());
+                        // What could not be written is delivered again, perhaps to a new process.
+                        while !writer.merge(batch(&details)).await.is_empty() {
+                            writer = self::writer(&memory);
+                        }
                     }
                 }
             });
-            futures::future::join_all(work).await;
+            let fold = async {
+                let keys = [None, Some(0), Some(1)].map(|chunk| Key::shared(object().digest(), chunk));
+                for _ in 0..folds {
+                    for key in &keys {
+                        // By a process that may end at any call.
+                        let _ = writer(&memory).fold_all(key).await;
+                    }
+                }
+            };
+            tokio::join!(futures::future::join_all(work), fold, async {
+                for _ in 0..folds {
+                    let _ = writer(&memory).fold_all(&Key::shared(object().digest(), Some(0))).await;
+                }
+            });
         });
         let mut expected: BTreeMap<Key, Content> = BTreeMap::new();
-        for (key, content) in batch(&batches.concat()).into_parts() {
-            expected.insert(key, content);
+        for share in batch(&batches.concat()).into_shares() {
+            expected.insert(share.key, share.content);
         }
-        let found: BTreeMap<Key, Content> = memory.state().items.iter()
-            .map(|(key, (_, attributes))| (key.clone(), Content::read(key, attributes).expect("sound"))).collect();
-        prop_assert_eq!(found, expected);
+        prop_assert_eq!(memory.union(), expected);
     }
 
     #[test]
     fn hostile_items_are_errors_that_name_the_item(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("runtime");
         let memory = Memory::default();
-        let key = Key { object: object().digest(), chunk: Some(0) };
+        let writer = writer(&memory);
+        let key = Key::shared(object().digest(), Some(0)).of(&writer.id);
         let sound = crate::Rows::read(&Attributes::from([("loaded".to_owned(), Attribute::Bytes(bytes.clone()))])).is_ok();
-        memory.state().items.insert(key.clone(), (3, [("loaded".to_owned(), Attribute::Bytes(bytes))].into()));
-        let errors = runtime.block_on(writer(&memory).merge(batch(&[extracted(1, 1)])));
+        memory.state().items.insert(key, (3, [("loaded".to_owned(), Attribute::Bytes(bytes))].into()));
+        let errors = runtime.block_on(writer.merge(batch(&[extracted(1, 1)])));
         let read = runtime.block_on(reader::read(&memory, &object()));
         if sound {
             prop_assert!(errors.is_empty() && read.is_ok());
         } else {
-            prop_assert!(errors[&key].to_string().contains("rows#000000000000"), "{:?}", errors);
+            prop_assert!(errors.iter().any(|error| error.to_string().contains("rows#000000000000")), "{:?}", errors);
             prop_assert!(read.expect_err("damaged").to_string().contains("rows#000000000000"));
         }
     }
 }
 
 #[tokio::test]
-async fn an_undisturbed_merge_is_one_call_and_nothing_new_is_none() {
+async fn a_merge_is_one_call_whoever_else_writes_and_nothing_new_is_none() {
     let memory = Memory::default();
-    let writer = writer(&memory);
-    assert!(writer.merge(batch(&[extracted(1, 5)])).await.is_empty());
-    assert_eq!(memory.state().calls, 2, "the summary and the chunk");
-    assert!(writer.merge(batch(&[extracted(3, 6)])).await.is_empty());
-    assert_eq!(memory.state().calls, 3, "the chunk alone");
-    assert!(writer.merge(batch(&[extracted(2, 4)])).await.is_empty());
-    assert_eq!(memory.state().calls, 3, "nothing new");
-    // Another writer knows nothing: a refusal, and the write. Of the summary, only the refusal.
-    let other = self::writer(&memory);
-    assert!(other.merge(batch(&[loaded(1, 1)])).await.is_empty());
-    assert_eq!(memory.state().calls, 6);
+    let (one, other) = (writer(&memory), writer(&memory));
+    let calls = || {
+        let state = memory.state();
+        (state.updates, state.reads)
+    };
+    assert!(one.merge(batch(&[extracted(1, 5)])).await.is_empty());
+    assert_eq!(calls(), (2, 0), "the summary and the chunk");
+    assert!(other.merge(batch(&[extracted(6, 5)])).await.is_empty());
+    assert_eq!(calls(), (4, 0), "its own summary and chunk");
+    for round in 0..5 {
+        assert!(one.merge(batch(&[extracted(20 + round, 1)])).await.is_empty());
+        assert!(other.merge(batch(&[extracted(40 + round, 1)])).await.is_empty());
+    }
+    assert_eq!(calls(), (14, 0), "the chunk alone");
+    assert!(one.merge(batch(&[extracted(2, 3)])).await.is_empty());
+    assert_eq!(calls(), (14, 0), "nothing new");
+    assert_eq!(memory.state().refused, 0);
+    assert_eq!(tally(&memory).await.extracted.len(), 20);
 }
 
 #[tokio::test]
-async fn an_item_that_is_gone_is_made_anew() {
+async fn an_item_that_is_gone_is_made_anew_under_a_revision_that_never_was() {
     let memory = Memory::default();
     let writer = writer(&memory);
     writer.merge(batch(&[extracted(1, 5)])).await;
+    let before: Vec<u64> = memory.state().items.values().map(|(revision, _)| *revision).collect();
     memory.state().items.clear();
     assert!(writer.merge(batch(&[extracted(6, 1)])).await.is_empty());
-    assert_eq!(memory.state().items.values().next_back().map(|(revision, _)| *revision), Some(1));
+    let after: Vec<u64> = memory.state().items.values().map(|(revision, _)| *revision).collect();
+    assert!(!after.is_empty() && after.iter().all(|revision| before.iter().all(|old| revision > old)));
+}
+
+/// Two fold, and the one that is slow deletes last: what came meanwhile stays.
+#[tokio::test]
+async fn a_slow_deletion_takes_nothing_that_is_newer() {
+    let memory = Memory::default();
+    let writer = writer(&memory);
+    writer.merge(batch(&[extracted(1, 5)])).await;
+    let key = Key::shared(object().digest(), Some(0));
+    let own = key.of(&writer.id);
+    let read = memory.state().items.get(&own).map(|(revision, _)| *revision).expect("a share");
+    self::writer(&memory).fold_all(&key).await.expect("folded");
+    assert!(!memory.state().items.contains_key(&own));
+    for row in 6..20 {
+        assert!(writer.merge(batch(&[extracted(row, 1)])).await.is_empty());
+        assert!(!memory.delete(&own, read).await.expect("an answer"), "revision {read} was there before");
+    }
+    assert_eq!(tally(&memory).await.extracted.len(), 19);
+}
+
+#[tokio::test]
+async fn an_object_that_is_done_is_two_items() {
+    let memory = Memory::default();
+    let writers: Vec<_> = (0..4).map(|_| writer(&memory)).collect();
+    let rows = |number: u64| 1 + number * 10;
+    for (number, writer) in (0..).zip(&writers) {
+        writer.merge(batch(&[extracted(rows(number), 10), transformed(rows(number), 10)])).await;
+        if number > 0 {
+            writer.merge(batch(&[loaded(rows(number), 10)])).await;
+        }
+    }
+    writers[1].merge(batch(&[completed(40, None)])).await;
+    assert_eq!(memory.parts().len(), 5, "rows are on their way: {:?}", memory.parts());
+    writers[0].merge(batch(&[loaded(1, 9), failed(10, 1, FailedStage::Load, Reason::InvalidItem)])).await;
+    assert_eq!(memory.parts(), ["summary", "rows#000000000000"], "the last row is settled");
+    let known = tally(&memory).await;
+    assert!(known.is_complete() && known.loaded.len() == 39, "{known:?}");
+    // A late event is a share again, and nobody minds.
+    writers[2].merge(batch(&[extracted(3, 1), loaded(10, 1)])).await;
+    assert!(tally(&memory).await.is_loaded());
+}
+
+#[tokio::test]
+async fn the_end_of_an_object_may_be_the_last_that_is_heard_of_it() {
+    let memory = Memory::default();
+    let (one, other) = (writer(&memory), writer(&memory));
+    one.merge(batch(&[extracted(1, 3), loaded(1, 2)])).await;
+    other.merge(batch(&[transformed(1, 3), loaded(3, 1)])).await;
+    one.merge(batch(&[completed(3, None)])).await;
+    assert_eq!(memory.parts(), ["summary", "rows#000000000000"]);
+    // One that has no rows, and one that failed.
+    let memory = Memory::default();
+    writer(&memory).merge(batch(&[completed(0, None)])).await;
+    assert_eq!(memory.parts(), ["summary"]);
+    let memory = Memory::default();
+    let whole = Detail::Failed {
+        stage: FailedStage::Extraction,
+        object: Some(object()),
+        record: None,
+        reason: Reason::MissingColumn,
+        message: "the file has no column `ID`".into(),
+    };
+    writer(&memory).merge(batch(&[whole])).await;
+    assert_eq!(memory.parts(), ["summary"]);
+    let known = tally(&memory).await;
+    assert_eq!(known.object_failures(), [("extraction", "missing-column")]);
+    let message = known.message("extraction", "missing-column");
+    assert_eq!(message.as_deref(), Some("the file has no column `ID`"));
+}
+
+#[tokio::test]
+async fn a_full_chunk_is_folded_while_others_are_on_their_way() {
+    let memory = Memory::default();
+    let (one, other) = (writer(&memory), writer(&memory));
+    one.merge(batch(&[extracted(1, 100_000), loaded(1, 40_000)])).await;
+    other.merge(batch(&[loaded(40_001, 25_535)])).await;
+    let parts = memory.parts();
+    assert!(parts.contains(&"rows#000000000000".to_owned()), "{parts:?}");
+    assert!(!parts.contains(&"rows#000000000000#…".to_owned()), "{parts:?}");
+    assert!(parts.contains(&"rows#000000000001#…".to_owned()), "{parts:?}");
+}
+
+/// Cold starts leave shares behind: they don't pile up, whatever becomes of the rows.
+#[tokio::test]
+async fn writers_that_are_gone_leave_nothing_behind() {
+    let memory = Memory::default();
+    for number in 0..120_u64 {
+        let (hour, minute) = (number / 60, number % 60);
+        let time = format!("2026-11-28T{hour:02}:{minute:02}:00Z");
+        let writer = writer(&memory);
+        // Row 1 is never loaded.
+        writer.merge(batch_at(&[extracted(1, 1), loaded(2 + number, 1)], &time)).await;
+    }
+    let items = memory.state().items.len();
+    assert!(items < 2 * 20, "those of a quarter of an hour: {items}");
+    assert_eq!(tally(&memory).await.loaded.len(), 120);
+}
+
+/// What writers of an older version have written is read and folded like any other.
+#[tokio::test]
+async fn items_of_the_layout_without_shares_count() {
+    let memory = Memory::default();
+    let old = batch(&[extracted(1, 3), loaded(1, 2)]);
+    for share in old.into_shares() {
+        memory.state().items.insert(share.key, (7, share.content.attributes()));
+    }
+    assert_eq!(tally(&memory).await.loaded.len(), 2);
+    writer(&memory).merge(batch(&[loaded(3, 1), completed(3, None)])).await;
+    assert!(tally(&memory).await.is_loaded());
+    assert_eq!(memory.parts(), ["summary", "rows#000000000000"]);
+    assert!(memory.state().items.values().any(|(revision, _)| *revision == 8));
+}
+
+/// The throttle of the pattern in production. With one attempt, a writer that lost a race would give its batch back.
+#[tokio::test]
+async fn fifty_writers_wait_for_nobody() {
+    const WRITERS: usize = 50;
+    const ROWS: u64 = 100_000;
+    // Calls take their time, so that all writers are under way at once.
+    let latency = Some((Duration::from_millis(1), Duration::from_millis(10)));
+    let memory = Memory { latency, ..Memory::default() };
+    // A hundred messages of ten rows in a batch; each row in three of them, disordered.
+    let place = |row: u64, stage: u64| row + stage * 700 + (row * 7_919 + stage * 104_729) % 1_000;
+    let rows =
+        (1..=ROWS).step_by(10).flat_map(|row| (0..3).map(move |stage| (place(row, stage), row, stage)));
+    let mut events: Vec<(u64, u64, u64)> = rows.collect();
+    events.sort_unstable();
+    let batches = events.chunks(100).map(|events| {
+        let detail = |(_, row, stage): &(u64, u64, u64)| match stage {
+            0 => extracted(*row, 10),
+            1 => transformed(*row, 10),
+            _ => loaded(*row, 10),
+        };
+        batch(&events.iter().map(detail).collect::<Vec<_>>())
+    });
+    let batches: Vec<Batch> = batches.collect();
+    let work = (0..WRITERS).map(|number| {
+        let writer = Writer::new(memory.clone(), Backoff::immediate(1));
+        let mine: Vec<_> = batches.iter().skip(number).step_by(WRITERS).cloned().collect();
+        async move {
+            for batch in mine {
+                let errors = writer.merge(batch).await;
+                assert!(errors.is_empty(), "{errors:?}");
+            }
+            writer
+        }
+    });
+    let writers = futures::future::join_all(work).await;
+    let (updates, refused) = {
+        let state = memory.state();
+        (state.updates, state.refused)
+    };
+    // A batch is of two chunks at most, and each writer has one summary. Those who fold may meet: one of them does it then.
+    assert!(updates <= 2 * batches.len() + 5 * WRITERS, "{updates} writes for {} batches", batches.len());
+    assert!(refused <= 2 * WRITERS, "{refused} of {updates}");
+    assert!(writers[7].merge(batch(&[completed(ROWS, None)])).await.is_empty());
+    let known = tally(&memory).await;
+    assert!(known.is_loaded() && known.extracted.len() == ROWS && known.transformed.len() == ROWS);
 }
 
 #[tokio::test]
@@ -247,22 +599,105 @@ async fn only_what_could_not_be_written_is_given_back() {
     memory.state().faults = vec![Fault::Throttled; 100];
     let writer = Writer::new(memory.clone(), Backoff::immediate(3));
     let errors = writer.merge(batch(&[extracted(1, 1)])).await;
-    assert_eq!(errors.len(), 2);
-    assert!(errors.values().all(|error| error.to_string().contains("ThrottlingException")), "{errors:?}");
-    assert_eq!(memory.state().calls, 6, "three attempts each");
+    assert_eq!(errors.iter().count(), 2);
+    assert!(errors.iter().all(|error| error.to_string().contains("ThrottlingException")), "{errors:?}");
+    assert_eq!(memory.state().updates, 6, "three attempts each");
 }
 
 #[test]
 fn a_writer_remembers_a_fixed_number_of_items() {
     let mut known = Known::default();
+    let first = Key::shared("o", Some(0));
     for chunk in 0..2 * MAX_KNOWN as u64 {
-        let key = Key { object: "o".into(), chunk: Some(chunk) };
-        let content = Content::empty(&key);
-        known.put(&key, Seen { revision: Some(1), content });
+        let key = Key::shared("o", Some(chunk));
+        known.put(&key, Seen { revision: Some(1), content: Content::empty(&key) });
         // The first is in use all the time.
-        assert!(known.get(&Key { object: "o".into(), chunk: Some(0) }).is_some());
+        let seen = known.take(&first).expect("remembered");
+        known.put(&first, seen);
     }
     assert_eq!(known.items.len(), MAX_KNOWN);
+}
+
+/// The same object, as a replay sends its rows.
+fn of_replay(detail: Detail, id: &str) -> Detail {
+    let object = ObjectRef { replay: Some(id.to_owned()), ..object() };
+    match detail {
+        Detail::RecordLoaded { record, table, key, .. } => {
+            Detail::RecordLoaded { object, record, table, key }
+        }
+        Detail::Failed { stage, record, reason, message, .. } => {
+            Detail::Failed { stage, object: Some(object), record, reason, message }
+        }
+        other => other,
+    }
+}
+
+#[tokio::test]
+async fn a_replay_is_pending_until_each_of_its_rows_was_heard_of() {
+    let memory = Memory::default();
+    let writer = writer(&memory);
+    let bad = |row| failed(row, 1, FailedStage::Transform, Reason::MissingValue);
+    writer.merge(batch(&[loaded(1, 7), bad(8), bad(9), bad(10), completed(10, None)])).await;
+    assert_eq!(tally(&memory).await.pending_replays(), []);
+    let (first, second) = ("2026-11-28T12:00:00.000Z", "2026-11-28T12:00:01.000Z");
+    let mut ask = Batch::default();
+    ask.ask(&object(), first, reader::FAILED, &tally(&memory).await.failed());
+    // By the deployer, on another machine.
+    self::writer(&memory).merge(ask).await;
+    let pending = |tally: &Tally| -> Vec<(String, u64, u64)> {
+        tally.pending_replays().into_iter().map(|one| (one.id, one.rows, one.pending)).collect()
+    };
+    let known = tally(&memory).await;
+    assert!(known.is_complete(), "as it was before");
+    assert_eq!(pending(&known), [(first.to_owned(), 3, 3)]);
+    // An old failure that comes late says nothing; one of the replay does; and who is in the table is done.
+    writer.merge(batch(&[bad(8)])).await;
+    writer.merge(batch(&[of_replay(bad(9), first), loaded(10, 1)])).await;
+    assert_eq!(pending(&tally(&memory).await), [(first.to_owned(), 3, 1)]);
+    writer.merge(batch(&[of_replay(loaded(8, 1), first)])).await;
+    let known = tally(&memory).await;
+    assert_eq!((pending(&known), known.failed().len()), (vec![], 1));
+    // The next one fails as a whole.
+    let mut ask = Batch::default();
+    ask.ask(&object(), second, reader::FAILED, &known.failed());
+    writer.merge(ask).await;
+    assert_eq!(pending(&tally(&memory).await), [(second.to_owned(), 1, 1)]);
+    let gone = Detail::Failed {
+        stage: FailedStage::Extraction,
+        object: Some(object()),
+        record: None,
+        reason: Reason::ObjectUnreadable,
+        message: "gone".into(),
+    };
+    writer.merge(batch(&[of_replay(gone, second)])).await;
+    let known = tally(&memory).await;
+    assert_eq!(
+        (pending(&known), known.replay_failure()),
+        (vec![], Some(("extraction", "object-unreadable")))
+    );
+    assert_eq!(known.object_failures(), [], "it was read before");
+}
+
+#[tokio::test]
+async fn only_the_latest_replays_are_kept() {
+    let memory = Memory::default();
+    let writer = writer(&memory);
+    let rows: RowSet = [1, 2].into_iter().collect();
+    for minute in 0..20 {
+        let id = format!("2026-11-28T12:{minute:02}:00.000Z");
+        let mut ask = Batch::default();
+        ask.ask(&object(), &id, reader::FAILED, &rows);
+        // Each by a process of its own.
+        self::writer(&memory).merge(ask).await;
+        writer.merge(batch(&[of_replay(loaded(1, 1), &id)])).await;
+        writer.fold_all(&Key::shared(object().digest(), Some(0))).await.expect("folded");
+        writer.fold_all(&Key::shared(object().digest(), None)).await.expect("folded");
+    }
+    let known = tally(&memory).await;
+    assert_eq!(known.summary.replays.len(), crate::rows::MAX_REPLAYS);
+    let state = memory.state();
+    let names = state.items.values().flat_map(|(_, attributes)| attributes.keys());
+    assert_eq!(names.filter(|name| name.starts_with("asked#")).count(), crate::rows::MAX_REPLAYS);
 }
 
 #[tokio::test]
@@ -307,21 +742,12 @@ async fn a_tally_says_what_is_missing_and_what_failed() {
     assert_eq!(reader::list(&memory).await.expect("read"), [known]);
 }
 
-/// Bytes of an item as DynamoDB counts them: names and values.
-fn bytes_of(attributes: &Attributes) -> usize {
-    let value = |value: &Attribute| match value {
-        Attribute::Bytes(bytes) => bytes.len(),
-        Attribute::Text(text) => text.len(),
-        _ => 0,
-    };
-    attributes.iter().map(|(name, one)| name.len() + value(one)).sum()
-}
-
 /// What `deployer cost` assumes of the tally: write units of an item, with rows that overtake each other by up to a thousand.
 #[tokio::test]
 async fn an_item_takes_few_write_units() {
     let memory = Memory::default();
-    let writer = writer(&memory);
+    // Two observers, which is the least that a queue's trigger has; each takes every other batch.
+    let writers = [writer(&memory), writer(&memory)];
     // Each row is extracted, transformed and loaded, a thousand rows apart, and disordered within a thousand.
     let mut events: Vec<(u64, u64, u8)> = Vec::new();
     for row in 1..65_536_u64 {
@@ -331,9 +757,8 @@ async fn an_item_takes_few_write_units() {
         }
     }
     events.sort_unstable();
-    let key = Key { object: object().digest(), chunk: Some(0) };
-    let (mut units, mut writes) = (0, 0);
-    for group in events.chunks(1_000) {
+    let mut batches = 0;
+    for (writer, group) in writers.iter().cycle().zip(events.chunks(1_000)) {
         let details: Vec<Detail> = group
             .iter()
             .map(|(_, row, stage)| match stage {
@@ -343,11 +768,14 @@ async fn an_item_takes_few_write_units() {
             })
             .collect();
         assert!(writer.merge(batch(&details)).await.is_empty());
-        // Key and revision are 70 bytes.
-        units += (70 + bytes_of(&memory.state().items[&key].1)).div_ceil(1_024);
-        writes += 1;
+        // A batch is a second's events, and the pauses of two writers are shorter.
+        writer.end_pauses();
+        batches += 1;
     }
-    assert_eq!(memory.state().calls, writes + 1, "one call a batch, and the summary");
-    assert!(units <= ASSUMED_UNITS * writes, "{units} units in {writes} writes");
+    let state = memory.state();
+    let (units, calls) = (state.units, state.updates + state.deletes);
+    assert!(calls <= 2 * batches, "{calls} writes for {batches} batches");
+    assert!(units <= ASSUMED_UNITS * batches, "{units} units for {batches} batches");
+    drop(state);
     assert_eq!(tally(&memory).await.loaded.len(), 65_535);
 }

@@ -182,6 +182,7 @@ fn object() -> ObjectRef {
         version: None,
         etag: Some("e".into()),
         uploaded: None,
+        replay: None,
     }
 }
 

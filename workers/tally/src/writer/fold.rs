@@ -1,0 +1,286 @@
+//! The shares of all writers become one item.
+//!
+//! After a merge that settled rows, a writer looks at their chunk, and folds what it finds into the shared item if all its
+//! rows are settled. Whoever writes last sees the shares of all others, so the last share of a chunk finds it done; if
+//! that writer was not to look just then, the shares stay until somebody has a reason to look again. Readers don't mind.
+//! Of a chunk that is not done, the shares of writers that have been quiet for long are folded, so that the number of items
+//! is bounded by the number of writers at work; and shares that have grown large, so that writes stay small.
+//!
+//! 1. The union is written to the shared item, if that has the revision that was read. Otherwise somebody else folds.
+//! 2. Each share is deleted, if it has the revision that was read.
+//!
+//! An end between the two leaves shares whose content is in the shared item too, which changes no union. A share that its
+//! writer changed after it was read stays. An event that comes late finds no share, and its writer begins a new one.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use publisher::CallError;
+use tokio::time::Instant;
+
+use super::{Change, Known, MAX_IN_FLIGHT, MAX_KNOWN, Share, Store, Updated, Writer};
+use crate::item::{Attribute, Attributes, Content, Key, seconds};
+use crate::reader::Scope;
+use crate::rows::{ROWS_PER_CHUNK, Rows, is_of_replay};
+
+/// For each item that a look has read, its writer does not look there again for so long. With that, all writers together read
+/// some ten items a second for each of them, however many they are: a few percent of what their writes cost.
+const PAUSE_PER_ITEM: Duration = Duration::from_millis(100);
+const MAX_PAUSE: Duration = Duration::from_secs(600);
+/// Seconds after which a writer counts as gone that has had nothing new, while others have.
+const QUIET: i64 = 900;
+/// Bytes of a share that are worth folding while rows are on their way: each write of an item is paid for by its size, and
+/// the union, whose rows follow each other, is the smaller one. Its writer, who finds it gone, begins a new one at once.
+const LARGE: usize = 5 << 10;
+/// Shares that one look folds at most: an invocation has seconds.
+const MAX_FOLDED: usize = 200;
+
+/// When this writer looks at an item again.
+#[derive(Debug, Default)]
+pub(super) struct Looks {
+    next: HashMap<Key, Instant>,
+    /// The table does not allow it: an older stack. It is not asked again.
+    refused: bool,
+}
+
+impl Looks {
+    fn is_due(&self, key: &Key) -> bool {
+        !self.refused && self.next.get(key).is_none_or(|next| *next <= Instant::now())
+    }
+
+    fn put(&mut self, key: &Key, items: usize) {
+        let now = Instant::now();
+        if self.next.len() >= MAX_KNOWN {
+            self.next.retain(|_, next| *next > now);
+        }
+        if self.next.len() >= MAX_KNOWN {
+            self.next.clear();
+        }
+        let pause = PAUSE_PER_ITEM.saturating_mul(u32::try_from(items).unwrap_or(u32::MAX)).min(MAX_PAUSE);
+        self.next.insert(key.clone(), now + pause);
+    }
+}
+
+/// An item as it was read.
+struct Found {
+    key: Key,
+    revision: u64,
+    content: Content,
+    /// Bytes of its sets, about.
+    bytes: usize,
+}
+
+/// The items of one chunk, or those of the summary.
+struct Items {
+    shared: Option<(Found, Attributes)>,
+    shares: Vec<Found>,
+    union: Content,
+}
+
+impl<S: Store> Writer<S> {
+    /// Folds what is done of the items that a batch has touched. What fails here is done by another look.
+    pub(super) async fn tidy(&self, shares: &[Share]) {
+        for share in shares {
+            let due = || self.looks().is_due(&share.key);
+            let looked = match &share.content {
+                Content::Rows(rows) if rows.settles() && due() => self.look_at_rows(&share.key, None).await,
+                Content::Summary(summary)
+                    if (!summary.shards.is_empty() || !summary.failures.is_empty()) && due() =>
+                {
+                    self.look_at_object(&share.key).await
+                }
+                _ => Ok(()),
+            };
+            if let Err(error) = looked {
+                self.looks().refused = !error.retryable;
+                return;
+            }
+        }
+    }
+
+    fn looks(&self) -> std::sync::MutexGuard<'_, Looks> {
+        self.looks.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The end of an object may be the last that is heard of it: its last rows are done then.
+    async fn look_at_object(&self, key: &Key) -> Result<(), CallError> {
+        match self.look_at_summary(key).await? {
+            Some(total @ 1..) => {
+                let last = Key::shared(&key.object, Some(total / ROWS_PER_CHUNK));
+                self.look_at_rows(&last, Some(total)).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn look_at_rows(&self, key: &Key, total: Option<u64>) -> Result<(), CallError> {
+        let Some(items) = self.items_of(key).await? else { return Ok(()) };
+        let (Content::Rows(rows), Some(chunk)) = (&items.union, key.chunk) else { return Ok(()) };
+        let done = is_full(rows, chunk)
+            || (rows.known() == rows.settled() && {
+                let total = match total {
+                    Some(total) => Some(total),
+                    None => self.look_at_summary(&Key::shared(&key.object, None)).await?,
+                };
+                total.is_some_and(|total| is_done(rows, chunk, total))
+            });
+        let folded = self.fold(key, items, done).await?;
+        if folded && !done {
+            // Who is gone has left a share of the summary too.
+            self.look_at_summary(&Key::shared(&key.object, None)).await?;
+        }
+        Ok(())
+    }
+
+    /// Folds the summary once the object was read to its end, or has failed; says how many rows there are.
+    async fn look_at_summary(&self, key: &Key) -> Result<Option<u64>, CallError> {
+        let Some(items) = self.items_of(key).await? else { return Ok(None) };
+        let Content::Summary(summary) = &items.union else { return Ok(None) };
+        let total = summary.total().map(|total| total.rows);
+        let done = total.is_some() || !summary.failures.is_empty();
+        self.fold(key, items, done).await?;
+        Ok(total)
+    }
+
+    /// The items beside `key`; `None` if one can't be read, which readers report.
+    async fn items_of(&self, key: &Key) -> Result<Option<Items>, CallError> {
+        let stored = self.store.items(Scope::Part(&key.object, &key.part())).await?;
+        self.looks().put(key, stored.len());
+        let mut items = Items { shared: None, shares: Vec::new(), union: Content::empty(key) };
+        for stored in stored {
+            let Some(found) =
+                Key::parse(&stored.object, &stored.part).filter(|found| found.chunk == key.chunk)
+            else {
+                continue;
+            };
+            let Ok(content) = Content::read(&found, &stored.attributes) else { return Ok(None) };
+            items.union.merge(&content);
+            let shared = found.writer.is_none();
+            let sets = stored.attributes.values().map(|value| match value {
+                Attribute::Bytes(bytes) => bytes.len(),
+                _ => 0,
+            });
+            let found = Found { key: found, revision: stored.revision, content, bytes: sets.sum() };
+            match shared {
+                true => items.shared = Some((found, stored.attributes)),
+                false => items.shares.push(found),
+            }
+        }
+        Ok(Some(items))
+    }
+
+    /// Folds all shares, or, while rows are on their way, those of writers that are gone; whether there were any.
+    async fn fold(&self, key: &Key, items: Items, done: bool) -> Result<bool, CallError> {
+        let Items { shared, mut shares, union } = items;
+        if !done {
+            let last = union.last_at().map(|last| seconds(last));
+            shares.retain(|share| {
+                let own = share.content.last_at().map(|last| seconds(last));
+                let quiet = last.zip(own).is_some_and(|(last, own)| last.saturating_sub(own) > QUIET);
+                quiet || share.bytes > LARGE
+            });
+        }
+        shares.truncate(MAX_FOLDED);
+        if shares.is_empty() {
+            return Ok(false);
+        }
+        let (expected, mut content, before) = match shared {
+            Some((found, attributes)) => (Some(found.revision), found.content, attributes),
+            None => (None, Content::empty(key), Attributes::new()),
+        };
+        let mut new = false;
+        for share in &shares {
+            new |= content.merge(&share.content);
+        }
+        if new {
+            let mut set = content.attributes();
+            let remove = before.keys().filter(|name| is_of_replay(name) && !set.contains_key(*name));
+            let remove = remove.cloned().collect();
+            set.retain(|name, value| before.get(name) != Some(value));
+            let revision = expected.unwrap_or_default().saturating_add(1);
+            let change = Change { expected, revision, set, remove };
+            if self.store.update(key, &change).await? != Updated::Done {
+                return Ok(false);
+            }
+        }
+        let own = key.of(&self.id);
+        if shares.iter().any(|share| share.key == own) {
+            self.known().forget(&own);
+        }
+        let mut deleted = futures::stream::iter(shares)
+            .map(|share| async move { self.store.delete(&share.key, share.revision).await })
+            .buffer_unordered(MAX_IN_FLIGHT);
+        while let Some(deleted) = deleted.next().await {
+            deleted?;
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+impl<S: Store> Writer<S> {
+    /// Folds as if all were done, whatever is there.
+    pub(super) async fn fold_all(&self, key: &Key) -> Result<(), CallError> {
+        match self.items_of(key).await? {
+            Some(items) => self.fold(key, items, true).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets the pauses between looks end, as time does.
+    pub(super) fn end_pauses(&self) {
+        self.looks().next.clear();
+    }
+}
+
+impl Known {
+    fn forget(&mut self, key: &Key) {
+        self.items.remove(key);
+    }
+}
+
+/// The rows of a chunk, from the first to the one before the last, by their offsets. There is no row 0.
+fn offsets(chunk: u64, end: u64) -> std::ops::Range<u32> {
+    let base = chunk.saturating_mul(ROWS_PER_CHUNK);
+    let offset = |row: u64| u32::try_from(row.saturating_sub(base).min(ROWS_PER_CHUNK)).unwrap_or(0);
+    offset(base.max(1))..offset(end)
+}
+
+fn has_all(rows: &Rows, offsets: &std::ops::Range<u32>) -> bool {
+    rows.settled().range_cardinality(offsets.clone()) == u64::from(offsets.end.saturating_sub(offsets.start))
+}
+
+/// Whether each row that the chunk can have is settled.
+fn is_full(rows: &Rows, chunk: u64) -> bool {
+    has_all(rows, &offsets(chunk, u64::MAX))
+}
+
+/// Whether each row that the chunk has is settled, of an object with so many rows.
+fn is_done(rows: &Rows, chunk: u64, total: u64) -> bool {
+    has_all(rows, &offsets(chunk, total.saturating_add(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_is_done_when_each_of_its_rows_is_settled() {
+        let rows = |range: std::ops::Range<u32>| {
+            let mut rows = Rows::default();
+            rows.loaded.insert_range(range);
+            rows
+        };
+        assert!(is_full(&rows(1..65_536), 0), "there is no row 0");
+        assert!(!is_full(&rows(1..65_536), 1));
+        assert!(is_full(&rows(0..65_536), 1));
+        assert!(is_done(&rows(1..4), 0, 3));
+        assert!(!is_done(&rows(1..3), 0, 3));
+        assert!(is_done(&rows(0..1), 2, 2 * 65_536), "one row in the third chunk");
+        assert!(!is_done(&rows(1..2), 2, 2 * 65_536 + 1));
+        let mut failed = rows(1..3);
+        failed.failed.entry(("load".into(), "invalid-item".into())).or_default().insert(3);
+        assert!(is_done(&failed, 0, 3));
+    }
+}
