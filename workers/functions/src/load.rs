@@ -85,7 +85,7 @@ enum Refused {
     /// It never will be, and the event says why.
     Failed(Box<Detail>),
     /// Not now.
-    Later(Unfinished),
+    Later(Box<Unfinished>),
 }
 
 /// An item and the row that it comes from.
@@ -162,7 +162,9 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
     fn not_understood(&self, delivery: &Delivery, malformed: Malformed) -> Vec<Result<Row, Refused>> {
         let Verdict { publish, unfinished } = self.stage.not_understood(delivery, malformed);
         let failed = publish.into_iter().map(|failed| Err(Refused::Failed(Box::new(failed))));
-        failed.chain(unfinished.into_iter().map(|unfinished| Err(Refused::Later(unfinished)))).collect()
+        failed
+            .chain(unfinished.into_iter().map(|unfinished| Err(Refused::Later(Box::new(unfinished)))))
+            .collect()
     }
 
     /// The item of a row, as it will be written.
@@ -191,7 +193,8 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
                 Refused::Failed(Box::new(self.stage.failed(object, record, Reason::Undecryptable, message)))
             }
             SecretError::Unavailable(cause) => {
-                Refused::Later(Unfinished { object, record, reason: Reason::RetriesExhausted, cause })
+                let reason = Reason::RetriesExhausted;
+                Refused::Later(Box::new(Unfinished { object, record, reason, cause }))
             }
         }
     }
@@ -347,7 +350,7 @@ impl<T: Table, K: Kms, P: PutEvents> Handler for Load<T, K, P> {
                         self.add(&mut verdict, row, written);
                     }
                     Err(Refused::Failed(failed)) => verdict.publish.push(*failed),
-                    Err(Refused::Later(unfinished)) => verdict.unfinished.push(unfinished),
+                    Err(Refused::Later(unfinished)) => verdict.unfinished.push(*unfinished),
                 }
             }
             verdicts.push(verdict);
