@@ -90,7 +90,7 @@ impl Compiled {
     /// Whether EventBridge takes this event to match. What is not known before the deployment may be anything.
     #[must_use]
     pub fn matches(&self, event: &Event) -> bool {
-        self.alternatives.iter().any(|alternative| alternative.matches(event, Absence::InOrder))
+        self.alternatives.iter().any(|alternative| alternative.matches(event, Absence::Ordered))
     }
 
     /// Whether the answer hangs on how EventBridge reads `exists: false` beside a field in a list of mappings: for the
@@ -98,8 +98,8 @@ impl Compiled {
     #[must_use]
     pub fn is_uncertain(&self, event: &Event) -> bool {
         let all = |absence| self.alternatives.iter().any(|alternative| alternative.matches(event, absence));
-        let in_order = all(Absence::InOrder);
-        all(Absence::InEvent) != in_order || all(Absence::InElement) != in_order
+        let in_order = all(Absence::Ordered);
+        all(Absence::Everywhere) != in_order || all(Absence::Beside) != in_order
     }
 
     /// Why an event does not match: what the alternative that is nearest to it misses. Nothing when it matches.
@@ -128,17 +128,17 @@ pub struct Miss {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Absence {
     /// In the elements that fields before it in the alphabet have chosen.
-    InOrder,
+    Ordered,
     /// In the whole event.
-    InEvent,
+    Everywhere,
     /// In the elements that all other fields have chosen.
-    InElement,
+    Beside,
 }
 
 impl Alternative {
     fn matches(&self, event: &Event, absence: Absence) -> bool {
         let mut conditions: Vec<&Condition> = self.0.iter().collect();
-        if absence == Absence::InElement {
+        if absence == Absence::Beside {
             conditions.sort_by_key(|condition| condition.matchers.contains(&Matcher::Absent));
         }
         // The elements of lists that the conditions so far may have chosen.
@@ -151,7 +151,7 @@ impl Alternative {
             let mut next = BTreeSet::new();
             for before in chosen {
                 let reference = match absence {
-                    Absence::InEvent => Membership::default(),
+                    Absence::Everywhere => Membership::default(),
                     _ => before.clone(),
                 };
                 let present = || {
@@ -172,7 +172,7 @@ impl Alternative {
     }
 
     fn misses(&self, event: &Event) -> Vec<Miss> {
-        let alone = |condition: &Condition| Self(vec![condition.clone()]).matches(event, Absence::InOrder);
+        let alone = |condition: &Condition| Self(vec![condition.clone()]).matches(event, Absence::Ordered);
         let misses: Vec<Miss> = self
             .0
             .iter()

@@ -282,3 +282,12 @@ fn events_are_held_against_a_stack() {
     assert_eq!(code, Some(2));
     assert!(err.contains("wrong.jsonl:4:2: not valid JSON"), "{err}");
 }
+
+#[test]
+fn a_region_has_the_form_of_one() {
+    let folder = folder(STACK);
+    for (region, code) in [("eu-west-1", 0), ("us-gov-east-1", 0), ("moon-1", 2), ("nowhere", 2)] {
+        let (found, _, err) = run(&folder, &["ls", "--region", region]);
+        assert_eq!(found, Some(code), "{region}: {err}");
+    }
+}

@@ -11,10 +11,13 @@ const MOST_BEGINNINGS: usize = 10;
 /// A search that goes on longer is given up; the pattern is then taken to be right.
 const MOST_STEPS: usize = 20_000;
 
+/// The names of fields up to one, and what that one may be in each alternative.
+type Group<'p> = (Vec<&'p str>, Vec<&'p Arc<[Matcher]>>);
+
 /// Whether EventBridge refuses the wildcards of a pattern. Those of one field count together, over the alternatives
 /// that can lead to it.
 pub fn is_too_complex(pattern: &Compiled) -> bool {
-    let mut groups: Vec<(Vec<&str>, Vec<&Arc<[Matcher]>>)> = Vec::new();
+    let mut groups: Vec<Group<'_>> = Vec::new();
     for alternative in &pattern.alternatives {
         let mut before: Vec<&str> = Vec::new();
         for condition in &alternative.0 {

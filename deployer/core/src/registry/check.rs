@@ -289,24 +289,21 @@ impl<'s> Check<'s> {
             range(schema, ["minimum", "maximum"], number, "", span, report);
             return;
         }
-        match value {
-            Value::String(text) => {
-                let length = text.chars().count() as f64;
-                range(schema, ["minLength", "maxLength"], length, "characters", span, report);
-                if let Some(pattern) = schema["pattern"].as_str()
-                    && !self.schema.fits(pattern, text)
-                {
-                    report(
-                        Diagnostic::error(
-                            "E0104",
-                            span,
-                            format!("`{}` does not have the right form", shorten(text)),
-                        )
-                        .help(format!("CloudFormation wants what fits the pattern {pattern}")),
-                    );
-                }
+        if let Value::String(text) = value {
+            let length = text.chars().count() as f64;
+            range(schema, ["minLength", "maxLength"], length, "characters", span, report);
+            if let Some(pattern) = schema["pattern"].as_str()
+                && !self.schema.fits(pattern, text)
+            {
+                report(
+                    Diagnostic::error(
+                        "E0104",
+                        span,
+                        format!("`{}` does not have the right form", shorten(text)),
+                    )
+                    .help(format!("CloudFormation wants what fits the pattern {pattern}")),
+                );
             }
-            _ => {}
         }
     }
 
