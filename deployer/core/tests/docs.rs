@@ -145,7 +145,7 @@ fn the_published_events_are_those_of_the_contract() {
          `{SOURCE}` unless the bus sets another. `ecs-started`, `s3RecordExtraction`, `transform` and\n\
          `data-loaded` and their statuses are those of the original pattern, so that rules written for it match.\n\n\
          `object` is one version of one S3 object. `record` is a row of it: `index` counts from 1 without the header and\n\
-         blank lines, and `id` is made from the object and the index, so that a row that is delivered twice has the same\n\
+         lines that are skipped, and `id` is made from the object and the index, so that a row that is delivered twice has the same\n\
          id twice. With `settings.rowsPerEvent` of the extraction an event may speak of several rows that follow each other:\n\
          `record` is then the first, and its `count` says how many.\n\n\
          With `\"escaped\": true`, which is rare, some text of the event has a character that SQS refuses: in all of its texts,\n\

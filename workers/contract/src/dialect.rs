@@ -233,14 +233,14 @@ impl Record {
     }
 }
 
-/// What a byte means outside of quotes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a byte means outside of quotes. In this order: what ends unquoted text comes last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
 enum Class {
     Text,
-    Delimiter,
-    Quote,
-    Escape,
     Blank,
+    Quote,
+    Delimiter,
+    Escape,
     LineFeed,
     CarriageReturn,
 }
@@ -380,16 +380,25 @@ impl Parser {
                     _ => self.state = State::Plain,
                 },
                 State::Plain => {
-                    at += self.text(rest, record, |class| {
-                        matches!(
-                            class,
-                            Class::Delimiter | Class::LineFeed | Class::CarriageReturn | Class::Escape
-                        )
-                    });
-                    let Some(&byte) = input.get(at) else { break };
-                    at += 1;
-                    if let Some(ended) = self.end_field(byte, record) {
-                        return (at, Some(ended));
+                    // Whole fields at a time, as long as they begin with text.
+                    loop {
+                        at += self.text(input.get(at..).unwrap_or_default(), record);
+                        let Some(&byte) = input.get(at) else { break };
+                        at += 1;
+                        if self.class(byte) != Class::Delimiter {
+                            if let Some(ended) = self.end_field(byte, record) {
+                                return (at, Some(ended));
+                            }
+                            break;
+                        }
+                        record.end_field();
+                        if input
+                            .get(at)
+                            .is_none_or(|next| matches!(self.class(*next), Class::Quote | Class::Blank))
+                        {
+                            self.state = State::FieldStart;
+                            break;
+                        }
                     }
                 }
                 State::Escape => {
@@ -424,7 +433,18 @@ impl Parser {
                     at += self.quoted(rest, record);
                     let Some(&byte) = input.get(at) else { break };
                     at += 1;
-                    self.state = if byte == self.quote { State::QuoteInQuoted } else { State::QuotedEscape };
+                    self.state = match byte == self.quote {
+                        true => State::QuoteInQuoted,
+                        false => State::QuotedEscape,
+                    };
+                    // Most quoted fields end here.
+                    if self.state == State::QuoteInQuoted
+                        && input.get(at).is_some_and(|next| self.class(*next) == Class::Delimiter)
+                    {
+                        at += 1;
+                        record.end_field();
+                        self.state = State::FieldStart;
+                    }
                 }
                 State::QuotedEscape => {
                     at += 1;
@@ -510,8 +530,9 @@ impl Parser {
 
     /// Takes text up to the first byte of a class that ends it; answers how much.
     #[inline]
-    fn text(&self, input: &[u8], record: &mut Record, ends: impl Fn(Class) -> bool) -> usize {
-        let length = input.iter().position(|byte| ends(self.class(*byte))).unwrap_or(input.len());
+    fn text(&self, input: &[u8], record: &mut Record) -> usize {
+        let ends = |byte: &u8| self.class(*byte) >= Class::Delimiter;
+        let length = input.iter().position(ends).unwrap_or(input.len());
         record.push(input.get(..length).unwrap_or_default());
         length
     }
