@@ -89,8 +89,13 @@ pub fn refused(reason: &str) -> String {
 /// What to do about a refusal of CloudFormation, if it is known.
 #[must_use]
 pub fn known_hint(reason: &str) -> Option<String> {
-    let subject =
-        known::Subject { resource_type: "", logical_id: "the stack", physical_id: "", origin: None };
+    let subject = known::Subject {
+        resource_type: "",
+        logical_id: "the stack",
+        physical_id: "",
+        origin: None,
+        stack: None,
+    };
     let found = known::find(&subject, &Reason::parse(reason))?;
     Some(printable(&found.fix))
 }

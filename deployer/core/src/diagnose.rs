@@ -58,6 +58,9 @@ pub struct Diagnosis {
     pub attempts: usize,
     /// Whether a later operation ended well.
     pub superseded: bool,
+    /// Name of the stack.
+    #[serde(skip)]
+    stack: String,
 }
 
 /// One cause.
@@ -142,6 +145,7 @@ pub fn diagnose(events: &[Event], origins: &BTreeMap<String, String>) -> Option<
         attempts: operation.failed_attempts(),
         superseded,
         status,
+        stack: operation.stack().unwrap_or_default().to_owned(),
     };
     Some(diagnosis.advise())
 }
@@ -183,9 +187,12 @@ impl Diagnosis {
 
     /// Puts what validation and hooks found of resources in the place of what the stack says.
     pub fn explain_by(&mut self, findings: &[Event], origins: &BTreeMap<String, String>) {
-        let found: Vec<Cause> = findings.iter().map(|event| cause(event, false, origins)).collect();
+        let about = About { stack: Some(&self.stack), changed_iam: false };
+        let found: Vec<Cause> = findings.iter().map(|event| cause(event, about, origins)).collect();
         if !found.is_empty() && self.is_only_of_the_stack() {
             self.causes = found;
+            // What the stack said may have called for another step.
+            self.next = fate(&self.status).next;
         }
     }
 }
@@ -205,7 +212,7 @@ fn causes(
     let failed = phase.events.iter().find(|event| !event.of_stack && event.status.ends_with("_FAILED"));
     let stack = || phase.events.iter().rev().find(|event| event.of_stack && event.reason.is_some());
     let event = failed.or_else(stack).or_else(|| phase.events.last());
-    event.map(|event| cause(event, operation.changed_iam(), origins)).into_iter().collect()
+    event.map(|event| cause(event, About::of(operation), origins)).into_iter().collect()
 }
 
 fn causes_of(
@@ -222,7 +229,7 @@ fn causes_of(
         if reason::is_consequence(text) {
             *consequences += 1;
         } else if seen.insert((event.logical_id.as_str(), Reason::parse(text).message)) {
-            out.push(cause(event, operation.changed_iam(), origins));
+            out.push(cause(event, About::of(operation), origins));
         }
     }
     if out.is_empty() {
@@ -230,12 +237,25 @@ fn causes_of(
         let turn = operation.turn_after(phase);
         let own = phase.events.iter().copied().filter(|event| event.of_stack).chain(turn);
         let says = |event: &&Event| event.reason.as_deref().is_some_and(|text| !reason::is_consequence(text));
-        out.extend(own.filter(says).take(1).map(|event| cause(event, operation.changed_iam(), origins)));
+        out.extend(own.filter(says).take(1).map(|event| cause(event, About::of(operation), origins)));
     }
     out
 }
 
-fn cause(event: &Event, iam_changed: bool, origins: &BTreeMap<String, String>) -> Cause {
+/// What is known of the operation in which something failed.
+#[derive(Clone, Copy)]
+struct About<'o> {
+    stack: Option<&'o str>,
+    changed_iam: bool,
+}
+
+impl<'o> About<'o> {
+    fn of(operation: &Operation<'o>) -> Self {
+        Self { stack: operation.stack(), changed_iam: operation.changed_iam() }
+    }
+}
+
+fn cause(event: &Event, about: About, origins: &BTreeMap<String, String>) -> Cause {
     let text = event.reason.clone().unwrap_or_default();
     let parsed = Reason::parse(&text);
     let origin = origins.get(&event.logical_id).cloned();
@@ -244,12 +264,13 @@ fn cause(event: &Event, iam_changed: bool, origins: &BTreeMap<String, String>) -
         logical_id: &event.logical_id,
         physical_id: &event.physical_id,
         origin: origin.as_deref(),
+        stack: about.stack,
     };
     let found = known::find(&subject, &parsed);
     let message = [parsed.message, text.trim(), "no reason given"].into_iter().find(|text| !text.is_empty());
     let message = message.unwrap_or_default().to_owned();
     let passing = found.as_ref().and_then(|found| match found.known.passing? {
-        Passing::AfterIamChange => iam_changed.then_some(Passing::Soon),
+        Passing::AfterIamChange => about.changed_iam.then_some(Passing::Soon),
         passing => Some(passing),
     });
     let (known, fix) = match found {

@@ -9,7 +9,13 @@ use stack_core::diagnose::{Event, Reason, diagnose, page, phases};
 use crate::golden::{self, assert_golden};
 
 fn subject(resource_type: &str) -> Subject<'_> {
-    Subject { resource_type, logical_id: "LoadRole", physical_id: "", origin: Some("load") }
+    Subject {
+        resource_type,
+        logical_id: "LoadRole",
+        physical_id: "",
+        origin: Some("load"),
+        stack: Some("orders-dev"),
+    }
 }
 
 /// Name of the entry that explains a reason.
@@ -143,10 +149,21 @@ fn what_is_only_similar_is_not_taken_for_it() {
             r#"Resource handler returned message: "Policy arn:aws:iam::aws:policy/Gone does not exist or is not attachable. (Service: Iam, Status Code: 404, Request ID: 1)" (RequestToken: 2, HandlerErrorCode: NotFound)"#,
             Some("managed-policy-missing"),
         ),
+        // The name that another stack computes says nothing of this one.
+        (
+            "AWS::S3::Bucket",
+            "orders-landing-111122223333-eu-west-1 already exists",
+            Some("bucket-name-taken"),
+        ),
+        (
+            "AWS::S3::Bucket",
+            "orders-devel-landing-111122223333-eu-west-1 already exists",
+            Some("bucket-name-taken"),
+        ),
         // The name of a bucket in another stack is computed as well, and that it is there says more.
         (
             "AWS::S3::Bucket",
-            "shop-a-111122223333-eu-west-1 already exists in stack arn:aws:cloudformation:eu-west-1:111122223333:stack/shop/1",
+            "orders-dev-a-111122223333-eu-west-1 already exists in stack arn:aws:cloudformation:eu-west-1:111122223333:stack/shop/1",
             Some("in-another-stack"),
         ),
         ("AWS::ECS::Cluster", "The Cluster cannot be deleted while it is asleep", None),

@@ -28,6 +28,9 @@ pub struct Known {
     /// `HandlerErrorCode`, or the service's own code, that tells the cause without any pattern.
     #[serde(default)]
     pub codes: Vec<String>,
+    /// Whether the `name` that is captured must be one that the stack computes: it begins with the name of the stack.
+    #[serde(default, rename = "own-name")]
+    pub own_name: bool,
     /// Whether the same operation may succeed without a change.
     pub passing: Option<Passing>,
     /// What it means, without a full stop.
@@ -80,6 +83,8 @@ pub struct Subject<'s> {
     pub physical_id: &'s str,
     /// Name in `stack.yaml` of the resource that it was made for.
     pub origin: Option<&'s str>,
+    /// Name of the stack in CloudFormation.
+    pub stack: Option<&'s str>,
 }
 
 /// A known failure with its texts filled in.
@@ -145,7 +150,8 @@ fn patterns() -> &'static [Vec<Regex>] {
 pub fn find(subject: &Subject, reason: &Reason) -> Option<Found> {
     let of_type = || table().iter().zip(patterns()).filter(|(known, _)| known.is_of(subject.resource_type));
     let by_pattern = of_type().find_map(|(known, patterns)| {
-        patterns.iter().find_map(|pattern| pattern.captures(reason.message)).map(|found| (known, Some(found)))
+        let found = patterns.iter().find_map(|pattern| pattern.captures(reason.message))?;
+        (!known.own_name || is_own(subject, &found)).then_some((known, Some(found)))
     });
     let has_code = |known: &Known| {
         let codes = [reason.handler_code, reason.error_code];
@@ -155,6 +161,13 @@ pub fn find(subject: &Subject, reason: &Reason) -> Option<Found> {
         .or_else(|| of_type().find(|(known, _)| has_code(known)).map(|(known, _)| (known, None)))?;
     let fill = |text: &str| fill(text, subject, captures.as_ref());
     Some(Found { known, meaning: fill(&known.meaning), fix: fill(&known.fix) })
+}
+
+/// Whether the name that was found begins with the name of the stack.
+fn is_own(subject: &Subject, found: &Captures) -> bool {
+    let rest =
+        found.name("name").zip(subject.stack).and_then(|(name, stack)| name.as_str().strip_prefix(stack));
+    rest.is_some_and(|rest| rest.starts_with('-'))
 }
 
 /// What to do about a failure that is not known.

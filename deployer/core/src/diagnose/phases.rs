@@ -66,6 +66,13 @@ impl<'e> Operation<'e> {
         !self.has_failed() && self.status().is_some_and(|status| status.ends_with("_COMPLETE"))
     }
 
+    /// The name of the stack.
+    #[must_use]
+    pub fn stack(&self) -> Option<&'e str> {
+        let mut events = self.phases.iter().flat_map(|phase| &phase.events);
+        events.find(|event| event.of_stack).map(|event| event.logical_id.as_str())
+    }
+
     /// Whether it created or changed a role or a policy, which IAM needs some seconds to spread.
     #[must_use]
     pub fn changed_iam(&self) -> bool {
