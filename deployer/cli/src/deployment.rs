@@ -25,9 +25,9 @@ use crate::hotswap::{Swap, Swapped};
 use crate::operation;
 use crate::plan::{self, Action, INLINE_TEMPLATE_BYTES, Plan};
 use crate::records::{self, Finished, Kind};
+use crate::recovery;
 use crate::retry::{Repeated, Retries};
 use crate::watch::{Goal, Outcome, Watch};
-use crate::recovery;
 
 /// Codes that say that a change set can't be executed any more.
 const OUTDATED: [&str; 3] = ["InvalidChangeSetStatus", "ChangeSetNotFound", "ChangeSetNotFoundException"];
