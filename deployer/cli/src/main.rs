@@ -55,13 +55,13 @@ struct Cli {
     /// Sets a config value of the stack; may be given several times.
     #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = key_value)]
     config: Vec<(String, String)>,
-    /// AWS region, before that of the stack and of the environment.
+    /// AWS region (overrides the stack's and AWS_REGION).
     #[arg(long, global = true)]
     region: Option<String>,
-    /// AWS profile, before that of the environment.
+    /// AWS profile (overrides AWS_PROFILE).
     #[arg(long, global = true)]
     profile: Option<String>,
-    /// Shape of the data on stdout.
+    /// Output format of the data on stdout.
     #[arg(long, global = true, value_enum, default_value = "text")]
     output: Output,
     /// Form of the problems of a stack file on stderr
@@ -70,7 +70,7 @@ struct Cli {
     /// When to use colour on stderr.
     #[arg(long, global = true, value_enum, default_value = "auto")]
     color: Color,
-    /// Answers every question with yes.
+    /// Answer yes to every question.
     #[arg(short, long, global = true)]
     yes: bool,
     /// Show every resource, permission and event.

@@ -28,7 +28,7 @@ impl Options {
         let depends_on = properties
             .field(
                 "dependsOn",
-                "Resources that must be there before it. What it refers to is, without a word.",
+                "Resources to create first. Anything that it references is created first automatically.",
                 List(AnyResource),
             )
             .or(Vec::new());
