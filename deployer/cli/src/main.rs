@@ -56,7 +56,7 @@ struct Cli {
     #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = key_value)]
     config: Vec<(String, String)>,
     /// AWS region (overrides the stack's and AWS_REGION).
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_parser = region)]
     region: Option<String>,
     /// AWS profile (overrides AWS_PROFILE).
     #[arg(long, global = true)]
@@ -78,6 +78,13 @@ struct Cli {
     verbose: bool,
     #[command(subcommand)]
     command: Command,
+}
+
+fn region(text: &str) -> Result<String, String> {
+    match stack_core::document::is_region(text) {
+        true => Ok(text.to_owned()),
+        false => Err("expected an AWS region, such as eu-west-1".to_owned()),
+    }
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

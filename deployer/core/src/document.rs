@@ -13,7 +13,7 @@ use crate::model::properties::{
     AnyText, Boolean, Choice, Each, Integer, Lenient, MAX_NAME, Object, Properties, Property, Read,
     Reference, Scope, Shape, Str, describe, integer, is_word,
 };
-use crate::model::{Kind, Resource, Stack, Text};
+use crate::model::{Kind, Resource, Stack, Text, TextPart};
 use crate::registry;
 use crate::template::{circle, conditions_of, logical_id};
 use crate::units;
@@ -284,8 +284,9 @@ fn is_stack_name(name: &str) -> bool {
         })
 }
 
-/// `eu-west-1`, `us-gov-east-1`, `mx-central-1`.
-fn is_region(region: &str) -> bool {
+/// Whether a text has the form of a region: `eu-west-1`, `us-gov-east-1`, `mx-central-1`.
+#[must_use]
+pub fn is_region(region: &str) -> bool {
     let mut words = region.split('-');
     let number = words.next_back().unwrap_or_default();
     let words: Vec<&str> = words.collect();
@@ -918,6 +919,16 @@ fn read_outputs(node: &Node, scope: &Scope) -> Option<Vec<(String, Text)>> {
     }
     let read: Vec<_> =
         entries.iter().map(|entry| Some((entry.key.clone(), AnyText.read(&entry.value, scope)?))).collect();
+    for (entry, output) in entries.iter().zip(&read) {
+        let is_secret =
+            |part: &TextPart| matches!(part, TextPart::Literal(text) if text.contains("{{resolve:"));
+        if output.as_ref().is_some_and(|(_, text)| text.parts.iter().any(is_secret)) {
+            scope.report(
+                Diagnostic::error("E0311", entry.value.span, "an output would show a secret in plain text")
+                    .help("who may read it can read it where it is kept; remove the output"),
+            );
+        }
+    }
     read.into_iter().collect()
 }
 
@@ -1009,6 +1020,19 @@ fn resource_type(entry: &Entry, scope: &Scope) -> Option<ResourceEntry> {
             Diagnostic::error("E0108", entry.key_span, "`config` can't be the name of a resource")
                 .help("`${config.…}` means the config values"),
         );
+    }
+    if matches!(entry.key.as_str(), "properties" | "options" | "type")
+        && !matches!(&entry.value.value, Value::Mapping(entries) if entries.iter().any(|entry| entry.key == "type"))
+    {
+        scope.report(
+            Diagnostic::error(
+                "E0102",
+                entry.key_span,
+                format!("`{}` stands where a resource is named", entry.key),
+            )
+            .help("indent it below the name of its resource, beside `type`"),
+        );
+        return None;
     }
     let (kind, properties, options) = Lenient(read_resource).read(&entry.value, scope)?;
     let empty = Node { value: Value::Mapping(Vec::new()), span: entry.key_span };

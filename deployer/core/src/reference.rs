@@ -97,7 +97,10 @@ pub fn parse(
                     place(start, end),
                     format!("`{}` is not a reference", shorten(&text[start..end])),
                 )
-                .help("write `${resource}`, `${resource.attribute}` or `${config.name}`"),
+                .help(format!(
+                    "write `${{resource}}`, `${{resource.attribute}}` or `${{config.name}}`; for the text itself, such as a variable of IAM, `${}`",
+                    shorten(&text[start..end])
+                )),
             );
             return None;
         }

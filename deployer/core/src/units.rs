@@ -18,6 +18,34 @@ pub fn parse_size(text: &str) -> Option<u64> {
     parse(text, &SIZES)
 }
 
+/// What a size or a duration with another unit may mean: `1GB`, `512 M`, `5min`.
+#[must_use]
+pub fn meant(text: &str) -> Option<String> {
+    const OTHERS: [(&str, &str); 16] = [
+        ("k", "KiB"),
+        ("kb", "KiB"),
+        ("kib", "KiB"),
+        ("m", "MiB"),
+        ("mb", "MiB"),
+        ("mib", "MiB"),
+        ("g", "GiB"),
+        ("gb", "GiB"),
+        ("gib", "GiB"),
+        ("t", "TiB"),
+        ("tb", "TiB"),
+        ("sec", "s"),
+        ("min", "m"),
+        ("minutes", "m"),
+        ("hours", "h"),
+        ("days", "d"),
+    ];
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit = unit.trim().to_ascii_lowercase();
+    let (_, meant) = OTHERS.iter().find(|(other, _)| digits > 0 && *other == unit)?;
+    Some(format!("{number}{meant}"))
+}
+
 /// Seconds in the largest unit that holds them whole.
 #[must_use]
 pub fn show_duration(seconds: u64) -> String {

@@ -209,16 +209,8 @@ pub fn parse(source: &Source, diagnostics: &mut Diagnostics) -> Option<Node> {
             Ok(event) => event,
             Err(error) => {
                 let at = builder.offsets.byte(error.marker().index());
-                let span = Span { start: at, end: builder.offsets.next(at) };
-                let diagnostic =
-                    Diagnostic::error("E0001", span, format!("not valid YAML: {}", error.info()));
-                let line =
-                    source.text.get(..span.end).and_then(|before| before.lines().last()).unwrap_or_default();
-                builder.diagnostics.push(match line.contains("${") {
-                    true => diagnostic
-                        .help("inside `{ … }` and `[ … ]` a reference stands in quotes: `\"${name}\"`"),
-                    false => diagnostic,
-                });
+                let next = Span { start: at, end: builder.offsets.next(at) };
+                builder.diagnostics.push(explain(source, next, error.info()));
                 return None;
             }
         };
@@ -236,6 +228,98 @@ pub fn parse(source: &Source, diagnostics: &mut Diagnostics) -> Option<Node> {
         builder.event(event, marks)?;
     }
     builder.root
+}
+
+/// What is wrong with a text that is not YAML, where the mistake is rather than where the parser met it.
+fn explain(source: &Source, at: Span, info: &str) -> Diagnostic {
+    let text = source.text.as_str();
+    let plain = || Diagnostic::error("E0001", at, format!("not valid YAML: {info}"));
+    let before = text.get(..at.end).unwrap_or_default();
+    let line = before.lines().last().unwrap_or_default();
+    if line.contains("${") {
+        return plain().help("inside `{ … }` and `[ … ]` a reference stands in quotes: `\"${name}\"`");
+    }
+    if info.contains("tab") {
+        return plain().help("indent with spaces; YAML takes no tabs there");
+    }
+    let number = source.position(at.start).line;
+    if let Some((open, bracket)) = unclosed(text.get(..at.start).unwrap_or_default()) {
+        let opened = source.position(open).line;
+        if opened < number {
+            let closing = if bracket == '{' { '}' } else { ']' };
+            let span = Span { start: open, end: open + 1 };
+            return Diagnostic::error("E0001", span, format!("not valid YAML: `{bracket}` is not closed"))
+                .help(format!("add `{closing}`; line {number} can't be read as a part of it"));
+        }
+        return plain();
+    }
+    // The line before, and where its text stands.
+    let start = text.get(..at.start).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
+    let above = text.get(..start).unwrap_or_default().trim_end_matches(['\n', '\r', ' ']);
+    let above_start = above.rfind('\n').map_or(0, |end| end + 1);
+    let above = above.get(above_start..).unwrap_or_default();
+    let word = above.trim();
+    let own = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    if info.contains("mapping values are not allowed") {
+        let indent = above.len() - above.trim_start().len();
+        let span = Span { start: above_start + indent, end: above_start + indent + word.len() };
+        if !word.is_empty() && !word.contains(':') && !word.starts_with(['#', '-']) {
+            let (key, value) = word.split_once(' ').unwrap_or((word, ""));
+            let meant = format!("{key}: {}", value.trim()).trim_end().to_owned();
+            return Diagnostic::error("E0001", span, "not valid YAML: expected a `:` after the key")
+                .help(format!("write `{}`", shorten(&meant)));
+        }
+        if own.len() - own.trim_start().len() > indent && !word.ends_with(':') {
+            return plain().help(
+                "this line is indented deeper than the one above, which has a value already; align them",
+            );
+        }
+    }
+    if info.contains("did not find expected key") && own.trim_start().starts_with('-') {
+        return plain()
+            .help("an item of a list stands among the keys of a mapping; write `name: value`, without `-`");
+    }
+    if info.contains("did not find expected '-'") {
+        return plain().help(
+            "a key stands among the items of a list; write all of them as `name: value`, or all with `-`",
+        );
+    }
+    plain()
+}
+
+/// The innermost bracket of a flow collection that is open at the end of a text.
+fn unclosed(text: &str) -> Option<(usize, char)> {
+    let mut open: Vec<(usize, char)> = Vec::new();
+    let mut quote: Option<char> = None;
+    // The last character that was no space: a bracket begins a collection where a value may begin.
+    let mut before = '\n';
+    let mut in_comment = false;
+    for (at, letter) in text.char_indices() {
+        let previous = text.get(..at).and_then(|text| text.chars().next_back()).unwrap_or('\n');
+        match letter {
+            '\n' => {
+                in_comment = false;
+                if open.is_empty() && quote.is_none() {
+                    before = '\n';
+                }
+                continue;
+            }
+            _ if in_comment => continue,
+            '#' if quote.is_none() && previous.is_whitespace() => in_comment = true,
+            _ if quote == Some(letter) => quote = None,
+            _ if quote.is_some() => {}
+            '"' | '\'' if matches!(before, '\n' | ':' | '-' | ',' | '[' | '{') => quote = Some(letter),
+            '{' | '[' if !open.is_empty() || matches!(before, '\n' | ':' | '-') => open.push((at, letter)),
+            '}' | ']' => {
+                open.pop();
+            }
+            _ => {}
+        }
+        if !letter.is_whitespace() {
+            before = letter;
+        }
+    }
+    open.pop()
 }
 
 impl Builder<'_> {
@@ -507,6 +591,27 @@ mod tests {
         assert_eq!(tag, "Join");
         assert!(matches!(&node.value, Value::Sequence(items) if items.len() == 2));
         assert_eq!(entries[2].key, "d");
+    }
+
+    #[test]
+    fn a_mistake_is_shown_where_it_was_made() {
+        for (text, place, part) in [
+            ("a:\n\tb: 1\n", "2:", "indent with spaces"),
+            ("r:\n  q:\n    type queue\n    properties: { delay: 5s }\n", "3:5: ", "write `type: queue`"),
+            ("r:\n  q: { type: queue\n  b: { type: bucket }\n", "2:6: ", "add `}`; line 3"),
+            ("r:\n  q: { a: b, c: { d: e }\n  b: { type: bucket }\n", "2:6: ", "add `}`; line 3"),
+            ("r:\n  q: [a, \"}\", 'it''s' # {\n  b: { type: bucket }\n", "2:6: ", "add `]`; line 3"),
+            ("r:\n  q:\n   type: queue\n    properties: { delay: 5s }\n", "4:", "align them"),
+            ("f:\n  id: { from: ID }\n  - date: 1\n", "3:", "without `-`"),
+            ("f:\n  - id: 1\n  date: 2\n", "3:", "a key stands among the items of a list"),
+            ("r: { a: ${b} }\n", "1:", "a reference stands in quotes"),
+        ] {
+            let problems = read(text).1;
+            assert!(
+                problems.starts_with(&format!("s.yaml:{place}")) && problems.contains(part),
+                "{problems}"
+            );
+        }
     }
 
     #[test]

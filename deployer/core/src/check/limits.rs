@@ -100,7 +100,8 @@ fn concurrency(stack: &Stack, diagnostics: &mut Diagnostics) {
     let mut sum = 0;
     for resource in &stack.resources {
         let ResourceType::Function(function) = &resource.is else { continue };
-        sum += function.concurrency.unwrap_or(0);
+        let Some(own) = function.concurrency else { continue };
+        sum += own;
         if sum + UNRESERVED > limit {
             let message = format!(
                 "the functions up to `{}` reserve {sum} executions, and the account has {limit}",

@@ -336,23 +336,31 @@ fn needs(
             );
         }
         if first.is_none() {
-            let example = stack
-                .resources
-                .iter()
-                .find(|resource| resource.is.kind() == *kind)
-                .map_or("name", |resource| &resource.name);
+            let example = stack.resources.iter().find(|resource| resource.is.kind() == *kind);
+            let first = if example.is_none() {
+                format!("declare a resource of `type: {}`, and ", kind.name())
+            } else {
+                String::new()
+            };
+            let example = example.map_or("name", |resource| &resource.name);
+            // Keys are needed for what is sensitive alone.
+            let sensitive =
+                sensitive::fields(stack).find(|field| *kind == Kind::Key && field.settings.sensitive);
+            let because = sensitive.map_or(String::new(), |field| {
+                format!(", because the field `{}` of `{}` is sensitive", field.settings.name, field.of.name)
+            });
             diagnostics.push(
                 Diagnostic::error(
                     "E0305",
                     span,
                     format!(
-                        "the worker `{}` must be allowed to {} a {}",
+                        "the worker `{}` must be allowed to {} a {}{because}",
                         worker.name(),
                         verb.phrase(),
                         kind.name()
                     ),
                 )
-                .help(format!("add `access: [{{ {}: \"${{{example}}}\" }}]`", verb.name())),
+                .help(format!("{first}add `access: [{{ {}: \"${{{example}}}\" }}]`", verb.name())),
             );
         }
     }

@@ -4,6 +4,7 @@ use super::code::one_of_these;
 use super::properties::{Boolean, Choice, Duration, List, Object, Properties, Reference, Str};
 use super::{Kind, ResourceRef};
 use crate::diagnostic::Diagnostic;
+use crate::yaml::shorten;
 
 /// What the type is.
 pub const DESCRIPTION: &str = "An S3 bucket: private, encrypted, versioned, TLS only.";
@@ -382,6 +383,20 @@ impl Notification {
         let prefix = properties.field("prefix", "Only keys that begin with this.", Str).optional();
         let suffix =
             properties.field("suffix", "Only keys that end with this, such as `.csv`.", Str).optional();
+        for (name, text) in [("prefix", &prefix), ("suffix", &suffix)] {
+            if let Some(text) = text
+                && text.contains(['“', '”', '„', '‘', '’', '«', '»'])
+            {
+                let span = properties.span_of(name);
+                let message =
+                    format!("`{}` has typographic quotes, which no key begins or ends with", shorten(text));
+                let plain = text.trim_matches(['“', '”', '„', '‘', '’', '«', '»']);
+                properties.report(
+                    Diagnostic::error("E0108", span, message)
+                        .help(format!("write `{name}: \"{}\"`", shorten(plain))),
+                );
+            }
+        }
         one_of_these(properties, &["queue", "function", "topic"], "queue: \"${name}\"");
         let to =
             queue.map(Notified::Queue).or(function.map(Notified::Function)).or(topic.map(Notified::Topic));

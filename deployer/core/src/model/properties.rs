@@ -204,6 +204,11 @@ impl Scope {
         self.diagnostics.borrow_mut().push(diagnostic);
     }
 
+    /// Adds a warning, which is no failure.
+    pub(crate) fn warn(&self, warning: Diagnostic) {
+        self.diagnostics.borrow_mut().push(warning);
+    }
+
     /// Notes that something is wrong for a reason that has been reported.
     pub(crate) fn fail(&self) {
         self.failures.set(self.failures.get() + 1);
@@ -567,11 +572,12 @@ fn measure(
             None
         }
         None => {
-            scope.report(mismatch_of(node, &text, wanted).help(format!(
-                "between {} and {}",
-                show(low),
-                show(high)
-            )));
+            let range = format!("between {} and {}", show(low), show(high));
+            let help = match units::meant(&text).filter(|meant| parse(meant).is_some()) {
+                Some(meant) => format!("write `{meant}`; {range}"),
+                None => range,
+            };
+            scope.report(mismatch_of(node, &text, wanted).help(help));
             None
         }
     }
@@ -869,7 +875,10 @@ impl<R: Read> Read for Map<R> {
                 read.into_iter().collect()
             }
             _ => {
-                scope.report(mismatch(node, "a mapping").help("write `name: value`"));
+                scope.report(mismatch(node, "a mapping").help(match node.value {
+                    Value::Sequence(_) => "write `name: value` on each line, without `-`",
+                    _ => "write `name: value`",
+                }));
                 None
             }
         }
@@ -930,7 +939,16 @@ impl<T> Read for Object<T> {
     }
     fn read(&self, node: &Node, scope: &Scope) -> Option<T> {
         if !matches!(node.value, Value::Mapping(_)) {
-            scope.report(mismatch(node, "a mapping").help("`{}` is one without properties"));
+            let properties = describe(self.0);
+            let mut required = properties.iter().filter(|property| property.required);
+            let help = match (required.next(), required.next(), &node.value) {
+                // The one thing that must be given is what was written.
+                (Some(only), None, Value::Scalar { text, .. }) if !node.is_null() => {
+                    format!("write `{{ {}: {} }}`", only.name, shorten(text))
+                }
+                _ => "`{}` is one without properties".to_owned(),
+            };
+            scope.report(mismatch(node, "a mapping").help(help));
             return None;
         }
         Properties::read(node, scope, self.0)
@@ -1032,6 +1050,13 @@ impl<'a> Properties<'a> {
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.scope.failures.get() == self.before
+    }
+
+    /// Reports what is right and likely not meant.
+    pub fn warn(&mut self, warning: Diagnostic) {
+        if !self.scope.describing {
+            self.scope.warn(warning);
+        }
     }
 
     /// Reports a problem that the kinds of the properties can't express.

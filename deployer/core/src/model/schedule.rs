@@ -89,9 +89,24 @@ impl Schedule {
                 );
             }
         }
-        if let Some(Err((message, help))) = cron.as_deref().map(check_cron) {
-            let span = properties.span_of("cron");
-            properties.report(Diagnostic::error("E0343", span, message).help(help));
+        // People copy the expression with what the API wants around it; one space between the fields is all it takes.
+        let cron = cron.map(|text| {
+            let inner = text.trim().strip_prefix("cron(").and_then(|inner| inner.strip_suffix(')'));
+            inner.unwrap_or(&text).split_whitespace().collect::<Vec<_>>().join(" ")
+        });
+        match cron.as_deref().map(check_cron) {
+            Some(Err((message, help))) => {
+                let span = properties.span_of("cron");
+                properties.report(Diagnostic::error("E0343", span, message).help(help));
+            }
+            Some(Ok(Some((field, range)))) => {
+                let span = properties.span_of("cron");
+                let message = format!("the range `{range}` of the {field} ends before it begins");
+                properties.warn(Diagnostic::warning("W0412", span, message).help(
+                    "AWS is expected to go round, and the local cloud never starts such a schedule; write two ranges, such as `FRI-SAT,SUN-MON`",
+                ));
+            }
+            _ => {}
         }
         for (name, time, zone) in [("at", &at, ""), ("start", &start, "Z"), ("end", &end, "Z")] {
             if let Some(time) = time
@@ -157,8 +172,9 @@ const CRON: [CronField; 6] = [
     ("year", 1970, 2199, &[], ""),
 ];
 
-/// What is wrong with a cron expression, and what would be right.
-fn check_cron(text: &str) -> Result<(), (String, String)> {
+/// What is wrong with a cron expression, and what would be right; of one that is right, the first range that goes round,
+/// with the name of its field.
+fn check_cron(text: &str) -> Result<Option<(&'static str, &str)>, (String, String)> {
     let fields: Vec<&str> = text.split_whitespace().collect();
     if fields.len() != CRON.len() {
         return Err((
@@ -180,7 +196,14 @@ fn check_cron(text: &str) -> Result<(), (String, String)> {
             };
             return Err((
                 format!("`{}` can't be the {name}", shorten(text)),
-                format!("{low} to {high}{names}; `*`, lists `a,b`, ranges `a-b` and steps `*/n`{signs}"),
+                match *name {
+                    "day of week" => {
+                        format!("{low} to {high}{names}; `*`, lists `a,b` and ranges `a-b`{signs}")
+                    }
+                    _ => format!(
+                        "{low} to {high}{names}; `*`, lists `a,b`, ranges `a-b` and steps `*/n`{signs}"
+                    ),
+                },
             ));
         }
     }
@@ -190,33 +213,49 @@ fn check_cron(text: &str) -> Result<(), (String, String)> {
             "`?` stands for the one that the other decides: `0 2 * * ? *`, `0 2 ? * MON-FRI *`".to_owned(),
         ));
     }
-    Ok(())
+    let mut ranges = fields.iter().zip(&CRON).flat_map(|(text, field)| {
+        text.split(',').map(|part| part.split('/').next().unwrap_or(part)).map(move |range| (field, range))
+    });
+    Ok(ranges.find(|(field, range)| goes_round(range, field)).map(|(field, range)| (field.0, range)))
+}
+
+/// The value of a number or a name in a field.
+fn cron_value(text: &str, field: &CronField) -> Option<u32> {
+    let (_, low, high, names, _) = field;
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let named = names.iter().position(|name| name.eq_ignore_ascii_case(text));
+    let value = match named {
+        Some(at) => low + u32::try_from(at).ok()?,
+        None => text.parse().ok().filter(|_| digits)?,
+    };
+    (*low..=*high).contains(&value).then_some(value)
+}
+
+/// Whether a range ends before it begins.
+fn goes_round(range: &str, field: &CronField) -> bool {
+    let ends = range.split_once('-').map(|(from, to)| (cron_value(from, field), cron_value(to, field)));
+    matches!(ends, Some((Some(from), Some(to))) if from > to)
 }
 
 fn fits_field(text: &str, field: &CronField) -> bool {
-    let (_, low, high, names, signs) = field;
-    let number = |text: &str| -> Option<u32> {
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let named = names.iter().position(|name| name.eq_ignore_ascii_case(text));
-        let value = match named {
-            Some(at) => low + u32::try_from(at).ok()?,
-            None => text.parse().ok().filter(|_| digits)?,
-        };
-        (*low..=*high).contains(&value).then_some(value)
-    };
+    let (_, _, high, _, signs) = field;
+    let number = |text: &str| cron_value(text, field);
+    // Years don't go round, and days of the week have no steps.
+    let (is_year, is_weekday) = (field.1 == CRON[5].1, signs.contains('#'));
     let plain = |text: &str| {
         let (range, step) = match text.split_once('/') {
             Some((range, step)) => (range, Some(step)),
             None => (text, None),
         };
         let step_fits = step.is_none_or(|step| {
-            step.bytes().all(|byte| byte.is_ascii_digit())
+            !is_weekday
+                && step.bytes().all(|byte| byte.is_ascii_digit())
                 && step.parse::<u32>().is_ok_and(|step| (1..=*high).contains(&step))
         });
         step_fits
             && match range.split_once('-') {
                 Some((from, to)) => match (number(from), number(to)) {
-                    (Some(from), Some(to)) => from <= to,
+                    (Some(from), Some(to)) => from <= to || !is_year,
                     _ => false,
                 },
                 None => range == "*" || number(range).is_some(),
@@ -294,7 +333,7 @@ mod tests {
             "30 6 ? * 6L *",
             "0,30 * ? 1/3 SUN *",
         ] {
-            assert_eq!(check_cron(right), Ok(()), "{right}");
+            assert_eq!(check_cron(right), Ok(None), "{right}");
         }
         for wrong in [
             "",
@@ -310,7 +349,9 @@ mod tests {
             "0 2 ? * 2#6 *",
             "0 2 * * ? 1969",
             "0 2 * * ? 2200",
-            "0 5-2 * * ? *",
+            "0 2 ? * 2/2 *",
+            "0 2 ? * */2 *",
+            "0 2 * * ? 2030-2027",
             "*/0 2 * * ? *",
             "0 2 ? * MONDAY *",
             "L 2 * * ? *",
@@ -320,6 +361,23 @@ mod tests {
             "+1 2 * * ? *",
         ] {
             assert!(check_cron(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn ranges_that_go_round_are_found() {
+        for (text, range) in [
+            ("0 22-2 * * ? *", "22-2"),
+            ("0 2 ? * FRI-MON *", "FRI-MON"),
+            ("0 2 ? * MON-SUN *", "MON-SUN"),
+            ("0 2 ? JAN,NOV-FEB 2 *", "NOV-FEB"),
+            ("50-10/5 2 * * ? *", "50-10"),
+        ] {
+            assert_eq!(
+                check_cron(text).map(|found| found.map(|(_, range)| range)),
+                Ok(Some(range)),
+                "{text}"
+            );
         }
     }
 

@@ -6,13 +6,14 @@ use super::access::Access;
 use super::code::{Architecture, Image, one_of_these};
 use super::environment::{Environment, Variables};
 use super::properties::{
-    AnyText, Boolean, Duration, Integer, List, Map, Object, Properties, Reference, Size, Str,
+    AnyText, Boolean, Duration, List, Map, Object, Properties, Read, Reference, Scope, Shape, Size, Str,
+    integer,
 };
 use super::statement::Statement;
 use super::{Kind, ResourceRef, Text, csv, network};
 use crate::diagnostic::Diagnostic;
 use crate::units;
-use crate::yaml::shorten;
+use crate::yaml::{Node, shorten};
 
 /// What the type is.
 pub const DESCRIPTION: &str = "A Fargate task that a function can run.";
@@ -94,8 +95,7 @@ impl Task {
             .field("network", "The network that it runs in.", Reference(&[Kind::Network]))
             .required();
         let outbound = network::outbound(properties);
-        let cpu =
-            properties.field("cpu", "CPU units; 1024 are one virtual CPU.", Integer(256, 16_384)).or(256);
+        let cpu = properties.field("cpu", "CPU units; 1024 are one virtual CPU.", CpuUnits).or(256);
         let memory = properties.field("memory", "Memory.", Size(512 * MIB, 120 * GIB)).or(512 * MIB);
         let disk = properties.field("disk", "Ephemeral storage.", Size(21 * GIB, 200 * GIB)).or(21 * GIB);
         let log_retention = properties
@@ -254,6 +254,29 @@ const FARGATE: [(i64, u64, u64, u64); 7] = [
     (8_192, 16_384, 61_440, 4_096),
     (16_384, 32_768, 122_880, 8_192),
 ];
+
+/// CPU units of a task: which there are is said where a number is none of them.
+struct CpuUnits;
+impl Read for CpuUnits {
+    type Out = i64;
+    fn shape(&self) -> Shape {
+        Shape::Integer(256, 16_384)
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<i64> {
+        let (text, plain) = scope.single(node, "CPU units")?;
+        let found = integer(&text).filter(|units| plain && (256..=16_384).contains(units));
+        if found.is_none() {
+            let message = format!("`{}` is not a number of CPU units", shorten(&text));
+            scope.report(Diagnostic::error("E0104", node.span, message).help(
+                "256 (a quarter of a virtual CPU), 512 (half of one), 1024 (one), 2048, 4096, 8192 or 16384",
+            ));
+        }
+        found
+    }
+    fn show(&self, value: &i64) -> Option<String> {
+        Some(value.to_string())
+    }
+}
 
 fn fargate_pair(cpu: i64, memory: u64) -> bool {
     FARGATE.iter().any(|(units, low, high, step)| {
