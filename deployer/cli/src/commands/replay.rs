@@ -1,5 +1,6 @@
 //! `deployer replay`.
 
+use contract::ObjectRef;
 use contract::assignment::{Replay, ReplayRequest};
 use serde_json::{Value, json};
 use stack_core::Stack;
@@ -67,44 +68,47 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     };
     // With what the tally knows of the object, which may be more than was asked with.
     let object = known.summary.object.clone().unwrap_or(object);
-    let (rows, what) = match replay {
-        Replay::Failed => (known.failed().len(), "failed"),
-        Replay::Missing => (known.missing().len(), "missing"),
+    let (asked, what) = match replay {
+        Replay::Failed => (known.failed(), tally::FAILED),
+        Replay::Missing => (known.missing(), tally::MISSING),
     };
+    let rows = asked.len();
     let answer = |id: Option<&str>| json!({ "stack": stack.name, "object": object, "replay": what, "rows": rows, "id": id });
     if rows == 0 {
-        let unread = match (replay, known.total()) {
+        context.ui.note(match (replay, known.total()) {
             (Replay::Missing, None) => {
-                " that a task has read; it was not read to its end, so upload it again"
+                "Nothing to resend: the file was never read completely. Upload it again.".to_owned()
             }
-            _ => "",
-        };
-        context.ui.note(format!(
-            "no row of s3://{}/{} is {what}{unread}; nothing was sent",
-            object.bucket, object.key
-        ));
+            _ => format!("Nothing to resend: no row of s3://{}/{} is {what}.", object.bucket, object.key),
+        });
         return if context.ui.is_json() { context.ui.json(answer(None)) } else { Ok(()) };
     }
     if matches!(replay, Replay::Missing) && known.total().is_none() {
         context
             .ui
-            .note("The object was not read to its end: rows that no task has read yet are not among them.");
+            .note("The file was not read to its end: rows that no task has read yet are not among them.");
     }
     let noun = if rows == 1 { "row" } else { "rows" };
     context
         .ui
         .confirm(&format!("Send {rows} {what} {noun} of s3://{}/{} again?", object.bucket, object.key))
         .await?;
-    let request = ReplayRequest { replay, object: object.clone(), id: time::stamp() };
+    let id = time::stamp();
+    // Its rows' events say which replay they belong to.
+    let of_replay = ObjectRef { replay: Some(id.clone()), ..object.clone() };
+    let request = ReplayRequest { replay, object: of_replay, id: id.clone() };
     let body = serde_json::to_string(&request).map_err(|error| Error::failed(error.to_string()))?;
-    send::message(place.session(), url, &body).await?;
+    // First, so that nobody who looks right after this can miss it.
+    place.ask(&object, &id, what, &asked).await?;
+    if let Err(error) = send::message(place.session(), url, &body).await {
+        place.withdraw(&object, &id).await;
+        return Err(error.into());
+    }
     context.ui.step("sent", format!("{rows} {what} {noun} of s3://{}/{}", object.bucket, object.key));
     if context.ui.is_json() {
         return context.ui.json(answer(Some(&request.id)));
     }
-    // A row that has failed counts as settled until it is loaded, so waiting for those would end at once.
-    let wait = if matches!(replay, Replay::Missing) { " --wait" } else { "" };
-    context.ui.note(format!("\n`deployer tally {key}{wait}` shows what becomes of them"));
+    context.ui.note(format!("\n`deployer tally {key} --wait` waits for them"));
     Ok(())
 }
 

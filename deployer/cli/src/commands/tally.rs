@@ -6,7 +6,7 @@ use contract::ObjectRef;
 use serde_json::{Value, json};
 use stack_core::Stack;
 use tally::aws::Table;
-use tally::{RowSet, Tally};
+use tally::{Batch, RowSet, Tally, Writer};
 
 use crate::aws::Pause;
 use crate::aws::cloudformation::{CloudFormation, StackResource};
@@ -32,7 +32,7 @@ pub struct Args {
     /// Name in the stack file of the bucket, when there are several.
     #[arg(long)]
     bucket: Option<String>,
-    /// Waits until every row is in the table or has failed.
+    /// Waits until every row is in the table or has failed, also those that a replay was asked for.
     #[arg(long, requires = "key")]
     wait: bool,
     /// Gives up waiting after this.
@@ -183,6 +183,34 @@ impl Place {
         tally::read(&self.table, object).await.map_err(|error| table::error(&self.table_name, error))
     }
 
+    /// Notes in the tally that rows of an object were asked for again, so that whoever waits knows of it.
+    ///
+    /// # Errors
+    /// What DynamoDB answers.
+    pub async fn ask(&self, object: &ObjectRef, id: &str, what: &str, rows: &RowSet) -> Result<()> {
+        let mut batch = Batch::default();
+        batch.ask(object, id, what, rows);
+        self.note(batch).await
+    }
+
+    /// Takes back what [`Self::ask`] noted. If that fails too, whoever waits gives up in the end.
+    pub async fn withdraw(&self, object: &ObjectRef, id: &str) {
+        let mut batch = Batch::default();
+        batch.withdraw(object, id);
+        let _ = self.note(batch).await;
+    }
+
+    async fn note(&self, batch: Batch) -> Result<()> {
+        let errors = Writer::new(self.table.clone(), tally::backoff()).merge(batch).await;
+        match errors.iter().next() {
+            None => Ok(()),
+            Some(error) => Err(Error::failed_with_hint(
+                format!("the replay could not be noted in the table {}: {error}", self.table_name),
+                "nothing was sent; the command needs `dynamodb:UpdateItem` on that table",
+            )),
+        }
+    }
+
     /// What is known of all objects, the newest first.
     async fn list(&self) -> Result<Vec<Tally>> {
         let mut all =
@@ -217,9 +245,61 @@ async fn list(context: &Context, stack: &Stack, place: &Place) -> Result<()> {
             one.loaded.len().to_string(),
             one.failed().len().to_string(),
             one.missing().len().to_string(),
+            state_text(one),
         ]
     });
-    context.ui.data(&crate::ui::table(["key", "uploaded", "rows", "loaded", "failed", "missing"], rows))
+    let columns = ["key", "uploaded", "rows", "loaded", "failed", "missing", "state"];
+    context.ui.data(&crate::ui::table(columns, rows))
+}
+
+/// How far an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Rows are still to come, or missing.
+    Open,
+    /// Every row is in the table.
+    Loaded,
+    /// Rows have failed, and none is missing.
+    RowsFailed,
+    /// The object as a whole could not be read.
+    ObjectFailed,
+}
+
+impl State {
+    fn of(tally: &Tally) -> Self {
+        if !tally.object_failures().is_empty() {
+            Self::ObjectFailed
+        } else if tally.is_loaded() {
+            Self::Loaded
+        } else if tally.is_complete() {
+            Self::RowsFailed
+        } else {
+            Self::Open
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Loaded => "loaded",
+            Self::RowsFailed => "rows-failed",
+            Self::ObjectFailed => "object-failed",
+        }
+    }
+}
+
+/// The state of an object in a few words.
+fn state_text(tally: &Tally) -> String {
+    match State::of(tally) {
+        State::Open if tally.total().is_none() => "reading".to_owned(),
+        State::Open => "loading".to_owned(),
+        State::Loaded => "loaded".to_owned(),
+        State::RowsFailed => "rows failed".to_owned(),
+        State::ObjectFailed => {
+            let reasons: Vec<&str> = tally.object_failures().iter().map(|(_, reason)| *reason).collect();
+            format!("failed: {}", reasons.join(", "))
+        }
+    }
 }
 
 /// Looks again and again until nothing is left to wait for.
@@ -261,12 +341,7 @@ pub async fn wait(
             pause.reset();
         }
         if started.elapsed() > limit {
-            let so_far = found.as_ref().map_or_else(|| "no event has come".to_owned(), describe);
-            return Err(Error::Incomplete(
-                Message::new(format!("gave up waiting after {} s: {so_far}", limit.as_secs())).hint(
-                    "`deployer tally KEY` says which rows are missing, and `deployer replay KEY --missing` sends them again",
-                ),
-            ));
+            return Err(gave_up(limit, found.as_ref()));
         }
         last = found;
         // Watching must not slow down what is watched, so it takes a tenth of the time at most.
@@ -274,9 +349,26 @@ pub async fn wait(
     }
 }
 
-/// Whether nothing more will come: all rows are settled, or the object was given up.
+fn gave_up(limit: Duration, found: Option<&Tally>) -> Error {
+    let so_far = found.map_or_else(|| "no event has arrived".to_owned(), describe);
+    let hint = match found.and_then(|found| found.pending_replays().pop()) {
+        Some(replay) => format!(
+            "no event has arrived for {} of the {} rows of the replay of {}: `deployer logs extract` says whether its task \
+             was started; `deployer replay KEY --{}` asks again",
+            replay.pending, replay.rows, replay.id, replay.what
+        ),
+        None => "`deployer tally KEY` says which rows are missing, and `deployer replay KEY --missing` sends them again"
+            .to_owned(),
+    };
+    Error::Incomplete(
+        Message::new(format!("gave up waiting after {} s: {so_far}", limit.as_secs())).hint(hint),
+    )
+}
+
+/// Whether nothing more will come: all rows are settled, or the object was given up; and no replay is under way.
 fn is_over(tally: &Tally) -> bool {
-    tally.is_complete() || !tally.object_failures().is_empty()
+    let settled = tally.is_complete() || !tally.object_failures().is_empty();
+    settled && (tally.is_loaded() || tally.pending_replays().is_empty())
 }
 
 /// Rows a second; none while nothing can be said.
@@ -299,18 +391,42 @@ fn outlook(tally: &Tally, rate: Option<f64>) -> String {
 
 /// The counts in a few words.
 fn describe(tally: &Tally) -> String {
-    let total = match tally.total() {
+    let mut text = match tally.total() {
+        None if tally.extracted.is_empty() && !tally.object_failures().is_empty() => {
+            return "the file was rejected before any row was read".to_owned();
+        }
         Some(1) => "1 row".to_owned(),
         Some(total) => format!("{total} rows"),
-        None => "not all rows read yet".to_owned(),
+        None => "still reading".to_owned(),
     };
-    format!(
-        "{total}: {} extracted, {} transformed, {} loaded, {} failed",
+    text.push_str(&format!(
+        ": {} extracted, {} transformed, {} loaded, {} failed",
         tally.extracted.len(),
         tally.transformed.len(),
         tally.loaded.len(),
         tally.failed().len()
-    )
+    ));
+    for replay in tally.pending_replays() {
+        text.push_str(&format!(", replay of {} rows: {} to go", replay.rows, replay.pending));
+    }
+    text
+}
+
+/// `no rows`, `1 row`, `1,255 rows`.
+fn rows_text(count: u64) -> String {
+    let digits = count.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    match count {
+        0 => "no rows".to_owned(),
+        1 => "1 row".to_owned(),
+        _ => format!("{grouped} rows"),
+    }
 }
 
 /// Exit 0 only when every row is in the table.
@@ -320,17 +436,38 @@ fn verdict(tally: &Tally) -> Result<()> {
     }
     let (failed, missing) = (tally.failed().len(), tally.missing().len());
     let text = match (tally.object_failures().first(), tally.total()) {
-        (Some((stage, reason)), _) => format!("the object could not be read: {stage}, {reason}"),
+        (Some((stage, reason)), _) => match tally.message(stage, reason) {
+            Some(message) => format!("the file could not be read: {reason} in {stage}: {message}"),
+            None => format!("the file could not be read: {reason} in {stage}"),
+        },
         (None, None) => {
-            format!("the object is not read to its end; {missing} rows are on their way, {failed} failed")
+            let failed = if failed == 0 { "none".to_owned() } else { failed.to_string() };
+            format!("still reading the file: {} in progress, {failed} failed", rows_text(missing))
         }
         (None, Some(total)) => format!("of {total} rows, {failed} failed and {missing} are missing"),
     };
-    let hint = match (failed, missing) {
-        (0, _) => "`--wait` waits; `deployer replay KEY --missing` sends what is missing again",
-        _ => "`deployer replay KEY --failed` sends what failed again, once its cause is gone",
-    };
-    Err(Error::Incomplete(Message::new(text).hint(hint)))
+    Err(Error::Incomplete(Message::new(text).hint(what_to_do(tally))))
+}
+
+/// What helps an object of which not every row is in the table.
+fn what_to_do(tally: &Tally) -> String {
+    let replay_failed = tally.replay_failure().map(|(stage, reason)| {
+        let message = tally.message(stage, reason).map(|message| format!(": {message}")).unwrap_or_default();
+        format!("the last replay failed as a whole, {reason} in {stage}{message}")
+    });
+    if let Some(failed) = replay_failed {
+        return failed;
+    }
+    if !tally.pending_replays().is_empty() {
+        return "a replay is under way: `deployer tally KEY --wait` waits for it".to_owned();
+    }
+    match (tally.object_failures().is_empty(), tally.failed().len(), tally.missing().len()) {
+        // Rows that no task has read are not missing, so no replay sends them.
+        (false, ..) => "correct the file or the settings, and upload it again; `deployer replay` sends only rows that were read",
+        (true, 0, _) => "`--wait` waits for them; `deployer replay KEY --missing` sends missing rows again",
+        (true, ..) => "fix the cause, then `deployer replay KEY --failed` sends the failed rows again",
+    }
+    .to_owned()
 }
 
 /// Percent of the rows that are in the table.
@@ -382,6 +519,7 @@ fn summary_json(tally: &Tally) -> Value {
         "object": tally.summary.object,
         "digest": tally.digest,
         "complete": tally.is_complete(),
+        "state": State::of(tally).name(),
         "rows": tally.total(),
         "extracted": tally.extracted.len(),
         "transformed": tally.transformed.len(),
@@ -392,7 +530,17 @@ fn summary_json(tally: &Tally) -> Value {
         "rowsPerSecond": average(tally),
         "startedAt": tally.started_at,
         "lastAt": tally.last_at,
+        "objectFailures": object_failures_json(tally),
+        "pendingReplays": tally.pending_replays().iter().map(|replay| json!({
+            "id": replay.id, "replay": replay.what, "rows": replay.rows, "pending": replay.pending,
+        })).collect::<Vec<_>>(),
     })
+}
+
+fn object_failures_json(tally: &Tally) -> Vec<Value> {
+    let failures = tally.object_failures();
+    let failure = |(stage, reason): &(&str, &str)| json!({ "stage": stage, "reason": reason, "message": tally.message(stage, reason) });
+    failures.iter().map(failure).collect()
 }
 
 fn rows_json(tally: &Tally) -> Value {
@@ -400,7 +548,8 @@ fn rows_json(tally: &Tally) -> Value {
     let failures: Vec<Value> = failures
         .iter()
         .map(|failure| {
-            let mut value = json!({ "stage": failure.stage, "reason": failure.reason });
+            let mut value = json!({
+                "stage": failure.stage, "reason": failure.reason, "message": failure.message });
             merge(&mut value, ranges_json(&failure.rows));
             value
         })
@@ -408,12 +557,9 @@ fn rows_json(tally: &Tally) -> Value {
     let shards = tally.summary.shards.iter().map(|((of, index), counts)| {
         json!({ "index": index, "of": of, "rows": counts.rows, "rejected": counts.rejected, "bytes": counts.bytes })
     });
-    let of_object = tally.object_failures();
-    let of_object = of_object.iter().map(|(stage, reason)| json!({ "stage": stage, "reason": reason }));
     json!({
         "missingRows": ranges_json(&tally.missing()),
         "failures": failures,
-        "objectFailures": of_object.collect::<Vec<_>>(),
         "shards": shards.collect::<Vec<_>>(),
         "tasks": tally.summary.tasks,
     })
@@ -441,10 +587,11 @@ fn show(context: &Context, tally: &Tally) -> Result<()> {
         }],
     ];
     for failure in tally.failures() {
+        let message = failure.message.map(|message| format!(" ({message})")).unwrap_or_default();
         rows.push([
             "failed".to_owned(),
             format!(
-                "{} in {}, {}: {}",
+                "{} in {}, {}: {}{message}",
                 failure.rows.len(),
                 failure.stage,
                 failure.reason,
@@ -453,7 +600,13 @@ fn show(context: &Context, tally: &Tally) -> Result<()> {
         ]);
     }
     for (stage, reason) in tally.object_failures() {
-        rows.push(["failed".to_owned(), format!("the object, in {stage}, {reason}")]);
+        let message = tally.message(stage, reason).map(|message| format!(": {message}")).unwrap_or_default();
+        rows.push(["failed".to_owned(), format!("the file, in {stage}, {reason}{message}")]);
+    }
+    for replay in tally.pending_replays() {
+        let text =
+            format!("{} of {} {} rows to go, since {}", replay.pending, replay.rows, replay.what, replay.id);
+        rows.push(["replay".to_owned(), text]);
     }
     let missing = tally.missing();
     if !missing.is_empty() {
@@ -489,9 +642,30 @@ mod tests {
         broken.summary.failures.insert(("extraction".into(), "object-unreadable".into()));
         assert!(is_over(&broken));
         assert!(verdict(&broken).is_err());
+        assert_eq!(State::of(&broken), State::ObjectFailed);
+        assert_eq!(state_text(&broken), "failed: object-unreadable");
+        let error = verdict(&broken).expect_err("nothing was read");
+        let message = error.message().expect("a message");
+        assert!(message.hint.as_ref().is_some_and(|hint| !hint.contains("--missing")), "{message:?}");
         let mut given_up = Tally::default();
         given_up.summary.failures.insert(("extraction".into(), "interrupted".into()));
         assert!(is_over(&given_up), "the last of its tasks has ended");
+    }
+
+    #[test]
+    fn counts_are_written_for_people() {
+        assert_eq!(
+            [0, 1, 12, 1_255, 1_000_000].map(rows_text),
+            ["no rows", "1 row", "12 rows", "1,255 rows", "1,000,000 rows"]
+        );
+        let mut reading = sample(1);
+        reading.summary.shards.clear();
+        let error = verdict(&reading).expect_err("it is read");
+        let text = &error.message().expect("a message").text;
+        assert_eq!(text, "still reading the file: 2 rows in progress, none failed");
+        let mut rejected = Tally::default();
+        rejected.summary.failures.insert(("extraction".into(), "missing-column".into()));
+        assert_eq!(describe(&rejected), "the file was rejected before any row was read");
     }
 
     #[test]
