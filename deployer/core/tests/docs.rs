@@ -102,12 +102,15 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
         ),
         (
             EventKind::RecordLoaded,
-            "`load` wrote an item to the table. Of several rows `key` is a list.",
+            "`load` wrote an item to the table. Of several rows `key` is a list. `overwritten`, where it is, names rows of the object \
+             that a later row of it with the same key replaces, as far as `load` knows: those of one invocation, and with \
+             `onConflict: newest` all.",
             vec![Detail::RecordLoaded {
                 object: object.clone(),
                 record: record.clone(),
                 table: "eventbridge-etl-dev-Records-1ABCDEFGHIJKL".into(),
                 key: vec![serde_json::Map::from_iter([("id".to_owned(), json!("1"))])],
+                overwritten: Vec::new(),
             }],
         ),
         (

@@ -101,7 +101,11 @@ impl EventKind {
                 vec![("transform", "transformed", &["object", "record", "data", "dataKey", ESCAPED])]
             }
             Self::RecordLoaded => {
-                vec![("data-loaded", "success", &["object", "record", "table", "key", ESCAPED])]
+                vec![(
+                    "data-loaded",
+                    "success",
+                    &["object", "record", "table", "key", "overwritten", ESCAPED],
+                )]
             }
             Self::Failed => FailedStage::ALL
                 .map(|stage| {
@@ -324,6 +328,8 @@ pub enum Detail {
         table: String,
         /// Key attributes of the item, of one item for each row.
         key: Vec<Map<String, Value>>,
+        /// Rows of the object that another row of it with the same key has replaced, as far as `load` knows.
+        overwritten: Vec<u64>,
     },
     /// `extractionFailed`, `transformFailed` or `loadFailed`.
     Failed {
@@ -471,8 +477,10 @@ impl Detail {
                 insert(&mut rest, "dataKey", data_key.as_ref());
                 ("transformed", rest)
             }
-            Self::RecordLoaded { table, key, .. } => {
-                ("success", json!({ "table": table, "key": one_or_many(key) }))
+            Self::RecordLoaded { table, key, overwritten, .. } => {
+                let mut rest = json!({ "table": table, "key": one_or_many(key) });
+                insert(&mut rest, "overwritten", Some(overwritten).filter(|rows| !rows.is_empty()));
+                ("success", rest)
             }
             Self::Failed { reason, message, .. } => {
                 ("failed", json!({ "reason": reason, "message": message }))
@@ -564,7 +572,14 @@ impl Detail {
             }
             "data-loaded" => {
                 let Items(key) = field!("key");
-                Self::RecordLoaded { object: object?, record: record?, table: field!("table"), key }
+                let overwritten: Option<Vec<u64>> = optional!("overwritten");
+                Self::RecordLoaded {
+                    object: object?,
+                    record: record?,
+                    table: field!("table"),
+                    key,
+                    overwritten: overwritten.unwrap_or_default(),
+                }
             }
             other => return Err(DetailError::UnknownDetailType(other.to_owned())),
         })
@@ -670,6 +685,7 @@ pub(crate) fn samples() -> Vec<(EventKind, Detail)> {
                 record: record.clone(),
                 table: "t".into(),
                 key: vec![key],
+                overwritten: Vec::new(),
             },
         ),
         (EventKind::Failed, failed(FailedStage::Extraction, None)),

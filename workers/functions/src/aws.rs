@@ -4,7 +4,10 @@ mod objects;
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, PutRequest, ReturnValue, ReturnValuesOnConditionCheckFailure, WriteRequest,
+};
 use aws_sdk_ecs::types::{
     AssignPublicIp, AwsVpcConfiguration, CapacityProviderStrategyItem, ContainerOverride, KeyValuePair,
     LaunchType, NetworkConfiguration, PropagateTags, TaskOverride,
@@ -259,28 +262,37 @@ impl Table for Dynamo {
             .map_err(|error| write_error(&call_error(&error)))
     }
 
-    async fn put_newest(&self, item: &Item) -> Result<(), WriteError> {
+    async fn put_newest(&self, item: &Item) -> Result<Option<String>, WriteError> {
         let version = item.attributes.get(VERSION_ATTRIBUTE).map(attribute).ok_or(WriteError::Invalid)?;
-        self.client
+        let answer = self
+            .client
             .put_item()
             .table_name(&self.table)
             .set_item(Some(attributes(&item.attributes)))
             .condition_expression("attribute_not_exists(#version) OR #version <= :version")
             .expression_attribute_names("#version", VERSION_ATTRIBUTE)
             .expression_attribute_values(":version", version)
+            // The other item costs nothing more.
+            .return_values(ReturnValue::AllOld)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
-            .await
-            .map(drop)
-            .or_else(|error| superseded(write_error(&call_error(&error))))
+            .await;
+        match answer {
+            Ok(answer) => Ok(answer.attributes().and_then(version_of)),
+            // What is not written because a newer item is there is as good as written and replaced.
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(newer)) => {
+                    Ok(newer.item().and_then(version_of))
+                }
+                _ => Err(write_error(&call_error(&error))),
+            },
+        }
     }
 }
 
-/// What is not written because a newer item is there is as good as written and replaced.
-fn superseded(error: WriteError) -> Result<(), WriteError> {
-    match error {
-        WriteError::Call { code, .. } if code == "ConditionalCheckFailedException" => Ok(()),
-        error => Err(error),
-    }
+/// Which row an item comes from.
+fn version_of(item: &HashMap<String, AttributeValue>) -> Option<String> {
+    item.get(VERSION_ATTRIBUTE)?.as_s().ok().cloned()
 }
 
 fn write_error(error: &publisher::CallError) -> WriteError {
@@ -403,13 +415,6 @@ mod tests {
                 format!("the environment variable `{name}` is missing")
             );
         }
-    }
-
-    #[test]
-    fn a_newer_item_in_the_table_is_no_error() {
-        let call = |code: &str| WriteError::Call { code: code.into(), retryable: false };
-        assert_eq!(superseded(call("ConditionalCheckFailedException")), Ok(()));
-        assert_eq!(superseded(call("AccessDeniedException")), Err(call("AccessDeniedException")));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::ops::Range;
+use std::sync::Arc;
 
 use contract::settings::{OnConflict, VERSION_ATTRIBUTE};
 use contract::{Detail, FailedStage, ObjectRef, Reason, RecordRef};
@@ -37,8 +38,9 @@ pub trait Table: Send + Sync {
     /// Writes one item.
     fn put(&self, item: &Item) -> impl Future<Output = Result<(), WriteError>> + Send;
 
-    /// Writes one item unless the table has one of the same key whose [`VERSION_ATTRIBUTE`] is greater. Both is success.
-    fn put_newest(&self, item: &Item) -> impl Future<Output = Result<(), WriteError>> + Send;
+    /// Writes one item unless the table has one of the same key whose [`VERSION_ATTRIBUTE`] is greater. Both is success;
+    /// answers the version of the other item, which was replaced or stays.
+    fn put_newest(&self, item: &Item) -> impl Future<Output = Result<Option<String>, WriteError>> + Send;
 }
 
 /// Why a write failed.
@@ -88,8 +90,13 @@ enum Refused {
     Later(Box<Unfinished>),
 }
 
+/// A written item; with `onConflict: newest`, the version of the other item of its key.
+type Written = Result<Option<String>, WriteError>;
+
 /// An item and the row that it comes from.
 struct Row {
+    /// Digest of the object.
+    digest: Arc<str>,
     object: ObjectRef,
     record: RecordRef,
     item: Item,
@@ -127,7 +134,7 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
                         message,
                     ));
                 }
-                let digest = object.digest();
+                let digest: Arc<str> = object.digest().into();
                 let mut rows = Vec::with_capacity(data.len());
                 for (index, mut attributes) in record.rows().zip(data) {
                     let (object, record): (ObjectRef, RecordRef) = (object.clone(), object.record(index));
@@ -144,7 +151,7 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
                     }
                     rows.push(match revealed {
                         Ok(()) => match self.item(&object, index, attributes) {
-                            Ok(item) => Ok(Row { object, record, item }),
+                            Ok(item) => Ok(Row { digest: digest.clone(), object, record, item }),
                             Err(message) => {
                                 Err(Refused::Failed(Box::new(self.invalid(object, record, message))))
                             }
@@ -204,21 +211,32 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
     }
 
     /// Adds to a message's verdict what became of one of its rows.
-    fn add(&self, verdict: &mut Verdict, row: Row, written: Result<(), WriteError>) {
-        let Row { object, record, item } = row;
+    fn add(&self, verdict: &mut Verdict, row: Row, written: Written, repeated: &Repeated) {
+        let mut lost = repeated.overwritten(&row);
+        let replaced = written.as_ref().ok().and_then(Option::as_ref);
+        lost.extend(replaced.and_then(|other| overwritten(&row, other)));
+        lost.dedup();
+        let Row { object, record, item, .. } = row;
         match written {
-            Ok(()) => match verdict.publish.last_mut() {
+            Ok(_) => match verdict.publish.last_mut() {
                 // Rows of one message that follow each other are reported together.
-                Some(Detail::RecordLoaded { record: loaded, key, .. })
+                Some(Detail::RecordLoaded { record: loaded, key, overwritten, .. })
                     if loaded.rows().end == record.index =>
                 {
                     loaded.count += 1;
                     key.push(item.key);
+                    overwritten.extend(lost);
                 }
                 _ => {
                     let table = self.settings.table.clone();
                     let key = vec![item.key];
-                    verdict.publish.push(Detail::RecordLoaded { object, record, table, key });
+                    verdict.publish.push(Detail::RecordLoaded {
+                        object,
+                        record,
+                        table,
+                        key,
+                        overwritten: lost,
+                    });
                 }
             },
             Err(WriteError::Invalid) => verdict.publish.push(self.invalid(
@@ -236,7 +254,7 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
     }
 
     /// Writes all items, one result each. Items with the same key are written in their order: the last one stays.
-    async fn write_all(&self, items: &[&Item]) -> Vec<Result<(), WriteError>> {
+    async fn write_all(&self, items: &[&Item]) -> Vec<Written> {
         if self.settings.on_conflict == OnConflict::Newest {
             // Owned, or the compiler cannot see that the future is `Send`.
             let items: Vec<Item> = items.iter().map(|&item| item.clone()).collect();
@@ -247,11 +265,11 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
         for range in requests(items) {
             let request = items.get(range).unwrap_or_default();
             match self.write_request(request).await {
-                Ok(written) => results.extend(written),
+                Ok(written) => results.extend(written.into_iter().map(|written| written.map(|()| None))),
                 // One bad item fails the request of all: find it.
                 Err(WriteError::Invalid) => {
                     for item in request {
-                        results.push(self.table.put(item).await);
+                        results.push(self.table.put(item).await.map(|()| None));
                     }
                 }
                 Err(error) => results.extend(std::iter::repeat_n(Err(error), request.len())),
@@ -260,7 +278,7 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
         results
     }
 
-    async fn put_newest(&self, item: &Item) -> Result<(), WriteError> {
+    async fn put_newest(&self, item: &Item) -> Written {
         let mut attempt = 1;
         loop {
             match self.table.put_newest(item).await {
@@ -313,6 +331,38 @@ fn version(object: &ObjectRef, index: u64) -> String {
     format!("{}#{}#{index:020}", object.uploaded.as_deref().unwrap_or_default(), object.digest())
 }
 
+/// The row that another row of the same object with the same key replaces, if the other item has that version: the earlier of
+/// the two, in whatever order they were written. A row that meets itself was delivered twice.
+fn overwritten(row: &Row, other: &str) -> Option<u64> {
+    let mut parts = other.rsplitn(3, '#');
+    let (index, digest) = (parts.next()?, parts.next()?);
+    let index: u64 = index.parse().ok()?;
+    (*digest == *row.digest && index != row.record.index).then_some(index.min(row.record.index))
+}
+
+/// The last row of each object and key among the rows of an invocation that were written.
+#[derive(Default)]
+struct Repeated(HashMap<(Arc<str>, String), u64>);
+
+impl Repeated {
+    fn key(row: &Row) -> (Arc<str>, String) {
+        // Attributes of a key have the table's order.
+        (row.digest.clone(), serde_json::to_string(&row.item.key).unwrap_or_default())
+    }
+
+    fn add(&mut self, row: &Row) {
+        let last = self.0.entry(Self::key(row)).or_default();
+        *last = row.record.index.max(*last);
+    }
+
+    /// The row, if a later one of the same file has its key. Always the earlier one, whatever the order of the writes was: so a
+    /// file whose rows are delivered again in another order has no more of them.
+    fn overwritten(&self, row: &Row) -> Vec<u64> {
+        let last = self.0.get(&Self::key(row)).copied().unwrap_or_default();
+        if last > row.record.index { vec![row.record.index] } else { Vec::new() }
+    }
+}
+
 /// Divides items into consecutive requests of at most [`MAX_ITEMS`], none of which has the same key twice.
 fn requests(items: &[&Item]) -> Vec<Range<usize>> {
     let mut requests = Vec::new();
@@ -338,7 +388,14 @@ impl<T: Table, K: Kms, P: PutEvents> Handler for Load<T, K, P> {
             messages.push(self.rows(delivery, &mut missing).await);
         }
         let items: Vec<&Item> = messages.iter().flatten().flatten().map(|row| &row.item).collect();
-        let mut written = self.write_all(&items).await.into_iter();
+        let written = self.write_all(&items).await;
+        let mut repeated = Repeated::default();
+        for (row, written) in messages.iter().flatten().flatten().zip(&written) {
+            if written.is_ok() {
+                repeated.add(row);
+            }
+        }
+        let mut written = written.into_iter();
         let unwritten = || WriteError::Call { code: "NoResult".into(), retryable: true };
         let mut verdicts = Vec::with_capacity(messages.len());
         for rows in messages {
@@ -347,7 +404,7 @@ impl<T: Table, K: Kms, P: PutEvents> Handler for Load<T, K, P> {
                 match row {
                     Ok(row) => {
                         let written = written.next().unwrap_or_else(|| Err(unwritten()));
-                        self.add(&mut verdict, row, written);
+                        self.add(&mut verdict, row, written, &repeated);
                     }
                     Err(Refused::Failed(failed)) => verdict.publish.push(*failed),
                     Err(Refused::Later(unfinished)) => verdict.unfinished.push(*unfinished),

@@ -367,7 +367,13 @@ mod tests {
 
     fn loaded(index: u64) -> Value {
         let record = object().record(index);
-        event(&Detail::RecordLoaded { object: object(), record, table: "t".into(), key: secret() })
+        event(&Detail::RecordLoaded {
+            object: object(),
+            record,
+            table: "t".into(),
+            key: secret(),
+            overwritten: Vec::new(),
+        })
     }
 
     #[tokio::test]
@@ -509,6 +515,7 @@ mod tests {
                     record: record.clone(),
                     table: "t".into(),
                     key: secret(),
+                    overwritten: Vec::new(),
                 },
                 json!({ "message": "record-loaded", "detailType": "data-loaded", "status": "success", "table": "t", "record": 7 }),
             ),

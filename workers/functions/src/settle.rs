@@ -180,7 +180,13 @@ mod tests {
 
     fn loaded(index: u64, filler: usize) -> Detail {
         let key = vec![serde_json::Map::from_iter([("id".to_owned(), json!("x".repeat(filler)))])];
-        Detail::RecordLoaded { object: object(), record: object().record(index), table: "t".into(), key }
+        Detail::RecordLoaded {
+            object: object(),
+            record: object().record(index),
+            table: "t".into(),
+            key,
+            overwritten: Vec::new(),
+        }
     }
 
     fn unfinished() -> Unfinished {

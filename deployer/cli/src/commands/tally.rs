@@ -526,6 +526,7 @@ fn summary_json(tally: &Tally) -> Value {
         "loaded": tally.loaded.len(),
         "failed": tally.failed().len(),
         "missing": tally.missing().len(),
+        "overwritten": tally.overwritten.len(),
         "percent": percent(tally),
         "rowsPerSecond": average(tally),
         "startedAt": tally.started_at,
@@ -559,6 +560,7 @@ fn rows_json(tally: &Tally) -> Value {
     });
     json!({
         "missingRows": ranges_json(&tally.missing()),
+        "overwrittenRows": ranges_json(&tally.overwritten),
         "failures": failures,
         "shards": shards.collect::<Vec<_>>(),
         "tasks": tally.summary.tasks,
@@ -607,6 +609,14 @@ fn show(context: &Context, tally: &Tally) -> Result<()> {
         let text =
             format!("{} of {} {} rows to go, since {}", replay.pending, replay.rows, replay.what, replay.id);
         rows.push(["replay".to_owned(), text]);
+    }
+    if !tally.overwritten.is_empty() {
+        let text = format!(
+            "at least {}, by later rows of this file with the same key: {}",
+            tally.overwritten.len(),
+            ranges_text(&tally.overwritten)
+        );
+        rows.push(["overwritten".to_owned(), text]);
     }
     let missing = tally.missing();
     if !missing.is_empty() {

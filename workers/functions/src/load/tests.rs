@@ -58,14 +58,14 @@ impl Table for &Memory {
         Ok((processed..items.len()).collect())
     }
 
-    async fn put_newest(&self, item: &Item) -> Result<(), WriteError> {
+    async fn put_newest(&self, item: &Item) -> Result<Option<String>, WriteError> {
         let key = Value::Object(item.key.clone()).to_string();
         let version = |attributes: &Value| attributes[VERSION_ATTRIBUTE].as_str().map(str::to_owned);
         let present = self.items.lock().expect("lock").get(&key).and_then(version);
         if present <= item.attributes[VERSION_ATTRIBUTE].as_str().map(str::to_owned) {
             self.insert(item);
         }
-        Ok(())
+        Ok(present)
     }
 
     async fn put(&self, item: &Item) -> Result<(), WriteError> {
@@ -180,6 +180,7 @@ fn loaded(index: u64, id: Value) -> Detail {
         record: object().record(index),
         table: "table".into(),
         key: vec![map(json!({ "id": id }))],
+        overwritten: Vec::new(),
     }
 }
 
@@ -221,6 +222,64 @@ async fn equal_keys_go_into_consecutive_requests_and_the_last_one_stays() {
     assert_eq!(memory.calls(), [2, 1, 1]);
     assert_eq!(memory.items.lock().expect("lock")["{\"id\":\"a\"}"]["v"], 4);
     assert_eq!(bus.published().len(), 4);
+}
+
+/// Rows that `record-loaded` names as overwritten.
+fn named(bus: &Bus) -> std::collections::BTreeSet<u64> {
+    let rows = bus.published().into_iter().filter_map(|detail| match detail {
+        Detail::RecordLoaded { overwritten, .. } => Some(overwritten),
+        _ => None,
+    });
+    rows.flatten().collect()
+}
+
+#[tokio::test]
+async fn rows_that_another_row_of_the_file_replaces_are_named() {
+    let same = |index| message(index, json!({ "id": "a", "v": index }), 1);
+    let (memory, bus) = (Memory::default(), Bus::default());
+    let batch = [same(1), same(2), message(3, json!({ "id": "b" }), 1), same(4), same(4)];
+    assert!(function(&memory, &bus).handle(&batch).await.iter().all(Result::is_ok));
+    assert_eq!(named(&bus), [1, 2].into());
+    // Delivered again, in another order: the same rows.
+    assert!(function(&memory, &bus).handle(&[same(4), same(2), same(1)]).await.iter().all(Result::is_ok));
+    assert_eq!(named(&bus), [1, 2].into());
+    // Rows of other files have their own item's right to be replaced.
+    let bus = Bus::default();
+    let other = ObjectRef { key: "other.csv".into(), ..object() };
+    let record = other.record(7);
+    let data = vec![map(json!({ "id": "a" }))];
+    let other =
+        delivery(event(&Detail::RecordTransformed { object: other, record, data, data_key: None }), 1);
+    assert!(function(&memory, &bus).handle(&[same(1), other]).await.iter().all(Result::is_ok));
+    assert_eq!(named(&bus), [].into());
+    // Several rows in one message.
+    let bus = Bus::default();
+    let rows = [json!({ "id": "x" }), json!({ "id": "x" }), json!({ "id": "y" })];
+    assert_eq!(function(&memory, &bus).handle(&[messages(3, &rows, 1)]).await, [Ok(())]);
+    assert!(matches!(&bus.published()[..], [Detail::RecordLoaded { record, overwritten, .. }]
+        if record.count == 3 && overwritten == &[3]));
+}
+
+proptest! {
+    /// With `newest` each write brings the item that was there: whatever the order, no row is named that stays, and with
+    /// each delivered once, all others are.
+    #[test]
+    fn newest_names_each_row_that_is_replaced(
+        order in Just((1..=30u64).collect::<Vec<_>>()).prop_shuffle(),
+        again in proptest::collection::vec(1..=30u64, 0..20),
+        size in 1..8_usize,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("runtime");
+        let (memory, bus) = (Memory::default(), Bus::default());
+        let function = configured(&memory, &bus, OnConflict::Newest);
+        let all: Vec<u64> = order.into_iter().chain(again).collect();
+        for rows in all.chunks(size) {
+            let batch: Vec<Delivery> =
+                rows.iter().map(|row| message(*row, json!({ "id": (row % 3).to_string() }), 1)).collect();
+            prop_assert!(runtime.block_on(function.handle(&batch)).iter().all(Result::is_ok));
+        }
+        prop_assert_eq!(named(&bus), (1..=27).collect());
+    }
 }
 
 #[tokio::test]

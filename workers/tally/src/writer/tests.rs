@@ -232,6 +232,7 @@ fn loaded(first: u64, count: u64) -> Detail {
         record: records(first, count),
         table: String::new(),
         key: Vec::new(),
+        overwritten: Vec::new(),
     }
 }
 
@@ -271,8 +272,8 @@ fn brief<'a>(detail: &'a Detail, time: &'a str) -> Brief<'a> {
             What::Completed { rows: *rows, bytes: *bytes, rejected: *rejected, shard: *shard }
         }
         Detail::RecordTransformed { .. } => What::Transformed,
-        Detail::RecordLoaded { table, .. } => {
-            What::Loaded { table: text(table), key: None, overwritten: Vec::new() }
+        Detail::RecordLoaded { table, overwritten, .. } => {
+            What::Loaded { table: text(table), key: None, overwritten: overwritten.clone() }
         }
         Detail::Failed { stage, reason, message, .. } => {
             let code = Text(reason.code().into());
@@ -622,8 +623,8 @@ fn a_writer_remembers_a_fixed_number_of_items() {
 fn of_replay(detail: Detail, id: &str) -> Detail {
     let object = ObjectRef { replay: Some(id.to_owned()), ..object() };
     match detail {
-        Detail::RecordLoaded { record, table, key, .. } => {
-            Detail::RecordLoaded { object, record, table, key }
+        Detail::RecordLoaded { record, table, key, overwritten, .. } => {
+            Detail::RecordLoaded { object, record, table, key, overwritten }
         }
         Detail::Failed { stage, record, reason, message, .. } => {
             Detail::Failed { stage, object: Some(object), record, reason, message }
@@ -676,6 +677,24 @@ async fn a_replay_is_pending_until_each_of_its_rows_was_heard_of() {
         (vec![], Some(("extraction", "object-unreadable")))
     );
     assert_eq!(known.object_failures(), [], "it was read before");
+}
+
+#[tokio::test]
+async fn rows_that_another_one_replaced_count_once() {
+    let memory = Memory::default();
+    let (one, other) = (writer(&memory), writer(&memory));
+    let replacing = |row, rows: &[u64]| match loaded(row, 1) {
+        Detail::RecordLoaded { object, record, table, key, .. } => {
+            Detail::RecordLoaded { object, record, table, key, overwritten: rows.to_vec() }
+        }
+        other => other,
+    };
+    one.merge(batch(&[replacing(3, &[1, 2]), loaded(1, 2)])).await;
+    // Delivered again, elsewhere; a row of another chunk; and a row that no file can have.
+    other.merge(batch(&[replacing(3, &[2]), replacing(70_000, &[65_536, 0])])).await;
+    let known = tally(&memory).await;
+    assert_eq!(known.overwritten.ranges().collect::<Vec<_>>(), [1..=2, 65_536..=65_536]);
+    assert_eq!(known.loaded.len(), 4, "they were loaded all the same");
 }
 
 #[tokio::test]
