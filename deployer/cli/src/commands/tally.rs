@@ -19,7 +19,8 @@ use crate::time;
 
 /// Shows which rows of which files each stage has seen: in the table, failed, or missing.
 ///
-/// Ends with 0 when every row of the file is in the table, and with 7 when rows are missing or have failed.
+/// Ends with 0 when every row of the file is in the table, and with 7 when rows are missing or have failed, or the file has
+/// none.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Key of the object; all objects when left out.
@@ -429,8 +430,14 @@ fn rows_text(count: u64) -> String {
     }
 }
 
-/// Exit 0 only when every row is in the table.
+/// Exit 0 only when the file has rows, and each of them is in the table.
 fn verdict(tally: &Tally) -> Result<()> {
+    if tally.total() == Some(0) && tally.object_failures().is_empty() {
+        return Err(Error::Incomplete(
+            Message::new("the file has no rows")
+                .hint("a file with a header alone, or an empty one, gives none"),
+        ));
+    }
     if tally.is_loaded() {
         return Ok(());
     }
@@ -660,6 +667,13 @@ mod tests {
         let mut given_up = Tally::default();
         given_up.summary.failures.insert(("extraction".into(), "interrupted".into()));
         assert!(is_over(&given_up), "the last of its tasks has ended");
+        let mut empty = Tally::default();
+        empty.summary.shards.insert((1, 1), tally::Counts { rows: 0, rejected: 0, bytes: 9 });
+        let error = verdict(&empty).expect_err("a header alone");
+        assert_eq!(
+            (error.exit_code(), error.message().expect("a message").text.as_str()),
+            (7, "the file has no rows")
+        );
     }
 
     #[test]
