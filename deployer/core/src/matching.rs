@@ -143,7 +143,7 @@ impl Alternative {
         }
         // The elements of lists that the conditions so far may have chosen.
         let mut chosen = BTreeSet::from([Membership::default()]);
-        for condition in conditions {
+        for (at, condition) in conditions.iter().enumerate() {
             let (fields, unknown) = event.fields(&condition.name);
             let may_be_absent = condition.matchers.contains(&Matcher::Absent);
             let fitting: Vec<&Field> =
@@ -163,7 +163,15 @@ impl Alternative {
                     next.insert(before);
                 }
             }
-            chosen = next;
+            // A list in which no further condition has a field can't tell choices apart, so that lists that have nothing to
+            // do with each other don't multiply.
+            let later = conditions.get(at + 1..).unwrap_or_default();
+            let lists: BTreeSet<usize> = later
+                .iter()
+                .flat_map(|condition| event.fields(&condition.name).0)
+                .flat_map(|field| field.membership.lists())
+                .collect();
+            chosen = next.into_iter().map(|one| one.only(&lists)).collect();
             if chosen.is_empty() {
                 return false;
             }
@@ -329,6 +337,17 @@ fn by_name(a: &str, b: &str) -> Ordering {
 struct Membership(Vec<(usize, usize)>);
 
 impl Membership {
+    /// The lists.
+    fn lists(&self) -> impl Iterator<Item = usize> + '_ {
+        self.0.iter().map(|(list, _)| *list)
+    }
+
+    /// What it says of these lists.
+    fn only(mut self, lists: &BTreeSet<usize>) -> Self {
+        self.0.retain(|(list, _)| lists.contains(list));
+        self
+    }
+
     fn inside(&self, list: usize, index: usize) -> Self {
         let mut places = self.0.clone();
         // Lists are numbered as they begin, so that an inner one has the larger number.

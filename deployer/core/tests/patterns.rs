@@ -197,3 +197,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn lists_that_have_nothing_to_do_with_each_other_do_not_multiply() {
+    // A field in each of six lists of 200 elements: 6.4 × 10¹³ choices, of which none matters.
+    let list = |value: u32| (0..200).map(|_| json!({ "x": value })).collect::<Vec<_>>();
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let lists: Value = names.iter().map(|name| ((*name).to_owned(), json!(list(1)))).collect();
+    let wanted: Value = names.iter().map(|name| ((*name).to_owned(), json!({ "x": [1] }))).collect();
+    assert!(pattern(&wanted.to_string()).expect("valid").matches(&event(&lists.to_string())));
+    // In one list, two fields must stand in the same element.
+    let both = pattern(r#"{"a":{"x":[1],"y":[2]},"b":{"x":[1]}}"#).expect("valid");
+    assert!(!both.matches(&event(r#"{"a":[{"x":1},{"y":2}],"b":[{"x":1}]}"#)));
+    assert!(both.matches(&event(r#"{"a":[{"x":3},{"x":1,"y":2}],"b":[{"x":1}]}"#)));
+}
+
+#[test]
+fn a_text_that_is_no_mark_is_not_taken_for_one() {
+    for hostile in [r#"{"a":["\u0000"]}"#, r#"{"a":["\u0000number:5"]}"#, r#"{"\u0000":[1]}"#] {
+        let problem = pattern(hostile).expect_err(hostile);
+        assert!(problem.contains("U+0000"), "{problem}");
+    }
+}

@@ -611,6 +611,11 @@ impl Pattern {
         let mut diagnostics = Diagnostics::default();
         let scope = Scope::of_json();
         let pattern = match json::parse(&source.text) {
+            Ok(node) if has_nul(&node) => {
+                let message = "a pattern can't hold the character U+0000";
+                scope.report(Diagnostic::error("E0340", node.span, message));
+                None
+            }
             Ok(node) => PatternReader::OfAnything.read(&node, &scope),
             Err(problem) => {
                 let span = Span { start: problem.at, end: problem.at };
@@ -634,5 +639,16 @@ impl Pattern {
     #[must_use]
     pub fn exact(&self, field: &str) -> Option<Vec<&str>> {
         self.json.value.get(field)?.as_array()?.iter().map(Value::as_str).collect()
+    }
+}
+/// Whether U+0000 stands anywhere in a JSON text, which would be taken for a mark.
+fn has_nul(node: &Node) -> bool {
+    match &node.value {
+        yaml::Value::Mapping(entries) => {
+            entries.iter().any(|entry| entry.key.contains('\0') || has_nul(&entry.value))
+        }
+        yaml::Value::Sequence(items) => items.iter().any(has_nul),
+        yaml::Value::Scalar { text, .. } => text.contains('\0'),
+        yaml::Value::Tagged { node, .. } => has_nul(node),
     }
 }
