@@ -177,7 +177,8 @@ impl Diagnosis {
 
     /// What to do next, where nothing needs to be fixed.
     fn advise(mut self) -> Self {
-        if self.passing().is_some()
+        // What lasts longer has advice of its own.
+        if matches!(self.passing(), Some((_, Passing::Soon)))
             && ["DELETE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"].contains(&self.status.as_str())
         {
             self.next = "the cause passes by itself: run `deployer deploy` again in a few minutes";
