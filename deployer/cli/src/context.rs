@@ -17,7 +17,7 @@ pub const STACK_FILE: &str = "stack.yaml";
 
 /// The stack file of this folder, else that of the nearest folder above; the one that is missing here when there is none.
 ///
-/// A file above counts only if it belongs to the same user: what a stack file names is built and run.
+/// A file above counts only if it and its folder belong to the same user: what a stack file names is built and run.
 #[must_use]
 pub fn nearest_file() -> PathBuf {
     let here = PathBuf::from(STACK_FILE);
@@ -25,11 +25,15 @@ pub fn nearest_file() -> PathBuf {
     if here.symlink_metadata().is_ok() {
         return here;
     }
-    let own = |file: &Path| {
+    // What lies beside the file is built too, so its folder must be the user's own, and so must a link to a file elsewhere.
+    let own = |folder: &Path| {
         let user = rustix::process::getuid().as_raw();
-        std::fs::metadata(file).is_ok_and(|data| data.is_file() && data.uid() == user)
+        let file = folder.join(STACK_FILE);
+        let data = [std::fs::metadata(folder), file.symlink_metadata(), std::fs::metadata(&file)];
+        data[2].as_ref().is_ok_and(std::fs::Metadata::is_file)
+            && data.iter().all(|data| data.as_ref().is_ok_and(|data| data.uid() == user))
     };
-    let above = folder.ancestors().enumerate().skip(1).find(|(_, folder)| own(&folder.join(STACK_FILE)));
+    let above = folder.ancestors().enumerate().skip(1).find(|(_, folder)| own(folder));
     above.map_or(here, |(depth, _)| PathBuf::from("../".repeat(depth)).join(STACK_FILE))
 }
 
