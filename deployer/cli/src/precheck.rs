@@ -8,7 +8,7 @@ use std::path::Path;
 use contract::columns;
 use contract::settings::{ExtractionSettings, FieldSettings};
 use stack_core::assets::Worker;
-use stack_core::model::bucket::Notified;
+use stack_core::model::bucket::{BucketEvent, Notified};
 use stack_core::model::function::Trigger;
 use stack_core::model::table::KeyType;
 use stack_core::model::task::Task;
@@ -41,14 +41,22 @@ pub struct Checked {
 ///
 /// # Errors
 /// [`Error::Usage`] when the task would fail the file.
-pub fn check(source: &Source, stack: &Stack, landing: &Resource, path: &Path) -> Result<Option<Checked>> {
-    let Some((resource, task)) = reader(stack, landing) else { return Ok(None) };
+pub fn check(
+    source: &Source,
+    stack: &Stack,
+    landing: &Resource,
+    key: &str,
+    path: &Path,
+) -> Result<Option<Checked>> {
+    let Some((resource, task)) = reader(stack, landing, key) else { return Ok(None) };
     let settings = task.settings.clone().unwrap_or_default();
     let io = |error: &std::io::Error| Error::io("read", path, error);
     let file = File::open(path).map_err(|error| io(&error))?;
     let bytes = file.metadata().map_err(|error| io(&error))?.len();
     let name = path.display();
-    let sample = Sample::read(file, &settings.csv, KEPT_ROWS).map_err(|error| match error {
+    let expected = sensitive::expected(stack, task);
+    let names = sensitive::columns_of(&expected);
+    let sample = Sample::read(file, &settings.csv, &names, KEPT_ROWS).map_err(|error| match error {
         SampleError::Io(error) => io(&error),
         SampleError::Fault(fault) => {
             let code = fault.reason.code();
@@ -61,7 +69,6 @@ pub fn check(source: &Source, stack: &Stack, landing: &Resource, path: &Path) ->
             )
         }
     })?;
-    let expected = sensitive::expected(stack, task);
     if !sample.columns.is_empty()
         && let Some(message) = unmet(source, &sample.columns, &expected, &name.to_string())
     {
@@ -89,10 +96,15 @@ pub fn check(source: &Source, stack: &Stack, landing: &Resource, path: &Path) ->
     Ok(Some(Checked { sample, advice }))
 }
 
-/// The stack's own task, if it is the only one and reads what comes to this bucket.
-fn reader<'s>(stack: &'s Stack, landing: &Resource) -> Option<(&'s Resource, &'s Task)> {
+/// The stack's own task, if it is the only one and reads what comes to this bucket under this key.
+fn reader<'s>(stack: &'s Stack, landing: &Resource, key: &str) -> Option<(&'s Resource, &'s Task)> {
     let ResourceType::Bucket(bucket) = &landing.is else { return None };
-    let queues = bucket.notify.iter().filter_map(|notification| match &notification.to {
+    let told = bucket.notify.iter().filter(|one| {
+        one.on == BucketEvent::Created
+            && one.prefix.as_deref().is_none_or(|prefix| key.starts_with(prefix))
+            && one.suffix.as_deref().is_none_or(|suffix| key.ends_with(suffix))
+    });
+    let queues = told.filter_map(|notification| match &notification.to {
         Notified::Queue(queue) => Some(queue.name.as_str()),
         _ => None,
     });
@@ -115,6 +127,8 @@ fn reader<'s>(stack: &'s Stack, landing: &Resource) -> Option<(&'s Resource, &'s
 /// What fields the columns of a file can't give their values, and what to do.
 fn unmet(source: &Source, headers: &[String], fields: &[Field<'_>], file: &str) -> Option<Message> {
     let mut lines = Vec::new();
+    // Without any of them, the first row may be one of values, which nobody is to see.
+    let is_header = fields.iter().any(|field| matches!(columns::find(headers, field.column()), Ok(Some(_))));
     for field in fields {
         let column = field.column();
         let position = source.position(field.span.start);
@@ -126,7 +140,7 @@ fn unmet(source: &Source, headers: &[String], fields: &[Field<'_>], file: &str) 
             Ok(Some(_)) => {}
             Ok(None) => {
                 let known: Vec<&str> = headers.iter().map(String::as_str).collect();
-                let near = diagnostic::nearest(column, &known);
+                let near = diagnostic::nearest(column, &known).filter(|_| is_header);
                 let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
                 lines.push(format!("no column `{column}`, {needed}{near}"));
             }
@@ -135,6 +149,16 @@ fn unmet(source: &Source, headers: &[String], fields: &[Field<'_>], file: &str) 
     }
     if lines.is_empty() {
         return None;
+    }
+    if !is_header {
+        let text = format!(
+            "{file} doesn't fit the fields of the stack; nothing was uploaded\n  it has {}",
+            lines.join("\n  it has ")
+        );
+        return Some(Message::new(text).hint(
+            "its first row names none of the columns of `settings.fields`; a file without a header needs `settings: { csv: { header: \
+             false, columns: […] } }` at the task; `--no-check` uploads the file as it is; `deployer docs missing-column` explains it",
+        ));
     }
     let mut listed: Vec<String> =
         headers.iter().take(LISTED_COLUMNS).map(|name| format!("`{name}`")).collect();
@@ -206,7 +230,7 @@ mod tests {
         let place = tempfile::tempdir().expect("a temporary folder");
         let path = place.path().join("rows.csv");
         std::fs::write(&path, file).expect("the file");
-        check(&source, &stack, landing, &path)
+        check(&source, &stack, landing, "rows.csv", &path)
     }
 
     fn refusal(stack: &str, file: &[u8]) -> Message {
@@ -236,6 +260,28 @@ mod tests {
     }
 
     #[test]
+    fn a_file_without_a_header_shows_none_of_its_values() {
+        let message = refusal(STACK, b"7,12,sEcReT Street 1,Springfield,1234\n");
+        assert!(message.text.contains("no column `Street`"), "{}", message.text);
+        assert!(
+            !message.text.contains("sEcReT") && !message.text.contains("did you mean"),
+            "{}",
+            message.text
+        );
+        assert!(message.hint.is_some_and(|hint| hint.contains("header: false")));
+        let twice = refusal(STACK, b"sEcReT,12,sEcReT\n");
+        assert!(!twice.text.contains("sEcReT"), "{}", twice.text);
+    }
+
+    #[test]
+    fn files_for_others_are_not_checked() {
+        let with_pictures = STACK
+            .replace("suffix: .csv }", "suffix: .txt }, { on: created, queue: \"${errors}\", suffix: .csv }");
+        assert_ne!(with_pictures, STACK);
+        assert!(checked(&with_pictures, b"\xff\xd8 a picture").expect("not checked").is_none());
+    }
+
+    #[test]
     fn a_file_that_the_task_would_read_is_not_refused() {
         for file in [
             &b"ID,HouseNum,Street,Town,Zip\n1,2,3,4,5\n"[..],
@@ -244,6 +290,13 @@ mod tests {
         ] {
             assert!(checked(STACK, file).expect("accepted").is_some());
         }
+        // The fields say where the delimiter is.
+        let amounts = STACK.replace("from: Zip", "from: \"Zip,Town\"");
+        assert!(
+            checked(&amounts, b"id;HouseNum;Street;Town;Zip,Town\n1;2;3;4;2,50\n")
+                .expect("accepted")
+                .is_some()
+        );
         let optional = STACK.replace("{ from: Town }", "{ from: Town, optional: true }");
         assert!(checked(&optional, b"ID,HouseNum,Street,Zip\n").expect("accepted").is_some());
         // Somebody else's code reads it.

@@ -109,6 +109,8 @@ pub struct Reader {
     settings: CsvSettings,
     /// Columns that the header must have.
     expected: Vec<String>,
+    /// Whether a file without an expected column is rejected.
+    strict: bool,
     /// That of the settings, until the head has told another.
     delimiter: Character,
     /// The first bytes, until there are enough of them.
@@ -143,6 +145,7 @@ impl Reader {
             limit: limit.max(1),
             settings: settings.clone(),
             expected: expected.to_vec(),
+            strict: true,
             delimiter,
             head: Some(Head::new(settings)),
             opening: Vec::new(),
@@ -158,6 +161,13 @@ impl Reader {
             record_start: 0,
             lines_known: true,
         }
+    }
+
+    /// Accepts files that lack an expected column: whoever asks says what is missing.
+    #[must_use]
+    pub const fn lenient(mut self) -> Self {
+        self.strict = false;
+        self
     }
 
     /// How many data rows have been read, rejected ones included.
@@ -225,8 +235,8 @@ impl Reader {
         (self.position, self.opening, self.opening_line) = (position, bytes, line);
         // Without a header, the settings name the columns: they are known now.
         match &self.header {
-            Some(header) => header.check(&self.expected),
-            None => Ok(()),
+            Some(header) if self.strict => header.check(&self.expected),
+            _ => Ok(()),
         }
     }
 
@@ -311,6 +321,9 @@ impl Reader {
             }
             None => Header::new(&self.record, &self.settings.columns)?,
         };
+        if !self.strict {
+            return Ok(header);
+        }
         header.check(&self.expected).map_err(|fault| match fault.reason {
             Reason::MissingColumn => {
                 let hint = head::header_below(

@@ -50,14 +50,19 @@ impl From<Fault> for SampleError {
 }
 
 impl Sample {
-    /// Reads the start of a file that is written as `settings` say, and keeps up to `most` of its rows.
+    /// Reads the start of a file that is written as `settings` say, and keeps up to `most` of its rows. The columns that are
+    /// `expected` help to find the delimiter, as they help the task; a file that lacks one is no fault here.
     ///
     /// # Errors
     /// [`SampleError::Fault`] when the task would fail the file, as far as its start tells.
-    pub fn read(mut file: impl Read, settings: &CsvSettings, most: usize) -> Result<Self, SampleError> {
+    pub fn read(
+        mut file: impl Read,
+        settings: &CsvSettings,
+        expected: &[String],
+        most: usize,
+    ) -> Result<Self, SampleError> {
         let mut sample = Self::default();
-        // No column is expected: all that are missing are named by whoever knows what for.
-        let mut reader = Reader::new(MAX_BYTES, settings, &[]);
+        let mut reader = Reader::new(MAX_BYTES, settings, expected).lenient();
         let mut decoder = Decoder::new();
         let mut chunk = vec![0; CHUNK];
         let mut text_read = 0;
@@ -121,7 +126,7 @@ mod tests {
     use super::*;
 
     fn sample(bytes: &[u8]) -> Result<Sample, SampleError> {
-        Sample::read(bytes, &CsvSettings::default(), 2)
+        Sample::read(bytes, &CsvSettings::default(), &[], 2)
     }
 
     fn gzip(text: &[u8]) -> Vec<u8> {

@@ -88,7 +88,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     }
     let checked = match args.no_check {
         true => None,
-        false => precheck::check(&source, &stack, landing, &args.path)?,
+        false => precheck::check(&source, &stack, landing, &key, &args.path)?,
     };
     for advice in checked.iter().flat_map(|checked| &checked.advice) {
         context.ui.warn(advice);
@@ -345,10 +345,10 @@ async fn finish(
             "reasons": groups.iter().map(group_json).collect::<Vec<_>>(),
             "failures": failures.collect::<Vec<_>>(),
         }))?;
-    } else if progress.loaded() > 0 {
-        if let Err(error) = show_items(context, file, resources, progress, show_sensitive).await {
-            not_shown(context, "the items", error)?;
-        }
+    } else if progress.loaded() > 0
+        && let Err(error) = show_items(context, file, resources, progress, show_sensitive).await
+    {
+        not_shown(context, "the items", error)?;
     }
     progress.verdict()
 }
@@ -379,7 +379,7 @@ fn group_json(group: &Group) -> Value {
 }
 
 /// The fields of the only `transform`, and the table that the only `load` writes: what is needed to find the items of a file.
-fn fields_and_table<'s>(stack: &'s Stack) -> Option<(&'s [FieldSettings], &'s Resource, &'s Table)> {
+fn fields_and_table(stack: &Stack) -> Option<(&[FieldSettings], &Resource, &Table)> {
     let only = |worker| {
         let mut found = stack.functions().filter(|(_, function)| function.worker() == Some(worker));
         match (found.next(), found.next()) {

@@ -9,8 +9,6 @@ use contract::location::BYTE_ORDER_MARK;
 
 use super::{Fault, Fields, counted};
 
-/// Column names are quoted in messages up to this many characters: a file without a header has values there.
-const SHOWN_NAME: usize = 60;
 const HEADER_HAS: &str = "the header has";
 const SETTINGS_NAME: &str = "the settings name";
 
@@ -106,10 +104,10 @@ fn named(record: &Record) -> Result<(Vec<String>, bool), Fault> {
     let mut seen = HashMap::new();
     for (position, name) in (1..).zip(&columns).filter(|(_, name)| !name.is_empty()) {
         if let Some(first) = seen.insert(name.as_str(), position) {
-            let shown: String = name.chars().take(SHOWN_NAME).collect();
+            // Without the name, which is a value where the file has no header.
             return Err(Fault::new(
                 Reason::DuplicateHeader,
-                format!("columns {first} and {position} of the header have the same name, `{shown}`"),
+                format!("columns {first} and {position} of the header have the same name"),
             ));
         }
     }
