@@ -70,7 +70,8 @@ pub struct Record {
     most: usize,
     fields: usize,
     too_large: bool,
-    beyond: bool,
+    /// The first field that isn't kept and has text.
+    beyond: Option<usize>,
     bare: bool,
     flaw: Option<Flaw>,
     line: u64,
@@ -87,7 +88,7 @@ impl Record {
             most: usize::MAX,
             fields: 0,
             too_large: false,
-            beyond: false,
+            beyond: None,
             bare: true,
             flaw: None,
             line: 1,
@@ -130,7 +131,7 @@ impl Record {
     /// Whether a field that isn't kept has text.
     #[must_use]
     pub const fn has_text_beyond(&self) -> bool {
-        self.beyond
+        self.beyond.is_some()
     }
 
     /// Whether nothing but delimiters stands there.
@@ -175,7 +176,7 @@ impl Record {
         self.text.clear();
         self.ends.clear();
         (self.fields, self.line, self.flaw) = (0, line, None);
-        (self.too_large, self.beyond, self.bare) = (false, false, true);
+        (self.too_large, self.beyond, self.bare) = (false, None, true);
     }
 
     fn field_start(&self) -> usize {
@@ -188,7 +189,7 @@ impl Record {
         }
         self.bare = false;
         if self.ends.len() >= self.most {
-            self.beyond = true;
+            self.beyond.get_or_insert(self.fields);
             return;
         }
         let length = self.text.len() + bytes.len();
@@ -230,6 +231,7 @@ impl Record {
     fn clear_field(&mut self) {
         let start = self.field_start();
         self.text.truncate(start);
+        self.beyond = self.beyond.filter(|field| *field != self.fields);
     }
 }
 
@@ -404,6 +406,8 @@ impl Parser {
                 State::Escape => {
                     at += 1;
                     record.bare = false;
+                    self.after_return = false;
+                    self.count_line(byte);
                     self.state = match byte {
                         b'N' if self.escape == Some(b'\\') && record.text.len() == record.field_start() => {
                             State::Null
@@ -424,6 +428,7 @@ impl Parser {
                 }
                 State::EscapedReturn => {
                     if byte == b'\n' {
+                        self.count_line(byte);
                         record.push(&[byte]);
                         at += 1;
                     }

@@ -213,6 +213,8 @@ mod tests {
         assert_eq!(fields(Location { pad: true, ..LATER }, "1\n", 3), texts(["1", "", ""]));
         assert_eq!(fields(LATER, "\"1\" , \"2\"\n", 2), texts(["1", "2"]));
         assert_eq!(fields(LATER, "1,\"2\"x\n", 2), Err(LocationError::InvalidQuoting));
+        // The blank before a quoted field is no text beyond the columns.
+        assert_eq!(fields(Location { trailing: true, ..LATER }, "abc,b, \"\"\n", 2), texts(["abc", "b"]));
         let old = serde_json::from_str::<Location>(r#"{"from":0,"to":4,"delimiter":",","quote":"\""}"#);
         assert_eq!(old.expect("an event of before"), Location { to: 4, ..FIRST });
     }

@@ -117,7 +117,8 @@ fn cause(stop_code: Option<&str>, exit_code: Option<i64>, reasons: &str) -> Caus
     match (stop_code, exit_code) {
         (Some("UserInitiated"), _) => Cause::StoppedByUser,
         (Some("SpotInterruption" | "TerminationNotice" | "InfrastructureHealth"), _) => Cause::CapacityLost,
-        (Some("TaskFailedToStart"), _) | (_, None) => {
+        // ECS may know of no exit code though the task ran: then the stop code tells.
+        (Some("TaskFailedToStart"), _) | (None, None) => {
             let no_image =
                 reasons.contains("cannotpullcontainer") && NO_IMAGE.iter().any(|text| reasons.contains(text));
             if no_image { Cause::NoImage } else { Cause::NotStarted }
@@ -200,6 +201,7 @@ mod tests {
         for (code, exit, reason, stopped_reason, cause) in [
             ("EssentialContainerExited", Some(1), None, essential, Cause::Ended),
             ("EssentialContainerExited", Some(137), None, essential, Cause::Ended),
+            ("EssentialContainerExited", None, None, essential, Cause::Ended),
             (
                 "EssentialContainerExited",
                 Some(137),

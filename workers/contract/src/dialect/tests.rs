@@ -177,3 +177,17 @@ proptest! {
         prop_assert_eq!(records(dialect, &text), rows);
     }
 }
+
+#[test]
+fn escaped_line_ends_outside_of_quotes_are_lines_too() {
+    let escaped = Dialect { escape: Some(character('\\')), ..COMMAS };
+    for end in ["\n", "\r", "\r\n"] {
+        let text = format!("1,x\\{end}y{end}\"u,2");
+        let found = parse(escaped, 0, [text.as_bytes()]);
+        assert_eq!(
+            found.last().expect("a record").2,
+            Some(Flaw::Unclosed { opened: 3, swallowed: 0 }),
+            "{text:?}"
+        );
+    }
+}
