@@ -208,6 +208,8 @@ pub enum Reason {
     Interrupted,
     /// The task needs more memory than it has.
     OutOfMemory,
+    /// The file has another number of rows than when it was read first, so that a replay would send other rows.
+    RowsRenumbered,
     /// There was no key to encrypt sensitive values with, or a sensitive value came without encryption; none went on.
     NotEncrypted,
     /// A sensitive value was changed or moved since it was encrypted, or was never encrypted.

@@ -34,7 +34,7 @@ use crate::decompress::Decoder;
 use crate::download::{Download, ReadError, Source};
 use crate::group::Group;
 use crate::reader::{Fault, Reader, Row};
-use crate::seal::{self, EncodedRow, Sealing};
+use crate::seal::{EncodedRow, Sealing};
 
 /// How often the checkpoint is written. In tests, behind every row.
 const BETWEEN_CHECKPOINTS: Duration = Duration::from_secs(if cfg!(test) { 0 } else { 5 });
@@ -51,7 +51,17 @@ pub struct Job<'a> {
     /// Which part of it.
     pub assignment: &'a Assignment,
     /// Only these rows, again: without a checkpoint and without `extraction-completed`.
-    pub selection: Option<&'a RowSet>,
+    pub selection: Option<Selection<'a>>,
+}
+
+/// Rows that are sent again.
+#[derive(Debug, Clone, Copy)]
+pub struct Selection<'a> {
+    /// Their numbers.
+    pub rows: &'a RowSet,
+    /// How many rows the object had when it was read to its end, if it was. With another number of rows now, the numbers name
+    /// other rows, and none is sent.
+    pub of: Option<u64>,
 }
 
 impl Job<'_> {
@@ -107,7 +117,21 @@ pub async fn extract<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints
     if reached.index > 0 {
         tracing::info!(row = reached.index, offset = reached.offset, "going on behind this row");
     }
-    let download = Download::new(source, backoff);
+    let mut download = Download::new(source, backoff);
+    if let Some(Selection { of: Some(had), .. }) = job.selection {
+        let has = match count_rows(job, &mut download, stop.clone()).await {
+            Ok(has) => has,
+            Err(fault) => return conclude(job, publisher, Err(fault), None).await,
+        };
+        if has != had {
+            let message = format!(
+                "the file has {has} rows and had {had} when it was read first, so their numbers name other rows"
+            );
+            let fault = Fault::new(Reason::RowsRenumbered, message);
+            return conclude(job, publisher, Err(fault), None).await;
+        }
+        download.seek(0);
+    }
     let mut extraction = Extraction {
         job,
         download,
@@ -119,7 +143,7 @@ pub async fn extract<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints
         checkpoints,
         saved: Instant::now(),
     };
-    let end = extraction.run(stop).await.map_err(|fault| extraction.rows.discreet(fault));
+    let end = extraction.run(stop).await;
     // Whatever happened, the events of the rows that were read are on their way: wait for them.
     let end = match extraction.rows.finish().await {
         Ok(()) => end,
@@ -139,6 +163,37 @@ pub async fn extract<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints
     }
     extraction.save(&last).await;
     outcome
+}
+
+/// How many rows an object has, as it is read now.
+async fn count_rows<S: Source + 'static>(
+    job: &Job<'_>,
+    download: &mut Download<S>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<u64, Fault> {
+    let mut reader = Reader::new(MAX_BYTES, &job.settings.csv, job.columns);
+    let mut decoder = Decoder::new();
+    let mut ended = false;
+    while !ended {
+        let chunk = tokio::select! {
+            biased;
+            () = told_to_stop(&mut stop) => return Err(interrupted(0)),
+            chunk = download.read() => chunk.map_err(|error| unreadable(&error))?,
+        };
+        match chunk {
+            Some(chunk) => decoder.feed(chunk),
+            None => {
+                decoder.end();
+                ended = true;
+            }
+        }
+        while let Some(mut text) = decoder.read()? {
+            while reader.read(&mut text)?.is_some() {}
+            tokio::task::yield_now().await;
+        }
+    }
+    while reader.finish()?.is_some() {}
+    Ok(reader.rows())
 }
 
 /// Says how the extraction ended.
@@ -393,11 +448,6 @@ impl<'a, P: PutEvents + 'static, K: Kms> Rows<'a, P, K> {
         }
     }
 
-    /// A fault as it may be told.
-    fn discreet(&self, fault: Fault) -> Fault {
-        if self.sealing.is_some() { seal::without_names(fault) } else { fault }
-    }
-
     /// Publishes a good row as `record-extracted` and a bad one as `extractionFailed`. Breaks behind the last row of the
     /// part.
     async fn take(&mut self, row: Row<'_>) -> Result<ControlFlow<()>, Fault> {
@@ -417,7 +467,7 @@ impl<'a, P: PutEvents + 'static, K: Kms> Rows<'a, P, K> {
         }
         if part.is_some_and(|part| row.span.start < part.from) {
             self.pass(index, offset, 0);
-        } else if self.job.selection.is_some_and(|selection| !selection.contains(index)) {
+        } else if self.job.selection.is_some_and(|selection| !selection.rows.contains(index)) {
             self.flush().await?;
             self.pass(index, offset, 1);
         } else {

@@ -13,5 +13,5 @@ pub mod reader;
 pub mod sample;
 mod seal;
 
-pub use extraction::{Job, Outcome, Totals, extract};
+pub use extraction::{Job, Outcome, Selection, Totals, extract};
 pub use seal::Sealing;

@@ -71,14 +71,6 @@ impl<K: Kms> Sealing<K> {
     }
 }
 
-/// What is wrong with a header, without a name of it: in a file without a header, values stand there.
-pub(crate) fn without_names(fault: Fault) -> Fault {
-    match fault.reason {
-        Reason::DuplicateHeader => Fault::new(fault.reason, "two columns of the header have the same name"),
-        _ => fault,
-    }
-}
-
 /// Where the sensitive columns are. One that isn't found fails the object: it may stand there under another name, and
 /// would go out in clear.
 fn find(fields: &[SensitiveField], headers: &[String]) -> Result<BTreeMap<usize, String>, Fault> {

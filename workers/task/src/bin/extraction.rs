@@ -19,11 +19,11 @@ use contract::{Assignment, ObjectRef};
 use publisher::aws::EventBridge;
 use publisher::{Backoff, Destination, Publisher};
 use sealing::AwsKms;
+use tally::TallyError;
 use tally::aws::Table;
 use tally::checkpoint::DynamoCheckpoints;
-use tally::{RowSet, TallyError};
 use task::aws::{S3Object, s3_client};
-use task::{Job, Outcome, Sealing, Totals};
+use task::{Job, Outcome, Sealing, Selection, Totals};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
@@ -97,7 +97,7 @@ async fn run() -> Result<Outcome, StartError> {
         Some(replay) => {
             let client = aws_sdk_dynamodb::Client::new(&config);
             let table = Table::new(client, variables.required(TALLY_TABLE)?);
-            Some(tally::rows_to_replay(&table, &object, replay).await?)
+            Some((tally::rows_to_replay(&table, &object, replay).await?, tally::read(&table, &object).await?))
         }
         None => None,
     };
@@ -112,10 +112,12 @@ async fn run() -> Result<Outcome, StartError> {
         key = object.key,
         part,
         restarts = assignment.restarts,
-        replayed = selection.as_ref().map(RowSet::len),
+        replayed = selection.as_ref().map(|(rows, _)| rows.len()),
         "extraction started"
     );
-    let selection = selection.as_ref();
+    let selection = selection
+        .as_ref()
+        .map(|(rows, tally)| Selection { rows, of: tally.as_ref().and_then(tally::Tally::total) });
     let columns: Vec<String> = variables.json_or_default(COLUMNS)?;
     let job =
         Job { object: &object, settings: &settings, columns: &columns, assignment: &assignment, selection };

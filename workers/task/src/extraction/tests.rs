@@ -874,7 +874,7 @@ async fn only_selected_rows_are_sent_again_and_nothing_is_completed() {
         settings: &settings,
         columns: &[],
         assignment: &assignment,
-        selection: Some(&rows),
+        selection: Some(Selection { rows: &rows, of: Some(7) }),
     };
     let (_sender, stop) = watch::channel(false);
     let source = Object::new("a\n1\n2\n3\n4\n5\n6,6\n7\n", []);
@@ -882,6 +882,31 @@ async fn only_selected_rows_are_sent_again_and_nothing_is_completed() {
     assert_eq!(bus.rows(), [(2, "2\n3".to_owned()), (7, "7".to_owned())]);
     assert_eq!(bus.failures(), [(Some(6), Reason::RowLength)]);
     assert_eq!((bus.completed(), store.checkpoint()), (None, None));
+}
+
+#[tokio::test]
+async fn rows_that_are_counted_differently_are_not_sent_again() {
+    let rows = RowSet::range(2..4);
+    let (object, assignment) = (object(), Assignment::default());
+    let csv = serde_json::from_str(r##"{"comment":"#"}"##).expect("settings");
+    let settings = ExtractionSettings { csv, ..ExtractionSettings::default() };
+    for (had, sent) in [(6, false), (4, true)] {
+        let bus = Shared::default();
+        let publisher =
+            Arc::new(Publisher::new(bus.clone(), Destination::new("bus", "source"), Backoff::immediate(2)));
+        let job = Job {
+            object: &object,
+            settings: &settings,
+            columns: &[],
+            assignment: &assignment,
+            selection: Some(Selection { rows: &rows, of: Some(had) }),
+        };
+        let (_sender, stop) = watch::channel(false);
+        let source = Object::new("a\n1\n# note\n# note\n2\n3\n4\n", []);
+        extract(&job, source, &publisher, None::<&Store>, CLEAR, Backoff::immediate(1), stop).await;
+        assert_eq!(bus.rows().is_empty(), !sent);
+        assert_eq!(bus.failures().contains(&(None, Reason::RowsRenumbered)), !sent);
+    }
 }
 
 /// A bus that never answers when it gets a `failed` event, or a row by reference.
