@@ -166,18 +166,23 @@ impl Cloud {
         let client = aws_sdk_sqs::Client::new(&self.sdk().await);
         let url = self.queue_url(logical_id).await;
         use aws_sdk_sqs::types::QueueAttributeName::{
-            ApproximateNumberOfMessages as Visible, ApproximateNumberOfMessagesNotVisible as Hidden,
+            ApproximateNumberOfMessages as Visible, ApproximateNumberOfMessagesDelayed as Delayed,
+            ApproximateNumberOfMessagesNotVisible as Hidden,
         };
         let answer = client
             .get_queue_attributes()
             .queue_url(url)
             .attribute_names(Visible.clone())
             .attribute_names(Hidden.clone())
+            .attribute_names(Delayed.clone())
             .send()
             .await
             .expect("GetQueueAttributes");
         let attributes = answer.attributes().expect("attributes");
-        [Visible, Hidden].iter().map(|name| attributes[name].parse::<usize>().expect("a number")).sum()
+        [Visible, Hidden, Delayed]
+            .iter()
+            .map(|name| attributes[name].parse::<usize>().expect("a number"))
+            .sum()
     }
 
     /// URL of the queue of a logical id.
