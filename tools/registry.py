@@ -25,35 +25,77 @@ FOLDER = pathlib.Path(__file__).resolve().parent.parent / "deployer/core/src/reg
 # What a check reads; all else (prose, handlers, tagging) is left out.
 TOP = {
     "additionalProperties", "anyOf", "allOf", "conditionalCreateOnlyProperties", "createOnlyProperties", "definitions",
-    "dependentExcluded", "dependentRequired", "oneOf", "patternProperties", "properties", "readOnlyProperties",
-    "required", "requiredOr", "requiredXor",
+    "dependentExcluded", "dependentRequired", "dependentSchemas", "if", "oneOf", "patternProperties", "properties",
+    "readOnlyProperties", "required", "requiredOr", "requiredXor", "then",
 }
 INNER = TOP | {
-    "$ref", "const", "default", "enum", "enumCaseInsensitive", "insertionOrder", "items", "maximum", "maxItems",
-    "maxLength", "minimum", "minItems", "minLength", "pattern", "type", "uniqueItems",
+    "$ref", "const", "default", "enum", "enumCaseInsensitive", "format", "insertionOrder", "items", "maximum",
+    "maxItems", "maxLength", "maxProperties", "minimum", "minItems", "minLength", "minProperties", "multipleOf", "not",
+    "pattern", "prefixItems", "type", "uniqueItems", "uniqueKeys",
 }
 # Keywords whose value maps names of the schema's own to schemas.
-NAMED = {"definitions", "patternProperties", "properties"}
+NAMED = {"definitions", "dependentSchemas", "patternProperties", "properties"}
 # Keywords whose value is data, not a schema.
 DATA = {"const", "default", "enum", "enumCaseInsensitive", "required", "requiredOr", "requiredXor", "dependentExcluded",
-        "dependentRequired", "type"}
+        "dependentRequired", "type", "uniqueKeys"}
 
 
-def stripped(schema, keywords=INNER):
-    """The schema with the keywords that are read."""
+def with_dependencies(schema):
+    """The schema with `dependencies`, the older word, in the words of today.
+
+    Several stand beside a single property in place of the mapping that holds it, where they say nothing (or something
+    of the user's own keys); those are left out.
+    """
+    out = dict(schema)
+    for name, value in out.pop("dependencies", {}).items():
+        if name not in schema.get("properties", {}):
+            continue
+        alternatives = value.get("oneOf", []) if isinstance(value, dict) else []
+        if isinstance(value, list):
+            keyword = "dependentRequired"
+        # "Exactly one of these holds", of which one always does: the other may not.
+        elif len(alternatives) == 2 and {} in alternatives and set(value) == {"oneOf"}:
+            keyword, value = "dependentExcluded", next(filter(None, alternatives))["required"]
+        else:
+            keyword = "dependentSchemas"
+        out[keyword] = {**out.get(keyword, {}), name: value}
+    return out
+
+
+def format_of(value, families):
+    """The format that a check may believe, if any.
+
+    cfn-lint calls almost everything an IPv4 network whose name says "Cidr", also where AWS takes IPv6 too, or an
+    address without a prefix. Which of them is meant is certain only where a property beside it is for IPv6.
+    """
+    if value in {"ipv4-network", "ipv6-network"}:
+        return value if families else "network"
+    return value if value == "date-time" else None
+
+
+def stripped(schema, keywords=INNER, families=False):
+    """The schema with the keywords that are read; `families` when IPv4 and IPv6 have properties of their own."""
     if isinstance(schema, list):
         return [stripped(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     out = {}
-    for keyword, value in sorted(schema.items()):
+    for keyword, value in sorted(with_dependencies(schema).items()):
         if keyword not in keywords:
             continue
         # Lists keep their order unless a schema says otherwise.
         if keyword == "insertionOrder" and value is not False:
             continue
+        # A condition from which nothing follows.
+        if keyword == "if" and "then" not in schema:
+            continue
+        if keyword == "format":
+            value = format_of(value, families)
+            if value is None:
+                continue
         if keyword in NAMED:
-            out[keyword] = {name: stripped(inner) for name, inner in value.items()}
+            both = keyword == "properties" and any("v6" in name.lower() for name in value)
+            out[keyword] = {name: stripped(inner, families=both) for name, inner in value.items()}
         elif keyword in DATA:
             out[keyword] = value
         else:
