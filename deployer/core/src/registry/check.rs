@@ -10,6 +10,13 @@ use crate::model::expression::{Expression, ExpressionEntry, ExpressionKind, Give
 use crate::number;
 use crate::yaml::shorten;
 
+mod certain;
+mod format;
+mod limits;
+mod together;
+
+use certain::{Presence, certain};
+
 /// Schemas refer to each other; deeper than this nobody writes.
 const MAX_REFERENCES: usize = 32;
 
@@ -80,6 +87,8 @@ impl<'s> Check<'s> {
             _ => {}
         }
         let given = self.own(schema, expression, path, report);
+        self.refused(schema, expression, report);
+        self.parts(schema, expression, path, report);
         self.alternatives(schema, expression, path, report).unwrap_or(given)
     }
 
@@ -96,6 +105,17 @@ impl<'s> Check<'s> {
                 if each.iter().any(Vec::is_empty) { Vec::new() } else { each.concat() }
             }
         }
+    }
+
+    /// Whether a schema takes a list, a mapping or a single value, as this is one.
+    fn takes_kind_of(&self, schema: &'s Value, expression: &Expression) -> bool {
+        let types = self.types(schema);
+        let kind = |kind: &str| match expression.is {
+            ExpressionKind::List(_) => kind == "array",
+            ExpressionKind::Map(_) => kind == "object",
+            _ => !matches!(kind, "array" | "object"),
+        };
+        types.is_empty() || types.into_iter().any(kind)
     }
 
     /// What the schema says itself, without its alternatives.
@@ -127,11 +147,17 @@ impl<'s> Check<'s> {
                     report(mismatch(expression.span, &types, "a list"));
                     return free(expression, report);
                 }
-                self.limits_of_list(schema, items, expression.span, report);
                 path.push("*");
                 let item = schema.get("items").unwrap_or(&Value::Null);
-                let values = items.iter().map(|one| self.value(item, one, path, report)).collect();
+                let values: Vec<Value> =
+                    items.iter().map(|one| self.value(item, one, path, report)).collect();
+                // What the first items must be besides, as far as it is known which are the first.
+                let first = schema["prefixItems"].as_array().into_iter().flatten();
+                for (one, schema) in items.iter().take_while(|one| certain(one)).zip(first) {
+                    self.value(schema, one, path, report);
+                }
                 path.pop();
+                self.limits_of_list(schema, items, &values, expression.span, report);
                 Value::Array(values)
             }
             ExpressionKind::Map(entries) => {
@@ -192,7 +218,7 @@ impl<'s> Check<'s> {
             path.pop();
             out.insert(key.clone(), read);
         }
-        self.presence(schema, entries, span, report);
+        self.together(schema, entries, span, report);
         Value::Object(out)
     }
 
@@ -200,143 +226,57 @@ impl<'s> Check<'s> {
         self.read_only.iter().any(|known| known.split('/').eq(path.iter().copied()))
     }
 
-    /// Which properties must, and which can't, stand together.
-    fn presence(&self, schema: &'s Value, entries: &[ExpressionEntry], span: Span, report: Report<'_>) {
-        let head = match entries.first() {
-            Some(first) if first.key_span.start == span.start => first.key_span,
-            _ => span,
+    /// What `not` excludes; for a value of which only a part is known, nothing.
+    fn refused(&self, schema: &'s Value, expression: &Expression, report: Report<'_>) {
+        let Some(not) = schema.get("not").filter(|not| self.holds(not, expression) == Some(true)) else {
+            return;
         };
-        let has = |name: &str| {
-            entries.iter().any(|entry| entry.key == name && entry.value.is != ExpressionKind::NoValue)
+        let found = match &expression.is {
+            ExpressionKind::Scalar { text, .. } => format!("`{}` is not allowed here", shorten(text)),
+            _ => "this is not allowed here".to_owned(),
         };
-        for name in texts(&schema["required"]).filter(|name| !has(name)) {
-            report(
-                Diagnostic::error("E0102", head, format!("`{name}` is missing"))
-                    .help("CloudFormation wants it here"),
-            );
-        }
-        let listed =
-            |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let groups = |key: &str| -> Vec<Vec<&'s str>> {
-            match schema[key].as_array() {
-                Some(groups) if groups.iter().all(Value::is_array) => {
-                    groups.iter().map(|group| texts(group).collect()).collect()
-                }
-                Some(_) => vec![texts(&schema[key]).collect()],
-                None => Vec::new(),
-            }
-        };
-        for (key, exactly) in [("requiredXor", true), ("requiredOr", false)] {
-            for names in groups(key) {
-                let given: Vec<&str> = names.iter().copied().filter(|name| has(name)).collect();
-                if given.is_empty() {
-                    let message = format!("one of {} is missing", listed(&names));
-                    report(Diagnostic::error("E0102", head, message).help("CloudFormation wants it here"));
-                } else if exactly && given.len() > 1 {
-                    let message = format!("{} can't stand together", listed(&given));
-                    report(Diagnostic::error("E0107", head, message).help("keep one of them"));
-                }
-            }
-        }
-        for (key, wanted) in [("dependentRequired", true), ("dependentExcluded", false)] {
-            for (name, others) in schema[key].as_object().into_iter().flatten().filter(|(name, _)| has(name))
-            {
-                for other in texts(others).filter(|other| has(other) != wanted) {
-                    let (message, help) = match wanted {
-                        true => (format!("`{name}` needs `{other}` beside it"), format!("add `{other}`")),
-                        false => (
-                            format!("`{name}` and `{other}` can't stand together"),
-                            "keep one of them".to_owned(),
-                        ),
-                    };
-                    let place =
-                        entries.iter().find(|entry| entry.key == *name).map_or(head, |entry| entry.key_span);
-                    report(Diagnostic::error("E0107", place, message).help(help));
-                }
-            }
-        }
+        let words = not["enum"].as_array().into_iter().flatten();
+        let words: Vec<String> = words.map(|word| format!("`{}`", shown(word))).collect();
+        let problem = Diagnostic::error("E0105", expression.span, found);
+        report(match words.is_empty() {
+            true => problem,
+            false => problem.help(format!("anything but {}", words.join(", "))),
+        });
     }
 
-    fn limits_of_scalar(&self, schema: &'s Value, text: &str, value: &Value, span: Span, report: Report<'_>) {
-        if text.contains("{{resolve:") {
-            return;
+    /// What holds besides: `allOf`, `then` when its `if` surely holds, and what a property that surely is given asks
+    /// of the others.
+    fn parts<'p>(
+        &self,
+        schema: &'s Value,
+        expression: &'p Expression,
+        path: &mut Path<'p>,
+        report: Report<'_>,
+    ) {
+        for part in schema["allOf"].as_array().into_iter().flatten() {
+            self.value(part, expression, path, report);
         }
-        if let Some(words) = schema["enum"].as_array().or(schema["enumCaseInsensitive"].as_array()) {
-            let any_case = schema["enumCaseInsensitive"].is_array();
-            let known: Vec<String> = words.iter().map(shown).collect();
-            let fits = |word: &Value| match any_case {
-                true => shown(word).eq_ignore_ascii_case(text),
-                false => shown(word) == shown(value) || number::same(word, value),
-            };
-            if !words.iter().any(fits) {
-                report(
-                    Diagnostic::error("E0105", span, format!("`{}` is not allowed here", shorten(text)))
-                        .suggest(text, known.iter().map(String::as_str)),
-                );
-            }
-            return;
-        }
-        if let Some(only) = schema.get("const")
-            && shown(only) != shown(value)
-            && !number::same(only, value)
+        let mut because = |part: &'s Value, reason: &str| {
+            self.value(part, expression, path, &mut |problem| {
+                let help = problem.help.as_deref().map(|help| format!("{help}, {reason}"));
+                report(problem.help(help.unwrap_or_else(|| reason.to_owned())));
+            });
+        };
+        if let (Some(condition), Some(then)) = (schema.get("if"), schema.get("then"))
+            && self.holds(condition, expression) == Some(true)
         {
-            report(
-                Diagnostic::error("E0105", span, format!("`{}` is not allowed here", shorten(text)))
-                    .help(format!("only `{}` is", shown(only))),
-            );
+            because(then, &reason(condition));
         }
-        if let Some(number) = number::nearest(value) {
-            range(schema, ["minimum", "maximum"], number, "", span, report);
-            return;
-        }
-        if let Value::String(text) = value {
-            let length = text.chars().count() as f64;
-            range(schema, ["minLength", "maxLength"], length, "characters", span, report);
-            if let Some(pattern) = schema["pattern"].as_str()
-                && !self.schema.fits(pattern, text)
-            {
-                report(
-                    Diagnostic::error(
-                        "E0104",
-                        span,
-                        format!("`{}` does not have the right form", shorten(text)),
-                    )
-                    .help(format!("CloudFormation wants what fits the pattern {pattern}")),
-                );
-            }
-        }
-    }
-
-    fn limits_of_list(&self, schema: &'s Value, items: &[Expression], span: Span, report: Report<'_>) {
-        let certain = |item: &Expression| {
-            !matches!(
-                item.is,
-                ExpressionKind::NoValue | ExpressionKind::If { .. } | ExpressionKind::Function { .. }
-            )
-        };
-        if items.iter().all(certain) {
-            range(schema, ["minItems", "maxItems"], items.len() as f64, "entries", span, report);
-        }
-        if schema["uniqueItems"] == Value::Bool(true) {
-            for (index, item) in items.iter().enumerate() {
-                let ExpressionKind::Scalar { text, .. } = &item.is else { continue };
-                let same = |other: &Expression| matches!(&other.is, ExpressionKind::Scalar { text: other, .. } if other == text);
-                if items[..index].iter().any(same) {
-                    report(
-                        Diagnostic::error(
-                            "E0303",
-                            item.span,
-                            format!("`{}` stands twice in the list", shorten(text)),
-                        )
-                        .help("remove one of them"),
-                    );
+        if let ExpressionKind::Map(entries) = &expression.is {
+            for (name, part) in schema["dependentSchemas"].as_object().into_iter().flatten() {
+                if certain::presence(entries, name) == Presence::Surely {
+                    because(part, &format!("because of `{name}`"));
                 }
             }
         }
     }
 
-    /// `allOf`, `anyOf` and `oneOf`. The value as the alternative that fits types it, when the schema has no type of
-    /// its own.
+    /// `anyOf` and `oneOf`. The value as the alternative that fits types it, when the schema has no type of its own.
     fn alternatives<'p>(
         &self,
         schema: &'s Value,
@@ -344,16 +284,14 @@ impl<'s> Check<'s> {
         path: &mut Path<'p>,
         report: Report<'_>,
     ) -> Option<Value> {
-        for part in schema["allOf"].as_array().into_iter().flatten() {
-            self.value(part, expression, path, report);
-        }
         let mut typed = None;
         for key in ["anyOf", "oneOf"] {
             let Some(alternatives) = schema[key].as_array().filter(|alternatives| !alternatives.is_empty())
             else {
                 continue;
             };
-            let mut nearest: Option<Vec<Diagnostic>> = None;
+            // One that takes another kind of value is farther than one in which much is wrong.
+            let mut nearest: Option<(bool, Vec<Diagnostic>)> = None;
             for alternative in alternatives {
                 let mut problems = Vec::new();
                 let value = self.value(alternative, expression, path, &mut |problem| problems.push(problem));
@@ -362,11 +300,13 @@ impl<'s> Check<'s> {
                     nearest = None;
                     break;
                 }
-                if nearest.as_ref().is_none_or(|nearest| problems.len() < nearest.len()) {
-                    nearest = Some(problems);
+                let other = !self.takes_kind_of(alternative, expression);
+                if nearest.as_ref().is_none_or(|(kind, least)| (other, problems.len()) < (*kind, least.len()))
+                {
+                    nearest = Some((other, problems));
                 }
             }
-            nearest.into_iter().flatten().for_each(&mut *report);
+            nearest.into_iter().flat_map(|(_, problems)| problems).for_each(&mut *report);
         }
         typed.filter(|_| schema.get("type").is_none() && schema.get("properties").is_none())
     }
@@ -420,6 +360,17 @@ fn free(expression: &Expression, report: Report<'_>) -> Value {
     }
 }
 
+/// Why what follows from a condition is asked for.
+fn reason(condition: &Value) -> String {
+    let names = |schema: &Value| {
+        texts(&schema["required"]).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ")
+    };
+    match condition.get("not") {
+        Some(not) => format!("because {} is not given", names(not)),
+        None => format!("because of {}", names(condition)),
+    }
+}
+
 /// A JSON value without the quotes of a text.
 fn shown(value: &Value) -> String {
     match (number::digits(value), value) {
@@ -452,199 +403,5 @@ fn mismatch(span: Span, types: &[&str], found: &str) -> Diagnostic {
     Diagnostic::error("E0103", span, format!("expected {wanted}, found {found}"))
 }
 
-fn range(schema: &Value, [low, high]: [&str; 2], amount: f64, unit: &str, span: Span, report: Report<'_>) {
-    let (low, high) = (schema[low].as_f64(), schema[high].as_f64());
-    if low.is_some_and(|low| amount < low) || high.is_some_and(|high| amount > high) {
-        let bounds = match (low, high) {
-            (Some(low), Some(high)) => format!("between {low} and {high}"),
-            (Some(low), None) => format!("at least {low}"),
-            (None, Some(high)) => format!("at most {high}"),
-            (None, None) => String::new(),
-        };
-        let message = match unit {
-            "" => format!("{amount} is out of range"),
-            unit => format!("{amount} {unit} are out of range"),
-        };
-        report(Diagnostic::error("E0104", span, message).help(bounds));
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::super::find;
-    use super::*;
-    use serde_json::json;
-
-    /// A value of a template as it would have been read.
-    fn expression(value: &Value) -> Expression {
-        let is = match value {
-            Value::Null => ExpressionKind::Null,
-            Value::Array(items) => ExpressionKind::List(items.iter().map(expression).collect()),
-            Value::Object(map) => match map.iter().next() {
-                Some((key, _)) if map.len() == 1 && (key == "Ref" || key.starts_with("Fn::")) => {
-                    let gives = if key == "Fn::Sub" { Gives::Single } else { Gives::Any };
-                    ExpressionKind::Function { value: value.clone(), gives }
-                }
-                _ => ExpressionKind::Map(
-                    map.iter()
-                        .map(|(key, inner)| ExpressionEntry {
-                            key: key.clone(),
-                            key_span: Span::default(),
-                            value: expression(inner),
-                        })
-                        .collect(),
-                ),
-            },
-            Value::String(text) => ExpressionKind::Scalar { text: text.clone(), plain: false },
-            other => ExpressionKind::Scalar { text: other.to_string(), plain: true },
-        };
-        Expression { is, span: Span::default() }
-    }
-
-    fn check(kind: &str, properties: &Value) -> (Value, Vec<String>) {
-        let mut problems = Vec::new();
-        let schema = find(kind).expect(kind).schema();
-        let value = schema.check(&expression(properties), &mut |problem| problems.push(problem.to_string()));
-        (value, problems)
-    }
-
-    #[test]
-    fn what_is_wrong_is_said_with_what_would_be_right() {
-        for (kind, properties, wanted) in [
-            (
-                "AWS::SQS::Queue",
-                json!({ "VisibilityTimout": 5 }),
-                "error[E0101]: unknown property `VisibilityTimout`; help: did you mean `VisibilityTimeout`?",
-            ),
-            (
-                "AWS::SQS::Queue",
-                json!({ "VisibilityTimeout": "soon" }),
-                "error[E0103]: expected a whole number, found `soon`",
-            ),
-            (
-                "AWS::SQS::Queue",
-                json!({ "Arn": "a" }),
-                "error[E0501]: `Arn` can't be set; help: only AWS sets it; remove it, and read it with `!GetAtt` where it is wanted",
-            ),
-            ("AWS::SQS::Queue", json!({ "Tags": "a" }), "error[E0103]: expected a list, found `a`"),
-            (
-                "AWS::IAM::Role",
-                json!({ "Path": "/" }),
-                "error[E0102]: `AssumeRolePolicyDocument` is missing; help: CloudFormation wants it here",
-            ),
-            (
-                "AWS::Lambda::Function",
-                json!({ "Code": {}, "Role": "x" }),
-                "error[E0104]: `x` does not have the right form; help: CloudFormation wants what fits the pattern ",
-            ),
-            (
-                "AWS::Lambda::Function",
-                json!({ "Code": {}, "Role": { "Ref": "R" }, "MemorySize": 1 }),
-                "error[E0104]: 1 is out of range; help: ",
-            ),
-            (
-                "AWS::S3::Bucket",
-                json!({ "VersioningConfiguration": { "Status": "On" } }),
-                "error[E0105]: `On` is not allowed here; help: known here: `Enabled`, `Suspended`",
-            ),
-            (
-                "AWS::SQS::Queue",
-                json!({ "Tags": [{ "Key": "a" }] }),
-                "error[E0102]: `Value` is missing; help: CloudFormation wants it here",
-            ),
-        ] {
-            let (_, problems) = check(kind, &properties);
-            assert_eq!(problems.len(), 1, "{problems:?}");
-            assert!(problems[0].starts_with(wanted), "{}\n{wanted}", problems[0]);
-        }
-    }
-
-    #[test]
-    fn single_values_get_the_type_of_their_place() {
-        let properties = json!({ "VisibilityTimeout": "5", "SqsManagedSseEnabled": "true", "QueueName": 12, "Tags": [{ "Key": "a", "Value": true }] });
-        let (value, problems) = check("AWS::SQS::Queue", &properties);
-        assert_eq!(problems, Vec::<String>::new());
-        assert_eq!(
-            value,
-            json!({ "VisibilityTimeout": 5, "SqsManagedSseEnabled": true, "QueueName": "12", "Tags": [{ "Key": "a", "Value": "true" }] })
-        );
-    }
-
-    #[test]
-    fn free_json_keeps_every_scalar() {
-        let plain = |text: &str| Expression {
-            is: ExpressionKind::Scalar { text: text.to_owned(), plain: true },
-            span: Span::default(),
-        };
-        let texts =
-            ["012345678901", "0755", "-01", "1_000", ".5", "5.", "0o17", "0x1F", "nan", ".inf", "True", "no"];
-        let numbers = ["1e3", "1.10", "12345678901234567890123", "18446744073709551616", "-0", "0", "7"];
-        let items = texts.iter().chain(&numbers).map(|text| plain(text)).collect();
-        let list = Expression { is: ExpressionKind::List(items), span: Span::default() };
-        let document = |value: Expression| Expression {
-            is: ExpressionKind::Map(vec![ExpressionEntry {
-                key: "ServiceToken".to_owned(),
-                key_span: Span::default(),
-                value,
-            }]),
-            span: Span::default(),
-        };
-        let mut problems = Vec::new();
-        let written = free(&document(list), &mut |problem| problems.push(problem));
-        let texts = texts.map(|text| format!("{text:?}")).join(",");
-        assert_eq!(
-            number::to_json(&written),
-            format!("{{\"ServiceToken\":[{texts},{}]}}", numbers.join(","))
-        );
-        assert_eq!(problems, []);
-        let null = Expression { is: ExpressionKind::Null, span: Span::default() };
-        free(&document(null), &mut |problem| problems.push(problem));
-        assert_eq!(problems.len(), 1);
-    }
-
-    #[test]
-    fn a_place_for_numbers_takes_numbers_as_json_has_them() {
-        for (text, wrong) in [("012", true), ("1_0", true), ("5", false), ("1e1", true), ("+5", true)] {
-            let properties = Expression {
-                is: ExpressionKind::Map(vec![ExpressionEntry {
-                    key: "DelaySeconds".to_owned(),
-                    key_span: Span::default(),
-                    value: Expression {
-                        is: ExpressionKind::Scalar { text: text.to_owned(), plain: true },
-                        span: Span::default(),
-                    },
-                }]),
-                span: Span::default(),
-            };
-            let mut count = 0;
-            find("AWS::SQS::Queue").expect("a type").schema().check(&properties, &mut |_| count += 1);
-            assert_eq!(count, usize::from(wrong), "{text}");
-        }
-    }
-
-    fn any_value() -> impl proptest::strategy::Strategy<Value = Value> {
-        use proptest::prelude::*;
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            "\\PC{0,8}".prop_map(Value::from),
-        ];
-        leaf.prop_recursive(4, 24, 4, |inner| {
-            let key = "[A-Z][a-z]{1,4}|Tags|Key|Value|Code|Rules|Status|Ref";
-            prop_oneof![
-                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                proptest::collection::vec((key, inner), 0..4)
-                    .prop_map(|entries| entries.into_iter().collect()),
-            ]
-        })
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn any_value_is_judged_without_a_panic(value in any_value(), kind in 0..1_500_u16) {
-            let mut count = 0;
-            super::super::TypeId(kind).schema().check(&expression(&value), &mut |_| count += 1);
-        }
-    }
-}
+mod tests;
