@@ -254,12 +254,18 @@ impl<'s> Check<'s> {
         report: Report<'_>,
     ) {
         for part in schema["allOf"].as_array().into_iter().flatten() {
-            self.value(part, expression, path, report);
+            self.value(part, expression, path, &mut |problem| {
+                if !is_said(expression, &problem) {
+                    report(problem);
+                }
+            });
         }
         let mut because = |part: &'s Value, reason: &str| {
             self.value(part, expression, path, &mut |problem| {
-                let help = problem.help.as_deref().map(|help| format!("{help}, {reason}"));
-                report(problem.help(help.unwrap_or_else(|| reason.to_owned())));
+                if !is_said(expression, &problem) {
+                    let help = problem.help.as_deref().map(|help| format!("{help}, {reason}"));
+                    report(problem.help(help.unwrap_or_else(|| reason.to_owned())));
+                }
             });
         };
         if let (Some(condition), Some(then)) = (schema.get("if"), schema.get("then"))
@@ -294,7 +300,11 @@ impl<'s> Check<'s> {
             let mut nearest: Option<(bool, Vec<Diagnostic>)> = None;
             for alternative in alternatives {
                 let mut problems = Vec::new();
-                let value = self.value(alternative, expression, path, &mut |problem| problems.push(problem));
+                let value = self.value(alternative, expression, path, &mut |problem| {
+                    if !is_said(expression, &problem) {
+                        problems.push(problem);
+                    }
+                });
                 if problems.is_empty() {
                     typed = typed.or(Some(value));
                     nearest = None;
@@ -358,6 +368,14 @@ fn free(expression: &Expression, report: Report<'_>) -> Value {
         }
         ExpressionKind::NoValue => serde_json::json!({ "Ref": "AWS::NoValue" }),
     }
+}
+
+/// Whether something is wrong with a value whatever its schema, which was said when the schema itself was read. A part of
+/// a schema is read like one of its own, and knows nothing of most properties.
+fn is_said(expression: &Expression, problem: &Diagnostic) -> bool {
+    let mut said = false;
+    free(expression, &mut |other| said |= other == *problem);
+    said
 }
 
 /// Why what follows from a condition is asked for.

@@ -196,6 +196,21 @@ fn what_only_the_deployment_knows_is_right() {
 }
 
 #[test]
+fn a_null_is_one_problem() {
+    for (kind, properties) in [
+        (
+            "AWS::Cognito::UserPoolDomain",
+            json!({ "UserPoolId": "eu-west-1_a", "Domain": "a.b", "CustomDomainConfig": { "CertificateArn": null } }),
+        ),
+        ("AWS::RDS::DBCluster", json!({ "Engine": "aurora-postgresql", "MasterUsername": null })),
+        ("AWS::RDS::DBCluster", json!({ "Engine": "aurora-postgresql", "KmsKeyId": null })),
+    ] {
+        let (_, problems) = check(kind, &properties);
+        assert_eq!(problems.len(), 1, "{kind} {problems:?}");
+    }
+}
+
+#[test]
 fn multiples_are_those_of_decimals() {
     for (weight, right) in [("0.29", true), ("0.07", true), ("0.1", true), ("0.001", false), ("0.005", false)]
     {
