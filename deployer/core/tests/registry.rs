@@ -16,6 +16,11 @@ fn expression(value: &Value) -> Expression {
         Value::Null => ExpressionKind::Null,
         Value::Array(items) => ExpressionKind::List(items.iter().map(expression).collect()),
         Value::Object(map) => match map.iter().next() {
+            Some((key, Value::Array(parts))) if key == "Fn::If" && parts.len() == 3 => ExpressionKind::If {
+                condition: parts[0].as_str().unwrap_or_default().to_owned(),
+                then: Box::new(expression(&parts[1])),
+                otherwise: Box::new(expression(&parts[2])),
+            },
             Some((key, inner)) if map.len() == 1 && (key == "Ref" || key.starts_with("Fn::")) => {
                 let gives = match key.as_str() {
                     "Fn::Sub" | "Fn::Join" => Gives::Single,
