@@ -1,4 +1,4 @@
-//! The ways in which an upload can be announced, and what becomes of a message that announces nothing.
+//! An upload that a topic announces, and what becomes of a message that announces nothing.
 
 use std::time::{Duration, Instant};
 
@@ -6,29 +6,19 @@ use serde_json::Value;
 
 use crate::cloud::{Cloud, STACK};
 
-/// The repository's stack, in which S3 announces `.csv` by way of a topic, and `.tsv` by way of EventBridge.
+/// The repository's stack, in which S3 announces uploads by way of a topic.
 fn stack() -> String {
     let mut stack = STACK.to_owned();
     for (from, to) in [
         (
             "notify: [{ on: created, queue: \"${arrivals}\", suffix: .csv }]",
-            "notify: [{ on: created, topic: \"${uploads}\", suffix: .csv }]\n      eventBridge: true",
+            "notify: [{ on: created, topic: \"${uploads}\", suffix: .csv }]",
         ),
         ("deadLetter: { after: 5 }", "deadLetter: { after: 2 }"),
         (
             "  events: { type: bus }\n",
             "  events: { type: bus }
   uploads: { type: topic, properties: { subscriptions: [{ queue: \"${arrivals}\", raw: false }] } }
-  account: { type: bus, properties: { existing: default } }
-  bridge:
-    type: rule
-    properties:
-      bus: ${account}
-      pattern:
-        source: [aws.s3]
-        detail-type: [Object Created]
-        detail: { bucket: { name: [\"${landing.name}\"] }, object: { key: [{ suffix: .tsv }] } }
-      targets: [{ queue: \"${arrivals}\" }]
 ",
         ),
     ] {
@@ -39,15 +29,14 @@ fn stack() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn uploads_arrive_by_every_way_and_foreign_messages_become_dead_letters() {
+async fn uploads_arrive_by_a_topic_and_foreign_messages_become_dead_letters() {
     let cloud = Cloud::start(&stack());
     cloud.json(&["deploy", "local"]);
-    for (key, id) in [("my file+1%41.csv", "topic"), ("my file+1%41.tsv", "bridge")] {
-        cloud.write("file.csv", format!("ID,HouseNum,Street,Town,Zip\n{id},1,A,B,C\n").as_bytes());
-        let uploaded = cloud.json(&["upload", "file.csv", "--key", key, "--wait", "--timeout", "2m"]);
-        assert_eq!((&uploaded["object"]["key"], &uploaded["loaded"]), (&key.into(), &1.into()));
-    }
-    assert_eq!(cloud.items().await.into_keys().collect::<Vec<_>>(), ["bridge", "topic"]);
+    cloud.write("file.csv", b"ID,HouseNum,Street,Town,Zip\ntopic,1,A,B,C\n");
+    let key = "my file+1%41.csv";
+    let uploaded = cloud.json(&["upload", "file.csv", "--key", key, "--wait", "--timeout", "2m"]);
+    assert_eq!((&uploaded["object"]["key"], &uploaded["loaded"]), (&key.into(), &1.into()));
+    assert_eq!(cloud.items().await.into_keys().collect::<Vec<_>>(), ["topic"]);
 
     let sqs = aws_sdk_sqs::Client::new(&cloud.sdk().await);
     let arrivals = cloud.queue_url("Arrivals").await;

@@ -9,6 +9,7 @@ mod schema;
 mod wire;
 
 mod afterwards;
+mod arrivals;
 mod calls;
 mod cloud;
 mod examples;

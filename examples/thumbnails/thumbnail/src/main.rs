@@ -32,7 +32,7 @@ async fn main() -> Result<(), Error> {
 
 /// An event of S3, which may name several objects. An error brings it again, and then to the queue for failures.
 async fn handle(client: &Client, settings: &Settings, event: Value) -> Result<(), Error> {
-    for record in event["Records"].as_array().into_iter().flatten() {
+    for record in records(&event)? {
         let s3 = &record["s3"];
         let bucket = s3["bucket"]["name"].as_str().ok_or("the event names no bucket")?;
         let key = decode(s3["object"]["key"].as_str().ok_or("the event names no object")?)?;
@@ -61,6 +61,15 @@ async fn handle(client: &Client, settings: &Settings, event: Value) -> Result<()
         tracing::info!(key, "done");
     }
     Ok(())
+}
+
+/// What happened to objects. Anything else that starts the function is an error, so that it comes to the queue for failures.
+fn records(event: &Value) -> Result<&[Value], Error> {
+    let records = event["Records"].as_array().ok_or("the event is not a notification of S3")?;
+    match records.iter().all(|record| record["eventSource"] == "aws:s3") {
+        true => Ok(records),
+        false => Err("the event has a record that is not of S3".into()),
+    }
 }
 
 /// Keys in events are encoded as in a form.
@@ -92,6 +101,19 @@ mod tests {
         let small = image::load_from_memory(&small).expect("a picture");
         assert_eq!((small.width(), small.height()), (100, 50));
         assert!(thumbnail(b"no picture", 100).is_err());
+    }
+
+    #[test]
+    fn only_notifications_of_s3_are_taken() {
+        let notification = serde_json::json!({ "Records": [{ "eventSource": "aws:s3" }] });
+        assert_eq!(records(&notification).expect("a record").len(), 1);
+        for other in [
+            serde_json::json!({ "detail-type": "Object Created", "source": "aws.s3" }),
+            serde_json::json!({ "Records": [{ "EventSource": "aws:sns" }] }),
+            Value::Null,
+        ] {
+            assert!(records(&other).is_err(), "{other}");
+        }
     }
 
     #[test]
