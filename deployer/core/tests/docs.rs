@@ -104,7 +104,8 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
             EventKind::RecordLoaded,
             "`load` wrote an item to the table. Of several rows `key` is a list. `overwritten`, where it is, names rows of the object \
              that a later row of it with the same key replaces, as far as `load` knows: those of one invocation, and with \
-             `onConflict: newest` all.",
+             `onConflict: newest` also those that it meets in the table, unless an answer was lost or a newer item of another object \
+             stood between.",
             vec![Detail::RecordLoaded {
                 object: object.clone(),
                 record: record.clone(),

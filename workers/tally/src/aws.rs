@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
@@ -30,6 +31,26 @@ impl Table {
     /// The table named `name`.
     pub fn new(client: Client, name: impl Into<String>) -> Self {
         Self { client, name: name.into() }
+    }
+
+    /// The query for the items of an object, if the scope is one object's. See [`Source::items`] about its direction.
+    fn query(&self, scope: Scope<'_>) -> Option<QueryFluentBuilder> {
+        let of = |object: &str| {
+            let call = self.client.query().table_name(&self.name).consistent_read(true);
+            let call = call.scan_index_forward(false);
+            let call = call.expression_attribute_names("#o", PARTITION_KEY);
+            call.expression_attribute_values(":o", text(object))
+        };
+        match scope {
+            Scope::All => None,
+            Scope::Object(object) => Some(of(object).key_condition_expression("#o = :o")),
+            Scope::Part(object, part) => Some(
+                of(object)
+                    .key_condition_expression("#o = :o AND begins_with(#p, :p)")
+                    .expression_attribute_names("#p", SORT_KEY)
+                    .expression_attribute_values(":p", text(part)),
+            ),
+        }
     }
 
     /// The item as it is now: needed only where a refusal doesn't bring it.
@@ -123,25 +144,10 @@ impl Source for Table {
         let mut items = Vec::new();
         let mut start: Option<Item> = None;
         loop {
-            let of = |object: &str| {
-                let call = self.client.query().table_name(&self.name).consistent_read(true);
-                let call = call.set_exclusive_start_key(start.clone());
-                let call = call.expression_attribute_names("#o", PARTITION_KEY);
-                call.expression_attribute_values(":o", text(object))
-            };
-            let query = match scope {
-                Scope::All => None,
-                Scope::Object(object) => Some(of(object).key_condition_expression("#o = :o")),
-                Scope::Part(object, part) => Some(
-                    of(object)
-                        .key_condition_expression("#o = :o AND begins_with(#p, :p)")
-                        .expression_attribute_names("#p", SORT_KEY)
-                        .expression_attribute_values(":p", text(part)),
-                ),
-            };
-            let (page, next) = match query {
+            let (page, next) = match self.query(scope) {
                 Some(query) => {
-                    let answer = query.send().await.map_err(|error| call_error(&error))?;
+                    let answer = query.set_exclusive_start_key(start.clone()).send().await;
+                    let answer = answer.map_err(|error| call_error(&error))?;
                     (answer.items.unwrap_or_default(), answer.last_evaluated_key)
                 }
                 None => {
@@ -210,7 +216,21 @@ fn from_dynamo(value: &AttributeValue) -> Attribute {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::Config;
+    use aws_sdk_dynamodb::config::BehaviorVersion;
+
     use super::*;
+
+    #[test]
+    fn an_object_is_read_downwards_and_as_it_is() {
+        let config = Config::builder().behavior_version(BehaviorVersion::latest()).build();
+        let table = Table::new(Client::from_conf(config), "t");
+        for scope in [Scope::Object("o"), Scope::Part("o", "summary")] {
+            let query = table.query(scope).expect("a query");
+            assert_eq!(query.get_scan_index_forward(), &Some(false));
+            assert_eq!(query.get_consistent_read(), &Some(true));
+        }
+    }
 
     #[test]
     fn values_survive_the_table() {

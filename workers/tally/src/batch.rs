@@ -40,7 +40,8 @@ struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Touched {
     pub(crate) object: usize,
-    /// The first chunk and the last.
+    /// The first chunk and the last. Those between may be untouched: an event that is delivered again for nothing does no harm,
+    /// one that is not delivered again is lost.
     pub(crate) chunks: Option<(u64, u64)>,
 }
 
@@ -90,10 +91,11 @@ impl Batch {
         let replay = about.replay.as_deref().filter(|id| is_replay_id(id));
         entry.summarise(&event.what, rows.is_some(), replay);
         stamp(&mut entry.summary.started_at, &mut entry.summary.last_at, time);
-        let chunks = rows.as_ref().map(|(first, last)| (first / ROWS_PER_CHUNK, last / ROWS_PER_CHUNK));
-        if let Some((first, last)) = rows {
+        let chunks = rows.map(|(first, last)| {
             entry.add_rows(&event.what, first, last, replay, time);
-        }
+            let first = entry.add_overwritten(&event.what, first, last).unwrap_or(first).min(first);
+            (first / ROWS_PER_CHUNK, last / ROWS_PER_CHUNK)
+        });
         if let Some(object) = new {
             self.last = Some((object, index));
         }
@@ -219,14 +221,22 @@ impl Entry {
             }
             stamp(&mut rows.started_at, &mut rows.last_at, time);
         }
-        if let What::Loaded { overwritten, .. } = what {
-            for row in overwritten {
-                let Ok((row, _)) = self::rows(*row, 1) else { continue };
-                for (chunk, offsets) in chunks(row, row) {
-                    self.chunks.entry(chunk).or_default().overwritten.insert_range(offsets);
-                }
+    }
+
+    /// Adds the rows that those from `first` to `last` have replaced; the first of them.
+    ///
+    /// `load` names for each row at most itself and the one it met, and of two the earlier. More is not from `load`, and must not
+    /// make a write of each number.
+    fn add_overwritten(&mut self, what: &What<'_>, first: u64, last: u64) -> Option<u64> {
+        let What::Loaded { overwritten, .. } = what else { return None };
+        let most = usize::try_from((last - first + 1).saturating_mul(2)).unwrap_or(usize::MAX);
+        let valid = overwritten.iter().copied().filter(|row| (1..=last).contains(row)).take(most);
+        for row in valid.clone() {
+            for (chunk, offsets) in chunks(row, row) {
+                self.chunks.entry(chunk).or_default().overwritten.insert_range(offsets);
             }
         }
+        valid.min()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The items of the table: their keys, and their attributes as plain data.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use crate::rows::Rows;
 use crate::summary::Summary;
@@ -80,9 +81,10 @@ impl Key {
     }
 }
 
-/// A new id of a writer: random, so that no two processes have the same.
+/// A new id of a writer: random, so that no two processes have the same. `RandomState` has its keys from the operating system;
+/// what is seeded with the time and the thread's id may be equal in equal virtual machines.
 pub(crate) fn writer_id() -> String {
-    format!("{:0WRITER_DIGITS$x}", fastrand::u64(..))
+    format!("{:0WRITER_DIGITS$x}", RandomState::new().build_hasher().finish())
 }
 
 fn is_writer(text: &str) -> bool {
@@ -151,6 +153,15 @@ impl Content {
             None => Summary::read(attributes).map(Self::Summary),
         };
         read.map_err(|attribute| Damaged { object: key.object.clone(), part: key.part(), attribute })
+    }
+
+    /// Whether this version reads every attribute of an item. Of one that a newer version wrote it may not.
+    pub(crate) fn is_whole(key: &Key, attributes: &Attributes) -> bool {
+        let known = match key.chunk {
+            Some(_) => Rows::reads,
+            None => Summary::reads,
+        };
+        attributes.keys().all(|name| known(name))
     }
 
     /// Adds what another content of the same item says; whether that was anything new.
@@ -265,6 +276,17 @@ mod tests {
         ] {
             assert_eq!(Key::parse("o", other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn ids_of_writers_are_not_those_of_an_equal_machine() {
+        let id = || {
+            fastrand::seed(7);
+            writer_id()
+        };
+        let ids: BTreeSet<String> = (0..100).map(|_| id()).collect();
+        assert_eq!(ids.len(), 100);
+        assert!(ids.iter().all(|id| is_writer(id)), "{ids:?}");
     }
 
     #[test]

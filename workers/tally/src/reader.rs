@@ -43,7 +43,14 @@ pub enum Scope<'a> {
 
 /// The table, as a reader sees it. Implemented by [`crate::aws::Table`], and by fakes in tests.
 pub trait Source: Send + Sync {
-    /// The items, in the order of the sort key within an object.
+    /// The items. Readers unite them, so their order says nothing; the order in which they are *read* matters, because a fold may
+    /// come between two of them.
+    ///
+    /// Of one object they are read downwards, each as it is at that moment: the shares of a chunk, which sort behind its shared
+    /// item, come first. A share that is gone by then was folded, and the shared item, which is read later, has it. Upwards, the
+    /// shared item would be read before the fold and the place of the share after it, and the rows would be in neither.
+    ///
+    /// All objects can only be read upwards, so for a moment they may lack rows that are just being folded.
     fn items(&self, scope: Scope<'_>) -> impl Future<Output = Result<Vec<Stored>, CallError>> + Send;
 }
 

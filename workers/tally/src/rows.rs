@@ -172,6 +172,13 @@ impl Rows {
             .filter_map(|(name, time)| Some((name.to_owned(), Attribute::Text(time.as_ref()?.clone()))))
     }
 
+    /// Whether [`read`](Self::read) knows an attribute of that name.
+    pub(crate) fn reads(name: &str) -> bool {
+        [EXTRACTED, TRANSFORMED, LOADED, OVERWRITTEN, STARTED_AT, LAST_AT].contains(&name)
+            || is_of_replay(name)
+            || name.strip_prefix(FAILED).is_some_and(|why| why.contains('#'))
+    }
+
     /// Reads an item; the error is the name of the attribute that can't be read.
     pub(crate) fn read(attributes: &Attributes) -> Result<Self, String> {
         let mut rows = Self::default();

@@ -226,6 +226,13 @@ impl Summary {
         out
     }
 
+    /// Whether [`read`](Self::read) knows an attribute of that name.
+    pub(crate) fn reads(name: &str) -> bool {
+        let objects = ["bucket", "key", "version", "etag", "uploaded"];
+        let others = ["startedAt", "lastAt", "shards", "failures", "tasks", "replays", "messages"];
+        objects.contains(&name) || others.contains(&name)
+    }
+
     /// Reads an item; the error is the name of the attribute that can't be read.
     pub(crate) fn read(attributes: &Attributes) -> Result<Self, String> {
         let text = |name: &str| match attributes.get(name) {

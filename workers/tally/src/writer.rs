@@ -109,6 +109,8 @@ pub struct Writer<S> {
     revisions: AtomicU64,
     known: Mutex<Known>,
     looks: Mutex<fold::Looks>,
+    /// How long after a merge looks are begun.
+    patience: Duration,
 }
 
 /// An item of this writer's own as it was when it wrote it last.
@@ -164,6 +166,7 @@ impl<S: Store> Writer<S> {
             revisions: AtomicU64::new(0),
             known: Mutex::default(),
             looks: Mutex::default(),
+            patience: fold::PATIENCE,
         }
     }
 

@@ -1,8 +1,9 @@
 //! The shares of all writers become one item.
 //!
 //! After a merge that settled rows, a writer looks at their chunk, and folds what it finds into the shared item if all its
-//! rows are settled. Whoever writes last sees the shares of all others, so the last share of a chunk finds it done; if
-//! that writer was not to look just then, the shares stay until somebody has a reason to look again. Readers don't mind.
+//! rows are settled. Whoever writes last sees the shares of all others, so the last share of a chunk finds it done. A writer
+//! that was not to look just then owes the look, and pays with a later batch, of whatever object. If it gets none, the shares
+//! stay. Readers don't mind.
 //! Of a chunk that is not done, the shares of writers that have been quiet for long are folded, so that the number of items
 //! is bounded by the number of writers at work; and shares that have grown large, so that writes stay small.
 //!
@@ -12,7 +13,7 @@
 //! An end between the two leaves shares whose content is in the shared item too, which changes no union. A share that its
 //! writer changed after it was read stays. An event that comes late finds no share, and its writer begins a new one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -35,11 +36,18 @@ const QUIET: i64 = 900;
 const LARGE: usize = 5 << 10;
 /// Shares that one look folds at most: an invocation has seconds.
 const MAX_FOLDED: usize = 200;
+/// Looks begin within so long after a merge: the batch is written, and must not come back because the function had no time
+/// left to say so.
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+/// Looks that a batch pays at most of those that earlier ones owed.
+const MAX_PAID: usize = 8;
 
 /// When this writer looks at an item again.
 #[derive(Debug, Default)]
 pub(super) struct Looks {
     next: HashMap<Key, Instant>,
+    /// Looks that there was a reason for and no time.
+    owed: HashSet<Key>,
     /// The table does not allow it: an older stack. It is not asked again.
     refused: bool,
 }
@@ -47,6 +55,17 @@ pub(super) struct Looks {
 impl Looks {
     fn is_due(&self, key: &Key) -> bool {
         !self.refused && self.next.get(key).is_none_or(|next| *next <= Instant::now())
+    }
+
+    fn owe(&mut self, key: &Key) {
+        if self.owed.len() < MAX_KNOWN && !self.refused {
+            self.owed.insert(key.clone());
+        }
+    }
+
+    /// Looks that are owed and due, some of them.
+    fn payable(&self) -> Vec<Key> {
+        self.owed.iter().filter(|key| self.is_due(key)).take(MAX_PAID).cloned().collect()
     }
 
     fn put(&mut self, key: &Key, items: usize) {
@@ -81,22 +100,45 @@ struct Items {
 impl<S: Store> Writer<S> {
     /// Folds what is done of the items that a batch has touched. What fails here is done by another look.
     pub(super) async fn tidy(&self, shares: &[Share]) {
-        for share in shares {
-            let due = || self.looks().is_due(&share.key);
-            let looked = match &share.content {
-                Content::Rows(rows) if rows.settles() && due() => self.look_at_rows(&share.key, None).await,
-                Content::Summary(summary)
-                    if (!summary.shards.is_empty() || !summary.failures.is_empty()) && due() =>
-                {
-                    self.look_at_object(&share.key).await
-                }
-                _ => Ok(()),
-            };
-            if let Err(error) = looked {
-                self.looks().refused = !error.retryable;
-                return;
+        let end = Instant::now() + self.patience;
+        let mut busy = false;
+        let worth = |share: &&Share| match &share.content {
+            Content::Rows(rows) => rows.settles(),
+            Content::Summary(summary) => !summary.shards.is_empty() || !summary.failures.is_empty(),
+        };
+        for share in shares.iter().filter(worth) {
+            let due = !busy && Instant::now() < end && self.looks().is_due(&share.key);
+            match due {
+                true => busy = self.look_at(&share.key).await,
+                false => self.looks().owe(&share.key),
             }
         }
+        let payable = self.looks().payable();
+        for key in &payable {
+            if busy || Instant::now() >= end {
+                return;
+            }
+            busy = self.look_at(key).await;
+        }
+    }
+
+    /// Looks at an item, or owes it; whether the table is busy, so that others are better left to later as well.
+    async fn look_at(&self, key: &Key) -> bool {
+        self.looks().owed.remove(key);
+        let looked = match key.chunk {
+            Some(_) => self.look_at_rows(key, None).await,
+            None => self.look_at_object(key).await,
+        };
+        let Err(error) = looked else { return false };
+        let mut looks = self.looks();
+        if error.code.starts_with("AccessDenied") {
+            looks.refused = true;
+            looks.owed.clear();
+        } else if error.retryable {
+            looks.owe(key);
+        }
+        // What this item is refused for says nothing of others.
+        error.retryable || looks.refused
     }
 
     fn looks(&self) -> std::sync::MutexGuard<'_, Looks> {
@@ -157,6 +199,10 @@ impl<S: Store> Writer<S> {
             let Ok(content) = Content::read(&found, &stored.attributes) else { return Ok(None) };
             items.union.merge(&content);
             let shared = found.writer.is_none();
+            if !shared && !Content::is_whole(&found, &stored.attributes) {
+                // A newer version wrote it. Folded by this one, what it doesn't read would be lost.
+                continue;
+            }
             let sets = stored.attributes.values().map(|value| match value {
                 Attribute::Bytes(bytes) => bytes.len(),
                 _ => 0,
@@ -181,7 +227,10 @@ impl<S: Store> Writer<S> {
                 quiet || share.bytes > LARGE
             });
         }
-        shares.truncate(MAX_FOLDED);
+        if shares.len() > MAX_FOLDED {
+            shares.truncate(MAX_FOLDED);
+            self.looks().owe(key);
+        }
         if shares.is_empty() {
             return Ok(false);
         }

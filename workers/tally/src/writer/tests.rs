@@ -1,5 +1,9 @@
 use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::ops::Bound;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use contract::assignment::Replay;
 use contract::brief::{Object, Record, Text, What};
@@ -32,6 +36,8 @@ struct State {
     /// Write units, as DynamoDB counts them.
     units: usize,
     faults: Vec<Fault>,
+    /// Items that are never deleted, and what the table says to who tries.
+    kept: BTreeMap<Key, CallError>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,6 +156,9 @@ impl Store for Memory {
     async fn delete(&self, key: &Key, revision: u64) -> Result<bool, CallError> {
         self.travel().await;
         self.state().deletes += 1;
+        if let Some(error) = self.state().kept.get(key) {
+            return Err(error.clone());
+        }
         let fault = self.fault()?;
         let there = {
             let mut state = self.state();
@@ -169,22 +178,27 @@ impl Store for Memory {
 impl Source for Memory {
     async fn items(&self, scope: Scope<'_>) -> Result<Vec<Stored>, CallError> {
         self.travel().await;
-        let items: Vec<Stored> = {
-            let mut state = self.state();
-            state.reads += 1;
-            let items = state.items.iter().filter(|(key, _)| match scope {
-                Scope::All => true,
-                Scope::Object(object) => key.object == object,
-                Scope::Part(object, part) => key.object == object && key.part().starts_with(part),
-            });
-            let stored = items.map(|(key, (revision, attributes))| Stored {
-                object: key.object.clone(),
-                part: key.part(),
-                revision: *revision,
-                attributes: attributes.clone(),
-            });
-            stored.collect()
+        self.state().reads += 1;
+        let wanted = |key: &Key| match scope {
+            Scope::All => true,
+            Scope::Object(object) => key.object == object,
+            Scope::Part(object, part) => key.object == object && key.part().starts_with(part),
         };
+        let mut items: Vec<Stored> = Vec::new();
+        let mut end = Bound::Unbounded;
+        // Downwards, each item as it is when its turn comes: a query is no snapshot.
+        loop {
+            let next = {
+                let state = self.state();
+                let mut below = state.items.range((Bound::Unbounded, end.as_ref())).rev();
+                let found = below.find(|(key, _)| wanted(key));
+                found.map(|(key, (revision, attributes))| (key.clone(), *revision, attributes.clone()))
+            };
+            let Some((key, revision, attributes)) = next else { break };
+            items.push(Stored { object: key.object.clone(), part: key.part(), revision, attributes });
+            end = Bound::Excluded(key);
+            tokio::task::yield_now().await;
+        }
         self.travel().await;
         Ok(items)
     }
@@ -233,6 +247,16 @@ fn loaded(first: u64, count: u64) -> Detail {
         table: String::new(),
         key: Vec::new(),
         overwritten: Vec::new(),
+    }
+}
+
+/// A row that was loaded, and rows that it has replaced.
+fn replacing(row: u64, rows: &[u64]) -> Detail {
+    match loaded(row, 1) {
+        Detail::RecordLoaded { object, record, table, key, .. } => {
+            Detail::RecordLoaded { object, record, table, key, overwritten: rows.to_vec() }
+        }
+        other => other,
     }
 }
 
@@ -594,6 +618,186 @@ async fn fifty_writers_wait_for_nobody() {
     assert!(known.is_loaded() && known.extracted.len() == ROWS && known.transformed.len() == ROWS);
 }
 
+/// `load` speaks of rows in other chunks than its own, and these have writes of their own.
+#[tokio::test]
+async fn an_event_is_given_back_when_a_row_that_it_replaces_was_not_written() {
+    let detail = replacing(70_000, &[3, 0]);
+    let mut batch = Batch::default();
+    let touched = batch.add(&brief(&detail, "2026-11-28T12:00:00Z")).expect("rows").expect("an object");
+    let of_chunk = |chunk| Errors([((0, Some(chunk)), MergeError::Call("Timeout".into()))].into());
+    assert!(of_chunk(0).of(&touched).is_some(), "the row that was replaced");
+    assert!(of_chunk(1).of(&touched).is_some(), "the row that was loaded");
+    assert!(of_chunk(2).of(&touched).is_none());
+    // What no `load` says: more rows than two for each, and rows behind its own.
+    let (hostile, behind): (Vec<u64>, _) =
+        ((1..1_000).map(|chunk| chunk * 65_536).collect(), [65_536_001, 1 << 40]);
+    let detail = replacing(65_536 * 1_000, &[&behind, &*hostile].concat());
+    let mut batch = Batch::default();
+    batch.add(&brief(&detail, "2026-11-28T12:00:00Z")).expect("rows");
+    assert_eq!(batch.into_shares().len(), 4, "its own chunk, two that it names, and the summary");
+}
+
+/// A reader is no snapshot: a fold comes between any two items that it reads.
+#[tokio::test]
+async fn a_fold_hides_no_row_from_who_is_reading() {
+    for steps in 0..20 {
+        let memory = Memory::default();
+        for number in 0..4 {
+            writer(&memory).merge(batch(&[extracted(1 + number * 10, 10)])).await;
+        }
+        let object = object();
+        let mut reading = pin!(reader::read(&memory, &object));
+        let mut read = None;
+        for _ in 0..steps {
+            if let Poll::Ready(done) = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {
+                read = Some(done);
+                break;
+            }
+        }
+        for chunk in [None, Some(0)] {
+            let folded = writer(&memory).fold_all(&Key::shared(object.digest(), chunk)).await;
+            folded.expect("folded");
+        }
+        let read = match read {
+            Some(read) => read,
+            None => reading.await,
+        };
+        let known = read.expect("a tally").expect("known");
+        assert_eq!(known.extracted.len(), 40, "a fold after {steps} steps");
+    }
+}
+
+/// An event of another object, which gives nobody a reason to look.
+fn elsewhere() -> Detail {
+    let object = ObjectRef { key: "other.csv".into(), ..object() };
+    Detail::TaskStarted { object, task: "arn".into() }
+}
+
+/// Whether all shares of the object are folded.
+fn is_folded(memory: &Memory, object: &ObjectRef) -> bool {
+    let state = memory.state();
+    let mut keys = state.items.keys().filter(|key| key.object == object.digest());
+    keys.all(|key| key.writer.is_none())
+}
+
+#[tokio::test]
+async fn a_look_that_was_not_due_is_made_with_a_later_batch() {
+    const WRITERS: u64 = 50;
+    let memory = Memory::default();
+    let writers: Vec<_> = (0..WRITERS).map(|_| writer(&memory)).collect();
+    for round in 0..2 {
+        for (number, writer) in (0..).zip(&writers) {
+            let row = 1 + round * WRITERS + number;
+            assert!(writer.merge(batch(&[extracted(row, 1), loaded(row, 1)])).await.is_empty());
+        }
+    }
+    assert!(writers[49].merge(batch(&[completed(2 * WRITERS, None)])).await.is_empty());
+    assert!(tally(&memory).await.is_loaded());
+    assert!(!is_folded(&memory, &object()), "nobody was to look");
+    for writer in &writers {
+        writer.end_pauses();
+        assert!(writer.merge(batch(&[elsewhere()])).await.is_empty());
+    }
+    assert!(is_folded(&memory, &object()), "{:?}", memory.parts());
+    assert!(tally(&memory).await.is_loaded());
+    let reads = memory.state().reads;
+    writers[49].end_pauses();
+    writers[49].merge(batch(&[elsewhere()])).await;
+    assert_eq!(memory.state().reads, reads, "all is paid");
+}
+
+fn small(number: u64) -> ObjectRef {
+    ObjectRef { key: format!("{number}.csv"), ..object() }
+}
+
+/// A batch of small objects, each of them whole.
+fn small_objects(count: u64) -> Batch {
+    let mut batch = Batch::default();
+    for number in 0..count {
+        let (of, record) = (small(number), records(1, 1));
+        let loaded = Detail::RecordLoaded {
+            object: of.clone(),
+            record,
+            table: String::new(),
+            key: Vec::new(),
+            overwritten: Vec::new(),
+        };
+        let completed = Detail::ExtractionCompleted {
+            object: of,
+            rows: 1,
+            bytes: 1,
+            rejected: 0,
+            skipped: None,
+            shard: None,
+        };
+        for detail in [loaded, completed] {
+            batch.add(&brief(&detail, "2026-11-28T12:00:00Z")).expect("a row");
+        }
+    }
+    batch
+}
+
+#[tokio::test]
+async fn a_batch_of_many_objects_does_not_wait_for_all_folds() {
+    let latency = Some((Duration::from_millis(1), Duration::from_millis(1)));
+    let memory = Memory { latency, ..Memory::default() };
+    let mut writer = writer(&memory);
+    writer.patience = Duration::from_millis(60);
+    assert!(writer.merge(small_objects(100)).await.is_empty());
+    let folded = || (0..100).filter(|number| is_folded(&memory, &small(*number))).count();
+    assert!((1..50).contains(&folded()), "{} of 100", folded());
+    writer.patience = fold::PATIENCE;
+    writer.store.latency = None;
+    for _ in 0..30 {
+        writer.end_pauses();
+        assert!(writer.merge(batch(&[elsewhere()])).await.is_empty());
+    }
+    assert_eq!(folded(), 100, "what was left is owed");
+}
+
+#[tokio::test]
+async fn an_item_that_is_refused_does_not_end_all_folding() {
+    for (code, retryable, expected) in [
+        ("ValidationException", false, vec![1, 2]),
+        ("AccessDeniedException", false, vec![]),
+        ("ThrottlingException", true, vec![]),
+    ] {
+        let memory = Memory::default();
+        let writer = writer(&memory);
+        for chunk in [None, Some(0)] {
+            let key = Key::shared(small(0).digest(), chunk).of(&writer.id);
+            memory.state().kept.insert(key, fails(code, retryable));
+        }
+        assert!(writer.merge(small_objects(3)).await.is_empty());
+        let folded = || (0..3).filter(|number| is_folded(&memory, &small(*number))).collect::<Vec<_>>();
+        assert_eq!(folded(), expected, "{code}");
+        // Later, when the table takes it.
+        memory.state().kept.clear();
+        writer.end_pauses();
+        writer.merge(batch(&[elsewhere()])).await;
+        let later: &[u64] = if code.starts_with("AccessDenied") { &[] } else { &[0, 1, 2] };
+        assert_eq!(folded(), later, "{code}");
+    }
+}
+
+/// A newer version may write what this one doesn't read: it is not lost by a fold.
+#[tokio::test]
+async fn what_a_newer_version_wrote_is_left_to_it() {
+    let memory = Memory::default();
+    let (one, newer) = (writer(&memory), writer(&memory));
+    newer.merge(batch(&[extracted(1, 1), loaded(1, 1)])).await;
+    for (_, attributes) in memory.state().items.values_mut() {
+        attributes.insert("later".into(), Attribute::Text("x".into()));
+    }
+    one.merge(batch(&[extracted(2, 1), loaded(2, 1), completed(2, None)])).await;
+    let expected = ["summary", "summary#…", "rows#000000000000", "rows#000000000000#…"];
+    assert_eq!(memory.parts(), expected);
+    let left =
+        memory.state().items.values().filter(|(_, attributes)| attributes.contains_key("later")).count();
+    assert_eq!(left, 2);
+    assert!(tally(&memory).await.is_loaded(), "what is known of it counts");
+}
+
 #[tokio::test]
 async fn only_what_could_not_be_written_is_given_back() {
     let memory = Memory::default();
@@ -683,12 +887,6 @@ async fn a_replay_is_pending_until_each_of_its_rows_was_heard_of() {
 async fn rows_that_another_one_replaced_count_once() {
     let memory = Memory::default();
     let (one, other) = (writer(&memory), writer(&memory));
-    let replacing = |row, rows: &[u64]| match loaded(row, 1) {
-        Detail::RecordLoaded { object, record, table, key, .. } => {
-            Detail::RecordLoaded { object, record, table, key, overwritten: rows.to_vec() }
-        }
-        other => other,
-    };
     one.merge(batch(&[replacing(3, &[1, 2]), loaded(1, 2)])).await;
     // Delivered again, elsewhere; a row of another chunk; and a row that no file can have.
     other.merge(batch(&[replacing(3, &[2]), replacing(70_000, &[65_536, 0])])).await;
@@ -791,10 +989,11 @@ async fn an_item_takes_few_write_units() {
         writer.end_pauses();
         batches += 1;
     }
-    let state = memory.state();
-    let (units, calls) = (state.units, state.updates + state.deletes);
+    let (units, calls) = {
+        let state = memory.state();
+        (state.units, state.updates + state.deletes)
+    };
     assert!(calls <= 2 * batches, "{calls} writes for {batches} batches");
     assert!(units <= ASSUMED_UNITS * batches, "{units} units for {batches} batches");
-    drop(state);
     assert_eq!(tally(&memory).await.loaded.len(), 65_535);
 }
