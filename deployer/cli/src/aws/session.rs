@@ -252,14 +252,14 @@ pub fn asks_environment() -> bool {
 pub fn login_hint(expired: bool) -> String {
     match PROFILE.get().cloned().or_else(profile_of_environment) {
         Some(profile) => {
-            format!("run `aws sso login --profile {profile}`, or renew the credentials of that profile")
+            format!("run `aws login --profile {profile}` or `aws sso login --profile {profile}`, or renew the credentials of that profile")
         }
         None if expired && std::env::var_os("AWS_ACCESS_KEY_ID").is_some() => {
             "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN hold temporary credentials; set new ones, or use a \
-             profile, which renews them: set AWS_PROFILE and run `aws sso login`"
+             profile, which renews them: set AWS_PROFILE and run `aws login` or `aws sso login`"
                 .to_owned()
         }
-        None => "set AWS_PROFILE (and run `aws sso login`), or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        None => "set AWS_PROFILE and run `aws login` or `aws sso login`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             .to_owned(),
     }
 }
