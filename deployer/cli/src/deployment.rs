@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use stack_core::StackTarget;
+use stack_core::deployed::lossy;
 use stack_core::diff::indexes;
 use stack_core::document::Target;
+use stack_core::number;
 
 use crate::assets::{Prepared, ensure_bucket, publish};
 use crate::aws::cloudformation::{
-    Change, ChangeSetInput, ChangeSetOutcome, CloudFormation, DeployedStack, Mode, TemplateSource,
+    Change, ChangeSetInput, ChangeSetOutcome, CloudFormation, DeployedStack, Mode, StackState, TemplateSource,
 };
 use crate::aws::preflight::Concurrency;
 use crate::aws::session::Session;
@@ -35,6 +37,9 @@ const OUTDATED: [&str; 3] = ["InvalidChangeSetStatus", "ChangeSetNotFound", "Cha
 /// Time after which a new role can be assumed everywhere; AWS names none, and tools that wait take about 10 s.
 const ROLE_SPREADS: Duration = Duration::from_secs(15);
 
+/// What hints end with before anything was done.
+const NOTHING_CHANGED: &str = "nothing was changed";
+
 /// What is deployed.
 #[derive(Debug, Clone)]
 pub struct Deployed {
@@ -55,6 +60,13 @@ impl Deployed {
     /// [`Error::Refused`] when the template can't be read.
     pub fn new(stack: DeployedStack, text: String, swapped: Option<Swapped>) -> Result<Self> {
         Ok(Self { stack, template: plan::read_deployed(&text)?, text, swapped })
+    }
+
+    /// Whether nobody has deployed anything else since.
+    fn is(&self, before: &Self) -> bool {
+        self.stack.id == before.stack.id
+            && self.stack.parameters == before.stack.parameters
+            && (self.text == before.text || self.template == before.template)
     }
 }
 
@@ -98,8 +110,41 @@ pub struct Options {
     pub mode: Mode,
     /// The plan was seen and saved before, so that its questions are answered.
     pub accepted: bool,
-    /// One of several stacks.
+    /// One of several stacks, or of several updates, each of which need not lose what is named.
     pub side_by_side: bool,
+}
+
+/// How far a deployment has come.
+#[derive(Debug)]
+struct Progress {
+    /// What it has left.
+    deployed: Option<Deployed>,
+    /// How many updates it has made before the last one.
+    made: usize,
+}
+
+impl Progress {
+    /// What to say of the stack where it goes no further.
+    fn so_far(&self) -> String {
+        match self.made {
+            0 => NOTHING_CHANGED.to_owned(),
+            1 => "1 update was made, and stays".to_owned(),
+            made => format!("{made} updates were made, and stay"),
+        }
+    }
+
+    /// An error that says so.
+    fn told(&self, mut error: Error) -> Error {
+        if let Error::Usage(message)
+        | Error::Failed(message)
+        | Error::Deployment(message)
+        | Error::Refused(message) = &mut error
+            && let Some(hint) = &mut message.hint
+        {
+            *hint = hint.replace(NOTHING_CHANGED, &self.so_far());
+        }
+        error
+    }
 }
 
 /// A deployment.
@@ -184,23 +229,55 @@ impl Deployment<'_> {
     /// [`Error::Refused`] at a gate, [`Error::Deployment`] when it fails, what AWS answers.
     pub async fn run(&self) -> Result<Done> {
         let mut retries = Retries::default();
-        let mut ended = self.attempt(true).await;
+        let mut progress = Progress { deployed: self.deployed.cloned(), made: 0 };
+        let mut ended = self.attempt(true, &mut progress).await;
         while let Err(Error::Deployment(failure)) = &ended
             && self.target.target != Target::Local
             && retries.wait(self.context, Repeated::Deployment, failure).await
         {
-            ended = self.attempt(false).await;
+            ended = self.once_more(&mut progress).await;
         }
-        ended
+        ended.map_err(|error| progress.told(error))
+    }
+
+    /// Goes all the way from what the attempt before has left.
+    async fn once_more(&self, progress: &mut Progress) -> Result<Done> {
+        progress.deployed = self.look_again(progress.deployed.as_ref()).await?;
+        let deployed = progress.deployed.clone();
+        // What is named may have been lost already.
+        let options = Options { side_by_side: true, ..self.options.clone() };
+        let rest = Deployment { deployed: deployed.as_ref(), options: &options, ..*self };
+        let done = rest.attempt(false, progress).await?;
+        let plan = done.plan.map(|plan| if progress.made > 0 { self.plan() } else { plan });
+        Ok(Done { plan, ..done })
+    }
+
+    /// What is deployed now, which must be what this deployment has left.
+    async fn look_again(&self, left: Option<&Deployed>) -> Result<Option<Deployed>> {
+        let (found, text) = tokio::try_join!(
+            self.cloudformation.describe(self.name),
+            self.cloudformation.template(self.name)
+        )?;
+        let Some(stack) = found else {
+            // A first deployment that fails leaves no stack.
+            return match left {
+                Some(left) if left.stack.state != StackState::Review => Err(self.came_first()),
+                _ => Ok(None),
+            };
+        };
+        plan::action(Some(&stack))?;
+        let Some(left) = left else { return Err(self.came_first()) };
+        let now = Deployed::new(stack, text.unwrap_or_default(), left.swapped.clone())?;
+        if now.is(left) { Ok(Some(now)) } else { Err(self.came_first()) }
     }
 
     /// Goes all the way once. What was shown and confirmed at first is not shown again.
-    async fn attempt(&self, first: bool) -> Result<Done> {
+    async fn attempt(&self, first: bool, progress: &mut Progress) -> Result<Done> {
         let action = plan::action(self.deployed.map(|deployed| &deployed.stack))?;
         let plan = self.plan();
         if first {
             plan.show(self.context);
-            self.context.on_interrupt("nothing was changed", "run `deployer deploy` again");
+            self.context.on_interrupt(NOTHING_CHANGED, "run `deployer deploy` again");
             self.gate(&plan).await?;
         }
         plan::check_mode(&plan, self.options.mode)?;
@@ -220,9 +297,9 @@ impl Deployment<'_> {
         values.extend(publish(self.context, self.session, &self.wanted.code).await?);
         match self.deployed {
             Some(deployed) if !updates.is_empty() => {
-                self.one_after_the_other(deployed, plan, &updates, &values).await
+                self.one_after_the_other(deployed, plan, &updates, &values, progress).await
             }
-            _ => self.update(action, plan, &values, role_made).await,
+            _ => self.update(action, plan, &values, role_made, &progress.so_far()).await,
         }
     }
 
@@ -234,16 +311,21 @@ impl Deployment<'_> {
         plan: Plan,
         updates: &[indexes::Update],
         values: &BTreeMap<String, String>,
+        progress: &mut Progress,
     ) -> Result<Done> {
         let mut current = deployed.clone();
+        // Names are checked against the plan of the whole, when it is shown.
+        let of_last = Options { side_by_side: true, ..self.options.clone() };
         let options = Options {
             // In express mode an update ends before its index is there, and the next one would be refused.
             mode: Mode { express: false, ..self.options.mode },
-            ..self.options.clone()
+            ..of_last.clone()
         };
         let Some((last, before)) = updates.split_last() else {
-            return self.update(Action::Update, plan, values, None).await;
+            return self.update(Action::Update, plan, values, None, &progress.so_far()).await;
         };
+        let old_values = lossy::restored_texts(&deployed.stack.parameters, values);
+        let old_tags = lossy::restored_texts(&deployed.stack.tags, &self.wanted.tags);
         let mark = operation::mark(&self.wanted.text, values);
         let say = |number: usize, update: &indexes::Update| {
             let says = update.says.join(", ");
@@ -253,11 +335,11 @@ impl Deployment<'_> {
             say(number + 1, update);
             let (parameters, tags) = match update.is_wanted {
                 true => (values, &self.wanted.tags),
-                false => (&deployed.stack.parameters, &deployed.stack.tags),
+                false => (&*old_values, &*old_tags),
             };
             let wanted = Wanted {
                 kind: self.wanted.kind,
-                text: update.template.to_string(),
+                text: number::to_ascii_json(&update.template),
                 template: update.template.clone(),
                 parameters: parameters.clone(),
                 tags: tags.clone(),
@@ -265,23 +347,26 @@ impl Deployment<'_> {
                 code: Vec::new(),
             };
             let part = Deployment { wanted: &wanted, deployed: Some(&current), options: &options, ..*self };
-            part.update_between(&mark).await?;
+            let made = part.update_between(&mark, &progress.so_far()).await?;
+            progress.made += usize::from(made);
             let Some(stack) = self.cloudformation.describe(&current.stack.id).await? else {
                 return Err(Error::failed(format!("the stack {} went away", self.name)));
             };
             current =
                 Deployed { stack, text: wanted.text, template: wanted.template, swapped: current.swapped };
+            progress.deployed = Some(current.clone());
         }
         say(updates.len(), last);
-        let rest = Deployment { deployed: Some(&current), ..*self };
-        let done = rest.update(Action::Update, rest.plan(), values, None).await?;
+        let rest = Deployment { deployed: Some(&current), options: &of_last, ..*self };
+        let done = rest.update(Action::Update, rest.plan(), values, None, &progress.so_far()).await?;
         Ok(Done { plan: Some(plan), ..done })
     }
 
     /// One of several updates, before the last of them. Its operation bears the mark of the whole deployment, which finds it again.
-    async fn update_between(&self, mark: &str) -> Result<()> {
+    /// Gives whether there was anything to do.
+    async fn update_between(&self, mark: &str, so_far: &str) -> Result<bool> {
         let values = &self.wanted.parameters;
-        let Some(waiting) = self.change_set(Action::Update, values).await? else { return Ok(()) };
+        let Some(waiting) = self.change_set(Action::Update, values, so_far).await? else { return Ok(false) };
         let plan = self.plan().merged(&waiting.changes);
         if let Err(refused) =
             self.gate_losses(&plan).await.and_then(|()| plan::check_mode(&plan, self.options.mode))
@@ -290,7 +375,7 @@ impl Deployment<'_> {
             return Err(refused);
         }
         self.watch(&waiting, values, mark).await?;
-        Ok(())
+        Ok(true)
     }
 
     /// Asks CloudFormation, shows what it knows better, and does it.
@@ -300,8 +385,9 @@ impl Deployment<'_> {
         plan: Plan,
         values: &BTreeMap<String, String>,
         role_made: Option<Instant>,
+        so_far: &str,
     ) -> Result<Done> {
-        let Some(waiting) = self.change_set(action, values).await? else {
+        let Some(waiting) = self.change_set(action, values, so_far).await? else {
             return self.unchanged(values).await;
         };
         let known = plan.diff.notes.len();
@@ -345,10 +431,21 @@ impl Deployment<'_> {
         }
     }
 
-    /// What a first deployment to AWS makes, where, and at what price. A change set that waits makes nothing yet.
+    /// What a first deployment to AWS makes, where, and at what price; for a change set that waits, what it needs beforehand.
     fn first(&self, plan: &Plan) -> Option<String> {
-        if !plan.diff.new || self.target.target == Target::Local || self.options.no_execute {
+        if !plan.diff.new || self.target.target == Target::Local {
             return None;
+        }
+        if self.options.no_execute {
+            let role = self.needs_ecs().then_some("the service-linked role of ECS");
+            let has_code = !self.wanted.code.is_empty() || self.wanted.text.len() > INLINE_TEMPLATE_BYTES;
+            let place = has_code.then_some("the place for code and templates");
+            let missing = [role, place].into_iter().flatten().collect::<Vec<_>>().join(" and ");
+            let missing = if missing.is_empty() { missing } else { format!(", with {missing} if missing,") };
+            return Some(format!(
+                "Create a change set of {}{missing} in account {}, {}, and execute nothing",
+                self.name, self.session.account, self.session.region
+            ));
         }
         let (resources, cost) = (plan.diff.summary.create, &plan.diff.cost);
         let noun = if resources == 1 { "resource" } else { "resources" };
@@ -389,15 +486,18 @@ impl Deployment<'_> {
         gates::check_names(&losses, &names)
     }
 
+    fn needs_ecs(&self) -> bool {
+        self.wanted.of_type("AWS::ECS::TaskDefinition").next().is_some()
+    }
+
     /// What CloudFormation would find out ten minutes in. Gives when the role of ECS was made, if it was.
     async fn preflight(&self, action: Action) -> Result<Option<Instant>> {
         if self.target.target == Target::Local {
             return Ok(None);
         }
         let ui = &self.context.ui;
-        let needs_ecs = self.wanted.of_type("AWS::ECS::TaskDefinition").next().is_some();
         let (concurrency, made) = tokio::join!(preflight::concurrency(self.session), async {
-            if needs_ecs { preflight::ensure_ecs_role(self.session).await } else { Ok(false) }
+            if self.needs_ecs() { preflight::ensure_ecs_role(self.session).await } else { Ok(false) }
         });
         let made = self.allowed(made)?.unwrap_or_default().then(Instant::now);
         if made.is_some() {
@@ -480,8 +580,13 @@ impl Deployment<'_> {
         }
     }
 
-    /// Asks CloudFormation what would change.
-    async fn change_set(&self, action: Action, values: &BTreeMap<String, String>) -> Result<Option<Waiting>> {
+    /// Asks CloudFormation what would change. `so_far` says what was done before.
+    async fn change_set(
+        &self,
+        action: Action,
+        values: &BTreeMap<String, String>,
+        so_far: &str,
+    ) -> Result<Option<Waiting>> {
         let name = format!("deployer-{}", jiff::Timestamp::now().as_millisecond());
         let parameters = plan::parameters(&self.wanted.template, values);
         let url = self.template_url().await?;
@@ -496,7 +601,7 @@ impl Deployment<'_> {
             mode: self.options.mode,
         };
         self.context.on_interrupt(
-            &format!("nothing was changed; the change set {name} may be left behind, and does no harm"),
+            &format!("{so_far}; the change set {name} may be left behind, and does no harm"),
             "run `deployer deploy` again; a deployment removes what was left behind",
         );
         let live = self.context.ui.live();
@@ -573,7 +678,10 @@ impl Deployment<'_> {
 
     /// CloudFormation found nothing to do. Code that was swapped gets back what CloudFormation has.
     async fn unchanged(&self, values: &BTreeMap<String, String>) -> Result<Done> {
-        let stack = self.cloudformation.describe(self.name).await?;
+        let mut stack = self.cloudformation.describe(self.name).await?;
+        if let Some(stack) = &mut stack {
+            self.protect(stack).await;
+        }
         let result = match &stack {
             Some(stack) if self.settle_swapped(stack, values).await? => Ended::Swapped,
             _ => Ended::Unchanged,
@@ -660,20 +768,7 @@ impl Deployment<'_> {
         let Some(mut stack) = self.cloudformation.describe(name).await? else {
             return Err(Error::failed(format!("the stack {name} went away")));
         };
-        if self.target.protect && !stack.protected {
-            match self.cloudformation.protect(id, true).await {
-                Ok(()) => {
-                    stack.protected = true;
-                    self.context
-                        .ui
-                        .step("protected", "termination protection is on, as `protect: true` wants");
-                }
-                Err(error) => self.context.ui.warn(format!(
-                    "termination protection stays off ({}: {}); run `deployer deploy` again",
-                    error.operation, error.message
-                )),
-            }
-        }
+        self.protect(&mut stack).await;
         if let Err(error) = self.settle_swapped(&stack, values).await {
             let why = error.message().map(|message| message.text).unwrap_or_default();
             self.context
@@ -683,6 +778,23 @@ impl Deployment<'_> {
         self.record(id, None, took, values, &waiting.changes).await;
         self.context.ui.step("done", format!("{name} is in {}", stack.status));
         Ok(Done { result: Ended::Deployed, plan: Some(plan), changes: waiting.changes, stack: Some(stack) })
+    }
+
+    /// Switches termination protection on where the file wants it.
+    async fn protect(&self, stack: &mut DeployedStack) {
+        if !self.target.protect || stack.protected {
+            return;
+        }
+        match self.cloudformation.protect(&stack.id, true).await {
+            Ok(()) => {
+                stack.protected = true;
+                self.context.ui.step("protected", "termination protection is on, as `protect: true` wants");
+            }
+            Err(error) => self.context.ui.warn(format!(
+                "termination protection stays off ({}: {}); run `deployer deploy` again",
+                error.operation, error.message
+            )),
+        }
     }
 
     /// Gives swapped code back what CloudFormation has, where it did not do so itself. Gives whether there was any.

@@ -121,6 +121,14 @@ impl Plan {
                 steps.join("; ")
             ));
         }
+        let lossy = before.map_or(0, |before| lossy::count(before.template, &wanted.template));
+        if lossy > 0 {
+            let values = if lossy == 1 { "1 value differs" } else { &format!("{lossy} values differ") };
+            diff.notes.push(format!(
+                "{values} only by `?`, which CloudFormation may have put in the place of characters beyond ASCII; that counts as \
+                 no difference, and `deployer deploy` lets CloudFormation decide"
+            ));
+        }
         let fates = Fates::new(&wanted.template, before.map_or(&Value::Null, |before| before.template));
         Self { diff, asked: false, fates }
     }
@@ -328,12 +336,13 @@ pub fn is_template(deployed: &Deployed, wanted: &str) -> bool {
         })
 }
 
-/// Whether what is deployed is what is wanted: same template, same code.
+/// Whether what is deployed is what is wanted for certain: same template, same code. What differs only by `?` is left to a
+/// change set: CloudFormation alone knows whether it has a `?` there.
 #[must_use]
 pub fn is_current(deployed: &Deployed, template: &str, prepared: &[Prepared]) -> bool {
     let parameters = &deployed.stack.parameters;
     deployed.stack.state == StackState::Settled
-        && is_template(deployed, template)
+        && deployed.text == template
         && deployed.swapped.is_none()
         && prepared
             .iter()

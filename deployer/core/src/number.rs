@@ -108,7 +108,7 @@ impl Decimal {
         let (mantissa, exponent) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let exponent: i64 =
-            exponent.parse().ok().filter(|power: &i64| power.abs() < 1_000_000_000_000_000_000)?;
+            exponent.parse().ok().filter(|power: &i64| power.unsigned_abs() < 1_000_000_000_000_000_000)?;
         let digits = format!("{whole}{fraction}");
         if !is_digits(&digits) {
             return None;
@@ -157,6 +157,24 @@ impl std::fmt::Display for Decimal {
 #[must_use]
 pub fn to_json(value: &Value) -> String {
     written(value, CompactFormatter)
+}
+
+/// Compact JSON with every character beyond ASCII escaped, as templates are sent.
+#[must_use]
+pub fn to_ascii_json(value: &Value) -> String {
+    let json = to_json(value);
+    let mut out = String::with_capacity(json.len());
+    // Only texts hold characters beyond ASCII.
+    for letter in json.chars() {
+        if letter.is_ascii() {
+            out.push(letter);
+            continue;
+        }
+        for unit in letter.encode_utf16(&mut [0; 2]) {
+            out.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    out
 }
 
 /// Indented JSON.
@@ -306,6 +324,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_exponent_of_any_size_is_read_or_refused() {
+        for exponent in [i64::MIN.to_string(), i64::MAX.to_string(), "9".repeat(40)] {
+            assert_eq!(Decimal::parse(&format!("0.1e{exponent}")), None, "{exponent}");
+        }
+        assert!(Decimal::parse("1e-999999999999999999").is_some());
+    }
+
+    #[test]
     fn numbers_are_written_as_they_stand() {
         for text in [
             "0",
@@ -336,6 +362,14 @@ mod tests {
             assert_eq!(to_json(&json!(text)), json!(text).to_string(), "{text:?}");
             assert_eq!(to_pretty_json(&json!([text])), format!("{:#}", json!([text])));
         }
+    }
+
+    #[test]
+    fn what_is_beyond_ascii_is_escaped() {
+        let number = value("1e3").expect("a number");
+        let written = to_ascii_json(&json!({ "Größe": ["日😀\"\\", number, "\u{7f}"] }));
+        assert_eq!(written, "{\"Gr\\u00f6\\u00dfe\":[\"\\u65e5\\ud83d\\ude00\\\"\\\\\",1e3,\"\u{7f}\"]}");
+        assert_eq!(crate::json::value(&written), Some(json!({ "Größe": ["日😀\"\\", number, "\u{7f}"] })));
     }
 
     #[test]

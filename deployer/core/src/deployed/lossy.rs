@@ -13,13 +13,19 @@ const MAX_DEPTH: usize = 100;
 #[must_use]
 pub fn restored<'a>(deployed: &'a Value, wanted: &Value) -> Cow<'a, Value> {
     let mut out = Cow::Borrowed(deployed);
-    if differs_by_loss(deployed, wanted, 0) {
+    if count(deployed, wanted) > 0 {
         restore(out.to_mut(), wanted, 0);
     }
     out
 }
 
-/// The same of parameters or tags.
+/// How many texts and keys it would restore. Each of them may be a loss, or hold a `?` that somebody has written.
+#[must_use]
+pub fn count(deployed: &Value, wanted: &Value) -> usize {
+    counted(deployed, wanted, 0)
+}
+
+/// [`restored`], of parameters or tags.
 #[must_use]
 pub fn restored_texts<'a>(
     deployed: &'a BTreeMap<String, String>,
@@ -64,23 +70,25 @@ pub fn is_lossy(deployed: &str, wanted: &str) -> bool {
     at.contains(&letters.len())
 }
 
-/// Whether anything in it would be restored.
-fn differs_by_loss(deployed: &Value, wanted: &Value, depth: usize) -> bool {
+fn counted(deployed: &Value, wanted: &Value, depth: usize) -> usize {
     if depth > MAX_DEPTH {
-        return false;
+        return 0;
     }
     match (deployed, wanted) {
-        (Value::String(deployed), Value::String(wanted)) => is_lossy(deployed, wanted),
+        (Value::String(deployed), Value::String(wanted)) => usize::from(is_lossy(deployed, wanted)),
         (Value::Array(deployed), Value::Array(wanted)) => {
-            deployed.iter().zip(wanted).any(|(a, b)| differs_by_loss(a, b, depth + 1))
+            deployed.iter().zip(wanted).map(|(a, b)| counted(a, b, depth + 1)).sum()
         }
         (Value::Object(deployed), Value::Object(wanted)) => {
-            wanted.iter().any(|(key, inner)| match deployed.get(key) {
-                Some(own) => differs_by_loss(own, inner, depth + 1),
-                None => lost_key(deployed, wanted, key).is_some(),
-            })
+            let of_member = |(key, inner): (&String, &Value)| match deployed.get(key) {
+                Some(own) => counted(own, inner, depth + 1),
+                None => lost_key(deployed, wanted, key)
+                    .and_then(|lost| deployed.get(&lost))
+                    .map_or(0, |own| 1 + counted(own, inner, depth + 1)),
+            };
+            wanted.iter().map(of_member).sum()
         }
-        _ => false,
+        _ => 0,
     }
 }
 
@@ -164,6 +172,7 @@ mod tests {
         let expected = json!({ "a": ["Straße", { "Größe": "groß", "b": 2 }], "c": "alt" });
         assert_eq!(*restored(&deployed, &wanted), expected);
         assert!(matches!(restored(&wanted, &wanted), Cow::Borrowed(_)));
+        assert_eq!((count(&deployed, &wanted), count(&wanted, &wanted)), (3, 0));
         // Which of the two is meant can't be known.
         let two = json!({ "?1": 1, "?2": 2, "?": 3 });
         assert_eq!(*restored(&two, &json!({ "ä": 3, "ö": 4 })), json!({ "?1": 1, "?2": 2, "ä": 3 }));
