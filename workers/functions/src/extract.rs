@@ -369,11 +369,10 @@ impl<T: Tasks, D: Delay, P: PutEvents> Handler for Extract<T, D, P> {
         let waits: Vec<bool> = verdicts.iter().map(waits).collect();
         let outcomes = self.stage.settle(deliveries, verdicts).await;
         for ((delivery, outcome), waits) in deliveries.iter().zip(&outcomes).zip(waits) {
-            // After the last attempt there is nothing to wait for.
-            let Some(queue) = delivery.queue.as_ref().filter(|_| outcome.is_err() && !delivery.last_attempt)
-            else {
-                continue;
-            };
+            // After the last attempt there is nothing to wait for; but SQS makes a dead letter of a message only once it could
+            // be received again, and what was not understood is to be found soon.
+            let goes_back = outcome.is_err() && !(delivery.last_attempt && waits);
+            let Some(queue) = delivery.queue.as_ref().filter(|_| goes_back) else { continue };
             let seconds = if waits { delay_seconds(delivery.attempt) } else { NOT_UNDERSTOOD };
             if let Err(code) = self.queues.delay(queue, seconds).await {
                 // The message comes back when its queue's visibility timeout ends: sooner or later than wished.
@@ -630,7 +629,7 @@ mod tests {
                 assert!(function.handle(&[message]).await[0].is_err(), "{body:?}");
                 assert_eq!(bus.published().len(), before + reported, "{body:?}");
             }
-            assert_eq!(*delays.set.lock().expect("lock"), [5, 5]);
+            assert_eq!(*delays.set.lock().expect("lock"), [5, 5, 5]);
         }
         assert!(bus.published().iter().all(|detail| matches!(detail, Detail::Failed { reason: Reason::MalformedEvent, object: None, message, .. }
             if message.starts_with("message m: not understood: "))));
