@@ -18,9 +18,11 @@ RELEASE := target/dist/deployer
 LINUX := x86_64-unknown-linux-gnu
 STATIC := -C target-feature=+crt-static
 
-# One invocation for the deployer, the tests and the demo. Cargo chooses the features of shared dependencies for all
-# that is built at once: another choice of packages or targets would compile the AWS SDK a second time.
+# Whatever is chosen of it, a dependency is compiled once, since all packages want the same features of it
+# (`workers/workspace-hack`).
 EVERYTHING := --locked --workspace --all-targets
+# What is tested is compiled by Clippy, which lints our own packages on the way. Dependencies are those of any build.
+LINTED := RUSTC_WORKSPACE_WRAPPER="$$(rustup which clippy-driver 2>/dev/null || command -v clippy-driver)"
 
 # need TOOL, HOW: ends with how to get a tool that is missing.
 define need
@@ -40,7 +42,7 @@ help: ## List the targets
 	@echo "STACK=name chooses the stack for synth, deploy and destroy; it is \`$(STACK)\`."
 
 .PHONY: demo
-demo: build venv ## Deploy to the local cloud, upload the sample file, show the rows in the table
+demo: program venv ## Deploy to the local cloud, upload the sample file, show the rows in the table
 	$(DEPLOYER) local up
 	$(DEPLOYER) deploy local -y
 	$(DEPLOYER) upload data-to-upload/test_data.csv local --wait
@@ -53,33 +55,39 @@ demo: build venv ## Deploy to the local cloud, upload the sample file, show the 
 	@echo "  make demo-stop                                stop the local cloud"
 
 .PHONY: demo-stop
-demo-stop: build ## Stop the local cloud
+demo-stop: program ## Stop the local cloud
 	$(DEPLOYER) local down
 
 ##@ Use it
 
 .PHONY: ls
-ls: build ## List the stacks of stack.yaml
+ls: program ## List the stacks of stack.yaml
 	@$(DEPLOYER) ls
 
 .PHONY: synth
-synth: build ## Write the template of STACK to stdout
+synth: program ## Write the template of STACK to stdout
 	@$(DEPLOYER) synth $(STACK)
 
 .PHONY: deploy
-deploy: build venv ## Deploy STACK
+deploy: program venv ## Deploy STACK
 	$(DEPLOYER) deploy $(STACK)
 
 .PHONY: destroy
-destroy: build venv ## Delete STACK
+destroy: program venv ## Delete STACK
 	$(DEPLOYER) destroy $(STACK)
 
 ##@ Build it
 
-.PHONY: build
-build: ## Build the deployer (debug) and everything that is tested
+.PHONY: program
+program:
 	@$(NEED_RUST)
-	$(CARGO) build $(EVERYTHING)
+	$(CARGO) build --locked -p deployer --bin deployer
+
+.PHONY: build
+build: ## Build everything that is tested, and lint it
+	@$(NEED_RUST)
+	@$(call need,clippy-driver,install Clippy: rustup component add clippy)
+	$(LINTED) tools/lint.sh $(CARGO) build $(EVERYTHING)
 
 .PHONY: workers
 workers: venv ## Build the workers (release, static) as a deployment does
@@ -89,8 +97,9 @@ workers: venv ## Build the workers (release, static) as a deployment does
 
 .PHONY: release
 release: workers ## Build the deployer to install: static, with the workers inside
+	$(CARGO) run --locked -p packing --bin pack -- target/lambda target/packed
 	@# At a fixed address, 70,000 relocations less at each start: two of four milliseconds.
-	DEPLOYER_EMBED_WORKERS=target/lambda RUSTFLAGS="$(STATIC)" \
+	DEPLOYER_EMBED_WORKERS=target/packed RUSTFLAGS="$(STATIC)" \
 		$(CARGO) rustc --locked --release --target $(LINUX) -p deployer --bin deployer -- -C relocation-model=static
 	@# cargo-lambda moves every program that it finds beside the workers, so it can't stay there.
 	install -D target/$(LINUX)/release/deployer $(RELEASE)
@@ -112,7 +121,7 @@ check-venv: .venv-check/.stamp ## Make .venv-check with the judges of the templa
 		{ echo "error: $(PYTHON) has no venv; Debian: apt-get install python3-venv" >&2; exit 1; }
 	rm -rf $(@D)
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	touch $@
 
 ##@ Check it
@@ -121,10 +130,13 @@ check-venv: .venv-check/.stamp ## Make .venv-check with the judges of the templa
 test: check judge nextest ## Everything that must hold: format, lints, judges, tests
 
 .PHONY: check
-check: ## Format and lints
+check: fmt build ## Format, features of dependencies, lints
+
+.PHONY: fmt
+fmt:
 	@$(NEED_RUST)
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy $(EVERYTHING) -- --deny warnings
+	$(PYTHON) tools/features.py
 
 .PHONY: judge
 judge: build check-venv venv ## Let cfn-lint, checkov and parliament judge all templates, and AWS's models the conversations
@@ -142,10 +154,10 @@ conversations: venv ## Write what the tests' servers know of AWS anew from botoc
 .PHONY: nextest
 nextest: build venv ## Unit, golden, property and end-to-end tests
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
-		set -x; $(CARGO) nextest run --locked --workspace --all-targets; \
+		set -x; $(LINTED) $(CARGO) nextest run $(EVERYTHING); \
 	else \
 		echo "note: cargo-nextest is not installed (cargo install cargo-nextest --locked), so cargo test runs the tests"; \
-		set -x; $(CARGO) test --locked --workspace --all-targets -- --test-threads=1; \
+		set -x; $(LINTED) $(CARGO) test $(EVERYTHING) -- --test-threads=1; \
 	fi
 
 .PHONY: bench
@@ -153,13 +165,12 @@ bench: release venv ## Measure the deployer, the workers and the pipeline beside
 	$(PYTHON) bench/bench.py $(RELEASE)
 
 .PHONY: golden
-golden: ## Write the golden files and the generated pages anew
-	@$(NEED_RUST)
-	UPDATE_GOLDEN=1 $(CARGO) test --locked -p stack-core --test runner -- every_case the_published
+golden: build ## Write the golden files and the generated pages anew
+	UPDATE_GOLDEN=1 $(LINTED) $(CARGO) test $(EVERYTHING) -- every_case the_published
 
 .PHONY: golden-cli
 golden-cli: build venv ## Write anew what people see of replayed conversations, and the calls that each command makes
-	UPDATE_GOLDEN=1 $(CARGO) test $(EVERYTHING) -- every_case_is_as_it_was_seen no_command_calls_more
+	UPDATE_GOLDEN=1 $(LINTED) $(CARGO) test $(EVERYTHING) -- every_case_is_as_it_was_seen no_command_calls_more
 
 .PHONY: clean
 clean: ## Remove what was built and installed here; stop the local cloud first

@@ -125,8 +125,8 @@ class Cloud:
         self.deployer = deployer
         self.temporary = tempfile.TemporaryDirectory()
         self.folder = self.temporary.name
-        for name in ("stack.yaml", "Cargo.toml", "Cargo.lock", "workers", "deployer", "examples"):
-            os.symlink(ROOT / name, pathlib.Path(self.folder) / name)
+        # Without `workers/` beside it, the deployer uses the programs that it carries.
+        os.symlink(ROOT / "stack.yaml", pathlib.Path(self.folder) / "stack.yaml")
         self.environment = dict(os.environ)
         for variable, tool in (("DEPLOYER_MINISTACK", "ministack"), ("DEPLOYER_CARGO_LAMBDA", "cargo-lambda")):
             self.environment.setdefault(variable, str(ROOT / ".venv/bin" / tool))

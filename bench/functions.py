@@ -44,13 +44,13 @@ def batch(records):
 
 def transform(runs):
     """Time from the start of the process to its first question, and time and peak memory for batches of each size."""
-    commands = {"transform": [worker("transform")], "Node.js": ["node", str(ROOT / "bench/handler.mjs")]}
+    commands = {"transform": [worker("functions")], "Node.js": ["node", str(ROOT / "bench/handler.mjs")]}
     if not shutil.which("node"):
         print("node is not installed: transform alone")
         del commands["Node.js"]
     figures = {name: {} for name in commands}
     with sink.Sink() as target:
-        environment = target.environment() | {"SETTINGS": SETTINGS, "MAX_RECEIVE_COUNT": "5"}
+        environment = target.environment() | {"_HANDLER": "transform", "SETTINGS": SETTINGS, "MAX_RECEIVE_COUNT": "5"}
         if "Node.js" in commands:
             commands["Node.js"][0] = shutil.which("node")
         for records in BATCHES:
@@ -120,13 +120,13 @@ def processor(process):
 def observe(runs):
     """What `observe` takes for a row, with a tally: processor time, and calls. `BESIDE` names another build, measured in turn."""
     rows, invocations = 333, 30
-    commands = {"observe": [worker("observe")]}
+    commands = {"observe": [worker("functions")]}
     if os.environ.get("BESIDE"):
         commands["beside"] = [os.environ["BESIDE"]]
     payloads = [observed(1 + rows * number, rows) for number in range(invocations + 1)]
     figures = {name: [] for name in commands}
     with sink.Sink() as target:
-        environment = target.environment() | {"TALLY_TABLE": "tally", "MAX_RECEIVE_COUNT": "5"}
+        environment = target.environment() | {"_HANDLER": "observe", "TALLY_TABLE": "tally", "MAX_RECEIVE_COUNT": "5"}
         for _ in range(runs):
             for name, command in commands.items():
                 with Runtime(command, environment) as function:

@@ -3,17 +3,17 @@
 //! - `OUT_DIR/docs`: the pages of `docs/`.
 //! - `OUT_DIR/templates`: what `init` writes: the examples, and the repository's own pipeline as `etl`.
 //! - `OUT_DIR/project`: the sources of the workers as a workspace of their own.
-//! - `OUT_DIR/binaries`: the binaries below `DEPLOYER_EMBED_WORKERS` (`<worker>/bootstrap`), when that is set.
+//! - `OUT_DIR/programs`: the packed workers in `DEPLOYER_EMBED_WORKERS` (`packing::carried`), when that is set.
 
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-/// Folder with binaries to carry, as `cargo lambda build` leaves them; relative to the repository.
+/// Folder with packed workers to carry, relative to the repository.
 const EMBED_WORKERS: &str = "DEPLOYER_EMBED_WORKERS";
-/// The workers; `src/assets/embed.rs` has a test that this is `Worker::ALL`.
-const WORKERS: [&str; 5] = ["extract", "transform", "load", "observe", "extraction"];
+/// What is in it; `src/assets/embed.rs` has a test that these are the names that it looks for.
+const PACKED: [&str; 3] = ["functions.zip", "extraction.layer", "packed.json"];
 /// Endings of files that editors, merges and test tools leave behind.
 const JUNK: [&str; 8] = ["~", ".orig", ".rej", ".bak", ".swp", ".tmp", ".snap.new", ".profraw"];
 
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     stage_docs(&repository, &fresh(&out.join("docs"))?)?;
     stage_templates(&repository, &package, &fresh(&out.join("templates"))?)?;
     stage_project(&repository, &fresh(&out.join("project"))?)?;
-    stage_binaries(&repository, &fresh(&out.join("binaries"))?)
+    stage_programs(&repository, &fresh(&out.join("programs"))?)
 }
 
 /// An empty folder.
@@ -79,17 +79,21 @@ fn stage_project(repository: &Path, project: &Path) -> Result<(), Box<dyn Error>
     copy_sources(&workers, &project.join("workers"))?;
     fs::copy(&lock, project.join("Cargo.lock")).map_err(|error| format!("{}: {error}", lock.display()))?;
 
+    let lock = fs::read_to_string(&lock)?;
     let mut members = BTreeSet::new();
     let mut used = BTreeSet::new();
+    let mut built = BTreeSet::new();
     for entry in fs::read_dir(project.join("workers"))? {
         let entry = entry?;
         if let Ok(text) = fs::read_to_string(entry.path().join("Cargo.toml")) {
-            members.insert(format!("workers/{}", entry.file_name().to_string_lossy()));
+            let name = entry.file_name().to_string_lossy().into_owned();
+            members.insert(format!("workers/{name}"));
             used.extend(inherited(&text));
+            built.extend(closure(&lock, &name));
         }
     }
     let text = fs::read_to_string(&manifest).map_err(|error| format!("{}: {error}", manifest.display()))?;
-    fs::write(project.join("Cargo.toml"), reduced(&text, &members, &used)?)?;
+    fs::write(project.join("Cargo.toml"), reduced(&text, &members, &used, &built)?)?;
     Ok(())
 }
 
@@ -124,11 +128,32 @@ fn inherited(manifest: &str) -> Vec<String> {
     manifest.lines().filter_map(uses).collect()
 }
 
-/// The repository's manifest for the workers alone: their members, their dependencies, no settings of other packages.
+/// Names of all packages that one is built with, by `Cargo.lock`.
+fn closure(lock: &str, package: &str) -> BTreeSet<String> {
+    let dependencies = |name: &str| -> Vec<String> {
+        let head = format!("\nname = \"{name}\"\n");
+        let packages = lock.split("[[package]]").filter(|text| text.starts_with(&head));
+        let lines = packages.flat_map(str::lines).filter_map(|line| line.trim().strip_prefix('"'));
+        // `"name"`, or `"name version"` where there are several.
+        lines.filter_map(|line| line.split([' ', '"']).next()).map(str::to_owned).collect()
+    };
+    let mut found = BTreeSet::new();
+    let mut waiting = vec![package.to_owned()];
+    while let Some(name) = waiting.pop() {
+        if found.insert(name.clone()) {
+            waiting.extend(dependencies(&name));
+        }
+    }
+    found
+}
+
+/// The repository's manifest for the workers alone: their members, their dependencies, no settings of packages that they
+/// are not `built` with.
 fn reduced(
     manifest: &str,
     members: &BTreeSet<String>,
     used: &BTreeSet<String>,
+    built: &BTreeSet<String>,
 ) -> Result<String, Box<dyn Error>> {
     let mut out = String::new();
     // Comments and blank lines wait until it is known whether what follows them stays.
@@ -178,11 +203,13 @@ fn reduced(
                 keep
             }
             // Settings for single packages, some of which only the deployer has.
-            _ => {
-                !(section.starts_with("[profile.")
-                    && section.contains(".package.")
-                    && !section.contains("\"*\""))
-            }
+            _ => match section.strip_prefix("[profile.").and_then(|rest| rest.split_once(".package.")) {
+                Some((_, package)) => {
+                    let package = package.trim_matches([']', '"']);
+                    package == "*" || built.contains(package)
+                }
+                None => true,
+            },
         };
         if keep {
             out.push_str(&comments);
@@ -199,18 +226,16 @@ fn reduced(
     Ok(out)
 }
 
-fn stage_binaries(repository: &Path, binaries: &Path) -> Result<(), Box<dyn Error>> {
+fn stage_programs(repository: &Path, programs: &Path) -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed={EMBED_WORKERS}");
     let Some(folder) = env::var_os(EMBED_WORKERS).filter(|folder| !folder.is_empty()) else {
         return Ok(());
     };
     let folder = repository.join(folder);
-    for worker in WORKERS {
-        let from = folder.join(worker).join("bootstrap");
+    for name in PACKED {
+        let from = folder.join(name);
         println!("cargo::rerun-if-changed={}", from.display());
-        let to = binaries.join(worker);
-        fs::create_dir_all(&to)?;
-        fs::copy(&from, to.join("bootstrap"))
+        fs::copy(&from, programs.join(name))
             .map_err(|error| format!("{EMBED_WORKERS}: {}: {error}", from.display()))?;
     }
     Ok(())

@@ -1,35 +1,31 @@
 //! From the name of a worker, a package or a zip to published code. Between the plan and the change set of a deploy:
-//! find or build the binaries ([`build`], [`embed`]), check them ([`elf`]), pack them ([`zip`], [`image`]) and put what is
-//! missing where CloudFormation finds it ([`publish`]).
+//! find or build the programs ([`build`], [`embed`]), pack them ([`packing`], [`cache`]) and put what is missing where
+//! CloudFormation finds it ([`publish`]).
 //!
-//! Everything is named by its content: the same binary gives the same digest, on every machine, at any time.
+//! Everything is named by its content, and what is known of that is enough for a plan: bytes are read when they are sent.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::future::try_join_all;
-use sha2::{Digest as _, Sha256};
-use stack_core::assets::{Asset, AssetKind, Worker};
+use packing::{Content, image, zip};
+use stack_core::assets::{Asset, AssetKind, Program};
 use stack_core::model::code::{Architecture, Code};
 
-use cache::{Cache, Packed};
+use build::Profile;
+use cache::Cache;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
 
 mod build;
 pub mod cache;
-mod elf;
 pub mod embed;
-pub mod image;
 mod publish;
-mod zip;
+mod workspace;
 
+pub use packing::sha256_hex;
 pub use publish::{REPOSITORY, bucket_name, ensure_bucket, ensure_repository, expected_values, publish};
-
-/// A program: carried by the deployer, or read after a build.
-type Binary = Arc<Cow<'static, [u8]>>;
 
 /// Code that is ready to be published.
 #[derive(Debug, Clone)]
@@ -44,107 +40,145 @@ pub struct Prepared {
 /// Code as it is published.
 #[derive(Debug)]
 enum Package {
-    Zip(Packed),
-    Image(image::Image),
+    Zip(Content),
+    Image(Box<image::Image>),
+}
+
+impl Package {
+    fn digest(&self) -> &str {
+        match self {
+            Self::Zip(zip) => &zip.facts.sha256,
+            Self::Image(image) => image.manifest.hex(),
+        }
+    }
 }
 
 impl Prepared {
     /// Bytes of the zip or of all parts of the image.
     #[must_use]
-    pub fn size(&self) -> usize {
+    pub fn size(&self) -> u64 {
         match self.package.as_ref() {
-            Package::Zip(packed) => packed.bytes.len(),
+            Package::Zip(zip) => zip.facts.size,
             Package::Image(image) => image.size(),
         }
     }
 }
 
 /// What a package is made of, and how: assets with the same give the same.
-type Recipe = (Code, Architecture, AssetKind);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Recipe {
+    source: Source,
+    architecture: Architecture,
+    kind: AssetKind,
+}
 
-/// Finds or builds the binaries for these assets, reads the zips, and packs them. Calls nothing of AWS.
+/// What is packed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Source {
+    /// A program of the deployer's own.
+    Own(Program),
+    /// One of the user's.
+    Package(build::Wanted),
+    /// Nothing: it is packed already.
+    Zip(String),
+}
+
+impl Recipe {
+    fn of(asset: &Asset) -> Self {
+        let (architecture, kind) = (asset.architecture, asset.kind);
+        let source = match &asset.code {
+            Code::Worker(worker) => Source::Own(worker.program()),
+            Code::Package { path, bin } => {
+                Source::Package(build::Wanted { path: path.clone(), bin: bin.clone(), architecture })
+            }
+            Code::Zip { path } => Source::Zip(path.clone()),
+        };
+        Self { source, architecture, kind }
+    }
+}
+
+/// Finds or builds the programs for these assets, and packs them. `local` says whether they are for the local cloud. Calls
+/// nothing of AWS.
 ///
 /// # Errors
-/// When a tool or file is missing, the build fails, or a binary would not run where it goes.
-pub async fn prepare(context: &Context, assets: &[Asset]) -> Result<Vec<Prepared>> {
-    let recipe = |asset: &Asset| (asset.code.clone(), asset.architecture, asset.kind);
-    let wanted: BTreeSet<Recipe> = assets.iter().map(recipe).collect();
+/// When a tool or file is missing, the build fails, or a program would not run where it goes.
+pub async fn prepare(context: &Context, assets: &[Asset], local: bool) -> Result<Vec<Prepared>> {
+    let wanted: BTreeMap<Recipe, &Asset> = assets.iter().map(|asset| (Recipe::of(asset), asset)).collect();
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let mut packages: BTreeMap<Recipe, (String, Arc<Package>)> = BTreeMap::new();
+    let profile = Profile::of(local)?;
+    let mut packages: BTreeMap<&Recipe, Arc<Package>> = BTreeMap::new();
     // Files that are missing are said before anything is built.
-    for one in &wanted {
-        if let (Code::Zip { path }, ..) = one {
+    for recipe in wanted.keys() {
+        if let Source::Zip(path) = &recipe.source {
             let file = context.folder().join(path);
-            let packed = blocking(move || zip::read(&file)).await?;
-            packages.insert(one.clone(), (hex(&packed.sha256), Arc::new(Package::Zip(packed))));
+            packages.insert(recipe, Arc::new(Package::Zip(blocking(move || Ok(zip::read(&file)?)).await?)));
         }
     }
-    let workers: BTreeSet<Worker> = wanted.iter().filter_map(|(code, ..)| code.worker()).collect();
     let own: BTreeSet<build::Wanted> = wanted
-        .iter()
-        .filter_map(|(code, architecture, _)| match code {
-            Code::Package { path, bin } => {
-                Some(build::Wanted { path: path.clone(), bin: bin.clone(), architecture: *architecture })
-            }
-            Code::Worker(_) | Code::Zip { .. } => None,
+        .keys()
+        .filter_map(|recipe| match &recipe.source {
+            Source::Package(wanted) => Some(wanted.clone()),
+            Source::Own(_) | Source::Zip(_) => None,
         })
         .collect();
-    let own = build::packages(context, &own).await?;
-    let (workers, cache) = match workers.is_empty() {
-        true => (BTreeMap::new(), Cache::new(None)),
-        false => binaries(context, &workers).await?,
+    let built = build::packages(context, &own, profile).await?;
+    let programs = match wanted.keys().any(|recipe| matches!(recipe.source, Source::Own(_))) {
+        true => programs(context, profile).await?,
+        false => Programs::Carried,
     };
-    let packing = wanted.into_iter().filter(|(code, ..)| !matches!(code, Code::Zip { .. })).map(|one| {
-        let found = match &one.0 {
-            Code::Worker(worker) => workers.get(worker).map(|binary| (Arc::clone(binary), cache.clone())),
-            Code::Package { path, bin } => {
-                let wanted = build::Wanted { path: path.clone(), bin: bin.clone(), architecture: one.1 };
-                own.get(&wanted).map(|(binary, cache)| (Arc::clone(binary), cache.clone()))
-            }
-            Code::Zip { .. } => None,
-        };
-        async move {
-            let name = one.0.name().to_owned();
-            let (binary, cache) =
-                found.ok_or_else(|| Error::failed(format!("there is no binary of `{name}`")))?;
-            let (architecture, kind) = (one.1, one.2);
-            let (digest, package) =
-                blocking(move || pack(&name, architecture, kind, &binary, &cache)).await?;
-            Ok::<_, Error>((one, (digest, Arc::new(package))))
-        }
-    });
+    let packing = wanted.iter().filter(|(recipe, _)| !matches!(recipe.source, Source::Zip(_))).map(
+        async |(recipe, asset)| {
+            let found = match &recipe.source {
+                Source::Own(program) => match &programs {
+                    Programs::Carried => {
+                        let carried = embed::program(*program).ok_or_else(|| lost(program.name()))?;
+                        return Ok((recipe, Arc::new(package(asset, carried))));
+                    }
+                    Programs::Built(all, cache) => all.get(program).map(|one| (one.clone(), cache.clone())),
+                },
+                Source::Package(wanted) => built.get(wanted).cloned(),
+                Source::Zip(_) => None,
+            };
+            let name = asset.code.program().to_owned();
+            let (program, cache) = found.ok_or_else(|| lost(&name))?;
+            let kind = recipe.kind;
+            let packed = blocking(move || pack(&name, kind, &program, &cache)).await?;
+            Ok::<_, Error>((recipe, Arc::new(package(asset, packed))))
+        },
+    );
     packages.extend(try_join_all(packing).await?);
     let prepared = assets.iter().filter_map(|asset| {
-        let (digest, package) = packages.get(&recipe(asset))?;
-        Some(Prepared { asset: asset.clone(), digest: digest.clone(), package: Arc::clone(package) })
+        let package = Arc::clone(packages.get(&Recipe::of(asset))?);
+        Some(Prepared { asset: asset.clone(), digest: package.digest().to_owned(), package })
     });
     Ok(prepared.collect())
 }
 
-/// The workers' binaries: built beside the stack file, else carried along, else built from the carried sources.
-/// Also where to keep what they are packed into.
-async fn binaries(
-    context: &Context,
-    workers: &BTreeSet<Worker>,
-) -> Result<(BTreeMap<Worker, Binary>, Cache)> {
-    if let Some(workspace) = build::Workspace::beside(context) {
-        return build::workers(context, workspace, workers).await;
-    }
-    let carried = workers.iter().map(|worker| {
-        let binary = embed::binary(*worker)?;
-        Some(
-            elf::check(&format!("the carried worker `{}`", worker.name()), binary, Architecture::X86_64)
-                .map(|()| (*worker, Arc::new(Cow::Borrowed(binary)))),
-        )
-    });
-    if let Some(carried) = carried.collect::<Option<Result<_>>>() {
-        let folder = embed::cache_folder().ok().map(|folder| folder.join("packed"));
-        return Ok((carried?, Cache::new(folder)));
-    }
-    let workspace = blocking(build::Workspace::carried).await?;
-    build::workers(context, workspace, workers).await
+fn lost(name: &str) -> Error {
+    Error::failed(format!("there is no program `{name}`"))
+}
+
+/// Where the deployer's own programs come from.
+enum Programs {
+    /// Out of the deployer, packed.
+    Carried,
+    /// From sources. Also where to keep what they are packed into.
+    Built(BTreeMap<Program, Content>, Cache),
+}
+
+/// The deployer's own programs: built beside the stack file, else carried along, else built from the carried sources.
+async fn programs(context: &Context, profile: Profile) -> Result<Programs> {
+    let workspace = match workspace::Workspace::beside(context) {
+        Some(workspace) => workspace,
+        None if Program::ALL.into_iter().all(|program| embed::program(program).is_some()) => {
+            return Ok(Programs::Carried);
+        }
+        None => blocking(workspace::Workspace::carried).await?,
+    };
+    let (all, cache) = build::workers(context, workspace, profile).await?;
+    Ok(Programs::Built(all, cache))
 }
 
 /// Whether any of this code must be built, so that tools are needed.
@@ -153,13 +187,19 @@ pub fn needs_build(context: &Context, assets: &[Asset]) -> bool {
     assets.iter().any(|asset| match &asset.code {
         Code::Package { .. } => true,
         Code::Worker(worker) => {
-            build::Workspace::beside(context).is_some() || embed::binary(*worker).is_none()
+            workspace::Workspace::beside(context).is_some() || embed::program(worker.program()).is_none()
         }
         Code::Zip { .. } => false,
     })
 }
 
-/// The tool that builds workers.
+/// Whether cargo-lambda builds it; for the local cloud cargo does so alone.
+#[must_use]
+pub fn needs_cargo_lambda(local: bool) -> bool {
+    !matches!(Profile::of(local), Ok(Profile::Dev))
+}
+
+/// The tool that builds workers for AWS.
 ///
 /// # Errors
 /// When it is not found.
@@ -167,21 +207,25 @@ pub fn cargo_lambda(context: &Context) -> Result<std::path::PathBuf> {
     build::find_cargo_lambda(context)
 }
 
-fn pack(
-    name: &str,
-    architecture: Architecture,
-    kind: AssetKind,
-    binary: &[u8],
-    cache: &Cache,
-) -> Result<(String, Package)> {
+/// A program as it is sent: a zip, or the layer of an image.
+fn pack(name: &str, kind: AssetKind, program: &Content, cache: &Cache) -> Result<Content> {
     match kind {
-        AssetKind::Zip => {
-            let packed = zip::pack(name, binary, cache)?;
-            Ok((hex(&packed.sha256), Package::Zip(packed)))
-        }
+        AssetKind::Zip => cache.packed(&format!("{name}.zip"), zip::METHOD, program, |program| {
+            let zip = zip::pack(program)?;
+            let facts = packing::Facts::of(&zip);
+            Ok((zip, facts))
+        }),
+        AssetKind::Image => cache
+            .packed(&format!("{name}.layer"), image::METHOD, program, |program| image::layer(name, program)),
+    }
+}
+
+/// What is published for an asset.
+fn package(asset: &Asset, packed: Content) -> Package {
+    match asset.kind {
+        AssetKind::Zip => Package::Zip(packed),
         AssetKind::Image => {
-            let image = image::pack(name, architecture, binary, cache)?;
-            Ok((image.manifest.hex().to_owned(), Package::Image(image)))
+            Package::Image(Box::new(image::of(asset.code.program(), asset.architecture, packed)))
         }
     }
 }
@@ -194,66 +238,5 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(error) => Err(Error::failed(error.to_string())),
         },
-    }
-}
-
-/// SHA-256.
-#[must_use]
-pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
-}
-
-/// SHA-256 as 64 hexadecimal digits.
-#[must_use]
-pub fn sha256_hex(bytes: &[u8]) -> String {
-    hex(&sha256(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Base64 with padding (RFC 4648, section 4).
-#[must_use]
-pub fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let at = |index: usize| u32::from(chunk.get(index).copied().unwrap_or_default());
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for place in 0..4 {
-            // A chunk of n bytes fills n + 1 places.
-            let digit = (bits >> (18 - 6 * place) & 63) as usize;
-            out.push(if place <= chunk.len() { char::from(ALPHABET[digit]) } else { '=' });
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_is_that_of_the_rfc() {
-        // RFC 4648, section 10.
-        let cases = [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("foobar", "Zm9vYmFy"),
-        ];
-        for (plain, encoded) in cases {
-            assert_eq!(base64(plain.as_bytes()), encoded);
-        }
-        assert_eq!(base64(&[0xfb, 0xff, 0xfe]), "+//+");
-    }
-
-    #[test]
-    fn sha256_is_that_of_the_standard() {
-        // FIPS 180-4, example of one block.
-        assert_eq!(sha256_hex(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 }

@@ -240,6 +240,16 @@ impl From<AwsError> for Error {
     }
 }
 
+impl From<packing::Error> for Error {
+    fn from(error: packing::Error) -> Self {
+        let message = Message::new(error.message);
+        Self::Failed(match error.hint {
+            Some(hint) => message.hint(hint),
+            None => message,
+        })
+    }
+}
+
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
         match error.kind() {

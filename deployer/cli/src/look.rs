@@ -56,11 +56,15 @@ impl Look {
         let template = plan::synthesize(stack)?;
         let text = template.to_compact_json();
         let open = context.reach(&stack.target).await?;
+        let local = open.is_local();
         let cloudformation = CloudFormation::unidentified(&open);
         let wanted_code = if code { assets(stack) } else { Vec::new() };
         // Nothing is done before it is known who asks, but the rest need not wait for it.
-        let (session, found, prepared) =
-            tokio::join!(open.identify(), ask(&cloudformation, &stack.name), prepare(context, &wanted_code));
+        let (session, found, prepared) = tokio::join!(
+            open.identify(),
+            ask(&cloudformation, &stack.name),
+            prepare(context, &wanted_code, local)
+        );
         let session = session?;
         greet(context, stack, &session)?;
         let ((mut found, mut text_there), prepared) = (found?, prepared?);

@@ -47,7 +47,7 @@ use ui::{Color, MessageFormat, Output, Settings, Ui};
 /// Exit codes: 0 done, 1 failed for a reason outside the file, 2 usage or invalid file, 3 differences found, 4 the deployment failed,
 /// 5 refused or declined, 6 no credentials or access denied, 7 rows of a file are not in the table, 130 interrupted.
 #[derive(Debug, Parser)]
-#[command(name = "deployer", version, propagate_version = true, max_term_width = 110)]
+#[command(name = "deployer", version, propagate_version = true, max_term_width = 180)]
 struct Cli {
     /// The stack file [default: stack.yaml of this folder, or of the nearest one above]
     #[arg(short, long, global = true, value_name = "FILE")]

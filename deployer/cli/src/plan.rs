@@ -102,7 +102,7 @@ impl Plan {
         let mut diff = diff::compare(before.as_ref(), &after, &place, &wanted.origins);
         for code in &mut diff.code {
             let prepared = wanted.code.iter().find(|one| one.asset.parameter == code.parameter);
-            code.after_bytes = prepared.and_then(|one| u64::try_from(one.size()).ok());
+            code.after_bytes = prepared.map(Prepared::size);
         }
         if let Some(swapped) = deployed.and_then(|deployed| deployed.swapped.as_ref()) {
             let names = swapped.parameters.keys().map(String::as_str).collect::<Vec<_>>().join(", ");

@@ -82,7 +82,7 @@ impl SavedPlan {
     /// When the file can't be written.
     pub fn save(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self).map_err(|error| Error::failed(error.to_string()))?;
-        files::write_whole(path, &format!("{text}\n"))
+        files::write_whole(path, format!("{text}\n"))
     }
 
     /// Reads it from a file.

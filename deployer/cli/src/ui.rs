@@ -483,9 +483,20 @@ fn theme() -> miette::GraphicalTheme {
     }
 }
 
-/// Columns of the terminal.
+/// Columns of what is no terminal, such as a log.
+const WIDTH: usize = 110;
+/// Below it, tables would be all wrapping.
+const LEAST_WIDTH: usize = 40;
+
+/// Columns to write in: what `COLUMNS` says, else those of the terminal.
 pub fn terminal_width() -> usize {
-    std::env::var("COLUMNS").ok().and_then(|width| width.parse().ok()).unwrap_or(110)
+    let terminal = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    width(std::env::var("COLUMNS").ok().as_deref(), terminal)
+}
+
+fn width(columns: Option<&str>, terminal: impl Fn() -> Option<usize>) -> usize {
+    let asked = columns.and_then(|text| text.parse().ok()).filter(|width| *width > 0);
+    asked.or_else(terminal).unwrap_or(WIDTH).max(LEAST_WIDTH)
 }
 
 fn diagnostic_json(source: &Source, diagnostic: &stack_core::Diagnostic) -> Value {
@@ -576,7 +587,7 @@ pub fn wrapped_table(head: &[String], rows: impl IntoIterator<Item = Vec<String>
     table
         .load_style(comfy_table::presets::NOTHING)
         .set_content_arrangement(comfy_table::ContentArrangement::Dynamic)
-        .set_width(u16::try_from(terminal_width()).unwrap_or(110))
+        .set_width(u16::try_from(terminal_width()).unwrap_or(u16::MAX))
         .set_header(head);
     for row in rows {
         table.add_row(row.iter().map(|cell| printable(cell)));
@@ -611,4 +622,23 @@ fn escaped(text: &str, kept: &str) -> String {
         }
         out
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_width_is_that_of_the_terminal_unless_somebody_says() {
+        for (columns, terminal, wanted) in [
+            (None, None, WIDTH),
+            (None, Some(180), 180),
+            (Some("60"), Some(180), 60),
+            (Some("0"), Some(60), 60),
+            (Some("wide"), None, WIDTH),
+            (None, Some(3), LEAST_WIDTH),
+        ] {
+            assert_eq!(width(columns, || terminal), wanted, "{columns:?} {terminal:?}");
+        }
+    }
 }

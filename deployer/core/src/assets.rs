@@ -25,7 +25,7 @@ impl Worker {
     /// Every worker.
     pub const ALL: [Self; 5] = [Self::Extract, Self::Transform, Self::Load, Self::Observe, Self::Extraction];
 
-    /// Its name in `stack.yaml`, which is also that of its binary.
+    /// Its name in `stack.yaml`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -33,6 +33,38 @@ impl Worker {
             Self::Transform => "transform",
             Self::Load => "load",
             Self::Observe => "observe",
+            Self::Extraction => "extraction",
+        }
+    }
+
+    /// The program that it runs in.
+    #[must_use]
+    pub const fn program(self) -> Program {
+        match self {
+            Self::Extract | Self::Transform | Self::Load | Self::Observe => Program::Functions,
+            Self::Extraction => Program::Extraction,
+        }
+    }
+}
+
+/// A program of the deployer's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Program {
+    /// All functions of the pipeline; the handler says which one it is.
+    Functions,
+    /// What the task runs.
+    Extraction,
+}
+
+impl Program {
+    /// Every program.
+    pub const ALL: [Self; 2] = [Self::Functions, Self::Extraction];
+
+    /// The name of its binary.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Functions => "functions",
             Self::Extraction => "extraction",
         }
     }

@@ -58,12 +58,14 @@ fn every_crate_is_known_here() {
     let known = [
         "deployer/cli",
         "deployer/core",
+        "deployer/packing",
         "workers/contract",
         "workers/functions",
         "workers/publisher",
         "workers/sealing",
         "workers/tally",
         "workers/task",
+        "workers/workspace-hack",
     ];
     assert_eq!(names, known, "say in this file what the new crate may use");
 }
@@ -103,6 +105,15 @@ fn contract_is_pure() {
         "std::env",
     ];
     assert_eq!(places("workers/contract/src", &forbidden, &[]), Vec::<String>::new());
+}
+
+#[test]
+fn packing_knows_no_aws() {
+    let forbidden = ["tokio", "async ", "aws_sdk", "aws_config", "reqwest", "std::net", "std::process"];
+    assert_eq!(
+        places("deployer/packing/src", &forbidden, &["deployer/packing/src/bin/"]),
+        Vec::<String>::new()
+    );
 }
 
 #[test]

@@ -5,6 +5,9 @@
 
 use serde::de::DeserializeOwned;
 
+/// The handler of the function's configuration, which names the worker; Lambda sets it.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
+pub const HANDLER: &str = "_HANDLER";
 /// Name of the event bus that `access: [{ publish: … }]` grants.
 pub const EVENT_BUS: &str = "EVENT_BUS_NAME";
 /// `source` of every event that the worker publishes.

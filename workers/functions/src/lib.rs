@@ -1,4 +1,4 @@
-//! The functions of the pipeline: `extract`, `transform`, `load` and `observe`, one binary each in `src/bin`.
+//! The functions of the pipeline: `extract`, `transform`, `load` and `observe`, all in one program (`src/main.rs`).
 //!
 //! | function | takes | does | publishes |
 //! |---|---|---|---|

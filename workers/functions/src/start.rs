@@ -98,10 +98,25 @@ pub async fn run_service<S: Service>(
     ended(lambda_runtime::run(service).await)
 }
 
-/// Sets up the logs, and builds the function; `None` when it cannot start, which is logged.
-async fn ready<H>(build: impl FnOnce(&Environment) -> Result<H, VariableError>) -> Option<H> {
+/// Ends a process whose handler names no function of the pipeline: Lambda starts another, and no message is lost.
+#[must_use]
+pub fn unknown(handler: &str) -> ExitCode {
+    set_up_logs();
+    tracing::error!(
+        handler,
+        "the function cannot start: its handler must be `extract`, `transform`, `load` or `observe`"
+    );
+    ExitCode::FAILURE
+}
+
+fn set_up_logs() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().json().flatten_event(true).with_span_list(false).with_env_filter(filter).init();
+}
+
+/// Sets up the logs, and builds the function; `None` when it cannot start, which is logged.
+async fn ready<H>(build: impl FnOnce(&Environment) -> Result<H, VariableError>) -> Option<H> {
+    set_up_logs();
     let environment = Environment {
         variables: Variables::new(|name| std::env::var(name).ok()),
         config: aws_config::load_defaults(BehaviorVersion::latest()).await,

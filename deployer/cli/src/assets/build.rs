@@ -1,29 +1,34 @@
-//! Sources → binaries, by one `cargo lambda build` for a workspace, and only when something has changed since the last.
+//! Sources → programs, by one build for a workspace, and only when something has changed since the last.
 //!
-//! A stamp beside the binaries says from what they were made and what they are. It is written last, so a build that was
-//! interrupted is one that has not happened.
+//! For AWS `cargo lambda build` makes optimised, static programs. For the local cloud, which runs them as processes of this
+//! machine, `cargo build` makes them in the profile of tests and debugging: in a project that is worked on, most of that is
+//! built already.
+//!
+//! A stamp says from what programs were made and what they are. It is named by what they were made from, and written
+//! last, so a build that was interrupted is one that has not happened.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use packing::{Content, Facts, elf};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use stack_core::assets::Worker;
+use stack_core::assets::Program;
 use stack_core::model::code::Architecture;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Command;
 
+use super::blocking;
 use super::cache::Cache;
-use super::{Binary, blocking, elf, embed, hex, sha256_hex};
+use super::workspace::{Layout, Workspace, host, mark, missing};
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::files;
 
 /// Machine that code runs on, as rustc names it.
 const fn target(architecture: Architecture) -> &'static str {
@@ -39,73 +44,55 @@ const STATIC: &str = "-C target-feature=+crt-static";
 const PACKAGES: [&str; 2] = ["functions", "task"];
 /// Names another cargo-lambda.
 const CARGO_LAMBDA: &str = "DEPLOYER_CARGO_LAMBDA";
+/// Names the profile to build in, whatever it is for.
+const PROFILE: &str = "DEPLOYER_BUILD_PROFILE";
 const INSTALL_CARGO_LAMBDA: &str = "install it beside stack.yaml: `python3 -m venv .venv && .venv/bin/pip install \
     cargo-lambda==1.9.2`; or name another with DEPLOYER_CARGO_LAMBDA";
-const INSTALL_CARGO: &str = "workers are built from source: install Rust from https://rustup.rs";
 /// Lines of cargo's output that are shown after a failure.
 const TAIL: usize = 60;
 /// How often a build without a terminal says that it goes on.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
-/// A Cargo workspace with the workers.
-#[derive(Debug, Clone)]
-pub(super) struct Workspace {
-    root: PathBuf,
-    /// Versions of dependencies are those of its `Cargo.lock`, which is the user's.
-    locked: bool,
-    /// Where cargo builds unless the environment says.
-    target: Option<PathBuf>,
+/// How programs are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// For this machine, quickly: cargo's profile `dev`.
+    Dev,
+    /// For AWS: cargo's profile `release`, static, for the processor that is asked for.
+    Release,
 }
 
-impl Workspace {
-    /// That of the `workers/` folder beside the stack file.
-    pub(super) fn beside(context: &Context) -> Option<Self> {
-        let folder = context.folder();
-        let workers = folder.join("workers");
-        if !workers.is_dir() {
-            return None;
+impl Profile {
+    /// The one that the environment names, else that for where the programs will run.
+    ///
+    /// # Errors
+    /// When the environment names another.
+    pub fn of(local: bool) -> Result<Self> {
+        Self::named(std::env::var(PROFILE).ok().as_deref(), local)
+    }
+
+    fn named(name: Option<&str>, local: bool) -> Result<Self> {
+        match name {
+            None | Some("") if local => Ok(Self::Dev),
+            None | Some("" | "release") => Ok(Self::Release),
+            Some("dev") if local => Ok(Self::Dev),
+            Some("dev") => Err(Error::failed_with_hint(
+                format!("{PROFILE} is `dev`, and programs of that profile run on this machine alone"),
+                "remove the variable to deploy to AWS",
+            )),
+            Some(other) => Err(Error::failed_with_hint(
+                format!("{PROFILE} is `{other}`, which is not a profile"),
+                "`dev` or `release`",
+            )),
         }
-        let Some(root) = [folder, &workers].into_iter().find(|folder| is_workspace(folder)) else {
-            let workers = workers.display();
-            context.ui.warn(format!(
-                "{workers} is no Cargo workspace; the deployer's own workers are used instead"
-            ));
-            return None;
-        };
-        let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-        Some(Self { locked: root.join("Cargo.lock").is_file(), root, target: None })
     }
 
-    /// The sources that the deployer carries, unpacked.
-    pub(super) fn carried() -> Result<Self> {
-        let cache = embed::cache_folder()?;
-        let root = embed::unpack(&cache)?;
-        // Kept from one version of the sources to the next, for the dependencies.
-        let target = root.parent().map(|cache| cache.join("target"));
-        Ok(Self { root, locked: false, target })
-    }
-
-    fn lock_digest(&self) -> Option<String> {
-        std::fs::read(self.root.join("Cargo.lock")).ok().map(|bytes| sha256_hex(&bytes))
-    }
-
-    /// A command in the workspace, where a `rust-toolchain.toml` has its say.
-    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = Command::new(program);
-        command.current_dir(&self.root).stdin(Stdio::null()).kill_on_drop(true);
-        let own = std::env::var_os("CARGO_TARGET_DIR").filter(|folder| !folder.is_empty());
-        // Relative to where the deployer runs, not to the workspace.
-        let own = own.and_then(|folder| std::path::absolute(folder).ok());
-        if let Some(target) = own.as_ref().or(self.target.as_ref()) {
-            command.env("CARGO_TARGET_DIR", target);
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Release => "release",
         }
-        command
     }
-}
-
-fn is_workspace(folder: &Path) -> bool {
-    std::fs::read_to_string(folder.join("Cargo.toml"))
-        .is_ok_and(|text| text.lines().any(|line| line.trim().starts_with("[workspace")))
 }
 
 /// A program of a Cargo package of the user's.
@@ -119,7 +106,7 @@ pub(super) struct Wanted {
     pub(super) architecture: Architecture,
 }
 
-/// One build: what of a workspace, for which processor.
+/// One build: what of a workspace, how.
 #[derive(Debug, Clone)]
 struct Job {
     workspace: Workspace,
@@ -128,32 +115,36 @@ struct Job {
     /// Names of the binaries that must come out.
     binaries: Vec<String>,
     architecture: Architecture,
+    profile: Profile,
+    /// What `rustc -vV` says.
+    rustc: String,
 }
 
-/// The deployer's own workers, built when they are not current.
+/// The deployer's own programs, built when they are not current.
 ///
 /// # Errors
 /// When a tool is missing, the build fails, or a binary would not run where it goes.
 pub(super) async fn workers(
     context: &Context,
     workspace: Workspace,
-    workers: &BTreeSet<Worker>,
-) -> Result<(BTreeMap<Worker, Binary>, Cache)> {
+    profile: Profile,
+) -> Result<(BTreeMap<Program, Content>, Cache)> {
     let manifest = workspace.root.join("Cargo.toml");
-    let metadata = metadata(&workspace, &manifest).await?;
+    let known = workspace.look(&manifest).await?;
     let packages = PACKAGES.map(str::to_owned).to_vec();
-    let layout = layout_of(&metadata, &packages, "lambda").map_err(|package| {
+    let layout = Layout::of(&known.metadata, &packages, "lambda").map_err(|package| {
         Error::failed_with_hint(
             format!("{} has no package `{package}`", manifest.display()),
             "the workers are the packages `functions` and `task`; without a folder `workers` beside stack.yaml the \
              deployer uses its own",
         )
     })?;
-    let binaries = Worker::ALL.map(|worker| worker.name().to_owned()).to_vec();
-    let job = Job { workspace, layout, packages, binaries, architecture: Architecture::X86_64 };
-    let (all, cache) = build(context, job).await?;
-    let of = |worker: &Worker| Some((*worker, Arc::clone(all.get(worker.name())?)));
-    Ok((workers.iter().filter_map(of).collect(), cache))
+    let binaries = Program::ALL.map(|program| program.name().to_owned()).to_vec();
+    let (architecture, rustc) = (Architecture::X86_64, known.rustc);
+    let job = Job { workspace, layout, packages, binaries, architecture, profile, rustc };
+    let (mut all, cache) = build(context, job).await?;
+    let of = |program: Program| Some((program, all.remove(program.name())?));
+    Ok((Program::ALL.into_iter().filter_map(of).collect(), cache))
 }
 
 /// Programs of the user's packages, built when they are not current: one build for each workspace and processor.
@@ -163,12 +154,13 @@ pub(super) async fn workers(
 pub(super) async fn packages(
     context: &Context,
     wanted: &BTreeSet<Wanted>,
-) -> Result<BTreeMap<Wanted, (Binary, Cache)>> {
+    profile: Profile,
+) -> Result<BTreeMap<Wanted, (Content, Cache)>> {
     /// A build, and the binary in it of each program that is wanted.
     type Programs = (Job, Vec<(Wanted, String)>);
     let mut jobs: BTreeMap<(PathBuf, Architecture), Programs> = BTreeMap::new();
     for one in wanted {
-        let found = find_package(context, one).await?;
+        let found = find_package(context, one, profile).await?;
         let key = (found.workspace.root.clone(), one.architecture);
         let (job, programs) = jobs.entry(key).or_insert_with(|| (found.clone(), Vec::new()));
         for (list, more) in [(&mut job.packages, found.packages), (&mut job.binaries, found.binaries.clone())]
@@ -185,7 +177,7 @@ pub(super) async fn packages(
         let (all, cache) = build(context, job).await?;
         for (wanted, binary) in programs {
             if let Some(binary) = all.get(&binary) {
-                out.insert(wanted, (Arc::clone(binary), cache.clone()));
+                out.insert(wanted, (binary.clone(), cache.clone()));
             }
         }
     }
@@ -193,7 +185,7 @@ pub(super) async fn packages(
 }
 
 /// The build of one package.
-async fn find_package(context: &Context, wanted: &Wanted) -> Result<Job> {
+async fn find_package(context: &Context, wanted: &Wanted, profile: Profile) -> Result<Job> {
     let folder = context.folder().join(&wanted.path);
     let manifest = folder.join("Cargo.toml");
     let hint = "`code.package` names the folder of a Cargo package, relative to the stack file";
@@ -202,29 +194,18 @@ async fn find_package(context: &Context, wanted: &Wanted) -> Result<Job> {
     }
     let folder = folder.canonicalize().map_err(|error| Error::io("find the folder", &folder, &error))?;
     let workspace = Workspace { root: folder.clone(), locked: false, target: None };
-    let metadata = metadata(&workspace, &folder.join("Cargo.toml")).await?;
-    let of_folder = |package: &&Value| {
-        let path = package["manifest_path"].as_str().and_then(|path| Path::new(path).parent());
-        path.is_some_and(|path| path.canonicalize().is_ok_and(|path| path == folder))
-    };
-    let package = metadata["packages"].as_array().into_iter().flatten().find(of_folder);
-    let Some(package) = package else {
-        return Err(Error::failed_with_hint(format!("{} holds no package", manifest.display()), hint));
-    };
-    let name = package["name"].as_str().unwrap_or_default().to_owned();
-    let programs: Vec<&str> = package["targets"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter(|target| {
-            target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "bin"))
-        })
-        .filter_map(|target| target["name"].as_str())
-        .collect();
+    let known = workspace.look(&folder.join("Cargo.toml")).await?;
+    let metadata = &known.metadata;
+    let package = metadata
+        .packages
+        .iter()
+        .find(|package| package.folder().canonicalize().is_ok_and(|path| path == folder))
+        .ok_or_else(|| Error::failed_with_hint(format!("{} holds no package", manifest.display()), hint))?;
+    let programs = package.programs();
     let binary = match (&wanted.bin, programs.as_slice()) {
         (Some(bin), _) => bin.as_str(),
         (None, [only]) => only,
-        (None, _) => name.as_str(),
+        (None, _) => package.name.as_str(),
     };
     if !programs.contains(&binary) {
         let known: Vec<String> = programs.iter().map(|name| format!("`{name}`")).collect();
@@ -236,57 +217,62 @@ async fn find_package(context: &Context, wanted: &Wanted) -> Result<Job> {
             },
         ));
     }
-    let root = PathBuf::from(metadata["workspace_root"].as_str().unwrap_or_default());
+    let root = metadata.workspace_root.clone();
     let workspace = Workspace { locked: root.join("Cargo.lock").is_file(), root, target: None };
     let place = format!("deployer-{}", wanted.architecture.name());
-    let layout = layout_of(&metadata, std::slice::from_ref(&name), &place)
+    let packages = vec![package.name.clone()];
+    let layout = Layout::of(metadata, &packages, &place)
         .map_err(|package| Error::failed(format!("cargo metadata says nothing of `{package}`")))?;
     let binaries = vec![binary.to_owned()];
-    Ok(Job { workspace, layout, packages: vec![name], binaries, architecture: wanted.architecture })
+    let architecture = wanted.architecture;
+    Ok(Job { workspace, layout, packages, binaries, architecture, profile, rustc: known.rustc })
 }
 
 /// Builds when something has changed since the last time; gives the binaries by name.
-async fn build(context: &Context, job: Job) -> Result<(BTreeMap<String, Binary>, Cache)> {
-    let rustc = rustc(&job.workspace).await?;
-    let arguments = arguments(&job);
-    let flags = flags();
-    let recipe = recipe(&rustc, &arguments, &flags);
+async fn build(context: &Context, job: Job) -> Result<(BTreeMap<String, Content>, Cache)> {
+    let (arguments, flags) = (job.arguments(), job.flags());
+    let recipe = job.recipe(flags.as_deref());
     let Job { workspace, layout, .. } = &job;
     let inputs = {
         let (root, folders, target) = (workspace.root.clone(), layout.folders.clone(), layout.target.clone());
         blocking(move || digest_of_sources(&root, &folders, &target, &recipe)).await?
     };
+    let kept = layout.lambda.join(".deployer");
+    let cache = Cache::new(Some(kept.clone()));
 
     let _guard = lock(context, &layout.lambda).await?;
-    let stamp = Stamp { path: layout.lambda.join(".deployer-stamp.json"), inputs };
+    let stamp = Stamp { path: kept.join(format!("built-{}.json", &inputs[..16])), inputs };
     let current = {
         let (stamp, job) = (stamp.clone(), job.clone());
         blocking(move || Ok(stamp.current(&job))).await?
     };
-    let all = match current {
-        Some(all) => all,
-        None => {
+    if let Some(all) = current {
+        return Ok((all, cache));
+    }
+    let what = match job.packages == PACKAGES {
+        true => "workers".to_owned(),
+        false => job.packages.join(", "),
+    };
+    let (program, machine) = match job.profile {
+        Profile::Dev => (PathBuf::from("cargo"), host(&job.rustc)),
+        Profile::Release => {
             let machine = target(job.architecture);
-            check_host(workspace, &rustc, machine).await?;
-            let cargo_lambda = find_cargo_lambda(context)?;
-            let what = match job.packages == PACKAGES {
-                true => "workers".to_owned(),
-                false => job.packages.join(", "),
-            };
-            context.ui.step("build", format!("{what} in {} (release, {machine})", workspace.root.display()));
-            let started = Instant::now();
-            run(context, workspace, &cargo_lambda, &arguments, &flags).await?;
-            context.ui.step("build", format!("done in {:.1} s", started.elapsed().as_secs_f32()));
-            let job = job.clone();
-            blocking(move || {
-                let all = read(&job)?;
-                stamp.write(&job.workspace, &all)?;
-                Ok(all)
-            })
-            .await?
+            workspace.check_host(&job.rustc, machine).await?;
+            (find_cargo_lambda(context)?, machine)
         }
     };
-    Ok((all, Cache::new(Some(layout.lambda.join(".deployer-packed")))))
+    let (profile, root) = (job.profile.name(), workspace.root.display());
+    context.ui.step("build", format!("{what} in {root} ({profile}, {machine})"));
+    let started = Instant::now();
+    let said = run(context, workspace, &program, &arguments, flags.as_deref()).await?;
+    context.ui.step("build", format!("done in {:.1} s", started.elapsed().as_secs_f32()));
+    let all = blocking(move || {
+        let all = read(&job, &said)?;
+        stamp.write(&job.workspace, &all)?;
+        Ok(all)
+    })
+    .await?;
+    Ok((all, cache))
 }
 
 /// One deployer builds at a time; cargo's own lock does not cover the folder that the binaries are copied to.
@@ -318,35 +304,68 @@ struct Stamp {
     inputs: String,
 }
 
+/// The content of a stamp.
+#[derive(Serialize, Deserialize)]
+struct Made {
+    inputs: String,
+    /// SHA-256 of the lock file as cargo left it.
+    lock: Option<String>,
+    binaries: BTreeMap<String, Binary>,
+}
+
+/// A binary as it was.
+#[derive(Serialize, Deserialize)]
+struct Binary {
+    path: PathBuf,
+    /// Its size and time stamp.
+    mark: String,
+    facts: Facts,
+}
+
 impl Stamp {
-    /// The binaries, when they are those that these inputs gave.
-    fn current(&self, job: &Job) -> Option<BTreeMap<String, Binary>> {
-        let stamp: Value = serde_json::from_slice(&std::fs::read(&self.path).ok()?).ok()?;
-        if stamp["inputs"] != self.inputs || stamp["lock"] != json!(job.workspace.lock_digest()) {
+    /// The binaries that these inputs gave, unread: whoever needs their bytes compares them with the digest.
+    fn current(&self, job: &Job) -> Option<BTreeMap<String, Content>> {
+        let made: Made = serde_json::from_slice(&std::fs::read(&self.path).ok()?).ok()?;
+        if made.inputs != self.inputs || made.lock != job.workspace.lock_digest() {
             return None;
         }
-        // A missing binary, or one that does not fit, is built anew.
-        let all = read(job).ok()?;
-        all.iter().all(|(name, binary)| stamp["binaries"][name] == sha256_hex(binary)).then_some(all)
+        let one = |name: &String| {
+            let binary = made.binaries.get(name)?;
+            // Another build has replaced it, or a cleaner has removed it.
+            if mark(&binary.path)? != binary.mark {
+                return None;
+            }
+            Some((name.clone(), Content::file(binary.facts.clone(), binary.path.clone())))
+        };
+        job.binaries.iter().map(one).collect()
     }
 
-    /// Written to another name first: a stamp is there whole, or not at all.
-    fn write(&self, workspace: &Workspace, all: &BTreeMap<String, Binary>) -> Result<()> {
-        let binaries: BTreeMap<&str, String> =
-            all.iter().map(|(name, binary)| (name.as_str(), sha256_hex(binary))).collect();
-        // The lock file as cargo left it.
-        let stamp = json!({ "inputs": self.inputs, "lock": workspace.lock_digest(), "binaries": binaries });
-        let temporary = self.path.with_extension(format!("{}.tmp", std::process::id()));
-        std::fs::write(&temporary, stamp.to_string())
-            .and_then(|()| std::fs::rename(&temporary, &self.path))
-            .map_err(|error| Error::io("write", &self.path, &error))
+    fn write(&self, workspace: &Workspace, all: &BTreeMap<String, Content>) -> Result<()> {
+        let binaries = all.iter().filter_map(|(name, binary)| {
+            let path = binary.path()?.to_owned();
+            let (mark, facts) = (mark(&path)?, binary.facts.clone());
+            Some((name.clone(), Binary { path, mark, facts }))
+        });
+        let made =
+            Made { inputs: self.inputs.clone(), lock: workspace.lock_digest(), binaries: binaries.collect() };
+        let text = serde_json::to_string(&made).map_err(|error| Error::failed(error.to_string()))?;
+        if let Some(folder) = self.path.parent() {
+            std::fs::create_dir_all(folder).map_err(|error| Error::io("make the folder", folder, &error))?;
+        }
+        files::write_whole(&self.path, text)
     }
 }
 
-/// Reads and checks all binaries of a build.
-fn read(job: &Job) -> Result<BTreeMap<String, Binary>> {
+/// Reads and checks all binaries of a build. `said` is what cargo wrote to stdout.
+fn read(job: &Job, said: &[String]) -> Result<BTreeMap<String, Content>> {
+    let programs = executables(said);
     let one = |name: &String| {
-        let path = job.layout.lambda.join(name).join("bootstrap");
+        let path = match job.profile {
+            Profile::Release => job.layout.lambda.join(name).join("bootstrap"),
+            Profile::Dev => {
+                programs.get(name).cloned().unwrap_or_else(|| job.layout.target.join("debug").join(name))
+            }
+        };
         let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::failed_with_hint(
                 format!("the build gave no program `{name}`: there is no {}", path.display()),
@@ -354,171 +373,82 @@ fn read(job: &Job) -> Result<BTreeMap<String, Binary>> {
             ),
             _ => Error::io("read", &path, &error),
         })?;
-        elf::check(&path.display().to_string(), &bytes, job.architecture)?;
-        Ok((name.clone(), Arc::new(Cow::Owned(bytes))))
+        if job.profile == Profile::Release {
+            elf::check(&path.display().to_string(), &bytes, job.architecture)?;
+        }
+        Ok((name.clone(), Content::file(Facts::of(&bytes), path)))
     };
     job.binaries.iter().map(one).collect()
 }
 
-/// Where cargo reads and writes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Layout {
-    /// Folders of the packages that the workers are made of.
-    folders: BTreeSet<PathBuf>,
-    /// Cargo's target folder.
-    target: PathBuf,
-    /// Where the binaries go.
-    lambda: PathBuf,
+/// Where cargo put programs, by its messages: <https://doc.rust-lang.org/cargo/reference/external-tools.html>.
+fn executables(said: &[String]) -> BTreeMap<String, PathBuf> {
+    #[derive(Deserialize)]
+    struct Message {
+        target: Named,
+        executable: Option<PathBuf>,
+    }
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+    let messages = said.iter().filter_map(|line| serde_json::from_str::<Message>(line).ok());
+    messages.filter_map(|message| Some((message.target.name, message.executable?))).collect()
 }
 
-/// What `cargo metadata` says of the workspace of a manifest.
-async fn metadata(workspace: &Workspace, manifest: &Path) -> Result<Value> {
-    let output = workspace
-        .command("cargo")
-        .args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"])
-        .arg(manifest)
-        .output()
-        .await
-        .map_err(|error| missing("cargo", &error))?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        return Err(Error::failed(format!("cargo cannot read {}: {}", manifest.display(), text.trim())));
-    }
-    serde_json::from_slice(&output.stdout)
-        .map_err(|error| Error::failed(format!("cargo metadata gave no JSON: {error}")))
-}
-
-/// The layout for some packages by `cargo metadata`, with binaries in this folder of the target folder; the name of a
-/// package that is missing.
-fn layout_of(metadata: &Value, names: &[String], place: &str) -> std::result::Result<Layout, String> {
-    let packages: Vec<&Value> = metadata["packages"].as_array().into_iter().flatten().collect();
-    let folder_of =
-        |package: &Value| Path::new(package["manifest_path"].as_str()?).parent().map(Path::to_owned);
-    let mut folders = BTreeSet::new();
-    let mut waiting = Vec::new();
-    for name in names {
-        let package = packages.iter().find(|package| package["name"] == *name).ok_or_else(|| name.clone())?;
-        waiting.push(folder_of(package).ok_or_else(|| name.clone())?);
-    }
-    while let Some(folder) = waiting.pop() {
-        if !folders.insert(folder.clone()) {
-            continue;
-        }
-        let package = packages.iter().find(|package| folder_of(package).as_deref() == Some(folder.as_path()));
-        let dependencies =
-            package.and_then(|package| package["dependencies"].as_array()).into_iter().flatten();
-        waiting.extend(dependencies.filter_map(|one| one["path"].as_str()).map(PathBuf::from));
-    }
-    let target = PathBuf::from(metadata["target_directory"].as_str().unwrap_or("target"));
-    Ok(Layout { folders, lambda: target.join(place), target })
-}
-
-/// What `rustc -vV` says: version and host.
-async fn rustc(workspace: &Workspace) -> Result<String> {
-    let output =
-        workspace.command("rustc").arg("-vV").output().await.map_err(|error| missing("rustc", &error))?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        return Err(Error::failed_with_hint(format!("rustc does not run: {}", text.trim()), INSTALL_CARGO));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-fn missing(tool: &str, error: &std::io::Error) -> Error {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            Error::failed_with_hint(format!("`{tool}` was not found on PATH"), INSTALL_CARGO)
-        }
-        _ => Error::failed(format!("could not run {tool}: {error}")),
-    }
-}
-
-/// Says what a machine of another kind lacks, before cargo says it in many lines.
-async fn check_host(workspace: &Workspace, rustc: &str, machine: &str) -> Result<()> {
-    let host = host(rustc);
-    if host == machine {
-        return Ok(());
-    }
-    let output = workspace
-        .command("rustc")
-        .args(["--print", "target-libdir", "--target", machine])
-        .output()
-        .await
-        .map_err(|error| missing("rustc", &error))?;
-    let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    if !output.status.success() || !Path::new(&folder).is_dir() {
-        return Err(Error::failed_with_hint(
-            format!(
-                "this machine is {host}, the code runs on {machine}, and Rust's library for that is missing"
+impl Job {
+    /// Arguments of cargo or cargo-lambda, whose `--disable-optimizations` leaves the profile to `Cargo.toml`.
+    fn arguments(&self) -> Vec<OsString> {
+        let fixed = match (self.profile, self.architecture) {
+            (Profile::Dev, _) => "build --bins --message-format json-render-diagnostics".to_owned(),
+            (Profile::Release, architecture) => format!(
+                "lambda build --release {} --skip-target-check --compiler cargo --disable-optimizations",
+                match architecture {
+                    Architecture::X86_64 => "--x86-64",
+                    Architecture::Arm64 => "--arm64",
+                }
             ),
-            format!("run `rustup target add {machine}`; a linker for it is needed too"),
-        ));
+        };
+        let mut out: Vec<OsString> = fixed.split(' ').map(OsString::from).collect();
+        out.extend(["--manifest-path".into(), self.workspace.root.join("Cargo.toml").into()]);
+        if self.profile == Profile::Release {
+            out.extend(["--lambda-dir".into(), self.layout.lambda.clone().into()]);
+        }
+        for package in &self.packages {
+            out.extend(["-p".into(), package.into()]);
+        }
+        if self.workspace.locked {
+            out.push("--locked".into());
+        }
+        out
     }
-    let name = machine.replace('-', "_");
-    let linker = format!("CARGO_TARGET_{}_LINKER", name.to_uppercase());
-    if std::env::var_os(&linker).is_none() && !has_cargo_config(&workspace.root) {
-        return Err(Error::failed_with_hint(
-            format!("this machine is {host}, the code runs on {machine}, and no linker for that is set"),
-            format!(
-                "set {linker}, for example to {}-linux-gnu-gcc, and CC_{name} to the same",
-                machine.split('-').next().unwrap_or_default()
-            ),
-        ));
+
+    /// The user's flags, and ours, where there are any.
+    fn flags(&self) -> Option<String> {
+        let own = std::env::var("CARGO_ENCODED_RUSTFLAGS").ok().map(|flags| flags.replace('\x1f', " "));
+        let own = own.or_else(|| std::env::var("RUSTFLAGS").ok()).filter(|flags| !flags.trim().is_empty());
+        match (self.profile, own) {
+            (Profile::Dev, own) => own,
+            (Profile::Release, Some(own)) => Some(format!("{own} {STATIC}")),
+            (Profile::Release, None) => Some(STATIC.to_owned()),
+        }
     }
-    Ok(())
-}
 
-/// A linker may be named there; cargo will say if not.
-fn has_cargo_config(root: &Path) -> bool {
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
-    let folders = root.ancestors().map(|folder| folder.join(".cargo")).chain(home);
-    folders.into_iter().any(|folder| folder.join("config.toml").is_file() || folder.join("config").is_file())
-}
-
-fn host(rustc: &str) -> &str {
-    rustc.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or("unknown")
-}
-
-/// Arguments of cargo-lambda. `--disable-optimizations` leaves the profile to `Cargo.toml`.
-fn arguments(job: &Job) -> Vec<OsString> {
-    let processor = match job.architecture {
-        Architecture::X86_64 => "--x86-64",
-        Architecture::Arm64 => "--arm64",
-    };
-    let fixed = format!(
-        "lambda build --release {processor} --skip-target-check --compiler cargo --disable-optimizations"
-    );
-    let mut out: Vec<OsString> = fixed.split(' ').map(OsString::from).collect();
-    out.extend(["--manifest-path".into(), job.workspace.root.join("Cargo.toml").into()]);
-    out.extend(["--lambda-dir".into(), job.layout.lambda.clone().into()]);
-    for package in &job.packages {
-        out.extend(["-p".into(), package.into()]);
+    /// Everything but files that decides what comes out. Not where the workspace is: the same sources elsewhere give the same.
+    fn recipe(&self, flags: Option<&str>) -> String {
+        let mut variables: Vec<String> = std::env::vars_os()
+            .filter(|(name, _)| name.to_string_lossy().starts_with("CARGO_PROFILE_"))
+            .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
+            .collect();
+        variables.sort_unstable();
+        let Self { packages, architecture, profile, rustc, .. } = self;
+        let locked = self.workspace.locked;
+        let flags = flags.unwrap_or_default();
+        format!(
+            "2\n{rustc}\n{packages:?} {architecture:?} {profile:?} {locked}\n{flags}\n{}\n",
+            variables.join("\n")
+        )
     }
-    if job.workspace.locked {
-        out.push("--locked".into());
-    }
-    out
-}
-
-/// The user's flags, and ours.
-fn flags() -> String {
-    let own = std::env::var("CARGO_ENCODED_RUSTFLAGS").ok().map(|flags| flags.replace('\x1f', " "));
-    let own = own.or_else(|| std::env::var("RUSTFLAGS").ok()).filter(|flags| !flags.trim().is_empty());
-    match own {
-        Some(own) => format!("{own} {STATIC}"),
-        None => STATIC.to_owned(),
-    }
-}
-
-/// Everything but files that decides what comes out.
-fn recipe(rustc: &str, arguments: &[OsString], flags: &str) -> String {
-    let mut profile: Vec<String> = std::env::vars_os()
-        .filter(|(name, _)| name.to_string_lossy().starts_with("CARGO_PROFILE_RELEASE"))
-        .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
-        .collect();
-    profile.sort_unstable();
-    format!("1\n{rustc}\n{arguments:?}\n{flags}\n{}\n", profile.join("\n"))
 }
 
 /// SHA-256 of the recipe and of names and contents of all files that the workers are made of, but for `Cargo.lock`,
@@ -544,7 +474,7 @@ fn digest_of_sources(
         hasher.update(format!("{name}\0{}\0", bytes.len()));
         hasher.update(&bytes);
     }
-    Ok(hex(&hasher.finalize()))
+    Ok(hex::encode(hasher.finalize()))
 }
 
 fn collect(folder: &Path, target: &Path, files: &mut BTreeSet<PathBuf>) -> Result<()> {
@@ -592,75 +522,86 @@ fn find_in(folder: &Path, paths: impl Iterator<Item = PathBuf>) -> Option<PathBu
     environments.chain(paths).map(|folder| folder.join("cargo-lambda")).find(|path| path.is_file())
 }
 
-/// Runs the build: cargo's own progress on a terminal, else a line from time to time and the end of it on failure.
+/// Runs the build: cargo's own progress on a terminal, else a line from time to time and the end of it on failure. Gives
+/// the lines that it wrote to stdout.
 async fn run(
     context: &Context,
     workspace: &Workspace,
-    cargo_lambda: &Path,
+    program: &Path,
     arguments: &[OsString],
-    flags: &str,
-) -> Result<()> {
-    let mut command = workspace.command(cargo_lambda);
-    command.args(arguments).env("RUSTFLAGS", flags).env_remove("CARGO_ENCODED_RUSTFLAGS");
-    let status = if std::io::stderr().is_terminal() {
-        // stdout holds data only.
-        command.stdout(Stdio::from(std::io::stderr())).stderr(Stdio::inherit());
-        command.status().await.map_err(|error| not_started(cargo_lambda, &error))?
-    } else {
-        let (status, tail) = run_captured(context, command, cargo_lambda).await?;
-        if !status.success() {
-            for line in tail {
-                context.ui.note(line);
-            }
-        }
-        status
-    };
-    if status.success() {
-        return Ok(());
+    flags: Option<&str>,
+) -> Result<Vec<String>> {
+    let mut command = workspace.command(program);
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if let Some(flags) = flags {
+        command.env("RUSTFLAGS", flags).env_remove("CARGO_ENCODED_RUSTFLAGS");
     }
+    // cargo-lambda says all it has to say on stderr.
+    let terminal = std::io::stderr().is_terminal();
+    if terminal {
+        command.stderr(Stdio::inherit());
+    }
+    let (status, said, tail) = captured(context, command, program, !terminal).await?;
+    if status.success() {
+        return Ok(said);
+    }
+    for line in tail {
+        context.ui.note(line);
+    }
+    let tool = if program.file_name().is_some_and(|name| name == "cargo") { "cargo" } else { "cargo lambda" };
     Err(Error::failed_with_hint(
-        format!("the workers could not be built: cargo lambda build ended with {status}"),
+        format!("the workers could not be built: {tool} build ended with {status}"),
         "cargo's output above says why; if the linker misses `-lc`, install the static C library (Debian: libc6-dev, \
          Fedora: glibc-static)",
     ))
 }
 
 fn not_started(program: &Path, error: &std::io::Error) -> Error {
-    Error::failed_with_hint(format!("could not run {}: {error}", program.display()), INSTALL_CARGO_LAMBDA)
+    match program.is_absolute() {
+        true => Error::failed_with_hint(
+            format!("could not run {}: {error}", program.display()),
+            INSTALL_CARGO_LAMBDA,
+        ),
+        false => missing("cargo", error),
+    }
 }
 
-async fn run_captured(
+/// Runs a command to its end: its exit status, the lines of its stdout, and the last of its stderr.
+async fn captured(
     context: &Context,
     mut command: Command,
     program: &Path,
-) -> Result<(ExitStatus, VecDeque<String>)> {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    heartbeats: bool,
+) -> Result<(ExitStatus, Vec<String>, VecDeque<String>)> {
     let mut child = command.spawn().map_err(|error| not_started(program, &error))?;
     let (sender, mut lines) = tokio::sync::mpsc::unbounded_channel();
-    let pipes: [Option<Box<dyn AsyncRead + Send + Unpin>>; 2] = [
-        child.stdout.take().map(|pipe| Box::new(pipe) as Box<_>),
-        child.stderr.take().map(|pipe| Box::new(pipe) as Box<_>),
+    let pipes: [(bool, Option<Box<dyn AsyncRead + Send + Unpin>>); 2] = [
+        (true, child.stdout.take().map(|pipe| Box::new(pipe) as Box<_>)),
+        (false, child.stderr.take().map(|pipe| Box::new(pipe) as Box<_>)),
     ];
-    for pipe in pipes.into_iter().flatten() {
+    for (is_stdout, pipe) in pipes {
+        let Some(pipe) = pipe else { continue };
         let sender = sender.clone();
         tokio::spawn(async move {
             let mut pieces = BufReader::new(pipe).split(b'\n');
             while let Ok(Some(line)) = pieces.next_segment().await {
-                if sender.send(String::from_utf8_lossy(&line).trim_end().to_owned()).is_err() {
+                let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+                if sender.send((is_stdout, line)).is_err() {
                     break;
                 }
             }
         });
     }
     drop(sender);
-    let mut tail = VecDeque::with_capacity(TAIL);
+    let (mut said, mut tail) = (Vec::new(), VecDeque::with_capacity(TAIL));
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     heartbeat.tick().await;
     loop {
         tokio::select! {
             line = lines.recv() => match line {
-                Some(line) if line.is_empty() => {}
-                Some(line) => {
+                Some((_, line)) if line.is_empty() => {}
+                Some((true, line)) if line.starts_with('{') => said.push(line),
+                Some((_, line)) => {
                     if tail.len() == TAIL {
                         tail.pop_front();
                     }
@@ -668,14 +609,14 @@ async fn run_captured(
                 }
                 None => break,
             },
-            _ = heartbeat.tick() => {
+            _ = heartbeat.tick(), if heartbeats => {
                 let last = tail.back().map(|line| line.trim()).unwrap_or_default();
                 context.ui.step("build", format!("still at it: {last}"));
             }
         }
     }
     let status = child.wait().await.map_err(|error| not_started(program, &error))?;
-    Ok((status, tail))
+    Ok((status, said, tail))
 }
 
 #[cfg(test)]
@@ -688,42 +629,23 @@ mod tests {
     }
 
     /// A static program, as far as its headers say.
-    fn program(mark: u8) -> Vec<u8> {
+    fn program_of(mark: u8) -> Vec<u8> {
         let mut out = vec![0; 64];
         out[..6].copy_from_slice(b"\x7fELF\x02\x01");
         (out[16], out[18], out[63]) = (3, 62, mark);
         out
     }
 
-    fn job(root: &Path, locked: bool, lambda: PathBuf) -> Job {
+    fn job(root: &Path, locked: bool, lambda: PathBuf, profile: Profile) -> Job {
         Job {
             workspace: Workspace { root: root.to_owned(), locked, target: None },
             layout: Layout { folders: BTreeSet::new(), target: root.join("target"), lambda },
             packages: PACKAGES.map(str::to_owned).to_vec(),
-            binaries: Worker::ALL.map(|worker| worker.name().to_owned()).to_vec(),
+            binaries: Program::ALL.map(|program| program.name().to_owned()).to_vec(),
             architecture: Architecture::X86_64,
+            profile,
+            rustc: "rustc 1.95.0".to_owned(),
         }
-    }
-
-    #[test]
-    fn only_what_the_workers_are_made_of_counts() {
-        let metadata = json!({
-            "target_directory": "/w/target",
-            "packages": [
-                { "name": "contract", "manifest_path": "/w/workers/contract/Cargo.toml", "dependencies": [] },
-                { "name": "deployer", "manifest_path": "/w/deployer/Cargo.toml", "dependencies": [] },
-                { "name": "functions", "manifest_path": "/w/workers/functions/Cargo.toml",
-                  "dependencies": [{ "name": "contract", "path": "/w/workers/contract" }, { "name": "serde" }] },
-                { "name": "task", "manifest_path": "/w/workers/task/Cargo.toml",
-                  "dependencies": [{ "name": "elsewhere", "path": "/elsewhere" }] },
-            ],
-        });
-        let workers = PACKAGES.map(str::to_owned);
-        let layout = layout_of(&metadata, &workers, "lambda").expect("a layout");
-        let folders = ["/elsewhere", "/w/workers/contract", "/w/workers/functions", "/w/workers/task"];
-        assert_eq!(layout.folders, folders.iter().map(PathBuf::from).collect());
-        assert_eq!(layout.lambda, Path::new("/w/target/lambda"));
-        assert_eq!(layout_of(&json!({ "packages": [] }), &workers, "lambda"), Err("functions".to_owned()));
     }
 
     #[test]
@@ -755,24 +677,54 @@ mod tests {
     fn a_stamp_vouches_for_its_own_binaries_only() {
         let folder = tempfile::tempdir().expect("a folder");
         let lambda = folder.path().join("target/lambda");
-        let job = job(folder.path(), true, lambda.clone());
+        let job = job(folder.path(), true, lambda.clone(), Profile::Release);
         let workspace = job.workspace.clone();
-        for worker in Worker::ALL {
-            let path = lambda.join(worker.name()).join("bootstrap");
-            std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
-            std::fs::write(path, program(1)).expect("written");
+        for program in Program::ALL {
+            touch(&lambda.join(program.name()).join("bootstrap"), "");
+            std::fs::write(lambda.join(program.name()).join("bootstrap"), program_of(1)).expect("written");
         }
         let stamp = Stamp { path: lambda.join("stamp.json"), inputs: "abc".to_owned() };
         assert!(stamp.current(&job).is_none());
-        stamp.write(&workspace, &read(&job).expect("binaries")).expect("written");
-        assert_eq!(stamp.current(&job).map(|all| all.len()), Some(5));
+        let all = read(&job, &[]).expect("binaries");
+        stamp.write(&workspace, &all).expect("written");
+        assert_eq!(stamp.current(&job), Some(all));
         let other = Stamp { inputs: "abd".to_owned(), ..stamp.clone() };
         assert!(other.current(&job).is_none());
         touch(&workspace.root.join("Cargo.lock"), "changed");
         assert!(stamp.current(&job).is_none(), "the lock file counts");
-        stamp.write(&workspace, &read(&job).expect("binaries")).expect("written");
-        std::fs::write(lambda.join("load/bootstrap"), program(2)).expect("written");
+        stamp.write(&workspace, &read(&job, &[]).expect("binaries")).expect("written");
+        std::fs::write(lambda.join("functions/bootstrap"), [program_of(2), vec![0]].concat())
+            .expect("written");
         assert!(stamp.current(&job).is_none(), "another build replaced a binary");
+        std::fs::remove_file(lambda.join("functions/bootstrap")).expect("removed");
+        assert!(stamp.current(&job).is_none(), "it is gone");
+    }
+
+    #[test]
+    fn the_profile_is_that_of_the_place() {
+        for (name, local, wanted) in [
+            (None, true, Some(Profile::Dev)),
+            (None, false, Some(Profile::Release)),
+            (Some("release"), true, Some(Profile::Release)),
+            (Some("dev"), true, Some(Profile::Dev)),
+            (Some(""), true, Some(Profile::Dev)),
+            (Some("dev"), false, None),
+            (Some("fast"), true, None),
+        ] {
+            assert_eq!(Profile::named(name, local).ok(), wanted, "{name:?} {local}");
+        }
+    }
+
+    #[test]
+    fn programs_of_a_local_build_are_where_cargo_says() {
+        let said = [
+            r#"{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"task"},"executable":null}"#,
+            r#"{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"extraction"},"executable":"/t/debug/extraction"}"#,
+            r#"{"reason":"build-finished","success":true}"#,
+            "{ not JSON",
+        ];
+        let found = executables(&said.map(str::to_owned));
+        assert_eq!(found, BTreeMap::from([("extraction".to_owned(), PathBuf::from("/t/debug/extraction"))]));
     }
 
     #[test]
@@ -790,15 +742,20 @@ mod tests {
 
     #[test]
     fn the_users_lock_file_is_kept_and_ours_is_not() {
-        let text = |locked| {
-            let arguments = arguments(&job(Path::new("/w"), locked, "/w/target/lambda".into()));
-            arguments.iter().map(|one| one.to_string_lossy()).collect::<Vec<_>>().join(" ")
+        let text = |locked, profile| {
+            let job = job(Path::new("/w"), locked, "/w/target/lambda".into(), profile);
+            job.arguments().iter().map(|one| one.to_string_lossy()).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(
-            text(true),
+            text(true, Profile::Release),
             "lambda build --release --x86-64 --skip-target-check --compiler cargo --disable-optimizations \
              --manifest-path /w/Cargo.toml --lambda-dir /w/target/lambda -p functions -p task --locked"
         );
-        assert!(!text(false).contains("--locked"));
+        assert_eq!(
+            text(true, Profile::Dev),
+            "build --bins --message-format json-render-diagnostics --manifest-path /w/Cargo.toml -p functions -p task \
+             --locked"
+        );
+        assert!(!text(false, Profile::Release).contains("--locked"));
     }
 }

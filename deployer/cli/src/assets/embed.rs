@@ -1,27 +1,33 @@
-//! What the deployer carries inside itself (`build.rs` stages it): the workers' sources, always, and their binaries, when
-//! it was built with `DEPLOYER_EMBED_WORKERS`. Used where no `workers/` folder lies beside the stack file.
+//! What the deployer carries inside itself (`build.rs` stages it): the workers' sources, always, and their programs, packed
+//! ([`packing::carried`]), when it was built with `DEPLOYER_EMBED_WORKERS`. Used where there is no `workers/` folder beside
+//! the stack file.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, DirEntry, File, include_dir};
-use stack_core::assets::Worker;
+use packing::{Content, Facts, carried, sha256_hex};
+use stack_core::assets::Program;
 
-use super::sha256_hex;
 use crate::error::{Error, Message, Result};
 
 /// `Cargo.toml`, `Cargo.lock` and `workers/`: a workspace of its own.
 static PROJECT: Dir<'static> = include_dir!("$OUT_DIR/project");
-static BINARIES: Dir<'static> = include_dir!("$OUT_DIR/binaries");
+static PROGRAMS: Dir<'static> = include_dir!("$OUT_DIR/programs");
 
 /// Cargo drops packages from it that only the deployer needs, so its content is not compared.
 const LOCK: &str = "Cargo.lock";
 /// Overrides where the workers are unpacked and built.
 const CACHE_DIR: &str = "DEPLOYER_CACHE_DIR";
 
-/// The binary of a worker, when the deployer carries binaries.
+/// A program, packed, when the deployer carries them.
 #[must_use]
-pub(super) fn binary(worker: Worker) -> Option<&'static [u8]> {
-    BINARIES.get_file(format!("{}/bootstrap", worker.name())).map(File::contents)
+pub(super) fn program(program: Program) -> Option<Content> {
+    let facts = PROGRAMS.get_file(carried::FACTS)?.contents();
+    let mut facts: BTreeMap<String, Facts> = serde_json::from_slice(facts).ok()?;
+    let name = carried::file_name(program);
+    let bytes = PROGRAMS.get_file(name)?.contents();
+    Some(Content::known(facts.remove(name)?, bytes.into()))
 }
 
 /// Where unpacked sources, their builds and opened pages are kept.
@@ -166,10 +172,18 @@ mod tests {
             .filter(|target| target["kind"][0] == "bin")
             .filter_map(|target| target["name"].as_str())
             .collect();
-        let mut workers: Vec<&str> = Worker::ALL.iter().map(|worker| worker.name()).collect();
+        let mut programs = Program::ALL.map(Program::name);
         binaries.sort_unstable();
-        workers.sort_unstable();
-        assert_eq!(binaries, workers);
+        programs.sort_unstable();
+        assert_eq!(binaries, programs);
+    }
+
+    #[test]
+    fn what_is_staged_is_what_is_looked_for() {
+        let build = include_str!("../../build.rs");
+        for name in Program::ALL.map(carried::file_name).into_iter().chain([carried::FACTS]) {
+            assert!(build.contains(&format!("\"{name}\"")), "{name} is not in build.rs");
+        }
     }
 
     #[test]
@@ -182,10 +196,16 @@ mod tests {
         );
         assert!(!names.iter().any(|name| name.contains("/target/")), "{names:?}");
         let manifest = PROJECT.get_file("Cargo.toml").and_then(File::contents_utf8).expect("a manifest");
-        for word in ["stack-core", "clap", "deployer/"] {
+        for word in ["stack-core", "clap", "deployer/", "saphyr"] {
             assert!(!manifest.contains(word), "{word} in\n{manifest}");
         }
-        for word in ["[workspace.lints.clippy]", "[profile.release]", "lambda_runtime", "contract = { path"] {
+        for word in [
+            "[workspace.lints.clippy]",
+            "[profile.dev.package.sha2]",
+            "[profile.release]",
+            "lambda_runtime",
+            "contract = { path",
+        ] {
             assert!(manifest.contains(word), "{word} not in\n{manifest}");
         }
     }

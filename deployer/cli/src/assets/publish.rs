@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use futures::future::try_join_all;
 use futures::{StreamExt as _, TryStreamExt as _};
+use packing::Content;
+use packing::image::Image;
 use stack_core::assets::ASSET_BUCKET_PARAMETER;
 use stack_core::units::human;
 
-use super::cache::Packed;
-use super::image::Image;
 use super::{Package, Prepared};
 use crate::aws::cloudformation::DeployedStack;
 use crate::aws::registry::{self, Registry};
@@ -46,7 +46,7 @@ pub async fn publish(
         // A worker of several functions is published once.
         match one.package.as_ref() {
             Package::Zip(packed) => drop(zips.insert(key(one), (one, packed))),
-            Package::Image(image) => drop(images.insert(one.digest.as_str(), (one, image))),
+            Package::Image(image) => drop(images.insert(one.digest.as_str(), (one, image.as_ref()))),
         }
     }
     let (uploaded, (uri, pushed)) =
@@ -56,7 +56,7 @@ pub async fn publish(
     if total > 0 {
         let summary = match sizes.len() {
             0 => "nothing to upload: all code is there".to_owned(),
-            sent => format!("{sent} of {total}, {}", human(sizes.iter().sum::<usize>() as u64)),
+            sent => format!("{sent} of {total}, {}", human(sizes.iter().sum::<u64>())),
         };
         context.ui.step("published", summary);
     }
@@ -110,7 +110,7 @@ pub fn expected_values(
 
 /// Key of a zip in the bucket; the template's parameter has a pattern for it.
 fn key(prepared: &Prepared) -> String {
-    format!("{}/{}.zip", key_name(prepared.asset.code.name()), prepared.digest)
+    format!("{}/{}.zip", key_name(prepared.asset.code.program()), prepared.digest)
 }
 
 /// The name with `-` in the place of what the template's pattern does not allow.
@@ -123,8 +123,8 @@ fn key_name(name: &str) -> String {
 async fn publish_zips(
     context: &Context,
     session: &Session,
-    zips: &BTreeMap<String, (&Prepared, &Packed)>,
-) -> Result<Vec<usize>> {
+    zips: &BTreeMap<String, (&Prepared, &Content)>,
+) -> Result<Vec<u64>> {
     let bucket = bucket_name(session);
     let looks = zips.iter().map(async |(key, (one, zip))| {
         let there = s3::has_asset(session, &bucket, key, zip).await?;
@@ -167,7 +167,7 @@ async fn publish_images(
     context: &Context,
     session: &Session,
     images: &BTreeMap<&str, (&Prepared, &Image)>,
-) -> Result<(String, Vec<usize>)> {
+) -> Result<(String, Vec<u64>)> {
     if images.is_empty() {
         return Ok((String::new(), Vec::new()));
     }
@@ -217,7 +217,7 @@ pub async fn ensure_repository(context: &Context, session: &Session) -> Result<S
 }
 
 fn describe(prepared: &Prepared) -> String {
-    format!("{} ({})", prepared.asset.code.name(), human(prepared.size() as u64))
+    format!("{} ({})", prepared.asset.code.program(), human(prepared.size()))
 }
 
 #[cfg(test)]
@@ -241,12 +241,8 @@ mod tests {
                 architecture: Architecture::X86_64,
                 kind: AssetKind::Zip,
             };
-            let packed = Packed::new(b"zip".to_vec());
-            let prepared = Prepared {
-                asset,
-                digest: crate::assets::hex(&packed.sha256),
-                package: Arc::new(Package::Zip(packed)),
-            };
+            let package = Arc::new(Package::Zip(Content::new(b"zip".to_vec())));
+            let prepared = Prepared { asset, digest: package.digest().to_owned(), package };
             // ^[A-Za-z0-9_.-]+/[0-9a-f]{64}\.zip$
             let key = key(&prepared);
             let (name, rest) = key.split_once('/').expect("a slash");

@@ -6,12 +6,12 @@
 use std::error::Error as _;
 use std::time::Duration;
 
+use packing::image::{Blob, Image, MANIFEST_TYPE};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 
 use super::ecr::Token;
 use super::session::Session;
-use crate::assets::image::{Blob, Image, MANIFEST_TYPE};
 use crate::error::{AwsError, Error};
 
 const ATTEMPTS: u32 = 6;
@@ -114,6 +114,7 @@ impl Registry {
         let finish = Call { operation: "CompleteLayerUpload", resource: &resource };
         let url = self.url(&look, &format!("/v2/{repository}/blobs/{}", blob.digest))?;
         let uploads = self.url(&start, &format!("/v2/{repository}/blobs/uploads/"))?;
+        let bytes = || blob.content.bytes().map_err(|error| finish.error("InvalidContent", error.message));
         let send = async || {
             if self.has(&look, &url).await? {
                 return Ok(());
@@ -124,9 +125,9 @@ impl Registry {
             target.query_pairs_mut().append_pair("digest", &blob.digest);
             let request = self
                 .request(Method::PUT, &target)
-                .timeout(timeout(blob.bytes.len()))
+                .timeout(timeout(blob.content.facts.size))
                 .header(CONTENT_TYPE, "application/octet-stream")
-                .body(blob.bytes.clone());
+                .body(bytes().map_err(Failure::Lasting)?);
             finish.answer(request, StatusCode::CREATED).await.map(drop)
         };
         self.repeat(send).await
@@ -136,11 +137,10 @@ impl Registry {
         let resource = resource(repository, manifest);
         let call = Call { operation: "PutImage", resource: &resource };
         let url = self.url(&call, &format!("/v2/{repository}/manifests/{}", manifest.digest))?;
+        let bytes = manifest.content.bytes().map_err(|error| call.error("InvalidContent", error.message))?;
         let send = async || {
-            let request = self
-                .request(Method::PUT, &url)
-                .header(CONTENT_TYPE, manifest.media_type)
-                .body(manifest.bytes.clone());
+            let request =
+                self.request(Method::PUT, &url).header(CONTENT_TYPE, manifest.media_type).body(bytes.clone());
             let answer = call.answer(request, StatusCode::CREATED).await?;
             match answer.headers().get("docker-content-digest") {
                 Some(digest) if digest != manifest.digest.as_str() => {
@@ -307,8 +307,8 @@ fn is_loopback(url: &Url) -> bool {
     address.map_or(host == "localhost", |address| address.is_loopback())
 }
 
-fn timeout(bytes: usize) -> Duration {
-    TIMEOUT + Duration::from_secs(bytes as u64 / LEAST_BYTES_A_SECOND)
+fn timeout(bytes: u64) -> Duration {
+    TIMEOUT + Duration::from_secs(bytes / LEAST_BYTES_A_SECOND)
 }
 
 fn resource(repository: &str, blob: &Blob) -> String {
@@ -337,8 +337,6 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
-    use crate::assets::cache::Cache;
-    use crate::assets::image::pack;
 
     /// A request as the server saw it.
     #[derive(Debug, Clone)]
@@ -432,8 +430,9 @@ mod tests {
     }
 
     fn image() -> Image {
-        pack("extraction", stack_core::model::code::Architecture::X86_64, b"program", &Cache::new(None))
-            .expect("packed")
+        let (layer, facts) = packing::image::layer("extraction", b"program").expect("packed");
+        let layer = packing::Content::known(facts, layer.into());
+        packing::image::of("extraction", stack_core::model::code::Architecture::X86_64, layer)
     }
 
     #[tokio::test]
@@ -455,11 +454,11 @@ mod tests {
         for blob in [&image.layer, &image.config] {
             let line = format!("PUT /v2/assets/blobs/uploads/1?state=a%2Fb&digest=sha256%3A{}", blob.hex());
             let put = seen.iter().find(|seen| seen.line == line).expect("the blob was sent");
-            assert_eq!(put.body, blob.bytes);
+            assert_eq!(put.body, blob.content.bytes().expect("bytes"));
         }
         let last = seen.last().expect("requests");
         assert_eq!(last.line, format!("PUT /v2/assets/manifests/{}", image.manifest.digest));
-        assert_eq!(last.body, image.manifest.bytes);
+        assert_eq!(last.body, image.manifest.content.bytes().expect("bytes"));
         assert!(seen.iter().all(|seen| seen.authorization.is_none()));
     }
 

@@ -11,11 +11,12 @@ use aws_sdk_s3::types::{
     CreateBucketConfiguration, ExpirationStatus, LifecycleRule, LifecycleRuleFilter, ObjectOwnership,
     PublicAccessBlockConfiguration, Tag, Tagging,
 };
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use packing::Content;
 use serde_json::json;
 
 use super::session::Session;
-use crate::assets::base64;
-use crate::assets::cache::Packed;
 use crate::error::{AwsError, AwsResult as _, Error};
 
 /// Tag that says that the bucket's settings are complete; set last.
@@ -272,7 +273,7 @@ fn clear_up() -> Result<BucketLifecycleConfiguration, AwsError> {
 ///
 /// # Errors
 /// Also when it is there with another content.
-pub async fn has_asset(session: &Session, bucket: &str, key: &str, asset: &Packed) -> Result<bool, Error> {
+pub async fn has_asset(session: &Session, bucket: &str, key: &str, asset: &Content) -> Result<bool, Error> {
     let answer = session
         .s3()
         .head_object()
@@ -290,8 +291,8 @@ pub async fn has_asset(session: &Session, bucket: &str, key: &str, asset: &Packe
         }
     };
     let same_size =
-        answer.content_length().is_none_or(|length| usize::try_from(length) == Ok(asset.bytes.len()));
-    let same_sum = answer.checksum_sha256().is_none_or(|sum| sum == base64(&asset.sha256));
+        answer.content_length().is_none_or(|length| u64::try_from(length) == Ok(asset.facts.size));
+    let same_sum = answer.checksum_sha256().is_none_or(|sum| sum == checksum(asset));
     if same_size && same_sum {
         return Ok(true);
     }
@@ -301,21 +302,27 @@ pub async fn has_asset(session: &Session, bucket: &str, key: &str, asset: &Packe
     ))
 }
 
+/// The SHA-256 as S3 writes it.
+fn checksum(asset: &Content) -> String {
+    STANDARD.encode(hex::decode(&asset.facts.sha256).unwrap_or_default())
+}
+
 /// Uploads code unless it is there. S3 checks the SHA-256 of what arrives, and keeps nothing of a broken upload.
 ///
 /// # Errors
 /// When the upload fails.
-pub async fn put_asset(session: &Session, bucket: &str, key: &str, asset: &Packed) -> Result<(), AwsError> {
+pub async fn put_asset(session: &Session, bucket: &str, key: &str, asset: &Content) -> Result<(), Error> {
     const ATTEMPTS: u32 = 5;
+    let bytes = asset.bytes()?;
     for attempt in 1.. {
         let answer = session
             .s3()
             .put_object()
             .bucket(bucket)
             .key(key)
-            .body(ByteStream::from(asset.bytes.clone()))
+            .body(ByteStream::from(bytes.clone()))
             .content_type("application/zip")
-            .checksum_sha256(base64(&asset.sha256))
+            .checksum_sha256(checksum(asset))
             .if_none_match("*")
             .expected_bucket_owner(&session.account)
             .send()
@@ -327,7 +334,7 @@ pub async fn put_asset(session: &Session, bucket: &str, key: &str, asset: &Packe
             Err(error) if error.is("ConditionalRequestConflict") && attempt < ATTEMPTS => {}
             // A bucket that was made a moment ago may not be known everywhere yet.
             Err(error) if error.is("NoSuchBucket") && attempt < ATTEMPTS => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
             Ok(_) => break,
         }
         tokio::time::sleep(FIRST_PAUSE * (1 << attempt)).await;

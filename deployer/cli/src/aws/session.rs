@@ -129,6 +129,12 @@ impl Unidentified {
         Ok(Self { config, region, local })
     }
 
+    /// Whether it is to the local cloud.
+    #[must_use]
+    pub const fn is_local(&self) -> bool {
+        self.local
+    }
+
     /// Asks who the caller is.
     ///
     /// # Errors

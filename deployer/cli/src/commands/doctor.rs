@@ -8,7 +8,7 @@ use stack_core::Stack;
 use stack_core::assets::{Asset, AssetKind, assets};
 use stack_core::document::Target;
 
-use crate::assets::{REPOSITORY, bucket_name, cargo_lambda, needs_build};
+use crate::assets::{REPOSITORY, bucket_name, cargo_lambda, needs_build, needs_cargo_lambda};
 use crate::aws::cloudformation::{CloudFormation, StackState};
 use crate::aws::doctor::{self, Allowed, Intent};
 use crate::aws::session::{Connection, Session, Unidentified};
@@ -119,7 +119,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
             Err(error) => vec![Finding::of("credentials", &error)],
         }
     };
-    let (cloud, clock, tools) = tokio::join!(looked, clock(context, &stack), tools(context, &code));
+    let (cloud, clock, tools) = tokio::join!(looked, clock(context, &stack), tools(context, &stack, &code));
     let mut findings: Vec<Finding> = endpoint;
     findings.extend(cloud);
     findings.extend(clock);
@@ -422,9 +422,12 @@ fn skew(there: u64, here: u64) -> Finding {
 }
 
 /// The tools that build workers, where workers must be built.
-async fn tools(context: &Context, code: &[Asset]) -> Vec<Finding> {
+async fn tools(context: &Context, stack: &Stack, code: &[Asset]) -> Vec<Finding> {
     if !needs_build(context, code) {
         return vec![Finding::ok("tools", "none are needed: no worker must be built")];
+    }
+    if !needs_cargo_lambda(stack.target.target == Target::Local) {
+        return vec![cargo().await];
     }
     let lambda = match cargo_lambda(context) {
         Ok(path) => Finding::ok("cargo-lambda", path.display().to_string()),

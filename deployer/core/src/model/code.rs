@@ -39,6 +39,15 @@ impl Code {
         }
     }
 
+    /// What to call the program that is built and published for it: workers share theirs.
+    #[must_use]
+    pub fn program(&self) -> &str {
+        match self {
+            Self::Worker(worker) => worker.program().name(),
+            Self::Package { .. } | Self::Zip { .. } => self.name(),
+        }
+    }
+
     /// The worker, when it is one.
     #[must_use]
     pub const fn worker(&self) -> Option<Worker> {
@@ -69,7 +78,8 @@ impl FunctionCode {
     /// One of the deployer's own workers.
     #[must_use]
     pub fn of_worker(worker: Worker) -> Self {
-        Self::program(Code::Worker(worker))
+        // One program for all functions, which learns by the handler what it is.
+        Self { handler: worker.name().to_owned(), ..Self::program(Code::Worker(worker)) }
     }
 
     fn program(code: Code) -> Self {

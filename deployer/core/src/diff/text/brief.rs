@@ -42,7 +42,10 @@ impl Page<'_> {
                     origins => names.extend_from_slice(origins),
                 }
             }
-            let bytes: Option<u64> = diff.code.iter().map(|code| code.after_bytes).sum();
+            // Functions share a program.
+            let sizes: BTreeMap<_, _> =
+                diff.code.iter().map(|code| (&code.after, code.after_bytes)).collect();
+            let bytes: Option<u64> = sizes.into_values().sum();
             if let (Some(bytes), Some(last)) = (bytes, names.last_mut()) {
                 last.push_str(&format!(" ({} in all)", human(bytes)));
             }

@@ -6,7 +6,7 @@
 use regex::bytes::{Captures, Regex};
 use stack_core::model::code::Architecture;
 
-use crate::error::{Error, Message, Result};
+use crate::Error;
 
 const MAGIC: &[u8] = b"\x7fELF";
 const CLASS_64: u8 = 2;
@@ -30,35 +30,31 @@ const HINT: &str = "code runs as a static Linux program: remove the file and dep
 ///
 /// # Errors
 /// When it is not a static program for this processor, with what it is instead.
-pub(super) fn check(what: &str, bytes: &[u8], architecture: Architecture) -> Result<()> {
+pub fn check(what: &str, bytes: &[u8], architecture: Architecture) -> Result<(), Error> {
     let found = match inspect(bytes, architecture) {
         Some(Found::Static) => return check_library(what, bytes),
         Some(Found::Other(found)) => found,
         None => "an ELF file that ends too early".to_owned(),
     };
-    Err(Error::Failed(
-        Message::new(format!("{what} is {found}; needed is a static {} program", architecture.name()))
-            .hint(HINT),
-    ))
+    Err(Error::new(format!("{what} is {found}; needed is a static {} program", architecture.name()))
+        .hint(HINT))
 }
 
 /// Refuses a program whose C library could not resolve names where it goes.
-fn check_library(what: &str, bytes: &[u8]) -> Result<()> {
-    let pattern = Regex::new(BANNER).map_err(|error| Error::failed(error.to_string()))?;
+fn check_library(what: &str, bytes: &[u8]) -> Result<(), Error> {
+    let pattern = Regex::new(BANNER).map_err(|error| Error::new(error.to_string()))?;
     let number = |found: &Captures<'_>, at: usize| {
         std::str::from_utf8(found.get(at)?.as_bytes()).ok()?.parse::<u32>().ok()
     };
     // One without this text has another library, such as musl, which always resolved names by itself.
     let version = pattern.captures(bytes).and_then(|found| Some((number(&found, 1)?, number(&found, 2)?)));
     match version {
-        Some(version) if version < RESOLVES_NAMES_SINCE => Err(Error::Failed(
-            Message::new(format!(
+        Some(version) if version < RESOLVES_NAMES_SINCE => Err(Error::new(format!(
                 "{what} was built with version {}.{} of GNU's C library, with which it can't resolve names where it runs; needed is \
                  {}.{} or newer",
                 version.0, version.1, RESOLVES_NAMES_SINCE.0, RESOLVES_NAMES_SINCE.1
-            ))
-            .hint(OLD_HINT),
-        )),
+        ))
+        .hint(OLD_HINT)),
         _ => Ok(()),
     }
 }
@@ -125,7 +121,7 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A header and one program header of a type, followed by the text that it is about.
@@ -145,12 +141,17 @@ mod tests {
         out
     }
 
-    fn check(what: &str, bytes: &[u8]) -> Result<()> {
+    /// A static program, as far as its headers say.
+    pub fn program() -> Vec<u8> {
+        elf(X86_64, 1, b"")
+    }
+
+    fn check(what: &str, bytes: &[u8]) -> Result<(), Error> {
         super::check(what, bytes, Architecture::X86_64)
     }
 
     fn complaint(bytes: &[u8]) -> String {
-        check("x", bytes).expect_err("must be refused").message().expect("has a message").text
+        check("x", bytes).expect_err("must be refused").message
     }
 
     #[test]
@@ -193,8 +194,8 @@ mod tests {
             assert_eq!(check("x", &with(text)).is_ok(), passes, "{text}");
         }
         let old = with("GNU C Library (GNU libc) stable release version 2.31.");
-        let message = check("extraction", &old).expect_err("old").message().expect("has a message");
-        assert!(message.text.starts_with("extraction was built with version 2.31 "), "{}", message.text);
+        let message = check("extraction", &old).expect_err("old");
+        assert!(message.message.starts_with("extraction was built with version 2.31 "), "{message}");
         assert!(message.hint.expect("a way out").contains("Amazon Linux 2023"));
     }
 

@@ -6,8 +6,7 @@ use std::path::Path;
 use ::zip::write::SimpleFileOptions;
 use ::zip::{CompressionMethod, DateTime, System, ZipWriter};
 
-use super::cache::{Cache, Packed};
-use crate::error::{Error, Result};
+use crate::{Content, Error};
 
 /// Name of the program that the runtime `provided.al2023` starts.
 const ENTRY: &str = "bootstrap";
@@ -17,15 +16,7 @@ const MODE: u32 = 0o755;
 const LEVEL: i64 = 6;
 
 /// Names how zips are made; to be changed with it.
-const METHOD: &str = "zip 1";
-
-/// Packs a worker's binary. Nothing of the file it came from, such as its time stamp, has a say.
-///
-/// # Errors
-/// When the zip library refuses, which it does for programs of 4 GiB and more.
-pub(super) fn pack(name: &str, binary: &[u8], cache: &Cache) -> Result<Packed> {
-    cache.compressed(&format!("{name}.zip"), METHOD, binary, compress)
-}
+pub const METHOD: &str = "zip 1";
 
 /// Largest zip that Lambda takes: unpacked, 250 MB. AWS Lambda Developer Guide, "Lambda quotas".
 const MAX_UNPACKED: u64 = 250 * 1024 * 1024;
@@ -34,19 +25,15 @@ const MAX_UNPACKED: u64 = 250 * 1024 * 1024;
 ///
 /// # Errors
 /// When there is no such file, when it is no zip that can be read, or when Lambda would not take it.
-pub(super) fn read(path: &Path) -> Result<Packed> {
+pub fn read(path: &Path) -> Result<Content, Error> {
     let bytes = std::fs::read(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Error::failed_with_hint(
-            format!("there is no file {}", path.display()),
-            "`code.zip` of a function names it, relative to the stack file: build it first",
-        ),
+        std::io::ErrorKind::NotFound => Error::new(format!("there is no file {}", path.display()))
+            .hint("`code.zip` of a function names it, relative to the stack file: build it first"),
         _ => Error::io("read", path, &error),
     })?;
     let wrong = |what: String| {
-        Error::failed_with_hint(
-            format!("{} {what}", path.display()),
-            "Lambda takes a zip with the code, at most 250 MB unpacked",
-        )
+        Error::new(format!("{} {what}", path.display()))
+            .hint("Lambda takes a zip with the code, at most 250 MB unpacked")
     };
     let mut archive = ::zip::ZipArchive::new(Cursor::new(bytes.as_slice()))
         .map_err(|error| wrong(format!("is no zip: {error}")))?;
@@ -63,10 +50,14 @@ pub(super) fn read(path: &Path) -> Result<Packed> {
         return Err(wrong(format!("has {unpacked} bytes unpacked")));
     }
     drop(archive);
-    Ok(Packed::new(bytes))
+    Ok(Content::new(bytes))
 }
 
-fn compress(binary: &[u8]) -> Result<Vec<u8>> {
+/// Packs a program. Nothing of the file it came from, such as its time stamp, has a say.
+///
+/// # Errors
+/// When the zip library refuses, which it does for programs of 4 GiB and more.
+pub fn pack(binary: &[u8]) -> Result<Vec<u8>, Error> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .compression_level(Some(LEVEL))
@@ -80,8 +71,7 @@ fn compress(binary: &[u8]) -> Result<Vec<u8>> {
         writer.write_all(binary)?;
         writer.finish()
     })();
-    let packed =
-        packed.map_err(|error| Error::failed(format!("could not pack a worker as a zip: {error}")))?;
+    let packed = packed.map_err(|error| Error::new(format!("could not pack a program as a zip: {error}")))?;
     Ok(packed.into_inner())
 }
 
@@ -96,14 +86,14 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join(ENTRY);
         std::fs::write(&path, b"program".repeat(1000)).expect("written");
-        let first = compress(&std::fs::read(&path).expect("read")).expect("packed");
+        let first = pack(&std::fs::read(&path).expect("read")).expect("packed");
         let later = std::time::SystemTime::now() + std::time::Duration::from_secs(86_400);
         let file = std::fs::File::options().append(true).open(&path).expect("opened");
         file.set_modified(later).expect("time set");
-        let second = compress(&std::fs::read(&path).expect("read")).expect("packed");
+        let second = pack(&std::fs::read(&path).expect("read")).expect("packed");
         assert_eq!(first, second);
         // The digest names published code: a change here uploads every worker again.
-        let digest = crate::assets::sha256_hex(&first);
+        let digest = crate::sha256_hex(&first);
         assert_eq!(digest, "5ae7e7a50f858e5e9ca4ba5c5a9f61afbf1bcfe7c46a0fac00290c9aae4d3585");
     }
 
@@ -111,13 +101,13 @@ mod tests {
     fn a_zip_is_taken_as_it_is_and_anything_else_refused() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("app.zip");
-        let message = |path: &Path| read(path).expect_err("refused").message().expect("a message").text;
+        let message = |path: &Path| read(path).expect_err("refused").message;
         assert!(message(&path).contains("there is no file"));
         std::fs::write(&path, b"PK no zip").expect("written");
         assert!(message(&path).contains("is no zip"));
-        let zip = compress(b"program").expect("packed");
+        let zip = pack(b"program").expect("packed");
         std::fs::write(&path, &zip).expect("written");
-        assert_eq!(read(&path).expect("a zip").bytes, zip);
+        assert_eq!(read(&path).expect("a zip").bytes().expect("bytes"), zip);
         let empty = ZipWriter::new(Cursor::new(Vec::new())).finish().expect("a zip").into_inner();
         std::fs::write(&path, empty).expect("written");
         assert!(message(&path).contains("empty"));
@@ -125,7 +115,7 @@ mod tests {
 
     #[test]
     fn lambda_finds_an_executable_bootstrap() {
-        let packed = compress(b"program").expect("packed");
+        let packed = pack(b"program").expect("packed");
         let mut archive = ::zip::ZipArchive::new(Cursor::new(packed)).expect("a zip");
         assert_eq!(archive.len(), 1);
         let mut entry = archive.by_name(ENTRY).expect("the entry");

@@ -6,13 +6,13 @@
 
 use std::io::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use flate2::{Compression, GzBuilder};
 use serde_json::{Value, json};
 use stack_core::model::code::Architecture;
 
-use super::cache::Cache;
-use super::{base64, hex, sha256_hex};
-use crate::error::{Error, Result};
+use crate::{Content, Error, Facts, sha256_hex};
 
 /// Media type of the manifest; registries answer with it only when it is asked for.
 pub const MANIFEST_TYPE: &str = "application/vnd.docker.distribution.manifest.v2+json";
@@ -24,7 +24,7 @@ const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
 /// Fixed, so that layers do not change with the library's default.
 const LEVEL: u32 = 6;
 /// Names how layers are compressed; to be changed with it.
-const METHOD: &str = "gzip 1";
+pub const METHOD: &str = "gzip 1";
 
 /// A part of an image, named by its digest.
 #[derive(Debug, Clone)]
@@ -34,14 +34,14 @@ pub struct Blob {
     /// `sha256:` and 64 hexadecimal digits.
     pub digest: String,
     /// Its content.
-    pub bytes: Vec<u8>,
+    pub content: Content,
 }
 
 impl Blob {
     /// A part with a content.
     #[must_use]
-    pub fn new(media_type: &'static str, bytes: Vec<u8>) -> Self {
-        Self { media_type, digest: format!("sha256:{}", sha256_hex(&bytes)), bytes }
+    pub fn new(media_type: &'static str, content: Content) -> Self {
+        Self { media_type, digest: format!("sha256:{}", content.facts.sha256), content }
     }
 
     /// The digits of the digest.
@@ -51,7 +51,7 @@ impl Blob {
     }
 
     fn descriptor(&self) -> Value {
-        json!({ "mediaType": self.media_type, "digest": self.digest, "size": self.bytes.len() })
+        json!({ "mediaType": self.media_type, "digest": self.digest, "size": self.content.facts.size })
     }
 }
 
@@ -69,23 +69,28 @@ pub struct Image {
 impl Image {
     /// Bytes of all parts.
     #[must_use]
-    pub fn size(&self) -> usize {
-        self.config.bytes.len() + self.layer.bytes.len() + self.manifest.bytes.len()
+    pub fn size(&self) -> u64 {
+        [&self.config, &self.layer, &self.manifest].map(|blob| blob.content.facts.size).iter().sum()
     }
 }
 
-/// Puts an image together that starts a binary, with certificates for HTTPS and nothing else in it.
+/// The layer of an image that starts a program: that program, with certificates for HTTPS and nothing else.
 ///
 /// # Errors
 /// When the tar library refuses.
-pub fn pack(name: &str, architecture: Architecture, binary: &[u8], cache: &Cache) -> Result<Image> {
-    let failed =
-        |error: std::io::Error| Error::failed(format!("could not pack `{name}` as an image: {error}"));
+pub fn layer(name: &str, binary: &[u8]) -> Result<(Vec<u8>, Facts), Error> {
+    let failed = |error: std::io::Error| Error::new(format!("could not pack `{name}` as an image: {error}"));
     let tar = tar(name, binary).map_err(failed)?;
-    let diff_id = sha256_hex(&tar);
-    let layer = cache.compressed(&format!("{name}.layer"), METHOD, &tar, |tar| gzip(tar).map_err(failed))?;
-    let layer =
-        Blob { media_type: LAYER_TYPE, digest: format!("sha256:{}", hex(&layer.sha256)), bytes: layer.bytes };
+    let layer = gzip(&tar).map_err(failed)?;
+    let facts = Facts { diff_id: Some(sha256_hex(&tar)), ..Facts::of(&layer) };
+    Ok((layer, facts))
+}
+
+/// Puts an image together around a [`layer`]: how to start the program, and what names both.
+#[must_use]
+pub fn of(name: &str, architecture: Architecture, layer: Content) -> Image {
+    let diff_id = layer.facts.diff_id.clone().unwrap_or_default();
+    let layer = Blob::new(LAYER_TYPE, layer);
     let config = json!({
         "created": "1970-01-01T00:00:00Z",
         // As Go names processors, which the image specification follows.
@@ -102,15 +107,15 @@ pub fn pack(name: &str, architecture: Architecture, binary: &[u8], cache: &Cache
         "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{diff_id}")] },
         "history": [{ "created": "1970-01-01T00:00:00Z", "created_by": "deployer" }],
     });
-    let config = Blob::new(CONFIG_TYPE, config.to_string().into_bytes());
+    let config = Blob::new(CONFIG_TYPE, Content::new(config.to_string().into_bytes()));
     let manifest = json!({
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
         "config": config.descriptor(),
         "layers": [layer.descriptor()],
     });
-    let manifest = Blob::new(MANIFEST_TYPE, manifest.to_string().into_bytes());
-    Ok(Image { config, layer, manifest })
+    let manifest = Blob::new(MANIFEST_TYPE, Content::new(manifest.to_string().into_bytes()));
+    Image { config, layer, manifest }
 }
 
 /// The layer's files, sorted, all of root and of 1970.
@@ -155,7 +160,7 @@ fn gzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
 fn certificates() -> String {
     let mut out = String::new();
     for certificate in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
-        let text = base64(certificate);
+        let text = STANDARD.encode(certificate);
         out.push_str("-----BEGIN CERTIFICATE-----\n");
         let mut rest = text.as_str();
         while !rest.is_empty() {
@@ -175,32 +180,41 @@ mod tests {
 
     use super::*;
 
+    fn image(program: &[u8]) -> Image {
+        let (layer, facts) = layer("extraction", program).expect("packed");
+        of("extraction", Architecture::X86_64, Content::known(facts, layer.into()))
+    }
+
+    fn bytes(blob: &Blob) -> Vec<u8> {
+        blob.content.bytes().expect("bytes").to_vec()
+    }
+
     #[test]
     fn the_same_binary_gives_the_same_image() {
-        let first = pack("extraction", Architecture::X86_64, b"program", &Cache::new(None)).expect("packed");
+        let first = image(b"program");
         std::thread::sleep(std::time::Duration::from_millis(1100));
-        let second = pack("extraction", Architecture::X86_64, b"program", &Cache::new(None)).expect("packed");
+        let second = image(b"program");
         assert_eq!(first.manifest.digest, second.manifest.digest);
-        assert_eq!(first.layer.bytes, second.layer.bytes);
-        let other = pack("extraction", Architecture::X86_64, b"another", &Cache::new(None)).expect("packed");
+        assert_eq!(bytes(&first.layer), bytes(&second.layer));
+        let other = image(b"another");
         assert_ne!(first.manifest.digest, other.manifest.digest);
     }
 
     #[test]
     fn the_parts_name_each_other() {
-        let image = pack("extraction", Architecture::X86_64, b"program", &Cache::new(None)).expect("packed");
-        let manifest: Value = serde_json::from_slice(&image.manifest.bytes).expect("JSON");
+        let image = image(b"program");
+        let manifest: Value = serde_json::from_slice(&bytes(&image.manifest)).expect("JSON");
         let types =
             [&manifest["mediaType"], &manifest["config"]["mediaType"], &manifest["layers"][0]["mediaType"]];
         assert_eq!(types, [MANIFEST_TYPE, CONFIG_TYPE, LAYER_TYPE]);
         assert!([MANIFEST_TYPE, CONFIG_TYPE, LAYER_TYPE].iter().all(|one| one.contains(".docker.")));
         assert_eq!(manifest["config"]["digest"], image.config.digest);
-        assert_eq!(manifest["config"]["size"], image.config.bytes.len());
+        assert_eq!(manifest["config"]["size"], bytes(&image.config).len());
         assert_eq!(manifest["layers"][0]["digest"], image.layer.digest);
-        assert_eq!(image.manifest.digest, format!("sha256:{}", sha256_hex(&image.manifest.bytes)));
-        let config: Value = serde_json::from_slice(&image.config.bytes).expect("JSON");
-        let mut tar = Vec::new();
-        flate2::read::GzDecoder::new(image.layer.bytes.as_slice()).read_to_end(&mut tar).expect("gzip");
+        assert_eq!(image.manifest.digest, format!("sha256:{}", sha256_hex(&bytes(&image.manifest))));
+        let config: Value = serde_json::from_slice(&bytes(&image.config)).expect("JSON");
+        let (layer, mut tar) = (bytes(&image.layer), Vec::new());
+        flate2::read::GzDecoder::new(layer.as_slice()).read_to_end(&mut tar).expect("gzip");
         assert_eq!(config["rootfs"]["diff_ids"][0], format!("sha256:{}", sha256_hex(&tar)));
         assert_eq!(config["config"]["User"], USER);
         assert_eq!(config["config"]["Entrypoint"], json!(["/extraction"]));
@@ -208,8 +222,9 @@ mod tests {
 
     #[test]
     fn the_layer_holds_the_program_and_certificates() {
-        let image = pack("extraction", Architecture::X86_64, b"program", &Cache::new(None)).expect("packed");
-        let decoder = flate2::read::GzDecoder::new(image.layer.bytes.as_slice());
+        let image = image(b"program");
+        let layer = bytes(&image.layer);
+        let decoder = flate2::read::GzDecoder::new(layer.as_slice());
         assert_eq!(decoder.header().map(|header| (header.mtime(), header.filename())), Some((0, None)));
         let mut archive = tar::Archive::new(decoder);
         let mut seen = Vec::new();
