@@ -705,24 +705,35 @@ impl Deployment<'_> {
 
     async fn execute(&self, plan: Plan, waiting: Waiting, values: &BTreeMap<String, String>) -> Result<Done> {
         let mark = operation::mark(&self.wanted.text, values);
-        let (id, took) = self.watch(&waiting, values, &mark).await?;
-        self.succeeded(plan, waiting, values, &id, took).await
+        let ended = self.watch(&waiting, values, &mark).await?;
+        self.succeeded(plan, waiting, values, ended).await
     }
 
-    /// Executes a change set and watches it to its end; gives the ARN of the stack, and how long it took. A failure is recorded.
+    /// Executes a change set and watches it to its end. A failure is recorded.
     async fn watch(
         &self,
         waiting: &Waiting,
         values: &BTreeMap<String, String>,
         mark: &str,
-    ) -> Result<(String, Duration)> {
+    ) -> Result<Executed> {
         let name = self.name;
-        let Some(before) = self.cloudformation.describe(name).await? else {
+        let known = self.deployed.map(|deployed| deployed.stack.id.as_str());
+        let past = async {
+            match known {
+                Some(id) => self.cloudformation.past(id).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        let (before, past) = tokio::try_join!(self.cloudformation.describe(name), past)?;
+        let Some(before) = before else {
             return Err(Error::failed(format!(
                 "the stack {name} went away before its change set was executed"
             )));
         };
-        let past = self.cloudformation.past(&before.id).await?;
+        let past = match past.filter(|_| known == Some(before.id.as_str())) {
+            Some(past) => past,
+            None => self.cloudformation.past(&before.id).await?,
+        };
         let started = Instant::now();
         let token = format!("{mark}{}", started_at(&waiting.name));
         match self.cloudformation.execute(name, &waiting.name, &token, self.options.mode).await {
@@ -743,13 +754,18 @@ impl Deployment<'_> {
             origins: &self.wanted.origins,
             expected: Some((waiting.changes.len(), past.took)),
         };
-        let outcome = watch.until_end(past.last.clone()).await?;
-        let took = started.elapsed();
+        let ready = records::prepare(self.context, self.session, name, Some(&self.wanted.text));
+        let (outcome, ready) = tokio::join!(watch.until_end(past.last.clone()), ready);
+        let (outcome, took) = (outcome?, started.elapsed());
         match outcome {
-            Outcome::Succeeded => Ok((before.id, took)),
+            Outcome::Succeeded => Ok(Executed { id: before.id, took, ready }),
             Outcome::Failed { message, status } => {
                 let message = remove_failed_create(&watch, past.last.as_deref(), message, &status).await;
-                self.record(&before.id, Some(&message.text), took, values, &waiting.changes).await;
+                let finished = self.finished(&before.id, Some(&message.text), took, values, &waiting.changes);
+                records::tell(
+                    self.context,
+                    records::write(self.context, self.session, ready, &finished).await,
+                );
                 Err(Error::Deployment(message))
             }
         }
@@ -761,11 +777,15 @@ impl Deployment<'_> {
         plan: Plan,
         waiting: Waiting,
         values: &BTreeMap<String, String>,
-        id: &str,
-        took: Duration,
+        executed: Executed,
     ) -> Result<Done> {
         let name = self.name;
-        let Some(mut stack) = self.cloudformation.describe(name).await? else {
+        let finished = self.finished(&executed.id, None, executed.took, values, &waiting.changes);
+        let (stack, written) = tokio::join!(
+            self.cloudformation.describe(name),
+            records::write(self.context, self.session, executed.ready, &finished)
+        );
+        let Some(mut stack) = stack? else {
             return Err(Error::failed(format!("the stack {name} went away")));
         };
         self.protect(&mut stack).await;
@@ -775,7 +795,7 @@ impl Deployment<'_> {
                 .ui
                 .warn(format!("swapped code was not taken back: {why}; run `deployer deploy` again"));
         }
-        self.record(id, None, took, values, &waiting.changes).await;
+        records::tell(self.context, written);
         self.context.ui.step("done", format!("{name} is in {}", stack.status));
         Ok(Done { result: Ended::Deployed, plan: Some(plan), changes: waiting.changes, stack: Some(stack) })
     }
@@ -826,7 +846,19 @@ impl Deployment<'_> {
         values: &BTreeMap<String, String>,
         changes: &[Change],
     ) {
-        let finished = Finished {
+        let finished = self.finished(id, cause, took, values, changes);
+        records::keep(self.context, self.session, &finished).await;
+    }
+
+    fn finished<'f>(
+        &'f self,
+        id: &'f str,
+        cause: Option<&'f str>,
+        took: Duration,
+        values: &'f BTreeMap<String, String>,
+        changes: &'f [Change],
+    ) -> Finished<'f> {
+        Finished {
             stack: self.name,
             stack_id: id,
             kind: self.wanted.kind,
@@ -836,9 +868,17 @@ impl Deployment<'_> {
             parameters: values,
             tags: &self.wanted.tags,
             changes,
-        };
-        records::keep(self.context, self.session, &finished).await;
+        }
     }
+}
+
+/// A change set that was executed to its end.
+struct Executed {
+    /// ARN of the stack.
+    id: String,
+    took: Duration,
+    /// For its record.
+    ready: Result<records::Ready>,
 }
 
 /// Removes what a first deployment of ours left that failed and was rolled back: a stack without resources, which could only

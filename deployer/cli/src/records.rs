@@ -219,25 +219,55 @@ pub struct Finished<'a> {
     pub changes: &'a [Change],
 }
 
-/// Writes the record of a deployment that has ended, and its template; gives the number that it got.
+/// What a record needs that is known before the deployment has ended.
+#[derive(Debug)]
+pub struct Ready {
+    bucket: String,
+    /// SHA-256 of the template that was sent.
+    template: Option<String>,
+    number: u64,
+}
+
+/// Makes ready for the record of a deployment: the bucket, the template in it, and the next number. It goes on beside the
+/// deployment, so that nobody waits for it afterwards.
 ///
 /// # Errors
 /// When S3 refuses.
-async fn write(context: &Context, session: &Session, finished: &Finished<'_>) -> Result<u64> {
-    let bucket = ensure_bucket(context, session).await?;
-    let digest = match finished.template {
-        Some(template) => {
-            let digest = sha256_hex(template.as_bytes());
-            if !put_new(session, &bucket, &template_key(&digest), template).await? {
-                return Err(wrong_template(&digest));
-            }
-            Some(digest)
+pub async fn prepare(
+    context: &Context,
+    session: &Session,
+    stack: &str,
+    template: Option<&str>,
+) -> Result<Ready> {
+    let keep = async {
+        let bucket = ensure_bucket(context, session).await?;
+        let Some(template) = template else { return Ok((bucket, None)) };
+        let digest = sha256_hex(template.as_bytes());
+        match put_new(session, &bucket, &template_key(&digest), template).await? {
+            true => Ok((bucket, Some(digest))),
+            false => Err(wrong_template(&digest)),
         }
-        None => None,
     };
+    // Of a bucket that is not there yet, there are none.
+    let ((bucket, template), numbers) = tokio::try_join!(keep, numbers(session, stack))?;
+    let number = numbers.last().map_or(1, |last| last + 1);
+    Ok(Ready { bucket, template, number })
+}
+
+/// Writes the record of a deployment that has ended; gives the number that it got.
+///
+/// # Errors
+/// When S3 refuses, or refused to make ready for it.
+pub async fn write(
+    context: &Context,
+    session: &Session,
+    ready: Result<Ready>,
+    finished: &Finished<'_>,
+) -> Result<u64> {
+    let Ready { bucket, template: digest, number } = ready?;
     let mut record = Record {
         schema_version: SCHEMA_VERSION,
-        number: 0,
+        number,
         stack: finished.stack.to_owned(),
         stack_id: finished.stack_id.to_owned(),
         time: time::rfc3339(time::now()),
@@ -254,7 +284,6 @@ async fn write(context: &Context, session: &Session, finished: &Finished<'_>) ->
         config: context.config.iter().cloned().collect(),
         commit: commit(context.folder()),
     };
-    record.number = numbers(session, finished.stack).await?.last().map_or(1, |last| last + 1);
     for _ in 0..ATTEMPTS {
         let text = serde_json::to_string_pretty(&record).map_err(|error| Error::failed(error.to_string()))?;
         if put_new(session, &bucket, &record_key(&record.stack, record.number), &text).await? {
@@ -265,9 +294,15 @@ async fn write(context: &Context, session: &Session, finished: &Finished<'_>) ->
     Err(Error::failed(format!("no number was free for the record of {}", finished.stack)))
 }
 
-/// Writes the record of a deployment that has ended; a warning says so when that fails, since the deployment is as it is.
+/// Writes the record of a deployment that has ended, and says so.
 pub async fn keep(context: &Context, session: &Session, finished: &Finished<'_>) {
-    match write(context, session, finished).await {
+    let ready = prepare(context, session, finished.stack, finished.template).await;
+    tell(context, write(context, session, ready, finished).await);
+}
+
+/// Says that a record was written, or warns that it was not, since the deployment is as it is.
+pub fn tell(context: &Context, written: Result<u64>) {
+    match written {
         Ok(number) => context.ui.step("recorded", format!("as number {number}")),
         Err(error) => {
             let why = error.message().map(|message| message.text).unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::future::join_all;
+use futures::future::{join_all, try_join_all};
 use serde_json::{Value, json};
 use stack_core::Stack;
 use stack_core::diff;
@@ -40,10 +40,13 @@ const PROGRESS: Duration = Duration::from_secs(3);
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let stack = context.load_stack(args.stack.as_deref())?;
     let template = plan::synthesize(&stack)?;
-    let session = context.connect(&stack.target).await?;
-    let cloudformation = CloudFormation::new(&session);
+    let open = context.reach(&stack.target).await?;
+    let cloudformation = CloudFormation::unidentified(&open);
+    // Nothing is done before it is known who asks, but the question need not wait for it.
+    let (session, deployed) = tokio::join!(open.identify(), cloudformation.describe(&stack.name));
+    let session = session?;
     look::greet(context, &stack, &session)?;
-    let Some(deployed) = cloudformation.describe(&stack.name).await? else {
+    let Some(deployed) = deployed? else {
         context.ui.step("done", format!("nothing to do: {} is not deployed", stack.name));
         return result(context, &stack.name, "absent", &[]);
     };
@@ -72,8 +75,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
                 .hint("`deployer recover` watches that operation to its end; nothing was deleted"),
         ));
     } else {
-        let doomed = prepare(context, &session, &cloudformation, &stack, &deployed).await?;
-        let last = cloudformation.past(&deployed.id).await?.last;
+        let (doomed, last) = prepare(context, &session, &cloudformation, &stack, &deployed).await?;
         if deployed.protected {
             // Only now: until here the deletion may have ended, and left the stack as it was.
             cloudformation.protect(&deployed.id, false).await?;
@@ -87,15 +89,20 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     };
     watched();
     let started = Instant::now();
-    let (mut last, mut retries) = (last, Retries::default());
-    while let Outcome::Failed { message, .. } = watch.until_end(last).await? {
-        if session.local || !retries.wait(context, Repeated::Cleanup, &message).await {
-            return Err(Error::Deployment(message));
+    let deletion = async {
+        let (mut last, mut retries) = (last, Retries::default());
+        while let Outcome::Failed { message, .. } = watch.until_end(last).await? {
+            if session.local || !retries.wait(context, Repeated::Cleanup, &message).await {
+                return Err(Error::Deployment(message));
+            }
+            last = cloudformation.past(&deployed.id).await?.last;
+            cloudformation.delete(&deployed.id).await?;
+            watched();
         }
-        last = cloudformation.past(&deployed.id).await?.last;
-        cloudformation.delete(&deployed.id).await?;
-        watched();
-    }
+        Ok(())
+    };
+    let (deletion, ready) = tokio::join!(deletion, records::prepare(context, &session, &stack.name, None));
+    deletion?;
     if let Some(left) = cloudformation.describe(&stack.name).await? {
         return Err(Error::Deployment(Message::new(format!(
             "{} is still there, in {}",
@@ -113,9 +120,14 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         tags: &deployed.tags,
         changes: &[],
     };
-    records::keep(context, &session, &finished).await;
-    Swapped::forget(&session, &stack.name).await?;
-    verify(context, &session, &doomed).await?;
+    let (written, forgotten, verified) = tokio::join!(
+        records::write(context, &session, ready, &finished),
+        Swapped::forget(&session, &stack.name),
+        verify(context, &session, &doomed)
+    );
+    records::tell(context, written);
+    forgotten?;
+    verified?;
     context.ui.step("done", format!("{} is deleted", stack.name));
     list_kept(context, &doomed.kept);
     result(context, &stack.name, "deleted", &doomed.kept)
@@ -134,24 +146,27 @@ struct Doomed {
 ///
 /// CloudFormation says so of every resource before it says it of the stack; but of what people miss, its word is not enough.
 async fn verify(context: &Context, session: &Session, doomed: &Doomed) -> Result<()> {
+    let kept = doomed.kept.iter().map(|resource| (resource, true));
+    let all = kept.chain(doomed.lost.iter().map(|resource| (resource, false)));
+    let asked = all.map(async |(resource, stays)| {
+        let there = match resource.resource_type.as_str() {
+            "AWS::S3::Bucket" => emptying::bucket_exists(session, &resource.physical_id).await,
+            "AWS::DynamoDB::Table" => tables::exists(session, &resource.physical_id).await,
+            _ => return None,
+        };
+        Some((resource, stays, there))
+    });
     let mut wrong = Vec::new();
-    for (resources, stays) in [(&doomed.kept, true), (&doomed.lost, false)] {
-        for resource in resources {
-            let there = match resource.resource_type.as_str() {
-                "AWS::S3::Bucket" => emptying::bucket_exists(session, &resource.physical_id).await,
-                "AWS::DynamoDB::Table" => tables::exists(session, &resource.physical_id).await,
-                _ => continue,
-            };
-            match there {
-                Ok(there) if there == stays => {}
-                Ok(true) => wrong.push(format!("{} is still there", resource.physical_id)),
-                Ok(false) => wrong.push(format!("{} was to stay, and is not there", resource.physical_id)),
-                // The stack is gone all the same.
-                Err(error) => context.ui.warn(printable(&format!(
-                    "not verified: {} of {} failed: {}",
-                    error.operation, error.resource, error.message
-                ))),
-            }
+    for (resource, stays, there) in join_all(asked).await.into_iter().flatten() {
+        match there {
+            Ok(there) if there == stays => {}
+            Ok(true) => wrong.push(format!("{} is still there", resource.physical_id)),
+            Ok(false) => wrong.push(format!("{} was to stay, and is not there", resource.physical_id)),
+            // The stack is gone all the same.
+            Err(error) => context.ui.warn(printable(&format!(
+                "not verified: {} of {} failed: {}",
+                error.operation, error.resource, error.message
+            ))),
         }
     }
     if wrong.is_empty() {
@@ -213,7 +228,8 @@ pub async fn empty(context: &Context, session: &Session, bucket: &str) -> Result
     ))
 }
 
-/// Shows what is lost and what stays, asks, and empties what must be empty. Gives what goes and what stays.
+/// Shows what is lost and what stays, asks, and empties what must be empty. Gives what goes and what stays, and the last event
+/// before the deletion.
 ///
 /// CloudFormation obeys the template that is deployed, whatever the file says by now; so does this.
 async fn prepare(
@@ -222,8 +238,10 @@ async fn prepare(
     cloudformation: &CloudFormation,
     stack: &Stack,
     deployed: &DeployedStack,
-) -> Result<Doomed> {
-    let template = plan::read_deployed(&cloudformation.template(&deployed.id).await?.unwrap_or_default())?;
+) -> Result<(Doomed, Option<String>)> {
+    let (template, mut resources) =
+        tokio::try_join!(cloudformation.template(&deployed.id), cloudformation.resources(&deployed.id))?;
+    let template = plan::read_deployed(&template.unwrap_or_default())?;
     let protected: Vec<String> = plan::protected(&template).into_iter().collect();
     if !protected.is_empty() {
         return Err(Error::Refused(
@@ -235,7 +253,6 @@ async fn prepare(
         let policy = &template["Resources"][&resource.logical_id]["DeletionPolicy"];
         policy.as_str().is_some_and(|policy| policy.starts_with("Retain"))
     };
-    let mut resources = cloudformation.resources(&deployed.id).await?;
     resources.retain(recovery::exists);
     // By what they are and are called, since logical ids are not shown.
     resources.sort_by(|a, b| (&a.resource_type, &a.physical_id).cmp(&(&b.resource_type, &b.physical_id)));
@@ -260,14 +277,18 @@ async fn prepare(
             .hint("run `deployer deploy` first, or set `removal: delete`; nothing was deleted"),
         ));
     }
-    for (resources, word) in [(&kept, "keeps"), (&lost, "deletes")] {
-        describe_data(context, session, resources, word).await?;
-    }
+    let (keeps, deletes, running) = tokio::join!(
+        data_of(session, &kept),
+        data_of(session, &lost),
+        tasks::running(context, session, &lost)
+    );
+    tell_data(context, "keeps", &keeps?);
+    tell_data(context, "deletes", &deletes?);
     if deployed.protected {
         // The file says that it need not be protected, or this would have ended above.
         context.ui.step("also", "termination protection of the stack is on, and is switched off");
     }
-    let running = tasks::running(context, session, &lost).await?;
+    let running = running?;
     let noun = if lost.len() == 1 { "resource" } else { "resources" };
     let mut question = format!("Delete the stack {} with {} {noun}", stack.name, lost.len());
     if running.count() > 0 {
@@ -281,11 +302,14 @@ async fn prepare(
         context.on_interrupt("some tasks may be stopped already", "run `deployer destroy` again");
         running.stop(context).await?;
     }
-    for bucket in lost.iter().filter(|one| one.resource_type == "AWS::S3::Bucket") {
+    let buckets: Vec<_> = lost.iter().filter(|one| one.resource_type == "AWS::S3::Bucket").collect();
+    if !buckets.is_empty() {
         context.on_interrupt("some objects may be deleted already", "run `deployer destroy` again");
-        empty(context, session, &bucket.physical_id).await?;
     }
-    Ok(Doomed { kept, lost })
+    let emptied = buckets.into_iter().map(|bucket| empty(context, session, &bucket.physical_id));
+    let past = async { Ok::<_, Error>(cloudformation.past(&deployed.id).await?) };
+    let (_, past) = tokio::try_join!(try_join_all(emptied), past)?;
+    Ok((Doomed { kept, lost }, past.last))
 }
 
 /// Says what resources hold that can't be made again.
@@ -295,9 +319,16 @@ pub async fn describe_data(
     resources: &[StackResource],
     word: &str,
 ) -> Result<()> {
+    tell_data(context, word, &data_of(session, resources).await?);
+    Ok(())
+}
+
+/// What resources hold that can't be made again, a line each.
+async fn data_of(session: &Session, resources: &[StackResource]) -> Result<Vec<String>> {
     let holding: Vec<(&StackResource, &str)> =
         resources.iter().filter_map(|one| Some((one, diff::holds(&one.resource_type)?))).collect();
     let asked = holding.iter().map(|(one, _)| contents::of(session, &one.resource_type, &one.physical_id));
+    let mut lines = Vec::new();
     for ((resource, what), holds) in holding.iter().zip(join_all(asked).await) {
         let kind = diff::kind_in_words(&resource.resource_type);
         let holds = match holds? {
@@ -307,9 +338,15 @@ pub async fn describe_data(
             Holds::Nothing => continue,
             Holds::Unknown => format!("all {what}"),
         };
-        context.ui.step(word, format!("{kind} {}: {holds}", resource.physical_id));
+        lines.push(format!("{kind} {}: {holds}", resource.physical_id));
     }
-    Ok(())
+    Ok(lines)
+}
+
+fn tell_data(context: &Context, word: &str, lines: &[String]) {
+    for line in lines {
+        context.ui.step(word, line);
+    }
 }
 
 /// A number of them, in words.

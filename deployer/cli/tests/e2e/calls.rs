@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::cloud::Cloud;
 use crate::proxy::{Fate, Proxy};
@@ -76,6 +78,72 @@ fn allowed(text: &str) -> BTreeMap<String, BTreeMap<String, usize>> {
         }
     }
     out
+}
+
+/// What CloudFormation makes a command wait for, however near it is.
+const STEPS: [&str; 5] = [
+    "CloudFormation.CreateChangeSet",
+    "CloudFormation.DescribeChangeSet",
+    "CloudFormation.ExecuteChangeSet",
+    "CloudFormation.DescribeStackEvents",
+    "CloudFormation.DeleteStack",
+];
+/// Added to each call, so that two of which one waits for the other begin that far apart.
+const AWAY: Duration = Duration::from_millis(50);
+
+/// How many calls follow each other, of those that began at these times.
+fn depth(mut begun: Vec<Instant>) -> usize {
+    begun.sort_unstable();
+    let mut last: Option<Instant> = None;
+    begun
+        .into_iter()
+        .filter(|begun| {
+            let follows = last.is_none_or(|last| *begun >= last + AWAY);
+            if follows {
+                last = Some(*begun);
+            }
+            follows
+        })
+        .count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_do_not_need_each_other_go_together() {
+    let cloud = Cloud::start(EMPTY);
+    let proxy = Proxy::start(&cloud.endpoint);
+    for (name, args, timeout, most) in [
+        ("deploy, first", &["deploy"][..], 60, 16),
+        ("deploy, unchanged", &["deploy"], 60, 2),
+        ("diff, unchanged", &["diff"], 60, 2),
+        ("deploy, changed template", &["deploy"], 90, 8),
+        ("destroy", &["destroy", "-y"], 90, 8),
+    ] {
+        cloud.write("stack.yaml", stack_with_bucket("deep", &proxy.url, timeout).as_bytes());
+        cloud.write("code.zip", &zip("one"));
+        let begun = Arc::new(Mutex::new(Vec::new()));
+        let all = Arc::clone(&begun);
+        proxy.decide(move |call, _| {
+            if !STEPS.contains(&call.name().as_str()) {
+                all.lock().expect("not poisoned").push((call.name(), Instant::now()));
+            }
+            Fate::Late(AWAY)
+        });
+        cloud.ok(args);
+        let begun = begun.lock().expect("not poisoned").clone();
+        let depth = depth(begun.iter().map(|(_, begun)| *begun).collect());
+        let first = begun.first().map(|(_, begun)| *begun);
+        let order: Vec<String> = begun
+            .iter()
+            .map(|(name, begun)| {
+                format!("{:>5} {name}", first.map_or(0, |first| (*begun - first).as_millis()))
+            })
+            .collect();
+        assert!(
+            depth <= most,
+            "`{name}` is {depth} calls deep, and {most} are allowed:\n{}",
+            order.join("\n")
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
