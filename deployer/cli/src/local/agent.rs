@@ -1,7 +1,7 @@
 //! Runs the tasks that MiniStack only lists as running.
 //!
-//! Without Docker, MiniStack's RunTask leaves a task in state RUNNING and executes nothing. The agent looks
-//! for such tasks, pulls their images from MiniStack's registry ([`image`]), runs each container as a process
+//! Without Docker, MiniStack's RunTask leaves a task in state RUNNING and executes nothing. The agent is told
+//! of such calls ([`told`]), looks for the tasks, pulls their images from MiniStack's registry ([`image`]), runs each container as a process
 //! ([`process`]), sends what it prints to CloudWatch Logs ([`logs`]), and says with StopTask how it ended
 //! ([`task`]).
 //!
@@ -18,6 +18,7 @@ use tokio::time::sleep;
 
 use self::image::Images;
 use self::task::Stop;
+use self::told::Told;
 use super::emulator::Emulator;
 use super::state::RunningTask;
 use crate::aws::ecs::{Ecs, Task};
@@ -32,9 +33,12 @@ mod layer;
 mod logs;
 mod process;
 mod task;
+mod told;
 
-/// Time between two looks.
+/// Time between two looks while nobody tells of calls.
 const LOOK: Duration = Duration::from_millis(200);
+/// Longest time between two looks otherwise: what CloudFormation starts and stops is not told.
+const SELDOM_LOOK: Duration = Duration::from_secs(5);
 /// Longest time between two looks while the emulator does not answer.
 const LONGEST_LOOK: Duration = Duration::from_secs(5);
 /// Most tasks whose processes run at the same time; the others wait, as they would for a quota of Fargate.
@@ -115,6 +119,7 @@ pub struct Agent {
     /// Tasks that are listed but do not run, such as those of before a restart of MiniStack.
     dead: HashSet<String>,
     shown: watch::Sender<Vec<RunningTask>>,
+    told: Told,
 }
 
 impl Agent {
@@ -143,6 +148,7 @@ impl Agent {
             taken: HashMap::new(),
             dead: HashSet::new(),
             shown,
+            told: Told::new(emulator.told.clone()),
         })
     }
 
@@ -166,13 +172,16 @@ impl Agent {
                     if pause == LOOK {
                         self.shared.ui.warn(format!("looking for tasks: {}", text(error)));
                     }
+                    self.told.forget();
                     pause = (pause * 2).min(LONGEST_LOOK);
                 }
             }
             self.show();
+            let pause = if pause == LOOK && self.told.listens() { SELDOM_LOOK } else { pause };
             tokio::select! {
                 biased;
                 _ = stopping.wait_for(|stop| *stop) => break,
+                regions = self.told.next() => self.look_also(&regions),
                 () = sleep(pause) => {}
             }
         }
@@ -213,6 +222,15 @@ impl Agent {
         }
         self.dead.retain(|arn| listed.contains(arn));
         Ok(())
+    }
+
+    /// Has every look ask these regions, too.
+    fn look_also(&mut self, regions: &[String]) {
+        for region in REGIONS.iter().filter(|known| regions.iter().any(|region| region == *known)) {
+            if !self.active.contains(region) {
+                self.active.push(region);
+            }
+        }
     }
 
     /// Takes on the new tasks of one region; whether that has any cluster.

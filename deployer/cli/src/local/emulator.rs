@@ -137,6 +137,8 @@ pub struct Emulator {
     pub endpoint: String,
     /// URL at which functions and tasks look for them.
     pub worker_endpoint: String,
+    /// Named pipe in which the region of each call stands that starts or stops tasks, once MiniStack has made it.
+    pub told: PathBuf,
 }
 
 /// Why MiniStack does not answer.
@@ -150,12 +152,12 @@ pub enum NotReady {
 
 /// Python runs this before MiniStack. Its runtime API for functions writes head and body of an answer one by one; with
 /// Nagle's algorithm the body waits for the acknowledgement of the head, which Linux delays by 40 ms: once an invocation.
-const NO_DELAY: &str = "\
-# Written by `deployer local up`: answers to functions are sent at once.
-import socketserver
-
-socketserver.StreamRequestHandler.disable_nagle_algorithm = True
-";
+/// It also tells the agent of calls that start or stop tasks, so that nobody has to ask for them all the time.
+const CUSTOMIZATION: &str = include_str!("sitecustomize.py");
+/// Folder of the customization, below that of MiniStack's data.
+const PYTHON: &str = "python";
+/// Name of the pipe through which it tells.
+const TOLD: &str = "tasks";
 
 impl Emulator {
     /// Starts MiniStack on a port. Its functions look for AWS at `worker_endpoint`, else at MiniStack itself.
@@ -165,13 +167,16 @@ impl Emulator {
     pub fn start(program: &Path, folder: &Folder, port: u16, worker_endpoint: Option<&str>) -> Result<Self> {
         let (data, temporary) = (folder.data(), folder.temporary());
         let (state, objects) = (data.join("state"), data.join("s3"));
-        let python = data.join("python");
+        let python = data.join(PYTHON);
         for path in [&state, &objects, &temporary, &python] {
             std::fs::create_dir_all(path).map_err(|error| Error::io("make", path, &error))?;
         }
         let customization = python.join("sitecustomize.py");
-        std::fs::write(&customization, NO_DELAY)
+        std::fs::write(&customization, CUSTOMIZATION)
             .map_err(|error| Error::io("write", &customization, &error))?;
+        // Of a MiniStack that has ended; this one makes its own.
+        let told = python.join(TOLD);
+        let _ = std::fs::remove_file(&told);
         let log = folder.emulator_log();
         let output = OpenOptions::new().create(true).append(true).open(&log);
         let output = output.map_err(|error| Error::io("write", &log, &error))?;
@@ -215,7 +220,7 @@ impl Emulator {
             command.spawn().map_err(|error| Error::failed(format!("could not start `sh`: {error}")))?;
         let group = guard.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let group = group.ok_or_else(|| Error::failed("MiniStack ended at once"))?;
-        Ok(Self { leash: guard.stdin.take(), guard, group, endpoint, worker_endpoint })
+        Ok(Self { leash: guard.stdin.take(), guard, group, endpoint, worker_endpoint, told })
     }
 
     /// Leader of its process group.
