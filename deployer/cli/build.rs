@@ -36,7 +36,8 @@ fn fresh(folder: &Path) -> io::Result<PathBuf> {
     Ok(folder.to_owned())
 }
 
-/// The pages alone: the schema for editors is made by the deployer itself, and that of its output is for programs.
+/// Copies the pages alone: the schema for editors is made by the deployer itself, that of its output is for
+/// programs, and the notes on its design are for those who change it.
 fn stage_docs(repository: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     let from = repository.join("docs");
     println!("cargo::rerun-if-changed={}", from.display());
@@ -44,6 +45,7 @@ fn stage_docs(repository: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     for schema in ["stack.schema.json", "output.schema.json"] {
         fs::remove_file(to.join(schema))?;
     }
+    fs::remove_dir_all(to.join("design"))?;
     Ok(())
 }
 

@@ -187,7 +187,7 @@ fn links(text: &str) -> Vec<&str> {
 #[test]
 fn links_between_pages_lead_somewhere() {
     let root = golden::repository();
-    let folders = ["docs", "docs/reasons", "docs/diagnostics", ""];
+    let folders = ["docs", "docs/design", "docs/diagnostics", "docs/reasons", ""];
     let pages: Vec<_> = folders.iter().flat_map(|folder| golden::entries(&root.join(folder))).collect();
     for page in pages.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
         for target in links(&golden::read(page)) {
