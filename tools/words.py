@@ -14,6 +14,7 @@ PAGES = (
     "CONTRIBUTING.md",
     "SECURITY.md",
     "CODE_OF_CONDUCT.md",
+    ".github/*.md",
     "docs/**/*.md",
     "examples/README.md",
     "examples/*/README.md",
