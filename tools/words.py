@@ -75,7 +75,7 @@ def prose_of_markdown(text):
                 fence = mark.group(1)
             out.append(filled(line))
         elif line.startswith("    ") and not before.strip():
-            # A block of code, which goes on until a line is not indented; not what continues a list.
+            # A block of code, up to the next line that is not indented; not the continuation of a list.
             out.append(filled(line))
             continue
         else:
