@@ -109,7 +109,7 @@ release: workers ## Build the deployer to install: static, with the workers insi
 venv: .venv/.stamp ## Make .venv with the local cloud and cargo-lambda
 
 .PHONY: check-venv
-check-venv: .venv-check/.stamp ## Make .venv-check with the judges of the templates
+check-venv: .venv-check/.stamp ## Make .venv-check with the judges of templates and spelling
 
 .venv/.stamp: tools/requirements.txt
 .venv-check/.stamp: tools/requirements-check.txt
@@ -130,13 +130,29 @@ check-venv: .venv-check/.stamp ## Make .venv-check with the judges of the templa
 test: check judge nextest ## Everything that must hold: format, lints, judges, tests
 
 .PHONY: check
-check: fmt build ## Format, features of dependencies, lints
+check: fmt words build ## Format, features of dependencies, words, lints
 
 .PHONY: fmt
 fmt:
 	@$(NEED_RUST)
 	$(CARGO) fmt --all --check
 	$(PYTHON) tools/features.py
+
+.PHONY: words
+words: check-venv ## Spelling, and phrases that are no longer written
+	.venv-check/bin/typos
+	.venv-check/bin/python tools/words.py
+
+.PHONY: doc
+doc: ## Documentation of the packages, in target/doc; a broken link fails
+	@$(NEED_RUST)
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace
+
+.PHONY: audit
+audit: ## Advisories, licenses and sources of the dependencies
+	@$(NEED_RUST)
+	@$(call need,cargo-deny,install it: cargo install cargo-deny --locked)
+	$(CARGO) deny --locked check --hide-inclusion-graph
 
 .PHONY: judge
 judge: build check-venv venv ## Let cfn-lint, checkov and parliament judge all templates, and AWS's models the conversations

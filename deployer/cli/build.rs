@@ -192,6 +192,10 @@ fn reduced(
                 out.push_str("]\n");
                 continue;
             }
+            "[workspace.package]" if name != section => {
+                found.insert(name.to_owned());
+                true
+            }
             "[workspace.dependencies]" if name != section => {
                 let keep = used.contains(name);
                 if keep {
@@ -219,8 +223,7 @@ fn reduced(
             out.push('\n');
         }
     }
-    let packages = ["version", "edition", "rust-version", "license", "lints"];
-    let missing = used.iter().filter(|name| !packages.contains(&name.as_str()) && !found.contains(*name));
+    let missing = used.iter().filter(|name| *name != "lints" && !found.contains(*name));
     if let Some(missing) = missing.chain((!found.contains("members")).then_some(&"members".to_owned())).next()
     {
         return Err(format!("Cargo.toml: `{missing}` was not found; build.rs reads one entry a line").into());

@@ -240,7 +240,7 @@ impl Diff {
         self.resources.iter().filter(|resource| resource.action != Action::Keep)
     }
 
-    /// As JSON, of the form that [`schema`] describes. `schemaVersion` is the caller's, as in all output.
+    /// As JSON, of the form that [`schema()`] describes. `schemaVersion` is the caller's, as in all output.
     #[must_use]
     pub fn to_value(&self) -> Value {
         // Nothing in it can fail to become JSON: its maps have texts as keys.

@@ -1,6 +1,6 @@
 //! The published resource schemas of CloudFormation: which types there are, and what each takes.
 //!
-//! Beside the flow: [`crate::model`] asks for types and attributes, [`check`] judges the properties of raw resources,
+//! Beside the flow: [`crate::model`] asks for types and attributes, `check` judges the properties of raw resources,
 //! and a diff asks what a change replaces. `schemas.bin` is written by `tools/registry.py`; `source.json` says from what
 //! and when. Names are found in the file as it lies in the program, and a type's block is read when it is first used,
 //! so a file without raw types pays nothing.

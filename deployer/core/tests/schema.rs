@@ -74,7 +74,7 @@ fn what_a_schema_can_know_to_be_wrong_is_invalid() {
 }
 
 #[test]
-fn the_repositorys_file_names_the_schema() {
+fn the_file_of_the_repository_names_the_schema() {
     let text = golden::read(&golden::repository().join("stack.yaml"));
     let path = text
         .lines()

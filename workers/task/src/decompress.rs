@@ -4,7 +4,7 @@
 //! breaks, the download goes on at the stored byte that it had reached, and the decoder has never seen a break. So no
 //! text is decoded twice, and rows keep their numbers.
 //!
-//! Memory doesn't depend on what the bytes say: the text comes in pieces of [`BUFFER`] bytes, however many of them a
+//! Memory doesn't depend on what the bytes say: the text comes in pieces of `BUFFER` bytes, however many of them a
 //! byte stands for, and windows are bounded. What fails to be decoded is a [`Fault`], and so is an end that comes too early.
 //!
 //! No I/O: [`Decoder::feed`] takes bytes, [`Decoder::end`] says that there are no more, [`Decoder::read`] gives text.

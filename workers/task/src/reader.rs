@@ -1,6 +1,6 @@
 //! Rows out of bytes: a CSV reader that is fed chunks of any size and never holds more than one row.
 //!
-//! [`contract::dialect`] divides bytes into records. Around it stands what a file from somewhere needs: its [`head`] tells
+//! [`contract::dialect`] divides bytes into records. Around it stands what a file from somewhere needs: its `head` tells
 //! what it is and which delimiter it has; other names for the columns, trailing delimiters, lines that are no rows, a limit on a
 //! row's size, and a verdict for every row that doesn't fit, so that none is dropped silently.
 //!
