@@ -100,9 +100,9 @@ release: workers ## Build the deployer to install: static, with the workers insi
 	$(CARGO) run --locked -p packing --bin pack -- target/lambda target/packed
 	@# At a fixed address, 70,000 relocations less at each start: two of four milliseconds.
 	DEPLOYER_EMBED_WORKERS=target/packed RUSTFLAGS="$(STATIC)" \
-		$(CARGO) rustc --locked --release --target $(LINUX) -p deployer --bin deployer -- -C relocation-model=static
+		$(CARGO) rustc --locked --profile dist --target $(LINUX) -p deployer --bin deployer -- -C relocation-model=static -C link-arg=-Wl,--icf=all
 	@# cargo-lambda moves every program that it finds beside the workers, so it can't stay there.
-	install -D target/$(LINUX)/release/deployer $(RELEASE)
+	install -D target/$(LINUX)/dist/deployer $(RELEASE)
 	@ls -lh $(RELEASE)
 
 .PHONY: venv
@@ -179,6 +179,13 @@ nextest: build venv ## Unit, golden, property and end-to-end tests
 .PHONY: bench
 bench: release venv ## Measure the deployer, the workers and the pipeline beside what one would take instead
 	$(PYTHON) bench/bench.py $(RELEASE)
+
+.PHONY: bench-beside
+bench-beside: release venv ## Measure the commands beside the deployer of an earlier revision, REV, which is built first
+	@test -n "$(REV)" || { echo "error: name a revision: make bench-beside REV=v0.1.0" >&2; exit 2; }
+	rm -rf target/beside && git worktree prune && git worktree add --detach target/beside $(REV)
+	$(MAKE) -C target/beside release
+	for only in commands idle; do BESIDE="$(CURDIR)/target/beside/$(RELEASE)" $(PYTHON) bench/bench.py $(RELEASE) --only $$only; done
 
 .PHONY: golden
 golden: build ## Write the golden files and the generated pages anew

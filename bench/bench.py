@@ -2,6 +2,7 @@
 """The benchmarks of deployer and pipeline, and the way to all of them; see README.md. Standard library only."""
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import tempfile
 import time
 
 import functions
+import measure
 import task
 from paths import ROOT
 
@@ -207,7 +209,8 @@ def throttle(deployer, runs):
 
 
 def commands(deployer, runs):
-    """The commands around a deployment of the pattern's stack, on a local cloud of its own."""
+    """The commands around a deployment of the pattern's stack, on a local cloud of its own. `BESIDE` names another deployer,
+    which is measured in turn, on another cloud."""
     steps = {
         "ls": ["ls"],
         "diff, new": ["diff"],
@@ -218,14 +221,35 @@ def commands(deployer, runs):
         "deploy, changed": ["deploy", "-y", "--config", "throttle=3"],
         "destroy": ["destroy", "-y"],
     }
-    figures = {name: [] for name in steps}
-    with Cloud(deployer) as cloud:
+    deployers = [deployer] + ([os.environ["BESIDE"]] if os.environ.get("BESIDE") else [])
+    figures = {name: [[] for _ in deployers] for name in steps}
+    with contextlib.ExitStack() as stack:
+        clouds = [stack.enter_context(Cloud(one)) for one in deployers]
         for _ in range(runs):
             for name, args in steps.items():
-                figures[name].append(cloud.once(*args))
-    for name, measured in figures.items():
-        wall, processor, memory = (statistics.median(column) for column in zip(*measured))
-        print(f"{name:<18} wall {wall * 1000:7.0f} ms   cpu {processor * 1000:7.0f} ms   peak {memory:6.1f} MiB")
+                for cloud, measured in zip(clouds, figures[name]):
+                    measured.append(cloud.once(*args))
+    for name, columns in figures.items():
+        medians = [[statistics.median(column) for column in zip(*measured)] for measured in columns]
+        wall, processor, memory = medians[0]
+        line = f"{name:<18} wall {wall * 1000:7.0f} ms   cpu {processor * 1000:7.1f} ms   peak {memory:6.1f} MiB"
+        if len(medians) == 2:
+            line += "   beside: " + ", ".join(f"{b / a:.1f} x" for a, b in zip(*medians))
+        print(line, flush=True)
+
+
+def idle(deployer, _):
+    """What the local cloud's own process takes with a stack deployed and nothing to do, as a share of one processor."""
+    deployers = [deployer] + ([os.environ["BESIDE"]] if os.environ.get("BESIDE") else [])
+    for one in deployers:
+        with Cloud(one) as cloud:
+            cloud.run("deploy", "local", "-y")
+            pid = json.loads((pathlib.Path(cloud.folder) / ".deployer/local/state.json").read_text())["pid"]
+            time.sleep(10)
+            spent, started = measure.spent(pid), time.perf_counter()
+            time.sleep(60)
+            share = (measure.spent(pid) - spent) / (time.perf_counter() - started)
+            print(f"{one}: {share * 100:.2f} % of a processor", flush=True)
 
 
 def main():
@@ -246,6 +270,7 @@ BENCHMARKS = {
     "growth": (growth, 100),
     "rows": (rows, 3),
     "commands": (commands, 5),
+    "idle": (idle, 1),
     "task": (lambda _, runs: task.speed(runs), 5),
     "memory": (lambda *_: task.memory(), 1),
     "functions": (lambda _, runs: functions.transform(runs), 5),

@@ -126,7 +126,7 @@ def observe(runs):
     payloads = [observed(1 + rows * number, rows) for number in range(invocations + 1)]
     figures = {name: [] for name in commands}
     with sink.Sink() as target:
-        environment = target.environment() | {"_HANDLER": "observe", "TALLY_TABLE": "tally", "MAX_RECEIVE_COUNT": "5"}
+        environment = target.environment() | {"_HANDLER": "observe", "TALLY_TABLE_NAME": "tally", "MAX_RECEIVE_COUNT": "5"}
         for _ in range(runs):
             for name, command in commands.items():
                 with Runtime(command, environment) as function:

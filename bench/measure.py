@@ -29,6 +29,14 @@ def high_water(pid):
     return int(lines.get("VmHWM", "0 kB").split()[0]) / 1024
 
 
+def spent(pid):
+    """Processor seconds that a living process has taken so far, without those of its children."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        # The name before may hold blanks; then state is the first, and `utime` and `stime` are 12th and 13th.
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def run(command, environment, cwd=None, stdout=subprocess.DEVNULL):
     """Runs a command with this environment alone to its end."""
     # Not `ru_maxrss`: that starts with the memory of the process that forks, which is larger than a worker's.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 pub mod actions;
+mod calls;
 pub mod cloudformation;
 pub mod doctor;
 pub mod drift;

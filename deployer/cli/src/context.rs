@@ -222,7 +222,7 @@ impl Context {
                 profile: self.profile.clone(),
             },
         };
-        Unidentified::open(connection).await
+        Unidentified::open(connection, self.ui.calls()).await
     }
 }
 

@@ -104,7 +104,7 @@ pub fn known_hint(reason: &str) -> Option<String> {
 pub fn note(context: &Context, stack: &str, diagnosis: &Diagnosis, findings: &[Finding]) {
     let places = Places::read(context, stack);
     let text = causes(&places, diagnosis) + &found(findings);
-    context.ui.note(text.trim_end());
+    context.ui.detail(text.trim_end());
 }
 
 /// All of it as text, for who asked.

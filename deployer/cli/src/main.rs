@@ -73,9 +73,12 @@ struct Cli {
     /// Answer yes to every question.
     #[arg(short, long, global = true)]
     yes: bool,
-    /// Show every resource, permission and event.
+    /// Show every resource, permission and event, and every call of AWS with its time
     #[arg(short, long, global = true)]
     verbose: bool,
+    /// Show only data, warnings and errors; what a question is about is shown all the same
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -110,6 +113,7 @@ fn main() -> ExitCode {
             messages: cli.message_format,
             yes: cli.yes,
             verbose: cli.verbose,
+            quiet: cli.quiet,
         }),
         searched: cli.file.is_none(),
         file: cli.file.unwrap_or_else(context::nearest_file),

@@ -56,6 +56,8 @@ pub struct Settings {
     pub yes: bool,
     /// `--verbose`.
     pub verbose: bool,
+    /// `--quiet`.
+    pub quiet: bool,
 }
 
 /// When to use colour.
@@ -77,6 +79,8 @@ pub struct Ui {
     pub output: Output,
     /// `--verbose`.
     pub verbose: bool,
+    /// Whether only data, warnings and errors are written.
+    quiet: bool,
     messages: MessageFormat,
     yes: bool,
     started: Instant,
@@ -98,6 +102,29 @@ struct Shared {
     events: Mutex<Option<File>>,
     /// Whether the document of the command has been written, which then says how it ended.
     documented: AtomicBool,
+}
+
+/// Shows calls of AWS as they are answered.
+#[derive(Debug, Clone)]
+pub struct Calls {
+    whose: String,
+    started: Instant,
+    shared: Arc<Shared>,
+}
+
+impl Calls {
+    /// Shows one: its name, what came back, how long that took.
+    pub fn show(&self, name: &str, answer: &str, took: Duration) {
+        let (whose, elapsed) = (&self.whose, self.started.elapsed().as_secs_f32());
+        let text = printable(&format!("{name}: {answer} in {} ms", took.as_millis()));
+        self.shared.live.suspend(|| {
+            let _ = writeln!(
+                anstream::stderr(),
+                "{whose}\x1b[2m{elapsed:>6.1}s\x1b[0m \x1b[1m{:>10}\x1b[0m  {text}",
+                "call"
+            );
+        });
+    }
 }
 
 /// A line of the terminal that goes on changing, and is gone with this value.
@@ -140,14 +167,19 @@ impl Ui {
     /// Output as the global options ask for it.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let Settings { output, color, messages, yes, verbose } = settings;
+        let Settings { output, color, messages, yes, verbose, quiet } = settings;
+        // Nobody is asked about what was not shown.
+        let quiet = quiet && (yes || !std::io::stdin().is_terminal());
         match color {
             Color::Auto => {}
             Color::Always => anstream::ColorChoice::Always.write_global(),
             Color::Never => anstream::ColorChoice::Never.write_global(),
         }
         let shared = Shared {
-            live: MultiProgress::new(),
+            live: match quiet {
+                true => MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
+                false => MultiProgress::new(),
+            },
             asking: tokio::sync::Mutex::const_new(()),
             events: Mutex::default(),
             documented: AtomicBool::new(false),
@@ -155,6 +187,7 @@ impl Ui {
         Self {
             output,
             verbose,
+            quiet,
             messages,
             yes,
             started: Instant::now(),
@@ -170,6 +203,7 @@ impl Ui {
         Self {
             output: self.output,
             verbose: self.verbose,
+            quiet: self.quiet,
             messages: self.messages,
             yes: self.yes,
             started: self.started,
@@ -294,8 +328,15 @@ impl Ui {
         }
     }
 
-    /// A line for people on stderr.
+    /// A line for people on stderr, unless they want none.
     pub fn note(&self, text: impl AsRef<str>) {
+        if !self.quiet {
+            self.detail(text);
+        }
+    }
+
+    /// Lines that belong to an error.
+    pub fn detail(&self, text: impl AsRef<str>) {
         let whose = self.whose();
         for line in text.as_ref().split('\n') {
             self.line(&format!("{whose}{line}"));
@@ -306,9 +347,22 @@ impl Ui {
     ///
     /// What it says may hold names from outside, so control characters are escaped.
     pub fn step(&self, verb: &str, what: impl AsRef<str>) {
+        if self.quiet {
+            return;
+        }
         let elapsed = self.started.elapsed().as_secs_f32();
         let (whose, what) = (self.whose(), printable(what.as_ref()));
         self.line(&format!("{whose}\x1b[2m{elapsed:>6.1}s\x1b[0m \x1b[1m{verb:>10}\x1b[0m  {what}"));
+    }
+
+    /// Shows each call of AWS with how long it took, when that is wanted.
+    #[must_use]
+    pub fn calls(&self) -> Option<Calls> {
+        self.verbose.then(|| Calls {
+            whose: self.whose(),
+            started: self.started,
+            shared: Arc::clone(&self.shared),
+        })
     }
 
     /// A warning.
@@ -358,6 +412,9 @@ impl Ui {
 
     /// A plan, on stderr.
     pub fn plan(&self, lines: &[Line]) {
+        if self.quiet {
+            return;
+        }
         let whose = self.whose();
         for line in lines {
             self.line(&format!("{whose}{}", colored(line)));

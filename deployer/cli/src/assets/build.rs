@@ -546,7 +546,7 @@ async fn run(
         return Ok(said);
     }
     for line in tail {
-        context.ui.note(line);
+        context.ui.detail(line);
     }
     let tool = if program.file_name().is_some_and(|name| name == "cargo") { "cargo" } else { "cargo lambda" };
     Err(Error::failed_with_hint(

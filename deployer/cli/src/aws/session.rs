@@ -12,8 +12,10 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
 use stack_core::diagnostic::nearest;
 
+use super::calls::shown;
 use super::profiles;
 use crate::error::{AwsResult as _, Error, Message, Result};
+use crate::ui::Calls;
 
 /// Region of the local cloud unless the stack names one.
 pub const LOCAL_REGION: &str = "us-east-1";
@@ -72,11 +74,11 @@ pub struct Unidentified {
 }
 
 impl Unidentified {
-    /// Connects. Calls nothing.
+    /// Connects. Calls nothing. Later calls are shown by `calls`.
     ///
     /// # Errors
     /// [`Error::Usage`] without a region.
-    pub async fn open(connection: Connection) -> Result<Self> {
+    pub async fn open(connection: Connection, calls: Option<Calls>) -> Result<Self> {
         let local = matches!(connection, Connection::Local { .. });
         let loader = aws_config::defaults(BehaviorVersion::latest());
         let loader = match connection {
@@ -114,6 +116,10 @@ impl Unidentified {
             }
         };
         let config = patient(loader.load().await);
+        let config = match calls {
+            Some(calls) => shown(config, calls),
+            None => config,
+        };
         let config = match PROFILE.get().filter(|_| !local) {
             Some(profile) => {
                 let provider = SharedCredentialsProvider::new(of_profile(profile, config.region()));

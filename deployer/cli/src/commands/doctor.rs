@@ -137,7 +137,7 @@ async fn without_file(context: &Context) -> Result<()> {
         Err(error) => Finding { state: State::Warning, ..Finding::of("emulator", &error) },
     };
     let connection = Connection::Aws { region: context.region.clone(), profile: context.profile.clone() };
-    let session = async { Unidentified::open(connection).await?.identify().await };
+    let session = async { Unidentified::open(connection, context.ui.calls()).await?.identify().await };
     let credentials = match session.await {
         Ok(session) => Finding::ok(
             "credentials",

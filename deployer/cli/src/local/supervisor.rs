@@ -172,10 +172,11 @@ async fn serve(
     http: reqwest::Client,
     signals: &mut Signals,
 ) -> Result<End> {
-    let session = Unidentified::open(Connection::Local { endpoint: emulator.endpoint.clone(), region: None })
-        .await?
-        .identify()
-        .await?;
+    let session =
+        Unidentified::open(Connection::Local { endpoint: emulator.endpoint.clone(), region: None }, None)
+            .await?
+            .identify()
+            .await?;
     let (stop, stopping) = watch::channel(false);
     let (tasks, mut shown) = watch::channel(Vec::<RunningTask>::new());
     let agent = Agent::new(session, emulator, folder.images(), http, Rc::clone(ui), tasks)?;

@@ -187,6 +187,19 @@ fn a_reader_that_goes_away_is_no_error() {
 }
 
 #[test]
+fn quiet_leaves_errors_and_data() {
+    let empty = TempDir::new().expect("a folder");
+    let (code, _, err) = run(&empty, &["init", "one"]);
+    assert_eq!((code, err.contains("wrote")), (Some(0), true), "{err}");
+    assert_eq!(run(&empty, &["init", "two", "--quiet"]), (Some(0), String::new(), String::new()));
+    let (code, out, err) = run(&folder(STACK), &["-q", "ls"]);
+    assert_eq!((code, out.is_empty(), err.as_str()), (Some(0), false, ""));
+    let (code, _, err) = run(&empty, &["ls", "-q"]);
+    assert_eq!((code, err.contains("error:")), (Some(2), true), "{err}");
+    assert_eq!(run(&folder(STACK), &["ls", "-q", "-v"]).0, Some(2));
+}
+
+#[test]
 fn the_schema_describes_the_file() {
     let (code, out, _) = run(&folder(STACK), &["schema"]);
     assert_eq!(code, Some(0));

@@ -189,6 +189,8 @@ fn show(line: &str, output: &Output, folder: &Path, url: &str) -> String {
 fn mask(text: &str, folder: &Path, url: &str) -> String {
     let text = text.replace(url, "<endpoint>").replace(&folder.display().to_string(), "<folder>");
     let patterns = [
+        // Calls that go together are answered in any order.
+        (r"(?m)^ *[0-9]+\.[0-9]s +call  .*\n", ""),
         (r"(?m)^ *[0-9]+\.[0-9]s( |$)", "  <time>$1"),
         (r"\b[0-9]+\.[0-9] s\b", "<seconds> s"),
         (r#""seconds": [0-9]+\.[0-9e-]+"#, "\"seconds\": <seconds>"),

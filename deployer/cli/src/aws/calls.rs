@@ -1,0 +1,111 @@
+//! `--verbose`: every call of AWS with what came back, and how long that took.
+
+use std::time::Instant;
+
+use aws_config::SdkConfig;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+
+use crate::ui::Calls;
+
+/// The configuration with a client that shows each request.
+pub(super) fn shown(config: SdkConfig, calls: Calls) -> SdkConfig {
+    // The client that the SDK makes where it is given none: `aws_smithy_http_client`, feature `default-client`.
+    let inner = config.http_client().unwrap_or_else(|| {
+        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https()
+    });
+    let client = SharedHttpClient::new(Shown { inner, calls });
+    config.into_builder().http_client(client).build()
+}
+
+#[derive(Debug)]
+struct Shown<C> {
+    inner: C,
+    calls: Calls,
+}
+
+impl HttpClient for Shown<SharedHttpClient> {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        let inner = self.inner.http_connector(settings, components);
+        SharedHttpConnector::new(Shown { inner, calls: self.calls.clone() })
+    }
+}
+
+impl HttpConnector for Shown<SharedHttpConnector> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (name, calls, begun) = (name(&request), self.calls.clone(), Instant::now());
+        let answer = self.inner.call(request);
+        HttpConnectorFuture::new(async move {
+            let answer = answer.await;
+            let text = match &answer {
+                Ok(answer) => answer.status().as_u16().to_string(),
+                Err(error) => error.to_string(),
+            };
+            calls.show(&name, &text, begun.elapsed());
+            answer
+        })
+    }
+}
+
+/// What a request asks for: `cloudformation DescribeStacks` in the protocols that name the operation, else service, method and
+/// path. Of the query nothing is shown, and of the body the operation alone.
+fn name(request: &HttpRequest) -> String {
+    let header = |name: &str| request.headers().get(name);
+    // `… api/cloudformation/1.136.0 …`: the SDKs' user agent.
+    let agent = header("x-amz-user-agent").or_else(|| header("user-agent")).unwrap_or_default();
+    let service = agent.split(' ').find_map(|word| word.strip_prefix("api/")?.split(['/', '#']).next());
+    let service = service.unwrap_or("aws");
+    let target = header("x-amz-target").and_then(|target| target.rsplit('.').next());
+    let body = || {
+        let body = std::str::from_utf8(request.body().bytes()?).ok()?;
+        body.split('&').find_map(|pair| pair.strip_prefix("Action="))
+    };
+    match target.or_else(body) {
+        Some(operation) => format!("{service} {operation}"),
+        None => {
+            let uri = request.uri();
+            let path = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+            let path = path.find('/').map_or("/", |at| &path[at..]);
+            let path = path.split('?').next().unwrap_or_default();
+            format!("{service} {} {path}", request.method())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_types::body::SdkBody;
+
+    use super::*;
+
+    fn request(uri: &str, headers: &[(&'static str, &'static str)], body: &str) -> HttpRequest {
+        let mut request = HttpRequest::new(SdkBody::from(body));
+        request.set_uri(uri.to_owned()).expect("a URI");
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, *value);
+        }
+        request
+    }
+
+    #[test]
+    fn calls_are_named_without_what_they_hold() {
+        let agent = ("x-amz-user-agent", "aws-sdk-rust/1.3 ua/2.1 api/sqs/1.119.0 os/linux lang/rust#1.95.0");
+        let target = ("x-amz-target", "AmazonSQS.SendMessage");
+        assert_eq!(name(&request("https://sqs.x/", &[agent, target], "{}")), "sqs SendMessage");
+        let query = "Action=DescribeStacks&Version=2010-05-15&StackName=secret";
+        assert_eq!(name(&request("https://cloudformation.x/", &[], query)), "aws DescribeStacks");
+        let signed = "https://bucket.s3.x/in/a.csv?X-Amz-Signature=secret";
+        assert_eq!(name(&request(signed, &[agent], "secret")), "sqs GET /in/a.csv");
+        assert_eq!(name(&request("https://bucket.s3.x", &[], "")), "aws GET /");
+    }
+}
