@@ -210,14 +210,14 @@ impl Context {
     /// When the local cloud does not run, or no region is set.
     pub async fn reach(&self, stack: &StackTarget) -> Result<Unidentified> {
         let connection = match stack.target {
-            stack_core::document::Target::Local => {
+            stack_core::model::target::Target::Local => {
                 let endpoint = match &stack.endpoint {
                     Some(endpoint) => endpoint.clone(),
                     None => local::state::running(self.folder())?.endpoint,
                 };
                 Connection::Local { endpoint, region: self.region.clone().or_else(|| stack.region.clone()) }
             }
-            stack_core::document::Target::Aws => Connection::Aws {
+            stack_core::model::target::Target::Aws => Connection::Aws {
                 region: self.region.clone().or_else(|| stack.region.clone()),
                 profile: self.profile.clone(),
             },

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use stack_core::StackTarget;
 use stack_core::deployed::lossy;
 use stack_core::diff::indexes;
-use stack_core::document::Target;
+use stack_core::model::target::Target;
 use stack_core::number;
 
 use crate::assets::{Prepared, ensure_bucket, publish};

@@ -3,9 +3,9 @@
 use contract::environment::DATA_KEY_CONTEXT;
 use serde_json::{Value, json};
 
-use crate::assets::Worker;
 use crate::lower::names;
 use crate::model::access::{Access, Verb};
+use crate::model::worker::Worker;
 use crate::model::{Kind, Resource, ResourceRef, ResourceType, Stack};
 use crate::template::{GetAtt, Ref, Sub, logical_id};
 

@@ -33,6 +33,7 @@ pub mod units;
 pub mod yaml;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Source, Span};
-pub use document::{Document, StackTarget};
+pub use document::Document;
 pub use model::Stack;
+pub use model::target::StackTarget;
 pub use template::Template;

@@ -3,7 +3,6 @@
 //! One file per resource type holds its struct and asks for its properties; [`properties`] does the reading.
 
 use crate::diagnostic::Span;
-use crate::document::StackTarget;
 use crate::registry::{self, TypeId};
 use crate::template::logical_id;
 
@@ -31,10 +30,13 @@ pub mod rule;
 pub mod schedule;
 pub mod statement;
 pub mod table;
+pub mod target;
 pub mod task;
 pub mod topic;
+pub mod worker;
 
 use properties::{Properties, Property, describe};
+use target::StackTarget;
 
 /// The types of the language, each once: its word, the module that reads it, and the CloudFormation type of its main
 /// resource, which has the logical id of the name alone.

@@ -224,8 +224,9 @@ fn describe(prepared: &Prepared) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use stack_core::assets::{Asset, AssetKind, Worker};
+    use stack_core::assets::{Asset, AssetKind};
     use stack_core::model::code::{Architecture, Code};
+    use stack_core::model::worker::Worker;
 
     use super::*;
 

@@ -7,7 +7,7 @@ use futures::future::{join_all, try_join_all};
 use serde_json::{Value, json};
 use stack_core::Stack;
 use stack_core::diff;
-use stack_core::document::Removal;
+use stack_core::model::target::Removal;
 use stack_core::template::Policy;
 
 use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackResource, StackState};

@@ -229,7 +229,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use contract::Reason;
-    use stack_core::assets::Worker;
+    use stack_core::model::worker::Worker;
 
     use super::*;
 

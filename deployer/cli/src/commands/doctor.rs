@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use stack_core::Stack;
 use stack_core::assets::{Asset, AssetKind, assets};
-use stack_core::document::Target;
+use stack_core::model::target::Target;
 
 use crate::assets::{REPOSITORY, bucket_name, cargo_lambda, needs_build, needs_cargo_lambda};
 use crate::aws::cloudformation::{CloudFormation, StackState};

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use stack_core::document::Target;
+use stack_core::model::target::Target;
 
 use crate::aws::session::{LOCAL_CREDENTIAL, LOCAL_REGION};
 use crate::context::Context;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 use serde_json::{Value, json};
 use stack_core::StackTarget;
-use stack_core::document::{Document, Removal, Target};
+use stack_core::document::Document;
+use stack_core::model::target::{Removal, Target};
 
 use crate::aws::session::Session;
 use crate::aws::stacks::{self, Status};

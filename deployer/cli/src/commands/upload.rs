@@ -8,10 +8,10 @@ use contract::ObjectRef;
 use contract::settings::FieldSettings;
 use serde_json::{Value, json};
 use stack_core::Stack;
-use stack_core::assets::Worker;
 use stack_core::model::access::Verb;
 use stack_core::model::bucket::BucketEvent;
 use stack_core::model::table::Table;
+use stack_core::model::worker::Worker;
 use stack_core::model::{Resource, ResourceType};
 use task::sample::Sample;
 

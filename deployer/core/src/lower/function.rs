@@ -4,12 +4,13 @@ use contract::environment;
 use serde_json::{Map, Value, json};
 
 use super::{Builder, json_text, late_value, names, network, queue, restart, rule, sensitive, statement};
-use crate::assets::{ASSET_BUCKET_PARAMETER, Worker, code_parameter};
+use crate::assets::{ASSET_BUCKET_PARAMETER, code_parameter};
 use crate::iam;
 use crate::model::access::{Access, Verb};
 use crate::model::function::{Async, Events, Function, Trigger, Url, UrlAuth};
 use crate::model::pattern::Pattern;
 use crate::model::queue::{DeadLetter, Queue};
+use crate::model::worker::Worker;
 use crate::model::{ResourceType, Stack};
 use crate::template::{GetAtt, Ref, Sub, logical_id};
 

@@ -4,11 +4,11 @@
 use serde_json::{Value, json};
 
 use super::{Builder, names, rule};
-use crate::assets::Worker;
 use crate::iam;
 use crate::model::access::{Access, Verb};
 use crate::model::function::{Function, Trigger};
 use crate::model::queue::Queue;
+use crate::model::worker::Worker;
 use crate::model::{ResourceRef, ResourceType, Stack};
 use crate::template::{GetAtt, Sub, logical_id};
 
