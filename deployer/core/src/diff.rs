@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::check::secrets::is_secret_name;
 use crate::deployed::lossy;
 use crate::registry;
+use crate::secrets::is_secret_name;
 use crate::template::references;
 
 mod canonical;

@@ -11,11 +11,12 @@ use crate::model::key::encrypt;
 use crate::model::options::Options;
 use crate::model::properties::{
     AnyText, Boolean, Choice, Each, Integer, Lenient, MAX_NAME, Object, Properties, Property, Read,
-    Reference, Scope, Shape, Str, describe, integer, is_word,
+    Reference, Scope, Shape, Str, describe, is_word,
 };
 use crate::model::target::{Removal, StackTarget, Target};
 use crate::model::{Kind, Resource, Stack, Text, TextPart};
 use crate::registry;
+use crate::secrets;
 use crate::template::{circle, conditions_of, logical_id};
 use crate::units;
 use crate::yaml::{self, Entry, Node, Value, shorten};
@@ -419,9 +420,7 @@ impl Document {
         let sections = Properties::read_leniently(&node, &scope, read_sections);
         let document = sections.map(|sections| Self::from_sections(&node, sections, &scope));
         for section in ["config", "stacks", "outputs"] {
-            entries_of(&node, section)
-                .iter()
-                .for_each(|entry| check::secrets::check(&entry.value, diagnostics));
+            entries_of(&node, section).iter().for_each(|entry| secrets::check(&entry.value, diagnostics));
         }
         scope.finish(diagnostics);
         document
@@ -454,8 +453,8 @@ impl Document {
             if let Some(declaration) = declaration
                 && let Some(default) = &declaration.default
             {
-                if declaration.kind == ConfigType::String && check::secrets::is_secret_name(name) {
-                    scope.report(check::secrets::by_name(name, default.span));
+                if declaration.kind == ConfigType::String && secrets::is_secret_name(name) {
+                    scope.report(secrets::by_name(name, default.span));
                 }
                 let _ = declaration.value(default, &format!("the default of config `{name}`"), scope);
             }
@@ -563,7 +562,7 @@ impl Document {
             return None;
         }
         for entry in &self.resources {
-            check::secrets::check(&entry.value, diagnostics);
+            secrets::check(&entry.value, diagnostics);
         }
         let scope = Scope::of_file();
         let mut kinds = BTreeMap::new();
@@ -729,7 +728,7 @@ fn own_config(
 impl ConfigType {
     fn amount(self, text: &str) -> Option<i128> {
         match self {
-            Self::Integer => integer(text).map(i128::from),
+            Self::Integer => units::integer(text).map(i128::from),
             Self::Duration => units::parse_duration(text).map(i128::from),
             Self::Size => units::parse_size(text).map(i128::from),
             Self::String | Self::Boolean | Self::Secret => None,
@@ -831,7 +830,7 @@ fn read_conditions(entries: &[Entry], scope: &Scope) -> Option<Vec<(String, serd
                     .help("names that differ only in `-`, `_` and the capitals behind them are the same; rename one"),
             );
         }
-        read.push(expression::read::condition(value, scope).map(|condition| (logical_id(key), condition)));
+        read.push(expression::condition(value, scope).map(|condition| (logical_id(key), condition)));
     }
     let uses = |condition: &serde_json::Value| {
         let mut found = Vec::new();

@@ -3,10 +3,10 @@
 use contract::environment::DATA_KEY_CONTEXT;
 use serde_json::{Value, json};
 
-use crate::lower::names;
 use crate::model::access::{Access, Verb};
 use crate::model::worker::Worker;
 use crate::model::{Kind, Resource, ResourceRef, ResourceType, Stack};
+use crate::names;
 use crate::template::{GetAtt, Ref, Sub, logical_id};
 
 /// `Version` of every policy document: IAM User Guide, "IAM JSON policy elements: Version".

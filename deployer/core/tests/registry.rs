@@ -1,7 +1,7 @@
 //! The resource schemas against templates that are known to be right.
 
 use serde_json::{Value, json};
-use stack_core::model::expression::{Expression, ExpressionEntry, ExpressionKind, Gives};
+use stack_core::expression::{Expression, ExpressionEntry, ExpressionKind, Gives};
 use stack_core::{Span, number, registry};
 
 use crate::golden;

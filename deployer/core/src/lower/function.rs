@@ -3,7 +3,7 @@
 use contract::environment;
 use serde_json::{Map, Value, json};
 
-use super::{Builder, json_text, late_value, names, network, queue, restart, rule, sensitive, statement};
+use super::{Builder, json_text, late_value, network, queue, restart, rule, sensitive, statement};
 use crate::assets::{ASSET_BUCKET_PARAMETER, code_parameter};
 use crate::iam;
 use crate::model::access::{Access, Verb};
@@ -12,6 +12,7 @@ use crate::model::pattern::Pattern;
 use crate::model::queue::{DeadLetter, Queue};
 use crate::model::worker::Worker;
 use crate::model::{ResourceType, Stack};
+use crate::names;
 use crate::template::{GetAtt, Ref, Sub, logical_id};
 
 /// Receives after which a buffered event is a dead letter.

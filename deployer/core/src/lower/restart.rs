@@ -3,13 +3,14 @@
 
 use serde_json::{Value, json};
 
-use super::{Builder, names, rule};
+use super::{Builder, rule};
 use crate::iam;
 use crate::model::access::{Access, Verb};
 use crate::model::function::{Function, Trigger};
 use crate::model::queue::Queue;
 use crate::model::worker::Worker;
 use crate::model::{ResourceRef, ResourceType, Stack};
+use crate::names;
 use crate::template::{GetAtt, Sub, logical_id};
 
 /// Logical id of the rule of the function `id`.

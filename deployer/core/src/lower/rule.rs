@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 
 use super::delivery::{Caller, ecs_network, input, role_statements, runs_on};
-use super::{Builder, names, queue};
+use super::{Builder, queue};
 use crate::iam;
 use crate::model::delivery::{Input, Target};
 use crate::model::function::Events;
 use crate::model::rule::Rule;
 use crate::model::{Kind, ResourceRef, ResourceType, Stack};
+use crate::names;
 use crate::template::{GetAtt, Ref, logical_id};
 
 pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, rule: &Rule) {

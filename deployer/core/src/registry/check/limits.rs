@@ -6,7 +6,7 @@ use super::certain::certain;
 use super::together::listed;
 use super::{Check, Report, format, shown, texts};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::model::expression::{Expression, ExpressionKind};
+use crate::expression::{Expression, ExpressionKind};
 use crate::number;
 use crate::yaml::shorten;
 

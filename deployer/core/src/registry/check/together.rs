@@ -6,7 +6,7 @@ use super::certain::{Presence, presence, size};
 use super::limits::{counted, outside};
 use super::{Check, Report, texts};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::model::expression::ExpressionEntry;
+use crate::expression::ExpressionEntry;
 
 pub(super) fn listed(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
