@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::deployed::lossy;
 use crate::registry;
+use crate::resolve::{self, Resolved, Resolver, Resources, Truth, is_dynamic, scalar_text, truthy};
 use crate::secrets::is_secret_name;
 use crate::template::references;
 
@@ -22,14 +23,13 @@ mod exposure;
 mod follow;
 pub mod indexes;
 mod permissions;
-mod resolve;
 mod schema;
 mod stateful;
 mod text;
 mod values;
 
+pub use crate::resolve::{Place, Side};
 pub use code::{CodeChange, CodeState};
-pub(crate) use cost::Idle;
 pub use cost::{Cost, CostItem};
 pub use exposure::{Exposure, ExposureKind};
 pub use permissions::{Effect, Permission};
@@ -38,32 +38,7 @@ pub use stateful::holds;
 pub use text::{Detail, Line, Sign, kind_in_words, render};
 
 use canonical::{At, canonical};
-use resolve::{Resolver, Truth, is_dynamic, scalar_text, truthy};
 use values::{Step, differences, schema_path, shown};
-
-/// One side: a template as CloudFormation JSON, with the values of its parameters and the tags of the stack.
-#[derive(Debug, Clone, Copy)]
-pub struct Side<'a> {
-    /// The template.
-    pub template: &'a Value,
-    /// Parameter → value; what is missing has its default, or on the side of the file the deployed value.
-    pub parameters: &'a BTreeMap<String, String>,
-    /// Tag → value.
-    pub tags: &'a BTreeMap<String, String>,
-}
-
-/// What is known of the place. A pseudo parameter that is not known stays an expression.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Place {
-    /// `AWS::AccountId`.
-    pub account: Option<String>,
-    /// `AWS::Region`.
-    pub region: Option<String>,
-    /// `AWS::Partition`.
-    pub partition: Option<String>,
-    /// `AWS::StackName`.
-    pub stack: String,
-}
 
 /// What becomes of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -248,16 +223,6 @@ impl Diff {
     }
 }
 
-/// A resource of one side, resolved.
-struct Resolved {
-    kind: String,
-    properties: Value,
-    /// `DependsOn` and the like.
-    attributes: Map<String, Value>,
-}
-
-type Resources<'a> = BTreeMap<&'a str, Resolved>;
-
 /// Compares what is deployed, if anything is, with what the file says. `origins`: logical id → name in the file.
 #[must_use]
 pub fn compare(
@@ -275,7 +240,7 @@ pub fn compare(
     let old_side = Side { template: &template, parameters: &parameters_back, tags: &tags_back };
     let old = Resolver::new(&old_side, &none, place);
     let new = Resolver::new(after, old_side.parameters, place);
-    let (a, b) = (resources(&old), resources(&new));
+    let (a, b) = (old.resources(), new.resources());
 
     let mut changes: Vec<ResourceChange> = new
         .section("Resources")
@@ -314,51 +279,6 @@ pub fn compare(
     };
     out.notes = notes(&out, &a, &b, [old_side.template, after.template]);
     out
-}
-
-/// What each resource of a template costs while nothing happens in it: logical id → nothing where that is not known.
-pub(crate) fn idle(template: &Value) -> Vec<(String, Option<Idle>)> {
-    let none = BTreeMap::new();
-    let place = Place::default();
-    cost::idle(&resources(&Resolver::new(&Side { template, parameters: &none, tags: &none }, &none, &place)))
-}
-
-/// The resources of a side that are there.
-fn resources<'a>(side: &Resolver<'a>) -> Resources<'a> {
-    let resource = |(id, value): (&'a str, &'a Value)| {
-        let condition = value["Condition"].as_str();
-        let truth = condition.map_or(Truth::Yes, |name| side.condition(name));
-        if truth == Truth::No {
-            return None;
-        }
-        let kind = value["Type"].as_str().unwrap_or_default().to_owned();
-        let mut attributes = Map::new();
-        for (name, attribute) in value.as_object().into_iter().flatten() {
-            let attribute = match name.as_str() {
-                "Type" | "Properties" => continue,
-                // A condition that holds is none.
-                "Condition" if truth == Truth::Yes => continue,
-                "Condition" => attribute.clone(),
-                "DependsOn" => canonical::texts(attribute),
-                _ => side.value(attribute),
-            };
-            let is_default = match name.as_str() {
-                // Databases have another default (CloudFormation User Guide, "DeletionPolicy attribute").
-                "DeletionPolicy" => attribute == "Delete" && !kind.starts_with("AWS::RDS::"),
-                "UpdateReplacePolicy" => attribute == "Delete",
-                _ => attribute == json!([]) || attribute == json!({}),
-            };
-            if !is_default {
-                attributes.insert(name.clone(), attribute);
-            }
-        }
-        let properties = match &value["Properties"] {
-            Value::Null => json!({}),
-            properties => side.value(properties),
-        };
-        Some((id, Resolved { kind, properties, attributes }))
-    };
-    side.section("Resources").filter_map(resource).collect()
 }
 
 /// The differences of a resource, before it is known what else is replaced.

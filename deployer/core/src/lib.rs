@@ -28,6 +28,7 @@ pub mod number;
 pub mod prices;
 pub mod reference;
 pub mod registry;
+pub(crate) mod resolve;
 pub mod schema;
 pub(crate) mod secrets;
 pub mod sensitive;

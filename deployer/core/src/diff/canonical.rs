@@ -5,9 +5,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::resolve::{MAX_DEPTH, SubPiece, expression, function, is_dynamic, scalar_text, sub_pieces};
 use crate::number;
 use crate::registry::{Scalar, Shape};
+use crate::resolve::{MAX_DEPTH, SubPiece, expression, function, is_dynamic, scalar_text, sub_pieces, texts};
 
 /// Lists whose order says nothing, though the schemas don't say so: the last name of their path.
 const SETS: [&str; 16] = [
@@ -265,19 +265,6 @@ fn policy_member(name: &str, value: &Value, at: At<'_>) -> Value {
         // What stands free in a policy can't be more than a text.
         _ => canonical(value, at, name),
     }
-}
-
-/// One text or a list of them as a sorted list.
-pub(super) fn texts(value: &Value) -> Value {
-    let items = match value {
-        Value::Array(items) => items.clone(),
-        one => vec![one.clone()],
-    };
-    let text = |item: Value| scalar_text(&item).map_or(item, Value::String);
-    let mut items: Vec<Value> = items.into_iter().map(text).collect();
-    items.sort_by_cached_key(Value::to_string);
-    items.dedup();
-    Value::Array(items)
 }
 
 /// Principals by kind. `*` is everyone, as `{"AWS": "*"}` is; an account's root is the account (IAM User Guide, "AWS JSON

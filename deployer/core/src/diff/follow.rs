@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::canonical::{canonical, is_expression};
 use super::values::{Step, keyed, schema_path, shown};
-use super::{Action, Forces, PropertyChange, ResourceChange, Resources, forces, place_of};
+use super::{Action, Forces, PropertyChange, ResourceChange, forces, place_of};
+use crate::resolve::{MAX_DEPTH, Resources};
 use crate::template::references;
 
 /// Follows replacements to everything that refers to what is replaced, until nothing more changes. Gives the ids of what
@@ -96,7 +97,7 @@ fn tell(change: &mut ResourceChange, properties: &Value, cause: &str, level: For
 
 /// The expressions that refer to `cause`, with their paths.
 fn mentions(value: &Value, path: &mut Vec<Step>, cause: &str, found: &mut Vec<(Vec<Step>, Value)>) {
-    if path.len() > super::resolve::MAX_DEPTH {
+    if path.len() > MAX_DEPTH {
         return;
     }
     match value {

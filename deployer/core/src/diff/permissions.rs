@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Resources;
-use super::canonical::{At, canonical, is_policy, principals, texts};
+use super::canonical::{At, canonical, is_policy, principals};
 use super::text::words;
+use crate::resolve::{MAX_DEPTH, Resources, texts};
 
 /// Grants that one side may have at most: a hostile template could ask for the product of long lists.
 const MAX_GRANTS: usize = 200_000;
@@ -212,7 +212,7 @@ impl Collector {
 
     /// The policies anywhere in a value, also where they are written as a text.
     fn documents(&mut self, value: &Value, id: &str, holders: &[String], depth: usize) {
-        if depth > super::resolve::MAX_DEPTH {
+        if depth > MAX_DEPTH {
             return;
         }
         match value {

@@ -5,11 +5,11 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::resolve::{MAX_DEPTH, function, name_of, scalar_text};
 use super::{
     Action, CodeState, Diff, Effect, Fate, Forces, Permission, PropertyChange, ResourceChange, ValueChange,
 };
 use crate::number;
+use crate::resolve::{MAX_DEPTH, function, name_of, scalar_text};
 use crate::units::human;
 
 mod brief;
