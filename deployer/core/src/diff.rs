@@ -27,6 +27,7 @@ mod schema;
 mod stateful;
 mod text;
 mod values;
+mod words;
 
 pub use crate::resolve::{Place, Side};
 pub use code::{CodeChange, CodeState};

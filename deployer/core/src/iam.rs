@@ -30,6 +30,22 @@ pub fn allow(sid: &str, actions: &[&str], resource: Value) -> Value {
     json!({ "Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource })
 }
 
+/// A statement of a queue's policy that lets a rule send to it.
+#[must_use]
+pub fn rule_may_send(rule: &str, queue: &str) -> Value {
+    json!({
+        "Sid": format!("SendFrom{rule}"),
+        "Effect": "Allow",
+        "Principal": { "Service": "events.amazonaws.com" },
+        "Action": "sqs:SendMessage",
+        "Resource": GetAtt(queue, "Arn"),
+        "Condition": {
+            "ArnEquals": { "aws:SourceArn": GetAtt(rule, "Arn") },
+            "StringEquals": { "aws:SourceAccount": Ref("AWS::AccountId") },
+        },
+    })
+}
+
 /// Actions on `*`, and why: AWS allows no resource for them. Service Authorization Reference.
 pub const WITHOUT_RESOURCE: [(&str, &[&str], &str); 4] = [
     (

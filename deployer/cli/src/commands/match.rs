@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use stack_core::matching::{Event, Miss, Route, routes};
+use stack_core::matching::{Event, Miss};
 use stack_core::model::pattern::Pattern;
+use stack_core::routes::{Route, routes};
 use stack_core::yaml::{self, Node};
 use stack_core::{Source, json as text};
 

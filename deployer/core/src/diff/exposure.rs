@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::canonical::{At, canonical, is_policy};
-use super::text::words;
+use super::words::words;
 use crate::registry::Shape;
 use crate::resolve::{MAX_DEPTH, Resolved, Resources, scalar_text, truthy};
 

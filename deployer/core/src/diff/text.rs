@@ -5,11 +5,10 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::words::words;
 use super::{
     Action, CodeState, Diff, Effect, Fate, Forces, Permission, PropertyChange, ResourceChange, ValueChange,
 };
-use crate::number;
-use crate::resolve::{MAX_DEPTH, function, name_of, scalar_text};
 use crate::units::human;
 
 mod brief;
@@ -507,38 +506,6 @@ fn conditions(condition: &Value) -> String {
         }
     }
     if out.is_empty() { condition.to_string() } else { out.join(" and ") }
-}
-
-/// A value as somebody would write it: expressions as `${…}`.
-pub(super) fn words(value: &Value) -> String {
-    match (scalar_text(value), name_of(value), function(value)) {
-        (Some(text), _, _) => text,
-        (_, Some(name), _) => format!("${{{name}}}"),
-        (_, _, Some(("Fn::Sub", Value::String(text)))) => text.clone(),
-        _ => compact(value, 0),
-    }
-}
-
-/// JSON in which expressions stand as `${…}`.
-fn compact(value: &Value, depth: usize) -> String {
-    if depth > MAX_DEPTH
-        || (depth > 0 && function(value).is_some_and(|(name, _)| name == "Fn::Sub"))
-        || name_of(value).is_some()
-    {
-        return if depth > MAX_DEPTH { number::to_json(value) } else { words(value) };
-    }
-    match value {
-        Value::Object(map) => {
-            let entry = |(key, inner): (&String, &Value)| {
-                format!("{}: {}", Value::from(key.as_str()), compact(inner, depth + 1))
-            };
-            format!("{{{}}}", map.iter().map(entry).collect::<Vec<_>>().join(", "))
-        }
-        Value::Array(items) => {
-            format!("[{}]", items.iter().map(|item| compact(item, depth + 1)).collect::<Vec<_>>().join(", "))
-        }
-        single => number::to_json(single),
-    }
 }
 
 /// Likewise, where an empty text or one with spaces at its ends would not be seen.

@@ -294,7 +294,7 @@ fn add_bus_target(
                 DeadLetter { after: BUFFER_MAX_RECEIVE_COUNT, queue: None },
             );
             model.encryption_key.clone_from(&builder.stack.key);
-            let from_rule = |queue: &str| vec![rule::may_send(&rule, queue)];
+            let from_rule = |queue: &str| vec![iam::rule_may_send(&rule, queue)];
             queue::add_pair(builder, buffer, &model, from_rule(buffer), from_rule(&dead_letters));
             target["Arn"] = json!(GetAtt(buffer, "Arn"));
             target["DeadLetterConfig"] = json!({ "Arn": GetAtt(dead_letters, "Arn") });
