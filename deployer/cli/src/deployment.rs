@@ -10,6 +10,7 @@ use stack_core::deployed::lossy;
 use stack_core::diff::indexes;
 use stack_core::model::target::Target;
 use stack_core::number;
+use stack_core::status::Status;
 
 use crate::assets::{Prepared, ensure_bucket, publish};
 use crate::aws::cloudformation::{
@@ -892,7 +893,7 @@ pub async fn remove_failed_create(
     status: &str,
 ) -> Message {
     // Only the first operation on a stack ends so.
-    if status != "ROLLBACK_COMPLETE" {
+    if Status::of(status) != Status::RollbackComplete {
         return message;
     }
     match removed(watch, after).await {
@@ -920,7 +921,7 @@ async fn removed(watch: &Watch<'_>, after: Option<&str>) -> Result<Option<Messag
     }
     let events = cloudformation.events_after(id, after).await?;
     Ok(diagnosis::of(&events, watch.origins)
-        .map(|found| diagnosis::message(&found.ended_in("DELETE_COMPLETE"))))
+        .map(|found| diagnosis::message(&found.ended_in(Status::DeleteComplete.as_str()))))
 }
 
 /// The last word of a change set's name, which makes a token one of its kind.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use stack_core::diagnose::{self, Cause, Diagnosis, Reason, known};
+use stack_core::status::Status;
 use stack_core::template::logical_id;
 use stack_core::{Diagnostic, Diagnostics, Document, Source, Span};
 
@@ -195,10 +196,10 @@ fn causes(places: &Places, diagnosis: &Diagnosis) -> String {
 fn headline(cause: &Cause) -> String {
     let origin = cause.origin.as_deref().filter(|origin| logical_id(origin) != cause.logical_id);
     let origin = origin.map(|name| format!(", made for `{name}`")).unwrap_or_default();
-    let verb = match cause.status.as_str() {
-        "CREATE_FAILED" => "could not be created",
-        "UPDATE_FAILED" => "could not be updated",
-        "DELETE_FAILED" => "could not be deleted",
+    let verb = match Status::of(&cause.status) {
+        Status::CreateFailed => "could not be created",
+        Status::UpdateFailed => "could not be updated",
+        Status::DeleteFailed => "could not be deleted",
         _ => "failed",
     };
     shortened(&format!("{} ({}{origin}) {verb}: {}", cause.logical_id, cause.resource_type, cause.message))

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use stack_core::assets::assets;
+use stack_core::status::Status;
 use stack_core::{Stack, Template};
 
 use crate::assets::{Prepared, expected_values, prepare};
@@ -142,7 +143,7 @@ async fn settle(
     let ours = operation.is(mark);
     let what = format!("{} is in {}{}", busy.name, busy.status, operation.describe());
     // What is left behind an operation that is done is only cleared away.
-    if !ours && !wait && !busy.status.ends_with("_CLEANUP_IN_PROGRESS") {
+    if !ours && !wait && !Status::of(&busy.status).is_cleanup() {
         return Err(Error::Refused(Message::new(what).hint(
             "`--wait` waits for it and then deploys; `deployer events --follow` shows it; nothing was changed",
         )));
@@ -150,7 +151,7 @@ async fn settle(
     let why = if ours { "it is this deployment, watched again" } else { "waiting for that operation" };
     context.ui.step("waiting", format!("{what}; {why}"));
     context.on_interrupt("CloudFormation goes on with the operation", "`deployer deploy` watches it again");
-    let goal = if busy.status.starts_with("DELETE") { Goal::Destroy } else { Goal::Deploy };
+    let goal = if Status::of(&busy.status).is_deletion() { Goal::Destroy } else { Goal::Deploy };
     let watch = Watch { context, cloudformation, stack_id: &busy.id, goal, origins, expected: None };
     let since = operation.began();
     match watch.until_end(operation.before.clone()).await? {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use stack_core::deployed::lossy;
 use stack_core::diff::{self, Action as Becomes, Detail, Diff, Fate, Forces, Place, Side, indexes};
+use stack_core::status::Status;
 use stack_core::template;
 use stack_core::{Stack, Template, deployed, diagnose, lower};
 
@@ -91,7 +92,8 @@ impl Plan {
         };
         // Of a stack in one of these states nothing is there, whatever its template says.
         let is_there = |deployed: &&Deployed| {
-            deployed.stack.state != StackState::Review && deployed.stack.status != "ROLLBACK_COMPLETE"
+            deployed.stack.state != StackState::Review
+                && Status::of(&deployed.stack.status) != Status::RollbackComplete
         };
         let before = deployed.filter(is_there).map(|deployed| Side {
             template: &deployed.template,

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use stack_core::diagnose::{Diagnosis, known};
 use stack_core::diff;
+use stack_core::status::Status;
 
 use crate::aws::cloudformation::StackResource;
 use crate::error::Message;
@@ -111,8 +112,8 @@ pub enum Decision {
 #[must_use]
 pub fn decide(situation: &Situation) -> Decision {
     let allowed = situation.allowed;
-    let status = situation.status;
-    if allowed.force && status != "DELETE_FAILED" {
+    let status = Status::of(situation.status);
+    if allowed.force && status != Status::DeleteFailed {
         return Decision::Refused(
             Message::new(format!(
                 "the stack is in {status}, and only one in DELETE_FAILED can be deleted by force"
@@ -120,7 +121,7 @@ pub fn decide(situation: &Situation) -> Decision {
             .hint("run `deployer recover` without `--force`"),
         );
     }
-    if allowed.skip && status != "UPDATE_ROLLBACK_FAILED" {
+    if allowed.skip && status != Status::UpdateRollbackFailed {
         return Decision::Refused(
             Message::new(format!(
                 "the stack is in {status}, in which no rollback waits for what it could skip"
@@ -128,7 +129,7 @@ pub fn decide(situation: &Situation) -> Decision {
             .hint("run `deployer recover` without `--skip`"),
         );
     }
-    if allowed.cancel && status != "UPDATE_IN_PROGRESS" {
+    if allowed.cancel && status != Status::UpdateInProgress {
         return Decision::Refused(
             Message::new(format!("the stack is in {status}, and only an update under way can be cancelled"))
                 .hint("run `deployer recover` without `--cancel`"),
@@ -136,11 +137,11 @@ pub fn decide(situation: &Situation) -> Decision {
     }
     let simple = |state, steps| go(Plan { state, steps, lost: Vec::new(), kept: Vec::new() });
     match status {
-        "REVIEW_IN_PROGRESS" => simple(
+        Status::ReviewInProgress => simple(
             "a change set was made for a new stack, and never executed; nothing is deployed",
             vec![Step::DeleteChangeSets, Step::Delete { retain: Vec::new() }],
         ),
-        "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" => {
+        Status::RollbackComplete | Status::RollbackFailed | Status::CreateFailed => {
             let (kept, lost) = divide(situation, &[]);
             go(Plan {
                 state: "the stack was never made as a whole, and can only be deleted",
@@ -149,22 +150,20 @@ pub fn decide(situation: &Situation) -> Decision {
                 kept,
             })
         }
-        "UPDATE_FAILED" if situation.express => replay(situation),
-        "UPDATE_FAILED" => simple(
+        Status::UpdateFailed if situation.express => replay(situation),
+        Status::UpdateFailed => simple(
             "an update failed and was not rolled back; the stack serves, partly changed",
             vec![Step::RollBack],
         ),
-        "UPDATE_ROLLBACK_FAILED" => continue_rollback(situation),
-        "DELETE_FAILED" => delete(situation),
-        "UPDATE_IN_PROGRESS" if allowed.cancel => {
+        Status::UpdateRollbackFailed => continue_rollback(situation),
+        Status::DeleteFailed => delete(situation),
+        Status::UpdateInProgress if allowed.cancel => {
             simple("an update is under way, and is stopped and rolled back", vec![Step::CancelUpdate])
         }
-        busy if busy.ends_with("_IN_PROGRESS") => {
-            simple("an operation is under way", vec![Step::Watch(goal(busy))])
-        }
-        settled if settled.ends_with("_COMPLETE") => Decision::Nothing,
-        other => Decision::Refused(
-            Message::new(format!("CloudFormation offers no way out of {other}"))
+        busy if busy.is_in_progress() => simple("an operation is under way", vec![Step::Watch(goal(busy))]),
+        settled if settled.is_complete() => Decision::Nothing,
+        _ => Decision::Refused(
+            Message::new(format!("CloudFormation offers no way out of {status}"))
                 .hint("look at the stack in CloudFormation, or ask AWS support"),
         ),
     }
@@ -198,10 +197,10 @@ fn go(plan: Plan) -> Decision {
 
 /// What an operation under way is to reach.
 #[must_use]
-pub fn goal(status: &str) -> Goal {
+pub fn goal(status: Status) -> Goal {
     match status {
-        "DELETE_IN_PROGRESS" => Goal::Destroy,
-        back if back.contains("ROLLBACK") => Goal::RollBack,
+        Status::DeleteInProgress => Goal::Destroy,
+        back if back.is_rollback() => Goal::RollBack,
         _ => Goal::Deploy,
     }
 }
@@ -210,7 +209,7 @@ pub fn goal(status: &str) -> Goal {
 #[must_use]
 pub fn failed(situation: &Situation) -> Vec<String> {
     let is_failed = |id: &str| {
-        situation.resources.iter().any(|one| one.logical_id == id && one.status.ends_with("_FAILED"))
+        situation.resources.iter().any(|one| one.logical_id == id && Status::of(&one.status).failed())
     };
     let causes = situation.diagnosis.map(|diagnosis| diagnosis.causes.as_slice()).unwrap_or_default();
     let mut out: Vec<String> =
@@ -246,7 +245,7 @@ fn delete(situation: &Situation) -> Decision {
     let mut steps: Vec<Step> = stop(situation).collect();
     let mut retain = Vec::new();
     let mut passing = Vec::new();
-    let blocking = situation.resources.iter().filter(|one| one.status == "DELETE_FAILED");
+    let blocking = situation.resources.iter().filter(|one| Status::of(&one.status) == Status::DeleteFailed);
     for resource in blocking {
         let causes = situation.diagnosis.map(|diagnosis| diagnosis.causes.as_slice()).unwrap_or_default();
         let cause = causes.iter().find(|cause| cause.logical_id == resource.logical_id);
@@ -302,7 +301,10 @@ fn divide(situation: &Situation, retain: &[String]) -> (Vec<StackResource>, Vec<
 /// Whether a resource is there, and is the stack's: one whose creation failed may carry the name of somebody else's.
 #[must_use]
 pub fn exists(resource: &StackResource) -> bool {
-    let gone = ["CREATE_FAILED", "DELETE_COMPLETE", "DELETE_SKIPPED"].contains(&resource.status.as_str());
+    let gone = matches!(
+        Status::of(&resource.status),
+        Status::CreateFailed | Status::DeleteComplete | Status::DeleteSkipped
+    );
     !resource.physical_id.is_empty() && !gone
 }
 

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use stack_core::diagnose::known;
+use stack_core::status::Status;
 
 use crate::context::Context;
 use crate::error::Message;
@@ -41,13 +42,14 @@ pub enum Repeated {
 
 impl Repeated {
     fn may_follow(self, passing: &Passing) -> bool {
+        let status = Status::of(&passing.status);
         match self {
             // A deployment takes long, so only what is over soon is worth another.
             Self::Deployment => {
                 passing.lasts == known::Passing::Soon
-                    && ["DELETE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"].contains(&passing.status.as_str())
+                    && matches!(status, Status::DeleteComplete | Status::UpdateRollbackComplete)
             }
-            Self::Cleanup => ["DELETE_FAILED", "UPDATE_ROLLBACK_FAILED"].contains(&passing.status.as_str()),
+            Self::Cleanup => matches!(status, Status::DeleteFailed | Status::UpdateRollbackFailed),
         }
     }
 }

@@ -34,6 +34,7 @@ pub mod routes;
 pub mod schema;
 pub(crate) mod secrets;
 pub mod sensitive;
+pub mod status;
 pub mod template;
 pub mod units;
 pub mod yaml;

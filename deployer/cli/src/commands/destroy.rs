@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use stack_core::Stack;
 use stack_core::diff;
 use stack_core::model::target::Removal;
+use stack_core::status::Status;
 use stack_core::template::Policy;
 
 use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackResource, StackState};
@@ -66,7 +67,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         expected: None,
     };
     context.on_interrupt("nothing was deleted", "run `deployer destroy` again");
-    let (doomed, last) = if deployed.status == "DELETE_IN_PROGRESS" {
+    let (doomed, last) = if Status::of(&deployed.status) == Status::DeleteInProgress {
         context.ui.step("waiting", format!("{} is being deleted already", deployed.name));
         (Doomed::default(), Operation::find(&cloudformation, &deployed).await?.before)
     } else if deployed.state == StackState::Busy {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use stack_core::status::Status;
 
 use crate::aws::cloudformation::{CloudFormation, StackResource};
 use crate::aws::drift::{Detection, Difference, ResourceDrift, detect};
@@ -38,7 +39,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let cloudformation = CloudFormation::new(&session);
     let deployed = super::outputs::deployed(&cloudformation, &stack).await?;
     // CloudFormation User Guide, "Detect drift on an entire CloudFormation stack": this is the one stuck state that it compares in.
-    if deployed.status != "UPDATE_ROLLBACK_FAILED" {
+    if Status::of(&deployed.status) != Status::UpdateRollbackFailed {
         plan::action(Some(&deployed))?;
     }
     context.ui.step("asking", format!("CloudFormation compares the resources of {}", deployed.name));
