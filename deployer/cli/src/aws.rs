@@ -9,6 +9,7 @@ pub mod drift;
 pub mod ecr;
 pub mod ecs;
 pub mod emptying;
+pub mod error;
 pub mod items;
 pub mod lambda;
 pub mod log_events;

@@ -16,13 +16,14 @@ use crate::assets::{Prepared, ensure_bucket, publish};
 use crate::aws::cloudformation::{
     Change, ChangeSetInput, ChangeSetOutcome, CloudFormation, DeployedStack, Mode, StackState, TemplateSource,
 };
+use crate::aws::error::AwsError;
 use crate::aws::preflight::Concurrency;
 use crate::aws::session::Session;
 use crate::aws::{objects, preflight, published};
 use crate::contents::{self, Holds};
 use crate::context::Context;
 use crate::diagnosis;
-use crate::error::{AwsError, Error, Message, Result};
+use crate::error::{Error, Message, Result};
 use crate::gates;
 use crate::hotswap::{Swap, Swapped};
 use crate::operation;

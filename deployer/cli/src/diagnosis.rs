@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use stack_core::diagnose::{self, Cause, Diagnosis, Reason, known};
+use stack_core::diagnose::{self, Cause, Diagnosis};
 use stack_core::status::Status;
 use stack_core::template::logical_id;
 use stack_core::{Diagnostic, Diagnostics, Document, Source, Span};
 
 use crate::aws::cloudformation::{CloudFormation, Event, StackResource};
+use crate::aws::error::{AwsError, known_hint};
 use crate::aws::recovery::Finding;
 use crate::aws::session::Session;
 use crate::aws::{stopped_tasks, tails};
 use crate::context::Context;
-use crate::error::{AwsError, Message};
-use crate::retry::Passing;
-use crate::ui::{self, printable};
+use crate::error::{Message, Passing};
+use crate::text::printable;
+use crate::ui;
 
 /// Causes that are shown; the rest is counted.
 const SHOWN: usize = 8;
@@ -85,20 +86,6 @@ pub fn message(diagnosis: &Diagnosis) -> Message {
 pub fn refused(reason: &str) -> String {
     known_hint(reason)
         .map_or_else(|| "nothing was changed".to_owned(), |hint| format!("{hint}; nothing was changed"))
-}
-
-/// What to do about a refusal of CloudFormation, if it is known.
-#[must_use]
-pub fn known_hint(reason: &str) -> Option<String> {
-    let subject = known::Subject {
-        resource_type: "",
-        logical_id: "the stack",
-        physical_id: "",
-        origin: None,
-        stack: None,
-    };
-    let found = known::find(&subject, &Reason::parse(reason))?;
-    Some(printable(&found.fix))
 }
 
 /// Shows the causes on stderr, as the end of an operation that failed.

@@ -11,10 +11,11 @@ use stack_core::{Stack, Template};
 
 use crate::assets::{Prepared, expected_values, prepare};
 use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackState};
+use crate::aws::error::AwsError;
 use crate::aws::session::Session;
 use crate::context::{Context, check_account};
 use crate::deployment::{Deployed, Wanted, remove_failed_create};
-use crate::error::{AwsError, Error, Message, Result};
+use crate::error::{Error, Message, Result};
 use crate::hotswap::Swapped;
 use crate::operation::{self, Operation};
 use crate::plan;

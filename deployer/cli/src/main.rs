@@ -28,6 +28,7 @@ mod recovery;
 mod retry;
 mod saved_plan;
 mod tasks;
+mod text;
 mod time;
 mod ui;
 mod watch;

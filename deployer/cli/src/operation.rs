@@ -7,7 +7,7 @@ use stack_core::status::Status;
 
 use crate::assets::sha256_hex;
 use crate::aws::cloudformation::{CloudFormation, DeployedStack, Event};
-use crate::error::AwsError;
+use crate::aws::error::AwsError;
 
 /// Hexadecimal digits of the digest in a token: AWS CloudFormation API Reference, ExecuteChangeSet, allows 128 characters in all.
 const DIGITS: usize = 24;

@@ -11,6 +11,7 @@ use stack_core::status::Status;
 
 use crate::aws::cloudformation::StackResource;
 use crate::error::Message;
+use crate::text::quoted;
 use crate::watch::Goal;
 
 /// What is known of a stack, and what the user allows.
@@ -376,16 +377,6 @@ pub fn delete_lines(resource: &StackResource, width: usize) -> Vec<String> {
         lines.push(line);
     }
     lines
-}
-
-/// A word for a shell: names may come from anybody.
-#[must_use]
-pub fn quoted(word: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:@+=".contains(letter);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 impl Step {

@@ -9,7 +9,7 @@ use stack_core::diagnose::known;
 use stack_core::status::Status;
 
 use crate::context::Context;
-use crate::error::Message;
+use crate::error::{Message, Passing};
 
 /// Environment variable with the seconds before the second attempt; each further wait is twice as long.
 pub const VARIABLE: &str = "DEPLOYER_RETRY_PAUSE";
@@ -19,17 +19,6 @@ pub const VARIABLE: &str = "DEPLOYER_RETRY_PAUSE";
 const PAUSE: Duration = Duration::from_secs(65);
 /// Further attempts.
 const ATTEMPTS: u32 = 2;
-
-/// Why an operation that failed may succeed without a change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Passing {
-    /// The known failure.
-    pub id: &'static str,
-    /// How long it lasts.
-    pub lasts: known::Passing,
-    /// The status of the stack after the failure.
-    pub status: String,
-}
 
 /// The operation that is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

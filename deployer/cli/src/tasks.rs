@@ -8,9 +8,10 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use crate::aws::Pause;
 use crate::aws::cloudformation::StackResource;
 use crate::aws::ecs::Ecs;
+use crate::aws::error::AwsError;
 use crate::aws::session::Session;
 use crate::context::Context;
-use crate::error::{AwsError, Result};
+use crate::error::Result;
 use crate::recovery;
 
 /// How ECS begins `startedBy` of a task that belongs to a service, which would start it again; CloudFormation stops those

@@ -17,6 +17,7 @@ use stack_core::diff::{Line, Sign};
 use stack_core::{Diagnostics, Severity, Source, number};
 
 use crate::error::{Error, Message, Result};
+use crate::text::{harmless, printable};
 
 /// Version of every JSON document on stdout; raised when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -598,28 +599,6 @@ pub fn wrapped_table(head: &[String], rows: impl IntoIterator<Item = Vec<String>
     table.lines().fold(String::new(), |mut out, line| {
         out.push_str(line.trim_end());
         out.push('\n');
-        out
-    })
-}
-
-/// Text of one line in which every control character is escaped, so that no file can steer the terminal.
-#[must_use]
-pub fn printable(text: &str) -> String {
-    escaped(text, "")
-}
-
-/// The same for text that may have several lines, and tabs in them, as logs and the messages of services do.
-pub fn harmless(text: &str) -> String {
-    escaped(text, "\n\t")
-}
-
-fn escaped(text: &str, kept: &str) -> String {
-    text.chars().fold(String::new(), |mut out, letter| {
-        if letter.is_control() && !kept.contains(letter) {
-            out.extend(letter.escape_default());
-        } else {
-            out.push(letter);
-        }
         out
     })
 }

@@ -12,7 +12,8 @@ use crate::aws::cloudformation::{CloudFormation, Event};
 use crate::context::Context;
 use crate::diagnosis;
 use crate::error::{Message, Result};
-use crate::ui::{Live, printable};
+use crate::text::printable;
+use crate::ui::Live;
 
 /// What an operation is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use aws_sdk_cloudformation::types::{
 };
 use stack_core::status::Status;
 
-use crate::error::{AwsError, AwsResult as _};
+use super::error::{AwsError, AwsResult as _};
 
 type Result<T> = std::result::Result<T, AwsError>;
 

@@ -5,8 +5,8 @@ use aws_sdk_cloudformation::primitives::DateTime;
 use aws_sdk_cloudformation::types::Stack;
 use stack_core::status::Status;
 
+use super::error::{AwsError, AwsResult as _};
 use super::session::Session;
-use crate::error::{AwsError, AwsResult as _};
 
 type Result<T> = std::result::Result<T, AwsError>;
 

@@ -25,7 +25,8 @@ use crate::records::{self, Finished, Kind};
 use crate::recovery;
 use crate::retry::{Repeated, Retries};
 use crate::tasks;
-use crate::ui::{printable, terminal_width};
+use crate::text::printable;
+use crate::ui::terminal_width;
 use crate::watch::{Goal, Outcome, Watch};
 
 /// Deletes a deployed stack, after showing what is lost and what stays.

@@ -9,11 +9,12 @@ use stack_core::units::{self, human};
 
 use crate::assets::{REPOSITORY, bucket_name};
 use crate::aws::cloudformation::CloudFormation;
+use crate::aws::error::AwsError;
 use crate::aws::published::{self, Failures, Object};
 use crate::aws::session::Session;
 use crate::aws::{records as stored, stacks};
 use crate::context::Context;
-use crate::error::{AwsError, Error, Result};
+use crate::error::{Error, Result};
 use crate::garbage::{self, Digest, Item, Needs, Rules, Verdict, What};
 use crate::time;
 

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::local::agent::become_program;
 use crate::local::state::{Folder, Running, Status};
 use crate::local::{IGNORED, Options, control, supervisor};
-use crate::recovery::quoted;
+use crate::text::quoted;
 
 /// Runs AWS on this machine, for stacks with `target: local`.
 ///

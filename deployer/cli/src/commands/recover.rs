@@ -11,17 +11,18 @@ use stack_core::status::Status;
 
 use crate::assets::bucket_name;
 use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackResource, TemplateSource};
+use crate::aws::error::AwsError;
 use crate::aws::recovery::Drift;
 use crate::aws::session::Session;
 use crate::aws::{published, tables};
 use crate::context::Context;
 use crate::deployment::Wanted;
-use crate::error::{AwsError, Error, Message, Result};
+use crate::error::{Error, Message, Result};
 use crate::records::{self, Finished, Record};
 use crate::recovery::{self, Allowed, Decision, Plan, Situation, Step};
 use crate::retry::{Repeated, Retries};
 use crate::tasks::{self, Running};
-use crate::ui::printable;
+use crate::text::printable;
 use crate::watch::{Goal, Outcome, Watch};
 use crate::{diagnosis, look, plan};
 
