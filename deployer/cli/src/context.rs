@@ -4,10 +4,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, Once, PoisonError};
 
+use stack_core::document::SelectError;
 use stack_core::{Diagnostics, Document, Source, Stack, StackTarget};
 
 use crate::aws::session::{Connection, Session, Unidentified};
-use crate::document_error;
 use crate::error::{Error, Message, Result};
 use crate::local;
 use crate::ui::Ui;
@@ -241,4 +241,8 @@ pub fn check_account(target: &StackTarget, session: &Session) -> Result<()> {
         )),
         _ => Ok(()),
     }
+}
+
+fn document_error(error: &SelectError) -> Error {
+    Error::Usage(Message::new(error.to_string()).hint("`deployer ls` lists the stacks of the file"))
 }

@@ -12,9 +12,10 @@ use stack_core::model::target::Target;
 use stack_core::number;
 use stack_core::status::Status;
 
-use crate::assets::{Prepared, ensure_bucket, publish};
+use crate::assets::{ensure_bucket, publish};
 use crate::aws::cloudformation::{
-    Change, ChangeSetInput, ChangeSetOutcome, CloudFormation, DeployedStack, Mode, StackState, TemplateSource,
+    Change, ChangeSetInput, ChangeSetOutcome, CloudFormation, DeployedStack, Mode, StackResource, StackState,
+    TemplateSource,
 };
 use crate::aws::error::AwsError;
 use crate::aws::preflight::Concurrency;
@@ -25,12 +26,12 @@ use crate::context::Context;
 use crate::diagnosis;
 use crate::error::{Error, Message, Result};
 use crate::gates;
-use crate::hotswap::{Swap, Swapped};
+use crate::hotswap::Swap;
 use crate::operation;
 use crate::plan::{self, Action, INLINE_TEMPLATE_BYTES, Plan};
-use crate::records::{self, Finished, Kind};
-use crate::recovery;
+use crate::records::{self, Finished};
 use crate::retry::{Repeated, Retries};
+use crate::state::{Deployed, Wanted};
 use crate::watch::{Goal, Outcome, Watch};
 
 /// Codes that say that a change set can't be executed any more.
@@ -41,65 +42,6 @@ const ROLE_SPREADS: Duration = Duration::from_secs(15);
 
 /// What hints end with before anything was done.
 const NOTHING_CHANGED: &str = "nothing was changed";
-
-/// What is deployed.
-#[derive(Debug, Clone)]
-pub struct Deployed {
-    /// The stack.
-    pub stack: DeployedStack,
-    /// Its template, as it was sent.
-    pub text: String,
-    /// The same, read; null when it is neither JSON nor YAML.
-    pub template: Value,
-    /// Code that was swapped since.
-    pub swapped: Option<Swapped>,
-}
-
-impl Deployed {
-    /// A stack with its template as CloudFormation gave it back.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when the template can't be read.
-    pub fn new(stack: DeployedStack, text: String, swapped: Option<Swapped>) -> Result<Self> {
-        Ok(Self { stack, template: plan::read_deployed(&text)?, text, swapped })
-    }
-
-    /// Whether nobody has deployed anything else since.
-    fn is(&self, before: &Self) -> bool {
-        self.stack.id == before.stack.id
-            && self.stack.parameters == before.stack.parameters
-            && (self.text == before.text || self.template == before.template)
-    }
-}
-
-/// What a stack is to become.
-#[derive(Debug)]
-pub struct Wanted {
-    /// Where it comes from, for the record.
-    pub kind: Kind,
-    /// The template, as it is sent.
-    pub text: String,
-    /// The same, read.
-    pub template: Value,
-    /// Parameter values; those of code are known before it is published.
-    pub parameters: BTreeMap<String, String>,
-    /// Tags of the stack and all its resources.
-    pub tags: BTreeMap<String, String>,
-    /// Logical id → name in the file.
-    pub origins: BTreeMap<String, String>,
-    /// Code that must be published first.
-    pub code: Vec<Prepared>,
-}
-
-impl Wanted {
-    /// The properties of the resources of a type.
-    fn of_type(&self, kind: &'static str) -> impl Iterator<Item = &Value> {
-        let resources = self.template["Resources"].as_object().into_iter().flatten();
-        resources
-            .filter(move |(_, resource)| resource["Type"] == kind)
-            .map(|(_, resource)| &resource["Properties"])
-    }
-}
 
 /// How to go about it.
 #[derive(Debug, Clone, Default)]
@@ -911,7 +853,7 @@ pub async fn remove_failed_create(
 
 async fn removed(watch: &Watch<'_>, after: Option<&str>) -> Result<Option<Message>> {
     let (id, cloudformation) = (watch.stack_id, watch.cloudformation);
-    if cloudformation.resources(id).await?.iter().any(recovery::exists) {
+    if cloudformation.resources(id).await?.iter().any(StackResource::exists) {
         return Ok(None);
     }
     let last = cloudformation.past(id).await?.last;

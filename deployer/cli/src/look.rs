@@ -14,12 +14,13 @@ use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackState};
 use crate::aws::error::AwsError;
 use crate::aws::session::Session;
 use crate::context::{Context, check_account};
-use crate::deployment::{Deployed, Wanted, remove_failed_create};
+use crate::deployment::remove_failed_create;
 use crate::error::{Error, Message, Result};
 use crate::hotswap::Swapped;
 use crate::operation::{self, Operation};
 use crate::plan;
 use crate::records::Kind;
+use crate::state::{Deployed, Wanted};
 use crate::watch::{Goal, Outcome, Watch};
 
 /// What to do about an operation that is under way.

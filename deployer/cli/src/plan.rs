@@ -15,9 +15,9 @@ use crate::aws::cloudformation::{Change, ChangeKind, DeployedStack, Mode, StackS
 use crate::aws::session::Session;
 use crate::contents::Holds;
 use crate::context::Context;
-use crate::deployment::{Deployed, Wanted};
 use crate::error::{Error, Message, Result};
 use crate::gates::Loss;
+use crate::state::{Deployed, Wanted};
 use crate::watch::way_out;
 
 /// Largest template that a call carries: CloudFormation User Guide, "AWS CloudFormation quotas".
@@ -363,20 +363,6 @@ pub fn protected(template: &Value) -> BTreeSet<String> {
     resources.filter(|(_, resource)| protects(resource)).map(|(id, _)| id.clone()).collect()
 }
 
-/// A deployed template, read.
-///
-/// # Errors
-/// [`Error::Refused`] when it is neither JSON nor YAML: what it keeps and protects would be lost without a word.
-pub fn read_deployed(text: &str) -> Result<Value> {
-    match deployed::read(text) {
-        Value::Null if !text.trim().is_empty() => Err(Error::Refused(
-            Message::new("the deployed template is neither JSON nor YAML that can be read")
-                .hint("`aws cloudformation get-template` shows it; deploy it anew by the tool that made it; nothing was changed"),
-        )),
-        template => Ok(template),
-    }
-}
-
 /// What can be done to a stack in its state.
 ///
 /// # Errors
@@ -524,12 +510,9 @@ mod tests {
     }
 
     #[test]
-    fn a_deployed_template_that_cannot_be_read_protects_all_it_may_hold() {
-        assert_eq!(read_deployed("Description: a\nDescription: b\n").expect_err("refused").exit_code(), 5);
-        assert_eq!(read_deployed("").expect("of a stack that was never made"), Value::Null);
+    fn templates_in_yaml_protect_resources_as_well() {
         let yaml = "Resources: { A: { Type: T, Metadata: { deployer: { protect: true } } } }";
-        let template = read_deployed(yaml).expect("YAML");
-        assert_eq!(protected(&template), BTreeSet::from(["A".to_owned()]));
+        assert_eq!(protected(&deployed::read(yaml)), BTreeSet::from(["A".to_owned()]));
     }
 
     #[test]

@@ -291,22 +291,12 @@ fn waits_for_tasks(situation: &Situation, resource: &StackResource) -> bool {
 
 /// The resources that stay and those that go, those that hold data first.
 fn divide(situation: &Situation, retain: &[String]) -> (Vec<StackResource>, Vec<StackResource>) {
-    let there = situation.resources.iter().filter(|one| exists(one));
+    let there = situation.resources.iter().filter(|one| one.exists());
     let (kept, mut lost): (Vec<_>, Vec<_>) = there
         .cloned()
         .partition(|one| retain.contains(&one.logical_id) || situation.retained.contains(&one.logical_id));
     lost.sort_by_key(|one| diff::holds(&one.resource_type).is_none());
     (kept, lost)
-}
-
-/// Whether a resource is there, and is the stack's: one whose creation failed may carry the name of somebody else's.
-#[must_use]
-pub fn exists(resource: &StackResource) -> bool {
-    let gone = matches!(
-        Status::of(&resource.status),
-        Status::CreateFailed | Status::DeleteComplete | Status::DeleteSkipped
-    );
-    !resource.physical_id.is_empty() && !gone
 }
 
 /// The command that deletes a resource which no stack has any more, as one line.

@@ -658,6 +658,18 @@ pub struct StackResource {
     pub status: String,
 }
 
+impl StackResource {
+    /// Whether a resource is there, and is the stack's: one whose creation failed may carry the name of somebody else's.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        let gone = matches!(
+            Status::of(&self.status),
+            Status::CreateFailed | Status::DeleteComplete | Status::DeleteSkipped
+        );
+        !self.physical_id.is_empty() && !gone
+    }
+}
+
 fn change(change: &ResourceChange) -> Option<Change> {
     let perhaps = change.replacement() == Some(&Replacement::Conditional);
     // It refers to something that changes, and CloudFormation does not know whether the value will: not a reason to

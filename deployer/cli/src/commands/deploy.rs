@@ -11,7 +11,7 @@ use stack_core::{Stack, deployed};
 use crate::assets::publish;
 use crate::aws::cloudformation::Mode;
 use crate::context::Context;
-use crate::deployment::{Deployed, Deployment, Done, Ended, Options, Waiting, Wanted, changes_json};
+use crate::deployment::{Deployment, Done, Ended, Options, Waiting, changes_json};
 use crate::error::{Error, Message, Result};
 use crate::hotswap::{self, Swap, Swapped};
 use crate::look::{Busy, Look};
@@ -19,6 +19,7 @@ use crate::pipeline;
 use crate::plan;
 use crate::records::{self, Finished, Kind};
 use crate::saved_plan::SavedPlan;
+use crate::state::{Deployed, Wanted};
 
 /// Builds and publishes the code, and brings the stack to what the file says.
 ///

@@ -24,6 +24,7 @@ use crate::plan;
 use crate::records::{self, Finished, Kind};
 use crate::recovery;
 use crate::retry::{Repeated, Retries};
+use crate::state::read_deployed;
 use crate::tasks;
 use crate::text::printable;
 use crate::ui::terminal_width;
@@ -243,7 +244,7 @@ async fn prepare(
 ) -> Result<(Doomed, Option<String>)> {
     let (template, mut resources) =
         tokio::try_join!(cloudformation.template(&deployed.id), cloudformation.resources(&deployed.id))?;
-    let template = plan::read_deployed(&template.unwrap_or_default())?;
+    let template = read_deployed(&template.unwrap_or_default())?;
     let protected: Vec<String> = plan::protected(&template).into_iter().collect();
     if !protected.is_empty() {
         return Err(Error::Refused(
@@ -255,7 +256,7 @@ async fn prepare(
         let policy = &template["Resources"][&resource.logical_id]["DeletionPolicy"];
         policy.as_str().is_some_and(|policy| policy.starts_with("Retain"))
     };
-    resources.retain(recovery::exists);
+    resources.retain(StackResource::exists);
     // By what they are and are called, since logical ids are not shown.
     resources.sort_by(|a, b| (&a.resource_type, &a.physical_id).cmp(&(&b.resource_type, &b.physical_id)));
     let (kept, lost): (Vec<StackResource>, Vec<StackResource>) = resources.into_iter().partition(retained);

@@ -16,11 +16,11 @@ use crate::aws::recovery::Drift;
 use crate::aws::session::Session;
 use crate::aws::{published, tables};
 use crate::context::Context;
-use crate::deployment::Wanted;
 use crate::error::{Error, Message, Result};
 use crate::records::{self, Finished, Record};
 use crate::recovery::{self, Allowed, Decision, Plan, Situation, Step};
 use crate::retry::{Repeated, Retries};
+use crate::state::{Wanted, read_deployed};
 use crate::tasks::{self, Running};
 use crate::text::printable;
 use crate::watch::{Goal, Outcome, Watch};
@@ -176,7 +176,7 @@ impl Run<'_> {
             self.cloudformation.events_after(id, None),
             self.cloudformation.template(id),
         )?;
-        let template = plan::read_deployed(&template.unwrap_or_default())?;
+        let template = read_deployed(&template.unwrap_or_default())?;
         // A stack that was never made as a whole keeps nothing of what `RetainExceptOnCreate` keeps later.
         let status = Status::of(&deployed.status);
         let never_made = status.was_never_created();

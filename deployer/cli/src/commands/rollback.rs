@@ -11,11 +11,12 @@ use crate::aws::cloudformation::{CloudFormation, Mode};
 use crate::aws::session::Session;
 use crate::aws::{ecr, published};
 use crate::context::{Context, Place};
-use crate::deployment::{Deployed, Deployment, Done, Ended, Options, Wanted, changes_json};
+use crate::deployment::{Deployment, Done, Ended, Options, changes_json};
 use crate::error::{Error, Message, Result};
 use crate::hotswap::Swapped;
 use crate::plan;
 use crate::records::{self, Kind, MASKED, Record};
+use crate::state::{Deployed, Wanted};
 use crate::time;
 
 /// Deploys what was deployed before: template, parameters and code as they were recorded.

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use self::image::Images;
-use self::task::Stop;
+use self::process::Stop;
 use self::told::Told;
 use super::emulator::Emulator;
 use super::state::RunningTask;
