@@ -878,6 +878,6 @@ fn started_at(change_set: &str) -> String {
 pub fn changes_json(changes: &[Change]) -> Vec<Value> {
     changes
         .iter()
-        .map(|change| json!({ "action": change.kind.name(), "logicalId": change.logical_id, "type": change.resource_type }))
+        .map(|change| json!({ "action": change.kind.change_set_word(), "logicalId": change.logical_id, "type": change.resource_type }))
         .collect()
 }

@@ -12,9 +12,10 @@ use std::time::Duration;
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use stack_core::diff::ChangeKind;
 
 use crate::assets::{bucket_name, ensure_bucket, sha256_hex};
-use crate::aws::cloudformation::{Change, ChangeKind};
+use crate::aws::cloudformation::Change;
 use crate::aws::records::{get, keys, put_new};
 use crate::aws::session::Session;
 use crate::context::Context;
@@ -104,10 +105,10 @@ impl Changes {
     pub fn of(changes: &[Change]) -> Self {
         let count = |kind| changes.iter().filter(|change| change.kind == kind).count();
         Self {
-            add: count(ChangeKind::Add),
-            modify: count(ChangeKind::Modify),
+            add: count(ChangeKind::Create),
+            modify: count(ChangeKind::Update),
             replace: count(ChangeKind::Replace),
-            remove: count(ChangeKind::Remove),
+            remove: count(ChangeKind::Delete),
         }
     }
 

@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::deployed::lossy;
-use crate::registry;
 use crate::resolve::{self, Resolved, Resolver, Resources, Truth, is_dynamic, scalar_text, truthy};
+use crate::schemas;
 use crate::secrets::is_secret_name;
 use crate::template::references;
 
@@ -29,7 +29,7 @@ mod text;
 mod values;
 mod words;
 
-pub use crate::resolve::{Place, Side};
+pub use crate::resolve::{PseudoParameters, Side};
 pub use code::{CodeChange, CodeState};
 pub use cost::{Cost, CostItem};
 pub use exposure::{Exposure, ExposureKind};
@@ -44,7 +44,7 @@ use values::{Step, differences, schema_path, shown};
 /// What becomes of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Action {
+pub enum ChangeKind {
     /// It is made.
     Create,
     /// It is changed in place.
@@ -55,6 +55,20 @@ pub enum Action {
     Delete,
     /// Nothing.
     Keep,
+}
+
+impl ChangeKind {
+    /// The word of CloudFormation's change sets.
+    #[must_use]
+    pub const fn change_set_word(self) -> &'static str {
+        match self {
+            Self::Create => "add",
+            Self::Update => "modify",
+            Self::Replace => "replace",
+            Self::Delete => "remove",
+            Self::Keep => "keep",
+        }
+    }
 }
 
 /// Whether a change makes CloudFormation replace the resource.
@@ -115,7 +129,7 @@ pub struct ResourceChange {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
     /// What becomes of it.
-    pub action: Action,
+    pub action: ChangeKind,
     /// Whether it is, or may be, replaced.
     pub replacement: Forces,
     /// What is lost with it, when it holds what can't be made again.
@@ -140,7 +154,7 @@ pub struct ValueChange {
     /// Its name.
     pub name: String,
     /// Create, update or delete.
-    pub action: Action,
+    pub action: ChangeKind,
     /// What is deployed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
@@ -203,7 +217,7 @@ impl Diff {
     /// Whether a deployment would change nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.resources.iter().all(|resource| resource.action == Action::Keep)
+        self.resources.iter().all(|resource| resource.action == ChangeKind::Keep)
             && self.code.iter().all(|code| code.state == CodeState::Unknown)
             && self.outputs.is_empty()
             && self.parameters.is_empty()
@@ -213,7 +227,7 @@ impl Diff {
 
     /// The resources that change.
     pub fn changed(&self) -> impl Iterator<Item = &ResourceChange> {
-        self.resources.iter().filter(|resource| resource.action != Action::Keep)
+        self.resources.iter().filter(|resource| resource.action != ChangeKind::Keep)
     }
 
     /// As JSON, of the form that [`schema()`] describes. `schemaVersion` is the caller's, as in all output.
@@ -229,7 +243,7 @@ impl Diff {
 pub fn compare(
     before: Option<&Side<'_>>,
     after: &Side<'_>,
-    place: &Place,
+    pseudo: &PseudoParameters,
     origins: &BTreeMap<String, String>,
 ) -> Diff {
     let (nothing, none) = (json!({}), BTreeMap::new());
@@ -239,8 +253,8 @@ pub fn compare(
     let parameters_back = lossy::restored_texts(old_side.parameters, after.parameters);
     let tags_back = lossy::restored_texts(old_side.tags, after.tags);
     let old_side = Side { template: &template, parameters: &parameters_back, tags: &tags_back };
-    let old = Resolver::new(&old_side, &none, place);
-    let new = Resolver::new(after, old_side.parameters, place);
+    let old = Resolver::new(&old_side, &none, pseudo);
+    let new = Resolver::new(after, old_side.parameters, pseudo);
     let (a, b) = (old.resources(), new.resources());
 
     let mut changes: Vec<ResourceChange> = new
@@ -259,12 +273,12 @@ pub fn compare(
         finish(change, a.get(change.id.as_str()), b.get(change.id.as_str()), old_side.template);
     }
     let at = |action| changes.iter().filter(move |change| change.action == action);
-    let gone: BTreeSet<&str> = at(Action::Delete).map(|change| change.id.as_str()).collect();
-    let changed = changes.iter().filter(|change| change.action != Action::Keep);
+    let gone: BTreeSet<&str> = at(ChangeKind::Delete).map(|change| change.id.as_str()).collect();
+    let changed = changes.iter().filter(|change| change.action != ChangeKind::Keep);
     let changed: BTreeSet<&str> = changed.map(|change| change.id.as_str()).collect();
     let code = code::changes(&old_side, after, &new, origins);
     let mut out = Diff {
-        stack: place.stack.clone(),
+        stack: pseudo.stack.clone(),
         new: before.is_none(),
         summary: summary(&changes),
         permissions: permissions::changes(&a, &b, &changed, &gone),
@@ -294,26 +308,26 @@ fn resource_change(
         (Some(before), Some(after)) if before.kind != after.kind => {
             let forces = Forces::Always;
             (
-                Action::Replace,
+                ChangeKind::Replace,
                 vec![change("Type".to_owned(), Some(json!(before.kind)), Some(json!(kind)), forces)],
             )
         }
         (Some(before), Some(after)) => {
             let changes = changes_between(&kind, before, after);
-            (if changes.is_empty() { Action::Keep } else { Action::Update }, changes)
+            (if changes.is_empty() { ChangeKind::Keep } else { ChangeKind::Update }, changes)
         }
-        (None, Some(after)) => (Action::Create, whole(after, true)),
-        (Some(before), None) => (Action::Delete, whole(before, false)),
-        (None, None) => (Action::Keep, Vec::new()),
+        (None, Some(after)) => (ChangeKind::Create, whole(after, true)),
+        (Some(before), None) => (ChangeKind::Delete, whole(before, false)),
+        (None, None) => (ChangeKind::Keep, Vec::new()),
     };
     let replacement = match action {
-        Action::Update | Action::Replace => strongest(&changes),
-        Action::Create | Action::Delete | Action::Keep => Forces::Never,
+        ChangeKind::Update | ChangeKind::Replace => strongest(&changes),
+        ChangeKind::Create | ChangeKind::Delete | ChangeKind::Keep => Forces::Never,
     };
     ResourceChange {
         id: id.to_owned(),
         origin: origins.get(id).cloned(),
-        action: if replacement == Forces::Always { Action::Replace } else { action },
+        action: if replacement == Forces::Always { ChangeKind::Replace } else { action },
         replacement,
         holds: None,
         protected: false,
@@ -374,7 +388,7 @@ fn changes_between(kind: &str, before: &Resolved, after: &Resolved) -> Vec<Prope
 
 /// The place of the properties of a type.
 fn place_of(kind: &str) -> At<'static> {
-    At::properties(registry::find(kind).map_or(registry::Shape::UNKNOWN, |kind| kind.schema().shape()))
+    At::properties(schemas::find(kind).map_or(schemas::Shape::UNKNOWN, |kind| kind.schema().shape()))
 }
 
 /// Where a schema says that it depends, and a replacement is certain: a table's key can't be changed (DynamoDB Developer
@@ -382,14 +396,14 @@ fn place_of(kind: &str) -> At<'static> {
 const CERTAIN: [(&str, &str); 1] = [("AWS::DynamoDB::Table", "KeySchema")];
 
 fn forces(kind: &str, path: &[&str]) -> Forces {
-    let Some(schema) = registry::find(kind) else { return Forces::Unknown };
+    let Some(schema) = schemas::find(kind) else { return Forces::Unknown };
     if path.first().is_some_and(|first| CERTAIN.contains(&(kind, *first))) {
         return Forces::Always;
     }
     match schema.schema().replacement(path) {
-        registry::Replacement::Never => Forces::Never,
-        registry::Replacement::Conditional => Forces::Conditional,
-        registry::Replacement::Always => Forces::Always,
+        schemas::Replacement::Never => Forces::Never,
+        schemas::Replacement::Conditional => Forces::Conditional,
+        schemas::Replacement::Always => Forces::Always,
     }
 }
 
@@ -437,26 +451,26 @@ fn finish(
     let kind = before.or(after).map_or("", |resource| resource.kind.as_str());
     change.holds = stateful::holds(kind);
     let policy = match change.action {
-        Action::Delete => before.and_then(|before| before.attributes.get("DeletionPolicy")),
-        Action::Replace => after.and_then(|after| after.attributes.get("UpdateReplacePolicy")),
-        Action::Update if change.replacement == Forces::Conditional => {
+        ChangeKind::Delete => before.and_then(|before| before.attributes.get("DeletionPolicy")),
+        ChangeKind::Replace => after.and_then(|after| after.attributes.get("UpdateReplacePolicy")),
+        ChangeKind::Update if change.replacement == Forces::Conditional => {
             after.and_then(|after| after.attributes.get("UpdateReplacePolicy"))
         }
-        Action::Create | Action::Update | Action::Keep => return,
+        ChangeKind::Create | ChangeKind::Update | ChangeKind::Keep => return,
     };
     change.old = Some(match policy.and_then(Value::as_str) {
         Some("Retain" | "RetainExceptOnCreate") => Fate::Retained,
         Some("Snapshot") => Fate::Snapshot,
         Some(_) => Fate::Deleted,
-        None if change.action == Action::Delete => {
+        None if change.action == ChangeKind::Delete => {
             stateful::default_fate(kind, before.map(|before| &before.properties))
         }
         None => Fate::Deleted,
     });
-    if change.action == Action::Replace
+    if change.action == ChangeKind::Replace
         && let (Some(before), Some(after)) = (before, after)
         && before.kind == after.kind
-        && let Some(name) = registry::find(kind).and_then(|id| id.schema().name_property(kind))
+        && let Some(name) = schemas::find(kind).and_then(|id| id.schema().name_property(kind))
         && let (Some(was), Some(is)) = (before.properties.get(name), after.properties.get(name))
         && was == is
     {
@@ -469,11 +483,11 @@ fn finish(
 pub fn summary(changes: &[ResourceChange]) -> Summary {
     let count = |action| changes.iter().filter(|change| change.action == action).count();
     Summary {
-        create: count(Action::Create),
-        update: count(Action::Update),
-        replace: count(Action::Replace),
-        delete: count(Action::Delete),
-        keep: count(Action::Keep),
+        create: count(ChangeKind::Create),
+        update: count(ChangeKind::Update),
+        replace: count(ChangeKind::Replace),
+        delete: count(ChangeKind::Delete),
+        keep: count(ChangeKind::Keep),
     }
 }
 
@@ -481,10 +495,10 @@ pub fn summary(changes: &[ResourceChange]) -> Summary {
 fn value_change(name: &str, before: Option<Value>, after: Option<Value>) -> Option<ValueChange> {
     let action = match (&before, &after) {
         (None, None) => return None,
-        (None, Some(_)) => Action::Create,
-        (Some(_), None) => Action::Delete,
+        (None, Some(_)) => ChangeKind::Create,
+        (Some(_), None) => ChangeKind::Delete,
         (Some(a), Some(b)) if a == b => return None,
-        (Some(_), Some(_)) => Action::Update,
+        (Some(_), Some(_)) => ChangeKind::Update,
     };
     Some(ValueChange { name: name.to_owned(), action, before, after, because: None })
 }
@@ -525,11 +539,11 @@ fn outputs(old: &Resolver<'_>, new: &Resolver<'_>, replaced: &BTreeSet<String>) 
         let part =
             |output: Option<&Value>| output.map(|output| output.get("Value").unwrap_or(output).clone());
         match value_change(name, a.cloned(), b.cloned()) {
-            Some(change) if change.action == Action::Update && part(a) != part(b) => {
+            Some(change) if change.action == ChangeKind::Update && part(a) != part(b) => {
                 out.extend(value_change(name, part(a), part(b)));
             }
             // Only its description, export or condition.
-            Some(change) if change.action == Action::Update => {
+            Some(change) if change.action == ChangeKind::Update => {
                 let nothing = Value::Null;
                 let (a, b) = (a.unwrap_or(&nothing), b.unwrap_or(&nothing));
                 let found = differences(a, b, At::json(), vec![Step::Member(name.to_owned())]);
@@ -548,7 +562,7 @@ fn outputs(old: &Resolver<'_>, new: &Resolver<'_>, replaced: &BTreeSet<String>) 
                     }
                 });
                 if because.is_some() {
-                    let (name, action) = (name.to_owned(), Action::Update);
+                    let (name, action) = (name.to_owned(), ChangeKind::Update);
                     out.push(ValueChange { name, action, before: part(a), after: part(b), because });
                 }
             }

@@ -15,7 +15,7 @@ use crate::model::properties::{
 };
 use crate::model::target::{Removal, StackTarget, Target};
 use crate::model::{Kind, Resource, Stack, Text, TextPart};
-use crate::registry;
+use crate::schemas;
 use crate::secrets;
 use crate::template::{circle, conditions_of, logical_id};
 use crate::units;
@@ -909,13 +909,13 @@ impl Read for TypeName {
     fn read(&self, node: &Node, scope: &Scope) -> Option<Kind> {
         let (text, _) = scope.single(node, "the name of a type")?;
         let raw = text.contains("::");
-        let kind = if raw { registry::find(&text).map(Kind::Raw) } else { Kind::from_name(&text) };
+        let kind = if raw { schemas::find(&text).map(Kind::Raw) } else { Kind::from_name(&text) };
         if kind.is_none() {
             let unknown =
                 Diagnostic::error("E0109", node.span, format!("no type is named `{}`", shorten(&text)));
             scope.report(match raw {
                 false => unknown.suggest(&text, Kind::ALL.map(Kind::name)),
-                true => match nearest(&text, &registry::names().collect::<Vec<_>>()) {
+                true => match nearest(&text, &schemas::names().collect::<Vec<_>>()) {
                     Some(name) => unknown.help(format!("did you mean `{name}`?")),
                     None => unknown.help(
                         "types of CloudFormation are named `AWS::Service::Thing`, such as `AWS::SQS::Queue`",

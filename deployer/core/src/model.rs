@@ -3,7 +3,7 @@
 //! One file per resource type holds its struct and asks for its properties; [`properties`] does the reading.
 
 use crate::diagnostic::Span;
-use crate::registry::{self, TypeId};
+use crate::schemas::{self, TypeId};
 use crate::template::logical_id;
 
 pub mod access;
@@ -76,7 +76,7 @@ macro_rules! types {
             #[must_use]
             pub fn cloudformation(self) -> Option<TypeId> {
                 match self {
-                    $(Self::$kind => registry::find($cloudformation),)*
+                    $(Self::$kind => schemas::find($cloudformation),)*
                     Self::Raw(type_id) => Some(type_id),
                 }
             }

@@ -30,9 +30,9 @@ pub struct Side<'a> {
     pub tags: &'a BTreeMap<String, String>,
 }
 
-/// What is known of the place. A pseudo parameter that is not known stays an expression.
+/// The pseudo parameters of CloudFormation. One that is not known stays an expression.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Place {
+pub struct PseudoParameters {
     /// `AWS::AccountId`.
     pub account: Option<String>,
     /// `AWS::Region`.
@@ -73,14 +73,18 @@ impl From<bool> for Truth {
 pub(crate) struct Resolver<'a> {
     template: &'a Value,
     parameters: BTreeMap<&'a str, Value>,
-    place: &'a Place,
+    pseudo: &'a PseudoParameters,
     conditions: RefCell<BTreeMap<&'a str, Truth>>,
     growth: Cell<usize>,
 }
 
 impl<'a> Resolver<'a> {
     /// `previous` are the values that a parameter keeps when the side has none for it, and the template no default.
-    pub(crate) fn new(side: &Side<'a>, previous: &BTreeMap<String, String>, place: &'a Place) -> Self {
+    pub(crate) fn new(
+        side: &Side<'a>,
+        previous: &BTreeMap<String, String>,
+        pseudo: &'a PseudoParameters,
+    ) -> Self {
         let declared = side.template["Parameters"].as_object();
         let mut parameters = BTreeMap::new();
         for (name, declaration) in declared.into_iter().flatten() {
@@ -105,7 +109,7 @@ impl<'a> Resolver<'a> {
         Self {
             template: side.template,
             parameters,
-            place,
+            pseudo,
             conditions: RefCell::default(),
             growth: Cell::default(),
         }
@@ -263,13 +267,13 @@ impl<'a> Resolver<'a> {
 
     /// The value behind a name, when it is known and the template does not grow without end.
     fn known(&self, name: &str) -> Option<Value> {
-        let place = |text: &Option<String>| text.as_ref().map(|text| json!(text));
+        let known = |text: &Option<String>| text.as_ref().map(|text| json!(text));
         let value = match name {
-            "AWS::AccountId" => place(&self.place.account),
-            "AWS::Region" => place(&self.place.region),
-            "AWS::Partition" => place(&self.place.partition),
-            "AWS::StackName" => Some(json!(self.place.stack)),
-            "AWS::URLSuffix" => match self.place.partition.as_deref() {
+            "AWS::AccountId" => known(&self.pseudo.account),
+            "AWS::Region" => known(&self.pseudo.region),
+            "AWS::Partition" => known(&self.pseudo.partition),
+            "AWS::StackName" => Some(json!(self.pseudo.stack)),
+            "AWS::URLSuffix" => match self.pseudo.partition.as_deref() {
                 Some("aws" | "aws-us-gov") => Some(json!("amazonaws.com")),
                 Some("aws-cn") => Some(json!("amazonaws.com.cn")),
                 _ => None,
@@ -603,9 +607,13 @@ mod tests {
         let parameters =
             BTreeMap::from([("P".to_owned(), "p".to_owned()), ("L".to_owned(), "a, b".to_owned())]);
         let tags = BTreeMap::new();
-        let place = Place { region: Some("eu-west-1".to_owned()), stack: "s".to_owned(), ..Place::default() };
+        let pseudo = PseudoParameters {
+            region: Some("eu-west-1".to_owned()),
+            stack: "s".to_owned(),
+            ..PseudoParameters::default()
+        };
         let side = Side { template, parameters: &parameters, tags: &tags };
-        Resolver::new(&side, &BTreeMap::new(), &place).value(value)
+        Resolver::new(&side, &BTreeMap::new(), &pseudo).value(value)
     }
 
     fn template() -> Value {

@@ -10,6 +10,7 @@ use aws_sdk_cloudformation::types::{
     EvaluationType, ExecutionStatus, OnStackFailure, Parameter, Replacement, ResourceChange, Stack,
     StackEvent, Tag, TemplateStage,
 };
+use stack_core::diff::ChangeKind;
 use stack_core::status::Status;
 
 use super::error::{AwsError, AwsResult as _};
@@ -68,7 +69,7 @@ impl StackState {
 /// One planned change of a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// What happens.
+    /// What happens; with `perhaps`, it may be replaced.
     pub kind: ChangeKind,
     /// It depends on values that are known only when the change is made.
     pub perhaps: bool,
@@ -76,32 +77,6 @@ pub struct Change {
     pub logical_id: String,
     /// CloudFormation type.
     pub resource_type: String,
-}
-
-/// What happens to a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChangeKind {
-    /// It is made.
-    Add,
-    /// It is changed in place.
-    Modify,
-    /// It is replaced by a new one; or may be, if it says `perhaps`.
-    Replace,
-    /// It is removed.
-    Remove,
-}
-
-impl ChangeKind {
-    /// The word for it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Add => "add",
-            Self::Modify => "modify",
-            Self::Replace => "replace",
-            Self::Remove => "remove",
-        }
-    }
 }
 
 /// What became of a change set.
@@ -677,10 +652,10 @@ fn change(change: &ResourceChange) -> Option<Change> {
     let dynamic = !change.details().is_empty()
         && change.details().iter().all(|detail| detail.evaluation() == Some(&EvaluationType::Dynamic));
     let kind = match change.action()? {
-        ChangeAction::Add | ChangeAction::Import => ChangeKind::Add,
-        ChangeAction::Remove => ChangeKind::Remove,
+        ChangeAction::Add | ChangeAction::Import => ChangeKind::Create,
+        ChangeAction::Remove => ChangeKind::Delete,
         _ if change.replacement() == Some(&Replacement::True) || (perhaps && !dynamic) => ChangeKind::Replace,
-        _ => ChangeKind::Modify,
+        _ => ChangeKind::Update,
     };
     Some(Change {
         kind,

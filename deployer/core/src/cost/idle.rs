@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::prices::{Item, Prices, prices};
-use crate::resolve::{Place, Resolved, Resolver, Resources, Side, function, scalar_text, truthy};
+use crate::resolve::{PseudoParameters, Resolved, Resolver, Resources, Side, function, scalar_text, truthy};
 use crate::template::references;
 
 /// What is known of the price of a resource.
@@ -42,8 +42,8 @@ pub(crate) fn cents(dollars: f64) -> f64 {
 /// What each resource of a template costs while nothing happens in it: logical id → nothing where that is not known.
 pub(crate) fn of_template(template: &Value) -> Vec<(String, Option<IdleCost>)> {
     let none = BTreeMap::new();
-    let place = Place::default();
-    let side = Resolver::new(&Side { template, parameters: &none, tags: &none }, &none, &place).resources();
+    let pseudo = PseudoParameters::default();
+    let side = Resolver::new(&Side { template, parameters: &none, tags: &none }, &none, &pseudo).resources();
     let price = |resource| match of(resource, &side) {
         IdlePrice::Known(idle) => Some(idle),
         IdlePrice::Unknown => None,

@@ -6,8 +6,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::number;
-use crate::registry::{Scalar, Shape};
 use crate::resolve::{MAX_DEPTH, SubPiece, expression, function, is_dynamic, scalar_text, sub_pieces, texts};
+use crate::schemas::{Scalar, Shape};
 
 /// Lists whose order says nothing, though the schemas don't say so: the last name of their path.
 const SETS: [&str; 16] = [
@@ -319,14 +319,14 @@ fn without_defaults(value: &Value, at: At<'_>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry;
+    use crate::schemas;
 
     fn exact(text: &str) -> Value {
         number::value(text).expect(text)
     }
 
     fn of(kind: &str, value: Value) -> Value {
-        let shape = registry::find(kind).map_or(Shape::UNKNOWN, |kind| kind.schema().shape());
+        let shape = schemas::find(kind).map_or(Shape::UNKNOWN, |kind| kind.schema().shape());
         canonical(&value, At::properties(shape), "Properties")
     }
 

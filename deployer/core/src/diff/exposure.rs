@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::canonical::{At, canonical, is_policy};
 use super::words::words;
-use crate::registry::Shape;
 use crate::resolve::{MAX_DEPTH, Resolved, Resources, scalar_text, truthy};
+use crate::schemas::Shape;
 
 /// The sort of a way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -217,7 +217,7 @@ impl Collector {
         }
         match value {
             _ if is_policy(value) => self.document(
-                &canonical(value, At::properties(crate::registry::Shape::UNKNOWN), ""),
+                &canonical(value, At::properties(crate::schemas::Shape::UNKNOWN), ""),
                 id,
                 holders,
             ),

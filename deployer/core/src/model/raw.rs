@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::expression;
 use super::properties::Scope;
-use crate::registry::TypeId;
+use crate::schemas::TypeId;
 use crate::yaml::Node;
 
 /// What the type is.
