@@ -67,7 +67,7 @@ pub struct Loaded {
 
 /// A stack by its name alone, and the connection to where it is.
 #[derive(Debug)]
-pub struct Place {
+pub struct StackHandle {
     /// Name of the CloudFormation stack.
     pub name: String,
     /// What the file says of where it goes.
@@ -188,12 +188,16 @@ impl Context {
     ///
     /// # Errors
     /// As [`Context::load`] and [`Context::connect`]; [`Error::Refused`] when the file wants another account.
-    pub async fn open(&self, name: Option<&str>) -> Result<Place> {
+    pub async fn open(&self, name: Option<&str>) -> Result<StackHandle> {
         let document = self.load()?.document;
         let target = document.select(name).map_err(|error| document_error(&error))?;
         let session = self.connect(target).await?;
         check_account(target, &session)?;
-        Ok(Place { name: format!("{}-{}", document.name, target.stack), target: target.clone(), session })
+        Ok(StackHandle {
+            name: format!("{}-{}", document.name, target.stack),
+            target: target.clone(),
+            session,
+        })
     }
 
     /// Connects to where a stack goes.

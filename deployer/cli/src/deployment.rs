@@ -21,8 +21,8 @@ use crate::aws::error::AwsError;
 use crate::aws::preflight::Concurrency;
 use crate::aws::session::Session;
 use crate::aws::{objects, preflight, published};
-use crate::contents::{self, Holds};
 use crate::context::Context;
+use crate::data_loss::{self, Holds};
 use crate::diagnosis;
 use crate::error::{Error, Message, Result};
 use crate::gates;
@@ -114,9 +114,9 @@ pub struct Deployment<'a> {
 
 /// How a deployment ended.
 #[derive(Debug)]
-pub struct Done {
+pub struct DeployReport {
     /// What came of it.
-    pub result: Ended,
+    pub result: DeployResult,
     /// What was planned.
     pub plan: Option<Plan>,
     /// What CloudFormation said that it would do.
@@ -127,7 +127,7 @@ pub struct Done {
 
 /// What came of a deployment that did not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ended {
+pub enum DeployResult {
     /// There was nothing to do.
     Unchanged,
     /// It is done.
@@ -138,7 +138,7 @@ pub enum Ended {
     Swapped,
 }
 
-impl Ended {
+impl DeployResult {
     /// The word for it.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -171,7 +171,7 @@ impl Deployment<'_> {
     ///
     /// # Errors
     /// [`Error::Refused`] at a gate, [`Error::Deployment`] when it fails, what AWS answers.
-    pub async fn run(&self) -> Result<Done> {
+    pub async fn run(&self) -> Result<DeployReport> {
         let mut retries = Retries::default();
         let mut progress = Progress { deployed: self.deployed.cloned(), made: 0 };
         let mut ended = self.attempt(true, &mut progress).await;
@@ -185,7 +185,7 @@ impl Deployment<'_> {
     }
 
     /// Goes all the way from what the attempt before has left.
-    async fn once_more(&self, progress: &mut Progress) -> Result<Done> {
+    async fn once_more(&self, progress: &mut Progress) -> Result<DeployReport> {
         progress.deployed = self.look_again(progress.deployed.as_ref()).await?;
         let deployed = progress.deployed.clone();
         // What is named may have been lost already.
@@ -193,7 +193,7 @@ impl Deployment<'_> {
         let rest = Deployment { deployed: deployed.as_ref(), options: &options, ..*self };
         let done = rest.attempt(false, progress).await?;
         let plan = done.plan.map(|plan| if progress.made > 0 { self.plan() } else { plan });
-        Ok(Done { plan, ..done })
+        Ok(DeployReport { plan, ..done })
     }
 
     /// What is deployed now, which must be what this deployment has left.
@@ -216,7 +216,7 @@ impl Deployment<'_> {
     }
 
     /// Goes all the way once. What was shown and confirmed at first is not shown again.
-    async fn attempt(&self, first: bool, progress: &mut Progress) -> Result<Done> {
+    async fn attempt(&self, first: bool, progress: &mut Progress) -> Result<DeployReport> {
         let action = plan::action(self.deployed.map(|deployed| &deployed.stack))?;
         let plan = self.plan();
         if first {
@@ -256,7 +256,7 @@ impl Deployment<'_> {
         updates: &[indexes::Update],
         values: &BTreeMap<String, String>,
         progress: &mut Progress,
-    ) -> Result<Done> {
+    ) -> Result<DeployReport> {
         let mut current = deployed.clone();
         // Names are checked against the plan of the whole, when it is shown.
         let of_last = Options { side_by_side: true, ..self.options.clone() };
@@ -303,7 +303,7 @@ impl Deployment<'_> {
         say(updates.len(), last);
         let rest = Deployment { deployed: Some(&current), options: &of_last, ..*self };
         let done = rest.update(Action::Update, rest.plan(), values, None, &progress.so_far()).await?;
-        Ok(Done { plan: Some(plan), ..done })
+        Ok(DeployReport { plan: Some(plan), ..done })
     }
 
     /// One of several updates, before the last of them. Its operation bears the mark of the whole deployment, which finds it again.
@@ -330,7 +330,7 @@ impl Deployment<'_> {
         values: &BTreeMap<String, String>,
         role_made: Option<Instant>,
         so_far: &str,
-    ) -> Result<Done> {
+    ) -> Result<DeployReport> {
         let Some(waiting) = self.change_set(action, values, so_far).await? else {
             return self.unchanged(values).await;
         };
@@ -358,7 +358,7 @@ impl Deployment<'_> {
     ///
     /// # Errors
     /// As [`Deployment::run`].
-    pub async fn execute_waiting(&self, waiting: Waiting) -> Result<Done> {
+    pub async fn execute_waiting(&self, waiting: Waiting) -> Result<DeployReport> {
         let plan = self.plan().merged(&waiting.changes);
         plan.show(self.context);
         self.gate(&plan).await?;
@@ -408,7 +408,7 @@ impl Deployment<'_> {
                 let found = resources.iter().find(|one| one.logical_id == loss.logical_id);
                 match found.filter(|one| !one.physical_id.is_empty()) {
                     // Who may not count must still be stopped.
-                    Some(one) => contents::of(self.session, &one.resource_type, &one.physical_id)
+                    Some(one) => data_loss::of(self.session, &one.resource_type, &one.physical_id)
                         .await
                         .unwrap_or(Holds::Unknown),
                     None => Holds::Nothing,
@@ -621,19 +621,19 @@ impl Deployment<'_> {
     }
 
     /// CloudFormation found nothing to do. Code that was swapped gets back what CloudFormation has.
-    async fn unchanged(&self, values: &BTreeMap<String, String>) -> Result<Done> {
+    async fn unchanged(&self, values: &BTreeMap<String, String>) -> Result<DeployReport> {
         let mut stack = self.cloudformation.describe(self.name).await?;
         if let Some(stack) = &mut stack {
             self.protect(stack).await;
         }
         let result = match &stack {
-            Some(stack) if self.settle_swapped(stack, values).await? => Ended::Swapped,
-            _ => Ended::Unchanged,
+            Some(stack) if self.settle_swapped(stack, values).await? => DeployResult::Swapped,
+            _ => DeployResult::Unchanged,
         };
-        Ok(Done { result, plan: None, changes: Vec::new(), stack })
+        Ok(DeployReport { result, plan: None, changes: Vec::new(), stack })
     }
 
-    async fn planned(&self, plan: Plan, waiting: Waiting, action: Action) -> Result<Done> {
+    async fn planned(&self, plan: Plan, waiting: Waiting, action: Action) -> Result<DeployReport> {
         let stack = self.cloudformation.describe(self.name).await?;
         let word = &self.target.stack;
         self.context.ui.step("planned", format!("change set {} of {}", waiting.name, self.name));
@@ -644,10 +644,20 @@ impl Deployment<'_> {
         self.context
             .ui
             .note(format!("\nrun it with `deployer deploy {word} --change-set {}`; {undo}", waiting.name));
-        Ok(Done { result: Ended::Planned(waiting.name), plan: Some(plan), changes: waiting.changes, stack })
+        Ok(DeployReport {
+            result: DeployResult::Planned(waiting.name),
+            plan: Some(plan),
+            changes: waiting.changes,
+            stack,
+        })
     }
 
-    async fn execute(&self, plan: Plan, waiting: Waiting, values: &BTreeMap<String, String>) -> Result<Done> {
+    async fn execute(
+        &self,
+        plan: Plan,
+        waiting: Waiting,
+        values: &BTreeMap<String, String>,
+    ) -> Result<DeployReport> {
         let mark = operation::mark(&self.wanted.text, values);
         let ended = self.watch(&waiting, values, &mark).await?;
         self.succeeded(plan, waiting, values, ended).await
@@ -722,7 +732,7 @@ impl Deployment<'_> {
         waiting: Waiting,
         values: &BTreeMap<String, String>,
         executed: Executed,
-    ) -> Result<Done> {
+    ) -> Result<DeployReport> {
         let name = self.name;
         let finished = self.finished(&executed.id, None, executed.took, values, &waiting.changes);
         let (stack, written) = tokio::join!(
@@ -741,7 +751,12 @@ impl Deployment<'_> {
         }
         records::tell(self.context, written);
         self.context.ui.step("done", format!("{name} is in {}", stack.status));
-        Ok(Done { result: Ended::Deployed, plan: Some(plan), changes: waiting.changes, stack: Some(stack) })
+        Ok(DeployReport {
+            result: DeployResult::Deployed,
+            plan: Some(plan),
+            changes: waiting.changes,
+            stack: Some(stack),
+        })
     }
 
     /// Switches termination protection on where the file wants it.

@@ -1,6 +1,6 @@
 //! What AWS asks for its services, as data: `prices.json`, of one region and with the date on which each price was read.
 //!
-//! Beside the flow: [`diff`](crate::diff) says with it what a stack costs while idle, [`cost`](crate::cost) what it costs at work.
+//! Beside the flow: [`cost`](crate::cost) says with it what a stack costs, idle and at work.
 //! What has no price there is said to be unknown, never taken for nothing.
 
 use std::collections::BTreeMap;

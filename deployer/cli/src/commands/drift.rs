@@ -9,8 +9,8 @@ use crate::aws::cloudformation::{CloudFormation, StackResource};
 use crate::aws::drift::{Detection, Difference, ResourceDrift, detect};
 use crate::context::Context;
 use crate::error::{Error, Message, Result};
-use crate::look;
 use crate::plan;
+use crate::situation;
 
 /// Says where deployed resources are no longer what CloudFormation made of them.
 ///
@@ -33,7 +33,7 @@ const NEVER_COMPARED: [(&str, &str); 3] = [
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let stack = context.load_stack(args.stack.as_deref())?;
-    let origins = look::origins(&plan::synthesize(&stack)?);
+    let origins = situation::origins(&plan::synthesize(&stack)?);
     let session = context.connect(&stack.target).await?;
     crate::context::check_account(&stack.target, &session)?;
     let cloudformation = CloudFormation::new(&session);

@@ -18,13 +18,13 @@ use crate::aws::{published, tables};
 use crate::context::Context;
 use crate::error::{Error, Message, Result};
 use crate::records::{self, Finished, Record};
-use crate::recovery::{self, Allowed, Decision, Plan, Situation, Step};
+use crate::recovery::{self, Allowed, Decision, Plan, RecoveryCase, Step};
 use crate::retry::{Repeated, Retries};
 use crate::state::{Wanted, read_deployed};
 use crate::tasks::{self, Running};
 use crate::text::printable;
 use crate::watch::{Goal, Outcome, Watch};
-use crate::{diagnosis, look, plan};
+use crate::{diagnosis, plan, situation};
 
 /// Repairs a stuck stack so that it can be updated or deleted again.
 ///
@@ -60,9 +60,9 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let stack = context.load_stack(args.stack.as_deref())?;
     let template = plan::synthesize(&stack)?;
     let session = context.connect(&stack.target).await?;
-    look::greet(context, &stack, &session)?;
+    situation::greet(context, &stack, &session)?;
     let cloudformation = CloudFormation::new(&session);
-    let origins = look::origins(&template);
+    let origins = situation::origins(&template);
     let run =
         Run { context, session: &session, cloudformation: &cloudformation, stack: &stack, origins: &origins };
     let mut allowed =
@@ -79,10 +79,10 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         };
         express |= deployed.failed_in_express;
         let mut state = run.look(&deployed, express).await?;
-        let failed = recovery::failed(&state.situation(&deployed.status, false, allowed));
+        let failed = recovery::failed(&state.case(&deployed.status, false, allowed));
         let now = (deployed.status.clone(), failed);
         let again = before.as_ref() == Some(&now);
-        let decision = recovery::decide(&state.situation(&deployed.status, again, allowed));
+        let decision = recovery::decide(&state.case(&deployed.status, again, allowed));
         let plan = match decision {
             Decision::Nothing => {
                 context.ui.step("done", format!("nothing to do: {} is in {}", stack.name, deployed.status));
@@ -153,8 +153,8 @@ struct State {
 }
 
 impl State {
-    fn situation<'s>(&'s self, status: &'s str, again: bool, allowed: Allowed) -> Situation<'s> {
-        Situation {
+    fn case<'s>(&'s self, status: &'s str, again: bool, allowed: Allowed) -> RecoveryCase<'s> {
+        RecoveryCase {
             status,
             resources: &self.resources,
             diagnosis: self.diagnosis.as_ref(),

@@ -30,13 +30,13 @@ pub enum Busy {
     Refuse,
     /// Watch it to its end.
     Wait,
-    /// Look all the same.
+    /// Situation all the same.
     Ignore,
 }
 
 /// What is deployed, and what is wanted.
 #[derive(Debug)]
-pub struct Look {
+pub struct Situation {
     /// Who asks, where.
     pub session: Session,
     /// Whom to ask.
@@ -49,7 +49,7 @@ pub struct Look {
     pub resumed: Option<Duration>,
 }
 
-impl Look {
+impl Situation {
     /// Looks at the file, and at what is deployed, at the same time. With `code`, the code is found or built too.
     ///
     /// # Errors
