@@ -130,13 +130,14 @@ check-venv: .venv-check/.stamp ## Make .venv-check with the judges of templates 
 test: check judge nextest ## Everything that must hold: format, lints, judges, tests
 
 .PHONY: check
-check: fmt words build ## Format, features of dependencies, words, lints
+check: fmt words build ## Format, features of dependencies, imports, words, lints
 
 .PHONY: fmt
 fmt:
 	@$(NEED_RUST)
 	$(CARGO) fmt --all --check
 	$(PYTHON) tools/features.py
+	$(PYTHON) tools/modules.py deployer/core deployer/cli deployer/packing
 
 .PHONY: words
 words: check-venv ## Spelling, and phrases that are no longer written

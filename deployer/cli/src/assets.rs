@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 use packing::{Content, image, zip};
-use stack_core::assets::{Asset, AssetKind, Program};
+use stack_core::assets::{Asset, AssetKind};
 use stack_core::model::code::{Architecture, Code};
+use stack_core::model::worker::Program;
 
 use build::Profile;
 use cache::Cache;

@@ -3,25 +3,26 @@
 use std::time::Duration;
 
 pub mod actions;
-mod calls;
+pub mod calls;
 pub mod cloudformation;
 pub mod doctor;
 pub mod drift;
 pub mod ecr;
 pub mod ecs;
 pub mod emptying;
+pub mod error;
 pub mod items;
 pub mod lambda;
 pub mod log_events;
 pub mod logs;
 pub mod messages;
 pub mod objects;
+pub mod oci;
 pub mod preflight;
 pub mod profiles;
 pub mod published;
 pub mod records;
 pub mod recovery;
-pub mod registry;
 pub mod revisions;
 pub mod s3;
 pub mod send;

@@ -1,12 +1,13 @@
 //! The commands, one file each: the doc comment is the help text, `Args` the options, `run` the work.
 
+use std::path::PathBuf;
 use std::sync::PoisonError;
 
-use clap::Subcommand;
+use clap::{Parser, Subcommand};
 
 use crate::context::Context;
 use crate::error::{Error, Message, Result};
-use crate::ui::Output;
+use crate::ui::{Color, MessageFormat, Output};
 
 mod bootstrap;
 mod completions;
@@ -36,6 +37,47 @@ mod schema;
 mod synth;
 mod tally;
 mod upload;
+
+/// Puts an event-driven pipeline on AWS, or on this machine, from one stack.yaml.
+///
+/// Exit codes: 0 done, 1 failed for a reason outside the file, 2 usage or invalid file, 3 differences found, 4 the deployment failed,
+/// 5 refused or declined, 6 no credentials or access denied, 7 rows of a file are not in the table, 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "deployer", version, propagate_version = true, max_term_width = 180)]
+pub struct Cli {
+    /// The stack file [default: stack.yaml of this folder, or of the nearest one above]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Sets a config value of the stack; may be given several times.
+    #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = key_value)]
+    pub config: Vec<(String, String)>,
+    /// AWS region (overrides the stack's and AWS_REGION).
+    #[arg(long, global = true, value_parser = region)]
+    pub region: Option<String>,
+    /// AWS profile (overrides AWS_PROFILE).
+    #[arg(long, global = true)]
+    pub profile: Option<String>,
+    /// Output format of the data on stdout.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub output: Output,
+    /// Form of the problems of a stack file on stderr
+    #[arg(long, global = true, value_enum, default_value = "human")]
+    pub message_format: MessageFormat,
+    /// When to use colour on stderr.
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    pub color: Color,
+    /// Answer yes to every question.
+    #[arg(short, long, global = true)]
+    pub yes: bool,
+    /// Show every resource, permission and event, and every call of AWS with its time
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Show only data, warnings and errors; what a question is about is shown all the same
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -109,6 +151,20 @@ impl Command {
             Self::Logs(args) => block_on(interruptible(context, logs::run(context, &args))),
             Self::Local(args) => block_on(local::run(context, &args)),
         }
+    }
+}
+
+fn region(text: &str) -> std::result::Result<String, String> {
+    match stack_core::document::is_region(text) {
+        true => Ok(text.to_owned()),
+        false => Err("expected an AWS region, such as eu-west-1".to_owned()),
+    }
+}
+
+fn key_value(text: &str) -> std::result::Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE, such as throttle=5".to_owned()),
     }
 }
 

@@ -4,10 +4,11 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, Once, PoisonError};
 
+use stack_core::document::SelectError;
 use stack_core::{Diagnostics, Document, Source, Stack, StackTarget};
 
+use crate::aws::calls::Calls;
 use crate::aws::session::{Connection, Session, Unidentified};
-use crate::document_error;
 use crate::error::{Error, Message, Result};
 use crate::local;
 use crate::ui::Ui;
@@ -67,7 +68,7 @@ pub struct Loaded {
 
 /// A stack by its name alone, and the connection to where it is.
 #[derive(Debug)]
-pub struct Place {
+pub struct StackHandle {
     /// Name of the CloudFormation stack.
     pub name: String,
     /// What the file says of where it goes.
@@ -188,12 +189,16 @@ impl Context {
     ///
     /// # Errors
     /// As [`Context::load`] and [`Context::connect`]; [`Error::Refused`] when the file wants another account.
-    pub async fn open(&self, name: Option<&str>) -> Result<Place> {
+    pub async fn open(&self, name: Option<&str>) -> Result<StackHandle> {
         let document = self.load()?.document;
         let target = document.select(name).map_err(|error| document_error(&error))?;
         let session = self.connect(target).await?;
         check_account(target, &session)?;
-        Ok(Place { name: format!("{}-{}", document.name, target.stack), target: target.clone(), session })
+        Ok(StackHandle {
+            name: format!("{}-{}", document.name, target.stack),
+            target: target.clone(),
+            session,
+        })
     }
 
     /// Connects to where a stack goes.
@@ -210,19 +215,19 @@ impl Context {
     /// When the local cloud does not run, or no region is set.
     pub async fn reach(&self, stack: &StackTarget) -> Result<Unidentified> {
         let connection = match stack.target {
-            stack_core::document::Target::Local => {
+            stack_core::model::target::Target::Local => {
                 let endpoint = match &stack.endpoint {
                     Some(endpoint) => endpoint.clone(),
                     None => local::state::running(self.folder())?.endpoint,
                 };
                 Connection::Local { endpoint, region: self.region.clone().or_else(|| stack.region.clone()) }
             }
-            stack_core::document::Target::Aws => Connection::Aws {
+            stack_core::model::target::Target::Aws => Connection::Aws {
                 region: self.region.clone().or_else(|| stack.region.clone()),
                 profile: self.profile.clone(),
             },
         };
-        Unidentified::open(connection, self.ui.calls()).await
+        Unidentified::open(connection, self.ui.calls().map(Calls::to)).await
     }
 }
 
@@ -241,4 +246,8 @@ pub fn check_account(target: &StackTarget, session: &Session) -> Result<()> {
         )),
         _ => Ok(()),
     }
+}
+
+fn document_error(error: &SelectError) -> Error {
+    Error::Usage(Message::new(error.to_string()).hint("`deployer ls` lists the stacks of the file"))
 }

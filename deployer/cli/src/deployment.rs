@@ -8,27 +8,30 @@ use serde_json::{Value, json};
 use stack_core::StackTarget;
 use stack_core::deployed::lossy;
 use stack_core::diff::indexes;
-use stack_core::document::Target;
+use stack_core::model::target::Target;
 use stack_core::number;
+use stack_core::status::Status;
 
-use crate::assets::{Prepared, ensure_bucket, publish};
+use crate::assets::{ensure_bucket, publish};
 use crate::aws::cloudformation::{
-    Change, ChangeSetInput, ChangeSetOutcome, CloudFormation, DeployedStack, Mode, StackState, TemplateSource,
+    Change, ChangeSetInput, ChangeSetOutcome, CloudFormation, DeployedStack, Mode, StackResource, StackState,
+    TemplateSource,
 };
+use crate::aws::error::AwsError;
 use crate::aws::preflight::Concurrency;
 use crate::aws::session::Session;
 use crate::aws::{objects, preflight, published};
-use crate::contents::{self, Holds};
 use crate::context::Context;
+use crate::data_loss::{self, Holds};
 use crate::diagnosis;
-use crate::error::{AwsError, Error, Message, Result};
+use crate::error::{Error, Message, Result};
 use crate::gates;
-use crate::hotswap::{Swap, Swapped};
+use crate::hotswap::Swap;
 use crate::operation;
 use crate::plan::{self, Action, INLINE_TEMPLATE_BYTES, Plan};
-use crate::records::{self, Finished, Kind};
-use crate::recovery;
+use crate::records::{self, Finished};
 use crate::retry::{Repeated, Retries};
+use crate::state::{Deployed, Wanted};
 use crate::watch::{Goal, Outcome, Watch};
 
 /// Codes that say that a change set can't be executed any more.
@@ -39,65 +42,6 @@ const ROLE_SPREADS: Duration = Duration::from_secs(15);
 
 /// What hints end with before anything was done.
 const NOTHING_CHANGED: &str = "nothing was changed";
-
-/// What is deployed.
-#[derive(Debug, Clone)]
-pub struct Deployed {
-    /// The stack.
-    pub stack: DeployedStack,
-    /// Its template, as it was sent.
-    pub text: String,
-    /// The same, read; null when it is neither JSON nor YAML.
-    pub template: Value,
-    /// Code that was swapped since.
-    pub swapped: Option<Swapped>,
-}
-
-impl Deployed {
-    /// A stack with its template as CloudFormation gave it back.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when the template can't be read.
-    pub fn new(stack: DeployedStack, text: String, swapped: Option<Swapped>) -> Result<Self> {
-        Ok(Self { stack, template: plan::read_deployed(&text)?, text, swapped })
-    }
-
-    /// Whether nobody has deployed anything else since.
-    fn is(&self, before: &Self) -> bool {
-        self.stack.id == before.stack.id
-            && self.stack.parameters == before.stack.parameters
-            && (self.text == before.text || self.template == before.template)
-    }
-}
-
-/// What a stack is to become.
-#[derive(Debug)]
-pub struct Wanted {
-    /// Where it comes from, for the record.
-    pub kind: Kind,
-    /// The template, as it is sent.
-    pub text: String,
-    /// The same, read.
-    pub template: Value,
-    /// Parameter values; those of code are known before it is published.
-    pub parameters: BTreeMap<String, String>,
-    /// Tags of the stack and all its resources.
-    pub tags: BTreeMap<String, String>,
-    /// Logical id → name in the file.
-    pub origins: BTreeMap<String, String>,
-    /// Code that must be published first.
-    pub code: Vec<Prepared>,
-}
-
-impl Wanted {
-    /// The properties of the resources of a type.
-    fn of_type(&self, kind: &'static str) -> impl Iterator<Item = &Value> {
-        let resources = self.template["Resources"].as_object().into_iter().flatten();
-        resources
-            .filter(move |(_, resource)| resource["Type"] == kind)
-            .map(|(_, resource)| &resource["Properties"])
-    }
-}
 
 /// How to go about it.
 #[derive(Debug, Clone, Default)]
@@ -170,9 +114,9 @@ pub struct Deployment<'a> {
 
 /// How a deployment ended.
 #[derive(Debug)]
-pub struct Done {
+pub struct DeployReport {
     /// What came of it.
-    pub result: Ended,
+    pub result: DeployResult,
     /// What was planned.
     pub plan: Option<Plan>,
     /// What CloudFormation said that it would do.
@@ -183,7 +127,7 @@ pub struct Done {
 
 /// What came of a deployment that did not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ended {
+pub enum DeployResult {
     /// There was nothing to do.
     Unchanged,
     /// It is done.
@@ -194,7 +138,7 @@ pub enum Ended {
     Swapped,
 }
 
-impl Ended {
+impl DeployResult {
     /// The word for it.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -227,7 +171,7 @@ impl Deployment<'_> {
     ///
     /// # Errors
     /// [`Error::Refused`] at a gate, [`Error::Deployment`] when it fails, what AWS answers.
-    pub async fn run(&self) -> Result<Done> {
+    pub async fn run(&self) -> Result<DeployReport> {
         let mut retries = Retries::default();
         let mut progress = Progress { deployed: self.deployed.cloned(), made: 0 };
         let mut ended = self.attempt(true, &mut progress).await;
@@ -241,7 +185,7 @@ impl Deployment<'_> {
     }
 
     /// Goes all the way from what the attempt before has left.
-    async fn once_more(&self, progress: &mut Progress) -> Result<Done> {
+    async fn once_more(&self, progress: &mut Progress) -> Result<DeployReport> {
         progress.deployed = self.look_again(progress.deployed.as_ref()).await?;
         let deployed = progress.deployed.clone();
         // What is named may have been lost already.
@@ -249,7 +193,7 @@ impl Deployment<'_> {
         let rest = Deployment { deployed: deployed.as_ref(), options: &options, ..*self };
         let done = rest.attempt(false, progress).await?;
         let plan = done.plan.map(|plan| if progress.made > 0 { self.plan() } else { plan });
-        Ok(Done { plan, ..done })
+        Ok(DeployReport { plan, ..done })
     }
 
     /// What is deployed now, which must be what this deployment has left.
@@ -272,7 +216,7 @@ impl Deployment<'_> {
     }
 
     /// Goes all the way once. What was shown and confirmed at first is not shown again.
-    async fn attempt(&self, first: bool, progress: &mut Progress) -> Result<Done> {
+    async fn attempt(&self, first: bool, progress: &mut Progress) -> Result<DeployReport> {
         let action = plan::action(self.deployed.map(|deployed| &deployed.stack))?;
         let plan = self.plan();
         if first {
@@ -312,7 +256,7 @@ impl Deployment<'_> {
         updates: &[indexes::Update],
         values: &BTreeMap<String, String>,
         progress: &mut Progress,
-    ) -> Result<Done> {
+    ) -> Result<DeployReport> {
         let mut current = deployed.clone();
         // Names are checked against the plan of the whole, when it is shown.
         let of_last = Options { side_by_side: true, ..self.options.clone() };
@@ -359,7 +303,7 @@ impl Deployment<'_> {
         say(updates.len(), last);
         let rest = Deployment { deployed: Some(&current), options: &of_last, ..*self };
         let done = rest.update(Action::Update, rest.plan(), values, None, &progress.so_far()).await?;
-        Ok(Done { plan: Some(plan), ..done })
+        Ok(DeployReport { plan: Some(plan), ..done })
     }
 
     /// One of several updates, before the last of them. Its operation bears the mark of the whole deployment, which finds it again.
@@ -386,7 +330,7 @@ impl Deployment<'_> {
         values: &BTreeMap<String, String>,
         role_made: Option<Instant>,
         so_far: &str,
-    ) -> Result<Done> {
+    ) -> Result<DeployReport> {
         let Some(waiting) = self.change_set(action, values, so_far).await? else {
             return self.unchanged(values).await;
         };
@@ -414,7 +358,7 @@ impl Deployment<'_> {
     ///
     /// # Errors
     /// As [`Deployment::run`].
-    pub async fn execute_waiting(&self, waiting: Waiting) -> Result<Done> {
+    pub async fn execute_waiting(&self, waiting: Waiting) -> Result<DeployReport> {
         let plan = self.plan().merged(&waiting.changes);
         plan.show(self.context);
         self.gate(&plan).await?;
@@ -464,7 +408,7 @@ impl Deployment<'_> {
                 let found = resources.iter().find(|one| one.logical_id == loss.logical_id);
                 match found.filter(|one| !one.physical_id.is_empty()) {
                     // Who may not count must still be stopped.
-                    Some(one) => contents::of(self.session, &one.resource_type, &one.physical_id)
+                    Some(one) => data_loss::of(self.session, &one.resource_type, &one.physical_id)
                         .await
                         .unwrap_or(Holds::Unknown),
                     None => Holds::Nothing,
@@ -677,19 +621,19 @@ impl Deployment<'_> {
     }
 
     /// CloudFormation found nothing to do. Code that was swapped gets back what CloudFormation has.
-    async fn unchanged(&self, values: &BTreeMap<String, String>) -> Result<Done> {
+    async fn unchanged(&self, values: &BTreeMap<String, String>) -> Result<DeployReport> {
         let mut stack = self.cloudformation.describe(self.name).await?;
         if let Some(stack) = &mut stack {
             self.protect(stack).await;
         }
         let result = match &stack {
-            Some(stack) if self.settle_swapped(stack, values).await? => Ended::Swapped,
-            _ => Ended::Unchanged,
+            Some(stack) if self.settle_swapped(stack, values).await? => DeployResult::Swapped,
+            _ => DeployResult::Unchanged,
         };
-        Ok(Done { result, plan: None, changes: Vec::new(), stack })
+        Ok(DeployReport { result, plan: None, changes: Vec::new(), stack })
     }
 
-    async fn planned(&self, plan: Plan, waiting: Waiting, action: Action) -> Result<Done> {
+    async fn planned(&self, plan: Plan, waiting: Waiting, action: Action) -> Result<DeployReport> {
         let stack = self.cloudformation.describe(self.name).await?;
         let word = &self.target.stack;
         self.context.ui.step("planned", format!("change set {} of {}", waiting.name, self.name));
@@ -700,10 +644,20 @@ impl Deployment<'_> {
         self.context
             .ui
             .note(format!("\nrun it with `deployer deploy {word} --change-set {}`; {undo}", waiting.name));
-        Ok(Done { result: Ended::Planned(waiting.name), plan: Some(plan), changes: waiting.changes, stack })
+        Ok(DeployReport {
+            result: DeployResult::Planned(waiting.name),
+            plan: Some(plan),
+            changes: waiting.changes,
+            stack,
+        })
     }
 
-    async fn execute(&self, plan: Plan, waiting: Waiting, values: &BTreeMap<String, String>) -> Result<Done> {
+    async fn execute(
+        &self,
+        plan: Plan,
+        waiting: Waiting,
+        values: &BTreeMap<String, String>,
+    ) -> Result<DeployReport> {
         let mark = operation::mark(&self.wanted.text, values);
         let ended = self.watch(&waiting, values, &mark).await?;
         self.succeeded(plan, waiting, values, ended).await
@@ -778,7 +732,7 @@ impl Deployment<'_> {
         waiting: Waiting,
         values: &BTreeMap<String, String>,
         executed: Executed,
-    ) -> Result<Done> {
+    ) -> Result<DeployReport> {
         let name = self.name;
         let finished = self.finished(&executed.id, None, executed.took, values, &waiting.changes);
         let (stack, written) = tokio::join!(
@@ -797,7 +751,12 @@ impl Deployment<'_> {
         }
         records::tell(self.context, written);
         self.context.ui.step("done", format!("{name} is in {}", stack.status));
-        Ok(Done { result: Ended::Deployed, plan: Some(plan), changes: waiting.changes, stack: Some(stack) })
+        Ok(DeployReport {
+            result: DeployResult::Deployed,
+            plan: Some(plan),
+            changes: waiting.changes,
+            stack: Some(stack),
+        })
     }
 
     /// Switches termination protection on where the file wants it.
@@ -892,7 +851,7 @@ pub async fn remove_failed_create(
     status: &str,
 ) -> Message {
     // Only the first operation on a stack ends so.
-    if status != "ROLLBACK_COMPLETE" {
+    if Status::of(status) != Status::RollbackComplete {
         return message;
     }
     match removed(watch, after).await {
@@ -909,7 +868,7 @@ pub async fn remove_failed_create(
 
 async fn removed(watch: &Watch<'_>, after: Option<&str>) -> Result<Option<Message>> {
     let (id, cloudformation) = (watch.stack_id, watch.cloudformation);
-    if cloudformation.resources(id).await?.iter().any(recovery::exists) {
+    if cloudformation.resources(id).await?.iter().any(StackResource::exists) {
         return Ok(None);
     }
     let last = cloudformation.past(id).await?.last;
@@ -920,7 +879,7 @@ async fn removed(watch: &Watch<'_>, after: Option<&str>) -> Result<Option<Messag
     }
     let events = cloudformation.events_after(id, after).await?;
     Ok(diagnosis::of(&events, watch.origins)
-        .map(|found| diagnosis::message(&found.ended_in("DELETE_COMPLETE"))))
+        .map(|found| diagnosis::message(&found.ended_in(Status::DeleteComplete.as_str()))))
 }
 
 /// The last word of a change set's name, which makes a token one of its kind.
@@ -934,6 +893,6 @@ fn started_at(change_set: &str) -> String {
 pub fn changes_json(changes: &[Change]) -> Vec<Value> {
     changes
         .iter()
-        .map(|change| json!({ "action": change.kind.name(), "logicalId": change.logical_id, "type": change.resource_type }))
+        .map(|change| json!({ "action": change.kind.change_set_word(), "logicalId": change.logical_id, "type": change.resource_type }))
         .collect()
 }

@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use stack_core::diagnose::{self, Cause, Diagnosis, Reason, known};
+use stack_core::diagnose::{self, Cause, Diagnosis};
+use stack_core::status::Status;
 use stack_core::template::logical_id;
 use stack_core::{Diagnostic, Diagnostics, Document, Source, Span};
 
 use crate::aws::cloudformation::{CloudFormation, Event, StackResource};
+use crate::aws::error::{AwsError, known_hint};
 use crate::aws::recovery::Finding;
 use crate::aws::session::Session;
 use crate::aws::{stopped_tasks, tails};
 use crate::context::Context;
-use crate::error::{AwsError, Message};
-use crate::retry::Passing;
-use crate::ui::{self, printable};
+use crate::error::{Message, Passing};
+use crate::text::printable;
+use crate::ui;
 
 /// Causes that are shown; the rest is counted.
 const SHOWN: usize = 8;
@@ -84,20 +86,6 @@ pub fn message(diagnosis: &Diagnosis) -> Message {
 pub fn refused(reason: &str) -> String {
     known_hint(reason)
         .map_or_else(|| "nothing was changed".to_owned(), |hint| format!("{hint}; nothing was changed"))
-}
-
-/// What to do about a refusal of CloudFormation, if it is known.
-#[must_use]
-pub fn known_hint(reason: &str) -> Option<String> {
-    let subject = known::Subject {
-        resource_type: "",
-        logical_id: "the stack",
-        physical_id: "",
-        origin: None,
-        stack: None,
-    };
-    let found = known::find(&subject, &Reason::parse(reason))?;
-    Some(printable(&found.fix))
 }
 
 /// Shows the causes on stderr, as the end of an operation that failed.
@@ -195,10 +183,10 @@ fn causes(places: &Places, diagnosis: &Diagnosis) -> String {
 fn headline(cause: &Cause) -> String {
     let origin = cause.origin.as_deref().filter(|origin| logical_id(origin) != cause.logical_id);
     let origin = origin.map(|name| format!(", made for `{name}`")).unwrap_or_default();
-    let verb = match cause.status.as_str() {
-        "CREATE_FAILED" => "could not be created",
-        "UPDATE_FAILED" => "could not be updated",
-        "DELETE_FAILED" => "could not be deleted",
+    let verb = match Status::of(&cause.status) {
+        Status::CreateFailed => "could not be created",
+        Status::UpdateFailed => "could not be updated",
+        Status::DeleteFailed => "could not be deleted",
         _ => "failed",
     };
     shortened(&format!("{} ({}{origin}) {verb}: {}", cause.logical_id, cause.resource_type, cause.message))

@@ -4,10 +4,9 @@
 
 use std::fmt;
 
-use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
+use stack_core::diagnose::known;
 
-use crate::aws::{actions, session};
-use crate::retry::Passing;
+use crate::aws::error::AwsError;
 
 /// Result of everything that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -71,167 +70,41 @@ impl Message {
     }
 }
 
-/// An error that an AWS service answered, or why no answer came.
+/// Why an operation that failed may succeed without a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AwsError {
-    /// The call, such as `CreateChangeSet`.
-    pub operation: &'static str,
-    /// What it was about, such as `stack eventbridge-etl-dev`.
-    pub resource: String,
-    /// The service's code, when it answered.
-    pub code: Option<String>,
-    /// The service's message, or the chain of causes.
-    pub message: String,
+pub struct Passing {
+    /// The known failure.
+    pub id: &'static str,
+    /// How long it lasts.
+    pub lasts: known::Passing,
+    /// The status of the stack after the failure.
+    pub status: String,
 }
 
-/// Codes that say that the caller is unknown. Source: the "Common errors" pages of the AWS API references.
-const CREDENTIAL_CODES: [&str; 8] = [
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidClientTokenId",
-    "UnrecognizedClientException",
-    "InvalidSignatureException",
-    "SignatureDoesNotMatch",
-    "IncompleteSignature",
-    "MissingAuthenticationToken",
-];
-/// Codes that say that the caller may not do that.
-const DENIED_CODES: [&str; 4] =
-    ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized"];
+impl fmt::Display for Message {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
 
-impl AwsError {
-    /// From the error of an SDK call.
-    pub fn new<E, R>(operation: &'static str, resource: impl Into<String>, error: &SdkError<E, R>) -> Self
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-        R: fmt::Debug,
-    {
-        let resource = resource.into();
-        match error {
-            SdkError::ServiceError(service) => Self {
-                operation,
-                resource,
-                code: service.err().code().map(str::to_owned),
-                message: service.err().message().map_or_else(|| chain(service.err()), str::to_owned),
-            },
-            other => Self { operation, resource, code: None, message: in_short(chain(other)) },
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BrokenPipe => formatter.write_str("nobody reads the output any more"),
+            Self::Reported(code) => write!(formatter, "exit code {code}"),
+            _ => self.message().map_or(Ok(()), |message| message.fmt(formatter)),
         }
     }
+}
 
-    /// Whether the service answered this code.
-    #[must_use]
-    pub fn is(&self, code: &str) -> bool {
-        self.code.as_deref() == Some(code)
-    }
-
-    /// Whether the caller may not do that.
-    #[must_use]
-    pub fn is_denied(&self) -> bool {
-        self.has_code_of(&DENIED_CODES)
-    }
-
-    /// Whether the same call may succeed in a moment.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        (self.code.is_none() && !self.is_about_credentials())
-            || self.has_code_of(&[
-                "Throttling",
-                "ThrottlingException",
-                "TooManyRequestsException",
-                "ServiceUnavailable",
-            ])
-    }
-
-    fn has_code_of(&self, codes: &[&str]) -> bool {
-        self.code.as_deref().is_some_and(|code| codes.contains(&code))
-    }
-
-    fn is_about_credentials(&self) -> bool {
-        self.has_code_of(&CREDENTIAL_CODES)
-            || (self.code.is_none() && (self.message.contains("credentials") || self.message.contains("SSO")))
-    }
-
-    /// Whether no credentials were found, so that nothing was asked.
-    #[must_use]
-    pub fn is_without_credentials(&self) -> bool {
-        self.code.is_none() && self.is_about_credentials()
-    }
-
-    /// What is wrong with the credentials, in plain words.
-    fn problem_with_credentials(&self) -> Option<String> {
-        match self.code.as_deref() {
-            Some("ExpiredToken" | "ExpiredTokenException") => {
-                Some("the AWS credentials have expired".to_owned())
-            }
-            Some("InvalidClientTokenId" | "UnrecognizedClientException") => {
-                Some("AWS does not know the access key of these credentials".to_owned())
-            }
-            Some("InvalidSignatureException" | "SignatureDoesNotMatch") => Some(format!(
-                "AWS does not accept the signature, because the secret access key or the clock is wrong: {}",
-                self.message
-            )),
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            // It is shown as that error, so that its source is the next cause.
+            Self::Aws(error) => error.source(),
             _ => None,
         }
     }
-
-    fn hint(&self) -> Option<String> {
-        if self.is_about_credentials() {
-            let expired = self.code.as_deref().is_some_and(|code| code.starts_with("Expired"));
-            return Some(session::login_hint(expired));
-        }
-        if self.is_denied() {
-            return Some(format!(
-                "your role needs permission for {}",
-                actions::needed(self.operation, &self.message)
-            ));
-        }
-        if self.code.is_none() && self.message.contains("Connection refused") {
-            return Some("nothing listens there; for the local cloud run `deployer local up`".to_owned());
-        }
-        match self.code.as_deref() {
-            Some("Throttling" | "ThrottlingException" | "TooManyRequestsException") => {
-                Some("AWS limits how often this may be called; run the command again in a minute".to_owned())
-            }
-            Some("InsufficientCapabilitiesException") => Some(
-                "leave the names of roles, policies and users to CloudFormation: whoever may choose them may take those of \
-                 others, which deployer does not ask for"
-                    .to_owned(),
-            ),
-            None => Some("check the network, the region and AWS_ENDPOINT_URL".to_owned()),
-            // CloudFormation has no code of its own for most of what it refuses.
-            Some("ValidationError" | "LimitExceededException") => crate::diagnosis::known_hint(&self.message),
-            Some(_) => None,
-        }
-    }
-}
-
-/// The SDK names every place in which it looked for credentials, or the last of them; that it found none is what counts.
-fn in_short(chain: String) -> String {
-    let nothing = chain.contains("no credentials found in chain")
-        // The last place is the metadata of an instance, which is nowhere else.
-        || (chain.contains("loading credentials") && chain.contains("IMDS"));
-    if !nothing {
-        return chain;
-    }
-    let environment = if session::asks_environment() { "the environment, " } else { "" };
-    let profile = session::profile();
-    format!(
-        "no AWS credentials were found in {environment}profile `{profile}`, a container or the metadata of an instance"
-    )
-}
-
-/// The causes of an error, outermost first, each once.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut texts: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        if !texts.iter().any(|known| known.contains(&text)) {
-            texts.push(text);
-        }
-        next = error.source();
-    }
-    texts.join(": ")
 }
 
 impl From<AwsError> for Error {
@@ -333,32 +206,7 @@ impl Error {
             | Self::Refused(message)
             | Self::Incomplete(message)
             | Self::Interrupted(message) => Some(message.clone()),
-            Self::Aws(error) => {
-                let code = error.code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();
-                let message = error.problem_with_credentials().unwrap_or_else(|| error.message.clone());
-                // Who calls is asked first of all: there the operation says nothing.
-                let text = match error.operation {
-                    "GetCallerIdentity" if error.is_about_credentials() => format!("{message}{code}"),
-                    operation => format!("{operation} failed for {}: {message}{code}", error.resource),
-                };
-                Some(Message { hint: error.hint(), ..Message::new(text) })
-            }
+            Self::Aws(error) => Some(Message { hint: error.hint(), ..Message::new(error.to_string()) }),
         }
-    }
-}
-
-/// Turns the error of an SDK call into ours, with operation and resource.
-pub trait AwsResult<T> {
-    /// Names the call and what it was about.
-    fn aws(self, operation: &'static str, resource: impl Into<String>) -> std::result::Result<T, AwsError>;
-}
-
-impl<T, E, R> AwsResult<T> for std::result::Result<T, SdkError<E, R>>
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: fmt::Debug,
-{
-    fn aws(self, operation: &'static str, resource: impl Into<String>) -> std::result::Result<T, AwsError> {
-        self.map_err(|error| AwsError::new(operation, resource, &error))
     }
 }

@@ -3,7 +3,7 @@
 
 use stack_core::template::logical_id;
 
-use crate::contents::Holds;
+use crate::data_loss::Holds;
 use crate::error::{Error, Message, Result};
 
 /// A resource with data that a plan removes or replaces.

@@ -5,18 +5,17 @@
 mod assets;
 mod aws;
 mod commands;
-mod contents;
 mod context;
+mod data_loss;
 mod deployment;
 mod diagnosis;
 mod error;
 mod files;
-mod garbage;
 mod gates;
+mod gc;
 mod hotswap;
 mod html;
 mod local;
-mod look;
 mod markdown;
 mod operation;
 mod pipeline;
@@ -27,79 +26,22 @@ mod records;
 mod recovery;
 mod retry;
 mod saved_plan;
+mod situation;
+mod state;
 mod tasks;
+mod text;
 mod time;
 mod ui;
 mod watch;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use commands::Command;
+use commands::Cli;
 use context::Context;
-use error::{Error, Message};
-use ui::{Color, MessageFormat, Output, Settings, Ui};
-
-/// Puts an event-driven pipeline on AWS, or on this machine, from one stack.yaml.
-///
-/// Exit codes: 0 done, 1 failed for a reason outside the file, 2 usage or invalid file, 3 differences found, 4 the deployment failed,
-/// 5 refused or declined, 6 no credentials or access denied, 7 rows of a file are not in the table, 130 interrupted.
-#[derive(Debug, Parser)]
-#[command(name = "deployer", version, propagate_version = true, max_term_width = 180)]
-struct Cli {
-    /// The stack file [default: stack.yaml of this folder, or of the nearest one above]
-    #[arg(short, long, global = true, value_name = "FILE")]
-    file: Option<PathBuf>,
-    /// Sets a config value of the stack; may be given several times.
-    #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = key_value)]
-    config: Vec<(String, String)>,
-    /// AWS region (overrides the stack's and AWS_REGION).
-    #[arg(long, global = true, value_parser = region)]
-    region: Option<String>,
-    /// AWS profile (overrides AWS_PROFILE).
-    #[arg(long, global = true)]
-    profile: Option<String>,
-    /// Output format of the data on stdout.
-    #[arg(long, global = true, value_enum, default_value = "text")]
-    output: Output,
-    /// Form of the problems of a stack file on stderr
-    #[arg(long, global = true, value_enum, default_value = "human")]
-    message_format: MessageFormat,
-    /// When to use colour on stderr.
-    #[arg(long, global = true, value_enum, default_value = "auto")]
-    color: Color,
-    /// Answer yes to every question.
-    #[arg(short, long, global = true)]
-    yes: bool,
-    /// Show every resource, permission and event, and every call of AWS with its time
-    #[arg(short, long, global = true)]
-    verbose: bool,
-    /// Show only data, warnings and errors; what a question is about is shown all the same
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
-    quiet: bool,
-    #[command(subcommand)]
-    command: Command,
-}
-
-fn region(text: &str) -> Result<String, String> {
-    match stack_core::document::is_region(text) {
-        true => Ok(text.to_owned()),
-        false => Err("expected an AWS region, such as eu-west-1".to_owned()),
-    }
-}
-
-fn key_value(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("expected NAME=VALUE, such as throttle=5".to_owned()),
-    }
-}
-
-fn document_error(error: &stack_core::document::SelectError) -> Error {
-    Error::Usage(Message::new(error.to_string()).hint("`deployer ls` lists the stacks of the file"))
-}
+use error::Message;
+use ui::{Settings, Ui};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {

@@ -3,10 +3,11 @@
 //! A deployment marks its operation with a token that holds a digest of what it deploys. CloudFormation gives the token
 //! back in every event, so that `deploy` finds its own operation again after an interruption, and tells it from others.
 
+use stack_core::status::Status;
+
 use crate::assets::sha256_hex;
 use crate::aws::cloudformation::{CloudFormation, DeployedStack, Event};
-use crate::error::AwsError;
-use crate::watch::is_terminal;
+use crate::aws::error::AwsError;
 
 /// Hexadecimal digits of the digest in a token: AWS CloudFormation API Reference, ExecuteChangeSet, allows 128 characters in all.
 const DIGITS: usize = 24;
@@ -55,7 +56,10 @@ impl Operation {
     /// From events, oldest first, of which the first may be the end of the operation before.
     fn of(events: &[Event], who: Option<String>) -> Self {
         // That a stack waits for its first change set is no operation.
-        let ends = |event: &Event| is_terminal(&event.status) || event.status == "REVIEW_IN_PROGRESS";
+        let ends = |event: &Event| {
+            let status = Status::of(&event.status);
+            status.is_terminal() || status == Status::ReviewInProgress
+        };
         let before = events.iter().rposition(|event| event.of_stack && ends(event));
         let own = before.map_or(events, |at| &events[at + 1..]);
         Self {

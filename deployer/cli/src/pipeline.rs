@@ -1,9 +1,9 @@
 //! Where the parts of a stack's pipeline are: the bucket that files go to, the queue behind it, the table of the tally.
 
 use stack_core::Stack;
-use stack_core::assets::Worker;
 use stack_core::model::access::Verb;
 use stack_core::model::function::Trigger;
+use stack_core::model::worker::Worker;
 use stack_core::model::{Resource, ResourceType};
 use stack_core::template::logical_id;
 

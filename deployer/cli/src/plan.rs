@@ -5,18 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use stack_core::deployed::lossy;
-use stack_core::diff::{self, Action as Becomes, Detail, Diff, Fate, Forces, Place, Side, indexes};
+use stack_core::diff::{self, ChangeKind, Detail, Diff, Fate, Forces, PseudoParameters, Side, indexes};
+use stack_core::status::Status;
 use stack_core::template;
 use stack_core::{Stack, Template, deployed, diagnose, lower};
 
 use crate::assets::Prepared;
-use crate::aws::cloudformation::{Change, ChangeKind, DeployedStack, Mode, StackState};
+use crate::aws::cloudformation::{Change, DeployedStack, Mode, StackState};
 use crate::aws::session::Session;
-use crate::contents::Holds;
 use crate::context::Context;
-use crate::deployment::{Deployed, Wanted};
+use crate::data_loss::Holds;
 use crate::error::{Error, Message, Result};
 use crate::gates::Loss;
+use crate::state::{Deployed, Wanted};
 use crate::watch::way_out;
 
 /// Largest template that a call carries: CloudFormation User Guide, "AWS CloudFormation quotas".
@@ -39,12 +40,12 @@ pub struct Plan {
     /// Whether CloudFormation was asked.
     asked: bool,
     /// What the templates say of resources that go, for those that only CloudFormation knows to go.
-    fates: Fates,
+    retention: RetentionPolicies,
 }
 
 /// Logical ids by what the templates say of them.
 #[derive(Debug, Clone, Default)]
-struct Fates {
+struct RetentionPolicies {
     /// Stay in the account when they leave the stack, as the deployed template says.
     kept_when_removed: BTreeSet<String>,
     /// Stay in the account when they are replaced, as the wanted template says.
@@ -53,7 +54,7 @@ struct Fates {
     protected: BTreeSet<String>,
 }
 
-impl Fates {
+impl RetentionPolicies {
     fn new(wanted: &Value, deployed: &Value) -> Self {
         let keeping = |template: &Value, policy: &str| {
             let keeps = |resource: &Value| {
@@ -70,9 +71,9 @@ impl Fates {
     }
 
     /// What becomes of the deployed resource.
-    fn of(&self, id: &str, becomes: Becomes) -> Fate {
+    fn of(&self, id: &str, becomes: ChangeKind) -> Fate {
         let kept = match becomes {
-            Becomes::Delete => &self.kept_when_removed,
+            ChangeKind::Delete => &self.kept_when_removed,
             _ => &self.kept_when_replaced,
         };
         if kept.contains(id) { Fate::Retained } else { Fate::Deleted }
@@ -83,7 +84,7 @@ impl Plan {
     /// Compares what is deployed with what is wanted.
     #[must_use]
     pub fn new(session: &Session, stack: &str, wanted: &Wanted, deployed: Option<&Deployed>) -> Self {
-        let place = Place {
+        let pseudo = PseudoParameters {
             account: Some(session.account.clone()),
             region: Some(session.region.clone()),
             partition: Some(session.partition().to_owned()),
@@ -91,7 +92,8 @@ impl Plan {
         };
         // Of a stack in one of these states nothing is there, whatever its template says.
         let is_there = |deployed: &&Deployed| {
-            deployed.stack.state != StackState::Review && deployed.stack.status != "ROLLBACK_COMPLETE"
+            deployed.stack.state != StackState::Review
+                && Status::of(&deployed.stack.status) != Status::RollbackComplete
         };
         let before = deployed.filter(is_there).map(|deployed| Side {
             template: &deployed.template,
@@ -99,7 +101,7 @@ impl Plan {
             tags: &deployed.stack.tags,
         });
         let after = Side { template: &wanted.template, parameters: &wanted.parameters, tags: &wanted.tags };
-        let mut diff = diff::compare(before.as_ref(), &after, &place, &wanted.origins);
+        let mut diff = diff::compare(before.as_ref(), &after, &pseudo, &wanted.origins);
         for code in &mut diff.code {
             let prepared = wanted.code.iter().find(|one| one.asset.parameter == code.parameter);
             code.after_bytes = prepared.map(Prepared::size);
@@ -129,8 +131,9 @@ impl Plan {
                  no difference, and `deployer deploy` lets CloudFormation decide"
             ));
         }
-        let fates = Fates::new(&wanted.template, before.map_or(&Value::Null, |before| before.template));
-        Self { diff, asked: false, fates }
+        let retention =
+            RetentionPolicies::new(&wanted.template, before.map_or(&Value::Null, |before| before.template));
+        Self { diff, asked: false, retention }
     }
 
     /// Takes over what CloudFormation says of each resource: whether it is replaced, where that depends, and what we did not
@@ -142,10 +145,8 @@ impl Plan {
         let mut unknown = Vec::new();
         for change in changes {
             let becomes = match (change.kind, change.perhaps) {
-                (ChangeKind::Add, _) => Becomes::Create,
-                (ChangeKind::Remove, _) => Becomes::Delete,
-                (ChangeKind::Replace, false) => Becomes::Replace,
-                (ChangeKind::Replace, true) | (ChangeKind::Modify, _) => Becomes::Update,
+                (ChangeKind::Replace, true) => ChangeKind::Update,
+                (kind, _) => kind,
             };
             let replaces = change.kind == ChangeKind::Replace;
             let replacement = match (replaces, change.perhaps) {
@@ -153,10 +154,10 @@ impl Plan {
                 (true, true) => Forces::Conditional,
                 (false, _) => Forces::Never,
             };
-            let goes = replaces || becomes == Becomes::Delete;
-            let fate = goes.then(|| self.fates.of(&change.logical_id, becomes));
+            let goes = replaces || becomes == ChangeKind::Delete;
+            let fate = goes.then(|| self.retention.of(&change.logical_id, becomes));
             let perhaps = if change.perhaps { "perhaps " } else { "" };
-            let said = format!("{perhaps}{} {}", change.kind.name(), change.logical_id);
+            let said = format!("{perhaps}{} {}", change.kind.change_set_word(), change.logical_id);
             let Some(own) = self.diff.resources.iter_mut().find(|own| own.id == change.logical_id) else {
                 unseen.push(said);
                 unknown.push(diff::ResourceChange {
@@ -166,7 +167,7 @@ impl Plan {
                     action: becomes,
                     replacement,
                     holds: diff::holds(&change.resource_type),
-                    protected: self.fates.protected.contains(&change.logical_id),
+                    protected: self.retention.protected.contains(&change.logical_id),
                     old: fate,
                     blocked_by_name: None,
                     changes: Vec::new(),
@@ -175,20 +176,20 @@ impl Plan {
             };
             match own.action {
                 // It refers to something that is updated in place, and goes on naming the same.
-                Becomes::Keep if !goes && change.perhaps => {}
-                Becomes::Keep | Becomes::Update if becomes == Becomes::Delete => {
+                ChangeKind::Keep if !goes && change.perhaps => {}
+                ChangeKind::Keep | ChangeKind::Update if becomes == ChangeKind::Delete => {
                     unseen.push(said);
-                    (own.action, own.old) = (Becomes::Delete, fate);
+                    (own.action, own.old) = (ChangeKind::Delete, fate);
                 }
-                Becomes::Keep => {
+                ChangeKind::Keep => {
                     unseen.push(said);
                     (own.action, own.replacement, own.old) = (becomes, replacement, fate);
                 }
-                Becomes::Update if becomes == Becomes::Replace => {
-                    (own.action, own.replacement) = (Becomes::Replace, Forces::Always);
+                ChangeKind::Update if becomes == ChangeKind::Replace => {
+                    (own.action, own.replacement) = (ChangeKind::Replace, Forces::Always);
                     own.old = own.old.or(fate);
                 }
-                Becomes::Update if !replaces && own.replacement == Forces::Conditional => {
+                ChangeKind::Update if !replaces && own.replacement == Forces::Conditional => {
                     (own.replacement, own.old) = (Forces::Never, None);
                 }
                 _ => {}
@@ -235,9 +236,9 @@ impl Plan {
     #[must_use]
     pub fn losses(&self) -> Vec<Loss> {
         let goes = |change: &&diff::ResourceChange| {
-            matches!(change.action, Becomes::Delete | Becomes::Replace)
+            matches!(change.action, ChangeKind::Delete | ChangeKind::Replace)
                 || (self.asked
-                    && change.action == Becomes::Update
+                    && change.action == ChangeKind::Update
                     && change.replacement == Forces::Conditional)
         };
         self.diff
@@ -249,7 +250,7 @@ impl Plan {
                 logical_id: change.id.clone(),
                 origin: change.origin.clone(),
                 resource_type: change.kind.clone(),
-                replaced: change.action != Becomes::Delete,
+                replaced: change.action != ChangeKind::Delete,
                 kept: matches!(change.old, Some(Fate::Retained | Fate::Snapshot)),
                 protected: change.protected,
                 holds: Holds::Unknown,
@@ -283,8 +284,8 @@ impl Plan {
     /// Resources that are, or may be, replaced.
     fn replaced(&self) -> impl Iterator<Item = &str> {
         let replaced = |change: &&diff::ResourceChange| {
-            change.action == Becomes::Replace
-                || (change.action == Becomes::Update && change.replacement == Forces::Conditional)
+            change.action == ChangeKind::Replace
+                || (change.action == ChangeKind::Update && change.replacement == Forces::Conditional)
         };
         self.diff.resources.iter().filter(replaced).map(|change| change.id.as_str())
     }
@@ -361,20 +362,6 @@ pub fn protected(template: &Value) -> BTreeSet<String> {
     resources.filter(|(_, resource)| protects(resource)).map(|(id, _)| id.clone()).collect()
 }
 
-/// A deployed template, read.
-///
-/// # Errors
-/// [`Error::Refused`] when it is neither JSON nor YAML: what it keeps and protects would be lost without a word.
-pub fn read_deployed(text: &str) -> Result<Value> {
-    match deployed::read(text) {
-        Value::Null if !text.trim().is_empty() => Err(Error::Refused(
-            Message::new("the deployed template is neither JSON nor YAML that can be read")
-                .hint("`aws cloudformation get-template` shows it; deploy it anew by the tool that made it; nothing was changed"),
-        )),
-        template => Ok(template),
-    }
-}
-
 /// What can be done to a stack in its state.
 ///
 /// # Errors
@@ -410,14 +397,14 @@ pub fn parameters(template: &Value, values: &BTreeMap<String, String>) -> Vec<(S
 /// How many resources a change set makes, changes, replaces and removes.
 #[must_use]
 pub fn summary(changes: &[Change]) -> String {
-    let kinds = [ChangeKind::Add, ChangeKind::Modify, ChangeKind::Replace, ChangeKind::Remove];
+    let kinds = [ChangeKind::Create, ChangeKind::Update, ChangeKind::Replace, ChangeKind::Delete];
     let certain = |change: &&Change| !change.perhaps || change.kind == ChangeKind::Replace;
     let counts =
         kinds.map(|kind| (kind, changes.iter().filter(certain).filter(|change| change.kind == kind).count()));
     let parts: Vec<String> = counts
         .iter()
         .filter(|(_, count)| *count > 0)
-        .map(|(kind, count)| format!("{count} to {}", kind.name()))
+        .map(|(kind, count)| format!("{count} to {}", kind.change_set_word()))
         .collect();
     if parts.is_empty() { "no resource changes".to_owned() } else { parts.join(", ") }
 }
@@ -430,8 +417,8 @@ mod tests {
     fn plan(before: &Value, after: &Value) -> Plan {
         let none = BTreeMap::new();
         let side = |template| Side { template, parameters: &none, tags: &none };
-        let diff = diff::compare(Some(&side(before)), &side(after), &Place::default(), &none);
-        Plan { diff, asked: false, fates: Fates::new(after, before) }
+        let diff = diff::compare(Some(&side(before)), &side(after), &PseudoParameters::default(), &none);
+        Plan { diff, asked: false, retention: RetentionPolicies::new(after, before) }
     }
 
     fn table(key: &str, protect: bool) -> Value {
@@ -452,7 +439,7 @@ mod tests {
         Change { kind, perhaps, logical_id: id.to_owned(), resource_type: String::new() }
     }
 
-    fn becomes(plan: &Plan, id: &str) -> Option<(Becomes, Forces)> {
+    fn becomes(plan: &Plan, id: &str) -> Option<(ChangeKind, Forces)> {
         plan.diff.resources.iter().find(|one| one.id == id).map(|one| (one.action, one.replacement))
     }
 
@@ -476,16 +463,16 @@ mod tests {
         let mut after = table("id", false);
         after["Resources"]["Jobs"]["Properties"]["DelaySeconds"] = json!(2);
         let own = plan(&table("id", false), &after);
-        assert_eq!(becomes(&own, "Jobs"), Some((Becomes::Update, Forces::Never)));
+        assert_eq!(becomes(&own, "Jobs"), Some((ChangeKind::Update, Forces::Never)));
         // It refers to what is updated in place.
         let merged = own
             .clone()
-            .merged(&[change(ChangeKind::Modify, false, "Jobs"), change(ChangeKind::Modify, true, "Reader")]);
-        assert_eq!(becomes(&merged, "Reader"), Some((Becomes::Keep, Forces::Never)));
+            .merged(&[change(ChangeKind::Update, false, "Jobs"), change(ChangeKind::Update, true, "Reader")]);
+        assert_eq!(becomes(&merged, "Reader"), Some((ChangeKind::Keep, Forces::Never)));
         assert!(merged.diff.notes.is_empty() && merged.losses().is_empty(), "{:?}", merged.diff.notes);
         // What we did not expect is seen, and stopped.
         let merged = own.clone().merged(&[change(ChangeKind::Replace, false, "Records")]);
-        assert_eq!(becomes(&merged, "Records"), Some((Becomes::Replace, Forces::Always)));
+        assert_eq!(becomes(&merged, "Records"), Some((ChangeKind::Replace, Forces::Always)));
         assert_eq!(merged.losses().len(), 1);
         assert!(merged.diff.notes[0].contains("replace Records"), "{:?}", merged.diff.notes);
         assert_eq!((merged.diff.summary.replace, merged.diff.summary.update), (1, 1));
@@ -500,10 +487,10 @@ mod tests {
         // As a macro makes it, and as a template that names it no more.
         let made = Change {
             resource_type: "AWS::DynamoDB::Table".to_owned(),
-            ..change(ChangeKind::Remove, false, "Made")
+            ..change(ChangeKind::Delete, false, "Made")
         };
-        let merged = plan(&before, &before).merged(&[made, change(ChangeKind::Remove, false, "Records")]);
-        assert_eq!(becomes(&merged, "Made").map(|(action, _)| action), Some(Becomes::Delete));
+        let merged = plan(&before, &before).merged(&[made, change(ChangeKind::Delete, false, "Records")]);
+        assert_eq!(becomes(&merged, "Made").map(|(action, _)| action), Some(ChangeKind::Delete));
         assert_eq!((merged.diff.summary.delete, merged.diff.summary.keep), (2, 2));
         let losses = merged.losses();
         let made = losses.iter().find(|loss| loss.logical_id == "Made").expect("a loss");
@@ -522,19 +509,16 @@ mod tests {
     }
 
     #[test]
-    fn a_deployed_template_that_cannot_be_read_protects_all_it_may_hold() {
-        assert_eq!(read_deployed("Description: a\nDescription: b\n").expect_err("refused").exit_code(), 5);
-        assert_eq!(read_deployed("").expect("of a stack that was never made"), Value::Null);
+    fn templates_in_yaml_protect_resources_as_well() {
         let yaml = "Resources: { A: { Type: T, Metadata: { deployer: { protect: true } } } }";
-        let template = read_deployed(yaml).expect("YAML");
-        assert_eq!(protected(&template), BTreeSet::from(["A".to_owned()]));
+        assert_eq!(protected(&deployed::read(yaml)), BTreeSet::from(["A".to_owned()]));
     }
 
     #[test]
     fn a_summary_leaves_out_what_is_only_looked_at_again() {
         let changes = [
-            change(ChangeKind::Modify, false, "A"),
-            change(ChangeKind::Modify, true, "B"),
+            change(ChangeKind::Update, false, "A"),
+            change(ChangeKind::Update, true, "B"),
             change(ChangeKind::Replace, true, "C"),
         ];
         assert_eq!(summary(&changes), "1 to modify, 1 to replace");

@@ -7,11 +7,11 @@ use std::path::Path;
 
 use contract::columns;
 use contract::settings::{ExtractionSettings, FieldSettings};
-use stack_core::assets::Worker;
 use stack_core::model::bucket::{BucketEvent, Notified};
 use stack_core::model::function::Trigger;
 use stack_core::model::table::KeyType;
 use stack_core::model::task::Task;
+use stack_core::model::worker::Worker;
 use stack_core::model::{Resource, ResourceType};
 use stack_core::sensitive::{self, Field};
 use stack_core::{Source, Stack, diagnostic};

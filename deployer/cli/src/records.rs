@@ -12,9 +12,10 @@ use std::time::Duration;
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use stack_core::diff::ChangeKind;
 
 use crate::assets::{bucket_name, ensure_bucket, sha256_hex};
-use crate::aws::cloudformation::{Change, ChangeKind};
+use crate::aws::cloudformation::Change;
 use crate::aws::records::{get, keys, put_new};
 use crate::aws::session::Session;
 use crate::context::Context;
@@ -66,14 +67,14 @@ impl Kind {
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Ending {
+pub enum RecordedResult {
     /// As it should.
     Succeeded,
     /// It failed.
     Failed,
 }
 
-impl Ending {
+impl RecordedResult {
     /// The word for it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -104,10 +105,10 @@ impl Changes {
     pub fn of(changes: &[Change]) -> Self {
         let count = |kind| changes.iter().filter(|change| change.kind == kind).count();
         Self {
-            add: count(ChangeKind::Add),
-            modify: count(ChangeKind::Modify),
+            add: count(ChangeKind::Create),
+            modify: count(ChangeKind::Update),
             replace: count(ChangeKind::Replace),
-            remove: count(ChangeKind::Remove),
+            remove: count(ChangeKind::Delete),
         }
     }
 
@@ -145,7 +146,7 @@ pub struct Record {
     /// What was done.
     pub kind: Kind,
     /// How it ended.
-    pub result: Ending,
+    pub result: RecordedResult,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
@@ -175,7 +176,7 @@ impl Record {
     /// Whether the stack was brought to what this record names, so that one can go back to it.
     #[must_use]
     pub fn is_way_back(&self) -> bool {
-        self.result == Ending::Succeeded
+        self.result == RecordedResult::Succeeded
             && matches!(self.kind, Kind::Deploy | Kind::Rollback)
             && self.template.is_some()
     }
@@ -274,7 +275,7 @@ pub async fn write(
         caller: session.caller.clone(),
         deployer: env!("CARGO_PKG_VERSION").to_owned(),
         kind: finished.kind,
-        result: if finished.cause.is_none() { Ending::Succeeded } else { Ending::Failed },
+        result: if finished.cause.is_none() { RecordedResult::Succeeded } else { RecordedResult::Failed },
         cause: finished.cause.map(|cause| cause.chars().take(MAX_CAUSE).collect()),
         seconds: finished.took.as_secs(),
         template: digest,

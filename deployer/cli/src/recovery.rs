@@ -7,14 +7,16 @@ use std::collections::BTreeSet;
 
 use stack_core::diagnose::{Diagnosis, known};
 use stack_core::diff;
+use stack_core::status::Status;
 
 use crate::aws::cloudformation::StackResource;
 use crate::error::Message;
+use crate::text::quoted;
 use crate::watch::Goal;
 
 /// What is known of a stack, and what the user allows.
 #[derive(Debug, Clone, Copy)]
-pub struct Situation<'s> {
+pub struct RecoveryCase<'s> {
     /// CloudFormation's word for the state.
     pub status: &'s str,
     /// The resources of the stack.
@@ -109,10 +111,10 @@ pub enum Decision {
 
 /// The way out of a state.
 #[must_use]
-pub fn decide(situation: &Situation) -> Decision {
-    let allowed = situation.allowed;
-    let status = situation.status;
-    if allowed.force && status != "DELETE_FAILED" {
+pub fn decide(case: &RecoveryCase) -> Decision {
+    let allowed = case.allowed;
+    let status = Status::of(case.status);
+    if allowed.force && status != Status::DeleteFailed {
         return Decision::Refused(
             Message::new(format!(
                 "the stack is in {status}, and only one in DELETE_FAILED can be deleted by force"
@@ -120,7 +122,7 @@ pub fn decide(situation: &Situation) -> Decision {
             .hint("run `deployer recover` without `--force`"),
         );
     }
-    if allowed.skip && status != "UPDATE_ROLLBACK_FAILED" {
+    if allowed.skip && status != Status::UpdateRollbackFailed {
         return Decision::Refused(
             Message::new(format!(
                 "the stack is in {status}, in which no rollback waits for what it could skip"
@@ -128,7 +130,7 @@ pub fn decide(situation: &Situation) -> Decision {
             .hint("run `deployer recover` without `--skip`"),
         );
     }
-    if allowed.cancel && status != "UPDATE_IN_PROGRESS" {
+    if allowed.cancel && status != Status::UpdateInProgress {
         return Decision::Refused(
             Message::new(format!("the stack is in {status}, and only an update under way can be cancelled"))
                 .hint("run `deployer recover` without `--cancel`"),
@@ -136,35 +138,33 @@ pub fn decide(situation: &Situation) -> Decision {
     }
     let simple = |state, steps| go(Plan { state, steps, lost: Vec::new(), kept: Vec::new() });
     match status {
-        "REVIEW_IN_PROGRESS" => simple(
+        Status::ReviewInProgress => simple(
             "a change set was made for a new stack, and never executed; nothing is deployed",
             vec![Step::DeleteChangeSets, Step::Delete { retain: Vec::new() }],
         ),
-        "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" => {
-            let (kept, lost) = divide(situation, &[]);
+        Status::RollbackComplete | Status::RollbackFailed | Status::CreateFailed => {
+            let (kept, lost) = divide(case, &[]);
             go(Plan {
                 state: "the stack was never made as a whole, and can only be deleted",
-                steps: stop(situation).chain([Step::Delete { retain: Vec::new() }]).collect(),
+                steps: stop(case).chain([Step::Delete { retain: Vec::new() }]).collect(),
                 lost,
                 kept,
             })
         }
-        "UPDATE_FAILED" if situation.express => replay(situation),
-        "UPDATE_FAILED" => simple(
+        Status::UpdateFailed if case.express => replay(case),
+        Status::UpdateFailed => simple(
             "an update failed and was not rolled back; the stack serves, partly changed",
             vec![Step::RollBack],
         ),
-        "UPDATE_ROLLBACK_FAILED" => continue_rollback(situation),
-        "DELETE_FAILED" => delete(situation),
-        "UPDATE_IN_PROGRESS" if allowed.cancel => {
+        Status::UpdateRollbackFailed => continue_rollback(case),
+        Status::DeleteFailed => delete(case),
+        Status::UpdateInProgress if allowed.cancel => {
             simple("an update is under way, and is stopped and rolled back", vec![Step::CancelUpdate])
         }
-        busy if busy.ends_with("_IN_PROGRESS") => {
-            simple("an operation is under way", vec![Step::Watch(goal(busy))])
-        }
-        settled if settled.ends_with("_COMPLETE") => Decision::Nothing,
-        other => Decision::Refused(
-            Message::new(format!("CloudFormation offers no way out of {other}"))
+        busy if busy.is_in_progress() => simple("an operation is under way", vec![Step::Watch(goal(busy))]),
+        settled if settled.is_complete() => Decision::Nothing,
+        _ => Decision::Refused(
+            Message::new(format!("CloudFormation offers no way out of {status}"))
                 .hint("look at the stack in CloudFormation, or ask AWS support"),
         ),
     }
@@ -172,8 +172,8 @@ pub fn decide(situation: &Situation) -> Decision {
 
 /// CloudFormation rolls back no stack that failed in express mode. What is left is to deploy in that mode what was deployed
 /// before, which changes nothing but what the failed update changed.
-fn replay(situation: &Situation) -> Decision {
-    match situation.last_good {
+fn replay(case: &RecoveryCase) -> Decision {
+    match case.last_good {
         Some(number) => go(Plan {
             state: "an update in express mode failed, and CloudFormation cannot roll it back; the stack serves, partly changed",
             steps: vec![Step::Replay(number)],
@@ -198,35 +198,34 @@ fn go(plan: Plan) -> Decision {
 
 /// What an operation under way is to reach.
 #[must_use]
-pub fn goal(status: &str) -> Goal {
+pub fn goal(status: Status) -> Goal {
     match status {
-        "DELETE_IN_PROGRESS" => Goal::Destroy,
-        back if back.contains("ROLLBACK") => Goal::RollBack,
+        Status::DeleteInProgress => Goal::Destroy,
+        back if back.is_rollback() => Goal::RollBack,
         _ => Goal::Deploy,
     }
 }
 
 /// Logical ids of the resources whose failure the last attempt ended with, and that still are in a failed state.
 #[must_use]
-pub fn failed(situation: &Situation) -> Vec<String> {
-    let is_failed = |id: &str| {
-        situation.resources.iter().any(|one| one.logical_id == id && one.status.ends_with("_FAILED"))
-    };
-    let causes = situation.diagnosis.map(|diagnosis| diagnosis.causes.as_slice()).unwrap_or_default();
+pub fn failed(case: &RecoveryCase) -> Vec<String> {
+    let is_failed =
+        |id: &str| case.resources.iter().any(|one| one.logical_id == id && Status::of(&one.status).failed());
+    let causes = case.diagnosis.map(|diagnosis| diagnosis.causes.as_slice()).unwrap_or_default();
     let mut out: Vec<String> =
         causes.iter().map(|cause| cause.logical_id.clone()).filter(|id| is_failed(id)).collect();
     out.dedup();
     out
 }
 
-fn continue_rollback(situation: &Situation) -> Decision {
+fn continue_rollback(case: &RecoveryCase) -> Decision {
     let state =
         "an update failed, and so did taking it back; the stack serves, partly changed, and can't be updated";
     let plan = |steps| go(Plan { state, steps, lost: Vec::new(), kept: Vec::new() });
-    if !situation.allowed.skip && !situation.again {
+    if !case.allowed.skip && !case.again {
         return plan(vec![Step::ContinueRollback { skip: Vec::new() }]);
     }
-    let skip = failed(situation);
+    let skip = failed(case);
     if skip.is_empty() {
         return Decision::Refused(
             Message::new("no resource is known to have failed in the rollback, so there is none to skip")
@@ -236,74 +235,66 @@ fn continue_rollback(situation: &Situation) -> Decision {
     plan(vec![Step::ContinueRollback { skip: skip.clone() }, Step::CheckDrift(skip)])
 }
 
-fn delete(situation: &Situation) -> Decision {
+fn delete(case: &RecoveryCase) -> Decision {
     let state = "parts of the stack are deleted, and some could not be";
-    if situation.allowed.force {
-        let (kept, lost) = divide(situation, &[]);
+    if case.allowed.force {
+        let (kept, lost) = divide(case, &[]);
         // What can't be deleted stays as well, and CloudFormation doesn't say beforehand what that is.
-        return go(Plan { state, steps: stop(situation).chain([Step::ForceDelete]).collect(), lost, kept });
+        return go(Plan { state, steps: stop(case).chain([Step::ForceDelete]).collect(), lost, kept });
     }
-    let mut steps: Vec<Step> = stop(situation).collect();
+    let mut steps: Vec<Step> = stop(case).collect();
     let mut retain = Vec::new();
     let mut passing = Vec::new();
-    let blocking = situation.resources.iter().filter(|one| one.status == "DELETE_FAILED");
+    let blocking = case.resources.iter().filter(|one| Status::of(&one.status) == Status::DeleteFailed);
     for resource in blocking {
-        let causes = situation.diagnosis.map(|diagnosis| diagnosis.causes.as_slice()).unwrap_or_default();
+        let causes = case.diagnosis.map(|diagnosis| diagnosis.causes.as_slice()).unwrap_or_default();
         let cause = causes.iter().find(|cause| cause.logical_id == resource.logical_id);
         let id = cause.and_then(|cause| cause.known.as_ref()).map_or("", |known| known.id);
         match id {
-            "bucket-not-empty" if !situation.allowed.retain => {
+            "bucket-not-empty" if !case.allowed.retain => {
                 steps.push(Step::EmptyBucket(resource.physical_id.clone()));
             }
-            "table-protected" if !situation.allowed.retain => {
+            "table-protected" if !case.allowed.retain => {
                 steps.push(Step::UnprotectTable(resource.physical_id.clone()));
             }
-            id if (known::entry(id).is_some_and(known::Known::passes)
-                || waits_for_tasks(situation, resource))
-                && !situation.again
-                && !situation.allowed.retain =>
+            id if (known::entry(id).is_some_and(known::Known::passes) || waits_for_tasks(case, resource))
+                && !case.again
+                && !case.allowed.retain =>
             {
                 passing.push(resource.logical_id.clone());
             }
             _ => retain.push(resource.logical_id.clone()),
         }
     }
-    let (kept, lost) = divide(situation, &retain);
+    let (kept, lost) = divide(case, &retain);
     steps.push(Step::Delete { retain });
     go(Plan { state, steps, lost, kept })
 }
 
 /// What stops the tasks of a stack, if any run.
-fn stop(situation: &Situation) -> impl Iterator<Item = Step> + use<> {
-    Some(situation.tasks).filter(|count| *count > 0).map(Step::StopTasks).into_iter()
+fn stop(case: &RecoveryCase) -> impl Iterator<Item = Step> + use<> {
+    Some(case.tasks).filter(|count| *count > 0).map(Step::StopTasks).into_iter()
 }
 
 /// Whether a resource could not be deleted for tasks that are stopped now.
-fn waits_for_tasks(situation: &Situation, resource: &StackResource) -> bool {
+fn waits_for_tasks(case: &RecoveryCase, resource: &StackResource) -> bool {
     let waits = [
         "AWS::ECS::Cluster",
         "AWS::EC2::VPCGatewayAttachment",
         "AWS::EC2::Subnet",
         "AWS::EC2::SecurityGroup",
     ];
-    situation.tasks > 0 && waits.contains(&resource.resource_type.as_str())
+    case.tasks > 0 && waits.contains(&resource.resource_type.as_str())
 }
 
 /// The resources that stay and those that go, those that hold data first.
-fn divide(situation: &Situation, retain: &[String]) -> (Vec<StackResource>, Vec<StackResource>) {
-    let there = situation.resources.iter().filter(|one| exists(one));
+fn divide(case: &RecoveryCase, retain: &[String]) -> (Vec<StackResource>, Vec<StackResource>) {
+    let there = case.resources.iter().filter(|one| one.exists());
     let (kept, mut lost): (Vec<_>, Vec<_>) = there
         .cloned()
-        .partition(|one| retain.contains(&one.logical_id) || situation.retained.contains(&one.logical_id));
+        .partition(|one| retain.contains(&one.logical_id) || case.retained.contains(&one.logical_id));
     lost.sort_by_key(|one| diff::holds(&one.resource_type).is_none());
     (kept, lost)
-}
-
-/// Whether a resource is there, and is the stack's: one whose creation failed may carry the name of somebody else's.
-#[must_use]
-pub fn exists(resource: &StackResource) -> bool {
-    let gone = ["CREATE_FAILED", "DELETE_COMPLETE", "DELETE_SKIPPED"].contains(&resource.status.as_str());
-    !resource.physical_id.is_empty() && !gone
 }
 
 /// The command that deletes a resource which no stack has any more, as one line.
@@ -374,16 +365,6 @@ pub fn delete_lines(resource: &StackResource, width: usize) -> Vec<String> {
         lines.push(line);
     }
     lines
-}
-
-/// A word for a shell: names may come from anybody.
-#[must_use]
-pub fn quoted(word: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:@+=".contains(letter);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 impl Step {
@@ -469,14 +450,14 @@ mod tests {
         }
     }
 
-    fn steps(situation: &Situation) -> Vec<Step> {
-        match decide(situation) {
+    fn steps(case: &RecoveryCase) -> Vec<Step> {
+        match decide(case) {
             Decision::Go(plan) => plan.steps,
-            other => panic!("{}: {other:?}", situation.status),
+            other => panic!("{}: {other:?}", case.status),
         }
     }
 
-    const NOTHING: Situation<'static> = Situation {
+    const NOTHING: RecoveryCase<'static> = RecoveryCase {
         status: "",
         resources: &[],
         diagnosis: None,
@@ -505,13 +486,13 @@ mod tests {
             ("ROLLBACK_IN_PROGRESS", vec![Step::Watch(Goal::RollBack)]),
             ("DELETE_IN_PROGRESS", vec![Step::Watch(Goal::Destroy)]),
         ] {
-            assert_eq!(steps(&Situation { status, ..NOTHING }), wanted, "{status}");
+            assert_eq!(steps(&RecoveryCase { status, ..NOTHING }), wanted, "{status}");
         }
         for status in ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE"] {
-            assert_eq!(decide(&Situation { status, ..NOTHING }), Decision::Nothing, "{status}");
+            assert_eq!(decide(&RecoveryCase { status, ..NOTHING }), Decision::Nothing, "{status}");
         }
         assert!(matches!(
-            decide(&Situation { status: "IMPORT_ROLLBACK_FAILED", ..NOTHING }),
+            decide(&RecoveryCase { status: "IMPORT_ROLLBACK_FAILED", ..NOTHING }),
             Decision::Refused(_)
         ));
     }
@@ -529,25 +510,25 @@ mod tests {
             ("UPDATE_ROLLBACK_FAILED", skip),
         ] {
             assert!(
-                matches!(decide(&Situation { status, allowed, ..NOTHING }), Decision::Refused(_)),
+                matches!(decide(&RecoveryCase { status, allowed, ..NOTHING }), Decision::Refused(_)),
                 "{status}"
             );
         }
         assert_eq!(
-            steps(&Situation { status: "UPDATE_IN_PROGRESS", allowed: cancel, ..NOTHING }),
+            steps(&RecoveryCase { status: "UPDATE_IN_PROGRESS", allowed: cancel, ..NOTHING }),
             [Step::CancelUpdate]
         );
         assert_eq!(
-            steps(&Situation { status: "DELETE_FAILED", allowed: force, ..NOTHING }),
+            steps(&RecoveryCase { status: "DELETE_FAILED", allowed: force, ..NOTHING }),
             [Step::ForceDelete]
         );
     }
 
     #[test]
     fn what_failed_in_express_mode_is_deployed_again_and_not_rolled_back() {
-        let stuck = Situation { status: "UPDATE_FAILED", express: true, last_good: Some(7), ..NOTHING };
+        let stuck = RecoveryCase { status: "UPDATE_FAILED", express: true, last_good: Some(7), ..NOTHING };
         assert_eq!(steps(&stuck), [Step::Replay(7)]);
-        let Decision::Refused(message) = decide(&Situation { last_good: None, ..stuck }) else {
+        let Decision::Refused(message) = decide(&RecoveryCase { last_good: None, ..stuck }) else {
             panic!("nothing is known to go back to")
         };
         assert!(message.hint.expect("a way out").contains("Mode=EXPRESS"), "{}", message.text);
@@ -560,17 +541,17 @@ mod tests {
             resource("Gateway", "AWS::EC2::VPCGatewayAttachment", "DELETE_FAILED"),
         ];
         let delete = Step::Delete { retain: Vec::new() };
-        let stuck = Situation { status: "DELETE_FAILED", resources: &resources, tasks: 2, ..NOTHING };
+        let stuck = RecoveryCase { status: "DELETE_FAILED", resources: &resources, tasks: 2, ..NOTHING };
         assert_eq!(steps(&stuck), [Step::StopTasks(2), delete.clone()]);
-        let never_made = Situation { status: "CREATE_FAILED", ..stuck };
+        let never_made = RecoveryCase { status: "CREATE_FAILED", ..stuck };
         assert_eq!(steps(&never_made), [Step::StopTasks(2), delete]);
         let force = Allowed { force: true, ..Allowed::default() };
-        assert_eq!(steps(&Situation { allowed: force, ..stuck }), [Step::StopTasks(2), Step::ForceDelete]);
+        assert_eq!(steps(&RecoveryCase { allowed: force, ..stuck }), [Step::StopTasks(2), Step::ForceDelete]);
         let both = || vec!["Cluster".into(), "Gateway".into()];
         // Where none runs, and nothing else is known, waiting helps no more.
-        assert_eq!(steps(&Situation { tasks: 0, ..stuck }), [Step::Delete { retain: both() }]);
+        assert_eq!(steps(&RecoveryCase { tasks: 0, ..stuck }), [Step::Delete { retain: both() }]);
         assert_eq!(
-            steps(&Situation { again: true, ..stuck }),
+            steps(&RecoveryCase { again: true, ..stuck }),
             [Step::StopTasks(2), Step::Delete { retain: both() }]
         );
     }
@@ -593,7 +574,7 @@ mod tests {
             resource("Queue", "AWS::X::Y", "UPDATE_FAILED"),
             resource("Healed", "AWS::X::Y", "UPDATE_COMPLETE"),
         ];
-        let stuck = Situation {
+        let stuck = RecoveryCase {
             status: "UPDATE_ROLLBACK_FAILED",
             resources: &resources,
             diagnosis: diagnosis.as_ref(),
@@ -604,9 +585,9 @@ mod tests {
             Step::ContinueRollback { skip: vec!["Function".into()] },
             Step::CheckDrift(vec!["Function".into()]),
         ];
-        assert_eq!(steps(&Situation { again: true, ..stuck }), wanted);
+        assert_eq!(steps(&RecoveryCase { again: true, ..stuck }), wanted);
         let allowed = Allowed { skip: true, ..Allowed::default() };
-        assert_eq!(steps(&Situation { allowed, ..stuck }), wanted);
+        assert_eq!(steps(&RecoveryCase { allowed, ..stuck }), wanted);
     }
 
     #[test]
@@ -630,7 +611,7 @@ mod tests {
             resource("Landing", "AWS::S3::Bucket", "DELETE_FAILED"),
             resource("Records", "AWS::DynamoDB::Table", "DELETE_FAILED"),
         ];
-        let stuck = Situation {
+        let stuck = RecoveryCase {
             status: "DELETE_FAILED",
             resources: &resources,
             diagnosis: diagnosis.as_ref(),
@@ -646,11 +627,11 @@ mod tests {
             (vec!["Landing".into(), "Records".into(), "Group".into()], vec!["Odd".into()])
         );
 
-        let again = steps(&Situation { again: true, ..stuck });
+        let again = steps(&RecoveryCase { again: true, ..stuck });
         assert_eq!(again[2], Step::Delete { retain: vec!["Odd".into(), "Group".into()] });
         let allowed = Allowed { retain: true, ..Allowed::default() };
         let all = ["Odd", "Group", "Landing", "Records"].map(str::to_owned).to_vec();
-        assert_eq!(steps(&Situation { allowed, ..stuck }), [Step::Delete { retain: all }]);
+        assert_eq!(steps(&RecoveryCase { allowed, ..stuck }), [Step::Delete { retain: all }]);
     }
 
     #[test]

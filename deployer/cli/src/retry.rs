@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use stack_core::diagnose::known;
+use stack_core::status::Status;
 
 use crate::context::Context;
-use crate::error::Message;
+use crate::error::{Message, Passing};
 
 /// Environment variable with the seconds before the second attempt; each further wait is twice as long.
 pub const VARIABLE: &str = "DEPLOYER_RETRY_PAUSE";
@@ -18,17 +19,6 @@ pub const VARIABLE: &str = "DEPLOYER_RETRY_PAUSE";
 const PAUSE: Duration = Duration::from_secs(65);
 /// Further attempts.
 const ATTEMPTS: u32 = 2;
-
-/// Why an operation that failed may succeed without a change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Passing {
-    /// The known failure.
-    pub id: &'static str,
-    /// How long it lasts.
-    pub lasts: known::Passing,
-    /// The status of the stack after the failure.
-    pub status: String,
-}
 
 /// The operation that is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,13 +31,14 @@ pub enum Repeated {
 
 impl Repeated {
     fn may_follow(self, passing: &Passing) -> bool {
+        let status = Status::of(&passing.status);
         match self {
             // A deployment takes long, so only what is over soon is worth another.
             Self::Deployment => {
                 passing.lasts == known::Passing::Soon
-                    && ["DELETE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"].contains(&passing.status.as_str())
+                    && matches!(status, Status::DeleteComplete | Status::UpdateRollbackComplete)
             }
-            Self::Cleanup => ["DELETE_FAILED", "UPDATE_ROLLBACK_FAILED"].contains(&passing.status.as_str()),
+            Self::Cleanup => matches!(status, Status::DeleteFailed | Status::UpdateRollbackFailed),
         }
     }
 }

@@ -8,10 +8,10 @@ use stack_core::diff::Summary;
 
 use crate::assets::sha256_hex;
 use crate::aws::session::Session;
-use crate::deployment::{Deployed, Wanted};
 use crate::error::{Error, Message, Result};
 use crate::files;
 use crate::plan::Plan;
+use crate::state::{Deployed, Wanted};
 
 /// Version of the file; raised when a field changes its meaning.
 const SCHEMA_VERSION: u32 = 1;

@@ -8,10 +8,10 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use crate::aws::Pause;
 use crate::aws::cloudformation::StackResource;
 use crate::aws::ecs::Ecs;
+use crate::aws::error::AwsError;
 use crate::aws::session::Session;
 use crate::context::Context;
-use crate::error::{AwsError, Result};
-use crate::recovery;
+use crate::error::Result;
 
 /// How ECS begins `startedBy` of a task that belongs to a service, which would start it again; CloudFormation stops those
 /// with the service: Amazon ECS API Reference, `Task`.
@@ -39,8 +39,7 @@ pub struct Running {
 /// # Errors
 /// What ECS answers.
 pub async fn running(context: &Context, session: &Session, resources: &[StackResource]) -> Result<Running> {
-    let clusters =
-        resources.iter().filter(|one| one.resource_type == "AWS::ECS::Cluster" && recovery::exists(one));
+    let clusters = resources.iter().filter(|one| one.resource_type == "AWS::ECS::Cluster" && one.exists());
     let mut found = Running {
         ecs: Ecs::new(session, &session.region),
         clusters: clusters.map(|one| one.physical_id.clone()).collect(),

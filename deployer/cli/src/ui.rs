@@ -17,6 +17,7 @@ use stack_core::diff::{Line, Sign};
 use stack_core::{Diagnostics, Severity, Source, number};
 
 use crate::error::{Error, Message, Result};
+use crate::text::{harmless, printable};
 
 /// Version of every JSON document on stdout; raised when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -102,29 +103,6 @@ struct Shared {
     events: Mutex<Option<File>>,
     /// Whether the document of the command has been written, which then says how it ended.
     documented: AtomicBool,
-}
-
-/// Shows calls of AWS as they are answered.
-#[derive(Debug, Clone)]
-pub struct Calls {
-    whose: String,
-    started: Instant,
-    shared: Arc<Shared>,
-}
-
-impl Calls {
-    /// Shows one: its name, what came back, how long that took.
-    pub fn show(&self, name: &str, answer: &str, took: Duration) {
-        let (whose, elapsed) = (&self.whose, self.started.elapsed().as_secs_f32());
-        let text = printable(&format!("{name}: {answer} in {} ms", took.as_millis()));
-        self.shared.live.suspend(|| {
-            let _ = writeln!(
-                anstream::stderr(),
-                "{whose}\x1b[2m{elapsed:>6.1}s\x1b[0m \x1b[1m{:>10}\x1b[0m  {text}",
-                "call"
-            );
-        });
-    }
 }
 
 /// A line of the terminal that goes on changing, and is gone with this value.
@@ -355,13 +333,20 @@ impl Ui {
         self.line(&format!("{whose}\x1b[2m{elapsed:>6.1}s\x1b[0m \x1b[1m{verb:>10}\x1b[0m  {what}"));
     }
 
-    /// Shows each call of AWS with how long it took, when that is wanted.
+    /// Shows calls as they are answered, when that is wanted: their names, what came back, how long that took.
     #[must_use]
-    pub fn calls(&self) -> Option<Calls> {
-        self.verbose.then(|| Calls {
-            whose: self.whose(),
-            started: self.started,
-            shared: Arc::clone(&self.shared),
+    pub fn calls(&self) -> Option<impl Fn(&str, &str, Duration) + Send + Sync + use<>> {
+        let (whose, started, shared) = (self.whose(), self.started, Arc::clone(&self.shared));
+        self.verbose.then_some(move |name: &str, answer: &str, took: Duration| {
+            let elapsed = started.elapsed().as_secs_f32();
+            let text = printable(&format!("{name}: {answer} in {} ms", took.as_millis()));
+            shared.live.suspend(|| {
+                let _ = writeln!(
+                    anstream::stderr(),
+                    "{whose}\x1b[2m{elapsed:>6.1}s\x1b[0m \x1b[1m{:>10}\x1b[0m  {text}",
+                    "call"
+                );
+            });
         })
     }
 
@@ -655,28 +640,6 @@ pub fn wrapped_table(head: &[String], rows: impl IntoIterator<Item = Vec<String>
     table.lines().fold(String::new(), |mut out, line| {
         out.push_str(line.trim_end());
         out.push('\n');
-        out
-    })
-}
-
-/// Text of one line in which every control character is escaped, so that no file can steer the terminal.
-#[must_use]
-pub fn printable(text: &str) -> String {
-    escaped(text, "")
-}
-
-/// The same for text that may have several lines, and tabs in them, as logs and the messages of services do.
-pub fn harmless(text: &str) -> String {
-    escaped(text, "\n\t")
-}
-
-fn escaped(text: &str, kept: &str) -> String {
-    text.chars().fold(String::new(), |mut out, letter| {
-        if letter.is_control() && !kept.contains(letter) {
-            out.extend(letter.escape_default());
-        } else {
-            out.push(letter);
-        }
         out
     })
 }

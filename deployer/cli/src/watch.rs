@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use stack_core::diagnose;
+use stack_core::status::Status;
 
 use crate::aws::Pause;
 use crate::aws::cloudformation::{CloudFormation, Event};
 use crate::context::Context;
 use crate::diagnosis;
 use crate::error::{Message, Result};
-use crate::ui::{Live, printable};
+use crate::text::printable;
+use crate::ui::Live;
 
 /// What an operation is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +109,7 @@ impl Watch<'_> {
             misses = 0;
             for event in &events {
                 ui.event("resource", of_event(event, self.stack_id));
-                if event.status.ends_with("_IN_PROGRESS") && !event.of_stack {
+                if Status::of(&event.status).is_in_progress() && !event.of_stack {
                     let one = moving.entry(event.logical_id.clone()).or_insert_with(|| Moving {
                         status: String::new(),
                         kind: event.resource_type.clone(),
@@ -137,7 +139,11 @@ impl Watch<'_> {
                 pause.reset();
             }
             overall.say(self.progress(moved.len()));
-            let end = events.iter().rev().find(|event| event.of_stack && is_terminal(&event.status)).cloned();
+            let end = events
+                .iter()
+                .rev()
+                .find(|event| event.of_stack && Status::of(&event.status).is_terminal())
+                .cloned();
             seen.extend(events);
             if let Some(end) = end {
                 return Ok(self.outcome(&end, &seen).await);
@@ -162,19 +168,8 @@ impl Watch<'_> {
     }
 
     async fn outcome(&self, end: &Event, seen: &[Event]) -> Outcome {
-        let succeeded: &[&str] = match self.goal {
-            Goal::Deploy => &["CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"],
-            Goal::Destroy => &["DELETE_COMPLETE"],
-            // Without a state to go back to, the stack goes.
-            Goal::RollBack => &[
-                "UPDATE_ROLLBACK_COMPLETE",
-                "IMPORT_ROLLBACK_COMPLETE",
-                "ROLLBACK_COMPLETE",
-                "DELETE_COMPLETE",
-            ],
-        };
-        if succeeded.contains(&end.status.as_str()) {
-            let failures = seen.iter().filter(|event| !event.of_stack && event.status.ends_with("_FAILED"));
+        if self.goal.is_reached_in(Status::of(&end.status)) {
+            let failures = seen.iter().filter(|event| !event.of_stack && Status::of(&event.status).failed());
             for event in failures {
                 // Such as a replaced resource that could not be deleted behind an update that is done.
                 let reason = event.reason.as_deref().unwrap_or("no reason given");
@@ -201,15 +196,33 @@ impl Watch<'_> {
 }
 
 impl Goal {
+    /// Whether a stack whose operation ended in this status is where it was to be.
+    const fn is_reached_in(self, status: Status) -> bool {
+        match self {
+            Self::Deploy => {
+                matches!(status, Status::CreateComplete | Status::UpdateComplete | Status::ImportComplete)
+            }
+            Self::Destroy => matches!(status, Status::DeleteComplete),
+            // Without a state to go back to, the stack goes.
+            Self::RollBack => matches!(
+                status,
+                Status::UpdateRollbackComplete
+                    | Status::ImportRollbackComplete
+                    | Status::RollbackComplete
+                    | Status::DeleteComplete
+            ),
+        }
+    }
+
     /// Whether an event says that something goes another way than wanted.
     fn is_missed_by(self, event: &Event) -> bool {
-        let status = event.status.as_str();
+        let status = Status::of(&event.status);
         let turned = match self {
-            Self::Deploy => status.contains("ROLLBACK") || status.starts_with("DELETE"),
-            Self::Destroy => !status.starts_with("DELETE"),
+            Self::Deploy => status.is_rollback() || status.is_deletion(),
+            Self::Destroy => !status.is_deletion(),
             Self::RollBack => false,
         };
-        status.contains("FAILED") || (event.of_stack && turned)
+        status.failed() || (event.of_stack && turned)
     }
 }
 
@@ -241,12 +254,6 @@ pub fn way_out(status: &str) -> &'static str {
     diagnose::fate(status).next
 }
 
-/// Whether an operation on a stack has ended with this status.
-#[must_use]
-pub fn is_terminal(status: &str) -> bool {
-    status.ends_with("_COMPLETE") || status.ends_with("_FAILED")
-}
-
 /// An event as data.
 fn of_event(event: &Event, stack_id: &str) -> Value {
     json!({
@@ -265,7 +272,7 @@ fn show(context: &Context, event: &Event) {
     let reason = event
         .reason
         .as_deref()
-        .filter(|reason| !reason.is_empty() && (event.status.contains("FAILED") || event.of_stack));
+        .filter(|reason| !reason.is_empty() && (Status::of(&event.status).failed() || event.of_stack));
     let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
     let what = format!("{:<28} {} ({}){reason}", event.status, event.logical_id, event.resource_type);
     context.ui.step("event", what);
@@ -274,20 +281,6 @@ fn show(context: &Context, event: &Event) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn operations_end_when_the_stack_says_so() {
-        for (status, ends) in [
-            ("CREATE_IN_PROGRESS", false),
-            ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", false),
-            ("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", false),
-            ("UPDATE_COMPLETE", true),
-            ("ROLLBACK_COMPLETE", true),
-            ("DELETE_FAILED", true),
-        ] {
-            assert_eq!(is_terminal(status), ends, "{status}");
-        }
-    }
 
     #[test]
     fn what_goes_another_way_than_wanted_is_shown() {

@@ -13,7 +13,6 @@ mod bucket;
 mod events;
 mod function;
 mod limits;
-pub(crate) mod secrets;
 mod sensitive;
 mod tally;
 mod unused;

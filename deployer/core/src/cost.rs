@@ -11,6 +11,7 @@ use crate::model::Stack;
 use crate::prices::{Item, prices};
 use crate::template::Template;
 
+pub(crate) mod idle;
 mod original;
 mod pipeline;
 mod text;
@@ -307,7 +308,7 @@ pub fn estimate(stack: &Stack, template: &Template, load: Load) -> Estimate {
 
 fn idle(template: &Value) -> Idle {
     let mut out = Idle::default();
-    for (id, idle) in crate::diff::idle(template) {
+    for (id, idle) in idle::of_template(template) {
         match idle {
             Some(idle) if idle.dollars > 0.0 => {
                 out.total += idle.dollars;

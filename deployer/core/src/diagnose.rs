@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::status::Status;
+
 pub mod known;
 pub mod phases;
 pub mod reason;
@@ -179,7 +181,7 @@ impl Diagnosis {
     fn advise(mut self) -> Self {
         // What lasts longer has advice of its own.
         if matches!(self.passing(), Some((_, Passing::Soon)))
-            && ["DELETE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"].contains(&self.status.as_str())
+            && matches!(Status::of(&self.status), Status::DeleteComplete | Status::UpdateRollbackComplete)
         {
             self.next = "the cause passes by itself: run `deployer deploy` again in a few minutes";
         }
@@ -210,7 +212,7 @@ fn causes(
         return found;
     }
     // Nothing but consequences: the first of them is better than nothing.
-    let failed = phase.events.iter().find(|event| !event.of_stack && event.status.ends_with("_FAILED"));
+    let failed = phase.events.iter().find(|event| !event.of_stack && Status::of(&event.status).failed());
     let stack = || phase.events.iter().rev().find(|event| event.of_stack && event.reason.is_some());
     let event = failed.or_else(stack).or_else(|| phase.events.last());
     event.map(|event| cause(event, About::of(operation), origins)).into_iter().collect()
@@ -224,7 +226,7 @@ fn causes_of(
 ) -> Vec<Cause> {
     let mut out: Vec<Cause> = Vec::new();
     let mut seen = BTreeSet::new();
-    let failures = phase.events.iter().filter(|event| !event.of_stack && event.status.ends_with("_FAILED"));
+    let failures = phase.events.iter().filter(|event| !event.of_stack && Status::of(&event.status).failed());
     for event in failures {
         let text = event.reason.as_deref().unwrap_or_default();
         if reason::is_consequence(text) {
@@ -299,10 +301,10 @@ fn left_over(operation: &Operation, status: &str) -> Vec<LeftOver> {
     for event in operation.phases.iter().flat_map(|phase| &phase.events).filter(|event| !event.of_stack) {
         last.insert(&event.logical_id, event);
     }
-    let wanted = |event: &&&Event| match event.status.as_str() {
-        "DELETE_SKIPPED" => true,
+    let wanted = |event: &&&Event| match Status::of(&event.status) {
+        Status::DeleteSkipped => true,
         // In a stack that could not be deleted it still belongs to the stack, which `recover` deals with.
-        "DELETE_FAILED" => status != "DELETE_FAILED",
+        Status::DeleteFailed => Status::of(status) != Status::DeleteFailed,
         _ => false,
     };
     let left = last.values().filter(wanted).map(|event| LeftOver {
@@ -327,32 +329,32 @@ pub struct Fate {
 #[must_use]
 pub fn fate(status: &str) -> Fate {
     let again = "fix the cause, then run `deployer deploy` again";
-    let (fate, next) = match status {
-        "DELETE_COMPLETE" => ("nothing is deployed: CloudFormation deleted what it had created", again),
-        "UPDATE_ROLLBACK_COMPLETE" | "IMPORT_ROLLBACK_COMPLETE" => {
+    let (fate, next) = match Status::of(status) {
+        Status::DeleteComplete => ("nothing is deployed: CloudFormation deleted what it had created", again),
+        Status::UpdateRollbackComplete | Status::ImportRollbackComplete => {
             ("the stack works as it did before this operation", again)
         }
-        "UPDATE_ROLLBACK_FAILED" => (
+        Status::UpdateRollbackFailed => (
             "the stack is partly changed, and cannot be updated until its rollback is complete",
             "fix the cause, then run `deployer recover`",
         ),
-        "UPDATE_FAILED" => (
+        Status::UpdateFailed => (
             "the stack is partly changed, and was not rolled back",
             "run `deployer recover`, which rolls it back, then fix the cause and run `deployer deploy`",
         ),
-        "CREATE_FAILED" | "ROLLBACK_FAILED" => (
+        Status::CreateFailed | Status::RollbackFailed => (
             "parts of the stack exist, and it can only be deleted",
             "run `deployer recover`, which deletes them, then fix the cause and run `deployer deploy`",
         ),
-        "ROLLBACK_COMPLETE" => (
+        Status::RollbackComplete => (
             "nothing is deployed but an empty stack, which can only be deleted",
             "run `deployer recover`, which deletes it, then fix the cause and run `deployer deploy`",
         ),
-        "DELETE_FAILED" => (
+        Status::DeleteFailed => (
             "parts of the stack are deleted, and some could not be deleted",
             "run `deployer recover`, which shows what prevents the deletion",
         ),
-        settled if settled.ends_with("_COMPLETE") => {
+        settled if settled.is_complete() => {
             ("the operation succeeded, but left something behind", "delete what is left, if nothing needs it")
         }
         _ => ("the operation is still in progress", "`deployer recover` watches it to its end"),

@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::check::secrets::is_secret_name;
 use crate::deployed::lossy;
-use crate::registry;
+use crate::resolve::{self, Resolved, Resolver, Resources, Truth, is_dynamic, scalar_text, truthy};
+use crate::schemas;
+use crate::secrets::is_secret_name;
 use crate::template::references;
 
 mod canonical;
@@ -22,14 +23,14 @@ mod exposure;
 mod follow;
 pub mod indexes;
 mod permissions;
-mod resolve;
 mod schema;
 mod stateful;
 mod text;
 mod values;
+mod words;
 
+pub use crate::resolve::{PseudoParameters, Side};
 pub use code::{CodeChange, CodeState};
-pub(crate) use cost::Idle;
 pub use cost::{Cost, CostItem};
 pub use exposure::{Exposure, ExposureKind};
 pub use permissions::{Effect, Permission};
@@ -38,37 +39,12 @@ pub use stateful::holds;
 pub use text::{Detail, Line, Sign, kind_in_words, render};
 
 use canonical::{At, canonical};
-use resolve::{Resolver, Truth, is_dynamic, scalar_text, truthy};
 use values::{Step, differences, schema_path, shown};
-
-/// One side: a template as CloudFormation JSON, with the values of its parameters and the tags of the stack.
-#[derive(Debug, Clone, Copy)]
-pub struct Side<'a> {
-    /// The template.
-    pub template: &'a Value,
-    /// Parameter → value; what is missing has its default, or on the side of the file the deployed value.
-    pub parameters: &'a BTreeMap<String, String>,
-    /// Tag → value.
-    pub tags: &'a BTreeMap<String, String>,
-}
-
-/// What is known of the place. A pseudo parameter that is not known stays an expression.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Place {
-    /// `AWS::AccountId`.
-    pub account: Option<String>,
-    /// `AWS::Region`.
-    pub region: Option<String>,
-    /// `AWS::Partition`.
-    pub partition: Option<String>,
-    /// `AWS::StackName`.
-    pub stack: String,
-}
 
 /// What becomes of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Action {
+pub enum ChangeKind {
     /// It is made.
     Create,
     /// It is changed in place.
@@ -79,6 +55,20 @@ pub enum Action {
     Delete,
     /// Nothing.
     Keep,
+}
+
+impl ChangeKind {
+    /// The word of CloudFormation's change sets.
+    #[must_use]
+    pub const fn change_set_word(self) -> &'static str {
+        match self {
+            Self::Create => "add",
+            Self::Update => "modify",
+            Self::Replace => "replace",
+            Self::Delete => "remove",
+            Self::Keep => "keep",
+        }
+    }
 }
 
 /// Whether a change makes CloudFormation replace the resource.
@@ -139,7 +129,7 @@ pub struct ResourceChange {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
     /// What becomes of it.
-    pub action: Action,
+    pub action: ChangeKind,
     /// Whether it is, or may be, replaced.
     pub replacement: Forces,
     /// What is lost with it, when it holds what can't be made again.
@@ -164,7 +154,7 @@ pub struct ValueChange {
     /// Its name.
     pub name: String,
     /// Create, update or delete.
-    pub action: Action,
+    pub action: ChangeKind,
     /// What is deployed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
@@ -227,7 +217,7 @@ impl Diff {
     /// Whether a deployment would change nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.resources.iter().all(|resource| resource.action == Action::Keep)
+        self.resources.iter().all(|resource| resource.action == ChangeKind::Keep)
             && self.code.iter().all(|code| code.state == CodeState::Unknown)
             && self.outputs.is_empty()
             && self.parameters.is_empty()
@@ -237,7 +227,7 @@ impl Diff {
 
     /// The resources that change.
     pub fn changed(&self) -> impl Iterator<Item = &ResourceChange> {
-        self.resources.iter().filter(|resource| resource.action != Action::Keep)
+        self.resources.iter().filter(|resource| resource.action != ChangeKind::Keep)
     }
 
     /// As JSON, of the form that [`schema()`] describes. `schemaVersion` is the caller's, as in all output.
@@ -248,22 +238,12 @@ impl Diff {
     }
 }
 
-/// A resource of one side, resolved.
-struct Resolved {
-    kind: String,
-    properties: Value,
-    /// `DependsOn` and the like.
-    attributes: Map<String, Value>,
-}
-
-type Resources<'a> = BTreeMap<&'a str, Resolved>;
-
 /// Compares what is deployed, if anything is, with what the file says. `origins`: logical id → name in the file.
 #[must_use]
 pub fn compare(
     before: Option<&Side<'_>>,
     after: &Side<'_>,
-    place: &Place,
+    pseudo: &PseudoParameters,
     origins: &BTreeMap<String, String>,
 ) -> Diff {
     let (nothing, none) = (json!({}), BTreeMap::new());
@@ -273,9 +253,9 @@ pub fn compare(
     let parameters_back = lossy::restored_texts(old_side.parameters, after.parameters);
     let tags_back = lossy::restored_texts(old_side.tags, after.tags);
     let old_side = Side { template: &template, parameters: &parameters_back, tags: &tags_back };
-    let old = Resolver::new(&old_side, &none, place);
-    let new = Resolver::new(after, old_side.parameters, place);
-    let (a, b) = (resources(&old), resources(&new));
+    let old = Resolver::new(&old_side, &none, pseudo);
+    let new = Resolver::new(after, old_side.parameters, pseudo);
+    let (a, b) = (old.resources(), new.resources());
 
     let mut changes: Vec<ResourceChange> = new
         .section("Resources")
@@ -293,12 +273,12 @@ pub fn compare(
         finish(change, a.get(change.id.as_str()), b.get(change.id.as_str()), old_side.template);
     }
     let at = |action| changes.iter().filter(move |change| change.action == action);
-    let gone: BTreeSet<&str> = at(Action::Delete).map(|change| change.id.as_str()).collect();
-    let changed = changes.iter().filter(|change| change.action != Action::Keep);
+    let gone: BTreeSet<&str> = at(ChangeKind::Delete).map(|change| change.id.as_str()).collect();
+    let changed = changes.iter().filter(|change| change.action != ChangeKind::Keep);
     let changed: BTreeSet<&str> = changed.map(|change| change.id.as_str()).collect();
     let code = code::changes(&old_side, after, &new, origins);
     let mut out = Diff {
-        stack: place.stack.clone(),
+        stack: pseudo.stack.clone(),
         new: before.is_none(),
         summary: summary(&changes),
         permissions: permissions::changes(&a, &b, &changed, &gone),
@@ -316,51 +296,6 @@ pub fn compare(
     out
 }
 
-/// What each resource of a template costs while nothing happens in it: logical id → nothing where that is not known.
-pub(crate) fn idle(template: &Value) -> Vec<(String, Option<Idle>)> {
-    let none = BTreeMap::new();
-    let place = Place::default();
-    cost::idle(&resources(&Resolver::new(&Side { template, parameters: &none, tags: &none }, &none, &place)))
-}
-
-/// The resources of a side that are there.
-fn resources<'a>(side: &Resolver<'a>) -> Resources<'a> {
-    let resource = |(id, value): (&'a str, &'a Value)| {
-        let condition = value["Condition"].as_str();
-        let truth = condition.map_or(Truth::Yes, |name| side.condition(name));
-        if truth == Truth::No {
-            return None;
-        }
-        let kind = value["Type"].as_str().unwrap_or_default().to_owned();
-        let mut attributes = Map::new();
-        for (name, attribute) in value.as_object().into_iter().flatten() {
-            let attribute = match name.as_str() {
-                "Type" | "Properties" => continue,
-                // A condition that holds is none.
-                "Condition" if truth == Truth::Yes => continue,
-                "Condition" => attribute.clone(),
-                "DependsOn" => canonical::texts(attribute),
-                _ => side.value(attribute),
-            };
-            let is_default = match name.as_str() {
-                // Databases have another default (CloudFormation User Guide, "DeletionPolicy attribute").
-                "DeletionPolicy" => attribute == "Delete" && !kind.starts_with("AWS::RDS::"),
-                "UpdateReplacePolicy" => attribute == "Delete",
-                _ => attribute == json!([]) || attribute == json!({}),
-            };
-            if !is_default {
-                attributes.insert(name.clone(), attribute);
-            }
-        }
-        let properties = match &value["Properties"] {
-            Value::Null => json!({}),
-            properties => side.value(properties),
-        };
-        Some((id, Resolved { kind, properties, attributes }))
-    };
-    side.section("Resources").filter_map(resource).collect()
-}
-
 /// The differences of a resource, before it is known what else is replaced.
 fn resource_change(
     id: &str,
@@ -373,26 +308,26 @@ fn resource_change(
         (Some(before), Some(after)) if before.kind != after.kind => {
             let forces = Forces::Always;
             (
-                Action::Replace,
+                ChangeKind::Replace,
                 vec![change("Type".to_owned(), Some(json!(before.kind)), Some(json!(kind)), forces)],
             )
         }
         (Some(before), Some(after)) => {
             let changes = changes_between(&kind, before, after);
-            (if changes.is_empty() { Action::Keep } else { Action::Update }, changes)
+            (if changes.is_empty() { ChangeKind::Keep } else { ChangeKind::Update }, changes)
         }
-        (None, Some(after)) => (Action::Create, whole(after, true)),
-        (Some(before), None) => (Action::Delete, whole(before, false)),
-        (None, None) => (Action::Keep, Vec::new()),
+        (None, Some(after)) => (ChangeKind::Create, whole(after, true)),
+        (Some(before), None) => (ChangeKind::Delete, whole(before, false)),
+        (None, None) => (ChangeKind::Keep, Vec::new()),
     };
     let replacement = match action {
-        Action::Update | Action::Replace => strongest(&changes),
-        Action::Create | Action::Delete | Action::Keep => Forces::Never,
+        ChangeKind::Update | ChangeKind::Replace => strongest(&changes),
+        ChangeKind::Create | ChangeKind::Delete | ChangeKind::Keep => Forces::Never,
     };
     ResourceChange {
         id: id.to_owned(),
         origin: origins.get(id).cloned(),
-        action: if replacement == Forces::Always { Action::Replace } else { action },
+        action: if replacement == Forces::Always { ChangeKind::Replace } else { action },
         replacement,
         holds: None,
         protected: false,
@@ -453,7 +388,7 @@ fn changes_between(kind: &str, before: &Resolved, after: &Resolved) -> Vec<Prope
 
 /// The place of the properties of a type.
 fn place_of(kind: &str) -> At<'static> {
-    At::properties(registry::find(kind).map_or(registry::Shape::UNKNOWN, |kind| kind.schema().shape()))
+    At::properties(schemas::find(kind).map_or(schemas::Shape::UNKNOWN, |kind| kind.schema().shape()))
 }
 
 /// Where a schema says that it depends, and a replacement is certain: a table's key can't be changed (DynamoDB Developer
@@ -461,14 +396,14 @@ fn place_of(kind: &str) -> At<'static> {
 const CERTAIN: [(&str, &str); 1] = [("AWS::DynamoDB::Table", "KeySchema")];
 
 fn forces(kind: &str, path: &[&str]) -> Forces {
-    let Some(schema) = registry::find(kind) else { return Forces::Unknown };
+    let Some(schema) = schemas::find(kind) else { return Forces::Unknown };
     if path.first().is_some_and(|first| CERTAIN.contains(&(kind, *first))) {
         return Forces::Always;
     }
     match schema.schema().replacement(path) {
-        registry::Replacement::Never => Forces::Never,
-        registry::Replacement::Conditional => Forces::Conditional,
-        registry::Replacement::Always => Forces::Always,
+        schemas::Replacement::Never => Forces::Never,
+        schemas::Replacement::Conditional => Forces::Conditional,
+        schemas::Replacement::Always => Forces::Always,
     }
 }
 
@@ -516,26 +451,26 @@ fn finish(
     let kind = before.or(after).map_or("", |resource| resource.kind.as_str());
     change.holds = stateful::holds(kind);
     let policy = match change.action {
-        Action::Delete => before.and_then(|before| before.attributes.get("DeletionPolicy")),
-        Action::Replace => after.and_then(|after| after.attributes.get("UpdateReplacePolicy")),
-        Action::Update if change.replacement == Forces::Conditional => {
+        ChangeKind::Delete => before.and_then(|before| before.attributes.get("DeletionPolicy")),
+        ChangeKind::Replace => after.and_then(|after| after.attributes.get("UpdateReplacePolicy")),
+        ChangeKind::Update if change.replacement == Forces::Conditional => {
             after.and_then(|after| after.attributes.get("UpdateReplacePolicy"))
         }
-        Action::Create | Action::Update | Action::Keep => return,
+        ChangeKind::Create | ChangeKind::Update | ChangeKind::Keep => return,
     };
     change.old = Some(match policy.and_then(Value::as_str) {
         Some("Retain" | "RetainExceptOnCreate") => Fate::Retained,
         Some("Snapshot") => Fate::Snapshot,
         Some(_) => Fate::Deleted,
-        None if change.action == Action::Delete => {
+        None if change.action == ChangeKind::Delete => {
             stateful::default_fate(kind, before.map(|before| &before.properties))
         }
         None => Fate::Deleted,
     });
-    if change.action == Action::Replace
+    if change.action == ChangeKind::Replace
         && let (Some(before), Some(after)) = (before, after)
         && before.kind == after.kind
-        && let Some(name) = registry::find(kind).and_then(|id| id.schema().name_property(kind))
+        && let Some(name) = schemas::find(kind).and_then(|id| id.schema().name_property(kind))
         && let (Some(was), Some(is)) = (before.properties.get(name), after.properties.get(name))
         && was == is
     {
@@ -548,11 +483,11 @@ fn finish(
 pub fn summary(changes: &[ResourceChange]) -> Summary {
     let count = |action| changes.iter().filter(|change| change.action == action).count();
     Summary {
-        create: count(Action::Create),
-        update: count(Action::Update),
-        replace: count(Action::Replace),
-        delete: count(Action::Delete),
-        keep: count(Action::Keep),
+        create: count(ChangeKind::Create),
+        update: count(ChangeKind::Update),
+        replace: count(ChangeKind::Replace),
+        delete: count(ChangeKind::Delete),
+        keep: count(ChangeKind::Keep),
     }
 }
 
@@ -560,10 +495,10 @@ pub fn summary(changes: &[ResourceChange]) -> Summary {
 fn value_change(name: &str, before: Option<Value>, after: Option<Value>) -> Option<ValueChange> {
     let action = match (&before, &after) {
         (None, None) => return None,
-        (None, Some(_)) => Action::Create,
-        (Some(_), None) => Action::Delete,
+        (None, Some(_)) => ChangeKind::Create,
+        (Some(_), None) => ChangeKind::Delete,
         (Some(a), Some(b)) if a == b => return None,
-        (Some(_), Some(_)) => Action::Update,
+        (Some(_), Some(_)) => ChangeKind::Update,
     };
     Some(ValueChange { name: name.to_owned(), action, before, after, because: None })
 }
@@ -604,11 +539,11 @@ fn outputs(old: &Resolver<'_>, new: &Resolver<'_>, replaced: &BTreeSet<String>) 
         let part =
             |output: Option<&Value>| output.map(|output| output.get("Value").unwrap_or(output).clone());
         match value_change(name, a.cloned(), b.cloned()) {
-            Some(change) if change.action == Action::Update && part(a) != part(b) => {
+            Some(change) if change.action == ChangeKind::Update && part(a) != part(b) => {
                 out.extend(value_change(name, part(a), part(b)));
             }
             // Only its description, export or condition.
-            Some(change) if change.action == Action::Update => {
+            Some(change) if change.action == ChangeKind::Update => {
                 let nothing = Value::Null;
                 let (a, b) = (a.unwrap_or(&nothing), b.unwrap_or(&nothing));
                 let found = differences(a, b, At::json(), vec![Step::Member(name.to_owned())]);
@@ -627,7 +562,7 @@ fn outputs(old: &Resolver<'_>, new: &Resolver<'_>, replaced: &BTreeSet<String>) 
                     }
                 });
                 if because.is_some() {
-                    let (name, action) = (name.to_owned(), Action::Update);
+                    let (name, action) = (name.to_owned(), ChangeKind::Update);
                     out.push(ValueChange { name, action, before: part(a), after: part(b), because });
                 }
             }

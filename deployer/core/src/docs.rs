@@ -7,7 +7,7 @@ use crate::iam::{GRANTS, Grant, WITHOUT_RESOURCE, WORKER_GRANTS};
 use crate::model::Kind;
 use crate::model::access::Verb;
 use crate::model::properties::{Property, Shape};
-use crate::registry::{Replacement, TypeId};
+use crate::schemas::{Replacement, TypeId};
 use crate::units;
 
 /// The reference of `stack.yaml`: every section, type, property and attribute.

@@ -11,10 +11,12 @@ use crate::model::key::encrypt;
 use crate::model::options::Options;
 use crate::model::properties::{
     AnyText, Boolean, Choice, Each, Integer, Lenient, MAX_NAME, Object, Properties, Property, Read,
-    Reference, Scope, Shape, Str, describe, integer, is_word,
+    Reference, Scope, Shape, Str, describe, is_word,
 };
+use crate::model::target::{Removal, StackTarget, Target};
 use crate::model::{Kind, Resource, Stack, Text, TextPart};
-use crate::registry;
+use crate::schemas;
+use crate::secrets;
 use crate::template::{circle, conditions_of, logical_id};
 use crate::units;
 use crate::yaml::{self, Entry, Node, Value, shorten};
@@ -27,47 +29,6 @@ const MAX_RESOURCES: usize = 500;
 const MAX_FILE: usize = 4 << 20;
 /// The same page: template description, in bytes.
 const MAX_DESCRIPTION: usize = 1_024;
-
-/// Where a stack goes and how it is treated there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StackTarget {
-    /// Key under `stacks`.
-    pub stack: String,
-    /// AWS or the local cloud.
-    pub target: Target,
-    /// Region, when the file names one.
-    pub region: Option<String>,
-    /// Account that it must go to.
-    pub account: Option<String>,
-    /// Endpoint of a local cloud that already runs.
-    pub endpoint: Option<String>,
-    /// Whether the stack may be deleted.
-    pub protect: bool,
-    /// What happens to data when the stack goes.
-    pub removal: Removal,
-    /// Whether commands without a stack mean this one.
-    pub default: bool,
-    /// Executions at the same time that Lambda allows the account there, as far as the file says.
-    pub lambda_concurrency: Option<i64>,
-}
-
-/// AWS or the local cloud.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target {
-    /// AWS, or whatever `AWS_ENDPOINT_URL` names.
-    Aws,
-    /// The local cloud of `deployer local`.
-    Local,
-}
-
-/// What happens to data when the stack goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Removal {
-    /// Buckets, tables and logs stay.
-    Keep,
-    /// They go too.
-    Delete,
-}
 
 /// A file, split into its sections.
 #[derive(Debug, Clone)]
@@ -459,9 +420,7 @@ impl Document {
         let sections = Properties::read_leniently(&node, &scope, read_sections);
         let document = sections.map(|sections| Self::from_sections(&node, sections, &scope));
         for section in ["config", "stacks", "outputs"] {
-            entries_of(&node, section)
-                .iter()
-                .for_each(|entry| check::secrets::check(&entry.value, diagnostics));
+            entries_of(&node, section).iter().for_each(|entry| secrets::check(&entry.value, diagnostics));
         }
         scope.finish(diagnostics);
         document
@@ -494,8 +453,8 @@ impl Document {
             if let Some(declaration) = declaration
                 && let Some(default) = &declaration.default
             {
-                if declaration.kind == ConfigType::String && check::secrets::is_secret_name(name) {
-                    scope.report(check::secrets::by_name(name, default.span));
+                if declaration.kind == ConfigType::String && secrets::is_secret_name(name) {
+                    scope.report(secrets::by_name(name, default.span));
                 }
                 let _ = declaration.value(default, &format!("the default of config `{name}`"), scope);
             }
@@ -603,7 +562,7 @@ impl Document {
             return None;
         }
         for entry in &self.resources {
-            check::secrets::check(&entry.value, diagnostics);
+            secrets::check(&entry.value, diagnostics);
         }
         let scope = Scope::of_file();
         let mut kinds = BTreeMap::new();
@@ -769,7 +728,7 @@ fn own_config(
 impl ConfigType {
     fn amount(self, text: &str) -> Option<i128> {
         match self {
-            Self::Integer => integer(text).map(i128::from),
+            Self::Integer => units::integer(text).map(i128::from),
             Self::Duration => units::parse_duration(text).map(i128::from),
             Self::Size => units::parse_size(text).map(i128::from),
             Self::String | Self::Boolean | Self::Secret => None,
@@ -871,7 +830,7 @@ fn read_conditions(entries: &[Entry], scope: &Scope) -> Option<Vec<(String, serd
                     .help("names that differ only in `-`, `_` and the capitals behind them are the same; rename one"),
             );
         }
-        read.push(expression::read::condition(value, scope).map(|condition| (logical_id(key), condition)));
+        read.push(expression::condition(value, scope).map(|condition| (logical_id(key), condition)));
     }
     let uses = |condition: &serde_json::Value| {
         let mut found = Vec::new();
@@ -950,13 +909,13 @@ impl Read for TypeName {
     fn read(&self, node: &Node, scope: &Scope) -> Option<Kind> {
         let (text, _) = scope.single(node, "the name of a type")?;
         let raw = text.contains("::");
-        let kind = if raw { registry::find(&text).map(Kind::Raw) } else { Kind::from_name(&text) };
+        let kind = if raw { schemas::find(&text).map(Kind::Raw) } else { Kind::from_name(&text) };
         if kind.is_none() {
             let unknown =
                 Diagnostic::error("E0109", node.span, format!("no type is named `{}`", shorten(&text)));
             scope.report(match raw {
                 false => unknown.suggest(&text, Kind::ALL.map(Kind::name)),
-                true => match nearest(&text, &registry::names().collect::<Vec<_>>()) {
+                true => match nearest(&text, &schemas::names().collect::<Vec<_>>()) {
                     Some(name) => unknown.help(format!("did you mean `{name}`?")),
                     None => unknown.help(
                         "types of CloudFormation are named `AWS::Service::Thing`, such as `AWS::SQS::Queue`",

@@ -3,10 +3,10 @@
 use contract::environment::DATA_KEY_CONTEXT;
 use serde_json::{Value, json};
 
-use crate::assets::Worker;
-use crate::lower::names;
 use crate::model::access::{Access, Verb};
+use crate::model::worker::Worker;
 use crate::model::{Kind, Resource, ResourceRef, ResourceType, Stack};
+use crate::names;
 use crate::template::{GetAtt, Ref, Sub, logical_id};
 
 /// `Version` of every policy document: IAM User Guide, "IAM JSON policy elements: Version".
@@ -28,6 +28,22 @@ pub fn document(statements: &[Value]) -> Value {
 #[must_use]
 pub fn allow(sid: &str, actions: &[&str], resource: Value) -> Value {
     json!({ "Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource })
+}
+
+/// A statement of a queue's policy that lets a rule send to it.
+#[must_use]
+pub fn rule_may_send(rule: &str, queue: &str) -> Value {
+    json!({
+        "Sid": format!("SendFrom{rule}"),
+        "Effect": "Allow",
+        "Principal": { "Service": "events.amazonaws.com" },
+        "Action": "sqs:SendMessage",
+        "Resource": GetAtt(queue, "Arn"),
+        "Condition": {
+            "ArnEquals": { "aws:SourceArn": GetAtt(rule, "Arn") },
+            "StringEquals": { "aws:SourceAccount": Ref("AWS::AccountId") },
+        },
+    })
 }
 
 /// Actions on `*`, and why: AWS allows no resource for them. Service Authorization Reference.

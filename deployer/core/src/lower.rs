@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 
 use crate::assets::{self, ASSET_BUCKET_PARAMETER, AssetKind};
 use crate::diagnostic::Span;
-use crate::document::Removal;
 use crate::model::access::Verb;
 use crate::model::code::Code;
 use crate::model::json::Json;
 use crate::model::options::Options;
+use crate::model::target::Removal;
 use crate::model::{Resource, ResourceType, Stack, Text, TextPart};
+use crate::names;
 use crate::template::{self, GetAtt, Policy, Ref, Sub, Template, logical_id};
 
 mod alarm;
@@ -23,7 +24,6 @@ mod dashboard;
 mod delivery;
 pub(crate) mod function;
 mod key;
-pub mod names;
 mod network;
 mod queue;
 mod raw;

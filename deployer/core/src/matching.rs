@@ -11,16 +11,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::model::json::is_mark;
+use crate::mark::is_mark;
 use crate::number;
 use crate::yaml::{self, Node};
 
 mod address;
 mod complexity;
 mod operator;
-mod routes;
-
-pub use routes::{Route, RouteKind, routes};
 
 pub(crate) use address::parse_range;
 pub(crate) use complexity::is_too_complex;

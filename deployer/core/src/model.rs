@@ -3,8 +3,7 @@
 //! One file per resource type holds its struct and asks for its properties; [`properties`] does the reading.
 
 use crate::diagnostic::Span;
-use crate::document::StackTarget;
-use crate::registry::{self, TypeId};
+use crate::schemas::{self, TypeId};
 use crate::template::logical_id;
 
 pub mod access;
@@ -31,10 +30,13 @@ pub mod rule;
 pub mod schedule;
 pub mod statement;
 pub mod table;
+pub mod target;
 pub mod task;
 pub mod topic;
+pub mod worker;
 
 use properties::{Properties, Property, describe};
+use target::StackTarget;
 
 /// The types of the language, each once: its word, the module that reads it, and the CloudFormation type of its main
 /// resource, which has the logical id of the name alone.
@@ -74,7 +76,7 @@ macro_rules! types {
             #[must_use]
             pub fn cloudformation(self) -> Option<TypeId> {
                 match self {
-                    $(Self::$kind => registry::find($cloudformation),)*
+                    $(Self::$kind => schemas::find($cloudformation),)*
                     Self::Raw(type_id) => Some(type_id),
                 }
             }

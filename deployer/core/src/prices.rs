@@ -1,6 +1,6 @@
 //! What AWS asks for its services, as data: `prices.json`, of one region and with the date on which each price was read.
 //!
-//! Beside the flow: [`diff`](crate::diff) says with it what a stack costs while idle, [`cost`](crate::cost) what it costs at work.
+//! Beside the flow: [`cost`](crate::cost) says with it what a stack costs, idle and at work.
 //! What has no price there is said to be unknown, never taken for nothing.
 
 use std::collections::BTreeMap;
@@ -191,7 +191,7 @@ pub(crate) fn grouped(number: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry;
+    use crate::schemas;
 
     #[test]
     fn the_table_has_every_price_and_says_where_each_is_from() {
@@ -210,7 +210,7 @@ mod tests {
                 Verified::Never(verified) => assert!(!verified, "{item:?}: write the date"),
             }
             for kind in &price.types {
-                assert!(registry::find(kind).is_some(), "{item:?}: {kind}");
+                assert!(schemas::find(kind).is_some(), "{item:?}: {kind}");
             }
         }
     }
@@ -219,8 +219,8 @@ mod tests {
     fn what_costs_nothing_is_a_type_or_a_service() {
         for known in &prices().nothing {
             let exists = match known.ends_with("::") {
-                true => registry::names().any(|name| name.starts_with(known.as_str())),
-                false => registry::find(known).is_some(),
+                true => schemas::names().any(|name| name.starts_with(known.as_str())),
+                false => schemas::find(known).is_some(),
             };
             assert!(exists, "{known}");
         }

@@ -8,12 +8,12 @@ use contract::columns;
 use contract::event::EventKind;
 use contract::settings::{FieldSettings, SensitiveField};
 
-use crate::assets::Worker;
 use crate::diagnostic::Span;
 use crate::model::access::{Access, Verb};
 use crate::model::function::{Events, Function, Trigger};
 use crate::model::statement::Statement;
 use crate::model::task::Task;
+use crate::model::worker::Worker;
 use crate::model::{Kind, Resource, ResourceType, Stack};
 
 /// A field of a `transform` worker.

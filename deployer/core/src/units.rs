@@ -1,4 +1,4 @@
-//! Durations and sizes as people write them: `5m`, `7d`, `512MiB`, `20GiB`.
+//! Durations, sizes and whole numbers as people write them: `5m`, `7d`, `512MiB`, `20GiB`, `5`.
 
 /// Seconds in each duration unit, smallest first.
 const DURATIONS: [(&str, u64); 4] = [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400)];
@@ -16,6 +16,13 @@ pub fn parse_duration(text: &str) -> Option<u64> {
 #[must_use]
 pub fn parse_size(text: &str) -> Option<u64> {
     parse(text, &SIZES)
+}
+
+/// A whole number as all readers of YAML read it: `012` is ten to some and twelve to others.
+pub(crate) fn integer(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let canonical = digits == "0" || digits.starts_with(|first: char| matches!(first, '1'..='9'));
+    text.parse().ok().filter(|_| canonical)
 }
 
 /// What a size or a duration with another unit may mean: `1GB`, `512 M`, `5min`.

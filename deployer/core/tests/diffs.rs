@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use stack_core::diff::{self, Action, CodeState, Detail, Diff, Forces, Place, Side, compare, render};
+use stack_core::diff::{
+    self, ChangeKind, CodeState, Detail, Diff, Forces, PseudoParameters, Side, compare, render,
+};
 use stack_core::{Source, lower};
 
 use crate::golden::{self, assert_golden, load};
@@ -21,7 +23,7 @@ type Texts = BTreeMap<String, String>;
 struct Given {
     before: Option<(Value, Texts, Texts)>,
     after: (Value, Texts, Texts),
-    place: Place,
+    pseudo: PseudoParameters,
     origins: Texts,
 }
 
@@ -30,7 +32,7 @@ impl Given {
         fn of((template, parameters, tags): &(Value, Texts, Texts)) -> Side<'_> {
             Side { template, parameters, tags }
         }
-        compare(self.before.as_ref().map(of).as_ref(), &of(&self.after), &self.place, &self.origins)
+        compare(self.before.as_ref().map(of).as_ref(), &of(&self.after), &self.pseudo, &self.origins)
     }
 }
 
@@ -46,7 +48,7 @@ fn json_file(path: &Path) -> Value {
 fn given(folder: &Path) -> (Given, Value) {
     let given = json_file(&folder.join("given.json"));
     let text = |value: &Value| value.as_str().map(str::to_owned);
-    let mut place = Place {
+    let mut pseudo = PseudoParameters {
         account: text(&given["place"]["account"]),
         region: text(&given["place"]["region"]),
         partition: text(&given["place"]["partition"]),
@@ -60,7 +62,7 @@ fn given(folder: &Path) -> (Given, Value) {
         let template = |name: &str| json_file(&folder.join(name));
         let before = side("before", template("before.json"), Texts::new());
         let after = side("after", template("after.json"), Texts::new());
-        return (Given { before: Some(before), after, place, origins: texts(&given["origins"]) }, given);
+        return (Given { before: Some(before), after, pseudo, origins: texts(&given["origins"]) }, given);
     }
     let edit = |text: String, edits: &Value| {
         edits.as_array().into_iter().flatten().fold(text, |text, edit| {
@@ -71,10 +73,10 @@ fn given(folder: &Path) -> (Given, Value) {
     };
     let file = edit(golden::read(&golden::repository().join("stack.yaml")), &given["base"]);
     let edited = edit(file.clone(), &json_file(&folder.join("edits.json")));
-    place.stack = format!("eventbridge-etl-{}", given["of"].as_str().expect("a stack"));
-    place.account = Some("111122223333".to_owned());
-    place.region = Some("eu-west-1".to_owned());
-    place.partition = Some("aws".to_owned());
+    pseudo.stack = format!("eventbridge-etl-{}", given["of"].as_str().expect("a stack"));
+    pseudo.account = Some("111122223333".to_owned());
+    pseudo.region = Some("eu-west-1".to_owned());
+    pseudo.partition = Some("aws".to_owned());
     let lowered = |text: String| {
         let source = Source::new("stack.yaml", text);
         let (stacks, problems) = load(&source, &[]);
@@ -89,7 +91,7 @@ fn given(folder: &Path) -> (Given, Value) {
     let known = if built { code(&after) } else { Texts::new() };
     let after = side("after", after, known);
     let before = (given["new"] != true).then(|| side("before", before.clone(), code(&before)));
-    (Given { before, after, place, origins }, given)
+    (Given { before, after, pseudo, origins }, given)
 }
 
 /// Values for the parameters that name code.
@@ -184,28 +186,28 @@ fn actions_are_those_of_cloudformation() {
     };
     let diff = case("references-followed");
     for (id, expected) in [
-        ("Vpc", Action::Replace),
-        ("Subnet", Action::Replace),
-        ("Group", Action::Replace),
-        ("Function", Action::Update),
-        ("Other", Action::Update),
-        ("Watcher", Action::Keep),
+        ("Vpc", ChangeKind::Replace),
+        ("Subnet", ChangeKind::Replace),
+        ("Group", ChangeKind::Replace),
+        ("Function", ChangeKind::Update),
+        ("Other", ChangeKind::Update),
+        ("Watcher", ChangeKind::Keep),
     ] {
         assert_eq!(action(&diff, id), Some(expected), "{id}");
     }
     let diff = case("repository-table-key");
-    assert_eq!(action(&diff, "Records"), Some(Action::Replace));
+    assert_eq!(action(&diff, "Records"), Some(ChangeKind::Replace));
     let diff = case("repository-throttle");
-    assert!(diff.changed().all(|one| one.action == Action::Update && one.replacement == Forces::Never));
+    assert!(diff.changed().all(|one| one.action == ChangeKind::Update && one.replacement == Forces::Never));
     let diff = case("repository-code");
-    assert_eq!(action(&diff, "Extraction"), Some(Action::Replace), "a task definition never changes");
-    assert_eq!(action(&diff, "Transform"), Some(Action::Update));
+    assert_eq!(action(&diff, "Extraction"), Some(ChangeKind::Replace), "a task definition never changes");
+    assert_eq!(action(&diff, "Transform"), Some(ChangeKind::Update));
     assert!(diff.code.iter().all(|code| code.state == CodeState::Update));
     assert!(
         case("conditions-and-secrets")
             .resources
             .iter()
-            .any(|one| one.id == "Never" && one.action == Action::Delete)
+            .any(|one| one.id == "Never" && one.action == ChangeKind::Delete)
     );
     assert!(!page(&case("conditions-and-secrets"), 100).contains("hunter2"));
 }
@@ -250,9 +252,10 @@ fn shuffled(value: &Value, name: &str) -> Value {
 }
 
 fn compared(before: Option<&Value>, after: &Value) -> Diff {
-    let (none, place) = (Texts::new(), Place { stack: "s".to_owned(), ..Place::default() });
+    let (none, pseudo) =
+        (Texts::new(), PseudoParameters { stack: "s".to_owned(), ..PseudoParameters::default() });
     let side = |template| Side { template, parameters: &none, tags: &none };
-    compare(before.map(side).as_ref(), &side(after), &place, &none)
+    compare(before.map(side).as_ref(), &side(after), &pseudo, &none)
 }
 
 #[test]
@@ -271,10 +274,10 @@ fn a_new_stack_creates_everything_and_the_same_way_back_deletes_it() {
     for template in templates() {
         let count = template["Resources"].as_object().map_or(0, Map::len);
         let diff = compared(None, &template);
-        assert!(diff.resources.iter().all(|resource| resource.action == Action::Create));
+        assert!(diff.resources.iter().all(|resource| resource.action == ChangeKind::Create));
         assert!(diff.resources.len() <= count);
         let back = compared(Some(&template), &json!({}));
-        assert!(back.resources.iter().all(|resource| resource.action == Action::Delete));
+        assert!(back.resources.iter().all(|resource| resource.action == ChangeKind::Delete));
         assert_eq!(back.resources.len(), diff.resources.len());
         let gained = diff.permissions.iter().filter(|one| one.gained).count();
         assert_eq!(gained, back.permissions.iter().filter(|one| !one.gained).count());

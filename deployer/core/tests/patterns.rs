@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use stack_core::mark::UNKNOWN;
 use stack_core::matching::Event;
-use stack_core::model::json::UNKNOWN;
 use stack_core::model::pattern::Pattern;
 use stack_core::yaml::{self, Node};
 use stack_core::{Source, json as text, number};

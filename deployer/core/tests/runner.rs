@@ -10,9 +10,9 @@ mod golden;
 mod graph;
 mod imports;
 mod patterns;
-mod registry;
 mod robustness;
 mod schema;
+mod schemas;
 mod sensitive;
 
 #[test]

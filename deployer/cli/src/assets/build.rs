@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 use packing::{Content, Facts, elf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use stack_core::assets::Program;
 use stack_core::model::code::Architecture;
+use stack_core::model::worker::Program;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Command;
 

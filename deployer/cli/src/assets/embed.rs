@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, DirEntry, File, include_dir};
 use packing::{Content, Facts, carried, sha256_hex};
-use stack_core::assets::Program;
+use stack_core::model::worker::Program;
 
 use crate::error::{Error, Message, Result};
 

@@ -14,7 +14,7 @@ use stack_core::units::human;
 
 use super::{Package, Prepared};
 use crate::aws::cloudformation::DeployedStack;
-use crate::aws::registry::{self, Registry};
+use crate::aws::oci::{self, Registry};
 use crate::aws::session::Session;
 use crate::aws::{ecr, s3};
 use crate::context::Context;
@@ -172,7 +172,7 @@ async fn publish_images(
         return Ok((String::new(), Vec::new()));
     }
     let uri = ensure_repository(context, session).await?;
-    let emulator = registry::emulator(session);
+    let emulator = oci::emulator(session);
     let looks = images.values().map(async |(one, image)| {
         let there = match &emulator {
             Some(url) => Registry::new(url, None)?.has_image(REPOSITORY, image).await?,
@@ -224,8 +224,9 @@ fn describe(prepared: &Prepared) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use stack_core::assets::{Asset, AssetKind, Worker};
+    use stack_core::assets::{Asset, AssetKind};
     use stack_core::model::code::{Architecture, Code};
+    use stack_core::model::worker::Worker;
 
     use super::*;
 

@@ -1,6 +1,8 @@
 //! `--verbose`: every call of AWS with what came back, and how long that took.
 
-use std::time::Instant;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use aws_config::SdkConfig;
 use aws_smithy_http_client::tls::Provider;
@@ -12,7 +14,22 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
-use crate::ui::Calls;
+/// Who is told of each call: its name, what came back, how long that took.
+#[derive(Clone)]
+pub struct Calls(Arc<dyn Fn(&str, &str, Duration) + Send + Sync>);
+
+impl Calls {
+    /// Tells a function.
+    pub fn to(tell: impl Fn(&str, &str, Duration) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+}
+
+impl fmt::Debug for Calls {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Calls")
+    }
+}
 
 /// The configuration with a client that shows each request.
 pub(super) fn shown(config: SdkConfig, calls: Calls) -> SdkConfig {
@@ -51,7 +68,7 @@ impl HttpConnector for Shown<SharedHttpConnector> {
                 Ok(answer) => answer.status().as_u16().to_string(),
                 Err(error) => error.to_string(),
             };
-            calls.show(&name, &text, begun.elapsed());
+            (calls.0)(&name, &text, begun.elapsed());
             answer
         })
     }

@@ -10,8 +10,10 @@ use aws_sdk_cloudformation::types::{
     EvaluationType, ExecutionStatus, OnStackFailure, Parameter, Replacement, ResourceChange, Stack,
     StackEvent, Tag, TemplateStage,
 };
+use stack_core::diff::ChangeKind;
+use stack_core::status::Status;
 
-use crate::error::{AwsError, AwsResult as _};
+use super::error::{AwsError, AwsResult as _};
 
 type Result<T> = std::result::Result<T, AwsError>;
 
@@ -54,15 +56,11 @@ pub enum StackState {
 }
 
 impl StackState {
-    fn of(status: &str) -> Self {
+    fn of(status: Status) -> Self {
         match status {
-            "REVIEW_IN_PROGRESS" => Self::Review,
-            "CREATE_COMPLETE"
-            | "UPDATE_COMPLETE"
-            | "UPDATE_ROLLBACK_COMPLETE"
-            | "IMPORT_COMPLETE"
-            | "IMPORT_ROLLBACK_COMPLETE" => Self::Settled,
-            busy if busy.ends_with("_IN_PROGRESS") => Self::Busy,
+            Status::ReviewInProgress => Self::Review,
+            settled if settled.can_be_updated() => Self::Settled,
+            busy if busy.is_in_progress() => Self::Busy,
             _ => Self::Dead,
         }
     }
@@ -71,7 +69,7 @@ impl StackState {
 /// One planned change of a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// What happens.
+    /// What happens; with `perhaps`, it may be replaced.
     pub kind: ChangeKind,
     /// It depends on values that are known only when the change is made.
     pub perhaps: bool,
@@ -79,32 +77,6 @@ pub struct Change {
     pub logical_id: String,
     /// CloudFormation type.
     pub resource_type: String,
-}
-
-/// What happens to a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChangeKind {
-    /// It is made.
-    Add,
-    /// It is changed in place.
-    Modify,
-    /// It is replaced by a new one; or may be, if it says `perhaps`.
-    Replace,
-    /// It is removed.
-    Remove,
-}
-
-impl ChangeKind {
-    /// The word for it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Add => "add",
-            Self::Modify => "modify",
-            Self::Replace => "replace",
-            Self::Remove => "remove",
-        }
-    }
 }
 
 /// What became of a change set.
@@ -228,8 +200,8 @@ fn deployed_stack(stack: &Stack) -> DeployedStack {
     DeployedStack {
         name: stack.stack_name().unwrap_or_default().to_owned(),
         id: stack.stack_id().unwrap_or_default().to_owned(),
-        state: StackState::of(&status),
-        failed_in_express: mode == Some(&DeploymentConfigMode::Express) && status.ends_with("_FAILED"),
+        state: StackState::of(Status::of(&status)),
+        failed_in_express: mode == Some(&DeploymentConfigMode::Express) && Status::of(&status).failed(),
         status,
         protected: stack.enable_termination_protection().unwrap_or_default(),
         parameters: parameters(stack.parameters()),
@@ -284,7 +256,7 @@ impl CloudFormation {
             Err(error) => return Err(error),
         };
         let stack = answer.stacks().first().map(deployed_stack);
-        Ok(stack.filter(|stack| stack.status != "DELETE_COMPLETE"))
+        Ok(stack.filter(|stack| Status::of(&stack.status) != Status::DeleteComplete))
     }
 
     /// The template as it was sent; `None` when there is no such stack.
@@ -586,7 +558,7 @@ impl CloudFormation {
         let last = events.first().and_then(|event| event.event_id()).map(str::to_owned);
         let ends = |one: &&StackEvent| {
             one.physical_resource_id() == one.stack_id()
-                && one.resource_status().is_some_and(|status| crate::watch::is_terminal(status.as_str()))
+                && one.resource_status().is_some_and(|status| Status::of(status.as_str()).is_terminal())
         };
         let end = events.first().filter(ends).and_then(StackEvent::timestamp);
         let own = events.iter().skip(1).take_while(|one| !ends(one)).last();
@@ -605,7 +577,7 @@ impl CloudFormation {
         'pages: while let Some(page) = pages.next().await {
             let page = page.aws("DescribeStackEvents", stack_resource(stack))?;
             for one in page.stack_events().iter().map(event) {
-                let end = one.of_stack && crate::watch::is_terminal(&one.status) && !out.is_empty();
+                let end = one.of_stack && Status::of(&one.status).is_terminal() && !out.is_empty();
                 out.push(one);
                 if end {
                     break 'pages;
@@ -661,6 +633,18 @@ pub struct StackResource {
     pub status: String,
 }
 
+impl StackResource {
+    /// Whether a resource is there, and is the stack's: one whose creation failed may carry the name of somebody else's.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        let gone = matches!(
+            Status::of(&self.status),
+            Status::CreateFailed | Status::DeleteComplete | Status::DeleteSkipped
+        );
+        !self.physical_id.is_empty() && !gone
+    }
+}
+
 fn change(change: &ResourceChange) -> Option<Change> {
     let perhaps = change.replacement() == Some(&Replacement::Conditional);
     // It refers to something that changes, and CloudFormation does not know whether the value will: not a reason to
@@ -668,10 +652,10 @@ fn change(change: &ResourceChange) -> Option<Change> {
     let dynamic = !change.details().is_empty()
         && change.details().iter().all(|detail| detail.evaluation() == Some(&EvaluationType::Dynamic));
     let kind = match change.action()? {
-        ChangeAction::Add | ChangeAction::Import => ChangeKind::Add,
-        ChangeAction::Remove => ChangeKind::Remove,
+        ChangeAction::Add | ChangeAction::Import => ChangeKind::Create,
+        ChangeAction::Remove => ChangeKind::Delete,
         _ if change.replacement() == Some(&Replacement::True) || (perhaps && !dynamic) => ChangeKind::Replace,
-        _ => ChangeKind::Modify,
+        _ => ChangeKind::Update,
     };
     Some(Change {
         kind,
@@ -692,5 +676,43 @@ fn event(event: &StackEvent) -> Event {
         of_stack: event.physical_resource_id() == event.stack_id(),
         token: event.client_request_token().map(str::to_owned),
         time: event.timestamp().and_then(time).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_cloudformation::types::{ResourceStatus, StackStatus};
+
+    use super::*;
+
+    #[test]
+    fn all_statuses_of_the_api_are_known() {
+        let published = StackStatus::values().iter().chain(ResourceStatus::values());
+        let unknown = published.filter(|text| matches!(Status::of(text), Status::Other(_)));
+        assert_eq!(unknown.collect::<Vec<_>>(), Vec::<&&str>::new());
+    }
+
+    #[test]
+    fn a_status_says_what_can_be_done_with_a_stack() {
+        for text in StackStatus::values() {
+            let state = match Status::of(text) {
+                Status::ReviewInProgress => StackState::Review,
+                Status::CreateComplete
+                | Status::UpdateComplete
+                | Status::UpdateRollbackComplete
+                | Status::ImportComplete
+                | Status::ImportRollbackComplete => StackState::Settled,
+                Status::CreateFailed
+                | Status::DeleteFailed
+                | Status::DeleteComplete
+                | Status::RollbackFailed
+                | Status::RollbackComplete
+                | Status::UpdateFailed
+                | Status::UpdateRollbackFailed
+                | Status::ImportRollbackFailed => StackState::Dead,
+                _ => StackState::Busy,
+            };
+            assert_eq!(StackState::of(Status::of(text)), state, "{text}");
+        }
     }
 }

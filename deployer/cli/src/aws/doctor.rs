@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use aws_sdk_iam::types::PolicyEvaluationDecisionType;
 
+use super::error::{AwsError, AwsResult as _};
 use super::preflight::ECS_ROLE;
 use super::session::Session;
-use crate::error::{AwsError, AwsResult as _, Error};
+use crate::error::Error;
 use crate::time;
 
 const TIMEOUT: Duration = Duration::from_secs(10);

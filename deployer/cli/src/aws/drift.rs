@@ -4,8 +4,8 @@ use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::{StackDriftDetectionStatus, StackResourceDrift};
 
 use super::Pause;
+use super::error::{AwsError, AwsResult as _};
 use super::session::Session;
-use crate::error::{AwsError, AwsResult as _};
 
 type Result<T> = std::result::Result<T, AwsError>;
 

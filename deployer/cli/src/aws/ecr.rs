@@ -7,8 +7,8 @@ use aws_sdk_ecr::types::{
     Repository,
 };
 
+use super::error::{AwsError, AwsResult as _};
 use super::session::Session;
-use crate::error::{AwsError, AwsResult as _};
 
 /// `Basic` credentials for a registry. Never shown.
 #[derive(Clone)]

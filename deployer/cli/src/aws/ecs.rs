@@ -5,8 +5,8 @@ use aws_sdk_ecs::Client;
 use aws_sdk_ecs::config::{Builder, Region};
 use aws_sdk_ecs::types::{ContainerDefinition, ContainerOverride, DesiredStatus, KeyValuePair, LogDriver};
 
+use super::error::{AwsError, AwsResult as _};
 use super::session::Session;
-use crate::error::{AwsError, AwsResult as _};
 
 type Result<T> = std::result::Result<T, AwsError>;
 

@@ -8,9 +8,9 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use futures::stream::{self, TryStreamExt as _};
 
+use super::error::{AwsError, AwsResult as _};
 use super::objects::{Marker, versions};
 use super::session::Session;
-use crate::error::{AwsError, AwsResult as _};
 
 type Result<T> = std::result::Result<T, AwsError>;
 

@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 
 use super::Pause;
+use super::error::{AwsError, AwsResult as _};
 use super::session::Session;
-use crate::error::{AwsError, AwsResult as _};
 
 type Result<T> = std::result::Result<T, AwsError>;
 

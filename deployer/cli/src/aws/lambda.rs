@@ -4,8 +4,8 @@ use aws_sdk_lambda::Client;
 use aws_sdk_lambda::types::{Environment, LastUpdateStatus};
 
 use super::Pause;
+use super::error::{AwsError, AwsResult as _};
 use super::session::Session;
-use crate::error::{AwsError, AwsResult as _};
 
 type Result<T> = std::result::Result<T, AwsError>;
 

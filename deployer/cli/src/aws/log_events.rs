@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use aws_sdk_cloudwatchlogs::Client;
 
+use super::error::{AwsError, AwsResult as _};
 use super::session::Session;
-use crate::error::{AwsError, AwsResult as _};
 
 type Result<T> = std::result::Result<T, AwsError>;
 

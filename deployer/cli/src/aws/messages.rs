@@ -2,8 +2,8 @@
 
 use aws_sdk_sqs::types::QueueAttributeName;
 
+use super::error::{AwsError, AwsResult as _};
 use super::session::Session;
-use crate::error::{AwsError, AwsResult as _};
 
 /// Messages that can be received, are being worked on, or are delayed, about.
 ///

@@ -6,8 +6,9 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ObjectIdentifier;
 
+use super::error::{AwsError, AwsResult as _};
 use super::session::Session;
-use crate::error::{AwsError, AwsResult as _, Error};
+use crate::error::Error;
 
 type Result<T> = std::result::Result<T, AwsError>;
 

@@ -1,6 +1,6 @@
 //! Lambda and IAM, for what CloudFormation can't tell before it is too late: concurrency left, the service-linked role.
 
-use crate::error::{AwsError, AwsResult as _};
+use super::error::{AwsError, AwsResult as _};
 
 use super::session::Session;
 

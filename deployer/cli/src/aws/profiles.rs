@@ -1,9 +1,59 @@
-//! The names of the profiles in AWS's configuration files, for messages about a profile that is not there.
+//! Profiles: the names of those in AWS's configuration files, and the one whose credentials are used.
 //!
 //! Format and places of the files: AWS SDKs and Tools Reference Guide, "Using shared config and credentials files".
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::OnceLock;
+
+/// `--profile`.
+static CHOSEN: OnceLock<String> = OnceLock::new();
+
+/// Takes the profile that `--profile` names for all that follows.
+pub fn choose(profile: &str) {
+    let _ = CHOSEN.set(profile.to_owned());
+}
+
+/// The profile that `--profile` names.
+#[must_use]
+pub fn chosen() -> Option<&'static String> {
+    CHOSEN.get()
+}
+
+/// `AWS_PROFILE`.
+#[must_use]
+pub fn of_environment() -> Option<String> {
+    std::env::var("AWS_PROFILE").ok().filter(|profile| !profile.is_empty())
+}
+
+/// The profile whose credentials are looked for.
+#[must_use]
+pub fn current() -> String {
+    chosen().cloned().or_else(of_environment).unwrap_or_else(|| "default".to_owned())
+}
+
+/// Whether the environment is asked for credentials: not when `--profile` names where they are.
+#[must_use]
+pub fn asks_environment() -> bool {
+    chosen().is_none()
+}
+
+/// How to log in, by what the environment says of how this person does it; or how to go on when what it holds has expired.
+#[must_use]
+pub fn login_hint(expired: bool) -> String {
+    match chosen().cloned().or_else(of_environment) {
+        Some(profile) => {
+            format!("run `aws login --profile {profile}` or `aws sso login --profile {profile}`, or renew the credentials of that profile")
+        }
+        None if expired && std::env::var_os("AWS_ACCESS_KEY_ID").is_some() => {
+            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN hold temporary credentials; set new ones, or use a \
+             profile, which renews them: set AWS_PROFILE and run `aws login` or `aws sso login`"
+                .to_owned()
+        }
+        None => "set AWS_PROFILE and run `aws login` or `aws sso login`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            .to_owned(),
+    }
+}
 
 /// The names of all profiles, of both files.
 #[must_use]

@@ -8,7 +8,7 @@ use aws_sdk_cloudformation::types::{
 };
 
 use super::cloudformation::{CloudFormation, TemplateSource, stack_resource};
-use crate::error::{AwsError, AwsResult as _};
+use super::error::{AwsError, AwsResult as _};
 
 type Result<T> = std::result::Result<T, AwsError>;
 

@@ -16,8 +16,9 @@ use base64::engine::general_purpose::STANDARD;
 use packing::Content;
 use serde_json::json;
 
+use super::error::{AwsError, AwsResult as _};
 use super::session::Session;
-use crate::error::{AwsError, AwsResult as _, Error};
+use crate::error::Error;
 
 /// Tag that says that the bucket's settings are complete; set last.
 const SETTINGS_TAG: (&str, &str) = ("deployer:settings", "1");

@@ -1,7 +1,5 @@
 //! Who asks, where: credentials, region, endpoint; the clients that share them.
 
-use std::sync::OnceLock;
-
 use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::meta::credentials::CredentialsProviderChain;
@@ -12,10 +10,10 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
 use stack_core::diagnostic::nearest;
 
-use super::calls::shown;
+use super::calls::{Calls, shown};
+use super::error::AwsResult as _;
 use super::profiles;
-use crate::error::{AwsResult as _, Error, Message, Result};
-use crate::ui::Calls;
+use crate::error::{Error, Message, Result};
 
 /// Region of the local cloud unless the stack names one.
 pub const LOCAL_REGION: &str = "us-east-1";
@@ -26,9 +24,6 @@ pub const LOCAL_CREDENTIAL: &str = "test";
 const ATTEMPTS: u32 = 8;
 /// What the SDK takes when nobody says anything: AWS SDKs and Tools Reference Guide, "Retry behavior".
 const SDK_ATTEMPTS: u32 = 3;
-
-/// `--profile`, for the advice on how to log in.
-static PROFILE: OnceLock<String> = OnceLock::new();
 
 /// Where to connect to.
 #[derive(Debug, Clone)]
@@ -108,7 +103,7 @@ impl Unidentified {
                 match profile {
                     Some(profile) => {
                         check_profile(&profile)?;
-                        let _ = PROFILE.set(profile.clone());
+                        profiles::choose(&profile);
                         loader.profile_name(profile)
                     }
                     None => loader,
@@ -120,7 +115,7 @@ impl Unidentified {
             Some(calls) => shown(config, calls),
             None => config,
         };
-        let config = match PROFILE.get().filter(|_| !local) {
+        let config = match profiles::chosen().filter(|_| !local) {
             Some(profile) => {
                 let provider = SharedCredentialsProvider::new(of_profile(profile, config.region()));
                 config.into_builder().credentials_provider(provider).build()
@@ -152,9 +147,9 @@ impl Unidentified {
             .send()
             .await
             .aws("GetCallerIdentity", format!("region {region}"))
-            .map_err(|error| match profile_of_environment() {
+            .map_err(|error| match profiles::of_environment() {
                 // With none of that name, the SDK went on to look elsewhere.
-                Some(profile) if error.is_without_credentials() && PROFILE.get().is_none() => {
+                Some(profile) if error.is_without_credentials() && profiles::chosen().is_none() => {
                     check_profile(&profile).err().unwrap_or_else(|| error.into())
                 }
                 _ => error.into(),
@@ -240,38 +235,4 @@ fn check_profile(profile: &str) -> Result<()> {
         ),
     };
     Err(Error::Credentials(Message::new(format!("there is no AWS profile `{profile}`")).hint(hint)))
-}
-
-/// `AWS_PROFILE`.
-fn profile_of_environment() -> Option<String> {
-    std::env::var("AWS_PROFILE").ok().filter(|profile| !profile.is_empty())
-}
-
-/// The profile whose credentials are looked for.
-#[must_use]
-pub fn profile() -> String {
-    PROFILE.get().cloned().or_else(profile_of_environment).unwrap_or_else(|| "default".to_owned())
-}
-
-/// Whether the environment is asked for credentials: not when `--profile` names where they are.
-#[must_use]
-pub fn asks_environment() -> bool {
-    PROFILE.get().is_none()
-}
-
-/// How to log in, by what the environment says of how this person does it; or how to go on when what it holds has expired.
-#[must_use]
-pub fn login_hint(expired: bool) -> String {
-    match PROFILE.get().cloned().or_else(profile_of_environment) {
-        Some(profile) => {
-            format!("run `aws login --profile {profile}` or `aws sso login --profile {profile}`, or renew the credentials of that profile")
-        }
-        None if expired && std::env::var_os("AWS_ACCESS_KEY_ID").is_some() => {
-            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN hold temporary credentials; set new ones, or use a \
-             profile, which renews them: set AWS_PROFILE and run `aws login` or `aws sso login`"
-                .to_owned()
-        }
-        None => "set AWS_PROFILE and run `aws login` or `aws sso login`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-            .to_owned(),
-    }
 }

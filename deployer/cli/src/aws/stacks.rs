@@ -3,9 +3,10 @@
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::primitives::DateTime;
 use aws_sdk_cloudformation::types::Stack;
+use stack_core::status::Status;
 
+use super::error::{AwsError, AwsResult as _};
 use super::session::Session;
-use crate::error::{AwsError, AwsResult as _};
 
 type Result<T> = std::result::Result<T, AwsError>;
 
@@ -27,7 +28,7 @@ pub struct Listed {
 
 /// The state of a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Status {
+pub struct Overview {
     /// CloudFormation's word for it.
     pub status: String,
     /// When it was last changed, in seconds since 1970.
@@ -58,7 +59,8 @@ pub async fn all(session: &Session) -> Result<Vec<Listed>> {
 
 fn listed(stack: &Stack) -> Listed {
     let ours = stack.tags().iter().any(|tag| tag.key() == Some(OUR_TAG));
-    let empty = stack.stack_status().is_some_and(|status| status.as_str() == "REVIEW_IN_PROGRESS");
+    let empty =
+        stack.stack_status().is_some_and(|status| Status::of(status.as_str()) == Status::ReviewInProgress);
     let name = stack.stack_name().unwrap_or_default().to_owned();
     Listed {
         id: stack.stack_id().map_or_else(|| name.clone(), str::to_owned),
@@ -109,7 +111,7 @@ pub async fn waiting_parameters(session: &Session, stack: &str) -> Result<Vec<St
 ///
 /// # Errors
 /// When the call fails.
-pub async fn status(session: &Session, name: &str) -> Result<Option<Status>> {
+pub async fn status(session: &Session, name: &str) -> Result<Option<Overview>> {
     let answer = Client::new(&session.config)
         .describe_stacks()
         .stack_name(name)
@@ -125,7 +127,7 @@ pub async fn status(session: &Session, name: &str) -> Result<Option<Status>> {
     };
     Ok(answer.stacks().first().map(|stack| {
         let drift = stack.drift_information();
-        Status {
+        Overview {
             status: stack.stack_status().map(|status| status.as_str().to_owned()).unwrap_or_default(),
             changed: seconds(stack.last_updated_time().or(stack.creation_time())),
             drift: drift
@@ -134,5 +136,5 @@ pub async fn status(session: &Session, name: &str) -> Result<Option<Status>> {
             drift_checked: drift.and_then(|drift| seconds(drift.last_check_timestamp())),
         }
     }))
-    .map(|found| found.filter(|stack| stack.status != "DELETE_COMPLETE"))
+    .map(|found| found.filter(|stack| Status::of(&stack.status) != Status::DeleteComplete))
 }

@@ -3,8 +3,8 @@
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::types::DesiredStatus;
 
+use super::error::{AwsError, AwsResult as _};
 use super::session::Session;
-use crate::error::{AwsError, AwsResult as _};
 
 type Result<T> = std::result::Result<T, AwsError>;
 

@@ -3,8 +3,9 @@
 use contract::ObjectRef;
 use tally::aws::Table;
 
+use super::error::{AwsError, AwsResult as _};
 use super::session::Session;
-use crate::error::{AwsError, AwsResult as _, Error};
+use crate::error::Error;
 
 /// The table of that name.
 #[must_use]

@@ -7,8 +7,8 @@ use aws_sdk_eventbridge::types::RuleState;
 use serde_json::{Value, json};
 
 use super::ecs::Task;
+use super::error::{AwsError, AwsResult as _};
 use super::session::Session;
-use crate::error::{AwsError, AwsResult as _};
 
 const SOURCE: &str = "aws.ecs";
 

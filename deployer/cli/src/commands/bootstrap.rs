@@ -19,8 +19,8 @@ pub struct Args {
 }
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
-    let place = context.open(args.stack.as_deref()).await?;
-    let session = &place.session;
+    let handle = context.open(args.stack.as_deref()).await?;
+    let session = &handle.session;
     let bucket = bucket_name(session);
     let (had_bucket, had_repository) = tokio::try_join!(
         async {

@@ -4,7 +4,7 @@ use clap::CommandFactory as _;
 use clap_complete::Shell;
 use serde_json::json;
 
-use crate::Cli;
+use super::Cli;
 use crate::context::Context;
 use crate::error::Result;
 

@@ -11,14 +11,15 @@ use stack_core::{Stack, deployed};
 use crate::assets::publish;
 use crate::aws::cloudformation::Mode;
 use crate::context::Context;
-use crate::deployment::{Deployed, Deployment, Done, Ended, Options, Waiting, Wanted, changes_json};
+use crate::deployment::{DeployReport, DeployResult, Deployment, Options, Waiting, changes_json};
 use crate::error::{Error, Message, Result};
 use crate::hotswap::{self, Swap, Swapped};
-use crate::look::{Busy, Look};
 use crate::pipeline;
 use crate::plan;
 use crate::records::{self, Finished, Kind};
 use crate::saved_plan::SavedPlan;
+use crate::situation::{Busy, Situation};
+use crate::state::{Deployed, Wanted};
 
 /// Builds and publishes the code, and brings the stack to what the file says.
 ///
@@ -125,7 +126,7 @@ async fn all(context: &Context, args: &Args) -> Result<()> {
 }
 
 /// What became of several stacks, as data.
-fn tell(context: &Context, stacks: &[(Context, Stack)], ends: &[Result<Done>]) -> Result<()> {
+fn tell(context: &Context, stacks: &[(Context, Stack)], ends: &[Result<DeployReport>]) -> Result<()> {
     if context.ui.is_json() {
         let reports = stacks.iter().zip(ends).map(|((_, stack), end)| match end {
             Ok(done) => Value::Object(report(stack, done)),
@@ -143,7 +144,7 @@ fn tell(context: &Context, stacks: &[(Context, Stack)], ends: &[Result<Done>]) -
 }
 
 /// One stack, from its file to its end, which is an event too.
-async fn one(context: &Context, args: &Args, stack: &Stack) -> Result<Done> {
+async fn one(context: &Context, args: &Args, stack: &Stack) -> Result<DeployReport> {
     let end = go(context, args, stack).await;
     let (result, error) = match &end {
         Ok(done) => (done.result.name(), None),
@@ -157,9 +158,10 @@ async fn one(context: &Context, args: &Args, stack: &Stack) -> Result<Done> {
     end
 }
 
-async fn go(context: &Context, args: &Args, stack: &Stack) -> Result<Done> {
+async fn go(context: &Context, args: &Args, stack: &Stack) -> Result<DeployReport> {
     let saved = args.plan.as_deref().map(SavedPlan::load).transpose()?;
-    let look = Look::new(context, stack, true, if args.wait { Busy::Wait } else { Busy::Refuse }).await?;
+    let look =
+        Situation::new(context, stack, true, if args.wait { Busy::Wait } else { Busy::Refuse }).await?;
     let cloudformation = &look.cloudformation;
     let mode = Mode { express: args.express, no_rollback: args.no_rollback };
     let options = Options {
@@ -197,15 +199,15 @@ async fn go(context: &Context, args: &Args, stack: &Stack) -> Result<Done> {
             Some(took) => {
                 deployment.record(&found.stack.id, None, took, &found.stack.parameters, &[]).await;
                 context.ui.step("done", format!("{} is in {}", stack.name, found.stack.status));
-                Ended::Deployed
+                DeployResult::Deployed
             }
             None => {
                 context.ui.step("done", format!("nothing to do: {} is up to date", stack.name));
-                Ended::Unchanged
+                DeployResult::Unchanged
             }
         };
         let stack = Some(found.stack.clone());
-        return Ok(Done { result, plan: None, changes: Vec::new(), stack });
+        return Ok(DeployReport { result, plan: None, changes: Vec::new(), stack });
     }
     let done = match (args.hotswap, deployed) {
         (true, Some(deployed)) => swap(context, &look, stack, deployed).await?,
@@ -218,10 +220,12 @@ async fn go(context: &Context, args: &Args, stack: &Stack) -> Result<Done> {
         (false, _) => deployment.run().await?,
     };
     match (&done.result, args.hotswap) {
-        (Ended::Unchanged, _) => {
+        (DeployResult::Unchanged, _) => {
             context.ui.step("done", format!("nothing to do: {} is up to date", stack.name));
         }
-        (Ended::Swapped, false) => context.ui.step("done", "the code is that of the last deployment again"),
+        (DeployResult::Swapped, false) => {
+            context.ui.step("done", "the code is that of the last deployment again")
+        }
         _ => {}
     }
     Ok(done)
@@ -230,11 +234,11 @@ async fn go(context: &Context, args: &Args, stack: &Stack) -> Result<Done> {
 /// Executes a change set that waits for it.
 async fn waiting(
     context: &Context,
-    look: &Look,
+    look: &Situation,
     stack: &Stack,
     name: &str,
     options: &Options,
-) -> Result<Done> {
+) -> Result<DeployReport> {
     let cloudformation = &look.cloudformation;
     let found = match &look.deployed {
         Some(_) => cloudformation.find_change_set(&stack.name, name).await?,
@@ -292,7 +296,12 @@ async fn waiting(
 }
 
 /// New code without CloudFormation.
-async fn swap(context: &Context, look: &Look, stack: &Stack, deployed: &Deployed) -> Result<Done> {
+async fn swap(
+    context: &Context,
+    look: &Situation,
+    stack: &Stack,
+    deployed: &Deployed,
+) -> Result<DeployReport> {
     if !plan::is_template(deployed, &look.wanted.text) {
         return Err(Error::Refused(
             Message::new("more than code has changed since the last deployment")
@@ -310,9 +319,14 @@ async fn swap(context: &Context, look: &Look, stack: &Stack, deployed: &Deployed
     let (values, resources) = (values?, resources?);
     let new: BTreeMap<String, String> =
         values.into_iter().filter(|(name, value)| differs(&(name, value))).collect();
-    let done = |result| Done { result, plan: None, changes: Vec::new(), stack: Some(deployed.stack.clone()) };
+    let done = |result| DeployReport {
+        result,
+        plan: None,
+        changes: Vec::new(),
+        stack: Some(deployed.stack.clone()),
+    };
     if new.is_empty() {
-        return Ok(done(Ended::Unchanged));
+        return Ok(done(DeployResult::Unchanged));
     }
     let started = std::time::Instant::now();
     let swap = Swap {
@@ -342,16 +356,16 @@ async fn swap(context: &Context, look: &Look, stack: &Stack, deployed: &Deployed
     records::keep(context, &look.session, &finished).await;
     context.ui.step("done", format!("code swapped: {}", hotswap::names(&new)));
     context.ui.note("\nCloudFormation does not know of it; `deployer deploy` makes it lasting");
-    Ok(done(Ended::Swapped))
+    Ok(done(DeployResult::Swapped))
 }
 
 /// The outputs, for people.
-fn show(context: &Context, stack: &Stack, done: &Done) -> Result<()> {
+fn show(context: &Context, stack: &Stack, done: &DeployReport) -> Result<()> {
     match (&done.result, &done.stack) {
-        (Ended::Planned(_), _) | (_, None) => Ok(()),
+        (DeployResult::Planned(_), _) | (_, None) => Ok(()),
         (result, Some(deployed)) => {
             super::outputs::show(context, stack, deployed)?;
-            if let (Ended::Deployed, Some(next)) = (result, next_step(stack)) {
+            if let (DeployResult::Deployed, Some(next)) = (result, next_step(stack)) {
                 context.ui.note(format!("\nnext: {next}"));
             }
             Ok(())
@@ -369,7 +383,7 @@ fn next_step(stack: &Stack) -> Option<String> {
 }
 
 /// The outcome as data.
-fn report(stack: &Stack, done: &Done) -> Map<String, Value> {
+fn report(stack: &Stack, done: &DeployReport) -> Map<String, Value> {
     let mut out = Map::new();
     let mut add = |name: &str, value: Value| drop(out.insert(name.to_owned(), value));
     add("stack", json!(stack.name));
@@ -380,7 +394,7 @@ fn report(stack: &Stack, done: &Done) -> Map<String, Value> {
     if let Some(deployed) = &done.stack {
         add("status", json!(deployed.status));
     }
-    if let Ended::Planned(name) = &done.result {
+    if let DeployResult::Planned(name) = &done.result {
         add("changeSet", json!(name));
     }
     if let Some(plan) = &done.plan {

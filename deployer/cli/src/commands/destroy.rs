@@ -7,24 +7,27 @@ use futures::future::{join_all, try_join_all};
 use serde_json::{Value, json};
 use stack_core::Stack;
 use stack_core::diff;
-use stack_core::document::Removal;
+use stack_core::model::target::Removal;
+use stack_core::status::Status;
 use stack_core::template::Policy;
 
 use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackResource, StackState};
 use crate::aws::session::Session;
 use crate::aws::{emptying, tables};
-use crate::contents::{self, Holds};
 use crate::context::Context;
+use crate::data_loss::{self, Holds};
 use crate::error::{Error, Message, Result};
 use crate::hotswap::Swapped;
-use crate::look;
 use crate::operation::Operation;
 use crate::plan;
 use crate::records::{self, Finished, Kind};
 use crate::recovery;
 use crate::retry::{Repeated, Retries};
+use crate::situation;
+use crate::state::read_deployed;
 use crate::tasks;
-use crate::ui::{printable, terminal_width};
+use crate::text::printable;
+use crate::ui::terminal_width;
 use crate::watch::{Goal, Outcome, Watch};
 
 /// Deletes a deployed stack, after showing what is lost and what stays.
@@ -45,7 +48,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     // Nothing is done before it is known who asks, but the question need not wait for it.
     let (session, deployed) = tokio::join!(open.identify(), cloudformation.describe(&stack.name));
     let session = session?;
-    look::greet(context, &stack, &session)?;
+    situation::greet(context, &stack, &session)?;
     let Some(deployed) = deployed? else {
         context.ui.step("done", format!("nothing to do: {} is not deployed", stack.name));
         return result(context, &stack.name, "absent", &[]);
@@ -56,7 +59,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
                 .hint("remove `protect: true` from the stack in the file first"),
         ));
     }
-    let origins = look::origins(&template);
+    let origins = situation::origins(&template);
     let watch = Watch {
         context,
         cloudformation: &cloudformation,
@@ -66,9 +69,9 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         expected: None,
     };
     context.on_interrupt("nothing was deleted", "run `deployer destroy` again");
-    let (doomed, last) = if deployed.status == "DELETE_IN_PROGRESS" {
+    let (doomed, last) = if Status::of(&deployed.status) == Status::DeleteInProgress {
         context.ui.step("waiting", format!("{} is being deleted already", deployed.name));
-        (Doomed::default(), Operation::find(&cloudformation, &deployed).await?.before)
+        (DeletionPlan::default(), Operation::find(&cloudformation, &deployed).await?.before)
     } else if deployed.state == StackState::Busy {
         return Err(Error::Refused(
             Message::new(format!("{} is in {}", deployed.name, deployed.status))
@@ -135,7 +138,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
 
 /// What a deletion is to do.
 #[derive(Debug, Default)]
-struct Doomed {
+struct DeletionPlan {
     /// Resources that stay.
     kept: Vec<StackResource>,
     /// Resources that go.
@@ -145,7 +148,7 @@ struct Doomed {
 /// Asks the services themselves whether what holds data is gone, or is still there where it was to stay.
 ///
 /// CloudFormation says so of every resource before it says it of the stack; but of what people miss, its word is not enough.
-async fn verify(context: &Context, session: &Session, doomed: &Doomed) -> Result<()> {
+async fn verify(context: &Context, session: &Session, doomed: &DeletionPlan) -> Result<()> {
     let kept = doomed.kept.iter().map(|resource| (resource, true));
     let all = kept.chain(doomed.lost.iter().map(|resource| (resource, false)));
     let asked = all.map(async |(resource, stays)| {
@@ -238,10 +241,10 @@ async fn prepare(
     cloudformation: &CloudFormation,
     stack: &Stack,
     deployed: &DeployedStack,
-) -> Result<(Doomed, Option<String>)> {
+) -> Result<(DeletionPlan, Option<String>)> {
     let (template, mut resources) =
         tokio::try_join!(cloudformation.template(&deployed.id), cloudformation.resources(&deployed.id))?;
-    let template = plan::read_deployed(&template.unwrap_or_default())?;
+    let template = read_deployed(&template.unwrap_or_default())?;
     let protected: Vec<String> = plan::protected(&template).into_iter().collect();
     if !protected.is_empty() {
         return Err(Error::Refused(
@@ -253,7 +256,7 @@ async fn prepare(
         let policy = &template["Resources"][&resource.logical_id]["DeletionPolicy"];
         policy.as_str().is_some_and(|policy| policy.starts_with("Retain"))
     };
-    resources.retain(recovery::exists);
+    resources.retain(StackResource::exists);
     // By what they are and are called, since logical ids are not shown.
     resources.sort_by(|a, b| (&a.resource_type, &a.physical_id).cmp(&(&b.resource_type, &b.physical_id)));
     let (kept, lost): (Vec<StackResource>, Vec<StackResource>) = resources.into_iter().partition(retained);
@@ -309,7 +312,7 @@ async fn prepare(
     let emptied = buckets.into_iter().map(|bucket| empty(context, session, &bucket.physical_id));
     let past = async { Ok::<_, Error>(cloudformation.past(&deployed.id).await?) };
     let (_, past) = tokio::try_join!(try_join_all(emptied), past)?;
-    Ok((Doomed { kept, lost }, past.last))
+    Ok((DeletionPlan { kept, lost }, past.last))
 }
 
 /// Says what resources hold that can't be made again.
@@ -327,7 +330,7 @@ pub async fn describe_data(
 async fn data_of(session: &Session, resources: &[StackResource]) -> Result<Vec<String>> {
     let holding: Vec<(&StackResource, &str)> =
         resources.iter().filter_map(|one| Some((one, diff::holds(&one.resource_type)?))).collect();
-    let asked = holding.iter().map(|(one, _)| contents::of(session, &one.resource_type, &one.physical_id));
+    let asked = holding.iter().map(|(one, _)| data_loss::of(session, &one.resource_type, &one.physical_id));
     let mut lines = Vec::new();
     for ((resource, what), holds) in holding.iter().zip(join_all(asked).await) {
         let kind = diff::kind_in_words(&resource.resource_type);

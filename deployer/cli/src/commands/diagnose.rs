@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::aws::cloudformation::CloudFormation;
 use crate::context::Context;
 use crate::error::Result;
-use crate::{diagnosis, look, plan};
+use crate::{diagnosis, plan, situation};
 
 /// Shows why the last failed operation on a stack failed, and what to do.
 ///
@@ -25,7 +25,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         return well(context, &stack.name, None, &format!("{} was never deployed here", stack.name));
     };
     let events = cloudformation.events_after(&known.id, None).await?;
-    let origins = look::origins(&template);
+    let origins = situation::origins(&template);
     let found = diagnosis::full(&cloudformation, &known.id, &events, &origins).await;
     let Some((found, findings)) = found else {
         return well(

@@ -9,10 +9,10 @@ use crate::aws::cloudformation::{ChangeSetInput, ChangeSetOutcome, StackState, T
 use crate::context::Context;
 use crate::deployment::{Deployment, Options};
 use crate::error::{Error, Message, Result};
-use crate::look::{Busy, Look};
 use crate::operation;
 use crate::plan::{self, Action, INLINE_TEMPLATE_BYTES};
 use crate::saved_plan::SavedPlan;
+use crate::situation::{Busy, Situation};
 
 /// Shows what a deployment would change: resources, permissions, ways in and out, code, outputs, cost.
 ///
@@ -38,22 +38,22 @@ pub struct Args {
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let stack = context.load_stack(args.stack.as_deref())?;
-    let look = Look::new(context, &stack, !args.no_build, Busy::Ignore).await?;
-    let deployed = look.deployed.as_ref();
+    let situation = Situation::new(context, &stack, !args.no_build, Busy::Ignore).await?;
+    let deployed = situation.deployed.as_ref();
     let options = Options::default();
     let deployment = Deployment {
         context,
-        session: &look.session,
-        cloudformation: &look.cloudformation,
+        session: &situation.session,
+        cloudformation: &situation.cloudformation,
         name: &stack.name,
         target: &stack.target,
-        wanted: &look.wanted,
+        wanted: &situation.wanted,
         deployed,
         options: &options,
     };
     let mut plan = deployment.plan();
     if args.change_set {
-        plan = ask(context, &look, &stack.name, plan).await?;
+        plan = ask(context, &situation, &stack.name, plan).await?;
     }
     // In these states a deployment would not do what is shown.
     let stuck =
@@ -68,7 +68,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     }
     if let Some(path) = &args.save {
         plan::action(deployed.map(|deployed| &deployed.stack))?;
-        SavedPlan::of(&look.session, &look.wanted, deployed, &plan).save(path)?;
+        SavedPlan::of(&situation.session, &situation.wanted, deployed, &plan).save(path)?;
         context.ui.step(
             "saved",
             format!("{}; `deployer deploy --plan {}` does this", path.display(), path.display()),
@@ -92,11 +92,11 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
 }
 
 /// Lets CloudFormation compute the same, and removes what that takes: the change set, and the empty stack of a first one.
-async fn ask(context: &Context, look: &Look, stack: &str, plan: plan::Plan) -> Result<plan::Plan> {
-    let deployed = look.deployed.as_ref().map(|deployed| &deployed.stack);
+async fn ask(context: &Context, situation: &Situation, stack: &str, plan: plan::Plan) -> Result<plan::Plan> {
+    let deployed = situation.deployed.as_ref().map(|deployed| &deployed.stack);
     let action = plan::action(deployed)?;
     let create = action == Action::Create;
-    if look.wanted.text.len() > INLINE_TEMPLATE_BYTES {
+    if situation.wanted.text.len() > INLINE_TEMPLATE_BYTES {
         return Err(Error::Refused(
             Message::new("the template is too large for a call, and `diff` puts nothing into your account")
                 .hint("`deployer deploy --no-execute` makes a change set of it"),
@@ -106,23 +106,23 @@ async fn ask(context: &Context, look: &Look, stack: &str, plan: plan::Plan) -> R
     let made_here = create && deployed.is_none_or(|stack| stack.state != StackState::Review);
     let name = format!("deployer-diff-{}", jiff::Timestamp::now().as_millisecond());
     let mut values = deployed.map(|stack| stack.parameters.clone()).unwrap_or_default();
-    values.extend(look.wanted.parameters.clone());
+    values.extend(situation.wanted.parameters.clone());
     let input = ChangeSetInput {
         stack,
         name: &name,
         create,
-        template: TemplateSource::Body(&look.wanted.text),
-        parameters: &plan::parameters(&look.wanted.template, &values),
-        tags: &look.wanted.tags,
-        description: &operation::signature(&look.session.caller),
+        template: TemplateSource::Body(&situation.wanted.text),
+        parameters: &plan::parameters(&situation.wanted.template, &values),
+        tags: &situation.wanted.tags,
+        description: &operation::signature(&situation.session.caller),
         mode: crate::aws::cloudformation::Mode::default(),
     };
     context.on_interrupt(
         &format!("the change set {name} of {stack} may be left behind"),
         if create { "`deployer recover` removes it with its empty stack" } else { "it does no harm" },
     );
-    let outcome = look.cloudformation.change_set(&input).await;
-    if let Err(error) = look.cloudformation.discard_change_set(stack, &name, made_here).await
+    let outcome = situation.cloudformation.change_set(&input).await;
+    if let Err(error) = situation.cloudformation.discard_change_set(stack, &name, made_here).await
         && !error.is("ChangeSetNotFound")
     {
         context.ui.warn(format!("the change set {name} stays: {}", error.message));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use include_dir::{Dir, include_dir};
 use serde_json::json;
 use stack_core::model::Kind;
-use stack_core::{diagnostic, docs, registry};
+use stack_core::{diagnostic, docs, schemas};
 
 use crate::assets::embed;
 use crate::context::Context;
@@ -139,7 +139,7 @@ fn find(name: &str) -> Result<Found> {
     if let Some(kind) = Kind::from_name(name) {
         return Ok(whole(name, docs::type_page(kind)));
     }
-    if let Some(type_id) = registry::find(name) {
+    if let Some(type_id) = schemas::find(name) {
         return Ok(whole("", docs::raw_page(type_id)));
     }
     if let Some((_, other)) = ALIASES.iter().find(|(alias, _)| *alias == name) {
@@ -154,7 +154,7 @@ fn find(name: &str) -> Result<Found> {
     }
     let names = pages.iter().flatten().map(|page| page.name.as_str());
     let known: Vec<&str> = match name.contains("::") {
-        true => registry::names().collect(),
+        true => schemas::names().collect(),
         false => {
             let aliases = ALIASES.iter().map(|(alias, _)| *alias);
             Kind::ALL.map(Kind::name).into_iter().chain(names).chain(aliases).collect()
@@ -189,7 +189,7 @@ fn overview() -> String {
          ## Types\n\n| type | |\n|---|---|\n{types}| `AWS::SQS::Queue` | Any of the {} types of CloudFormation, by its name. |\n\n\
          ## Reasons of failed rows and files\n\n| reason | |\n|---|---|\n{reasons}\n\
          ## Codes\n\n`deployer docs E0102` explains a code of a problem in stack.yaml, with a wrong and a right example.\n",
-        registry::names().count()
+        schemas::names().count()
     )
 }
 
@@ -229,7 +229,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use contract::Reason;
-    use stack_core::assets::Worker;
+    use stack_core::model::worker::Worker;
 
     use super::*;
 

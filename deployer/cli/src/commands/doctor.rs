@@ -6,15 +6,17 @@ use std::time::Duration;
 use serde_json::json;
 use stack_core::Stack;
 use stack_core::assets::{Asset, AssetKind, assets};
-use stack_core::document::Target;
+use stack_core::model::target::Target;
 
 use crate::assets::{REPOSITORY, bucket_name, cargo_lambda, needs_build, needs_cargo_lambda};
+use crate::aws::calls::Calls;
 use crate::aws::cloudformation::{CloudFormation, StackState};
 use crate::aws::doctor::{self, Allowed, Intent};
+use crate::aws::error::AwsError;
 use crate::aws::session::{Connection, Session, Unidentified};
 use crate::aws::{ecr, preflight, s3};
 use crate::context::{Context, check_account};
-use crate::error::{AwsError, Error, Message, Result};
+use crate::error::{Error, Message, Result};
 use crate::local::emulator;
 use crate::local::state::{Folder, Status};
 use crate::time;
@@ -137,7 +139,8 @@ async fn without_file(context: &Context) -> Result<()> {
         Err(error) => Finding { state: State::Warning, ..Finding::of("emulator", &error) },
     };
     let connection = Connection::Aws { region: context.region.clone(), profile: context.profile.clone() };
-    let session = async { Unidentified::open(connection, context.ui.calls()).await?.identify().await };
+    let session =
+        async { Unidentified::open(connection, context.ui.calls().map(Calls::to)).await?.identify().await };
     let credentials = match session.await {
         Ok(session) => Finding::ok(
             "credentials",

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use stack_core::status::Status;
 
 use crate::aws::cloudformation::{CloudFormation, StackResource};
 use crate::aws::drift::{Detection, Difference, ResourceDrift, detect};
 use crate::context::Context;
 use crate::error::{Error, Message, Result};
-use crate::look;
 use crate::plan;
+use crate::situation;
 
 /// Says where deployed resources are no longer what CloudFormation made of them.
 ///
@@ -32,13 +33,13 @@ const NEVER_COMPARED: [(&str, &str); 3] = [
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let stack = context.load_stack(args.stack.as_deref())?;
-    let origins = look::origins(&plan::synthesize(&stack)?);
+    let origins = situation::origins(&plan::synthesize(&stack)?);
     let session = context.connect(&stack.target).await?;
     crate::context::check_account(&stack.target, &session)?;
     let cloudformation = CloudFormation::new(&session);
     let deployed = super::outputs::deployed(&cloudformation, &stack).await?;
     // CloudFormation User Guide, "Detect drift on an entire CloudFormation stack": this is the one stuck state that it compares in.
-    if deployed.status != "UPDATE_ROLLBACK_FAILED" {
+    if Status::of(&deployed.status) != Status::UpdateRollbackFailed {
         plan::action(Some(&deployed))?;
     }
     context.ui.step("asking", format!("CloudFormation compares the resources of {}", deployed.name));

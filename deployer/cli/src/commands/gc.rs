@@ -9,12 +9,13 @@ use stack_core::units::{self, human};
 
 use crate::assets::{REPOSITORY, bucket_name};
 use crate::aws::cloudformation::CloudFormation;
+use crate::aws::error::AwsError;
 use crate::aws::published::{self, Failures, Object};
 use crate::aws::session::Session;
 use crate::aws::{records as stored, stacks};
 use crate::context::Context;
-use crate::error::{AwsError, Error, Result};
-use crate::garbage::{self, Digest, Item, Needs, Rules, Verdict, What};
+use crate::error::{Error, Result};
+use crate::gc::{self, Digest, Item, Needs, Rules, Verdict, What};
 use crate::time;
 
 /// Deletes published code, templates and records that nobody needs any more.
@@ -52,8 +53,8 @@ fn duration(text: &str) -> std::result::Result<u64, String> {
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
     // Before anything is looked at: what is written from now on is young.
     let younger_than = time::now().saturating_sub(args.older_than);
-    let place = context.open(args.stack.as_deref()).await?;
-    let session = &place.session;
+    let handle = context.open(args.stack.as_deref()).await?;
+    let session = &handle.session;
     let bucket = bucket_name(session);
     let what =
         if session.local { "the local cloud".to_owned() } else { format!("account {}", session.account) };
@@ -78,7 +79,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         written: image.pushed,
     }));
     let needs = needs(context, session, &bucket, &items).await?;
-    let verdicts = garbage::judge(&items, &needs, Rules { keep: args.keep, younger_than });
+    let verdicts = gc::judge(&items, &needs, Rules { keep: args.keep, younger_than });
     let garbage: Vec<&Item> = items
         .iter()
         .zip(&verdicts)
@@ -130,7 +131,7 @@ async fn needs(context: &Context, session: &Session, bucket: &str, items: &[Item
     });
     let notes = try_join_all(notes.map(async |(key, stack)| {
         let text = stored::get(session, bucket, key).await?.unwrap_or_default();
-        Ok::<_, AwsError>((stack.clone(), garbage::digests(&text)))
+        Ok::<_, AwsError>((stack.clone(), gc::digests(&text)))
     }));
     let (all, records, notes) = tokio::try_join!(stacks::all(session), records, notes)?;
     let cloudformation = CloudFormation::new(session);
@@ -168,7 +169,7 @@ async fn named_by(
     };
     let (template, waiting) = tokio::try_join!(cloudformation.template(&stack.id), waiting)?;
     let texts = stack.parameters.iter().chain(&waiting).chain(&template);
-    Ok(texts.flat_map(|text| garbage::digests(text)).collect())
+    Ok(texts.flat_map(|text| gc::digests(text)).collect())
 }
 
 async fn delete(session: &Session, bucket: &str, objects: &[Object], garbage: &[&Item]) -> Result<Failures> {

@@ -27,23 +27,23 @@ const LOOK_BACK: usize = 20;
 const SHORT: usize = 8;
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
-    let place = context.open(args.stack.as_deref()).await?;
-    let cloudformation = CloudFormation::new(&place.session);
+    let handle = context.open(args.stack.as_deref()).await?;
+    let cloudformation = CloudFormation::new(&handle.session);
     // What is deployed is compared with the last success, however few records are shown.
     let (mut records, deployed) = tokio::try_join!(
-        records::list(context, &place.session, &place.name, args.limit.max(LOOK_BACK)),
-        deployed(&cloudformation, &place.name)
+        records::list(context, &handle.session, &handle.name, args.limit.max(LOOK_BACK)),
+        deployed(&cloudformation, &handle.name)
     )?;
     let standing = Standing::of(&records, deployed.as_ref());
     records.truncate(args.limit.max(1));
     if context.ui.is_json() {
-        return context.ui.json(document(&place.name, &records, deployed.as_ref(), standing));
+        return context.ui.json(document(&handle.name, &records, deployed.as_ref(), standing));
     }
-    if let Some(remark) = standing.remark(&place.name) {
+    if let Some(remark) = standing.remark(&handle.name) {
         context.ui.warn(remark);
     }
     if records.is_empty() {
-        context.ui.note(format!("nothing is recorded of {}", place.name));
+        context.ui.note(format!("nothing is recorded of {}", handle.name));
         return Ok(());
     }
     let now = time::now();

@@ -9,7 +9,7 @@ use stack_core::diagnostic::nearest;
 use crate::context::Context;
 use crate::error::{Error, Message, Result};
 use crate::local::emulator;
-use crate::recovery::quoted;
+use crate::text::quoted;
 use crate::{files, ui};
 
 /// Writes a project that deploys as it is: a stack.yaml, its code, and a few words on it.

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use stack_core::document::Target;
+use stack_core::model::target::Target;
 
 use crate::aws::session::{LOCAL_CREDENTIAL, LOCAL_REGION};
 use crate::context::Context;
@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::local::agent::become_program;
 use crate::local::state::{Folder, Running, Status};
 use crate::local::{IGNORED, Options, control, supervisor};
-use crate::recovery::quoted;
+use crate::text::quoted;
 
 /// Runs AWS on this machine, for stacks with `target: local`.
 ///
@@ -24,11 +24,11 @@ use crate::recovery::quoted;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
-    action: Action,
+    action: LocalCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
+enum LocalCommand {
     /// Starts the local cloud, unless it runs, and prints its endpoint.
     Up(Options),
     /// Prints the variables with which the AWS CLI and SDKs use the local cloud, for `eval "$(deployer local env)"`
@@ -68,15 +68,15 @@ struct Exec {
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
     match &args.action {
-        Action::Up(options) => up(context, options).await,
-        Action::Env => env(context),
-        Action::Down => down(context).await,
-        Action::Status => status(context),
-        Action::Reset => reset(context).await,
-        Action::Supervise(args) => {
+        LocalCommand::Up(options) => up(context, options).await,
+        LocalCommand::Env => env(context),
+        LocalCommand::Down => down(context).await,
+        LocalCommand::Status => status(context),
+        LocalCommand::Reset => reset(context).await,
+        LocalCommand::Supervise(args) => {
             supervisor::supervise(context.folder(), &args.ministack, &args.options).await
         }
-        Action::Exec(args) => {
+        LocalCommand::Exec(args) => {
             let error = become_program(args.parent, &args.words);
             let program = args.words.first().map(|program| program.to_string_lossy().into_owned());
             Err(Error::failed(format!("could not run {}: {error}", program.unwrap_or_default())))

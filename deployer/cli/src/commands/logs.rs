@@ -79,7 +79,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
                 });
                 out.push_str(&format!("{line}\n"));
             } else {
-                out.push_str(&format!("{name:<width$}  {}\n", crate::ui::harmless(&event.message)));
+                out.push_str(&format!("{name:<width$}  {}\n", crate::text::harmless(&event.message)));
             }
         }
         context.ui.data(&out)?;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 use serde_json::{Value, json};
 use stack_core::StackTarget;
-use stack_core::document::{Document, Removal, Target};
+use stack_core::document::Document;
+use stack_core::model::target::{Removal, Target};
 
 use crate::aws::session::Session;
-use crate::aws::stacks::{self, Status};
+use crate::aws::stacks::{self, Overview};
 use crate::context::{Context, check_account};
 use crate::error::{Error, Result};
 use crate::time;
@@ -60,7 +61,7 @@ pub async fn with_status(context: &Context) -> Result<()> {
 /// What is known of a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Known {
-    Deployed(Status),
+    Deployed(Overview),
     NotDeployed,
     /// Why nobody could be asked: in a few words, and all of it.
     Unknown {
@@ -208,7 +209,7 @@ mod tests {
 
     #[test]
     fn what_is_known_of_a_stack_fits_three_cells() {
-        let status = Status {
+        let status = Overview {
             status: "UPDATE_COMPLETE".to_owned(),
             changed: Some(1_000),
             drift: "IN_SYNC".to_owned(),
@@ -217,7 +218,7 @@ mod tests {
         let known = Known::Deployed(status.clone());
         assert_eq!(known.cells(8_200), ["UPDATE_COMPLETE", "2 hours ago", "in sync 1 hour ago"]);
         assert_eq!(known.as_json()["changed"], "1970-01-01T00:16:40Z");
-        let known = Known::Deployed(Status { drift: "NOT_CHECKED".to_owned(), changed: None, ..status });
+        let known = Known::Deployed(Overview { drift: "NOT_CHECKED".to_owned(), changed: None, ..status });
         assert_eq!(known.cells(8_200), ["UPDATE_COMPLETE", "", "not checked"]);
         assert_eq!(Known::NotDeployed.as_json(), json!({ "state": null }));
         let unknown = Known::Unknown { brief: "no credentials".to_owned(), why: "long".to_owned() };

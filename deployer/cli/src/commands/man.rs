@@ -6,7 +6,7 @@ use clap::CommandFactory as _;
 use clap_mangen::Man;
 use serde_json::json;
 
-use crate::Cli;
+use super::Cli;
 use crate::context::Context;
 use crate::error::{Error, Result};
 

@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use stack_core::matching::{Event, Miss, Route, routes};
+use stack_core::matching::{Event, Miss};
 use stack_core::model::pattern::Pattern;
+use stack_core::routes::{Route, routes};
 use stack_core::yaml::{self, Node};
 use stack_core::{Source, json as text};
 
 use crate::context::Context;
 use crate::error::{Error, Message, Result};
+use crate::text::printable;
 use crate::ui;
 
 /// Lists the rules, triggers and archives of a stack that take an event, and what the others lack, without calling AWS.
@@ -204,7 +206,7 @@ fn row(route: &Route, event: &Event) -> [String; 4] {
         (false, _) => misses.iter().map(shown).collect::<Vec<_>>().join("; "),
     };
     let name = format!("{} {}", route.kind.name(), route.resource);
-    [answer.to_owned(), name, route.bus.clone(), ui::printable(&why)]
+    [answer.to_owned(), name, route.bus.clone(), printable(&why)]
 }
 
 /// What an event lacks, for people.

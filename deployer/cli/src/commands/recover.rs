@@ -7,22 +7,24 @@ use serde_json::{Value, json};
 use stack_core::Stack;
 use stack_core::diagnose::Diagnosis;
 use stack_core::diff;
+use stack_core::status::Status;
 
 use crate::assets::bucket_name;
 use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackResource, TemplateSource};
+use crate::aws::error::AwsError;
 use crate::aws::recovery::Drift;
 use crate::aws::session::Session;
 use crate::aws::{published, tables};
 use crate::context::Context;
-use crate::deployment::Wanted;
-use crate::error::{AwsError, Error, Message, Result};
+use crate::error::{Error, Message, Result};
 use crate::records::{self, Finished, Record};
-use crate::recovery::{self, Allowed, Decision, Plan, Situation, Step};
+use crate::recovery::{self, Allowed, Decision, Plan, RecoveryCase, Step};
 use crate::retry::{Repeated, Retries};
+use crate::state::{Wanted, read_deployed};
 use crate::tasks::{self, Running};
-use crate::ui::printable;
-use crate::watch::{self, Goal, Outcome, Watch};
-use crate::{diagnosis, look, plan};
+use crate::text::printable;
+use crate::watch::{Goal, Outcome, Watch};
+use crate::{diagnosis, plan, situation};
 
 /// Repairs a stuck stack so that it can be updated or deleted again.
 ///
@@ -58,9 +60,9 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let stack = context.load_stack(args.stack.as_deref())?;
     let template = plan::synthesize(&stack)?;
     let session = context.connect(&stack.target).await?;
-    look::greet(context, &stack, &session)?;
+    situation::greet(context, &stack, &session)?;
     let cloudformation = CloudFormation::new(&session);
-    let origins = look::origins(&template);
+    let origins = situation::origins(&template);
     let run =
         Run { context, session: &session, cloudformation: &cloudformation, stack: &stack, origins: &origins };
     let mut allowed =
@@ -77,10 +79,10 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         };
         express |= deployed.failed_in_express;
         let mut state = run.look(&deployed, express).await?;
-        let failed = recovery::failed(&state.situation(&deployed.status, false, allowed));
+        let failed = recovery::failed(&state.case(&deployed.status, false, allowed));
         let now = (deployed.status.clone(), failed);
         let again = before.as_ref() == Some(&now);
-        let decision = recovery::decide(&state.situation(&deployed.status, again, allowed));
+        let decision = recovery::decide(&state.case(&deployed.status, again, allowed));
         let plan = match decision {
             Decision::Nothing => {
                 context.ui.step("done", format!("nothing to do: {} is in {}", stack.name, deployed.status));
@@ -151,8 +153,8 @@ struct State {
 }
 
 impl State {
-    fn situation<'s>(&'s self, status: &'s str, again: bool, allowed: Allowed) -> Situation<'s> {
-        Situation {
+    fn case<'s>(&'s self, status: &'s str, again: bool, allowed: Allowed) -> RecoveryCase<'s> {
+        RecoveryCase {
             status,
             resources: &self.resources,
             diagnosis: self.diagnosis.as_ref(),
@@ -174,17 +176,17 @@ impl Run<'_> {
             self.cloudformation.events_after(id, None),
             self.cloudformation.template(id),
         )?;
-        let template = plan::read_deployed(&template.unwrap_or_default())?;
+        let template = read_deployed(&template.unwrap_or_default())?;
         // A stack that was never made as a whole keeps nothing of what `RetainExceptOnCreate` keeps later.
-        let never_made =
-            ["CREATE_FAILED", "ROLLBACK_FAILED", "ROLLBACK_COMPLETE"].contains(&deployed.status.as_str());
+        let status = Status::of(&deployed.status);
+        let never_made = status.was_never_created();
         let keeps = |resource: &Value| match resource["DeletionPolicy"].as_str() {
             Some("RetainExceptOnCreate") => !never_made,
             policy => policy == Some("Retain"),
         };
         let all = template["Resources"].as_object().into_iter().flatten();
         let retained = all.filter(|(_, resource)| keeps(resource)).map(|(id, _)| id.clone()).collect();
-        let last_good = match express && deployed.status == "UPDATE_FAILED" {
+        let last_good = match express && status == Status::UpdateFailed {
             true => {
                 let records = records::list(self.context, self.session, &deployed.name, LOOK_BACK).await?;
                 records.into_iter().find(|record| record.is_way_back() && record.stack_id == *id)
@@ -192,7 +194,7 @@ impl Run<'_> {
             false => None,
         };
         let diagnosis = diagnosis::of(&events, self.origins);
-        let tasks = match never_made || deployed.status == "DELETE_FAILED" {
+        let tasks = match never_made || status == Status::DeleteFailed {
             true => Some(tasks::running(self.context, self.session, &resources).await?),
             false => None,
         };
@@ -355,7 +357,8 @@ impl Run<'_> {
     /// Id of the last event before the operation that is under way.
     async fn before_this(&self, id: &str) -> Result<Option<String>> {
         let events = self.cloudformation.events_after(id, None).await?;
-        let before = events.iter().rposition(|event| event.of_stack && watch::is_terminal(&event.status));
+        let before =
+            events.iter().rposition(|event| event.of_stack && Status::of(&event.status).is_terminal());
         Ok(before.and_then(|at| events.get(at)).map(|event| event.id.clone()))
     }
 
@@ -385,8 +388,9 @@ impl Run<'_> {
         let name = &self.stack.name;
         let deploy = format!("`deployer deploy {}`", self.stack.target.stack);
         // Where nothing failed, or somebody wanted the stack gone, there is no cause to fix.
-        let failed = !before.ends_with("_IN_PROGRESS") && before != "DELETE_FAILED";
-        let well = |status: &str| status.ends_with("_COMPLETE") && !status.contains("ROLLBACK");
+        let before = Status::of(before);
+        let failed = !before.is_in_progress() && before != Status::DeleteFailed;
+        let well = |status: &str| Status::of(status).is_complete() && !Status::of(status).is_rollback();
         match status {
             None if !failed => ui.step("done", format!("{name} is deleted")),
             Some(status) if well(status) => ui.step("done", format!("{name} is in {status}")),

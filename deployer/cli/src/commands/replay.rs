@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use stack_core::Stack;
 use stack_core::template::logical_id;
 
-use super::tally::Place;
+use super::tally::TallyHandle;
 use crate::aws::cloudformation::{CloudFormation, StackResource};
 use crate::aws::send::{self, Redrive};
 use crate::aws::session::Session;
@@ -55,7 +55,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let replay = if args.failed { Replay::Failed } else { Replay::Missing };
     let stack = context.load_stack(args.stack.as_deref())?;
     let queue = pipeline::arrivals(&stack)?;
-    let place = Place::find(context, &stack, args.bucket.as_deref(), true).await?;
+    let place = TallyHandle::find(context, &stack, args.bucket.as_deref(), true).await?;
     check_account(&stack.target, place.session())?;
     let object = place.object(key, args.version_id.as_deref()).await?;
     let url = physical(place.resources(), &stack, queue)?;
@@ -113,7 +113,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
 }
 
 /// A queue whose dead letters go back to it.
-struct Refuge {
+struct QueueRedrive {
     redrive: Redrive,
     /// Logical id of the queue, for people.
     queue: String,
@@ -134,7 +134,7 @@ async fn dead_letters(context: &Context, args: &Args) -> Result<()> {
     let cloudformation = CloudFormation::new(&session);
     super::outputs::deployed(&cloudformation, &stack).await?;
     let resources = cloudformation.resources(&stack.name).await?;
-    let found = refuges(context, &session, &stack, &resources, queue).await?;
+    let found = redrives(context, &session, &stack, &resources, queue).await?;
     let total: usize = found.iter().map(|one| one.redrive.messages).sum();
     if total > 0 {
         for one in found.iter().filter(|one| one.redrive.messages > 0) {
@@ -146,7 +146,7 @@ async fn dead_letters(context: &Context, args: &Args) -> Result<()> {
     context.on_interrupt("what was not moved is still in the dead-letter queues", "run the command again");
     let mut moved: Vec<Value> = Vec::new();
     let mut count = 0;
-    for Refuge { redrive, queue } in &found {
+    for QueueRedrive { redrive, queue } in &found {
         // What fails again meanwhile and comes back is not sent round and round.
         let messages = send::move_messages(&session, &redrive.from, &redrive.to, redrive.messages).await?;
         if messages > 0 {
@@ -177,13 +177,13 @@ fn stack_and_queue<'a>(context: &Context, args: &'a Args) -> Result<(Stack, Opti
 }
 
 /// The queues of a stack that have dead letters, or the one named: a queue, or the function or rule that it was made for.
-async fn refuges(
+async fn redrives(
     context: &Context,
     session: &Session,
     stack: &Stack,
     resources: &[StackResource],
     name: Option<&str>,
-) -> Result<Vec<Refuge>> {
+) -> Result<Vec<QueueRedrive>> {
     let queues: Vec<&StackResource> =
         resources.iter().filter(|resource| resource.resource_type == "AWS::SQS::Queue").collect();
     let urls: Vec<&str> = queues.iter().map(|queue| queue.physical_id.as_str()).collect();
@@ -202,7 +202,7 @@ async fn refuges(
     let found = redrives.into_iter().filter_map(|redrive| {
         let queue = queues.iter().find(|queue| queue.physical_id == redrive.to)?;
         let queue = owner(&queue.logical_id).unwrap_or_else(|| queue.logical_id.clone());
-        name.is_none_or(|name| name == queue).then_some(Refuge { redrive, queue })
+        name.is_none_or(|name| name == queue).then_some(QueueRedrive { redrive, queue })
     });
     Ok(found.collect())
 }

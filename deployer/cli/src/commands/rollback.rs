@@ -10,12 +10,13 @@ use crate::assets::{REPOSITORY, sha256_hex};
 use crate::aws::cloudformation::{CloudFormation, Mode};
 use crate::aws::session::Session;
 use crate::aws::{ecr, published};
-use crate::context::{Context, Place};
-use crate::deployment::{Deployed, Deployment, Done, Ended, Options, Wanted, changes_json};
+use crate::context::{Context, StackHandle};
+use crate::deployment::{DeployReport, DeployResult, Deployment, Options, changes_json};
 use crate::error::{Error, Message, Result};
 use crate::hotswap::Swapped;
 use crate::plan;
 use crate::records::{self, Kind, MASKED, Record};
+use crate::state::{Deployed, Wanted};
 use crate::time;
 
 /// Deploys what was deployed before: template, parameters and code as they were recorded.
@@ -38,20 +39,23 @@ pub struct Args {
 const LOOK_BACK: usize = 200;
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
-    let place = context.open(args.stack.as_deref()).await?;
-    let session = &place.session;
+    let handle = context.open(args.stack.as_deref()).await?;
+    let session = &handle.session;
     let cloudformation = CloudFormation::new(session);
-    context.ui.step("target", format!("{} in {} as {}", place.name, session.region, session.caller));
+    context.ui.step("target", format!("{} in {} as {}", handle.name, session.region, session.caller));
     let ((found, text), records) = tokio::try_join!(
         async {
-            Ok(tokio::try_join!(cloudformation.describe(&place.name), cloudformation.template(&place.name))?)
+            Ok(tokio::try_join!(
+                cloudformation.describe(&handle.name),
+                cloudformation.template(&handle.name)
+            )?)
         },
-        candidates(context, &place, args.to)
+        candidates(context, &handle, args.to)
     )?;
     let deployed = match found {
         Some(stack) => {
             plan::action(Some(&stack))?;
-            let swapped = Swapped::read(session, &place.name, &stack.id).await?;
+            let swapped = Swapped::read(session, &handle.name, &stack.id).await?;
             Some(Deployed::new(stack, text.unwrap_or_default(), swapped)?)
         }
         None => None,
@@ -59,12 +63,13 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let digest = deployed.as_ref().map(|deployed| sha256_hex(deployed.text.as_bytes()));
     let current =
         deployed.as_ref().zip(digest.as_deref()).map(|(found, digest)| (digest, &found.stack.parameters));
-    let record = match choose(&records, current, args.to, &place.name)? {
+    let record = match choose(&records, current, args.to, &handle.name)? {
         Choice::Deployed(number) => {
-            context.ui.step("done", format!("nothing to do: {} is as record {number} says", place.name));
+            context.ui.step("done", format!("nothing to do: {} is as record {number} says", handle.name));
             let stack = deployed.map(|deployed| deployed.stack);
-            let done = Done { result: Ended::Unchanged, plan: None, changes: Vec::new(), stack };
-            return report(context, &place.name, number, &done);
+            let done =
+                DeployReport { result: DeployResult::Unchanged, plan: None, changes: Vec::new(), stack };
+            return report(context, &handle.name, number, &done);
         }
         Choice::Record(record) => record,
     };
@@ -83,21 +88,21 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         context,
         session,
         cloudformation: &cloudformation,
-        name: &place.name,
-        target: &place.target,
+        name: &handle.name,
+        target: &handle.target,
         wanted: &wanted,
         deployed: deployed.as_ref(),
         options: &options,
     };
     let done = deployment.run().await?;
-    report(context, &place.name, number, &done)
+    report(context, &handle.name, number, &done)
 }
 
 /// The records that could be gone back to: the one asked for, else all that may matter.
-async fn candidates(context: &Context, place: &Place, to: Option<u64>) -> Result<Vec<Record>> {
+async fn candidates(context: &Context, handle: &StackHandle, to: Option<u64>) -> Result<Vec<Record>> {
     match to {
-        Some(number) => Ok(records::read(&place.session, &place.name, number).await?.into_iter().collect()),
-        None => records::list(context, &place.session, &place.name, LOOK_BACK).await,
+        Some(number) => Ok(records::read(&handle.session, &handle.name, number).await?.into_iter().collect()),
+        None => records::list(context, &handle.session, &handle.name, LOOK_BACK).await,
     }
 }
 
@@ -233,7 +238,7 @@ fn image_of(value: &str) -> Option<Code<'_>> {
     Some(Code::Image { digest })
 }
 
-fn report(context: &Context, stack: &str, number: u64, done: &Done) -> Result<()> {
+fn report(context: &Context, stack: &str, number: u64, done: &DeployReport) -> Result<()> {
     if !context.ui.is_json() {
         return Ok(());
     }

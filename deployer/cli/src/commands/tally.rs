@@ -52,7 +52,7 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let (stack, key) = stack_and_key(context, args)?;
-    let place = Place::find(context, &stack, args.bucket.as_deref(), key.is_some()).await?;
+    let place = TallyHandle::find(context, &stack, args.bucket.as_deref(), key.is_some()).await?;
     let Some(key) = key else { return list(context, &stack, &place).await };
     let object = place.object(key, args.version_id.as_deref()).await?;
     context.on_interrupt("the pipeline goes on", "`deployer tally` shows how far it is");
@@ -90,7 +90,7 @@ fn stack_and_key<'a>(context: &Context, args: &'a Args) -> Result<(Stack, Option
 }
 
 /// Where the tally and the objects are.
-pub struct Place {
+pub struct TallyHandle {
     session: Session,
     resources: Vec<StackResource>,
     table: Table,
@@ -98,7 +98,7 @@ pub struct Place {
     bucket: Option<String>,
 }
 
-impl Place {
+impl TallyHandle {
     /// Finds both in a deployed stack.
     ///
     /// # Errors
@@ -227,7 +227,7 @@ fn newest(tally: &Tally) -> (Option<&String>, &str) {
     (uploaded.or(tally.started_at.as_ref()), &tally.digest)
 }
 
-async fn list(context: &Context, stack: &Stack, place: &Place) -> Result<()> {
+async fn list(context: &Context, stack: &Stack, place: &TallyHandle) -> Result<()> {
     let all = place.list().await?;
     if context.ui.is_json() {
         let objects: Vec<Value> = all.iter().map(summary_json).collect();
@@ -309,7 +309,7 @@ fn state_text(tally: &Tally) -> String {
 /// [`Error::Incomplete`] when the time is over.
 pub async fn wait(
     context: &Context,
-    place: &Place,
+    place: &TallyHandle,
     object: &ObjectRef,
     limit: Duration,
 ) -> Result<Option<Tally>> {

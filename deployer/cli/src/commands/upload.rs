@@ -8,14 +8,14 @@ use contract::ObjectRef;
 use contract::settings::FieldSettings;
 use serde_json::{Value, json};
 use stack_core::Stack;
-use stack_core::assets::Worker;
 use stack_core::model::access::Verb;
 use stack_core::model::bucket::BucketEvent;
 use stack_core::model::table::Table;
+use stack_core::model::worker::Worker;
 use stack_core::model::{Resource, ResourceType};
 use task::sample::Sample;
 
-use super::tally::Place;
+use super::tally::TallyHandle;
 use super::{logs, tally};
 use crate::aws::Pause;
 use crate::aws::cloudformation::{CloudFormation, StackResource};
@@ -121,7 +121,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let file = Uploaded { session: &session, stack: &stack, sample: checked.map(|checked| checked.sample) };
     let Some(reader) = reader else {
         if let (true, Some(tally)) = (args.wait, tally) {
-            let place = Place::new(&session, resources, &stack, tally, Some(bucket))?;
+            let place = TallyHandle::new(&session, resources, &stack, tally, Some(bucket))?;
             let mut progress = follow(context, &place, object, limit).await?;
             if let Err(error) = explain(&file, place.resources(), &mut progress, since).await {
                 not_shown(context, "the messages of the failures", error)?;
@@ -263,7 +263,12 @@ async fn explain(
 }
 
 /// Waits by the tally.
-async fn follow(context: &Context, place: &Place, object: ObjectRef, limit: Duration) -> Result<Progress> {
+async fn follow(
+    context: &Context,
+    place: &TallyHandle,
+    object: ObjectRef,
+    limit: Duration,
+) -> Result<Progress> {
     let tally = tally::wait(context, place, &object, limit).await?;
     Ok(Progress::of(object, &tally.unwrap_or_default(), LISTED_FAILURES))
 }

@@ -17,13 +17,14 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use self::image::Images;
-use self::task::Stop;
+use self::process::Stop;
 use self::told::Told;
 use super::emulator::Emulator;
 use super::state::RunningTask;
 use crate::aws::ecs::{Ecs, Task};
+use crate::aws::error::AwsError;
 use crate::aws::session::Session;
-use crate::error::{AwsError, Error, Result};
+use crate::error::{Error, Result};
 use crate::ui::Ui;
 
 pub use self::process::become_program;

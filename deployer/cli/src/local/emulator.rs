@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use super::state::Folder;
 use crate::error::{Error, Result};
-use crate::recovery::quoted;
+use crate::text::quoted;
 
 /// Version that the local cloud has been tested with.
 pub const TESTED_VERSION: &str = "1.5.33";

@@ -3,10 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::mark::UNKNOWN;
 use crate::matching::Event;
 use crate::model::access::Verb;
 use crate::model::function::Events;
-use crate::model::json::UNKNOWN;
 use crate::model::pattern::Pattern;
 use crate::model::rule::Rule;
 use crate::model::{ResourceRef, ResourceType, Stack};

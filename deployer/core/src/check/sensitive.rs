@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use contract::columns;
 
 use super::{table, worker};
-use crate::assets::Worker;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::Stack;
 use crate::model::access::Verb;
+use crate::model::worker::Worker;
 use crate::sensitive::{self, Field};
 use crate::yaml::shorten;
 

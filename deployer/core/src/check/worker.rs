@@ -6,12 +6,12 @@ use contract::settings::{OnConflict, Store, TransformSettings, VERSION_ATTRIBUTE
 use contract::{EventKind, columns};
 
 use super::{kind_of, table};
-use crate::assets::Worker;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::model::access::{Access, Verb};
 use crate::model::function::{Events, Function, SETTINGS, Settings, Trigger};
 use crate::model::table::{KeyType, Table};
 use crate::model::task::Task;
+use crate::model::worker::Worker;
 use crate::model::{Kind, Resource, ResourceType, Stack};
 use crate::sensitive;
 use crate::yaml::shorten;

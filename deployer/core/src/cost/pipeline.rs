@@ -6,13 +6,13 @@
 use contract::EventKind;
 
 use super::{Bill, Grouping, Load, PerRow, Rows};
-use crate::assets::Worker;
 use crate::model::access::Verb;
 use crate::model::code::Architecture;
 use crate::model::function::{Events, Function, Trigger};
 use crate::model::network::{Egress, Network};
 use crate::model::table::{Table, TableClass};
 use crate::model::task::Task;
+use crate::model::worker::Worker;
 use crate::model::{ResourceType, Stack};
 use crate::prices::{Item, grouped};
 

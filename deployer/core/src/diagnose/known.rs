@@ -10,6 +10,7 @@ use regex::{Captures, Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
 use super::Reason;
+use crate::status::Status;
 
 static TABLE: &str = include_str!("known.yaml");
 
@@ -173,8 +174,8 @@ fn is_own(subject: &Subject, found: &Captures) -> bool {
 /// What to do about a failure that is not known.
 #[must_use]
 pub fn general_fix(subject: &Subject, status: &str) -> String {
-    let text = match status {
-        "DELETE_FAILED" => {
+    let text = match Status::of(status) {
+        Status::DeleteFailed => {
             "fix what the message says about {resource}, then run `deployer recover`, which otherwise keeps it"
         }
         _ => "change {resource} as the message asks, then run `deployer deploy` again",

@@ -5,6 +5,7 @@
 //! the deletion of a stack whose creation failed.
 
 use super::Event;
+use crate::status::Status;
 
 /// Which way a phase goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +35,7 @@ impl Phase<'_> {
     }
 
     fn failed(&self) -> bool {
-        self.status().is_some_and(|status| status.ends_with("_FAILED"))
+        self.status().is_some_and(|status| Status::of(status).failed())
     }
 }
 
@@ -63,7 +64,7 @@ impl<'e> Operation<'e> {
     /// Whether it did what it was to do.
     #[must_use]
     pub fn has_succeeded(&self) -> bool {
-        !self.has_failed() && self.status().is_some_and(|status| status.ends_with("_COMPLETE"))
+        !self.has_failed() && self.status().is_some_and(|status| Status::of(status).is_complete())
     }
 
     /// The name of the stack.
@@ -80,7 +81,8 @@ impl<'e> Operation<'e> {
             self.phases.iter().filter(|phase| phase.kind == Kind::Forward).flat_map(|phase| &phase.events);
         events
             .filter(|event| event.resource_type.starts_with("AWS::IAM::"))
-            .any(|event| event.status.ends_with("_COMPLETE") && !event.status.starts_with("DELETE"))
+            .map(|event| Status::of(&event.status))
+            .any(|status| status.is_complete() && !status.is_deletion())
     }
 
     /// The phase whose failures decided, and the one that began it, when that is another.
@@ -88,7 +90,7 @@ impl<'e> Operation<'e> {
     pub fn decisive(&self) -> (&Phase<'e>, Option<&Phase<'e>>) {
         let forward = self.phases.iter().find(|phase| phase.kind == Kind::Forward);
         let last = self.phases.iter().rev().find(|phase| phase.kind != Kind::Forward && phase.failed());
-        let ended_badly = self.status().is_some_and(|status| status.ends_with("_FAILED"));
+        let ended_badly = self.status().is_some_and(|status| Status::of(status).failed());
         match (last.filter(|_| ended_badly), forward) {
             (Some(back), forward) => (back, forward),
             (None, Some(forward)) => (forward, None),
@@ -116,12 +118,14 @@ impl<'e> Operation<'e> {
 pub fn operations(events: &[Event]) -> Vec<Operation<'_>> {
     let mut out: Vec<Operation> = Vec::new();
     for event in events {
-        let begins = event.of_stack.then(|| kind(&event.status)).flatten();
+        let begins = event.of_stack.then(|| kind(Status::of(&event.status))).flatten();
         let previous = out.last().and_then(|operation| operation.phases.last());
         // CloudFormation repeats a status, such as that of a create behind its review.
         let continues = match (begins, previous) {
             (None, _) => true,
-            (Some(kind), Some(phase)) => phase.kind == kind && phase.status().is_none_or(in_progress),
+            (Some(kind), Some(phase)) => {
+                phase.kind == kind && phase.status().is_none_or(|status| Status::of(status).is_in_progress())
+            }
             (Some(_), None) => false,
         };
         match out.last_mut() {
@@ -162,27 +166,24 @@ fn joins(kind: Kind, operation: &Operation) -> bool {
         Kind::Delete => {
             let created = operation.phases.first().is_some_and(|phase| {
                 phase.kind == Kind::Forward
-                    && phase.events.iter().any(|one| one.of_stack && one.status.starts_with("CREATE"))
+                    && phase.events.iter().any(|one| one.of_stack && Status::of(&one.status).is_creation())
             });
             let deleted = operation.phases.iter().any(|phase| phase.kind == Kind::Delete);
-            let complete = |event: &&Event| event.of_stack && event.status == "CREATE_COMPLETE";
+            let complete =
+                |event: &&Event| event.of_stack && Status::of(&event.status) == Status::CreateComplete;
             created && !deleted && !operation.phases.iter().any(|phase| phase.events.iter().any(complete))
         }
     }
 }
 
-fn in_progress(status: &str) -> bool {
-    status.ends_with("_IN_PROGRESS")
-}
-
 /// What a status of the stack begins; `None` when it begins nothing.
-fn kind(status: &str) -> Option<Kind> {
-    if !in_progress(status) || status.ends_with("CLEANUP_IN_PROGRESS") {
+fn kind(status: Status) -> Option<Kind> {
+    if !status.is_in_progress() || status.is_cleanup() {
         return None;
     }
     Some(match status {
-        "DELETE_IN_PROGRESS" => Kind::Delete,
-        back if back.contains("ROLLBACK") => Kind::Rollback,
+        Status::DeleteInProgress => Kind::Delete,
+        back if back.is_rollback() => Kind::Rollback,
         _ => Kind::Forward,
     })
 }

@@ -5,9 +5,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::resolve::{MAX_DEPTH, SubPiece, expression, function, is_dynamic, scalar_text, sub_pieces};
 use crate::number;
-use crate::registry::{Scalar, Shape};
+use crate::resolve::{MAX_DEPTH, SubPiece, expression, function, is_dynamic, scalar_text, sub_pieces, texts};
+use crate::schemas::{Scalar, Shape};
 
 /// Lists whose order says nothing, though the schemas don't say so: the last name of their path.
 const SETS: [&str; 16] = [
@@ -267,19 +267,6 @@ fn policy_member(name: &str, value: &Value, at: At<'_>) -> Value {
     }
 }
 
-/// One text or a list of them as a sorted list.
-pub(super) fn texts(value: &Value) -> Value {
-    let items = match value {
-        Value::Array(items) => items.clone(),
-        one => vec![one.clone()],
-    };
-    let text = |item: Value| scalar_text(&item).map_or(item, Value::String);
-    let mut items: Vec<Value> = items.into_iter().map(text).collect();
-    items.sort_by_cached_key(Value::to_string);
-    items.dedup();
-    Value::Array(items)
-}
-
 /// Principals by kind. `*` is everyone, as `{"AWS": "*"}` is; an account's root is the account (IAM User Guide, "AWS JSON
 /// policy elements: Principal").
 pub(super) fn principals(value: &Value) -> Value {
@@ -332,14 +319,14 @@ fn without_defaults(value: &Value, at: At<'_>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry;
+    use crate::schemas;
 
     fn exact(text: &str) -> Value {
         number::value(text).expect(text)
     }
 
     fn of(kind: &str, value: Value) -> Value {
-        let shape = registry::find(kind).map_or(Shape::UNKNOWN, |kind| kind.schema().shape());
+        let shape = schemas::find(kind).map_or(Shape::UNKNOWN, |kind| kind.schema().shape());
         canonical(&value, At::properties(shape), "Properties")
     }
 

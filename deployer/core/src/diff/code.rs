@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Side;
-use super::resolve::Resolver;
 use crate::assets::AssetKind;
+use crate::resolve::{Resolver, Side};
 use crate::template::references;
 
 /// What becomes of a piece of code.

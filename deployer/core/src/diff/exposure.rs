@@ -6,10 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::canonical::{At, canonical, is_policy};
-use super::resolve::{scalar_text, truthy};
-use super::text::words;
-use super::{Resolved, Resources};
-use crate::registry::Shape;
+use super::words::words;
+use crate::resolve::{MAX_DEPTH, Resolved, Resources, scalar_text, truthy};
+use crate::schemas::Shape;
 
 /// The sort of a way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -267,7 +266,7 @@ fn bucket(resource: &Resolved, open: Open<'_>) {
 
 /// Statements that allow everyone, without a condition that says who.
 fn policies(value: &Value, open: Open<'_>, depth: usize) {
-    if depth > super::resolve::MAX_DEPTH {
+    if depth > MAX_DEPTH {
         return;
     }
     match value {

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::canonical::{canonical, is_expression};
 use super::values::{Step, keyed, schema_path, shown};
-use super::{Action, Forces, PropertyChange, ResourceChange, Resources, forces, place_of};
+use super::{ChangeKind, Forces, PropertyChange, ResourceChange, forces, place_of};
+use crate::resolve::{MAX_DEPTH, Resources};
 use crate::template::references;
 
 /// Follows replacements to everything that refers to what is replaced, until nothing more changes. Gives the ids of what
@@ -31,7 +32,8 @@ pub(super) fn follow(changes: &mut [ResourceChange], after: &Resources<'_>) -> B
             let (cause, level) = (changes[at].id.clone(), changes[at].replacement);
             for referrer in referrers.get(cause.as_str()).into_iter().flatten() {
                 let Some(to) = places.get(*referrer).copied().filter(|to| *to != at) else { continue };
-                if !matches!(changes[to].action, Action::Keep | Action::Update | Action::Replace) {
+                if !matches!(changes[to].action, ChangeKind::Keep | ChangeKind::Update | ChangeKind::Replace)
+                {
                     continue;
                 }
                 // Each is told at most twice: that it may be, and that it is.
@@ -47,13 +49,17 @@ pub(super) fn follow(changes: &mut [ResourceChange], after: &Resources<'_>) -> B
             }
         }
     }
-    changes.iter().filter(|change| change.action == Action::Replace).map(|change| change.id.clone()).collect()
+    changes
+        .iter()
+        .filter(|change| change.action == ChangeKind::Replace)
+        .map(|change| change.id.clone())
+        .collect()
 }
 
 /// Whether the value of what refers to it changes, or may change.
 fn spreads(change: &ResourceChange) -> bool {
     matches!(change.replacement, Forces::Always | Forces::Conditional)
-        && matches!(change.action, Action::Replace | Action::Update)
+        && matches!(change.action, ChangeKind::Replace | ChangeKind::Update)
 }
 
 /// Adds the properties that change because of `cause`. Gives whether the resource is now to be replaced, and was not.
@@ -85,18 +91,18 @@ fn tell(change: &mut ResourceChange, properties: &Value, cause: &str, level: For
         }
         change.replacement = change.replacement.max(replacement);
     }
-    if change.action == Action::Keep && !change.changes.is_empty() {
-        change.action = Action::Update;
+    if change.action == ChangeKind::Keep && !change.changes.is_empty() {
+        change.action = ChangeKind::Update;
     }
     if change.replacement == Forces::Always {
-        change.action = Action::Replace;
+        change.action = ChangeKind::Replace;
     }
     change.replacement > before && spreads(change)
 }
 
 /// The expressions that refer to `cause`, with their paths.
 fn mentions(value: &Value, path: &mut Vec<Step>, cause: &str, found: &mut Vec<(Vec<Step>, Value)>) {
-    if path.len() > super::resolve::MAX_DEPTH {
+    if path.len() > MAX_DEPTH {
         return;
     }
     match value {

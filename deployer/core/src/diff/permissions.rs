@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Resources;
-use super::canonical::{At, canonical, is_policy, principals, texts};
-use super::text::words;
+use super::canonical::{At, canonical, is_policy, principals};
+use super::words::words;
+use crate::resolve::{MAX_DEPTH, Resources, name_of, texts};
 
 /// Grants that one side may have at most: a hostile template could ask for the product of long lists.
 const MAX_GRANTS: usize = 200_000;
@@ -160,7 +160,7 @@ fn grants(resources: &Resources<'_>, only: Option<&BTreeSet<&str>>) -> BTreeSet<
 /// Who has what the policies without a principal allow.
 fn holders(id: &str, kind: &str, properties: &Value) -> Vec<String> {
     let one = |word: &str, value: &Value| {
-        let name = match super::resolve::name_of(value) {
+        let name = match name_of(value) {
             Some(name) => name.split('.').next().unwrap_or_default().to_owned(),
             None => words(value),
         };
@@ -212,12 +212,12 @@ impl Collector {
 
     /// The policies anywhere in a value, also where they are written as a text.
     fn documents(&mut self, value: &Value, id: &str, holders: &[String], depth: usize) {
-        if depth > super::resolve::MAX_DEPTH {
+        if depth > MAX_DEPTH {
             return;
         }
         match value {
             _ if is_policy(value) => self.document(
-                &canonical(value, At::properties(crate::registry::Shape::UNKNOWN), ""),
+                &canonical(value, At::properties(crate::schemas::Shape::UNKNOWN), ""),
                 id,
                 holders,
             ),

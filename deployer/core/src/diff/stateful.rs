@@ -53,13 +53,13 @@ pub(super) fn default_fate(kind: &str, properties: Option<&Value>) -> Fate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry;
+    use crate::schemas;
 
     #[test]
     fn the_list_is_sorted_and_of_types_that_there_are() {
         assert!(HOLDS.is_sorted());
         for (kind, what) in HOLDS {
-            assert!(registry::find(kind).is_some(), "{kind}");
+            assert!(schemas::find(kind).is_some(), "{kind}");
             assert_eq!(holds(kind), Some(what));
         }
         assert_eq!(holds("AWS::IAM::Role"), None);

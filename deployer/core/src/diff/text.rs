@@ -5,11 +5,11 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::resolve::{MAX_DEPTH, function, name_of, scalar_text};
+use super::words::words;
 use super::{
-    Action, CodeState, Diff, Effect, Fate, Forces, Permission, PropertyChange, ResourceChange, ValueChange,
+    ChangeKind, CodeState, Diff, Effect, Fate, Forces, Permission, PropertyChange, ResourceChange,
+    ValueChange,
 };
-use crate::number;
 use crate::units::human;
 
 mod brief;
@@ -50,14 +50,14 @@ impl Sign {
     }
 }
 
-impl From<Action> for Sign {
-    fn from(action: Action) -> Self {
+impl From<ChangeKind> for Sign {
+    fn from(action: ChangeKind) -> Self {
         match action {
-            Action::Create => Self::Create,
-            Action::Update => Self::Update,
-            Action::Replace => Self::Replace,
-            Action::Delete => Self::Delete,
-            Action::Keep => Self::Plain,
+            ChangeKind::Create => Self::Create,
+            ChangeKind::Update => Self::Update,
+            ChangeKind::Replace => Self::Replace,
+            ChangeKind::Delete => Self::Delete,
+            ChangeKind::Keep => Self::Plain,
         }
     }
 }
@@ -102,7 +102,7 @@ pub enum Detail {
 /// The diff in lines of about `width` letters.
 #[must_use]
 pub fn render(diff: &Diff, width: usize, detail: Detail) -> Vec<Line> {
-    let certain = diff.resources.iter().filter(|resource| resource.action == Action::Replace);
+    let certain = diff.resources.iter().filter(|resource| resource.action == ChangeKind::Replace);
     let replaced = certain.map(|resource| resource.id.as_str()).collect();
     let mut page = Page { width: width.max(LEAST_WIDTH), detail, replaced, lines: Vec::new(), hidden: false };
     match detail {
@@ -267,7 +267,7 @@ impl Page<'_> {
             text.push_str(&format!("  {}", resource.kind));
         }
         let fate = |word: &str| match (resource.old, resource.holds) {
-            (Some(Fate::Retained), _) if resource.action == Action::Delete => {
+            (Some(Fate::Retained), _) if resource.action == ChangeKind::Delete => {
                 "  leaves the stack, and stays in the account".to_owned()
             }
             (Some(Fate::Retained), _) => {
@@ -278,10 +278,10 @@ impl Page<'_> {
             _ => format!("  {word}"),
         };
         match (resource.action, resource.replacement) {
-            (Action::Delete, _) => text.push_str(&fate("deleted")),
-            (Action::Replace, _) => text.push_str(&fate("replaced")),
-            (Action::Update, Forces::Conditional) => text.push_str(&fate("may be replaced")),
-            (Action::Update, Forces::Unknown) => text.push_str("  whether it is replaced is not known"),
+            (ChangeKind::Delete, _) => text.push_str(&fate("deleted")),
+            (ChangeKind::Replace, _) => text.push_str(&fate("replaced")),
+            (ChangeKind::Update, Forces::Conditional) => text.push_str(&fate("may be replaced")),
+            (ChangeKind::Update, Forces::Unknown) => text.push_str("  whether it is replaced is not known"),
             _ => {}
         }
         text
@@ -289,10 +289,10 @@ impl Page<'_> {
 
     fn resource(&mut self, resource: &ResourceChange) {
         self.line(resource.action.into(), self.title(resource));
-        if resource.protected && matches!(resource.action, Action::Delete | Action::Replace) {
+        if resource.protected && matches!(resource.action, ChangeKind::Delete | ChangeKind::Replace) {
             self.line(Sign::Warning, "    protected: the deployed template says `protect: true`");
         }
-        if matches!(resource.action, Action::Update | Action::Replace) {
+        if matches!(resource.action, ChangeKind::Update | ChangeKind::Replace) {
             let (documents, properties): (Vec<_>, Vec<_>) =
                 resource.changes.iter().partition(|change| self.reads_as_permissions(change));
             properties.into_iter().for_each(|change| self.property(change));
@@ -507,38 +507,6 @@ fn conditions(condition: &Value) -> String {
         }
     }
     if out.is_empty() { condition.to_string() } else { out.join(" and ") }
-}
-
-/// A value as somebody would write it: expressions as `${…}`.
-pub(super) fn words(value: &Value) -> String {
-    match (scalar_text(value), name_of(value), function(value)) {
-        (Some(text), _, _) => text,
-        (_, Some(name), _) => format!("${{{name}}}"),
-        (_, _, Some(("Fn::Sub", Value::String(text)))) => text.clone(),
-        _ => compact(value, 0),
-    }
-}
-
-/// JSON in which expressions stand as `${…}`.
-fn compact(value: &Value, depth: usize) -> String {
-    if depth > MAX_DEPTH
-        || (depth > 0 && function(value).is_some_and(|(name, _)| name == "Fn::Sub"))
-        || name_of(value).is_some()
-    {
-        return if depth > MAX_DEPTH { number::to_json(value) } else { words(value) };
-    }
-    match value {
-        Value::Object(map) => {
-            let entry = |(key, inner): (&String, &Value)| {
-                format!("{}: {}", Value::from(key.as_str()), compact(inner, depth + 1))
-            };
-            format!("{{{}}}", map.iter().map(entry).collect::<Vec<_>>().join(", "))
-        }
-        Value::Array(items) => {
-            format!("[{}]", items.iter().map(|item| compact(item, depth + 1)).collect::<Vec<_>>().join(", "))
-        }
-        single => number::to_json(single),
-    }
 }
 
 /// Likewise, where an empty text or one with spaces at its ends would not be seen.

@@ -7,12 +7,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::canonical::{At, is_expression, text_of};
+use crate::resolve::MAX_DEPTH;
 
 /// Names by which the entries of lists are known, in the order in which they are tried.
 const KEYS: [&str; 8] =
     ["Sid", "Id", "Key", "Name", "PolicyName", "AttributeName", "IndexName", "ContainerName"];
-/// Deeper differences are shown as one.
-const MAX_DEPTH: usize = super::resolve::MAX_DEPTH;
 
 /// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +80,7 @@ impl Walk {
             return;
         }
         let at = at.of(before);
+        // Deeper differences are shown as one.
         match (before, after) {
             (Value::Object(a), Value::Object(b))
                 if !is_expression(before) && !is_expression(after) && self.path.len() < MAX_DEPTH =>

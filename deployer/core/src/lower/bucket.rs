@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Builder, names};
+use super::Builder;
 use crate::iam;
 use crate::model::bucket::{Bucket, BucketEvent, Cors, Notification, Notified, Rule};
 use crate::model::{ResourceType, Stack};
+use crate::names;
 use crate::template::{GetAtt, Ref, Sub, logical_id};
 
 pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, bucket: &Bucket) {

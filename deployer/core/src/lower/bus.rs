@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Builder, names, queue};
+use super::{Builder, queue};
 use crate::model::bus::Bus;
+use crate::names;
 use crate::template::{GetAtt, Sub, logical_id};
 
 pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, bus: &Bus) {

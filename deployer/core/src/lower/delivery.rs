@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{json_text, names, network};
+use super::{json_text, network};
 use crate::iam;
 use crate::model::access::{Access, Verb};
 use crate::model::delivery::{Input, Target};
 use crate::model::{Kind, ResourceType, Stack};
+use crate::names;
 use crate::template::{GetAtt, Ref, logical_id};
 
 /// Who calls a target.

@@ -3,14 +3,16 @@
 use contract::environment;
 use serde_json::{Map, Value, json};
 
-use super::{Builder, json_text, late_value, names, network, queue, restart, rule, sensitive, statement};
-use crate::assets::{ASSET_BUCKET_PARAMETER, Worker, code_parameter};
+use super::{Builder, json_text, late_value, network, queue, restart, rule, sensitive, statement};
+use crate::assets::{ASSET_BUCKET_PARAMETER, code_parameter};
 use crate::iam;
 use crate::model::access::{Access, Verb};
 use crate::model::function::{Async, Events, Function, Trigger, Url, UrlAuth};
 use crate::model::pattern::Pattern;
 use crate::model::queue::{DeadLetter, Queue};
+use crate::model::worker::Worker;
 use crate::model::{ResourceType, Stack};
+use crate::names;
 use crate::template::{GetAtt, Ref, Sub, logical_id};
 
 /// Receives after which a buffered event is a dead letter.
@@ -292,7 +294,7 @@ fn add_bus_target(
                 DeadLetter { after: BUFFER_MAX_RECEIVE_COUNT, queue: None },
             );
             model.encryption_key.clone_from(&builder.stack.key);
-            let from_rule = |queue: &str| vec![rule::may_send(&rule, queue)];
+            let from_rule = |queue: &str| vec![iam::rule_may_send(&rule, queue)];
             queue::add_pair(builder, buffer, &model, from_rule(buffer), from_rule(&dead_letters));
             target["Arn"] = json!(GetAtt(buffer, "Arn"));
             target["DeadLetterConfig"] = json!({ "Arn": GetAtt(dead_letters, "Arn") });

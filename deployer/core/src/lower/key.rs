@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Builder, names};
+use super::Builder;
 use crate::iam;
 use crate::model::bus::Bus;
 use crate::model::key::Key;
 use crate::model::{ResourceType, Stack};
+use crate::names;
 use crate::template::{GetAtt, Ref, Resource, Sub, Template};
 
 /// What a service needs to put something encrypted where it is kept: Amazon SQS Developer Guide, "Configure KMS permissions

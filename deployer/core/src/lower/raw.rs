@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Builder, text_value};
 use crate::diagnostic::Span;
-use crate::model::expression::read::TEXT;
+use crate::model::expression::TEXT;
 use crate::model::raw::Raw;
 use crate::model::{Stack, Text, TextPart};
 

@@ -3,13 +3,14 @@
 
 use serde_json::{Value, json};
 
-use super::{Builder, names, rule};
-use crate::assets::Worker;
+use super::Builder;
 use crate::iam;
 use crate::model::access::{Access, Verb};
 use crate::model::function::{Function, Trigger};
 use crate::model::queue::Queue;
+use crate::model::worker::Worker;
 use crate::model::{ResourceRef, ResourceType, Stack};
+use crate::names;
 use crate::template::{GetAtt, Sub, logical_id};
 
 /// Logical id of the rule of the function `id`.
@@ -48,7 +49,7 @@ pub(super) fn may_send_dead_letters(stack: &Stack, name: &str, dead_letters: &st
         .map(|(resource, _)| rule_id(&logical_id(&resource.name)))
         .collect();
     rules.sort();
-    rules.iter().map(|id| rule::may_send(id, dead_letters)).collect()
+    rules.iter().map(|id| iam::rule_may_send(id, dead_letters)).collect()
 }
 
 /// What the function needs to let a restart wait in its queue.

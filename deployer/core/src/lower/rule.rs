@@ -3,19 +3,26 @@
 use serde_json::{Value, json};
 
 use super::delivery::{Caller, ecs_network, input, role_statements, runs_on};
-use super::{Builder, names, queue};
+use super::{Builder, queue};
 use crate::iam;
 use crate::model::delivery::{Input, Target};
 use crate::model::function::Events;
 use crate::model::rule::Rule;
 use crate::model::{Kind, ResourceRef, ResourceType, Stack};
+use crate::names;
 use crate::template::{GetAtt, Ref, logical_id};
 
 pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, rule: &Rule) {
     let dead_letters = format!("{id}DeadLetters");
     if rule.targets.iter().any(|target| target.dead_letter) {
         let key = builder.stack.key.as_ref();
-        queue::add_dead_letters(builder, &dead_letters, false, key, vec![may_send(id, &dead_letters)]);
+        queue::add_dead_letters(
+            builder,
+            &dead_letters,
+            false,
+            key,
+            vec![iam::rule_may_send(id, &dead_letters)],
+        );
     }
     let role = format!("{id}Role");
     let statements = role_statements(builder.stack, &rule.targets, Caller::Rule);
@@ -108,21 +115,6 @@ pub(super) fn pattern(stack: &Stack, bus: &ResourceRef, events: &Events) -> Valu
         }
         Events::Matching { pattern, .. } => super::pattern(stack, &pattern.json),
     }
-}
-
-/// A statement of a queue's policy that lets a rule send to it.
-pub(super) fn may_send(rule: &str, queue: &str) -> Value {
-    json!({
-        "Sid": format!("SendFrom{rule}"),
-        "Effect": "Allow",
-        "Principal": { "Service": "events.amazonaws.com" },
-        "Action": "sqs:SendMessage",
-        "Resource": GetAtt(queue, "Arn"),
-        "Condition": {
-            "ArnEquals": { "aws:SourceArn": GetAtt(rule, "Arn") },
-            "StringEquals": { "aws:SourceAccount": Ref("AWS::AccountId") },
-        },
-    })
 }
 
 /// Lets a rule call a function.

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{names, restart};
+use super::restart;
 use crate::model::bucket::Notified;
 use crate::model::topic::Subscriber;
 use crate::model::{ResourceType, Stack};
+use crate::names;
 use crate::template::{GetAtt, Ref, logical_id};
 
 /// The principal of EventBridge.

@@ -3,10 +3,10 @@
 use contract::environment;
 use serde_json::{Value, json};
 
-use crate::assets::Worker;
 use crate::model::Stack;
 use crate::model::access::Access;
 use crate::model::task::Task;
+use crate::model::worker::Worker;
 use crate::sensitive::{self, Field};
 use crate::template::{GetAtt, logical_id};
 

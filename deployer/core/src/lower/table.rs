@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::Builder;
-use crate::document::Removal;
 use crate::model::table::{Index, KeyType, Projection, StreamView, Table, TableClass};
+use crate::model::target::Removal;
 use crate::template::{GetAtt, Ref, logical_id};
 
 pub(super) fn lower(builder: &mut Builder<'_>, id: &str, _: &str, table: &Table) {

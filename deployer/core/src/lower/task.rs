@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::{Builder, late_value, names, network, sensitive, statement, text_value};
+use super::{Builder, late_value, network, sensitive, statement, text_value};
 use crate::assets::image_parameter;
 use crate::iam;
 use crate::model::access::Verb;
 use crate::model::code::Image;
 use crate::model::task::{Secret, Task};
 use crate::model::{ResourceType, Stack, Text, TextPart};
+use crate::names;
 use crate::template::{GetAtt, Ref, Sub, logical_id};
 use contract::environment;
 

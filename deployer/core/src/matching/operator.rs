@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::address::{self, Range};
 use super::value::{Amount, Leaf, amount};
-use crate::model::json::is_mark;
+use crate::mark::is_mark;
 use crate::number;
 
 /// One thing that a field may be.

@@ -2,7 +2,7 @@
 
 use super::Text;
 use super::properties::{AnyText, Choice, Object, Properties, Read, Scope, Shape, Str};
-use crate::assets::Worker;
+use super::worker::Worker;
 use crate::diagnostic::Diagnostic;
 use crate::yaml::{Node, shorten};
 

@@ -14,8 +14,8 @@ use super::properties::{
     WordOrInteger, one_of,
 };
 use super::statement::Statement;
+use super::worker::Worker;
 use super::{Kind, ResourceRef, Text, network};
-use crate::assets::Worker;
 use crate::diagnostic::{Diagnostic, Span};
 
 /// What the type is.

@@ -8,14 +8,9 @@ use serde_json::Value;
 use super::Text;
 use super::TextPart;
 use super::properties::{AnyText, Read, Scope, Shape, mismatch};
+use crate::mark::MARK;
 use crate::number;
 use crate::yaml::{self, Node};
-
-/// Begins a mark: no text of a YAML file can hold it.
-const MARK: char = '\0';
-
-/// A text of an event that may be anything, for [`crate::matching::Event::of_value`].
-pub const UNKNOWN: &str = "\0";
 
 /// JSON with texts that are known once CloudFormation has made the resources.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -155,12 +150,6 @@ fn push(parts: &mut Vec<TextPart>, text: &str) {
         _ if text.is_empty() => {}
         _ => parts.push(TextPart::Literal(text.to_owned())),
     }
-}
-
-/// Whether a text of a [`Json`] value is a mark: not known before the deployment.
-#[must_use]
-pub fn is_mark(text: &str) -> bool {
-    text.starts_with(MARK) && !number::is_marked(text)
 }
 
 /// A plain scalar by YAML 1.2's JSON schema: `true`, `12`, `1.50` and `1e3` are what they are, with all digits; `012`,

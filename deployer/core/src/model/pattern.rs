@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::json::{Json, is_mark};
+use super::json::Json;
 use super::properties::{Read, Scope, Shape, mismatch, one_of};
 use crate::diagnostic::{Diagnostic, Diagnostics, Source, Span};
+use crate::mark::is_mark;
 use crate::matching::{
     Compiled, Event, MAX_ALTERNATIVES, Matcher, amount, is_too_complex, parse_range, wildcard,
 };

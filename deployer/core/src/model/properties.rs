@@ -400,13 +400,6 @@ impl Read for Str {
     }
 }
 
-/// A whole number as all readers of YAML read it: `012` is ten to some and twelve to others.
-pub(crate) fn integer(text: &str) -> Option<i64> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let canonical = digits == "0" || digits.starts_with(|first: char| matches!(first, '1'..='9'));
-    text.parse().ok().filter(|_| canonical)
-}
-
 /// A whole number in a range.
 pub struct Integer(pub i64, pub i64);
 impl Read for Integer {
@@ -417,7 +410,7 @@ impl Read for Integer {
     fn read(&self, node: &Node, scope: &Scope) -> Option<i64> {
         let (text, plain) = scope.single(node, "a whole number")?;
         let range = format!("between {} and {}", self.0, self.1);
-        match integer(&text).filter(|_| plain) {
+        match units::integer(&text).filter(|_| plain) {
             Some(value) if (self.0..=self.1).contains(&value) => Some(value),
             Some(value) => {
                 scope.report(

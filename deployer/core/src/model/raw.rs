@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::expression::read;
+use super::expression;
 use super::properties::Scope;
-use crate::registry::TypeId;
+use crate::schemas::TypeId;
 use crate::yaml::Node;
 
 /// What the type is.
@@ -15,14 +15,14 @@ pub const DESCRIPTION: &str = "Any CloudFormation type, by its own name and with
 pub struct Raw {
     /// Its type.
     pub type_id: TypeId,
-    /// Its properties as CloudFormation takes them, but for texts with references (`read::TEXT`).
+    /// Its properties as CloudFormation takes them, but for texts with references (`expression::TEXT`).
     pub properties: Value,
 }
 
 impl Raw {
     pub(crate) fn read(type_id: TypeId, node: &Node, scope: &Scope) -> Option<Self> {
         let before = scope.failures();
-        let expression = read::property(node, scope)?;
+        let expression = expression::property(node, scope)?;
         let properties = type_id.schema().check(&expression, &mut |problem| scope.report(problem));
         (scope.failures() == before).then_some(Self { type_id, properties })
     }

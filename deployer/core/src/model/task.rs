@@ -7,7 +7,6 @@ use super::code::{Architecture, Image, one_of_these};
 use super::environment::{Environment, Variables};
 use super::properties::{
     AnyText, Boolean, Duration, List, Map, Object, Properties, Read, Reference, Scope, Shape, Size, Str,
-    integer,
 };
 use super::statement::Statement;
 use super::{Kind, ResourceRef, Text, csv, network};
@@ -264,7 +263,7 @@ impl Read for CpuUnits {
     }
     fn read(&self, node: &Node, scope: &Scope) -> Option<i64> {
         let (text, plain) = scope.single(node, "CPU units")?;
-        let found = integer(&text).filter(|units| plain && (256..=16_384).contains(units));
+        let found = units::integer(&text).filter(|units| plain && (256..=16_384).contains(units));
         if found.is_none() {
             let message = format!("`{}` is not a number of CPU units", shorten(&text));
             scope.report(Diagnostic::error("E0104", node.span, message).help(

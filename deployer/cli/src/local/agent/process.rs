@@ -16,7 +16,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::image::Image;
-use super::task::Stop;
 use crate::aws::ecs::{Container, Override};
 use crate::aws::logs::LogLine;
 
@@ -31,6 +30,17 @@ const LAST_OUTPUT: Duration = Duration::from_secs(5);
 const LONGEST_LINE: usize = 64 << 10;
 /// Search path of containers whose image sets none.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Why processes are stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Somebody has called StopTask, or the task is gone.
+    Elsewhere,
+    /// The local cloud ends.
+    Shutdown,
+    /// A container that the task cannot do without has ended.
+    Sibling,
+}
 
 /// What to run.
 #[derive(Debug, Clone, PartialEq, Eq)]

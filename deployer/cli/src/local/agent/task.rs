@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use super::image::Reference;
 use super::logs::Output;
-use super::process::{self, Launch, now};
+use super::process::{self, Launch, Stop, now};
 use super::{Shared, name_of, text};
 use crate::aws::ecs::{Container, Ecs, Task};
 use crate::aws::logs::{LogLine, LogStream};
@@ -25,17 +25,6 @@ const DELIVERY: Duration = Duration::from_secs(10);
 /// Waits between attempts to say how a task has ended.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// Why processes are stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
-    /// Somebody has called StopTask, or the task is gone.
-    Elsewhere,
-    /// The local cloud ends.
-    Shutdown,
-    /// A container that the task cannot do without has ended.
-    Sibling,
-}
 
 /// How a task has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

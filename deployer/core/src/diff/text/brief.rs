@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, Diff, Effect, Forces, Page, ResourceChange, Sign};
+use super::{ChangeKind, Diff, Effect, Forces, Page, ResourceChange, Sign};
 use crate::diff::Permission;
 use crate::units::human;
 
@@ -61,10 +61,10 @@ impl Page<'_> {
         }
         self.heading("Resources");
         let is_update = |one: &&ResourceChange| {
-            one.action == Action::Update && matches!(one.replacement, Forces::Never | Forces::Unknown)
+            one.action == ChangeKind::Update && matches!(one.replacement, Forces::Never | Forces::Unknown)
         };
         let (updated, others): (Vec<_>, Vec<_>) = diff.changed().partition(is_update);
-        for resource in others.iter().filter(|one| one.action != Action::Create) {
+        for resource in others.iter().filter(|one| one.action != ChangeKind::Create) {
             self.resource(resource);
         }
         let shown = if updated.len() > SHOWN_UPDATES { 0 } else { updated.len() };
@@ -79,7 +79,7 @@ impl Page<'_> {
             self.wrapped(Sign::Update, &head, &names.into_iter().collect::<Vec<_>>());
         }
         let created: Vec<&ResourceChange> =
-            others.into_iter().filter(|one| one.action == Action::Create).collect();
+            others.into_iter().filter(|one| one.action == ChangeKind::Create).collect();
         self.by_origin(&created);
     }
 

@@ -1,8 +1,8 @@
 //! What a deployed resource holds that would be gone with it, in words for people: objects, items, messages.
 
+use crate::aws::error::AwsError;
 use crate::aws::session::Session;
 use crate::aws::{items, log_events, messages, objects};
-use crate::error::AwsError;
 
 /// Object versions that are counted before "more than".
 const COUNT_UP_TO: usize = 10_000;

@@ -11,8 +11,9 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 
 use super::ecr::Token;
+use super::error::AwsError;
 use super::session::Session;
-use crate::error::{AwsError, Error};
+use crate::error::Error;
 
 const ATTEMPTS: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);

@@ -1,7 +1,7 @@
 //! The rules and triggers of a stack that take events of a bus.
 
-use super::Compiled;
 use crate::diagnostic::Source;
+use crate::matching::Compiled;
 use crate::model::function::{Events, Trigger};
 use crate::model::pattern::Pattern;
 use crate::model::{ResourceRef, ResourceType, Stack};

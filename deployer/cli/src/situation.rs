@@ -6,18 +6,21 @@ use std::time::Duration;
 
 use serde_json::json;
 use stack_core::assets::assets;
+use stack_core::status::Status;
 use stack_core::{Stack, Template};
 
 use crate::assets::{Prepared, expected_values, prepare};
 use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackState};
+use crate::aws::error::AwsError;
 use crate::aws::session::Session;
 use crate::context::{Context, check_account};
-use crate::deployment::{Deployed, Wanted, remove_failed_create};
-use crate::error::{AwsError, Error, Message, Result};
+use crate::deployment::remove_failed_create;
+use crate::error::{Error, Message, Result};
 use crate::hotswap::Swapped;
 use crate::operation::{self, Operation};
 use crate::plan;
 use crate::records::Kind;
+use crate::state::{Deployed, Wanted};
 use crate::watch::{Goal, Outcome, Watch};
 
 /// What to do about an operation that is under way.
@@ -27,13 +30,13 @@ pub enum Busy {
     Refuse,
     /// Watch it to its end.
     Wait,
-    /// Look all the same.
+    /// Situation all the same.
     Ignore,
 }
 
 /// What is deployed, and what is wanted.
 #[derive(Debug)]
-pub struct Look {
+pub struct Situation {
     /// Who asks, where.
     pub session: Session,
     /// Whom to ask.
@@ -46,7 +49,7 @@ pub struct Look {
     pub resumed: Option<Duration>,
 }
 
-impl Look {
+impl Situation {
     /// Looks at the file, and at what is deployed, at the same time. With `code`, the code is found or built too.
     ///
     /// # Errors
@@ -142,7 +145,7 @@ async fn settle(
     let ours = operation.is(mark);
     let what = format!("{} is in {}{}", busy.name, busy.status, operation.describe());
     // What is left behind an operation that is done is only cleared away.
-    if !ours && !wait && !busy.status.ends_with("_CLEANUP_IN_PROGRESS") {
+    if !ours && !wait && !Status::of(&busy.status).is_cleanup() {
         return Err(Error::Refused(Message::new(what).hint(
             "`--wait` waits for it and then deploys; `deployer events --follow` shows it; nothing was changed",
         )));
@@ -150,7 +153,7 @@ async fn settle(
     let why = if ours { "it is this deployment, watched again" } else { "waiting for that operation" };
     context.ui.step("waiting", format!("{what}; {why}"));
     context.on_interrupt("CloudFormation goes on with the operation", "`deployer deploy` watches it again");
-    let goal = if busy.status.starts_with("DELETE") { Goal::Destroy } else { Goal::Deploy };
+    let goal = if Status::of(&busy.status).is_deletion() { Goal::Destroy } else { Goal::Deploy };
     let watch = Watch { context, cloudformation, stack_id: &busy.id, goal, origins, expected: None };
     let since = operation.began();
     match watch.until_end(operation.before.clone()).await? {

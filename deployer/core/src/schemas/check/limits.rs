@@ -3,10 +3,9 @@
 use serde_json::Value;
 
 use super::certain::certain;
-use super::together::listed;
 use super::{Check, Report, format, shown, texts};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::model::expression::{Expression, ExpressionKind};
+use crate::expression::{Expression, ExpressionKind};
 use crate::number;
 use crate::yaml::shorten;
 
@@ -158,6 +157,10 @@ pub(super) fn counted(amount: usize, one: &str, many: &str) -> String {
         1 => format!("1 {one} is out of range"),
         _ => format!("{amount} {many} are out of range"),
     }
+}
+
+pub(super) fn listed(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 fn bounds(low: Option<f64>, high: Option<f64>) -> String {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Check, shown, texts};
-use crate::model::expression::{Expression, ExpressionEntry, ExpressionKind};
+use crate::expression::{Expression, ExpressionEntry, ExpressionKind};
 
 /// Whether something is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,9 +17,9 @@ mod shape;
 
 pub use shape::{Scalar, Shape};
 
-static FILE: &[u8] = include_bytes!("registry/schemas.bin");
+static FILE: &[u8] = include_bytes!("schemas/schemas.bin");
 /// From what and when the schemas were taken: JSON with `source`, `date`, `types` and `bytes`.
-pub const SOURCE: &str = include_str!("registry/source.json");
+pub const SOURCE: &str = include_str!("schemas/source.json");
 
 /// Bytes of one entry of the index.
 const ENTRY: usize = 16;

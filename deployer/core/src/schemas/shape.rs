@@ -132,10 +132,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::registry;
+    use crate::schemas;
 
     fn shape(kind: &str) -> Shape<'static> {
-        registry::find(kind).expect(kind).schema().shape()
+        schemas::find(kind).expect(kind).schema().shape()
     }
 
     #[test]
@@ -167,7 +167,7 @@ mod tests {
             ("AWS::DynamoDB::Table", Some("TableName")),
             ("AWS::ECS::TaskDefinition", None),
         ] {
-            let schema = registry::find(kind).expect(kind).schema();
+            let schema = schemas::find(kind).expect(kind).schema();
             assert_eq!(schema.name_property(kind), name, "{kind}");
         }
     }

@@ -1,8 +1,8 @@
 //! The resource schemas against templates that are known to be right.
 
 use serde_json::{Value, json};
-use stack_core::model::expression::{Expression, ExpressionEntry, ExpressionKind, Gives};
-use stack_core::{Span, number, registry};
+use stack_core::expression::{Expression, ExpressionEntry, ExpressionKind, Gives};
+use stack_core::{Span, number, schemas};
 
 use crate::golden;
 
@@ -59,9 +59,8 @@ fn every_resource_of_the_golden_templates_is_right() {
             for (id, resource) in template["Resources"].as_object().expect("resources") {
                 let empty = json!({});
                 let properties = resource.get("Properties").unwrap_or(&empty);
-                let schema = registry::find(resource["Type"].as_str().expect("a type"))
-                    .expect("a known type")
-                    .schema();
+                let schema =
+                    schemas::find(resource["Type"].as_str().expect("a type")).expect("a known type").schema();
                 let mut problems = Vec::new();
                 let value =
                     schema.check(&expression(properties), &mut |problem| problems.push(problem.to_string()));

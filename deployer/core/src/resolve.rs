@@ -1,7 +1,7 @@
 //! A template with what is known put in its place: parameters, the pseudo parameters of the place, conditions, maps and
 //! texts. What can't be known stays an expression, in one form for each meaning.
 //!
-//! First step of a comparison. A deployed template can be anything, so nothing here expects a form, depth is bounded, and
+//! The first step of a comparison, and of what an idle stack costs. A deployed template can be anything, so nothing here expects a form, depth is bounded, and
 //! so is what parameters may grow a template to.
 
 use std::cell::{Cell, RefCell};
@@ -9,20 +9,54 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Place, Side};
 use crate::number;
 
 /// Deeper values stay as they are: JSON readers stop at 128, and nobody writes them.
-pub(super) const MAX_DEPTH: usize = 150;
+pub(crate) const MAX_DEPTH: usize = 150;
 /// Bytes that parameters may add to a template, which itself has at most 1,000,000 (CloudFormation User Guide,
 /// "Understand CloudFormation quotas").
 const MAX_GROWTH: usize = 4 << 20;
 /// What DescribeStacks shows of the value of a `NoEcho` parameter (CloudFormation User Guide, "Parameters").
 const HIDDEN: &str = "****";
 
+/// One side: a template as CloudFormation JSON, with the values of its parameters and the tags of the stack.
+#[derive(Debug, Clone, Copy)]
+pub struct Side<'a> {
+    /// The template.
+    pub template: &'a Value,
+    /// Parameter → value; what is missing has its default, or on the side of the file the deployed value.
+    pub parameters: &'a BTreeMap<String, String>,
+    /// Tag → value.
+    pub tags: &'a BTreeMap<String, String>,
+}
+
+/// The pseudo parameters of CloudFormation. One that is not known stays an expression.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PseudoParameters {
+    /// `AWS::AccountId`.
+    pub account: Option<String>,
+    /// `AWS::Region`.
+    pub region: Option<String>,
+    /// `AWS::Partition`.
+    pub partition: Option<String>,
+    /// `AWS::StackName`.
+    pub stack: String,
+}
+
+/// A resource of a side, resolved.
+pub(crate) struct Resolved {
+    pub(crate) kind: String,
+    pub(crate) properties: Value,
+    /// `DependsOn` and the like.
+    pub(crate) attributes: Map<String, Value>,
+}
+
+/// The resources of a side that are there, by logical id.
+pub(crate) type Resources<'a> = BTreeMap<&'a str, Resolved>;
+
 /// What a condition is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Truth {
+pub(crate) enum Truth {
     Yes,
     No,
     /// It depends on what is not known, or on itself.
@@ -36,17 +70,21 @@ impl From<bool> for Truth {
 }
 
 /// One side, ready to be asked.
-pub(super) struct Resolver<'a> {
+pub(crate) struct Resolver<'a> {
     template: &'a Value,
     parameters: BTreeMap<&'a str, Value>,
-    place: &'a Place,
+    pseudo: &'a PseudoParameters,
     conditions: RefCell<BTreeMap<&'a str, Truth>>,
     growth: Cell<usize>,
 }
 
 impl<'a> Resolver<'a> {
     /// `previous` are the values that a parameter keeps when the side has none for it, and the template no default.
-    pub(super) fn new(side: &Side<'a>, previous: &BTreeMap<String, String>, place: &'a Place) -> Self {
+    pub(crate) fn new(
+        side: &Side<'a>,
+        previous: &BTreeMap<String, String>,
+        pseudo: &'a PseudoParameters,
+    ) -> Self {
         let declared = side.template["Parameters"].as_object();
         let mut parameters = BTreeMap::new();
         for (name, declaration) in declared.into_iter().flatten() {
@@ -71,20 +109,58 @@ impl<'a> Resolver<'a> {
         Self {
             template: side.template,
             parameters,
-            place,
+            pseudo,
             conditions: RefCell::default(),
             growth: Cell::default(),
         }
     }
 
     /// The entries of a section of the template.
-    pub(super) fn section(&self, name: &str) -> impl Iterator<Item = (&'a str, &'a Value)> + use<'a> {
+    pub(crate) fn section(&self, name: &str) -> impl Iterator<Item = (&'a str, &'a Value)> + use<'a> {
         let section = self.template[name].as_object().into_iter().flatten();
         section.map(|(name, value)| (name.as_str(), value))
     }
 
+    /// The resources of a side that are there.
+    pub(crate) fn resources(&self) -> Resources<'a> {
+        let resource = |(id, value): (&'a str, &'a Value)| {
+            let condition = value["Condition"].as_str();
+            let truth = condition.map_or(Truth::Yes, |name| self.condition(name));
+            if truth == Truth::No {
+                return None;
+            }
+            let kind = value["Type"].as_str().unwrap_or_default().to_owned();
+            let mut attributes = Map::new();
+            for (name, attribute) in value.as_object().into_iter().flatten() {
+                let attribute = match name.as_str() {
+                    "Type" | "Properties" => continue,
+                    // A condition that holds is none.
+                    "Condition" if truth == Truth::Yes => continue,
+                    "Condition" => attribute.clone(),
+                    "DependsOn" => texts(attribute),
+                    _ => self.value(attribute),
+                };
+                let is_default = match name.as_str() {
+                    // Databases have another default (CloudFormation User Guide, "DeletionPolicy attribute").
+                    "DeletionPolicy" => attribute == "Delete" && !kind.starts_with("AWS::RDS::"),
+                    "UpdateReplacePolicy" => attribute == "Delete",
+                    _ => attribute == json!([]) || attribute == json!({}),
+                };
+                if !is_default {
+                    attributes.insert(name.clone(), attribute);
+                }
+            }
+            let properties = match &value["Properties"] {
+                Value::Null => json!({}),
+                properties => self.value(properties),
+            };
+            Some((id, Resolved { kind, properties, attributes }))
+        };
+        self.section("Resources").filter_map(resource).collect()
+    }
+
     /// Whether a condition holds.
-    pub(super) fn condition(&self, name: &str) -> Truth {
+    pub(crate) fn condition(&self, name: &str) -> Truth {
         let Some((name, value)) =
             self.template["Conditions"].as_object().and_then(|all| all.get_key_value(name))
         else {
@@ -128,7 +204,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// A value with everything that is known in its place.
-    pub(super) fn value(&self, value: &Value) -> Value {
+    pub(crate) fn value(&self, value: &Value) -> Value {
         self.at(value, 0).unwrap_or_default()
     }
 
@@ -191,13 +267,13 @@ impl<'a> Resolver<'a> {
 
     /// The value behind a name, when it is known and the template does not grow without end.
     fn known(&self, name: &str) -> Option<Value> {
-        let place = |text: &Option<String>| text.as_ref().map(|text| json!(text));
+        let known = |text: &Option<String>| text.as_ref().map(|text| json!(text));
         let value = match name {
-            "AWS::AccountId" => place(&self.place.account),
-            "AWS::Region" => place(&self.place.region),
-            "AWS::Partition" => place(&self.place.partition),
-            "AWS::StackName" => Some(json!(self.place.stack)),
-            "AWS::URLSuffix" => match self.place.partition.as_deref() {
+            "AWS::AccountId" => known(&self.pseudo.account),
+            "AWS::Region" => known(&self.pseudo.region),
+            "AWS::Partition" => known(&self.pseudo.partition),
+            "AWS::StackName" => Some(json!(self.pseudo.stack)),
+            "AWS::URLSuffix" => match self.pseudo.partition.as_deref() {
                 Some("aws" | "aws-us-gov") => Some(json!("amazonaws.com")),
                 Some("aws-cn") => Some(json!("amazonaws.com.cn")),
                 _ => None,
@@ -292,7 +368,7 @@ fn decided(all: impl Iterator<Item = Truth>, first: Truth, otherwise: Truth) -> 
 }
 
 /// The name and argument of a function: a mapping of one entry with the name of one.
-pub(super) fn function(value: &Value) -> Option<(&str, &Value)> {
+pub(crate) fn function(value: &Value) -> Option<(&str, &Value)> {
     let map = value.as_object().filter(|map| map.len() == 1)?;
     let (name, argument) = map.iter().next()?;
     let is_function =
@@ -301,7 +377,7 @@ pub(super) fn function(value: &Value) -> Option<(&str, &Value)> {
 }
 
 /// Whether a function stands anywhere in a value.
-pub(super) fn has_function(value: &Value, depth: usize) -> bool {
+pub(crate) fn has_function(value: &Value, depth: usize) -> bool {
     if depth > MAX_DEPTH || function(value).is_some() {
         return true;
     }
@@ -313,7 +389,7 @@ pub(super) fn has_function(value: &Value, depth: usize) -> bool {
 }
 
 /// A single value as text, as CloudFormation compares them.
-pub(super) fn scalar_text(value: &Value) -> Option<String> {
+pub(crate) fn scalar_text(value: &Value) -> Option<String> {
     if let Some(digits) = number::digits(value) {
         return Some(digits.into_owned());
     }
@@ -325,12 +401,25 @@ pub(super) fn scalar_text(value: &Value) -> Option<String> {
 }
 
 /// Whether a text is one that CloudFormation reads from elsewhere during the deployment.
-pub(super) fn is_dynamic(text: &str) -> bool {
+pub(crate) fn is_dynamic(text: &str) -> bool {
     text.contains("{{resolve:")
 }
 
+/// One text or a list of them as a sorted list.
+pub(crate) fn texts(value: &Value) -> Value {
+    let items = match value {
+        Value::Array(items) => items.clone(),
+        one => vec![one.clone()],
+    };
+    let text = |item: Value| scalar_text(&item).map_or(item, Value::String);
+    let mut items: Vec<Value> = items.into_iter().map(text).collect();
+    items.sort_by_cached_key(Value::to_string);
+    items.dedup();
+    Value::Array(items)
+}
+
 /// `true`, or the word.
-pub(super) fn truthy(value: &Value) -> bool {
+pub(crate) fn truthy(value: &Value) -> bool {
     match value {
         Value::Bool(is) => *is,
         Value::String(text) => text.eq_ignore_ascii_case("true"),
@@ -408,13 +497,13 @@ fn split(arguments: Value) -> Value {
 }
 
 /// A piece of the text of an `Fn::Sub`.
-pub(super) enum SubPiece<'t> {
+pub(crate) enum SubPiece<'t> {
     Text(&'t str),
     Name(&'t str),
 }
 
 /// The pieces of the text of an `Fn::Sub`; `${!Literal}` is text that reads `${Literal}`.
-pub(super) fn sub_pieces(text: &str) -> impl Iterator<Item = SubPiece<'_>> {
+pub(crate) fn sub_pieces(text: &str) -> impl Iterator<Item = SubPiece<'_>> {
     let mut rest = text;
     let mut pending: Option<SubPiece<'_>> = None;
     std::iter::from_fn(move || {
@@ -493,7 +582,7 @@ impl Pieces {
 }
 
 /// What stands behind a name in the text of an `Fn::Sub`.
-pub(super) fn expression(name: &str) -> Value {
+pub(crate) fn expression(name: &str) -> Value {
     match name.split_once('.') {
         Some((resource, attribute)) => json!({ "Fn::GetAtt": [resource, attribute] }),
         None => json!({ "Ref": name }),
@@ -501,7 +590,7 @@ pub(super) fn expression(name: &str) -> Value {
 }
 
 /// The name by which the text of an `Fn::Sub` would mean an expression.
-pub(super) fn name_of(value: &Value) -> Option<String> {
+pub(crate) fn name_of(value: &Value) -> Option<String> {
     match function(value)? {
         ("Ref", Value::String(name)) => Some(name.clone()),
         ("Fn::GetAtt", path) => Some(format!("{}.{}", path.get(0)?.as_str()?, path.get(1)?.as_str()?)),
@@ -518,9 +607,13 @@ mod tests {
         let parameters =
             BTreeMap::from([("P".to_owned(), "p".to_owned()), ("L".to_owned(), "a, b".to_owned())]);
         let tags = BTreeMap::new();
-        let place = Place { region: Some("eu-west-1".to_owned()), stack: "s".to_owned(), ..Place::default() };
+        let pseudo = PseudoParameters {
+            region: Some("eu-west-1".to_owned()),
+            stack: "s".to_owned(),
+            ..PseudoParameters::default()
+        };
         let side = Side { template, parameters: &parameters, tags: &tags };
-        Resolver::new(&side, &BTreeMap::new(), &place).value(value)
+        Resolver::new(&side, &BTreeMap::new(), &pseudo).value(value)
     }
 
     fn template() -> Value {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{TypeSchema, pointers, texts};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::model::expression::{Expression, ExpressionEntry, ExpressionKind, Gives};
+use crate::expression::{Expression, ExpressionEntry, ExpressionKind, Gives};
 use crate::number;
 use crate::yaml::shorten;
 

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::hotswap::NOTES;
-use crate::records::{Ending, Kind, Record, TEMPLATES, is_digest, of_key};
+use crate::records::{Kind, Record, RecordedResult, TEMPLATES, is_digest, of_key};
 
 /// Something published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,8 +203,8 @@ fn oldest_kept(needs: &Needs, keep: usize) -> BTreeMap<&str, u64> {
     let mut successes: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     for ((stack, number), text) in &needs.records {
         let record = text.as_deref().and_then(|text| serde_json::from_str::<Record>(text).ok());
-        let success =
-            record.is_some_and(|record| record.result == Ending::Succeeded && record.kind != Kind::Destroy);
+        let success = record
+            .is_some_and(|record| record.result == RecordedResult::Succeeded && record.kind != Kind::Destroy);
         if success {
             // In the order of the numbers, which is that of the map.
             successes.entry(stack).or_default().push(*number);

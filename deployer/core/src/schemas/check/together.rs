@@ -3,14 +3,10 @@
 use serde_json::Value;
 
 use super::certain::{Presence, presence, size};
-use super::limits::{counted, outside};
+use super::limits::{counted, listed, outside};
 use super::{Check, Report, texts};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::model::expression::ExpressionEntry;
-
-pub(super) fn listed(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
+use crate::expression::ExpressionEntry;
 
 impl<'s> Check<'s> {
     /// Which properties must, and which can't, stand together.

@@ -1,0 +1,99 @@
+//! The two sides of a deployment: the stack as it is deployed, and what it is to become.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use stack_core::deployed;
+
+use crate::assets::Prepared;
+use crate::aws::cloudformation::DeployedStack;
+use crate::error::{Error, Message, Result};
+use crate::hotswap::Swapped;
+use crate::records::Kind;
+
+/// What is deployed.
+#[derive(Debug, Clone)]
+pub struct Deployed {
+    /// The stack.
+    pub stack: DeployedStack,
+    /// Its template, as it was sent.
+    pub text: String,
+    /// The same, read; null when it is neither JSON nor YAML.
+    pub template: Value,
+    /// Code that was swapped since.
+    pub swapped: Option<Swapped>,
+}
+
+impl Deployed {
+    /// A stack with its template as CloudFormation gave it back.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the template can't be read.
+    pub fn new(stack: DeployedStack, text: String, swapped: Option<Swapped>) -> Result<Self> {
+        Ok(Self { stack, template: read_deployed(&text)?, text, swapped })
+    }
+
+    /// Whether nobody has deployed anything else since.
+    #[must_use]
+    pub fn is(&self, before: &Self) -> bool {
+        self.stack.id == before.stack.id
+            && self.stack.parameters == before.stack.parameters
+            && (self.text == before.text || self.template == before.template)
+    }
+}
+
+/// What a stack is to become.
+#[derive(Debug)]
+pub struct Wanted {
+    /// Where it comes from, for the record.
+    pub kind: Kind,
+    /// The template, as it is sent.
+    pub text: String,
+    /// The same, read.
+    pub template: Value,
+    /// Parameter values; those of code are known before it is published.
+    pub parameters: BTreeMap<String, String>,
+    /// Tags of the stack and all its resources.
+    pub tags: BTreeMap<String, String>,
+    /// Logical id → name in the file.
+    pub origins: BTreeMap<String, String>,
+    /// Code that must be published first.
+    pub code: Vec<Prepared>,
+}
+
+impl Wanted {
+    /// The properties of the resources of a type.
+    pub fn of_type(&self, kind: &'static str) -> impl Iterator<Item = &Value> {
+        let resources = self.template["Resources"].as_object().into_iter().flatten();
+        resources
+            .filter(move |(_, resource)| resource["Type"] == kind)
+            .map(|(_, resource)| &resource["Properties"])
+    }
+}
+
+/// A deployed template, read.
+///
+/// # Errors
+/// [`Error::Refused`] when it is neither JSON nor YAML: what it keeps and protects would be lost without a word.
+pub fn read_deployed(text: &str) -> Result<Value> {
+    match deployed::read(text) {
+        Value::Null if !text.trim().is_empty() => Err(Error::Refused(
+            Message::new("the deployed template is neither JSON nor YAML that can be read")
+                .hint("`aws cloudformation get-template` shows it; deploy it anew by the tool that made it; nothing was changed"),
+        )),
+        template => Ok(template),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deployed_template_that_cannot_be_read_is_refused() {
+        assert_eq!(read_deployed("Description: a\nDescription: b\n").expect_err("refused").exit_code(), 5);
+        assert_eq!(read_deployed("").expect("of a stack that was never made"), Value::Null);
+        let template = read_deployed("Resources: { A: { Type: T } }").expect("YAML");
+        assert_eq!(template["Resources"]["A"]["Type"], "T");
+    }
+}

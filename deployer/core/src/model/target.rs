@@ -1,0 +1,42 @@
+//! The target of a stack, as an entry under `stacks` gives it.
+
+/// Where a stack goes and how it is treated there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackTarget {
+    /// Key under `stacks`.
+    pub stack: String,
+    /// AWS or the local cloud.
+    pub target: Target,
+    /// Region, when the file names one.
+    pub region: Option<String>,
+    /// Account that it must go to.
+    pub account: Option<String>,
+    /// Endpoint of a local cloud that already runs.
+    pub endpoint: Option<String>,
+    /// Whether the stack may be deleted.
+    pub protect: bool,
+    /// What happens to data when the stack goes.
+    pub removal: Removal,
+    /// Whether commands without a stack mean this one.
+    pub default: bool,
+    /// Executions at the same time that Lambda allows the account there, as far as the file says.
+    pub lambda_concurrency: Option<i64>,
+}
+
+/// AWS or the local cloud.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// AWS, or whatever `AWS_ENDPOINT_URL` names.
+    Aws,
+    /// The local cloud of `deployer local`.
+    Local,
+}
+
+/// What happens to data when the stack goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// Buckets, tables and logs stay.
+    Keep,
+    /// They go too.
+    Delete,
+}

@@ -1,0 +1,65 @@
+//! The workers that the deployer carries, and the programs that they run in.
+
+/// The workers that the deployer carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Worker {
+    /// Lambda: object created → start a task.
+    Extract,
+    /// Lambda: row → item.
+    Transform,
+    /// Lambda: item → table.
+    Load,
+    /// Lambda: every event → log.
+    Observe,
+    /// Fargate: object → one event a row.
+    Extraction,
+}
+
+impl Worker {
+    /// Every worker.
+    pub const ALL: [Self; 5] = [Self::Extract, Self::Transform, Self::Load, Self::Observe, Self::Extraction];
+
+    /// Its name in `stack.yaml`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Extract => "extract",
+            Self::Transform => "transform",
+            Self::Load => "load",
+            Self::Observe => "observe",
+            Self::Extraction => "extraction",
+        }
+    }
+
+    /// The program that it runs in.
+    #[must_use]
+    pub const fn program(self) -> Program {
+        match self {
+            Self::Extract | Self::Transform | Self::Load | Self::Observe => Program::Functions,
+            Self::Extraction => Program::Extraction,
+        }
+    }
+}
+
+/// A program of the deployer's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Program {
+    /// All functions of the pipeline; the handler says which one it is.
+    Functions,
+    /// What the task runs.
+    Extraction,
+}
+
+impl Program {
+    /// Every program.
+    pub const ALL: [Self; 2] = [Self::Functions, Self::Extraction];
+
+    /// The name of its binary.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Functions => "functions",
+            Self::Extraction => "extraction",
+        }
+    }
+}
