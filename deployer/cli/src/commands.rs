@@ -74,8 +74,8 @@ impl Command {
     pub fn run(self, context: &Context) -> Result<()> {
         if context.ui.output == Output::Env && !matches!(self, Self::Outputs(_)) {
             return Err(Error::Usage(
-                Message::new("only `deployer outputs` can be written with `--output env`")
-                    .hint("all commands know `--output text` and `--output json`"),
+                Message::new("only `deployer outputs` supports `--output env`")
+                    .hint("all commands support `--output text` and `--output json`"),
             ));
         }
         match self {
@@ -112,7 +112,7 @@ impl Command {
     }
 }
 
-/// Ends the work on Ctrl-C, with what the context knows of what goes on without us.
+/// Stops the work on Ctrl-C, and reports which operations continue without the deployer.
 async fn interruptible<T>(context: &Context, work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::select! {
         biased;

@@ -42,17 +42,17 @@ use context::Context;
 use error::{Error, Message};
 use ui::{Color, MessageFormat, Output, Settings, Ui};
 
-/// Puts an event-driven pipeline on AWS, or on this machine, from one stack.yaml.
+/// Deploy an event-driven pipeline to AWS, or to this machine, from one stack.yaml
 ///
-/// Exit codes: 0 done, 1 failed for a reason outside the file, 2 usage or invalid file, 3 differences found, 4 the deployment failed,
-/// 5 refused or declined, 6 no credentials or access denied, 7 rows of a file are not in the table, 130 interrupted.
+/// Exit codes: 0 success, 1 failed for a reason outside the file, 2 usage or invalid file, 3 differences found, 4 the deployment
+/// failed, 5 refused or declined, 6 no credentials or access denied, 7 rows of a file are not in the table, 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "deployer", version, propagate_version = true, max_term_width = 180)]
 struct Cli {
     /// The stack file [default: stack.yaml of this folder, or of the nearest one above]
     #[arg(short, long, global = true, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Sets a config value of the stack; may be given several times.
+    /// Set a config value of the stack; can be given several times
     #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = key_value)]
     config: Vec<(String, String)>,
     /// AWS region (overrides the stack's and AWS_REGION).
@@ -64,10 +64,10 @@ struct Cli {
     /// Output format of the data on stdout.
     #[arg(long, global = true, value_enum, default_value = "text")]
     output: Output,
-    /// Form of the problems of a stack file on stderr
+    /// Format of the problems in a stack file on stderr
     #[arg(long, global = true, value_enum, default_value = "human")]
     message_format: MessageFormat,
-    /// When to use colour on stderr.
+    /// When to use colour on stderr
     #[arg(long, global = true, value_enum, default_value = "auto")]
     color: Color,
     /// Answer yes to every question.

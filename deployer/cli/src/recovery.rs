@@ -123,27 +123,29 @@ pub fn decide(situation: &Situation) -> Decision {
     if allowed.skip && status != "UPDATE_ROLLBACK_FAILED" {
         return Decision::Refused(
             Message::new(format!(
-                "the stack is in {status}, in which no rollback waits for what it could skip"
+                "the stack is in {status}, and only a rollback that has failed can skip resources"
             ))
             .hint("run `deployer recover` without `--skip`"),
         );
     }
     if allowed.cancel && status != "UPDATE_IN_PROGRESS" {
         return Decision::Refused(
-            Message::new(format!("the stack is in {status}, and only an update under way can be cancelled"))
-                .hint("run `deployer recover` without `--cancel`"),
+            Message::new(format!(
+                "the stack is in {status}, and only an update in progress can be cancelled"
+            ))
+            .hint("run `deployer recover` without `--cancel`"),
         );
     }
     let simple = |state, steps| go(Plan { state, steps, lost: Vec::new(), kept: Vec::new() });
     match status {
         "REVIEW_IN_PROGRESS" => simple(
-            "a change set was made for a new stack, and never executed; nothing is deployed",
+            "a change set was created for a new stack, but never executed; nothing is deployed",
             vec![Step::DeleteChangeSets, Step::Delete { retain: Vec::new() }],
         ),
         "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" => {
             let (kept, lost) = divide(situation, &[]);
             go(Plan {
-                state: "the stack was never made as a whole, and can only be deleted",
+                state: "the stack was never created completely, and can only be deleted",
                 steps: stop(situation).chain([Step::Delete { retain: Vec::new() }]).collect(),
                 lost,
                 kept,
@@ -151,21 +153,22 @@ pub fn decide(situation: &Situation) -> Decision {
         }
         "UPDATE_FAILED" if situation.express => replay(situation),
         "UPDATE_FAILED" => simple(
-            "an update failed and was not rolled back; the stack serves, partly changed",
+            "an update failed and was not rolled back; the stack is in service, partly updated",
             vec![Step::RollBack],
         ),
         "UPDATE_ROLLBACK_FAILED" => continue_rollback(situation),
         "DELETE_FAILED" => delete(situation),
-        "UPDATE_IN_PROGRESS" if allowed.cancel => {
-            simple("an update is under way, and is stopped and rolled back", vec![Step::CancelUpdate])
-        }
+        "UPDATE_IN_PROGRESS" if allowed.cancel => simple(
+            "an update is in progress, and will be cancelled and rolled back",
+            vec![Step::CancelUpdate],
+        ),
         busy if busy.ends_with("_IN_PROGRESS") => {
-            simple("an operation is under way", vec![Step::Watch(goal(busy))])
+            simple("an operation is in progress", vec![Step::Watch(goal(busy))])
         }
         settled if settled.ends_with("_COMPLETE") => Decision::Nothing,
         other => Decision::Refused(
-            Message::new(format!("CloudFormation offers no way out of {other}"))
-                .hint("look at the stack in CloudFormation, or ask AWS support"),
+            Message::new(format!("CloudFormation has no operation that repairs a stack in {other}"))
+                .hint("check the stack in the CloudFormation console, or ask AWS Support"),
         ),
     }
 }
@@ -175,7 +178,8 @@ pub fn decide(situation: &Situation) -> Decision {
 fn replay(situation: &Situation) -> Decision {
     match situation.last_good {
         Some(number) => go(Plan {
-            state: "an update in express mode failed, and CloudFormation cannot roll it back; the stack serves, partly changed",
+            state: "an update in express mode failed, and CloudFormation cannot roll it back; the stack is in service, partly \
+                    updated",
             steps: vec![Step::Replay(number)],
             lost: Vec::new(),
             kept: Vec::new(),
@@ -220,8 +224,7 @@ pub fn failed(situation: &Situation) -> Vec<String> {
 }
 
 fn continue_rollback(situation: &Situation) -> Decision {
-    let state =
-        "an update failed, and so did taking it back; the stack serves, partly changed, and can't be updated";
+    let state = "an update failed, and its rollback failed too; the stack is in service, partly updated, and can't be updated";
     let plan = |steps| go(Plan { state, steps, lost: Vec::new(), kept: Vec::new() });
     if !situation.allowed.skip && !situation.again {
         return plan(vec![Step::ContinueRollback { skip: Vec::new() }]);
@@ -229,7 +232,7 @@ fn continue_rollback(situation: &Situation) -> Decision {
     let skip = failed(situation);
     if skip.is_empty() {
         return Decision::Refused(
-            Message::new("no resource is known to have failed in the rollback, so there is none to skip")
+            Message::new("no resource is known to have failed in the rollback, so there is nothing to skip")
                 .hint("run `deployer recover` without `--skip`"),
         );
     }
@@ -237,7 +240,7 @@ fn continue_rollback(situation: &Situation) -> Decision {
 }
 
 fn delete(situation: &Situation) -> Decision {
-    let state = "parts of the stack are deleted, and some could not be";
+    let state = "some resources of the stack could not be deleted, the others are deleted";
     if situation.allowed.force {
         let (kept, lost) = divide(situation, &[]);
         // What can't be deleted stays as well, and CloudFormation doesn't say beforehand what that is.
@@ -396,22 +399,24 @@ impl Step {
             Self::EmptyBucket(bucket) => {
                 format!("delete all objects of the bucket {bucket}, with their versions")
             }
-            Self::UnprotectTable(table) => format!("switch the deletion protection of the table {table} off"),
+            Self::UnprotectTable(table) => format!("turn off the deletion protection of the table {table}"),
             Self::Delete { retain } if retain.is_empty() => "delete the stack".to_owned(),
             Self::Delete { retain } => format!("delete the stack and keep {}", retain.join(", ")),
-            Self::ForceDelete => "delete the stack, and leave behind what can't be deleted".to_owned(),
-            Self::RollBack => "take the update back".to_owned(),
+            Self::ForceDelete => {
+                "delete the stack, and leave resources that can't be deleted in the account".to_owned()
+            }
+            Self::RollBack => "roll the update back".to_owned(),
             Self::Replay(number) => {
                 format!("deploy record {number}, the last successful deployment, again in express mode")
             }
             Self::ContinueRollback { skip } if skip.is_empty() => {
-                "try to take the update back once more".to_owned()
+                "try to roll the update back again".to_owned()
             }
             Self::ContinueRollback { skip } => {
-                format!("take the update back without {}, which stay as they are", skip.join(", "))
+                format!("roll the update back without {}, which stay as they are", skip.join(", "))
             }
-            Self::CancelUpdate => "stop the update, which is then taken back".to_owned(),
-            Self::Watch(_) => "watch the operation to its end".to_owned(),
+            Self::CancelUpdate => "cancel the update, which is then rolled back".to_owned(),
+            Self::Watch(_) => "watch the operation until it finishes".to_owned(),
             Self::CheckDrift(ids) => format!("compare {} with the template", ids.join(", ")),
         }
     }

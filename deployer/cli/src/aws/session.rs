@@ -230,7 +230,8 @@ fn check_profile(profile: &str) -> Result<()> {
         (Some(name), _) => format!("did you mean `{name}`?"),
         (None, false) => format!("the profiles are {}", names.join(", ")),
         (None, true) => format!(
-            "no profiles are configured; `aws configure sso --profile {profile}` or `aws configure --profile {profile}` makes one"
+            "no profiles are configured; create one with `aws configure sso --profile {profile}` or `aws configure --profile \
+             {profile}`"
         ),
     };
     Err(Error::Credentials(Message::new(format!("there is no AWS profile `{profile}`")).hint(hint)))
@@ -261,8 +262,8 @@ pub fn login_hint(expired: bool) -> String {
             format!("run `aws login --profile {profile}` or `aws sso login --profile {profile}`, or renew the credentials of that profile")
         }
         None if expired && std::env::var_os("AWS_ACCESS_KEY_ID").is_some() => {
-            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN hold temporary credentials; set new ones, or use a \
-             profile, which renews them: set AWS_PROFILE and run `aws login` or `aws sso login`"
+            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN contain temporary credentials; set new ones, or use \
+             a profile, which renews them: set AWS_PROFILE and run `aws login` or `aws sso login`"
                 .to_owned()
         }
         None => "set AWS_PROFILE and run `aws login` or `aws sso login`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"

@@ -202,7 +202,7 @@ impl Read for PatternReader {
         if length > self.max_length() {
             let message = format!("the pattern has {length} characters as JSON");
             scope.report(Diagnostic::error("E0341", node.span, message).help(format!(
-                "AWS takes at most {}; match fewer values, or use several",
+                "AWS accepts at most {}; match fewer values, or use several",
                 self.max_length()
             )));
             return None;
@@ -265,7 +265,7 @@ impl Reader<'_> {
             return self.wrong(
                 entry.key_span,
                 format!("a field in `$or` can't be named `{key}`"),
-                "EventBridge keeps the names of operators for itself there",
+                "EventBridge reserves the names of operators there",
             );
         }
         let fields = self.of.fields();
@@ -300,7 +300,7 @@ impl Reader<'_> {
             {
                 let help = match entries.first() {
                     Some(first) if OPERATORS.contains(&first.key.as_str()) => {
-                        format!("an operator stands in a list: `{key}: [{{ {}: … }}]`", first.key)
+                        format!("an operator must be in a list: `{key}: [{{ {}: … }}]`", first.key)
                     }
                     _ => format!("such as `{key}: [value]`"),
                 };
@@ -312,8 +312,8 @@ impl Reader<'_> {
                     if OPERATORS.contains(&one.key.as_str())
                         && matches!(one.value.value, yaml::Value::Scalar { .. }) =>
                 {
-                    let help = format!("an operator stands in a list: `{key}: [{{ {}: … }}]`", one.key);
-                    self.wrong(one.key_span, format!("`{}` stands outside a list", one.key), help)
+                    let help = format!("an operator must be in a list: `{key}: [{{ {}: … }}]`", one.key);
+                    self.wrong(one.key_span, format!("`{}` is outside a list", one.key), help)
                 }
                 _ => {
                     self.path.push(key.to_owned());
@@ -324,7 +324,7 @@ impl Reader<'_> {
             },
             yaml::Value::Scalar { .. } => self.wrong(
                 node.span,
-                format!("expected a list of what `{}` may be, found {}", shorten(key), node.describe()),
+                format!("expected a list of values of `{}`, found {}", shorten(key), node.describe()),
                 "write the value in brackets: `[value]`",
             ),
             yaml::Value::Tagged { .. } => self.tagged(node),
@@ -362,7 +362,7 @@ impl Reader<'_> {
             }
             _ => self.wrong(
                 node.span,
-                "`$or` takes a list of two or more patterns",
+                "`$or` expects a list of two or more patterns",
                 "such as `$or: [{ source: [a] }, { detail-type: [b] }]`",
             ),
         }
@@ -395,7 +395,7 @@ impl Reader<'_> {
         let (key, node) = (entry.key.as_str(), &entry.value);
         if !known.contains(&key) {
             let message = match OPERATORS.contains(&key) {
-                true => format!("the operator `{key}` can't stand here"),
+                true => format!("the operator `{key}` can't be used here"),
                 false => format!("no operator is named `{}`", shorten(key)),
             };
             let diagnostic = Diagnostic::error("E0340", entry.key_span, message);
@@ -427,8 +427,11 @@ impl Reader<'_> {
                 match text.map(parse_range) {
                     Some(Err(problem)) => self.wrong(
                         node.span,
-                        format!("`{}` is not a range of addresses: {problem}", shorten(text.unwrap_or_default())),
-                        "such as `10.0.0.0/24` or `2001:db8::/32`; a single address stands without an operator",
+                        format!(
+                            "`{}` is not a range of addresses: {problem}",
+                            shorten(text.unwrap_or_default())
+                        ),
+                        "such as `10.0.0.0/24` or `2001:db8::/32`; a single address needs no operator",
                     ),
                     _ => Some(value),
                 }
@@ -507,8 +510,8 @@ impl Reader<'_> {
         if values.iter().any(is_number) && !values.iter().all(is_number) {
             return self.wrong(
                 node.span,
-                "texts and numbers stand in one list",
-                "`anything-but` takes texts only, or numbers only; a number in quotes is a text",
+                "the list contains both texts and numbers",
+                "`anything-but` accepts only texts, or only numbers; a number in quotes is a text",
             );
         }
         Some(Value::Array(values))
@@ -541,7 +544,7 @@ impl Reader<'_> {
         self.wrong(
             node.span,
             format!(
-                "AWS can't compare the number {}: it has more digits than a double holds",
+                "AWS can't compare the number {}: it has more digits than a double can hold",
                 node.describe()
             ),
             "write fewer digits; as a plain value, it matches the same digits",
@@ -554,7 +557,11 @@ impl Reader<'_> {
         if is_mark(text) {
             return Some(());
         }
-        self.wrong(node.span, message, "`*` stands for any letters; `\\*` and `\\\\` stand for themselves")
+        self.wrong(
+            node.span,
+            message,
+            "`*` matches any characters; `\\*` and `\\\\` match a literal `*` and `\\`",
+        )
     }
 
     /// `["=", 5]`, `[">", 0]`, `[">=", 0, "<", 10]`.
@@ -596,7 +603,11 @@ impl Reader<'_> {
             _ => false,
         };
         if !fits {
-            return self.wrong(node.span, "that is no comparison of numbers, or no number fits it", HELP);
+            return self.wrong(
+                node.span,
+                "this is not a comparison of numbers, or no number satisfies it",
+                HELP,
+            );
         }
         Some(Value::Array(values))
     }
@@ -612,7 +623,7 @@ impl Pattern {
         let scope = Scope::of_json();
         let pattern = match json::parse(&source.text) {
             Ok(node) if has_nul(&node) => {
-                let message = "a pattern can't hold the character U+0000";
+                let message = "a pattern can't contain the character U+0000";
                 scope.report(Diagnostic::error("E0340", node.span, message));
                 None
             }
