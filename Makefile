@@ -142,7 +142,7 @@ fmt:
 .PHONY: words
 words: check-venv ## Spelling, and phrases that are no longer written
 	.venv-check/bin/typos
-	.venv-check/bin/python tools/words.py
+	.venv-check/bin/python tools/words.py --sources
 
 .PHONY: doc
 doc: ## Documentation of the packages, in target/doc; a broken link fails

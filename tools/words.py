@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Finds phrases that are no longer written (words.txt) in what people read: the Markdown pages; and with `--sources` also the
-messages and the help in the deployer's sources, and the pages that are generated from them. Standard library only."""
+messages and the help in the sources of the deployer and the workers, and the pages that are generated from them.
+Standard library only."""
 
 import argparse
 import re
@@ -140,11 +141,12 @@ def find(path, prose, text, phrases, exceptions):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sources", action="store_true", help="also read the deployer's sources and generated pages")
+    parser.add_argument("--sources", action="store_true", help="also read the sources and the generated pages")
     arguments = parser.parse_args()
     phrases, exceptions = read_list(LIST.read_text(encoding="utf-8"))
     pages = {path for glob in PAGES for path in ROOT.glob(glob)}
-    sources = set(ROOT.glob("deployer/**/*.rs")) if arguments.sources else set()
+    globs = ("deployer/**/*.rs", "workers/**/*.rs") if arguments.sources else ()
+    sources = {path for glob in globs for path in ROOT.glob(glob)}
     count = 0
     for path in sorted(pages | sources):
         name = path.relative_to(ROOT).as_posix()

@@ -38,41 +38,41 @@ mod synth;
 mod tally;
 mod upload;
 
-/// Puts an event-driven pipeline on AWS, or on this machine, from one stack.yaml.
+/// Deploy an event-driven pipeline to AWS, or to this machine, from one stack.yaml
 ///
-/// Exit codes: 0 done, 1 failed for a reason outside the file, 2 usage or invalid file, 3 differences found, 4 the deployment failed,
-/// 5 refused or declined, 6 no credentials or access denied, 7 rows of a file are not in the table, 130 interrupted.
+/// Exit codes: 0 success, 1 failed for a reason outside the file, 2 usage or invalid file, 3 differences found, 4 the deployment
+/// failed, 5 refused or declined, 6 no credentials or access denied, 7 rows of a file are not in the table, 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "deployer", version, propagate_version = true, max_term_width = 180)]
 pub struct Cli {
     /// The stack file [default: stack.yaml of this folder, or of the nearest one above]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// Sets a config value of the stack; may be given several times.
+    /// Set a config value of the stack; can be given several times
     #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = key_value)]
     pub config: Vec<(String, String)>,
-    /// AWS region (overrides the stack's and AWS_REGION).
+    /// AWS region (overrides the stack's and AWS_REGION)
     #[arg(long, global = true, value_parser = region)]
     pub region: Option<String>,
-    /// AWS profile (overrides AWS_PROFILE).
+    /// AWS profile (overrides AWS_PROFILE)
     #[arg(long, global = true)]
     pub profile: Option<String>,
-    /// Output format of the data on stdout.
+    /// Output format of the data on stdout
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub output: Output,
-    /// Form of the problems of a stack file on stderr
+    /// Format of the problems in a stack file on stderr
     #[arg(long, global = true, value_enum, default_value = "human")]
     pub message_format: MessageFormat,
-    /// When to use colour on stderr.
+    /// When to use colour on stderr
     #[arg(long, global = true, value_enum, default_value = "auto")]
     pub color: Color,
-    /// Answer yes to every question.
+    /// Answer yes to every question
     #[arg(short, long, global = true)]
     pub yes: bool,
-    /// Show every resource, permission and event, and every call of AWS with its time
+    /// Show every resource, permission and event, and every AWS call with its time
     #[arg(short, long, global = true)]
     pub verbose: bool,
-    /// Show only data, warnings and errors; what a question is about is shown all the same
+    /// Show only data, warnings and errors, and what a question is about
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
     #[command(subcommand)]
@@ -116,8 +116,8 @@ impl Command {
     pub fn run(self, context: &Context) -> Result<()> {
         if context.ui.output == Output::Env && !matches!(self, Self::Outputs(_)) {
             return Err(Error::Usage(
-                Message::new("only `deployer outputs` can be written with `--output env`")
-                    .hint("all commands know `--output text` and `--output json`"),
+                Message::new("only `deployer outputs` supports `--output env`")
+                    .hint("all commands support `--output text` and `--output json`"),
             ));
         }
         match self {
@@ -168,7 +168,7 @@ fn key_value(text: &str) -> std::result::Result<(String, String), String> {
     }
 }
 
-/// Ends the work on Ctrl-C, with what the context knows of what goes on without us.
+/// Stops the work on Ctrl-C, and reports which operations continue without the deployer.
 async fn interruptible<T>(context: &Context, work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::select! {
         biased;

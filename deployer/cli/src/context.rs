@@ -115,13 +115,13 @@ impl Context {
         let bytes = std::fs::read(&self.file).map_err(|error| match (error.kind(), self.searched) {
             (std::io::ErrorKind::NotFound, true) => Error::Usage(
                 Message::new(format!("there is no file {STACK_FILE} here or in a folder above")).hint(
-                    "`deployer init my-pipeline` makes a project with one; or run this in the folder of yours, or name it with \
-                     `-f FILE`",
+                    "create a project with `deployer init my-pipeline`, run this in the folder of your project, or name the \
+                     file with `-f FILE`",
                 ),
             ),
             (std::io::ErrorKind::NotFound, false) => Error::Usage(
                 Message::new(format!("there is no file {}", self.file.display()))
-                    .hint("`deployer init my-pipeline` makes a project with a stack.yaml"),
+                    .hint("create a project with a stack.yaml by `deployer init my-pipeline`"),
             ),
             _ => Error::io("read", &self.file, &error),
         })?;
@@ -239,7 +239,7 @@ pub fn check_account(target: &StackTarget, session: &Session) -> Result<()> {
     match &target.account {
         Some(account) if *account != session.account => Err(Error::Refused(
             Message::new(format!(
-                "stack `{}` belongs to account {account}, and these credentials are of account {}",
+                "stack `{}` belongs to account {account}, but these credentials belong to account {}",
                 target.stack, session.account
             ))
             .hint("use other credentials (`--profile`), or change `account:` of the stack"),

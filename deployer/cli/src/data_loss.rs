@@ -58,7 +58,7 @@ pub async fn of(session: &Session, resource_type: &str, physical_id: &str) -> Re
             false => Holds::Nothing,
         }),
         // After the waiting time, nobody can read what it encrypted.
-        "AWS::KMS::Key" => return Ok(Holds::This("all that it encrypts".to_owned())),
+        "AWS::KMS::Key" => return Ok(Holds::This("all data that it encrypts".to_owned())),
         _ => return Ok(Holds::Unknown),
     };
     match found {

@@ -72,8 +72,8 @@ impl Progress {
     fn so_far(&self) -> String {
         match self.made {
             0 => NOTHING_CHANGED.to_owned(),
-            1 => "1 update was made, and stays".to_owned(),
-            made => format!("{made} updates were made, and stay"),
+            1 => "1 update was made, and is kept".to_owned(),
+            made => format!("{made} updates were made, and are kept"),
         }
     }
 
@@ -230,10 +230,10 @@ impl Deployment<'_> {
         if self.options.no_execute && !updates.is_empty() {
             return Err(Error::Refused(
                 Message::new(format!(
-                    "this change needs {} updates in sequence, and a change set can hold only one of them",
+                    "this change needs {} updates in sequence, but a change set can contain only one of them",
                     updates.len()
                 ))
-                .hint("deploy it without `--no-execute`; nothing was changed"),
+                .hint("deploy without `--no-execute`; nothing was changed"),
             ));
         }
         let role_made = self.preflight(action).await?;
@@ -294,7 +294,7 @@ impl Deployment<'_> {
             let made = part.update_between(&mark, &progress.so_far()).await?;
             progress.made += usize::from(made);
             let Some(stack) = self.cloudformation.describe(&current.stack.id).await? else {
-                return Err(Error::failed(format!("the stack {} went away", self.name)));
+                return Err(Error::failed(format!("the stack {} was deleted meanwhile", self.name)));
             };
             current =
                 Deployed { stack, text: wanted.text, template: wanted.template, swapped: current.swapped };
@@ -383,11 +383,11 @@ impl Deployment<'_> {
         if self.options.no_execute {
             let role = self.needs_ecs().then_some("the service-linked role of ECS");
             let has_code = !self.wanted.code.is_empty() || self.wanted.text.len() > INLINE_TEMPLATE_BYTES;
-            let place = has_code.then_some("the place for code and templates");
+            let place = has_code.then_some("the bucket and repository for code and templates");
             let missing = [role, place].into_iter().flatten().collect::<Vec<_>>().join(" and ");
             let missing = if missing.is_empty() { missing } else { format!(", with {missing} if missing,") };
             return Some(format!(
-                "Create a change set of {}{missing} in account {}, {}, and execute nothing",
+                "Create a change set for {}{missing} in account {}, {}, without executing it",
                 self.name, self.session.account, self.session.region
             ));
         }
@@ -485,7 +485,7 @@ impl Deployment<'_> {
         if reserved > 0 && concurrency.is_small() {
             return Err(Error::Refused(
                 Message::new(format!(
-                    "the functions reserve {reserved} concurrent executions, and an account with a limit of {} cannot reserve any",
+                    "the functions reserve {reserved} concurrent executions, but an account with a limit of {} cannot reserve any",
                     concurrency.limit
                 ))
                 .hint("set `concurrency: unreserved`, or raise the quota `Concurrent executions` of Lambda; nothing was changed"),
@@ -494,7 +494,7 @@ impl Deployment<'_> {
         if reserved > 0 && reserved > concurrency.reservable_at_most(new) {
             return Err(Error::Refused(
                 Message::new(format!(
-                    "the functions reserve {reserved} concurrent executions, and of the {} of this account {} are left",
+                    "the functions reserve {reserved} concurrent executions, but only {1} of the {0} of this account are available",
                     concurrency.limit, concurrency.unreserved
                 ))
                 .hint("raise the quota `Concurrent executions` of Lambda, lower `concurrency`, or set `concurrency: unreserved`; nothing was changed"),
@@ -503,7 +503,7 @@ impl Deployment<'_> {
         if reserved > concurrency.reservable(new) {
             ui.warn(format!(
                 "the functions reserve {reserved} concurrent executions, and Lambda may let this account reserve only {}, of {} \
-                 in all; lower `concurrency`, or raise the quota `Concurrent executions`",
+                 in total; lower `concurrency`, or raise the quota `Concurrent executions`",
                 concurrency.reservable(new),
                 concurrency.limit
             ));
@@ -545,11 +545,11 @@ impl Deployment<'_> {
             mode: self.options.mode,
         };
         self.context.on_interrupt(
-            &format!("{so_far}; the change set {name} may be left behind, and does no harm"),
-            "run `deployer deploy` again; a deployment removes what was left behind",
+            &format!("{so_far}; the change set {name} may remain, and does no harm"),
+            "run `deployer deploy` again; a deployment removes leftover change sets",
         );
         let live = self.context.ui.live();
-        live.say("CloudFormation computes the change set");
+        live.say("CloudFormation is creating the change set");
         let outcome = self.cloudformation.change_set(&input).await;
         drop(live);
         match outcome.map_err(|error| self.overtaken(error))? {
@@ -579,8 +579,8 @@ impl Deployment<'_> {
     /// Somebody deployed while this deployment was being made.
     fn came_first(&self) -> Error {
         Error::Deployment(
-            Message::new(format!("another change of {} came first, so this one was not made", self.name)).hint(
-                "run `deployer deploy` again, which compares with what is there by now; `deployer events` shows what came first",
+            Message::new(format!("another operation on {} started first, so this one was not started", self.name)).hint(
+                "run `deployer deploy` again, which compares with the new state; `deployer events` shows the other operation",
             ),
         )
     }
@@ -591,7 +591,7 @@ impl Deployment<'_> {
             return error.into();
         }
         Error::Refused(
-            Message::new(format!("another operation has begun on {}: {}", self.name, error.message))
+            Message::new(format!("another operation has started on {}: {}", self.name, error.message))
                 .hint("`deployer deploy --wait` waits for it and then deploys; nothing was changed"),
         )
     }
@@ -605,7 +605,7 @@ impl Deployment<'_> {
         if let Err(error) = done
             && !error.is("ChangeSetNotFound")
         {
-            self.context.ui.warn(format!("the change set {name} stays: {}", error.message));
+            self.context.ui.warn(format!("the change set {name} was not deleted: {}", error.message));
         }
     }
 
@@ -681,7 +681,7 @@ impl Deployment<'_> {
         let (before, past) = tokio::try_join!(self.cloudformation.describe(name), past)?;
         let Some(before) = before else {
             return Err(Error::failed(format!(
-                "the stack {name} went away before its change set was executed"
+                "the stack {name} was deleted before its change set was executed"
             )));
         };
         let past = match past.filter(|_| known == Some(before.id.as_str())) {
@@ -699,7 +699,7 @@ impl Deployment<'_> {
             begun => begun?,
         }
         self.context
-            .on_interrupt("CloudFormation goes on with the deployment", "`deployer deploy` watches it again");
+            .on_interrupt("CloudFormation continues the deployment", "`deployer deploy` watches it again");
         let watch = Watch {
             context: self.context,
             cloudformation: self.cloudformation,
@@ -740,14 +740,14 @@ impl Deployment<'_> {
             records::write(self.context, self.session, executed.ready, &finished)
         );
         let Some(mut stack) = stack? else {
-            return Err(Error::failed(format!("the stack {name} went away")));
+            return Err(Error::failed(format!("the stack {name} was deleted meanwhile")));
         };
         self.protect(&mut stack).await;
         if let Err(error) = self.settle_swapped(&stack, values).await {
             let why = error.message().map(|message| message.text).unwrap_or_default();
             self.context
                 .ui
-                .warn(format!("swapped code was not taken back: {why}; run `deployer deploy` again"));
+                .warn(format!("swapped code was not reverted: {why}; run `deployer deploy` again"));
         }
         records::tell(self.context, written);
         self.context.ui.step("done", format!("{name} is in {}", stack.status));
@@ -767,7 +767,7 @@ impl Deployment<'_> {
         match self.cloudformation.protect(&stack.id, true).await {
             Ok(()) => {
                 stack.protected = true;
-                self.context.ui.step("protected", "termination protection is on, as `protect: true` wants");
+                self.context.ui.step("protected", "termination protection is on, because of `protect: true`");
             }
             Err(error) => self.context.ui.warn(format!(
                 "termination protection stays off ({}: {}); run `deployer deploy` again",

@@ -70,7 +70,7 @@ pub fn message(diagnosis: &Diagnosis) -> Message {
     let hint = match left.as_slice() {
         [] => diagnosis.next.to_owned(),
         left => format!(
-            "{}; these are no longer part of a stack, and still there: {}",
+            "{}; these resources are no longer part of a stack, but still exist: {}",
             diagnosis.next,
             printable(&left.join(", "))
         ),
@@ -115,10 +115,10 @@ pub fn text(
     }
     out.push_str(&format!("\n{}: {}\n", diagnosis.status, diagnosis.fate));
     for left in &diagnosis.left_over {
-        out.push_str(&line(&format!("still there: {} ({})", left.physical_id, left.resource_type)));
+        out.push_str(&line(&format!("still exists: {} ({})", left.physical_id, left.resource_type)));
     }
     if diagnosis.superseded {
-        out.push_str("a later operation ended well, so this is history\n");
+        out.push_str("a later operation succeeded, so this failure is in the past\n");
     } else {
         out.push_str(&format!("next: {}\n", diagnosis.next));
     }
@@ -171,7 +171,7 @@ fn causes(places: &Places, diagnosis: &Diagnosis) -> String {
         out.push_str(&format!("and {more} more causes, which `--output json` shows\n"));
     }
     for cause in diagnosis.began_with.iter().take(SHOWN) {
-        out.push_str(&format!("it began with: {}\n", headline(cause)));
+        out.push_str(&format!("it started with: {}\n", headline(cause)));
     }
     if diagnosis.consequences > 0 {
         out.push_str(&format!("{} more failed only because of that\n", diagnosis.consequences));
@@ -182,7 +182,7 @@ fn causes(places: &Places, diagnosis: &Diagnosis) -> String {
 /// What failed, and why, in a line.
 fn headline(cause: &Cause) -> String {
     let origin = cause.origin.as_deref().filter(|origin| logical_id(origin) != cause.logical_id);
-    let origin = origin.map(|name| format!(", made for `{name}`")).unwrap_or_default();
+    let origin = origin.map(|name| format!(", created for `{name}`")).unwrap_or_default();
     let verb = match Status::of(&cause.status) {
         Status::CreateFailed => "could not be created",
         Status::UpdateFailed => "could not be updated",
@@ -250,7 +250,9 @@ impl Places {
         match (&self.source, span) {
             (Some(source), Some(span)) => {
                 let mut one = Diagnostics::default();
-                one.push(Diagnostic::error(code, *span, headline(cause)).label("made for this").help(help));
+                one.push(
+                    Diagnostic::error(code, *span, headline(cause)).label("created for this").help(help),
+                );
                 ui::drawn(source, &one)
             }
             _ => format!("{code}: {}\n  help: {}\n", headline(cause), help.replace('\n', "\n        ")),

@@ -40,7 +40,7 @@ impl Loss {
     #[must_use]
     pub fn describe(&self) -> String {
         let what = if self.replaced { "replaced by an empty one" } else { "removed" };
-        let old = if self.kept { "; the old one stays in the account, outside of the stack" } else { "" };
+        let old = if self.kept { "; the old one is kept in the account, outside of the stack" } else { "" };
         let holds = match &self.holds {
             Holds::This(holds) => format!(", with {holds}"),
             Holds::Nothing | Holds::Unknown => String::new(),
@@ -60,7 +60,8 @@ pub fn check_losses(losses: &[Loss], allow_replace: &[String]) -> Result<()> {
     if !protected.is_empty() {
         return Err(Error::Refused(
             Message::new(format!("`protect: true` forbids this deployment:{}", lines(&protected))).hint(
-                "leave the resource as it is deployed, or take `protect` away, deploy that, and then make this change; nothing was changed",
+                "leave the resource as it is deployed, or remove `protect`, deploy that, and then make this change; nothing was \
+                 changed",
             ),
         ));
     }
@@ -73,7 +74,7 @@ pub fn check_losses(losses: &[Loss], allow_replace: &[String]) -> Result<()> {
         refused.iter().map(|loss| format!("--allow-replace {}", loss.logical_id)).collect();
     Err(Error::Refused(
         Message::new(format!("this deployment would lose data:{}", lines(&refused)))
-            .hint(format!("if that is meant, say so with `{}`; nothing was changed", options.join(" "))),
+            .hint(format!("to allow it, pass `{}`; nothing was changed", options.join(" "))),
     ))
 }
 
@@ -86,7 +87,7 @@ pub fn check_names(losses: &[Loss], allow_replace: &[String]) -> Result<()> {
     match allow_replace.iter().find(|name| !allows(name)) {
         Some(stranger) => Err(Error::Usage(
             Message::new(format!(
-                "`--allow-replace {stranger}` allows nothing: the plan neither removes nor replaces it"
+                "`--allow-replace {stranger}` has no effect: the plan neither removes nor replaces that resource"
             ))
             .hint("`deployer diff` shows what a deployment would do; nothing was changed"),
         )),
@@ -104,8 +105,8 @@ pub fn question(first: Option<&str>, widened: usize, exposed: usize) -> Option<S
         count => Some(format!("{count} {several}")),
     };
     let parts: Vec<String> = [
-        counted(widened, "permission more than before", "permissions more than before"),
-        counted(exposed, "opening to the public", "openings to the public"),
+        counted(widened, "additional permission", "additional permissions"),
+        counted(exposed, "resource opened to the public", "resources opened to the public"),
     ]
     .into_iter()
     .flatten()
@@ -178,12 +179,12 @@ mod tests {
         assert_eq!(question(None, 0, 0), None);
         assert_eq!(
             question(None, 1, 2).as_deref(),
-            Some("Deploy with 1 permission more than before and 2 openings to the public (shown above)?")
+            Some("Deploy with 1 additional permission and 2 resources opened to the public (shown above)?")
         );
         assert_eq!(question(Some("Create a"), 0, 0).as_deref(), Some("Create a?"));
         assert_eq!(
             question(Some("Create a"), 0, 1).as_deref(),
-            Some("Create a, with 1 opening to the public (shown above)?")
+            Some("Create a, with 1 resource opened to the public (shown above)?")
         );
     }
 }

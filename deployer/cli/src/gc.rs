@@ -131,11 +131,11 @@ impl Verdict {
     pub fn describe(&self) -> String {
         match self {
             Self::Used(stack) => format!("used by the stack {stack}"),
-            Self::Recorded(stack) => format!("in the kept records of {stack}"),
-            Self::Young => "younger than --older-than".to_owned(),
-            Self::Uncertain(what) => format!("{what} could not be read, so this may be in use"),
-            Self::Foreign => "not put there by deployer".to_owned(),
-            Self::Garbage => "no stack and no kept record needs it".to_owned(),
+            Self::Recorded(stack) => format!("used by a kept record of {stack}"),
+            Self::Young => "newer than --older-than".to_owned(),
+            Self::Uncertain(what) => format!("may be in use: {what} could not be read"),
+            Self::Foreign => "not created by the deployer".to_owned(),
+            Self::Garbage => "not used by any stack or kept record".to_owned(),
         }
     }
 }

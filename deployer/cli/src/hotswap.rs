@@ -54,8 +54,8 @@ impl Swapped {
         let read = serde_json::from_str::<Self>(&text);
         read.map(|note| Some(note).filter(|note| note.stack_id == stack_id)).map_err(|error| {
             Error::failed_with_hint(
-                format!("the note of swapped code, {} in {bucket}, can't be read: {error}", key(stack)),
-                "somebody wrote it by other means; delete it and deploy again",
+                format!("the record of swapped code, {} in {bucket}, can't be read: {error}", key(stack)),
+                "it was not written by the deployer; delete it and deploy again",
             )
         })
     }
@@ -262,7 +262,7 @@ impl Swap<'_> {
         let leftovers: Vec<String> =
             leftovers.into_iter().filter(|arn| !originals.contains(arn.as_str())).collect();
         if !back.is_empty() {
-            self.context.ui.step("hotswap", format!("takes back: {}", names(&back)));
+            self.context.ui.step("hotswap", format!("reverts {}", names(&back)));
             self.before = Some(swapped);
             self.run(&back).await?;
         }
@@ -277,8 +277,8 @@ impl Swap<'_> {
         let found = self.resources.iter().find(|one| one.logical_id == logical_id);
         found.map(|one| one.physical_id.as_str()).filter(|id| !id.is_empty()).ok_or_else(|| {
             Error::failed_with_hint(
-                format!("{logical_id} is not there"),
-                "deploy without `--hotswap`, which makes it",
+                format!("{logical_id} does not exist"),
+                "deploy without `--hotswap`, which creates it",
             )
         })
     }

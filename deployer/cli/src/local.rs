@@ -13,11 +13,11 @@ pub mod supervisor;
 /// How the local cloud is started.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Options {
-    /// Port to listen on, on 127.0.0.1. Else that of the last start, 4566, or any that is free.
+    /// Port on 127.0.0.1; by default the port of the last start, 4566, or any free port
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
-    /// URL at which functions and tasks look for AWS, until the local cloud is stopped: that of a proxy which
-    /// counts, shows or breaks their calls. Else the local cloud's own.
+    /// URL that functions and tasks use for AWS until the local cloud is stopped, such as that of a proxy that counts, shows or
+    /// breaks their calls; by default that of the local cloud
     #[arg(long, value_name = "URL", value_parser = url)]
     pub worker_endpoint: Option<String>,
 }
@@ -29,7 +29,7 @@ fn url(text: &str) -> Result<String, String> {
     }
 }
 
-/// What AWS does with the template and the local cloud does not. The template itself is deployed unchanged.
+/// Differences between AWS and the local cloud. The template itself is deployed unchanged.
 ///
 /// Seen with MiniStack 1.5.33, except for the last, which is how [`agent`] runs tasks.
 pub const IGNORED: [(&str, &str); 8] = [
@@ -42,6 +42,6 @@ pub const IGNORED: [(&str, &str); 8] = [
     ("KMS", "data keys are protected in form only, and no other service encrypts with a key"),
     (
         "Tasks",
-        "run as processes of yours: User, ReadonlyRootFilesystem, Cpu, Memory and the network are not enforced",
+        "run as processes of your user: User, ReadonlyRootFilesystem, Cpu, Memory and the network are not enforced",
     ),
 ];

@@ -23,8 +23,7 @@ pub fn landing<'s>(stack: &'s Stack, name: Option<&str>) -> Result<&'s Resource>
     match (buckets.next(), buckets.next()) {
         (Some(bucket), None) => Ok(bucket),
         (Some(_), Some(_)) => Err(Error::Usage(
-            Message::new("the stack has several buckets that start something")
-                .hint("name one with `--bucket`"),
+            Message::new("the stack has several buckets with `notify`").hint("name one with `--bucket`"),
         )),
         (None, _) => Err(Error::Usage(Message::new(match name {
             Some(name) => format!("no bucket is named `{name}`"),
@@ -46,7 +45,7 @@ pub fn tally(stack: &Stack) -> Result<&str> {
         .map(|access| access.resource.name.as_str())
         .ok_or_else(|| {
             Error::Usage(
-                Message::new("the stack keeps no tally").hint(
+                Message::new("the stack has no tally").hint(
                     "add a table with `key: { object: string, part: string }`, and `access: [{ tally: \"${…}\" }]` \
                      to the function with `worker: observe`",
                 ),
@@ -70,7 +69,7 @@ pub fn arrivals(stack: &Stack) -> Result<&str> {
         .ok_or_else(|| {
             Error::Usage(
                 Message::new("no queue starts a function with `worker: extract`")
-                    .hint("give it `triggers: [{ queue: \"${…}\" }]`"),
+                    .hint("set `triggers: [{ queue: \"${…}\" }]`"),
             )
         })
 }

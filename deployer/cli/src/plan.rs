@@ -109,7 +109,7 @@ impl Plan {
         if let Some(swapped) = deployed.and_then(|deployed| deployed.swapped.as_ref()) {
             let names = swapped.parameters.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             diff.notes.push(format!(
-                "code was swapped without CloudFormation ({names}, {} by {}); `deployer deploy` makes it lasting, or takes it back",
+                "code was swapped without CloudFormation ({names}, {} by {}); `deployer deploy` makes it permanent, or reverts it",
                 swapped.time, swapped.caller
             ));
         }
@@ -127,8 +127,8 @@ impl Plan {
         if lossy > 0 {
             let values = if lossy == 1 { "1 value differs" } else { &format!("{lossy} values differ") };
             diff.notes.push(format!(
-                "{values} only by `?`, which CloudFormation may have put in the place of characters beyond ASCII; that counts as \
-                 no difference, and `deployer deploy` lets CloudFormation decide"
+                "{values} only by `?`, with which CloudFormation may have replaced characters that are not ASCII; this does not \
+                 count as a difference, and `deployer deploy` lets CloudFormation decide"
             ));
         }
         let retention =
@@ -305,7 +305,8 @@ pub fn check_mode(plan: &Plan, mode: Mode) -> Result<()> {
     }
     Err(Error::Refused(
         Message::new(format!(
-            "without rollback, CloudFormation refuses replacements and leaves the stack in UPDATE_FAILED; this would replace {}",
+            "without rollback, CloudFormation refuses replacements and leaves the stack in UPDATE_FAILED; this deployment would \
+             replace {}",
             replaced.join(", ")
         ))
         .hint("deploy without `--no-rollback`; nothing was changed"),
@@ -372,12 +373,12 @@ pub fn action(deployed: Option<&DeployedStack>) -> Result<Action> {
         StackState::Review => Ok(Action::Create),
         StackState::Settled => Ok(Action::Update),
         StackState::Busy => Err(Error::Refused(
-            Message::new(format!("an operation is under way on {}: {}", stack.name, stack.status))
-                .hint("`deployer events --follow` shows it; try again when it has ended"),
+            Message::new(format!("an operation is in progress on {}: {}", stack.name, stack.status))
+                .hint("`deployer events --follow` shows its progress; try again when it has finished"),
         )),
         StackState::Dead => Err(Error::Deployment(
             Message::new(format!(
-                "the stack {} is in {}, from which CloudFormation allows no update: {}",
+                "the stack {} is in {} and cannot be updated: {}",
                 stack.name,
                 stack.status,
                 diagnose::fate(&stack.status).fate

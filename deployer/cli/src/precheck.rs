@@ -87,8 +87,8 @@ pub fn check(
     }
     advice.extend(grouping(&settings, &sample, bytes).map(|rows| {
         format!(
-            "each of about {rows} rows is an event of its own; with `settings: {{ rowsPerEvent: 100 }}` of `{}` ({}) it takes \
-             less time and costs less, `deployer cost` says how much",
+            "each of about {rows} rows becomes an event of its own; `settings: {{ rowsPerEvent: 100 }}` of `{}` ({}) takes less \
+             time and costs less (`deployer cost` shows how much)",
             resource.name,
             place(resource)
         )
@@ -144,7 +144,7 @@ fn unmet(source: &Source, headers: &[String], fields: &[Field<'_>], file: &str) 
                 let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
                 lines.push(format!("no column `{column}`, {needed}{near}"));
             }
-            Err(_) => lines.push(format!("several columns `{column}`, {needed}")),
+            Err(_) => lines.push(format!("several columns named `{column}`, {needed}")),
         }
     }
     if lines.is_empty() {
@@ -156,7 +156,8 @@ fn unmet(source: &Source, headers: &[String], fields: &[Field<'_>], file: &str) 
             lines.join("\n  it has ")
         );
         return Some(Message::new(text).hint(
-            "its first row names none of the columns of `settings.fields`; a file without a header needs `settings: { csv: { header: \
+            "its first row contains none of the columns in `settings.fields`; a file without a header needs `settings: { csv: { \
+             header: \
              false, columns: […] } }` at the task; `--no-check` uploads the file as it is; `deployer docs missing-column` explains it",
         ));
     }
@@ -172,7 +173,8 @@ fn unmet(source: &Source, headers: &[String], fields: &[Field<'_>], file: &str) 
             listed.join(", ")
         ))
         .hint(
-            "write the file's columns into `settings.fields` (`from: …`), with `optional: true` where a file may lack one, and run \
+            "write the columns of the file into `settings.fields` (`from: …`), with `optional: true` for those that may be \
+             missing, and run \
              `deployer deploy`; `--no-check` uploads the file as it is; `deployer docs missing-column` explains it",
         ),
     )

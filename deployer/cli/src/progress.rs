@@ -369,7 +369,7 @@ impl Progress {
             (None, Some(_)) if counts.extracted == 0 => {
                 return "the file was rejected before any row was read".to_owned();
             }
-            (None, Some(_)) => "the file was not read to its end".to_owned(),
+            (None, Some(_)) => "the file was not read completely".to_owned(),
             (None, None) => "still reading the file".to_owned(),
         };
         format!(

@@ -292,7 +292,7 @@ pub async fn write(
         }
         record.number += 1;
     }
-    Err(Error::failed(format!("no number was free for the record of {}", finished.stack)))
+    Err(Error::failed(format!("no number is free for the record of {}", finished.stack)))
 }
 
 /// Writes the record of a deployment that has ended, and says so.
@@ -307,7 +307,7 @@ pub fn tell(context: &Context, written: Result<u64>) {
         Ok(number) => context.ui.step("recorded", format!("as number {number}")),
         Err(error) => {
             let why = error.message().map(|message| message.text).unwrap_or_default();
-            context.ui.warn(format!("`deployer history` will not show this: {why}"));
+            context.ui.warn(format!("`deployer history` will not show this operation: {why}"));
         }
     }
 }
@@ -327,7 +327,7 @@ pub async fn list(context: &Context, session: &Session, stack: &str, most: usize
     let understood = texts.into_iter().flatten().filter_map(|(number, text)| {
         let record = parse(number, &text);
         if let Err(why) = &record {
-            context.ui.warn(format!("record {number} of {stack} can't be understood: {why}"));
+            context.ui.warn(format!("record {number} of {stack} can't be read: {why}"));
         }
         record.ok()
     });
@@ -344,7 +344,7 @@ pub async fn read(session: &Session, stack: &str, number: u64) -> Result<Option<
     };
     parse(number, &text)
         .map(Some)
-        .map_err(|why| Error::failed(format!("record {number} of {stack} can't be understood: {why}")))
+        .map_err(|why| Error::failed(format!("record {number} of {stack} can't be read: {why}")))
 }
 
 /// The template of a digest.
@@ -361,8 +361,8 @@ pub async fn template(session: &Session, digest: &str) -> Result<Option<String>>
 
 fn wrong_template(digest: &str) -> Error {
     Error::failed_with_hint(
-        format!("the template {digest} in the asset bucket does not hold what its name says"),
-        "somebody wrote it by other means; delete it",
+        format!("the content of the template {digest} in the asset bucket does not match its name"),
+        "it was not written by the deployer; delete it",
     )
 }
 
@@ -371,7 +371,7 @@ fn parse(number: u64, text: &str) -> std::result::Result<Record, String> {
     let record: Record = serde_json::from_str(text).map_err(|error| error.to_string())?;
     match record.number == number {
         true => Ok(record),
-        false => Err(format!("it says that it is number {}", record.number)),
+        false => Err(format!("its content has the number {}", record.number)),
     }
 }
 

@@ -125,27 +125,29 @@ pub fn decide(case: &RecoveryCase) -> Decision {
     if allowed.skip && status != Status::UpdateRollbackFailed {
         return Decision::Refused(
             Message::new(format!(
-                "the stack is in {status}, in which no rollback waits for what it could skip"
+                "the stack is in {status}, and only a rollback that has failed can skip resources"
             ))
             .hint("run `deployer recover` without `--skip`"),
         );
     }
     if allowed.cancel && status != Status::UpdateInProgress {
         return Decision::Refused(
-            Message::new(format!("the stack is in {status}, and only an update under way can be cancelled"))
-                .hint("run `deployer recover` without `--cancel`"),
+            Message::new(format!(
+                "the stack is in {status}, and only an update in progress can be cancelled"
+            ))
+            .hint("run `deployer recover` without `--cancel`"),
         );
     }
     let simple = |state, steps| go(Plan { state, steps, lost: Vec::new(), kept: Vec::new() });
     match status {
         Status::ReviewInProgress => simple(
-            "a change set was made for a new stack, and never executed; nothing is deployed",
+            "a change set was created for a new stack, but never executed; nothing is deployed",
             vec![Step::DeleteChangeSets, Step::Delete { retain: Vec::new() }],
         ),
         Status::RollbackComplete | Status::RollbackFailed | Status::CreateFailed => {
             let (kept, lost) = divide(case, &[]);
             go(Plan {
-                state: "the stack was never made as a whole, and can only be deleted",
+                state: "the stack was never created completely, and can only be deleted",
                 steps: stop(case).chain([Step::Delete { retain: Vec::new() }]).collect(),
                 lost,
                 kept,
@@ -153,19 +155,20 @@ pub fn decide(case: &RecoveryCase) -> Decision {
         }
         Status::UpdateFailed if case.express => replay(case),
         Status::UpdateFailed => simple(
-            "an update failed and was not rolled back; the stack serves, partly changed",
+            "an update failed and was not rolled back; the stack is in service, partly updated",
             vec![Step::RollBack],
         ),
         Status::UpdateRollbackFailed => continue_rollback(case),
         Status::DeleteFailed => delete(case),
-        Status::UpdateInProgress if allowed.cancel => {
-            simple("an update is under way, and is stopped and rolled back", vec![Step::CancelUpdate])
-        }
-        busy if busy.is_in_progress() => simple("an operation is under way", vec![Step::Watch(goal(busy))]),
+        Status::UpdateInProgress if allowed.cancel => simple(
+            "an update is in progress, and will be cancelled and rolled back",
+            vec![Step::CancelUpdate],
+        ),
+        busy if busy.is_in_progress() => simple("an operation is in progress", vec![Step::Watch(goal(busy))]),
         settled if settled.is_complete() => Decision::Nothing,
         _ => Decision::Refused(
-            Message::new(format!("CloudFormation offers no way out of {status}"))
-                .hint("look at the stack in CloudFormation, or ask AWS support"),
+            Message::new(format!("CloudFormation has no operation that repairs a stack in {status}"))
+                .hint("check the stack in the CloudFormation console, or ask AWS Support"),
         ),
     }
 }
@@ -175,7 +178,8 @@ pub fn decide(case: &RecoveryCase) -> Decision {
 fn replay(case: &RecoveryCase) -> Decision {
     match case.last_good {
         Some(number) => go(Plan {
-            state: "an update in express mode failed, and CloudFormation cannot roll it back; the stack serves, partly changed",
+            state: "an update in express mode failed, and CloudFormation cannot roll it back; the stack is in service, partly \
+                    updated",
             steps: vec![Step::Replay(number)],
             lost: Vec::new(),
             kept: Vec::new(),
@@ -219,8 +223,7 @@ pub fn failed(case: &RecoveryCase) -> Vec<String> {
 }
 
 fn continue_rollback(case: &RecoveryCase) -> Decision {
-    let state =
-        "an update failed, and so did taking it back; the stack serves, partly changed, and can't be updated";
+    let state = "an update failed, and its rollback failed too; the stack is in service, partly updated, and can't be updated";
     let plan = |steps| go(Plan { state, steps, lost: Vec::new(), kept: Vec::new() });
     if !case.allowed.skip && !case.again {
         return plan(vec![Step::ContinueRollback { skip: Vec::new() }]);
@@ -228,7 +231,7 @@ fn continue_rollback(case: &RecoveryCase) -> Decision {
     let skip = failed(case);
     if skip.is_empty() {
         return Decision::Refused(
-            Message::new("no resource is known to have failed in the rollback, so there is none to skip")
+            Message::new("no resource is known to have failed in the rollback, so there is nothing to skip")
                 .hint("run `deployer recover` without `--skip`"),
         );
     }
@@ -236,7 +239,7 @@ fn continue_rollback(case: &RecoveryCase) -> Decision {
 }
 
 fn delete(case: &RecoveryCase) -> Decision {
-    let state = "parts of the stack are deleted, and some could not be";
+    let state = "some resources of the stack could not be deleted, the others are deleted";
     if case.allowed.force {
         let (kept, lost) = divide(case, &[]);
         // What can't be deleted stays as well, and CloudFormation doesn't say beforehand what that is.
@@ -377,22 +380,24 @@ impl Step {
             Self::EmptyBucket(bucket) => {
                 format!("delete all objects of the bucket {bucket}, with their versions")
             }
-            Self::UnprotectTable(table) => format!("switch the deletion protection of the table {table} off"),
+            Self::UnprotectTable(table) => format!("turn off the deletion protection of the table {table}"),
             Self::Delete { retain } if retain.is_empty() => "delete the stack".to_owned(),
             Self::Delete { retain } => format!("delete the stack and keep {}", retain.join(", ")),
-            Self::ForceDelete => "delete the stack, and leave behind what can't be deleted".to_owned(),
-            Self::RollBack => "take the update back".to_owned(),
+            Self::ForceDelete => {
+                "delete the stack, and leave resources that can't be deleted in the account".to_owned()
+            }
+            Self::RollBack => "roll the update back".to_owned(),
             Self::Replay(number) => {
                 format!("deploy record {number}, the last successful deployment, again in express mode")
             }
             Self::ContinueRollback { skip } if skip.is_empty() => {
-                "try to take the update back once more".to_owned()
+                "try to roll the update back again".to_owned()
             }
             Self::ContinueRollback { skip } => {
-                format!("take the update back without {}, which stay as they are", skip.join(", "))
+                format!("roll the update back without {}, which stay as they are", skip.join(", "))
             }
-            Self::CancelUpdate => "stop the update, which is then taken back".to_owned(),
-            Self::Watch(_) => "watch the operation to its end".to_owned(),
+            Self::CancelUpdate => "cancel the update, which is then rolled back".to_owned(),
+            Self::Watch(_) => "watch the operation until it finishes".to_owned(),
             Self::CheckDrift(ids) => format!("compare {} with the template", ids.join(", ")),
         }
     }

@@ -65,7 +65,7 @@ impl Retries {
         context.on_interrupt("nothing is in progress", "run the command again");
         context.ui.step(
             "waiting",
-            format!("{} s, because `{id}` passes by itself; then attempt {attempt} of {of}", pause.as_secs()),
+            format!("{} s, because `{id}` is temporary; then attempt {attempt} of {of}", pause.as_secs()),
         );
         tokio::time::sleep(pause).await;
         true

@@ -93,7 +93,7 @@ impl SavedPlan {
         let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::Usage(
                 Message::new(format!("there is no file {}", path.display()))
-                    .hint("`deployer diff --save FILE` makes a plan"),
+                    .hint("create a plan with `deployer diff --save FILE`"),
             ),
             _ => Error::io("read", path, &error),
         })?;
@@ -105,12 +105,12 @@ impl SavedPlan {
                     error.line(),
                     error.column()
                 ))
-                .hint("`deployer diff --save FILE` makes one"),
+                .hint("create one with `deployer diff --save FILE`"),
             )
         })?;
         if plan.schema_version != SCHEMA_VERSION {
             return Err(Error::Usage(Message::new(format!(
-                "{} is a plan of version {}, and this deployer reads version {SCHEMA_VERSION}",
+                "{} is a plan of version {}, but this deployer reads version {SCHEMA_VERSION}",
                 path.display(),
                 plan.schema_version
             ))));
@@ -129,35 +129,31 @@ impl SavedPlan {
                 differences.push(what.to_owned());
             }
         };
-        differ("it was made for another stack", self.stack != now.stack);
-        differ("it was made for another account", self.account != now.account);
-        differ("it was made for another region", self.region != now.region);
-        differ("the file says something else by now", self.template != now.template);
-        differ("the stack was made again, or is gone", self.stack_id != now.stack_id);
-        differ("another template is deployed by now", self.deployed_template != now.deployed_template);
+        differ("it was created for another stack", self.stack != now.stack);
+        differ("it was created for another account", self.account != now.account);
+        differ("it was created for another region", self.region != now.region);
+        differ("the stack file has changed", self.template != now.template);
+        differ("the stack was created again, or no longer exists", self.stack_id != now.stack_id);
+        differ("another template was deployed since", self.deployed_template != now.deployed_template);
         differ(
-            "other code or values are deployed by now",
+            "other code or values were deployed since",
             self.deployed_parameters != now.deployed_parameters,
         );
-        differ("other code was swapped in by now", self.swapped != now.swapped);
+        differ("other code was swapped in since", self.swapped != now.swapped);
         let names = self.parameters.keys().chain(now.parameters.keys());
         let mut changed: Vec<&String> =
             names.filter(|name| self.parameters.get(*name) != now.parameters.get(*name)).collect();
         changed.sort();
         changed.dedup();
         for name in changed {
-            differences.push(format!("the code or value of {name} is another by now"));
+            differences.push(format!("the code or value of {name} has changed"));
         }
         if differences.is_empty() {
             return Ok(());
         }
         Err(Error::Refused(
-            Message::new(format!(
-                "the plan of {} is no longer what would happen: {}",
-                self.time,
-                differences.join("; ")
-            ))
-            .hint("make and read a new one with `deployer diff --save FILE`; nothing was changed"),
+            Message::new(format!("the plan of {} is out of date: {}", self.time, differences.join("; ")))
+                .hint("create and review a new one with `deployer diff --save FILE`; nothing was changed"),
         ))
     }
 }

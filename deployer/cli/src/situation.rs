@@ -147,12 +147,12 @@ async fn settle(
     // What is left behind an operation that is done is only cleared away.
     if !ours && !wait && !Status::of(&busy.status).is_cleanup() {
         return Err(Error::Refused(Message::new(what).hint(
-            "`--wait` waits for it and then deploys; `deployer events --follow` shows it; nothing was changed",
+            "`--wait` waits for it and then deploys; `deployer events --follow` shows its progress; nothing was changed",
         )));
     }
-    let why = if ours { "it is this deployment, watched again" } else { "waiting for that operation" };
+    let why = if ours { "it is this deployment, and is watched again" } else { "waiting for that operation" };
     context.ui.step("waiting", format!("{what}; {why}"));
-    context.on_interrupt("CloudFormation goes on with the operation", "`deployer deploy` watches it again");
+    context.on_interrupt("CloudFormation continues the operation", "`deployer deploy` watches it again");
     let goal = if Status::of(&busy.status).is_deletion() { Goal::Destroy } else { Goal::Deploy };
     let watch = Watch { context, cloudformation, stack_id: &busy.id, goal, origins, expected: None };
     let since = operation.began();

@@ -78,8 +78,9 @@ impl Wanted {
 pub fn read_deployed(text: &str) -> Result<Value> {
     match deployed::read(text) {
         Value::Null if !text.trim().is_empty() => Err(Error::Refused(
-            Message::new("the deployed template is neither JSON nor YAML that can be read")
-                .hint("`aws cloudformation get-template` shows it; deploy it anew by the tool that made it; nothing was changed"),
+            Message::new("the deployed template is neither valid JSON nor valid YAML")
+                .hint("`aws cloudformation get-template` shows it; deploy it again with the tool that created it; nothing was \
+                       changed"),
         )),
         template => Ok(template),
     }

@@ -47,7 +47,7 @@ pub async fn running(context: &Context, session: &Session, resources: &[StackRes
     };
     match found.look().await {
         Err(error) if error.is_denied() => {
-            context.ui.warn(format!("running tasks were not looked for: {} is denied", error.operation));
+            context.ui.warn(format!("did not check for running tasks: {} is denied", error.operation));
         }
         looked => looked?,
     }
@@ -127,7 +127,7 @@ impl Running {
             }
             if since.elapsed() > PATIENCE {
                 context.ui.warn(format!(
-                    "{} did not stop in time; the deletion may fail, and `deployer recover` then tries again",
+                    "{} did not stop in time; if the deletion fails, `deployer recover` tries again",
                     counted(left)
                 ));
                 return Ok(false);

@@ -25,22 +25,22 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// Shape of the data on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Output {
-    /// For people.
+    /// Text for people
     #[default]
     Text,
     /// One JSON document with a `schemaVersion`.
     Json,
-    /// Variables of a shell; of `outputs` alone.
+    /// Shell variables, for `outputs` only
     Env,
 }
 
 /// Form of the problems of a stack file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum MessageFormat {
-    /// With the text that each is about, drawn over several lines.
+    /// Several lines, with the part of the file that each problem is about
     #[default]
     Human,
-    /// One line a problem, for editors and grep: `stack.yaml:47:20: error[E0104]: 1 is out of range; help: between 2 and 1000`.
+    /// One line per problem, for editors and grep: `stack.yaml:47:20: error[E0104]: 1 is out of range; help: between 2 and 1000`.
     Short,
 }
 
@@ -95,7 +95,7 @@ pub struct Ui {
 /// What all stacks of one run have in common.
 #[derive(Debug)]
 struct Shared {
-    /// Lines of a terminal that go on changing; draws nothing without a terminal.
+    /// Lines of a terminal that keep changing; draws nothing without a terminal.
     live: MultiProgress,
     /// One question at a time.
     asking: tokio::sync::Mutex<()>,
@@ -105,7 +105,7 @@ struct Shared {
     documented: AtomicBool,
 }
 
-/// A line of the terminal that goes on changing, and is gone with this value.
+/// A line of the terminal that keeps changing, and is gone with this value.
 #[derive(Debug)]
 pub struct Live(ProgressBar);
 
@@ -121,7 +121,7 @@ impl Live {
 pub struct Bar(ProgressBar);
 
 impl Bar {
-    /// How much of how much is done, and what there is to say.
+    /// Sets the position, the length and the message of the bar.
     pub fn set(&self, done: u64, of: u64, text: impl AsRef<str>) {
         self.0.set_length(of);
         self.0.set_position(done);
@@ -215,11 +215,11 @@ impl Ui {
         if writeln!(out, "{}", number::to_json(&Value::Object(line))).is_err() {
             *file = None;
             drop(file);
-            self.warn("the file of --events can't be written any more");
+            self.warn("can no longer write the file of --events");
         }
     }
 
-    /// A line that goes on changing; without a terminal it is not shown.
+    /// A line that keeps changing; without a terminal it is not shown.
     #[must_use]
     pub fn live(&self) -> Live {
         let bar = self.shared.live.add(ProgressBar::new_spinner());
@@ -240,13 +240,13 @@ impl Ui {
         Bar(bar)
     }
 
-    /// Whether lines that go on changing are shown.
+    /// Returns true if changing lines are shown.
     #[must_use]
     pub fn is_live(&self) -> bool {
         !self.shared.live.is_hidden()
     }
 
-    /// Writes a line to stderr, above those that go on changing.
+    /// Writes a line to stderr, above those that keep changing.
     fn line(&self, text: &str) {
         self.shared.live.suspend(|| {
             let _ = writeln!(anstream::stderr(), "{text}");
@@ -275,7 +275,7 @@ impl Ui {
         Ok(())
     }
 
-    /// Writes one JSON document to stdout: `value`'s fields behind the `schemaVersion`.
+    /// Writes one JSON document to stdout: the `schemaVersion`, then the fields of `value`.
     ///
     /// # Errors
     /// [`Error::BrokenPipe`] when nobody reads it.
@@ -525,7 +525,7 @@ fn theme() -> miette::GraphicalTheme {
     }
 }
 
-/// Columns of what is no terminal, such as a log.
+/// Columns of output that is not a terminal, such as a log.
 const WIDTH: usize = 110;
 /// Below it, tables would be all wrapping.
 const LEAST_WIDTH: usize = 40;

@@ -102,7 +102,7 @@ impl Watch<'_> {
                     continue;
                 }
                 Err(error) => {
-                    ui.warn("CloudFormation goes on with the operation, which can't be watched any more");
+                    ui.warn("CloudFormation continues the operation, which can no longer be watched");
                     return Err(error.into());
                 }
             };
@@ -160,7 +160,7 @@ impl Watch<'_> {
     fn progress(&self, moved: usize) -> String {
         match self.expected {
             Some((total, Some(took))) => {
-                format!("{moved} of {total} resources; the last time it took {} s", took.as_secs())
+                format!("{moved} of {total} resources; took {} s last time", took.as_secs())
             }
             Some((total, None)) => format!("{moved} of {total} resources"),
             None => format!("{moved} resources"),

@@ -55,10 +55,11 @@ fn check_resource(stack: &Stack, resource: &Resource, diagnostics: &mut Diagnost
             if let Some(dead_letters) = &one.dead_letter.queue
                 && queue(stack, dead_letters).is_some_and(|other| other.fifo.is_some() != one.fifo.is_some())
             {
-                let message = "the dead letters of a FIFO queue go to a FIFO queue, and only those";
+                let message = "the dead-letter queue of a FIFO queue must be a FIFO queue, and that of a standard queue a \
+                               standard queue";
                 diagnostics.push(
                     Diagnostic::error("E0107", dead_letters.span, message)
-                        .help("give both `fifo`, or neither"),
+                        .help("set `fifo` for both, or for neither"),
                 );
             }
         }
@@ -92,9 +93,9 @@ fn topic_subscriptions(stack: &Stack, topic: &crate::model::topic::Topic, diagno
                 Diagnostic::error(
                     "E0303",
                     subscription.span,
-                    "a subscription before this one has the same receiver",
+                    "an earlier subscription has the same receiver",
                 )
-                .help("SNS takes one subscription of each; let its filter match both"),
+                .help("SNS accepts one subscription per receiver; extend its filter to match both"),
             );
         }
         let fifo = match &subscription.to {
@@ -102,14 +103,15 @@ fn topic_subscriptions(stack: &Stack, topic: &crate::model::topic::Topic, diagno
             Subscriber::Function(_) | Subscriber::Email(_) => false,
         };
         let problem = match (topic.fifo.is_some(), fifo, &subscription.to) {
-            (false, true, _) => "a FIFO queue can subscribe to a FIFO topic only",
+            (false, true, _) => "a FIFO queue can subscribe only to a FIFO topic",
             (true, _, Subscriber::Function(_) | Subscriber::Email(_)) => {
                 "only queues can subscribe to a FIFO topic"
             }
             _ => continue,
         };
         diagnostics.push(
-            Diagnostic::error("E0107", subscription.span, problem).help("give both `fifo`, or neither"),
+            Diagnostic::error("E0107", subscription.span, problem)
+                .help("set `fifo` for both, or for neither"),
         );
     }
 }
@@ -140,16 +142,13 @@ fn dangling(stack: &Stack, template: &Template, found: &DanglingReference, diagn
         (None, None) => owner.span,
     };
     let (message, help) = match found.to.strip_prefix(&logical_id(&owner.name)).unwrap_or_default() {
-        "Url" => (
-            format!("`{}` has no URL", owner.name),
-            format!("give `{}` the property `url: {{}}`", owner.name),
-        ),
+        "Url" => (format!("`{}` has no URL", owner.name), format!("add `url: {{}}` to `{}`", owner.name)),
         "SecurityGroup" => {
-            (format!("`{}` has no security group", owner.name), format!("give `{}` a `network`", owner.name))
+            (format!("`{}` has no security group", owner.name), format!("set `network` of `{}`", owner.name))
         }
         _ => (
-            format!("`{}` makes no resource of its own that could be referred to", owner.name),
-            "name one of its attributes in a text, or what it stands for".to_owned(),
+            format!("`{}` creates no resource that can be referred to", owner.name),
+            "refer to one of its attributes in a text, or to the resources that it names".to_owned(),
         ),
     };
     diagnostics.push(Diagnostic::error("E0207", span, message).help(help));
@@ -172,9 +171,9 @@ fn template(stack: &Stack, template: &Template, diagnostics: &mut Diagnostics) {
             Diagnostic::error(
                 "E0302",
                 place(origin),
-                format!("`{origin}` makes a resource with the logical id `{id}`, and so does {owner}"),
+                format!("`{origin}` creates a resource with the logical id `{id}`, and so does {owner}"),
             )
-            .help("logical ids are made of the name, without `-` and `_` and with capitals behind them; rename one"),
+            .help("a logical id is the name without `-` and `_`, and with the letters after them capitalized; rename one"),
         );
     }
     for found in template.check() {
@@ -198,9 +197,10 @@ fn template(stack: &Stack, template: &Template, diagnostics: &mut Diagnostics) {
             Diagnostic::error(
                 "E0516",
                 span,
-                format!("{from} refers to `{to}`, which exists only when the condition `{}` holds", found.condition),
+                format!("{from} refers to `{to}`, which exists only if the condition `{}` is true", found.condition),
             )
-            .help("give it the same `options.condition`, or refer to something that is always there; in `AWS::…` types, `!If` can test it"),
+            .help("set the same `options.condition`, or refer to something that always exists; in `AWS::…` types, `!If` can \
+                   test the condition"),
         );
     }
     if let Some(cycle) = template.cycle() {
@@ -218,9 +218,9 @@ fn template(stack: &Stack, template: &Template, diagnostics: &mut Diagnostics) {
             Diagnostic::error(
                 "E0310",
                 place(path[0]),
-                format!("resources wait for each other: {}", shown.join(" → ")),
+                format!("resources depend on each other: {}", shown.join(" → ")),
             )
-            .help("CloudFormation could make none of them first; remove one of the references"),
+            .help("CloudFormation can't create any of them first; remove one of the references"),
         );
     }
 }
@@ -231,7 +231,7 @@ fn each_once(access: &[Access], diagnostics: &mut Diagnostics) {
         let same = |other: &Access| other.verb == entry.verb && other.resource.name == entry.resource.name;
         if access[..index].iter().any(same) {
             let message =
-                format!("`access` allows to {} `{}` twice", entry.verb.phrase(), entry.resource.name);
+                format!("`access` allows twice to {} `{}`", entry.verb.phrase(), entry.resource.name);
             diagnostics.push(Diagnostic::error("E0303", entry.span, message).help("remove one of them"));
         }
     }

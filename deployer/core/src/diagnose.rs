@@ -183,7 +183,7 @@ impl Diagnosis {
         if matches!(self.passing(), Some((_, Passing::Soon)))
             && matches!(Status::of(&self.status), Status::DeleteComplete | Status::UpdateRollbackComplete)
         {
-            self.next = "the cause passes by itself: run `deployer deploy` again in a few minutes";
+            self.next = "the cause is temporary: run `deployer deploy` again in a few minutes";
         }
         self
     }
@@ -351,13 +351,14 @@ pub fn fate(status: &str) -> Fate {
             "run `deployer recover`, which deletes it, then fix the cause and run `deployer deploy`",
         ),
         Status::DeleteFailed => (
-            "parts of the stack are deleted, and some could not be deleted",
+            "some resources of the stack could not be deleted, the others are deleted",
             "run `deployer recover`, which shows what prevents the deletion",
         ),
-        settled if settled.is_complete() => {
-            ("the operation succeeded, but left something behind", "delete what is left, if nothing needs it")
-        }
-        _ => ("the operation is still in progress", "`deployer recover` watches it to its end"),
+        settled if settled.is_complete() => (
+            "the operation succeeded, but some resources are left over",
+            "delete them, if nothing needs them",
+        ),
+        _ => ("the operation is still in progress", "`deployer recover` watches it until it finishes"),
     };
     Fate { fate, next }
 }
@@ -371,7 +372,7 @@ pub fn page() -> String {
          deleted the stack meanwhile. From the many events of a failure it picks the first real cause, with the line of\n\
          `stack.yaml` that it comes from, its meaning and what to do. `deployer recover` repairs a stack in any state in which it\n\
          can get stuck.\n\n\
-         Some failures pass by themselves. `deployer deploy` and `deployer destroy` then wait and try again, twice at most, and say\n\
+         Some failures are temporary. `deployer deploy` and `deployer destroy` then wait and try again, twice at most, and say\n\
          so; `DEPLOYER_RETRY_PAUSE` sets the seconds before the second attempt (65; the wait before the third is twice as long).\n\n\
          These failures are known; all others are shown in CloudFormation's words. Words in `{…}` are taken from the message.\n\n\
          | failure | of |\n|---|---|\n",

@@ -135,7 +135,7 @@ impl Diagnostic {
                     0 => String::new(),
                     more => format!(" and {more} more"),
                 };
-                self.help(format!("known here: {}{more}", shown.join(", ")))
+                self.help(format!("valid here: {}{more}", shown.join(", ")))
             }
         }
     }

@@ -649,7 +649,7 @@ fn notes(diff: &Diff, a: &Resources<'_>, b: &Resources<'_>, templates: [&Value; 
     let mut out = Vec::new();
     if templates.iter().any(|template| template.get("Transform").is_some()) {
         out.push(
-            "macros (`Transform`) are not expanded here; CloudFormation's change set shows what they make"
+            "macros (`Transform`) are not expanded here; CloudFormation's change set shows their result"
                 .to_owned(),
         );
     }
@@ -678,11 +678,11 @@ fn notes(diff: &Diff, a: &Resources<'_>, b: &Resources<'_>, templates: [&Value; 
         .map(|(name, _)| format!("`{name}`"))
         .collect();
     if !hidden.is_empty() {
-        out.push(format!("CloudFormation hides {}, so a change there is not seen", hidden.join(", ")));
+        out.push(format!("CloudFormation hides {}, so changes there are not detected", hidden.join(", ")));
     }
     if !diff.new && b.values().any(|resource| holds_dynamic(&resource.properties, 0)) {
         out.push(
-            "values behind `{{resolve:…}}` are not read here, so a change of them is not seen".to_owned(),
+            "values of `{{resolve:…}}` are not read here, so changes of them are not detected".to_owned(),
         );
     }
     out

@@ -18,7 +18,7 @@ pub fn reference() -> String {
          Every section, type, property and attribute. The guide is [language.md](language.md).\n\n\
          `a.b` is the property `b` of the mapping `a`, `a[].b` that of each entry of the list `a`, and `a.*.b` that of\n\
          each value of the mapping `a`, whose keys are names of your own. Under `resources` and `outputs`, every\n\
-         single value may be `${config.name}`, or hold it.\n",
+         single value can be or contain `${config.name}`.\n",
     );
     section(&mut out, "The file", &document::top_level_properties());
     out.push_str("\n## An entry under `resources`\n\n");
@@ -28,7 +28,7 @@ pub fn reference() -> String {
     }
     out.push_str(
         "\n## `type: AWS::…`\n\nAny CloudFormation type, by its own name and with its own properties, checked against its published schema.\n\
-         `!Ref`, `!GetAtt`, `!Sub` and the other functions stand there beside `${…}`. Attributes are those of\n\
+         `!Ref`, `!GetAtt`, `!Sub` and the other functions can be used there beside `${…}`. Attributes are those of\n\
          `Fn::GetAtt`: `${name.Arn}`; `${name}` alone is its `Ref`.\n",
     );
     let _ = write!(out, "\n## Access\n\n{}", body_of_access());
@@ -119,7 +119,7 @@ fn body_of_access() -> String {
     out.push_str(
         "\nWhere a key of the stack encrypts the resource (`key`, or its `encryptionKey`), its use is allowed too, if `kms:ViaService`\n\
          is the resource's service: `kms:Decrypt` to read and receive; that, `kms:Encrypt` and `kms:GenerateDataKey` to write, send and publish.\n\n\
-         Some actions stand on `*`, because AWS allows no resource for them:\n\n| actions | why |\n|---|---|\n",
+         Some actions are allowed on `*`, because AWS supports no resource for them:\n\n| actions | why |\n|---|---|\n",
     );
     for (_, actions, why) in WITHOUT_RESOURCE {
         let actions: Vec<String> = actions.iter().map(|action| format!("`{action}`")).collect();

@@ -61,7 +61,7 @@ pub enum SelectError {
         known: Vec<String>,
     },
     /// Several could be meant.
-    #[error("which stack? The file has {}; name one, or mark one with `default: true`", list(.known))]
+    #[error("no stack is named: the file has {}; name one, or mark one with `default: true`", list(.known))]
     Ambiguous {
         /// What there is.
         known: Vec<String>,
@@ -174,7 +174,7 @@ fn read_sections(properties: &mut Properties<'_>) -> Option<Sections> {
     let name = properties
         .field("name", "Name of the pipeline: lower case letters, digits and hyphens.", Str)
         .required();
-    let description = properties.field("description", "One sentence on what it does.", Str).optional();
+    let description = properties.field("description", "Description in one sentence.", Str).optional();
     let config = properties
         .field(
             "config",
@@ -200,7 +200,8 @@ fn read_sections(properties: &mut Properties<'_>) -> Option<Sections> {
     let key = properties
         .field(
             "key",
-            "The key that encrypts all that the stack keeps or sends, unless a resource names an `encryptionKey` of its own; the keys of AWS without one.",
+            "Key that encrypts everything that the stack stores or sends, unless a resource has an `encryptionKey` of its own; \
+             keys of AWS by default.",
             Later(KEY),
         )
         .optional();
@@ -231,7 +232,7 @@ fn read_sections(properties: &mut Properties<'_>) -> Option<Sections> {
         let span = properties.span_of("description");
         properties.report(
             Diagnostic::error("E0104", span, "the description is too long")
-                .help(format!("CloudFormation takes at most {MAX_DESCRIPTION} bytes")),
+                .help(format!("CloudFormation accepts at most {MAX_DESCRIPTION} bytes")),
         );
     }
     Some(Sections { name, description, config, stacks, key, conditions, resources, outputs })
@@ -272,7 +273,7 @@ fn read_declaration(properties: &mut Properties<'_>) -> Option<Declaration> {
         properties.field("default", "The value unless a stack or `--config` sets one.", Raw).optional();
     let minimum = properties.field("minimum", "Smallest value.", Raw).optional();
     let maximum = properties.field("maximum", "Largest value.", Raw).optional();
-    let _ = properties.field("description", "What it is for.", Str).optional();
+    let _ = properties.field("description", "Description of the value.", Str).optional();
     let kind = kind?;
     for (name, bound) in [("minimum", &minimum), ("maximum", &maximum)] {
         let span = properties.span_of(name);
@@ -282,7 +283,7 @@ fn read_declaration(properties: &mut Properties<'_>) -> Option<Declaration> {
                     Diagnostic::error(
                         "E0107",
                         span,
-                        format!("`{name}` goes with a number, a duration or a size"),
+                        format!("`{name}` can only be used with a number, a duration or a size"),
                     )
                     .help("remove it"),
                 );
@@ -307,23 +308,25 @@ fn read_stack(properties: &mut Properties<'_>) -> Option<StackEntry> {
         )
         .or(Target::Aws);
     let region = properties.field("region", "AWS region.", Str).optional();
-    let account =
-        properties.field("account", "The account that it must go to: 12 digits, quoted.", Str).optional();
+    let account = properties.field("account", "Account to deploy to: 12 digits, quoted.", Str).optional();
     let endpoint =
-        properties.field("endpoint", "Endpoint of a local cloud that already runs.", Str).optional();
+        properties.field("endpoint", "Endpoint of a local cloud that is already running.", Str).optional();
     let protect = properties.field("protect", "Refuse to delete the stack.", Boolean).or(false);
     let removal = properties
         .field(
             "removal",
-            "What happens to data (buckets, tables, logs) when the stack goes; `keep`, but `delete` for `target: local`.",
+            "Keep or delete data (buckets, tables, logs) when the stack is deleted; `keep` by default, but `delete` for \
+             `target: local`.",
             Choice(&[("keep", Removal::Keep), ("delete", Removal::Delete)]),
         )
         .optional();
-    let default = properties.field("default", "Commands without a stack mean this one.", Boolean).or(false);
+    let default =
+        properties.field("default", "Use this stack for commands that name none.", Boolean).or(false);
     let lambda_concurrency = properties
         .field(
             "lambdaConcurrency",
-            "Executions at the same time that Lambda allows the account there (\"Concurrent executions\" of its quotas); what functions reserve is checked against it.",
+            "Concurrent executions that Lambda allows the account there (its quota \"Concurrent executions\"); the reservations \
+             of functions are checked against it.",
             Integer(1, 1_000_000),
         )
         .optional();
@@ -335,7 +338,7 @@ fn read_stack(properties: &mut Properties<'_>) -> Option<StackEntry> {
     {
         let span = properties.span_of("region");
         properties.report(
-            Diagnostic::error("E0108", span, format!("`{region}` is no AWS region"))
+            Diagnostic::error("E0108", span, format!("`{region}` is not an AWS region"))
                 .help("lower case words and a number with hyphens, such as `eu-west-1`"),
         );
     }
@@ -344,7 +347,7 @@ fn read_stack(properties: &mut Properties<'_>) -> Option<StackEntry> {
     {
         let span = properties.span_of("endpoint");
         properties.report(
-            Diagnostic::error("E0108", span, format!("`{endpoint}` is no endpoint"))
+            Diagnostic::error("E0108", span, format!("`{endpoint}` is not an endpoint"))
                 .help("a URL, such as `http://127.0.0.1:4566`"),
         );
     }
@@ -353,14 +356,14 @@ fn read_stack(properties: &mut Properties<'_>) -> Option<StackEntry> {
     {
         let span = properties.span_of("account");
         properties.report(
-            Diagnostic::error("E0108", span, format!("`{account}` is no account id"))
+            Diagnostic::error("E0108", span, format!("`{account}` is not an account id"))
                 .help("12 digits in quotes, such as \"111122223333\""),
         );
     }
     if endpoint.is_some() && target == Target::Aws && properties.is_sound() {
         let span = properties.span_of("endpoint");
         properties.report(
-            Diagnostic::error("E0107", span, "`endpoint` goes with `target: local`")
+            Diagnostic::error("E0107", span, "`endpoint` can only be used with `target: local`")
                 .help("for AWS, set the environment variable AWS_ENDPOINT_URL"),
         );
     }
@@ -402,7 +405,7 @@ impl Document {
                     Span::default(),
                     format!("the file has {} bytes", source.text.len()),
                 )
-                .help(format!("a stack file has at most {MAX_FILE}; CloudFormation takes less")),
+                .help(format!("a stack file can have at most {MAX_FILE}; CloudFormation accepts less")),
             );
             return None;
         }
@@ -410,7 +413,7 @@ impl Document {
         let Some(node) = node.filter(|node| matches!(node.value, Value::Mapping(_))) else {
             if !diagnostics.has_errors() {
                 diagnostics.push(
-                    Diagnostic::error("E0007", Span::default(), "the file holds no mapping")
+                    Diagnostic::error("E0007", Span::default(), "the file does not contain a mapping")
                         .help("begin with `name:`, `stacks:` and `resources:`"),
                 );
             }
@@ -481,7 +484,7 @@ impl Document {
                         format!("`{name}-{stack}` is too long for the name of a stack"),
                     )
                     .help(format!(
-                        "at most {MAX_STACK_NAME} characters, and this has {}",
+                        "at most {MAX_STACK_NAME} characters, but this has {}",
                         name.len() + 1 + stack.len()
                     )),
                 );
@@ -557,7 +560,7 @@ impl Document {
                     span,
                     format!("{} resources are too many for one stack", self.resources.len()),
                 )
-                .help(format!("CloudFormation takes at most {MAX_RESOURCES}")),
+                .help(format!("CloudFormation accepts at most {MAX_RESOURCES}")),
             );
             return None;
         }
@@ -601,7 +604,7 @@ impl Document {
                 Diagnostic::warning(
                     "W0404",
                     entry.key_span,
-                    format!("nothing tests the condition `{}`", shorten(&entry.key)),
+                    format!("nothing uses the condition `{}`", shorten(&entry.key)),
                 )
                 .help("name it in `options.condition` or `!If`, or remove it"),
             );
@@ -636,9 +639,9 @@ impl Document {
                 Diagnostic::warning(
                     "W0406",
                     *span,
-                    format!("nothing takes the config value `{}`", shorten(name)),
+                    format!("nothing uses the config value `{}`", shorten(name)),
                 )
-                .help(format!("write `${{config.{}}}` where it is meant, or remove it", shorten(name))),
+                .help(format!("write `${{config.{}}}` where it is needed, or remove it", shorten(name))),
             );
         }
     }
@@ -745,11 +748,12 @@ impl ConfigType {
             // What stands there may be the secret itself.
             Self::Secret => {
                 return format!(
-                    "{what} must be where the secret is kept: `secretsmanager:NAME`, `secretsmanager:NAME:KEY` or `ssm:NAME`"
+                    "{what} must be the place where the secret is stored: `secretsmanager:NAME`, `secretsmanager:NAME:KEY` or \
+                     `ssm:NAME`"
                 );
             }
         };
-        format!("{what} must be {kind}{example}, and is `{}`", shorten(text))
+        format!("{what} must be {kind}{example}, but is `{}`", shorten(text))
     }
 }
 
@@ -782,7 +786,7 @@ impl Declaration {
             scope.report(Diagnostic::error(
                 "E0104",
                 node.span,
-                format!("{what} must be {word} {limit}, and is {text}"),
+                format!("{what} must be {word} {limit}, but is {text}"),
             ));
             return None;
         }
@@ -826,8 +830,14 @@ fn read_conditions(entries: &[Entry], scope: &Scope) -> Option<Vec<(String, serd
             );
         } else if let Some(first) = seen.insert(logical_id(key), key) {
             scope.report(
-                Diagnostic::error("E0302", *key_span, format!("the conditions `{first}` and `{key}` would get the same name in CloudFormation"))
-                    .help("names that differ only in `-`, `_` and the capitals behind them are the same; rename one"),
+                Diagnostic::error(
+                    "E0302",
+                    *key_span,
+                    format!("the conditions `{first}` and `{key}` would get the same name in CloudFormation"),
+                )
+                .help(
+                    "names that differ only in `-`, `_` and the capitals after them are the same; rename one",
+                ),
             );
         }
         read.push(expression::condition(value, scope).map(|condition| (logical_id(key), condition)));
@@ -847,9 +857,9 @@ fn read_conditions(entries: &[Entry], scope: &Scope) -> Option<Vec<(String, serd
             Diagnostic::error(
                 "E0310",
                 first.map_or(Span::default(), |entry| entry.key_span),
-                format!("conditions wait for each other: {}", shown.join(" → ")),
+                format!("conditions depend on each other: {}", shown.join(" → ")),
             )
-            .help("a condition is made of others that don't need it; remove one of the references"),
+            .help("a condition can't depend on itself; remove one of the references"),
         );
     }
     read.into_iter().collect()
@@ -871,8 +881,14 @@ fn read_outputs(node: &Node, scope: &Scope) -> Option<Vec<(String, Text)>> {
             );
         } else if let Some(first) = seen.insert(logical_id(key), key) {
             scope.report(
-                Diagnostic::error("E0302", *key_span, format!("the outputs `{first}` and `{key}` would get the same name in CloudFormation"))
-                    .help("names that differ only in `-`, `_` and the capitals behind them are the same; rename one"),
+                Diagnostic::error(
+                    "E0302",
+                    *key_span,
+                    format!("the outputs `{first}` and `{key}` would get the same name in CloudFormation"),
+                )
+                .help(
+                    "names that differ only in `-`, `_` and the capitals after them are the same; rename one",
+                ),
             );
         }
     }
@@ -884,7 +900,7 @@ fn read_outputs(node: &Node, scope: &Scope) -> Option<Vec<(String, Text)>> {
         if output.as_ref().is_some_and(|(_, text)| text.parts.iter().any(is_secret)) {
             scope.report(
                 Diagnostic::error("E0311", entry.value.span, "an output would show a secret in plain text")
-                    .help("who may read it can read it where it is kept; remove the output"),
+                    .help("whoever is allowed to read it can read it where it is stored; remove the output"),
             );
         }
     }
@@ -949,11 +965,15 @@ impl ResourceEntry {
 }
 
 fn read_resource(properties: &mut Properties<'_>) -> Option<(Kind, Option<Node>, Option<Node>)> {
-    let kind = properties.field("type", "What it is.", TypeName).required();
+    let kind = properties.field("type", "Type of the resource.", TypeName).required();
     let given =
         properties.field("properties", "Its properties.", Section(Shape::Object(Vec::new()))).optional();
     let options = properties
-        .field("options", "How CloudFormation treats it.", Section(Shape::Object(describe(Options::read))))
+        .field(
+            "options",
+            "Options of CloudFormation for the resource.",
+            Section(Shape::Object(describe(Options::read))),
+        )
         .optional();
     // Properties of the wrong shape have been reported; read as none, they would be reported as missing too.
     let sound = given.is_some() || !properties.has("properties");
@@ -977,7 +997,7 @@ fn resource_type(entry: &Entry, scope: &Scope) -> Option<ResourceEntry> {
     if entry.key == "config" {
         scope.report(
             Diagnostic::error("E0108", entry.key_span, "`config` can't be the name of a resource")
-                .help("`${config.…}` means the config values"),
+                .help("`${config.…}` refers to the config values"),
         );
     }
     if matches!(entry.key.as_str(), "properties" | "options" | "type")
@@ -987,7 +1007,7 @@ fn resource_type(entry: &Entry, scope: &Scope) -> Option<ResourceEntry> {
             Diagnostic::error(
                 "E0102",
                 entry.key_span,
-                format!("`{}` stands where a resource is named", entry.key),
+                format!("`{}` is in the place of the name of a resource", entry.key),
             )
             .help("indent it below the name of its resource, beside `type`"),
         );

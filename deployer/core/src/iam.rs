@@ -61,7 +61,7 @@ pub const WITHOUT_RESOURCE: [(&str, &[&str], &str); 4] = [
     (
         "ListStreams",
         &["dynamodb:ListStreams"],
-        "Lambda looks for the stream of a table that starts a function; the list has no resource.",
+        "Lambda lists the streams of a table that starts a function; the list has no resource.",
     ),
     (
         "DescribeNetwork",

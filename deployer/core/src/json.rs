@@ -174,7 +174,9 @@ impl Reader<'_> {
                 self.at = start + raw.len();
                 Ok(text)
             }
-            Err(_) => self.wrong("the text holds an escape or a control character that JSON does not allow"),
+            Err(_) => {
+                self.wrong("the text contains an escape or a control character that JSON does not allow")
+            }
         }
     }
 
@@ -184,7 +186,7 @@ impl Reader<'_> {
         let end = rest.find(|letter: char| !(letter.is_ascii_alphanumeric() || "+-.".contains(letter)));
         let word = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
         if !matches!(word, "true" | "false" | "null") && number::value(word).is_none() {
-            return self.wrong("expected a JSON value; a text stands in double quotes");
+            return self.wrong("expected a JSON value; a text needs double quotes");
         }
         self.at += word.len();
         Ok(yaml::Value::Scalar { text: word.to_owned(), plain: true, verbatim: Some(0) })
@@ -214,9 +216,9 @@ mod tests {
         for (text, at, message) in [
             ("", 0, "expected a value, found the end of the JSON"),
             ("{\"a\":1", 6, "expected `,` or `}`"),
-            ("[1,]", 3, "expected a JSON value; a text stands in double quotes"),
+            ("[1,]", 3, "expected a JSON value; a text needs double quotes"),
             ("{a:1}", 1, "expected a key in double quotes"),
-            ("[01]", 1, "expected a JSON value; a text stands in double quotes"),
+            ("[01]", 1, "expected a JSON value; a text needs double quotes"),
             ("\"a", 0, "the text has no closing quote"),
             ("1 2", 2, "expected the end of the JSON"),
         ] {

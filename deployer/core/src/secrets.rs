@@ -91,7 +91,7 @@ pub(crate) fn check(node: &Node, diagnostics: &mut Diagnostics) {
 fn report(what: &str, span: Span, diagnostics: &mut Diagnostics) {
     diagnostics.push(
         Diagnostic::error("E0311", span, format!("this looks like {what}, in plain text")).help(
-            "make it invalid where it comes from, and keep the new one in Secrets Manager: `config` has the type `secret`, tasks have `secrets`",
+            "revoke it, and store a new one in Secrets Manager: `config` has the type `secret`, tasks have `secrets`",
         ),
     );
 }
@@ -109,9 +109,9 @@ fn entry_of(entry: &Entry, diagnostics: &mut Diagnostics) {
 
 /// The warning about a secret that is known by the name of its key.
 pub(crate) fn by_name(name: &str, span: Span) -> Diagnostic {
-    let message = format!("by its name, `{}` is a secret, and it stands here in plain text", shorten(name));
+    let message = format!("by its name, `{}` is a secret, but its value is in plain text", shorten(name));
     Diagnostic::warning("W0402", span, message)
-        .help("keep it in Secrets Manager: `config` has the type `secret`, tasks have `secrets`")
+        .help("store it in Secrets Manager: `config` has the type `secret`, tasks have `secrets`")
 }
 
 #[cfg(test)]

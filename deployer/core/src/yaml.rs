@@ -89,7 +89,8 @@ pub fn misplaced_tag(tag: &str, span: Span) -> Diagnostic {
         Diagnostic::error("E0005", span, format!("the tag `{}` has no meaning here", shorten(tag)));
     match tag.strip_prefix('!').is_some_and(is_function) {
         true => diagnostic.help(
-            "CloudFormation's functions stand in `conditions` and in the properties of `AWS::…` types; elsewhere references are written `${name.attribute}`",
+            "CloudFormation's functions can be used in `conditions` and in the properties of `AWS::…` types; elsewhere \
+             references are written `${name.attribute}`",
         ),
         false => diagnostic.help("write the value without a tag; references are written `${name.attribute}`"),
     }
@@ -237,10 +238,10 @@ fn explain(source: &Source, at: Span, info: &str) -> Diagnostic {
     let before = text.get(..at.end).unwrap_or_default();
     let line = before.lines().last().unwrap_or_default();
     if line.contains("${") {
-        return plain().help("inside `{ … }` and `[ … ]` a reference stands in quotes: `\"${name}\"`");
+        return plain().help("inside `{ … }` and `[ … ]` a reference needs quotes: `\"${name}\"`");
     }
     if info.contains("tab") {
-        return plain().help("indent with spaces; YAML takes no tabs there");
+        return plain().help("indent with spaces; YAML does not allow tabs there");
     }
     let number = source.position(at.start).line;
     if let Some((open, bracket)) = unclosed(text.get(..at.start).unwrap_or_default()) {
@@ -277,12 +278,11 @@ fn explain(source: &Source, at: Span, info: &str) -> Diagnostic {
     }
     if info.contains("did not find expected key") && own.trim_start().starts_with('-') {
         return plain()
-            .help("an item of a list stands among the keys of a mapping; write `name: value`, without `-`");
+            .help("an item of a list is among the keys of a mapping; write `name: value`, without `-`");
     }
     if info.contains("did not find expected '-'") {
-        return plain().help(
-            "a key stands among the items of a list; write all of them as `name: value`, or all with `-`",
-        );
+        return plain()
+            .help("a key is among the items of a list; write all of them as `name: value`, or all with `-`");
     }
     plain()
 }
@@ -331,8 +331,8 @@ impl Builder<'_> {
                 let text = text.into_owned();
                 if text.contains('\0') {
                     self.diagnostics.push(
-                        Diagnostic::error("E0001", span, "a text holds the character U+0000")
-                            .help("AWS takes it nowhere; remove `\\0`"),
+                        Diagnostic::error("E0001", span, "a text contains the character U+0000")
+                            .help("AWS does not accept it; remove `\\0`"),
                     );
                     return None;
                 }
@@ -469,10 +469,10 @@ impl Builder<'_> {
                                 Diagnostic::error(
                                     "E0004",
                                     node.span,
-                                    format!("the key `{}` stands twice in this mapping", shorten(&text)),
+                                    format!("the key `{}` is in this mapping twice", shorten(&text)),
                                 )
                                 .label(format!("first on line {line}"))
-                                .help(format!("remove one of them; the first stands on line {line}")),
+                                .help(format!("remove one of them; the first is on line {line}")),
                             );
                         } else {
                             seen.insert(text.clone(), node.span);
@@ -603,8 +603,8 @@ mod tests {
             ("r:\n  q: [a, \"}\", 'it''s' # {\n  b: { type: bucket }\n", "2:6: ", "add `]`; line 3"),
             ("r:\n  q:\n   type: queue\n    properties: { delay: 5s }\n", "4:", "align them"),
             ("f:\n  id: { from: ID }\n  - date: 1\n", "3:", "without `-`"),
-            ("f:\n  - id: 1\n  date: 2\n", "3:", "a key stands among the items of a list"),
-            ("r: { a: ${b} }\n", "1:", "a reference stands in quotes"),
+            ("f:\n  - id: 1\n  date: 2\n", "3:", "a key is among the items of a list"),
+            ("r: { a: ${b} }\n", "1:", "a reference needs quotes"),
         ] {
             let problems = read(text).1;
             assert!(
@@ -618,7 +618,7 @@ mod tests {
     fn a_text_with_nul_is_an_error() {
         assert_eq!(
             read("a: \"\\0007\"\n").1,
-            "s.yaml:1:4: error[E0001]: a text holds the character U+0000; help: AWS takes it nowhere; remove `\\0`\n"
+            "s.yaml:1:4: error[E0001]: a text contains the character U+0000; help: AWS does not accept it; remove `\\0`\n"
         );
     }
 
@@ -626,7 +626,7 @@ mod tests {
     fn a_key_that_stands_twice_is_an_error() {
         assert_eq!(
             read("a: 1\nb: 2\na: 3\n").1,
-            "s.yaml:3:1: error[E0004]: the key `a` stands twice in this mapping; help: remove one of them; the first stands on line 1\n"
+            "s.yaml:3:1: error[E0004]: the key `a` is in this mapping twice; help: remove one of them; the first is on line 1\n"
         );
     }
 

@@ -447,7 +447,7 @@ fn a_role_that_is_too_new_passes_and_one_that_is_wrong_does_not() {
     };
     let (passing, next) = story("CREATE_COMPLETE", principal);
     assert_eq!(passing, Some(("key-principal-missing", known::Passing::Soon)));
-    assert!(next.contains("passes by itself"), "{next}");
+    assert!(next.contains("is temporary"), "{next}");
     let (passing, next) = story("CREATE_FAILED", principal);
     assert_eq!((passing, next), (None, "fix the cause, then run `deployer deploy` again"));
     assert_eq!(story("CREATE_COMPLETE", "No such thing").0, None);

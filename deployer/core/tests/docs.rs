@@ -55,9 +55,8 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
             "The task read a row. `headers` and `data` are RFC 4180 records without a line end; of several rows, `data` has a \
              line each. Sensitive values are `enc:v1:…`, and `dataKey` is the key that they are encrypted with, encrypted itself \
              ([encryption](encryption.md)). A row that is too large for an event is not in it: `location` says which bytes of the object hold it, \
-             from the first to the one behind the last, and how they are written. `trailing` is there and true where a row \
-             may end with empty fields that no column has, `pad` where it may lack fields, and `escape` where a character takes the \
-             meaning of the one after it.",
+             from the first to the one after the last, and how they are written. `trailing` is true if a row can end with empty \
+             fields beyond the last column, `pad` if it can lack fields, and `escape` is set if there is an escape character.",
             vec![
                 extracted(record.clone(), "1,21,\"Bristol, Avon\"", None),
                 extracted(
@@ -77,10 +76,10 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
         ),
         (
             EventKind::ExtractionCompleted,
-            "The task read the object to its end. `rows` counts rejected rows too. Where several tasks read one object each sends \
-             this event for its part, with `shard`: which part, and of how many. `skipped` counts lines that are no rows: `blank` ones \
-             (of delimiters alone, too), `headers` that stand there again, and `comments`; it is left out where there are none, and \
-             where the task went on after one that was interrupted.",
+            "The task read the object completely. `rows` counts rejected rows too. If several tasks read one object, each sends \
+             this event for its part, with `shard`: the number of the part and of all parts. `skipped` counts lines that are \
+             not rows: `blank` lines (also those with delimiters only), repeated `headers`, and `comments`; it is left out if \
+             there are none, and if the task continued after one that was interrupted.",
             vec![Detail::ExtractionCompleted {
                 object: object.clone(),
                 rows: 5,
@@ -92,7 +91,7 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
         ),
         (
             EventKind::RecordTransformed,
-            "`transform` made an item of a row. `data` holds the item's attributes; of several rows it is a list of items.",
+            "`transform` created an item from a row. `data` holds the item's attributes; of several rows it is a list of items.",
             vec![Detail::RecordTransformed {
                 object: object.clone(),
                 record: record.clone(),
@@ -102,10 +101,10 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
         ),
         (
             EventKind::RecordLoaded,
-            "`load` wrote an item to the table. Of several rows `key` is a list. `overwritten`, where it is, names rows of the object \
-             that a later row of it with the same key replaces, as far as `load` knows: those of one invocation, and with \
-             `onConflict: newest` also those that it meets in the table, unless an answer was lost or a newer item of another object \
-             stood between.",
+            "`load` wrote an item to the table. Of several rows `key` is a list. `overwritten`, if present, lists rows of the \
+             object that a later row of it with the same key replaces, as far as `load` can tell: those of one invocation, and \
+             with `onConflict: newest` also those that it finds in the table, unless an answer was lost or a newer item of \
+             another object was written in between.",
             vec![Detail::RecordLoaded {
                 object: object.clone(),
                 record: record.clone(),
@@ -117,13 +116,13 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
         (
             EventKind::Failed,
             "An object or a row could not be processed. `record` is missing when it is about the whole object. \
-             `reason` is one of the codes below; `message` is for people and holds no value of the row.",
+             `reason` is one of the codes below; `message` is for people and contains no value of the row.",
             vec![
                 failed(
                     FailedStage::Extraction,
                     None,
                     Reason::DuplicateHeader,
-                    "the column `ID` stands twice",
+                    "the file has several columns `ID`",
                 ),
                 failed(
                     FailedStage::Transform,
@@ -145,13 +144,13 @@ fn pretty(value: &Value) -> String {
 fn the_published_events_are_those_of_the_contract() {
     let mut out = format!(
         "# Events\n\n\
-         What the workers put on the stack's bus, and what a trigger's `event:` matches. The `source` is\n\
+         The events that the workers put on the stack's bus, and that a trigger's `event:` matches. The `source` is\n\
          `{SOURCE}` unless the bus sets another. `ecs-started`, `s3RecordExtraction`, `transform` and\n\
          `data-loaded` and their statuses are those of the original pattern, so that rules written for it match.\n\n\
          `object` is one version of one S3 object. `record` is a row of it: `index` counts from 1 without the header and\n\
          lines that are skipped, and `id` is made from the object and the index, so that a row that is delivered twice has the same\n\
-         id twice. With `settings.rowsPerEvent` of the extraction an event may speak of several rows that follow each other:\n\
-         `record` is then the first, and its `count` says how many.\n\n\
+         id twice. With `settings.rowsPerEvent` of the extraction an event can be about several consecutive rows:\n\
+         `record` is then the first, and `count` is their number.\n\n\
          With `\"escaped\": true`, which is rare, some text of the event has a character that SQS refuses: in all of its texts,\n\
          and names of fields, `\\\\` stands for a backslash, `\\ufffe` for U+FFFE and `\\uffff` for U+FFFF, after the JSON was read.\n"
     );

@@ -29,7 +29,7 @@ pub const fn file_name(program: Program) -> &'static str {
 /// # Errors
 /// When one is missing, or would not run on AWS.
 pub fn pack(from: &Path, to: &Path) -> Result<BTreeMap<String, Facts>, Error> {
-    std::fs::create_dir_all(to).map_err(|error| Error::io("make the folder", to, &error))?;
+    std::fs::create_dir_all(to).map_err(|error| Error::io("create the folder", to, &error))?;
     let mut all = BTreeMap::new();
     for program in Program::ALL {
         let path = from.join(program.name()).join("bootstrap");

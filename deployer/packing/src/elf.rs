@@ -34,9 +34,9 @@ pub fn check(what: &str, bytes: &[u8], architecture: Architecture) -> Result<(),
     let found = match inspect(bytes, architecture) {
         Some(Found::Static) => return check_library(what, bytes),
         Some(Found::Other(found)) => found,
-        None => "an ELF file that ends too early".to_owned(),
+        None => "a truncated ELF file".to_owned(),
     };
-    Err(Error::new(format!("{what} is {found}; needed is a static {} program", architecture.name()))
+    Err(Error::new(format!("{what} is {found}; expected a static {} program", architecture.name()))
         .hint(HINT))
 }
 
@@ -50,8 +50,8 @@ fn check_library(what: &str, bytes: &[u8]) -> Result<(), Error> {
     let version = pattern.captures(bytes).and_then(|found| Some((number(&found, 1)?, number(&found, 2)?)));
     match version {
         Some(version) if version < RESOLVES_NAMES_SINCE => Err(Error::new(format!(
-                "{what} was built with version {}.{} of GNU's C library, with which it can't resolve names where it runs; needed is \
-                 {}.{} or newer",
+                "{what} was built with version {}.{} of GNU's C library, with which it can't resolve host names where it runs; \
+                 expected {}.{} or newer",
                 version.0, version.1, RESOLVES_NAMES_SINCE.0, RESOLVES_NAMES_SINCE.1
         ))
         .hint(OLD_HINT)),
@@ -72,7 +72,7 @@ fn inspect(bytes: &[u8], architecture: Architecture) -> Option<Found> {
             [] => "empty",
             [0xcf, 0xfa, 0xed, 0xfe, ..] => "a macOS program",
             [b'M', b'Z', ..] => "a Windows program",
-            _ => "no ELF file",
+            _ => "not an ELF file",
         });
     }
     if *bytes.get(4)? != CLASS_64 || *bytes.get(5)? != LITTLE_ENDIAN {
@@ -87,7 +87,7 @@ fn inspect(bytes: &[u8], architecture: Architecture) -> Option<Found> {
         }
     }
     if !matches!(u16_at(bytes, 16)?, EXECUTABLE | POSITION_INDEPENDENT) {
-        return other("an ELF file that is no program");
+        return other("an ELF file that is not a program");
     }
     let (table, size, count) =
         (u64_at(bytes, 32)?, u64::from(u16_at(bytes, 54)?), u64::from(u16_at(bytes, 56)?));
@@ -98,7 +98,7 @@ fn inspect(bytes: &[u8], architecture: Architecture) -> Option<Found> {
             let end = start.checked_add(usize::try_from(u64_at(bytes, at.checked_add(32)?)?).ok()?)?;
             let loader = String::from_utf8_lossy(bytes.get(start..end)?);
             let loader = loader.trim_end_matches('\0');
-            return Some(Found::Other(format!("linked dynamically (it asks for {loader})")));
+            return Some(Found::Other(format!("dynamically linked (it requires {loader})")));
         }
     }
     Some(Found::Static)
@@ -165,11 +165,11 @@ pub(crate) mod tests {
     fn others_are_named() {
         assert_eq!(
             complaint(&elf(X86_64, PT_INTERP, b"/lib64/ld-linux-x86-64.so.2\0")),
-            "x is linked dynamically (it asks for /lib64/ld-linux-x86-64.so.2); needed is a static x86_64 program"
+            "x is dynamically linked (it requires /lib64/ld-linux-x86-64.so.2); expected a static x86_64 program"
         );
         assert!(complaint(&elf(183, 1, b"")).contains("arm64"));
         assert!(complaint(&elf(8, 1, b"")).contains("machine 8"));
-        assert!(complaint(b"#!/bin/sh\n").contains("no ELF file"));
+        assert!(complaint(b"#!/bin/sh\n").contains("not an ELF file"));
         assert!(complaint(b"").contains("empty"));
         assert!(complaint(&[0xcf, 0xfa, 0xed, 0xfe]).contains("macOS"));
         let mut narrow = elf(X86_64, 1, b"");

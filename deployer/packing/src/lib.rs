@@ -116,7 +116,7 @@ impl Content {
             Source::File(path) => {
                 let bytes = std::fs::read(path).map_err(|error| Error::io("read", path, &error))?;
                 if sha256_hex(&bytes) != self.facts.sha256 {
-                    return Err(Error::new(format!("{} was changed since it was packed", path.display()))
+                    return Err(Error::new(format!("{} has changed since it was packed", path.display()))
                         .hint("remove it and run the command again"));
                 }
                 Ok(bytes.into())
@@ -155,7 +155,7 @@ mod tests {
         let packed = Content::file(Facts::of(b"abc"), path.clone());
         assert_eq!(packed.bytes().expect("whole"), "abc");
         std::fs::write(&path, "abd").expect("written");
-        assert!(packed.bytes().expect_err("changed").message.contains("was changed since"));
+        assert!(packed.bytes().expect_err("changed").message.contains("has changed since"));
         std::fs::remove_file(&path).expect("removed");
         assert!(packed.bytes().expect_err("gone").message.contains("could not read"));
     }

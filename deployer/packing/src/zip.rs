@@ -28,7 +28,7 @@ const MAX_UNPACKED: u64 = 250 * 1024 * 1024;
 pub fn read(path: &Path) -> Result<Content, Error> {
     let bytes = std::fs::read(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::new(format!("there is no file {}", path.display()))
-            .hint("`code.zip` of a function names it, relative to the stack file: build it first"),
+            .hint("`code.zip` of a function names this file, relative to the stack file: build it first"),
         _ => Error::io("read", path, &error),
     })?;
     let wrong = |what: String| {
@@ -36,7 +36,7 @@ pub fn read(path: &Path) -> Result<Content, Error> {
             .hint("Lambda takes a zip with the code, at most 250 MB unpacked")
     };
     let mut archive = ::zip::ZipArchive::new(Cursor::new(bytes.as_slice()))
-        .map_err(|error| wrong(format!("is no zip: {error}")))?;
+        .map_err(|error| wrong(format!("is not a zip: {error}")))?;
     if archive.is_empty() {
         return Err(wrong("is an empty zip".to_owned()));
     }
@@ -104,7 +104,7 @@ mod tests {
         let message = |path: &Path| read(path).expect_err("refused").message;
         assert!(message(&path).contains("there is no file"));
         std::fs::write(&path, b"PK no zip").expect("written");
-        assert!(message(&path).contains("is no zip"));
+        assert!(message(&path).contains("is not a zip"));
         let zip = pack(b"program").expect("packed");
         std::fs::write(&path, &zip).expect("written");
         assert_eq!(read(&path).expect("a zip").bytes().expect("bytes"), zip);

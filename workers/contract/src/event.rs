@@ -172,15 +172,15 @@ reasons! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
-    /// The object was gone or replaced, or may not be read.
+    /// The object was deleted or replaced, or access to it is denied.
     ObjectUnreadable,
-    /// The header names a column twice, or a name of the settings fits several.
+    /// The header contains a column twice, or a name in the settings matches several columns.
     DuplicateHeader,
-    /// No column has a name.
+    /// No column in the header has a name.
     EmptyHeader,
     /// The row (or the header) has more or fewer fields than there are columns.
     RowLength,
-    /// The header or the item is larger than an event may be; or the row is, and cannot be read by itself either.
+    /// The header or the item is too large for an event; or the row is, and cannot be read by itself either.
     RowTooLarge,
     /// The row (or the header) is not UTF-8, or the file is UTF-16.
     InvalidEncoding,
@@ -190,27 +190,27 @@ pub enum Reason {
     UnclosedQuote,
     /// There is text after the closing quote of a field; within quotes, a quote is written twice.
     InvalidQuoting,
-    /// The file is no CSV, but of another format: a spreadsheet or an archive, for example.
+    /// The file is not CSV, but another format: a spreadsheet or an archive, for example.
     UnsupportedFormat,
-    /// The file lacks a column that a field of `transform` comes from, and that is not `optional`.
+    /// The file lacks a column that a field of `transform` needs, and that is not `optional`.
     MissingColumn,
     /// A required value is empty.
     MissingValue,
-    /// The event's own content cannot be read.
+    /// The content of the event cannot be read.
     MalformedEvent,
-    /// The table cannot take the item (key missing or too long, item too large).
+    /// The table does not accept the item (key missing or too long, item too large).
     InvalidItem,
-    /// ECS would not start the task, or could not in any attempt.
+    /// ECS refused to start the task, or failed to start it in every attempt.
     TaskNotStarted,
-    /// Every attempt failed; the message lies in the dead-letter queue.
+    /// Every attempt failed; the message is in the dead-letter queue.
     RetriesExhausted,
-    /// The task was told to stop before it reached the end of the object, or ended before it too often.
+    /// The task was stopped before it reached the end of the object, or failed too often.
     Interrupted,
     /// The task needs more memory than it has.
     OutOfMemory,
-    /// The file has another number of rows than when it was read first, so that a replay would send other rows.
+    /// The number of rows has changed since the file was first read, so a replay would send other rows.
     RowsRenumbered,
-    /// There was no key to encrypt sensitive values with, or a sensitive value came without encryption; none went on.
+    /// There was no key to encrypt sensitive values with, or a sensitive value was not encrypted; none was passed on.
     NotEncrypted,
     /// A sensitive value was changed or moved since it was encrypted, or was never encrypted.
     Undecryptable,
@@ -517,7 +517,7 @@ impl Detail {
     pub fn from_value(detail_type: &str, mut detail: Value) -> Result<Self, DetailError> {
         let malformed = |source| DetailError::Malformed { detail_type: detail_type.to_owned(), source };
         if detail[ESCAPED] == true {
-            let foreign = || malformed(serde::de::Error::custom("an escape that is none"));
+            let foreign = || malformed(serde::de::Error::custom("an invalid escape"));
             detail = characters::unescape(detail).ok_or_else(foreign)?;
         }
         let body: Body = serde_json::from_value(detail).map_err(malformed)?;

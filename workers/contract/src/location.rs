@@ -40,13 +40,13 @@ pub struct Location {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LocationError {
     /// They are none, or several, or only a part of one: whoever made the location did not read the object.
-    #[error("the event's location does not hold exactly one row")]
+    #[error("the event's location does not contain exactly one row")]
     NotOneRow,
     /// There is text after a closing quote.
     #[error("the row has text after a closing quote; within quotes, a quote is written twice")]
     InvalidQuoting,
     /// There are more or fewer fields than columns.
-    #[error("the row has {found} fields, and there are {columns} columns")]
+    #[error("the row has {found} fields, but there are {columns} columns")]
     RowLength {
         /// How many fields there are.
         found: usize,

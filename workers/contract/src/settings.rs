@@ -205,7 +205,7 @@ impl Character {
 
 /// A character that can be neither delimiter nor quote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected an ASCII character that is no line end, found {0:?}")]
+#[error("expected an ASCII character that is not a line end, found {0:?}")]
 pub struct CharacterError(char);
 
 impl TryFrom<char> for Character {

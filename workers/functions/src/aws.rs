@@ -141,7 +141,9 @@ impl Tasks for Fargate {
                 let task = answer.tasks().iter().find_map(|task| task.task_arn());
                 match task {
                     Some(task) if reasons.is_empty() => Ok(task.to_owned()),
-                    _ if reasons.is_empty() => Err(StartError::NotPlaced("no task and no reason".into())),
+                    _ if reasons.is_empty() => {
+                        Err(StartError::NotPlaced("neither a task nor a reason".into()))
+                    }
                     _ => Err(StartError::NotPlaced(reasons.join(", "))),
                 }
             }

@@ -110,7 +110,7 @@ impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
         let records = match delivery.body.as_ref().map_or(foreign, parse) {
             Notification::Records(records) => records,
             Notification::Test => {
-                tracing::info!(message_id, "S3 tested the notification");
+                tracing::info!(message_id, "S3 sent a test of the notification");
                 return verdict;
             }
             Notification::Replay(request) => {
@@ -126,7 +126,7 @@ impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
                 return verdict;
             }
             Notification::Settled => {
-                tracing::info!(message_id, "a task has ended with its work");
+                tracing::info!(message_id, "a task has finished");
                 return verdict;
             }
             Notification::Foreign(why) => return self.not_understood(delivery, why),
@@ -139,7 +139,7 @@ impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
                     verdict.publish.push(self.stage.failed(Some(object), None, reason, message));
                 }
                 Record::Nameless => {
-                    let why = "an object was created, and the message names no bucket or no key";
+                    let why = "an object was created, but the message does not name the bucket or the key";
                     let Verdict { publish, unfinished } = self.not_understood(delivery, why);
                     verdict.publish.extend(publish);
                     verdict.unfinished.extend(unfinished);
@@ -156,7 +156,11 @@ impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
     async fn upload(&self, delivery: &Delivery, upload: Upload, verdict: &mut Verdict) {
         if upload.size == Some(0) {
             // Folders made in the console look like this, too.
-            tracing::info!(message_id = delivery.id, key = upload.object.key, "the object is empty, no task");
+            tracing::info!(
+                message_id = delivery.id,
+                key = upload.object.key,
+                "the object is empty, so no task is started"
+            );
             let object = upload.object;
             verdict.publish.push(Detail::ExtractionCompleted {
                 object,
@@ -222,7 +226,7 @@ impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
             ?cause,
             said,
             restarts = assignment.restarts,
-            "a task has ended before its work did"
+            "a task has stopped before it was finished"
         );
         let restarts = usize::try_from(assignment.restarts).unwrap_or(usize::MAX);
         let seconds = match may_restart(cause, restarts, &container, &said) {
@@ -250,7 +254,7 @@ impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
                 object: Some(request.object),
                 record: None,
                 reason: Reason::TaskNotStarted,
-                cause: format!("the restart of the task could not be sent to the queue: {code}"),
+                cause: format!("could not send the restart of the task to the queue: {code}"),
             }),
         }
     }
@@ -311,8 +315,9 @@ fn may_restart(cause: Cause, restarts: usize, container: &str, said: &str) -> Re
                 format!("ECS could not start the task {tasks} times in a row: {said}"),
             ),
             _ => {
-                let message =
-                    format!("{tasks} tasks in a row have ended before their work did, the last with {said}");
+                let message = format!(
+                    "{tasks} tasks in a row have stopped before they were finished, the last with {said}"
+                );
                 (Reason::Interrupted, message)
             }
         }
@@ -376,7 +381,7 @@ impl<T: Tasks, D: Delay, P: PutEvents> Handler for Extract<T, D, P> {
             let seconds = if waits { delay_seconds(delivery.attempt) } else { NOT_UNDERSTOOD };
             if let Err(code) = self.queues.delay(queue, seconds).await {
                 // The message comes back when its queue's visibility timeout ends: sooner or later than wished.
-                tracing::warn!(message_id = delivery.id, code, "the message's delay could not be set");
+                tracing::warn!(message_id = delivery.id, code, "could not set the delay of the message");
             }
         }
         outcomes
@@ -632,7 +637,7 @@ mod tests {
             assert_eq!(*delays.set.lock().expect("lock"), [5, 5, 5]);
         }
         assert!(bus.published().iter().all(|detail| matches!(detail, Detail::Failed { reason: Reason::MalformedEvent, object: None, message, .. }
-            if message.starts_with("message m: not understood: "))));
+            if message.starts_with("message m: cannot process the message: "))));
         assert!(cluster.tokens.lock().expect("lock").is_empty());
     }
 

@@ -33,7 +33,7 @@ impl Item {
                 }
                 Value::String(text) if text.len() > limit => {
                     return Err(format!(
-                        "the key attribute `{name}` has {} bytes, {limit} are possible",
+                        "the key attribute `{name}` has {} bytes, but can have at most {limit}",
                         text.len()
                     ));
                 }
@@ -44,7 +44,7 @@ impl Item {
         }
         let size = map_size(&attributes);
         if size > MAX_ITEM {
-            return Err(format!("the item has {size} bytes, {MAX_ITEM} are possible"));
+            return Err(format!("the item has {size} bytes, but can have at most {MAX_ITEM}"));
         }
         Ok(Self { attributes, key })
     }
@@ -93,8 +93,12 @@ mod tests {
             (json!({ "id": "" }), &["id"], "is empty"),
             (json!({ "id": null }), &["id"], "neither a string nor a number"),
             (json!({ "id": ["x"] }), &["id"], "neither a string nor a number"),
-            (json!({ "id": "k".repeat(2049) }), &["id"], "has 2049 bytes, 2048 are possible"),
-            (json!({ "id": "x", "sort": long }), &["id", "sort"], "has 1025 bytes, 1024 are possible"),
+            (json!({ "id": "k".repeat(2049) }), &["id"], "has 2049 bytes, but can have at most 2048"),
+            (
+                json!({ "id": "x", "sort": long }),
+                &["id", "sort"],
+                "has 1025 bytes, but can have at most 1024",
+            ),
             (json!({ "id": "x" }), &["id", "sort"], "`sort` is missing"),
         ] {
             let error = item(attributes, key).expect_err(problem);
@@ -108,7 +112,7 @@ mod tests {
         let fits = MAX_ITEM - "idx".len() - "text".len();
         assert!(item(json!({ "id": "x", "text": "t".repeat(fits) }), &["id"]).is_ok());
         let error = item(json!({ "id": "x", "text": "t".repeat(fits + 1) }), &["id"]).expect_err("too large");
-        assert_eq!(error, "the item has 409601 bytes, 409600 are possible");
+        assert_eq!(error, "the item has 409601 bytes, but can have at most 409600");
         assert_eq!(size(&json!({ "a": [true, null, "xy", 1] })), 3 + 1 + 1 + 3 + 2 + 2 + 3 + 22);
     }
 }

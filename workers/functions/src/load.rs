@@ -125,8 +125,11 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
         match delivery.event() {
             Ok(Detail::RecordTransformed { object, record, data, data_key }) => {
                 if data.len() as u64 != record.count {
-                    let message =
-                        format!("the event says that it has {} rows, and has {}", record.count, data.len());
+                    let message = format!(
+                        "the event should contain {} rows, but contains {}",
+                        record.count,
+                        data.len()
+                    );
                     return one(self.stage.failed(
                         Some(object),
                         Some(record),
@@ -185,7 +188,9 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
             .retain(|name, value| value.as_str() != Some("") || !self.settings.index_keys.contains(name));
         if self.settings.on_conflict == OnConflict::Newest {
             if attributes.contains_key(VERSION_ATTRIBUTE) {
-                return Err(format!("the attribute `{VERSION_ATTRIBUTE}` is taken by `onConflict: newest`"));
+                return Err(format!(
+                    "the attribute `{VERSION_ATTRIBUTE}` is reserved for `onConflict: newest`"
+                ));
             }
             attributes.insert(VERSION_ATTRIBUTE.to_owned(), version(object, index).into());
         }
@@ -248,7 +253,7 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
                 object: Some(object),
                 record: Some(record),
                 reason: Reason::RetriesExhausted,
-                cause: format!("the item could not be written: {code}"),
+                cause: format!("could not write the item: {code}"),
             }),
         }
     }

@@ -55,7 +55,7 @@ pub async fn fields<O: Objects>(
     }
     let bytes = objects.read(object, location).await.map_err(not_read)?;
     if bytes.len() as u64 != length {
-        return Err(malformed("the event's location lies behind the end of the object"));
+        return Err(malformed("the event's location is after the end of the object"));
     }
     location.fields(&bytes, columns).map_err(|error| NoFields::Failed(error.reason(), error.to_string()))
 }
@@ -63,15 +63,15 @@ pub async fn fields<O: Objects>(
 fn not_read(error: ReadError) -> NoFields {
     let code = match error {
         ReadError::Transient { code } => {
-            return NoFields::Unfinished(format!("the row could not be read: {code}"));
+            return NoFields::Unfinished(format!("could not read the row: {code}"));
         }
         ReadError::Unreadable { code } => code,
     };
     let why = match code.as_str() {
-        "NoSuchKey" | "NoSuchVersion" | "NoSuchBucket" | "NotFound" => "the object does not exist any more",
+        "NoSuchKey" | "NoSuchVersion" | "NoSuchBucket" | "NotFound" => "the object no longer exists",
         // S3 says this of what doesn't exist as well, to those who may not list the bucket.
         "AccessDenied" | "Forbidden" => {
-            "the object may not be read, or does not exist any more; the function needs `access: [{ read: \"${…}\" }]` of its \
+            "access to the object is denied, or it no longer exists; the function needs `access: [{ read: \"${…}\" }]` of its \
              bucket"
         }
         "PreconditionFailed" => "the object was replaced after its upload was announced",

@@ -40,7 +40,7 @@ impl<'s> Mapping<'s> {
     /// The reason code, and one sentence for a person, when the row cannot become an item.
     pub fn item(&self, data: &[String]) -> Result<Map<String, Value>, (Reason, String)> {
         if data.len() != self.width {
-            let message = format!("the row has {} fields, the header has {}", data.len(), self.width);
+            let message = format!("the row has {} fields, but the header has {}", data.len(), self.width);
             return Err((Reason::RowLength, message));
         }
         let mut item = Map::new();

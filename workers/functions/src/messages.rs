@@ -99,7 +99,7 @@ pub async fn serve<H: Handler>(
     let mut response = SqsBatchResponse::default();
     for Delivery { id, attempt, last_attempt, .. } in deliveries {
         if let Err(NotDone { cause }) = outcomes.next().unwrap_or_else(|| Err(no_outcome())) {
-            tracing::warn!(message_id = id, attempt, last_attempt, cause, "message not done");
+            tracing::warn!(message_id = id, attempt, last_attempt, cause, "message not processed");
             response.add_failure(id);
         }
     }
@@ -196,11 +196,11 @@ impl Delivery {
             let ours = EventKind::Any.details().iter().any(|(of_pipeline, ..)| *of_pipeline == detail_type);
             match error {
                 DetailError::Malformed { .. } if ours => {
-                    malformed("the event's detail lacks a field, or has one of the wrong type", false)
+                    malformed("the detail of the event lacks a field, or has one of the wrong type", false)
                 }
                 _ => {
                     let is_event = body["source"].is_string();
-                    malformed("the event's detail type is not one of the pipeline", is_event)
+                    malformed("the detail type of the event does not belong to the pipeline", is_event)
                 }
             }
         })
@@ -259,7 +259,7 @@ mod tests {
     async fn a_failed_direct_event_fails_the_invocation() {
         let handler = Scripted::default();
         assert!(serve(&handler, json!({ "detail-type": "x" }), Some(1)).await.expect("done").is_none());
-        let error = serve(&handler, json!({ "fail": true }), Some(1)).await.expect_err("not done");
+        let error = serve(&handler, json!({ "fail": true }), Some(1)).await.expect_err("not processed");
         assert_eq!(error.to_string(), "the event was not processed: scripted");
         // Without a queue nobody knows the attempt.
         assert!(handler.0.into_inner().expect("lock").iter().all(|delivery| !delivery.last_attempt));

@@ -70,7 +70,7 @@ pub fn parse(body: &Value) -> Notification {
             Err(_) => Notification::Foreign("the message in the envelope of SNS is not JSON"),
         },
         Enveloped::Confirmation => Notification::Foreign(
-            "SNS asks to confirm a subscription: open the `SubscribeURL` in the message, then delete the message",
+            "SNS requests the confirmation of a subscription: open the `SubscribeURL` in the message, then delete the message",
         ),
     }
 }

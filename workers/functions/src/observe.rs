@@ -91,12 +91,12 @@ impl<'a> Seen<'a> {
             (Some(_), _) => return Ok(()),
             (None, Names { detail_type: None, .. }) => "the message is not an event",
             (None, Names { detail_type: Some(name), .. }) if ours(name) => {
-                "the event's detail lacks a field, or has one of the wrong type"
+                "the detail of the event lacks a field, or has one of the wrong type"
             }
             (None, Names { source: Some(_), .. }) => return Ok(()),
-            (None, _) => "the event's detail type is not one of the pipeline",
+            (None, _) => "the detail type of the event does not belong to the pipeline",
         };
-        Err(NotDone { cause: format!("not understood: {message}") })
+        Err(NotDone { cause: format!("cannot process the message: {message}") })
     }
 }
 
@@ -126,7 +126,7 @@ impl<S> Observe<S> {
         }
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = log.write_all(&lines).and_then(|()| log.flush()) {
-            tracing::warn!(%error, "the log was not written");
+            tracing::warn!(%error, "could not write the log");
         }
     }
 }
@@ -185,7 +185,7 @@ impl<S: Store> Service for Observe<S> {
         let mut response = SqsBatchResponse::default();
         for (position, NotDone { cause }) in failed {
             if let Some(message_id) = records.get(position).map(id) {
-                tracing::warn!(message_id, cause, "message not done");
+                tracing::warn!(message_id, cause, "message not processed");
                 response.add_failure(message_id);
             }
         }
@@ -218,7 +218,7 @@ fn is_batch(payload: &str) -> bool {
 fn add(batch: &mut Batch, seen: &Seen<'_>) -> Option<Touched> {
     batch.add(seen.event.as_ref()?).unwrap_or_else(|error| {
         // No attempt would make it better.
-        tracing::warn!(message_id = seen.id, %error, "event not in the tally");
+        tracing::warn!(message_id = seen.id, %error, "event not recorded in the tally");
         None
     })
 }
@@ -400,7 +400,7 @@ mod tests {
         let mut written = table.0.lock().expect("lock").clone();
         written.sort();
         assert_eq!(written, ["rows#000000000000", "summary"], "one call an item");
-        let error = observe.invoke(&loaded(70_000).to_string()).await.expect_err("not done");
+        let error = observe.invoke(&loaded(70_000).to_string()).await.expect_err("not processed");
         assert!(error.to_string().contains("AccessDenied"), "{error}");
         assert!(
             observe.invoke(&loaded(7).to_string()).await.expect("done").is_none(),

@@ -73,7 +73,7 @@ impl<P: PutEvents> Stage<P> {
             Some(_) => Vec::new(),
             None => vec![self.failed(object.clone(), record.clone(), reason, message.clone())],
         };
-        let cause = format!("not understood: {message}");
+        let cause = format!("cannot process the message: {message}");
         Verdict { publish, unfinished: vec![Unfinished { object, record, reason, cause }] }
     }
 
@@ -142,7 +142,7 @@ impl<P: PutEvents> Stage<P> {
             if delivery.last_attempt {
                 for Unfinished { object, record, reason, cause } in unfinished.iter().cloned() {
                     ids.push(&delivery.id);
-                    let mut message = format!("{cause}; no further attempt");
+                    let mut message = format!("{cause}; this was the last attempt");
                     if object.is_none() {
                         // Nothing else leads to the dead letter.
                         message = format!("message {}: {message}", delivery.id);
@@ -156,7 +156,7 @@ impl<P: PutEvents> Stage<P> {
         }
         for (message_id, result) in ids.into_iter().zip(self.publisher.publish(&details).await) {
             if let Err(failure) = result {
-                tracing::error!(message_id, code = failure.code(), "the last failure could not be published");
+                tracing::error!(message_id, code = failure.code(), "could not publish the last failure");
             }
         }
     }
@@ -167,7 +167,7 @@ fn not_published(detail: &Detail, code: &str) -> Unfinished {
         object: detail.object().cloned(),
         record: detail.record().cloned(),
         reason: Reason::RetriesExhausted,
-        cause: format!("`{}` could not be published: {code}", detail.detail_type()),
+        cause: format!("could not publish `{}`: {code}", detail.detail_type()),
     }
 }
 
@@ -229,7 +229,7 @@ mod tests {
                 Some(object()),
                 Some(object().record(1)),
                 Reason::RetriesExhausted,
-                "why; no further attempt"
+                "why; this was the last attempt"
             )]
         );
     }
@@ -246,7 +246,7 @@ mod tests {
         let last = delivery(json!({}), 3);
         let verdict = stage.not_understood(&last, malformed());
         assert!(stage.settle(&[last], vec![verdict]).await[0].is_err());
-        let message = "message m: not understood: why; no further attempt";
+        let message = "message m: cannot process the message: why; this was the last attempt";
         assert_eq!(bus.published(), [stage.failed(None, None, Reason::MalformedEvent, message)]);
 
         // Directly from a rule: every attempt may be the last.

@@ -128,7 +128,7 @@ fn ended(result: Result<(), lambda_runtime::Error>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(%error, "the Lambda runtime ended");
+            tracing::error!(%error, "the Lambda runtime stopped");
             ExitCode::FAILURE
         }
     }

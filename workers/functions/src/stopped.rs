@@ -104,7 +104,7 @@ pub(crate) fn parse(event: &Value) -> Change {
         container: name.to_owned(),
         task: task.to_owned(),
         cause: cause(detail["stopCode"].as_str(), exit_code, &reasons.to_lowercase()),
-        said: if said.is_empty() { "no reason was given".to_owned() } else { said.join(", ") },
+        said: if said.is_empty() { "no reason given".to_owned() } else { said.join(", ") },
     }))
 }
 

@@ -76,7 +76,8 @@ impl<P: PutEvents, O: Objects> Transform<P, O> {
             Err(error) => return vec![failed(record.clone(), Reason::MalformedEvent, error.to_string())],
         };
         if rows.len() as u64 != record.count {
-            let message = format!("the event says that it has {} rows, and has {}", record.count, rows.len());
+            let message =
+                format!("the event should contain {} rows, but contains {}", record.count, rows.len());
             return vec![failed(record.clone(), Reason::MalformedEvent, message)];
         }
         // What is wrong with the header is wrong with each of these rows, and said once.
@@ -133,13 +134,12 @@ impl<P: PutEvents, O: Objects> Transform<P, O> {
         let headers =
             row::decode(headers).map_err(|error| failed(Reason::MalformedEvent, error.to_string()))?;
         if record.count != 1 {
-            let message =
-                format!("the event says that it has {} rows, and where one of them lies", record.count);
+            let message = format!("the event has a location for one row, but contains {} rows", record.count);
             return Err(failed(Reason::MalformedEvent, message));
         }
         // The task sends none then: in the object they lie open.
         if self.settings.fields.iter().any(|field| field.sensitive) {
-            let message = "a row with sensitive values may not be read in its object".into();
+            let message = "a row with sensitive values cannot be read from its object".into();
             return Err(failed(Reason::NotEncrypted, message));
         }
         let mapping =
@@ -147,11 +147,12 @@ impl<P: PutEvents, O: Objects> Transform<P, O> {
         let read = located::fields(&self.objects, object, location, headers.len());
         let fields = timeout_at(end, read)
             .await
-            .unwrap_or_else(|_| Err(NoFields::Unfinished("the row could not be read in time".into())))?;
+            .unwrap_or_else(|_| Err(NoFields::Unfinished("the row was not read in time".into())))?;
         let item = mapping.item(&fields).map_err(|(reason, message)| failed(reason, message))?;
         // In an event a byte may take six: what has no hope isn't written first.
         if item.values().filter_map(Value::as_str).map(str::len).sum::<usize>() > MAX_BYTES {
-            let message = format!("the item has more than {MAX_BYTES} bytes, an event cannot carry it");
+            let message =
+                format!("the item has more than {MAX_BYTES} bytes, which is too large for an event");
             return Err(failed(Reason::RowTooLarge, message));
         }
         Ok(item)

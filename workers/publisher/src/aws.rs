@@ -54,8 +54,8 @@ pub fn call_error<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) ->
     };
     match error {
         SdkError::TimeoutError(_) => no_answer("Timeout", "no answer in time"),
-        SdkError::DispatchFailure(_) => no_answer("DispatchFailure", "the request could not be sent"),
-        SdkError::ResponseError(_) => no_answer("ResponseError", "the answer could not be read"),
+        SdkError::DispatchFailure(_) => no_answer("DispatchFailure", "could not send the request"),
+        SdkError::ResponseError(_) => no_answer("ResponseError", "could not read the answer"),
         SdkError::ServiceError(error) => {
             let status = error.raw().status().as_u16();
             let code = error.err().code().unwrap_or(match status {
@@ -71,7 +71,7 @@ pub fn call_error<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) ->
         }
         _ => CallError {
             code: "ConstructionFailure".into(),
-            message: "the request could not be made".into(),
+            message: "could not create the request".into(),
             retryable: false,
         },
     }

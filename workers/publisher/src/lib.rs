@@ -107,7 +107,7 @@ impl CallError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// The entry is larger than a request may be.
-    #[error("the event has {size} bytes, {most} are possible")]
+    #[error("the event has {size} bytes, but can have at most {most}")]
     TooLarge {
         /// Size of the entry, as EventBridge counts it.
         size: usize,

@@ -32,7 +32,7 @@ pub enum KmsError {
     #[error("KMS can't decrypt the data key: {0}")]
     Undecryptable(String),
     /// KMS gave none for now: it is out of reach or throttles, or the caller may not use the key.
-    #[error("KMS gave no data key: {code}")]
+    #[error("KMS did not return a data key: {code}")]
     Unavailable {
         /// The service's error code, or the kind of failure.
         code: String,

@@ -36,7 +36,7 @@ pub enum OpenError {
     #[error("the value can't be decrypted")]
     Undecryptable,
     /// KMS gave no key for now; the code says why.
-    #[error("KMS gave no data key: {0}")]
+    #[error("KMS did not return a data key: {0}")]
     Unavailable(String),
 }
 

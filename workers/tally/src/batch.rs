@@ -16,7 +16,7 @@ pub const MAX_ROWS_PER_EVENT: u64 = 1 << 20;
 
 /// An event whose row numbers no file can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the event names rows that no file can have")]
+#[error("the event contains row numbers that no file can have")]
 pub struct Unusable;
 
 /// What events add to the tally.

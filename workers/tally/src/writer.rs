@@ -72,7 +72,7 @@ pub enum MergeError {
     Damaged(#[from] Damaged),
     /// The table did not take it.
     #[error(
-        "the tally was not written: {0}; the message is delivered again after its queue's visibility timeout"
+        "could not write the tally: {0}; the message is delivered again after the visibility timeout of its queue"
     )]
     Call(String),
 }

@@ -141,7 +141,7 @@ fn fault(format: &str, given: u64, error: &io::Error) -> Fault {
     };
     Fault::new(
         Reason::InvalidCompression,
-        format!("the {format} data can't be decoded after {given} bytes of text: {what}"),
+        format!("could not decode the {format} data after {given} bytes of text: {what}"),
     )
 }
 
@@ -254,7 +254,12 @@ impl Gzip {
                     rest if rest.starts_with(GZIP) => {}
                     rest if GZIP.starts_with(rest) && !input.ended => return Ok(0),
                     rest if GZIP.starts_with(rest) => return Err(ErrorKind::UnexpectedEof.into()),
-                    _ => return Err(io::Error::new(ErrorKind::InvalidData, "what follows is not gzip")),
+                    _ => {
+                        return Err(io::Error::new(
+                            ErrorKind::InvalidData,
+                            "the data that follows is not gzip",
+                        ));
+                    }
                 }
                 let input = std::mem::take(input);
                 self.decoder.reset(input);

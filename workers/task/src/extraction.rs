@@ -111,11 +111,11 @@ pub async fn extract<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints
         None => Checkpoint::default(),
     };
     if let Checkpoint { rows, rejected, done: Some(bytes), .. } = reached {
-        tracing::info!("the object was extracted before");
+        tracing::info!("the object has already been extracted");
         return conclude(job, publisher, Ok(Totals { rows, rejected, bytes }), None).await;
     }
     if reached.index > 0 {
-        tracing::info!(row = reached.index, offset = reached.offset, "going on behind this row");
+        tracing::info!(row = reached.index, offset = reached.offset, "continuing after this row");
     }
     let mut download = Download::new(source, backoff);
     if let Some(Selection { of: Some(had), .. }) = job.selection {
@@ -125,7 +125,7 @@ pub async fn extract<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints
         };
         if has != had {
             let message = format!(
-                "the file has {has} rows and had {had} when it was read first, so their numbers name other rows"
+                "the file has {has} rows, but had {had} when it was first read, so the row numbers refer to other rows"
             );
             let fault = Fault::new(Reason::RowsRenumbered, message);
             return conclude(job, publisher, Err(fault), None).await;
@@ -212,8 +212,7 @@ async fn conclude<P: PutEvents>(
             let completed = Detail::ExtractionCompleted { object, rows, bytes, rejected, skipped, shard };
             let published = publish(publisher, completed).await.map(|()| totals);
             // All rows are on the bus: another task finds that at the checkpoint, and has only this to say.
-            published
-                .map_err(|_| Fault::new(Reason::Interrupted, "the end of the object could not be published"))
+            published.map_err(|_| Fault::new(Reason::Interrupted, "could not publish the end of the object"))
         }
         Err(fault) => Err(fault),
     };
@@ -233,7 +232,7 @@ async fn load<C: Checkpoints>(checkpoints: &C, backoff: Backoff) -> Checkpoint {
         match checkpoints.load().await {
             Ok(checkpoint) => return checkpoint.unwrap_or_default(),
             Err(error) => {
-                tracing::warn!(code = error.code, attempt, "the checkpoint could not be read");
+                tracing::warn!(code = error.code, attempt, "could not read the checkpoint");
                 if !error.retryable {
                     break;
                 }
@@ -270,8 +269,8 @@ fn failed(object: &ObjectRef, record: Option<RecordRef>, fault: &Fault) -> Detai
 
 fn unreadable(error: &ReadError) -> Fault {
     let why = match error.code.as_str() {
-        "NoSuchKey" | "NoSuchVersion" | "NoSuchBucket" | "NotFound" => "the object does not exist any more",
-        "AccessDenied" | "Forbidden" => "the object may not be read",
+        "NoSuchKey" | "NoSuchVersion" | "NoSuchBucket" | "NotFound" => "the object no longer exists",
+        "AccessDenied" | "Forbidden" => "access to the object is denied",
         "PreconditionFailed" => "the object was replaced after its upload was announced",
         _ => "the object could not be read",
     };
@@ -286,7 +285,7 @@ async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
 }
 
 fn interrupted(row: u64) -> Fault {
-    Fault::new(Reason::Interrupted, format!("the task was told to stop after row {row}"))
+    Fault::new(Reason::Interrupted, format!("the task was stopped after row {row}"))
 }
 
 /// The extraction under way.
@@ -401,7 +400,7 @@ async fn save<C: Checkpoints>(checkpoints: &C, checkpoint: &Checkpoint) {
         return;
     }
     if let Err(error) = checkpoints.save(checkpoint).await {
-        tracing::warn!(code = error.code, "the checkpoint could not be written");
+        tracing::warn!(code = error.code, "could not write the checkpoint");
     }
 }
 
@@ -594,13 +593,13 @@ impl<'a, P: PutEvents + 'static, K: Kms> Rows<'a, P, K> {
     const fn may_refer(&self, location: &Location) -> Result<(), &'static str> {
         // There, sensitive values lie open.
         if self.sealing.is_some() {
-            return Err("a row with sensitive columns isn't read from the object by others");
+            return Err("a row with sensitive columns can't be read from the object later");
         }
         if self.compressed {
-            return Err("no row of a compressed object can be read by itself");
+            return Err("a row of a compressed object can't be read by itself");
         }
         if location.length() > Location::MAX_BYTES {
-            return Err("only 16 MiB of an object can be read by themselves");
+            return Err("at most 16 MiB of an object can be read by themselves");
         }
         Ok(())
     }

@@ -316,7 +316,8 @@ impl Reader {
         let header = match self.record.flaw() {
             Some(flaw) => return Err(self.flawed("the header", flaw)),
             None if self.record.is_too_large() => {
-                let message = format!("the header has more than {limit} bytes, an event cannot carry it");
+                let message =
+                    format!("the header has more than {limit} bytes, which is too large for an event");
                 return Err(Fault::new(Reason::RowTooLarge, message));
             }
             None => Header::new(&self.record, &self.settings.columns)?,
@@ -349,8 +350,8 @@ impl Reader {
             Flaw::Unclosed { opened, swallowed } => {
                 let took = match swallowed {
                     0 => String::new(),
-                    1 => "; it took in the line after it".to_owned(),
-                    lines => format!("; it took in the {lines} lines after it"),
+                    1 => "; its field includes the line after it".to_owned(),
+                    lines => format!("; its field includes the {lines} lines after it"),
                 };
                 let message =
                     format!("a quote in {what} is never closed{}{took}", place(", which opens", opened));
@@ -403,7 +404,7 @@ impl Reader {
             (Some(flaw), _) => Err(flaw),
             _ if self.record.is_too_large() => Err(Fault::new(
                 Reason::RowTooLarge,
-                format!("row {index} has more than {} bytes, an event cannot carry it", self.limit),
+                format!("row {index} has more than {} bytes, which is too large for an event", self.limit),
             )),
             (None, None) => Err(Fault::new(Reason::InvalidEncoding, format!("row {index} is not UTF-8"))),
             (None, Some(fields)) => {
@@ -412,7 +413,7 @@ impl Reader {
                 (found == expected).then_some(fields).ok_or_else(|| {
                     let (found, expected) =
                         (counted(found as u64, "field"), counted(expected as u64, "column"));
-                    Fault::new(Reason::RowLength, format!("row {index} has {found}, {says} {expected}"))
+                    Fault::new(Reason::RowLength, format!("row {index} has {found}, but {says} {expected}"))
                 })
             }
         };

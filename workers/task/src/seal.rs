@@ -105,7 +105,7 @@ async fn seal<K: Kms>(
             Err(SealError::Kms(KmsError::Unavailable { code, retryable: true }))
                 if attempt < backoff.attempts() =>
             {
-                tracing::warn!(code, attempt, "KMS gave no data key");
+                tracing::warn!(code, attempt, "KMS did not return a data key");
                 backoff.pause(attempt).await;
                 attempt += 1;
             }
@@ -114,7 +114,7 @@ async fn seal<K: Kms>(
                 return Err(Fault::new(Reason::Interrupted, error.to_string()));
             }
             Err(error) => {
-                let message = format!("the sensitive columns can't be encrypted: {error}");
+                let message = format!("could not encrypt the sensitive columns: {error}");
                 return Err(Fault::new(Reason::NotEncrypted, message));
             }
         }

@@ -77,7 +77,7 @@ impl Profile {
             None | Some("" | "release") => Ok(Self::Release),
             Some("dev") if local => Ok(Self::Dev),
             Some("dev") => Err(Error::failed_with_hint(
-                format!("{PROFILE} is `dev`, and programs of that profile run on this machine alone"),
+                format!("{PROFILE} is `dev`, and programs of that profile run only on this machine"),
                 "remove the variable to deploy to AWS",
             )),
             Some(other) => Err(Error::failed_with_hint(
@@ -200,7 +200,9 @@ async fn find_package(context: &Context, wanted: &Wanted, profile: Profile) -> R
         .packages
         .iter()
         .find(|package| package.folder().canonicalize().is_ok_and(|path| path == folder))
-        .ok_or_else(|| Error::failed_with_hint(format!("{} holds no package", manifest.display()), hint))?;
+        .ok_or_else(|| {
+            Error::failed_with_hint(format!("{} does not contain a package", manifest.display()), hint)
+        })?;
     let programs = package.programs();
     let binary = match (&wanted.bin, programs.as_slice()) {
         (Some(bin), _) => bin.as_str(),
@@ -213,7 +215,7 @@ async fn find_package(context: &Context, wanted: &Wanted, profile: Profile) -> R
             format!("the package {} has no binary `{binary}`", manifest.display()),
             match known.is_empty() {
                 true => "it needs a `src/main.rs`".to_owned(),
-                false => format!("it has {}; name one with `code.bin`", known.join(", ")),
+                false => format!("its binaries are {}; name one with `code.bin`", known.join(", ")),
             },
         ));
     }
@@ -221,8 +223,9 @@ async fn find_package(context: &Context, wanted: &Wanted, profile: Profile) -> R
     let workspace = Workspace { locked: root.join("Cargo.lock").is_file(), root, target: None };
     let place = format!("deployer-{}", wanted.architecture.name());
     let packages = vec![package.name.clone()];
-    let layout = Layout::of(metadata, &packages, &place)
-        .map_err(|package| Error::failed(format!("cargo metadata says nothing of `{package}`")))?;
+    let layout = Layout::of(metadata, &packages, &place).map_err(|package| {
+        Error::failed(format!("the output of cargo metadata does not contain `{package}`"))
+    })?;
     let binaries = vec![binary.to_owned()];
     let architecture = wanted.architecture;
     Ok(Job { workspace, layout, packages, binaries, architecture, profile, rustc: known.rustc })
@@ -279,14 +282,14 @@ async fn build(context: &Context, job: Job) -> Result<(BTreeMap<String, Content>
 async fn lock(context: &Context, lambda: &Path) -> Result<File> {
     let folder = lambda.to_owned();
     let open = move || {
-        std::fs::create_dir_all(&folder).map_err(|error| Error::io("make the folder", &folder, &error))?;
+        std::fs::create_dir_all(&folder).map_err(|error| Error::io("create the folder", &folder, &error))?;
         let path = folder.join(".deployer-lock");
         let file = File::options().create(true).write(true).truncate(false).open(&path);
         file.map_err(|error| Error::io("open", &path, &error))
     };
     let file = blocking(open).await?;
     if file.try_lock().is_err() {
-        context.ui.step("wait", "another deployer builds these workers");
+        context.ui.step("wait", "another deployer is building these workers");
         return blocking(move || {
             file.lock()
                 .map_err(|error| Error::failed(format!("could not wait for another build: {error}")))?;
@@ -350,7 +353,8 @@ impl Stamp {
             Made { inputs: self.inputs.clone(), lock: workspace.lock_digest(), binaries: binaries.collect() };
         let text = serde_json::to_string(&made).map_err(|error| Error::failed(error.to_string()))?;
         if let Some(folder) = self.path.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| Error::io("make the folder", folder, &error))?;
+            std::fs::create_dir_all(folder)
+                .map_err(|error| Error::io("create the folder", folder, &error))?;
         }
         files::write_whole(&self.path, text)
     }
@@ -368,7 +372,7 @@ fn read(job: &Job, said: &[String]) -> Result<BTreeMap<String, Content>> {
         };
         let bytes = std::fs::read(&path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::failed_with_hint(
-                format!("the build gave no program `{name}`: there is no {}", path.display()),
+                format!("the build did not produce the program `{name}`: there is no {}", path.display()),
                 format!("packages {} must have a binary of that name", job.packages.join(" and ")),
             ),
             _ => Error::io("read", &path, &error),
@@ -505,7 +509,7 @@ pub(super) fn find_cargo_lambda(context: &Context) -> Result<PathBuf> {
             return Ok(path);
         }
         return Err(Error::failed_with_hint(
-            format!("{CARGO_LAMBDA} names {}, which is no file", path.display()),
+            format!("{CARGO_LAMBDA} names {}, which is not a file", path.display()),
             INSTALL_CARGO_LAMBDA,
         ));
     }
@@ -551,7 +555,7 @@ async fn run(
     let tool = if program.file_name().is_some_and(|name| name == "cargo") { "cargo" } else { "cargo lambda" };
     Err(Error::failed_with_hint(
         format!("the workers could not be built: {tool} build ended with {status}"),
-        "cargo's output above says why; if the linker misses `-lc`, install the static C library (Debian: libc6-dev, \
+        "see the output of cargo above; if the linker misses `-lc`, install the static C library (Debian: libc6-dev, \
          Fedora: glibc-static)",
     ))
 }
@@ -611,7 +615,7 @@ async fn captured(
             },
             _ = heartbeat.tick(), if heartbeats => {
                 let last = tail.back().map(|line| line.trim()).unwrap_or_default();
-                context.ui.step("build", format!("still at it: {last}"));
+                context.ui.step("build", format!("still building: {last}"));
             }
         }
     }

@@ -63,7 +63,7 @@ fn find(file: &Path) -> Option<Content> {
 /// The facts last: where they are, so is the file.
 fn keep(file: &Path, bytes: &[u8], facts: &Facts) -> Result<()> {
     if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| Error::io("make the folder", folder, &error))?;
+        std::fs::create_dir_all(folder).map_err(|error| Error::io("create the folder", folder, &error))?;
     }
     files::write_whole(file, bytes)?;
     let text = serde_json::to_string(facts).map_err(|error| Error::failed(error.to_string()))?;

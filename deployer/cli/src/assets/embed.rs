@@ -60,7 +60,7 @@ fn cache_folder_of(variable: impl Fn(&str) -> Option<PathBuf>, home: Option<Path
 /// # Errors
 /// When files cannot be written.
 pub(super) fn unpack(cache: &Path) -> Result<PathBuf> {
-    std::fs::create_dir_all(cache).map_err(|error| Error::io("make the folder", cache, &error))?;
+    std::fs::create_dir_all(cache).map_err(|error| Error::io("create the folder", cache, &error))?;
     let cache = cache.canonicalize().map_err(|error| Error::io("find the folder", cache, &error))?;
     let root = cache.join(format!("workers-{}", &digest()[..16]));
     if is_whole(&root) {
@@ -75,7 +75,7 @@ pub(super) fn unpack(cache: &Path) -> Result<PathBuf> {
         match std::fs::rename(&temporary, &root) {
             // Another deployer was faster.
             Err(_) if is_whole(&root) => Ok(()),
-            renamed => renamed.map_err(|error| Error::io("make the folder", &root, &error)),
+            renamed => renamed.map_err(|error| Error::io("create the folder", &root, &error)),
         }
     });
     if temporary.exists() {
@@ -94,18 +94,21 @@ fn tempfile_in(folder: &Path) -> Result<PathBuf> {
             made => {
                 return made
                     .map(|()| path.clone())
-                    .map_err(|error| Error::io("make the folder", &path, &error));
+                    .map_err(|error| Error::io("create the folder", &path, &error));
             }
         }
     }
-    Err(Error::failed(format!("{} is full of left-over folders .unpacking-*; remove them", folder.display())))
+    Err(Error::failed(format!(
+        "{} is full of folders .unpacking-* that were left over; remove them",
+        folder.display()
+    )))
 }
 
 fn write(dir: &Dir<'_>, root: &Path) -> Result<()> {
     for file in files(dir) {
         let path = root.join(file.path());
         let parent = path.parent().unwrap_or(root);
-        std::fs::create_dir_all(parent).map_err(|error| Error::io("make the folder", parent, &error))?;
+        std::fs::create_dir_all(parent).map_err(|error| Error::io("create the folder", parent, &error))?;
         std::fs::write(&path, file.contents()).map_err(|error| Error::io("write", &path, &error))?;
     }
     Ok(())

@@ -55,7 +55,7 @@ pub async fn publish(
     let sizes = [uploaded, pushed].concat();
     if total > 0 {
         let summary = match sizes.len() {
-            0 => "nothing to upload: all code is there".to_owned(),
+            0 => "nothing to upload: all code is already there".to_owned(),
             sent => format!("{sent} of {total}, {}", human(sizes.iter().sum::<u64>())),
         };
         context.ui.step("published", summary);
@@ -153,7 +153,9 @@ pub async fn ensure_bucket(context: &Context, session: &Session) -> Result<Strin
     let bucket = bucket_name(session);
     if !s3::bucket_exists(session, &bucket).await? {
         let (account, region) = (&session.account, &session.region);
-        context.ui.step("publish", format!("making bucket {bucket} for code in account {account}, {region}"));
+        context
+            .ui
+            .step("publish", format!("creating bucket {bucket} for code in account {account}, {region}"));
         s3::create_bucket(session, &bucket).await?;
     } else if s3::is_set_up(session, &bucket).await? {
         return Ok(bucket);
@@ -212,7 +214,7 @@ pub async fn ensure_repository(context: &Context, session: &Session) -> Result<S
     let (account, region) = (&session.account, &session.region);
     context
         .ui
-        .step("publish", format!("making image repository {REPOSITORY} in account {account}, {region}"));
+        .step("publish", format!("creating image repository {REPOSITORY} in account {account}, {region}"));
     Ok(ecr::create_repository(session, REPOSITORY).await?)
 }
 

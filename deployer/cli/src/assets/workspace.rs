@@ -40,7 +40,7 @@ impl Workspace {
         let Some(root) = [folder, &workers].into_iter().find(|folder| is_workspace(folder)) else {
             let workers = workers.display();
             context.ui.warn(format!(
-                "{workers} is no Cargo workspace; the deployer's own workers are used instead"
+                "{workers} is not a Cargo workspace; the deployer's own workers are used instead"
             ));
             return None;
         };
@@ -112,7 +112,7 @@ impl Workspace {
             return Err(Error::failed(format!("cargo cannot read {}: {}", manifest.display(), text.trim())));
         }
         serde_json::from_slice(&output.stdout)
-            .map_err(|error| Error::failed(format!("cargo metadata gave no JSON: {error}")))
+            .map_err(|error| Error::failed(format!("the output of cargo metadata is not JSON: {error}")))
     }
 
     async fn rustc(&self) -> Result<String> {
@@ -121,7 +121,7 @@ impl Workspace {
         if !output.status.success() {
             let text = String::from_utf8_lossy(&output.stderr);
             return Err(Error::failed_with_hint(
-                format!("rustc does not run: {}", text.trim()),
+                format!("could not run rustc: {}", text.trim()),
                 INSTALL_CARGO,
             ));
         }
@@ -147,16 +147,18 @@ impl Workspace {
         if !output.status.success() || !Path::new(&folder).is_dir() {
             return Err(Error::failed_with_hint(
                 format!(
-                    "this machine is {host}, the code runs on {machine}, and Rust's library for that is missing"
+                    "this machine is {host}, the code runs on {machine}, and Rust's standard library for {machine} is missing"
                 ),
-                format!("run `rustup target add {machine}`; a linker for it is needed too"),
+                format!("run `rustup target add {machine}`; it needs a linker too"),
             ));
         }
         let name = machine.replace('-', "_");
         let linker = format!("CARGO_TARGET_{}_LINKER", name.to_uppercase());
         if std::env::var_os(&linker).is_none() && !configs(&self.root).iter().any(|path| path.is_file()) {
             return Err(Error::failed_with_hint(
-                format!("this machine is {host}, the code runs on {machine}, and no linker for that is set"),
+                format!(
+                    "this machine is {host}, the code runs on {machine}, and no linker for {machine} is set"
+                ),
                 format!(
                     "set {linker}, for example to {}-linux-gnu-gcc, and CC_{name} to the same",
                     machine.split('-').next().unwrap_or_default()
@@ -303,7 +305,8 @@ impl Kept {
         let kept = Self { world: World::now(root, &known.metadata), known };
         let text = serde_json::to_string(&kept).map_err(|error| Error::failed(error.to_string()))?;
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| Error::io("make the folder", folder, &error))?;
+            std::fs::create_dir_all(folder)
+                .map_err(|error| Error::io("create the folder", folder, &error))?;
         }
         files::write_whole(path, text)
     }

@@ -40,7 +40,7 @@ pub async fn clock(endpoint: &str) -> Result<u64, Error> {
     let answer = client.head(endpoint).send().await.map_err(|error| failed(&error))?;
     let date = answer.headers().get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
     date.and_then(time::parse_http_date)
-        .ok_or_else(|| Error::failed(format!("the answer of {endpoint} does not say what time it is")))
+        .ok_or_else(|| Error::failed(format!("the answer of {endpoint} has no valid date")))
 }
 
 /// Whether the account has the service-linked role of ECS.

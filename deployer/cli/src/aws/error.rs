@@ -103,10 +103,10 @@ impl AwsError {
                 Some("the AWS credentials have expired".to_owned())
             }
             Some("InvalidClientTokenId" | "UnrecognizedClientException") => {
-                Some("AWS does not know the access key of these credentials".to_owned())
+                Some("the access key of these credentials does not exist in AWS".to_owned())
             }
             Some("InvalidSignatureException" | "SignatureDoesNotMatch") => Some(format!(
-                "AWS does not accept the signature, because the secret access key or the clock is wrong: {}",
+                "AWS rejects the signature, because the secret access key or the clock is wrong: {}",
                 self.message
             )),
             _ => None,
@@ -127,15 +127,17 @@ impl AwsError {
             ));
         }
         if self.code.is_none() && self.message.contains("Connection refused") {
-            return Some("nothing listens there; for the local cloud run `deployer local up`".to_owned());
+            return Some(
+                "nothing is listening there; for the local cloud, run `deployer local up`".to_owned(),
+            );
         }
         match self.code.as_deref() {
             Some("Throttling" | "ThrottlingException" | "TooManyRequestsException") => {
-                Some("AWS limits how often this may be called; run the command again in a minute".to_owned())
+                Some("AWS limits the rate of these calls; run the command again in a minute".to_owned())
             }
             Some("InsufficientCapabilitiesException") => Some(
-                "leave the names of roles, policies and users to CloudFormation: whoever may choose them may take those of \
-                 others, which deployer does not ask for"
+                "leave the names of roles, policies and users to CloudFormation: the permission to choose names allows taking \
+                 those of others, so the deployer does not request it"
                     .to_owned(),
             ),
             None => Some("check the network, the region and AWS_ENDPOINT_URL".to_owned()),

@@ -99,5 +99,5 @@ async fn settled(client: &Client, function: &str) -> Result<()> {
             _ => return Ok(()),
         }
     }
-    Err(failed("Timeout", "the update has not ended"))
+    Err(failed("Timeout", "the update has not finished"))
 }

@@ -55,11 +55,12 @@ impl Registry {
         let base =
             Url::parse(base).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let base =
-            base.ok_or_else(|| Error::failed("the URL of the image registry is none of HTTP or HTTPS"))?;
+            base.ok_or_else(|| Error::failed("the URL of the image registry is neither HTTP nor HTTPS"))?;
         let authorization = match token {
             Some(Token(token)) => {
-                let mut value = HeaderValue::from_str(&format!("Basic {token}"))
-                    .map_err(|_| Error::failed("AWS gave a registry token that is no HTTP header"))?;
+                let mut value = HeaderValue::from_str(&format!("Basic {token}")).map_err(|_| {
+                    Error::failed("the registry token from AWS is not valid in an HTTP header")
+                })?;
                 value.set_sensitive(true);
                 Some(value)
             }
@@ -147,7 +148,7 @@ impl Registry {
                 Some(digest) if digest != manifest.digest.as_str() => {
                     let digest = String::from_utf8_lossy(digest.as_bytes()).into_owned();
                     Err(Failure::Lasting(
-                        call.error("InvalidAnswer", format!("the registry took it as {digest}")),
+                        call.error("InvalidAnswer", format!("the registry stored it as {digest}")),
                     ))
                 }
                 _ => Ok(()),
@@ -191,13 +192,13 @@ impl Registry {
             }
             Some(location) => {
                 let text = format!(
-                    "the registry sends the upload on to {}, without TLS",
+                    "the registry redirects the upload to {}, without TLS",
                     location.origin().ascii_serialization()
                 );
                 Err(Failure::Lasting(call.error("InvalidAnswer", text)))
             }
             None => Err(Failure::Lasting(
-                call.error("InvalidAnswer", "the registry does not say where to upload to".to_owned()),
+                call.error("InvalidAnswer", "the answer of the registry has no upload location".to_owned()),
             )),
         }
     }

@@ -46,8 +46,8 @@ pub fn login_hint(expired: bool) -> String {
             format!("run `aws login --profile {profile}` or `aws sso login --profile {profile}`, or renew the credentials of that profile")
         }
         None if expired && std::env::var_os("AWS_ACCESS_KEY_ID").is_some() => {
-            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN hold temporary credentials; set new ones, or use a \
-             profile, which renews them: set AWS_PROFILE and run `aws login` or `aws sso login`"
+            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN contain temporary credentials; set new ones, or use \
+             a profile, which renews them: set AWS_PROFILE and run `aws login` or `aws sso login`"
                 .to_owned()
         }
         None => "set AWS_PROFILE and run `aws login` or `aws sso login`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"

@@ -145,7 +145,7 @@ pub async fn objects(session: &Session, bucket: &str) -> Result<Vec<Object>> {
             operation: "ListObjectVersions",
             resource: bucket_resource(bucket),
             code: Some("InvalidAnswer".to_owned()),
-            message: "the answer is cut off, and does not say where it goes on".to_owned(),
+            message: "the answer is truncated, and has no token for the next page".to_owned(),
         })?);
         version = page.next_version_id_marker().map(str::to_owned);
     }

@@ -82,7 +82,7 @@ pub async fn get(session: &Session, bucket: &str, key: &str) -> Result<Option<St
         answer => answer?,
     };
     if answer.content_length().is_some_and(|length| length > MAX_TEXT_BYTES) {
-        return Err(unreadable("it is too large to be ours".to_owned()));
+        return Err(unreadable("it is too large for a record of the deployer".to_owned()));
     }
     let bytes = answer.body.collect().await.map_err(|error| AwsError {
         operation: OPERATION,

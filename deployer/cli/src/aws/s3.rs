@@ -56,14 +56,14 @@ where
         Some(403) => AwsError {
             code: Some("AccessDenied".to_owned()),
             message: format!(
-                "access is denied; your role needs s3:ListBucket and s3:GetObject there, unless the bucket belongs to \
-                 another account than {}: then code must not go there",
+                "access is denied; your role needs s3:ListBucket and s3:GetObject there, unless the bucket belongs to another \
+                 account than {}: in that case, code must not be uploaded to it",
                 session.account
             ),
             ..error
         },
         Some(status) if error.code.is_none() => {
-            AwsError { code: Some(status.to_string()), message: "S3 gives no reason".to_owned(), ..error }
+            AwsError { code: Some(status.to_string()), message: "no reason given by S3".to_owned(), ..error }
         }
         _ => error,
     }
@@ -104,7 +104,8 @@ pub async fn create_bucket(session: &Session, bucket: &str) -> Result<(), Error>
     match answer {
         Err(error) if error.is("BucketAlreadyExists") => Err(Error::failed_with_hint(
             format!("{} belongs to another account than {}", bucket_resource(bucket), session.account),
-            "somebody took the name of your asset bucket; nothing was sent there. Use another region, or report it to AWS",
+            "somebody else has taken the name of your asset bucket; nothing was uploaded to it. Use another region, or report \
+             it to AWS",
         )),
         Err(error) if !error.is("BucketAlreadyOwnedByYou") => Err(error.into()),
         // Ours for certain: who may use it is decided by every later call.
@@ -298,8 +299,8 @@ pub async fn has_asset(session: &Session, bucket: &str, key: &str, asset: &Conte
         return Ok(true);
     }
     Err(Error::failed_with_hint(
-        format!("{} does not hold what its name says", object_resource(bucket, key)),
-        "somebody wrote it by other means; delete it and deploy again",
+        format!("the content of {} does not match its name", object_resource(bucket, key)),
+        "it was not written by the deployer; delete it and deploy again",
     ))
 }
 

@@ -231,7 +231,8 @@ fn check_profile(profile: &str) -> Result<()> {
         (Some(name), _) => format!("did you mean `{name}`?"),
         (None, false) => format!("the profiles are {}", names.join(", ")),
         (None, true) => format!(
-            "no profiles are configured; `aws configure sso --profile {profile}` or `aws configure --profile {profile}` makes one"
+            "no profiles are configured; create one with `aws configure sso --profile {profile}` or `aws configure --profile \
+             {profile}`"
         ),
     };
     Err(Error::Credentials(Message::new(format!("there is no AWS profile `{profile}`")).hint(hint)))

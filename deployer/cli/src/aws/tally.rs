@@ -25,7 +25,7 @@ pub fn error(table: &str, error: tally::TallyError) -> Error {
         }),
         tally::TallyError::Damaged(damaged) => Error::failed_with_hint(
             damaged.to_string(),
-            "something other than `observe` has written to the table; delete the item, and upload the object again",
+            "something other than `observe` wrote to the table; delete the item, and upload the object again",
         ),
     }
 }

@@ -7,14 +7,13 @@ use crate::aws::{ecr, s3};
 use crate::context::Context;
 use crate::error::{Error, Result};
 
-/// Makes the asset bucket and the image repository, unless they are there.
+/// Create the asset bucket and the image repository, if they do not exist
 ///
-/// `deployer deploy` does so by itself when it first needs them. This is for accounts where somebody else deploys, with
-/// fewer permissions.
+/// `deployer deploy` creates them when it first needs them. Use this command in accounts where somebody else deploys, with fewer
+/// permissions.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The stack whose account and region they are made in; may be left out when the file has one, or one marked
-    /// `default: true`.
+    /// Stack whose account and region they are created in; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
 }
 

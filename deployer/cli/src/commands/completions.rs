@@ -8,9 +8,9 @@ use super::Cli;
 use crate::context::Context;
 use crate::error::Result;
 
-/// Writes what a shell needs to complete commands and options.
+/// Print the script with which a shell completes commands and options
 ///
-/// Such as `deployer completions bash > ~/.local/share/bash-completion/completions/deployer`.
+/// For example: `deployer completions bash > ~/.local/share/bash-completion/completions/deployer`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The shell.

@@ -7,21 +7,21 @@ use crate::error::Result;
 use crate::markdown;
 use crate::plan::synthesize;
 
-/// Estimates the cost of a stack, idle and for the rows of a file, without calling AWS.
+/// Estimate the cost of a stack, idle and for the rows of a file, without calling AWS
 ///
-/// Uses the stack file and list prices of one region, and lists its assumptions and what has no known price. For a stack without
-/// the deployer's workers it lists the prices of what the stack uses. `deployer docs cost` shows an example.
+/// Uses the stack file and the list prices of one region. Lists its assumptions, and the resources without a known price. For a
+/// stack without the deployer's workers, lists the prices of what the stack uses. `deployer docs cost` shows an example.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    /// The stack; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
-    /// Rows of the file.
+    /// Number of rows in the file
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(0..=1_000_000_000_000))]
     rows: u64,
-    /// Bytes of a row in the file. An item of DynamoDB has 400,000 at most.
+    /// Size of a row in bytes; a DynamoDB item has at most 400,000
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=400_000))]
     bytes_per_row: u64,
-    /// Compares it with the pattern that this pipeline reimplements.
+    /// Compare the cost with that of the pattern that this pipeline reimplements
     #[arg(long)]
     compare: bool,
 }

@@ -21,43 +21,43 @@ use crate::saved_plan::SavedPlan;
 use crate::situation::{Busy, Situation};
 use crate::state::{Deployed, Wanted};
 
-/// Builds and publishes the code, and brings the stack to what the file says.
+/// Build and publish the code, and deploy the stack
 ///
-/// Shows what would change, asks before a stack is made in an AWS account or permissions widen, and stops where data would be
-/// lost. Run it again at any time: what is up to date is not touched, and a deployment that was interrupted is watched to its
-/// end.
+/// Shows what would change, asks before it creates a stack in an AWS account or widens permissions, and stops if data would be
+/// lost. Run it again at any time: what is up to date is not touched, and a deployment that was interrupted is watched until it
+/// finishes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    /// The stack; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
-    /// Deploys every stack of the file, side by side.
+    /// Deploy every stack of the file, in parallel
     #[arg(long, conflicts_with_all = ["stack", "plan", "change_set"])]
     all: bool,
-    /// Make the change set for `--change-set`, and execute nothing
+    /// Create a change set for `--change-set`, without executing it
     #[arg(long)]
     no_execute: bool,
-    /// Executes a change set that `--no-execute` made.
+    /// Execute a change set that `--no-execute` created
     #[arg(long, value_name = "NAME", conflicts_with_all = ["no_execute", "plan", "hotswap", "express"])]
     change_set: Option<String>,
-    /// Does what `deployer diff --save FILE` showed, and refuses if anything is different by now.
+    /// Deploy the plan that `deployer diff --save FILE` saved, and refuse if anything has changed since
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
-    /// Allows a resource with data to be removed or replaced, by logical id or by its name in the file; may be given several times.
+    /// Allow a resource with data to be removed or replaced, by its logical id or its name in the file; can be given several times
     #[arg(long, value_name = "ID")]
     allow_replace: Vec<String>,
     /// Finish as soon as the configuration is applied, without waiting for resources to become ready
     #[arg(long)]
     express: bool,
-    /// Leave what fails as it is for inspection; `deployer recover` brings the stack back
+    /// Leave failed resources as they are for inspection; `deployer recover` repairs the stack
     #[arg(long)]
     no_rollback: bool,
-    /// Puts new code of functions and tasks in place without CloudFormation, in seconds; for work in progress.
+    /// Update the code of functions and tasks without CloudFormation, in seconds; for development
     #[arg(long, conflicts_with_all = ["no_execute", "plan", "express", "no_rollback"])]
     hotswap: bool,
-    /// Waits when another operation is under way on the stack.
+    /// Wait if another operation is in progress on the stack
     #[arg(long)]
     wait: bool,
-    /// Writes events as they happen to a file, one JSON document a line.
+    /// Write events to a file as they happen, one JSON document per line
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
 }
@@ -66,7 +66,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     if args.express && args.no_rollback {
         return Err(Error::Usage(
             Message::new("`--express` and `--no-rollback` cannot be used together: CloudFormation can neither roll back a stack that failed this way nor update it in standard mode")
-                .hint("leave one of the two out; nothing was changed"),
+                .hint("use only one of them; nothing was changed"),
         ));
     }
     if let Some(path) = &args.events {
@@ -108,8 +108,8 @@ async fn all(context: &Context, args: &Args) -> Result<()> {
         stacks.push((context.of_stack(&target.stack), context.load_stack(Some(&target.stack))?));
     }
     context.on_interrupt(
-        "CloudFormation goes on with what was started",
-        "`deployer deploy --all` watches it again",
+        "CloudFormation continues the deployments that were started",
+        "`deployer deploy --all` watches them again",
     );
     let ways = stacks.iter().map(|(own, stack)| one(own, args, stack));
     let ends = join_all(ways).await;
@@ -143,7 +143,7 @@ fn tell(context: &Context, stacks: &[(Context, Stack)], ends: &[Result<DeployRep
     Ok(())
 }
 
-/// One stack, from its file to its end, which is an event too.
+/// Deploys one stack; the result is an event too.
 async fn one(context: &Context, args: &Args, stack: &Stack) -> Result<DeployReport> {
     let end = go(context, args, stack).await;
     let (result, error) = match &end {
@@ -193,7 +193,7 @@ async fn go(context: &Context, args: &Args, stack: &Stack) -> Result<DeployRepor
     {
         if stack.target.protect && !found.stack.protected {
             cloudformation.protect(&found.stack.id, true).await?;
-            context.ui.step("protected", "termination protection is on, as `protect: true` wants");
+            context.ui.step("protected", "termination protection is on, because of `protect: true`");
         }
         let result = match look.resumed {
             Some(took) => {
@@ -224,7 +224,7 @@ async fn go(context: &Context, args: &Args, stack: &Stack) -> Result<DeployRepor
             context.ui.step("done", format!("nothing to do: {} is up to date", stack.name));
         }
         (DeployResult::Swapped, false) => {
-            context.ui.step("done", "the code is that of the last deployment again")
+            context.ui.step("done", "the code of the last deployment is in place again")
         }
         _ => {}
     }
@@ -247,7 +247,7 @@ async fn waiting(
     let Some(found) = found else {
         return Err(Error::Usage(
             Message::new(format!("{} has no change set named {name}", stack.name))
-                .hint("`deployer deploy --no-execute` makes one; any other deployment invalidates it"),
+                .hint("`deployer deploy --no-execute` creates one; any other deployment invalidates it"),
         ));
     };
     // An ARN names a change set whatever the stack.
@@ -260,16 +260,17 @@ async fn waiting(
     if let Err(status) = &found.available {
         return Err(Error::Refused(
             Message::new(format!("the change set {name} of {} can't be executed: {status}", stack.name))
-                .hint("make another one with `deployer deploy --no-execute`"),
+                .hint("create another one with `deployer deploy --no-execute`"),
         ));
     }
     if options.mode.no_rollback && found.says_what_on_failure {
         return Err(Error::Usage(
             Message::new(format!(
-                "the change set {name} of {} says itself what happens on failure, and cannot be executed with `--no-rollback`",
+                "the change set {name} of {} already defines what happens on failure, so it cannot be executed with \
+                 `--no-rollback`",
                 stack.name
             ))
-            .hint("make another one with `deployer deploy --no-execute --no-rollback`; nothing was changed"),
+            .hint("create another one with `deployer deploy --no-execute --no-rollback`; nothing was changed"),
         ));
     }
     let text = cloudformation.change_set_template(&stack.name, name).await?.unwrap_or_default();
@@ -304,8 +305,9 @@ async fn swap(
 ) -> Result<DeployReport> {
     if !plan::is_template(deployed, &look.wanted.text) {
         return Err(Error::Refused(
-            Message::new("more than code has changed since the last deployment")
-                .hint("`deployer diff` shows what; deploy it without `--hotswap`; nothing was changed"),
+            Message::new("more than code has changed since the last deployment").hint(
+                "`deployer diff` shows the changes; deploy them without `--hotswap`; nothing was changed",
+            ),
         ));
     }
     plan::action(Some(&deployed.stack))?;
@@ -355,7 +357,7 @@ async fn swap(
     };
     records::keep(context, &look.session, &finished).await;
     context.ui.step("done", format!("code swapped: {}", hotswap::names(&new)));
-    context.ui.note("\nCloudFormation does not know of it; `deployer deploy` makes it lasting");
+    context.ui.note("\nthis code is not recorded in CloudFormation; `deployer deploy` makes it permanent");
     Ok(done(DeployResult::Swapped))
 }
 

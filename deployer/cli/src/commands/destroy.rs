@@ -30,10 +30,10 @@ use crate::text::printable;
 use crate::ui::terminal_width;
 use crate::watch::{Goal, Outcome, Watch};
 
-/// Deletes a deployed stack, after showing what is lost and what stays.
+/// Delete a deployed stack, after showing what is deleted and what is kept
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    /// The stack; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
 }
 
@@ -70,12 +70,12 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     };
     context.on_interrupt("nothing was deleted", "run `deployer destroy` again");
     let (doomed, last) = if Status::of(&deployed.status) == Status::DeleteInProgress {
-        context.ui.step("waiting", format!("{} is being deleted already", deployed.name));
+        context.ui.step("waiting", format!("{} is already being deleted", deployed.name));
         (DeletionPlan::default(), Operation::find(&cloudformation, &deployed).await?.before)
     } else if deployed.state == StackState::Busy {
         return Err(Error::Refused(
             Message::new(format!("{} is in {}", deployed.name, deployed.status))
-                .hint("`deployer recover` watches that operation to its end; nothing was deleted"),
+                .hint("`deployer recover` watches that operation until it finishes; nothing was deleted"),
         ));
     } else {
         let (doomed, last) = prepare(context, &session, &cloudformation, &stack, &deployed).await?;
@@ -87,8 +87,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         (doomed, last)
     };
     let watched = || {
-        context
-            .on_interrupt("CloudFormation goes on with the deletion", "`deployer destroy` watches it again");
+        context.on_interrupt("CloudFormation continues the deletion", "`deployer destroy` watches it again");
     };
     watched();
     let started = Instant::now();
@@ -108,7 +107,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     deletion?;
     if let Some(left) = cloudformation.describe(&stack.name).await? {
         return Err(Error::Deployment(Message::new(format!(
-            "{} is still there, in {}",
+            "{} still exists, in {}",
             left.name, left.status
         ))));
     }
@@ -163,8 +162,10 @@ async fn verify(context: &Context, session: &Session, doomed: &DeletionPlan) -> 
     for (resource, stays, there) in join_all(asked).await.into_iter().flatten() {
         match there {
             Ok(there) if there == stays => {}
-            Ok(true) => wrong.push(format!("{} is still there", resource.physical_id)),
-            Ok(false) => wrong.push(format!("{} was to stay, and is not there", resource.physical_id)),
+            Ok(true) => wrong.push(format!("{} still exists", resource.physical_id)),
+            Ok(false) => {
+                wrong.push(format!("{} should have been kept, but does not exist", resource.physical_id))
+            }
             // The stack is gone all the same.
             Err(error) => context.ui.warn(printable(&format!(
                 "not verified: {} of {} failed: {}",
@@ -177,7 +178,7 @@ async fn verify(context: &Context, session: &Session, doomed: &DeletionPlan) -> 
     }
     Err(Error::Deployment(
         Message::new(printable(&format!("the stack is deleted, but {}", wrong.join(", "))))
-            .hint("look at it in its own service: CloudFormation is through with it"),
+            .hint("check it in its own service: CloudFormation no longer manages it"),
     ))
 }
 
@@ -227,7 +228,7 @@ pub async fn empty(context: &Context, session: &Session, bucket: &str) -> Result
             object_versions(emptied.refused),
             named.collect::<Vec<_>>().join(", ")
         )))
-        .hint("a retention, a legal hold or a policy of the bucket keeps them; the stack was not deleted"),
+        .hint("a retention period, a legal hold or a bucket policy prevents it; the stack was not deleted"),
     ))
 }
 
@@ -248,8 +249,12 @@ async fn prepare(
     let protected: Vec<String> = plan::protected(&template).into_iter().collect();
     if !protected.is_empty() {
         return Err(Error::Refused(
-            Message::new(format!("{} holds what `protect: true` keeps: {}", deployed.name, protected.join(", ")))
-                .hint("take `protect` away from it in the file and run `deployer deploy` first; nothing was deleted"),
+            Message::new(format!(
+                "{} has resources with `protect: true`: {}",
+                deployed.name,
+                protected.join(", ")
+            ))
+            .hint("remove that `protect` from the file and run `deployer deploy` first; nothing was deleted"),
         ));
     }
     let retained = |resource: &StackResource| {
@@ -289,7 +294,7 @@ async fn prepare(
     tell_data(context, "deletes", &deletes?);
     if deployed.protected {
         // The file says that it need not be protected, or this would have ended above.
-        context.ui.step("also", "termination protection of the stack is on, and is switched off");
+        context.ui.step("also", "termination protection is on, and will be turned off");
     }
     let running = running?;
     let noun = if lost.len() == 1 { "resource" } else { "resources" };

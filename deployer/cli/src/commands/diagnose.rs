@@ -7,12 +7,12 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::{diagnosis, plan, situation};
 
-/// Shows why the last failed operation on a stack failed, and what to do.
+/// Show why the last failed operation on a stack failed, and how to fix it
 ///
 /// Works for deleted stacks too, for 90 days. Exits 0 whenever it found an answer.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    /// The stack; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
 }
 

@@ -14,24 +14,24 @@ use crate::plan::{self, Action, INLINE_TEMPLATE_BYTES};
 use crate::saved_plan::SavedPlan;
 use crate::situation::{Busy, Situation};
 
-/// Shows what a deployment would change: resources, permissions, ways in and out, code, outputs, cost.
+/// Show what a deployment would change: resources, permissions, exposure, code, outputs and cost
 ///
 /// Compares what is deployed with the file, and changes nothing in the account. Builds the code if it is stale. With `--verbose`,
 /// lists the permissions of a new stack too.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    /// The stack; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
-    /// Ends with 3 when something would change.
+    /// Exit with 3 if anything would change
     #[arg(long)]
     fail: bool,
-    /// Compares everything but the code, and builds nothing.
+    /// Compare everything but the code, and build nothing
     #[arg(long)]
     no_build: bool,
-    /// Asks CloudFormation too, by a change set that is removed again.
+    /// Check with CloudFormation too, in a change set that is deleted afterwards
     #[arg(long)]
     change_set: bool,
-    /// Writes the plan to a file, for `deployer deploy --plan FILE`.
+    /// Write the plan to a file, for `deployer deploy --plan FILE`
     #[arg(long, value_name = "FILE", conflicts_with = "no_build")]
     save: Option<PathBuf>,
 }
@@ -61,8 +61,8 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     if let Some(deployed) = stuck {
         let status = &deployed.stack.status;
         let what = match deployed.stack.state {
-            StackState::Busy => "an operation is under way, and what is deployed may be another in a moment",
-            _ => "`deployer recover` leads out of it, before anything can be deployed",
+            StackState::Busy => "an operation is in progress, so what is deployed may change at any moment",
+            _ => "run `deployer recover` before the next deployment",
         };
         plan.diff.notes.push(format!("the stack is in {status}: {what}"));
     }
@@ -86,7 +86,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         context.ui.plan_data(&plan.lines(context, Detail::Changes))?;
     }
     if args.fail && !same {
-        return Err(Error::Differences(Message::new(format!("{} is not what the file says", stack.name))));
+        return Err(Error::Differences(Message::new(format!("{} differs from the file", stack.name))));
     }
     Ok(())
 }
@@ -98,8 +98,10 @@ async fn ask(context: &Context, situation: &Situation, stack: &str, plan: plan::
     let create = action == Action::Create;
     if situation.wanted.text.len() > INLINE_TEMPLATE_BYTES {
         return Err(Error::Refused(
-            Message::new("the template is too large for a call, and `diff` puts nothing into your account")
-                .hint("`deployer deploy --no-execute` makes a change set of it"),
+            Message::new(
+                "the template is too large for one call, and `diff` uploads nothing to your account",
+            )
+            .hint("`deployer deploy --no-execute` creates a change set for it"),
         ));
     }
     // A stack that was there before must be there afterwards, even when it holds nothing.
@@ -125,17 +127,18 @@ async fn ask(context: &Context, situation: &Situation, stack: &str, plan: plan::
     if let Err(error) = situation.cloudformation.discard_change_set(stack, &name, made_here).await
         && !error.is("ChangeSetNotFound")
     {
-        context.ui.warn(format!("the change set {name} stays: {}", error.message));
+        context.ui.warn(format!("the change set {name} was not deleted: {}", error.message));
     }
     match outcome? {
         ChangeSetOutcome::Ready(changes) => Ok(plan.merged(&changes)),
         ChangeSetOutcome::Empty => Ok(plan.merged(&[])),
         ChangeSetOutcome::Overtaken => Err(Error::Failed(
-            Message::new(format!("another change of {stack} came first")).hint("run `deployer diff` again"),
+            Message::new(format!("another operation on {stack} started first"))
+                .hint("run `deployer diff` again"),
         )),
         ChangeSetOutcome::Refused(reason) => Err(Error::Failed(
             Message::new(format!("CloudFormation refused the change set of {stack}: {reason}"))
-                .hint("a deployment would end here too; nothing was changed"),
+                .hint("a deployment would fail here too; nothing was changed"),
         )),
     }
 }

@@ -12,20 +12,20 @@ use crate::context::Context;
 use crate::error::{Error, Message, Result};
 use crate::{files, html, markdown};
 
-/// Explains a type, a code, a reason or a topic. Without one, lists what there is.
+/// Explain a type, a code, a reason or a topic, or list them
 ///
 /// A NAME is a type of the language (`queue`) or of CloudFormation (`AWS::SQS::Queue`), a code of a problem (`E0102`), the reason of
 /// a failed row (`missing-column`), a known failure of a deployment (`bucket-name-taken`), a topic, or a heading of its page.
 #[derive(Debug, clap::Args)]
 #[command(after_help = topic_names())]
 pub struct Args {
-    /// What to explain.
+    /// Name to explain; lists all names if it is missing
     #[arg(value_name = "NAME")]
     topic: Option<String>,
-    /// Opens all of it as one page in the browser.
+    /// Open the whole documentation as one page in the browser
     #[arg(long)]
     open: bool,
-    /// Writes all of it as one page of HTML that needs nothing else.
+    /// Write the whole documentation as one self-contained HTML page
     #[arg(long, value_name = "FILE", conflicts_with = "open")]
     out: Option<PathBuf>,
 }
@@ -46,7 +46,7 @@ fn page_name(path: &Path) -> Option<&str> {
 /// The pages that are written by hand, and those that are generated and checked by a test.
 static PAGES: Dir<'static> = include_dir!("$OUT_DIR/docs");
 
-/// What people look for under another name than the heading below which it stands.
+/// Names under which people look for a topic, with the heading that explains it.
 const ALIASES: [(&str, &str); 10] = [
     ("csv", "workers-and-their-settings"),
     ("fields", "workers-and-their-settings"),
@@ -61,7 +61,7 @@ const ALIASES: [(&str, &str); 10] = [
 ];
 
 /// The topic that is generated as a whole.
-const ACCESS: (&str, &str) = ("access", "What each verb of `access` allows, on what");
+const ACCESS: (&str, &str) = ("access", "Permissions that each verb of `access` grants");
 
 /// A page of the documentation.
 struct Topic {
@@ -111,7 +111,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             None => {
                 let folder = embed::cache_folder()?;
                 std::fs::create_dir_all(&folder)
-                    .map_err(|error| Error::io("make the folder", &folder, &error))?;
+                    .map_err(|error| Error::io("create the folder", &folder, &error))?;
                 folder.join("docs.html")
             }
         };
@@ -162,7 +162,7 @@ fn find(name: &str) -> Result<Found> {
     };
     let hint = match diagnostic::nearest(name, &known) {
         Some(name) => format!("did you mean `{name}`?"),
-        None => "`deployer docs` lists what there is".to_owned(),
+        None => "`deployer docs` lists all names".to_owned(),
     };
     Err(Error::Usage(Message::new(format!("there is no type, code, reason or topic `{name}`")).hint(hint)))
 }
@@ -175,7 +175,7 @@ fn about(topic: &Topic) -> String {
     markdown::summary(&topic.text)
 }
 
-/// What there is to ask for.
+/// Lists the names that can be explained.
 fn overview() -> String {
     let row = |name: &str, what: &str| format!("| `{name}` | {what} |\n");
     let types: String = Kind::ALL.map(|kind| row(kind.name(), kind.description())).concat();

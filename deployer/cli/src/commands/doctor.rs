@@ -22,12 +22,12 @@ use crate::local::state::{Folder, Status};
 use crate::time;
 use crate::watch::way_out;
 
-/// Checks what a deployment needs, and says how to fix what is missing
+/// Check what a deployment needs, and show how to fix what is missing
 ///
-/// Read-only. Exits with 1 when there is a problem.
+/// Read-only. Exits with 1 if there is a problem.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    /// The stack; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
 }
 
@@ -132,7 +132,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
 /// What can be looked at before there is a stack file. What only one of the two targets needs is not a problem yet.
 async fn without_file(context: &Context) -> Result<()> {
     let Err(missing) = context.load() else {
-        return Err(Error::failed("the stack file appeared just now; run it again"));
+        return Err(Error::failed("the stack file was created just now; run the command again"));
     };
     let emulator = match emulator::find_for(context.folder()) {
         Ok(path) => Finding::ok("emulator", format!("the local cloud can use {}", path.display())),
@@ -158,15 +158,15 @@ fn endpoint(context: &Context, stack: &Stack) -> Vec<Finding> {
         // Every AWS tool obeys it, which is easily forgotten.
         let named = std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty());
         let named =
-            named.map(|url| Finding::warning(ABOUT, format!("AWS_ENDPOINT_URL leads all calls to {url}")));
-        return named.map(|finding| finding.fix("unset it unless that is meant")).into_iter().collect();
+            named.map(|url| Finding::warning(ABOUT, format!("AWS_ENDPOINT_URL sends all calls to {url}")));
+        return named.map(|finding| finding.fix("unset it unless this is intended")).into_iter().collect();
     }
     if let Some(endpoint) = &stack.target.endpoint {
-        return vec![Finding::ok(ABOUT, format!("{endpoint}, as the file says"))];
+        return vec![Finding::ok(ABOUT, format!("{endpoint}, from the stack file"))];
     }
     vec![match Folder::beside(context.folder()).status() {
         Ok(Status::Running(running)) => {
-            Finding::ok(ABOUT, format!("the local cloud runs at {}", running.endpoint))
+            Finding::ok(ABOUT, format!("the local cloud is running at {}", running.endpoint))
         }
         Ok(Status::Starting(_)) => Finding::warning(ABOUT, "the local cloud is starting"),
         Ok(Status::Stopped) => match emulator::find_for(context.folder()) {
@@ -230,12 +230,13 @@ async fn bucket(session: &Session) -> Finding {
         Ok::<_, Error>((there, there && s3::is_set_up(session, &bucket).await?))
     };
     match look.await {
-        Ok((_, true)) => Finding::ok(ABOUT, format!("{bucket} is there and set up")),
-        Ok((true, false)) => Finding::warning(ABOUT, format!("{bucket} is there, and not set up completely"))
-            .fix("the next deployment does that, or `deployer bootstrap`"),
-        Ok((false, false)) => {
-            Finding::ok(ABOUT, format!("{bucket} is made by the first deployment, or `deployer bootstrap`"))
-        }
+        Ok((_, true)) => Finding::ok(ABOUT, format!("{bucket} exists and is configured")),
+        Ok((true, false)) => Finding::warning(ABOUT, format!("{bucket} exists, but is not fully configured"))
+            .fix("the next deployment configures it, or run `deployer bootstrap`"),
+        Ok((false, false)) => Finding::ok(
+            ABOUT,
+            format!("{bucket} is created by the first deployment, or by `deployer bootstrap`"),
+        ),
         Err(error) => Finding::of(ABOUT, &error),
     }
 }
@@ -243,10 +244,10 @@ async fn bucket(session: &Session) -> Finding {
 async fn repository(session: &Session) -> Finding {
     const ABOUT: &str = "image repository";
     match ecr::repository_uri(session, REPOSITORY).await {
-        Ok(Some(uri)) => Finding::ok(ABOUT, format!("{uri} is there")),
+        Ok(Some(uri)) => Finding::ok(ABOUT, format!("{uri} exists")),
         Ok(None) => Finding::ok(
             ABOUT,
-            format!("{REPOSITORY} is made by the first deployment, or `deployer bootstrap`"),
+            format!("{REPOSITORY} is created by the first deployment, or by `deployer bootstrap`"),
         ),
         Err(error) => Finding::of(ABOUT, &error.into()),
     }
@@ -281,7 +282,7 @@ async fn concurrency(stack: &Stack, session: &Session) -> Vec<Finding> {
     };
     let reservable = account.reservable(!deployed);
     let text = format!(
-        "the account may run {} at a time, {} of them unreserved; this stack reserves {reserved}",
+        "the account can run {} at a time, {} of them unreserved; this stack reserves {reserved}",
         account.limit, account.unreserved
     );
     let finding = if reserved <= reservable {
@@ -291,7 +292,7 @@ async fn concurrency(stack: &Stack, session: &Session) -> Vec<Finding> {
             "set `concurrency: unreserved` in the file, or raise the quota `Concurrent executions` of Lambda",
         )
     } else {
-        Finding::problem(ABOUT, format!("{text}, and may reserve {reservable}"))
+        Finding::problem(ABOUT, format!("{text}, and can reserve {reservable}"))
             .fix("lower `concurrency` in the file, or raise the quota `Concurrent executions` of Lambda")
     };
     let mut findings = vec![finding];
@@ -317,8 +318,8 @@ async fn ecs_role(session: &Session) -> Finding {
     const ABOUT: &str = "ecs role";
     match doctor::has_ecs_role(session).await {
         Ok(true) => Finding::ok(ABOUT, "the account has the service-linked role of ECS"),
-        Ok(false) => Finding::warning(ABOUT, "the account never used ECS, and lacks its service-linked role").fix(
-            "`deployer deploy` makes it, or run `aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com`",
+        Ok(false) => Finding::warning(ABOUT, "the account has never used ECS, and does not have its service-linked role").fix(
+            "`deployer deploy` creates it; or run `aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com`",
         ),
         Err(error) => Finding::unknown(ABOUT, &error),
     }
@@ -329,16 +330,16 @@ async fn permissions(stack: &Stack, session: &Session, images: bool) -> Finding 
     match doctor::allowed(session, &intents(stack, session, images)).await {
         Ok(Allowed::Except(denied)) if denied.is_empty() => Finding::ok(
             ABOUT,
-            "all calls that were asked about are allowed; those that CloudFormation makes for you are not checked",
+            "all checked calls are allowed; the calls that CloudFormation makes for you are not checked",
         ),
         Ok(Allowed::Except(denied)) => {
             let denied: Vec<String> =
                 denied.iter().map(|(action, resource)| format!("{action} on {resource}")).collect();
             Finding::problem(ABOUT, format!("not allowed: {}", denied.join(", ")))
-                .fix("have the policies of your role extended by that")
+                .fix("add it to the policies of your role")
         }
         Ok(Allowed::Unknown) => {
-            Finding::warning(ABOUT, "not checked: IAM simulates no policies for a caller of this kind")
+            Finding::warning(ABOUT, "not checked: IAM cannot simulate the policies of this kind of caller")
         }
         Err(error) => Finding::unknown(ABOUT, &error),
     }
@@ -414,12 +415,12 @@ async fn clock(context: &Context, stack: &Stack) -> Option<Finding> {
 
 fn skew(there: u64, here: u64) -> Finding {
     const ABOUT: &str = "clock";
-    let text = format!("{} s away from that of AWS", here.abs_diff(there));
+    let text = format!("{} s away from the clock of AWS", here.abs_diff(there));
     match here.abs_diff(there) {
-        0..=5 => Finding::ok(ABOUT, "as that of AWS"),
+        0..=5 => Finding::ok(ABOUT, "agrees with the clock of AWS"),
         seconds if seconds < SKEW / 2 => Finding::ok(ABOUT, text),
         seconds if seconds < SKEW => Finding::warning(ABOUT, text).fix("set this machine's clock"),
-        _ => Finding::problem(ABOUT, format!("{text}, which refuses what is signed at a wrong time"))
+        _ => Finding::problem(ABOUT, format!("{text}; AWS rejects requests that are signed at a wrong time"))
             .fix("set this machine's clock"),
     }
 }
@@ -427,7 +428,7 @@ fn skew(there: u64, here: u64) -> Finding {
 /// The tools that build workers, where workers must be built.
 async fn tools(context: &Context, stack: &Stack, code: &[Asset]) -> Vec<Finding> {
     if !needs_build(context, code) {
-        return vec![Finding::ok("tools", "none are needed: no worker must be built")];
+        return vec![Finding::ok("tools", "none needed: no worker has to be built")];
     }
     if !needs_cargo_lambda(stack.target.target == Target::Local) {
         return vec![cargo().await];

@@ -12,14 +12,14 @@ use crate::error::{Error, Message, Result};
 use crate::plan;
 use crate::situation;
 
-/// Says where deployed resources are no longer what CloudFormation made of them.
+/// Show where deployed resources differ from their template
 ///
-/// What CloudFormation can't compare is said too: types that it has no reader for, and properties that it never gives back.
+/// Also lists what CloudFormation can't compare: types that don't support it, and properties that it never returns.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    /// The stack; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
-    /// Exits with 3 when something has drifted.
+    /// Exit with 3 if anything has drifted
     #[arg(long)]
     fail: bool,
 }
@@ -27,7 +27,7 @@ pub struct Args {
 /// What CloudFormation leaves out of every comparison: CloudFormation API Reference, `ResourceDriftIgnoredAttribute`.
 const NEVER_COMPARED: [(&str, &str); 3] = [
     ("MANAGED_BY_AWS", "properties that AWS sets and changes by itself"),
-    ("WRITE_ONLY_PROPERTY", "properties that no call gives back, such as passwords and code"),
+    ("WRITE_ONLY_PROPERTY", "properties that no call returns, such as passwords and code"),
     ("SENSITIVE_PROPERTY", "properties whose values are secret"),
 ];
 
@@ -44,7 +44,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     }
     context.ui.step("asking", format!("CloudFormation compares the resources of {}", deployed.name));
     context.on_interrupt(
-        "CloudFormation goes on with the comparison, which changes nothing",
+        "CloudFormation continues the comparison, which changes nothing",
         "run `deployer drift` again",
     );
     let (detection, resources) = tokio::try_join!(async { detect(&session, &deployed.id).await }, async {
@@ -118,10 +118,7 @@ fn show(context: &Context, stack: &str, detection: &Detection, found: &Found<'_>
             found.drifted.iter().flat_map(|(drift, origin)| rows(drift, *origin)),
         ))?;
     }
-    ui.step(
-        "done",
-        format!("{differ} drifted, {same} as they were made, {} not compared", found.unchecked.len()),
-    );
+    ui.step("done", format!("{differ} drifted, {same} unchanged, {} not compared", found.unchecked.len()));
     for (id, resource_type, why) in &found.unchecked {
         ui.step("", format!("not compared: {id} ({resource_type}): {why}"));
     }

@@ -9,17 +9,17 @@ use crate::context::Context;
 use crate::diagnosis;
 use crate::error::{Error, Result};
 
-/// Shows what CloudFormation did to a stack: the newest operation, oldest event first.
+/// Show the events of the newest operation on a stack, oldest first
 ///
-/// Also of a stack that is deleted, for 90 days. With `--output json`, one document a line.
+/// Works for deleted stacks too, for 90 days. With `--output json`, prints one document per line.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    /// The stack; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
-    /// All operations, not only the newest.
+    /// Show all operations, not only the newest
     #[arg(long)]
     all: bool,
-    /// Goes on with what happens from now on, until Ctrl-C.
+    /// Keep showing new events, until Ctrl-C
     #[arg(long)]
     follow: bool,
 }
@@ -39,7 +39,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let count = if args.all { events.len() } else { phases::newest(&read).len() };
     show(context, events.get(events.len().saturating_sub(count)..).unwrap_or_default())?;
     if args.follow {
-        context.on_interrupt("no more events are shown", "what goes on in AWS goes on");
+        context.on_interrupt("no more events are shown", "the operation continues in AWS");
         follow(context, &cloudformation, &known.id, events.last().map(|event| event.id.clone())).await?;
     }
     Ok(())

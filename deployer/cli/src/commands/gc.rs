@@ -18,23 +18,22 @@ use crate::error::{Error, Result};
 use crate::gc::{self, Digest, Item, Needs, Rules, Verdict, What};
 use crate::time;
 
-/// Deletes published code, templates and records that nobody needs any more.
+/// Delete published code, templates and records that are no longer used
 ///
-/// Looks at all that the deployer has published in the account and region of the stack, and at every CloudFormation stack
-/// there. Kept is what a stack, a change set that waits or a kept record names, what is young, and what cannot be proved to
-/// be unused.
+/// Checks everything that the deployer has published in the account and region of the stack, and every CloudFormation stack there.
+/// Keeps anything used by a stack, a pending change set or a recent deployment, anything newer than `--older-than`, and anything
+/// that it can't prove unused.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The stack whose account and region are looked at; may be left out when the file has one, or one marked
-    /// `default: true`.
+    /// Stack whose account and region are cleaned up; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
-    /// Successful records of each stack that are kept, with the code that they name.
+    /// Number of successful records to keep for each stack, with the code that they use
     #[arg(long, default_value = "10", value_parser = at_least_one)]
     keep: usize,
-    /// Keeps what is younger, as a deployment may be under way that has published it.
+    /// Keep anything newer than this, since a deployment in progress may have published it
     #[arg(long, value_name = "DURATION", default_value = "1d", value_parser = duration)]
     older_than: u64,
-    /// Says what would be deleted, and deletes nothing.
+    /// Show what would be deleted, and delete nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -282,7 +281,7 @@ mod tests {
         let garbage: Vec<&Item> = items[..2].iter().collect();
         let document =
             document("b", false, &groups, &garbage, &vec![(items[1].name.clone(), "no".to_owned())]);
-        assert_eq!(document["kept"][0]["why"], "not put there by deployer");
+        assert_eq!(document["kept"][0]["why"], "not created by the deployer");
         assert_eq!(
             (&document["garbage"][0]["failure"], &document["garbage"][1]["failure"]),
             (&Value::Null, &"no".into())

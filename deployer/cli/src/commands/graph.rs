@@ -11,17 +11,17 @@ use crate::error::Result;
 use crate::files;
 use crate::plan::synthesize;
 
-/// Draws the pipeline of a stack: what starts what, and where data flows.
+/// Draw the pipeline of a stack: what starts what, and where data flows
 ///
-/// GitHub and many editors draw Mermaid; `--format dot` is for Graphviz, and `--format svg` is a picture.
+/// GitHub and many editors render Mermaid; use `--format dot` for Graphviz, and `--format svg` for a picture.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    /// The stack; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
     /// Format of the drawing.
     #[arg(long, value_enum, default_value = "mermaid")]
     format: Format,
-    /// Writes it to this file instead of stdout.
+    /// Write the drawing to this file instead of stdout
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }

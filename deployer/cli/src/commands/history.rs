@@ -9,14 +9,14 @@ use crate::error::Result;
 use crate::records::{self, Record};
 use crate::time;
 
-/// Lists what was done to a stack, newest first.
+/// List the recorded operations on a stack, newest first
 ///
-/// Also says whether what is deployed is what was recorded last, or was changed by other means.
+/// Also shows whether what is deployed matches the last record, or was changed by other means.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    /// The stack; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
-    /// How many to list.
+    /// Maximum number of records to list
     #[arg(long, default_value = "20")]
     limit: usize,
 }
@@ -43,7 +43,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         context.ui.warn(remark);
     }
     if records.is_empty() {
-        context.ui.note(format!("nothing is recorded of {}", handle.name));
+        context.ui.note(format!("nothing is recorded for {}", handle.name));
         return Ok(());
     }
     let now = time::now();
@@ -118,14 +118,14 @@ impl Standing {
             Self::Recorded(_) => None,
             Self::Absent => Some(format!("{stack} is not deployed")),
             Self::Changed(number) => Some(format!(
-                "{stack} was changed outside of deployer: what is deployed is not what record {number} says"
+                "{stack} was changed outside of the deployer: what is deployed differs from record {number}"
             )),
             Self::Interrupted => Some(format!(
                 "what is deployed in {stack} was never recorded: that deployment was interrupted, or could not write its record"
             )),
-            Self::Unrecorded => {
-                Some(format!("{stack} is deployed, and none of its last records is of a success"))
-            }
+            Self::Unrecorded => Some(format!(
+                "{stack} is deployed, but none of its last records is of a successful deployment"
+            )),
         }
     }
 }
@@ -169,7 +169,7 @@ fn document(name: &str, records: &[Record], deployed: Option<&Deployed>, standin
     json!({
         "stack": name,
         "deployed": deployed,
-        "standing": standing.name(),
+        "standing": standing.name(), // words: ignore
         "current": standing.number(),
         "records": records,
     })

@@ -12,18 +12,18 @@ use crate::local::emulator;
 use crate::text::quoted;
 use crate::{files, ui};
 
-/// Writes a project that deploys as it is: a stack.yaml, its code, and a few words on it.
+/// Create a project that can be deployed as it is: a stack.yaml, its code and a README
 ///
-/// Nothing that is there is ever overwritten.
+/// Never overwrites existing files.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Folder of the project; made when it is missing. Its name becomes that of the pipeline.
+    /// Folder of the project, created if it is missing; its name becomes the name of the pipeline
     #[arg(default_value = ".")]
     folder: PathBuf,
-    /// What to begin with; `--list` says what there is.
+    /// Template to start from; `--list` lists all templates
     #[arg(long, value_name = "NAME", default_value = "etl")]
     template: String,
-    /// Lists the templates.
+    /// List the templates
     #[arg(long)]
     list: bool,
 }
@@ -43,7 +43,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         let known: Vec<&str> = templates().into_iter().map(|(name, _)| name).collect();
         let hint = match nearest(&args.template, &known) {
             Some(name) => format!("did you mean `{name}`?"),
-            None => format!("there are {}", known.join(", ")),
+            None => format!("the templates are {}", known.join(", ")),
         };
         return Err(Error::Usage(
             Message::new(format!("there is no template `{}`", args.template)).hint(hint),
@@ -60,7 +60,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     if !there.is_empty() {
         return Err(Error::Refused(
             Message::new(format!(
-                "{} has {} already; nothing was written",
+                "{} already has {}; nothing was written",
                 args.folder.display(),
                 there.join(", ")
             ))
@@ -70,7 +70,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     for (path, text) in &project {
         let path = args.folder.join(path);
         let parent = path.parent().unwrap_or(&args.folder);
-        std::fs::create_dir_all(parent).map_err(|error| Error::io("make the folder", parent, &error))?;
+        std::fs::create_dir_all(parent).map_err(|error| Error::io("create the folder", parent, &error))?;
         files::write_whole(&path, text)?;
     }
     let files: Vec<&str> = project.iter().map(|(path, _)| path.as_str()).collect();
@@ -83,8 +83,8 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     }
     if let Some(taken) = taken.filter(|taken| folder_name(&args.folder).as_deref() != Some(taken)) {
         context.ui.note(format!(
-            "\nThe pipeline is named `{taken}`, because the name of the folder can't be one (lower case letters, digits and hyphens, \
-             a letter first). `name:` in {STACK} changes it."
+            "\nThe pipeline is named `{taken}`, because the name of the folder is not a valid one (lower case letters, digits \
+             and hyphens, starting with a letter). Change it with `name:` in {STACK}."
         ));
     }
     context.ui.note("\nWhat next:");

@@ -17,10 +17,9 @@ use crate::local::state::{Folder, Running, Status};
 use crate::local::{IGNORED, Options, control, supervisor};
 use crate::text::quoted;
 
-/// Runs AWS on this machine, for stacks with `target: local`.
+/// Run a local cloud on this machine, for stacks with `target: local`
 ///
-/// The local cloud belongs to the folder of the stack file, and keeps all that it stores in `.deployer/local`
-/// there.
+/// The local cloud belongs to the folder of the stack file, and stores its data in `.deployer/local` there.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -29,20 +28,20 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum LocalCommand {
-    /// Starts the local cloud, unless it runs, and prints its endpoint.
+    /// Start the local cloud, unless it is running, and print its endpoint
     Up(Options),
-    /// Prints the variables with which the AWS CLI and SDKs use the local cloud, for `eval "$(deployer local env)"`
+    /// Print the variables with which the AWS CLI and SDKs use the local cloud, for `eval "$(deployer local env)"`
     Env,
-    /// Stops the local cloud. What it stores is kept for the next start.
+    /// Stop the local cloud; its data is kept for the next start
     Down,
-    /// Says whether the local cloud runs, and what it ignores of a template.
+    /// Show whether the local cloud is running, and what it ignores in a template
     Status,
-    /// Deletes everything that the local cloud stores, and starts it again, empty, if it was running
+    /// Delete all data of the local cloud, and restart it if it was running
     Reset,
-    /// The process behind `up`.
+    /// Run the supervisor that `up` starts
     #[command(hide = true)]
     Supervise(Supervise),
-    /// Becomes the program of a container.
+    /// Replace this process with the program of a container
     #[command(hide = true)]
     Exec(Exec),
 }
@@ -58,7 +57,7 @@ struct Supervise {
 
 #[derive(Debug, clap::Args)]
 struct Exec {
-    /// Process to end with.
+    /// Process with which to stop
     #[arg(long)]
     parent: i32,
     /// Program and arguments.
@@ -95,10 +94,12 @@ async fn up(context: &Context, options: &Options) -> Result<()> {
     if started.already {
         context.ui.note("the local cloud was already running");
         if options.port.is_some_and(|port| !running.endpoint.ends_with(&format!(":{port}"))) {
-            context.ui.warn("it keeps its port; `deployer local down` first to change that");
+            context.ui.warn("its port stays the same; run `deployer local down` first to change it");
         }
         if options.worker_endpoint.is_some() {
-            context.ui.warn("its workers keep their endpoint; `deployer local down` first to change that");
+            context.ui.warn(
+                "the endpoint of its workers stays the same; run `deployer local down` first to change it",
+            );
         }
     } else {
         context.ui.note("started the local cloud; `deployer local down` stops it and keeps its data");
@@ -194,9 +195,7 @@ fn status(context: &Context) -> Result<()> {
         Status::Starting(_) => "The local cloud is starting.\n".to_owned(),
         Status::Stopped => "The local cloud is not running; start it with `deployer local up`.\n".to_owned(),
     };
-    text.push_str(
-        "\nThe template is deployed unchanged. What AWS does with it and the local cloud does not:\n",
-    );
+    text.push_str("\nThe template is deployed unchanged. The local cloud differs from AWS:\n");
     for (service, what) in IGNORED {
         text.push_str(&format!("  {service:<12}{what}\n"));
     }
@@ -222,13 +221,13 @@ fn shown(running: &Running) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let version = running.version.as_deref().unwrap_or("of unknown version");
     let mut text = format!(
-        "The local cloud runs at {} (process {}, MiniStack {version}, for {}).\n",
+        "The local cloud is running at {} (process {}, MiniStack {version}, for {}).\n",
         running.endpoint,
         running.pid,
         duration(Duration::from_secs(now.saturating_sub(running.started))),
     );
     match running.tasks.as_slice() {
-        [] => text.push_str("No task runs.\n"),
+        [] => text.push_str("No tasks are running.\n"),
         tasks => {
             text.push_str(&format!("Running tasks: {}\n", tasks.len()));
             for task in tasks {
@@ -289,13 +288,13 @@ mod tests {
             ready: true,
             ..Running::starting().expect("a pid")
         };
-        assert!(shown(&running).ends_with("No task runs.\n"));
+        assert!(shown(&running).ends_with("No tasks are running.\n"));
         running.tasks.push(crate::local::state::RunningTask {
             arn: "arn:aws:ecs:us-east-1:000000000000:task/cluster/0af3".to_owned(),
             definition: "stack-extraction:1".to_owned(),
         });
         let text = shown(&running);
-        assert!(text.starts_with("The local cloud runs at http://127.0.0.1:4566 (process "), "{text}");
+        assert!(text.starts_with("The local cloud is running at http://127.0.0.1:4566 (process "), "{text}");
         assert!(text.ends_with("Running tasks: 1\n  0af3  stack-extraction:1\n"), "{text}");
     }
 }

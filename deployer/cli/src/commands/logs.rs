@@ -11,17 +11,17 @@ use crate::aws::log_events::{LogEvent, LogReader};
 use crate::context::Context;
 use crate::error::{Error, Message, Result};
 
-/// Shows what functions and tasks have logged.
+/// Show the logs of functions and tasks
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The function or task; all of them when left out.
+    /// Function or task; all of them by default
     resource: Option<String>,
-    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    /// The stack; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
-    /// Goes on with what is logged from now on, until Ctrl-C.
+    /// Keep showing new log events, until Ctrl-C
     #[arg(long)]
     follow: bool,
-    /// How far back to begin.
+    /// How far back to start
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration)]
     since: u64,
 }
@@ -55,7 +55,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
             format!("run `deployer deploy {}`", stack.target.stack),
         ));
     }
-    context.on_interrupt("no more logs are shown", "the pipeline goes on");
+    context.on_interrupt("no more logs are shown", "the pipeline keeps running");
     let width = readers.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     loop {
         // One after another: CloudWatch allows few of these calls a second.

@@ -14,15 +14,15 @@ use crate::context::{Context, check_account};
 use crate::error::{Error, Result};
 use crate::time;
 
-/// Lists the stacks of the file.
+/// List the stacks of the file
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Asks AWS for the state of each stack, when it was last changed, and whether it had drifted when that was last asked.
+    /// Shows the state of each stack in AWS, when it was last changed, and whether it had drifted at the last check.
     #[arg(long)]
     pub(super) status: bool,
 }
 
-/// Lists what the file says, and asks nobody.
+/// List only what is in the file, without calling AWS
 pub fn run(context: &Context, _: &Args) -> Result<()> {
     let document = context.load()?.document;
     if context.ui.is_json() {

@@ -10,10 +10,10 @@ use super::Cli;
 use crate::context::Context;
 use crate::error::{Error, Result};
 
-/// Writes the manual page to stdout, or a page for each command into a folder.
+/// Write the manual page to stdout, or a page for each command into a folder
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Writes `deployer.1`, `deployer-deploy.1` and so on into this folder instead.
+    /// Write `deployer.1`, `deployer-deploy.1` and so on into this folder instead
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -25,7 +25,8 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     let command = Cli::command();
     match &args.out {
         Some(folder) => {
-            std::fs::create_dir_all(folder).map_err(|error| Error::io("make the folder", folder, &error))?;
+            std::fs::create_dir_all(folder)
+                .map_err(|error| Error::io("create the folder", folder, &error))?;
             clap_mangen::generate_to(command, folder)
                 .map_err(|error| Error::io("write the pages into", folder, &error))?;
             if context.ui.is_json() {

@@ -14,14 +14,14 @@ use crate::error::{Error, Message, Result};
 use crate::text::printable;
 use crate::ui;
 
-/// Lists the rules, triggers and archives of a stack that take an event, and what the others lack, without calling AWS.
+/// List the rules, triggers and archives of a stack that match an event, without calling AWS
 ///
-/// FILE holds one event as JSON, a list of events, or one event on each line. With `--pattern` and `--event`, prints `true` or
-/// `false` for one pattern, without a stack file. Matches as EventBridge does. Exits 0 for both answers, 2 when a pattern
-/// or an event is invalid.
+/// Also shows why the others don't match. FILE contains one event as JSON, a list of events, or one event on each line. With
+/// `--pattern` and `--event`, prints `true` or `false` for one pattern, without a stack file. Matches as EventBridge does. Exits 0
+/// for both answers, 2 when a pattern or an event is invalid.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The stack, which may be left out when the file has one, or one marked `default: true`; and the file with the events.
+    /// The stack, optional if the file has one stack, or one marked `default: true`; and the file with the events
     #[arg(value_names = ["STACK", "FILE"], num_args = 1..=2, required_unless_present = "pattern")]
     stack_and_file: Vec<String>,
     /// Event pattern as JSON, or `@FILE`.
@@ -37,7 +37,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         (Some(pattern), Some(event), _) => one(context, pattern, event),
         (_, _, [stack, file]) => all(context, Some(stack), file),
         (_, _, [file]) => all(context, None, file),
-        _ => Err(Error::Usage(Message::new("a file with events is missing"))),
+        _ => Err(Error::Usage(Message::new("no file with events was given"))),
     }
 }
 
@@ -64,7 +64,8 @@ fn one(context: &Context, pattern: &str, event: &str) -> Result<()> {
     context.ui.data(&format!("{matches}\n"))
 }
 
-const UNCERTAIN: &str = "the pattern wants a field to be absent beside a field in a list, and EventBridge looks for it in the whole event or in one element by the order of the names";
+const UNCERTAIN: &str = "the pattern requires a field to be absent next to a field in a list; EventBridge looks for it in the \
+                         whole event or in one element, depending on the order of the names";
 
 /// A value of an option, which `@` reads from a file.
 fn given(option: &str, value: &str) -> Result<Source> {
@@ -219,7 +220,7 @@ fn shown(miss: &Miss) -> String {
     };
     match (&miss.field, miss.found.as_slice()) {
         (None, _) => "each field matches, but never in the same element of a list".to_owned(),
-        (Some(field), []) => format!("{field} is missing; wanted {}", several(&miss.wanted)),
-        (Some(field), found) => format!("{field} is {}; wanted {}", several(found), several(&miss.wanted)),
+        (Some(field), []) => format!("{field} is missing; expected {}", several(&miss.wanted)),
+        (Some(field), found) => format!("{field} is {}; expected {}", several(found), several(&miss.wanted)),
     }
 }

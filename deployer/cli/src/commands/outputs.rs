@@ -11,12 +11,12 @@ use crate::context::Context;
 use crate::error::{Error, Message, Result};
 use crate::ui::Output;
 
-/// Shows the outputs of a deployed stack.
+/// Show the outputs of a deployed stack
 ///
-/// With `--output env` as assignments that a shell reads: `eval "$(deployer outputs --output env)"`.
+/// `--output env` prints them as shell variables: `eval "$(deployer outputs --output env)"`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    /// The stack; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
 }
 
@@ -46,7 +46,7 @@ fn assignments(values: &Map<String, Value>) -> Result<String> {
         out.push_str(&format!("{name}='{value}'\n"));
         if let Some(other) = taken.insert(name.clone(), output) {
             return Err(Error::failed_with_hint(
-                format!("the outputs `{other}` and `{output}` are both {name} to a shell"),
+                format!("the outputs `{other}` and `{output}` would both be the shell variable {name}"),
                 "rename one of them, or use `--output json`",
             ));
         }
@@ -123,6 +123,6 @@ mod tests {
         assert_eq!(assignments(&outputs).expect("names that differ"), expected);
         let outputs = json!({ "a-b": "", "aB": "" }).as_object().expect("an object").clone();
         let error = assignments(&outputs).expect_err("two with the same name").message().expect("a message");
-        assert_eq!(error.text, "the outputs `a-b` and `aB` are both A_B to a shell");
+        assert_eq!(error.text, "the outputs `a-b` and `aB` would both be the shell variable A_B");
     }
 }

@@ -26,27 +26,27 @@ use crate::text::printable;
 use crate::watch::{Goal, Outcome, Watch};
 use crate::{diagnosis, plan, situation};
 
-/// Repairs a stuck stack so that it can be updated or deleted again.
+/// Repair a stuck stack so that it can be updated or deleted again
 ///
-/// Shows the state, the steps, and what is deleted and kept, and asks before it acts. While an operation is in progress,
-/// watches it to its end.
+/// Shows the state, the steps, and what is deleted and kept, and asks before it acts. While an operation is in progress, watches it
+/// until it finishes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    /// The stack; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
-    /// Shows the plan and does nothing.
+    /// Show the plan, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Goes on with a rollback without the resources that fail in it, and says how they differ from the template.
+    /// Continue a rollback without the resources that fail in it, and show how they differ from the template
     #[arg(long)]
     skip: bool,
-    /// Keeps what stands in the way of a deletion, instead of emptying buckets and unprotecting tables.
+    /// Keep resources that prevent the deletion, instead of emptying buckets and unprotecting tables
     #[arg(long)]
     retain: bool,
-    /// Deletes the stack even if some resources can't be deleted; those are left in the account.
+    /// Delete the stack even if some resources can't be deleted; those are left in the account
     #[arg(long, conflicts_with = "retain")]
     force: bool,
-    /// Stops an update that is under way; it is rolled back.
+    /// Cancel an update in progress, which is then rolled back
     #[arg(long)]
     cancel: bool,
 }
@@ -229,7 +229,7 @@ impl Run<'_> {
             ));
         }
         if deletes && deployed.protected {
-            ui.step("also", "switch the stack's termination protection off");
+            ui.step("also", "turn off the termination protection of the stack");
         }
         Ok(())
     }
@@ -295,8 +295,10 @@ impl Run<'_> {
                 Step::CancelUpdate => self.cloudformation.cancel_update(id).await?,
                 _ => {}
             }
-            self.context
-                .on_interrupt("CloudFormation goes on with it", "`deployer recover` watches it again");
+            self.context.on_interrupt(
+                "CloudFormation continues the operation",
+                "`deployer recover` watches it again",
+            );
             let watch = Watch {
                 context: self.context,
                 cloudformation: self.cloudformation,
@@ -367,8 +369,8 @@ impl Run<'_> {
         let ui = &self.context.ui;
         for (id, drift) in drift {
             match drift {
-                Drift::InSync => ui.step("skipped", format!("{id} is as the template says")),
-                Drift::Deleted => ui.warn(printable(&format!("{id} was skipped, and is not there any more"))),
+                Drift::InSync => ui.step("skipped", format!("{id} matches the template")),
+                Drift::Deleted => ui.warn(printable(&format!("{id} was skipped, and no longer exists"))),
                 Drift::Unknown(reason) => {
                     ui.warn(printable(&format!(
                         "{id} was skipped, and CloudFormation can't compare it: {reason}"
@@ -377,7 +379,7 @@ impl Run<'_> {
                 Drift::Differs(differences) => {
                     for (path, expected, actual) in differences {
                         let text =
-                            format!("{id} was skipped: {path} is {actual}, and the template says {expected}");
+                            format!("{id} was skipped: {path} is {actual}, but {expected} in the template");
                         ui.warn(printable(&text));
                     }
                 }
@@ -397,7 +399,9 @@ impl Run<'_> {
             None => ui.step("done", format!("{name} is deleted; fix the cause, then run {deploy}")),
             Some(status) if drift.iter().any(|(_, drift)| *drift != Drift::InSync) => ui.step(
                 "done",
-                format!("{name} is in {status}; fix what was skipped, or run {deploy}, which sets it again"),
+                format!(
+                    "{name} is in {status}; fix the skipped resources, or run {deploy}, which updates them"
+                ),
             ),
             Some(status) => {
                 ui.step("done", format!("{name} is in {status}; fix the cause, then run {deploy}"))

@@ -15,30 +15,30 @@ use crate::error::{Error, Message, Result};
 use crate::pipeline::{self, physical};
 use crate::time;
 
-/// Sends rows of a file through the pipeline again, or messages that a queue has given up.
+/// Send rows of a file through the pipeline again, or messages of dead-letter queues
 ///
-/// A row that comes twice is the same item twice, so sending again harms nothing.
+/// Sending a row again is safe: it becomes the same item.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["failed", "missing", "dead_letters"]))]
 pub struct Args {
-    /// Key of the object; with `--dead-letters` the queue as the stack file names it, or all queues.
+    /// Key of the object; with `--dead-letters`, the name of a queue in the stack file, all queues by default
     #[arg(value_name = "KEY|QUEUE")]
     subject: Option<String>,
-    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    /// The stack; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
-    /// The rows that failed and are not in the table.
+    /// Send the rows that failed and are not in the table
     #[arg(long)]
     failed: bool,
-    /// The rows that are not in the table, and of which no stage says that they failed.
+    /// Send the rows that are not in the table and were not reported as failed
     #[arg(long)]
     missing: bool,
-    /// The messages in dead-letter queues: each goes back to the queue that it came from.
+    /// Send the messages of dead-letter queues, each back to the queue that it came from
     #[arg(long)]
     dead_letters: bool,
-    /// This version of the object; the latest unless given.
+    /// Version of the object; the latest by default
     #[arg(long, value_name = "ID", conflicts_with = "dead_letters")]
     version_id: Option<String>,
-    /// Name in the stack file of the bucket, when there are several.
+    /// Name of the bucket in the stack file, if there are several
     #[arg(long, conflicts_with = "dead_letters")]
     bucket: Option<String>,
 }
@@ -49,7 +49,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     }
     let Some(key) = &args.subject else {
         return Err(Error::Usage(
-            Message::new("the rows of which object?").hint("write `deployer replay KEY --failed`"),
+            Message::new("the key of the object is missing").hint("write `deployer replay KEY --failed`"),
         ));
     };
     let replay = if args.failed { Replay::Failed } else { Replay::Missing };
@@ -62,8 +62,8 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let known = place.read(&object).await?;
     let Some(known) = known else {
         return Err(Error::failed_with_hint(
-            format!("nothing is known of s3://{}/{}", object.bucket, object.key),
-            "upload it again: every row is sent then",
+            format!("the tally has no record of s3://{}/{}", object.bucket, object.key),
+            "upload it again, which sends every row",
         ));
     };
     // With what the tally knows of the object, which may be more than was asked with.
@@ -84,9 +84,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         return if context.ui.is_json() { context.ui.json(answer(None)) } else { Ok(()) };
     }
     if matches!(replay, Replay::Missing) && known.total().is_none() {
-        context
-            .ui
-            .note("The file was not read to its end: rows that no task has read yet are not among them.");
+        context.ui.note("The file was not read completely: rows that no task has read yet are not included.");
     }
     let noun = if rows == 1 { "row" } else { "rows" };
     context
@@ -126,7 +124,7 @@ async fn dead_letters(context: &Context, args: &Args) -> Result<()> {
     {
         return Err(Error::Usage(
             Message::new(format!("no queue is named `{queue}`"))
-                .hint("name a queue of the file, or the function in front of which it stands"),
+                .hint("name a queue of the file, or the function that the queue starts"),
         ));
     }
     let session = context.connect(&stack.target).await?;
@@ -143,7 +141,10 @@ async fn dead_letters(context: &Context, args: &Args) -> Result<()> {
         let noun = if total == 1 { "message" } else { "messages" };
         context.ui.confirm(&format!("Send about {total} {noun} back to their queues?")).await?;
     }
-    context.on_interrupt("what was not moved is still in the dead-letter queues", "run the command again");
+    context.on_interrupt(
+        "messages that were not moved are still in the dead-letter queues",
+        "run the command again",
+    );
     let mut moved: Vec<Value> = Vec::new();
     let mut count = 0;
     for QueueRedrive { redrive, queue } in &found {
@@ -189,9 +190,9 @@ async fn redrives(
     let urls: Vec<&str> = queues.iter().map(|queue| queue.physical_id.as_str()).collect();
     let (redrives, shared) = send::redrives(session, &urls).await?;
     for url in shared {
-        context
-            .ui
-            .warn(format!("{url} keeps the dead letters of several queues: nobody knows whose each is"));
+        context.ui.warn(format!(
+            "{url} is the dead-letter queue of several queues, so the origin of its messages is not known"
+        ));
     }
     let owner = |id: &str| {
         // The longest name is the nearest.

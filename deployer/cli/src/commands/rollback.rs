@@ -19,18 +19,18 @@ use crate::records::{self, Kind, MASKED, Record};
 use crate::state::{Deployed, Wanted};
 use crate::time;
 
-/// Deploys what was deployed before: template, parameters and code as they were recorded.
+/// Deploy an earlier deployment again, with its recorded template, parameters and code
 ///
-/// Without `--to`, that is the last success that differs from what is deployed now. `deployer history` lists what there
-/// is. Nothing is built, and the stack file may say what it will: only its stacks are read.
+/// Without `--to`, deploys the last successful deployment that differs from what is deployed now. `deployer history` lists the
+/// deployments. Builds nothing. Only the `stacks` section of stack.yaml is used; its resources are ignored.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    /// The stack; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
-    /// Number of the recorded deployment to go back to.
+    /// Number of the recorded deployment to go back to
     #[arg(long, value_name = "NUMBER")]
     to: Option<u64>,
-    /// Allows a resource with data to be removed or replaced, by logical id; may be given several times.
+    /// Allow a resource with data to be removed or replaced, by its logical id; can be given several times
     #[arg(long, value_name = "ID")]
     allow_replace: Vec<String>,
 }
@@ -65,7 +65,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         deployed.as_ref().zip(digest.as_deref()).map(|(found, digest)| (digest, &found.stack.parameters));
     let record = match choose(&records, current, args.to, &handle.name)? {
         Choice::Deployed(number) => {
-            context.ui.step("done", format!("nothing to do: {} is as record {number} says", handle.name));
+            context.ui.step("done", format!("nothing to do: {} matches record {number}", handle.name));
             let stack = deployed.map(|deployed| deployed.stack);
             let done =
                 DeployReport { result: DeployResult::Unchanged, plan: None, changes: Vec::new(), stack };
@@ -128,8 +128,7 @@ fn choose<'r>(
     let is_deployed = |record: &Record| {
         deployed.is_some_and(|(template, parameters)| record.is_deployed(template, parameters))
     };
-    let usage =
-        |text: String| Error::Usage(Message::new(text).hint("`deployer history` lists what there is"));
+    let usage = |text: String| Error::Usage(Message::new(text).hint("`deployer history` lists the records"));
     if let Some(number) = to {
         let record = records.iter().find(|record| record.number == number);
         let record = record.ok_or_else(|| usage(format!("{stack} has no record {number}")))?;
@@ -146,8 +145,8 @@ fn choose<'r>(
     let found = records.iter().find(|record| record.is_way_back() && !is_deployed(record));
     found.map(Choice::Record).ok_or_else(|| {
         Error::Failed(
-            Message::new(format!("nothing is recorded of {stack} but what is deployed"))
-                .hint("`deployer history` lists what there is"),
+            Message::new(format!("{stack} has no record of a deployment that differs from what is deployed"))
+                .hint("`deployer history` lists the records"),
         )
     })
 }
@@ -163,8 +162,8 @@ pub(super) async fn wanted(session: &Session, record: &Record) -> Result<Wanted>
         .collect();
     if !hidden.is_empty() {
         return Err(Error::failed_with_hint(
-            format!("record {} does not hold the secret values of {}", record.number, hidden.join(", ")),
-            "go back in the file, and run `deployer deploy`",
+            format!("record {} does not contain the secret values of {}", record.number, hidden.join(", ")),
+            "restore the older stack file, and run `deployer deploy`",
         ));
     }
     let codes = codes(&record.parameters);
@@ -182,8 +181,8 @@ pub(super) async fn wanted(session: &Session, record: &Record) -> Result<Wanted>
     }
     let Some(text) = template.filter(|_| missing.is_empty()) else {
         return Err(Error::failed_with_hint(
-            format!("record {} needs what is no longer there: {}", record.number, missing.join(", ")),
-            "go to another record, or back in the file and run `deployer deploy`; nothing was changed",
+            format!("record {} needs code that no longer exists: {}", record.number, missing.join(", ")),
+            "choose another record, or restore the older stack file and run `deployer deploy`; nothing was changed",
         ));
     };
     Ok(Wanted {

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::error::Result;
 
-/// Writes the JSON Schema of stack.yaml, for editors.
+/// Print the JSON Schema of stack.yaml, for editors
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 

@@ -12,15 +12,15 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::plan::synthesize;
 
-/// Writes the CloudFormation template of a stack to stdout. Builds nothing, asks nobody.
+/// Print the CloudFormation template of a stack, without building anything or calling AWS
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    /// The stack; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
     /// Format of the template.
     #[arg(long, value_enum, default_value = "json")]
     format: Format,
-    /// Writes `<name>.template.json` (or `.yaml`) and `<name>.assets.json` into this folder instead.
+    /// Write `<name>.template.json` (or `.yaml`) and `<name>.assets.json` into this folder instead
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -66,7 +66,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             Format::Json => "json",
             Format::Yaml => "yaml",
         };
-        std::fs::create_dir_all(folder).map_err(|error| Error::io("make the folder", folder, &error))?;
+        std::fs::create_dir_all(folder).map_err(|error| Error::io("create the folder", folder, &error))?;
         let manifest =
             format!("{:#}\n", json!({ "schemaVersion": crate::ui::SCHEMA_VERSION, "assets": manifest }));
         for (name, text) in [(format!("template.{extension}"), &text), ("assets.json".to_owned(), &manifest)]

@@ -17,26 +17,25 @@ use crate::error::{Error, Message, Result};
 use crate::pipeline::{self, physical};
 use crate::time;
 
-/// Shows which rows of which files each stage has seen: in the table, failed, or missing.
+/// Show which rows of a file are in the table, have failed or are missing
 ///
-/// Ends with 0 when every row of the file is in the table, and with 7 when rows are missing or have failed, or the file has
-/// none.
+/// Exits with 0 if every row of the file is in the table, and with 7 if rows are missing or have failed, or the file has no rows.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Key of the object; all objects when left out.
+    /// Key of the object; all objects by default
     key: Option<String>,
-    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    /// The stack; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
-    /// This version of the object; the latest unless given.
+    /// Version of the object; the latest by default
     #[arg(long, value_name = "ID", requires = "key")]
     version_id: Option<String>,
-    /// Name in the stack file of the bucket, when there are several.
+    /// Name of the bucket in the stack file, if there are several
     #[arg(long)]
     bucket: Option<String>,
-    /// Waits until every row is in the table or has failed, also those that a replay was asked for.
+    /// Wait until every row is in the table or has failed, including the rows of a replay
     #[arg(long, requires = "key")]
     wait: bool,
-    /// Gives up waiting after this.
+    /// Stop waiting after this time
     #[arg(long, value_name = "DURATION", default_value = "15m", requires = "wait", value_parser = duration)]
     timeout: u64,
 }
@@ -55,15 +54,16 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let place = TallyHandle::find(context, &stack, args.bucket.as_deref(), key.is_some()).await?;
     let Some(key) = key else { return list(context, &stack, &place).await };
     let object = place.object(key, args.version_id.as_deref()).await?;
-    context.on_interrupt("the pipeline goes on", "`deployer tally` shows how far it is");
+    context.on_interrupt("the pipeline keeps running", "`deployer tally` shows the progress");
     let found = match args.wait {
         true => wait(context, &place, &object, Duration::from_secs(args.timeout)).await?,
         false => place.read(&object).await?,
     };
     let Some(found) = found else {
         return Err(Error::failed_with_hint(
-            format!("nothing is known of s3://{}/{}", object.bucket, object.key),
-            "its first events may be on their way; else its key matches no `notify`, or it came before the tally was kept",
+            format!("the tally has no record of s3://{}/{}", object.bucket, object.key),
+            "its first events may not have arrived yet; otherwise its key matches no `notify`, or it was uploaded before the \
+             stack had a tally",
         ));
     };
     if context.ui.is_json() {
@@ -153,8 +153,11 @@ impl TallyHandle {
     /// [`Error::Failed`] when there is none.
     pub async fn object(&self, key: &str, version: Option<&str>) -> Result<ObjectRef> {
         let bucket = self.bucket.clone().unwrap_or_default();
-        let unknown =
-            || Error::failed(format!("there is no object s3://{bucket}/{key}, and the tally knows of none"));
+        let unknown = || {
+            Error::failed(format!(
+                "there is no object s3://{bucket}/{key}, and the tally has no record of one"
+            ))
+        };
         if let Some(version) = version {
             let version = Some(version.to_owned());
             return Ok(ObjectRef {
@@ -206,7 +209,7 @@ impl TallyHandle {
         match errors.iter().next() {
             None => Ok(()),
             Some(error) => Err(Error::failed_with_hint(
-                format!("the replay could not be noted in the table {}: {error}", self.table_name),
+                format!("could not record the replay in the table {}: {error}", self.table_name),
                 "nothing was sent; the command needs `dynamodb:UpdateItem` on that table",
             )),
         }
@@ -234,7 +237,7 @@ async fn list(context: &Context, stack: &Stack, place: &TallyHandle) -> Result<(
         return context.ui.json(json!({ "stack": stack.name, "objects": objects }));
     }
     if all.is_empty() {
-        context.ui.note("no object has come yet");
+        context.ui.note("no object has been uploaded yet");
         return Ok(());
     }
     let rows = all.iter().map(|one| {
@@ -354,15 +357,15 @@ fn gave_up(limit: Duration, found: Option<&Tally>) -> Error {
     let so_far = found.map_or_else(|| "no event has arrived".to_owned(), describe);
     let hint = match found.and_then(|found| found.pending_replays().pop()) {
         Some(replay) => format!(
-            "no event has arrived for {} of the {} rows of the replay of {}: `deployer logs extract` says whether its task \
-             was started; `deployer replay KEY --{}` asks again",
+            "no event has arrived for {} of the {} rows of the replay of {}: `deployer logs extract` shows whether its task was \
+             started; `deployer replay KEY --{}` sends the rows again",
             replay.pending, replay.rows, replay.id, replay.what
         ),
-        None => "`deployer tally KEY` says which rows are missing, and `deployer replay KEY --missing` sends them again"
+        None => "`deployer tally KEY` shows which rows are missing, and `deployer replay KEY --missing` sends them again"
             .to_owned(),
     };
     Error::Incomplete(
-        Message::new(format!("gave up waiting after {} s: {so_far}", limit.as_secs())).hint(hint),
+        Message::new(format!("stopped waiting after {} s: {so_far}", limit.as_secs())).hint(hint),
     )
 }
 
@@ -434,8 +437,7 @@ fn rows_text(count: u64) -> String {
 fn verdict(tally: &Tally) -> Result<()> {
     if tally.total() == Some(0) && tally.object_failures().is_empty() {
         return Err(Error::Incomplete(
-            Message::new("the file has no rows")
-                .hint("a file with a header alone, or an empty one, gives none"),
+            Message::new("the file has no rows").hint("the file is empty, or has only a header"),
         ));
     }
     if tally.is_loaded() {
@@ -460,13 +462,13 @@ fn verdict(tally: &Tally) -> Result<()> {
 fn what_to_do(tally: &Tally) -> String {
     let replay_failed = tally.replay_failure().map(|(stage, reason)| {
         let message = tally.message(stage, reason).map(|message| format!(": {message}")).unwrap_or_default();
-        format!("the last replay failed as a whole, {reason} in {stage}{message}")
+        format!("the last replay failed as a whole: {reason} in {stage}{message}")
     });
     if let Some(failed) = replay_failed {
         return failed;
     }
     if !tally.pending_replays().is_empty() {
-        return "a replay is under way: `deployer tally KEY --wait` waits for it".to_owned();
+        return "a replay is in progress: `deployer tally KEY --wait` waits for it".to_owned();
     }
     match (tally.object_failures().is_empty(), tally.failed().len(), tally.missing().len()) {
         // Rows that no task has read are not missing, so no replay sends them.

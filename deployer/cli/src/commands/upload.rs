@@ -28,33 +28,33 @@ use crate::pipeline::{self, landing, physical};
 use crate::precheck;
 use crate::progress::{self, Entry, Group, Progress};
 
-/// Uploads a CSV file to the stack's bucket, which starts the pipeline.
+/// Upload a CSV file to the bucket of the stack, which starts the pipeline
 ///
-/// The columns of the file are compared with the fields of the stack first, and nothing is sent if a column is missing. With
-/// `--wait`, ends with 0 when every row is in the table, and with 7 when rows have failed or the file has none.
+/// Compares the columns of the file with the fields of the stack first, and sends nothing if a column is missing. With `--wait`,
+/// exits with 0 if every row is in the table, and with 7 if rows have failed or the file has no rows.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The file.
+    /// File to upload
     path: PathBuf,
-    /// The stack; may be left out when the file has one, or one marked `default: true`.
+    /// The stack; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
-    /// Key of the object; the name of the file unless given. It must match a `notify` entry of the bucket, which
-    /// distinguishes upper and lower case: with `suffix: .csv`, `ORDERS.CSV` needs `--key orders.csv`.
+    /// Key of the object; the name of the file by default. It must match a `notify` entry of the bucket, which is case-sensitive:
+    /// with `suffix: .csv`, `ORDERS.CSV` needs `--key orders.csv`.
     #[arg(long)]
     key: Option<String>,
-    /// Name in the stack file of the bucket, when there are several.
+    /// Name of the bucket in the stack file, if there are several
     #[arg(long)]
     bucket: Option<String>,
-    /// Uploads the file as it is: its columns may not fit the fields of the stack, and without `--wait` its key may start nothing.
+    /// Upload the file without checking that its columns match the fields of the stack, and that its key starts the pipeline
     #[arg(long)]
     no_check: bool,
-    /// Shows how far the rows are, until each is in the table or has failed, and the items of the first rows.
+    /// Show the progress until every row is in the table or has failed, then the items of the first rows
     #[arg(long)]
     wait: bool,
-    /// Shows the values of sensitive fields too.
+    /// Show the values of sensitive fields too
     #[arg(long, requires = "wait")]
     show_sensitive: bool,
-    /// Gives up waiting after this.
+    /// Stop waiting after this time
     #[arg(long, value_name = "DURATION", default_value = "15m", requires = "wait", value_parser = duration)]
     timeout: u64,
 }
@@ -63,7 +63,7 @@ fn duration(text: &str) -> std::result::Result<u64, String> {
     stack_core::units::parse_duration(text).ok_or_else(|| "expected a duration such as 90s or 15m".to_owned())
 }
 
-/// Events that are shown one by one; behind these only the counts.
+/// Events that are shown one by one; after these only the counts.
 const SHOWN_EVENTS: usize = 60;
 /// Reasons that are shown at the end.
 const SHOWN_GROUPS: usize = 20;
@@ -107,7 +107,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     };
     let (started, since) = (Instant::now(), logs::now() - skew(&session));
     let stored = objects::put(&session, &bucket, &key, &args.path).await?;
-    context.on_interrupt("the pipeline goes on", "`deployer logs observe --follow` shows what happens");
+    context.on_interrupt("the pipeline keeps running", "`deployer logs observe --follow` shows what happens");
     context.ui.step("uploaded", format!("{} → s3://{bucket}/{key}", args.path.display()));
     let object = ObjectRef {
         bucket: bucket.clone(),
@@ -154,7 +154,7 @@ struct Uploaded<'a> {
 fn default_key(path: &Path) -> Result<String> {
     path.file_name().and_then(|name| name.to_str()).map(str::to_owned).ok_or_else(|| {
         Error::Usage(
-            Message::new(format!("the name of {} can't be a key", path.display()))
+            Message::new(format!("the name of {} is not a valid key", path.display()))
                 .hint("give one with `--key`"),
         )
     })
@@ -201,7 +201,7 @@ fn check_key(bucket: &Resource, key: &str) -> Result<()> {
         })
         .collect();
     let wanted = match wanted.is_empty() {
-        true => "none is told of new objects".to_owned(),
+        true => "the bucket has no `notify` for created objects".to_owned(),
         false => format!("expected {}", wanted.join(" or ")),
     };
     Err(Error::Usage(
@@ -209,7 +209,7 @@ fn check_key(bucket: &Resource, key: &str) -> Result<()> {
             "the key `{key}` matches no `notify` of `{}`, so nothing would start: {wanted}",
             bucket.name
         ))
-        .hint("give another key with `--key`; upper and lower case are different"),
+        .hint("give another key with `--key`; keys are case-sensitive"),
     ))
 }
 
@@ -311,8 +311,9 @@ async fn wait(
         }
         if started.elapsed() > limit {
             return Err(Error::Incomplete(
-                Message::new(format!("gave up waiting after {} s: {}", limit.as_secs(), progress.describe()))
-                    .hint("`deployer logs` shows what functions and tasks say; dead-letter queues keep what failed too often"),
+                Message::new(format!("stopped waiting after {} s: {}", limit.as_secs(), progress.describe()))
+                    .hint("`deployer logs` shows the logs of functions and tasks; dead-letter queues hold messages that failed \
+                           too often"),
             ));
         }
         // Watching must not slow down what is watched, so it takes a tenth of the time at most.
@@ -447,5 +448,5 @@ async fn show_items(
     context.ui.data(&crate::ui::wide_table(&head, rows))
 }
 
-/// What stands in the place of a sensitive value.
+/// The text shown instead of a sensitive value.
 const SENSITIVE: &str = "(sensitive)";

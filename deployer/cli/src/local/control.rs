@@ -44,7 +44,7 @@ pub async fn start(file: &Path, folder: &Path, options: &Options) -> Result<Star
     if !cfg!(target_os = "linux") {
         return Err(Error::failed_with_hint(
             "the local cloud runs the binaries of the workers, which needs Linux",
-            "run it in a Linux machine or container, and point `endpoint:` of the stack to it",
+            "run it in a Linux machine or container, and set `endpoint:` of the stack to its address",
         ));
     }
     let folder = folder.canonicalize().map_err(|error| Error::io("find", folder, &error))?;
@@ -102,8 +102,8 @@ fn spawn(
     let output = File::options().create(true).append(true).open(&log);
     let output = output.map_err(|error| Error::io("write", &log, &error))?;
     let errors = output.try_clone().map_err(|error| Error::io("write", &log, &error))?;
-    let program =
-        std::env::current_exe().map_err(|error| Error::failed(format!("cannot find myself: {error}")))?;
+    let program = std::env::current_exe()
+        .map_err(|error| Error::failed(format!("could not find the deployer's own executable: {error}")))?;
     let file = folder.join(file.file_name().unwrap_or("stack.yaml".as_ref()));
 
     let mut command = Command::new(program);
@@ -143,7 +143,8 @@ pub async fn stop(folder: &Path) -> Result<bool> {
         }
         return Ok(false);
     };
-    let supervisor = Pid::from_raw(running.pid).ok_or_else(|| Error::failed("the state names no process"))?;
+    let supervisor = Pid::from_raw(running.pid)
+        .ok_or_else(|| Error::failed("the state of the local cloud has no process"))?;
     for (signal, patience) in [(Signal::TERM, STOP_PATIENCE), (Signal::KILL, GUARD_PATIENCE)] {
         // The lock says that the process is the supervisor; it may end by itself at this moment.
         if is(&place, running.pid)? {
@@ -161,7 +162,7 @@ pub async fn stop(folder: &Path) -> Result<bool> {
     };
     if !gone || is(&place, running.pid)? {
         return Err(Error::failed_with_hint(
-            "the local cloud does not end",
+            "the local cloud does not stop",
             format!(
                 "its supervisor is process {}, its emulator process group {:?}",
                 running.pid, running.emulator_pid
@@ -182,8 +183,8 @@ pub async fn erase(folder: &Path) -> Result<()> {
     }
     let Some(lock) = place.take(Duration::from_secs(2)).await? else {
         return Err(Error::failed_with_hint(
-            "somebody has started the local cloud again",
-            "run this once more",
+            "the local cloud was started again by another command",
+            "run the command again",
         ));
     };
     settle(&lock).await?;
@@ -208,8 +209,8 @@ async fn identify(place: &Folder) -> Result<Option<Running>> {
             Status::Starting(None) if Instant::now() < deadline => sleep(LOOK).await,
             Status::Starting(None) => {
                 return Err(Error::failed_with_hint(
-                    format!("somebody has locked {} and does not say who", place.root().display()),
-                    "another `deployer local` command may be at work; try again when it has ended",
+                    format!("an unknown process has locked {}", place.root().display()),
+                    "another `deployer local` command may be running; try again when it has finished",
                 ));
             }
         }

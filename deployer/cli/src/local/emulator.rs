@@ -60,7 +60,7 @@ pub fn find(folder: &Path, variable: Option<&OsStr>, search_path: Option<&OsStr>
             Ok(named)
         } else {
             Err(Error::failed_with_hint(
-                format!("{VARIABLE} names {}, which is no executable file", named.display()),
+                format!("{VARIABLE} names {}, which is not an executable file", named.display()),
                 "set it to the path of `ministack`, or unset it",
             ))
         };
@@ -121,9 +121,7 @@ pub fn free_port(wanted: Option<u16>, last: Option<u16>) -> Result<u16> {
     }
     let known = last.into_iter().chain([USUAL_PORT]).find_map(|port| free(port).ok());
     let address = known.map_or_else(|| free(0), Ok);
-    address
-        .map(|address| address.port())
-        .map_err(|error| Error::failed(format!("there is no free port: {error}")))
+    address.map(|address| address.port()).map_err(|error| Error::failed(format!("no port is free: {error}")))
 }
 
 /// MiniStack, running.
@@ -219,7 +217,7 @@ impl Emulator {
         let mut guard =
             command.spawn().map_err(|error| Error::failed(format!("could not start `sh`: {error}")))?;
         let group = guard.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        let group = group.ok_or_else(|| Error::failed("MiniStack ended at once"))?;
+        let group = group.ok_or_else(|| Error::failed("MiniStack stopped immediately"))?;
         Ok(Self { leash: guard.stdin.take(), guard, group, endpoint, worker_endpoint, told })
     }
 

@@ -204,8 +204,8 @@ impl Folder {
         };
         serde_json::from_slice(&text).map(Some).map_err(|error| {
             Error::failed_with_hint(
-                format!("{} is not what this version of deployer writes: {error}", path.display()),
-                "stop the local cloud with the version of deployer that started it",
+                format!("{} was not written by this version of the deployer: {error}", path.display()),
+                "stop the local cloud with the version of the deployer that started it",
             )
         })
     }

@@ -50,7 +50,7 @@ pub async fn supervise(folder: &Path, ministack: &Path, options: &Options) -> Re
     let mut signals = Signals::listen()?;
     let folder = Folder::beside(folder);
     let Some(lock) = folder.take(LOCK_PATIENCE).await? else {
-        return Err(Error::failed("another process runs the local cloud of this folder"));
+        return Err(Error::failed("another process is running the local cloud of this folder"));
     };
     // The kernel kills a task with the thread that started it. A local set keeps the agent on this, the main,
     // thread.
@@ -100,11 +100,14 @@ async fn run(
         End::FolderGone => {
             // Saving would make the folder again.
             emulator.kill().await;
-            Err(Error::failed(format!("somebody has deleted {}", folder.root().display())))
+            Err(Error::failed(format!("{} was deleted", folder.root().display())))
         }
         End::EmulatorEnded => {
             emulator.stop().await;
-            Err(Error::failed(format!("MiniStack has ended by itself\n{}", tail(&folder.emulator_log(), 15))))
+            Err(Error::failed(format!(
+                "MiniStack has stopped unexpectedly\n{}",
+                tail(&folder.emulator_log(), 15)
+            )))
         }
     }
 }
@@ -145,21 +148,21 @@ async fn start(
             Err(NotReady::Ended)
                 if attempt < ATTEMPTS && options.port.is_none() && free_port(Some(chosen), None).is_err() =>
             {
-                ui.step("retrying", format!("somebody else has taken port {chosen}"));
+                ui.step("retrying", format!("another process has taken port {chosen}"));
                 emulator.stop().await;
                 last = None;
             }
             Err(reason) => {
                 emulator.stop().await;
                 let what = match reason {
-                    NotReady::Ended => "ended while it started".to_owned(),
+                    NotReady::Ended => "stopped while starting".to_owned(),
                     NotReady::Late => format!("did not answer within {} s", READY_PATIENCE.as_secs()),
                 };
                 return Err(Error::failed(format!("MiniStack {what}\n{}", tail(&folder.emulator_log(), 15))));
             }
         }
     }
-    Err(Error::failed("no port stays free for MiniStack"))
+    Err(Error::failed("no port remains free for MiniStack"))
 }
 
 /// Lets the agent work until something ends it, then stops its tasks.
@@ -199,7 +202,7 @@ async fn serve(
             () = emulator.ended() => break End::EmulatorEnded,
             ended = &mut agent => {
                 // It has no end of its own, so this is a defect; without it tasks would wait for ever.
-                return Err(Error::failed(format!("the task agent has ended: {ended:?}")));
+                return Err(Error::failed(format!("the task agent has stopped: {ended:?}")));
             }
             _ = check.tick() => {
                 if !lock.is_current() {
@@ -217,7 +220,7 @@ async fn serve(
     stop.send_replace(true);
     if timeout(AGENT_PATIENCE, &mut agent).await.is_err() {
         // The kernel kills what is left of the tasks when this process ends.
-        ui.warn("tasks do not end");
+        ui.warn("tasks do not stop");
     }
     Ok(end)
 }
@@ -232,7 +235,7 @@ struct Signals {
 impl Signals {
     fn listen() -> Result<Self> {
         let listen = |kind| {
-            signal(kind).map_err(|error| Error::failed(format!("could not listen to signals: {error}")))
+            signal(kind).map_err(|error| Error::failed(format!("could not listen for signals: {error}")))
         };
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,

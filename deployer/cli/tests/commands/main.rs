@@ -134,7 +134,7 @@ fn what_is_asked_for_must_exist() {
         (&["tally", "x.csv", "--bucket", "nope"], "no bucket is named `nope`"),
         (&["replay", "x.csv"], "required arguments were not provided"),
         (&["replay", "x.csv", "--failed", "--missing"], "cannot be used with"),
-        (&["replay", "--failed"], "the rows of which object?"),
+        (&["replay", "--failed"], "the key of the object is missing"),
         (&["replay", "--dead-letters", "nope"], "no queue is named `nope`"),
         (&["logs", "lod"], "no function or task is named `lod`"),
     ] {
@@ -145,11 +145,11 @@ fn what_is_asked_for_must_exist() {
     let without = STACK.replace("      access: [{ tally: \"${tally}\" }]\n", "");
     let (code, _, err) = run(&folder(&without), &["tally"]);
     assert_eq!(code, Some(2));
-    assert!(err.contains("the stack keeps no tally") && err.contains("access: [{ tally:"), "{err}");
+    assert!(err.contains("the stack has no tally") && err.contains("access: [{ tally:"), "{err}");
     let three = STACK.replace(", default: true", "");
     let (code, _, err) = run(&folder(&three), &["synth"]);
     assert_eq!(code, Some(2));
-    assert!(err.contains("which stack?"), "{err}");
+    assert!(err.contains("no stack is named: the file has"), "{err}");
 }
 
 #[test]

@@ -186,7 +186,9 @@ fn cost_asks_nobody_and_says_what_it_does_not_know() {
     let folder = folder(STACK);
     let (code, out, err) = run(&folder, &["cost", "dev"]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
-    for part in ["While idle", "1,000,000 rows of 200 bytes", "Not known, and in no sum", "at least $"] {
+    for part in
+        ["While idle", "1,000,000 rows of 200 bytes", "Not known, and not included in any sum", "at least $"]
+    {
         assert!(out.contains(part), "no {part} in\n{out}");
     }
     assert!(!out.contains("original"), "{out}");
@@ -273,7 +275,7 @@ fn events_are_held_against_a_stack() {
     for part in [
         "events.jsonl:1\n",
         "goes to load",
-        "detail-type is \"transform\"; wanted \"s3RecordExtraction\"",
+        "detail-type is \"transform\"; expected \"s3RecordExtraction\"",
         "goes to errors",
     ] {
         assert!(out.contains(part), "{part}\n{out}");

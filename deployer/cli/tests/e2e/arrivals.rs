@@ -54,5 +54,5 @@ async fn uploads_arrive_by_a_topic_and_foreign_messages_become_dead_letters() {
     let detail = &failed["detail"];
     assert_eq!(detail["reason"], "malformed-event", "{failed}");
     let message = detail["message"].as_str().expect("a message");
-    assert!(message.starts_with(&format!("message {id}: not understood: ")), "{message}");
+    assert!(message.starts_with(&format!("message {id}: cannot process the message: ")), "{message}");
 }

@@ -147,7 +147,7 @@ async fn two_deployments_at_once_do_not_harm_each_other() {
     // Its plan is of a stack that is no more.
     let (code, said) = finish(first);
     assert_eq!(code, Some(4), "{said}");
-    assert!(said.contains("another change of both-local came first"), "{said}");
+    assert!(said.contains("another operation on both-local started first"), "{said}");
     assert_eq!(visibility(&cloud, "both-local").await, "120");
 
     // Started at the same moment, none leaves the stack in a state that the next can't go on from.

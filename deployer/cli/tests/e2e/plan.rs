@@ -154,7 +154,7 @@ async fn data_is_lost_only_by_name() {
     let refused = cloud.run(&["deploy"]);
     let said = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(5), "{said}");
-    assert!(said.contains("1 permission more than before"), "{said}");
+    assert!(said.contains("1 additional permission"), "{said}");
     assert_eq!(cloud.json(&["deploy", "-y"])["result"], "deployed");
 }
 

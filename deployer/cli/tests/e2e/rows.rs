@@ -90,7 +90,7 @@ async fn hostile_keys_and_bad_rows() {
         .iter()
         .map(|one| one["message"].as_str().unwrap_or_default())
         .collect();
-    assert!(words.contains(&"row 2 has 2 fields, the header has 5 columns"), "{outcome}");
+    assert!(words.contains(&"row 2 has 2 fields, but the header has 5 columns"), "{outcome}");
 
     // A header alone, and nothing at all, are files with no rows: nothing failed, and nothing was loaded.
     for (name, content) in [("header.csv", header), ("empty.csv", "")] {

@@ -10,8 +10,8 @@ pub(super) fn check(stack: &Stack, resource: &Resource, bucket: &Bucket, diagnos
     fifo_notifications(stack, bucket, diagnostics);
     if let Some(logging) = bucket.logging.as_ref().filter(|logging| logging.to.name == resource.name) {
         diagnostics.push(
-            Diagnostic::error("E0107", logging.to.span, "a bucket can't log its accesses into itself")
-                .help("each log would be an access to log; name another bucket"),
+            Diagnostic::error("E0107", logging.to.span, "a bucket can't store its own access logs")
+                .help("each log would itself be logged; name another bucket"),
         );
     }
 }
@@ -29,7 +29,8 @@ fn bucket_name(stack: &Stack, resource: &Resource, diagnostics: &mut Diagnostics
                 resource.span,
                 format!("`{}-{}` is too long to be part of a bucket name", stack.name, resource.name),
             )
-            .help(format!("name of the stack and of the bucket together may have {BUCKET_NAME_ROOM} characters, and have {length}")),
+            .help(format!("the names of the stack and of the bucket can have {BUCKET_NAME_ROOM} characters together, but have \
+                           {length}")),
         );
     }
 }
@@ -54,7 +55,7 @@ fn notifications(bucket: &Bucket, diagnostics: &mut Diagnostics) {
                     second.to.resource().span,
                     "two notifications of this bucket match the same objects",
                 )
-                .help("S3 refuses that; give them prefixes or suffixes that exclude each other"),
+                .help("S3 rejects that; use prefixes or suffixes that exclude each other"),
             );
         }
     }
@@ -74,7 +75,7 @@ fn fifo_notifications(stack: &Stack, bucket: &Bucket, diagnostics: &mut Diagnost
                 Diagnostic::error(
                     "E0107",
                     to.span,
-                    format!("S3 sends no messages to a FIFO {what}, and `{}` is one", to.name),
+                    format!("S3 can't send messages to a FIFO {what}, such as `{}`", to.name),
                 )
                 .help(format!("name a {what} without `fifo`")),
             );

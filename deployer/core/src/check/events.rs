@@ -35,7 +35,7 @@ pub(super) fn check_events(stack: &Stack, bus: &ResourceRef, events: &Events, di
             format!("no event of `{}` matches this pattern", bus.source),
         )
         .help(format!(
-            "detail types of the workers' events: {}; what they say is in docs/events.md",
+            "detail types of the workers' events: {}; `deployer docs events` describes them",
             types.join(", ")
         )),
     );

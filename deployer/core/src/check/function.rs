@@ -11,10 +11,10 @@ use crate::units;
 pub(super) fn check(stack: &Stack, resource: &Resource, function: &Function, diagnostics: &mut Diagnostics) {
     for (index, trigger) in function.triggers.iter().enumerate() {
         if function.triggers[..index].iter().any(|other| same(other, trigger)) {
-            let message = format!("a trigger before this one starts `{}` for the same", resource.name);
+            let message = format!("an earlier trigger of `{}` is the same", resource.name);
             let help = match trigger {
                 Trigger::Bus { events: Events::Matching { .. }, .. } => {
-                    "remove one of them, or tell them apart by `name`"
+                    "remove one of them, or give them different names by `name`"
                 }
                 _ => "remove one of them",
             };
@@ -31,7 +31,9 @@ pub(super) fn check(stack: &Stack, resource: &Resource, function: &Function, dia
                             reference.span,
                             format!("the table `{}` has no stream", reference.name),
                         )
-                        .help("give it `stream: new-and-old-images`, or what else of a change is needed"),
+                        .help(
+                            "set `stream: new-and-old-images` of the table, or another part of the changes",
+                        ),
                     );
                 }
             }
@@ -47,9 +49,11 @@ pub(super) fn check(stack: &Stack, resource: &Resource, function: &Function, dia
             Diagnostic::warning(
                 "W0409",
                 reference.span,
-                format!("in `{}`, a function reaches S3 and DynamoDB only", reference.name),
+                format!("in `{}`, a function can reach only S3 and DynamoDB", reference.name),
             )
-            .help("functions get no public address: give the network `egress: nat` or `egress: endpoints`"),
+            .help(
+                "functions have no public address: set `egress: nat` or `egress: endpoints` of the network",
+            ),
         );
     }
 }
@@ -86,14 +90,14 @@ fn of_queue(
                 "E0304",
                 reference.span,
                 format!(
-                    "the queue hides a message for {}, but `{}` may take {} for it",
+                    "the queue hides a message for {}, but `{}` can take {} to process it",
                     shown(queue.visibility_timeout),
                     resource.name,
                     shown(function.timeout)
                 ),
             )
             .help(format!(
-                "Lambda refuses that; set `visibilityTimeout` of `{}` to {} (six times the timeout)",
+                "Lambda rejects that; set `visibilityTimeout` of `{}` to {} (six times the timeout)",
                 reference.name,
                 shown(better)
             )),
@@ -104,7 +108,7 @@ fn of_queue(
                 "W0407",
                 reference.span,
                 format!(
-                    "the queue hides a message for {}, less than six times the {} that `{}` may take",
+                    "the queue hides a message for {}, less than six times the {} that `{}` can take",
                     shown(queue.visibility_timeout),
                     shown(function.timeout),
                     resource.name
@@ -123,7 +127,7 @@ fn of_queue(
             Diagnostic::error(
                 "E0107",
                 reference.span,
-                "Lambda takes at most 10 messages of a FIFO queue a call, and waits for none",
+                "Lambda reads at most 10 messages of a FIFO queue per call, and does not wait for more",
             )
             .help("remove `batchSize` and `batchWindow`"),
         );
@@ -141,7 +145,7 @@ fn concurrency(resource: &Resource, function: &Function, diagnostics: &mut Diagn
         let span = trigger.source().span;
         if own > reserved {
             let message = format!(
-                "this queue may start {own} executions, and `{}` has {reserved} in all",
+                "this queue can start {own} executions, but `{}` has {reserved} in total",
                 resource.name
             );
             let help =
@@ -156,12 +160,12 @@ fn concurrency(resource: &Resource, function: &Function, diagnostics: &mut Diagn
                 "W0408",
                 resource.span,
                 format!(
-                    "the queues of `{}` may start {sum} executions, and it has {reserved} in all",
+                    "the queues of `{}` can start {sum} executions, but it has {reserved} in total",
                     resource.name
                 ),
             )
             .help(format!(
-                "a message that is refused too often becomes a dead letter; set `concurrency` to {sum} or more"
+                "a message that is throttled too often becomes a dead letter; set `concurrency` to {sum} or more"
             )),
         );
     }

@@ -27,7 +27,7 @@ pub(super) fn check(stack: &Stack, template: &Template, diagnostics: &mut Diagno
         ("bytes", template.to_compact_json().len(), MAX_TEMPLATE_BYTES),
     ] {
         let message = format!("the template has {count} {what}");
-        let help = format!("CloudFormation takes at most {most}; divide the file into several");
+        let help = format!("CloudFormation accepts at most {most}; divide the file into several");
         limit(("E0308", "W0401"), Span::default(), count, most, message, help, diagnostics);
     }
     for (_, resource) in &template.resources {
@@ -38,8 +38,9 @@ pub(super) fn check(stack: &Stack, template: &Template, diagnostics: &mut Diagno
                 let policies = resource.properties["Policies"].as_array().into_iter().flatten();
                 let size = policies.map(|policy| filled_size(&policy["PolicyDocument"])).sum();
                 let message = format!("the policy of a role of `{origin}` has about {size} characters");
-                let help =
-                    format!("IAM takes at most {MAX_POLICY}; give `{origin}` less to do, or divide it");
+                let help = format!(
+                    "IAM accepts at most {MAX_POLICY}; reduce the `access` of `{origin}`, or divide it"
+                );
                 limit(("E0314", "W0401"), span, size, MAX_POLICY, message, help, diagnostics);
             }
             "AWS::Lambda::Function" => {
@@ -53,7 +54,7 @@ pub(super) fn check(stack: &Stack, template: &Template, diagnostics: &mut Diagno
                     .sum();
                 let message = format!("the environment of `{origin}` takes about {size} bytes");
                 let help = format!(
-                    "Lambda's environment holds {MAX_ENVIRONMENT} bytes in all, settings of a worker among them"
+                    "Lambda allows {MAX_ENVIRONMENT} bytes in total, including the settings of a worker"
                 );
                 limit(("E0306", "W0401"), span, size, MAX_ENVIRONMENT, message, help, diagnostics);
             }
@@ -104,7 +105,7 @@ fn concurrency(stack: &Stack, diagnostics: &mut Diagnostics) {
         sum += own;
         if sum + UNRESERVED > limit {
             let message = format!(
-                "the functions up to `{}` reserve {sum} executions, and the account has {limit}",
+                "the functions up to `{}` reserve {sum} executions, but the account has {limit}",
                 resource.name
             );
             diagnostics.push(Diagnostic::error("E0315", resource.span, message).help(format!(

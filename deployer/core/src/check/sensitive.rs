@@ -72,7 +72,7 @@ fn table_keys(stack: &Stack, diagnostics: &mut Diagnostics) {
                     field.span,
                     format!("the sensitive field `{name}` is a key attribute of the table `{table}`"),
                 )
-                .help("keys stand in events, and encrypted anew they differ each time; take another field for the key"),
+                .help("keys are part of events, and encrypted keys differ each time; use another field as the key"),
             );
         }
     }
@@ -99,7 +99,7 @@ fn of_one_column(first: Field<'_>, second: Field<'_>) -> Option<(String, &'stati
     match (first.settings.sensitive, second.settings.sensitive) {
         (true, true) if first.column() != second.column() => Some((
             format!(
-                "one column of sensitive fields is written in two ways: `{}` and `{}`",
+                "the column of sensitive fields is spelled in two ways: `{}` and `{}`",
                 shorten(first.column()),
                 shorten(second.column())
             ),
@@ -107,11 +107,11 @@ fn of_one_column(first: Field<'_>, second: Field<'_>) -> Option<(String, &'stati
         )),
         (true, false) => Some((
             format!("the column `{column}` is sensitive in {}, and not in {}", what(first), what(second)),
-            "the task encrypts it for all who read it; write `sensitive: true` in both",
+            "the task encrypts it for every reader; write `sensitive: true` in both",
         )),
         (false, true) => Some((
             format!("the column `{column}` is sensitive in {}, and not in {}", what(second), what(first)),
-            "the task encrypts it for all who read it; write `sensitive: true` in both",
+            "the task encrypts it for every reader; write `sensitive: true` in both",
         )),
         _ => None,
     }
@@ -121,7 +121,7 @@ fn of_one_column(first: Field<'_>, second: Field<'_>) -> Option<(String, &'stati
 fn of_one_name(first: Field<'_>, second: Field<'_>) -> Option<(String, &'static str)> {
     let name = &first.settings.name;
     let (one, other) = (&first.of.name, &second.of.name);
-    let help = "`load` knows a field by its name; rename one of them, or make them the same";
+    let help = "`load` finds a field by its name; rename one of them, or make them the same";
     let message = match (first.settings.sensitive, second.settings.sensitive) {
         (true, true) if !columns::same(first.column(), second.column()) => format!(
             "the sensitive field `{name}` comes from `{}` in `{one}`, and from `{}` in `{other}`",

@@ -22,9 +22,12 @@ pub(super) fn check(stack: &Stack, access: &[Access], diagnostics: &mut Diagnost
                 Diagnostic::error(
                     "E0350",
                     entry.span,
-                    format!("the table `{}` can't keep the tally: its key is another", entry.resource.name),
+                    format!(
+                        "the table `{}` can't store the tally: it has a different key",
+                        entry.resource.name
+                    ),
                 )
-                .help("give it `key: { object: string, part: string }`"),
+                .help("set `key: { object: string, part: string }`"),
             );
         }
     }

@@ -38,7 +38,7 @@ pub(super) fn check(stack: &Stack, template: &Template, diagnostics: &mut Diagno
         if FOR_OTHERS.contains(&kind) && !works && !used.contains(resource.name.as_str()) {
             let help = match kind {
                 Kind::Function => {
-                    "give it `triggers`, name it in a `rule`, `schedule`, `topic` or `bucket`, or remove it"
+                    "add `triggers`, name it in a `rule`, `schedule`, `topic` or `bucket`, or remove it"
                 }
                 _ => "refer to it, name it in `outputs` if others use it, or remove it",
             };

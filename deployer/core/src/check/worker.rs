@@ -106,7 +106,7 @@ fn triggers(
                 Diagnostic::error(
                     "E0309",
                     span,
-                    format!("the worker `{}` does not understand {what}", worker.name()),
+                    format!("the worker `{}` can't process {what}", worker.name()),
                 )
                 .help(format!("write `{example}`")),
             );
@@ -117,7 +117,7 @@ fn triggers(
                 Diagnostic::error(
                     "E0107",
                     span,
-                    format!("the worker `{}` takes at most {most} messages a call", worker.name()),
+                    format!("the worker `{}` accepts at most {most} messages per call", worker.name()),
                 )
                 .help("remove `batchSize`"),
             );
@@ -182,10 +182,10 @@ fn table_keys(
                     Diagnostic::error(
                         "E0307",
                         place,
-                        format!("the key attribute `{key}` of `{name}` is no string"),
+                        format!("the key attribute `{key}` of `{name}` is not a string"),
                     )
                     .help(format!(
-                        "the values that `{}` makes of a CSV are strings; write `{key}: string`",
+                        "the values that `{}` reads from a CSV are strings; write `{key}: string`",
                         resource.name
                     )),
                 );
@@ -196,7 +196,7 @@ fn table_keys(
                         "E0307",
                         resource.span,
                         format!(
-                            "no field of `{}` makes `{key}`, a key attribute of the table `{name}`",
+                            "no field of `{}` sets `{key}`, a key attribute of the table `{name}`",
                             resource.name
                         ),
                     )
@@ -238,7 +238,7 @@ fn keys_without_value(
             (!field.optional).then(|| {
                 (
                     format!("the field `{name}` is a key of the index `{index}` of `{of}`, and not required"),
-                    "items without a value are not in the index; write `required: true`, or `optional: true` if that is meant",
+                    "items without a value are not in the index; write `required: true`, or `optional: true` if this is intended",
                 )
             })
         });
@@ -267,11 +267,11 @@ fn version(stack: &Stack, transform: &Function, settings: &Settings, diagnostics
                 "E0354",
                 *span,
                 format!(
-                    "`{}` writes an attribute `{VERSION_ATTRIBUTE}` of its own, to know which item is newer",
+                    "`{}` writes an attribute `{VERSION_ATTRIBUTE}` of its own, to tell which item is newer",
                     load.name
                 ),
             )
-            .help("give the field another name, or leave `onConflict: newest`"),
+            .help("give the field another name, or remove `onConflict: newest`"),
         );
     }
 }
@@ -327,7 +327,7 @@ fn needs(
                     "E0305",
                     second.span,
                     format!(
-                        "the worker `{}` works with one {}, and this is the second",
+                        "the worker `{}` uses only one {}, and this is the second",
                         worker.name(),
                         kind.name()
                     ),

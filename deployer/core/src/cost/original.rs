@@ -45,18 +45,18 @@ pub(super) fn original(load: Load) -> Original {
     let log_bytes = INVOCATIONS * (LOG_BYTES + load.bytes());
     bill.add(Item::LogsGb, rows * log_bytes / GB);
     bill.unknown("Fargate: the task waits for one call after another", Some(Item::FargateVcpuHourX86));
-    bill.unknown("what its calls send through the NAT gateway", Some(Item::NatGatewayGb));
+    bill.unknown("the traffic of its calls through the NAT gateway", Some(Item::NatGatewayGb));
     let per_row =
         PerRow { events: EVENTS, calls: EVENTS, messages: 0.0, invocations: INVOCATIONS, log_bytes };
     let assumptions = vec![
-        "An invocation with one row takes as long as ours with ten, since what takes time is the call; at Lambda's default \
-         memory of 128 MB."
+        "An invocation with one row takes as long as one of this pipeline with ten, since the call takes the time; at Lambda's \
+         default memory of 128 MB."
             .to_owned(),
-        "Each function logs its event indented, as its sources say, and Lambda its three lines; results of calls are left out."
+        "Each function logs its event indented, as in its sources, and Lambda adds three lines; results of calls are not included."
             .to_owned(),
         format!(
-            "Its table takes {UNITS} writes a second: these rows take {} hours at least, and without a queue before the \
-             functions, those that find it busy for too long are lost.",
+            "Its table accepts {UNITS} writes a second: these rows take at least {} hours, and without a queue before the \
+             functions, rows that it rejects for too long are lost.",
             grouped((rows / UNITS / 3_600.0).ceil())
         ),
     ];

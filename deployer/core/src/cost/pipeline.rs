@@ -269,7 +269,7 @@ impl<'s> Pipeline<'s> {
 
     fn assumptions(&self, load: Load, event_bytes: f64) -> Vec<String> {
         let mut out = vec![
-            "One file. Every row is good, and nothing is delivered twice or tried again.".to_owned(),
+            "One file, in which every row is valid; nothing is delivered twice or retried.".to_owned(),
             match self.grouped(load) {
                 1.0 => format!(
                     "A row has {} bytes, an event of it {}.",
@@ -283,7 +283,7 @@ impl<'s> Pipeline<'s> {
                     grouped(event_bytes)
                 ),
             },
-            "Batches are full, as they are while rows wait in the queues: 10 of 10 on the local cloud. With a file that trickles in \
+            "Batches are full, as they are while rows wait in the queues: 10 of 10 on the local cloud. If rows arrive slowly, \
              they are smaller, and there are more invocations."
                 .to_owned(),
             format!(
@@ -292,7 +292,7 @@ impl<'s> Pipeline<'s> {
                  the local cloud, not on AWS."
             ),
             format!(
-                "The task reads {} rows a second, about as on the local cloud, and is paid for {TASK_START} seconds before \
+                "The task reads {} rows a second, about as on the local cloud, and is charged for {TASK_START} seconds before \
                  that, {LEAST_SECONDS} at least.",
                 grouped(TASK_ROWS)
             ),
@@ -310,7 +310,7 @@ impl<'s> Pipeline<'s> {
                 let units = pieces(load.bytes() + self.names(), WRITE_UNIT);
                 let hours = load.rows() * units / capacity.write as f64 / 3_600.0;
                 out.push(format!(
-                    "`{name}` has {} write units, which are paid for while idle: these rows take {} hours at least.",
+                    "`{name}` has {} write units, which are charged while idle: these rows take at least {} hours.",
                     capacity.write,
                     grouped(hours.ceil())
                 ));
@@ -380,9 +380,9 @@ impl Counting<'_, '_> {
             Some(archive) if archive.pattern.is_none() => {
                 self.bill.add(Item::ArchiveGb, events * self.event_bytes / GB);
             }
-            Some(_) => {
-                self.bill.unknown("the archive: how many events its pattern matches", Some(Item::ArchiveGb))
-            }
+            Some(_) => self
+                .bill
+                .unknown("the archive: the number of events that its pattern matches", Some(Item::ArchiveGb)),
             None => {}
         }
     }
@@ -391,7 +391,7 @@ impl Counting<'_, '_> {
     fn consume(&mut self, consumer: &Consumer<'_>) {
         let name = consumer.name;
         let Events::Named(kind) = consumer.events else {
-            let what = format!("`{name}`: how many events its pattern matches");
+            let what = format!("`{name}`: the number of events that its pattern matches");
             return self.bill.unknown(what, Some(Item::LambdaRequest));
         };
         let events = self.total(self.pipeline.events(*kind, self.load));
@@ -406,7 +406,7 @@ impl Counting<'_, '_> {
             Some(Worker::Observe) => OBSERVE_MS,
             Some(Worker::Extract | Worker::Extraction) | None => {
                 self.bill.add(Item::LambdaRequest, invocations);
-                let what = format!("`{name}`: how long its code runs, and what it logs and calls");
+                let what = format!("`{name}`: the run time, the logs and the calls of its code");
                 return self.bill.unknown(what, Some(time_of(consumer.function.architecture)));
             }
         };
@@ -545,7 +545,7 @@ impl Counting<'_, '_> {
             },
             Some(ResourceType::Network(Network::Existing(existing))) if !existing.public => {
                 self.bill.unknown(
-                    format!("the way of `{name}` out of its network, which is not of this stack"),
+                    format!("the traffic of `{name}` out of its network, which is not part of this stack"),
                     None,
                 );
             }
@@ -568,7 +568,7 @@ impl Counting<'_, '_> {
                 kept.add(Item::TableRecoveryGb, items);
             }
             if !table.indexes.is_empty() {
-                kept.unknown(format!("what the indexes of `{name}` hold"), Some(Item::TableStoredGb));
+                kept.unknown(format!("the data in the indexes of `{name}`"), Some(Item::TableStoredGb));
             }
         }
         if let Some(ResourceType::Bus(bus)) =
@@ -598,7 +598,8 @@ impl Counting<'_, '_> {
                         && rule.bus.name == self.pipeline.bus
                         && rule.events != Events::Named(EventKind::Failed) =>
                 {
-                    self.bill.unknown(format!("what the rule `{name}` delivers to its targets"), None);
+                    self.bill
+                        .unknown(format!("the events that the rule `{name}` delivers to its targets"), None);
                 }
                 ResourceType::Key(_) => {
                     let what = format!("how often services use the key `{name}` for rows");
@@ -611,7 +612,7 @@ impl Counting<'_, '_> {
                         _ => false,
                     };
                     if function.triggers.iter().any(follows) {
-                        let what = format!("what `{name}` does with the changes of its table");
+                        let what = format!("the work of `{name}` on the changes of its table");
                         self.bill.unknown(what, Some(Item::LambdaRequest));
                     }
                 }

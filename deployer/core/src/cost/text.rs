@@ -29,10 +29,11 @@ pub fn render(estimate: &Estimate, compare: bool) -> String {
 pub fn page(estimate: &Estimate) -> String {
     let mut out = String::from(
         "# Cost\n\n\
-         `deployer cost` says what a stack costs, as its file describes it: a month in which nothing happens, and, when it has the\n\
-         deployer's workers, the rows of a file that go through it (`--rows`, `--bytes-per-row`). It asks nobody. What is not known is\n\
-         said to be so, and is in no sum; what was assumed stands below the sums. `deployer diff` uses the same prices.\n\n\
-         This page is what it says of this repository's `stack.yaml`, with `--compare`. ",
+         `deployer cost` estimates the cost of a stack from its file, without calling AWS: of an idle month and, if the stack has\n\
+         the deployer's workers, of the rows of a file (`--rows`, `--bytes-per-row`). It lists the prices that are not known, \
+         which\n\
+         no sum includes, and below the sums the assumptions. `deployer diff` uses the same prices.\n\n\
+         This page shows its estimate for this repository's `stack.yaml`, with `--compare`. ",
     );
     out.push_str(&basis(estimate));
     out.push_str(&body(estimate, true));
@@ -45,7 +46,7 @@ fn key_calls() -> String {
     let Some(price) = prices().get(Item::KeyRequest) else { return String::new() };
     let calls = QUEUE_KEY_CALLS * QUEUE_KEY_PERIODS * prices().hours_of_month;
     format!(
-        " For each queue that it encrypts, SQS calls KMS about {QUEUE_KEY_CALLS} times in five minutes in which messages go through it: \
+        " For each queue that it encrypts, SQS calls KMS about {QUEUE_KEY_CALLS} times in five minutes in which it has messages: \
          twice for a sender, once for a reader. Without a pause, that is {} calls a month, {}.",
         grouped(calls),
         money(price.each() * calls)
@@ -56,7 +57,9 @@ fn key_calls() -> String {
 fn basis(estimate: &Estimate) -> String {
     let Estimate { region, date, .. } = estimate;
     let other = match &estimate.stack_region {
-        Some(other) if other != region => format!(" The stack goes to {other}, where they may differ."),
+        Some(other) if other != region => {
+            format!(" The stack is deployed to {other}, where they may differ.")
+        }
         _ => String::new(),
     };
     format!("Prices are AWS's list prices of {region} as of {date}, without free tier.{other}\n\n")
@@ -86,7 +89,7 @@ fn body(estimate: &Estimate, compare: bool) -> String {
 fn idle(estimate: &Estimate, original: Option<&Original>) -> String {
     let mut out = String::new();
     if estimate.idle.resources.is_empty() {
-        out.push_str("Nothing whose price is known costs money while nothing happens.\n");
+        out.push_str("No resource with a known price costs money while idle.\n");
     } else {
         out.push_str("| service | resource | | a month |\n|---|---|---|---:|\n");
         for one in &estimate.idle.resources {
@@ -104,19 +107,19 @@ fn idle(estimate: &Estimate, original: Option<&Original>) -> String {
     if estimate.idle.resources.iter().any(|one| one.what == "queue that Lambda polls") {
         let _ = writeln!(
             out,
-            "\nLambda looks into a queue that starts a function about {} times a minute, also when it is empty, and SQS charges \
-             each look. AWS does not say how often it looks; others have measured it. Of all requests of an account the first million \
-             a month is free.",
+            "\nLambda polls a queue that starts a function about {} times a minute, even while it is empty, and SQS charges \
+             each poll. AWS does not document the rate; others have measured it. The first million requests of an account each \
+             month are free.",
             prices().idle_polls.per_minute
         );
     }
     if estimate.idle.resources.iter().any(|one| one.what == "key") {
-        out.push_str("\nA key that is rotated costs its price once more after each of its first rotations.");
+        out.push_str("\nEach of the first rotations of a key adds its price once more.");
         out.push_str(&key_calls());
         out.push('\n');
     }
     if !estimate.idle.unknown.is_empty() {
-        let _ = writeln!(out, "\nNot known, and not in the sum: {}.", names(&estimate.idle.unknown));
+        let _ = writeln!(out, "\nNot known, and not included in the sum: {}.", names(&estimate.idle.unknown));
     }
     if let Some(original) = original {
         let parts: Vec<String> = original
@@ -186,7 +189,8 @@ fn of_rows(rows: &Rows, original: Option<&Original>) -> String {
     }
     out.push_str(&per_row(rows, original));
     out.push_str(&groupings(rows));
-    out.push_str("\n### What the rows leave\n\nEach month that it is kept:\n\n| service | | GB | price | a month |\n|---|---|---:|---|---:|\n");
+    out.push_str("\n### Data that the rows leave\n\nFor each month that it is kept:\n\n| service | | GB | price | a month \
+                  |\n|---|---|---:|---|---:|\n");
     for charge in &rows.kept.charges {
         let _ = writeln!(
             out,
@@ -199,7 +203,7 @@ fn of_rows(rows: &Rows, original: Option<&Original>) -> String {
         );
     }
     let _ = writeln!(out, "| | **together** | | | {} |", total(&rows.kept));
-    out.push_str("\n### Not known, and in no sum\n\n");
+    out.push_str("\n### Not known, and not included in any sum\n\n");
     let ours = rows.bill.unknown.iter().chain(&rows.kept.unknown).map(unknown);
     let theirs = original.into_iter().flat_map(|original| &original.bill.unknown);
     let all: Vec<String> = ours.chain(theirs.map(|one| format!("The original: {}", unknown(one)))).collect();
@@ -227,7 +231,8 @@ fn total(bill: &Bill) -> String {
 fn groupings(rows: &Rows) -> String {
     let mut out = String::from(
         "\n### More rows in an event\n\n\
-         `settings: { rowsPerEvent: … }` of the extraction puts several rows into an event. They are tried again together, and an event \
+         `settings: { rowsPerEvent: … }` of the extraction puts several rows into an event. They are retried together, and an \
+         event \
          stays below the 64 KiB that are charged as one.\n\n\
          | `rowsPerEvent` | events of a row | dollars | saved |\n|---:|---:|---:|---:|\n",
     );
@@ -249,7 +254,7 @@ fn groupings(rows: &Rows) -> String {
 
 fn per_row(rows: &Rows, original: Option<&Original>) -> String {
     let mut out = format!(
-        "\n### What a row causes\n\n| | |{}\n|---|---:|{}\n",
+        "\n### Calls and data of a row\n\n| | |{}\n|---|---:|{}\n",
         column(original, " the original "),
         column(original, "---:")
     );
@@ -274,7 +279,7 @@ fn uses(estimate: &Estimate) -> String {
         return String::new();
     }
     let mut out = String::from(
-        "\n## At work\n\nThe deployer's workers are not in this stack, so how much it does is not known. What it does costs:\n\n\
+        "\n## In use\n\nThe deployer's workers are not in this stack, so its usage is not known. The prices are:\n\n\
          | service | | price |\n|---|---|---|\n",
     );
     for one in &estimate.uses {
@@ -285,8 +290,8 @@ fn uses(estimate: &Estimate) -> String {
 
 fn table_of_prices() -> String {
     let mut out = format!(
-        "\n## Prices\n\nOf {}, `deployer/core/src/prices.json`. AWS fills many numbers of its pages in by scripts; each price was last \
-         read on a public page, which the file names, on the date given.\n\n\
+        "\n## Prices\n\nOf {}, `deployer/core/src/prices.json`. Each price was last read on the date given, on a public page \
+         that the file names: on many of AWS's own pages, scripts fill in the numbers.\n\n\
          | service | | price | AWS's page | verified |\n|---|---|---|---|---|\n",
         prices().region
     );

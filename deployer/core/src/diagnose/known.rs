@@ -64,11 +64,11 @@ impl Passing {
     #[must_use]
     pub const fn in_words(self) -> &'static str {
         match self {
-            Self::Soon => "It passes by itself, mostly within minutes",
+            Self::Soon => "This failure is temporary, and usually ends within minutes",
             Self::AfterIamChange => {
-                "It passes by itself within minutes if the same deployment created or changed a role or policy"
+                "This failure is temporary, and ends within minutes, if the same deployment created or changed a role or policy"
             }
-            Self::Later => "It passes by itself, after a longer wait or with new credentials",
+            Self::Later => "This failure is temporary, and ends after a longer wait or with new credentials",
         }
     }
 }

@@ -110,7 +110,11 @@ fn network(resource: &Resolved, open: Open<'_>) {
         "AWS::EC2::SecurityGroupEgress" => rule(properties, false, open),
         "AWS::EC2::Route" => route(properties, open),
         "AWS::EC2::Subnet" if truthy(&properties["MapPublicIpOnLaunch"]) => {
-            open(ExposureKind::PublicAddress, false, "gives what starts in it a public address".to_owned());
+            open(
+                ExposureKind::PublicAddress,
+                false,
+                "gives resources that start in it a public address".to_owned(),
+            );
         }
         "AWS::EC2::InternetGateway" => {
             open(ExposureKind::Route, false, "is a gateway to the internet".to_owned());

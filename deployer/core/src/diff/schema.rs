@@ -15,8 +15,8 @@ pub fn schema() -> Value {
     let count = |description: &str| json!({ "type": "integer", "minimum": 0, "description": description });
     let to = |name: &str| json!({ "$ref": format!("#/$defs/{name}") });
 
-    let before = ("before", any("what is deployed; expressions where it is not known"), false);
-    let after = ("after", any("what the file says; expressions where it is not known"), false);
+    let before = ("before", any("the deployed value; an expression where it is not known"), false);
+    let after = ("after", any("the value in the file; an expression where it is not known"), false);
     let because = ("because", text("the replaced resource that the value comes from"), false);
     let forces = |description: &str| words(&["never", "unknown", "conditional", "always"], description);
     let property = object(vec![
@@ -34,63 +34,63 @@ pub fn schema() -> Value {
         ("id", text("logical id"), true),
         ("type", text("CloudFormation type"), true),
         ("origin", text("name in stack.yaml"), false),
-        ("action", words(&["create", "update", "replace", "delete", "keep"], "what becomes of it"), true),
+        ("action", words(&["create", "update", "replace", "delete", "keep"], "what happens to it"), true),
         ("replacement", forces("whether it is, or may be, replaced"), true),
-        ("holds", text("what is lost with it, when that can't be made again"), false),
+        ("holds", text("the data that is lost with it, if it can't be created again"), false),
         ("protected", yes("whether the deployed template protects it"), true),
-        ("old", words(&["deleted", "retained", "snapshot"], "what becomes of the deployed one"), false),
+        ("old", words(&["deleted", "retained", "snapshot"], "what happens to the deployed one"), false),
         ("blockedByName", text("the unchanged name for which CloudFormation refuses to replace it"), false),
-        ("changes", list(to("property"), "what changes of it"), true),
+        ("changes", list(to("property"), "its changes"), true),
     ]);
     let value = object(vec![
         ("name", text("its name"), true),
-        ("action", words(&["create", "update", "delete"], "what becomes of it"), true),
+        ("action", words(&["create", "update", "delete"], "what happens to it"), true),
         before,
         after,
         because,
     ]);
     let permission = object(vec![
-        ("gained", yes("whether it is gained, else it is lost"), true),
+        ("gained", yes("true if it is gained, false if it is lost"), true),
         ("effect", words(&["allow", "deny"], "what it does"), true),
         ("principal", text("who"), true),
-        ("actions", texts("which actions, or all that a managed policy allows"), true),
+        ("actions", texts("the actions, or all that a managed policy allows"), true),
         ("resources", texts("on what"), true),
-        ("condition", any("under which condition"), false),
-        ("widens", yes("whether somebody may do more than before"), true),
+        ("condition", any("the condition"), false),
+        ("widens", yes("whether it allows more than before"), true),
     ]);
     let kinds =
         ["ingress", "egress", "route", "publicAddress", "publicEndpoint", "publicPolicy", "publicBucket"];
     let exposure = object(vec![
-        ("gained", yes("whether it is opened, else it is closed"), true),
+        ("gained", yes("true if it is opened, false if it is closed"), true),
         ("kind", words(&kinds, "its sort"), true),
         ("resource", text("logical id"), true),
         ("sentence", text("what it does"), true),
-        ("public", yes("whether anyone in the world can use it to come in"), true),
+        ("public", yes("whether it allows access from anywhere"), true),
     ]);
     let code = object(vec![
         ("parameter", text("the parameter that names it"), true),
-        ("resources", texts("logical ids of what runs it"), true),
+        ("resources", texts("logical ids of the resources that run it"), true),
         ("origins", texts("their names in stack.yaml"), true),
         ("kind", words(&["zip", "image"], "how it is packed"), true),
         (
             "state",
-            words(&["create", "update", "delete", "unknown"], "what becomes of it; unknown: not built"),
+            words(&["create", "update", "delete", "unknown"], "what happens to it; unknown: not built"),
             true,
         ),
-        ("before", text("SHA-256 of what is deployed"), false),
-        ("after", text("SHA-256 of what would be"), false),
-        ("beforeBytes", count("size of what is deployed"), false),
-        ("afterBytes", count("size of what would be"), false),
+        ("before", text("SHA-256 of the deployed code"), false),
+        ("after", text("SHA-256 of the new code"), false),
+        ("beforeBytes", count("size of the deployed code"), false),
+        ("afterBytes", count("size of the new code"), false),
     ]);
     let item = object(vec![
         ("resource", text("logical id"), true),
-        ("what", text("what is paid for"), true),
+        ("what", text("what is charged"), true),
         ("before", number("dollars a month of what is deployed"), false),
-        ("after", number("dollars a month of what the file says"), false),
+        ("after", number("dollars a month of the file"), false),
     ]);
     let cost = object(vec![
         ("before", number("dollars a month of what is deployed, as far as known"), true),
-        ("after", number("dollars a month of what the file says, as far as known"), true),
+        ("after", number("dollars a month of the file, as far as known"), true),
         ("delta", number("the difference, as far as known"), true),
         ("items", list(item, "the resources whose cost changes"), true),
         ("unknown", texts("logical ids of resources that change and whose price is not known"), true),
@@ -106,18 +106,21 @@ pub fn schema() -> Value {
         ("summary", summary, true),
         (
             "resources",
-            list(to("resource"), "all resources: those of the file in its order, then those that go"),
+            list(
+                to("resource"),
+                "all resources: those of the file in its order, then those that are removed",
+            ),
             true,
         ),
         ("permissions", list(permission, "permissions gained and lost"), true),
-        ("exposure", list(exposure, "ways in and out, gained and lost"), true),
+        ("exposure", list(exposure, "network and public access, gained and lost"), true),
         ("code", list(code, "code"), true),
         ("outputs", values("outputs"), true),
         ("parameters", values("parameters that name no code"), true),
         ("tags", values("tags of the stack"), true),
         ("template", values("other parts of the template"), true),
         ("cost", cost, true),
-        ("notes", texts("what a reader should know of this comparison"), true),
+        ("notes", texts("notes on this comparison"), true),
     ]);
     // The command adds its own members: the version, what CloudFormation says.
     root["additionalProperties"] = json!(true);

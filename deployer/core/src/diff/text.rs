@@ -268,12 +268,12 @@ impl Page<'_> {
         }
         let fate = |word: &str| match (resource.old, resource.holds) {
             (Some(Fate::Retained), _) if resource.action == ChangeKind::Delete => {
-                "  leaves the stack, and stays in the account".to_owned()
+                "  leaves the stack, and is kept in the account".to_owned()
             }
             (Some(Fate::Retained), _) => {
-                format!("  {word}; the old one stays in the account, outside of the stack")
+                format!("  {word}; the old one is kept in the account, outside of the stack")
             }
-            (Some(Fate::Snapshot), _) => format!("  {word}; a snapshot of it stays"),
+            (Some(Fate::Snapshot), _) => format!("  {word}; a snapshot of it is kept"),
             (_, Some(holds)) => format!("  {word}; lost with it: {holds}"),
             _ => format!("  {word}"),
         };
@@ -290,7 +290,7 @@ impl Page<'_> {
     fn resource(&mut self, resource: &ResourceChange) {
         self.line(resource.action.into(), self.title(resource));
         if resource.protected && matches!(resource.action, ChangeKind::Delete | ChangeKind::Replace) {
-            self.line(Sign::Warning, "    protected: the deployed template says `protect: true`");
+            self.line(Sign::Warning, "    protected: the deployed template has `protect: true`");
         }
         if matches!(resource.action, ChangeKind::Update | ChangeKind::Replace) {
             let (documents, properties): (Vec<_>, Vec<_>) =
@@ -368,7 +368,7 @@ impl Page<'_> {
             if one.principal != last {
                 // What a policy allows an account, its administrators hand out.
                 let whoever = if one.principal.starts_with("account ") {
-                    ": whoever its IAM policies allow"
+                    ": principals that its IAM policies allow"
                 } else {
                     ""
                 };

@@ -316,11 +316,11 @@ pub fn wildcard(text: &str) -> Result<Vec<Option<char>>, String> {
     let mut letters = text.chars();
     while let Some(letter) = letters.next() {
         match letter {
-            '*' if pieces.last() == Some(&None) => return Err("two `*` stand side by side".to_owned()),
+            '*' if pieces.last() == Some(&None) => return Err("two `*` are next to each other".to_owned()),
             '*' => pieces.push(None),
             '\\' => match letters.next() {
                 Some(escaped @ ('*' | '\\')) => pieces.push(Some(escaped)),
-                _ => return Err("`\\` stands before neither `*` nor `\\`".to_owned()),
+                _ => return Err("`\\` is not followed by `*` or `\\`".to_owned()),
             },
             letter => pieces.push(Some(letter)),
         }

@@ -34,7 +34,7 @@ pub enum Verb {
     Publish,
     /// Send messages to a queue.
     Send,
-    /// Take messages from a queue.
+    /// Receive messages from a queue.
     Receive,
     /// Start a task.
     Run,
@@ -66,7 +66,7 @@ impl Verb {
             Self::Tally,
             "tally",
             &[Kind::Table],
-            "Keep account of every row in a table, whose key is `{ object: string, part: string }`.",
+            "Record the state of every row in a table whose key is `{ object: string, part: string }`.",
         ),
         (
             Self::Delete,
@@ -77,7 +77,7 @@ impl Verb {
         (Self::List, "list", &[Kind::Bucket], "List the objects of a bucket."),
         (Self::Publish, "publish", &[Kind::Bus, Kind::Topic], "Put events on a bus or messages on a topic."),
         (Self::Send, "send", &[Kind::Queue], "Send messages to a queue."),
-        (Self::Receive, "receive", &[Kind::Queue], "Take messages from a queue."),
+        (Self::Receive, "receive", &[Kind::Queue], "Receive messages from a queue."),
         (Self::Run, "run", &[Kind::Task], "Start a task in its cluster."),
         (Self::Invoke, "invoke", &[Kind::Function], "Call a function."),
         (Self::Encrypt, "encrypt", &[Kind::Key], "Encrypt with a key."),
@@ -122,14 +122,14 @@ impl Access {
             let span = properties.span_of("");
             properties.report(
                 Diagnostic::error("E0102", span, "the entry allows nothing")
-                    .help("write what may be done, and to what: `{ publish: \"${name}\" }`"),
+                    .help("write what is allowed, and on which resource: `{ publish: \"${name}\" }`"),
             );
         }
         if let [_, second, ..] = named.as_slice() {
             let span = properties.span_of(second);
             properties.report(
-                Diagnostic::error("E0107", span, "one verb an entry")
-                    .help("write each as an entry of its own: `[{ read: … }, { publish: … }]`"),
+                Diagnostic::error("E0107", span, "an entry can have only one verb")
+                    .help("write an entry for each: `[{ read: … }, { publish: … }]`"),
             );
         }
         given.into_iter().next()

@@ -37,21 +37,21 @@ pub struct Metric {
     pub of: ResourceRef,
     /// Its name in CloudWatch.
     pub name: String,
-    /// How the values of a period become one.
+    /// Statistic of the values of a period.
     pub statistic: Statistic,
-    /// How that compares with the threshold.
+    /// Comparison of the statistic with the threshold.
     pub comparison: Comparison,
     /// The threshold, in the metric's unit.
     pub threshold: i64,
     /// Seconds.
     pub period: u64,
-    /// Periods that must be alarming, one after another.
+    /// Number of consecutive periods that must be alarming.
     pub periods: i64,
-    /// What a period without a value means.
+    /// Treatment of a period without a value.
     pub missing: Missing,
 }
 
-/// How the values of a period become one.
+/// Statistic of the values of a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Statistic {
     /// Sum.
@@ -79,7 +79,7 @@ pub enum Comparison {
     LessOrEqual,
 }
 
-/// What a period without a value means.
+/// Treatment of a period without a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
     /// All is well.
@@ -180,7 +180,7 @@ impl Alarm {
         let statistic = properties
             .field(
                 "statistic",
-                "How the values of a period become one.",
+                "Statistic of the values of a period.",
                 Choice(&[
                     ("sum", Statistic::Sum),
                     ("average", Statistic::Average),
@@ -196,7 +196,7 @@ impl Alarm {
         let comparison = properties
             .field(
                 "comparison",
-                "How that compares with the threshold.",
+                "Comparison of the statistic with the threshold.",
                 Choice(&[
                     (">", Comparison::Greater),
                     (">=", Comparison::GreaterOrEqual),
@@ -211,12 +211,12 @@ impl Alarm {
         let period =
             properties.field("period", "Length of a period, in whole minutes.", Duration(60, 86_400)).or(300);
         let periods = properties
-            .field("periods", "Periods that must be alarming, one after another.", Integer(1, 100))
+            .field("periods", "Number of consecutive periods that must be alarming.", Integer(1, 100))
             .or(1);
         let missing = properties
             .field(
                 "missing",
-                "What a period without a value means.",
+                "Treatment of a period without a value.",
                 Choice(&[
                     ("notBreaching", Missing::NotBreaching),
                     ("breaching", Missing::Breaching),
@@ -225,27 +225,27 @@ impl Alarm {
             )
             .or(Missing::NotBreaching);
         let notify = properties
-            .field("notify", "Topics that are told, at most five.", List(Reference(&[Kind::Topic])))
+            .field("notify", "Topics that are notified, at most five.", List(Reference(&[Kind::Topic])))
             .or(Vec::new());
         if notify.len() > MAX_ACTIONS {
             let span = properties.span_of("notify");
             properties.report(
                 Diagnostic::error("E0106", span, format!("{} topics", notify.len()))
-                    .help(format!("CloudWatch tells at most {MAX_ACTIONS}")),
+                    .help(format!("CloudWatch notifies at most {MAX_ACTIONS}")),
             );
         }
         if !period.is_multiple_of(60) {
             let span = properties.span_of("period");
             properties.report(
-                Diagnostic::error("E0104", span, "`period` comes in whole minutes").help("such as `5m`"),
+                Diagnostic::error("E0104", span, "`period` must be in whole minutes").help("such as `5m`"),
             );
         }
         // Amazon CloudWatch API reference, `PutMetricAlarm`: an alarm looks back a week at most.
         if period.saturating_mul(u64::try_from(periods).unwrap_or(1)) > 7 * 86_400 {
             let span = properties.span_of("periods");
             properties.report(
-                Diagnostic::error("E0104", span, "an alarm looks back 7 days at most")
-                    .help("fewer or shorter periods"),
+                Diagnostic::error("E0104", span, "an alarm can evaluate at most 7 days")
+                    .help("use fewer or shorter periods"),
             );
         }
         if dead_letters {
@@ -255,8 +255,12 @@ impl Alarm {
                 if properties.has(name) {
                     let span = properties.span_of(name);
                     properties.report(
-                        Diagnostic::error("E0107", span, format!("`{name}` does not go with `deadLetters`"))
-                            .help("make another alarm for it"),
+                        Diagnostic::error(
+                            "E0107",
+                            span,
+                            format!("`{name}` cannot be used with `deadLetters`"),
+                        )
+                        .help("add another alarm for it"),
                     );
                 }
             }

@@ -18,13 +18,13 @@ pub struct Bucket {
     pub notify: Vec<Notification>,
     /// Whether S3 tells the account's default event bus of every change.
     pub event_bridge: bool,
-    /// Whether overwritten and removed objects stay as old versions.
+    /// Keep overwritten and removed objects as old versions.
     pub versioning: bool,
     /// What becomes of objects with time.
     pub lifecycle: Vec<Rule>,
-    /// Which web pages may call it.
+    /// Web pages that are allowed to call the bucket.
     pub cors: Vec<Cors>,
-    /// Where each access is logged.
+    /// Destination of the access logs.
     pub logging: Option<Logging>,
     /// The customer key that encrypts its objects.
     pub encryption_key: Option<ResourceRef>,
@@ -79,9 +79,9 @@ pub struct Cors {
     pub origins: Vec<String>,
     /// HTTP methods.
     pub methods: Vec<Method>,
-    /// Headers that a request may have.
+    /// Headers that a request can have.
     pub headers: Vec<String>,
-    /// Headers of the answer that the page may read.
+    /// Headers of the response that the page can read.
     pub expose_headers: Vec<String>,
     /// Seconds for which a browser remembers the answer.
     pub max_age: u64,
@@ -119,9 +119,9 @@ impl Method {
 /// `logging` of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logging {
-    /// The bucket that gets the logs.
+    /// Bucket that receives the logs.
     pub to: ResourceRef,
-    /// How their keys begin.
+    /// Prefix of the keys of the logs.
     pub prefix: String,
 }
 
@@ -173,35 +173,37 @@ impl Bucket {
         let notify = properties
             .field(
                 "notify",
-                "Queues, functions and topics that are told when an object is created or removed.",
+                "Queues, functions and topics that are notified when an object is created or removed.",
                 List(Object(Notification::read)),
             )
             .or(Vec::new());
         let event_bridge = properties
             .field(
                 "eventBridge",
-                "Whether S3 tells the account's default event bus of every change; it can tell no other bus.",
+                "Send an event for every change to the account's default event bus; S3 supports no other bus.",
                 Boolean,
             )
             .or(false);
         let versioning = properties
-            .field("versioning", "Whether overwritten and removed objects stay as old versions.", Boolean)
+            .field("versioning", "Keep overwritten and removed objects as old versions.", Boolean)
             .or(true);
         let lifecycle = properties
             .field(
                 "lifecycle",
-                "What becomes of objects with time. Old versions go after 90 days unless an entry without a prefix says otherwise, broken uploads after 7.",
+                "Expiration and storage classes of objects. Old versions expire after 90 days unless an entry without a prefix \
+                 sets another time, incomplete uploads after 7.",
                 List(Object(Rule::read)),
             )
             .or(Vec::new());
-        let cors =
-            properties.field("cors", "Which web pages may call it.", List(Object(Cors::read))).or(Vec::new());
+        let cors = properties
+            .field("cors", "Web pages that are allowed to call the bucket.", List(Object(Cors::read)))
+            .or(Vec::new());
         let logging =
-            properties.field("logging", "Where each access is logged.", Object(Logging::read)).optional();
+            properties.field("logging", "Destination of the access logs.", Object(Logging::read)).optional();
         let encryption_key = properties
             .field(
                 "encryptionKey",
-                "The key that encrypts its objects; without one the stack's `key`, or S3's own.",
+                "Key that encrypts the objects; by default the stack's `key`, or S3's own.",
                 Reference(&[Kind::Key]),
             )
             .optional();
@@ -210,7 +212,7 @@ impl Bucket {
             let span = properties.span_of("lifecycle");
             properties.report(
                 Diagnostic::error("E0106", span, "the bucket has too many lifecycle rules")
-                    .help("S3 takes 998 beside ours"),
+                    .help("S3 accepts 998 besides those of the deployer"),
             );
         }
         Some(Self { notify, event_bridge, versioning, lifecycle, cors, logging, encryption_key })
@@ -225,17 +227,21 @@ impl Rule {
     fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let prefix = properties.field("prefix", "Only keys that begin with this.", Str).optional();
         let expire_after = properties
-            .field("expireAfter", "When an object goes, in whole days.", Duration(DAY, MAX_DAYS))
+            .field(
+                "expireAfter",
+                "Age at which an object is deleted, in whole days.",
+                Duration(DAY, MAX_DAYS),
+            )
             .optional();
         let old_versions_expire_after = properties
             .field(
                 "oldVersionsExpireAfter",
-                "When a version goes that is no longer the newest, in whole days.",
+                "Time until a version that is no longer the newest is deleted, in whole days.",
                 Duration(DAY, MAX_DAYS),
             )
             .optional();
         let transitions = properties
-            .field("transitions", "Cheaper storage with time.", List(Object(read_transition)))
+            .field("transitions", "Transitions to cheaper storage.", List(Object(read_transition)))
             .or(Vec::new());
         for (name, seconds) in
             [("expireAfter", expire_after), ("oldVersionsExpireAfter", old_versions_expire_after)]
@@ -262,7 +268,7 @@ impl Rule {
                 Diagnostic::error(
                     "E0107",
                     span,
-                    "each transition comes after the one before it, and before the object goes",
+                    "each transition must come after the one before it, and before the object expires",
                 )
                 .help("order them by `after`, below `expireAfter`"),
             );
@@ -305,7 +311,7 @@ fn read_transition(properties: &mut Properties<'_>) -> Option<(StorageClass, u64
     if to == Some(StorageClass::StandardIa) && after.is_some_and(|after| after < 30 * DAY) {
         let span = properties.span_of("after");
         properties.report(
-            Diagnostic::error("E0104", span, "S3 moves no object to `standard-ia` before 30 days")
+            Diagnostic::error("E0104", span, "S3 does not move objects to `standard-ia` before 30 days")
                 .help("write `30d` or more"),
         );
     }
@@ -330,12 +336,12 @@ impl Cors {
             )
             .required();
         let headers =
-            properties.field("headers", "Headers that a request may have.", List(Str)).or(Vec::new());
+            properties.field("headers", "Headers that a request can have.", List(Str)).or(Vec::new());
         let expose_headers = properties
-            .field("exposeHeaders", "Headers of the answer that the page may read.", List(Str))
+            .field("exposeHeaders", "Headers of the response that the page can read.", List(Str))
             .or(Vec::new());
         let max_age = properties
-            .field("maxAge", "How long a browser remembers the answer.", Duration(0, DAY))
+            .field("maxAge", "Time for which a browser caches the response.", Duration(0, DAY))
             .or(3_600);
         for name in ["origins", "methods"] {
             let empty = match name {
@@ -345,7 +351,7 @@ impl Cors {
             if empty {
                 let span = properties.span_of(name);
                 properties.report(
-                    Diagnostic::error("E0106", span, format!("`{name}` is empty")).help("name one at least"),
+                    Diagnostic::error("E0106", span, format!("`{name}` is empty")).help("name at least one"),
                 );
             }
         }
@@ -356,8 +362,9 @@ impl Cors {
 impl Logging {
     fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let to =
-            properties.field("to", "The bucket that gets the logs.", Reference(&[Kind::Bucket])).required();
-        let prefix = properties.field("prefix", "How their keys begin.", Str).or("access/".to_owned());
+            properties.field("to", "Bucket that receives the logs.", Reference(&[Kind::Bucket])).required();
+        let prefix =
+            properties.field("prefix", "Prefix of the keys of the logs.", Str).or("access/".to_owned());
         Some(Self { to: to?, prefix })
     }
 }
@@ -372,13 +379,13 @@ impl Notification {
             )
             .or(BucketEvent::Created);
         let queue = properties
-            .field("queue", "The queue that gets a message for each.", Reference(&[Kind::Queue]))
+            .field("queue", "Queue that receives a message for each object.", Reference(&[Kind::Queue]))
             .optional();
         let function = properties
-            .field("function", "The function that is called for each.", Reference(&[Kind::Function]))
+            .field("function", "Function that is invoked for each object.", Reference(&[Kind::Function]))
             .optional();
         let topic = properties
-            .field("topic", "The topic that gets a message for each.", Reference(&[Kind::Topic]))
+            .field("topic", "Topic that receives a message for each object.", Reference(&[Kind::Topic]))
             .optional();
         let prefix = properties.field("prefix", "Only keys that begin with this.", Str).optional();
         let suffix =

@@ -7,7 +7,7 @@ use crate::diagnostic::Diagnostic;
 use crate::yaml::shorten;
 
 /// What the type is.
-pub const DESCRIPTION: &str = "An EventBridge event bus: one of the stack's own, or one that is there.";
+pub const DESCRIPTION: &str = "An EventBridge event bus: one of the stack's own, or an existing one.";
 /// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
 pub const ATTRIBUTES: &[(&str, &str)] = &[("name", "event bus name"), ("arn", "ARN")];
 
@@ -52,22 +52,27 @@ impl Bus {
             .field("source", "The `source` of the events that this stack's workers publish.", Str)
             .or(contract::SOURCE.to_owned());
         let existing = properties
-            .field("existing", "Name of a bus of the account that is there already, such as `default`. Delete it after the stack: EventBridge accepts events for a bus that is gone, and drops them.", Str)
+            .field(
+                "existing",
+                "Name of an existing bus of the account, such as `default`. Delete that bus only after the \
+                    stack: EventBridge accepts events for a deleted bus, and drops them.",
+                Str,
+            )
             .optional();
         let allow = properties
-            .field("allow", "Which other accounts may put events on it.", Object(Allow::read))
+            .field("allow", "Other accounts that are allowed to put events on it.", Object(Allow::read))
             .optional();
         let archive = properties
             .field(
                 "archive",
-                "Keeps its events, so that they can be replayed; `{}` for ever.",
+                "Archive of its events, so that they can be replayed; `{}` keeps them forever.",
                 Object(Archive::read),
             )
             .optional();
         let encryption_key = properties
             .field(
                 "encryptionKey",
-                "The key that encrypts its events; without one the stack's `key`, or EventBridge's own.",
+                "Key that encrypts the events; by default the stack's `key`, or EventBridge's own.",
                 Reference(&[Kind::Key]),
             )
             .optional();
@@ -115,7 +120,7 @@ impl Allow {
         for account in accounts.iter().filter(|account| !is_account(account)) {
             let span = properties.span_of("accounts");
             properties.report(
-                Diagnostic::error("E0108", span, format!("`{}` is no account id", shorten(account)))
+                Diagnostic::error("E0108", span, format!("`{}` is not an account id", shorten(account)))
                     .help("12 digits in quotes, such as \"111122223333\""),
             );
         }
@@ -129,15 +134,19 @@ impl Allow {
         if let Some(id) = organization.as_ref().filter(|id| !is_organization(id)) {
             let span = properties.span_of("organization");
             properties.report(
-                Diagnostic::error("E0108", span, format!("`{}` is no organization", shorten(id)))
-                    .help("such as `o-a1b2c3d4e5`"),
+                Diagnostic::error(
+                    "E0108",
+                    span,
+                    format!("`{}` is not the id of an organization", shorten(id)),
+                )
+                .help("such as `o-a1b2c3d4e5`"),
             );
         }
         if !properties.has("accounts") && !properties.has("organization") {
             let span = properties.span_of("");
             properties.report(
-                Diagnostic::error("E0102", span, "it allows nobody")
-                    .help("give `accounts` or `organization`"),
+                Diagnostic::error("E0102", span, "the entry allows no account")
+                    .help("set `accounts` or `organization`"),
             );
         }
         Some(Self { accounts, organization })
@@ -149,7 +158,7 @@ impl Archive {
         let retention = properties
             .field(
                 "retention",
-                "How long an event is kept, in whole days; for ever without it.",
+                "Time for which an event is kept, in whole days; forever by default.",
                 Duration(DAY, 10_000 * DAY),
             )
             .optional();

@@ -10,14 +10,14 @@ pub const ATTRIBUTES: &[(&str, &str)] = &[("name", "cluster name"), ("arn", "ARN
 /// An ECS cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cluster {
-    /// Container Insights metrics, which CloudWatch bills.
+    /// Container Insights metrics, which CloudWatch charges for.
     pub insights: bool,
 }
 
 impl Cluster {
     pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let insights = properties
-            .field("insights", "Container Insights metrics, which CloudWatch bills.", Boolean)
+            .field("insights", "Container Insights metrics, which CloudWatch charges for.", Boolean)
             .or(false);
         Some(Self { insights })
     }

@@ -88,13 +88,13 @@ impl FunctionCode {
 
     pub(super) fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let package = package(properties);
-        let zip = properties.field("zip", "A zip that is there already: its path beside stack.yaml.", Path);
+        let zip = properties.field("zip", "Existing zip file: its path, relative to stack.yaml.", Path);
         let zip = zip.optional();
         let runtime = properties
             .field("runtime", "With `zip`: Lambda's identifier of the runtime, such as `python3.14`.", Str)
             .optional();
         let handler = properties
-            .field("handler", "With `zip`: what the runtime calls, such as `app.handler`.", Str)
+            .field("handler", "With `zip`: the handler that the runtime calls, such as `app.handler`.", Str)
             .optional();
         if properties.has("package") == properties.has("zip") {
             let span = properties.span_of(if properties.has("zip") { "zip" } else { "" });
@@ -107,8 +107,12 @@ impl FunctionCode {
             if properties.has(name) && properties.has("package") {
                 let span = properties.span_of(name);
                 properties.report(
-                    Diagnostic::error("E0107", span, format!("`{name}` goes with `zip`, not with `package`"))
-                        .help("remove it"),
+                    Diagnostic::error(
+                        "E0107",
+                        span,
+                        format!("`{name}` can only be used with `zip`, not with `package`"),
+                    )
+                    .help("remove it"),
                 );
             }
         }
@@ -117,8 +121,12 @@ impl FunctionCode {
         {
             let span = properties.span_of("runtime");
             properties.report(
-                Diagnostic::error("E0105", span, format!("`{}` is no runtime of Lambda", shorten(runtime)))
-                    .help("such as `python3.14`, `nodejs24.x`, `java25` or `provided.al2023`"),
+                Diagnostic::error(
+                    "E0105",
+                    span,
+                    format!("`{}` is not a runtime of Lambda", shorten(runtime)),
+                )
+                .help("such as `python3.14`, `nodejs24.x`, `java25` or `provided.al2023`"),
             );
         }
         let program = runtime.as_ref().is_none_or(|runtime| runtime.starts_with("provided."));
@@ -126,7 +134,7 @@ impl FunctionCode {
             let span = properties.span_of("runtime");
             properties.report(
                 Diagnostic::error("E0102", span, "`handler` is missing")
-                    .help("what the runtime calls, such as `app.handler`"),
+                    .help("the function that the runtime calls, such as `app.handler`"),
             );
         }
         let out = Self::program(package.or(zip.map(|path| Code::Zip { path }))?);
@@ -140,14 +148,24 @@ impl FunctionCode {
 
 fn package(properties: &mut Properties<'_>) -> Option<Code> {
     let package = properties
-        .field("package", "A Cargo package, which the deployer builds: its folder beside stack.yaml.", Path)
+        .field(
+            "package",
+            "Cargo package, which the deployer builds: its folder, relative to stack.yaml.",
+            Path,
+        )
         .optional();
     let bin = properties
-        .field("bin", "With `package`: which of its binaries; the one with the package's name.", Str)
+        .field(
+            "bin",
+            "With `package`: the binary of it to use; by default the one with the name of the package.",
+            Str,
+        )
         .optional();
     if properties.has("bin") && !properties.has("package") {
         let span = properties.span_of("bin");
-        properties.report(Diagnostic::error("E0107", span, "`bin` goes with `package`").help("remove it"));
+        properties.report(
+            Diagnostic::error("E0107", span, "`bin` can only be used with `package`").help("remove it"),
+        );
     }
     let word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if let Some(bin) = &bin
@@ -186,19 +204,15 @@ impl Image {
         let worker = properties
             .field(
                 "worker",
-                "Which of the deployer's workers it runs.",
+                "Worker of the deployer that it runs.",
                 Choice(&[("extraction", Worker::Extraction)]),
             )
             .optional();
         let code = properties
-            .field("code", "Its program, when it is none of the workers.", Object(package))
+            .field("code", "Program that it runs, if it is not a worker.", Object(package))
             .optional();
         let image = properties
-            .field(
-                "image",
-                "Its image, when that is there already: `registry/name:tag` or `…@sha256:…`.",
-                AnyText,
-            )
+            .field("image", "Existing image that it runs: `registry/name:tag` or `…@sha256:…`.", AnyText)
             .optional();
         one_of_these(properties, &["worker", "code", "image"], "worker: extraction");
         let worker = worker.map(|worker| Self::Program(Code::Worker(worker)));
@@ -248,7 +262,7 @@ impl Architecture {
         let architecture = properties
             .field(
                 "architecture",
-                "Processor that the code is for; the deployer's workers are for `x86_64`.",
+                "Processor architecture of the code; the deployer's workers are for `x86_64`.",
                 Choice(&[("x86_64", Self::X86_64), ("arm64", Self::Arm64)]),
             )
             .or(Self::X86_64);
@@ -256,7 +270,7 @@ impl Architecture {
             let span = properties.span_of("architecture");
             properties.report(
                 Diagnostic::error("E0107", span, "the deployer's workers are programs for x86_64")
-                    .help("remove `architecture`, or give `code` of your own"),
+                    .help("remove `architecture`, or use `code` of your own"),
             );
         }
         architecture
@@ -275,7 +289,7 @@ impl Read for Path {
         let drive = path.as_bytes().get(1) == Some(&b':');
         if path.is_empty() || path.starts_with(['/', '~']) || drive || path.contains(['\\', '\0']) {
             scope.report(
-                Diagnostic::error("E0110", node.span, format!("`{}` is no path beside the file", shorten(&path)))
+                Diagnostic::error("E0110", node.span, format!("`{}` is not a path in the folder of the file", shorten(&path)))
                     .help("relative to the folder of stack.yaml, with `/` between the names, such as `services/resize`"),
             );
             return None;

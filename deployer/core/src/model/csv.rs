@@ -9,20 +9,19 @@ use crate::yaml::{Node, shorten};
 
 /// Reads `settings`.
 pub(super) fn read_settings(properties: &mut Properties<'_>) -> Option<ExtractionSettings> {
-    let csv =
-        properties.field("csv", "How the files are written.", Object(read_csv)).or(CsvSettings::default());
+    let csv = properties.field("csv", "Format of the files.", Object(read_csv)).or(CsvSettings::default());
     let defaults = ExtractionSettings::default();
     let rows_per_event = properties
         .field(
             "rowsPerEvent",
-            "How many rows an event carries at most. More of them cost less, and are tried again together.",
+            "Maximum number of rows in an event. More rows cost less, and are retried together.",
             Integer(1, 1_000),
         )
         .or(i64::from(defaults.rows_per_event));
     let events_per_second = properties
         .field(
             "eventsPerSecond",
-            "How many events a task publishes a second at most; as many as the bus takes unless given.",
+            "Maximum number of events that a task publishes per second; by default as many as the bus accepts.",
             Integer(1, 1_000_000),
         )
         .optional();
@@ -37,46 +36,51 @@ fn read_csv(properties: &mut Properties<'_>) -> Option<CsvSettings> {
     let delimiter = properties
         .field(
             "delimiter",
-            "What stands between two fields. Unless given, it is found in the header; without a header it is a comma.",
+            "Character between two fields. By default it is detected in the header; without a header it is a comma.",
             OneCharacter,
         )
         .optional();
     let quote = properties
         .field(
             "quote",
-            "What stands around a field that holds a delimiter, a line end or the quote itself, which is then doubled.",
+            "Character around a field that contains a delimiter, a line end or the quote itself, which is then doubled.",
             OneCharacter,
         )
         .or(Character::QUOTE);
     let escape = properties
         .field(
             "escape",
-            "What takes the meaning of the character after it, as `\\` does for MySQL. Unless given, nothing does.",
+            "Escape character that makes the character after it literal, such as `\\` for MySQL; none by default.",
             OneCharacter,
         )
         .optional();
     let comment = properties
-        .field("comment", "What begins a line that is skipped. Unless given, nothing does.", OneCharacter)
+        .field(
+            "comment",
+            "Character at the beginning of lines that are skipped; none by default.",
+            OneCharacter,
+        )
         .optional();
     let skip = properties
         .field(
             "skip",
-            "How many lines stand before the header, or before the first row, and are skipped.",
+            "Number of lines before the header, or before the first row, that are skipped.",
             Integer(0, 1_000),
         )
         .or(0);
     let short = properties
         .field(
             "short",
-            "What becomes of a row with fewer fields than columns. `reject`: it fails; `pad`: those that it lacks are empty.",
+            "Treatment of a row with fewer fields than columns. `reject`: the row fails; `pad`: the missing fields are empty.",
             Choice(&[("reject", Short::Reject), ("pad", Short::Pad)]),
         )
         .or(Short::Reject);
-    let header = properties.field("header", "Whether the first line names the columns.", Boolean).or(true);
+    let header =
+        properties.field("header", "The first line contains the names of the columns.", Boolean).or(true);
     let columns = properties
         .field(
             "columns",
-            "Names of the columns: of a file without a header, or in the place of the header's.",
+            "Names of the columns, for a file without a header or instead of the names in the header.",
             List(Column),
         )
         .or(Vec::new());
@@ -87,7 +91,7 @@ fn read_csv(properties: &mut Properties<'_>) -> Option<CsvSettings> {
         let span = properties.span_of(if properties.has("delimiter") { "delimiter" } else { "quote" });
         properties.report(
             Diagnostic::error("E0107", span, "delimiter and quote are the same character")
-                .help("a delimiter stands between fields, a quote around one"),
+                .help("a delimiter separates fields, and a quote encloses a field"),
         );
     }
     let first = delimiter.or((!header).then_some(Character::COMMA));
@@ -97,7 +101,7 @@ fn read_csv(properties: &mut Properties<'_>) -> Option<CsvSettings> {
         if given.is_some() && others.contains(&given) {
             let message = format!("`{name}` is the delimiter, the quote or the escape character as well");
             properties.report(Diagnostic::error("E0107", properties.span_of(name), message).help(
-                "give it a character of its own; a quote within quotes is written twice without `escape`",
+                "use a character of its own; without `escape`, a quote within quotes is written twice",
             ));
         }
     }
@@ -106,7 +110,7 @@ fn read_csv(properties: &mut Properties<'_>) -> Option<CsvSettings> {
             let span = properties.span_of("header");
             properties.report(
                 Diagnostic::error("E0102", span, "`columns` is missing")
-                    .help("a file without a header names no columns; write `columns: [id, name]`"),
+                    .help("a file without a header has no names of columns; write `columns: [id, name]`"),
             );
         }
         (true, true) => {
@@ -152,7 +156,7 @@ impl Read for OneCharacter {
             // An empty text is what YAML makes of a bare `|` or `>`.
             "" => "in quotes, such as `\"|\"`",
             "\\t" | "tab" => "a tab is `\"\\t\"`, in double quotes",
-            _ => "an ASCII character that is no line end, such as `\";\"` or `\"\\t\"`",
+            _ => "an ASCII character that is not a line end, such as `\";\"` or `\"\\t\"`",
         };
         let shown = match text.as_str() {
             "" => "an empty text".to_owned(),
@@ -185,7 +189,7 @@ impl Read for Column {
         if name.is_empty() {
             scope.report(
                 Diagnostic::error("E0108", node.span, "a column needs a name")
-                    .help("fields are found by it; for a column that nobody needs any name will do"),
+                    .help("fields are found by it; a column that is not needed can have any name"),
             );
             return None;
         }

@@ -21,7 +21,7 @@ impl Dashboard {
         let of = properties
             .field(
                 "of",
-                "What it shows; every function, queue, table and topic unless some are named.",
+                "Resources that it shows; by default every function, queue, table and topic.",
                 List(Reference(&[Kind::Function, Kind::Queue, Kind::Table, Kind::Topic])),
             )
             .or(Vec::new());

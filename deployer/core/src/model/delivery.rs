@@ -15,9 +15,9 @@ pub struct Target {
     pub kind: Kind,
     /// What it gets; the event itself, if nothing is said.
     pub input: Option<Input>,
-    /// How often and how long delivery is tried.
+    /// Number and time of the retries of a delivery.
     pub retry: Retry,
-    /// Whether what can't be delivered goes to a dead-letter queue.
+    /// Send events that can't be delivered to a dead-letter queue.
     pub dead_letter: bool,
     /// Where the entry stands.
     pub span: Span,
@@ -42,7 +42,7 @@ pub enum Input {
 /// `retry`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
-    /// Attempts after the first.
+    /// Number of retries.
     pub attempts: i64,
     /// Seconds after which an event is given up.
     pub max_age: u64,
@@ -61,11 +61,10 @@ impl Default for Retry {
 impl Retry {
     fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let default = Self::default();
-        let attempts = properties
-            .field("attempts", "Attempts after the first.", Integer(0, MAX_ATTEMPTS))
-            .or(default.attempts);
+        let attempts =
+            properties.field("attempts", "Number of retries.", Integer(0, MAX_ATTEMPTS)).or(default.attempts);
         let max_age = properties
-            .field("maxAge", "After which time it is given up.", Duration(60, MAX_AGE))
+            .field("maxAge", "Time after which an event is given up.", Duration(60, MAX_AGE))
             .or(default.max_age);
         Some(Self { attempts, max_age })
     }
@@ -100,17 +99,17 @@ impl Target {
             }
         }
         let constant = properties
-            .field("input", "JSON that the target gets each time.", JsonMapping::Document)
+            .field("input", "JSON that the target receives each time.", JsonMapping::Document)
             .optional();
         let (path, transformer) = match of_event {
             true => (
                 properties
-                    .field("inputPath", "JSON path of the part of the event that the target gets.", Str)
+                    .field("inputPath", "JSON path of the part of the event that the target receives.", Str)
                     .optional(),
                 properties
                     .field(
                         "inputTransformer",
-                        "A text with parts of the event that the target gets.",
+                        "Text with parts of the event that the target receives.",
                         Object(read_transformer),
                     )
                     .optional(),
@@ -118,10 +117,10 @@ impl Target {
             false => (None, None),
         };
         let retry = properties
-            .field("retry", "How often and how long delivery is tried.", Object(Retry::read))
+            .field("retry", "Number and time of the retries of a delivery.", Object(Retry::read))
             .or(Retry::default());
         let dead_letter = properties
-            .field("deadLetter", "Whether what can't be delivered goes to a dead-letter queue.", Boolean)
+            .field("deadLetter", "Send events that can't be delivered to a dead-letter queue.", Boolean)
             .or(true);
         let named: Vec<&str> =
             takers.iter().map(|(kind, ..)| kind.name()).filter(|name| properties.has(name)).collect();
@@ -137,7 +136,7 @@ impl Target {
             [_, second, ..] => {
                 let span = properties.span_of(second);
                 properties.report(
-                    Diagnostic::error("E0107", span, "a target has one taker")
+                    Diagnostic::error("E0107", span, "a target can have only one destination")
                         .help(format!("one of {words}; write the others as targets of their own")),
                 );
             }
@@ -149,7 +148,7 @@ impl Target {
         if let [_, second, ..] = inputs.as_slice() {
             let span = properties.span_of(second);
             properties.report(
-                Diagnostic::error("E0107", span, "a target has one kind of input")
+                Diagnostic::error("E0107", span, "a target can have only one kind of input")
                     .help("one of `input`, `inputPath` or `inputTransformer`"),
             );
         }
@@ -186,7 +185,7 @@ fn read_transformer(properties: &mut Properties<'_>) -> Option<(Vec<(String, Str
         let span = properties.span_of("paths");
         properties.report(
             Diagnostic::error("E0106", span, format!("{} paths", paths.len()))
-                .help(format!("EventBridge takes at most {MAX_PATHS}")),
+                .help(format!("EventBridge accepts at most {MAX_PATHS}")),
         );
     }
     let span = properties.span_of("paths");
@@ -204,7 +203,7 @@ fn read_transformer(properties: &mut Properties<'_>) -> Option<(Vec<(String, Str
         if !PREDEFINED.contains(&name) && !paths.iter().any(|(known, _)| known == name) {
             let known = paths.iter().map(|(known, _)| known.as_str()).chain(PREDEFINED);
             properties.report(
-                Diagnostic::error("E0342", span, format!("`<{name}>` is none of `paths`"))
+                Diagnostic::error("E0342", span, format!("`<{name}>` is not one of `paths`"))
                     .suggest(name, known),
             );
         }
@@ -225,7 +224,7 @@ fn check_path(properties: &mut Properties<'_>, path: &str, span: Span) {
     });
     if !fits {
         properties.report(
-            Diagnostic::error("E0342", span, format!("`{}` is no path in an event", shorten(path)))
+            Diagnostic::error("E0342", span, format!("`{}` is not a path in an event", shorten(path)))
                 .help("such as `$.detail.object.key` or `$.resources[0]`"),
         );
     }

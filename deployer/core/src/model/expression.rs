@@ -27,7 +27,7 @@ const FUNCTIONS: [(&str, &str); 11] = [
     ("Fn::Base64", "`!Base64 text`"),
     ("Fn::Cidr", "`!Cidr [\"10.0.0.0/16\", 4, 8]`: a block, how many, and the bits of each"),
     ("Fn::GetAtt", "`!GetAtt name.Attribute`"),
-    ("Fn::GetAZs", "`!GetAZs \"\"`, or a region in the place of `\"\"`"),
+    ("Fn::GetAZs", "`!GetAZs \"\"`, or a region instead of `\"\"`"),
     ("Fn::If", "`!If [condition, value, otherwise]`"),
     ("Fn::ImportValue", "`!ImportValue name`"),
     ("Fn::Join", "`!Join [\",\", [a, b]]`"),
@@ -57,7 +57,7 @@ const UNAVAILABLE: [(&str, &str); 5] = [
         "Fn::ToJsonString",
         "it needs a macro, which changes the template after it was checked; write the JSON as a text",
     ),
-    ("Fn::Transform", "a macro changes the template after it was checked; write what it would make"),
+    ("Fn::Transform", "a macro changes the template after it was checked; write its result"),
 ];
 
 /// Functions that may give an operand of `Fn::Equals`. The same source, "Condition functions".
@@ -192,9 +192,9 @@ impl Reader<'_> {
                         Diagnostic::error(
                             "E0511",
                             function.key_span,
-                            format!("`{}` stands beside other keys", shorten(&function.key)),
+                            format!("`{}` is not the only key of its mapping", shorten(&function.key)),
                         )
-                        .help("a function is the only key of its mapping"),
+                        .help("a function can't have other keys beside it"),
                     );
                     return None;
                 }
@@ -274,7 +274,7 @@ impl Reader<'_> {
                 Diagnostic::error(
                     "E0513",
                     call.at,
-                    format!("`{name}` can't stand here: it makes a condition"),
+                    format!("`{name}` can't be used here: it is a function for conditions"),
                 )
                 .help(
                     "write it under `conditions`, and test the condition with `!If [name, value, otherwise]`",
@@ -287,8 +287,8 @@ impl Reader<'_> {
             && !IN_CONDITIONS.contains(&name)
         {
             self.scope.report(
-                Diagnostic::error("E0513", call.at, format!("`{name}` can't stand in a condition"))
-                    .help(format!("in a condition stand {}", one_of(IN_CONDITIONS.into_iter()))),
+                Diagnostic::error("E0513", call.at, format!("`{name}` can't be used in a condition"))
+                    .help(format!("a condition can contain {}", one_of(IN_CONDITIONS.into_iter()))),
             );
             return None;
         }
@@ -306,7 +306,7 @@ impl Reader<'_> {
                 let (between, text) = (self.literal(call, &items[0]), self.single(call, &items[1]));
                 let between = between?;
                 if between.is_empty() {
-                    self.wrong(call, items[0].span, "splits at a text that is not empty");
+                    self.wrong(call, items[0].span, "needs a text to split at that is not empty");
                     return None;
                 }
                 function(json!({ "Fn::Split": [between, text?] }), Gives::List)
@@ -337,7 +337,7 @@ impl Reader<'_> {
                             call.argument.span,
                             "the name of an imported value can't depend on a resource",
                         )
-                        .help("CloudFormation must know it before it makes any; write the name as a text"),
+                        .help("CloudFormation needs it before it creates any resource; write the name as a text"),
                     );
                     return None;
                 }
@@ -399,14 +399,14 @@ impl Reader<'_> {
             Value::Sequence(items) => format!("{}", items.len()),
             _ => call.argument.describe(),
         };
-        self.wrong(call, call.argument.span, &format!("takes a list of {wanted}, found {found}"));
+        self.wrong(call, call.argument.span, &format!("expects a list of {wanted}, found {found}"));
         None
     }
 
     fn single(&self, call: &Call<'_>, node: &Node) -> Option<Json> {
         let read = self.expression(node)?;
         if !is_single(&read) {
-            self.wrong(call, node.span, &format!("takes a single value here, found {}", describe(node)));
+            self.wrong(call, node.span, &format!("expects a single value here, found {}", describe(node)));
             return None;
         }
         Some(to_json(&read))
@@ -417,9 +417,9 @@ impl Reader<'_> {
         if !is_list(&read) {
             let message = match read.is {
                 ExpressionKind::List(_) => {
-                    "takes a list of single values here, and this one holds others".to_owned()
+                    "expects a list of single values here, but this one contains others".to_owned()
                 }
-                _ => format!("takes a list here, found {}", describe(node)),
+                _ => format!("expects a list here, found {}", describe(node)),
             };
             self.wrong(call, node.span, &message);
             return None;
@@ -434,7 +434,7 @@ impl Reader<'_> {
                 self.scope.single(node, "a text").map(|(text, _)| text)
             }
             _ => {
-                self.wrong(call, node.span, &format!("takes a plain text here, found {}", describe(node)));
+                self.wrong(call, node.span, &format!("expects a plain text here, found {}", describe(node)));
                 None
             }
         }
@@ -452,8 +452,8 @@ impl Reader<'_> {
                         let (low, high) = (range.start(), range.end());
                         let found = describe(node);
                         let wanted = match *high {
-                            i64::MAX => format!("takes a whole number from {low} here, found {found}"),
-                            _ => format!("takes a whole number from {low} to {high} here, found {found}"),
+                            i64::MAX => format!("expects a whole number from {low} here, found {found}"),
+                            _ => format!("expects a whole number from {low} to {high} here, found {found}"),
                         };
                         self.wrong(call, node.span, &wanted);
                         None
@@ -462,7 +462,7 @@ impl Reader<'_> {
             }
             _ if is_single(&read) => Some(to_json(&read)),
             _ => {
-                self.wrong(call, node.span, &format!("takes a number here, found {}", describe(node)));
+                self.wrong(call, node.span, &format!("expects a number here, found {}", describe(node)));
                 None
             }
         }
@@ -477,7 +477,7 @@ impl Reader<'_> {
             && usize::try_from(number).map_or(true, |number| number >= values.len())
         {
             let count = values.len();
-            self.wrong(call, items[0].span, &format!("counts from 0, and this list has {count} values"));
+            self.wrong(call, items[0].span, &format!("counts from 0, but this list has {count} values"));
             return None;
         }
         Some(json!({ "Fn::Select": [index, list] }))
@@ -515,7 +515,7 @@ impl Reader<'_> {
                 let text = self.literal(call, call.argument)?;
                 let span = call.argument.span;
                 let Some((target, attribute)) = text.split_once('.') else {
-                    self.wrong(call, span, "takes a name and an attribute with a dot between them");
+                    self.wrong(call, span, "expects a name and an attribute with a dot between them");
                     return None;
                 };
                 (target.to_owned(), attribute.to_owned(), (span, span))
@@ -537,8 +537,9 @@ impl Reader<'_> {
 
     fn no_resources(&self, name: &str, span: Span) {
         self.scope.report(
-            Diagnostic::error("E0513", span, format!("a condition can't speak of the resource `{}`", shorten(name)))
-                .help("conditions are known before any resource is; compare config values (`${config.name}`) and pseudo parameters (`${AWS::Region}`)"),
+            Diagnostic::error("E0513", span, format!("a condition can't refer to the resource `{}`", shorten(name)))
+                .help("conditions are evaluated before any resource is created; compare config values (`${config.name}`) and \
+                       pseudo parameters (`${AWS::Region}`)"),
         );
     }
 
@@ -551,7 +552,7 @@ impl Reader<'_> {
                     self.wrong(
                         call,
                         items[1].span,
-                        &format!("takes a mapping of variables here, found {found}"),
+                        &format!("expects a mapping of variables here, found {found}"),
                     );
                     return None;
                 };
@@ -562,7 +563,7 @@ impl Reader<'_> {
         let text = match &node.value {
             Value::Scalar { text, .. } if !node.is_null() => text,
             _ => {
-                self.wrong(call, node.span, &format!("takes a plain text here, found {}", describe(node)));
+                self.wrong(call, node.span, &format!("expects a plain text here, found {}", describe(node)));
                 return None;
             }
         };
@@ -573,8 +574,7 @@ impl Reader<'_> {
         let Replaced { text, plain, used } = replaced?;
         for entry in given {
             if !used.contains(&entry.key) {
-                let message =
-                    format!("has a variable that its text does not name: `{}`", shorten(&entry.key));
+                let message = format!("has a variable that its text does not use: `{}`", shorten(&entry.key));
                 self.wrong(call, entry.key_span, &message);
                 return None;
             }
@@ -716,8 +716,8 @@ impl Reader<'_> {
             "Fn::Not" => conditions(1..=1)?,
             name if FUNCTIONS.iter().any(|(known, _)| *known == name) => {
                 self.scope.report(
-                    Diagnostic::error("E0513", call.at, format!("`{name}` makes no condition"))
-                        .help(format!("a condition is made by {}", known())),
+                    Diagnostic::error("E0513", call.at, format!("`{name}` can't be used as a condition"))
+                        .help(format!("the functions for conditions are {}", known())),
                 );
                 return None;
             }
@@ -742,7 +742,7 @@ struct Replaced {
 /// What a node is, for messages about arguments: a function by its name.
 fn describe(node: &Node) -> String {
     match call(node) {
-        Some(call) => format!("what `{}` gives", shorten(&call.name)),
+        Some(call) => format!("the result of `{}`", shorten(&call.name)),
         None => node.describe(),
     }
 }

@@ -24,8 +24,8 @@ pub const DESCRIPTION: &str = "A Lambda function with its triggers, its role and
 pub const ATTRIBUTES: &[(&str, &str)] = &[
     ("name", "function name"),
     ("arn", "ARN"),
-    ("url", "its HTTPS address, when it has a `url`"),
-    ("securityGroup", "id of its security group, when it is in a network"),
+    ("url", "its HTTPS address, if it has a `url`"),
+    ("securityGroup", "id of its security group, if it is in a network"),
 ];
 
 const MIB: u64 = 1 << 20;
@@ -62,11 +62,11 @@ pub struct Function {
     pub asynchronous: Option<Async>,
     /// Its HTTPS address.
     pub url: Option<Url>,
-    /// What starts it.
+    /// Sources of the events and messages that start it.
     pub triggers: Vec<Trigger>,
     /// What it may do.
     pub access: Vec<Access>,
-    /// What else it may do, in IAM's words.
+    /// Further permissions, as statements of IAM.
     pub statements: Vec<Statement>,
     /// The worker's own settings.
     pub settings: Option<Settings>,
@@ -75,11 +75,11 @@ pub struct Function {
 /// `async` of a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Async {
-    /// Attempts after the first.
+    /// Number of retries.
     pub retries: i64,
     /// Seconds after which an event is given up.
     pub max_age: u64,
-    /// The queue that gets what was given up.
+    /// Queue that receives the events that were given up.
     pub on_failure: Option<ResourceRef>,
 }
 
@@ -189,7 +189,7 @@ impl Function {
         let worker = properties
             .field(
                 "worker",
-                "Which of the deployer's workers it runs.",
+                "Worker of the deployer that it runs.",
                 Choice(&[
                     ("extract", Worker::Extract),
                     ("transform", Worker::Transform),
@@ -199,29 +199,29 @@ impl Function {
             )
             .optional();
         let code = properties
-            .field("code", "Its program, when it is none of the workers.", Object(FunctionCode::read))
+            .field("code", "Program that it runs, if it is not a worker.", Object(FunctionCode::read))
             .optional();
         one_of_these(properties, &["worker", "code"], "worker: extract");
         let architecture = Architecture::read(properties);
         let concurrency = properties
             .field(
                 "concurrency",
-                "Executions at the same time: reserved concurrency, which its queues share (each takes 2 at least). `unreserved` takes what the account has left.",
+                "Reserved concurrency: executions at the same time, which its queues share (each needs at least 2). \
+                 `unreserved` uses the concurrency that the account has left.",
                 WordOrInteger("unreserved", 1, 1_000),
             )
             .or(Some(2));
         let memory =
             properties.field("memory", "Memory, in whole MiB.", Size(128 * MIB, 10_240 * MIB)).or(256 * MIB);
-        let timeout =
-            properties.field("timeout", "How long one execution may take.", Duration(1, 900)).or(30);
+        let timeout = properties.field("timeout", "Maximum time of one execution.", Duration(1, 900)).or(30);
         let log_retention = properties
-            .field("logRetention", "How long log events are kept.", Duration(DAY, 3_653 * DAY))
+            .field("logRetention", "Time for which log events are kept.", Duration(DAY, 3_653 * DAY))
             .or(30 * DAY);
         let tmp = properties
-            .field("tmp", "Room in `/tmp`, in whole MiB.", Size(512 * MIB, 10_240 * MIB))
+            .field("tmp", "Size of `/tmp`, in whole MiB.", Size(512 * MIB, 10_240 * MIB))
             .or(512 * MIB);
         let tracing = properties
-            .field("tracing", "Whether X-Ray records its executions, which it bills.", Boolean)
+            .field("tracing", "Record the executions with X-Ray, which charges for them.", Boolean)
             .or(false);
         let environment = properties
             .field("environment", "Environment variables for code of your own.", Variables::OfFunction)
@@ -232,7 +232,7 @@ impl Function {
         let network = properties
             .field(
                 "network",
-                "The network that it runs in, to reach what stands there.",
+                "Network that it runs in, to reach resources there.",
                 Reference(&[Kind::Network]),
             )
             .optional();
@@ -240,18 +240,28 @@ impl Function {
         let asynchronous = properties
             .field(
                 "async",
-                "What becomes of asynchronous invocations that fail: by schedules, topics, buckets, and by a bus without buffer.",
+                "Retries and destination of failed asynchronous invocations: by schedules, topics, buckets, and by a bus \
+                 without buffer.",
                 Object(Async::read),
             )
             .optional();
-        let url = properties.field("url", "An HTTPS address of its own.", Object(Url::read)).optional();
-        let triggers =
-            properties.field("triggers", "What starts it.", List(Object(Trigger::read))).or(Vec::new());
+        let url = properties.field("url", "HTTPS address of its own.", Object(Url::read)).optional();
+        let triggers = properties
+            .field(
+                "triggers",
+                "Sources of the events and messages that start it.",
+                List(Object(Trigger::read)),
+            )
+            .or(Vec::new());
         let access = properties
-            .field("access", "What it may do, and to what.", List(Object(Access::read)))
+            .field(
+                "access",
+                "Operations that it is allowed to perform, and on which resources.",
+                List(Object(Access::read)),
+            )
             .or(Vec::new());
         let statements = properties
-            .field("statements", "What else it may do, in IAM's words.", List(Object(Statement::read)))
+            .field("statements", "Further permissions, as statements of IAM.", List(Object(Statement::read)))
             .or(Vec::new());
         let settings = properties
             .field(
@@ -264,7 +274,7 @@ impl Function {
             if !size.is_multiple_of(MIB) {
                 let span = properties.span_of(name);
                 properties.report(
-                    Diagnostic::error("E0104", span, format!("`{name}` comes in whole MiB"))
+                    Diagnostic::error("E0104", span, format!("`{name}` must be in whole MiB"))
                         .help("such as `512MiB`"),
                 );
             }
@@ -274,17 +284,17 @@ impl Function {
             let span = properties.span_of("layers");
             properties.report(
                 Diagnostic::error("E0106", span, format!("{} layers", layers.len()))
-                    .help(format!("Lambda takes at most {MAX_LAYERS}")),
+                    .help(format!("Lambda accepts at most {MAX_LAYERS}")),
             );
         }
         for (name, with, other, help) in [
-            ("environment", "code", "worker", "workers learn where things are from `access`; remove it"),
+            ("environment", "code", "worker", "workers are configured by `access`; remove it"),
             ("layers", "code", "worker", "remove it"),
-            ("settings", "worker", "code", "give code of your own what it needs by `environment`"),
+            ("settings", "worker", "code", "configure code of your own by `environment`"),
         ] {
             if properties.has(name) && properties.has(other) {
                 let span = properties.span_of(name);
-                let message = format!("`{name}` goes with `{with}`, not with `{other}`");
+                let message = format!("`{name}` can only be used with `{with}`, not with `{other}`");
                 properties.report(Diagnostic::error("E0107", span, message).help(help));
             }
         }
@@ -318,12 +328,16 @@ const MAX_LAYERS: usize = 5;
 impl Async {
     /// Bounds: AWS Lambda API reference, `PutFunctionEventInvokeConfig`.
     fn read(properties: &mut Properties<'_>) -> Option<Self> {
-        let retries = properties.field("retries", "Attempts after the first.", Integer(0, 2)).or(2);
+        let retries = properties.field("retries", "Number of retries.", Integer(0, 2)).or(2);
         let max_age = properties
-            .field("maxAge", "After which time an event is given up.", Duration(60, 6 * 3_600))
+            .field("maxAge", "Time after which an event is given up.", Duration(60, 6 * 3_600))
             .or(6 * 3_600);
         let on_failure = properties
-            .field("onFailure", "The queue that gets what was given up.", Reference(&[Kind::Queue]))
+            .field(
+                "onFailure",
+                "Queue that receives the events that were given up.",
+                Reference(&[Kind::Queue]),
+            )
             .optional();
         Some(Self { retries, max_age, on_failure })
     }
@@ -334,12 +348,16 @@ impl Url {
         let auth = properties
             .field(
                 "auth",
-                "Who may call it: `iam` for signed requests of those who may by IAM, `none` for everybody.",
+                "Authorization: `iam` for signed requests of callers that IAM allows, `none` for everybody.",
                 Choice(&[("iam", UrlAuth::Iam), ("none", UrlAuth::None)]),
             )
             .or(UrlAuth::Iam);
         let origins = properties
-            .field("origins", "Origins whose pages may call it, such as `https://example.com`.", List(Str))
+            .field(
+                "origins",
+                "Origins whose pages are allowed to call it, such as `https://example.com`.",
+                List(Str),
+            )
             .or(Vec::new());
         Some(Self { auth, origins })
     }
@@ -390,7 +408,7 @@ impl Trigger {
             .field("table", "A table with a `stream`, whose changes start it.", Reference(&[Kind::Table]))
             .optional();
         let event = properties
-            .field("event", "With `bus`: which events of the deployer's workers.", Choice(EVENTS))
+            .field("event", "With `bus`: the events of the deployer's workers that start it.", Choice(EVENTS))
             .optional();
         let reader = match (properties.has("queue"), properties.has("table")) {
             (true, _) => PatternReader::OfMessage,
@@ -400,37 +418,43 @@ impl Trigger {
         let pattern = properties
             .field(
                 "pattern",
-                "Only what matches this event pattern. With `bus` in the place of `event`; with `queue` and `table` a filter of Lambda.",
+                "Only events that match this event pattern. With `bus`, instead of `event`; with `queue` and `table`, a filter \
+                 of Lambda.",
                 reader,
             )
             .optional();
         let name = properties
-            .field("name", "With `pattern`: tells two patterns of the same bus apart.", Word)
+            .field("name", "With `pattern`: a name that distinguishes two patterns of the same bus.", Word)
             .optional();
         let buffer = properties
             .field(
                 "buffer",
-                "With `bus`: a queue with dead letters between rule and function, so that no event is lost.",
+                "With `bus`: a queue with a dead-letter queue between rule and function, so that no event is lost.",
                 Boolean,
             )
             .or(true);
         let size = properties
-            .field("batchSize", "Messages a call; more than 10 need a `batchWindow`.", Integer(1, 10_000))
+            .field(
+                "batchSize",
+                "Maximum number of messages per call; more than 10 need a `batchWindow`.",
+                Integer(1, 10_000),
+            )
             .or(BATCH_SIZE);
         let window = properties
-            .field("batchWindow", "How long a call waits for more messages.", Duration(0, 300))
+            .field("batchWindow", "Time for which a call waits for more messages.", Duration(0, 300))
             .or(0);
         let concurrency = properties
             .field(
                 "concurrency",
-                "With a queue or a buffer: executions at the same time for it; an equal share of the function's.",
+                "With a queue or a buffer: maximum executions at the same time for it; by default an equal share of those of \
+                 the function.",
                 Integer(2, 1_000),
             )
             .optional();
         let from_oldest = properties
             .field(
                 "startFrom",
-                "With `table`: begin with the next change, or with the oldest that is still there.",
+                "With `table`: begin with the next change, or with the oldest that is still available.",
                 Choice(&[("latest", false), ("trim-horizon", true)]),
             )
             .or(false);
@@ -439,7 +463,7 @@ impl Trigger {
         let [kind] = kinds.as_slice() else {
             let span = properties.span_of(kinds.get(1).unwrap_or(&""));
             properties.report(
-                Diagnostic::error("E0107", span, "a trigger is a `queue`, a `bus` or a `table`")
+                Diagnostic::error("E0107", span, "a trigger must have a `queue`, a `bus` or a `table`")
                     .help("write `{ queue: \"${name}\" }`, `{ bus: \"${name}\", event: … }` or `{ table: \"${name}\" }`"),
             );
             return None;
@@ -458,7 +482,8 @@ impl Trigger {
             if wrong && properties.has(name) {
                 let span = properties.span_of(name);
                 properties.report(
-                    Diagnostic::error("E0107", span, format!("`{name}` goes {with}")).help("remove it"),
+                    Diagnostic::error("E0107", span, format!("`{name}` can only be used {with}"))
+                        .help("remove it"),
                 );
             }
         }
@@ -492,11 +517,11 @@ pub(super) fn read_events(
     match (properties.has("event"), properties.has("pattern")) {
         (false, false) => properties.report(
             Diagnostic::error("E0102", span, "`event` is missing")
-                .help(format!("which events of the bus: {words}; or a `pattern`")),
+                .help(format!("name the events of the bus: {words}; or write a `pattern`")),
         ),
         (true, true) => properties.report(
-            Diagnostic::error("E0107", span, "`event` names a pattern itself")
-                .help("give either `event` or `pattern`"),
+            Diagnostic::error("E0107", span, "`event` and `pattern` cannot be used together")
+                .help("keep one of them"),
         ),
         _ => {}
     }
@@ -533,17 +558,21 @@ impl Settings {
         let shard_size = properties
             .field(
                 "shardSize",
-                "Of `extract`: up to this size one task reads an object, a larger one is divided among several.",
+                "For `extract`: size up to which one task reads an object; a larger object is divided among several tasks.",
                 Size(MIB, 1 << 50),
             )
             .or(defaults.shard_size);
         let max_tasks = properties
-            .field("maxTasks", "Of `extract`: how many tasks read one object at most.", Integer(1, 100))
+            .field(
+                "maxTasks",
+                "For `extract`: maximum number of tasks that read one object.",
+                Integer(1, 100),
+            )
             .or(i64::from(defaults.max_tasks));
         let fields = properties
             .field(
                 "fields",
-                "Of `transform`: the item's attributes, name → where its value comes from.",
+                "For `transform`: attributes of the item, name → source of the value.",
                 Map(Object(read_field)),
             )
             .or(Vec::new());
@@ -552,14 +581,16 @@ impl Settings {
         let on_conflict = properties
             .field(
                 "onConflict",
-                "Of `load`: which item stays when two have the same key. `overwrite`: the one that is written last; `newest`: the one of the object that was uploaded last, and of one object the last row.",
+                "For `load`: the item that is kept if two have the same key. `overwrite`: the one that is written last; \
+                 `newest`: the one of the object that was uploaded last, and within one object the one of the last row.",
                 Choice(&[("overwrite", OnConflict::Overwrite), ("newest", OnConflict::Newest)]),
             )
             .or(OnConflict::Overwrite);
         let store = properties
             .field(
                 "store",
-                "Of `load`: how sensitive fields are written. `decrypted`: as they were in the file; `encrypted`: with all that their decryption needs but the key.",
+                "For `load`: form in which sensitive fields are written. `decrypted`: as they were in the file; `encrypted`: \
+                 with everything that their decryption needs except the key.",
                 Choice(&[("decrypted", Store::Decrypted), ("encrypted", Store::Encrypted)]),
             )
             .or(Store::Decrypted);
@@ -595,37 +626,33 @@ impl Settings {
 }
 
 fn read_field(properties: &mut Properties<'_>) -> Option<(FieldSettings, Span)> {
-    let from = properties.field("from", "The column of the CSV.", Str).required();
-    let required = properties.field("required", "Whether a row without a value fails.", Boolean).or(false);
+    let from = properties.field("from", "Column of the CSV.", Str).required();
+    let required = properties.field("required", "Fail rows without a value.", Boolean).or(false);
     let optional = properties
         .field(
             "optional",
-            "Whether a file may lack the column. Without it, such a file fails as a whole.",
+            "Accept files without the column. By default, such a file fails as a whole.",
             Boolean,
         )
         .or(false);
     let default = properties
-        .field("default", "The value when the row has none, or the file lacks the optional column.", Str)
+        .field("default", "Value to use if the row has none, or the file lacks the optional column.", Str)
         .optional();
     let sensitive = properties
-        .field(
-            "sensitive",
-            "Whether nobody but `load` may see the value: the task encrypts it under a key of KMS.",
-            Boolean,
-        )
+        .field("sensitive", "Encrypt the value in the task so that only `load` can read it (KMS).", Boolean)
         .or(false);
     if sensitive && properties.has("default") {
         let span = properties.span_of("default");
         properties.report(
             Diagnostic::error("E0107", span, "a sensitive field has no `default`")
-                .help("it would stand in the clear, here and in the template; remove it"),
+                .help("it would be in plain text, here and in the template; remove it"),
         );
     }
     for (with, message, help) in [
         (
             sensitive,
             "a sensitive field can't be optional",
-            "in a file that names the column otherwise, its values would not be encrypted; remove `optional`",
+            "in a file with another name for the column, its values would not be encrypted; remove `optional`",
         ),
         (
             required,

@@ -182,7 +182,7 @@ impl Read for JsonMapping {
         let mut json = Json::default();
         json.value = json.any(node, scope)?;
         if let Some(null) = first_null(node).filter(|_| matches!(self, Self::Part)) {
-            scope.report(mismatch(null, "a value").help("CloudFormation takes no null; remove it"));
+            scope.report(mismatch(null, "a value").help("CloudFormation does not accept null; remove it"));
             return None;
         }
         Some(json)

@@ -17,7 +17,7 @@ const DAY: u64 = 86_400;
 /// A KMS key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
-    /// What it is for.
+    /// Description of the key.
     pub description: Option<String>,
     /// Days after which new key material is made.
     pub rotation: u64,
@@ -28,18 +28,18 @@ pub struct Key {
 impl Key {
     /// Bounds: AWS KMS API reference, `EnableKeyRotation` and `ScheduleKeyDeletion`.
     pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
-        let description = properties.field("description", "What it is for.", Str).optional();
+        let description = properties.field("description", "Description of the key.", Str).optional();
         let rotation = properties
             .field(
                 "rotation",
-                "How often new key material is made, in whole days.",
+                "Rotation period of the key material, in whole days.",
                 Duration(90 * DAY, 2_560 * DAY),
             )
             .or(365 * DAY);
         let deletion_window = properties
             .field(
                 "deletionWindow",
-                "Time from deletion until the key is gone, in whole days.",
+                "Waiting period before a deleted key is destroyed, in whole days.",
                 Duration(7 * DAY, 30 * DAY),
             )
             .or(30 * DAY);

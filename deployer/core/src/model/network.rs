@@ -7,7 +7,7 @@ use crate::yaml::shorten;
 
 /// What the type is.
 pub const DESCRIPTION: &str =
-    "A VPC with subnets, and gateway endpoints for S3 and DynamoDB; or one that is there already.";
+    "A VPC with subnets, and gateway endpoints for S3 and DynamoDB; or an existing one.";
 /// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
 pub const ATTRIBUTES: &[(&str, &str)] = &[("id", "VPC id")];
 
@@ -35,7 +35,7 @@ pub struct New {
     pub endpoints_given: bool,
 }
 
-/// A VPC that is there already.
+/// Existing VPC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Existing {
     /// Its id.
@@ -77,7 +77,8 @@ impl Network {
         let egress = properties
             .field(
                 "egress",
-                "How tasks and functions reach AWS: `public` (for tasks) costs nothing while idle, `nat` and `endpoints` do.",
+                "Way in which tasks and functions reach AWS: `public` (for tasks) costs nothing while idle, `nat` and \
+                 `endpoints` do.",
                 Choice(&[
                     ("public", Egress::Public),
                     ("nat", Egress::Nat),
@@ -86,22 +87,22 @@ impl Network {
             )
             .or(Egress::Public);
         let cidr = properties
-            .field("cidr", "Its addresses: a private range of 65,536.", Str)
+            .field("cidr", "Address range: a private range of 65,536 addresses.", Str)
             .or(DEFAULT_CIDR.to_owned());
         let endpoints = properties
             .field(
                 "endpoints",
-                "With `egress: endpoints`: services with an interface endpoint, such as `sqs`. Unless given, `kms` is among them where something in the network encrypts or decrypts.",
+                "With `egress: endpoints`: services with an interface endpoint, such as `sqs`. By default, `kms` is included if \
+                 something in the network encrypts or decrypts.",
                 List(Str),
             )
             .or(ENDPOINTS.map(str::to_owned).to_vec());
-        let existing =
-            properties.field("existing", "A VPC that is there already.", Object(Existing::read)).optional();
+        let existing = properties.field("existing", "Existing VPC.", Object(Existing::read)).optional();
         for name in ["zones", "egress", "cidr", "endpoints"] {
             if properties.has("existing") && properties.has(name) {
                 let span = properties.span_of(name);
                 properties.report(
-                    Diagnostic::error("E0107", span, format!("`{name}` does not go with `existing`"))
+                    Diagnostic::error("E0107", span, format!("`{name}` cannot be used with `existing`"))
                         .help("remove it"),
                 );
             }
@@ -109,7 +110,7 @@ impl Network {
         if properties.has("endpoints") && egress != Egress::Endpoints && properties.is_sound() {
             let span = properties.span_of("endpoints");
             properties.report(
-                Diagnostic::error("E0107", span, "`endpoints` goes with `egress: endpoints`")
+                Diagnostic::error("E0107", span, "`endpoints` can only be used with `egress: endpoints`")
                     .help("remove one, or set the other"),
             );
         }
@@ -121,8 +122,8 @@ impl Network {
         for name in endpoints.iter().filter(|name| !service(name)) {
             let span = properties.span_of("endpoints");
             properties.report(
-                Diagnostic::error("E0108", span, format!("`{}` is no service", shorten(name))).help(
-                    "as it stands behind the region in the name of its endpoint, such as `sqs` or `ecr.api`",
+                Diagnostic::error("E0108", span, format!("`{}` is not a service", shorten(name))).help(
+                    "the part after the region in the name of its endpoint, such as `sqs` or `ecr.api`",
                 ),
             );
         }
@@ -133,7 +134,7 @@ impl Network {
                 Diagnostic::error(
                     "E0108",
                     span,
-                    format!("`{}` is no private range of 65,536 addresses", shorten(&cidr)),
+                    format!("`{}` is not a private range of 65,536 addresses", shorten(&cidr)),
                 )
                 .help("such as `10.20.0.0/16`, `172.16.0.0/16` to `172.31.0.0/16`, or `192.168.0.0/16`"),
             );
@@ -151,7 +152,7 @@ pub(super) fn outbound(properties: &mut Properties<'_>) -> Vec<i64> {
     properties
         .field(
             "outbound",
-            "TCP ports that it may connect to in its network; 443 is that of AWS's APIs.",
+            "TCP ports that it can connect to in its network; 443 is the port of AWS's APIs.",
             List(Integer(1, 65_535)),
         )
         .or(vec![443])
@@ -175,14 +176,14 @@ impl Existing {
             .field("subnets", "Ids of the subnets for tasks and functions, 1 to 16.", List(AnyText))
             .required();
         let public = properties
-            .field("public", "Whether those are public, so that tasks need a public address.", Boolean)
+            .field("public", "The subnets are public, so that tasks need a public address.", Boolean)
             .or(false);
         // Amazon ECS API reference, `AwsVpcConfiguration`.
         if subnets.as_ref().is_some_and(|subnets| !(1..=16).contains(&subnets.len())) {
             let span = properties.span_of("subnets");
             properties.report(
                 Diagnostic::error("E0106", span, "1 to 16 subnets are needed")
-                    .help("in two availability zones or more, such as `[subnet-0a1b2c3d, subnet-4e5f6a7b]`"),
+                    .help("give subnets in two availability zones or more, such as `[subnet-0a1b2c3d, subnet-4e5f6a7b]`"),
             );
         }
         Some(Self { vpc: vpc?, subnets: subnets?, public })

@@ -35,26 +35,30 @@ impl Options {
         let protect = properties
             .field(
                 "protect",
-                "Keeps it: it is neither deleted nor replaced before a deployment has taken this away.",
+                "Protect the resource: it is neither deleted nor replaced until a deployment has removed this option.",
                 Boolean,
             )
             .or(false);
         let retain = properties
             .field(
                 "retain",
-                "Whether it stays when it leaves the stack, in place of the stack's `removal`.",
+                "Keep the resource in the account when it leaves the stack; overrides the stack's `removal`.",
                 Boolean,
             )
             .optional();
         let logical_id = properties
             .field(
                 "logicalId",
-                "Logical id of its main resource in CloudFormation, to take the place of one that is deployed.",
+                "Logical id of its main resource in CloudFormation, to take over one that is already deployed.",
                 Str,
             )
             .optional();
         let condition = properties
-            .field("condition", "A name under `conditions`: it exists only when that holds.", ConditionName)
+            .field(
+                "condition",
+                "Name under `conditions`: the resource exists only if that condition is true.",
+                ConditionName,
+            )
             .optional();
         if let Some(id) = &logical_id
             && !(id.bytes().all(|byte| byte.is_ascii_alphanumeric())
@@ -69,7 +73,7 @@ impl Options {
         if protect && retain == Some(false) {
             let span = properties.span_of("retain");
             properties.report(
-                Diagnostic::error("E0107", span, "what is protected can't go with the stack")
+                Diagnostic::error("E0107", span, "a protected resource can't be deleted with the stack")
                     .help("remove `protect` or `retain: false`"),
             );
         }

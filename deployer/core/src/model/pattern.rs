@@ -203,7 +203,7 @@ impl Read for PatternReader {
         if length > self.max_length() {
             let message = format!("the pattern has {length} characters as JSON");
             scope.report(Diagnostic::error("E0341", node.span, message).help(format!(
-                "AWS takes at most {}; match fewer values, or use several",
+                "AWS accepts at most {}; match fewer values, or use several",
                 self.max_length()
             )));
             return None;
@@ -266,7 +266,7 @@ impl Reader<'_> {
             return self.wrong(
                 entry.key_span,
                 format!("a field in `$or` can't be named `{key}`"),
-                "EventBridge keeps the names of operators for itself there",
+                "EventBridge reserves the names of operators there",
             );
         }
         let fields = self.of.fields();
@@ -301,7 +301,7 @@ impl Reader<'_> {
             {
                 let help = match entries.first() {
                     Some(first) if OPERATORS.contains(&first.key.as_str()) => {
-                        format!("an operator stands in a list: `{key}: [{{ {}: … }}]`", first.key)
+                        format!("an operator must be in a list: `{key}: [{{ {}: … }}]`", first.key)
                     }
                     _ => format!("such as `{key}: [value]`"),
                 };
@@ -313,8 +313,8 @@ impl Reader<'_> {
                     if OPERATORS.contains(&one.key.as_str())
                         && matches!(one.value.value, yaml::Value::Scalar { .. }) =>
                 {
-                    let help = format!("an operator stands in a list: `{key}: [{{ {}: … }}]`", one.key);
-                    self.wrong(one.key_span, format!("`{}` stands outside a list", one.key), help)
+                    let help = format!("an operator must be in a list: `{key}: [{{ {}: … }}]`", one.key);
+                    self.wrong(one.key_span, format!("`{}` is outside a list", one.key), help)
                 }
                 _ => {
                     self.path.push(key.to_owned());
@@ -325,7 +325,7 @@ impl Reader<'_> {
             },
             yaml::Value::Scalar { .. } => self.wrong(
                 node.span,
-                format!("expected a list of what `{}` may be, found {}", shorten(key), node.describe()),
+                format!("expected a list of values of `{}`, found {}", shorten(key), node.describe()),
                 "write the value in brackets: `[value]`",
             ),
             yaml::Value::Tagged { .. } => self.tagged(node),
@@ -363,7 +363,7 @@ impl Reader<'_> {
             }
             _ => self.wrong(
                 node.span,
-                "`$or` takes a list of two or more patterns",
+                "`$or` expects a list of two or more patterns",
                 "such as `$or: [{ source: [a] }, { detail-type: [b] }]`",
             ),
         }
@@ -396,7 +396,7 @@ impl Reader<'_> {
         let (key, node) = (entry.key.as_str(), &entry.value);
         if !known.contains(&key) {
             let message = match OPERATORS.contains(&key) {
-                true => format!("the operator `{key}` can't stand here"),
+                true => format!("the operator `{key}` can't be used here"),
                 false => format!("no operator is named `{}`", shorten(key)),
             };
             let diagnostic = Diagnostic::error("E0340", entry.key_span, message);
@@ -428,8 +428,11 @@ impl Reader<'_> {
                 match text.map(parse_range) {
                     Some(Err(problem)) => self.wrong(
                         node.span,
-                        format!("`{}` is not a range of addresses: {problem}", shorten(text.unwrap_or_default())),
-                        "such as `10.0.0.0/24` or `2001:db8::/32`; a single address stands without an operator",
+                        format!(
+                            "`{}` is not a range of addresses: {problem}",
+                            shorten(text.unwrap_or_default())
+                        ),
+                        "such as `10.0.0.0/24` or `2001:db8::/32`; a single address needs no operator",
                     ),
                     _ => Some(value),
                 }
@@ -508,8 +511,8 @@ impl Reader<'_> {
         if values.iter().any(is_number) && !values.iter().all(is_number) {
             return self.wrong(
                 node.span,
-                "texts and numbers stand in one list",
-                "`anything-but` takes texts only, or numbers only; a number in quotes is a text",
+                "the list contains both texts and numbers",
+                "`anything-but` accepts only texts, or only numbers; a number in quotes is a text",
             );
         }
         Some(Value::Array(values))
@@ -542,7 +545,7 @@ impl Reader<'_> {
         self.wrong(
             node.span,
             format!(
-                "AWS can't compare the number {}: it has more digits than a double holds",
+                "AWS can't compare the number {}: it has more digits than a double can hold",
                 node.describe()
             ),
             "write fewer digits; as a plain value, it matches the same digits",
@@ -555,7 +558,11 @@ impl Reader<'_> {
         if is_mark(text) {
             return Some(());
         }
-        self.wrong(node.span, message, "`*` stands for any letters; `\\*` and `\\\\` stand for themselves")
+        self.wrong(
+            node.span,
+            message,
+            "`*` matches any characters; `\\*` and `\\\\` match a literal `*` and `\\`",
+        )
     }
 
     /// `["=", 5]`, `[">", 0]`, `[">=", 0, "<", 10]`.
@@ -597,7 +604,11 @@ impl Reader<'_> {
             _ => false,
         };
         if !fits {
-            return self.wrong(node.span, "that is no comparison of numbers, or no number fits it", HELP);
+            return self.wrong(
+                node.span,
+                "this is not a comparison of numbers, or no number satisfies it",
+                HELP,
+            );
         }
         Some(Value::Array(values))
     }
@@ -613,7 +624,7 @@ impl Pattern {
         let scope = Scope::of_json();
         let pattern = match json::parse(&source.text) {
             Ok(node) if has_nul(&node) => {
-                let message = "a pattern can't hold the character U+0000";
+                let message = "a pattern can't contain the character U+0000";
                 scope.report(Diagnostic::error("E0340", node.span, message));
                 None
             }

@@ -275,8 +275,8 @@ impl Scope {
     pub(crate) fn config_value(&self, path: &[String], span: Span) -> Option<String> {
         let Some(config) = &self.config else {
             self.report(
-                Diagnostic::error("E0206", span, "config values can't stand here")
-                    .help("they are known once a stack is chosen: under `resources` and `outputs`"),
+                Diagnostic::error("E0206", span, "config values can't be used here")
+                    .help("they can be used under `resources` and `outputs`, once a stack is chosen"),
             );
             return None;
         };
@@ -292,7 +292,7 @@ impl Scope {
             }
             None => {
                 let message = match name.as_str() {
-                    "" => "`${config}` names no value".to_owned(),
+                    "" => "`${config}` does not name a value".to_owned(),
                     name => format!("no config value is named `{name}`"),
                 };
                 let known = config.keys().map(String::as_str);
@@ -378,7 +378,7 @@ pub(crate) fn mismatch(node: &Node, wanted: &str) -> Diagnostic {
 fn mismatch_of(node: &Node, given: &str, wanted: &str) -> Diagnostic {
     match &node.value {
         Value::Scalar { text, .. } if text != given => {
-            let message = format!("expected {wanted}, and the config gives `{}`", shorten(given));
+            let message = format!("expected {wanted}, but the config value is `{}`", shorten(given));
             Diagnostic::error("E0103", node.span, message)
         }
         _ => mismatch(node, wanted),
@@ -659,7 +659,7 @@ impl Read for Reference {
                         "E0202",
                         node.span,
                         format!(
-                            "`{name}` is {}, and {} is needed here",
+                            "`{name}` is {}, but {} is needed here",
                             with_article(kind.name()),
                             with_article(&kinds)
                         ),
@@ -674,7 +674,7 @@ impl Read for Reference {
                     Diagnostic::error(
                         "E0202",
                         node.span,
-                        format!("the {kinds} itself is wanted here, not its `{attribute}`"),
+                        format!("expected the {kinds} itself, not its `{attribute}`"),
                     )
                     .help(format!("write `\"${{{name}}}\"`")),
                 );
@@ -841,7 +841,7 @@ impl<R: Read> Read for List<R> {
                 read.into_iter().collect()
             }
             _ => {
-                scope.report(mismatch(node, "a list").help("write `[a, b]`, or one `- item` a line"));
+                scope.report(mismatch(node, "a list").help("write `[a, b]`, or one `- item` per line"));
                 None
             }
         }

@@ -46,7 +46,7 @@ pub struct Fifo {
 /// `deadLetter` of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// Receives after which a message is a dead letter.
+    /// Number of receives after which a message is moved there.
     pub after: i64,
     /// Another queue of the stack that gets them; without one the queue has a dead-letter queue of its own.
     pub queue: Option<ResourceRef>,
@@ -78,37 +78,48 @@ impl Queue {
         let visibility_timeout = properties
             .field(
                 "visibilityTimeout",
-                "How long a received message is hidden; at least the timeout of the function that reads it, better six times that.",
+                "Time for which a received message is hidden; at least the timeout of the function that reads it, better six \
+                 times that.",
                 Duration(0, 43_200),
             )
             .or(30);
-        let retention =
-            properties.field("retention", "How long a message is kept.", Duration(60, 14 * DAY)).or(4 * DAY);
-        let delay = properties.field("delay", "How long a new message is hidden.", Duration(0, 900)).or(0);
+        let retention = properties
+            .field("retention", "Time for which a message is kept.", Duration(60, 14 * DAY))
+            .or(4 * DAY);
+        let delay =
+            properties.field("delay", "Time for which a new message is hidden.", Duration(0, 900)).or(0);
         let receive_wait = properties
-            .field("receiveWait", "How long a receive waits for a message (long polling).", Duration(0, 20))
+            .field(
+                "receiveWait",
+                "Time for which a receive call waits for a message (long polling).",
+                Duration(0, 20),
+            )
             .or(0);
         let max_message_size = properties
-            .field("maxMessageSize", "Largest message, in whole bytes.", Size(1 << 10, MAX_MESSAGE_SIZE))
+            .field(
+                "maxMessageSize",
+                "Maximum size of a message, in whole bytes.",
+                Size(1 << 10, MAX_MESSAGE_SIZE),
+            )
             .or(MAX_MESSAGE_SIZE);
         let fifo = properties
             .field(
                 "fifo",
-                "In order within a message group, and without duplicates; `{}` for a FIFO queue without more.",
+                "FIFO queue: messages in order within a message group, and without duplicates; `{}` without further settings.",
                 Object(Fifo::read),
             )
             .optional();
         let dead_letter = properties
             .field(
                 "deadLetter",
-                "When messages go to the dead-letter queue, which keeps them for 14 days unless it is one of yours.",
+                "Rules for moving messages to the dead-letter queue, which keeps them for 14 days unless it is one of yours.",
                 Object(DeadLetter::read),
             )
             .or(DeadLetter::default());
         let encryption_key = properties
             .field(
                 "encryptionKey",
-                "The key that encrypts its messages; without one the stack's `key`, or SQS's own.",
+                "Key that encrypts the messages; by default the stack's `key`, or SQS's own.",
                 Reference(&[Kind::Key]),
             )
             .optional();
@@ -130,12 +141,12 @@ impl Fifo {
         let content_based_deduplication = properties
             .field(
                 "contentBasedDeduplication",
-                "Messages with the same body are duplicates; otherwise senders name them.",
+                "Treat messages with the same body as duplicates; otherwise senders must give a deduplication id.",
                 Boolean,
             )
             .or(true);
         let high_throughput = properties
-            .field("highThroughput", "Each message group has a throughput of its own.", Boolean)
+            .field("highThroughput", "Give each message group a throughput of its own.", Boolean)
             .or(true);
         Some(Self { content_based_deduplication, high_throughput })
     }
@@ -144,12 +155,12 @@ impl Fifo {
 impl DeadLetter {
     fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let after = properties
-            .field("after", "Receives after which a message is a dead letter.", Integer(1, 1_000))
+            .field("after", "Number of receives after which a message is moved there.", Integer(1, 1_000))
             .or(Self::default().after);
         let queue = properties
             .field(
                 "queue",
-                "Another queue of the stack that gets them, in the place of a dead-letter queue of its own.",
+                "Another queue of the stack that receives them, instead of a dead-letter queue of its own.",
                 Reference(&[Kind::Queue]),
             )
             .optional();

@@ -8,7 +8,7 @@ use super::{Kind, ResourceRef};
 use crate::diagnostic::Diagnostic;
 
 /// What the type is.
-pub const DESCRIPTION: &str = "An EventBridge rule: which events of a bus go to which targets.";
+pub const DESCRIPTION: &str = "An EventBridge rule: sends events of a bus to targets.";
 /// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
 pub const ATTRIBUTES: &[(&str, &str)] = &[("arn", "ARN")];
 
@@ -24,7 +24,7 @@ pub struct Rule {
     pub events: Events,
     /// Where they go.
     pub targets: Vec<Target>,
-    /// Whether it is at work.
+    /// State of the rule.
     pub enabled: bool,
 }
 
@@ -33,16 +33,23 @@ pub(super) const STATES: &[(&str, bool)] = &[("enabled", true), ("disabled", fal
 
 impl Rule {
     pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
-        let bus =
-            properties.field("bus", "The bus whose events it takes.", Reference(&[Kind::Bus])).required();
+        let bus = properties.field("bus", "Bus whose events it matches.", Reference(&[Kind::Bus])).required();
         let event = properties.field("event", "Events of this stack's workers.", Choice(EVENTS)).optional();
         let pattern = properties
-            .field("pattern", "An event pattern of EventBridge: which events match.", PatternReader::OfEvent)
+            .field(
+                "pattern",
+                "Event pattern of EventBridge that the events must match.",
+                PatternReader::OfEvent,
+            )
             .optional();
         let targets = properties
-            .field("targets", "Where matching events go; one to five.", List(Object(Target::of_rule)))
+            .field(
+                "targets",
+                "Targets that receive matching events; one to five.",
+                List(Object(Target::of_rule)),
+            )
             .required();
-        let enabled = properties.field("state", "Whether it is at work.", Choice(STATES)).or(true);
+        let enabled = properties.field("state", "State of the rule.", Choice(STATES)).or(true);
         if let Some(targets) = &targets
             && (targets.is_empty() || targets.len() > MAX_TARGETS)
         {

@@ -23,9 +23,9 @@ pub struct Schedule {
     pub timezone: String,
     /// Seconds in which a start may be moved.
     pub window: Option<u64>,
-    /// What it starts.
+    /// Target that it starts.
     pub target: Target,
-    /// Whether it is at work.
+    /// State of the schedule.
     pub enabled: bool,
     /// It starts nothing before this time.
     pub start: Option<String>,
@@ -59,12 +59,13 @@ impl Schedule {
         let window = properties
             .field(
                 "window",
-                "Time in which each start may be moved, in whole minutes, so that not everything starts at once.",
+                "Time window in which each start can take place, in whole minutes, so that not everything starts at once.",
                 Duration(60, DAY),
             )
             .optional();
-        let target = properties.field("target", "What it starts.", Object(Target::of_schedule)).required();
-        let enabled = properties.field("state", "Whether it is at work.", Choice(STATES)).or(true);
+        let target =
+            properties.field("target", "Target that it starts.", Object(Target::of_schedule)).required();
+        let enabled = properties.field("state", "State of the schedule.", Choice(STATES)).or(true);
         let start = properties
             .field("start", "Nothing starts before this time: `2027-01-01T00:00:00Z`.", Str)
             .optional();
@@ -84,7 +85,7 @@ impl Schedule {
             if seconds.is_some_and(|seconds| !seconds.is_multiple_of(60)) {
                 let span = properties.span_of(name);
                 properties.report(
-                    Diagnostic::error("E0104", span, format!("`{name}` comes in whole minutes"))
+                    Diagnostic::error("E0104", span, format!("`{name}` must be in whole minutes"))
                         .help("such as `5m`"),
                 );
             }
@@ -103,7 +104,8 @@ impl Schedule {
                 let span = properties.span_of("cron");
                 let message = format!("the range `{range}` of the {field} ends before it begins");
                 properties.warn(Diagnostic::warning("W0412", span, message).help(
-                    "AWS is expected to go round, and the local cloud never starts such a schedule; write two ranges, such as `FRI-SAT,SUN-MON`",
+                    "AWS probably wraps around, but the local cloud never starts such a schedule; write two ranges, such as \
+                     `FRI-SAT,SUN-MON`",
                 ));
             }
             _ => {}
@@ -114,7 +116,7 @@ impl Schedule {
             {
                 let span = properties.span_of(name);
                 properties.report(
-                    Diagnostic::error("E0344", span, format!("`{}` is no time", shorten(time)))
+                    Diagnostic::error("E0344", span, format!("`{}` is not a time", shorten(time)))
                         .help(format!("such as `2027-01-31T08:00:00{zone}`")),
                 );
             }
@@ -132,7 +134,7 @@ impl Schedule {
         if !is_timezone(&timezone) {
             let span = properties.span_of("timezone");
             properties.report(
-                Diagnostic::error("E0344", span, format!("`{}` is no time zone", shorten(&timezone)))
+                Diagnostic::error("E0344", span, format!("`{}` is not a time zone", shorten(&timezone)))
                     .help("an IANA name such as `Europe/Berlin` or `UTC`"),
             );
         }
@@ -144,7 +146,7 @@ impl Schedule {
             if properties.has(name) && properties.has(with) && given.len() == 1 {
                 let span = properties.span_of(name);
                 properties.report(
-                    Diagnostic::error("E0107", span, format!("`{name}` means nothing with `{with}`"))
+                    Diagnostic::error("E0107", span, format!("`{name}` has no effect with `{with}`"))
                         .help("remove it"),
                 );
             }
@@ -178,7 +180,7 @@ fn check_cron(text: &str) -> Result<Option<(&'static str, &str)>, (String, Strin
     let fields: Vec<&str> = text.split_whitespace().collect();
     if fields.len() != CRON.len() {
         return Err((
-            format!("a cron expression has six fields, and this has {}", fields.len()),
+            format!("a cron expression has six fields, but this has {}", fields.len()),
             "minute, hour, day of month, month, day of week, year: `0 2 * * ? *`".to_owned(),
         ));
     }
@@ -210,7 +212,7 @@ fn check_cron(text: &str) -> Result<Option<(&'static str, &str)>, (String, Strin
     if (fields[2] == "?") == (fields[4] == "?") {
         return Err((
             "exactly one of day of month and day of week is `?`".to_owned(),
-            "`?` stands for the one that the other decides: `0 2 * * ? *`, `0 2 ? * MON-FRI *`".to_owned(),
+            "write `?` for the one that the other decides: `0 2 * * ? *`, `0 2 ? * MON-FRI *`".to_owned(),
         ));
     }
     let mut ranges = fields.iter().zip(&CRON).flat_map(|(text, field)| {

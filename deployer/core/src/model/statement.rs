@@ -23,10 +23,18 @@ impl Statement {
             .field("actions", "Actions that are allowed, such as `s3:ListBucket`.", List(Str))
             .required();
         let resources = properties
-            .field("resources", "ARNs of what they are allowed on, such as `${landing.arn}`.", List(AnyText))
+            .field(
+                "resources",
+                "ARNs of the resources that they are allowed on, such as `${landing.arn}`.",
+                List(AnyText),
+            )
             .required();
         let condition = properties
-            .field("condition", "When they are allowed: `Condition` of IAM.", JsonMapping::Part)
+            .field(
+                "condition",
+                "Conditions under which they are allowed: `Condition` of IAM.",
+                JsonMapping::Part,
+            )
             .optional();
         for (name, count) in
             [("actions", actions.as_ref().map(Vec::len)), ("resources", resources.as_ref().map(Vec::len))]
@@ -35,15 +43,15 @@ impl Statement {
                 let span = properties.span_of(name);
                 properties.report(
                     Diagnostic::error("E0106", span, format!("`{name}` is empty"))
-                        .help("name one at least, or remove the statement"),
+                        .help("name at least one, or remove the statement"),
                 );
             }
         }
         for action in actions.iter().flatten().filter(|action| !is_action(action)) {
             let span = properties.span_of("actions");
             properties.report(
-                Diagnostic::error("E0111", span, format!("`{}` is no action of IAM", shorten(action)))
-                    .help("`service:Action`, such as `s3:ListBucket`; `*` may stand behind the colon, beside letters"),
+                Diagnostic::error("E0111", span, format!("`{}` is not an action of IAM", shorten(action)))
+                    .help("`service:Action`, such as `s3:ListBucket`; `*` is allowed after the colon, beside letters"),
             );
         }
         Some(Self { actions: actions?, resources: resources?, condition })

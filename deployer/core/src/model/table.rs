@@ -9,7 +9,7 @@ use crate::yaml::shorten;
 pub const DESCRIPTION: &str = "A DynamoDB table: on demand, encrypted, with point-in-time recovery.";
 /// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
 pub const ATTRIBUTES: &[(&str, &str)] =
-    &[("name", "table name"), ("arn", "ARN"), ("streamArn", "ARN of its stream, when it has one")];
+    &[("name", "table name"), ("arn", "ARN"), ("streamArn", "ARN of its stream, if it has one")];
 
 /// Amazon DynamoDB Developer Guide, "Quotas": attribute names that are keys. No comma, since the worker gets a list.
 const MAX_KEY_NAME: usize = 255;
@@ -21,13 +21,13 @@ pub struct Table {
     pub key: Vec<(String, KeyType)>,
     /// Global secondary indexes by name.
     pub indexes: Vec<(String, Index)>,
-    /// The attribute with the time, in seconds since 1970, at which an item goes.
+    /// Attribute with the time, in seconds since 1970, at which an item expires.
     pub time_to_live: Option<String>,
     /// What each change puts on the table's stream; no stream without it.
     pub stream: Option<StreamView>,
     /// Provisioned capacity; on demand without it.
     pub capacity: Option<Capacity>,
-    /// Whether the table can be restored to any second of the last 35 days.
+    /// Allow the table to be restored to any second of the last 35 days.
     pub point_in_time_recovery: bool,
     /// How storage is billed.
     pub class: TableClass,
@@ -140,14 +140,14 @@ impl Table {
         let time_to_live = properties
             .field(
                 "timeToLive",
-                "The attribute with the time, in seconds since 1970, at which an item goes.",
+                "Attribute with the time, in seconds since 1970, at which an item expires.",
                 Str,
             )
             .optional();
         let stream = properties
             .field(
                 "stream",
-                "What each change puts on the table's stream.",
+                "Content of each change in the table's stream.",
                 Choice(&[
                     ("keys-only", StreamView::KeysOnly),
                     ("new-image", StreamView::NewImage),
@@ -166,14 +166,14 @@ impl Table {
         let point_in_time_recovery = properties
             .field(
                 "pointInTimeRecovery",
-                "Whether the table can be restored to any second of the last 35 days.",
+                "Allow the table to be restored to any second of the last 35 days.",
                 Boolean,
             )
             .or(true);
         let class = properties
             .field(
                 "class",
-                "How storage is billed: `infrequent-access` has cheaper storage, and dearer reads and writes.",
+                "Table class: `infrequent-access` has cheaper storage, and more expensive reads and writes.",
                 Choice(&[
                     ("standard", TableClass::Standard),
                     ("infrequent-access", TableClass::InfrequentAccess),
@@ -183,7 +183,7 @@ impl Table {
         let encryption_key = properties
             .field(
                 "encryptionKey",
-                "The key that encrypts its items; without one the stack's `key`, or the AWS managed one.",
+                "Key that encrypts the items; by default the stack's `key`, or the AWS managed one.",
                 Reference(&[Kind::Key]),
             )
             .optional();
@@ -192,7 +192,7 @@ impl Table {
         if time_to_live.as_ref().is_some_and(|name| !is_attribute(name)) {
             let span = properties.span_of("timeToLive");
             properties.report(
-                Diagnostic::error("E0108", span, "that can't be the name of an attribute")
+                Diagnostic::error("E0108", span, "this can't be the name of an attribute")
                     .help(format!("1 to {MAX_KEY_NAME} bytes, without a comma")),
             );
         }
@@ -254,7 +254,7 @@ fn check_indexes(properties: &mut Properties<'_>, key: &[(String, KeyType)], ind
         if count > most {
             properties.report(
                 Diagnostic::error("E0106", span, format!("the table has {count} {what}"))
-                    .help(format!("DynamoDB takes at most {most}")),
+                    .help(format!("DynamoDB accepts at most {most}")),
             );
         }
     }
@@ -297,7 +297,7 @@ impl Index {
         let projection = properties
             .field(
                 "projection",
-                "What it holds of each item; `include`: the keys and `attributes`.",
+                "Attributes of each item that it contains; `include`: the keys and `attributes`.",
                 Choice(&[
                     ("all", Projection::All),
                     ("keys-only", Projection::KeysOnly),
@@ -305,13 +305,14 @@ impl Index {
                 ]),
             )
             .or(Projection::All);
-        let attributes =
-            properties.field("attributes", "What it holds besides the keys.", List(Str)).or(Vec::new());
+        let attributes = properties
+            .field("attributes", "Attributes that it contains besides the keys.", List(Str))
+            .or(Vec::new());
         check_key(properties, key.as_deref().unwrap_or_default(), "an index");
         if properties.is_sound() && (projection == Projection::Include) == attributes.is_empty() {
             let span = properties.span_of("attributes");
             properties.report(
-                Diagnostic::error("E0107", span, "`attributes` go with `projection: include`")
+                Diagnostic::error("E0107", span, "`attributes` can only be used with `projection: include`")
                     .help("write `{ projection: include, attributes: [name] }`, or neither"),
             );
         }

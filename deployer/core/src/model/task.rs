@@ -32,9 +32,9 @@ pub struct Task {
     pub image: Image,
     /// Processor that it runs on.
     pub architecture: Architecture,
-    /// The cluster that it runs in.
+    /// Cluster that it runs in.
     pub cluster: ResourceRef,
-    /// The network that it runs in.
+    /// Network that it runs in.
     pub network: ResourceRef,
     /// TCP ports that it may connect to.
     pub outbound: Vec<i64>,
@@ -60,7 +60,7 @@ pub struct Task {
     pub writable: bool,
     /// What it may do.
     pub access: Vec<Access>,
-    /// What else it may do, in IAM's words.
+    /// Further permissions, as statements of IAM.
     pub statements: Vec<Statement>,
     /// The worker's own settings.
     pub settings: Option<ExtractionSettings>,
@@ -87,21 +87,23 @@ impl Task {
     pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let image = Image::read(properties);
         let architecture = Architecture::read(properties);
-        let cluster = properties
-            .field("cluster", "The cluster that it runs in.", Reference(&[Kind::Cluster]))
-            .required();
-        let network = properties
-            .field("network", "The network that it runs in.", Reference(&[Kind::Network]))
-            .required();
+        let cluster =
+            properties.field("cluster", "Cluster that it runs in.", Reference(&[Kind::Cluster])).required();
+        let network =
+            properties.field("network", "Network that it runs in.", Reference(&[Kind::Network])).required();
         let outbound = network::outbound(properties);
         let cpu = properties.field("cpu", "CPU units; 1024 are one virtual CPU.", CpuUnits).or(256);
         let memory = properties.field("memory", "Memory.", Size(512 * MIB, 120 * GIB)).or(512 * MIB);
         let disk = properties.field("disk", "Ephemeral storage.", Size(21 * GIB, 200 * GIB)).or(21 * GIB);
         let log_retention = properties
-            .field("logRetention", "How long log events are kept.", Duration(86_400, 3_653 * 86_400))
+            .field("logRetention", "Time for which log events are kept.", Duration(86_400, 3_653 * 86_400))
             .or(30 * 86_400);
         let spot = properties
-            .field("spot", "Fargate Spot: cheaper, and may be stopped with two minutes' notice.", Boolean)
+            .field(
+                "spot",
+                "Use Fargate Spot: cheaper, but tasks can be stopped with two minutes' notice.",
+                Boolean,
+            )
             .or(false);
         let command =
             properties.field("command", "Command that replaces the image's.", List(AnyText)).or(Vec::new());
@@ -111,7 +113,7 @@ impl Task {
         let secrets = properties
             .field(
                 "secrets",
-                "Environment variables whose values are kept elsewhere.",
+                "Environment variables whose values are stored elsewhere.",
                 Map(Object(Secret::read)),
             )
             .or(Vec::new());
@@ -120,15 +122,19 @@ impl Task {
         let writable = properties
             .field(
                 "writable",
-                "Whether the container may write to its root file system, which ECS Exec needs.",
+                "Allow the container to write to its root file system, which ECS Exec needs.",
                 Boolean,
             )
             .or(false);
         let access = properties
-            .field("access", "What it may do, and to what.", List(Object(Access::read)))
+            .field(
+                "access",
+                "Operations that it is allowed to perform, and on which resources.",
+                List(Object(Access::read)),
+            )
             .or(Vec::new());
         let statements = properties
-            .field("statements", "What else it may do, in IAM's words.", List(Object(Statement::read)))
+            .field("statements", "Further permissions, as statements of IAM.", List(Object(Statement::read)))
             .or(Vec::new());
         let settings = properties
             .field(
@@ -141,7 +147,7 @@ impl Task {
         if !user.split_once(':').map_or(number(&user), |(user, group)| number(user) && number(group)) {
             let span = properties.span_of("user");
             properties.report(
-                Diagnostic::error("E0108", span, format!("`{}` is no user and group", shorten(&user)))
+                Diagnostic::error("E0108", span, format!("`{}` is not a user and group", shorten(&user)))
                     .help("numbers, such as `1000:1000`"),
             );
         }
@@ -152,17 +158,21 @@ impl Task {
                     Diagnostic::error(
                         "E0107",
                         span,
-                        format!("`{name}` goes with `code` or `image`, not with `worker`"),
+                        format!("`{name}` can only be used with `code` or `image`, not with `worker`"),
                     )
-                    .help("workers learn where things are from `access`; remove it"),
+                    .help("workers are configured by `access`; remove it"),
                 );
             }
         }
         if properties.has("settings") && !properties.has("worker") {
             let span = properties.span_of("settings");
             properties.report(
-                Diagnostic::error("E0107", span, "`settings` goes with `worker`, not with `code` or `image`")
-                    .help("give code of your own what it needs by `environment`"),
+                Diagnostic::error(
+                    "E0107",
+                    span,
+                    "`settings` can only be used with `worker`, not with `code` or `image`",
+                )
+                .help("configure code of your own by `environment`"),
             );
         }
         if properties.is_sound() && !fargate_pair(cpu, memory) {
@@ -171,7 +181,7 @@ impl Task {
                 Diagnostic::error(
                     "E0301",
                     span,
-                    format!("Fargate has no task with cpu {cpu} and memory {}", units::show_size(memory)),
+                    format!("Fargate does not support cpu {cpu} with memory {}", units::show_size(memory)),
                 )
                 .help(fargate_help(cpu)),
             );
@@ -179,7 +189,7 @@ impl Task {
         if !disk.is_multiple_of(GIB) {
             let span = properties.span_of("disk");
             properties.report(
-                Diagnostic::error("E0104", span, "ephemeral storage comes in whole GiB")
+                Diagnostic::error("E0104", span, "ephemeral storage must be in whole GiB")
                     .help("write `21GiB` to `200GiB`"),
             );
         }
@@ -223,7 +233,9 @@ impl Secret {
         one_of_these(properties, &["secret", "parameter"], "parameter: /etl/password");
         if properties.has("key") && !properties.has("secret") {
             let span = properties.span_of("key");
-            properties.report(Diagnostic::error("E0107", span, "`key` goes with `secret`").help("remove it"));
+            properties.report(
+                Diagnostic::error("E0107", span, "`key` can only be used with `secret`").help("remove it"),
+            );
         }
         // AWS Systems Manager API reference, `PutParameter`.
         let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);

@@ -15,7 +15,7 @@ pub const ATTRIBUTES: &[(&str, &str)] = &[("arn", "ARN"), ("name", "topic name")
 /// An SNS topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topic {
-    /// Who gets its messages.
+    /// Receivers of the messages.
     pub subscriptions: Vec<Subscription>,
     /// In order and without duplicates, when given.
     pub fifo: Option<Fifo>,
@@ -34,7 +34,7 @@ pub struct Subscription {
     pub filter_body: bool,
     /// Whether a queue gets the message itself, without the envelope of SNS.
     pub raw: bool,
-    /// The queue that gets what could not be delivered.
+    /// Queue that receives messages that could not be delivered.
     pub dead_letter: Option<ResourceRef>,
     /// Where the entry stands.
     pub span: Span,
@@ -54,15 +54,20 @@ pub enum Subscriber {
 impl Topic {
     pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let subscriptions = properties
-            .field("subscriptions", "Who gets its messages.", List(Object(Subscription::read)))
+            .field("subscriptions", "Receivers of the messages.", List(Object(Subscription::read)))
             .or(Vec::new());
         let fifo = properties
-            .field("fifo", "In order within a message group, and without duplicates.", Object(Fifo::read))
+            .field(
+                "fifo",
+                "FIFO topic: messages in order within a message group, and without duplicates.",
+                Object(Fifo::read),
+            )
             .optional();
         let encryption_key = properties
             .field(
                 "encryptionKey",
-                "The key that encrypts its messages; without one the stack's `key`, or SNS's own, or none where an AWS service publishes, which could not use that.",
+                "Key that encrypts the messages; by default the stack's `key`, or SNS's own, or none if an AWS service \
+                 publishes, which could not use SNS's own.",
                 Reference(&[Kind::Key]),
             )
             .optional();
@@ -73,34 +78,35 @@ impl Topic {
 impl Subscription {
     fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let queue = properties
-            .field("queue", "A queue that gets the messages.", Reference(&[Kind::Queue]))
+            .field("queue", "Queue that receives the messages.", Reference(&[Kind::Queue]))
             .optional();
         let function = properties
-            .field("function", "A function that gets the messages.", Reference(&[Kind::Function]))
+            .field("function", "Function that receives the messages.", Reference(&[Kind::Function]))
             .optional();
-        let email =
-            properties.field("email", "An address that gets them, when its owner agrees.", Str).optional();
+        let email = properties
+            .field("email", "E-mail address that receives the messages, once its owner has confirmed.", Str)
+            .optional();
         let filter = properties
             .field(
                 "filter",
-                "Only messages that match: a filter policy of SNS.",
+                "Filter policy of SNS that the messages must match.",
                 PatternReader::OfNotification,
             )
             .optional();
         let filter_body = properties
             .field(
                 "filterScope",
-                "Whether the filter is about the attributes of a message or its body.",
+                "Part of a message that the filter is about: its attributes or its body.",
                 Choice(&[("attributes", false), ("body", true)]),
             )
             .or(false);
         let raw = properties
-            .field("raw", "With `queue`: the message itself, without the envelope of SNS.", Boolean)
+            .field("raw", "With `queue`: deliver the message itself, without the envelope of SNS.", Boolean)
             .or(true);
         let dead_letter = properties
             .field(
                 "deadLetter",
-                "The queue that gets what could not be delivered.",
+                "Queue that receives messages that could not be delivered.",
                 Reference(&[Kind::Queue]),
             )
             .optional();
@@ -114,7 +120,7 @@ impl Subscription {
             if wrong && properties.has(name) {
                 let span = properties.span_of(name);
                 properties.report(
-                    Diagnostic::error("E0107", span, format!("`{name}` goes with `{with}`"))
+                    Diagnostic::error("E0107", span, format!("`{name}` can only be used with `{with}`"))
                         .help("remove it"),
                 );
             }
@@ -124,7 +130,8 @@ impl Subscription {
         {
             let span = properties.span_of("email");
             properties.report(
-                Diagnostic::error("E0108", span, "that is no address").help("such as `ops@example.com`"),
+                Diagnostic::error("E0108", span, "this is not an e-mail address")
+                    .help("such as `ops@example.com`"),
             );
         }
         let span = queue.as_ref().or(function.as_ref()).map_or(properties.span_of("email"), |to| to.span);
@@ -148,7 +155,7 @@ fn check_filter(properties: &mut Properties<'_>, filter: &Pattern, of_body: bool
             Diagnostic::error(
                 "E0340",
                 filter.span,
-                format!("an attribute has no fields, and `{}` has some", shorten(&name)),
+                format!("an attribute has no fields, but `{}` has", shorten(&name)),
             )
             .help("attributes are single values; for the body of a message write `filterScope: body`"),
         );
@@ -158,7 +165,7 @@ fn check_filter(properties: &mut Properties<'_>, filter: &Pattern, of_body: bool
         if fields.len() > MOST_FIELDS {
             properties.report(
                 Diagnostic::error("E0340", filter.span, format!("the filter names {} fields", fields.len()))
-                    .help(format!("SNS takes at most {MOST_FIELDS}")),
+                    .help(format!("SNS accepts at most {MOST_FIELDS}")),
             );
             return;
         }
@@ -170,7 +177,8 @@ fn check_filter(properties: &mut Properties<'_>, filter: &Pattern, of_body: bool
             properties.report(
                 Diagnostic::error("E0340", filter.span, format!("the filter has {combinations} combinations of values"))
                     .help(format!(
-                        "SNS takes at most {MOST_COMBINATIONS}: the numbers of values of all fields, and in a body their depths, multiplied"
+                        "SNS accepts at most {MOST_COMBINATIONS}: the numbers of values of all fields, and in a body their \
+                         depths, multiplied"
                     )),
             );
             return;

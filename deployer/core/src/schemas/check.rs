@@ -80,7 +80,7 @@ impl<'s> Check<'s> {
                 };
                 if wrong {
                     let given = if *gives == Gives::List { "a list" } else { "a single value" };
-                    report(mismatch(expression.span, &types, &format!("a function that gives {given}")));
+                    report(mismatch(expression.span, &types, &format!("a function that returns {given}")));
                 }
                 return value.clone();
             }
@@ -197,7 +197,7 @@ impl<'s> Check<'s> {
             if named.is_some() && self.is_read_only(path) {
                 report(
                     Diagnostic::error("E0501", *key_span, format!("`{key}` can't be set"))
-                        .help("only AWS sets it; remove it, and read it with `!GetAtt` where it is wanted"),
+                        .help("only AWS sets it; remove it, and read it with `!GetAtt` where it is needed"),
                 );
             }
             let read = match named.or_else(patterned) {
@@ -401,7 +401,7 @@ fn shown(value: &Value) -> String {
 /// A template holds no null anywhere: "'null' values are not allowed in templates".
 fn null(span: Span, types: &[&str]) -> Diagnostic {
     mismatch(span, types, "nothing").help(
-        "CloudFormation takes no null; remove the property, or give a document with a null in it as a text of JSON",
+        "CloudFormation does not accept null; remove the property, or write a document that contains null as a text of JSON",
     )
 }
 

@@ -316,7 +316,7 @@ async fn a_failed_call_is_repeated_if_that_may_help() {
     let memory = Memory::default();
     *memory.errors.lock().expect("lock") = vec![call(false)];
     let outcomes = function(&memory, &bus).handle(&[message(1, json!({ "id": "a" }), 1)]).await;
-    assert_eq!(outcomes[0].as_ref().expect_err("failed").cause, "the item could not be written: x");
+    assert_eq!(outcomes[0].as_ref().expect_err("failed").cause, "could not write the item: x");
     assert_eq!(memory.calls(), [1]);
 }
 

@@ -329,10 +329,10 @@ async fn a_location_that_holds_no_row_is_malformed() {
 #[tokio::test]
 async fn an_object_that_can_never_be_read_is_reported() {
     for (code, says) in [
-        ("NoSuchKey", "does not exist any more"),
+        ("NoSuchKey", "no longer exists"),
         ("AccessDenied", "access: [{ read: "),
         ("PreconditionFailed", "replaced"),
-        ("KMS.DisabledException", "could not be read: KMS.DisabledException"),
+        ("KMS.DisabledException", "the object could not be read: KMS.DisabledException"),
     ] {
         let memory = Memory::failing(ReadError::Unreadable { code: code.into() });
         let bus = Bus::default();
@@ -369,7 +369,7 @@ async fn an_item_that_no_event_can_carry_fails() {
     // The first by its own bytes, the second by those that JSON adds to it.
     for (note, says) in [
         ("x".repeat(1_000_000), "the item has more than 950000 bytes"),
-        ("\u{1}".repeat(200_000), "950000 are possible"),
+        ("\u{1}".repeat(200_000), "but can have at most 950000"),
     ] {
         let memory = Memory::new(format!("1;{note}\n"));
         let bus = Bus::default();

@@ -66,7 +66,7 @@ async fn main() -> ExitCode {
 enum StartError {
     #[error(transparent)]
     Variable(#[from] VariableError),
-    #[error("which rows are to be sent again can't be read from the tally: {0}")]
+    #[error("could not read from the tally which rows to send again: {0}")]
     Tally(#[from] TallyError),
 }
 
@@ -135,7 +135,7 @@ fn stop_signal() -> watch::Receiver<bool> {
                 let _ = stop.send(true);
             });
         }
-        Err(error) => tracing::warn!(%error, "SIGTERM will end the task at once"),
+        Err(error) => tracing::warn!(%error, "SIGTERM will stop the task immediately"),
     }
     stopped
 }

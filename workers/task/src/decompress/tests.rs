@@ -133,7 +133,7 @@ fn zeros_behind_gzip_are_filling_and_anything_else_is_damage() {
     assert_eq!(whole(&filled), Ok([TEXT, TEXT].concat()));
     assert_eq!(decode(filled.chunks(1)).0.concat(), [TEXT, TEXT].concat());
     assert!(reason(&[&member[..], b"x"].concat()).contains(&format!("after {} bytes of text", TEXT.len())));
-    assert!(reason(&[&member[..], &[0; 5], b"1,2\n"].concat()).contains("what follows is not gzip"));
+    assert!(reason(&[&member[..], &[0; 5], b"1,2\n"].concat()).contains("the data that follows is not gzip"));
     assert!(reason(&[&member[..], &[0; 5], b"\x1f"].concat()).contains("ends before it is complete"));
     let frame = zstd(TEXT, 3);
     assert!(reason(&[&frame[..], &[0; 8]].concat()).contains("Unknown frame descriptor"));

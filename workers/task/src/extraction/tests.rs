@@ -443,7 +443,7 @@ async fn a_row_that_nobody_can_read_by_itself_is_rejected() {
     assert_eq!(
         bus.messages(),
         [
-            "row 2 has more than 950000 bytes, an event cannot carry it, and only 16 MiB of an object can be read by \
+            "row 2 has more than 950000 bytes, which is too large for an event, and at most 16 MiB of an object can be read by \
           themselves"
         ]
     );
@@ -588,7 +588,7 @@ async fn a_bomb_is_one_row_that_no_event_can_carry() {
     assert_eq!(
         bus.messages(),
         [
-            "row 1 has more than 950000 bytes, an event cannot carry it, and no row of a compressed object can be read by \
+            "row 1 has more than 950000 bytes, which is too large for an event, and a row of a compressed object can't be read by \
           itself"
         ]
     );
@@ -641,8 +641,8 @@ async fn a_body_that_fails_after_its_last_byte_is_not_asked_for_nothing() {
 #[tokio::test]
 async fn an_object_that_cannot_be_read_is_reported_at_once() {
     for (code, words) in [
-        ("NoSuchKey", "does not exist"),
-        ("AccessDenied", "may not be read"),
+        ("NoSuchKey", "no longer exists"),
+        ("AccessDenied", "access to the object is denied"),
         ("PreconditionFailed", "was replaced"),
         ("InvalidObjectState", "could not be read"),
     ] {

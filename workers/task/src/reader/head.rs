@@ -265,7 +265,7 @@ fn not_csv(bytes: &[u8]) -> Option<Fault> {
     let text = !line.iter().take(512).any(|byte| *byte < b' ' && *byte != b'\t');
     let wide = WIDE.iter().find(|(mark, _)| bytes.starts_with(mark)).map(|(_, name)| *name);
     if let Some(name) = wide.or_else(|| is_utf_16(line).then_some("UTF-16")) {
-        let message = format!("the file is {name}, and must be UTF-8: save or export it as UTF-8");
+        let message = format!("the file is {name}, but must be UTF-8: save or export it as UTF-8");
         return Some(Fault::new(Reason::InvalidEncoding, message));
     }
     let is_word = |magic: &[u8]| magic.iter().all(u8::is_ascii_alphanumeric);
@@ -281,7 +281,7 @@ fn not_csv(bytes: &[u8]) -> Option<Fault> {
     found.map(|name| {
         Fault::new(
             Reason::UnsupportedFormat,
-            format!("the file is {name}; it must be CSV, which may be compressed with gzip or zstd"),
+            format!("the file is {name}, but must be CSV, which can be compressed with gzip or zstd"),
         )
     })
 }

@@ -10,7 +10,7 @@ use contract::location::BYTE_ORDER_MARK;
 use super::{Fault, Fields, counted};
 
 const HEADER_HAS: &str = "the header has";
-const SETTINGS_NAME: &str = "the settings name";
+const SETTINGS_NAME: &str = "the settings have";
 
 /// What the header said, or the settings in its place.
 #[derive(Debug)]
@@ -129,7 +129,10 @@ fn renamed(record: &Record, names: &[String]) -> Result<bool, Fault> {
     }
     if found != names.len() {
         let (found, names) = (counted(found as u64, "field"), counted(names.len() as u64, "column"));
-        return Err(Fault::new(Reason::RowLength, format!("{HEADER_HAS} {found}, {SETTINGS_NAME} {names}")));
+        return Err(Fault::new(
+            Reason::RowLength,
+            format!("{HEADER_HAS} {found}, but {SETTINGS_NAME} {names}"),
+        ));
     }
     Ok(found < record.ends().len())
 }

@@ -233,12 +233,12 @@ fn short_and_long_rows_are_rejected_with_counts() {
     let report = read("a,b,c\n1,2\n1,2,3\n1,2,3,4\n");
     assert_eq!(
         report.rows[0].1,
-        Err(Fault::new(Reason::RowLength, "row 1 has 2 fields, the header has 3 columns"))
+        Err(Fault::new(Reason::RowLength, "row 1 has 2 fields, but the header has 3 columns"))
     );
     assert!(report.rows[1].1.is_ok());
     assert_eq!(
         report.rows[2].1,
-        Err(Fault::new(Reason::RowLength, "row 3 has 4 fields, the header has 3 columns"))
+        Err(Fault::new(Reason::RowLength, "row 3 has 4 fields, but the header has 3 columns"))
     );
 }
 
@@ -261,7 +261,7 @@ fn a_quote_left_open_swallows_the_rest_and_is_reported() {
         report.rows[1].1,
         Err(Fault::new(
             Reason::UnclosedQuote,
-            "a quote in row 2 is never closed, which opens in line 3; it took in the 2 lines after it"
+            "a quote in row 2 is never closed, which opens in line 3; its field includes the 2 lines after it"
         ))
     );
     // Closed at the very end, without a line end: complete.
@@ -334,7 +334,7 @@ fn a_file_without_a_header_has_the_columns_of_the_settings() {
     assert_eq!(report.rows[2].1, Ok(vec!["3".to_owned(), "c".to_owned()]));
     assert_eq!(
         report.rows[4].1,
-        Err(Fault::new(Reason::RowLength, "row 5 has 1 field, the settings name 2 columns"))
+        Err(Fault::new(Reason::RowLength, "row 5 has 1 field, but the settings have 2 columns"))
     );
     assert_eq!(read_as(&nameless, 1000, [&b""[..]]).rows.len(), 0);
     // Nothing is guessed from values: here, a semicolon would fit as well.
@@ -366,8 +366,8 @@ fn the_settings_name_the_columns_in_the_place_of_the_header() {
     assert_eq!(read_as(&renamed, 1000, [&b"\xff,b\n1,2\n"[..]]).end, Ok(()));
     // Settings for other files would give values the wrong names.
     for (header, message) in [
-        ("a;b;c", "the header has 3 fields, the settings name 2 columns"),
-        ("a", "the header has 1 field, the settings name 2 columns"),
+        ("a;b;c", "the header has 3 fields, but the settings have 2 columns"),
+        ("a", "the header has 1 field, but the settings have 2 columns"),
     ] {
         let report = read_as(&renamed, 1000, [format!("{header}\n1;2\n").as_bytes()]);
         assert_eq!(report.end, Err(Fault::new(Reason::RowLength, message)));

@@ -50,7 +50,7 @@ pub enum Version {
 pub enum PullError {
     /// The reference names something else.
     #[error(
-        "`{0}` is no image of the local cloud's registry, such as 000000000000.dkr.ecr.us-east-1.amazonaws.com/name@sha256:…"
+        "`{0}` is not an image of the local cloud's registry, such as 000000000000.dkr.ecr.us-east-1.amazonaws.com/name@sha256:…"
     )]
     Reference(String),
     /// The registry lacks it.
@@ -62,7 +62,7 @@ pub enum PullError {
         what: String,
     },
     /// What came is not what was asked for.
-    #[error("{what} should have the digest sha256:{expected} and has sha256:{found}")]
+    #[error("the digest of {what} is sha256:{found}, not sha256:{expected}")]
     Digest {
         /// What came.
         what: String,
@@ -310,7 +310,7 @@ impl Images {
         let parsed: ImageConfig = json("the configuration of the image", &std::fs::read(&path)?)?;
         if parsed.rootfs.diff_ids.len() != manifest.layers.len() {
             return Err(PullError::Unsupported(
-                "manifest and configuration disagree about the layers".to_owned(),
+                "the manifest and the configuration have different layers".to_owned(),
             ));
         }
 
@@ -416,7 +416,7 @@ fn choose(manifests: &[Descriptor]) -> Result<&Descriptor, PullError> {
 }
 
 fn digest_in(descriptor: &Descriptor) -> Result<String, PullError> {
-    let unknown = || PullError::Unsupported(format!("`{}` is no SHA-256 digest", descriptor.digest));
+    let unknown = || PullError::Unsupported(format!("`{}` is not a SHA-256 digest", descriptor.digest));
     digest_of(&descriptor.digest).ok_or_else(unknown)
 }
 

@@ -37,7 +37,7 @@ impl Compression {
 #[derive(Debug, thiserror::Error)]
 pub enum LayerError {
     /// An entry would land outside of the image.
-    #[error("the entry `{0}` leads out of the image")]
+    #[error("the entry `{0}` is outside of the image")]
     Escapes(String),
     /// The archive or the disk.
     #[error(transparent)]

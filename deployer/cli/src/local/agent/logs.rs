@@ -47,7 +47,7 @@ async fn ship(stream: Option<LogStream>, mut waiting: mpsc::Receiver<LogLine>, u
     if let Some(one) = &stream
         && let Err(error) = one.create().await
     {
-        ui.warn(format!("output is lost: {}", super::text(error)));
+        ui.warn(format!("lost output: {}", super::text(error)));
         stream = None;
     }
     let mut batch = Batch::default();
@@ -75,7 +75,7 @@ async fn ship(stream: Option<LogStream>, mut waiting: mpsc::Receiver<LogLine>, u
                 if let Err(error) = &result
                     && !failing
                 {
-                    ui.warn(format!("{count} lines are lost: {}", super::text(error.clone())));
+                    ui.warn(format!("lost {count} lines: {}", super::text(error.clone())));
                 }
                 failing = result.is_err();
             }

@@ -67,7 +67,7 @@ pub enum LaunchError {
     #[error("`{0}` is not in the image")]
     Missing(String),
     /// It is, but by a link to somewhere else.
-    #[error("`{0}` leads out of the image")]
+    #[error("`{0}` is outside of the image")]
     Outside(String),
     /// It is no program.
     #[error("`{0}` is not executable")]
@@ -266,7 +266,7 @@ pub fn become_program(parent: i32, words: &[OsString]) -> io::Error {
     use std::os::unix::process::CommandExt as _;
 
     let Some((program, arguments)) = words.split_first() else {
-        return io::Error::new(io::ErrorKind::InvalidInput, "no program is named");
+        return io::Error::new(io::ErrorKind::InvalidInput, "no program is given");
     };
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::set_parent_process_death_signal(Some(Signal::KILL)) {
@@ -274,7 +274,7 @@ pub fn become_program(parent: i32, words: &[OsString]) -> io::Error {
     }
     // It may have ended before the kernel was asked.
     if rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get()) != Some(parent) {
-        return io::Error::other("the local cloud has ended");
+        return io::Error::other("the local cloud has stopped");
     }
     std::process::Command::new(program).args(arguments).exec()
 }

@@ -60,7 +60,7 @@ pub(super) async fn run(
             permit = shared.processes.acquire() => permit.ok(),
             _ = until_stopped.wait_for(Option::is_some) => None,
         };
-        shared.ui.step("task", format!("{id} ({definition}) starts"));
+        shared.ui.step("task", format!("{id} ({definition}) is starting"));
         run_containers(&shared, &ecs, region, &task, &stop, &stopping, &mut ended).await
     };
     let stopped =
@@ -74,18 +74,18 @@ pub(super) async fn run(
     match end {
         End::Elsewhere => shared.ui.step("task", format!("{id} ({definition}) was stopped")),
         End::Reason(_, reason) => {
-            shared.ui.step("task", format!("{id} ({definition}) ends: {reason}"));
+            shared.ui.step("task", format!("{id} ({definition}) has stopped: {reason}"));
             say(&shared, &ecs, &task, &reason, &mut stopping).await;
         }
         End::Shutdown => {
-            shared.ui.step("task", format!("{id} ({definition}) ends: {SHUTDOWN_REASON}"));
+            shared.ui.step("task", format!("{id} ({definition}) has stopped: {SHUTDOWN_REASON}"));
             say(&shared, &ecs, &task, SHUTDOWN_REASON, &mut stopping).await;
         }
     }
     if let Some(event) = event {
         let delivered = timeout(DELIVERY, task_events::deliver(&shared.session, region, &event)).await;
         if let Ok(Err(error)) = delivered {
-            shared.ui.warn(format!("task {id}: the event of its end: {}", text(error)));
+            shared.ui.warn(format!("task {id}: the event that it has stopped: {}", text(error)));
         }
     }
 }
@@ -245,7 +245,7 @@ async fn say(
                 return;
             }
             Ok(Err(_)) | Err(_) if last => {
-                shared.ui.warn(format!("task {}: its end could not be said", name_of(&task.arn)));
+                shared.ui.warn(format!("task {}: could not report that it has stopped", name_of(&task.arn)));
                 return;
             }
             Ok(Err(_)) | Err(_) => {}

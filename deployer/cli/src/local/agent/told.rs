@@ -72,7 +72,7 @@ mod tests {
         assert!(Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
         assert!(told.listens());
         let silence = tokio::time::timeout(Duration::from_millis(50), told.next()).await;
-        assert!(silence.is_err(), "nobody has said anything");
+        assert!(silence.is_err(), "nothing was received");
         for lines in [&["eu-west-1"][..], &["us-east-1", "eu-north-1"]] {
             let mut pipe = std::fs::File::options().write(true).open(&path).expect("opened");
             for line in lines {

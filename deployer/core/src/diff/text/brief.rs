@@ -47,7 +47,7 @@ impl Page<'_> {
                 diff.code.iter().map(|code| (&code.after, code.after_bytes)).collect();
             let bytes: Option<u64> = sizes.into_values().sum();
             if let (Some(bytes), Some(last)) = (bytes, names.last_mut()) {
-                last.push_str(&format!(" ({} in all)", human(bytes)));
+                last.push_str(&format!(" ({} in total)", human(bytes)));
             }
             self.labelled(Sign::Create, "code", &names);
         }
@@ -113,18 +113,14 @@ impl Page<'_> {
         if widening.is_empty() && others.is_empty() {
             return;
         }
-        self.heading(if widening.is_empty() {
-            "Permissions"
-        } else {
-            "Permissions that allow more than before"
-        });
+        self.heading(if widening.is_empty() { "Permissions" } else { "Additional permissions" });
         self.permissions_of(&widening, false);
         if !others.is_empty() {
             self.hidden = true;
             let more = if widening.is_empty() { "" } else { "more " };
-            let (one, several) = ("change that gives", "changes that give");
+            let (one, several) = ("change that grants", "changes that grant");
             let changes = if others.len() == 1 { one } else { several };
-            let text = format!("{} {more}{changes} nobody more than before", others.len());
+            let text = format!("{} {more}{changes} nothing new", others.len());
             self.line(Sign::Plain, text);
         }
     }

@@ -76,7 +76,7 @@ impl<'s> Check<'s> {
                         span,
                         format!("`{}` does not have the right form", shorten(text)),
                     )
-                    .help(format!("CloudFormation wants what fits the pattern {pattern}")),
+                    .help(format!("CloudFormation requires the pattern {pattern}")),
                 );
             }
         }
@@ -97,7 +97,7 @@ impl<'s> Check<'s> {
             report(Diagnostic::error("E0104", span, counted(amount, "entry", "entries")).help(bounds));
         }
         let twice = |place: Span, text: &str| {
-            Diagnostic::error("E0303", place, format!("`{}` stands twice in the list", shorten(text)))
+            Diagnostic::error("E0303", place, format!("`{}` is in the list twice", shorten(text)))
         };
         let known = || items.iter().enumerate().filter(|(_, item)| certain(item));
         let keys: Vec<&str> = texts(&schema["uniqueKeys"]).collect();
@@ -108,7 +108,7 @@ impl<'s> Check<'s> {
             {
                 report(match &item.is {
                     ExpressionKind::Scalar { text, .. } => twice(item.span, text).help("remove one of them"),
-                    _ => Diagnostic::error("E0303", item.span, "this entry stands twice in the list")
+                    _ => Diagnostic::error("E0303", item.span, "this entry is in the list twice")
                         .help(format!("remove one of them; entry {} is the same", first + 1)),
                 });
                 continue;

@@ -57,18 +57,18 @@ fn what_is_wrong_is_said_with_what_would_be_right() {
         (
             "AWS::SQS::Queue",
             json!({ "Arn": "a" }),
-            "error[E0501]: `Arn` can't be set; help: only AWS sets it; remove it, and read it with `!GetAtt` where it is wanted",
+            "error[E0501]: `Arn` can't be set; help: only AWS sets it; remove it, and read it with `!GetAtt` where it is needed",
         ),
         ("AWS::SQS::Queue", json!({ "Tags": "a" }), "error[E0103]: expected a list, found `a`"),
         (
             "AWS::IAM::Role",
             json!({ "Path": "/" }),
-            "error[E0102]: `AssumeRolePolicyDocument` is missing; help: CloudFormation wants it here",
+            "error[E0102]: `AssumeRolePolicyDocument` is missing; help: CloudFormation requires it here",
         ),
         (
             "AWS::Lambda::Function",
             json!({ "Code": {}, "Role": "x" }),
-            "error[E0104]: `x` does not have the right form; help: CloudFormation wants what fits the pattern ",
+            "error[E0104]: `x` does not have the right form; help: CloudFormation requires the pattern ",
         ),
         (
             "AWS::Lambda::Function",
@@ -78,12 +78,12 @@ fn what_is_wrong_is_said_with_what_would_be_right() {
         (
             "AWS::S3::Bucket",
             json!({ "VersioningConfiguration": { "Status": "On" } }),
-            "error[E0105]: `On` is not allowed here; help: known here: `Enabled`, `Suspended`",
+            "error[E0105]: `On` is not allowed here; help: valid here: `Enabled`, `Suspended`",
         ),
         (
             "AWS::SQS::Queue",
             json!({ "Tags": [{ "Key": "a" }] }),
-            "error[E0102]: `Value` is missing; help: CloudFormation wants it here",
+            "error[E0102]: `Value` is missing; help: CloudFormation requires it here",
         ),
     ] {
         let (_, problems) = check(kind, &properties);

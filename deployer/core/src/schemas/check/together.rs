@@ -26,7 +26,7 @@ impl<'s> Check<'s> {
         for name in texts(&schema["required"]).filter(|name| absent(name)) {
             report(
                 Diagnostic::error("E0102", head, format!("`{name}` is missing"))
-                    .help("CloudFormation wants it here"),
+                    .help("CloudFormation requires it here"),
             );
         }
         let groups = |key: &str| -> Vec<Vec<&'s str>> {
@@ -43,9 +43,9 @@ impl<'s> Check<'s> {
                 let given: Vec<&str> = names.iter().copied().filter(|name| surely(name)).collect();
                 if names.iter().all(|name| absent(name)) {
                     let message = format!("one of {} is missing", listed(&names));
-                    report(Diagnostic::error("E0102", head, message).help("CloudFormation wants it here"));
+                    report(Diagnostic::error("E0102", head, message).help("CloudFormation requires it here"));
                 } else if exactly && given.len() > 1 {
-                    let message = format!("{} can't stand together", listed(&given));
+                    let message = format!("{} can't be used together", listed(&given));
                     report(Diagnostic::error("E0107", head, message).help("keep one of them"));
                 }
             }
@@ -55,13 +55,13 @@ impl<'s> Check<'s> {
         let each = |key: &str| schema[key].as_object().into_iter().flatten();
         for (name, others) in each("dependentRequired").filter(|(name, _)| !absent(name)) {
             for other in texts(others).filter(|other| absent(other)) {
-                let message = format!("`{name}` needs `{other}` beside it");
+                let message = format!("`{name}` requires `{other}`");
                 report(Diagnostic::error("E0107", place(name), message).help(format!("add `{other}`")));
             }
         }
         for (name, others) in each("dependentExcluded").filter(|(name, _)| surely(name)) {
             for other in texts(others).filter(|other| surely(other)) {
-                let message = format!("`{name}` and `{other}` can't stand together");
+                let message = format!("`{name}` and `{other}` can't be used together");
                 report(Diagnostic::error("E0107", place(name), message).help("keep one of them"));
             }
         }

@@ -61,7 +61,7 @@ const CASES: &[Case] = &[
             Ok(&["q1", "1", "5\" pipe lane", "Lund", "221"]),
             Ok(&["q2", "2", "Elm \"Court\"", "Oslo", "0150"]),
             Err((Reason::InvalidQuoting, QUOTING)),
-            Err((Reason::UnclosedQuote, "which opens in line 5; it took in the 2 lines after it")),
+            Err((Reason::UnclosedQuote, "which opens in line 5; its field includes the 2 lines after it")),
         ],
         ..WHOLE
     },
@@ -111,7 +111,7 @@ const CASES: &[Case] = &[
         settings: r##"{"comment":"#"}"##,
         rows: &[
             Ok(&["cm1", "1", "a", "b", "c"]),
-            Err((Reason::RowLength, "row 2 has 1 field, the header has 5 columns")),
+            Err((Reason::RowLength, "row 2 has 1 field, but the header has 5 columns")),
         ],
         skipped: Skipped { comments: 3, ..NONE },
         ..WHOLE
