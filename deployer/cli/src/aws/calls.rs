@@ -16,7 +16,9 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 /// Who is told of each call: its name, what came back, how long that took.
 #[derive(Clone)]
-pub struct Calls(Arc<dyn Fn(&str, &str, Duration) + Send + Sync>);
+pub struct Calls(Arc<Tell>);
+
+type Tell = dyn Fn(&str, &str, Duration) + Send + Sync;
 
 impl Calls {
     /// Tells a function.
