@@ -671,7 +671,9 @@ impl Deployment<'_> {
         mark: &str,
     ) -> Result<Executed> {
         let name = self.name;
-        let known = self.deployed.map(|deployed| deployed.stack.id.as_str());
+        // A stack that only waits with a change set may be another by now.
+        let known = self.deployed.filter(|deployed| deployed.stack.state != StackState::Review);
+        let known = known.map(|deployed| deployed.stack.id.as_str());
         let past = async {
             match known {
                 Some(id) => self.cloudformation.past(id).await.map(Some),
