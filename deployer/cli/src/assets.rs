@@ -1,6 +1,6 @@
 //! From the name of a worker, a package or a zip to published code. Between the plan and the change set of a deploy:
 //! find or build the programs ([`build`], [`embed`]), pack them ([`packing`], [`cache`]) and put what is missing where
-//! CloudFormation finds it ([`publish`]).
+//! CloudFormation finds it ([`mod@publish`]).
 //!
 //! Everything is named by its content, and what is known of that is enough for a plan: bytes are read when they are sent.
 

@@ -91,7 +91,7 @@ fn usage(error: &clap::Error, args: impl Iterator<Item = String>) -> ExitCode {
     ExitCode::from(EXIT_USAGE)
 }
 
-/// The exit code of [`Error::Usage`], which is clap's as well.
+/// The exit code of [`error::Error::Usage`], which is clap's as well.
 const EXIT_USAGE: u8 = 2;
 
 /// Whether a command line that can't be read as a whole asks for JSON.
