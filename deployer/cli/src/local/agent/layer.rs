@@ -205,7 +205,7 @@ fn remove(path: &Path) -> io::Result<()> {
 /// Bytes in lower case hex.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    ::hex::encode(bytes)
 }
 
 /// Hashes what is read through it.
