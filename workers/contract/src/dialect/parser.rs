@@ -1,0 +1,397 @@
+//! The parser: a state machine over bytes.
+
+use super::{Dialect, Ended, Flaw, Record};
+use crate::settings::Character;
+
+/// What a byte means outside of quotes. In this order: what ends unquoted text comes last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+enum Class {
+    Text,
+    Blank,
+    Quote,
+    Delimiter,
+    Escape,
+    LineFeed,
+    CarriageReturn,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Before the first byte of a line.
+    Start,
+    FieldStart,
+    /// Blanks at the beginning of a field: no part of it if a quote follows.
+    Blanks,
+    Plain,
+    /// After the escape character in an unquoted field.
+    Escape,
+    /// After `\N` at the beginning of a field.
+    Null,
+    /// After an escaped carriage return, which may be half of a line end.
+    EscapedReturn,
+    Quoted,
+    QuotedEscape,
+    /// After a quote in a quoted field: its end, or the first of two that mean one.
+    QuoteInQuoted,
+    /// After the closing quote, where only blanks may stand.
+    AfterQuote,
+    /// In a flawed record, up to the end of the line.
+    Flawed,
+    Comment,
+    Skipped,
+    /// After a carriage return that ends something: a line feed belongs to it.
+    Return(Ended),
+}
+
+/// Whether a byte of this class ends text in quotes, or a line of it.
+const fn ends_in_quotes(class: Class) -> bool {
+    matches!(class, Class::Quote | Class::Escape | Class::LineFeed | Class::CarriageReturn)
+}
+
+/// Divides bytes into records. It never looks back: chunks may be of any size.
+#[derive(Debug)]
+pub struct Parser {
+    classes: Box<[Class; 256]>,
+    quote: u8,
+    escape: Option<u8>,
+    comment: Option<u8>,
+    state: State,
+    skip: u64,
+    /// The line of the next byte.
+    line: u64,
+    /// The last byte in quotes was a carriage return.
+    after_return: bool,
+    /// The last byte in quotes ended a line.
+    after_line: bool,
+    opened: u64,
+}
+
+impl Parser {
+    /// A parser that skips so many lines, the first of which has the number `line`.
+    #[must_use]
+    pub fn new(dialect: Dialect, skip: u64, line: u64) -> Self {
+        let mut classes = Box::new([Class::Text; 256]);
+        let escape = dialect.escape.filter(|escape| *escape != dialect.quote);
+        // Of two meanings of one character, the later one counts.
+        for (byte, class) in [
+            (Some(b' '), Class::Blank),
+            (Some(b'\t'), Class::Blank),
+            (Some(b'\n'), Class::LineFeed),
+            (Some(b'\r'), Class::CarriageReturn),
+            (escape.map(Character::byte), Class::Escape),
+            (Some(dialect.quote.byte()), Class::Quote),
+            (Some(dialect.delimiter.byte()), Class::Delimiter),
+        ] {
+            if let Some(slot) = byte.and_then(|byte| classes.get_mut(usize::from(byte))) {
+                *slot = class;
+            }
+        }
+        Self {
+            classes,
+            quote: dialect.quote.byte(),
+            escape: escape.map(Character::byte),
+            comment: dialect.comment.map(Character::byte),
+            state: State::Start,
+            skip,
+            line,
+            after_return: false,
+            after_line: false,
+            opened: line,
+        }
+    }
+
+    /// Whether the next byte begins a line of its own.
+    #[must_use]
+    pub fn is_at_start(&self) -> bool {
+        self.state == State::Start
+    }
+
+    /// Begins anew, at the beginning of some line.
+    pub const fn reset(&mut self) {
+        (self.state, self.skip) = (State::Start, 0);
+    }
+
+    /// Reads from the front of `input` up to the end of a record, or of a line that is none. Answers how many bytes were read
+    /// (perhaps none), and what ended; nothing, if the input is used up.
+    pub fn read(&mut self, input: &[u8], record: &mut Record) -> (usize, Option<Ended>) {
+        let mut at = 0;
+        while let Some(&byte) = input.get(at) {
+            let rest = input.get(at..).unwrap_or_default();
+            match self.state {
+                State::Start => {
+                    record.begin(self.line);
+                    if self.skip > 0 {
+                        self.skip -= 1;
+                        self.state = State::Skipped;
+                    } else if Some(byte) == self.comment {
+                        self.state = State::Comment;
+                    } else if byte == b'\n' || byte == b'\r' {
+                        at += 1;
+                        if let Some(ended) = self.end_line(byte, Ended::Blank) {
+                            return (at, Some(ended));
+                        }
+                    } else {
+                        self.state = State::FieldStart;
+                    }
+                }
+                State::FieldStart | State::Blanks => match self.class(byte) {
+                    Class::Quote => {
+                        record.clear_field();
+                        record.bare = false;
+                        (self.state, self.opened) = (State::Quoted, self.line);
+                        (self.after_return, self.after_line) = (false, false);
+                        at += 1;
+                    }
+                    Class::Blank => {
+                        record.push(&[byte]);
+                        self.state = State::Blanks;
+                        at += 1;
+                    }
+                    _ => self.state = State::Plain,
+                },
+                State::Plain => {
+                    // Whole fields at a time, as long as they begin with text.
+                    loop {
+                        at += self.text(input.get(at..).unwrap_or_default(), record);
+                        let Some(&byte) = input.get(at) else { break };
+                        at += 1;
+                        if self.class(byte) != Class::Delimiter {
+                            if let Some(ended) = self.end_field(byte, record) {
+                                return (at, Some(ended));
+                            }
+                            break;
+                        }
+                        record.end_field();
+                        if input
+                            .get(at)
+                            .is_none_or(|next| matches!(self.class(*next), Class::Quote | Class::Blank))
+                        {
+                            self.state = State::FieldStart;
+                            break;
+                        }
+                    }
+                }
+                State::Escape => {
+                    at += 1;
+                    record.bare = false;
+                    self.after_return = false;
+                    self.count_line(byte);
+                    self.state = match byte {
+                        b'N' if self.escape == Some(b'\\') && record.text.len() == record.field_start() => {
+                            State::Null
+                        }
+                        _ => {
+                            self.push_escaped(byte, record);
+                            if byte == b'\r' { State::EscapedReturn } else { State::Plain }
+                        }
+                    };
+                }
+                State::Null => {
+                    // `\N` is no value; `\Nabc` is none of MySQL's.
+                    if !matches!(self.class(byte), Class::Delimiter | Class::LineFeed | Class::CarriageReturn)
+                    {
+                        record.push(b"N");
+                    }
+                    self.state = State::Plain;
+                }
+                State::EscapedReturn => {
+                    if byte == b'\n' {
+                        self.count_line(byte);
+                        record.push(&[byte]);
+                        at += 1;
+                    }
+                    self.state = State::Plain;
+                }
+                State::Quoted => {
+                    at += self.quoted(rest, record);
+                    let Some(&byte) = input.get(at) else { break };
+                    at += 1;
+                    self.state = match byte == self.quote {
+                        true => State::QuoteInQuoted,
+                        false => State::QuotedEscape,
+                    };
+                    // Most quoted fields end here.
+                    if self.state == State::QuoteInQuoted
+                        && input.get(at).is_some_and(|next| self.class(*next) == Class::Delimiter)
+                    {
+                        at += 1;
+                        record.end_field();
+                        self.state = State::FieldStart;
+                    }
+                }
+                State::QuotedEscape => {
+                    at += 1;
+                    self.count_line(byte);
+                    self.push_escaped(byte, record);
+                    self.state = State::Quoted;
+                }
+                State::QuoteInQuoted | State::AfterQuote => {
+                    let class = self.class(byte);
+                    if class == Class::Quote && self.state == State::QuoteInQuoted {
+                        (self.after_return, self.after_line) = (false, false);
+                        record.push(&[byte]);
+                        self.state = State::Quoted;
+                        at += 1;
+                        continue;
+                    }
+                    match class {
+                        Class::Blank => self.state = State::AfterQuote,
+                        Class::Delimiter | Class::LineFeed | Class::CarriageReturn => {
+                            if let Some(ended) = self.end_field(byte, record) {
+                                return (at + 1, Some(ended));
+                            }
+                        }
+                        _ => {
+                            record.flaw =
+                                Some(Flaw::TextAfterQuote { opened: self.opened, closed: self.line });
+                            self.state = State::Flawed;
+                            continue;
+                        }
+                    }
+                    at += 1;
+                }
+                State::Flawed | State::Comment | State::Skipped => {
+                    let Some(end) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
+                        at = input.len();
+                        break;
+                    };
+                    at += end + 1;
+                    let ended = self.line_without_fields();
+                    let byte = rest.get(end).copied().unwrap_or(b'\n');
+                    if let Some(ended) = self.end_line(byte, ended) {
+                        return (at, Some(ended));
+                    }
+                }
+                State::Return(ended) => {
+                    self.state = State::Start;
+                    return (at + usize::from(byte == b'\n'), Some(ended));
+                }
+            }
+        }
+        (at, None)
+    }
+
+    /// Says that there is no more input. What has not ended by a line end ends now.
+    pub fn finish(&mut self, record: &mut Record) -> Option<Ended> {
+        let state = std::mem::replace(&mut self.state, State::Start);
+        match state {
+            State::Start => return None,
+            State::Return(ended) => return Some(ended),
+            State::Flawed => return Some(Ended::Record),
+            State::Comment => return Some(Ended::Comment),
+            State::Skipped => return Some(Ended::Skipped),
+            State::Quoted | State::QuotedEscape => {
+                let last = self.line - u64::from(self.after_line);
+                record.flaw =
+                    Some(Flaw::Unclosed { opened: self.opened, swallowed: last.saturating_sub(self.opened) });
+            }
+            // It takes the meaning of nothing.
+            State::Escape => {
+                if let Some(escape) = self.escape {
+                    record.push(&[escape]);
+                }
+            }
+            _ => {}
+        }
+        record.end_field();
+        Some(Ended::Record)
+    }
+
+    fn class(&self, byte: u8) -> Class {
+        self.classes.get(usize::from(byte)).copied().unwrap_or(Class::Text)
+    }
+
+    /// Takes text up to the first byte of a class that ends it; answers how much.
+    #[inline]
+    fn text(&self, input: &[u8], record: &mut Record) -> usize {
+        let ends = |byte: &u8| self.class(*byte) >= Class::Delimiter;
+        let length = input.iter().position(ends).unwrap_or(input.len());
+        record.push(input.get(..length).unwrap_or_default());
+        length
+    }
+
+    /// Takes text in quotes up to a quote or the escape character; answers how much.
+    #[inline]
+    fn quoted(&mut self, input: &[u8], record: &mut Record) -> usize {
+        let mut at = 0;
+        loop {
+            let rest = input.get(at..).unwrap_or_default();
+            let length = rest.iter().position(|byte| ends_in_quotes(self.class(*byte))).unwrap_or(rest.len());
+            if length > 0 {
+                (self.after_return, self.after_line) = (false, false);
+            }
+            match rest.get(length) {
+                Some(byte @ (b'\n' | b'\r')) => {
+                    self.count_line(*byte);
+                    at += length + 1;
+                }
+                _ => {
+                    at += length;
+                    break;
+                }
+            }
+        }
+        record.push(input.get(..at).unwrap_or_default());
+        at
+    }
+
+    /// Counts the lines of text in quotes.
+    const fn count_line(&mut self, byte: u8) {
+        if byte == b'\r' || (byte == b'\n' && !self.after_return) {
+            self.line += 1;
+        }
+        self.after_return = byte == b'\r';
+        self.after_line = matches!(byte, b'\r' | b'\n');
+    }
+
+    /// What an escaped character means: itself, unless it is one that MySQL writes for what can't be seen.
+    fn push_escaped(&self, byte: u8, record: &mut Record) {
+        let meant = match byte {
+            _ if self.escape != Some(b'\\') => byte,
+            b'0' => 0,
+            b'b' => 8,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'Z' => 26,
+            byte => byte,
+        };
+        record.push(&[meant]);
+    }
+
+    /// Ends a field by the byte that stands after it, or goes on in it after an escape character.
+    #[inline]
+    fn end_field(&mut self, byte: u8, record: &mut Record) -> Option<Ended> {
+        match self.class(byte) {
+            Class::Escape => self.state = State::Escape,
+            Class::LineFeed | Class::CarriageReturn => {
+                record.end_field();
+                return self.end_line(byte, Ended::Record);
+            }
+            _ => {
+                record.end_field();
+                self.state = State::FieldStart;
+            }
+        }
+        None
+    }
+
+    /// Ends a line by its first byte.
+    const fn end_line(&mut self, byte: u8, ended: Ended) -> Option<Ended> {
+        self.line += 1;
+        if byte == b'\r' {
+            self.state = State::Return(ended);
+            return None;
+        }
+        self.state = State::Start;
+        Some(ended)
+    }
+
+    const fn line_without_fields(&self) -> Ended {
+        match self.state {
+            State::Comment => Ended::Comment,
+            State::Skipped => Ended::Skipped,
+            _ => Ended::Record,
+        }
+    }
+}
