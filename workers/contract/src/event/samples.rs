@@ -1,0 +1,113 @@
+//! An event of each kind, for tests.
+
+use serde_json::json;
+
+use super::{Detail, EventKind, Skipped};
+use crate::{FailedStage, Location, ObjectRef, Reason, Shard};
+
+/// Returns an event of each kind, and two of those that can carry several rows.
+pub(crate) fn samples() -> Vec<(EventKind, Detail)> {
+    let object = ObjectRef {
+        bucket: "b".into(),
+        key: "a b+c.csv".into(),
+        version: Some("v".into()),
+        etag: None,
+        uploaded: None,
+        replay: Some("2026-11-28T12:00:00.000Z".into()),
+    };
+    let record = object.record(3);
+    let key = serde_json::Map::from_iter([("id".to_owned(), json!("7"))]);
+    let failed = |stage, record| Detail::Failed {
+        stage,
+        object: Some(object.clone()),
+        record,
+        reason: Reason::RowLength,
+        message: "m".into(),
+    };
+    vec![
+        (EventKind::TaskStarted, Detail::TaskStarted { object: object.clone(), task: "arn".into() }),
+        (
+            EventKind::RecordExtracted,
+            Detail::RecordExtracted {
+                object: object.clone(),
+                record: record.clone(),
+                headers: "a,b".into(),
+                data: "1,\"x,y\"".into(),
+                data_key: None,
+                location: None,
+            },
+        ),
+        (
+            EventKind::RecordExtracted,
+            Detail::RecordExtracted {
+                object: object.clone(),
+                record: object.records(3, 2),
+                headers: "a,b".into(),
+                data: "1,2\n3,4".into(),
+                data_key: Some("AQI=".into()),
+                location: None,
+            },
+        ),
+        (
+            EventKind::RecordExtracted,
+            Detail::RecordExtracted {
+                object: object.clone(),
+                record: record.clone(),
+                headers: "a,b".into(),
+                data: String::new(),
+                data_key: None,
+                location: Some(Location {
+                    from: 4,
+                    to: 9,
+                    delimiter: crate::settings::Character::COMMA,
+                    quote: crate::settings::Character::QUOTE,
+                    escape: None,
+                    trailing: false,
+                    pad: true,
+                }),
+            },
+        ),
+        (
+            EventKind::ExtractionCompleted,
+            Detail::ExtractionCompleted {
+                object: object.clone(),
+                rows: 2,
+                bytes: 9,
+                rejected: 1,
+                skipped: Some(Skipped { blank: 1, headers: 0, comments: 3 }),
+                shard: Some(Shard { index: 2, of: 2 }),
+            },
+        ),
+        (
+            EventKind::RecordTransformed,
+            Detail::RecordTransformed {
+                object: object.clone(),
+                record: record.clone(),
+                data: vec![key.clone()],
+                data_key: None,
+            },
+        ),
+        (
+            EventKind::RecordTransformed,
+            Detail::RecordTransformed {
+                object: object.clone(),
+                record: object.records(3, 2),
+                data: vec![key.clone(), key.clone()],
+                data_key: Some("AQI=".into()),
+            },
+        ),
+        (
+            EventKind::RecordLoaded,
+            Detail::RecordLoaded {
+                object: object.clone(),
+                record: record.clone(),
+                table: "t".into(),
+                key: vec![key],
+                overwritten: Vec::new(),
+            },
+        ),
+        (EventKind::Failed, failed(FailedStage::Extraction, None)),
+        (EventKind::Failed, failed(FailedStage::Transform, Some(record.clone()))),
+        (EventKind::Failed, failed(FailedStage::Load, Some(record))),
+    ]
+}
