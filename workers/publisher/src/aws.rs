@@ -5,7 +5,9 @@ use aws_sdk_eventbridge::config::http::HttpResponse;
 use aws_sdk_eventbridge::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 
-use crate::{CallError, Entry, PutEvents, Rejection};
+use crate::entry::Entry;
+use crate::failure::{CallError, Rejection};
+use crate::publisher::PutEvents;
 
 /// [`PutEvents`] by the AWS SDK.
 #[derive(Debug, Clone)]

@@ -7,8 +7,10 @@ use contract::Detail;
 use tokio::task::JoinSet;
 
 use crate::batch::fits;
+use crate::entry::Entry;
+use crate::failure::Failure;
 use crate::pace::Pace;
-use crate::{Entry, Failure, MAX_IN_FLIGHT, Publisher, PutEvents};
+use crate::publisher::{MAX_IN_FLIGHT, Publisher, PutEvents};
 
 /// How many batches may be sent behind one that has no answer yet: so much is remembered of what was answered before.
 const MAX_AHEAD: usize = 1000;
@@ -58,6 +60,20 @@ impl Summary {
                 }
             }
         }
+    }
+}
+
+impl<P: PutEvents> Publisher<P> {
+    /// A buffered front that publishes through this publisher.
+    #[must_use]
+    pub fn stream(self: &Arc<Self>) -> Stream<P> {
+        self.stream_at(None)
+    }
+
+    /// A buffered front that publishes at most `events_per_second`, and slower where the bus takes less.
+    #[must_use]
+    pub fn stream_at(self: &Arc<Self>, events_per_second: Option<f64>) -> Stream<P> {
+        Stream::new(Arc::clone(self), Pace::new(events_per_second))
     }
 }
 

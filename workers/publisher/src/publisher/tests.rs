@@ -1,13 +1,15 @@
 //! The publisher against a bus that fails in scripted ways.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use contract::ObjectRef;
 
 use super::*;
+use crate::batch::MAX_ENTRIES;
+use crate::stream::{Stream, Summary};
 
 /// Accepts everything, except what `refuse` says about (call number, entry).
 struct Bus<F> {
