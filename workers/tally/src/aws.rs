@@ -11,7 +11,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 use publisher::CallError;
 use publisher::aws::call_error;
 
-use crate::item::{Attribute, Attributes, Key, PARTITION_KEY, SORT_KEY};
+use crate::attribute::{Attribute, Attributes};
+use crate::item::{Key, PARTITION_KEY, SORT_KEY};
 use crate::reader::{Scope, Source, Stored};
 use crate::writer::{Change, Store, Updated};
 

@@ -6,10 +6,11 @@ use contract::ObjectRef;
 use contract::brief::{Brief, What};
 use roaring::RoaringBitmap;
 
-use crate::item::{Content, Key, MAX_CHUNKS, earlier, is_time, later};
+use crate::item::{Content, Key, MAX_CHUNKS};
 use crate::row_set::RowSet;
 use crate::rows::{ROWS_PER_CHUNK, Rows, is_replay_id, stage_name};
 use crate::summary::{Counts, MAX_ROWS, Replayed, Summary, shortened};
+use crate::time::{earlier, is_time, later};
 
 /// Rows that one event can speak of: each takes a byte at least, and an event of EventBridge has a mebibyte at most.
 pub const MAX_ROWS_PER_EVENT: u64 = 1 << 20;

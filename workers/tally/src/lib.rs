@@ -8,6 +8,7 @@
 //! writer has its own share of both, which readers unite, until a writer finds that the rows are done and folds the
 //! shares into one. Beside them are the [`checkpoint`]s of the tasks that read the object.
 
+mod attribute;
 pub mod aws;
 mod batch;
 pub mod checkpoint;
@@ -16,10 +17,12 @@ mod reader;
 mod row_set;
 mod rows;
 mod summary;
+mod time;
 mod writer;
 
+pub use attribute::{Attribute, Attributes};
 pub use batch::{Batch, MAX_ROWS_PER_EVENT, Touched, Unusable};
-pub use item::{Attribute, Attributes, Content, Damaged, Key, PARTITION_KEY, SORT_KEY};
+pub use item::{Content, Damaged, Key, PARTITION_KEY, SORT_KEY};
 pub use reader::{
     FAILED, Failure, MISSING, PendingReplay, Scope, Source, Stored, Tally, TallyError, list, read,
     rows_to_replay,

@@ -8,9 +8,11 @@ use contract::ObjectRef;
 use contract::assignment::Replay;
 use publisher::CallError;
 
-use crate::item::{Attributes, Content, Damaged, Key, earlier, later};
+use crate::attribute::Attributes;
+use crate::item::{Content, Damaged, Key};
 use crate::row_set::RowSet;
 use crate::summary::Summary;
+use crate::time::{earlier, later};
 
 /// What [`crate::summary::Replayed::what`] says of rows that were missing, and of rows that failed.
 pub const MISSING: &str = "missing";

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use contract::FailedStage;
 use roaring::RoaringBitmap;
 
-use crate::item::{Attribute, Attributes, earlier, later, time};
+use crate::attribute::{Attribute, Attributes};
+use crate::time::{earlier, later, time};
 
 /// Rows of one item. A bitmap of so many takes 8 KiB at most, and with one for each stage and each reason to fail the
 /// item stays below DynamoDB's 400 KB.

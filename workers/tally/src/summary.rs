@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use contract::ObjectRef;
 
-use crate::item::{Attribute, Attributes, earlier, later, time};
+use crate::attribute::{Attribute, Attributes};
 use crate::rows::MAX_REPLAYS;
+use crate::time::{earlier, later, time};
 
 /// Tasks that are named at most; ARNs of all that were ever started for one object would be without end.
 const MAX_TASKS: usize = 32;

@@ -20,8 +20,9 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use publisher::{Backoff, CallError};
 
+use crate::attribute::Attributes;
 use crate::batch::{Batch, Share, Touched};
-use crate::item::{Attributes, Content, Damaged, Key, writer_id};
+use crate::item::{Content, Damaged, Key, writer_id};
 use crate::reader::Source;
 
 /// Items that a writer remembers. Each is some kilobytes at worst.

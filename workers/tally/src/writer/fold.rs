@@ -21,9 +21,11 @@ use publisher::CallError;
 use tokio::time::Instant;
 
 use super::{Change, Known, MAX_IN_FLIGHT, MAX_KNOWN, Share, Store, Updated, Writer};
-use crate::item::{Attribute, Attributes, Content, Key, seconds};
+use crate::attribute::{Attribute, Attributes};
+use crate::item::{Content, Key};
 use crate::reader::Scope;
 use crate::rows::{ROWS_PER_CHUNK, Rows, is_of_replay};
+use crate::time::seconds;
 
 /// For each item that a look has read, its writer does not look there again for so long. With that, all writers together read
 /// some ten items a second for each of them, however many they are: a few percent of what their writes cost.

@@ -1,0 +1,139 @@
+//! A tally as it is read: rows that are missing, replaced, sent again or failed.
+
+use super::*;
+
+/// The same object, as a replay sends its rows.
+fn of_replay(detail: Detail, id: &str) -> Detail {
+    let object = ObjectRef { replay: Some(id.to_owned()), ..object() };
+    match detail {
+        Detail::RecordLoaded { record, table, key, overwritten, .. } => {
+            Detail::RecordLoaded { object, record, table, key, overwritten }
+        }
+        Detail::Failed { stage, record, reason, message, .. } => {
+            Detail::Failed { stage, object: Some(object), record, reason, message }
+        }
+        other => other,
+    }
+}
+
+#[tokio::test]
+async fn a_replay_is_pending_until_each_of_its_rows_was_heard_of() {
+    let memory = Memory::default();
+    let writer = writer(&memory);
+    let bad = |row| failed(row, 1, FailedStage::Transform, Reason::MissingValue);
+    writer.merge(batch(&[loaded(1, 7), bad(8), bad(9), bad(10), completed(10, None)])).await;
+    assert_eq!(tally(&memory).await.pending_replays(), []);
+    let (first, second) = ("2026-11-28T12:00:00.000Z", "2026-11-28T12:00:01.000Z");
+    let mut ask = Batch::default();
+    ask.ask(&object(), first, reader::FAILED, &tally(&memory).await.failed());
+    // By the deployer, on another machine.
+    self::writer(&memory).merge(ask).await;
+    let pending = |tally: &Tally| -> Vec<(String, u64, u64)> {
+        tally.pending_replays().into_iter().map(|one| (one.id, one.rows, one.pending)).collect()
+    };
+    let known = tally(&memory).await;
+    assert!(known.is_complete(), "as it was before");
+    assert_eq!(pending(&known), [(first.to_owned(), 3, 3)]);
+    // An old failure that comes late says nothing; one of the replay does; and who is in the table is done.
+    writer.merge(batch(&[bad(8)])).await;
+    writer.merge(batch(&[of_replay(bad(9), first), loaded(10, 1)])).await;
+    assert_eq!(pending(&tally(&memory).await), [(first.to_owned(), 3, 1)]);
+    writer.merge(batch(&[of_replay(loaded(8, 1), first)])).await;
+    let known = tally(&memory).await;
+    assert_eq!((pending(&known), known.failed().len()), (vec![], 1));
+    // The next one fails as a whole.
+    let mut ask = Batch::default();
+    ask.ask(&object(), second, reader::FAILED, &known.failed());
+    writer.merge(ask).await;
+    assert_eq!(pending(&tally(&memory).await), [(second.to_owned(), 1, 1)]);
+    let gone = Detail::Failed {
+        stage: FailedStage::Extraction,
+        object: Some(object()),
+        record: None,
+        reason: Reason::ObjectUnreadable,
+        message: "gone".into(),
+    };
+    writer.merge(batch(&[of_replay(gone, second)])).await;
+    let known = tally(&memory).await;
+    assert_eq!(
+        (pending(&known), known.replay_failure()),
+        (vec![], Some(("extraction", "object-unreadable")))
+    );
+    assert_eq!(known.object_failures(), [], "it was read before");
+}
+
+#[tokio::test]
+async fn rows_that_another_one_replaced_count_once() {
+    let memory = Memory::default();
+    let (one, other) = (writer(&memory), writer(&memory));
+    one.merge(batch(&[replacing(3, &[1, 2]), loaded(1, 2)])).await;
+    // Delivered again, elsewhere; a row of another chunk; and a row that no file can have.
+    other.merge(batch(&[replacing(3, &[2]), replacing(70_000, &[65_536, 0])])).await;
+    let known = tally(&memory).await;
+    assert_eq!(known.overwritten.ranges().collect::<Vec<_>>(), [1..=2, 65_536..=65_536]);
+    assert_eq!(known.loaded.len(), 4, "they were loaded all the same");
+}
+
+#[tokio::test]
+async fn only_the_latest_replays_are_kept() {
+    let memory = Memory::default();
+    let writer = writer(&memory);
+    let rows: RowSet = [1, 2].into_iter().collect();
+    for minute in 0..20 {
+        let id = format!("2026-11-28T12:{minute:02}:00.000Z");
+        let mut ask = Batch::default();
+        ask.ask(&object(), &id, reader::FAILED, &rows);
+        // Each by a process of its own.
+        self::writer(&memory).merge(ask).await;
+        writer.merge(batch(&[of_replay(loaded(1, 1), &id)])).await;
+        writer.fold_all(&Key::shared(object().digest(), Some(0))).await.expect("folded");
+        writer.fold_all(&Key::shared(object().digest(), None)).await.expect("folded");
+    }
+    let known = tally(&memory).await;
+    assert_eq!(known.summary.replays.len(), crate::rows::MAX_REPLAYS);
+    let state = memory.state();
+    let names = state.items.values().flat_map(|(_, attributes)| attributes.keys());
+    assert_eq!(names.filter(|name| name.starts_with("asked#")).count(), crate::rows::MAX_REPLAYS);
+}
+
+#[tokio::test]
+async fn a_tally_says_what_is_missing_and_what_failed() {
+    let memory = Memory::default();
+    let writer = writer(&memory);
+    writer
+        .merge(batch(&[
+            extracted(1, 10),
+            transformed(1, 9),
+            loaded(1, 6),
+            failed(7, 1, FailedStage::Load, Reason::InvalidItem),
+            failed(10, 1, FailedStage::Transform, Reason::MissingValue),
+            failed(1, 1, FailedStage::Load, Reason::RetriesExhausted),
+        ]))
+        .await;
+    let known = tally(&memory).await;
+    assert_eq!((known.total(), known.is_complete()), (None, false));
+    assert_eq!(known.missing().ranges().collect::<Vec<_>>(), [8..=9]);
+    writer.merge(batch(&[completed(12, None)])).await;
+    let known = tally(&memory).await;
+    assert_eq!(known.missing().ranges().collect::<Vec<_>>(), [8..=9, 11..=12]);
+    // Row 1 was loaded all the same.
+    let failures: BTreeSet<_> = known
+        .failures()
+        .into_iter()
+        .map(|failure| (failure.stage, failure.reason, failure.rows.ranges().collect::<Vec<_>>()))
+        .collect::<Vec<_>>()
+        .into_iter()
+        .map(|(stage, reason, rows)| format!("{stage} {reason} {rows:?}"))
+        .collect();
+    let expected = ["load invalid-item [7..=7]".to_owned(), "transform missing-value [10..=10]".to_owned()];
+    assert_eq!(failures, expected.into());
+    let failed = reader::rows_to_replay(&memory, &object(), Replay::Failed).await.expect("read");
+    assert_eq!(failed.ranges().collect::<Vec<_>>(), [7..=7, 10..=10]);
+    let missing = reader::rows_to_replay(&memory, &object(), Replay::Missing).await.expect("read");
+    assert!(missing.contains(12) && !missing.contains(10));
+    writer.merge(batch(&[loaded(7, 6)])).await;
+    let known = tally(&memory).await;
+    assert!(known.is_complete() && known.failed().is_empty());
+    assert_eq!(known.loaded.len(), 12);
+    assert_eq!(reader::list(&memory).await.expect("read"), [known]);
+}
