@@ -15,15 +15,15 @@
 //!
 //! Calls are answered in any order. The checkpoint stands behind the last row before which nothing is missing on the bus.
 
-use std::collections::VecDeque;
-use std::ops::ControlFlow;
+mod rows;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use contract::event::Skipped;
 use contract::settings::ExtractionSettings;
-use contract::{Assignment, Detail, FailedStage, Location, ObjectRef, Reason, RecordRef, row};
-use publisher::{Backoff, Failure, MAX_BYTES, Publisher, PutEvents, Stream};
+use contract::{Assignment, Detail, FailedStage, ObjectRef, Reason, RecordRef};
+use publisher::{Backoff, Failure, MAX_BYTES, Publisher, PutEvents};
 use sealing::Kms;
 use tally::RowSet;
 use tally::checkpoint::{Checkpoint, Checkpoints};
@@ -32,9 +32,10 @@ use tokio::time::Instant;
 
 use crate::decompress::Decoder;
 use crate::download::{Download, ReadError, Source};
-use crate::group::Group;
-use crate::reader::{Fault, Reader, Row};
-use crate::seal::{EncodedRow, Sealing};
+use crate::reader::{Fault, Reader};
+use crate::seal::Sealing;
+
+use rows::Rows;
 
 /// How often the checkpoint is written. In tests, behind every row.
 const BETWEEN_CHECKPOINTS: Duration = Duration::from_secs(if cfg!(test) { 0 } else { 5 });
@@ -401,252 +402,6 @@ async fn save<C: Checkpoints>(checkpoints: &C, checkpoint: &Checkpoint) {
     }
     if let Err(error) = checkpoints.save(checkpoint).await {
         tracing::warn!(code = error.code, "could not write the checkpoint");
-    }
-}
-
-/// Where rows go.
-struct Rows<'a, P, K> {
-    job: &'a Job<'a>,
-    stream: Stream<P>,
-    sealing: Option<Sealing<K>>,
-    backoff: Backoff,
-    /// The header as every event carries it.
-    headers: Option<String>,
-    /// Good rows that wait for more of their kind.
-    group: Option<Group>,
-    compressed: bool,
-    /// Lines of this part that were skipped before its rows; none, if that isn't known.
-    skipped: Option<Skipped>,
-    /// Behind the last row that was taken, with the rows of the group.
-    at: Checkpoint,
-    /// Checkpoints that become true when so many events are on the bus. The first of them is.
-    marks: VecDeque<(u64, Checkpoint)>,
-}
-
-impl<'a, P: PutEvents + 'static, K: Kms> Rows<'a, P, K> {
-    fn new(
-        job: &'a Job<'a>,
-        stream: Stream<P>,
-        sealing: Option<Sealing<K>>,
-        backoff: Backoff,
-        at: Checkpoint,
-    ) -> Self {
-        let marks = VecDeque::from([(0, at)]);
-        let skipped = (at.index == 0).then(Skipped::default);
-        Self {
-            job,
-            stream,
-            sealing,
-            backoff,
-            headers: None,
-            group: None,
-            compressed: false,
-            skipped,
-            at,
-            marks,
-        }
-    }
-
-    /// Publishes a good row as `record-extracted` and a bad one as `extractionFailed`. Breaks behind the last row of the
-    /// part.
-    async fn take(&mut self, row: Row<'_>) -> Result<ControlFlow<()>, Fault> {
-        // Read again to come to where another task was.
-        if row.index <= self.at.index {
-            return Ok(ControlFlow::Continue(()));
-        }
-        let part = self.job.assignment.part.filter(|_| !self.compressed);
-        if part.and_then(|part| part.to).is_some_and(|to| row.span.start >= to) {
-            return Ok(ControlFlow::Break(()));
-        }
-        let (index, offset, location) = (row.index, row.span.end, row.location());
-        if let Some(skipped) =
-            self.skipped.as_mut().filter(|_| part.is_none_or(|part| row.span.start >= part.from))
-        {
-            *skipped += row.skipped;
-        }
-        if part.is_some_and(|part| row.span.start < part.from) {
-            self.pass(index, offset, 0);
-        } else if self.job.selection.is_some_and(|selection| !selection.rows.contains(index)) {
-            self.flush().await?;
-            self.pass(index, offset, 1);
-        } else {
-            let headers = row.columns;
-            self.headers.get_or_insert_with(|| row::encode(headers.iter().map(String::as_str)));
-            match row.fields {
-                Ok(fields) => {
-                    let sealed = match &mut self.sealing {
-                        Some(sealing) => {
-                            let record = self.job.object.record(index);
-                            sealing.row(&record.id, headers, fields, self.backoff).await?
-                        }
-                        None => EncodedRow { line: row::encode(fields.iter()), data_key: None },
-                    };
-                    self.add(index, location, sealed).await?;
-                }
-                Err(fault) => {
-                    self.flush().await?;
-                    // Behind the row only when its event is pushed: `refer` and `reject` mark.
-                    self.at = Checkpoint { index, offset, rows: self.at.rows + 1, ..self.at };
-                    match fault.reason {
-                        Reason::RowTooLarge => self.refer(index, location, fault).await?,
-                        _ => self.reject(index, &fault).await?,
-                    }
-                }
-            }
-        }
-        // No use in reading on: the object cannot become complete any more.
-        match self.stream.failed() {
-            0 => Ok(ControlFlow::Continue(())),
-            lost => Err(not_published(lost)),
-        }
-    }
-
-    /// Goes behind a row, which counts as so many of this part.
-    fn pass(&mut self, index: u64, offset: u64, rows: u64) {
-        self.at = Checkpoint { index, offset, rows: self.at.rows + rows, ..self.at };
-        if self.group.is_none() {
-            self.mark();
-        }
-    }
-
-    /// Adds a good row to the group, and publishes the group when it is full.
-    async fn add(&mut self, index: u64, location: Location, row: EncodedRow) -> Result<(), Fault> {
-        let EncodedRow { line, data_key } = row;
-        let most = self.job.settings.rows_per_event.max(1);
-        let weight = if most == 1 { 0 } else { Group::weight(&line) };
-        if self.group.as_ref().is_some_and(|group| !group.fits(weight) || group.data_key != data_key) {
-            self.flush().await?;
-        }
-        match &mut self.group {
-            Some(group) => group.add(&line, weight),
-            None => {
-                let base = match most {
-                    1 => 0,
-                    _ => {
-                        self.stream.size(&self.extracted(index, 1, String::new(), data_key.as_deref(), None))
-                    }
-                };
-                self.group = Some(Group::new(index, location, line, data_key, base + weight));
-            }
-        }
-        let full = self.group.as_ref().is_some_and(|group| group.count >= u64::from(most));
-        self.pass(index, location.to, 1);
-        if full { self.flush().await } else { Ok(()) }
-    }
-
-    fn extracted(
-        &self,
-        first: u64,
-        count: u64,
-        text: String,
-        data_key: Option<&str>,
-        location: Option<Location>,
-    ) -> Detail {
-        Detail::RecordExtracted {
-            object: self.job.object.clone(),
-            record: self.job.object.records(first, count),
-            headers: self.headers.clone().unwrap_or_default(),
-            data: text,
-            data_key: data_key.map(str::to_owned),
-            location,
-        }
-    }
-
-    /// Publishes the group, if there is one.
-    async fn flush(&mut self) -> Result<(), Fault> {
-        let Some(group) = self.group.take() else { return Ok(()) };
-        let Group { first, location, count, text, data_key, .. } = group;
-        let extracted = self.extracted(first, count, text, data_key.as_deref(), None);
-        match self.stream.push(&extracted).await {
-            Ok(()) => {
-                self.mark();
-                Ok(())
-            }
-            // Several rows are never so large.
-            Err(failure) => {
-                let fault = Fault::new(Reason::RowTooLarge, format!("row {first}: {failure}"));
-                self.refer(first, location, fault).await
-            }
-        }
-    }
-
-    /// Publishes where a row lies that is too large for an event. Where that helps nobody, the row is rejected.
-    async fn refer(&mut self, index: u64, location: Location, fault: Fault) -> Result<(), Fault> {
-        let refused = match self.may_refer(&location) {
-            Ok(()) => {
-                let extracted = self.extracted(index, 1, String::new(), None, Some(location));
-                match self.stream.push(&extracted).await {
-                    Ok(()) => {
-                        self.mark();
-                        return Ok(());
-                    }
-                    Err(failure) => format!("the header alone is too large: {failure}"),
-                }
-            }
-            Err(refused) => refused.to_owned(),
-        };
-        let message = format!("{}, and {refused}", fault.message);
-        self.reject(index, &Fault::new(fault.reason, message)).await
-    }
-
-    /// Whether `transform` can read the row by itself; else why not.
-    const fn may_refer(&self, location: &Location) -> Result<(), &'static str> {
-        // There, sensitive values lie open.
-        if self.sealing.is_some() {
-            return Err("a row with sensitive columns can't be read from the object later");
-        }
-        if self.compressed {
-            return Err("a row of a compressed object can't be read by itself");
-        }
-        if location.length() > Location::MAX_BYTES {
-            return Err("at most 16 MiB of an object can be read by themselves");
-        }
-        Ok(())
-    }
-
-    async fn reject(&mut self, index: u64, fault: &Fault) -> Result<(), Fault> {
-        self.at.rejected += 1;
-        let rejected = failed(self.job.object, Some(self.job.object.record(index)), fault);
-        self.stream.push(&rejected).await.map_err(|_| not_published(1))?;
-        self.mark();
-        Ok(())
-    }
-
-    /// Remembers that all is said about the rows so far, once the events that were pushed are on the bus.
-    fn mark(&mut self) {
-        let pushed = self.stream.pushed();
-        match self.marks.back_mut() {
-            Some((events, checkpoint)) if *events == pushed => *checkpoint = self.at,
-            _ => self.marks.push_back((pushed, self.at)),
-        }
-        self.forget();
-    }
-
-    /// Forgets marks that others have overtaken.
-    fn forget(&mut self) {
-        let acknowledged = self.stream.acknowledged();
-        while self.marks.get(1).is_some_and(|(events, _)| *events <= acknowledged) {
-            self.marks.pop_front();
-        }
-    }
-
-    /// How far all is on the bus.
-    fn acknowledged(&mut self) -> Checkpoint {
-        self.forget();
-        self.marks.front().map(|(_, checkpoint)| *checkpoint).unwrap_or_default()
-    }
-
-    /// Publishes what is left, and waits until it is on the bus.
-    async fn finish(&mut self) -> Result<(), Fault> {
-        let flushed = self.flush().await;
-        self.stream.flush().await;
-        match self.stream.failed() {
-            0 => flushed,
-            lost => {
-                tracing::error!(events = lost, code = self.stream.failure_code(), "events were not accepted");
-                Err(not_published(lost))
-            }
-        }
     }
 }
 
