@@ -62,6 +62,7 @@ fn every_crate_is_known_here() {
         "workers/contract",
         "workers/functions",
         "workers/publisher",
+        "workers/runtime",
         "workers/sealing",
         "workers/tally",
         "workers/task",

@@ -18,7 +18,7 @@ use contract::environment::{
 };
 use contract::settings::VERSION_ATTRIBUTE;
 use contract::{Assignment, ObjectRef};
-use publisher::aws::call_error;
+use runtime::{CallError, call_error};
 use serde_json::{Map, Value};
 
 use crate::extract::{Delay, StartError, Tasks};
@@ -297,7 +297,7 @@ fn version_of(item: &HashMap<String, AttributeValue>) -> Option<String> {
     item.get(VERSION_ATTRIBUTE)?.as_s().ok().cloned()
 }
 
-fn write_error(error: &publisher::CallError) -> WriteError {
+fn write_error(error: &CallError) -> WriteError {
     match error.code.as_str() {
         "ValidationException" => WriteError::Invalid,
         code => WriteError::Call { code: code.to_owned(), retryable: error.retryable },
@@ -421,9 +421,8 @@ mod tests {
 
     #[test]
     fn only_a_validation_error_makes_items_invalid() {
-        let error = |code: &str| {
-            write_error(&publisher::CallError { code: code.into(), message: "v".into(), retryable: true })
-        };
+        let error =
+            |code: &str| write_error(&CallError { code: code.into(), message: "v".into(), retryable: true });
         assert_eq!(error("ValidationException"), WriteError::Invalid);
         assert_eq!(error("Timeout"), WriteError::Call { code: "Timeout".into(), retryable: true });
     }

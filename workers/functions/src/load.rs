@@ -12,7 +12,8 @@ use std::sync::Arc;
 use contract::settings::{OnConflict, VERSION_ATTRIBUTE};
 use contract::{Detail, FailedStage, ObjectRef, Reason, RecordRef};
 use futures::StreamExt as _;
-use publisher::{Backoff, Publisher, PutEvents};
+use publisher::{Publisher, PutEvents};
+use runtime::Backoff;
 use sealing::Kms;
 use serde_json::{Map, Value};
 

@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use contract::{Location, ObjectRef, Reason};
+use runtime::s3::ObjectError;
 
 /// Where objects are read. Implemented by [`crate::aws::S3`], and by fakes in tests.
 pub trait Objects: Send + Sync {
@@ -11,22 +12,7 @@ pub trait Objects: Send + Sync {
         &self,
         object: &ObjectRef,
         location: &Location,
-    ) -> impl Future<Output = Result<Vec<u8>, ReadError>> + Send;
-}
-
-/// Why bytes of an object could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReadError {
-    /// It is gone, replaced or forbidden; another attempt doesn't help.
-    Unreadable {
-        /// The service's error code.
-        code: String,
-    },
-    /// The service or the way to it failed; another attempt may help.
-    Transient {
-        /// The service's error code, or the kind of failure.
-        code: String,
-    },
+    ) -> impl Future<Output = Result<Vec<u8>, ObjectError>> + Send;
 }
 
 /// Why there are no fields.
@@ -60,12 +46,12 @@ pub async fn fields<O: Objects>(
     location.fields(&bytes, columns).map_err(|error| NoFields::Failed(error.reason(), error.to_string()))
 }
 
-fn not_read(error: ReadError) -> NoFields {
+fn not_read(error: ObjectError) -> NoFields {
     let code = match error {
-        ReadError::Transient { code } => {
+        ObjectError::Transient { code } => {
             return NoFields::Unfinished(format!("could not read the row: {code}"));
         }
-        ReadError::Unreadable { code } => code,
+        ObjectError::Unreadable { code } => code,
     };
     let why = match code.as_str() {
         "NoSuchKey" | "NoSuchVersion" | "NoSuchBucket" | "NotFound" => "the object no longer exists",

@@ -13,12 +13,16 @@ use functions::load::{Load, LoadSettings};
 use functions::messages::Handler;
 use functions::observe::Observe;
 use functions::secrets::Secrets;
-use functions::start::{self, Environment, Service};
+use functions::start::{self, Service};
 use functions::transform::Transform;
-use publisher::Backoff;
+use publisher::Publisher;
+use runtime::{Allocator, Backoff, Environment};
 use sealing::AwsKms;
 use tally::aws::Table;
 use tally::{Writer, backoff};
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -39,13 +43,17 @@ fn extract(environment: &Environment) -> Result<impl Handler + use<>, VariableEr
     let tasks = Fargate::new(aws_sdk_ecs::Client::new(&environment.config), settings);
     let queues = Queues::new(aws_sdk_sqs::Client::new(&environment.config));
     let divided: ExtractSettings = environment.variables.json_or_default(SETTINGS)?;
-    Ok(Extract::new(divided, tasks, queues, environment.publisher()?))
+    Ok(Extract::new(divided, tasks, queues, Publisher::from_environment(environment)?))
 }
 
 /// Builds `transform`: see [`functions::transform`].
 fn transform(environment: &Environment) -> Result<impl Handler + use<>, VariableError> {
     let objects = S3::new(&environment.config, environment.custom_endpoint());
-    Ok(Transform::new(environment.variables.json(SETTINGS)?, objects, environment.publisher()?))
+    Ok(Transform::new(
+        environment.variables.json(SETTINGS)?,
+        objects,
+        Publisher::from_environment(environment)?,
+    ))
 }
 
 /// Builds `load`: see [`functions::load`].
@@ -72,7 +80,7 @@ fn load(environment: &Environment) -> Result<impl Handler + use<>, VariableError
     let table = variables.required(TABLE)?;
     let settings = LoadSettings { table, key, index_keys, on_conflict: worker.on_conflict };
     let table = Dynamo::new(aws_sdk_dynamodb::Client::new(&environment.config), &settings.table);
-    Ok(Load::new(table, secrets, settings, Backoff::default(), environment.publisher()?))
+    Ok(Load::new(table, secrets, settings, Backoff::default(), Publisher::from_environment(environment)?))
 }
 
 /// Builds `observe`: see [`functions::observe`].

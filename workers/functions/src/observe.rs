@@ -331,7 +331,7 @@ mod tests {
     use serde_json::json;
 
     use contract::Detail;
-    use publisher::{Backoff, CallError};
+    use runtime::{Backoff, CallError};
     use tally::{Change, Key, Scope, Source, Stored, Updated};
 
     use super::*;

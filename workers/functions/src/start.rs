@@ -6,52 +6,14 @@
 use std::future::Future;
 use std::process::ExitCode;
 
-use aws_config::{BehaviorVersion, SdkConfig};
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use contract::environment::{EVENT_BUS, EVENT_SOURCE, MAX_RECEIVE_COUNT, VariableError, Variables};
+use contract::environment::{MAX_RECEIVE_COUNT, VariableError, Variables};
 use lambda_runtime::{LambdaEvent, service_fn};
-use publisher::aws::EventBridge;
-use publisher::{Backoff, Destination, Publisher};
+use runtime::{Environment, set_up_logs};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tracing_subscriber::EnvFilter;
 
 use crate::messages::{Handler, InvocationError, serve};
-
-/// Messages are many small allocations, as rows are in the task.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// What a function finds when it starts.
-#[derive(Debug)]
-pub struct Environment {
-    /// The variables of the process.
-    pub variables: Variables<fn(&str) -> Option<String>>,
-    /// Region, credentials and endpoints for AWS clients.
-    pub config: SdkConfig,
-}
-
-impl Environment {
-    /// Whether AWS clients speak to another endpoint than AWS's.
-    #[must_use]
-    pub fn custom_endpoint(&self) -> bool {
-        ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"]
-            .into_iter()
-            .any(|name| self.variables.optional(name).is_some())
-    }
-
-    /// The publisher for the bus that the function may publish to.
-    ///
-    /// # Errors
-    /// [`VariableError`] when it is not told which one.
-    pub fn publisher(&self) -> Result<Publisher<EventBridge>, VariableError> {
-        let destination =
-            Destination::new(self.variables.required(EVENT_BUS)?, self.variables.required(EVENT_SOURCE)?);
-        let client = EventBridge::new(aws_sdk_eventbridge::Client::new(&self.config));
-        let region = self.config.region().map(ToString::to_string).unwrap_or_default();
-        Ok(Publisher::new(client, destination, Backoff::default()).in_region(&region))
-    }
-}
 
 /// A function that reads its payload by itself.
 pub trait Service {
@@ -109,18 +71,10 @@ pub fn unknown(handler: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn set_up_logs() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().json().flatten_event(true).with_span_list(false).with_env_filter(filter).init();
-}
-
 /// Sets up the logs, and builds the function; `None` when it cannot start, which is logged.
 async fn ready<H>(build: impl FnOnce(&Environment) -> Result<H, VariableError>) -> Option<H> {
     set_up_logs();
-    let environment = Environment {
-        variables: Variables::new(|name| std::env::var(name).ok()),
-        config: aws_config::load_defaults(BehaviorVersion::latest()).await,
-    };
+    let environment = Environment::load().await;
     build(&environment).inspect_err(|error| tracing::error!(%error, "the function cannot start")).ok()
 }
 

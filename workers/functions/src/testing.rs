@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use contract::{Detail, ObjectRef};
 use proptest::prelude::*;
-use publisher::{Backoff, CallError, Destination, Entry, Publisher, PutEvents, Rejection};
+use publisher::{Destination, Entry, Publisher, PutEvents, Rejection};
+use runtime::{Backoff, CallError};
 use serde_json::{Value, json};
 
 use crate::messages::{Delivery, QueueOrigin};

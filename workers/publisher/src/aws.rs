@@ -1,13 +1,13 @@
-//! PutEvents by the AWS SDK, and how its errors are understood.
+//! PutEvents by the AWS SDK.
 
 use aws_sdk_eventbridge::Client;
-use aws_sdk_eventbridge::config::http::HttpResponse;
-use aws_sdk_eventbridge::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use contract::environment::{EVENT_BUS, EVENT_SOURCE, VariableError};
+use runtime::{Backoff, CallError, Environment, call_error};
 
-use crate::entry::Entry;
-use crate::failure::{CallError, Rejection};
-use crate::publisher::PutEvents;
+use crate::entry::{Destination, Entry};
+use crate::failure::Rejection;
+use crate::publisher::{Publisher, PutEvents};
 
 /// [`PutEvents`] by the AWS SDK.
 #[derive(Debug, Clone)]
@@ -47,67 +47,16 @@ impl PutEvents for EventBridge {
     }
 }
 
-/// What an SDK error means for the caller, for any operation of any service.
-pub fn call_error<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> CallError {
-    let no_answer = |code: &str, message: &str| CallError {
-        code: code.to_owned(),
-        message: message.to_owned(),
-        retryable: true,
-    };
-    match error {
-        SdkError::TimeoutError(_) => no_answer("Timeout", "no answer in time"),
-        SdkError::DispatchFailure(_) => no_answer("DispatchFailure", "could not send the request"),
-        SdkError::ResponseError(_) => no_answer("ResponseError", "could not read the answer"),
-        SdkError::ServiceError(error) => {
-            let status = error.raw().status().as_u16();
-            let code = error.err().code().unwrap_or(match status {
-                429 => "TooManyRequestsException",
-                503 => "ServiceUnavailable",
-                _ => "Unknown",
-            });
-            CallError {
-                code: code.to_owned(),
-                message: error.err().message().unwrap_or_default().to_owned(),
-                retryable: is_retryable(code, status),
-            }
-        }
-        _ => CallError {
-            code: "ConstructionFailure".into(),
-            message: "could not create the request".into(),
-            retryable: false,
-        },
-    }
-}
-
-/// The service is overloaded or broken, not the request wrong.
-fn is_retryable(code: &str, status: u16) -> bool {
-    status >= 500
-        || status == 429
-        || code.contains("Throttl")
-        || matches!(
-            code,
-            "RequestLimitExceeded"
-                | "ProvisionedThroughputExceededException"
-                | "TooManyRequestsException"
-                | "SlowDown"
-                | "RequestTimeout"
-                | "InternalFailure"
-                | "InternalException"
-                | "ServiceUnavailable"
-        )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn overload_is_tried_again_and_a_wrong_request_is_not() {
-        assert!(is_retryable("ThrottlingException", 400));
-        assert!(is_retryable("ProvisionedThroughputExceededException", 400));
-        assert!(is_retryable("Unknown", 503));
-        assert!(is_retryable("Unknown", 429));
-        assert!(!is_retryable("AccessDeniedException", 400));
-        assert!(!is_retryable("ResourceNotFoundException", 400));
+impl Publisher<EventBridge> {
+    /// Creates the publisher for the bus that the environment names.
+    ///
+    /// # Errors
+    /// [`VariableError`] when it does not name a bus, or no source of events.
+    pub fn from_environment(environment: &Environment) -> Result<Self, VariableError> {
+        let Environment { variables, config } = environment;
+        let destination = Destination::new(variables.required(EVENT_BUS)?, variables.required(EVENT_SOURCE)?);
+        let region = config.region().map(ToString::to_string).unwrap_or_default();
+        let client = EventBridge::new(Client::new(config));
+        Ok(Self::new(client, destination, Backoff::default()).in_region(&region))
     }
 }

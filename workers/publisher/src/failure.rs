@@ -1,4 +1,4 @@
-//! Failures: of a call, of an entry, and of an event in the end.
+//! Failures: of an entry, and of an event in the end.
 
 /// An entry that EventBridge did not take, though the call went through.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,18 +38,6 @@ impl Rejection {
     pub(crate) fn is_overload(&self) -> bool {
         self.is_throttled() || matches!(self.code.as_str(), "InternalFailure" | "InternalException")
     }
-}
-
-/// A call to AWS that failed as a whole.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {message}")]
-pub struct CallError {
-    /// The service's error code, or the kind of failure when no answer came.
-    pub code: String,
-    /// The service's explanation. May quote the request: not for logs or events about rows.
-    pub message: String,
-    /// Whether the same call may succeed later.
-    pub retryable: bool,
 }
 
 /// Why an event is not on the bus.

@@ -8,7 +8,6 @@
 //! [`Stream`], which holds a few calls in flight and a fixed amount of memory however long the file is.
 
 pub mod aws;
-mod backoff;
 mod batch;
 mod entry;
 mod failure;
@@ -16,9 +15,8 @@ mod pace;
 mod publisher;
 mod stream;
 
-pub use backoff::Backoff;
 pub use batch::{MAX_BYTES, MAX_BYTES_ELSEWHERE, MAX_ENTRIES, max_bytes_in, split};
 pub use entry::{Destination, Entry};
-pub use failure::{CallError, Failure, Rejection};
+pub use failure::{Failure, Rejection};
 pub use publisher::{MAX_IN_FLIGHT, Publisher, PutEvents};
 pub use stream::{Stream, Summary};

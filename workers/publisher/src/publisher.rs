@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use contract::Detail;
 use futures::StreamExt as _;
+use runtime::{Backoff, CallError};
 
-use crate::backoff::Backoff;
 use crate::batch::{MAX_BYTES, MAX_BYTES_ELSEWHERE, max_bytes_in, split};
 use crate::entry::{Destination, Entry};
-use crate::failure::{CallError, Failure, Rejection};
+use crate::failure::{Failure, Rejection};
 use crate::pace::Pace;
 
 /// How many PutEvents calls one publisher keeps in flight.

@@ -4,8 +4,7 @@ use aws_sdk_kms::Client;
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::DataKeySpec;
 use contract::environment::DATA_KEY_CONTEXT;
-use publisher::CallError;
-use publisher::aws::call_error;
+use runtime::{CallError, call_error};
 use zeroize::Zeroizing;
 
 use crate::kms::{DataKey, Kms, KmsError};

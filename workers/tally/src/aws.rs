@@ -8,8 +8,7 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use publisher::CallError;
-use publisher::aws::call_error;
+use runtime::{CallError, call_error};
 
 use crate::attribute::{Attribute, Attributes};
 use crate::item::{Key, PARTITION_KEY, SORT_KEY};

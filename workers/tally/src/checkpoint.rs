@@ -10,8 +10,7 @@ use std::future::Future;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use contract::{ObjectRef, Part};
-use publisher::CallError;
-use publisher::aws::call_error;
+use runtime::{CallError, call_error};
 
 /// How far an extraction has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::future::Future;
 
 use contract::ObjectRef;
 use contract::assignment::Replay;
-use publisher::CallError;
+use runtime::CallError;
 
 use crate::attribute::Attributes;
 use crate::item::{Content, Damaged, Key};

@@ -18,7 +18,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use publisher::{Backoff, CallError};
+use runtime::{Backoff, CallError};
 
 use crate::attribute::Attributes;
 use crate::batch::{Batch, Share, Touched};

@@ -3,17 +3,10 @@
 use std::sync::OnceLock;
 
 use aws_sdk_s3::Client;
-use contract::{ContentRange, ObjectRef};
-use publisher::aws::call_error;
+use contract::ObjectRef;
+use runtime::s3::{self, ObjectError};
 
-use crate::download::{OpenError, Opened, Source};
-
-/// A client for the account and region of the process, or for the endpoint in `AWS_ENDPOINT_URL`.
-#[must_use]
-pub fn s3_client(config: &aws_config::SdkConfig, custom_endpoint: bool) -> Client {
-    // Bucket names as host names exist only under amazonaws.com; a custom endpoint wants them in the path.
-    Client::from_conf(aws_sdk_s3::config::Builder::from(config).force_path_style(custom_endpoint).build())
-}
+use crate::download::{Opened, Source};
 
 /// One version of one object in S3.
 #[derive(Debug)]
@@ -31,54 +24,26 @@ impl S3Object {
         Self { client, object, first_etag: OnceLock::new() }
     }
 
-    /// What to send in `If-Match`: a version cannot change, anything else can be replaced while it is read.
     fn if_match(&self) -> Option<String> {
-        if self.object.version.is_some() {
-            return None;
-        }
-        let etag = self.object.etag.as_ref().or_else(|| self.first_etag.get())?;
-        Some(format!("\"{}\"", etag.trim_matches('"')))
+        s3::if_match(&self.object, self.first_etag.get())
     }
 }
 
 impl Source for S3Object {
-    async fn open(&self, from: u64, to: u64) -> Result<Opened, OpenError> {
-        let answer = self
-            .client
-            .get_object()
-            .bucket(&self.object.bucket)
-            .key(&self.object.key)
-            .set_version_id(self.object.version.clone())
-            .set_if_match(self.if_match())
-            .range(format!("bytes={from}-{}", to.saturating_sub(1)))
-            .send()
-            .await;
-        let answer = match answer {
+    async fn open(&self, from: u64, to: u64) -> Result<Opened, ObjectError> {
+        let answer = match s3::get(&self.client, &self.object, self.if_match(), from..to).await {
             Ok(answer) => answer,
-            Err(error) => {
-                let error = call_error(&error);
-                return match (error.code.as_str(), error.retryable) {
-                    // An empty object has no byte of any range.
-                    ("InvalidRange", _) if from == 0 => {
-                        Ok(Opened { from: 0, body: Box::pin(tokio::io::empty()), length: Some(0) })
-                    }
-                    (_, true) => Err(OpenError::Transient { code: error.code }),
-                    (_, false) => Err(OpenError::Unreadable { code: error.code }),
-                };
+            // An empty object has no byte of any range.
+            Err(error) if from == 0 && error.code() == "InvalidRange" => {
+                return Ok(Opened { from: 0, body: Box::pin(tokio::io::empty()), length: Some(0) });
             }
+            Err(error) => return Err(error),
         };
-        if let Some(etag) = answer.e_tag() {
-            let _ = self.first_etag.set(etag.to_owned());
+        if let Some(etag) = answer.etag {
+            let _ = self.first_etag.set(etag);
         }
-        let (from, length) = match answer.content_range() {
-            Some(range) => {
-                let range = ContentRange::new(range);
-                (range.from.unwrap_or(from), range.length)
-            }
-            // The whole object, whatever was asked for.
-            None => (0, answer.content_length().and_then(|length| u64::try_from(length).ok())),
-        };
-        Ok(Opened { from, body: Box::pin(answer.body.into_async_read()), length })
+        let body = Box::pin(answer.body.into_async_read());
+        Ok(Opened { from: answer.from.unwrap_or(from), body, length: answer.length })
     }
 }
 
@@ -99,7 +64,7 @@ mod tests {
             uploaded: None,
             replay: None,
         };
-        S3Object::new(s3_client(&config, true), object)
+        S3Object::new(s3::client(&config, true), object)
     }
 
     #[test]

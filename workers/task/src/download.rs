@@ -10,7 +10,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use publisher::Backoff;
+use runtime::Backoff;
+use runtime::s3::ObjectError;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::task::JoinSet;
 
@@ -23,7 +24,7 @@ const PIECE: usize = 64 * 1024;
 pub trait Source: Send + Sync {
     /// Opens the object at byte `from`, for bytes up to `to`, the one behind the last. The object may end before, and
     /// be empty.
-    fn open(&self, from: u64, to: u64) -> impl Future<Output = Result<Opened, OpenError>> + Send;
+    fn open(&self, from: u64, to: u64) -> impl Future<Output = Result<Opened, ObjectError>> + Send;
 }
 
 /// An object that is open for reading.
@@ -35,21 +36,6 @@ pub struct Opened {
     pub body: Pin<Box<dyn AsyncRead + Send>>,
     /// How many bytes the whole object has, if the source says so.
     pub length: Option<u64>,
-}
-
-/// Why an object cannot be opened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OpenError {
-    /// It is gone, replaced or forbidden; another attempt doesn't help.
-    Unreadable {
-        /// The service's error code.
-        code: String,
-    },
-    /// The service or the way to it failed; another attempt may help.
-    Transient {
-        /// The service's error code, or the kind of failure.
-        code: String,
-    },
 }
 
 /// The object could not be read to its end.
@@ -183,11 +169,11 @@ async fn fetch<S: Source>(source: Arc<S>, backoff: Backoff, from: u64, to: u64, 
                 part.last = part.length.is_none() && offset < to;
                 return part;
             }
-            Err(OpenError::Unreadable { code }) => {
+            Err(ObjectError::Unreadable { code }) => {
                 part.error = Some(ReadError { code, offset });
                 return part;
             }
-            Err(OpenError::Transient { code }) => code,
+            Err(ObjectError::Transient { code }) => code,
         };
         failures += 1;
         // All bytes are here and the body still failed: its checksum is wrong, and there is nothing left to ask for.
@@ -202,26 +188,28 @@ async fn fetch<S: Source>(source: Arc<S>, backoff: Backoff, from: u64, to: u64, 
 }
 
 /// One request for what is missing of the part.
-async fn attempt<S: Source>(source: &S, from: u64, to: u64, part: &mut Part) -> Result<(), OpenError> {
-    let transient = |code: String| OpenError::Transient { code };
+async fn attempt<S: Source>(source: &S, from: u64, to: u64, part: &mut Part) -> Result<(), ObjectError> {
     let start = from + part.bytes.len() as u64;
     let opened = source.open(start, to).await?;
     part.length = opened.length.or(part.length);
     let end = part.length.map_or(to, |length| length.min(to));
-    let Some(known) = start.checked_sub(opened.from) else { return Err(transient("WrongRange".into())) };
+    let Some(known) = start.checked_sub(opened.from) else {
+        return Err(ObjectError::transient("WrongRange"));
+    };
     let mut body = opened.body;
-    let broken = |error: std::io::Error| transient(format!("Body{:?}", error.kind()));
+    let broken = |error: std::io::Error| ObjectError::broken(&error);
     // Bytes that were read before, or that nobody asked for.
     tokio::io::copy(&mut (&mut body).take(known), &mut tokio::io::sink()).await.map_err(broken)?;
     // One byte more than expected would be no part of this range.
     let mut body = body.take(to - start);
-    let missing = usize::try_from(end.saturating_sub(start)).map_err(|_| transient("TooLarge".into()))?;
+    let missing =
+        usize::try_from(end.saturating_sub(start)).map_err(|_| ObjectError::transient("TooLarge"))?;
     part.bytes.reserve_exact(missing);
     let read = body.read_to_end(&mut part.bytes).await;
     read.map_err(broken)?;
     let reached = from + part.bytes.len() as u64;
     match part.length.is_some() && reached < end {
-        true => Err(transient("BodyTooShort".into())),
+        true => Err(ObjectError::transient("BodyTooShort")),
         false => Ok(()),
     }
 }

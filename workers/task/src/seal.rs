@@ -6,7 +6,7 @@ use std::sync::Arc;
 use contract::columns::{self, MissingColumns};
 use contract::settings::SensitiveField;
 use contract::{ObjectRef, Reason, row};
-use publisher::Backoff;
+use runtime::Backoff;
 use sealing::{Kms, KmsError, SealError, Sealer};
 
 use crate::reader::{Fault, Fields};

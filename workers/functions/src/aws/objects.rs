@@ -2,11 +2,11 @@
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
-use contract::{ContentRange, Location, ObjectRef};
-use publisher::aws::call_error;
+use contract::{Location, ObjectRef};
+use runtime::s3::{self, ObjectError};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use crate::located::{Objects, ReadError};
+use crate::located::Objects;
 
 /// Objects of all buckets that the function may read. A server that sends more than it is asked for takes time, and no
 /// memory.
@@ -17,68 +17,34 @@ impl S3 {
     /// Speaks to the region of the process, or to the endpoint that it is told.
     #[must_use]
     pub fn new(config: &SdkConfig, custom_endpoint: bool) -> Self {
-        // Bucket names as host names exist only under amazonaws.com; a custom endpoint wants them in the path.
-        let config = aws_sdk_s3::config::Builder::from(config).force_path_style(custom_endpoint).build();
-        Self(Client::from_conf(config))
+        Self(s3::client(config, custom_endpoint))
     }
 }
 
 impl Objects for S3 {
-    async fn read(&self, object: &ObjectRef, location: &Location) -> Result<Vec<u8>, ReadError> {
-        let answer = self
-            .0
-            .get_object()
-            .bucket(&object.bucket)
-            .key(&object.key)
-            .set_version_id(object.version.clone())
-            .set_if_match(if_match(object))
-            .range(format!("bytes={}-{}", location.from, location.to.saturating_sub(1)))
-            .send()
-            .await;
-        let answer = match answer {
+    async fn read(&self, object: &ObjectRef, location: &Location) -> Result<Vec<u8>, ObjectError> {
+        let range = location.from..location.to;
+        let answer = match s3::get(&self.0, object, s3::if_match(object, None), range).await {
             Ok(answer) => answer,
-            Err(error) => {
-                let error = call_error(&error);
-                return match (error.code.as_str(), error.retryable) {
-                    // The object ends before.
-                    ("InvalidRange", _) => Ok(Vec::new()),
-                    (_, true) => Err(ReadError::Transient { code: error.code }),
-                    (_, false) => Err(ReadError::Unreadable { code: error.code }),
-                };
-            }
+            // The object ends before.
+            Err(error) if error.code() == "InvalidRange" => return Ok(Vec::new()),
+            Err(error) => return Err(error),
         };
-        let (from, end) = match answer.content_range() {
-            Some(range) => {
-                let ContentRange { from, length } = ContentRange::new(range);
-                (from, length)
-            }
-            // The whole object: a server may ignore the wish for a range (RFC 9110, section 14.2).
-            None => (Some(0), answer.content_length().and_then(|length| u64::try_from(length).ok())),
-        };
-        let Some(known) = from.and_then(|from| location.from.checked_sub(from)) else {
-            return Err(transient("WrongRange"));
+        let Some(known) = answer.from.and_then(|from| location.from.checked_sub(from)) else {
+            return Err(ObjectError::transient("WrongRange"));
         };
         let bytes = take(answer.body.into_async_read(), known, location.length()).await?;
-        let complete = bytes.len() as u64 == location.length() || end.is_some_and(|end| end < location.to);
-        if complete { Ok(bytes) } else { Err(transient("BodyTooShort")) }
+        let complete =
+            bytes.len() as u64 == location.length() || answer.length.is_some_and(|end| end < location.to);
+        if complete { Ok(bytes) } else { Err(ObjectError::transient("BodyTooShort")) }
     }
 }
 
-fn transient(code: &str) -> ReadError {
-    ReadError::Transient { code: code.into() }
-}
-
-/// What to send in `If-Match`: a version cannot change, anything else can be replaced after the task has read it.
-fn if_match(object: &ObjectRef) -> Option<String> {
-    let etag = object.etag.as_ref().filter(|_| object.version.is_none())?;
-    Some(format!("\"{}\"", etag.trim_matches('"')))
-}
-
 /// The `length` bytes of a body behind so many others, which nobody asked for and which are not kept.
-async fn take(mut body: impl AsyncRead + Unpin, known: u64, length: u64) -> Result<Vec<u8>, ReadError> {
-    let broken = |error: std::io::Error| transient(&format!("Body{:?}", error.kind()));
+async fn take(mut body: impl AsyncRead + Unpin, known: u64, length: u64) -> Result<Vec<u8>, ObjectError> {
+    let broken = |error: std::io::Error| ObjectError::broken(&error);
     tokio::io::copy(&mut (&mut body).take(known), &mut tokio::io::sink()).await.map_err(broken)?;
-    let room = usize::try_from(length).map_err(|_| transient("TooLarge"))?;
+    let room = usize::try_from(length).map_err(|_| ObjectError::transient("TooLarge"))?;
     // One more, since a vector that is full grows before it sees that there is no more.
     let mut bytes = Vec::with_capacity(room.saturating_add(1));
     body.take(length).read_to_end(&mut bytes).await.map_err(broken)?;
@@ -125,7 +91,7 @@ mod tests {
         object: &ObjectRef,
         location: Location,
         answer: String,
-    ) -> (Result<Vec<u8>, ReadError>, String) {
+    ) -> (Result<Vec<u8>, ObjectError>, String) {
         let server = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = server.local_addr().expect("an address");
         let seen = std::thread::spawn(move || {
@@ -180,9 +146,9 @@ mod tests {
             (location(0, 3), whole.clone(), Ok(b"abc".to_vec())),
             (location(2, 5), whole, Ok(b"cde".to_vec())),
             (location(2, 5), part("1-5/9", "abcde"), Ok(b"bcd".to_vec())),
-            (location(2, 5), part("3-5/9", "abc"), Err(transient("WrongRange"))),
-            (location(2, 5), part("what", "abc"), Err(transient("WrongRange"))),
-            (location(2, 5), part("2-3/9", "ab"), Err(transient("BodyTooShort"))),
+            (location(2, 5), part("3-5/9", "abc"), Err(ObjectError::transient("WrongRange"))),
+            (location(2, 5), part("what", "abc"), Err(ObjectError::transient("WrongRange"))),
+            (location(2, 5), part("2-3/9", "ab"), Err(ObjectError::transient("BodyTooShort"))),
             // The object ends there.
             (location(2, 5), part("2-3/4", "ab"), Ok(b"ab".to_vec())),
         ] {
@@ -191,19 +157,19 @@ mod tests {
         }
         let cut = part("2-4/9", "abc").replace("Content-Length: 3", "Content-Length: 3\r\nX: y");
         let (read, _) = exchange(&object(None, None), location(2, 5), cut[..cut.len() - 1].to_owned()).await;
-        assert!(matches!(read, Err(ReadError::Transient { .. })), "{read:?}");
+        assert!(matches!(read, Err(ObjectError::Transient { .. })), "{read:?}");
     }
 
     #[tokio::test]
     async fn an_error_is_final_when_it_says_something_of_the_object() {
-        let unreadable = |code: &str| Err(ReadError::Unreadable { code: code.into() });
+        let unreadable = |code: &str| Err(ObjectError::Unreadable { code: code.into() });
         for (status, code, expected) in [
             (403, "AccessDenied", unreadable("AccessDenied")),
             (404, "NoSuchKey", unreadable("NoSuchKey")),
             (412, "PreconditionFailed", unreadable("PreconditionFailed")),
             (416, "InvalidRange", Ok(Vec::new())),
-            (503, "SlowDown", Err(transient("SlowDown"))),
-            (500, "InternalError", Err(transient("InternalError"))),
+            (503, "SlowDown", Err(ObjectError::transient("SlowDown"))),
+            (500, "InternalError", Err(ObjectError::transient("InternalError"))),
         ] {
             let body = format!("<Error><Code>{code}</Code><Message>m</Message></Error>");
             let length = body.len();

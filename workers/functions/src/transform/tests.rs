@@ -8,14 +8,14 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::located::ReadError;
 use crate::testing::{Bus, delivery, event, json_value, object};
+use runtime::s3::ObjectError;
 
 /// One object, which is read by as many bytes as it has; or how its reading fails; or no answer at all.
 #[derive(Default)]
 struct Memory {
     bytes: Vec<u8>,
-    errors: Mutex<Vec<ReadError>>,
+    errors: Mutex<Vec<ObjectError>>,
     silent: bool,
     reads: Mutex<Vec<Range<u64>>>,
 }
@@ -25,13 +25,13 @@ impl Memory {
         Self { bytes: bytes.into(), ..Self::default() }
     }
 
-    fn failing(error: ReadError) -> Self {
+    fn failing(error: ObjectError) -> Self {
         Self { errors: Mutex::new(vec![error]), ..Self::new("1,2\n") }
     }
 }
 
 impl Objects for &Memory {
-    async fn read(&self, object: &ObjectRef, location: &Location) -> Result<Vec<u8>, ReadError> {
+    async fn read(&self, object: &ObjectRef, location: &Location) -> Result<Vec<u8>, ObjectError> {
         assert_eq!(object, &self::object());
         self.reads.lock().expect("lock").push(location.from..location.to);
         if self.silent {
@@ -334,7 +334,7 @@ async fn an_object_that_can_never_be_read_is_reported() {
         ("PreconditionFailed", "replaced"),
         ("KMS.DisabledException", "the object could not be read: KMS.DisabledException"),
     ] {
-        let memory = Memory::failing(ReadError::Unreadable { code: code.into() });
+        let memory = Memory::failing(ObjectError::Unreadable { code: code.into() });
         let bus = Bus::default();
         let deliveries = [delivery(event(&referred(2, "ID,Note", 0, 4)), 1)];
         assert_eq!(reading(&bus, &memory).handle(&deliveries).await, [Ok(())]);
@@ -347,7 +347,7 @@ async fn an_object_that_can_never_be_read_is_reported() {
 #[tokio::test]
 async fn a_row_that_cannot_be_read_for_now_comes_back_alone() {
     let slow = Memory { silent: true, ..Memory::default() };
-    let failing = Memory::failing(ReadError::Transient { code: "SlowDown".into() });
+    let failing = Memory::failing(ObjectError::Transient { code: "SlowDown".into() });
     for memory in [slow, failing] {
         let bus = Bus::default();
         let function = Transform { reading: Duration::from_millis(1), ..reading(&bus, &memory) };

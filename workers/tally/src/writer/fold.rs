@@ -17,7 +17,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use publisher::CallError;
+use runtime::CallError;
 use tokio::time::Instant;
 
 use super::{Change, Known, MAX_IN_FLIGHT, MAX_KNOWN, Share, Store, Updated, Writer};

@@ -9,38 +9,33 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use aws_config::BehaviorVersion;
 use contract::environment::{
-    ASSIGNMENT, COLUMNS, DATA_KEY, EVENT_BUS, EVENT_SOURCE, OBJECT, SENSITIVE, SETTINGS, TALLY_TABLE,
-    VariableError, Variables,
+    ASSIGNMENT, COLUMNS, DATA_KEY, OBJECT, SENSITIVE, SETTINGS, TALLY_TABLE, VariableError,
 };
 use contract::settings::{ExtractionSettings, SensitiveField};
 use contract::{Assignment, ObjectRef};
-use publisher::aws::EventBridge;
-use publisher::{Backoff, Destination, Publisher};
+use publisher::Publisher;
+use runtime::{Allocator, Backoff, Environment, s3, set_up_logs};
 use sealing::AwsKms;
 use tally::TallyError;
 use tally::aws::Table;
 use tally::checkpoint::DynamoCheckpoints;
-use task::aws::{S3Object, s3_client};
+use task::aws::S3Object;
 use task::{Job, Outcome, Sealing, Selection, Totals};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tracing_subscriber::EnvFilter;
 
 /// Exit code of an extraction that no other attempt makes better.
 const FAILED: u8 = 2;
 
-/// A row is dozens of small allocations: with libc's allocator, a quarter of the processor time goes there.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 // Not a thread for each core: what is in flight is bounded by calls, one core feeds more than a bus takes, and threads that
 // hand each other every batch make each row dearer.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().json().flatten_event(true).with_span_list(false).with_env_filter(filter).init();
+    set_up_logs();
     match run().await {
         Ok(Outcome::Completed(Totals { rows, rejected, bytes })) => {
             tracing::info!(rows, rejected, bytes, "extraction completed");
@@ -71,38 +66,33 @@ enum StartError {
 }
 
 async fn run() -> Result<Outcome, StartError> {
-    let variables = Variables::new(|name: &str| std::env::var(name).ok());
+    let environment = Environment::load().await;
+    let Environment { variables, config } = &environment;
     let object: ObjectRef = variables.json(OBJECT)?;
     let settings: ExtractionSettings = variables.json_or_default(SETTINGS)?;
     let assignment: Assignment = variables.json_or_default(ASSIGNMENT)?;
-    let destination = Destination::new(variables.required(EVENT_BUS)?, variables.required(EVENT_SOURCE)?);
-    let custom_endpoint =
-        ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"].iter().any(|name| std::env::var_os(name).is_some());
-
-    let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
-    let bus = EventBridge::new(aws_sdk_eventbridge::Client::new(&config));
-    let region = config.region().map(ToString::to_string).unwrap_or_default();
-    let publisher = Arc::new(Publisher::new(bus, destination, Backoff::default()).in_region(&region));
-    let source = S3Object::new(s3_client(&config, custom_endpoint), object.clone());
+    let publisher = Arc::new(Publisher::from_environment(&environment)?);
+    let client = s3::client(config, environment.custom_endpoint());
+    let source = S3Object::new(client, object.clone());
 
     let fields: Vec<SensitiveField> = variables.json_or_default(SENSITIVE)?;
     let sealing = match fields.as_slice() {
         [] => None,
         _ => {
-            let kms = AwsKms::new(aws_sdk_kms::Client::new(&config), variables.required(DATA_KEY)?);
+            let kms = AwsKms::new(aws_sdk_kms::Client::new(config), variables.required(DATA_KEY)?);
             Some(Sealing::new(kms, &object, fields))
         }
     };
     let selection = match assignment.replay {
         Some(replay) => {
-            let client = aws_sdk_dynamodb::Client::new(&config);
+            let client = aws_sdk_dynamodb::Client::new(config);
             let table = Table::new(client, variables.required(TALLY_TABLE)?);
             Some((tally::rows_to_replay(&table, &object, replay).await?, tally::read(&table, &object).await?))
         }
         None => None,
     };
     let checkpoints = variables.optional(TALLY_TABLE).map(|table| {
-        let client = aws_sdk_dynamodb::Client::new(&config);
+        let client = aws_sdk_dynamodb::Client::new(config);
         DynamoCheckpoints::new(client, table, &object, assignment.part.as_ref())
     });
 

@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 
 use contract::event::Skipped;
 use contract::{Detail, Location, Reason, row};
-use publisher::{Backoff, PutEvents, Stream};
+use publisher::{PutEvents, Stream};
+use runtime::Backoff;
 use sealing::Kms;
 use tally::checkpoint::Checkpoint;
 

@@ -8,12 +8,14 @@ use std::task::{Context, Poll};
 use contract::settings::CsvSettings;
 use contract::{Location, Part, Shard, row};
 use proptest::prelude::*;
-use publisher::{CallError, Destination, Entry, Rejection};
+use publisher::{Destination, Entry, Rejection};
+use runtime::CallError;
+use runtime::s3::ObjectError;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::*;
 use crate::decompress::tests as decompress;
-use crate::download::{OpenError, Opened};
+use crate::download::Opened;
 
 mod content;
 mod ends;
@@ -30,7 +32,7 @@ enum Step {
     All,
     BreakAfter(usize),
     EndAfter(usize),
-    Fail(OpenError),
+    Fail(ObjectError),
     /// The body begins at this byte, whatever was asked for, and breaks after so many bytes.
     From(usize, usize),
 }
@@ -54,7 +56,7 @@ impl Object {
 }
 
 impl Source for Object {
-    async fn open(&self, from: u64, to: u64) -> Result<Opened, OpenError> {
+    async fn open(&self, from: u64, to: u64) -> Result<Opened, ObjectError> {
         self.opened.lock().expect("lock").push(from);
         if let Some(stop) = &self.stop {
             let _ = stop.send(true);

@@ -10,7 +10,7 @@ async fn a_broken_connection_goes_on_where_it_broke() {
     let steps = [
         Step::BreakAfter(5),
         Step::EndAfter(3),
-        Step::Fail(OpenError::Transient { code: "SlowDown".into() }),
+        Step::Fail(ObjectError::Transient { code: "SlowDown".into() }),
         Step::BreakAfter(100),
         Step::BreakAfter(1),
         Step::EndAfter(1),
@@ -131,7 +131,7 @@ async fn an_object_that_cannot_be_read_is_reported_at_once() {
         ("InvalidObjectState", "could not be read"),
     ] {
         let bus = Shared::default();
-        let source = Object::new("", [Step::Fail(OpenError::Unreadable { code: code.into() })]);
+        let source = Object::new("", [Step::Fail(ObjectError::Unreadable { code: code.into() })]);
         let opened = Arc::clone(&source.opened);
         let Outcome::Failed(fault) = run(source, &bus).await else { panic!("completed") };
         assert!(fault.message.contains(words) && fault.message.contains(code), "{fault:?}");
