@@ -1,10 +1,11 @@
-//! What one task has to do: an object, or a part of it, for the first time or again.
+//! The work of one task: an object, or a part of it, for the first time or again.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ObjectRef;
 
-/// What `extract` gives to a task in [`crate::environment::ASSIGNMENT`], beside [`crate::environment::OBJECT`].
+/// The work that `extract` gives to a task in [`crate::environment::ASSIGNMENT`], beside
+/// [`crate::environment::OBJECT`].
 ///
 /// A task without one reads the whole object.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,10 +14,10 @@ pub struct Assignment {
     /// The part of the object, if it is divided among several tasks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,
-    /// How many tasks were started for the same before this one and ended before their work did.
+    /// The number of tasks that were started for the same work before this one, and stopped before it was done.
     #[serde(skip_serializing_if = "is_zero")]
     pub restarts: u32,
-    /// Only these rows, again.
+    /// The rows to send again; `None` for all rows, for the first time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replay: Option<Replay>,
 }
@@ -25,32 +26,32 @@ pub struct Assignment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shard {
-    /// Its number, from 1.
+    /// The number of the part, from 1.
     pub index: u32,
-    /// How many there are.
+    /// The number of parts.
     pub of: u32,
 }
 
 /// The bytes of a [`Shard`]: a row belongs to the part in which it begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// Which part.
+    /// The part.
     #[serde(flatten)]
     pub shard: Shard,
     /// The first byte.
     pub from: u64,
-    /// The byte behind the last. The last part has no end: it takes all that is there.
+    /// The byte after the last. The last part has no end: it takes the rest of the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<u64>,
 }
 
-/// Which rows are sent again, by what the tally knows of them when the task begins.
+/// A choice of rows to send again, by what the tally contains of them when the task begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Replay {
     /// Rows that failed in some stage, and were not loaded.
     Failed,
-    /// Rows that were not loaded, and of which no stage says that they failed.
+    /// Rows that were not loaded, and that no stage reports as failed.
     Missing,
 }
 
@@ -58,24 +59,24 @@ pub enum Replay {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReplayRequest {
-    /// Which rows.
+    /// The rows.
     pub replay: Replay,
     /// The object.
     pub object: ObjectRef,
-    /// Tells this request from others for the same rows: a message that is delivered twice starts one task.
+    /// An ID that tells this request from others for the same rows: a message that is delivered twice starts one task.
     pub id: String,
 }
 
-/// A message that `extract` sends to its own queue, to arrive when it is time: start a task in the place of one that has
-/// stopped.
+/// A message that `extract` sends to its own queue, to arrive when it is time to start a task in the place of one that
+/// has stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RestartRequest {
-    /// What the new task has to do.
+    /// The work of the new task.
     pub restart: Assignment,
     /// The object.
     pub object: ObjectRef,
-    /// ARN of the task that has stopped: however often ECS says so, one task takes its place.
+    /// ARN of the task that has stopped: however often ECS reports that, one task takes its place.
     pub task: String,
 }
 

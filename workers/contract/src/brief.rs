@@ -1,6 +1,7 @@
-//! An event as `observe` needs it: what it is about, and no value of a row.
+//! An event as `observe` needs it: its subject, without the values of a row.
 //!
-//! One pass over the text of a message, which lends it its words. [`crate::Detail`] would copy every value to drop it again.
+//! One pass over the text of a message, from which the fields are borrowed. [`crate::Detail`] would copy every value
+//! only to drop it.
 
 use std::borrow::Cow;
 
@@ -13,7 +14,7 @@ use serde_json::value::RawValue;
 use crate::event::ESCAPED;
 use crate::{FailedStage, ObjectRef, Reason, Shard, characters};
 
-/// A text in a message. Borrowed unless it has escapes.
+/// A text in a message. It is borrowed unless it contains escapes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(transparent)]
 pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
@@ -41,7 +42,7 @@ pub struct Object<'a> {
     /// Entity tag.
     #[serde(borrow, default)]
     pub etag: Option<Text<'a>>,
-    /// When it was uploaded.
+    /// The time at which it was uploaded.
     #[serde(borrow, default)]
     pub uploaded: Option<Text<'a>>,
     /// The replay by which its rows are sent again.
@@ -50,7 +51,7 @@ pub struct Object<'a> {
 }
 
 impl Object<'_> {
-    /// The object with words of its own.
+    /// Returns the object with texts that it owns.
     #[must_use]
     pub fn to_ref(&self) -> ObjectRef {
         let own = |text: &Option<Text<'_>>| text.as_deref().map(str::to_owned);
@@ -64,7 +65,7 @@ impl Object<'_> {
         }
     }
 
-    /// Whether it is the same in every word.
+    /// Returns whether all fields are equal.
     #[must_use]
     pub fn is(&self, other: &ObjectRef) -> bool {
         let same = |own: &Option<Text<'_>>, other: &Option<String>| own.as_deref() == other.as_deref();
@@ -82,10 +83,10 @@ impl Object<'_> {
 pub struct Record<'a> {
     /// Position of the first row.
     pub index: u64,
-    /// Its id.
+    /// ID of the first row.
     #[serde(borrow)]
     pub id: Text<'a>,
-    /// How many rows.
+    /// The number of rows.
     #[serde(default = "one")]
     pub count: u64,
 }
@@ -94,7 +95,7 @@ const fn one() -> u64 {
     1
 }
 
-/// What an event says.
+/// The content of an event.
 #[derive(Debug, Clone)]
 pub enum What<'a> {
     /// A task was started.
@@ -104,7 +105,7 @@ pub enum What<'a> {
     },
     /// Rows were read.
     Extracted,
-    /// The object, or a part of it, was read to its end.
+    /// The object, or a part of it, was read completely.
     Completed {
         /// Rows, rejected ones included.
         rows: u64,
@@ -128,11 +129,11 @@ pub enum What<'a> {
     },
     /// The object or a row failed.
     Failed {
-        /// Who reports it.
+        /// The stage that reports it.
         stage: FailedStage,
         /// Stable code.
         reason: Reason,
-        /// The same as text.
+        /// The code as text.
         code: Text<'a>,
         /// One sentence for a person.
         message: Text<'a>,
@@ -146,7 +147,7 @@ pub struct Brief<'a> {
     pub detail_type: Text<'a>,
     /// `source` of the event.
     pub source: Option<Text<'a>>,
-    /// When EventBridge took it.
+    /// The time at which EventBridge received it.
     pub time: Option<Text<'a>>,
     /// `status` in the detail.
     pub status: Text<'a>,
@@ -154,7 +155,7 @@ pub struct Brief<'a> {
     pub object: Option<Object<'a>>,
     /// The row, or several.
     pub record: Option<Record<'a>>,
-    /// What it says.
+    /// The content.
     pub what: What<'a>,
 }
 
@@ -201,7 +202,7 @@ struct Body<'a> {
 }
 
 impl<'a> Brief<'a> {
-    /// Reads an event; `None` when it is none of the pipeline's.
+    /// Reads an event; returns `None` if it is not an event of the pipeline.
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
         let Envelope { detail_type, source, time, detail } = serde_json::from_str(text).ok()?;
@@ -236,8 +237,8 @@ impl<'a> Brief<'a> {
     }
 }
 
-/// The text of an event without the escapes of characters that not every service takes (see [`crate::Detail::to_json`]); as it
-/// is, where there are none, or where they are none that an event has.
+/// Returns the text of an event without the escapes of characters that not every service takes (see
+/// [`crate::Detail::to_json`]). A text without escapes, or with escapes that no event contains, is returned unchanged.
 #[must_use]
 pub fn unescaped(text: &str) -> Cow<'_, str> {
     if !text.contains("\"escaped\"") {
@@ -253,7 +254,7 @@ pub fn unescaped(text: &str) -> Cow<'_, str> {
     plain().map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
-/// What an event must name.
+/// The things that an event must name.
 enum About {
     Any,
     Object,

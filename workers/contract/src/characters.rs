@@ -1,21 +1,24 @@
-//! Characters that not every service on an event's way takes.
+//! Characters that not every service takes on the way of an event.
 //!
-//! SQS refuses a message with U+FFFE or U+FFFF in it (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>,
-//! `MessageBody`), EventBridge need not, and the dead-letter queue is SQS again: an event with one of the two could be accepted
-//! and never arrive. Controls, which SQS refuses as well, are escaped by JSON. JSON could escape these two, too, but whoever
-//! reads the JSON and writes it anew need not. So the text itself says which characters it means.
+//! SQS refuses a message that contains U+FFFE or U+FFFF
+//! (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>, `MessageBody`).
+//! EventBridge may accept one, and the dead-letter queue is SQS again: an event with one of the two could be accepted
+//! and never arrive. Control characters, which SQS refuses as well, are escaped by JSON. JSON could escape these two,
+//! too, but a program that reads the JSON and writes it again may write them plainly. So the text itself contains the
+//! escapes.
 
 use serde_json::{Map, Value};
 
 const REFUSED: [char; 2] = ['\u{fffe}', '\u{ffff}'];
 
-/// Whether SQS would refuse a JSON text.
+/// Returns whether SQS would refuse a JSON text.
 pub(crate) fn are_refused(json: &str) -> bool {
-    // The first byte of both is rare, and looked for faster than characters.
+    // The first byte of both is rare, and the search for it is faster than that for characters.
     json.as_bytes().contains(&0xef) && json.contains(REFUSED)
 }
 
-/// The same document in characters that every service takes: a backslash is written twice, U+FFFE as `\ufffe`.
+/// Returns the same document in characters that every service takes: a backslash is doubled, and U+FFFE becomes
+/// `\ufffe`.
 pub(crate) fn escape(value: Value) -> Value {
     each_text(value, &mut |text| {
         let mut out = String::with_capacity(text.len());
@@ -32,7 +35,7 @@ pub(crate) fn escape(value: Value) -> Value {
     .unwrap_or_default()
 }
 
-/// The document that [`escape`] was given; nothing when it is not one of its own.
+/// Returns the document that was given to [`escape`]; `None` if `value` is not a result of [`escape`].
 pub(crate) fn unescape(value: Value) -> Option<Value> {
     each_text(value, &mut |text| {
         let mut out = String::with_capacity(text.len());
@@ -50,7 +53,7 @@ pub(crate) fn unescape(value: Value) -> Option<Value> {
     })
 }
 
-/// Changes every text in a document, names of fields too.
+/// Changes every text in a document, including the names of fields.
 fn each_text(value: Value, change: &mut impl FnMut(&str) -> Option<String>) -> Option<Value> {
     Some(match value {
         Value::String(text) => Value::String(change(&text)?),

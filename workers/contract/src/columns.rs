@@ -1,8 +1,8 @@
-//! Names of columns: which column of a file a name in `stack.yaml` means. The extraction task, `transform` and `upload` all
-//! decide it here, so that they cannot disagree.
+//! Names of columns: the column of a file that a name in `stack.yaml` means. The extraction task, `transform` and
+//! `upload` all find it here, so that they cannot disagree.
 //!
-//! Two names are the same if they differ only in what a person can't see or wouldn't call a difference: blanks and invisible
-//! characters around them, upper and lower case, and how Unicode composes a letter.
+//! Two names are the same if they differ only in what a person can't see or wouldn't call a difference: blanks and
+//! invisible characters around them, upper and lower case, and the way in which Unicode composes a letter.
 
 use std::collections::HashSet;
 
@@ -13,13 +13,13 @@ use unicode_normalization::UnicodeNormalization as _;
 #[error("the file has several columns `{0}`")]
 pub struct AmbiguousColumn(String);
 
-/// Columns that a file must have and lacks.
+/// Columns that a file must have and does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the file has no column{} {}", if .0.len() == 1 { "" } else { "s" }, listed(.0))]
 pub struct MissingColumns(pub Vec<String>);
 
-/// The name without blanks and invisible characters around it: white space of any kind, control characters, zero-width
-/// characters, byte order marks, soft hyphens and marks of direction.
+/// Returns the name without blanks and invisible characters around it: white space of any kind, control characters,
+/// zero-width characters, byte order marks, soft hyphens and marks of direction.
 #[must_use]
 pub fn trim(name: &str) -> &str {
     name.trim_matches(is_invisible)
@@ -40,7 +40,7 @@ fn is_invisible(character: char) -> bool {
         )
 }
 
-/// What all names have in common that are the same.
+/// Returns a key that is equal for all names that are the same.
 #[must_use]
 pub fn key(name: &str) -> String {
     let name = trim(name);
@@ -52,7 +52,7 @@ pub fn key(name: &str) -> String {
     caseless::default_case_fold_str(&decomposed).nfc().collect()
 }
 
-/// Whether two names mean the same column.
+/// Returns whether two names mean the same column.
 #[must_use]
 pub fn same(one: &str, other: &str) -> bool {
     let (one, other) = (trim(one), trim(other));
@@ -62,8 +62,8 @@ pub fn same(one: &str, other: &str) -> bool {
     }
 }
 
-/// The position of the column named `name`: that of its exact name, else of one that is the [`same`]. `None` when there is
-/// none. A column without a name is never found.
+/// Returns the position of the column named `name`: that of its exact name, else of one that is the [`same`]; `None` if
+/// there is no such column. A column without a name is never found.
 ///
 /// # Errors
 /// A name that fits several columns is an error even where the column is optional: picking one of them, or none, would
@@ -86,7 +86,8 @@ pub fn find<S: AsRef<str>>(headers: &[S], name: &str) -> Result<Option<usize>, A
     }
 }
 
-/// Those of `names` that no column has, each once, in their order. A name that fits several columns is not missing.
+/// Returns the `names` for which there is no column, each once, in their order. A name that fits several columns is not
+/// missing.
 #[must_use]
 pub fn missing<'n, S: AsRef<str>>(
     headers: &[S],
@@ -103,7 +104,7 @@ pub fn missing<'n, S: AsRef<str>>(
     (!missing.is_empty()).then_some(MissingColumns(missing))
 }
 
-/// `A`, `A` and `B`, or `A`, `B` and `C`, each in backticks.
+/// Returns `A`, `A` and `B`, or `A`, `B` and `C`, each in backticks.
 fn listed(names: &[String]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     match quoted.split_last() {

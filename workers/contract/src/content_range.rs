@@ -1,9 +1,9 @@
-//! The header that says which bytes of an object an answer brings.
+//! The header that names the bytes of an object in an answer.
 
 /// A `Content-Range` such as `bytes 5-9/10` (RFC 9110, section 14.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ContentRange {
-    /// The first byte, if the header says so.
+    /// The first byte, if the header names it.
     pub from: Option<u64>,
     /// Length of the object, if it is known.
     pub length: Option<u64>,

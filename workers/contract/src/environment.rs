@@ -1,7 +1,7 @@
 //! Names of the environment variables that the lowering sets and the workers read.
 //!
-//! Nobody writes these by hand: an `access` or `triggers` entry in `stack.yaml` brings the ones that it needs.
-//! A worker reads them with [`Variables`], once, when it starts.
+//! They are not written by hand: an `access` or `triggers` entry in `stack.yaml` brings those that it needs. A worker
+//! reads them with [`Variables`], once, when it starts.
 
 use serde::de::DeserializeOwned;
 
@@ -25,23 +25,23 @@ pub const TASK_CLUSTER: &str = "TASK_CLUSTER";
 pub const TASK_DEFINITION: &str = "TASK_DEFINITION";
 /// Name of the container in that task definition.
 pub const TASK_CONTAINER: &str = "TASK_CONTAINER";
-/// Subnet ids for the task, comma separated.
+/// Subnet IDs for the task, comma separated.
 pub const TASK_SUBNETS: &str = "TASK_SUBNETS";
-/// Security group ids for the task, comma separated.
+/// Security group IDs for the task, comma separated.
 pub const TASK_SECURITY_GROUPS: &str = "TASK_SECURITY_GROUPS";
-/// `ENABLED` or `DISABLED`: whether the task gets a public address (it must, in a network without NAT).
+/// `ENABLED` or `DISABLED`: a public address for the task (which it needs in a network without NAT).
 pub const TASK_PUBLIC_IP: &str = "TASK_ASSIGN_PUBLIC_IP";
 /// `ENABLED` when the task runs on Fargate Spot.
 pub const TASK_SPOT: &str = "TASK_SPOT";
-/// How often a message is received before its queue moves it to the dead letters.
+/// The number of times that a message is received before its queue moves it to the dead-letter queue.
 pub const MAX_RECEIVE_COUNT: &str = "MAX_RECEIVE_COUNT";
 /// The worker's `settings`, as one JSON document.
 pub const SETTINGS: &str = "SETTINGS";
 /// The object that a task works on, as the JSON of [`crate::ObjectRef`]; set by `extract` when it starts the task.
 pub const OBJECT: &str = "OBJECT";
-/// What the task has to do with the object, as the JSON of [`crate::Assignment`]; set by `extract` when it starts the task.
+/// The work of the task, as the JSON of [`crate::Assignment`]; set by `extract` when it starts the task.
 pub const ASSIGNMENT: &str = "ASSIGNMENT";
-/// `startedBy` of the tasks that `extract` starts: what tells them from others when ECS speaks of a task.
+/// `startedBy` of the tasks that `extract` starts: it tells them from others in the events of ECS.
 pub const STARTED_BY: &str = "deployer";
 /// Name of the table in which `access: [{ tally: … }]` keeps account of every row.
 pub const TALLY_TABLE: &str = "TALLY_TABLE_NAME";
@@ -55,8 +55,8 @@ pub const COLUMNS: &str = "EXPECTED_COLUMNS";
 /// ARN of the KMS key that `access: [{ encrypt: … }]` and `{ decrypt: … }` grant.
 pub const DATA_KEY: &str = "DATA_KEY_ARN";
 
-/// Under this name, the digest of an object stands in the encryption context of its data keys: with another one, KMS
-/// neither makes nor decrypts any for the workers.
+/// The name of the object's digest in the encryption context of its data keys: with another digest, KMS neither
+/// generates nor decrypts a data key for the workers.
 pub const DATA_KEY_CONTEXT: &str = "deployer:object";
 
 /// The variables of one process, looked up by a function so that tests need no process of their own.
@@ -69,28 +69,28 @@ pub enum VariableError {
     /// It is not set, or empty.
     #[error("the environment variable `{0}` is missing")]
     Missing(&'static str),
-    /// It is set to something else than the worker expects.
+    /// It has another value than the worker expects.
     #[error("the environment variable `{name}` is not {expected}")]
     Invalid {
         /// Its name.
         name: &'static str,
-        /// What it should be.
+        /// The expected value.
         expected: String,
     },
 }
 
 impl<F: Fn(&str) -> Option<String>> Variables<F> {
-    /// Variables that `get` looks up.
+    /// Creates variables that `get` looks up.
     pub const fn new(get: F) -> Self {
         Self(get)
     }
 
-    /// The variable's value; `None` when it is not set or empty.
+    /// Returns the value of the variable; `None` if it is not set or empty.
     pub fn optional(&self, name: &'static str) -> Option<String> {
         (self.0)(name).filter(|value| !value.is_empty())
     }
 
-    /// The variable's value.
+    /// Returns the value of the variable.
     ///
     /// # Errors
     /// [`VariableError::Missing`] when it is not set or empty.
@@ -98,10 +98,10 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         self.optional(name).ok_or(VariableError::Missing(name))
     }
 
-    /// The parts of a comma separated list, trimmed, without empty ones.
+    /// Returns the parts of a comma separated list, trimmed, without empty ones.
     ///
     /// # Errors
-    /// [`VariableError::Missing`] when nothing is left.
+    /// [`VariableError::Missing`] when no part is left.
     pub fn list(&self, name: &'static str) -> Result<Vec<String>, VariableError> {
         let value = self.required(name)?;
         let parts: Vec<String> =
@@ -109,7 +109,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         if parts.is_empty() { Err(VariableError::Missing(name)) } else { Ok(parts) }
     }
 
-    /// The JSON document in the variable.
+    /// Returns the JSON document in the variable.
     ///
     /// # Errors
     /// [`VariableError`] when it is missing, or is not the JSON of a `T`.
@@ -118,7 +118,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
             .map_err(|error| VariableError::Invalid { name, expected: format!("the expected JSON: {error}") })
     }
 
-    /// The JSON document in the variable, or the default when there is none.
+    /// Returns the JSON document in the variable, or the default if it is not set.
     ///
     /// # Errors
     /// [`VariableError::Invalid`] when it is not the JSON of a `T`.

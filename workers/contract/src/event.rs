@@ -18,7 +18,7 @@ pub(crate) use samples::samples;
 /// `source` of every event unless the stack sets another.
 pub const SOURCE: &str = "cdkpatterns.the-eventbridge-etl";
 
-/// Lines of a file that are no rows, and were skipped.
+/// The number of lines in a file that are not rows, and were skipped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Skipped {
@@ -34,7 +34,7 @@ pub struct Skipped {
 }
 
 impl Skipped {
-    /// All of them.
+    /// Returns the number of all skipped lines.
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.blank + self.headers + self.comments
@@ -72,12 +72,12 @@ pub enum Detail {
         record: RecordRef,
         /// The header, RFC 4180 encoded without line end.
         headers: String,
-        /// The row, RFC 4180 encoded; of several rows one line each, without a line end behind the last. Empty when there
-        /// is a `location`.
+        /// The row, RFC 4180 encoded; of several rows one line each, without a line end after the last. Empty when
+        /// there is a `location`.
         data: String,
         /// The key of the sensitive values among them, encrypted by KMS, in Base64.
         data_key: Option<String>,
-        /// Where the row lies, when it is too large for an event.
+        /// The place of the row, when it is too large for an event.
         location: Option<Location>,
     },
     /// `s3ExtractionCompleted`.
@@ -90,7 +90,8 @@ pub enum Detail {
         bytes: u64,
         /// Rows that were rejected; each has a `failed` event of its own.
         rejected: u64,
-        /// Lines that are no rows. None where there are none, and where a task went on after another, which had skipped some.
+        /// Lines that are not rows. `None` if there are none, and if a task continued after another one, which had
+        /// skipped some.
         skipped: Option<Skipped>,
         /// The part of the object that was read, if others are read by other tasks; the counts are those of this part.
         shard: Option<Shard>,
@@ -121,15 +122,15 @@ pub enum Detail {
     },
     /// `extractionFailed`, `transformFailed` or `loadFailed`.
     Failed {
-        /// Who reports it.
+        /// The stage that reports it.
         stage: FailedStage,
         /// The object, if known.
         object: Option<ObjectRef>,
-        /// The row, if the failure is a row's and not the whole object's.
+        /// The row, if the failure concerns a row and not the whole object.
         record: Option<RecordRef>,
         /// Stable code.
         reason: Reason,
-        /// One sentence for a person; never holds a value of the row.
+        /// One sentence for a person; it never contains a value of the row.
         message: String,
     },
 }
@@ -137,7 +138,7 @@ pub enum Detail {
 /// An event body that does not follow the contract.
 #[derive(Debug, thiserror::Error)]
 pub enum DetailError {
-    /// The detail type is none of the pipeline's.
+    /// The detail type is not one of the pipeline's.
     #[error("unknown detail type `{0}`")]
     UnknownDetailType(String),
     /// The body lacks a field, or has one of the wrong type.
@@ -145,7 +146,7 @@ pub enum DetailError {
     Malformed {
         /// The detail type.
         detail_type: String,
-        /// What serde found.
+        /// The error that serde found.
         source: serde_json::Error,
     },
 }
@@ -162,11 +163,10 @@ struct Body {
     rest: serde_json::Map<String, Value>,
 }
 
-/// The field that says that the texts of a body are escaped: see [`characters`].
+/// The field by which a body says that its texts are escaped: see [`characters`].
 pub(crate) const ESCAPED: &str = "escaped";
 
-/// One map, or a list of them: the first four events keep the form that the original pattern gave them where they speak of
-/// one row.
+/// One map, or a list of them: the first four events keep the form of the original pattern where they concern one row.
 #[derive(Deserialize)]
 #[serde(from = "OneOrMany")]
 struct Items(Vec<Map<String, Value>>);
@@ -194,7 +194,7 @@ fn one_or_many(items: &[Map<String, Value>]) -> Value {
     }
 }
 
-/// Sets a field that is there only sometimes.
+/// Sets an optional field.
 fn insert<T: Serialize>(fields: &mut Value, name: &str, value: Option<&T>) {
     if let Some(value) = value {
         fields[name] = json!(value);
@@ -202,7 +202,7 @@ fn insert<T: Serialize>(fields: &mut Value, name: &str, value: Option<&T>) {
 }
 
 impl Detail {
-    /// The event's `detail-type`.
+    /// Returns the event's `detail-type`.
     #[must_use]
     pub const fn detail_type(&self) -> &'static str {
         match self {
@@ -215,7 +215,7 @@ impl Detail {
         }
     }
 
-    /// The object that the event speaks of.
+    /// Returns the object that the event concerns.
     #[must_use]
     pub const fn object(&self) -> Option<&ObjectRef> {
         match self {
@@ -228,7 +228,7 @@ impl Detail {
         }
     }
 
-    /// The row that the event speaks of.
+    /// Returns the row that the event concerns.
     #[must_use]
     pub const fn record(&self) -> Option<&RecordRef> {
         match self {
@@ -240,7 +240,7 @@ impl Detail {
         }
     }
 
-    /// The event's `detail`, as it goes onto the bus.
+    /// Returns the event's `detail`, as it goes onto the bus.
     #[must_use]
     pub fn to_value(&self) -> Value {
         let (status, rest) = match self {
@@ -283,7 +283,8 @@ impl Detail {
         })
     }
 
-    /// The event's `detail` as the text that goes onto the bus, in characters that every service on its way takes.
+    /// Returns the event's `detail` as the text that goes onto the bus, in characters that every service on its way
+    /// takes.
     #[must_use]
     pub fn to_json(&self) -> String {
         let value = self.to_value();

@@ -17,7 +17,7 @@ impl FailedStage {
     /// Every stage.
     pub const ALL: [Self; 3] = [Self::Extraction, Self::Transform, Self::Load];
 
-    /// The detail type of the stage's failures.
+    /// Returns the detail type of the stage's failures.
     #[must_use]
     pub const fn detail_type(self) -> &'static str {
         match self {
@@ -28,7 +28,7 @@ impl FailedStage {
     }
 }
 
-/// Makes the enum, the list of its variants and what each means of one text, so that none is left out.
+/// Defines the enum, the list of its variants and their meanings from one text, so that none is left out.
 macro_rules! reasons {
     ($(#[$attribute:meta])* pub enum $name:ident { $($(#[doc = $about:literal])+ $reason:ident,)+ }) => {
         $(#[$attribute])*
@@ -38,7 +38,7 @@ macro_rules! reasons {
             /// Every reason.
             pub const ALL: &'static [Self] = &[$(Self::$reason),+];
 
-            /// What it means, in a sentence for a person.
+            /// Returns its meaning, in a sentence for a person.
             #[must_use]
             pub fn about(self) -> &'static str {
                 match self {
@@ -50,7 +50,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-/// Why an object or a row failed: stable codes that a rule can match.
+/// The reason why an object or a row failed: stable codes that a rule can match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
@@ -100,14 +100,14 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The code as it stands in events and logs: `row-length`, for example.
+    /// Returns the code as it is in events and logs: `row-length`, for example.
     #[must_use]
     pub fn code(self) -> String {
         let value = serde_json::to_value(self).unwrap_or_default();
         value.as_str().unwrap_or_default().to_owned()
     }
 
-    /// The reason with this code.
+    /// Returns the reason with this code.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|reason| reason.code() == code)

@@ -1,5 +1,5 @@
-//! What the deployer and the workers agree on: event sources and detail types, event bodies, record ids, the
-//! environment variables through which a worker learns where things are, and the settings of each worker.
+//! The agreement between the deployer and the workers: event sources and detail types, event bodies, record IDs, the
+//! environment variables from which a worker learns the names of its resources, and the settings of each worker.
 //!
 //! `stack-core` lowers `stack.yaml` with these definitions and the workers run on them, so a rule's pattern cannot
 //! drift from the events that it must match. No I/O, no AWS client.

@@ -1,7 +1,7 @@
-//! Where a row lies that is too large for an event, and how its bytes become fields.
+//! The place of a row that is too large for an event, and the way in which its bytes become fields.
 //!
-//! The task finds the row's end and keeps nothing of it; what it checks of other rows, [`Location::fields`] checks of this
-//! one, and gives the fields that the task would have given.
+//! The task finds the row's end and keeps nothing of it. [`Location::fields`] checks the row as the task checks other
+//! rows, and returns the fields that the task would have found.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,37 +9,37 @@ use crate::Reason;
 use crate::dialect::{Dialect, Ended, Flaw, Parser, Record};
 use crate::settings::Character;
 
-/// A file may begin with it; it is no part of the first row.
+/// The mark with which a file may begin; it does not belong to the first row.
 pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Bytes of an object that hold one row, and how they are to be read. `record-extracted` carries it in the place of the
-/// row itself.
+/// The bytes of an object that contain one row, and the dialect in which they are read. `record-extracted` carries it
+/// in the place of the row itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Location {
-    /// The first byte. Line ends, blank lines and a byte order mark may stand before the row.
+    /// The first byte. Line ends, blank lines and a byte order mark may precede the row.
     pub from: u64,
-    /// The byte behind the last.
+    /// The byte after the last.
     pub to: u64,
-    /// What stands between two fields.
+    /// The character between two fields.
     pub delimiter: Character,
-    /// What stands around a quoted field.
+    /// The character around a quoted field.
     pub quote: Character,
-    /// What takes the meaning of the character after it.
+    /// The character that takes the meaning of the next one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub escape: Option<Character>,
-    /// Whether the row may end with empty fields that no column has.
+    /// `true` if the row may end with empty fields for which there is no column.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub trailing: bool,
-    /// Whether the row may lack fields at its end, which are then empty.
+    /// `true` if the row may lack fields at its end, which are then empty.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pad: bool,
 }
 
-/// Why the bytes of a location are no row.
+/// The reason why the bytes of a location are not a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LocationError {
-    /// They are none, or several, or only a part of one: whoever made the location did not read the object.
+    /// They contain no row, several rows, or only a part of one: the location was not made from this object.
     #[error("the event's location does not contain exactly one row")]
     NotOneRow,
     /// There is text after a closing quote.
@@ -48,9 +48,9 @@ pub enum LocationError {
     /// There are more or fewer fields than columns.
     #[error("the row has {found} fields, but there are {columns} columns")]
     RowLength {
-        /// How many fields there are.
+        /// The number of fields.
         found: usize,
-        /// How many columns there are.
+        /// The number of columns.
         columns: usize,
     },
     /// A field is not UTF-8.
@@ -59,7 +59,7 @@ pub enum LocationError {
 }
 
 impl LocationError {
-    /// The reason in a `failed` event.
+    /// Returns the reason for a `failed` event.
     #[must_use]
     pub const fn reason(self) -> Reason {
         match self {
@@ -72,20 +72,20 @@ impl LocationError {
 }
 
 impl Location {
-    /// Bytes of the largest row that goes by reference. `transform` holds it up to four times, as bytes, as one record, as
-    /// fields and as an item, and may have no more than 128 MiB.
+    /// Bytes of the largest row that goes by reference. `transform` holds it up to four times, as bytes, as one record,
+    /// as fields and as an item, and may have no more than 128 MiB.
     pub const MAX_BYTES: u64 = 16 << 20;
 
-    /// How many bytes it has; none when it ends before it begins.
+    /// Returns the number of bytes; zero if it ends before it begins.
     #[must_use]
     pub const fn length(&self) -> u64 {
         self.to.saturating_sub(self.from)
     }
 
-    /// The fields of the row in `bytes`, all that lie there, as many as there are columns.
+    /// Returns the fields of the row in `bytes`, which are all bytes of the location, as many as there are columns.
     ///
     /// # Errors
-    /// [`LocationError`], which holds nothing of the bytes.
+    /// [`LocationError`], which contains nothing of the bytes.
     pub fn fields(&self, bytes: &[u8], columns: usize) -> Result<Vec<String>, LocationError> {
         let bytes = match self.from {
             0 => bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes),
@@ -113,8 +113,9 @@ impl Location {
         Ok(fields)
     }
 
-    /// The record, with as many fields as there are columns; `None` when the bytes aren't exactly one, from its beginning to
-    /// its end. A row of delimiters alone would take many times its bytes if all of its fields were kept.
+    /// Returns the record, with as many fields as there are columns; `None` if the bytes aren't exactly one record,
+    /// from its beginning to its end. A row of delimiters alone would take many times its bytes if all of its fields
+    /// were kept.
     fn record(&self, bytes: &[u8], columns: usize) -> Option<Record> {
         let dialect =
             Dialect { delimiter: self.delimiter, quote: self.quote, escape: self.escape, comment: None };

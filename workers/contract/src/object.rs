@@ -1,4 +1,4 @@
-//! Which object, and which row of it, an event speaks of.
+//! References of events: the object, and the row of it, that an event concerns.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -10,29 +10,30 @@ pub struct ObjectRef {
     pub bucket: String,
     /// Object key, decoded (S3 notifications carry it URL-encoded).
     pub key: String,
-    /// Version id, when the bucket is versioned.
+    /// Version ID, when the bucket is versioned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Entity tag without quotes; tells versions apart where the bucket is not versioned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
-    /// When it was uploaded, as S3's notification says: RFC 3339 in UTC with milliseconds, so that texts sort as times.
-    /// No part of the identity: [`Self::digest`] leaves it out.
+    /// The time at which it was uploaded, from S3's notification: RFC 3339 in UTC with milliseconds, so that texts sort
+    /// as times. Not a part of the identity: [`Self::digest`] leaves it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uploaded: Option<String>,
-    /// The replay by which its rows are sent again, if they are: the id of the request. No part of the identity, either.
+    /// The replay by which its rows are sent again, if they are: the ID of the request. Not a part of the identity,
+    /// either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<String>,
 }
 
 impl ObjectRef {
-    /// 32 hexadecimal digits that name this version of this object, the same on every machine and run.
+    /// Returns 32 hexadecimal digits that name this version of this object, the same on every machine and run.
     #[must_use]
     pub fn digest(&self) -> String {
         hex(&self.hasher().finalize())
     }
 
-    /// The row `index` of this object, counted from 1 without the header and without blank lines.
+    /// Returns the row `index` of this object, counted from 1 without the header and without blank lines.
     #[must_use]
     pub fn record(&self, index: u64) -> RecordRef {
         let mut hasher = self.hasher();
@@ -40,7 +41,7 @@ impl ObjectRef {
         RecordRef { index, id: hex(&hasher.finalize()), count: 1 }
     }
 
-    /// `count` rows of this object from `first` on, named by the first of them.
+    /// Returns `count` rows of this object from `first` on, named by the first of them.
     #[must_use]
     pub fn records(&self, first: u64, count: u64) -> RecordRef {
         RecordRef { count, ..self.record(first) }
@@ -63,15 +64,15 @@ impl ObjectRef {
 pub struct RecordRef {
     /// Position in the file, from 1, without the header and blank lines.
     pub index: u64,
-    /// 32 hexadecimal digits, made from the object and the index: a row that is delivered twice has the same id twice.
+    /// 32 hexadecimal digits, made from the object and the index: a row that is delivered twice has the same ID twice.
     pub id: String,
-    /// How many rows, this one included.
+    /// The number of rows, this one included.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub count: u64,
 }
 
 impl RecordRef {
-    /// Positions of the rows in the file.
+    /// Returns the positions of the rows in the file.
     #[must_use]
     pub const fn rows(&self) -> std::ops::Range<u64> {
         self.index..self.index.saturating_add(self.count)
@@ -87,7 +88,7 @@ const fn is_one(count: &u64) -> bool {
     *count == 1
 }
 
-/// The first 128 bits: enough that two rows of all files ever uploaded do not meet.
+/// Returns the first 128 bits: enough that two rows of all files ever uploaded do not meet.
 fn hex(digest: &[u8]) -> String {
     let digits = digest.iter().take(16).flat_map(|byte| [byte >> 4, byte & 15]);
     digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()

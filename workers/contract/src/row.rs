@@ -2,7 +2,7 @@
 
 /// Writes fields as one RFC 4180 record.
 ///
-/// A single empty field is written as `""`, since an empty line is no record.
+/// A single empty field is written as `""`, since an empty line is not a record.
 #[must_use]
 pub fn encode<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
     let mut out = String::new();
@@ -25,7 +25,7 @@ pub fn encode<'a>(fields: impl IntoIterator<Item = &'a str>) -> String {
     out
 }
 
-/// Why a text is not one RFC 4180 record.
+/// The reason why a text is not one RFC 4180 record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected RFC 4180, found {0}")]
 pub struct RowError(&'static str);
@@ -33,7 +33,7 @@ pub struct RowError(&'static str);
 /// Reads the fields of one RFC 4180 record.
 ///
 /// # Errors
-/// [`RowError`] when the text is empty or holds more than one record.
+/// [`RowError`] when the text is empty or contains more than one record.
 pub fn decode(text: &str) -> Result<Vec<String>, RowError> {
     let mut records = decode_all(text)?;
     match (records.pop(), records.is_empty()) {
@@ -45,7 +45,7 @@ pub fn decode(text: &str) -> Result<Vec<String>, RowError> {
 /// Reads the fields of RFC 4180 records, one a line.
 ///
 /// # Errors
-/// [`RowError`] when there is none.
+/// [`RowError`] when there is no record.
 pub fn decode_all(text: &str) -> Result<Vec<Vec<String>>, RowError> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
     // A text is UTF-8 already, and records may differ in length: nothing is left that could fail.

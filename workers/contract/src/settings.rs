@@ -1,4 +1,4 @@
-//! The `settings` of each worker, as they stand in `stack.yaml` and reach the worker in [`crate::environment::SETTINGS`].
+//! The `settings` of each worker, as they are in `stack.yaml` and reach the worker in [`crate::environment::SETTINGS`].
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TransformSettings {
-    /// The item's attributes, in the order of the file: attribute name and where its value comes from.
+    /// The item's attributes, in the order of the file: attribute name and source of its value.
     pub fields: Vec<FieldSettings>,
 }
 
@@ -18,27 +18,27 @@ pub struct FieldSettings {
     pub name: String,
     /// Name of the column in the CSV, found by [`crate::columns::find`].
     pub from: String,
-    /// Whether a row without a value fails.
+    /// `true` if a row without a value fails.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub required: bool,
-    /// Whether a file may lack the column. Without it such a file fails as a whole.
+    /// `true` if a file may lack the column; otherwise such a file fails as a whole.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
-    /// Value when the value is empty, or an optional column missing.
+    /// The value to use when the value is empty, or when an optional column is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
-    /// Whether the value must never be seen: the task encrypts it, and `load` alone decrypts it.
+    /// `true` if the value must never be seen: the task encrypts it, and only `load` decrypts it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sensitive: bool,
 }
 
-/// A sensitive field, as the task and `load` must know it.
+/// A sensitive field, as the task and `load` need it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SensitiveField {
     /// Name of the attribute.
     pub name: String,
-    /// Name of the column in the CSV, as it stands in the settings of `transform`.
+    /// Name of the column in the CSV, as it is in the settings of `transform`.
     pub from: String,
 }
 
@@ -46,9 +46,9 @@ pub struct SensitiveField {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ExtractSettings {
-    /// Bytes of an object up to which one task reads it; a larger one is divided.
+    /// Bytes of an object up to which one task reads it; a larger object is divided.
     pub shard_size: u64,
-    /// How many tasks read one object at most.
+    /// The greatest number of tasks that read one object.
     pub max_tasks: u32,
 }
 
@@ -62,34 +62,34 @@ impl Default for ExtractSettings {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct LoadSettings {
-    /// What becomes of an item whose key is in the table already.
+    /// The treatment of an item whose key is already in the table.
     pub on_conflict: OnConflict,
-    /// How sensitive values are written.
+    /// The form in which sensitive values are written.
     pub store: Store,
 }
 
-/// What becomes of an item whose key is in the table already.
+/// The treatment of an item whose key is already in the table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnConflict {
-    /// The item that is written last stays.
+    /// The item that is written last is kept.
     #[default]
     Overwrite,
-    /// That of the object that was uploaded last stays, and of one object the last row.
+    /// The item of the object that was uploaded last is kept, and of one object that of the last row.
     Newest,
 }
 
 /// The attribute that orders the items of one key, with [`OnConflict::Newest`].
 pub const VERSION_ATTRIBUTE: &str = "_version";
 
-/// How sensitive values are written to the table.
+/// The form in which sensitive values are written to the table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Store {
     /// Decrypted.
     #[default]
     Decrypted,
-    /// As they came, with all that their decryption needs but the KMS key.
+    /// As they arrived, with everything that their decryption needs except for the KMS key.
     Encrypted,
 }
 
@@ -97,11 +97,11 @@ pub enum Store {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ExtractionSettings {
-    /// How the files are written.
+    /// The dialect of the files.
     pub csv: CsvSettings,
-    /// How many rows an event carries at most.
+    /// The greatest number of rows in an event.
     pub rows_per_event: u32,
-    /// How many events a task publishes a second at most. None: as many as the bus takes.
+    /// The greatest number of events that a task publishes in a second. `None`: as many as the bus takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub events_per_second: Option<u32>,
 }
@@ -116,26 +116,26 @@ impl Default for ExtractionSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct CsvSettings {
-    /// What stands between two fields. Unless given, it is found in the header; without a header it is a comma.
+    /// The character between two fields. Unless given, it is found in the header; without a header it is a comma.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<Character>,
-    /// What stands around a field that holds a delimiter, a line end or the quote itself, which is then doubled.
+    /// The character around a field that contains a delimiter, a line end or the quote itself, which is then doubled.
     pub quote: Character,
-    /// What takes the meaning of the character after it. None: nothing does.
+    /// The character that takes the meaning of the next one. `None`: no character does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub escape: Option<Character>,
-    /// What begins a line that is no row. None: every line is one.
+    /// The character that begins a line that is not a row. `None`: every line is a row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<Character>,
-    /// Lines before the header, or before the first row, that are skipped.
+    /// The number of lines to skip before the header, or before the first row.
     #[serde(skip_serializing_if = "is_zero")]
     pub skip: u32,
-    /// What becomes of a row with fewer fields than there are columns.
+    /// The treatment of a row with fewer fields than there are columns.
     #[serde(skip_serializing_if = "Short::is_default")]
     pub short: Short,
-    /// Whether the first line names the columns.
+    /// `true` if the first line names the columns.
     pub header: bool,
-    /// Names of the columns: those of a file without a header, or in the place of the header's. None: the header's.
+    /// Names of the columns: those of a file without a header, or in the place of the header's. Empty: the header's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
 }
@@ -155,7 +155,7 @@ impl Default for CsvSettings {
     }
 }
 
-/// What becomes of a row with fewer fields than there are columns.
+/// The treatment of a row with fewer fields than there are columns.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Short {
@@ -178,8 +178,8 @@ const fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
-/// A character that can be a delimiter or a quote: of ASCII, which is one byte of UTF-8 and no part of another
-/// character, and no line end.
+/// A character that can be a delimiter or a quote: of ASCII, which is one byte of UTF-8 and not a part of another
+/// character, and not a line end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "char", into = "char")]
 pub struct Character(u8);
@@ -196,7 +196,7 @@ impl Character {
     /// `"`.
     pub const QUOTE: Self = Self(b'"');
 
-    /// The byte that it is in a file.
+    /// Returns the byte that it is in a file.
     #[must_use]
     pub const fn byte(self) -> u8 {
         self.0

@@ -28,7 +28,7 @@ use crate::messages::QueueOrigin;
 
 pub use objects::S3;
 
-/// How and where the task runs.
+/// The settings of the task: how and where it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskSettings {
     cluster: String,
@@ -74,7 +74,7 @@ pub struct Fargate {
 }
 
 impl Fargate {
-    /// Starts tasks as `settings` say.
+    /// Creates a client that starts tasks with `settings`.
     #[must_use]
     pub const fn new(client: aws_sdk_ecs::Client, settings: TaskSettings) -> Self {
         Self { client, settings }
@@ -155,7 +155,7 @@ impl Tasks for Fargate {
                     }
                     _ => None,
                 });
-                // ECS's words are often all that says which role or setting is wrong. They hold no row.
+                // ECS's words are often the only hint at the role or the setting that is wrong. They contain no row.
                 conflict.ok_or_else(|| {
                     let error = call_error(&error);
                     StartError::Call(if error.message.is_empty() { error.code } else { error.to_string() })
@@ -170,7 +170,7 @@ impl Tasks for Fargate {
 pub struct Queues(aws_sdk_sqs::Client);
 
 impl Queues {
-    /// Speaks to the queues of `client`'s account.
+    /// Creates a client for the queues of `client`'s account.
     #[must_use]
     pub const fn new(client: aws_sdk_sqs::Client) -> Self {
         Self(client)
@@ -205,7 +205,8 @@ impl Delay for Queues {
     }
 }
 
-/// The queue's URL, from its ARN. Asking SQS would need one more permission and one more call to learn the same.
+/// Returns the queue's URL, from its ARN. A request to SQS would need one more permission and one more call for the
+/// same.
 fn queue_url(arn: &str) -> Option<String> {
     let mut parts = arn.split(':');
     let (Some("arn"), Some(partition), Some("sqs"), Some(region), Some(account), Some(name), None) =
@@ -225,7 +226,7 @@ pub struct Dynamo {
 }
 
 impl Dynamo {
-    /// Writes into the table named `table`.
+    /// Creates a client that writes into the table named `table`.
     pub fn new(client: aws_sdk_dynamodb::Client, table: impl Into<String>) -> Self {
         Self { client, table: table.into() }
     }
@@ -281,7 +282,7 @@ impl Table for Dynamo {
             .await;
         match answer {
             Ok(answer) => Ok(answer.attributes().and_then(version_of)),
-            // What is not written because a newer item is there is as good as written and replaced.
+            // An item that is not written because a newer one is there is as good as written and replaced.
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(newer)) => {
                     Ok(newer.item().and_then(version_of))
@@ -292,7 +293,7 @@ impl Table for Dynamo {
     }
 }
 
-/// Which row an item comes from.
+/// Returns the row that an item comes from.
 fn version_of(item: &HashMap<String, AttributeValue>) -> Option<String> {
     item.get(VERSION_ATTRIBUTE)?.as_s().ok().cloned()
 }
@@ -304,7 +305,7 @@ fn write_error(error: &CallError) -> WriteError {
     }
 }
 
-/// Positions of the items that these requests were made of.
+/// Returns the positions of the items that these requests were made of.
 fn unprocessed(items: &[&Item], left: &[&WriteRequest]) -> Vec<usize> {
     let position = |request: &WriteRequest| {
         let written = request.put_request()?.item();
@@ -312,8 +313,8 @@ fn unprocessed(items: &[&Item], left: &[&WriteRequest]) -> Vec<usize> {
             item.key.iter().all(|(name, value)| written.get(name) == Some(&attribute(value)))
         })
     };
-    // A request that none of the items was made of must be one of them all the same: write all again, rather than
-    // report one as loaded that isn't.
+    // A request that matches none of the items must be one of them all the same: write all again, rather than report
+    // one as loaded that isn't.
     let positions: Option<Vec<usize>> = left.iter().map(|request| position(request)).collect();
     positions.unwrap_or_else(|| (0..items.len()).collect())
 }
@@ -322,7 +323,7 @@ fn attributes(map: &Map<String, Value>) -> HashMap<String, AttributeValue> {
     map.iter().map(|(name, value)| (name.clone(), attribute(value))).collect()
 }
 
-/// JSON as DynamoDB's types.
+/// Converts JSON into DynamoDB's types.
 fn attribute(value: &Value) -> AttributeValue {
     match value {
         Value::Null => AttributeValue::Null(true),

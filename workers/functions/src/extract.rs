@@ -2,30 +2,30 @@
 //!
 //! # One task per upload
 //!
-//! S3 may send a notification twice, SQS may deliver it twice, and a message whose second record failed comes again
-//! with the first one done. ECS tells such repetitions apart by the client token, so the token is made of what is the
-//! same in all of them: the object version and the notification's sequencer ([`Upload::token`]). The receive count must
-//! not be in it: two deliveries of one upload have counts of their own and would start two tasks.
+//! S3 may send a notification twice, SQS may deliver it twice, and a message whose second record failed is delivered
+//! again with the first one done. ECS recognizes such repetitions by the client token, so the token is made of the
+//! parts that are the same in all of them: the object version and the notification's sequencer ([`Upload::token`]). The
+//! receive count must not be in it: two deliveries of one upload have counts of their own and would start two tasks.
 //!
-//! Can a token get in the way of a retry? ECS documents that a token is bound by a request that *succeeded*, for as long
-//! as the task exists plus one hour (at most a day); a call that answers with `failures[]` started nothing to bind it.
-//! That such an answer is never remembered is not said in so many words, though. So on the very last attempt, and only
-//! right after ECS has answered the usual token with `failures[]` (which it would not do if any delivery had started
-//! the task under it), one more call is made with a token of its own. The worst case of both is harmless: a second task
-//! makes the same rows with the same ids, and the table ends up the same.
+//! Can a token prevent a retry? ECS documents that a token is bound by a request that *succeeded*, for as long as the
+//! task exists plus one hour (at most a day); a call that answers with `failures[]` started nothing to bind it. The
+//! documentation does not say explicitly, though, that such an answer is never remembered. So on the very last attempt,
+//! and only right after ECS has answered the usual token with `failures[]` (which it would not do if any delivery had
+//! started the task under it), one more call is made with a token of its own. The worst case of both is harmless: a
+//! second task makes the same rows with the same IDs, and the table ends up the same.
 //!
 //! # Parts
 //!
 //! A large object is divided among several tasks, by bytes. Each part has a token of its own, so that a delivery that
-//! comes again after one of them could not be started starts that one alone.
+//! is repeated after one of them could not be started starts that one alone.
 //!
 //! # Restarts
 //!
-//! The queue also brings what ECS says about tasks that stopped. One that did not come to its end is started again with the
-//! same work, and goes on at its checkpoint; not so if somebody has stopped it, or if it would end in the same way again. An
-//! outage that keeps tasks from starting lasts minutes or hours, so restarts wait longer each time. They wait as messages
-//! that `extract` sends to its own queue, with a delay: were the message of ECS hidden for that time, each wait would take one
-//! of the attempts after which it is a dead letter.
+//! The queue also brings ECS's events about tasks that stopped. One that did not finish is started again with the same
+//! work, and continues at its checkpoint; unless a person has stopped it, or it would end in the same way again. An
+//! outage that keeps tasks from starting lasts minutes or hours, so restarts wait longer each time. They wait as
+//! messages that `extract` sends to its own queue, with a delay: if the message of ECS were hidden for that time, each
+//! wait would take one of the attempts after which it is a dead letter.
 
 use std::future::Future;
 
@@ -40,17 +40,17 @@ use crate::notification::{Notification, Record, Upload, parse};
 use crate::settle::{Stage, Unfinished, Verdict};
 use crate::stopped::{Cause, Stopped};
 
-/// How many seconds each restart waits of a task that never ran; there is no further one. SQS delays a message by 15 minutes
-/// at most: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
+/// The seconds that each restart of a task that never ran waits; there is no further one. SQS delays a message by 15
+/// minutes at most: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
 const WAITS: [i32; 5] = [60, 120, 240, 480, 900];
-/// The same of a task that has run: the first time it is most probably by chance.
+/// The same for a task that has run: the first time it most probably stopped by chance.
 const WAITS_AFTER_A_RUN: [i32; 5] = [0, 60, 120, 240, 480];
-/// The same of a task that has lost its capacity: that says nothing of the next one.
+/// The same for a task that has lost its capacity: that has no bearing on the next one.
 const WAITS_FOR_CAPACITY: [i32; 5] = [0; 5];
 
-/// Starts tasks. Implemented by [`crate::aws::Fargate`], and by fakes in tests.
+/// A starter of tasks. Implemented by [`crate::aws::Fargate`], and by fakes in tests.
 pub trait Tasks: Send + Sync {
-    /// Starts the task for `object`, or finds the one that was started under this token before. Answers its ARN.
+    /// Starts the task for `object`, or finds the one that was started under this token before. Returns its ARN.
     fn start(
         &self,
         object: &ObjectRef,
@@ -59,7 +59,7 @@ pub trait Tasks: Send + Sync {
     ) -> impl Future<Output = Result<String, StartError>> + Send;
 }
 
-/// Why no task was started.
+/// The reason why no task was started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StartError {
     /// ECS took the request and started nothing (`failures[]`): no capacity, for example.
@@ -70,10 +70,10 @@ pub enum StartError {
     Call(String),
 }
 
-/// Tasks that are started at the same time.
+/// The number of tasks that are started at the same time.
 const MAX_IN_FLIGHT: usize = 8;
 
-/// Delays messages. Implemented by [`crate::aws::Queues`], and by fakes in tests.
+/// A queue that delays messages. Implemented by [`crate::aws::Queues`], and by fakes in tests.
 pub trait Delay: Send + Sync {
     /// Hides the message for `seconds`. The error is a code for the log.
     fn delay(&self, message: &QueueOrigin, seconds: i32) -> impl Future<Output = Result<(), String>> + Send;
@@ -97,8 +97,8 @@ pub struct Extract<T, D, P> {
 }
 
 impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
-    /// Divides objects as `settings` say, starts tasks with `tasks`, delays failed messages with `queues`, publishes
-    /// through `publisher`.
+    /// Creates the function, which divides objects by `settings`, starts tasks with `tasks`, delays failed messages
+    /// with `queues` and publishes through `publisher`.
     pub const fn new(settings: ExtractSettings, tasks: T, queues: D, publisher: Publisher<P>) -> Self {
         Self { settings, tasks, queues, stage: Stage::new(publisher, FailedStage::Extraction) }
     }
@@ -192,7 +192,7 @@ impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
         }
     }
 
-    /// Starts a task, which is said, or puts it down as unfinished.
+    /// Starts a task and publishes that, or adds it to the unfinished work.
     async fn begin(
         &self,
         delivery: &Delivery,
@@ -208,14 +208,14 @@ impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
     /// Extracts some rows of an object again.
     async fn replay(&self, delivery: &Delivery, request: ReplayRequest, verdict: &mut Verdict) {
         let ReplayRequest { replay, object, id } = request;
-        // The id comes from outside, and may be any text.
+        // The ID comes from outside, and may be any text.
         let token =
             ObjectRef { version: Some(format!("{}{id}", object.digest())), ..object.clone() }.digest();
         let assignment = Assignment { replay: Some(replay), ..Assignment::default() };
         self.begin(delivery, &object, &assignment, &format!("replay-{token}"), verdict).await;
     }
 
-    /// Starts what a task has not brought to its end again, now or later, or gives it up.
+    /// Starts the work of a stopped task again, now or later, or gives it up.
     async fn stopped(&self, delivery: &Delivery, stopped: Stopped, verdict: &mut Verdict) {
         let message_id = &delivery.id;
         let Stopped { object, mut assignment, container, task, cause, said } = stopped;
@@ -262,7 +262,7 @@ impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
     /// Starts a task in the place of one that has stopped.
     async fn restart(&self, delivery: &Delivery, request: RestartRequest, verdict: &mut Verdict) {
         let RestartRequest { restart, object, task } = request;
-        // ECS may say twice that a task stopped: the token is made of which one it was.
+        // ECS may report twice that a task stopped: the token is made of its ARN.
         let token = ObjectRef { version: Some(task), ..object.clone() }.digest();
         let token = format!("restart-{token}-{}", restart.restarts);
         self.begin(delivery, &object, &restart, &token, verdict).await;
@@ -285,8 +285,8 @@ impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
     }
 }
 
-/// The seconds after which a task is started in the place of one that stopped for this cause, as so many were before; or the
-/// failure of the object, with its message.
+/// Returns the seconds after which a task is started in the place of one that stopped for this cause, after `restarts`
+/// restarts; or the failure of the object, with its message.
 fn may_restart(cause: Cause, restarts: usize, container: &str, said: &str) -> Result<i32, (Reason, String)> {
     let waits = match cause {
         Cause::Ended => WAITS_AFTER_A_RUN,
@@ -324,7 +324,7 @@ fn may_restart(cause: Cause, restarts: usize, container: &str, said: &str) -> Re
     })
 }
 
-/// Says that a task was started, or puts it down as unfinished.
+/// Publishes that a task was started, or adds it to the unfinished work.
 fn note(
     delivery: &Delivery,
     object: &ObjectRef,
@@ -348,8 +348,8 @@ fn note(
     }
 }
 
-/// The parts of an object of this size: as many as are needed so that none is larger than the settings say, but no more
-/// than they allow. One part is the whole.
+/// Returns the parts of an object of this size: as many as are needed so that none is larger than the settings allow,
+/// but no more than their number of tasks. One part is the whole.
 fn parts(settings: &ExtractSettings, size: Option<u64>) -> Vec<Option<Part>> {
     let size = size.unwrap_or_default();
     let of = size.div_ceil(settings.shard_size.max(1)).min(u64::from(settings.max_tasks)).max(1);
@@ -374,13 +374,14 @@ impl<T: Tasks, D: Delay, P: PutEvents> Handler for Extract<T, D, P> {
         let waits: Vec<bool> = verdicts.iter().map(waits).collect();
         let outcomes = self.stage.settle(deliveries, verdicts).await;
         for ((delivery, outcome), waits) in deliveries.iter().zip(&outcomes).zip(waits) {
-            // After the last attempt there is nothing to wait for; but SQS makes a dead letter of a message only once it could
-            // be received again, and what was not understood is to be found soon.
+            // After the last attempt there is nothing to wait for; but SQS makes a dead letter of a message only once
+            // it could be received again, and a message that was not understood should be found soon.
             let goes_back = outcome.is_err() && !(delivery.last_attempt && waits);
             let Some(queue) = delivery.queue.as_ref().filter(|_| goes_back) else { continue };
             let seconds = if waits { delay_seconds(delivery.attempt) } else { NOT_UNDERSTOOD };
             if let Err(code) = self.queues.delay(queue, seconds).await {
-                // The message comes back when its queue's visibility timeout ends: sooner or later than wished.
+                // The message is delivered again when its queue's visibility timeout ends: sooner or later than
+                // intended.
                 tracing::warn!(message_id = delivery.id, code, "could not set the delay of the message");
             }
         }
@@ -388,17 +389,17 @@ impl<T: Tasks, D: Delay, P: PutEvents> Handler for Extract<T, D, P> {
     }
 }
 
-/// Whether time helps the message. It doesn't when all that is wrong is that it was not understood.
+/// Returns whether time helps the message. It doesn't if the only problem is that it was not understood.
 fn waits(verdict: &Verdict) -> bool {
     verdict.unfinished.is_empty()
         || verdict.unfinished.iter().any(|unfinished| unfinished.reason != Reason::MalformedEvent)
 }
 
-/// How long a message waits that was not understood, in seconds: whoever sent it is to find it soon.
+/// The seconds that a message waits that was not understood: its sender should find it soon.
 const NOT_UNDERSTOOD: i32 = 5;
 
-/// How long a message waits after its `attempt`th delivery: 30 seconds, doubled each time, at most 15 minutes. Capacity
-/// that isn't there now may be in minutes, not in milliseconds.
+/// Returns the seconds that a message waits after its `attempt`th delivery: 30, doubled each time, at most 15 minutes.
+/// Capacity that isn't there now may be in minutes, not in milliseconds.
 fn delay_seconds(attempt: u32) -> i32 {
     30i32.saturating_mul(2i32.saturating_pow(attempt.saturating_sub(1))).min(900)
 }

@@ -1,4 +1,4 @@
-//! An item that the table can take.
+//! Items that the table can take.
 
 use serde_json::{Map, Value};
 
@@ -13,7 +13,7 @@ const MAX_SORT_KEY: usize = 1024;
 pub struct Item {
     /// All attributes.
     pub attributes: Map<String, Value>,
-    /// Those that are the table's key.
+    /// The attributes of the table's key.
     pub key: Map<String, Value>,
 }
 
@@ -50,8 +50,9 @@ impl Item {
     }
 }
 
-/// Size as DynamoDB counts it, estimated from above where it depends on the value (numbers, nested overhead), so that
-/// nothing passes here only to fail a whole batch there. Close to the limit it may be a little strict.
+/// Returns the size as DynamoDB counts it, estimated from above where it depends on the value (numbers, nested
+/// overhead), so that nothing passes here only to fail a whole batch there. Close to the limit it may be a little
+/// strict.
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
 fn map_size(map: &Map<String, Value>) -> usize {

@@ -7,9 +7,9 @@
 //! | [`load`] | `record-transformed` | writes the item into the table | `record-loaded` |
 //! | [`observe`] | every event | writes one line into the log, and keeps the tally | |
 //!
-//! What they have in common: [`messages`] takes an invocation apart and answers it, [`settle`] decides what becomes of
-//! a message whose processing failed. Handlers know AWS only through narrow traits, which [`aws`] implements; [`start`]
-//! wires them up.
+//! They have in common: [`messages`] takes an invocation apart and answers it, and [`settle`] decides about a message
+//! whose processing failed. Handlers use AWS only through narrow traits, which [`aws`] implements; [`start`] wires them
+//! up.
 
 pub mod aws;
 pub mod extract;

@@ -1,8 +1,8 @@
 //! `load`: `record-transformed` becomes an item in the table, and `record-loaded`.
 //!
 //! A write puts the whole item under its key, so a row that is delivered twice is written twice with the same result.
-//! With `onConflict: newest` an older row never replaces a newer one, in whatever order they come. Sensitive values are
-//! decrypted here, and nowhere before.
+//! With `onConflict: newest` an older row never replaces a newer one, in whatever order they arrive. Sensitive values
+//! are decrypted here, and nowhere before.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -22,39 +22,39 @@ use crate::messages::{Delivery, Handler, Malformed, Outcome};
 use crate::secrets::{SecretError, Secrets};
 use crate::settle::{Stage, Unfinished, Verdict};
 
-/// Items in one BatchWriteItem call.
+/// The greatest number of items in one BatchWriteItem call.
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
 pub const MAX_ITEMS: usize = 25;
 
-/// Writes with a condition at the same time, which DynamoDB takes with single items only.
+/// The number of writes with a condition at the same time, which DynamoDB takes with single items only.
 const MAX_IN_FLIGHT: usize = 8;
 
-/// Writes items. Implemented by [`crate::aws::Dynamo`], and by fakes in tests.
+/// A table for items. Implemented by [`crate::aws::Dynamo`], and by fakes in tests.
 pub trait Table: Send + Sync {
-    /// Writes up to [`MAX_ITEMS`] items with different keys in one call; answers the positions of those that the table
-    /// did not get to.
+    /// Writes up to [`MAX_ITEMS`] items with different keys in one call, and returns the positions of those that were
+    /// not processed.
     fn write(&self, items: &[&Item]) -> impl Future<Output = Result<Vec<usize>, WriteError>> + Send;
 
     /// Writes one item.
     fn put(&self, item: &Item) -> impl Future<Output = Result<(), WriteError>> + Send;
 
-    /// Writes one item unless the table has one of the same key whose [`VERSION_ATTRIBUTE`] is greater. Both is success;
-    /// answers the version of the other item, which was replaced or stays.
+    /// Writes one item unless the table has one of the same key whose [`VERSION_ATTRIBUTE`] is greater. Both is
+    /// success; returns the version of the other item, which was replaced or stays.
     fn put_newest(&self, item: &Item) -> impl Future<Output = Result<Option<String>, WriteError>> + Send;
 }
 
-/// Why a write failed.
+/// The reason why a write failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WriteError {
-    /// The request was not valid: an item in it is something that the table cannot take. The service's explanation is
-    /// left out, it may quote a value.
+    /// The request was not valid: it contains an item that the table cannot take. The service's explanation is left
+    /// out, since it may quote a value.
     Invalid,
     /// The call failed.
     Call {
         /// The service's error code, or the kind of failure.
         code: String,
-        /// Whether the same call may succeed in a moment.
+        /// `true` if the same call may succeed in a moment.
         retryable: bool,
     },
 }
@@ -69,25 +69,25 @@ pub struct Load<T, K, P> {
     stage: Stage<P>,
 }
 
-/// What the function must know of its table.
+/// The properties of the table that the function needs.
 #[derive(Debug, Clone)]
 pub struct LoadSettings {
     /// The table's name.
     pub table: String,
-    /// Names of the key attributes, the partition key first. None of them is sensitive: keys stand in events.
+    /// Names of the key attributes, the partition key first. None of them is sensitive: keys are in events.
     pub key: Vec<String>,
-    /// Names of the key attributes of the table's secondary indexes. An item without a value for one of them is not in the index,
-    /// and DynamoDB takes no empty one: it is left out.
+    /// Names of the key attributes of the table's secondary indexes. An item without a value for one of them is not in
+    /// the index, and DynamoDB takes no empty one: it is left out.
     pub index_keys: Vec<String>,
-    /// Which item stays when two have the same key.
+    /// The choice of the item that stays when two have the same key.
     pub on_conflict: OnConflict,
 }
 
 /// A row that is not written.
 enum Refused {
-    /// It never will be, and the event says why.
+    /// It will never be written, and the event says why.
     Failed(Box<Detail>),
-    /// Not now.
+    /// It is not written now.
     Later(Box<Unfinished>),
 }
 
@@ -104,7 +104,8 @@ struct Row {
 }
 
 impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
-    /// Writes into `table`, deals with sensitive values by `secrets` and publishes through `publisher`.
+    /// Creates the function, which writes into `table`, handles sensitive values by `secrets` and publishes through
+    /// `publisher`.
     pub const fn new(
         table: T,
         secrets: Secrets<K>,
@@ -115,8 +116,8 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
         Self { table, secrets, settings, backoff, stage: Stage::new(publisher, FailedStage::Load) }
     }
 
-    /// The rows in a message, and what becomes of those that can't be written. Data keys that KMS did not give, and why, are
-    /// in `missing`: nobody asks for them again.
+    /// Returns the rows in a message, with the results of those that can't be written. `missing` contains the data keys
+    /// that KMS did not return, and why: they are not requested again.
     async fn rows(
         &self,
         delivery: &Delivery,
@@ -178,7 +179,7 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
             .collect()
     }
 
-    /// The item of a row, as it will be written.
+    /// Returns the item of a row, as it will be written.
     fn item(
         &self,
         object: &ObjectRef,
@@ -216,7 +217,7 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
         self.stage.failed(Some(object), Some(record), Reason::InvalidItem, message)
     }
 
-    /// Adds to a message's verdict what became of one of its rows.
+    /// Adds the result of one row to the verdict on its message.
     fn add(&self, verdict: &mut Verdict, row: Row, written: Written, repeated: &Repeated) {
         let mut lost = repeated.overwritten(&row);
         let replaced = written.as_ref().ok().and_then(Option::as_ref);
@@ -259,7 +260,8 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
         }
     }
 
-    /// Writes all items, one result each. Items with the same key are written in their order: the last one stays.
+    /// Writes all items, and returns one result each. Items with the same key are written in their order: the last one
+    /// stays.
     async fn write_all(&self, items: &[&Item]) -> Vec<Written> {
         if self.settings.on_conflict == OnConflict::Newest {
             // Owned, or the compiler cannot see that the future is `Send`.
@@ -297,7 +299,7 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
         }
     }
 
-    /// Writes one request, and again what the table did not get to.
+    /// Writes one request, and again the items that were not processed.
     async fn write_request(&self, items: &[&Item]) -> Result<Vec<Result<(), WriteError>>, WriteError> {
         let unprocessed = || WriteError::Call { code: "UnprocessedItems".into(), retryable: true };
         let mut results = vec![Ok(()); items.len()];
@@ -310,8 +312,8 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
                     unprocessed()
                 }
                 Err(error @ WriteError::Call { retryable: true, .. }) => error,
-                // What an earlier attempt has written is written again with the rest, item by item or at the next
-                // delivery: the same item under the same key.
+                // Items that an earlier attempt has written are written again with the rest, item by item or at the
+                // next delivery: the same item under the same key.
                 Err(error) => return Err(error),
             };
             if open.is_empty() {
@@ -331,14 +333,14 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
     }
 }
 
-/// The place of a row among all rows of one key, as a text that sorts: when the object was uploaded, which object it is,
-/// which row. An object of which nobody knows when it was uploaded is older than all others.
+/// Returns the place of a row among all rows of one key, as a text that sorts: time of the upload, object, row. An
+/// object whose time of upload is unknown is older than all others.
 fn version(object: &ObjectRef, index: u64) -> String {
     format!("{}#{}#{index:020}", object.uploaded.as_deref().unwrap_or_default(), object.digest())
 }
 
-/// The row that another row of the same object with the same key replaces, if the other item has that version: the earlier of
-/// the two, in whatever order they were written. A row that meets itself was delivered twice.
+/// Returns the row that another row of the same object with the same key replaces, if the other item has that version:
+/// the earlier of the two, in whatever order they were written. A row that meets itself was delivered twice.
 fn overwritten(row: &Row, other: &str) -> Option<u64> {
     let mut parts = other.rsplitn(3, '#');
     let (index, digest) = (parts.next()?, parts.next()?);
@@ -361,8 +363,8 @@ impl Repeated {
         *last = row.record.index.max(*last);
     }
 
-    /// The row, if a later one of the same file has its key. Always the earlier one, whatever the order of the writes was: so a
-    /// file whose rows are delivered again in another order has no more of them.
+    /// Returns the row, if a later one of the same file has its key. It is always the earlier one, whatever the order
+    /// of the writes was: so a file whose rows are delivered again in another order has no more of them.
     fn overwritten(&self, row: &Row) -> Vec<u64> {
         let last = self.0.get(&Self::key(row)).copied().unwrap_or_default();
         if last > row.record.index { vec![row.record.index] } else { Vec::new() }

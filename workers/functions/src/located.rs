@@ -1,13 +1,13 @@
-//! Rows that are too large for an event: `transform` reads each in its object, where the event says that it lies.
+//! Rows that are too large for an event: `transform` reads each from its object, at the location in the event.
 
 use std::future::Future;
 
 use contract::{Location, ObjectRef, Reason};
 use runtime::s3::ObjectError;
 
-/// Where objects are read. Implemented by [`crate::aws::S3`], and by fakes in tests.
+/// A reader of objects. Implemented by [`crate::aws::S3`], and by fakes in tests.
 pub trait Objects: Send + Sync {
-    /// The bytes of `location`; fewer where the object ends before, and never more.
+    /// Returns the bytes of `location`; fewer where the object ends before, and never more.
     fn read(
         &self,
         object: &ObjectRef,
@@ -15,19 +15,19 @@ pub trait Objects: Send + Sync {
     ) -> impl Future<Output = Result<Vec<u8>, ObjectError>> + Send;
 }
 
-/// Why there are no fields.
+/// The reason why there are no fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoFields {
     /// For good: the reason code, and one sentence for a person, without any value.
     Failed(Reason, String),
-    /// For now: what failed, in a few words.
+    /// For now: the failure, in a few words.
     Unfinished(String),
 }
 
-/// The fields of the row at `location`, as many as there are columns.
+/// Returns the fields of the row at `location`, as many as there are columns.
 ///
 /// # Errors
-/// [`NoFields`] when they can't be read, or are none.
+/// [`NoFields`] when they can't be read, or are not one row.
 pub async fn fields<O: Objects>(
     objects: &O,
     object: &ObjectRef,
@@ -55,7 +55,7 @@ fn not_read(error: ObjectError) -> NoFields {
     };
     let why = match code.as_str() {
         "NoSuchKey" | "NoSuchVersion" | "NoSuchBucket" | "NotFound" => "the object no longer exists",
-        // S3 says this of what doesn't exist as well, to those who may not list the bucket.
+        // S3 also answers this for objects that don't exist, to callers that may not list the bucket.
         "AccessDenied" | "Forbidden" => {
             "access to the object is denied, or it no longer exists; the function needs `access: [{ read: \"${…}\" }]` of its \
              bucket"

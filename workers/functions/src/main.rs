@@ -1,5 +1,5 @@
-//! The program of all four functions: built, uploaded and kept once. Lambda says by the handler of the function's
-//! configuration which of them the process is.
+//! The program of all four functions: built, uploaded and kept once. Lambda names the function of the process by the
+//! handler of its configuration.
 
 use std::process::ExitCode;
 
@@ -27,7 +27,7 @@ static ALLOCATOR: Allocator = Allocator;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let handler = std::env::var(HANDLER).unwrap_or_default();
-    // Boxed, so that none has to find room for the futures of the others.
+    // Boxed, so that none needs room for the futures of the others.
     match handler.as_str() {
         "extract" => Box::pin(start::run(extract)).await,
         "transform" => Box::pin(start::run(transform)).await,

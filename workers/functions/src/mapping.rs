@@ -1,7 +1,7 @@
-//! What `transform` does to a row: columns of the file become attributes of the item, as the settings say.
+//! The mapping of `transform`: columns of the file become attributes of the item, by the settings.
 //!
-//! A transform of your own goes here: change [`Mapping::item`], and nothing else. It is a pure function, so a test needs
-//! no AWS. What it answers with `Err` becomes a `transformFailed` event; its message must not hold a value of the row.
+//! A transform of your own goes here: change [`Mapping::item`], and nothing else. It is a pure function, so a test
+//! needs no AWS. Its `Err` becomes a `transformFailed` event, whose message must not contain a value of the row.
 
 use contract::Reason;
 use contract::columns;
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 /// The fields of the settings, each with its column in a file.
 #[derive(Debug)]
 pub struct Mapping<'s> {
-    /// Position of the column; none where an optional one isn't there.
+    /// Position of the column; `None` if an optional one isn't there.
     fields: Vec<(&'s FieldSettings, Option<usize>)>,
     /// Columns of the file.
     width: usize,
@@ -34,7 +34,7 @@ impl<'s> Mapping<'s> {
         Ok(Self { fields, width: headers.len() })
     }
 
-    /// Makes the item of one row.
+    /// Returns the item of one row.
     ///
     /// # Errors
     /// The reason code, and one sentence for a person, when the row cannot become an item.
@@ -56,7 +56,7 @@ impl<'s> Mapping<'s> {
                 (Some(empty), None) => empty,
                 (None, None) => continue,
             };
-            // The task that read the row did not know yet, or is another stack's: what is in clear goes no further.
+            // The task that read the row did not know yet, or is another stack's: a value in clear goes no further.
             if *sensitive && !value.is_empty() && !sealing::is_sealed(value) {
                 let message = format!("the sensitive column `{from}` is not encrypted");
                 return Err((Reason::NotEncrypted, message));

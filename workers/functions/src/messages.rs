@@ -1,8 +1,8 @@
-//! An invocation: what came in, one [`Delivery`] per message, and the answer that Lambda understands.
+//! Invocations: the payload, one [`Delivery`] per message, and the answer that Lambda understands.
 //!
-//! A function stands either behind a queue or directly behind a rule. From a queue come batches, and the answer names
-//! the messages to be delivered again (`ReportBatchItemFailures`); the others are deleted. From a rule comes one event,
-//! and a failure is an error of the whole invocation, which Lambda repeats.
+//! A function is triggered either by a queue or directly by a rule. A queue sends batches, and the answer names the
+//! messages to be delivered again (`ReportBatchItemFailures`); the others are deleted. A rule sends one event, and a
+//! failure is an error of the whole invocation, which Lambda repeats.
 
 use std::future::Future;
 
@@ -14,19 +14,19 @@ use serde_json::Value;
 /// One message to process.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Delivery {
-    /// The message's id in its queue; `direct` without a queue.
+    /// The message's ID in its queue; `direct` without a queue.
     pub id: String,
     /// The message's body; `None` when it is not JSON.
     pub body: Option<Value>,
-    /// How often it was delivered, this time included.
+    /// The number of its deliveries, this one included.
     pub attempt: u32,
-    /// Whether the queue moves it to the dead letters if it fails this time.
+    /// `true` if the queue moves it to the dead-letter queue when it fails this time.
     pub last_attempt: bool,
     /// The queue that it came from.
     pub queue: Option<QueueOrigin>,
 }
 
-/// What is needed to speak to the queue about a message.
+/// The data that calls to the queue about a message need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueOrigin {
     /// ARN of the queue.
@@ -35,14 +35,14 @@ pub struct QueueOrigin {
     pub receipt_handle: String,
 }
 
-/// What became of one message: done for good, or to be delivered again.
+/// The result for one message: done for good, or to be delivered again.
 pub type Outcome = Result<(), NotDone>;
 
 /// A message that must be delivered again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{cause}")]
 pub struct NotDone {
-    /// What failed, in a few words without content of the message.
+    /// The failure, in a few words without content of the message.
     pub cause: String,
 }
 
@@ -57,13 +57,13 @@ pub enum InvocationError {
     NotDone(#[from] NotDone),
 }
 
-/// What a function does with messages.
+/// A function's processing of messages.
 pub trait Handler {
-    /// Processes the messages of one invocation; one outcome per message, in their order.
+    /// Processes the messages of one invocation, and returns one outcome per message, in their order.
     fn handle(&self, deliveries: &[Delivery]) -> impl Future<Output = Vec<Outcome>> + Send;
 }
 
-/// Takes an invocation apart, lets `handler` process it, and makes the answer.
+/// Takes an invocation apart, lets `handler` process it, and returns the answer.
 ///
 /// # Errors
 /// [`InvocationError`] when the whole invocation is to be repeated.
@@ -77,7 +77,7 @@ pub async fn serve<H: Handler>(
             id: "direct".into(),
             body: Some(payload),
             attempt: 1,
-            // Lambda repeats it twice, but doesn't say which attempt this is.
+            // Lambda repeats it twice, but doesn't name the attempt.
             last_attempt: false,
             queue: None,
         };
@@ -85,7 +85,7 @@ pub async fn serve<H: Handler>(
         outcome.unwrap_or_else(|| Err(no_outcome()))?;
         return Ok(None);
     }
-    // Without an id, a message cannot be named in the answer: only the whole batch can fail.
+    // Without an ID, a message cannot be named in the answer: only the whole batch can fail.
     let batch: SqsEvent = serde_json::from_value(payload).map_err(|_| InvocationError::UnreadableBatch)?;
     let deliveries: Vec<Delivery> = batch
         .records
@@ -103,12 +103,12 @@ pub async fn serve<H: Handler>(
             response.add_failure(id);
         }
     }
-    // One line a batch: a function that says nothing can't be told from one that does nothing.
+    // One line a batch: a function without logs can't be told from one that does nothing.
     tracing::info!(messages, failed = response.batch_item_failures.len(), "batch done");
     Ok(Some(response))
 }
 
-/// A handler that says nothing about a message has not processed it.
+/// Returns the outcome of a message without one: the handler has not processed it.
 fn no_outcome() -> NotDone {
     NotDone { cause: "no outcome".into() }
 }
@@ -143,20 +143,20 @@ pub struct Malformed {
     pub object: Option<ObjectRef>,
     /// The row, if at least that can be read.
     pub record: Option<RecordRef>,
-    /// What is wrong, without content of the message.
+    /// The problem, without content of the message.
     pub message: String,
-    /// Whether it is an event of others: one with a source, and a detail type that the pipeline doesn't have.
+    /// `true` if it is an event of others: one with a source, and a detail type that the pipeline doesn't have.
     pub is_foreign: bool,
 }
 
 impl Malformed {
-    /// A message of which nothing can be read.
+    /// Creates the error of a message of which nothing can be read.
     #[must_use]
     pub fn new(message: &str) -> Self {
         Self { object: None, record: None, message: message.to_owned(), is_foreign: false }
     }
 
-    /// An event of the pipeline that `function` does nothing with.
+    /// Creates the error of an event of the pipeline that `function` does not handle.
     #[must_use]
     pub fn unwanted(detail: &Detail, function: &str) -> Self {
         Self {
@@ -169,7 +169,7 @@ impl Malformed {
 }
 
 impl Delivery {
-    /// The pipeline's event in the message.
+    /// Returns the pipeline's event in the message.
     ///
     /// # Errors
     /// [`Malformed`] when there is none.
@@ -190,9 +190,9 @@ impl Delivery {
         let Some(detail_type) = body["detail-type"].as_str() else {
             return Err(malformed("the message is not an event", false));
         };
-        // serde's own explanation would quote the value that it stumbled over.
+        // serde's own explanation would quote the value at which it failed.
         Detail::from_value(detail_type, detail.clone()).map_err(|error| {
-            // A body that can't be read at all says nothing of the type.
+            // A body that can't be read at all gives no hint at the type.
             let ours = EventKind::Any.details().iter().any(|(of_pipeline, ..)| *of_pipeline == detail_type);
             match error {
                 DetailError::Malformed { .. } if ours => {

@@ -1,35 +1,35 @@
-//! Messages in the queue of `extract`: what S3 says of objects, requests to extract rows again or to start a task again, and
-//! what ECS says of tasks.
+//! Messages in the queue of `extract`: S3's notifications about objects, requests to extract rows again or to start a
+//! task again, and ECS's events about tasks.
 //!
-//! S3 speaks in two forms, as notifications and as events of EventBridge, and either may come by way of an SNS topic, with
-//! or without the envelope that SNS puts around a message. Anything else may lie in the queue as well. Nothing in a message
-//! is trusted: keys come from whoever uploads.
+//! S3 has two forms of messages, notifications and events of EventBridge, and either may arrive by way of an SNS topic,
+//! with or without the envelope that SNS puts around a message. Other messages may be in the queue as well. Nothing in
+//! a message is trusted: keys are chosen by the uploader.
 
 use contract::{ObjectRef, Reason, ReplayRequest, RestartRequest};
 use serde_json::Value;
 
 use crate::stopped::{self, Change, Stopped};
 
-/// What a message holds.
+/// The content of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notification {
-    /// S3 asks, when a notification is set up, whether it arrives.
+    /// S3's test, when a notification is set up, of whether it arrives.
     Test,
-    /// It is none of these, for the given reason.
+    /// It is not one of these, for the given reason.
     Foreign(&'static str),
-    /// Rows of an object are wanted again.
+    /// A request to extract rows of an object again.
     Replay(Box<ReplayRequest>),
-    /// A task is to take the place of one that has stopped, and has waited for that.
+    /// A request for a task in the place of one that has stopped, which has waited for its time.
     Restart(Box<RestartRequest>),
-    /// A task has ended before its work did.
+    /// A task has stopped before its work was done.
     Stopped(Box<Stopped>),
-    /// A task has stopped, and nobody has to do anything about it.
+    /// A task has stopped, and nothing has to be done about it.
     Settled,
-    /// What has happened to objects.
+    /// Changes of objects.
     Records(Vec<Record>),
 }
 
-/// What has happened to one object.
+/// A change of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
     /// It was created.
@@ -38,7 +38,7 @@ pub enum Record {
     Ignored(&'static str),
     /// It was created, but its name cannot be read.
     Bad {
-        /// What can be said of it.
+        /// The object, as far as it is known.
         object: ObjectRef,
         /// Stable code.
         reason: Reason,
@@ -56,7 +56,7 @@ pub struct Upload {
     pub object: ObjectRef,
     /// Its size, if the record gives it.
     pub size: Option<u64>,
-    /// What tells this upload from others of the same content under the same key.
+    /// A text that tells this upload from others of the same content under the same key.
     pub sequencer: String,
 }
 
@@ -75,13 +75,15 @@ pub fn parse(body: &Value) -> Notification {
     }
 }
 
-/// What SNS has put around a message.
+/// The envelope that SNS has put around a message.
 enum Enveloped<'b> {
     No,
     Message(&'b str),
     Confirmation,
 }
 
+/// Returns the envelope of a message.
+///
 /// <https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html>
 fn enveloped(body: &Value) -> Enveloped<'_> {
     // To a function that subscribes to a topic, SNS gives the envelope in a record.
@@ -132,7 +134,7 @@ fn parse_message(body: &Value) -> Notification {
     }
 }
 
-/// A record of a notification:
+/// Reads a record of a notification:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
 fn record(record: &Value) -> Record {
     if !record["eventName"].as_str().is_some_and(|name| name.starts_with("ObjectCreated:")) {
@@ -149,7 +151,7 @@ fn record(record: &Value) -> Record {
     fields.record(true)
 }
 
-/// An event of EventBridge: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html>
+/// Reads an event of EventBridge: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html>
 fn event(event: &Value) -> Record {
     if event["detail-type"] != "Object Created" {
         return NO_OBJECT_CREATED;
@@ -168,7 +170,7 @@ fn event(event: &Value) -> Record {
 
 const NO_OBJECT_CREATED: Record = Record::Ignored("no object was created");
 
-/// Where the two forms of S3 have what they say of an object; `object` has the rest, under the same names in both.
+/// The places of an object's fields in the two forms of S3; `object` has the rest, under the same names in both.
 struct Fields<'r> {
     bucket: &'r Value,
     object: &'r Value,
@@ -201,7 +203,7 @@ impl Fields<'_> {
                 message: "the key in the notification is not URL-encoded UTF-8".into(),
             };
         };
-        // S3 gives a sequencer to every upload. Where a record has none, its time tells uploads apart well enough.
+        // S3 gives a sequencer to every upload. If a record has none, its time tells uploads apart well enough.
         let sequencer = text(&self.object["sequencer"]).or_else(|| text(self.time));
         Record::Upload(Upload {
             object: reference(key),
@@ -211,7 +213,8 @@ impl Fields<'_> {
     }
 }
 
-/// Events of EventBridge have whole seconds, notifications milliseconds. Times are compared as texts.
+/// Adds milliseconds to a time: events of EventBridge have whole seconds, notifications milliseconds, and times are
+/// compared as texts.
 fn with_milliseconds(time: String) -> String {
     match time.strip_suffix('Z') {
         Some(seconds) if !seconds.contains('.') => format!("{seconds}.000Z"),
@@ -238,13 +241,13 @@ fn decode_key(raw: &str) -> Option<String> {
 }
 
 impl Upload {
-    /// The client token under which the task for this upload is started: at most 64 characters, the same for every
-    /// delivery of the same notification, another one for every other upload.
+    /// Returns the client token under which the task for this upload is started: at most 64 characters, the same for
+    /// every delivery of the same notification, another one for every other upload.
     #[must_use]
     pub fn token(&self) -> String {
         // The object's 32 digits, a dash, and room for a suffix. S3's sequencers are 16 to 18 hexadecimal digits, in
         // notifications with zeros in front and in capitals, in events of EventBridge without: one number, should an
-        // upload be announced in both. Of anything longer the end counts, since the front of a number changes last.
+        // upload be announced in both. Of a longer one the end counts, since the front of a number changes last.
         let sequencer = self.sequencer.chars().filter(char::is_ascii_alphanumeric);
         let sequencer: Vec<char> =
             sequencer.map(|digit| digit.to_ascii_uppercase()).skip_while(|digit| *digit == '0').collect();

@@ -1,11 +1,11 @@
 //! `observe`: one line in the log for every event, with names and counts and never a value of a row, and every row in
 //! the tally, if there is one.
 //!
-//! Events of others on the same bus are logged as well, by type and source only. What is no event, or one of the pipeline
-//! that cannot be read, goes back.
+//! Events of others on the same bus are logged as well, by type and source only. A message that is not an event, or an
+//! event of the pipeline that cannot be read, is delivered again.
 //!
-//! Each event of the pipeline comes here, so this function has the most messages of all. It reads each once, without the values
-//! of its rows ([`contract::brief`]), and writes the lines of a batch at once.
+//! Each event of the pipeline arrives here, so this function has the most messages of all. It reads each once, without
+//! the values of its rows ([`contract::brief`]), and writes the lines of a batch at once.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -24,7 +24,7 @@ use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use crate::messages::{InvocationError, NotDone};
 use crate::start::Service;
 
-/// Bytes that a line of the log takes, about.
+/// The approximate number of bytes in a line of the log.
 const LINE: usize = 600;
 
 /// The function. See the module.
@@ -39,7 +39,7 @@ impl<S> std::fmt::Debug for Observe<S> {
     }
 }
 
-/// What Lambda gives to a function behind a queue. A rule gives the event itself.
+/// The payload for a function that a queue triggers. A rule sends the event itself.
 #[derive(Deserialize)]
 struct Payload<'a> {
     #[serde(rename = "Records", borrow)]
@@ -56,12 +56,12 @@ struct Message<'a> {
     body: Option<Text<'a>>,
 }
 
-/// A message, and what it is.
+/// A message with its meaning.
 struct Seen<'a> {
     id: &'a str,
-    /// `None`: none of the pipeline's.
+    /// `None`: it is not an event of the pipeline.
     event: Option<Brief<'a>>,
-    /// What else it is.
+    /// The names of another event.
     other: Names<'a>,
 }
 
@@ -84,7 +84,8 @@ impl<'a> Seen<'a> {
         Self { id, event, other }
     }
 
-    /// Events of others are none of the tally's. What cannot be read at all is for a person to look at.
+    /// Fails if the message cannot be understood, so that a person looks at it. Events of others do not concern the
+    /// tally.
     fn understood(&self) -> Result<(), NotDone> {
         let ours = |name: &str| EventKind::Any.details().iter().any(|(of_pipeline, ..)| *of_pipeline == name);
         let message = match (&self.event, &self.other) {
@@ -101,7 +102,7 @@ impl<'a> Seen<'a> {
 }
 
 impl<S> Observe<S> {
-    /// Keeps the tally through a writer, and without one only logs; its lines go to `log`.
+    /// Creates the function, which keeps the tally through a writer, and without one only logs; its lines go to `log`.
     pub fn new(tally: Option<Writer<S>>, log: impl Write + Send + 'static) -> Self {
         Self { tally, log: Mutex::new(Box::new(log)) }
     }
@@ -110,7 +111,7 @@ impl<S> Observe<S> {
     fn write_log(&self, seen: &[Seen<'_>]) {
         let (info, warn) = (tracing::enabled!(Level::INFO), tracing::enabled!(Level::WARN));
         let mut timestamp = String::new();
-        // A text takes all that is written to it.
+        // A text takes everything that is written to it.
         let _ = SystemTime.format_time(&mut format::Writer::new(&mut timestamp));
         let mut lines = Vec::with_capacity(LINE * seen.len());
         for seen in seen {
@@ -119,7 +120,7 @@ impl<S> Observe<S> {
                 None => Line::foreign(seen),
             };
             let wanted = if line.level == WARN { warn } else { info };
-            // Texts and numbers always serialise, and memory takes them.
+            // Texts and numbers can always be serialised, and memory takes them.
             if wanted && serde_json::to_writer(&mut lines, &Line { timestamp: &timestamp, ..line }).is_ok() {
                 lines.push(b'\n');
             }
@@ -132,7 +133,7 @@ impl<S> Observe<S> {
 }
 
 impl<S: Store> Observe<S> {
-    /// Processes messages; answers the positions of those that are to be delivered again, and why.
+    /// Processes messages, and returns the positions of those that are to be delivered again, with the reasons.
     async fn process(&self, seen: Vec<Seen<'_>>) -> Vec<(usize, NotDone)> {
         self.write_log(&seen);
         let mut failed: Vec<(usize, NotDone)> = (0..)
@@ -142,7 +143,7 @@ impl<S: Store> Observe<S> {
         let Some(tally) = &self.tally else { return failed };
         let mut batch = Batch::default();
         let touched: Vec<Option<Touched>> = seen.iter().map(|seen| add(&mut batch, seen)).collect();
-        // What was read is not needed any more, and the calls may take a while.
+        // The events are not needed any more, and the calls may take a while.
         drop(seen);
         let errors = tally.merge(batch).await;
         if !errors.is_empty() {
@@ -167,7 +168,7 @@ impl<S: Store> Service for Observe<S> {
         if records.first().is_some_and(|first| first.event_source.as_deref() != Some("aws:sqs")) {
             return self.one(payload).await;
         }
-        // Without an id, a message cannot be named in the answer: only the whole batch can fail.
+        // Without an ID, a message cannot be named in the answer: only the whole batch can fail.
         let named = |message: &Message<'_>| message.id.as_deref().is_some_and(|id| !id.is_empty());
         if !records.iter().all(named) {
             return Err(InvocationError::UnreadableBatch);
@@ -189,14 +190,14 @@ impl<S: Store> Service for Observe<S> {
                 response.add_failure(message_id);
             }
         }
-        // One line a batch: a function that says nothing can't be told from one that does nothing.
+        // One line a batch: a function without logs can't be told from one that does nothing.
         tracing::info!(messages = records.len(), failed = response.batch_item_failures.len(), "batch done");
         Ok(Some(response))
     }
 }
 
 impl<S: Store> Observe<S> {
-    /// The event that came directly from a rule.
+    /// Processes the event that came directly from a rule.
     async fn one(&self, event: &str) -> Result<Option<SqsBatchResponse>, InvocationError> {
         let event = brief::unescaped(event);
         match self.process(vec![Seen::new("direct", &event)]).await.pop() {
@@ -206,7 +207,7 @@ impl<S: Store> Observe<S> {
     }
 }
 
-/// Whether something that can't be read came from a queue.
+/// Returns whether a payload that can't be read came from a queue.
 fn is_batch(payload: &str) -> bool {
     let payload: Value = serde_json::from_str(payload).unwrap_or_default();
     payload["Records"]
@@ -214,10 +215,11 @@ fn is_batch(payload: &str) -> bool {
         .is_some_and(|records| records.first().is_some_and(|record| record["eventSource"] == "aws:sqs"))
 }
 
-/// Adds an event to what is merged; the items that it touches. What is no event of the pipeline touches none.
+/// Adds an event to the batch, and returns the items that it touches. A message that is not an event of the pipeline
+/// touches none.
 fn add(batch: &mut Batch, seen: &Seen<'_>) -> Option<Touched> {
     batch.add(seen.event.as_ref()?).unwrap_or_else(|error| {
-        // No attempt would make it better.
+        // No further attempt would succeed.
         tracing::warn!(message_id = seen.id, %error, "event not recorded in the tally");
         None
     })
@@ -226,7 +228,7 @@ fn add(batch: &mut Batch, seen: &Seen<'_>) -> Option<Touched> {
 const INFO: &str = "INFO";
 const WARN: &str = "WARN";
 
-/// A line of the log, in the form that `tracing` gives to others.
+/// A line of the log, in the form in which `tracing` writes others.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Line<'a> {

@@ -1,40 +1,40 @@
-//! Sensitive attributes, in `load`: decrypted on their way into the table, or made ready to be kept as they are.
+//! Sensitive attributes, in `load`: decrypted before they are written, or prepared to be kept encrypted.
 
 use contract::RecordRef;
 use contract::settings::SensitiveField;
 use sealing::{Kms, OpenError, Opener, Place};
 use serde_json::{Map, Value};
 
-/// What `load` does with sensitive attributes. It takes them sealed, and in no other form.
+/// The handling of sensitive attributes in `load`, which takes them sealed, and in no other form.
 #[derive(Debug)]
 pub struct Secrets<K> {
     fields: Vec<SensitiveField>,
-    /// None: they stay encrypted.
+    /// `None`: they stay encrypted.
     opener: Option<Opener<K>>,
 }
 
-/// Why an item is not written.
+/// The reason why an item is not written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretError {
-    /// It never will be: this attribute was changed, moved, never sealed, or is no sensitive one.
+    /// It will never be written: this attribute was changed, moved, never sealed, or is not a sensitive one.
     Undecryptable(String),
     /// There is no key for now; the sentence says why.
     Unavailable(String),
 }
 
 impl<K: Kms> Secrets<K> {
-    /// Decrypts the attributes `fields` with keys that `kms` decrypts.
+    /// Creates the handling that decrypts the attributes `fields` with keys that `kms` decrypts.
     pub const fn decrypted(fields: Vec<SensitiveField>, kms: K) -> Self {
         Self { fields, opener: Some(Opener::new(kms)) }
     }
 
-    /// Keeps the attributes `fields` encrypted.
+    /// Creates the handling that keeps the attributes `fields` encrypted.
     #[must_use]
     pub const fn encrypted(fields: Vec<SensitiveField>) -> Self {
         Self { fields, opener: None }
     }
 
-    /// Brings the sensitive attributes of a row into the form in which the table keeps them.
+    /// Converts the sensitive attributes of a row into the form in which the table keeps them.
     ///
     /// # Errors
     /// [`SecretError`]; the attributes are of no use then.
@@ -48,7 +48,7 @@ impl<K: Kms> Secrets<K> {
         for SensitiveField { name, from } in &self.fields {
             let Some(value) = attributes.get_mut(name) else { continue };
             let undecryptable = || SecretError::Undecryptable(name.clone());
-            // A value in clear was never sealed: whoever sent it is not the task.
+            // A value in clear was never sealed: its sender is not the task.
             let sealed = value.as_str().ok_or_else(undecryptable)?;
             if sealed.is_empty() {
                 continue;
@@ -58,7 +58,7 @@ impl<K: Kms> Secrets<K> {
             let stored = match &self.opener {
                 None => sealing::self_contained(data_key, place, sealed).ok_or_else(undecryptable)?,
                 Some(opener) => match opener.open(data_key, place, sealed).await {
-                    // The item takes a text of its own, which can't be wiped.
+                    // The item needs a text of its own, which can't be wiped.
                     Ok(text) => text.to_string(),
                     Err(OpenError::Undecryptable) => return Err(undecryptable()),
                     Err(error @ OpenError::Unavailable(_)) => {
@@ -68,7 +68,7 @@ impl<K: Kms> Secrets<K> {
             };
             *value = Value::String(stored);
         }
-        // Sealed for a field that is not sensitive any more: without its data key, nobody could ever open it.
+        // Sealed for a field that is not sensitive any more: without its data key, it could never be opened.
         let sealed = |(name, value): (&String, &Value)| {
             let known = self.fields.iter().any(|field| field.name == *name);
             let place = Place { object, record: &record.id, column: "" };

@@ -1,9 +1,9 @@
-//! What becomes of each message once a function has looked at it: the one failure policy of all functions.
+//! The failure policy of all functions: the end of each message after a function has looked at it.
 //!
 //! - Bad data is not tried again: the function publishes a `failed` event, and the message is done.
 //! - A fault of AWS is: the message goes back to its queue, alone.
-//! - So does a message that the function does not understand: whoever sent it must find it again.
-//! - On its last attempt it goes back too, to end in the dead letters, and a `failed` event says so.
+//! - So does a message that the function does not understand: its sender must find it again.
+//! - On its last attempt it goes back too, to end in the dead-letter queue, and a `failed` event says so.
 //!
 //! A message is only done when everything that it should put on the bus is there.
 
@@ -12,16 +12,16 @@ use publisher::{Failure, Publisher, PutEvents};
 
 use crate::messages::{Delivery, Malformed, NotDone, Outcome};
 
-/// What a function found out about one message.
+/// A function's verdict on one message.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Verdict {
     /// Events that this message should put on the bus; bad data is a `failed` event among them.
     pub publish: Vec<Detail>,
-    /// What could not be done and is to be tried again.
+    /// Work that could not be done and is to be tried again.
     pub unfinished: Vec<Unfinished>,
 }
 
-/// Something that failed for now.
+/// Work that failed for now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfinished {
     /// The object that it concerns.
@@ -30,7 +30,7 @@ pub struct Unfinished {
     pub record: Option<RecordRef>,
     /// The reason in the `failed` event, if there is no further attempt.
     pub reason: Reason,
-    /// What failed, in a few words without content of the message.
+    /// The failure, in a few words without content of the message.
     pub cause: String,
 }
 
@@ -40,7 +40,7 @@ impl From<Detail> for Verdict {
     }
 }
 
-/// A function's way to the bus, and the name under which its failures appear there.
+/// A function's access to the bus, and the name under which its failures appear there.
 #[derive(Debug)]
 pub struct Stage<P> {
     publisher: Publisher<P>,
@@ -48,12 +48,12 @@ pub struct Stage<P> {
 }
 
 impl<P: PutEvents> Stage<P> {
-    /// The stage that reports as `stage`.
+    /// Creates the stage that reports as `stage`.
     pub const fn new(publisher: Publisher<P>, stage: FailedStage) -> Self {
         Self { publisher, stage }
     }
 
-    /// A `failed` event of this stage.
+    /// Returns a `failed` event of this stage.
     pub fn failed(
         &self,
         object: Option<ObjectRef>,
@@ -64,11 +64,11 @@ impl<P: PutEvents> Stage<P> {
         Detail::Failed { stage: self.stage, object, record, reason, message: message.into() }
     }
 
-    /// The verdict on a message that the function does not understand.
+    /// Returns the verdict on a message that the function does not understand.
     pub fn not_understood(&self, delivery: &Delivery, malformed: Malformed) -> Verdict {
         let Malformed { object, record, message, .. } = malformed;
         let reason = Reason::MalformedEvent;
-        // Without a queue nobody knows which attempt is the last, and there may be no dead letters.
+        // Without a queue the number of the attempt is unknown, and there may be no dead-letter queue.
         let publish = match delivery.queue {
             Some(_) => Vec::new(),
             None => vec![self.failed(object.clone(), record.clone(), reason, message.clone())],
@@ -77,7 +77,8 @@ impl<P: PutEvents> Stage<P> {
         Verdict { publish, unfinished: vec![Unfinished { object, record, reason, cause }] }
     }
 
-    /// Publishes what the verdicts say, for all messages in as few calls as possible, and decides each message.
+    /// Publishes the events of the verdicts, for all messages in as few calls as possible, and decides about each
+    /// message.
     pub async fn settle(&self, deliveries: &[Delivery], verdicts: Vec<Verdict>) -> Vec<Outcome> {
         let mut unfinished: Vec<Vec<Unfinished>> = Vec::with_capacity(verdicts.len());
         let (mut owners, mut details) = (Vec::new(), Vec::new());
@@ -107,7 +108,7 @@ impl<P: PutEvents> Stage<P> {
             .collect()
     }
 
-    /// Publishes each detail for its owner. Gives back `failed` events for those that are too large for the bus.
+    /// Publishes each detail for its owner. Returns `failed` events for those that are too large for the bus.
     async fn publish(
         &self,
         owners: &[usize],
@@ -135,7 +136,8 @@ impl<P: PutEvents> Stage<P> {
         too_large
     }
 
-    /// Nothing ends in the dead letters without a `failed` event, as long as the bus is there at all.
+    /// Publishes `failed` events for last attempts, so that nothing ends in the dead-letter queue without one, as long
+    /// as the bus is there at all.
     async fn report_last_attempts(&self, deliveries: &[Delivery], unfinished: &[Vec<Unfinished>]) {
         let (mut ids, mut details) = (Vec::new(), Vec::new());
         for (delivery, unfinished) in deliveries.iter().zip(unfinished) {
@@ -144,7 +146,7 @@ impl<P: PutEvents> Stage<P> {
                     ids.push(&delivery.id);
                     let mut message = format!("{cause}; this was the last attempt");
                     if object.is_none() {
-                        // Nothing else leads to the dead letter.
+                        // Nothing else identifies the dead letter.
                         message = format!("message {}: {message}", delivery.id);
                     }
                     details.push(self.failed(object, record, reason, message));

@@ -1,7 +1,7 @@
-//! From process start to the first invocation: logs, environment, clients, runtime.
+//! The start of a function, up to the first invocation: logs, environment, clients, runtime.
 //!
-//! One thread: below 1,769 MB a function has less than one processor, and threads that hand each other every call make it
-//! dearer. <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
+//! One thread: below 1,769 MB a function has less than one processor, and threads that hand each other every call make
+//! it more expensive. <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -46,7 +46,7 @@ pub async fn run<H: Handler>(build: impl FnOnce(&Environment) -> Result<H, Varia
     ended(lambda_runtime::run(service).await)
 }
 
-/// The same for a [`Service`].
+/// Runs the [`Service`] that `build` makes, until Lambda ends the process.
 pub async fn run_service<S: Service>(
     build: impl FnOnce(&Environment) -> Result<S, VariableError>,
 ) -> ExitCode {
@@ -60,7 +60,8 @@ pub async fn run_service<S: Service>(
     ended(lambda_runtime::run(service).await)
 }
 
-/// Ends a process whose handler names no function of the pipeline: Lambda starts another, and no message is lost.
+/// Logs that the handler names no function of the pipeline, and returns the exit code: Lambda starts another process,
+/// and no message is lost.
 #[must_use]
 pub fn unknown(handler: &str) -> ExitCode {
     set_up_logs();
@@ -71,7 +72,7 @@ pub fn unknown(handler: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Sets up the logs, and builds the function; `None` when it cannot start, which is logged.
+/// Sets up the logs, and builds the function; returns `None` if it cannot start, which is logged.
 async fn ready<H>(build: impl FnOnce(&Environment) -> Result<H, VariableError>) -> Option<H> {
     set_up_logs();
     let environment = Environment::load().await;
@@ -88,7 +89,7 @@ fn ended(result: Result<(), lambda_runtime::Error>) -> ExitCode {
     }
 }
 
-/// How often a message is delivered at most; a function that stands behind no queue isn't told.
+/// Returns the greatest number of deliveries of a message; `None` for a function without a queue.
 fn max_receive_count<F: Fn(&str) -> Option<String>>(
     variables: &Variables<F>,
 ) -> Result<Option<u32>, VariableError> {

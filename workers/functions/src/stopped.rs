@@ -1,4 +1,4 @@
-//! What ECS says of a task that has stopped: whose work it was, whether that is done, and if not, why.
+//! ECS's events about tasks that have stopped: the work of the task, whether it is done, and if not, the cause.
 //!
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html>, and for the codes and texts
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html>
@@ -7,10 +7,10 @@ use contract::environment::{ASSIGNMENT, OBJECT};
 use contract::{Assignment, ObjectRef};
 use serde_json::Value;
 
-/// Exit codes of a task that nobody else has to do again: it is done, or it has failed for good and said so.
+/// Exit codes of a task whose work need not be done again: it is done, or it has failed for good and said so.
 const ENDED: [i64; 2] = [0, 2];
 
-/// What ECS says when no further attempt can pull the image: parts of its texts, in lower case.
+/// ECS's texts when no further attempt can pull the image: parts of them, in lower case.
 const NO_IMAGE: [&str; 5] = [
     "not found",
     "does not exist",
@@ -19,14 +19,14 @@ const NO_IMAGE: [&str; 5] = [
     "no match for platform",
 ];
 
-/// What an event of ECS means for the pipeline.
+/// The meaning of an event of ECS for the pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Change {
     /// Nothing has to be done: the work is done, the task still runs, or it is not one of the pipeline.
     Settled,
     /// A task has stopped before its work was done.
     Stopped(Box<Stopped>),
-    /// A task of the pipeline has stopped, and the event doesn't say what it worked on.
+    /// A task of the pipeline has stopped, and the event doesn't name its work.
     Unreadable(&'static str),
 }
 
@@ -35,28 +35,28 @@ pub(crate) enum Change {
 pub struct Stopped {
     /// The object that it worked on.
     pub object: ObjectRef,
-    /// What it had to do with it.
+    /// Its work on the object.
     pub assignment: Assignment,
     /// Name of the container, which is the name of the task in the stack file.
     pub container: String,
     /// ARN of the task.
     pub task: String,
-    /// Why it stopped.
+    /// The cause.
     pub cause: Cause,
-    /// The same in ECS's words, with the exit code if there is one.
+    /// The cause in ECS's words, with the exit code if there is one.
     pub said: String,
 }
 
-/// Why a task has stopped.
+/// The cause for which a task has stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// Its process ended, or was killed by nobody who says so.
+    /// Its process ended, or was killed for an unknown cause.
     Ended,
     /// ECS took its capacity away: Spot, maintenance, or a host that failed.
     CapacityLost,
     /// It never ran: the image could not be pulled, there was no network or no capacity.
     NotStarted,
-    /// It never ran, and without another deployment it never will: there is no such image.
+    /// It never ran, and without another deployment it never will: the image does not exist.
     NoImage,
     /// It needed more memory than it has, and would again.
     OutOfMemory,
@@ -64,7 +64,7 @@ pub enum Cause {
     StoppedByUser,
 }
 
-/// Whether ECS sent this.
+/// Returns whether an event is ECS's event of a task.
 pub(crate) fn is_state_change(event: &Value) -> bool {
     event["source"] == "aws.ecs" && event["detail-type"] == "ECS Task State Change"
 }
@@ -87,7 +87,7 @@ pub(crate) fn parse(event: &Value) -> Change {
     else {
         return Change::Unreadable("the work of the task that stopped cannot be read");
     };
-    // Others may be beside it, such as the agent of GuardDuty.
+    // Other containers may be beside it, such as the agent of GuardDuty.
     let containers = detail["containers"].as_array().map(Vec::as_slice).unwrap_or_default();
     let container = containers.iter().find(|one| one["name"] == name).unwrap_or(&Value::Null);
     let exit_code = container["exitCode"].as_i64();
@@ -108,16 +108,16 @@ pub(crate) fn parse(event: &Value) -> Change {
     }))
 }
 
-/// `reasons` are in lower case.
+/// Returns the cause. `reasons` are in lower case.
 fn cause(stop_code: Option<&str>, exit_code: Option<i64>, reasons: &str) -> Cause {
-    // ECS kills with 137, too, what doesn't stop in time: only its words tell the two apart.
+    // ECS also kills with 137 a container that doesn't stop in time: only its words tell the two apart.
     if reasons.contains("outofmemory") {
         return Cause::OutOfMemory;
     }
     match (stop_code, exit_code) {
         (Some("UserInitiated"), _) => Cause::StoppedByUser,
         (Some("SpotInterruption" | "TerminationNotice" | "InfrastructureHealth"), _) => Cause::CapacityLost,
-        // ECS may know of no exit code though the task ran: then the stop code tells.
+        // ECS may report no exit code though the task ran: then the stop code tells.
         (Some("TaskFailedToStart"), _) | (None, None) => {
             let no_image =
                 reasons.contains("cannotpullcontainer") && NO_IMAGE.iter().any(|text| reasons.contains(text));

@@ -1,7 +1,7 @@
 //! `transform`: `record-extracted` becomes `record-transformed`.
 //!
-//! All it needs is in the event, so nothing can fail but the data and the bus. Of a row that is too large for an event, it
-//! says where the row lies: [`located`] reads it.
+//! The event contains everything that it needs, so nothing can fail but the data and the bus. For a row that is too
+//! large, the event contains the location: [`located`] reads the row.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use crate::mapping::Mapping;
 use crate::messages::{Delivery, Handler, Malformed, Outcome};
 use crate::settle::{Stage, Unfinished, Verdict};
 
-/// How long a call reads rows in objects. They are read one after the other, so that one alone is in memory. A core parses
-/// the largest in 0.11 seconds (measured), so what 256 MiB bring of one, 0.14, in 0.8; if it takes as long to arrive, ten of
-/// them take 16 of the 30 seconds that an execution has by default. Where S3 is slower, rows that aren't read by then come
-/// back, rather than all that came with them.
+/// The time that a call reads rows in objects. They are read one after the other, so that one alone is in memory. A
+/// core parses the largest in 0.11 seconds (measured), and the 0.14 cores that come with 256 MiB of memory in 0.8; if
+/// it takes as long to arrive, ten of them take 16 of the 30 seconds that an execution has by default. Where S3 is
+/// slower, rows that aren't read by then are delivered again, rather than all that arrived with them.
 const READING: Duration = Duration::from_secs(20);
 
 /// The function. See the module.
@@ -32,12 +32,13 @@ pub struct Transform<P, O> {
 }
 
 impl<P: PutEvents, O: Objects> Transform<P, O> {
-    /// Transforms by `settings`, reads large rows in `objects` and publishes through `publisher`.
+    /// Creates the function, which transforms by `settings`, reads large rows in `objects` and publishes through
+    /// `publisher`.
     pub const fn new(settings: TransformSettings, objects: O, publisher: Publisher<P>) -> Self {
         Self { settings, objects, stage: Stage::new(publisher, FailedStage::Transform), reading: READING }
     }
 
-    /// What comes of a message; rows in objects are read until `end`.
+    /// Returns the verdict on a message; rows in objects are read until `end`.
     async fn verdict(&self, delivery: &Delivery, end: Instant) -> Verdict {
         let (object, record, headers, data, data_key, location) = match delivery.event() {
             Ok(Detail::RecordExtracted { object, record, headers, data, data_key, location }) => {
@@ -53,12 +54,13 @@ impl<P: PutEvents, O: Objects> Transform<P, O> {
                 let publish = self.rows(&object, &record, &headers, &data, data_key);
                 Verdict { publish, unfinished: Vec::new() }
             }
-            // Boxed: what it keeps while it waits would be room in every call.
+            // Boxed: the data that it keeps while it waits would need room in every call.
             Some(location) => Box::pin(self.row_at(&location, object, record, &headers, end)).await,
         }
     }
 
-    /// What comes of rows: one event, or of several rows one for each run of good ones and one for each bad one.
+    /// Returns the events of rows: one event, or of several rows one for each run of good ones and one for each bad
+    /// one.
     fn rows(
         &self,
         object: &ObjectRef,
@@ -80,7 +82,7 @@ impl<P: PutEvents, O: Objects> Transform<P, O> {
                 format!("the event should contain {} rows, but contains {}", record.count, rows.len());
             return vec![failed(record.clone(), Reason::MalformedEvent, message)];
         }
-        // What is wrong with the header is wrong with each of these rows, and said once.
+        // A fault of the header is one of each of these rows, and is reported once.
         let mapping = match Mapping::new(&self.settings, &headers) {
             Ok(mapping) => mapping,
             Err((reason, message)) => return vec![failed(record.clone(), reason, message)],
@@ -95,7 +97,7 @@ impl<P: PutEvents, O: Objects> Transform<P, O> {
         runs.out
     }
 
-    /// What comes of a row that lies in its object.
+    /// Returns the verdict on a row that is in its object.
     async fn row_at(
         &self,
         location: &Location,
@@ -137,7 +139,7 @@ impl<P: PutEvents, O: Objects> Transform<P, O> {
             let message = format!("the event has a location for one row, but contains {} rows", record.count);
             return Err(failed(Reason::MalformedEvent, message));
         }
-        // The task sends none then: in the object they lie open.
+        // The task sends none then: in the object they are in clear.
         if self.settings.fields.iter().any(|field| field.sensitive) {
             let message = "a row with sensitive values cannot be read from its object".into();
             return Err(failed(Reason::NotEncrypted, message));
@@ -149,7 +151,7 @@ impl<P: PutEvents, O: Objects> Transform<P, O> {
             .await
             .unwrap_or_else(|_| Err(NoFields::Unfinished("the row was not read in time".into())))?;
         let item = mapping.item(&fields).map_err(|(reason, message)| failed(reason, message))?;
-        // In an event a byte may take six: what has no hope isn't written first.
+        // In an event a byte may take six: an item that cannot fit isn't written first.
         if item.values().filter_map(Value::as_str).map(str::len).sum::<usize>() > MAX_BYTES {
             let message =
                 format!("the item has more than {MAX_BYTES} bytes, which is too large for an event");
@@ -159,11 +161,11 @@ impl<P: PutEvents, O: Objects> Transform<P, O> {
     }
 }
 
-/// Bytes of items in one event, unless a single one has more: what EventBridge bills as one, with room for the rest. Names
-/// of attributes can make items much larger than the rows that they come from.
+/// The greatest number of bytes of items in one event, unless a single one has more: the unit that EventBridge bills,
+/// with room for the rest. Names of attributes can make items much larger than the rows that they come from.
 const MAX_RUN: usize = 60 * 1024;
 
-/// Collects items of rows that follow each other in one event.
+/// A collector of items of rows that follow each other in one event.
 struct Runs<'a> {
     object: &'a ObjectRef,
     data_key: Option<String>,

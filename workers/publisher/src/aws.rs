@@ -14,7 +14,7 @@ use crate::publisher::{Publisher, PutEvents};
 pub struct EventBridge(Client);
 
 impl EventBridge {
-    /// Sends through `client`.
+    /// Creates a client that sends through `client`.
     #[must_use]
     pub const fn new(client: Client) -> Self {
         Self(client)

@@ -1,36 +1,37 @@
-//! How entries are divided among calls.
+//! The division of entries among calls.
 
 use std::ops::Range;
 
-/// Entries in one PutEvents call.
+/// The greatest number of entries in one PutEvents call.
 ///
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>
 pub const MAX_ENTRIES: usize = 10;
 
-/// Bytes in one PutEvents call, summed over its entries, and so also the limit of a single entry.
+/// The greatest number of bytes in one PutEvents call, summed over its entries, and so also the limit of a single
+/// entry.
 ///
 /// The service takes less than 1 MB, read here as 10⁶ bytes (the stricter reading):
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>. The headroom is for the envelope
-/// (id, account, region, time, names) that EventBridge adds before the event goes into an SQS message, which holds
-/// 1 MiB, and for differences in how either side counts.
+/// (id, account, region, time, names) that EventBridge adds before the event goes into an SQS message, which holds 1
+/// MiB, and for differences in how either side counts.
 pub const MAX_BYTES: usize = 950_000;
 
-/// The same outside of the standard partition: the documentation of the regions in China says 256 KB
-/// (<https://docs.amazonaws.cn/en_us/eventbridge/latest/userguide/eb-putevents.html>), which was the limit everywhere before,
-/// and nothing is known of the others.
+/// The same limit outside of the standard partition: the documentation of the regions in China names 256 KB
+/// (<https://docs.amazonaws.cn/en_us/eventbridge/latest/userguide/eb-putevents.html>), which was the limit everywhere
+/// before, and the limits of the other partitions are not documented.
 pub const MAX_BYTES_ELSEWHERE: usize = 240_000;
 
-/// How names of regions begin that are not in the standard partition.
+/// The prefixes of regions that are not in the standard partition.
 const ELSEWHERE: [&str; 5] = ["cn-", "us-gov-", "us-iso", "eu-iso", "eusc-"];
 
-/// Bytes that a call certainly may have in a region.
+/// Returns the number of bytes that a call certainly may have in a region.
 #[must_use]
 pub fn max_bytes_in(region: &str) -> usize {
     if ELSEWHERE.iter().any(|prefix| region.starts_with(prefix)) { MAX_BYTES_ELSEWHERE } else { MAX_BYTES }
 }
 
-/// Divides entries of these sizes into consecutive batches, each of at most [`MAX_ENTRIES`] entries and `limit` bytes. An entry
-/// that is larger than that stands in a batch of its own.
+/// Divides entries of these sizes into consecutive batches, each of at most [`MAX_ENTRIES`] entries and `limit` bytes.
+/// An entry that is larger than that is in a batch of its own.
 #[must_use]
 pub fn split(sizes: &[usize], limit: usize) -> Vec<Range<usize>> {
     let mut batches = Vec::new();
@@ -48,7 +49,7 @@ pub fn split(sizes: &[usize], limit: usize) -> Vec<Range<usize>> {
     batches
 }
 
-/// Whether an entry of `size` bytes fits into a batch that already holds `entries` entries of `bytes` bytes.
+/// Returns whether an entry of `size` bytes fits into a batch that already contains `entries` entries of `bytes` bytes.
 pub(crate) const fn fits(entries: usize, bytes: usize, size: usize, limit: usize) -> bool {
     entries < MAX_ENTRIES && bytes.saturating_add(size) <= limit
 }

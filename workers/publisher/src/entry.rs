@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use contract::Detail;
 
-/// Where events go: a bus, and the `source` that they carry.
+/// The destination of events: a bus, and the `source` that they carry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
     bus: Arc<str>,
@@ -12,12 +12,12 @@ pub struct Destination {
 }
 
 impl Destination {
-    /// The bus named `bus`, and events from `source`.
+    /// Creates the destination of events from `source` on the bus named `bus`.
     pub fn new(bus: impl Into<Arc<str>>, source: impl Into<Arc<str>>) -> Self {
         Self { bus: bus.into(), source: source.into() }
     }
 
-    /// `detail` as an entry for this destination.
+    /// Returns `detail` as an entry for this destination.
     #[must_use]
     pub fn entry(&self, detail: &Detail) -> Entry {
         Entry {
@@ -43,8 +43,8 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Size as EventBridge counts it: source, detail type and detail in UTF-8. (It would add 14 bytes for a time and
-    /// the length of the resources; entries here have neither.)
+    /// Returns the size as EventBridge counts it: source, detail type and detail in UTF-8. (It would add 14 bytes for a
+    /// time and the length of the resources; entries here have neither.)
     ///
     /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html#eb-putevent-size>
     #[must_use]

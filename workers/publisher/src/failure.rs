@@ -10,7 +10,7 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// Whether sending the entry again may help: anything but the codes that EventBridge documents as final.
+    /// Returns whether sending the entry again may help: anything but the codes that EventBridge documents as final.
     pub(crate) fn is_retryable(&self) -> bool {
         // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html
         !matches!(
@@ -25,7 +25,7 @@ impl Rejection {
         )
     }
 
-    /// Whether EventBridge asks for a slower pace: the event itself is as good as any, and waiting helps.
+    /// Returns whether EventBridge asks for a slower pace: the event itself is valid, and waiting helps.
     pub(crate) fn is_throttled(&self) -> bool {
         self.code.contains("Throttl")
             || matches!(
@@ -34,13 +34,13 @@ impl Rejection {
             )
     }
 
-    /// Whether the bus has more to do than it can. An internal failure is often that, too, but need not be.
+    /// Returns whether the bus has more to do than it can. An internal failure is often that, too, but need not be.
     pub(crate) fn is_overload(&self) -> bool {
         self.is_throttled() || matches!(self.code.as_str(), "InternalFailure" | "InternalException")
     }
 }
 
-/// Why an event is not on the bus.
+/// The reason why an event is not on the bus.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// The entry is larger than a request may be.
@@ -62,7 +62,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// A short stable word for logs.
+    /// Returns a short stable word for logs.
     #[must_use]
     pub fn code(&self) -> &str {
         match self {

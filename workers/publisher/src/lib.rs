@@ -1,11 +1,11 @@
-//! Puts events on the bus: in as few calls as possible, and without losing any.
+//! The publisher, which puts events on the bus in as few calls as possible and without losing any.
 //!
-//! Every worker that publishes goes through [`Publisher`]. PutEvents answers per entry, so a call that "succeeded" may
-//! have failed for some of its entries; those alone are sent again, with growing pauses, and what fails in the end is
-//! given back to the caller, who decides what becomes of the message or the file that it came from.
+//! Every worker that publishes uses [`Publisher`]. PutEvents answers per entry, so a call that "succeeded" may have
+//! failed for some of its entries. Only those are sent again, with growing pauses, and the failures that remain in the
+//! end are returned to the caller, who decides about the message or the file that they came from.
 //!
 //! The functions use [`Publisher::publish`], which answers in the order of its input. The extraction task uses
-//! [`Stream`], which holds a few calls in flight and a fixed amount of memory however long the file is.
+//! [`Stream`], which keeps a few calls in flight and a fixed amount of memory, however long the file is.
 
 pub mod aws;
 mod batch;

@@ -1,24 +1,26 @@
-//! How fast a stream publishes: as fast as the bus takes it, and not faster.
+//! The pace of a stream: as fast as the bus takes events, and not faster.
 //!
-//! All calls of a [`crate::Stream`] share one [`Pace`]. It knows no limit until the bus says that there is one. A throttled
-//! answer halves the rate that was reached, and every accepted event raises it a little: additive increase, multiplicative
-//! decrease, as TCP does it. So several tasks that publish on one bus share what it takes, and none of them knows a quota.
+//! All calls of a [`crate::Stream`] share one [`Pace`]. It has no limit until the bus reports one. A throttled answer
+//! halves the rate that was reached, and every accepted event raises it a little: additive increase, multiplicative
+//! decrease, as in TCP. So several tasks that publish on one bus share its capacity, and none of them needs to know a
+//! quota.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How much the rate grows for each second in which events are accepted, in events a second. The smallest default quota
+/// The growth of the rate for each second in which events are accepted, in events a second. The smallest default quota
 /// of EventBridge is 400 events a second: a tenth of it finds the limit again within seconds.
 const STEP: f64 = 40.0;
 /// The slowest rate, in events a second: one full call.
 const SLOWEST: f64 = 10.0;
-/// Calls that are in flight at once are throttled by one cause: their answers within this time halve the rate once.
+/// The time within which throttled answers halve the rate once: calls that are in flight together are throttled by one
+/// cause.
 const ONE_CAUSE: Duration = Duration::from_millis(500);
-/// Over how long the rate that was reached is measured.
+/// The time over which the rate that was reached is measured.
 const WINDOW: Duration = Duration::from_secs(1);
-/// How long a stream waits for any event to be accepted, as long as all that it hears is that it should slow down.
+/// The time that a stream waits for any event to be accepted, as long as the bus only asks it to slow down.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// The pace of one stream. See the module.
@@ -32,29 +34,29 @@ pub(crate) struct Pace {
 struct State {
     /// The rate never falls below this, in events a second.
     slowest: f64,
-    /// Events a second, whatever the bus takes.
+    /// The greatest rate, in events a second, even if the bus takes more.
     cap: Option<f64>,
-    /// Events a second. None: no limit is known.
+    /// The rate, in events a second. `None`: no limit is known.
     rate: Option<f64>,
-    /// When the next call may begin.
+    /// The earliest time of the next call.
     next: Instant,
     halved: Option<Instant>,
-    /// Since when `accepted` is counted.
+    /// The time from which `accepted` is counted.
     window: Instant,
     accepted: u64,
-    /// The rate in the window before.
+    /// The rate in the previous window.
     measured: Option<f64>,
-    /// Since when all that was heard is that it is too much.
+    /// The time since which every answer was a throttled one.
     refused: Option<Instant>,
 }
 
 impl Pace {
-    /// A pace without any limit but `cap`, in events a second.
+    /// Creates a pace without any limit but `cap`, in events a second.
     pub(crate) fn new(cap: Option<f64>) -> Self {
         Self { patience: PATIENCE, state: Mutex::new(State::new(cap, SLOWEST, Instant::now())) }
     }
 
-    /// For tests: slowed down, it is still as fast as can be.
+    /// Creates a pace that is as fast as possible even when it is slowed down, for tests.
     #[cfg(test)]
     pub(crate) fn fast(patience: Duration) -> Self {
         Self { patience, state: Mutex::new(State::new(None, f64::INFINITY, Instant::now())) }
@@ -69,13 +71,13 @@ impl Pace {
         }
     }
 
-    /// Says what became of a call: how many events were accepted, and whether the bus is overloaded.
+    /// Takes the result of a call: the number of events that were accepted, and whether the bus is overloaded.
     pub(crate) fn answered(&self, accepted: usize, overloaded: bool) {
         let now = Instant::now();
         self.with(|state| state.answered(now, accepted, overloaded));
     }
 
-    /// Nothing was accepted for so long that there is no use in waiting.
+    /// Returns whether no event was accepted for so long that waiting is of no use.
     pub(crate) fn out_of_patience(&self) -> bool {
         self.with(|state| state.refused.is_some_and(|since| since.elapsed() >= self.patience))
     }
@@ -108,13 +110,13 @@ impl State {
         }
     }
 
-    /// When a call of `events` may begin. The time that it takes is then taken.
+    /// Returns the earliest time at which a call of `events` may begin, and reserves the time that it takes.
     fn slot(&mut self, now: Instant, events: usize) -> Instant {
         let slot = self.next.max(now);
         let Some(limit) = self.limit() else { return now };
         #[expect(clippy::cast_precision_loss, reason = "a call has at most ten events")]
         let takes = events as f64 / limit.max(f64::MIN_POSITIVE);
-        // A limit of nothing is no time for ever, but an hour.
+        // A limit of nothing is not an endless wait, but one of an hour.
         self.next = slot + Duration::try_from_secs_f64(takes.min(3600.0)).unwrap_or_default();
         slot
     }
@@ -143,7 +145,7 @@ impl State {
             #[expect(clippy::cast_precision_loss, reason = "a call has at most ten events")]
             let accepted = accepted as f64;
             let grown = *rate + STEP * accepted / *rate;
-            // Far above what is sent, the next halving would slow nothing down.
+            // Far above the real rate, the next halving would have no effect.
             let most = self.measured.map_or(f64::INFINITY, |measured| measured * 2.0).max(*rate);
             *rate = grown.min(most);
         }

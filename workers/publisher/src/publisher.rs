@@ -12,14 +12,14 @@ use crate::entry::{Destination, Entry};
 use crate::failure::{Failure, Rejection};
 use crate::pace::Pace;
 
-/// How many PutEvents calls one publisher keeps in flight.
+/// The number of PutEvents calls that one publisher keeps in flight.
 pub const MAX_IN_FLIGHT: usize = 8;
 
-/// One PutEvents call. Implemented by [`crate::aws::EventBridge`], and by fakes in tests.
+/// A client for PutEvents calls. Implemented by [`crate::aws::EventBridge`], and by fakes in tests.
 pub trait PutEvents: Send + Sync {
     /// Sends at most [`crate::MAX_ENTRIES`] entries of together at most [`MAX_BYTES`] bytes.
     ///
-    /// Answers one result per entry, in the order of the entries; `Err` when the call as a whole failed.
+    /// Returns one result per entry, in the order of the entries; `Err` when the call as a whole failed.
     fn put_events(
         &self,
         entries: &[&Entry],
@@ -29,45 +29,45 @@ pub trait PutEvents: Send + Sync {
 /// A call had more bytes than the bus takes.
 struct TooLarge;
 
-/// Publishes events to one bus under one source.
+/// A publisher of events to one bus under one source.
 #[derive(Debug)]
 pub struct Publisher<P> {
     client: P,
     destination: Destination,
     backoff: Backoff,
-    /// Bytes of a call of several entries. A call that the bus finds too large makes it smaller.
+    /// The greatest number of bytes of a call of several entries. A call that the bus finds too large reduces it.
     limit: AtomicUsize,
 }
 
 impl<P: PutEvents> Publisher<P> {
-    /// A publisher that sends through `client`.
+    /// Creates a publisher that sends through `client`.
     pub const fn new(client: P, destination: Destination, backoff: Backoff) -> Self {
         Self { client, destination, backoff, limit: AtomicUsize::new(MAX_BYTES) }
     }
 
-    /// The same for a bus in `region`.
+    /// Returns the same publisher for a bus in `region`.
     #[must_use]
     pub fn in_region(self, region: &str) -> Self {
         Self { limit: AtomicUsize::new(max_bytes_in(region)), ..self }
     }
 
-    /// Bytes that a call of several entries may have, as far as is known.
+    /// Returns the number of bytes that a call of several entries may have, as far as is known.
     pub(crate) fn limit(&self) -> usize {
         self.limit.load(Ordering::Relaxed)
     }
 
-    /// Remembers that so many bytes are too many.
+    /// Remembers that this number of bytes is too large.
     fn too_many(&self, bytes: usize) {
         self.limit.fetch_min((bytes / 2).max(MAX_BYTES_ELSEWHERE), Ordering::Relaxed);
     }
 
-    /// The entry that [`Self::publish`] would send for `detail`.
+    /// Returns the entry that [`Self::publish`] would send for `detail`.
     #[must_use]
     pub fn entry(&self, detail: &Detail) -> Entry {
         self.destination.entry(detail)
     }
 
-    /// Publishes `details` in as few calls as possible; one result per detail, in their order.
+    /// Publishes `details` in as few calls as possible, and returns one result per detail, in their order.
     pub async fn publish(&self, details: &[Detail]) -> Vec<Result<(), Failure>> {
         let entries: Vec<Entry> = details.iter().map(|detail| self.entry(detail)).collect();
         self.publish_entries(&entries).await
@@ -123,7 +123,8 @@ impl<P: PutEvents> Publisher<P> {
         results
     }
 
-    /// Sends the entries that are `open` in one call, and again those that were not accepted; writes what became of each.
+    /// Sends the entries that are `open` in one call, and those that were not accepted again; writes the result of
+    /// each.
     async fn send_batch(
         &self,
         entries: &[&Entry],
@@ -131,7 +132,7 @@ impl<P: PutEvents> Publisher<P> {
         results: &mut [Result<(), Failure>],
         pace: Option<&Pace>,
     ) -> Result<(), TooLarge> {
-        // Calls in all, and those that failed by more than throttling.
+        // The number of all calls, and of those that failed by more than throttling.
         let (mut calls, mut attempts) = (0, 0);
         loop {
             if let Some(pace) = pace {
@@ -146,7 +147,7 @@ impl<P: PutEvents> Publisher<P> {
                     (vec![Err(Rejection { code, message }); batch.len()], retryable)
                 }
             };
-            // An answer with too few entries says nothing about the rest: they count as not accepted.
+            // An answer with too few entries does not mention the rest: they count as not accepted.
             let silence =
                 || Err(Rejection { code: "NoAnswer".into(), message: "no result for the entry".into() });
             let (sent, mut overloaded, mut failed, mut waits) = (open.len(), false, false, false);
@@ -190,7 +191,7 @@ impl<P: PutEvents> Publisher<P> {
     }
 }
 
-/// Whether the entries of a call are too large together, or the only one is too large.
+/// Returns whether the entries of a call are too large together, or the only one is too large.
 fn is_too_large(error: &CallError) -> bool {
     // "Total size of the entries in the request is over the limit."
     let says = error.message.to_ascii_lowercase();

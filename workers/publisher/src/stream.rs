@@ -1,4 +1,4 @@
-//! Publishing without end: the front for a task that makes millions of events.
+//! The stream: a publisher for a task that creates millions of events.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,15 +12,16 @@ use crate::failure::Failure;
 use crate::pace::Pace;
 use crate::publisher::{MAX_IN_FLIGHT, Publisher, PutEvents};
 
-/// How many batches may be sent behind one that has no answer yet: so much is remembered of what was answered before.
+/// The number of batches that may be sent after one that is not answered yet: their answers are remembered until then.
 const MAX_AHEAD: usize = 1000;
 
-/// Collects events into full batches and sends up to [`MAX_IN_FLIGHT`] of them at once.
+/// A buffer that collects events into full batches and sends up to [`MAX_IN_FLIGHT`] of them at once.
 ///
-/// Memory is bounded: one batch being filled and those in flight, each of at most [`crate::MAX_BYTES`] bytes. When all are in
-/// flight, [`Stream::push`] waits, and so does whoever reads the file behind it.
+/// Memory is bounded: one batch being filled and those in flight, each of at most [`crate::MAX_BYTES`] bytes. When all
+/// are in flight, [`Stream::push`] waits, and so does the reader of the file.
 ///
-/// Batches are answered in any order. [`Stream::acknowledged`] says up to which event all are on the bus.
+/// Batches are answered in any order. [`Stream::acknowledged`] returns the number of the event up to which all are on
+/// the bus.
 #[derive(Debug)]
 pub struct Stream<P> {
     publisher: Arc<Publisher<P>>,
@@ -28,16 +29,16 @@ pub struct Stream<P> {
     pub(crate) pending: Vec<Entry>,
     pending_bytes: usize,
     pub(crate) in_flight: JoinSet<(u64, Vec<Result<(), Failure>>)>,
-    /// Events taken so far.
+    /// The number of events taken so far.
     pushed: u64,
-    /// Events up to the last of them all are on the bus.
+    /// The number of events up to which all are on the bus.
     acknowledged: u64,
-    /// The batches behind those: number of events up to the batch's end, and whether all of it is on the bus.
+    /// The batches after those: number of events up to the batch's end, and whether all of it is on the bus.
     batches: VecDeque<(u64, bool)>,
     summary: Summary,
 }
 
-/// What became of the events of a [`Stream`].
+/// The fate of the events of a [`Stream`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Events on the bus.
@@ -64,13 +65,13 @@ impl Summary {
 }
 
 impl<P: PutEvents> Publisher<P> {
-    /// A buffered front that publishes through this publisher.
+    /// Creates a stream that publishes through this publisher.
     #[must_use]
     pub fn stream(self: &Arc<Self>) -> Stream<P> {
         self.stream_at(None)
     }
 
-    /// A buffered front that publishes at most `events_per_second`, and slower where the bus takes less.
+    /// Creates a stream that publishes at most `events_per_second`, and slower where the bus takes less.
     #[must_use]
     pub fn stream_at(self: &Arc<Self>, events_per_second: Option<f64>) -> Stream<P> {
         Stream::new(Arc::clone(self), Pace::new(events_per_second))
@@ -92,31 +93,31 @@ impl<P: PutEvents> Stream<P> {
         }
     }
 
-    /// How many events failed finally so far. A caller that must publish all of them can stop early.
+    /// Returns the number of events that failed for good so far. A caller that must publish all of them can stop early.
     #[must_use]
     pub const fn failed(&self) -> u64 {
         self.summary.failed
     }
 
-    /// The code of the first of those failures; empty when there is none.
+    /// Returns the code of the first of those failures; empty if there is none.
     #[must_use]
     pub fn failure_code(&self) -> &str {
         self.summary.first_failure.as_ref().map_or("", Failure::code)
     }
 
-    /// How many events were taken so far.
+    /// Returns the number of events that were taken so far.
     #[must_use]
     pub const fn pushed(&self) -> u64 {
         self.pushed
     }
 
-    /// How many of them, counted from the first, are on the bus without a gap.
+    /// Returns the number of events, counted from the first, that are on the bus without a gap.
     #[must_use]
     pub const fn acknowledged(&self) -> u64 {
         self.acknowledged
     }
 
-    /// Bytes of the entry that [`Self::push`] would send for `detail`.
+    /// Returns the bytes of the entry that [`Self::push`] would send for `detail`.
     #[must_use]
     pub fn size(&self, detail: &Detail) -> usize {
         self.publisher.entry(detail).size()
@@ -124,15 +125,15 @@ impl<P: PutEvents> Stream<P> {
 }
 
 impl<P: PutEvents + 'static> Stream<P> {
-    /// Takes one event. Waits when [`MAX_IN_FLIGHT`] batches are on their way already.
+    /// Takes one event. Waits while [`MAX_IN_FLIGHT`] batches are in flight.
     ///
     /// # Errors
-    /// [`Failure::TooLarge`] when the event can never be sent; it is not counted, and the stream goes on.
+    /// [`Failure::TooLarge`] when the event can never be sent; it is not counted, and the stream continues.
     pub async fn push(&mut self, detail: &Detail) -> Result<(), Failure> {
         let entry = self.publisher.entry(detail);
         let size = entry.size();
         let most = self.publisher.limit();
-        // Who pushes can do something else with it now, and not any more when the bus has refused it.
+        // The caller can replace the event now, but not once the bus has refused it.
         if size > most {
             return Err(Failure::TooLarge { size, most });
         }
@@ -160,7 +161,7 @@ impl<P: PutEvents + 'static> Stream<P> {
     }
 
     async fn send_pending(&mut self) {
-        // Also takes in the answers that have arrived meanwhile, so that `failed` is known early.
+        // Also takes the answers that have arrived meanwhile, so that `failed` is known early.
         while let Some(joined) = self.in_flight.try_join_next() {
             self.collect(joined);
         }

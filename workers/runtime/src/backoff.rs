@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Exponential back-off with full jitter: the pause before the next attempt is anything between nothing and a ceiling
-/// that doubles each time, so that many workers which failed together do not come back together.
+/// that doubles each time, so that many workers that failed together do not try again together.
 #[derive(Debug, Clone, Copy)]
 pub struct Backoff {
     attempts: u32,
@@ -12,25 +12,26 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// At most `attempts` attempts (at least one), with ceilings `base`, 2·`base`, 4·`base`, … up to `cap`.
+    /// Creates pauses for at most `attempts` attempts (at least one), with ceilings `base`, 2·`base`, 4·`base`, … up to
+    /// `cap`.
     #[must_use]
     pub const fn new(attempts: u32, base: Duration, cap: Duration) -> Self {
         Self { attempts: if attempts == 0 { 1 } else { attempts }, base, cap }
     }
 
-    /// For tests: attempts without any pause.
+    /// Creates attempts without pauses, for tests.
     #[must_use]
     pub const fn immediate(attempts: u32) -> Self {
         Self::new(attempts, Duration::ZERO, Duration::ZERO)
     }
 
-    /// How many attempts there are, the first one included.
+    /// Returns the number of attempts, the first one included.
     #[must_use]
     pub const fn attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// The longest pause after attempt number `attempt`, counted from 1.
+    /// Returns the longest pause after attempt number `attempt`, counted from 1.
     #[must_use]
     pub fn ceiling(&self, attempt: u32) -> Duration {
         let factor = 2u32.saturating_pow(attempt.saturating_sub(1));
@@ -47,7 +48,8 @@ impl Backoff {
 }
 
 impl Default for Backoff {
-    /// Six attempts within about three seconds: well inside a function's timeout, and no pause beyond five seconds.
+    /// Allows six attempts within about three seconds: well inside a function's timeout, and no pause beyond five
+    /// seconds.
     fn default() -> Self {
         Self::new(6, Duration::from_millis(100), Duration::from_secs(5))
     }

@@ -9,13 +9,13 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 pub struct CallError {
     /// The service's error code, or the kind of failure when no answer came.
     pub code: String,
-    /// The service's explanation. May quote the request: not for logs or events about rows.
+    /// The service's explanation. It may quote the request: not for logs or events about rows.
     pub message: String,
-    /// Whether the same call may succeed later.
+    /// `true` if the same call may succeed later.
     pub retryable: bool,
 }
 
-/// Returns what an error of the SDK means for the caller.
+/// Returns the meaning of an SDK error for the caller.
 pub fn call_error<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> CallError {
     let no_answer = |code: &str, message: &str| CallError {
         code: code.to_owned(),
@@ -47,7 +47,7 @@ pub fn call_error<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) ->
     }
 }
 
-/// The service is overloaded or broken, not the request wrong.
+/// Returns whether the service is overloaded or broken, as opposed to a wrong request.
 fn is_retryable(code: &str, status: u16) -> bool {
     status >= 500
         || status == 429

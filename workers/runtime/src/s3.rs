@@ -49,9 +49,9 @@ impl ObjectError {
 /// 14.2).
 #[derive(Debug)]
 pub struct Answer {
-    /// The first byte of the body, if the answer says so.
+    /// The first byte of the body, if the answer names it.
     pub from: Option<u64>,
-    /// The length of the whole object, if the answer says so.
+    /// The length of the whole object, if the answer names it.
     pub length: Option<u64>,
     /// The entity tag of the object.
     pub etag: Option<String>,
@@ -62,7 +62,7 @@ pub struct Answer {
 /// Creates a client for the account and region of the process, or for the endpoint in `AWS_ENDPOINT_URL`.
 #[must_use]
 pub fn client(config: &SdkConfig, custom_endpoint: bool) -> Client {
-    // Bucket names as host names exist only under amazonaws.com; a custom endpoint wants them in the path.
+    // Bucket names as host names exist only under amazonaws.com; a custom endpoint needs them in the path.
     Client::from_conf(aws_sdk_s3::config::Builder::from(config).force_path_style(custom_endpoint).build())
 }
 

@@ -22,7 +22,7 @@ impl Environment {
         }
     }
 
-    /// Returns whether AWS clients speak to another endpoint than AWS's.
+    /// Returns whether AWS clients use another endpoint than AWS's.
     #[must_use]
     pub fn custom_endpoint(&self) -> bool {
         ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"]

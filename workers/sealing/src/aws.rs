@@ -17,7 +17,8 @@ pub struct AwsKms {
 }
 
 impl AwsKms {
-    /// Data keys under the KMS key with the ARN `key`, and no other: an encrypted data key can name any key.
+    /// Creates a client for data keys under the KMS key with the ARN `key`, and no other: an encrypted data key can
+    /// name any key.
     #[must_use]
     pub const fn new(client: Client, key: String) -> Self {
         Self { client, key }
@@ -66,8 +67,10 @@ fn no_key() -> KmsError {
     KmsError::Unavailable { code: "NoKeyInAnswer".into(), retryable: true }
 }
 
-/// A wrong context is an `InvalidCiphertextException` too, and a blob of no or too many bytes a `ValidationException`. One of
-/// another key may be of the key that was in use before, so it waits for somebody.
+/// Returns the error of a decryption.
+///
+/// A wrong context is an `InvalidCiphertextException` too, and a blob of no or too many bytes a `ValidationException`.
+/// A data key of another KMS key may be of the one that was in use before, so it waits until a person decides.
 /// <https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html>
 fn refused(error: CallError) -> KmsError {
     match error.code.as_str() {

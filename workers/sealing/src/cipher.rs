@@ -7,22 +7,23 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-/// How a sealed value begins.
+/// The prefix of a sealed value.
 const PREFIX: &str = "enc:v1:";
 
-/// Where a value belongs.
+/// The place of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place<'a> {
     /// Digest of the object.
     pub object: &'a str,
-    /// Id of the row.
+    /// ID of the row.
     pub record: &'a str,
     /// Name of the column, as the settings of `transform` write it.
     pub column: &'a str,
 }
 
 impl Place<'_> {
-    /// The additional data that a value is authenticated with: each part behind its length, eight bytes, big endian.
+    /// Returns the additional data with which a value is authenticated: each part after its length, eight bytes, big
+    /// endian.
     fn aad(self) -> Aad<Vec<u8>> {
         let mut bytes = Vec::new();
         for part in [self.object, self.record, self.column] {
@@ -33,14 +34,15 @@ impl Place<'_> {
     }
 }
 
-/// Whether a text has the form of a sealed value.
+/// Returns whether a text has the form of a sealed value.
 #[must_use]
 pub fn is_sealed(text: &str) -> bool {
     text.starts_with(PREFIX)
 }
 
-/// A sealed value with all that opening it needs besides the KMS key and the column's name:
-/// `enc:v1:<data key>:<object>:<record>:<Base64 of nonce, ciphertext and tag>`. `None` when a part is not what it should be.
+/// Returns a sealed value with everything that opening it needs besides the KMS key and the column's name:
+/// `enc:v1:<data key>:<object>:<record>:<Base64 of nonce, ciphertext and tag>`. `None` when a part does not have its
+/// form.
 #[must_use]
 pub fn self_contained(data_key: &str, place: Place<'_>, sealed: &str) -> Option<String> {
     let content = sealed.strip_prefix(PREFIX)?;
@@ -51,12 +53,12 @@ pub fn self_contained(data_key: &str, place: Place<'_>, sealed: &str) -> Option<
         .then(|| format!("{PREFIX}{data_key}:{object}:{record}:{content}"))
 }
 
-/// A data key at work.
+/// A cipher with one data key.
 #[derive(Debug)]
 pub(crate) struct Cipher(LessSafeKey);
 
 impl Cipher {
-    /// The cipher with this key of 32 bytes.
+    /// Creates the cipher with this key of 32 bytes.
     pub(crate) fn new(key: &[u8]) -> Result<Self, Unspecified> {
         Ok(Self(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key)?)))
     }
@@ -74,7 +76,7 @@ impl Cipher {
         place: Place<'_>,
         value: &str,
     ) -> Result<String, Unspecified> {
-        // Encrypted in place: no copy of the value is left behind.
+        // Encrypted in place: no copy of the value remains.
         let mut text = value.as_bytes().to_vec();
         let tag =
             self.0.seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), place.aad(), &mut text)?;
@@ -82,7 +84,7 @@ impl Cipher {
         Ok(format!("{PREFIX}{}", STANDARD.encode(bytes)))
     }
 
-    /// Opens what was sealed with the same key at the same place; `None` for anything else.
+    /// Opens a value that was sealed with the same key at the same place; returns `None` for anything else.
     pub(crate) fn open(&self, place: Place<'_>, sealed: &str) -> Option<Zeroizing<String>> {
         let mut bytes = STANDARD.decode(sealed.strip_prefix(PREFIX)?).ok()?;
         let (nonce, text) = bytes.split_first_chunk_mut::<NONCE_LEN>()?;

@@ -1,8 +1,8 @@
-//! Sensitive fields: encrypted in the task, decrypted by `load`. Between the two, in events, queues and logs, a value is
-//! `enc:v1:` and the Base64 of nonce, ciphertext and tag.
+//! Sensitive fields: encrypted in the task, decrypted by `load`. Between the two, in events, queues and logs, a value
+//! is `enc:v1:` and the Base64 of nonce, ciphertext and tag.
 //!
-//! AES-256-GCM, with a data key of KMS for each object and task. A value is bound to its object, row and column: moved to
-//! another place it can't be opened. What stays visible: whether a value is empty, and how long it is.
+//! AES-256-GCM, with a data key of KMS for each object and task. A value is bound to its object, row and column: moved
+//! to another place it can't be opened. Two things stay visible: whether a value is empty, and its length.
 
 mod aws;
 mod cipher;

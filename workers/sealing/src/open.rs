@@ -1,4 +1,4 @@
-//! Opening, in `load`: a few data keys stay in memory, since the rows of an object come in many messages.
+//! Opening, in `load`: a few data keys stay in memory, since the rows of an object arrive in many messages.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use zeroize::Zeroizing;
 use crate::cipher::{Cipher, Place};
 use crate::kms::{Kms, KmsError};
 
-/// Data keys that are kept: more than the objects that are usually read at once.
+/// The number of data keys that are kept: more than the objects that are usually read at once.
 const MAX_KEYS: usize = 64;
 
-/// Opens sealed values.
+/// A reader of sealed values, which decrypts them.
 #[derive(Debug)]
 pub struct Opener<K> {
     kms: K,
-    /// The keys that were used last, the latest first. What falls out is wiped by the cipher's own clean-up.
+    /// The keys that were used last, the latest first. A key that is dropped is wiped by the cipher's own clean-up.
     keys: Mutex<VecDeque<Cached>>,
 }
 
@@ -29,27 +29,27 @@ struct Cached {
     cipher: Arc<Cipher>,
 }
 
-/// Why a value was not opened.
+/// The reason why a value was not opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// It will never be: it was changed, moved, or sealed with another key.
+    /// It will never be opened: it was changed, moved, or sealed with another key.
     #[error("the value can't be decrypted")]
     Undecryptable,
-    /// KMS gave no key for now; the code says why.
+    /// KMS returned no key for now; the code tells why.
     #[error("KMS did not return a data key: {0}")]
     Unavailable(String),
 }
 
 impl<K: Kms> Opener<K> {
-    /// Asks `kms` for keys.
+    /// Creates an opener that requests keys from `kms`.
     pub const fn new(kms: K) -> Self {
         Self { kms, keys: Mutex::const_new(VecDeque::new()) }
     }
 
-    /// The value that was sealed at `place`, with the key whose encrypted form is `data_key`.
+    /// Opens the value that was sealed at `place`, with the key whose encrypted form is `data_key`.
     ///
     /// # Errors
-    /// [`OpenError`], by what may be done about it.
+    /// [`OpenError`], by the way in which it can be handled.
     pub async fn open(
         &self,
         data_key: &str,
@@ -61,7 +61,7 @@ impl<K: Kms> Opener<K> {
     }
 
     async fn cipher(&self, data_key: &str, object: &str) -> Result<Arc<Cipher>, OpenError> {
-        // Held during the call: rows that wait for the same key ask for it once.
+        // Held during the call: rows that wait for the same key request it once.
         let mut keys = self.keys.lock().await;
         let known = keys.iter().position(|key| key.data_key == data_key && key.object == object);
         if let Some(key) = known.and_then(|position| keys.remove(position)) {

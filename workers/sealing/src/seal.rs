@@ -8,10 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use crate::cipher::{Cipher, Place};
 use crate::kms::{Kms, KmsError};
 
-/// Values that one key seals at most: with random nonces of 96 bits, NIST SP 800-38D (8.3) allows 2^32.
+/// The number of values that one key seals at most: with random nonces of 96 bits, NIST SP 800-38D (8.3) allows 2^32.
 const MAX_VALUES: u64 = 1 << 32;
 
-/// Seals the values of one object.
+/// A writer of sealed values, for one object.
 #[derive(Debug)]
 pub struct Sealer<K> {
     kms: K,
@@ -30,14 +30,14 @@ struct Current {
 /// The sealed values of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed {
-    /// In the order in which they were given. Empty ones are empty.
+    /// The values in the order in which they were given. Empty ones are empty.
     pub values: Vec<String>,
-    /// The key that they were sealed with, encrypted, as the event carries it. Rows with different keys need
-    /// different events.
+    /// The key that they were sealed with, encrypted, as the event carries it. Rows with different keys need different
+    /// events.
     pub data_key: Arc<str>,
 }
 
-/// Why a row was not sealed.
+/// The reason why a row was not sealed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// There is no key.
@@ -49,20 +49,20 @@ pub enum SealError {
 }
 
 impl<K: Kms> Sealer<K> {
-    /// Seals values of the object with the digest `object`.
+    /// Creates a sealer for the values of the object with the digest `object`.
     pub const fn new(kms: K, object: String) -> Self {
         Self { kms, object, max_values: MAX_VALUES, current: None }
     }
 
-    /// Gives each key so many values at most. Without it, as many as are safe.
+    /// Limits the number of values of each key. Without it, each key seals as many as are safe.
     pub const fn change_key_after(&mut self, values: u64) {
         self.max_values = values;
     }
 
-    /// Seals pairs of column and value of the row with the id `record`, all with one key.
+    /// Seals pairs of column and value of the row with the ID `record`, all with one key.
     ///
     /// # Errors
-    /// [`SealError`] when there is no key, or encryption fails. No value goes out then.
+    /// [`SealError`] when there is no key, or encryption fails. No value is returned then.
     pub async fn seal(&mut self, record: &str, values: &[(&str, &str)]) -> Result<Sealed, SealError> {
         let count = values.len() as u64;
         let current = match self.current.take() {

@@ -15,7 +15,7 @@ pub enum Attribute {
     Texts(BTreeSet<String>),
     /// A map.
     Map(Attributes),
-    /// Anything else, which nothing here writes.
+    /// Any other value, which is never written here.
     Other,
 }
 

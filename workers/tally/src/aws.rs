@@ -28,12 +28,13 @@ pub struct Table {
 }
 
 impl Table {
-    /// The table named `name`.
+    /// Creates a client of the table named `name`.
     pub fn new(client: Client, name: impl Into<String>) -> Self {
         Self { client, name: name.into() }
     }
 
-    /// The query for the items of an object, if the scope is one object's. See [`Source::items`] about its direction.
+    /// Returns the query for the items of an object, if the scope is one object's. See [`Source::items`] about its
+    /// direction.
     fn query(&self, scope: Scope<'_>) -> Option<QueryFluentBuilder> {
         let of = |object: &str| {
             let call = self.client.query().table_name(&self.name).consistent_read(true);
@@ -53,7 +54,7 @@ impl Table {
         }
     }
 
-    /// The item as it is now: needed only where a refusal doesn't bring it.
+    /// Reads the item as it is now: needed only where a refusal does not contain it.
     async fn get(&self, key: &Key) -> Result<Option<Item>, CallError> {
         let call = self.client.get_item().table_name(&self.name).consistent_read(true);
         let call = call.key(PARTITION_KEY, text(&key.object)).key(SORT_KEY, text(&key.part()));

@@ -1,4 +1,4 @@
-//! What a batch of events adds to the tally, an entry for each item that it touches.
+//! The change that a batch of events makes to the tally, with an entry for each item that it touches.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,7 +12,7 @@ use crate::rows::{ROWS_PER_CHUNK, Rows, is_replay_id, stage_name};
 use crate::summary::{Counts, MAX_ROWS, Replayed, Summary, shortened};
 use crate::time::{earlier, is_time, later};
 
-/// Rows that one event can speak of: each takes a byte at least, and an event of EventBridge has a mebibyte at most.
+/// Rows that one event can concern: each takes a byte at least, and an event of EventBridge has a mebibyte at most.
 pub const MAX_ROWS_PER_EVENT: u64 = 1 << 20;
 
 /// An event whose row numbers no file can have.
@@ -20,16 +20,16 @@ pub const MAX_ROWS_PER_EVENT: u64 = 1 << 20;
 #[error("the event contains row numbers that no file can have")]
 pub struct Unusable;
 
-/// What events add to the tally.
+/// The change that events make to the tally.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
     objects: Vec<Entry>,
     by_digest: HashMap<String, usize>,
-    /// The object of the last event: most events are about the same as the one before.
+    /// The object of the last event: most events concern the same object as the one before.
     last: Option<(ObjectRef, usize)>,
 }
 
-/// What events add to the tally of one object.
+/// The change that events make to the tally of one object.
 #[derive(Debug, Clone)]
 struct Entry {
     digest: String,
@@ -47,7 +47,7 @@ pub struct Touched {
 }
 
 impl Touched {
-    /// Whether an item of that object is touched.
+    /// Returns whether an item of that object is touched.
     pub(crate) fn contains(&self, object: usize, chunk: Option<u64>) -> bool {
         self.object == object
             && chunk
@@ -55,7 +55,7 @@ impl Touched {
     }
 }
 
-/// What a batch adds to one item.
+/// The change that a batch makes to one item.
 #[derive(Debug, Clone)]
 pub(crate) struct Share {
     /// The object's place in the batch.
@@ -66,7 +66,7 @@ pub(crate) struct Share {
 }
 
 impl Batch {
-    /// Adds an event; gives back the items that it touches, if it is about an object.
+    /// Adds an event, and returns the items that it touches, if it concerns an object.
     ///
     /// # Errors
     /// [`Unusable`]; nothing was added then.
@@ -103,7 +103,7 @@ impl Batch {
         Ok(Some(Touched { object: index, chunks }))
     }
 
-    /// Adds that somebody asked for rows of an object to be sent again.
+    /// Adds a request to send rows of an object again.
     pub fn ask(&mut self, object: &ObjectRef, id: &str, what: &str, rows: &RowSet) {
         let index = self.find(object);
         let Some(entry) = self.objects.get_mut(index).filter(|_| is_replay_id(id)) else { return };
@@ -123,7 +123,7 @@ impl Batch {
         }
     }
 
-    /// Adds that what was asked for under that id was never sent.
+    /// Adds that the request with that ID was never sent.
     pub fn withdraw(&mut self, object: &ObjectRef, id: &str) {
         let index = self.find(object);
         let Some(entry) = self.objects.get_mut(index).filter(|_| is_replay_id(id)) else { return };
@@ -132,7 +132,7 @@ impl Batch {
         entry.summary.replays.entry(id.to_owned()).or_default().failure = failure;
     }
 
-    /// What is added to each item.
+    /// Returns the change to each item.
     pub(crate) fn into_shares(self) -> Vec<Share> {
         let mut shares = Vec::new();
         for (object, Entry { digest, summary, chunks }) in self.objects.into_iter().enumerate() {
@@ -176,7 +176,7 @@ impl Entry {
                 let why = (stage_name(*stage).to_owned(), code.to_string());
                 if !of_rows {
                     match replay {
-                        // The object was read before: this failed to send some of its rows again.
+                        // The object was read before: this was a failure to send some of its rows again.
                         Some(id) => {
                             summary.replays.entry(id.to_owned()).or_default().failure = Some(why.clone());
                         }
@@ -224,10 +224,10 @@ impl Entry {
         }
     }
 
-    /// Adds the rows that those from `first` to `last` have replaced; the first of them.
+    /// Adds the rows that those from `first` to `last` have replaced, and returns the first of them.
     ///
-    /// `load` names for each row at most itself and the one it met, and of two the earlier. More is not from `load`, and must not
-    /// make a write of each number.
+    /// `load` names for each row at most itself and the one it met, and of two the earlier. More is not from `load`,
+    /// and must not make a write of each number.
     fn add_overwritten(&mut self, what: &What<'_>, first: u64, last: u64) -> Option<u64> {
         let What::Loaded { overwritten, .. } = what else { return None };
         let most = usize::try_from((last - first + 1).saturating_mul(2)).unwrap_or(usize::MAX);
@@ -241,7 +241,7 @@ impl Entry {
     }
 }
 
-/// The rows that failed in that stage for that reason.
+/// Returns the rows that failed in that stage for that reason.
 fn failed<'r>(rows: &'r mut Rows, stage: &str, reason: &str) -> &'r mut RoaringBitmap {
     rows.failed.entry((stage.to_owned(), reason.to_owned())).or_default()
 }
@@ -256,7 +256,7 @@ fn stamp(started_at: &mut Option<String>, last_at: &mut Option<String>, time: Op
     }
 }
 
-/// The first and the last of `count` rows.
+/// Returns the first and the last of `count` rows.
 fn rows(index: u64, count: u64) -> Result<(u64, u64), Unusable> {
     let end = index.saturating_add(count);
     if index == 0 || count == 0 || count > MAX_ROWS_PER_EVENT || end > MAX_CHUNKS * ROWS_PER_CHUNK {
@@ -265,7 +265,7 @@ fn rows(index: u64, count: u64) -> Result<(u64, u64), Unusable> {
     Ok((index, end - 1))
 }
 
-/// Rows by chunk: its number, and their offsets in it.
+/// Returns rows by chunk: its number, and their offsets in it.
 fn chunks(first: u64, last: u64) -> impl Iterator<Item = (u64, std::ops::Range<u32>)> {
     (first / ROWS_PER_CHUNK..=last / ROWS_PER_CHUNK).map(move |chunk| {
         let base = chunk * ROWS_PER_CHUNK;

@@ -1,8 +1,8 @@
-//! How far the extraction of an object has come: a small item beside the tally of its rows.
+//! The progress of an extraction: a small item beside the tally of the object's rows.
 //!
-//! The task writes it every few seconds. A task that takes the place of one that was killed goes on there; one that is
-//! started for an object that is done says so again, and ends. All rows up to the checkpoint are on the bus. Some behind
-//! it may be, too: they are published again with the same ids.
+//! The task writes it every few seconds. A task that takes the place of one that was killed continues there; one that
+//! is started for an object that is done reports that again, and ends. All rows up to the checkpoint are on the bus.
+//! Some after it may be, too: they are published again with the same IDs.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -12,27 +12,27 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use contract::{ObjectRef, Part};
 use runtime::{CallError, call_error};
 
-/// How far an extraction has come.
+/// The progress of an extraction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Number of the last row in the file of which all that was to be said is on the bus. 0: none.
+    /// Number of the last row in the file up to which every event is on the bus. 0: no row.
     pub index: u64,
-    /// The byte of the decoded text behind that row.
+    /// The byte of the decoded text after that row.
     pub offset: u64,
-    /// Rows up to there, without those of other parts.
+    /// The number of rows up to there, without those of other parts.
     pub rows: u64,
-    /// Those of them that were rejected.
+    /// The number of those that were rejected.
     pub rejected: u64,
     /// Bytes of the object, if it is done, and `extraction-completed` is on the bus.
     pub done: Option<u64>,
 }
 
-/// Where the checkpoint of one extraction is kept. Implemented by [`DynamoCheckpoints`], and by fakes in tests.
+/// A store for the checkpoint of one extraction. Implemented by [`DynamoCheckpoints`], and by fakes in tests.
 pub trait Checkpoints: Send + Sync {
-    /// The checkpoint; `None` when there is none yet.
+    /// Reads the checkpoint; returns `None` if it has not been written yet.
     fn load(&self) -> impl Future<Output = Result<Option<Checkpoint>, CallError>> + Send;
 
-    /// Writes the checkpoint, unless one that is further is there.
+    /// Writes the checkpoint, unless a later one is already there.
     fn save(&self, checkpoint: &Checkpoint) -> impl Future<Output = Result<(), CallError>> + Send;
 }
 
@@ -42,13 +42,13 @@ pub struct DynamoCheckpoints {
     client: Client,
     table: String,
     key: HashMap<String, AttributeValue>,
-    /// The upload and the bytes that the extraction is about. Another division of the object has other checkpoints, and so
-    /// has the same content when it is uploaded again.
+    /// The upload and the bytes that are extracted. Another division of the object has other checkpoints, and so has
+    /// the same content when it is uploaded again.
     span: String,
 }
 
 impl DynamoCheckpoints {
-    /// The checkpoint of `object`, or of a part of it, in the table named `table`.
+    /// Creates the store for the checkpoint of `object`, or of a part of it, in the table named `table`.
     pub fn new(client: Client, table: impl Into<String>, object: &ObjectRef, part: Option<&Part>) -> Self {
         let index = part.map_or(0, |part| part.shard.index);
         let bytes = match part {
@@ -96,7 +96,7 @@ impl Checkpoints for DynamoCheckpoints {
             values.push((":done", bytes));
         }
         names.push(("#done", "done"));
-        // Where another division of the object was done, this one isn't.
+        // If another division of the object was done, this one isn't.
         let forget = if checkpoint.done.is_none() { " REMOVE #done" } else { "" };
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let number = |(name, value): (&str, u64)| (name.to_owned(), AttributeValue::N(value.to_string()));
@@ -106,7 +106,7 @@ impl Checkpoints for DynamoCheckpoints {
             .table_name(&self.table)
             .set_key(Some(self.key.clone()))
             .update_expression(format!("SET {}{forget}", update.join(", ")))
-            // Of two tasks for the same, the one that is behind has nothing to say.
+            // Of two tasks for the same bytes, only the one that is further may write.
             .condition_expression(
                 "attribute_not_exists(#index) OR #span <> :span OR (attribute_not_exists(#done) AND #index <= :index)",
             )
@@ -125,7 +125,7 @@ impl Checkpoints for DynamoCheckpoints {
     }
 }
 
-/// The checkpoint in an item, if it is one for the same bytes.
+/// Returns the checkpoint in an item, if it is one for the same bytes.
 fn read(item: &HashMap<String, AttributeValue>, span: &str) -> Option<Checkpoint> {
     let number = |name: &str| item.get(name)?.as_n().ok()?.parse::<u64>().ok();
     if item.get("span")?.as_s().ok()? != span {

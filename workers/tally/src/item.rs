@@ -1,4 +1,4 @@
-//! The items of the table: their keys and what they say.
+//! The items of the table: their keys and their contents.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
@@ -8,44 +8,44 @@ use crate::summary::Summary;
 
 /// The table's partition key: the digest of an object version.
 pub const PARTITION_KEY: &str = "object";
-/// The table's sort key: which part of the tally of that object.
+/// The table's sort key: the part of the tally of that object.
 pub const SORT_KEY: &str = "part";
 
 const ROWS: &str = "rows#";
 const SUMMARY: &str = "summary";
 /// Digits of a chunk's number, so that texts sort as numbers: enough for 6.5 × 10¹⁶ rows.
 const CHUNK_DIGITS: usize = 12;
-/// Chunks that have a number.
+/// The number of chunks that can be numbered.
 pub(crate) const MAX_CHUNKS: u64 = 1_000_000_000_000;
 
-/// Digits of a writer's id.
+/// Digits of a writer's ID.
 const WRITER_DIGITS: usize = 16;
 
-/// Which item.
+/// The key of an item.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// Digest of the object version.
     pub object: String,
     /// The chunk of its rows; `None`: its summary.
     pub chunk: Option<u64>,
-    /// The writer whose share the item holds; `None`: the item into which the shares of all writers are folded.
+    /// The writer whose share the item contains; `None`: the item into which the shares of all writers are folded.
     pub writer: Option<String>,
 }
 
 impl Key {
-    /// The item into which all writers' shares of a chunk, or of the summary, are folded.
+    /// Returns the key of the item into which all writers' shares of a chunk, or of the summary, are folded.
     #[must_use]
     pub fn shared(object: impl Into<String>, chunk: Option<u64>) -> Self {
         Self { object: object.into(), chunk, writer: None }
     }
 
-    /// The item of one writer beside this one.
+    /// Returns the key of one writer's item beside this one.
     #[must_use]
     pub fn of(&self, writer: &str) -> Self {
         Self { writer: Some(writer.to_owned()), ..self.clone() }
     }
 
-    /// The value of the sort key.
+    /// Returns the value of the sort key.
     #[must_use]
     pub fn part(&self) -> String {
         let mut part = match self.chunk {
@@ -59,7 +59,7 @@ impl Key {
         part
     }
 
-    /// The key of an item; `None` when it is of another kind, which others keep in the same table.
+    /// Reads the key of an item; returns `None` if it is of another kind, which others keep in the same table.
     #[must_use]
     pub fn parse(object: &str, part: &str) -> Option<Self> {
         let (chunk, rest) = match part.strip_prefix(ROWS) {
@@ -81,8 +81,9 @@ impl Key {
     }
 }
 
-/// A new id of a writer: random, so that no two processes have the same. `RandomState` has its keys from the operating system;
-/// what is seeded with the time and the thread's id may be equal in equal virtual machines.
+/// Returns a new ID of a writer: random, so that no two processes have the same. `RandomState` has its keys from the
+/// operating system; a generator that is seeded with the time and the thread's ID may return the same in equal virtual
+/// machines.
 pub(crate) fn writer_id() -> String {
     format!("{:0WRITER_DIGITS$x}", RandomState::new().build_hasher().finish())
 }
@@ -92,7 +93,7 @@ fn is_writer(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
-/// An item that can't be read: somebody else wrote to it.
+/// An item that can't be read: another program wrote to it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the attribute `{attribute}` of the item `{object}`, `{part}` in the tally can't be read")]
 pub struct Damaged {
@@ -104,17 +105,17 @@ pub struct Damaged {
     pub attribute: String,
 }
 
-/// What an item says.
+/// The content of an item.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
-    /// Of a chunk of rows.
+    /// That of a chunk of rows.
     Rows(Rows),
-    /// Of the object as a whole.
+    /// That of the object as a whole.
     Summary(Summary),
 }
 
 impl Content {
-    /// That of an item which is not there yet.
+    /// Returns the content of an item that does not exist yet.
     #[must_use]
     pub fn empty(key: &Key) -> Self {
         match key.chunk {
@@ -126,7 +127,7 @@ impl Content {
     /// Reads an item.
     ///
     /// # Errors
-    /// [`Damaged`] when it can't be one of the tally.
+    /// [`Damaged`] when it can't be an item of the tally.
     pub fn read(key: &Key, attributes: &Attributes) -> Result<Self, Damaged> {
         let read = match key.chunk {
             Some(_) => Rows::read(attributes).map(Self::Rows),
@@ -135,7 +136,7 @@ impl Content {
         read.map_err(|attribute| Damaged { object: key.object.clone(), part: key.part(), attribute })
     }
 
-    /// Whether this version reads every attribute of an item. Of one that a newer version wrote it may not.
+    /// Returns whether this version reads every attribute of an item. A newer version may have written others.
     pub(crate) fn is_whole(key: &Key, attributes: &Attributes) -> bool {
         let known = match key.chunk {
             Some(_) => Rows::reads,
@@ -144,7 +145,7 @@ impl Content {
         attributes.keys().all(|name| known(name))
     }
 
-    /// Adds what another content of the same item says; whether that was anything new.
+    /// Adds another content of the same item, and returns whether any of it was new.
     pub fn merge(&mut self, other: &Self) -> bool {
         match (self, other) {
             (Self::Rows(own), Self::Rows(other)) => own.merge(other),
@@ -154,7 +155,7 @@ impl Content {
         }
     }
 
-    /// As the table holds it.
+    /// Returns the content as the table stores it.
     #[must_use]
     pub fn attributes(&self) -> Attributes {
         match self {
@@ -163,7 +164,7 @@ impl Content {
         }
     }
 
-    /// The attributes that adding `other` may have changed: what is written after a merge.
+    /// Returns the attributes that adding `other` may have changed: those that are written after a merge.
     pub(crate) fn attributes_of(&self, other: &Self) -> Attributes {
         match (self, other) {
             (Self::Rows(rows), Self::Rows(other)) => rows.attributes_of(other),
@@ -171,7 +172,7 @@ impl Content {
         }
     }
 
-    /// Time of the last event that brought something new.
+    /// Returns the time of the last event that brought something new.
     pub(crate) const fn last_at(&self) -> Option<&String> {
         match self {
             Self::Rows(rows) => rows.last_at.as_ref(),

@@ -1,12 +1,13 @@
 //! The tally: exact sets of the rows of an object version that each stage has seen.
 //!
 //! `observe` merges every batch of events into a table ([`Writer`]); the deployer and a task that sends rows again read
-//! it ([`read`], [`rows_to_replay`]). Events come twice and in any order, from several writers at once. A set that is
-//! merged twice is the same set, and merges in any order give the same union, so nothing is counted twice or lost.
+//! it ([`read`], [`rows_to_replay`]). Events are delivered twice and in any order, from several writers at once. A set
+//! that is merged twice is the same set, and merges in any order give the same union, so nothing is counted twice or
+//! lost.
 //!
-//! One item holds 65,536 rows of an object, a bitmap for each stage; one more holds what concerns the whole object. Each
-//! writer has its own share of both, which readers unite, until a writer finds that the rows are done and folds the
-//! shares into one. Beside them are the [`checkpoint`]s of the tasks that read the object.
+//! One item holds 65,536 rows of an object, a bitmap for each stage; one more concerns the whole object. Each writer
+//! has its own share of both, which readers unite, until a writer finds that the rows are done and folds the shares
+//! into one. Beside them are the [`checkpoint`]s of the tasks that read the object.
 
 mod attribute;
 pub mod aws;

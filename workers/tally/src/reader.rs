@@ -1,4 +1,4 @@
-//! Reading the tally: what has become of every row of an object.
+//! The reader of the tally, which unites the shares of all writers.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -14,9 +14,9 @@ use crate::row_set::RowSet;
 use crate::summary::Summary;
 use crate::time::{earlier, later};
 
-/// What [`crate::summary::Replayed::what`] says of rows that were missing, and of rows that failed.
+/// The value of [`crate::summary::Replayed::what`] for rows that were missing. See also [`FAILED`].
 pub const MISSING: &str = "missing";
-/// See [`MISSING`].
+/// The value of [`crate::summary::Replayed::what`] for rows that failed. See also [`MISSING`].
 pub const FAILED: &str = "failed";
 
 /// An item of the table.
@@ -32,37 +32,38 @@ pub struct Stored {
     pub attributes: Attributes,
 }
 
-/// Which items.
+/// A choice of items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope<'a> {
-    /// Of all objects.
+    /// Those of all objects.
     All,
-    /// Of one object.
+    /// Those of one object.
     Object(&'a str),
-    /// Those of one object whose sort key begins so.
+    /// Those of one object whose sort key has this prefix.
     Part(&'a str, &'a str),
 }
 
 /// The table, as a reader sees it. Implemented by [`crate::aws::Table`], and by fakes in tests.
 pub trait Source: Send + Sync {
-    /// The items. Readers unite them, so their order says nothing; the order in which they are *read* matters, because a fold may
-    /// come between two of them.
+    /// Reads the items. Readers unite them, so their order in the result has no meaning; the order in which they are
+    /// *read* matters, because a fold may happen between two of them.
     ///
-    /// Of one object they are read downwards, each as it is at that moment: the shares of a chunk, which sort behind its shared
-    /// item, come first. A share that is gone by then was folded, and the shared item, which is read later, has it. Upwards, the
-    /// shared item would be read before the fold and the place of the share after it, and the rows would be in neither.
+    /// Of one object they are read downwards, each as it is at that moment: the shares of a chunk, which sort after its
+    /// shared item, are read first. A share that is gone by then was folded, and the shared item, which is read later,
+    /// has it. Upwards, the shared item would be read before the fold and the place of the share after it, and the rows
+    /// would be in neither.
     ///
     /// All objects can only be read upwards, so for a moment they may lack rows that are just being folded.
     fn items(&self, scope: Scope<'_>) -> impl Future<Output = Result<Vec<Stored>, CallError>> + Send;
 }
 
-/// Why the tally can't be read.
+/// The reason why the tally can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TallyError {
     /// The table contains an item that the tally did not write.
     #[error(transparent)]
     Damaged(#[from] Damaged),
-    /// The table gave no answer.
+    /// The table did not answer.
     #[error("the tally can't be read: {}: {}", .0.code, .0.message)]
     Call(CallError),
 }
@@ -76,24 +77,24 @@ pub struct Failure {
     pub reason: String,
     /// The rows.
     pub rows: RowSet,
-    /// What one of their `failed` events said to a person.
+    /// The message of one of their `failed` events.
     pub message: Option<String>,
 }
 
-/// A request to send rows of an object again, that has not been met yet.
+/// A request to send rows of an object again that is not fulfilled yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingReplay {
-    /// Its id, which is the time at which it was asked for.
+    /// Its ID, which is the time of the request.
     pub id: String,
-    /// Which rows: `failed` or `missing`.
+    /// The kind of rows: `failed` or `missing`.
     pub what: String,
-    /// How many rows were asked for.
+    /// The number of rows that were requested.
     pub rows: u64,
-    /// Those of which no event has come since.
+    /// The number of rows without an event since then.
     pub pending: u64,
 }
 
-/// What has become of the rows of an object version.
+/// The state of the rows of an object version.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tally {
     /// The object's digest.
@@ -146,13 +147,14 @@ impl Tally {
         later(&mut self.last_at, last_at.as_ref());
     }
 
-    /// Rows of the object, rejected ones included, once it has been read to its end.
+    /// Returns the number of rows of the object, rejected ones included, once it has been read completely.
     #[must_use]
     pub fn total(&self) -> Option<u64> {
         self.summary.total().map(|total| total.rows)
     }
 
-    /// Rows that are known: all, once the object has been read to its end, else those that a stage has seen.
+    /// Returns the rows that are known: all, once the object has been read completely, else those that a stage has
+    /// seen.
     #[must_use]
     pub fn known(&self) -> RowSet {
         let mut known = self.extracted.clone();
@@ -167,7 +169,7 @@ impl Tally {
         known
     }
 
-    /// Rows that failed, and were not loaded.
+    /// Returns the rows that failed, and were not loaded.
     #[must_use]
     pub fn failed(&self) -> RowSet {
         let mut failed = RowSet::default();
@@ -178,7 +180,7 @@ impl Tally {
         failed
     }
 
-    /// Rows that were not loaded, and of which no stage says that they failed.
+    /// Returns the rows that were not loaded, and that no stage reports as failed.
     #[must_use]
     pub fn missing(&self) -> RowSet {
         let mut missing = self.known();
@@ -187,7 +189,7 @@ impl Tally {
         missing
     }
 
-    /// Rows that failed and were not loaded, by stage and reason.
+    /// Returns the rows that failed and were not loaded, by stage and reason.
     #[must_use]
     pub fn failures(&self) -> Vec<Failure> {
         self.by_reason
@@ -202,29 +204,31 @@ impl Tally {
             .collect()
     }
 
-    /// Whether the object was read to its end, and each of its rows is in the table or has failed.
+    /// Returns whether the object was read completely, and each of its rows is in the table or has failed.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.total().is_some() && self.missing().is_empty()
     }
 
-    /// Whether every row of the object is in the table.
+    /// Returns whether every row of the object is in the table.
     #[must_use]
     pub fn is_loaded(&self) -> bool {
         self.is_complete() && self.failed().is_empty()
     }
 
-    /// What a `failed` event of that stage and reason said to a person.
+    /// Returns the message of a `failed` event of that stage and reason.
     #[must_use]
     pub fn message(&self, stage: &str, reason: &str) -> Option<String> {
         self.summary.messages.get(&(stage.to_owned(), reason.to_owned())).cloned()
     }
 
-    /// Replays that were asked for and are not done, the earliest first. One is done when each of its rows is in the table or
-    /// has failed because of it, or when it failed as a whole; or when the same was asked for again later.
+    /// Returns the replays that were requested and are not done, the earliest first. A replay is done when each of its
+    /// rows is in the table or has failed because of it, or when it failed as a whole; or when the same rows were
+    /// requested again later.
     ///
-    /// A row that had failed is no longer failed only if it is in the table. So all failed rows that were asked for are among
-    /// those that the replay sends, or need not be. A row that was missing may have been late, and have failed meanwhile.
+    /// A row that had failed is no longer failed only if it is in the table. So all failed rows that were requested are
+    /// among those that the replay sends, or need not be sent. A row that was missing may have been late, and have
+    /// failed meanwhile.
     #[must_use]
     pub fn pending_replays(&self) -> Vec<PendingReplay> {
         let mut latest: BTreeMap<&str, PendingReplay> = BTreeMap::new();
@@ -247,14 +251,15 @@ impl Tally {
         found
     }
 
-    /// Stage and reason of the latest replay, if it failed as a whole.
+    /// Returns the stage and the reason of the latest replay, if it failed as a whole.
     #[must_use]
     pub fn replay_failure(&self) -> Option<(&str, &str)> {
         let (_, latest) = self.summary.replays.last_key_value()?;
         latest.failure.as_ref().map(|(stage, reason)| (stage.as_str(), reason.as_str()))
     }
 
-    /// Why the object as a whole could not be read: stage and reason. None if it was read all the same.
+    /// Returns the reasons why the object as a whole could not be read, each after its stage. Empty if it was read all
+    /// the same.
     #[must_use]
     pub fn object_failures(&self) -> Vec<(&str, &str)> {
         let failures = self.summary.failures.iter().map(|(stage, reason)| (stage.as_str(), reason.as_str()));
@@ -262,7 +267,7 @@ impl Tally {
     }
 }
 
-/// The tally of an object version; `None` when no event of it has come yet.
+/// Reads the tally of an object version; returns `None` if no event of it has arrived yet.
 ///
 /// # Errors
 /// [`TallyError`].
@@ -272,7 +277,7 @@ pub async fn read(source: &impl Source, object: &ObjectRef) -> Result<Option<Tal
     Ok(tallies(items)?.remove(&digest))
 }
 
-/// The tallies of all objects.
+/// Reads the tallies of all objects.
 ///
 /// # Errors
 /// [`TallyError`].
@@ -282,7 +287,7 @@ pub async fn list(source: &impl Source) -> Result<Vec<Tally>, TallyError> {
 }
 
 fn tallies(items: Vec<Stored>) -> Result<BTreeMap<String, Tally>, Damaged> {
-    // The shares of all writers of one chunk first, so that chunks come one after another.
+    // The shares of all writers of one chunk first, so that chunks follow each other.
     let mut contents: BTreeMap<(String, Option<u64>), Content> = BTreeMap::new();
     for Stored { object, part, attributes, .. } in items {
         let Some(key) = Key::parse(&object, &part) else { continue };
@@ -305,7 +310,7 @@ fn tallies(items: Vec<Stored>) -> Result<BTreeMap<String, Tally>, Damaged> {
     Ok(tallies)
 }
 
-/// The rows of an object that a replay sends again, by what the tally knows at this moment.
+/// Returns the rows of an object that a replay sends again, by the tally at this moment.
 ///
 /// # Errors
 /// [`TallyError`].

@@ -11,7 +11,7 @@ use crate::rows::ROWS_PER_CHUNK;
 pub struct RowSet(RoaringTreemap);
 
 impl RowSet {
-    /// The rows of a range.
+    /// Returns the rows of a range.
     #[must_use]
     pub fn range(rows: Range<u64>) -> Self {
         let mut set = RoaringTreemap::new();
@@ -19,19 +19,19 @@ impl RowSet {
         Self(set)
     }
 
-    /// Whether a row is in the set.
+    /// Returns whether a row is in the set.
     #[must_use]
     pub fn contains(&self, row: u64) -> bool {
         self.0.contains(row)
     }
 
-    /// How many rows.
+    /// Returns the number of rows.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -42,18 +42,18 @@ impl RowSet {
         self.0 |= &other.0;
     }
 
-    /// Takes away the rows of another set.
+    /// Removes the rows of another set.
     pub fn remove(&mut self, other: &Self) {
         self.0 -= &other.0;
     }
 
-    /// How many rows of this set are in the other, too.
+    /// Returns the number of rows that are in both sets.
     #[must_use]
     pub fn len_with(&self, other: &Self) -> u64 {
         self.0.intersection_len(&other.0)
     }
 
-    /// Rows that follow each other, from the first to the last of each run.
+    /// Returns the runs of consecutive rows, each from its first row to its last.
     pub fn ranges(&self) -> impl Iterator<Item = RangeInclusive<u64>> {
         let mut rows = self.0.iter().peekable();
         std::iter::from_fn(move || {
@@ -69,7 +69,8 @@ impl RowSet {
     /// Adds the rows of a chunk's bitmap.
     pub(crate) fn add_chunk(&mut self, chunk: u64, set: &RoaringBitmap) {
         let base = chunk.saturating_mul(ROWS_PER_CHUNK);
-        // Ascending, and behind all that was added before if chunks come in their order: the quick way. Else one by one.
+        // Ascending, and after all rows that were added before if chunks are in their order: the fast way. Otherwise
+        // one by one.
         if self.0.append(set.iter().map(|row| base.saturating_add(u64::from(row)))).is_err() {
             self.0.extend(set.iter().map(|row| base.saturating_add(u64::from(row))));
         }

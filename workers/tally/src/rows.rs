@@ -1,4 +1,4 @@
-//! A chunk of an object's rows: which of them each stage has seen.
+//! A chunk of an object's rows: those that each stage has seen.
 
 use std::collections::BTreeMap;
 
@@ -8,20 +8,21 @@ use roaring::RoaringBitmap;
 use crate::attribute::{Attribute, Attributes};
 use crate::time::{earlier, later, time};
 
-/// Rows of one item. A bitmap of so many takes 8 KiB at most, and with one for each stage and each reason to fail the
-/// item stays below DynamoDB's 400 KB.
+/// The number of rows in one item. A bitmap of so many takes 8 KiB at most, and with one for each stage and each reason
+/// to fail the item stays below DynamoDB's 400 KB.
 pub const ROWS_PER_CHUNK: u64 = 1 << 16;
-/// Bytes of a bitmap in the table at most: 8 KiB and the head of the format, with room for runs that are not optimal.
+/// The greatest number of bytes of a bitmap in the table: 8 KiB and the head of the format, with room for runs that are
+/// not optimal.
 const MAX_SET_BYTES: usize = 16 << 10;
-/// What the name of a failure's attribute begins with; behind it stand stage and reason.
+/// The prefix of the name of a failure's attribute; it is followed by stage and reason.
 const FAILED: &str = "failed#";
 
-/// What the names of the attributes about replays begin with; behind it stands the replay's id.
+/// The prefix of the names of the attributes about replays; it is followed by the replay's ID.
 const ASKED: &str = "asked#";
 const REPLAYED: &str = "replayed#";
-/// Replays of an object that are remembered: the latest.
+/// The number of an object's replays that are remembered: the latest.
 pub(crate) const MAX_REPLAYS: usize = 4;
-/// Bytes of a replay's id at most.
+/// The greatest number of bytes of a replay's ID.
 const MAX_REPLAY_ID: usize = 40;
 
 const EXTRACTED: &str = "extracted";
@@ -44,9 +45,9 @@ pub struct Rows {
     pub(crate) failed: BTreeMap<(String, String), RoaringBitmap>,
     /// Rows that another row of the same file with the same key has replaced.
     pub(crate) overwritten: RoaringBitmap,
-    /// Rows that a replay was asked for, by its id.
+    /// Rows that a replay was requested for, by its ID.
     pub(crate) asked: BTreeMap<String, RoaringBitmap>,
-    /// Rows that were loaded or failed because of a replay, by its id.
+    /// Rows that were loaded or failed because of a replay, by its ID.
     pub(crate) replayed: BTreeMap<String, RoaringBitmap>,
     /// Time of the first event.
     pub(crate) started_at: Option<String>,
@@ -54,7 +55,7 @@ pub struct Rows {
     pub(crate) last_at: Option<String>,
 }
 
-/// The stage's name in attributes and documents.
+/// Returns the stage's name in attributes and documents.
 pub const fn stage_name(stage: FailedStage) -> &'static str {
     match stage {
         FailedStage::Extraction => "extraction",
@@ -63,15 +64,15 @@ pub const fn stage_name(stage: FailedStage) -> &'static str {
     }
 }
 
-/// Adds the rows of one set to another; whether there were new ones.
+/// Adds the rows of one set to another, and returns whether there were new ones.
 fn union(into: &mut RoaringBitmap, other: &RoaringBitmap) -> bool {
     let before = into.len();
     *into |= other;
     into.len() > before
 }
 
-/// Adds the rows of sets by id, of which only the latest are kept; whether there were new ones. Ids are times, so the latest
-/// are the greatest, and all writers keep the same.
+/// Adds the rows of sets by ID, of which only the latest are kept, and returns whether there were new ones. IDs are
+/// times, so the latest are the greatest, and all writers keep the same.
 fn union_by_id(into: &mut BTreeMap<String, RoaringBitmap>, other: &BTreeMap<String, RoaringBitmap>) -> bool {
     let mut new = false;
     for (id, set) in other {
@@ -88,19 +89,19 @@ fn union_by_id(into: &mut BTreeMap<String, RoaringBitmap>, other: &BTreeMap<Stri
     new
 }
 
-/// Whether a text can be the id of a replay: it becomes part of an attribute's name.
+/// Returns whether a text can be the ID of a replay: it becomes a part of an attribute's name.
 pub(crate) fn is_replay_id(id: &str) -> bool {
     (1..=MAX_REPLAY_ID).contains(&id.len())
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-:.".contains(&byte))
 }
 
-/// Whether an attribute is about a replay, which are forgotten when there are others.
+/// Returns whether an attribute concerns a replay. Those of earlier replays are forgotten.
 pub(crate) fn is_of_replay(name: &str) -> bool {
     name.starts_with(ASKED) || name.starts_with(REPLAYED)
 }
 
 impl Rows {
-    /// Rows that were loaded or have failed.
+    /// Returns the rows that were loaded or have failed.
     pub(crate) fn settled(&self) -> RoaringBitmap {
         let mut settled = self.loaded.clone();
         for set in self.failed.values() {
@@ -109,12 +110,12 @@ impl Rows {
         settled
     }
 
-    /// Whether an event in here says that a row was loaded or has failed.
+    /// Returns whether any row was loaded or has failed.
     pub(crate) fn settles(&self) -> bool {
         !self.loaded.is_empty() || !self.failed.is_empty()
     }
 
-    /// Rows that any stage has seen.
+    /// Returns the rows that any stage has seen.
     pub(crate) fn known(&self) -> RoaringBitmap {
         let mut known = self.settled();
         known |= &self.extracted;
@@ -122,7 +123,7 @@ impl Rows {
         known
     }
 
-    /// Adds what another writer, or another batch, knows; whether that was anything new.
+    /// Adds the rows of another writer, or of another batch, and returns whether any of them was new.
     pub(crate) fn merge(&mut self, other: &Self) -> bool {
         let mut new = union(&mut self.extracted, &other.extracted);
         new |= union(&mut self.transformed, &other.transformed);
@@ -138,7 +139,7 @@ impl Rows {
         new
     }
 
-    /// The sets by the names of their attributes.
+    /// Returns the sets by the names of their attributes.
     fn sets(&self) -> impl Iterator<Item = (String, &RoaringBitmap)> {
         let named = [
             (EXTRACTED, &self.extracted),
@@ -159,7 +160,7 @@ impl Rows {
         sets.chain(self.times()).collect()
     }
 
-    /// The attributes of the sets that `other` has, which was added to this.
+    /// Returns the attributes of the sets that are in `other`, which was added to this.
     pub(crate) fn attributes_of(&self, other: &Self) -> Attributes {
         let touched: Vec<String> = other.sets().map(|(name, _)| name).collect();
         let sets = self.sets().filter(|(name, _)| touched.contains(name));
@@ -173,14 +174,17 @@ impl Rows {
             .filter_map(|(name, time)| Some((name.to_owned(), Attribute::Text(time.as_ref()?.clone()))))
     }
 
-    /// Whether [`read`](Self::read) knows an attribute of that name.
+    /// Returns whether [`read`](Self::read) knows an attribute of that name.
     pub(crate) fn reads(name: &str) -> bool {
         [EXTRACTED, TRANSFORMED, LOADED, OVERWRITTEN, STARTED_AT, LAST_AT].contains(&name)
             || is_of_replay(name)
             || name.strip_prefix(FAILED).is_some_and(|why| why.contains('#'))
     }
 
-    /// Reads an item; the error is the name of the attribute that can't be read.
+    /// Reads an item.
+    ///
+    /// # Errors
+    /// The name of the attribute that can't be read.
     pub(crate) fn read(attributes: &Attributes) -> Result<Self, String> {
         let mut rows = Self::default();
         for (name, value) in attributes {
@@ -227,12 +231,12 @@ fn encode(set: &RoaringBitmap) -> Vec<u8> {
     let mut set = set.clone();
     set.optimize();
     let mut bytes = Vec::with_capacity(set.serialized_size());
-    // A vector takes all that is written to it.
+    // A vector takes everything that is written to it.
     let _ = set.serialize_into(&mut bytes);
     bytes
 }
 
-/// The set in these bytes; `None` when they are none, or one that no chunk can have.
+/// Returns the set in these bytes; `None` if they are not a set, or one that no chunk can have.
 fn decode(mut bytes: &[u8]) -> Option<RoaringBitmap> {
     if bytes.len() > MAX_SET_BYTES {
         return None;

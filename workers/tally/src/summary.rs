@@ -1,4 +1,4 @@
-//! What the tally knows of an object as a whole.
+//! The tally of an object as a whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,19 +8,21 @@ use crate::attribute::{Attribute, Attributes};
 use crate::rows::MAX_REPLAYS;
 use crate::time::{earlier, later, time};
 
-/// Tasks that are named at most; ARNs of all that were ever started for one object would be without end.
+/// The greatest number of tasks that are named; the list of all that were ever started for one object would have no
+/// end.
 const MAX_TASKS: usize = 32;
-/// Rows that one part of an object can have: what is counted is also held as a set, and no event may make that endless.
+/// The number of rows that one part of an object can have: counts are also held as sets, and no event may make one
+/// endless.
 pub const MAX_ROWS: u64 = 1 << 32;
-/// Bytes of a task's ARN at most, as IAM has them.
+/// The greatest number of bytes of a task's ARN, which is that of IAM.
 const MAX_ARN: usize = 2_048;
-/// Parts of an object that are kept at most, whatever the events say.
+/// The greatest number of an object's parts that are kept, whatever the events contain.
 const MAX_SHARDS: usize = 1_024;
-/// Bytes of a message that are kept, and messages: one for each stage and reason.
+/// The greatest numbers of bytes of a message, and of messages, that are kept: one for each stage and reason.
 const MAX_MESSAGE: usize = 600;
 const MAX_MESSAGES: usize = 64;
 
-/// What the task that read a part of the object counted.
+/// The counts of a task that read a part of the object.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Rows, rejected ones included.
@@ -32,7 +34,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Takes the greater of each count: a rule by which all writers come to the same.
+    /// Takes the greater of each count: a rule by which all writers get the same result.
     pub(crate) fn raise(&mut self, other: Self) {
         self.rows = self.rows.max(other.rows);
         self.rejected = self.rejected.max(other.rejected);
@@ -40,12 +42,12 @@ impl Counts {
     }
 }
 
-/// Rows that somebody asked to be sent again.
+/// Rows that were requested to be sent again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Replayed {
-    /// Which rows: `failed` or `missing`.
+    /// The kind of rows: `failed` or `missing`.
     pub what: String,
-    /// How many rows they were.
+    /// The number of rows.
     pub rows: u64,
     /// Stage and reason, if the replay failed as a whole.
     pub failure: Option<(String, String)>,
@@ -60,19 +62,19 @@ pub struct Summary {
     pub started_at: Option<String>,
     /// Time of the last event that brought something new to this item.
     pub last_at: Option<String>,
-    /// Counts of each part that was read to its end, by how many parts there are and its number.
+    /// Counts of each part that was read completely, by the number of parts and the number of the part.
     pub shards: BTreeMap<(u32, u32), Counts>,
     /// Failures of the object as a whole: stage and reason.
     pub failures: BTreeSet<(String, String)>,
     /// ARNs of the tasks.
     pub tasks: BTreeSet<String>,
-    /// The latest replays, by their ids, which are times.
+    /// The latest replays, by their IDs, which are times.
     pub replays: BTreeMap<String, Replayed>,
-    /// What a `failed` event said to a person, of the object or of one of its rows, by stage and reason.
+    /// The message of a `failed` event, of the object or of one of its rows, by stage and reason.
     pub messages: BTreeMap<(String, String), String>,
 }
 
-/// The beginning of a message, as it is kept.
+/// Returns the beginning of a message, as it is kept.
 pub(crate) fn shortened(message: &str) -> String {
     message
         .chars()
@@ -83,7 +85,7 @@ pub(crate) fn shortened(message: &str) -> String {
         .collect()
 }
 
-/// The greater of two: a rule by which all writers come to the same.
+/// Keeps the greater of two, and returns whether it is new: a rule by which all writers get the same result.
 fn greater(into: &mut Option<String>, other: Option<&String>) -> bool {
     let new = other.is_some() && into.as_ref() < other;
     if new {
@@ -93,7 +95,7 @@ fn greater(into: &mut Option<String>, other: Option<&String>) -> bool {
 }
 
 impl Summary {
-    /// Adds what another writer, or another batch, knows; whether that was anything new.
+    /// Adds the knowledge of another writer, or of another batch, and returns whether any of it was new.
     pub(crate) fn merge(&mut self, other: &Self) -> bool {
         let mut new = match (&mut self.object, &other.object) {
             (Some(own), Some(other)) => {
@@ -102,7 +104,7 @@ impl Summary {
                     | greater(&mut own.uploaded, other.uploaded.as_ref())
             }
             (own @ None, Some(other)) => {
-                // The object is the same, whoever asked for its rows.
+                // The object is the same, for whatever request its rows are sent.
                 *own = Some(ObjectRef { replay: None, ..other.clone() });
                 true
             }
@@ -134,7 +136,7 @@ impl Summary {
         new |= self.merge_replays(&other.replays);
         for (why, message) in &other.messages {
             if let Some(own) = self.messages.get_mut(why) {
-                // All writers keep the same one; that is no news worth a write.
+                // All writers keep the same one; a difference is not worth a write.
                 if message < own {
                     own.clone_from(message);
                 }
@@ -219,7 +221,7 @@ impl Summary {
         }
         let failures = self.failures.iter().map(|(stage, reason)| format!("{stage}#{reason}")).collect();
         for (name, texts) in [("failures", failures), ("tasks", self.tasks.clone())] {
-            // DynamoDB knows no empty set.
+            // DynamoDB has no empty sets.
             if !texts.is_empty() {
                 out.insert(name.to_owned(), Attribute::Texts(texts));
             }
@@ -227,14 +229,17 @@ impl Summary {
         out
     }
 
-    /// Whether [`read`](Self::read) knows an attribute of that name.
+    /// Returns whether [`read`](Self::read) knows an attribute of that name.
     pub(crate) fn reads(name: &str) -> bool {
         let objects = ["bucket", "key", "version", "etag", "uploaded"];
         let others = ["startedAt", "lastAt", "shards", "failures", "tasks", "replays", "messages"];
         objects.contains(&name) || others.contains(&name)
     }
 
-    /// Reads an item; the error is the name of the attribute that can't be read.
+    /// Reads an item.
+    ///
+    /// # Errors
+    /// The name of the attribute that can't be read.
     pub(crate) fn read(attributes: &Attributes) -> Result<Self, String> {
         let text = |name: &str| match attributes.get(name) {
             None => Ok(None),
@@ -299,11 +304,12 @@ impl Summary {
         })
     }
 
-    /// What was counted in all, once every part has been read to its end.
+    /// Returns the counts in total, once every part has been read completely.
     #[must_use]
     pub fn total(&self) -> Option<Counts> {
         let mut of = self.shards.keys().map(|(of, _)| *of).collect::<BTreeSet<_>>().into_iter();
-        // The same object may have been divided in different ways, by different settings; any that is whole will do.
+        // The same object may have been divided in different ways, by different settings; any division that is whole
+        // will do.
         of.find_map(|of| {
             if of == 0 {
                 return None;
@@ -321,7 +327,7 @@ impl Summary {
     }
 }
 
-/// Stage and reason.
+/// Returns the stage and the reason in a text.
 fn why(failure: &str) -> Option<(String, String)> {
     failure.split_once('#').map(|(stage, reason)| (stage.to_owned(), reason.to_owned()))
 }

@@ -18,7 +18,7 @@ pub(crate) fn later(into: &mut Option<String>, other: Option<&String>) {
     }
 }
 
-/// A time in the table; another value is none.
+/// Returns a time in the table; `None` if the value is not a time.
 pub(crate) fn time(value: &Attribute) -> Option<String> {
     match value {
         Attribute::Text(text) if is_time(text) => Some(text.clone()),
@@ -26,7 +26,7 @@ pub(crate) fn time(value: &Attribute) -> Option<String> {
     }
 }
 
-/// Whether a text is a time as EventBridge writes it, `2026-11-28T12:00:00Z`: of these, texts sort as times.
+/// Returns whether a text is a time as EventBridge writes it, `2026-11-28T12:00:00Z`: such texts sort as times.
 pub(crate) fn is_time(text: &str) -> bool {
     let pattern = b"0000-00-00T00:00:00Z";
     text.len() == pattern.len()
@@ -36,7 +36,8 @@ pub(crate) fn is_time(text: &str) -> bool {
         })
 }
 
-/// Seconds since 1970 of a time that [`is_time`]; of another text, or of a day that no month has, nothing useful.
+/// Returns the seconds since 1970 of a time that [`is_time`]; of another text, or of a day that no month has, a
+/// meaningless number.
 pub(crate) fn seconds(time: &str) -> i64 {
     let number = |range: std::ops::Range<usize>| -> i64 {
         time.get(range).and_then(|digits| digits.parse().ok()).unwrap_or_default()

@@ -1,13 +1,14 @@
-//! Merging into the table without reading it first, and without a race.
+//! The writer, which merges into the table without reading it first, and without a race.
 //!
-//! A set union needs no winner. Each writer has items of its own, beside those of others: `rows#…#<writer>`. Nobody else
-//! writes to them, so a merge is one call that is never refused, however many writers there are; readers unite all
-//! shares. A writer is a process: its id is random, and a cold start is a new writer. Ids out of a fixed number of slots
-//! would bound the number of items, and two writers of one slot would race again; the number of items is bounded by
-//! [`fold`] instead.
+//! A set union needs no winner. Each writer has items of its own, beside those of others: `rows#…#<writer>`. No other
+//! writer writes to them, so a merge is one call that is never refused, however many writers there are; readers unite
+//! all shares. A writer is a process: its ID is random, and a cold start is a new writer. IDs from a fixed number of
+//! slots would bound the number of items, and two writers of one slot would race again; the number of items is bounded
+//! by [`fold`] instead.
 //!
-//! Each item has a `revision`. A writer's revisions come out of one counter and never come twice, whatever becomes of its
-//! items meanwhile. So who deletes an item at the revision that it read deletes what it read, and nothing newer.
+//! Each item has a `revision`. A writer's revisions come from one counter and are never used twice, whatever happens to
+//! its items meanwhile. So a writer that deletes an item at the revision that it read deletes what it read, and nothing
+//! newer.
 
 mod fold;
 
@@ -25,23 +26,23 @@ use crate::batch::{Batch, Share, Touched};
 use crate::item::{Content, Damaged, Key, writer_id};
 use crate::reader::Source;
 
-/// Items that a writer remembers. Each is some kilobytes at worst.
+/// The number of items that a writer remembers. Each is some kilobytes at worst.
 const MAX_KNOWN: usize = 256;
-/// Calls for one item at most, whatever the table answers.
+/// The greatest number of calls for one item, whatever the table answers.
 const MAX_ROUNDS: u32 = 32;
-/// Items that are merged at the same time.
+/// The number of items that are merged at the same time.
 const MAX_IN_FLIGHT: usize = 8;
 
-/// What is written to an item.
+/// A change to an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Revision that the item must have; `None`: it must not be there.
+    /// The revision that the item must have; `None`: it must not exist.
     pub expected: Option<u64>,
-    /// Its revision from then on.
+    /// Its new revision.
     pub revision: u64,
     /// The attributes that change.
     pub set: Attributes,
-    /// Names of attributes that go.
+    /// Names of attributes to remove.
     pub remove: Vec<String>,
 }
 
@@ -52,7 +53,7 @@ pub enum Updated {
     Done,
     /// The item has another revision: this, with these attributes.
     Conflict(u64, Attributes),
-    /// The item is not there.
+    /// The item does not exist.
     Gone,
 }
 
@@ -61,47 +62,47 @@ pub trait Store: Source {
     /// Writes to one item, if it has the expected revision.
     fn update(&self, key: &Key, change: &Change) -> impl Future<Output = Result<Updated, CallError>> + Send;
 
-    /// Deletes one item, if it has this revision; whether it had.
+    /// Deletes one item if it has this revision, and returns whether it had.
     fn delete(&self, key: &Key, revision: u64) -> impl Future<Output = Result<bool, CallError>> + Send;
 }
 
-/// Why something is not in the tally.
+/// The reason why a change is not in the tally.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MergeError {
     /// The table contains an item that the tally did not write.
     #[error(transparent)]
     Damaged(#[from] Damaged),
-    /// The table did not take it.
+    /// The table did not accept it.
     #[error(
         "could not write the tally: {0}; the message is delivered again after the visibility timeout of its queue"
     )]
     Call(String),
 }
 
-/// What could not be written of a batch.
+/// The parts of a batch that could not be written, with the reasons.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Errors(BTreeMap<(usize, Option<u64>), MergeError>);
 
 impl Errors {
-    /// Whether all was written.
+    /// Returns whether everything was written.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Why one of the items that an event touches was not written.
+    /// Returns the reason why one of the items that an event touches was not written.
     #[must_use]
     pub fn of(&self, touched: &Touched) -> Option<&MergeError> {
         self.0.iter().find(|((object, chunk), _)| touched.contains(*object, *chunk)).map(|(_, error)| error)
     }
 
-    /// All of them.
+    /// Returns all reasons.
     pub fn iter(&self) -> impl Iterator<Item = &MergeError> {
         self.0.values()
     }
 }
 
-/// Merges batches into the table.
+/// The writer that merges batches into the table.
 #[derive(Debug)]
 pub struct Writer<S> {
     store: S,
@@ -110,11 +111,11 @@ pub struct Writer<S> {
     revisions: AtomicU64,
     known: Mutex<Known>,
     looks: Mutex<fold::Looks>,
-    /// How long after a merge looks are begun.
+    /// The time after a merge in which looks are begun.
     patience: Duration,
 }
 
-/// An item of this writer's own as it was when it wrote it last.
+/// An item of this writer as it was when it last wrote it.
 #[derive(Debug, Clone)]
 struct Seen {
     revision: Option<u64>,
@@ -134,7 +135,7 @@ struct Known {
 }
 
 impl Known {
-    /// Takes an item out: it is put back once it is written.
+    /// Takes an item out, until it is written and put back.
     fn take(&mut self, key: &Key) -> Option<Seen> {
         self.items.remove(key).map(|(_, seen)| seen)
     }
@@ -151,14 +152,14 @@ impl Known {
     }
 }
 
-/// Pauses of a writer while the table does not answer, or says that it is busy.
+/// Returns the pauses of a writer while the table does not answer, or reports that it is busy.
 #[must_use]
 pub const fn backoff() -> Backoff {
     Backoff::new(8, Duration::from_millis(50), Duration::from_secs(2))
 }
 
 impl<S: Store> Writer<S> {
-    /// Writes through `store`.
+    /// Creates a writer that writes through `store`.
     pub fn new(store: S, backoff: Backoff) -> Self {
         Self {
             store,
@@ -171,7 +172,7 @@ impl<S: Store> Writer<S> {
         }
     }
 
-    /// Merges a batch. Gives back what could not be written, and why.
+    /// Merges a batch, and returns the parts that could not be written, with the reasons.
     pub async fn merge(&self, batch: Batch) -> Errors {
         let shares = batch.into_shares();
         let all = &shares;
@@ -196,7 +197,7 @@ impl<S: Store> Writer<S> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A revision that this writer has given to nothing yet, and that is greater than `than`.
+    /// Returns a revision that this writer has not used yet, and that is greater than `than`.
     fn revision(&self, than: Option<u64>) -> u64 {
         let than = than.unwrap_or_default();
         let last = self.revisions.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
@@ -209,7 +210,7 @@ impl<S: Store> Writer<S> {
         let key = share.key.of(&self.id);
         let mut seen = self.known().take(&key).unwrap_or_else(|| Seen::nothing(&key));
         let mut cause = String::new();
-        // Sent, and nobody knows whether it was written: sent again as it was.
+        // Set when a change was sent whose answer is unknown: it is sent again unchanged.
         let mut unsure = false;
         let mut attempt = 1;
         for _ in 0..MAX_ROUNDS {
@@ -234,7 +235,7 @@ impl<S: Store> Writer<S> {
                     cause = "ConditionalCheckFailedException".to_owned();
                     continue;
                 }
-                // Folded into the shared item, so nothing of it is lost; this batch alone is new.
+                // Folded into the shared item, so nothing of it is lost; only this batch is new.
                 Ok(Updated::Gone) => {
                     seen = Seen::nothing(&key);
                     unsure = false;

@@ -13,12 +13,12 @@ use crate::download::{Opened, Source};
 pub struct S3Object {
     client: Client,
     object: ObjectRef,
-    /// The entity tag in the first answer: what a reference without version and tag means from then on.
+    /// The entity tag in the first answer: from then on, the meaning of a reference without version and tag.
     first_etag: OnceLock<String>,
 }
 
 impl S3Object {
-    /// The version that `object` names.
+    /// Creates the source of the version that `object` names.
     #[must_use]
     pub const fn new(client: Client, object: ObjectRef) -> Self {
         Self { client, object, first_etag: OnceLock::new() }

@@ -1,13 +1,15 @@
-//! The text of an object, whose bytes may be compressed: gzip and zstd, known by how they begin.
+//! The decoder, which returns the text of an object whose bytes may be compressed: gzip and zstd, recognized by their
+//! first bytes.
 //!
-//! It stands between [`crate::download`] and [`crate::reader`]. Offsets are those of the stored bytes: when the connection
-//! breaks, the download goes on at the stored byte that it had reached, and the decoder has never seen a break. So no
-//! text is decoded twice, and rows keep their numbers.
+//! It is between [`crate::download`] and [`crate::reader`]. Offsets are those of the stored bytes: when the connection
+//! breaks, the download continues at the stored byte that it had reached, and the decoder does not notice the break. So
+//! no text is decoded twice, and rows keep their numbers.
 //!
-//! Memory doesn't depend on what the bytes say: the text comes in pieces of `BUFFER` bytes, however many of them a
-//! byte stands for, and windows are bounded. What fails to be decoded is a [`Fault`], and so is an end that comes too early.
+//! Memory doesn't depend on the bytes: the text is returned in pieces of `BUFFER` bytes, however many of them a byte
+//! stands for, and windows are bounded. Bytes that can't be decoded are a [`Fault`], and so is an end that comes too
+//! early.
 //!
-//! No I/O: [`Decoder::feed`] takes bytes, [`Decoder::end`] says that there are no more, [`Decoder::read`] gives text.
+//! No I/O: [`Decoder::feed`] takes bytes, [`Decoder::end`] marks their end, [`Decoder::read`] returns text.
 
 use std::io::{self, BufRead, ErrorKind, Read};
 
@@ -17,29 +19,29 @@ use zstd::stream::raw::{DParameter, Decoder as ZstdDecoder, Operation as _};
 
 use crate::reader::Fault;
 
-/// Text at a time.
+/// Bytes of text that are returned at a time.
 const BUFFER: usize = 64 * 1024;
 /// RFC 1952, section 2.3.1.
 const GZIP: &[u8] = b"\x1f\x8b";
 /// RFC 8878, section 3.1.1.
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
-/// RFC 8878, section 3.1.2, behind a first byte from 0x50 to 0x5f: a frame that is skipped. `pzstd` begins with one.
+/// RFC 8878, section 3.1.2, after a first byte from 0x50 to 0x5f: a frame that is skipped. `pzstd` begins with one.
 const SKIPPABLE: &[u8] = b"\x2a\x4d\x18";
-/// How many of the first bytes tell the formats apart.
+/// The number of first bytes that tell the formats apart.
 const MAGIC: usize = 4;
 /// The largest window of zstd, as a power of two: 128 MiB. The command `zstd` reads no larger ones either, unless told so.
 const WINDOW: u32 = 27;
 
-/// The decoder. See the module.
+/// A decoder. See the module.
 pub struct Decoder {
     format: Format,
     out: Vec<u8>,
-    /// Bytes of text given so far.
+    /// Bytes of text returned so far.
     given: u64,
 }
 
 enum Format {
-    /// Not enough bytes yet to know.
+    /// Too few bytes to decide.
     Unknown(Input),
     Plain(Input),
     Gzip(Box<Gzip>),
@@ -53,27 +55,27 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// A decoder of one object.
+    /// Creates a decoder of one object.
     #[must_use]
     pub const fn new() -> Self {
         Self { format: Format::Unknown(Input::new()), out: Vec::new(), given: 0 }
     }
 
-    /// Takes the next bytes of the object. To be called when [`Self::read`] has answered `None`.
+    /// Takes the next bytes of the object. To be called when [`Self::read`] has returned `None`.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.input().add(bytes);
     }
 
-    /// Says that the object has no more bytes. [`Self::read`] then gives the rest.
+    /// Marks the end of the object. [`Self::read`] then returns the rest.
     pub fn end(&mut self) {
         self.input().ended = true;
     }
 
-    /// The next piece of text, which is never empty. `None`: more bytes are needed, or it is the end.
+    /// Returns the next piece of text, which is never empty; `None` if more bytes are needed, or at the end.
     ///
     /// # Errors
-    /// A [`Fault`] when the bytes can't be decoded, or end too early. What was given before it was not checked in all
-    /// parts: the checksums stand behind the data.
+    /// A [`Fault`] when the bytes can't be decoded, or end too early. The text that was returned before it was not
+    /// completely checked: the checksums follow the data.
     pub fn read(&mut self) -> Result<Option<&[u8]>, Fault> {
         self.compressed()?;
         let (name, read) = match &mut self.format {
@@ -96,10 +98,10 @@ impl Decoder {
         }
     }
 
-    /// Whether the object is compressed; `None` while too little of it is there to know.
+    /// Returns whether the object is compressed; `None` while there are too few bytes to decide.
     ///
     /// # Errors
-    /// A [`Fault`] when there can be no decoder.
+    /// A [`Fault`] when a decoder cannot be created.
     pub fn compressed(&mut self) -> Result<Option<bool>, Fault> {
         if let Format::Unknown(input) = &mut self.format {
             let Some(kind) = Kind::of(input) else { return Ok(None) };
@@ -133,7 +135,7 @@ impl Decoder {
     }
 }
 
-/// The libraries' messages are fixed texts, and hold nothing of the object.
+/// Returns the fault for an error. The libraries' messages are fixed texts, and contain nothing of the object.
 fn fault(format: &str, given: u64, error: &io::Error) -> Fault {
     let what = match error.kind() {
         ErrorKind::UnexpectedEof => "the object ends before it is complete".to_owned(),
@@ -161,7 +163,8 @@ impl Kind {
         }
     }
 
-    /// What begins so; `None` while it can't be known. No text that is UTF-8 begins as gzip or a frame of zstd.
+    /// Returns the format of the first bytes; `None` while there are too few of them. No text that is UTF-8 begins as
+    /// gzip or a frame of zstd.
     fn of(input: &Input) -> Option<Self> {
         let head = input.rest().get(..MAGIC).unwrap_or(input.rest());
         let (skippable, behind) = match head.split_first() {
@@ -230,7 +233,7 @@ impl BufRead for Input {
     }
 }
 
-/// Members of gzip, one behind the other, each with a checksum and perhaps zeros behind it.
+/// Members of gzip, one after the other, each with a checksum and perhaps followed by zeros.
 struct Gzip {
     decoder: GzDecoder<Input>,
     between_members: bool,
@@ -241,7 +244,7 @@ impl Gzip {
         Self { decoder: GzDecoder::new(input), between_members: false }
     }
 
-    /// Decodes into `out`; 0 when more bytes are needed, or at the end.
+    /// Decodes into `out`; returns 0 when more bytes are needed, or at the end.
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         loop {
             if self.between_members {
@@ -274,13 +277,13 @@ impl Gzip {
     }
 }
 
-/// Frames of zstd, one behind the other.
+/// Frames of zstd, one after the other.
 struct Zstd {
     decoder: ZstdDecoder<'static>,
     input: Input,
-    /// A frame has begun and not ended.
+    /// `true` if a frame has begun and not ended.
     in_frame: bool,
-    /// The last piece of text filled the buffer, so the decoder may hold more of it.
+    /// `true` if the last piece of text filled the buffer, so the decoder may contain more of it.
     more: bool,
 }
 
@@ -291,12 +294,12 @@ impl Zstd {
         Ok(Self { decoder, input, in_frame: false, more: false })
     }
 
-    /// Decodes into `out`; 0 when more bytes are needed, or at the end.
+    /// Decodes into `out`; returns 0 when more bytes are needed, or at the end.
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         while self.more || !self.input.rest().is_empty() {
             let status = self.decoder.run_on_buffers(self.input.rest(), out)?;
             self.input.consume(status.bytes_read);
-            // 0: the frame has ended, and all of it has been given.
+            // 0: the frame has ended, and all of it has been returned.
             self.in_frame = status.remaining > 0;
             self.more = self.in_frame && status.bytes_written == out.len();
             if status.bytes_written > 0 {

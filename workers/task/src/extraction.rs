@@ -1,19 +1,20 @@
-//! One object, or a part of it, from its first byte to `extraction-completed`.
+//! The extraction of one object, or a part of it, from its first byte to `extraction-completed`.
 //!
 //! # Parts
 //!
-//! A row belongs to the part in which its first byte lies. Where rows begin can't be known from the middle of a file: a
-//! line end may stand in a quoted field, and any quote may open one or close one. So every task reads from the first byte,
-//! with the same reader, and passes over the rows of the parts before its own. Reading is cheap against publishing: that
-//! is what is divided. The rows of all parts are those that one task would have read, with the same numbers.
+//! A row belongs to the part that contains its first byte. The beginnings of rows can't be found from the middle of a
+//! file: a line end may be in a quoted field, and any quote may open one or close one. So every task reads from the
+//! first byte, with the same reader, and skips the rows of the parts before its own. Reading is cheap in comparison
+//! with publishing, which is divided. The rows of all parts are those that one task would have read, with the same
+//! numbers.
 //!
 //! # Rows that are too large for an event
 //!
-//! Their events say where they lie, and `transform` reads them. Nothing of them is kept here.
+//! Their events contain their location, and `transform` reads them. Nothing of them is kept here.
 //!
 //! # Checkpoints
 //!
-//! Calls are answered in any order. The checkpoint stands behind the last row before which nothing is missing on the bus.
+//! Calls are answered in any order. The checkpoint is after the last row before which nothing is missing on the bus.
 
 mod rows;
 
@@ -38,21 +39,21 @@ use crate::seal::Sealing;
 
 use rows::Rows;
 
-/// How often the checkpoint is written. In tests, behind every row.
+/// The time between two checkpoints. In tests, one is written after every row.
 const BETWEEN_CHECKPOINTS: Duration = Duration::from_secs(if cfg!(test) { 0 } else { 5 });
 
-/// What is to be done.
+/// The work of a task.
 #[derive(Clone, Copy)]
 pub struct Job<'a> {
     /// The object.
     pub object: &'a ObjectRef,
-    /// How it is written, and how it is published.
+    /// The dialect of the object, and the settings for publishing it.
     pub settings: &'a ExtractionSettings,
     /// The columns that its header must have.
     pub columns: &'a [String],
-    /// Which part of it.
+    /// The part of the object.
     pub assignment: &'a Assignment,
-    /// Only these rows, again: without a checkpoint and without `extraction-completed`.
+    /// The rows to send again, without a checkpoint and without `extraction-completed`; `None` for all rows.
     pub selection: Option<Selection<'a>>,
 }
 
@@ -61,27 +62,27 @@ pub struct Job<'a> {
 pub struct Selection<'a> {
     /// Their numbers.
     pub rows: &'a RowSet,
-    /// How many rows the object had when it was read to its end, if it was. With another number of rows now, the numbers name
-    /// other rows, and none is sent.
+    /// The number of rows that the object had when it was read completely, if it was. With another number of rows now,
+    /// the numbers refer to other rows, and none is sent.
     pub of: Option<u64>,
 }
 
 impl Job<'_> {
-    /// Events a second that this task may publish: its share of what the settings allow for an object.
+    /// Returns the events a second that this task may publish: its share of the settings' limit for an object.
     fn events_per_second(&self) -> Option<f64> {
         let tasks = self.assignment.part.map_or(1, |part| part.shard.of.max(1));
         self.settings.events_per_second.map(|events| f64::from(events) / f64::from(tasks))
     }
 }
 
-/// How an extraction ended.
+/// The end of an extraction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// All was read, every event accepted and `extraction-completed` published.
+    /// Everything was read, every event accepted and `extraction-completed` published.
     Completed(Totals),
-    /// It was not, for good, and `extractionFailed` says so.
+    /// It failed for good, and `extractionFailed` says so.
     Failed(Fault),
-    /// It was not, and no event says so: another task can go on.
+    /// It stopped without an event that says so: another task can continue.
     Interrupted(Fault),
 }
 
@@ -96,8 +97,9 @@ pub struct Totals {
     pub bytes: u64,
 }
 
-/// Reads what `job` names from `source` and publishes its rows, until the end or until `stop` turns true. With
-/// `checkpoints`, it goes on where another task has been interrupted; with `sealing`, no sensitive value leaves in clear.
+/// Reads the bytes that `job` names from `source` and publishes their rows, until the end or until `stop` turns true.
+/// With `checkpoints`, it continues where another task was interrupted; with `sealing`, no sensitive value leaves in
+/// clear.
 pub async fn extract<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints, K: Kms>(
     job: &Job<'_>,
     source: S,
@@ -146,7 +148,7 @@ pub async fn extract<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints
         saved: Instant::now(),
     };
     let end = extraction.run(stop).await;
-    // Whatever happened, the events of the rows that were read are on their way: wait for them.
+    // In any case, the events of the rows that were read are in flight: wait for them.
     let end = match extraction.rows.finish().await {
         Ok(()) => end,
         lost => end.and(lost),
@@ -154,7 +156,7 @@ pub async fn extract<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints
     let totals = extraction.totals();
     let mut last = extraction.rows.acknowledged();
     let outcome = match end {
-        // Each task of the object finds that, and the first says it for all.
+        // Each task of the object finds that, and the first reports it for all.
         Err(fault) if extraction.useless && job.assignment.part.is_some_and(|part| part.shard.index > 1) => {
             Outcome::Failed(fault)
         }
@@ -167,7 +169,7 @@ pub async fn extract<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints
     outcome
 }
 
-/// How many rows an object has, as it is read now.
+/// Returns the number of rows of an object, as it is read now.
 async fn count_rows<S: Source + 'static>(
     job: &Job<'_>,
     download: &mut Download<S>,
@@ -198,7 +200,7 @@ async fn count_rows<S: Source + 'static>(
     Ok(reader.rows())
 }
 
-/// Says how the extraction ended.
+/// Publishes the end of the extraction.
 async fn conclude<P: PutEvents>(
     job: &Job<'_>,
     publisher: &Publisher<P>,
@@ -213,7 +215,7 @@ async fn conclude<P: PutEvents>(
             let shard = job.assignment.part.map(|part| part.shard);
             let completed = Detail::ExtractionCompleted { object, rows, bytes, rejected, skipped, shard };
             let published = publish(publisher, completed).await.map(|()| totals);
-            // All rows are on the bus: another task finds that at the checkpoint, and has only this to say.
+            // All rows are on the bus: another task finds that at the checkpoint, and has only this event to publish.
             published.map_err(|_| Fault::new(Reason::Interrupted, "could not publish the end of the object"))
         }
         Err(fault) => Err(fault),
@@ -221,7 +223,7 @@ async fn conclude<P: PutEvents>(
     match end {
         Ok(totals) => Outcome::Completed(totals),
         Err(fault) if fault.reason == Reason::Interrupted => Outcome::Interrupted(fault),
-        // The last word about this object. If the bus doesn't take it either, another task may have more luck.
+        // The last event about this object. If the bus doesn't take it either, another task may have more luck.
         Err(fault) => match publish(publisher, failed(job.object, None, &fault)).await {
             Ok(()) => Outcome::Failed(fault),
             Err(_) => Outcome::Interrupted(fault),
@@ -281,7 +283,7 @@ fn unreadable(error: &ReadError) -> Fault {
 
 async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_err() {
-        // Nobody is left who could say so.
+        // No sender is left that could stop the task.
         std::future::pending().await
     }
 }
@@ -290,16 +292,16 @@ fn interrupted(row: u64) -> Fault {
     Fault::new(Reason::Interrupted, format!("the task was stopped after row {row}"))
 }
 
-/// The extraction under way.
+/// An extraction in progress.
 struct Extraction<'a, S, P, C, K> {
     job: &'a Job<'a>,
     download: Download<S>,
     decoder: Decoder,
     reader: Reader,
     rows: Rows<'a, P, K>,
-    /// Where the reader has to go on, once it knows the header.
+    /// The position at which the reader has to continue, once it knows the header.
     resume: Option<Checkpoint>,
-    /// The reader found that no row of the object can be read.
+    /// `true` if the reader found that no row of the object can be read.
     useless: bool,
     checkpoints: Option<&'a C>,
     saved: Instant,
@@ -351,7 +353,8 @@ impl<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints, K: Kms> Extrac
                         self.saved = Instant::now();
                     }
                 }
-                // Compressed, a chunk may stand for gigabytes without a row; nobody else runs until this waits for something.
+                // A compressed chunk may stand for gigabytes without a row; nothing else runs until this waits for
+                // something.
                 tokio::task::yield_now().await;
                 if *stop.borrow() {
                     return Err(interrupted(self.reader.rows()));
@@ -379,10 +382,11 @@ impl<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints, K: Kms> Extrac
         Totals { rows, rejected, bytes }
     }
 
-    /// The lines that this part skipped. A task that went on behind a checkpoint does not know what was skipped before it.
+    /// Returns the lines that this part skipped. A task that continued after a checkpoint does not know the lines that
+    /// were skipped before it.
     fn skipped(&self) -> Option<Skipped> {
         let mut skipped = self.rows.skipped?;
-        // Behind the last row of the object.
+        // After the last row of the object.
         if self.job.assignment.part.is_none_or(|part| part.to.is_none() || self.rows.compressed) {
             skipped += self.reader.skipped();
         }
@@ -396,7 +400,7 @@ impl<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints, K: Kms> Extrac
     }
 }
 
-/// A checkpoint that can't be written makes a restart longer, and nothing wrong.
+/// Writes a checkpoint. If that fails, a restart takes longer, and nothing is wrong.
 async fn save<C: Checkpoints>(checkpoints: &C, checkpoint: &Checkpoint) {
     if *checkpoint == Checkpoint::default() {
         return;

@@ -8,7 +8,7 @@ use contract::Location;
 ///
 /// <https://aws.amazon.com/eventbridge/pricing/>
 const MAX_BYTES: usize = 60 * 1024;
-/// What the line end between two rows takes in JSON: `\\n`.
+/// Bytes of the line end between two rows in JSON: `\\n`.
 const LINE_END: usize = 2;
 
 /// Good rows that follow each other.
@@ -16,20 +16,20 @@ const LINE_END: usize = 2;
 pub(crate) struct Group {
     /// Number of the first row.
     pub(crate) first: u64,
-    /// Where it lies.
+    /// Its location.
     pub(crate) location: Location,
-    /// How many rows there are.
+    /// The number of rows.
     pub(crate) count: u64,
-    /// The rows, one line each, without a line end behind the last.
+    /// The rows, one line each, without a line end after the last.
     pub(crate) text: String,
-    /// What their sensitive values are sealed with, the same key for all.
+    /// The key that their sensitive values are sealed with, the same for all.
     pub(crate) data_key: Option<Arc<str>>,
     /// Bytes of the event.
     size: usize,
 }
 
 impl Group {
-    /// A group of one row, which makes an event of `size` bytes.
+    /// Creates a group of one row, which makes an event of `size` bytes.
     pub(crate) const fn new(
         first: u64,
         location: Location,
@@ -40,7 +40,7 @@ impl Group {
         Self { first, location, count: 1, text, data_key, size }
     }
 
-    /// Bytes of `line` in an event: JSON takes two or more for a quote and for a control character.
+    /// Returns the bytes of `line` in an event: JSON takes two or more for a quote and for a control character.
     pub(crate) fn weight(line: &str) -> usize {
         let escaped = |byte: u8| match byte {
             b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,
@@ -50,7 +50,7 @@ impl Group {
         line.bytes().map(escaped).sum()
     }
 
-    /// Whether a row of this weight can be added.
+    /// Returns whether a row of this weight can be added.
     pub(crate) const fn fits(&self, weight: usize) -> bool {
         self.size + LINE_END + weight <= MAX_BYTES
     }

@@ -1,8 +1,9 @@
 //! The extraction task: reads one object, row by row, and publishes an event for each.
 //!
-//! `extract` starts it, one task per object version, with the object in the environment. [`download`] brings the bytes,
-//! [`decompress`] makes text of them, [`reader`] rows of the text, [`extraction`] events of the rows, in
-//! which sensitive columns are sealed, and hands them to the publisher. Each holds a fixed amount of memory, however large the object is.
+//! `extract` starts it, one task per object version, with the object in the environment. [`download`] fetches the
+//! bytes, [`decompress`] decodes them as text, [`reader`] divides the text into rows, and [`extraction`] turns rows
+//! into events, in which sensitive columns are sealed, and hands them to the publisher. Each uses a fixed amount of
+//! memory, however large the object is.
 
 pub mod aws;
 pub mod decompress;

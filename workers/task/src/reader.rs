@@ -1,13 +1,14 @@
-//! Rows out of bytes: a CSV reader that is fed chunks of any size and never holds more than one row.
+//! The CSV reader, which is fed chunks of any size and never holds more than one row.
 //!
-//! [`contract::dialect`] divides bytes into records. Around it stands what a file from somewhere needs: its `head` tells
-//! what it is and which delimiter it has; other names for the columns, trailing delimiters, lines that are no rows, a limit on a
-//! row's size, and a verdict for every row that doesn't fit, so that none is dropped silently.
+//! [`contract::dialect`] divides bytes into records. The reader adds the things that a file of unknown origin needs:
+//! its `head` tells the format of the file and its delimiter; other names for the columns, trailing delimiters, lines
+//! that are not rows, a limit on a row's size, and a verdict for every row that doesn't fit, so that none is dropped
+//! silently.
 //!
-//! Every row knows its place in the text, so that the work on one file can be divided, and go on after a break: see
+//! Every row knows its place in the text, so that the work on one file can be divided, and continue after a break: see
 //! [`Row::span`] and [`Reader::resume`].
 //!
-//! No I/O: [`Reader::read`] consumes from a slice, [`Reader::finish`] says that there is no more.
+//! No I/O: [`Reader::read`] consumes from a slice, [`Reader::finish`] marks the end.
 
 use std::ops::Range;
 
@@ -22,7 +23,7 @@ mod header;
 use head::{Head, Opening};
 use header::Header;
 
-/// Why an object or one row of it cannot be used.
+/// The reason why an object or one row of it cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// Stable code.
@@ -42,20 +43,20 @@ impl Fault {
 pub struct Row<'a> {
     /// Position in the file from 1, without the header and the lines that are skipped.
     pub index: u64,
-    /// Bytes of the text in which it lies: from the end of the row before it to its own end. Lines that are skipped and a byte
-    /// order mark may stand before it.
+    /// The bytes of the text for this row: from the end of the row before it to its own end. Lines that are skipped and
+    /// a byte order mark may precede the row.
     pub span: Range<u64>,
     /// Names of the columns, trimmed.
     pub columns: &'a [String],
-    /// Its fields, as many as there are columns; or why it is rejected.
+    /// Its fields, as many as there are columns; or the reason why it is rejected.
     pub fields: Result<Fields<'a>, Fault>,
-    /// What was skipped before it, behind the row before.
+    /// The lines that were skipped between the row before it and this one.
     pub skipped: Skipped,
     location: Location,
 }
 
 impl Row<'_> {
-    /// Where somebody else finds it, if the text is that of the object.
+    /// Returns the row's location in the object, if the text is that of the object.
     #[must_use]
     pub const fn location(&self) -> Location {
         self.location
@@ -70,7 +71,7 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of a record; `None` where they are no texts.
+    /// Returns the fields of a record; `None` if they are not texts.
     fn new(record: &'a Record) -> Option<Self> {
         let text = std::str::from_utf8(record.text()).ok()?;
         // Two halves of one character in neighbouring fields are valid together, and neither is a text.
@@ -78,7 +79,7 @@ impl<'a> Fields<'a> {
         ends.iter().all(|&end| text.is_char_boundary(end)).then_some(Self { text, ends })
     }
 
-    /// The fields in their order.
+    /// Returns the fields in their order.
     pub fn iter(self) -> impl Iterator<Item = &'a str> {
         let mut start = 0;
         self.ends.iter().map(move |&end| {
@@ -89,7 +90,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// Without empty fields at the end that no column has.
+    /// Removes empty fields at the end for which there is no column.
     fn without_trailing(mut self, columns: usize) -> Self {
         while let [rest @ .., before, last] = self.ends
             && rest.len() + 2 > columns
@@ -101,17 +102,17 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The reader. See the module.
+/// A reader. See the module.
 #[derive(Debug)]
 pub struct Reader {
-    /// Rows and headers of more bytes than this are rejected; also the bound of every buffer.
+    /// The greatest number of bytes of a row or a header; larger ones are rejected. Also the bound of every buffer.
     limit: usize,
     settings: CsvSettings,
     /// Columns that the header must have.
     expected: Vec<String>,
-    /// Whether a file without an expected column is rejected.
+    /// `true` if a file without an expected column is rejected.
     strict: bool,
-    /// That of the settings, until the head has told another.
+    /// The delimiter of the settings, until the head contains another.
     delimiter: Character,
     /// The first bytes, until there are enough of them.
     head: Option<Head>,
@@ -125,18 +126,18 @@ pub struct Reader {
     header: Option<Header>,
     rows: u64,
     skipped: Skipped,
-    /// Bytes of text that the parser has read, with those before them that are no part of it.
+    /// Bytes of text that the parser has read, including those before them that do not belong to it.
     position: u64,
-    /// Where the last row ended.
+    /// The end of the last row.
     span_start: u64,
-    /// Where the current record begins.
+    /// The beginning of the current record.
     record_start: u64,
-    /// Lines are counted from the beginning of the text.
+    /// `true` if lines are counted from the beginning of the text.
     lines_known: bool,
 }
 
 impl Reader {
-    /// A reader of files as the settings say that they are, which rejects rows larger than `limit` bytes, and files that lack
+    /// Creates a reader of files with these settings, which rejects rows larger than `limit` bytes, and files that lack
     /// one of the `expected` columns.
     #[must_use]
     pub fn new(limit: usize, settings: &CsvSettings, expected: &[String]) -> Self {
@@ -163,33 +164,33 @@ impl Reader {
         }
     }
 
-    /// Accepts files that lack an expected column: whoever asks says what is missing.
+    /// Accepts files that lack an expected column, for a caller that reports it by itself.
     #[must_use]
     pub const fn lenient(mut self) -> Self {
         self.strict = false;
         self
     }
 
-    /// How many data rows have been read, rejected ones included.
+    /// Returns the number of data rows that have been read, rejected ones included.
     #[must_use]
     pub const fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// What was skipped since the last row.
+    /// Returns the number of lines that were skipped since the last row.
     #[must_use]
     pub const fn skipped(&self) -> Skipped {
         self.skipped
     }
 
-    /// Names of the columns, once they are known.
+    /// Returns the names of the columns, once they are known.
     #[must_use]
     pub fn columns(&self) -> Option<&[String]> {
         self.header.as_ref().map(|header| &header.columns[..])
     }
 
-    /// Goes on behind row number `rows`, at the byte of the text where that row's span ends; all input from now on is what
-    /// stands there. To be called when a row has been read: what the header says must be known.
+    /// Continues after row number `rows`, at the byte of the text where that row's span ends; all input from now on is
+    /// the text from there. To be called when a row has been read: the header must be known.
     pub fn resume(&mut self, position: u64, rows: u64) {
         self.parser.reset();
         (self.opening, self.opening_read) = (Vec::new(), 0);
@@ -198,7 +199,7 @@ impl Reader {
         self.lines_known = false;
     }
 
-    /// Reads from the front of `input` up to the end of the next row. `None`: the input is used up.
+    /// Reads from the front of `input` up to the end of the next row; returns `None` if the input is used up.
     ///
     /// # Errors
     /// A [`Fault`] in the header, which makes the whole object useless.
@@ -212,7 +213,7 @@ impl Reader {
         Ok(if self.next_in_opening()? || self.next_in(input)? { Some(self.row()) } else { None })
     }
 
-    /// Says that there is no more input, and gives the rows that end with it. To be called until it answers `None`.
+    /// Marks the end of the input, and returns the rows that end with it. To be called until it returns `None`.
     ///
     /// # Errors
     /// A [`Fault`] in the header.
@@ -225,7 +226,7 @@ impl Reader {
         Ok(if self.end(ended)? { Some(self.row()) } else { None })
     }
 
-    /// Looks at the head of the file, which may be all of it.
+    /// Reads the head of the file, which may be all of it.
     fn open(&mut self, complete: bool) -> Result<(), Fault> {
         let Some(head) = self.head.take() else { return Ok(()) };
         let Opening { bytes, position, delimiter, skip, line } =
@@ -256,7 +257,7 @@ impl Reader {
         Ok(false)
     }
 
-    /// Reads up to the end of the next data row; `false` when the input is used up before.
+    /// Reads up to the end of the next data row; returns `false` if the input is used up before.
     fn next_in(&mut self, input: &mut &[u8]) -> Result<bool, Fault> {
         while !input.is_empty() {
             self.begin_record();
@@ -276,7 +277,7 @@ impl Reader {
         }
     }
 
-    /// Takes what has ended. Answers whether it is a data row.
+    /// Takes the text that has ended, and returns whether it is a data row.
     fn end(&mut self, ended: Option<Ended>) -> Result<bool, Fault> {
         let one_column = self.header.as_ref().is_some_and(Header::is_one_column);
         match ended {
@@ -285,7 +286,7 @@ impl Reader {
                 self.skipped.comments += 1;
                 return Ok(false);
             }
-            // Where there is one column, it is a row whose value is empty.
+            // If there is one column, it is a row whose value is empty.
             Some(Ended::Blank) if one_column => self.record.set_empty(),
             Some(Ended::Blank) => {
                 self.skipped.blank += 1;
@@ -301,7 +302,7 @@ impl Reader {
                 self.rows += 1;
                 return Ok(true);
             }
-            // Names of the settings may stand for none in the file.
+            // Names of the settings may replace missing ones in the file.
             None if bare && self.settings.columns.is_empty() => self.skipped.blank += 1,
             None => {
                 self.header = Some(self.read_header()?);
@@ -375,13 +376,13 @@ impl Reader {
         }
     }
 
-    /// The data row that [`Self::end`] has just counted.
+    /// Returns the data row that [`Self::end`] has just counted.
     fn row(&mut self) -> Row<'_> {
         let index = self.rows;
         let span = std::mem::replace(&mut self.span_start, self.position)..self.position;
         let skipped = std::mem::take(&mut self.skipped);
         let flaw = self.record.flaw().map(|flaw| self.flawed(&format!("row {index}"), flaw));
-        // Always there: without a header, `end` counts no rows.
+        // Always present: without a header, `end` counts no rows.
         let (columns, trailing, says) = self
             .header
             .as_ref()
@@ -420,7 +421,7 @@ impl Reader {
         Row { index, span, columns, fields, skipped, location }
     }
 
-    /// Bytes of its buffers, without the head of the file, which has a bound of its own.
+    /// Returns the bytes of its buffers, without the head of the file, which has a bound of its own.
     #[cfg(test)]
     fn buffered(&self) -> usize {
         assert!(self.opening.len() <= head::MAX_BYTES + 1);
@@ -428,7 +429,7 @@ impl Reader {
     }
 }
 
-/// `1 field`, `2 fields`.
+/// Returns `1 field`, `2 fields`.
 fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

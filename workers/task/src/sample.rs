@@ -1,4 +1,4 @@
-//! The start of a file, as the task would read it: what can be said of a file before it is uploaded.
+//! The start of a file, as the task would read it: an examination of a file before it is uploaded.
 //!
 //! The same decoder and the same reader decide, so that a file that is refused here is one that the task would fail.
 
@@ -12,27 +12,27 @@ use crate::reader::{Fault, Reader, Row};
 
 /// Bytes of text after which no more is read, once the columns are known.
 const ENOUGH: u64 = 256 * 1024;
-/// Bytes of the file at a time.
+/// Bytes of the file that are read at a time.
 const CHUNK: usize = 64 * 1024;
 
 /// The start of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sample {
-    /// Names of the columns. None when the file ends before there is a header.
+    /// Names of the columns. Empty if the file ends before there is a header.
     pub columns: Vec<String>,
     /// The first rows that can be used, each with its number.
     pub rows: Vec<(u64, Vec<String>)>,
-    /// How many rows were read, with those that can't be used.
+    /// The number of rows that were read, including those that can't be used.
     pub seen: u64,
-    /// How many bytes of text the header and these rows have.
+    /// The number of bytes of text in the header and these rows.
     pub bytes: u64,
-    /// Whether the file is compressed.
+    /// `true` if the file is compressed.
     pub compressed: bool,
-    /// Whether the file was read to its end.
+    /// `true` if the file was read completely.
     pub whole: bool,
 }
 
-/// Why a file can't be used, or can't be read at all.
+/// The reason why a file can't be used, or can't be read at all.
 #[derive(Debug, thiserror::Error)]
 pub enum SampleError {
     /// The file can't be read.
@@ -50,8 +50,8 @@ impl From<Fault> for SampleError {
 }
 
 impl Sample {
-    /// Reads the start of a file that is written as `settings` say, and keeps up to `most` of its rows. The columns that are
-    /// `expected` help to find the delimiter, as they help the task; a file that lacks one is no fault here.
+    /// Reads the start of a file with these `settings`, and keeps up to `most` of its rows. The `expected` columns help
+    /// to find the delimiter, as they help the task; a file that lacks one is not a fault here.
     ///
     /// # Errors
     /// [`SampleError::Fault`] when the task would fail the file, as far as its start tells.
@@ -106,7 +106,8 @@ impl Sample {
         Self { columns, compressed: compressed.unwrap_or_default(), ..self }
     }
 
-    /// How many rows a file of so many bytes has, about; exactly when it was read to its end. `None` where nothing tells.
+    /// Returns the approximate number of rows of a file of `file_bytes` bytes; the exact one if it was read completely.
+    /// `None` if there is no basis for it.
     #[must_use]
     pub fn estimate(&self, file_bytes: u64) -> Option<u64> {
         if self.whole {

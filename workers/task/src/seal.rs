@@ -11,36 +11,36 @@ use sealing::{Kms, KmsError, SealError, Sealer};
 
 use crate::reader::{Fault, Fields};
 
-/// Seals the sensitive columns of one object.
+/// An encoder that seals the sensitive columns of one object.
 #[derive(Debug)]
 pub struct Sealing<K> {
     sealer: Sealer<K>,
     fields: Vec<SensitiveField>,
-    /// Position in the row → the name that the value is bound to; none before the header is known.
+    /// Position in the row → the name that the value is bound to; `None` before the header is known.
     columns: Option<BTreeMap<usize, String>>,
 }
 
 /// A row as its event carries it.
 pub(crate) struct EncodedRow {
     pub(crate) line: String,
-    /// What its sensitive values are sealed with. Rows with different keys need different events.
+    /// The key that its sensitive values are sealed with. Rows with different keys need different events.
     pub(crate) data_key: Option<Arc<str>>,
 }
 
 impl<K: Kms> Sealing<K> {
-    /// Seals the columns of `fields` in rows of `object`, with keys that `kms` makes.
+    /// Creates an encoder that seals the columns of `fields` in rows of `object`, with keys that `kms` generates.
     #[must_use]
     pub fn new(kms: K, object: &ObjectRef, fields: Vec<SensitiveField>) -> Self {
         Self { sealer: Sealer::new(kms, object.digest()), fields, columns: None }
     }
 
-    /// Gives each key fewer values than it could have.
+    /// Limits the number of values of each key, which is greater otherwise.
     #[cfg(test)]
     pub(crate) const fn change_key_after(&mut self, values: u64) {
         self.sealer.change_key_after(values);
     }
 
-    /// Encodes a row with its sensitive values sealed. Without a key it is no row: nothing goes out in clear.
+    /// Encodes a row with its sensitive values sealed. Without a key the row is not encoded: nothing leaves in clear.
     pub(crate) async fn row(
         &mut self,
         record: &str,
@@ -71,8 +71,8 @@ impl<K: Kms> Sealing<K> {
     }
 }
 
-/// Where the sensitive columns are. One that isn't found fails the object: it may stand there under another name, and
-/// would go out in clear.
+/// Returns the positions of the sensitive columns. A missing one fails the object: the column may be there under
+/// another name, and would leave in clear.
 fn find(fields: &[SensitiveField], headers: &[String]) -> Result<BTreeMap<usize, String>, Fault> {
     let mut found = BTreeMap::new();
     for SensitiveField { from, .. } in fields {
@@ -81,7 +81,7 @@ fn find(fields: &[SensitiveField], headers: &[String]) -> Result<BTreeMap<usize,
         let Some(position) = position else {
             return Err(Fault::new(Reason::MissingColumn, MissingColumns(vec![from.clone()]).to_string()));
         };
-        // `transform` takes the exact name; what looks like it would go on in clear.
+        // `transform` takes the exact name; a column with a similar one would continue in clear.
         let alike = headers.iter().filter(|header| columns::same(header, from));
         if alike.count() > 1 {
             let message = format!("the file has several columns `{from}`, which is sensitive");
@@ -109,7 +109,7 @@ async fn seal<K: Kms>(
                 backoff.pause(attempt).await;
                 attempt += 1;
             }
-            // Another task may have more luck, and goes on at the checkpoint.
+            // Another task may have more luck, and continues at the checkpoint.
             Err(SealError::Kms(error @ KmsError::Unavailable { retryable: true, .. })) => {
                 return Err(Fault::new(Reason::Interrupted, error.to_string()));
             }

@@ -3,7 +3,7 @@
 use super::{Dialect, Ended, Flaw, Record};
 use crate::settings::Character;
 
-/// What a byte means outside of quotes. In this order: what ends unquoted text comes last.
+/// The meaning of a byte outside of quotes. The order matters: the classes that end unquoted text come last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
 enum Class {
     Text,
@@ -20,7 +20,7 @@ enum State {
     /// Before the first byte of a line.
     Start,
     FieldStart,
-    /// Blanks at the beginning of a field: no part of it if a quote follows.
+    /// Blanks at the beginning of a field: not a part of it if a quote follows.
     Blanks,
     Plain,
     /// After the escape character in an unquoted field.
@@ -33,7 +33,7 @@ enum State {
     QuotedEscape,
     /// After a quote in a quoted field: its end, or the first of two that mean one.
     QuoteInQuoted,
-    /// After the closing quote, where only blanks may stand.
+    /// After the closing quote, where only blanks are allowed.
     AfterQuote,
     /// In a flawed record, up to the end of the line.
     Flawed,
@@ -43,12 +43,12 @@ enum State {
     Return(Ended),
 }
 
-/// Whether a byte of this class ends text in quotes, or a line of it.
+/// Returns whether a byte of this class ends text in quotes, or a line of it.
 const fn ends_in_quotes(class: Class) -> bool {
     matches!(class, Class::Quote | Class::Escape | Class::LineFeed | Class::CarriageReturn)
 }
 
-/// Divides bytes into records. It never looks back: chunks may be of any size.
+/// A parser that divides bytes into records. It never looks back: chunks may be of any size.
 #[derive(Debug)]
 pub struct Parser {
     classes: Box<[Class; 256]>,
@@ -67,12 +67,12 @@ pub struct Parser {
 }
 
 impl Parser {
-    /// A parser that skips so many lines, the first of which has the number `line`.
+    /// Creates a parser that skips `skip` lines, the first of which has the number `line`.
     #[must_use]
     pub fn new(dialect: Dialect, skip: u64, line: u64) -> Self {
         let mut classes = Box::new([Class::Text; 256]);
         let escape = dialect.escape.filter(|escape| *escape != dialect.quote);
-        // Of two meanings of one character, the later one counts.
+        // If a character has two meanings, the later one counts.
         for (byte, class) in [
             (Some(b' '), Class::Blank),
             (Some(b'\t'), Class::Blank),
@@ -100,19 +100,19 @@ impl Parser {
         }
     }
 
-    /// Whether the next byte begins a line of its own.
+    /// Returns whether the next byte begins a new line.
     #[must_use]
     pub fn is_at_start(&self) -> bool {
         self.state == State::Start
     }
 
-    /// Begins anew, at the beginning of some line.
+    /// Begins again, at the beginning of some line.
     pub const fn reset(&mut self) {
         (self.state, self.skip) = (State::Start, 0);
     }
 
-    /// Reads from the front of `input` up to the end of a record, or of a line that is none. Answers how many bytes were read
-    /// (perhaps none), and what ended; nothing, if the input is used up.
+    /// Reads from the front of `input` up to the end of a record, or of a line that is not a record. Returns the number
+    /// of bytes that were read (perhaps none), and the kind of text that ended; `None` if the input is used up.
     pub fn read(&mut self, input: &[u8], record: &mut Record) -> (usize, Option<Ended>) {
         let mut at = 0;
         while let Some(&byte) = input.get(at) {
@@ -187,7 +187,7 @@ impl Parser {
                     };
                 }
                 State::Null => {
-                    // `\N` is no value; `\Nabc` is none of MySQL's.
+                    // `\N` is a missing value; `\Nabc` is not written by MySQL.
                     if !matches!(self.class(byte), Class::Delimiter | Class::LineFeed | Class::CarriageReturn)
                     {
                         record.push(b"N");
@@ -271,7 +271,7 @@ impl Parser {
         (at, None)
     }
 
-    /// Says that there is no more input. What has not ended by a line end ends now.
+    /// Ends the input. Text that was not ended by a line end ends now.
     pub fn finish(&mut self, record: &mut Record) -> Option<Ended> {
         let state = std::mem::replace(&mut self.state, State::Start);
         match state {
@@ -285,7 +285,7 @@ impl Parser {
                 record.flaw =
                     Some(Flaw::Unclosed { opened: self.opened, swallowed: last.saturating_sub(self.opened) });
             }
-            // It takes the meaning of nothing.
+            // An escape character at the end has no character to escape.
             State::Escape => {
                 if let Some(escape) = self.escape {
                     record.push(&[escape]);
@@ -301,7 +301,7 @@ impl Parser {
         self.classes.get(usize::from(byte)).copied().unwrap_or(Class::Text)
     }
 
-    /// Takes text up to the first byte of a class that ends it; answers how much.
+    /// Takes text up to the first byte of a class that ends it, and returns its length.
     #[inline]
     fn text(&self, input: &[u8], record: &mut Record) -> usize {
         let ends = |byte: &u8| self.class(*byte) >= Class::Delimiter;
@@ -310,7 +310,7 @@ impl Parser {
         length
     }
 
-    /// Takes text in quotes up to a quote or the escape character; answers how much.
+    /// Takes text in quotes up to a quote or the escape character, and returns its length.
     #[inline]
     fn quoted(&mut self, input: &[u8], record: &mut Record) -> usize {
         let mut at = 0;
@@ -344,7 +344,7 @@ impl Parser {
         self.after_line = matches!(byte, b'\r' | b'\n');
     }
 
-    /// What an escaped character means: itself, unless it is one that MySQL writes for what can't be seen.
+    /// Adds an escaped character: itself, except for those that MySQL writes for invisible ones.
     fn push_escaped(&self, byte: u8, record: &mut Record) {
         let meant = match byte {
             _ if self.escape != Some(b'\\') => byte,
@@ -359,7 +359,7 @@ impl Parser {
         record.push(&[meant]);
     }
 
-    /// Ends a field by the byte that stands after it, or goes on in it after an escape character.
+    /// Ends a field by the byte after it, or continues the field after an escape character.
     #[inline]
     fn end_field(&mut self, byte: u8, record: &mut Record) -> Option<Ended> {
         match self.class(byte) {

@@ -13,7 +13,7 @@ pub struct Record {
     most: usize,
     fields: usize,
     too_large: bool,
-    /// The first field that isn't kept and has text.
+    /// The first field that isn't kept and contains text.
     beyond: Option<usize>,
     pub(super) bare: bool,
     pub(super) flaw: Option<Flaw>,
@@ -21,7 +21,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Room for `limit` bytes of text and field ends. Of a larger record nothing is kept.
+    /// Creates a record with room for `limit` bytes of text and field ends. Nothing is kept of a larger record.
     #[must_use]
     pub const fn new(limit: usize) -> Self {
         Self {
@@ -38,8 +38,8 @@ impl Record {
         }
     }
 
-    /// Room for so many fields, each of any size; of further ones it is only known how many there are and whether all are
-    /// empty.
+    /// Creates a record with room for `most` fields, each of any size. Of further fields, only their number is known,
+    /// and whether all of them are empty.
     #[must_use]
     pub const fn of_fields(most: usize) -> Self {
         let mut record = Self::new(usize::MAX);
@@ -47,55 +47,55 @@ impl Record {
         record
     }
 
-    /// The text of all fields, one behind the other.
+    /// Returns the text of all fields, one after the other.
     #[must_use]
     pub fn text(&self) -> &[u8] {
         &self.text
     }
 
-    /// Where in the text each field ends.
+    /// Returns the end of each field in the text.
     #[must_use]
     pub fn ends(&self) -> &[usize] {
         &self.ends
     }
 
-    /// How many fields there are, whether kept or not.
+    /// Returns the number of fields, including those that are not kept.
     #[must_use]
     pub const fn fields(&self) -> usize {
         self.fields
     }
 
-    /// Whether there was no room for it.
+    /// Returns whether there was no room for the record.
     #[must_use]
     pub const fn is_too_large(&self) -> bool {
         self.too_large
     }
 
-    /// Whether a field that isn't kept has text.
+    /// Returns whether a field that isn't kept contains text.
     #[must_use]
     pub const fn has_text_beyond(&self) -> bool {
         self.beyond.is_some()
     }
 
-    /// Whether nothing but delimiters stands there.
+    /// Returns whether the line consists of nothing but delimiters.
     #[must_use]
     pub const fn is_bare(&self) -> bool {
         self.bare
     }
 
-    /// What is wrong with its quotes.
+    /// Returns the flaw in its quotes.
     #[must_use]
     pub const fn flaw(&self) -> Option<Flaw> {
         self.flaw
     }
 
-    /// The line in which it begins, from 1.
+    /// Returns the line in which it begins, from 1.
     #[must_use]
     pub const fn line(&self) -> u64 {
         self.line
     }
 
-    /// Bytes that its buffers have.
+    /// Returns the number of bytes in its buffers.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.text.capacity().max(self.ends.capacity())
@@ -109,7 +109,7 @@ impl Record {
         }
     }
 
-    /// Makes it a record of one empty field: what a blank line is where there is one column.
+    /// Makes it a record of one empty field: the meaning of a blank line where there is one column.
     pub fn set_empty(&mut self) {
         self.begin(self.line);
         self.end_field();
@@ -174,7 +174,7 @@ impl Record {
         self.ends.clear();
     }
 
-    /// Takes back the blanks at the beginning of a field.
+    /// Removes the blanks at the beginning of a field.
     pub(super) fn clear_field(&mut self) {
         let start = self.field_start();
         self.text.truncate(start);

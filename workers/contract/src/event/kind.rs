@@ -36,7 +36,7 @@ impl EventKind {
         Self::Any,
     ];
 
-    /// The name in `stack.yaml`.
+    /// Returns the name in `stack.yaml`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -50,13 +50,13 @@ impl EventKind {
         }
     }
 
-    /// The kind with this name in `stack.yaml`.
+    /// Returns the kind with this name in `stack.yaml`.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// The EventBridge event pattern that matches exactly these events of `source`.
+    /// Returns the EventBridge event pattern that matches exactly these events of `source`.
     #[must_use]
     pub fn pattern(self, source: &str) -> Value {
         let of = |detail_types: &[&str], status: &str| json!({ "source": [source], "detail-type": detail_types, "detail": { "status": [status] } });
@@ -73,7 +73,7 @@ impl EventKind {
 }
 
 impl EventKind {
-    /// The detail types of these events with the fields that `detail` may have, besides `status`.
+    /// Returns the detail types of these events with the fields that `detail` may have, besides `status`.
     #[must_use]
     pub fn details(self) -> Vec<(&'static str, &'static str, &'static [&'static str])> {
         match self {

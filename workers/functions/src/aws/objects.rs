@@ -8,13 +8,13 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use crate::located::Objects;
 
-/// Objects of all buckets that the function may read. A server that sends more than it is asked for takes time, and no
+/// Objects of all buckets that the function may read. A server that sends more than was requested takes time, and no
 /// memory.
 #[derive(Debug)]
 pub struct S3(Client);
 
 impl S3 {
-    /// Speaks to the region of the process, or to the endpoint that it is told.
+    /// Creates a client for the region of the process, or for its custom endpoint.
     #[must_use]
     pub fn new(config: &SdkConfig, custom_endpoint: bool) -> Self {
         Self(s3::client(config, custom_endpoint))
@@ -40,7 +40,7 @@ impl Objects for S3 {
     }
 }
 
-/// The `length` bytes of a body behind so many others, which nobody asked for and which are not kept.
+/// Reads the `length` bytes of a body after `known` others, which were not requested and are not kept.
 async fn take(mut body: impl AsyncRead + Unpin, known: u64, length: u64) -> Result<Vec<u8>, ObjectError> {
     let broken = |error: std::io::Error| ObjectError::broken(&error);
     tokio::io::copy(&mut (&mut body).take(known), &mut tokio::io::sink()).await.map_err(broken)?;

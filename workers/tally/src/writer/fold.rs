@@ -1,17 +1,18 @@
-//! The shares of all writers become one item.
+//! Folds: the shares of all writers become one item.
 //!
-//! After a merge that settled rows, a writer looks at their chunk, and folds what it finds into the shared item if all its
-//! rows are settled. Whoever writes last sees the shares of all others, so the last share of a chunk finds it done. A writer
-//! that was not to look just then owes the look, and pays with a later batch, of whatever object. If it gets none, the shares
-//! stay. Readers don't mind.
-//! Of a chunk that is not done, the shares of writers that have been quiet for long are folded, so that the number of items
-//! is bounded by the number of writers at work; and shares that have grown large, so that writes stay small.
+//! After a merge that settled rows, a writer looks at their chunk, and folds the shares into the shared item if all its
+//! rows are settled. The writer that is the last to write sees the shares of all others, so the last share of a chunk
+//! finds it done. A writer that was not to look just then owes the look, and pays with a later batch, of whatever
+//! object. If it gets none, the shares stay. Readers don't mind. Of a chunk that is not done, the shares of writers
+//! that have been quiet for long are folded, so that the number of items is bounded by the number of writers at work;
+//! and shares that have grown large, so that writes stay small.
 //!
-//! 1. The union is written to the shared item, if that has the revision that was read. Otherwise somebody else folds.
+//! 1. The union is written to the shared item, if that has the revision that was read. Otherwise another writer folds.
 //! 2. Each share is deleted, if it has the revision that was read.
 //!
-//! An end between the two leaves shares whose content is in the shared item too, which changes no union. A share that its
-//! writer changed after it was read stays. An event that comes late finds no share, and its writer begins a new one.
+//! An end between the two leaves shares whose content is in the shared item too, which changes no union. A share that
+//! its writer changed after it was read stays. An event that arrives late finds no share, and its writer begins a new
+//! one.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -27,30 +28,31 @@ use crate::reader::Scope;
 use crate::rows::{ROWS_PER_CHUNK, Rows, is_of_replay};
 use crate::time::seconds;
 
-/// For each item that a look has read, its writer does not look there again for so long. With that, all writers together read
-/// some ten items a second for each of them, however many they are: a few percent of what their writes cost.
+/// The pause for each item that a look has read, before its writer looks there again. With it, all writers together
+/// read some ten items a second for each of them, however many they are: a few percent of the cost of their writes.
 const PAUSE_PER_ITEM: Duration = Duration::from_millis(100);
 const MAX_PAUSE: Duration = Duration::from_secs(600);
-/// Seconds after which a writer counts as gone that has had nothing new, while others have.
+/// The number of seconds after which a writer without anything new counts as gone, while others have had something new.
 const QUIET: i64 = 900;
-/// Bytes of a share that are worth folding while rows are on their way: each write of an item is paid for by its size, and
-/// the union, whose rows follow each other, is the smaller one. Its writer, who finds it gone, begins a new one at once.
+/// The size in bytes from which a share is folded while rows are still arriving: each write of an item is paid for by
+/// its size, and the union, whose rows follow each other, is the smaller one. Its writer, which finds it gone, begins a
+/// new one at once.
 const LARGE: usize = 5 << 10;
-/// Shares that one look folds at most: an invocation has seconds.
+/// The greatest number of shares that one look folds: an invocation has seconds.
 const MAX_FOLDED: usize = 200;
-/// Looks begin within so long after a merge: the batch is written, and must not come back because the function had no time
-/// left to say so.
+/// The time after a merge in which looks begin: the batch is written, and must not be delivered again because the
+/// function had no time left to answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
-/// Looks that a batch pays at most of those that earlier ones owed.
+/// The greatest number of owed looks that a batch pays.
 const MAX_PAID: usize = 8;
 
-/// When this writer looks at an item again.
+/// The times at which this writer looks at an item again.
 #[derive(Debug, Default)]
 pub(super) struct Looks {
     next: HashMap<Key, Instant>,
-    /// Looks that there was a reason for and no time.
+    /// Looks for which there was a reason and no time.
     owed: HashSet<Key>,
-    /// The table does not allow it: an older stack. It is not asked again.
+    /// `true` if the table does not allow it: an older stack. No further calls are made.
     refused: bool,
 }
 
@@ -65,7 +67,7 @@ impl Looks {
         }
     }
 
-    /// Looks that are owed and due, some of them.
+    /// Returns some of the looks that are owed and due.
     fn payable(&self) -> Vec<Key> {
         self.owed.iter().filter(|key| self.is_due(key)).take(MAX_PAID).cloned().collect()
     }
@@ -88,7 +90,7 @@ struct Found {
     key: Key,
     revision: u64,
     content: Content,
-    /// Bytes of its sets, about.
+    /// Bytes of its sets, approximately.
     bytes: usize,
 }
 
@@ -100,7 +102,7 @@ struct Items {
 }
 
 impl<S: Store> Writer<S> {
-    /// Folds what is done of the items that a batch has touched. What fails here is done by another look.
+    /// Folds the items that a batch has touched and that are done. A fold that fails here is done by another look.
     pub(super) async fn tidy(&self, shares: &[Share]) {
         let end = Instant::now() + self.patience;
         let mut busy = false;
@@ -124,7 +126,8 @@ impl<S: Store> Writer<S> {
         }
     }
 
-    /// Looks at an item, or owes it; whether the table is busy, so that others are better left to later as well.
+    /// Looks at an item, or owes the look. Returns whether the table is busy, so that others are better left for later
+    /// as well.
     async fn look_at(&self, key: &Key) -> bool {
         self.looks().owed.remove(key);
         let looked = match key.chunk {
@@ -139,7 +142,7 @@ impl<S: Store> Writer<S> {
         } else if error.retryable {
             looks.owe(key);
         }
-        // What this item is refused for says nothing of others.
+        // The reason for which this item is refused does not apply to others.
         error.retryable || looks.refused
     }
 
@@ -147,7 +150,8 @@ impl<S: Store> Writer<S> {
         self.looks.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// The end of an object may be the last that is heard of it: its last rows are done then.
+    /// Looks at the summary and the last chunk of an object: its end may be its last event, and its last rows are done
+    /// then.
     async fn look_at_object(&self, key: &Key) -> Result<(), CallError> {
         match self.look_at_summary(key).await? {
             Some(total @ 1..) => {
@@ -171,13 +175,13 @@ impl<S: Store> Writer<S> {
             });
         let folded = self.fold(key, items, done).await?;
         if folded && !done {
-            // Who is gone has left a share of the summary too.
+            // A writer that is gone has left a share of the summary too.
             self.look_at_summary(&Key::shared(&key.object, None)).await?;
         }
         Ok(())
     }
 
-    /// Folds the summary once the object was read to its end, or has failed; says how many rows there are.
+    /// Folds the summary once the object was read completely, or has failed, and returns the number of rows.
     async fn look_at_summary(&self, key: &Key) -> Result<Option<u64>, CallError> {
         let Some(items) = self.items_of(key).await? else { return Ok(None) };
         let Content::Summary(summary) = &items.union else { return Ok(None) };
@@ -187,7 +191,7 @@ impl<S: Store> Writer<S> {
         Ok(total)
     }
 
-    /// The items beside `key`; `None` if one can't be read, which readers report.
+    /// Returns the items beside `key`; `None` if one can't be read, which readers report.
     async fn items_of(&self, key: &Key) -> Result<Option<Items>, CallError> {
         let stored = self.store.items(Scope::Part(&key.object, &key.part())).await?;
         self.looks().put(key, stored.len());
@@ -202,7 +206,7 @@ impl<S: Store> Writer<S> {
             items.union.merge(&content);
             let shared = found.writer.is_none();
             if !shared && !Content::is_whole(&found, &stored.attributes) {
-                // A newer version wrote it. Folded by this one, what it doesn't read would be lost.
+                // A newer version wrote it. If this version folded it, attributes that it doesn't read would be lost.
                 continue;
             }
             let sets = stored.attributes.values().map(|value| match value {
@@ -218,7 +222,8 @@ impl<S: Store> Writer<S> {
         Ok(Some(items))
     }
 
-    /// Folds all shares, or, while rows are on their way, those of writers that are gone; whether there were any.
+    /// Folds all shares, or, while rows are still arriving, those of writers that are gone. Returns whether there were
+    /// any.
     async fn fold(&self, key: &Key, items: Items, done: bool) -> Result<bool, CallError> {
         let Items { shared, mut shares, union } = items;
         if !done {
@@ -271,7 +276,7 @@ impl<S: Store> Writer<S> {
 
 #[cfg(test)]
 impl<S: Store> Writer<S> {
-    /// Folds as if all were done, whatever is there.
+    /// Folds as if all rows were done, whatever is there.
     pub(super) async fn fold_all(&self, key: &Key) -> Result<(), CallError> {
         match self.items_of(key).await? {
             Some(items) => self.fold(key, items, true).await.map(drop),
@@ -291,7 +296,7 @@ impl Known {
     }
 }
 
-/// The rows of a chunk, from the first to the one before the last, by their offsets. There is no row 0.
+/// Returns the rows of a chunk, from the first to the one before the last, by their offsets. There is no row 0.
 fn offsets(chunk: u64, end: u64) -> std::ops::Range<u32> {
     let base = chunk.saturating_mul(ROWS_PER_CHUNK);
     let offset = |row: u64| u32::try_from(row.saturating_sub(base).min(ROWS_PER_CHUNK)).unwrap_or(0);
@@ -302,12 +307,12 @@ fn has_all(rows: &Rows, offsets: &std::ops::Range<u32>) -> bool {
     rows.settled().range_cardinality(offsets.clone()) == u64::from(offsets.end.saturating_sub(offsets.start))
 }
 
-/// Whether each row that the chunk can have is settled.
+/// Returns whether each row that the chunk can have is settled.
 fn is_full(rows: &Rows, chunk: u64) -> bool {
     has_all(rows, &offsets(chunk, u64::MAX))
 }
 
-/// Whether each row that the chunk has is settled, of an object with so many rows.
+/// Returns whether each row that the chunk has is settled, of an object with `total` rows.
 fn is_done(rows: &Rows, chunk: u64, total: u64) -> bool {
     has_all(rows, &offsets(chunk, total.saturating_add(1)))
 }

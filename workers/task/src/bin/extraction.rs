@@ -1,10 +1,10 @@
-//! The container's only process. Its exit code says how the extraction ended:
+//! The container's only process. Its exit code tells how the extraction ended:
 //!
 //! | Code | Meaning |
 //! |---|---|
-//! | 0 | All is on the bus. |
+//! | 0 | All events are on the bus. |
 //! | 2 | It failed for good, and `extractionFailed` says why. |
-//! | anything else, or none | It didn't come to its end. Started again, it goes on at its checkpoint. |
+//! | anything else, or none | It didn't finish. Started again, it continues at its checkpoint. |
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,14 +25,14 @@ use task::{Job, Outcome, Sealing, Selection, Totals};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// Exit code of an extraction that no other attempt makes better.
+/// Exit code of an extraction that no other attempt can improve.
 const FAILED: u8 = 2;
 
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
-// Not a thread for each core: what is in flight is bounded by calls, one core feeds more than a bus takes, and threads that
-// hand each other every batch make each row dearer.
+// Not a thread for each core: the work in flight is bounded by calls, one core feeds more than a bus takes, and threads
+// that hand each other every batch make each row more expensive.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     set_up_logs();
@@ -56,7 +56,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Why a task can't begin.
+/// The reason why a task can't begin.
 #[derive(Debug, thiserror::Error)]
 enum StartError {
     #[error(transparent)]
@@ -115,7 +115,7 @@ async fn run() -> Result<Outcome, StartError> {
     Ok(task::extract(&job, source, &publisher, checkpoints.as_ref(), sealing, backoff, stop_signal()).await)
 }
 
-/// Turns true when ECS stops the task: the process has then 30 seconds until it is killed.
+/// Returns a signal that turns true when ECS stops the task: the process has then 30 seconds until it is killed.
 fn stop_signal() -> watch::Receiver<bool> {
     let (stop, stopped) = watch::channel(false);
     match signal(SignalKind::terminate()) {

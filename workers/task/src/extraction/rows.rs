@@ -1,4 +1,5 @@
-//! What becomes of each row: an event of its own, a place in the event of a group, or a failure; and how far all is on the bus.
+//! The fate of each row: an event of its own, a place in the event of a group, or a failure; and the row up to which
+//! all events are on the bus.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -15,7 +16,7 @@ use crate::group::Group;
 use crate::reader::{Fault, Row};
 use crate::seal::{EncodedRow, Sealing};
 
-/// Where rows go.
+/// The destination of rows.
 pub(super) struct Rows<'a, P, K> {
     job: &'a Job<'a>,
     stream: Stream<P>,
@@ -23,14 +24,14 @@ pub(super) struct Rows<'a, P, K> {
     backoff: Backoff,
     /// The header as every event carries it.
     headers: Option<String>,
-    /// Good rows that wait for more of their kind.
+    /// Good rows that wait for more of them.
     group: Option<Group>,
     pub(super) compressed: bool,
-    /// Lines of this part that were skipped before its rows; none, if that isn't known.
+    /// Lines of this part that were skipped before its rows; `None` if that isn't known.
     pub(super) skipped: Option<Skipped>,
-    /// Behind the last row that was taken, with the rows of the group.
+    /// The position after the last row that was taken, including the rows of the group.
     pub(super) at: Checkpoint,
-    /// Checkpoints that become true when so many events are on the bus. The first of them is.
+    /// Checkpoints, each with the number of events on the bus from which it is true. The first of them is true.
     marks: VecDeque<(u64, Checkpoint)>,
 }
 
@@ -58,10 +59,10 @@ impl<'a, P: PutEvents + 'static, K: Kms> Rows<'a, P, K> {
         }
     }
 
-    /// Publishes a good row as `record-extracted` and a bad one as `extractionFailed`. Breaks behind the last row of the
+    /// Publishes a good row as `record-extracted` and a bad one as `extractionFailed`. Breaks after the last row of the
     /// part.
     pub(super) async fn take(&mut self, row: Row<'_>) -> Result<ControlFlow<()>, Fault> {
-        // Read again to come to where another task was.
+        // Read again to reach the position of another task.
         if row.index <= self.at.index {
             return Ok(ControlFlow::Continue(()));
         }
@@ -96,7 +97,7 @@ impl<'a, P: PutEvents + 'static, K: Kms> Rows<'a, P, K> {
                 }
                 Err(fault) => {
                     self.flush().await?;
-                    // Behind the row only when its event is pushed: `refer` and `reject` mark.
+                    // After the row only when its event is pushed: `refer` and `reject` mark.
                     self.at = Checkpoint { index, offset, rows: self.at.rows + 1, ..self.at };
                     match fault.reason {
                         Reason::RowTooLarge => self.refer(index, location, fault).await?,
@@ -105,14 +106,14 @@ impl<'a, P: PutEvents + 'static, K: Kms> Rows<'a, P, K> {
                 }
             }
         }
-        // No use in reading on: the object cannot become complete any more.
+        // There is no use in reading further: the object cannot become complete any more.
         match self.stream.failed() {
             0 => Ok(ControlFlow::Continue(())),
             lost => Err(not_published(lost)),
         }
     }
 
-    /// Goes behind a row, which counts as so many of this part.
+    /// Moves the position after a row, which counts as `rows` rows of this part.
     fn pass(&mut self, index: u64, offset: u64, rows: u64) {
         self.at = Checkpoint { index, offset, rows: self.at.rows + rows, ..self.at };
         if self.group.is_none() {
@@ -181,7 +182,8 @@ impl<'a, P: PutEvents + 'static, K: Kms> Rows<'a, P, K> {
         }
     }
 
-    /// Publishes where a row lies that is too large for an event. Where that helps nobody, the row is rejected.
+    /// Publishes the location of a row that is too large for an event. If `transform` could not read it, the row is
+    /// rejected.
     async fn refer(&mut self, index: u64, location: Location, fault: Fault) -> Result<(), Fault> {
         let refused = match self.may_refer(&location) {
             Ok(()) => {
@@ -200,9 +202,9 @@ impl<'a, P: PutEvents + 'static, K: Kms> Rows<'a, P, K> {
         self.reject(index, &Fault::new(fault.reason, message)).await
     }
 
-    /// Whether `transform` can read the row by itself; else why not.
+    /// Returns an error with the reason if `transform` can't read the row by itself.
     const fn may_refer(&self, location: &Location) -> Result<(), &'static str> {
-        // There, sensitive values lie open.
+        // There, sensitive values are in clear.
         if self.sealing.is_some() {
             return Err("a row with sensitive columns can't be read from the object later");
         }
@@ -223,7 +225,7 @@ impl<'a, P: PutEvents + 'static, K: Kms> Rows<'a, P, K> {
         Ok(())
     }
 
-    /// Remembers that all is said about the rows so far, once the events that were pushed are on the bus.
+    /// Remembers that everything is published about the rows so far, once the events that were pushed are on the bus.
     fn mark(&mut self) {
         let pushed = self.stream.pushed();
         match self.marks.back_mut() {
@@ -241,13 +243,13 @@ impl<'a, P: PutEvents + 'static, K: Kms> Rows<'a, P, K> {
         }
     }
 
-    /// How far all is on the bus.
+    /// Returns the checkpoint up to which everything is on the bus.
     pub(super) fn acknowledged(&mut self) -> Checkpoint {
         self.forget();
         self.marks.front().map(|(_, checkpoint)| *checkpoint).unwrap_or_default()
     }
 
-    /// Publishes what is left, and waits until it is on the bus.
+    /// Publishes the rest, and waits until it is on the bus.
     pub(super) async fn finish(&mut self) -> Result<(), Fault> {
         let flushed = self.flush().await;
         self.stream.flush().await;

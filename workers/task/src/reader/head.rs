@@ -1,4 +1,4 @@
-//! The head of a file: what kind of file it is, and which delimiter it has.
+//! The head of a file: the format of the file, and its delimiter.
 
 use contract::Reason;
 use contract::columns;
@@ -8,33 +8,33 @@ use contract::settings::{Character, CsvSettings};
 
 use super::Fault;
 
-/// Bytes that are looked at before the first row.
+/// The greatest number of bytes that are examined before the first row.
 pub(super) const MAX_BYTES: usize = 64 * 1024;
-/// Lines that are looked at, without blank ones and comments.
+/// The greatest number of lines that are examined, without blank ones and comments.
 const MAX_LINES: u64 = 20;
 /// Candidates for the delimiter, most preferred first.
 pub(super) const DELIMITERS: [Character; 4] =
     [Character::COMMA, Character::SEMICOLON, Character::TAB, Character::BAR];
 
-/// Collects the first bytes.
+/// A collector of the first bytes.
 #[derive(Debug)]
 pub(super) struct Head {
     bytes: Vec<u8>,
     comment: Option<u8>,
-    /// Lines that are still to come.
+    /// The number of lines that are still needed.
     lines: u64,
-    /// The line that has begun counts.
+    /// `true` if the line that has begun counts.
     counts: bool,
 }
 
-/// How the rest of the file is to be read.
+/// The way in which the rest of the file is read.
 pub(super) struct Opening {
     /// The bytes of the head, as rows.
     pub(super) bytes: Vec<u8>,
-    /// Where they stand in the text.
+    /// Their position in the text.
     pub(super) position: u64,
     pub(super) delimiter: Character,
-    /// Lines to be skipped.
+    /// The number of lines to skip.
     pub(super) skip: u64,
     /// The number of their first line.
     pub(super) line: u64,
@@ -47,7 +47,7 @@ impl Head {
         Self { bytes: Vec::new(), comment, lines, counts: false }
     }
 
-    /// Takes bytes from the front of `input`; `true` when there are enough of them.
+    /// Takes bytes from the front of `input`; returns `true` when there are enough of them.
     pub(super) fn feed(&mut self, input: &mut &[u8]) -> bool {
         while self.lines > 0 && self.bytes.len() < MAX_BYTES {
             let Some((&byte, rest)) = input.split_first() else { return false };
@@ -64,7 +64,7 @@ impl Head {
         true
     }
 
-    /// Says how the file is to be read. `complete`: the head is all of it.
+    /// Returns the way in which the file is read. `complete`: the head is all of it.
     pub(super) fn open(
         mut self,
         settings: &CsvSettings,
@@ -87,13 +87,14 @@ impl Head {
         self.bytes.drain(..position);
         let delimiter = match delimiter {
             Some(delimiter) => delimiter,
-            // Values hold other delimiters as often as not: nothing is to be learned from them.
+            // Values contain other delimiters as often as not, so they give no hint.
             None if !settings.header => Character::COMMA,
             None => {
                 let mut best: Option<(Score, Character)> = None;
                 for candidate in candidates(settings) {
                     let score = score(&self.bytes, settings, candidate, skip, expected, complete);
-                    // The first of those that fit best: the comma wins every tie, and where there is no delimiter at all.
+                    // The first of those that fit best: the comma wins every tie, also where there is no delimiter at
+                    // all.
                     if best.is_none_or(|(other, _)| score > other) {
                         best = Some((score, candidate));
                     }
@@ -112,7 +113,8 @@ fn candidates(settings: &CsvSettings) -> impl Iterator<Item = Character> {
         .filter(move |candidate| ![Some(quote), escape, comment].contains(&Some(*candidate)))
 }
 
-/// `sep=;` in the first line, as Excel writes and reads it: the delimiter, and how many bytes the line has.
+/// Returns the delimiter of a first line such as `sep=;`, as Excel writes and reads it, and the number of bytes in the
+/// line.
 fn separator_line(bytes: &[u8]) -> Option<(Character, usize)> {
     let (quoted, rest) = match bytes.strip_prefix(b"\"") {
         Some(rest) => (1, rest),
@@ -131,8 +133,8 @@ fn separator_line(bytes: &[u8]) -> Option<(Character, usize)> {
     Some((named, 2 * quoted + 5 + end))
 }
 
-/// How well a delimiter fits, the most important first: the header has as many columns as the settings name; so many of the
-/// expected columns; so many rows are as wide as it; it has so many columns.
+/// A measure of how well a delimiter fits, the most important part first: whether the header has as many columns as the
+/// settings name; the number of expected columns; the number of rows that are as wide as it; the number of its columns.
 type Score = (bool, usize, usize, usize);
 
 fn score(
@@ -159,8 +161,8 @@ fn score(
     (!settings.columns.is_empty() && width == settings.columns.len(), found, alike, width)
 }
 
-/// The records of the head, until `each` answers `false`. The last one is left out if it may go on behind the head, unless it is
-/// the only one.
+/// Gives the records of the head to `each`, until that returns `false`. The last one is left out if it may continue
+/// after the head, unless it is the only one.
 fn records(
     bytes: &[u8],
     dialect: Dialect,
@@ -199,8 +201,8 @@ fn names(record: &Record) -> Vec<String> {
         .collect()
 }
 
-/// What to say of a line below the header that has all expected columns: some programs write other lines before it. `bytes`
-/// begin with the line of the number `first`, and the line `header` was taken for the header.
+/// Returns a hint about a line below the header that has all expected columns: some programs write other lines before
+/// it. `bytes` begin with the line of the number `first`, and the line `header` was taken for the header.
 pub(super) fn header_below(
     bytes: &[u8],
     first: u64,
@@ -227,7 +229,7 @@ pub(super) fn header_below(
     Some(format!("; line {line} looks like the header: write `csv: {{ {write} }}`"))
 }
 
-/// Formats of files that are no text, by their first bytes.
+/// Formats of files that are not text, by their first bytes.
 const FORMATS: [(&[u8], &str); 15] = [
     (b"PK\x03\x04", "a zip archive, as .xlsx and .ods spreadsheets are"),
     (b"PK\x05\x06", "an empty zip archive"),
@@ -245,10 +247,10 @@ const FORMATS: [(&[u8], &str); 15] = [
     (b"Obj\x01", "an Avro file"),
     (b"SQLite format 3\x00", "an SQLite database"),
 ];
-/// Beginnings of pages that stand where a file should, such as an error of a server, in any case.
+/// Beginnings, in any case, of pages that are sent in the place of a file, such as an error of a server.
 const PAGES: [(&[u8], &str); 3] =
     [(b"<!doctype html", "an HTML page"), (b"<html", "an HTML page"), (b"<?xml", "an XML document")];
-/// POSIX, "pax": where a tar archive says that it is one.
+/// POSIX, "pax": the mark of a tar archive, and its position.
 const TAR: (usize, &[u8]) = (257, b"ustar");
 /// Byte order marks of UTF-16 and UTF-32.
 const WIDE: [(&[u8], &str); 4] = [
@@ -258,7 +260,7 @@ const WIDE: [(&[u8], &str); 4] = [
     (b"\xfe\xff", "UTF-16"),
 ];
 
-/// Why a file that begins so is no CSV that can be read.
+/// Returns the reason why a file that begins with these bytes is not a CSV file that can be read.
 fn not_csv(bytes: &[u8]) -> Option<Fault> {
     let line = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
     // Words such as `ORC` may begin a header: then text follows.
@@ -291,7 +293,7 @@ fn begins_with(bytes: &[u8], start: &[u8]) -> bool {
     bytes.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
 }
 
-/// Whether every second byte is NUL, and no other is: what ASCII is in UTF-16.
+/// Returns whether every second byte is NUL, and no other is: the form of ASCII in UTF-16.
 fn is_utf_16(line: &[u8]) -> bool {
     let (high, low): (Vec<_>, Vec<_>) =
         line.iter().take(64).enumerate().partition(|(position, _)| position % 2 == 0);

@@ -1,4 +1,4 @@
-//! The names of the columns, by the header or by the settings.
+//! The names of the columns, from the header or from the settings.
 
 use std::collections::HashMap;
 
@@ -12,26 +12,28 @@ use super::{Fault, Fields, counted};
 const HEADER_HAS: &str = "the header has";
 const SETTINGS_NAME: &str = "the settings have";
 
-/// What the header said, or the settings in its place.
+/// The content of the header, or that of the settings in its place.
 #[derive(Debug)]
 pub(super) struct Header {
-    /// Names, trimmed. One that is empty is that of a column which nobody can use.
+    /// Names, trimmed. An empty one is that of a column that cannot be used.
     pub(super) columns: Vec<String>,
-    /// Rows may end with empty fields that no column has: the header line did, or there is none that would say so.
+    /// `true` if rows may end with empty fields for which there is no column: the header line did, or there is no
+    /// header line.
     pub(super) trailing: bool,
-    /// Who says how many columns there are, for messages.
+    /// The source of the number of columns, for messages.
     pub(super) says: &'static str,
-    /// The header line itself: its text, and where its fields end.
+    /// The header line itself: its text, and the ends of its fields.
     line: Option<(Vec<u8>, Vec<usize>)>,
 }
 
 impl Header {
-    /// The columns of a file without a header.
+    /// Creates the columns of a file without a header.
     pub(super) const fn of_settings(columns: Vec<String>) -> Self {
         Self { columns, trailing: true, says: SETTINGS_NAME, line: None }
     }
 
-    /// Reads the header line. If the settings have `names`, its own say nothing: they may be none, twice, or no text.
+    /// Reads the header line. If the settings have `names`, those of the line are ignored: they may be empty,
+    /// duplicate, or not text.
     pub(super) fn new(record: &Record, names: &[String]) -> Result<Self, Fault> {
         let (columns, trailing) = match names {
             [] => named(record)?,
@@ -41,12 +43,12 @@ impl Header {
         Ok(Self { columns, trailing, says: HEADER_HAS, line })
     }
 
-    /// Whether a line has one field.
+    /// Returns whether a line has one field.
     pub(super) fn is_one_column(&self) -> bool {
         self.columns.len() == 1 && (self.line.is_none() || !self.trailing)
     }
 
-    /// Whether the columns are there that are expected, each once.
+    /// Checks that each of the expected columns is there once.
     pub(super) fn check(&self, expected: &[String]) -> Result<(), Fault> {
         if let Some(missing) = columns::missing(&self.columns, expected.iter().map(String::as_str)) {
             return Err(Fault::new(Reason::MissingColumn, missing.to_string()));
@@ -58,8 +60,8 @@ impl Header {
         Ok(())
     }
 
-    /// Whether a record is the header line again, as files have it that were joined from several; with a byte order mark before
-    /// it, perhaps.
+    /// Returns whether a record is the header line again, as in files that were joined from several; perhaps after a
+    /// byte order mark.
     pub(super) fn is_repeated_by(&self, record: &Record) -> bool {
         let Some((text, ends)) = &self.line else { return false };
         if record.flaw().is_some() || record.ends().len() != ends.len() {
@@ -88,7 +90,7 @@ impl Header {
     }
 }
 
-/// The names in the header, and whether columns without one stand behind them.
+/// Returns the names in the header, and whether they are followed by columns without one.
 fn named(record: &Record) -> Result<(Vec<String>, bool), Fault> {
     let Some(fields) = Fields::new(record) else {
         return Err(Fault::new(Reason::InvalidEncoding, "the header is not UTF-8"));
@@ -115,7 +117,7 @@ fn named(record: &Record) -> Result<(Vec<String>, bool), Fault> {
     Ok((columns, trailing))
 }
 
-/// Whether behind as many fields as there are names others stand in the header, which must be blank.
+/// Returns whether the header has more fields than there are names; the additional ones must be blank.
 fn renamed(record: &Record, names: &[String]) -> Result<bool, Fault> {
     let mut found = record.ends().len();
     let start = |field: usize| field.checked_sub(1).and_then(|before| record.ends().get(before)).copied();
