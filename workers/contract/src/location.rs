@@ -172,7 +172,7 @@ mod tests {
     fn a_row_is_read_with_what_may_stand_before_it() {
         assert_eq!(fields(LATER, "\n\r\n\n1,\"a\nb\"\r\n", 2), texts(["1", "a\nb"]));
         assert_eq!(fields(FIRST, "\u{feff}\"1\",2", 2), texts(["1", "2"]));
-        // Only at the start of the object it is no part of the row.
+        // Only at the start of the object it does not belong to the row.
         assert_eq!(fields(LATER, "\u{feff}1,2", 2), texts(["\u{feff}1", "2"]));
         assert_eq!(fields(FIRST, "\n\u{feff}1,2", 2), texts(["\u{feff}1", "2"]));
     }
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(fields(Location { pad: true, ..LATER }, "1\n", 3), texts(["1", "", ""]));
         assert_eq!(fields(LATER, "\"1\" , \"2\"\n", 2), texts(["1", "2"]));
         assert_eq!(fields(LATER, "1,\"2\"x\n", 2), Err(LocationError::InvalidQuoting));
-        // The blank before a quoted field is no text beyond the columns.
+        // The blank before a quoted field is not text beyond the columns.
         assert_eq!(fields(Location { trailing: true, ..LATER }, "abc,b, \"\"\n", 2), texts(["abc", "b"]));
         let old = serde_json::from_str::<Location>(r#"{"from":0,"to":4,"delimiter":",","quote":"\""}"#);
         assert_eq!(old.expect("an event of before"), Location { to: 4, ..FIRST });

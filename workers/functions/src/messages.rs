@@ -215,7 +215,7 @@ mod tests {
     use super::*;
     use crate::testing::{batch, json_value};
 
-    /// Fails the messages whose body says so, and keeps what it was given.
+    /// A handler that fails the messages whose body says so, and keeps those that it received.
     #[derive(Default)]
     struct Scripted(std::sync::Mutex<Vec<Delivery>>);
 
@@ -261,7 +261,7 @@ mod tests {
         assert!(serve(&handler, json!({ "detail-type": "x" }), Some(1)).await.expect("done").is_none());
         let error = serve(&handler, json!({ "fail": true }), Some(1)).await.expect_err("not processed");
         assert_eq!(error.to_string(), "the event was not processed: scripted");
-        // Without a queue nobody knows the attempt.
+        // Without a queue the number of the attempt is unknown.
         assert!(handler.0.into_inner().expect("lock").iter().all(|delivery| !delivery.last_attempt));
     }
 

@@ -323,7 +323,7 @@ mod tests {
         );
     }
 
-    /// What S3 sends to EventBridge when an object is created.
+    /// Returns S3's event for EventBridge about an object that was created.
     fn object_created(key: &str) -> Value {
         json!({
             "version": "0", "id": "17793124-05d4-b198-2fde-7ededc63b103", "detail-type": "Object Created",
@@ -338,7 +338,7 @@ mod tests {
         })
     }
 
-    /// A message as SNS gives it to a queue whose subscription is not raw.
+    /// Returns a message as SNS sends it to a queue whose subscription is not raw.
     fn by_sns(message: &Value) -> Value {
         json!({
             "Type": "Notification", "MessageId": "1", "TopicArn": "arn:aws:sns:eu-west-1:111122223333:uploads",

@@ -453,10 +453,10 @@ mod tests {
         }
     }
 
-    /// The one line that an event gives.
+    /// Returns the one line for an event.
     async fn line(body: Value) -> Value {
         let lines = Lines::default();
-        // The level is asked for as that of any line.
+        // The level is checked like that of any line.
         let subscriber = tracing_subscriber::fmt().with_writer(io::sink).finish();
         let guard = tracing::subscriber::set_default(subscriber);
         let observe = Observe::<Table>::new(None, lines.clone());

@@ -148,7 +148,7 @@ mod tests {
         json!({ "source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": detail })
     }
 
-    /// A task that stopped with this beside what every such event has.
+    /// Returns a task that stopped, with these fields beside those of every such event.
     fn stopped(with: Value) -> Value {
         let object = json!({ "bucket": "b", "key": "k" }).to_string();
         let mut detail = json!({
@@ -171,7 +171,7 @@ mod tests {
         ] {
             assert_eq!(parse(&stopped(with.clone())), Change::Settled, "{with}");
         }
-        // One of the pipeline whose work nobody can read is not settled.
+        // A task of the pipeline whose work cannot be read is not settled.
         let named = |environment: Value| json!({ "overrides": { "containerOverrides": [{ "name": "c", "environment": environment }] } });
         for with in [
             json!({ "overrides": {} }),
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn stop_codes_and_texts_of_ecs_have_their_causes() {
-        // Texts as ECS gives them: developer guide, "Amazon ECS stopped tasks error messages", and public recordings.
+        // Texts as ECS writes them: developer guide, "Amazon ECS stopped tasks error messages", and public recordings.
         let essential = "Essential container in task exited";
         for (code, exit, reason, stopped_reason, cause) in [
             ("EssentialContainerExited", Some(1), None, essential, Cause::Ended),

@@ -27,7 +27,7 @@ impl Default for Bus {
 }
 
 impl Bus {
-    /// A bus that never accepts the events that `refuse` picks.
+    /// Creates a bus that never accepts the events that `refuse` picks.
     pub(crate) fn refusing(refuse: impl Fn(&Detail) -> bool + Send + Sync + 'static) -> Self {
         Self { refuse: Arc::new(refuse), published: Arc::default(), calls: Arc::default() }
     }
@@ -74,12 +74,12 @@ pub(crate) fn object() -> ObjectRef {
     }
 }
 
-/// An event as it arrives from the bus.
+/// Returns an event as it arrives from the bus.
 pub(crate) fn event(detail: &Detail) -> Value {
     json!({ "source": "source", "detail-type": detail.detail_type(), "detail": detail.to_value() })
 }
 
-/// A message as a handler gets it; the third attempt is the last.
+/// Returns a message as a handler receives it; the third attempt is the last.
 pub(crate) fn delivery(body: Value, attempt: u32) -> Delivery {
     Delivery {
         id: "m".into(),
@@ -90,7 +90,7 @@ pub(crate) fn delivery(body: Value, attempt: u32) -> Delivery {
     }
 }
 
-/// An invocation by a queue: bodies with their receive counts; ids are `m0`, `m1`, …
+/// Returns an invocation by a queue: bodies with their receive counts; IDs are `m0`, `m1`, …
 pub(crate) fn batch<const N: usize>(messages: [(Value, u32); N]) -> Value {
     let records = messages.into_iter().enumerate().map(|(index, (body, attempt))| {
         json!({
@@ -105,7 +105,7 @@ pub(crate) fn batch<const N: usize>(messages: [(Value, u32); N]) -> Value {
     json!({ "Records": records.collect::<Vec<_>>() })
 }
 
-/// Any JSON, with the names that the functions look for among its keys.
+/// Returns any JSON, with the names that the functions look for among its keys.
 pub(crate) fn json_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

@@ -156,8 +156,8 @@ impl State {
 mod tests {
     use super::*;
 
-    /// Sends for `seconds` to a bus that takes `quota` events in each second. Answers what was accepted in the last
-    /// ten seconds and how many calls were refused in them, by a clock of its own.
+    /// Sends for `seconds` to a bus that takes `quota` events in each second. Returns the number of events that were
+    /// accepted in the last ten seconds and that of the calls that were refused in them, by a clock of its own.
     fn simulate(state: &mut State, start: Instant, seconds: u64, quota: usize) -> (usize, usize) {
         let end = start + Duration::from_secs(seconds);
         let tail = end - Duration::from_secs(10);

@@ -13,7 +13,7 @@ fn character(character: char) -> Character {
 
 type Found = (Ended, Vec<Vec<u8>>, Option<Flaw>, u64);
 
-/// All that a parser finds in chunks.
+/// Returns everything that a parser finds in chunks.
 fn parse<'a>(dialect: Dialect, skip: u64, chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<Found> {
     let mut parser = Parser::new(dialect, skip, 1);
     let mut record = Record::new(usize::MAX);
@@ -59,7 +59,7 @@ fn flaws(text: &str) -> Vec<(u64, Option<Flaw>)> {
 fn blanks_around_a_quoted_field_are_no_part_of_it_and_all_others_are_text() {
     assert_eq!(records(COMMAS, "\"a\", \"b\",\t\"c\" ,  d ,\" e \"\n"), [["a", "b", "c", "  d ", " e "]]);
     assert_eq!(records(COMMAS, "5\" pipe, 6\" pipe,\"\" ,\n"), [["5\" pipe", " 6\" pipe", "", ""]]);
-    // A tab that is the delimiter is no blank.
+    // A tab that is the delimiter is not a blank.
     let tabs = Dialect { delimiter: Character::TAB, ..COMMAS };
     assert_eq!(records(tabs, "a\t\"b\"\t \"c\"\n"), [["a", "b", "c"]]);
 }
@@ -96,7 +96,7 @@ fn an_escape_character_takes_the_meaning_of_what_stands_after_it() {
     // With another character, letters mean themselves.
     let caret = Dialect { escape: Some(character('^')), ..COMMAS };
     assert_eq!(records(caret, "^n^,,\"^\"\"\n"), [["n,", "\""]]);
-    // What is the quote already is doubled.
+    // An escape character that is the quote is doubled like any quote.
     assert_eq!(records(Dialect { escape: Some(Character::QUOTE), ..COMMAS }, "\"a\"\"b\"\n"), [["a\"b"]]);
 }
 
@@ -145,7 +145,7 @@ fn what_has_no_room_is_counted_and_not_kept() {
     }
 }
 
-/// Bytes that mean something more often than chance would have it.
+/// Returns bytes that have a meaning more often than by chance.
 fn noise() -> impl Strategy<Value = String> {
     "[ab,;\"'\\\\# \t\r\nN]{0,40}"
 }

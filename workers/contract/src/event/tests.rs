@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Exact-value matching is all that the contract's own patterns use.
+/// Returns whether a pattern matches an event. The contract's own patterns use nothing but exact values.
 fn matches(pattern: &Value, event: &Value) -> bool {
     pattern.as_object().is_some_and(|fields| {
         fields.iter().all(|(name, want)| match want {
@@ -20,7 +20,7 @@ fn bodies_survive_the_bus() {
     }
 }
 
-/// Characters that SQS takes: API reference, SendMessage, `MessageBody`.
+/// Returns whether SQS takes a character: API reference, SendMessage, `MessageBody`.
 fn takes(character: char) -> bool {
     matches!(
         character,
@@ -57,7 +57,7 @@ proptest! {
         ] {
             let json = detail.to_json();
             let value: Value = serde_json::from_str(&json).expect("JSON");
-            // EventBridge may pass the text on as it is, or write anew what it has read.
+            // EventBridge may pass the text on unchanged, or parse it and write it again.
             for text in [&json, &value.to_string()] {
                 prop_assert!(text.chars().all(takes), "{:?}", text);
             }

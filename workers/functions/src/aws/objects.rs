@@ -86,7 +86,7 @@ mod tests {
         }
     }
 
-    /// What comes of an answer by a server, and the request that it has seen.
+    /// Returns the result of an answer by a server, and the request that it has received.
     async fn exchange(
         object: &ObjectRef,
         location: Location,
@@ -101,7 +101,7 @@ mod tests {
                 let read = connection.read(&mut piece).expect("a request");
                 request.extend_from_slice(&piece[..read]);
             }
-            // The client may have gone as soon as it has all that it wants.
+            // The client may have gone as soon as it has all that it needs.
             let _ = connection.write_all(answer.as_bytes());
             String::from_utf8(request).expect("text")
         });
@@ -141,7 +141,7 @@ mod tests {
     async fn an_answer_that_is_another_is_no_row() {
         let whole = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabcdef".to_owned();
         for (location, answer, expected) in [
-            // More than asked for.
+            // More than was requested.
             (location(2, 5), part("2-7/9", "abcdef"), Ok(b"abc".to_vec())),
             (location(0, 3), whole.clone(), Ok(b"abc".to_vec())),
             (location(2, 5), whole, Ok(b"cde".to_vec())),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::testing::{Bus, delivery};
 
-/// ECS as its documentation describes it: a token that started a task gives that task again.
+/// A cluster that behaves as ECS's documentation describes: a token that started a task returns that task again.
 #[derive(Default)]
 struct Cluster {
     /// Answers to the next calls, for keys that start with the first part; then tasks start.
@@ -309,8 +309,8 @@ fn task_stopped(code: &str, exit: Option<i64>, assignment: &Assignment, task: &s
     } })
 }
 
-/// Lets tasks stop in this way, each in the place of the one before, until the object is given up. Answers how long each
-/// restart waited, and the failure.
+/// Lets tasks stop in this way, each in the place of the one before, until the object is given up. Returns the wait
+/// before each restart, and the failure.
 async fn restarts(code: &str, exit: Option<i64>) -> (Vec<i32>, Reason, String) {
     let (cluster, delays, bus): (Cluster, Delays, Bus) = Default::default();
     let part = Part { shard: Shard { index: 2, of: 2 }, from: 50, to: None };
@@ -318,7 +318,7 @@ async fn restarts(code: &str, exit: Option<i64>) -> (Vec<i32>, Reason, String) {
     let mut waited = Vec::new();
     loop {
         let event = task_stopped(code, exit, &assignment, &format!("arn:{}", waited.len()));
-        // ECS says it twice.
+        // ECS reports it twice.
         for _ in 0..2 {
             assert_eq!(run(&cluster, &delays, &bus, event.clone(), 1).await, Ok(()));
         }

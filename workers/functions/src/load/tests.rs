@@ -14,15 +14,15 @@ use crate::testing::{Bus, delivery, event, json_value, object};
 
 mod sensitive;
 
-/// Items by key; an item with an attribute `poison` is not valid.
+/// A table in memory: items by key; an item with an attribute `poison` is not valid.
 #[derive(Default)]
 struct Memory {
     items: Mutex<HashMap<String, Value>>,
-    /// Number of items in each call: positive for `write`, 0 for `put`.
+    /// The number of items in each call: positive for `write`, 0 for `put`.
     calls: Mutex<Vec<usize>>,
-    /// The next `write` calls leave all but so many items unprocessed.
+    /// The numbers of items that the next `write` calls process; they leave the rest.
     processes: Mutex<Vec<usize>>,
-    /// The next `write` calls fail so.
+    /// The errors with which the next `write` calls fail.
     errors: Mutex<Vec<WriteError>>,
 }
 
@@ -78,7 +78,7 @@ impl Table for &Memory {
     }
 }
 
-/// The encrypted key says for which object it is.
+/// A KMS whose encrypted keys name the object that they are for.
 #[derive(Default)]
 struct FakeKms {
     asked: AtomicU32,
@@ -108,7 +108,7 @@ fn message(index: u64, data: Value, attempt: u32) -> Delivery {
     messages(index, &[data], attempt)
 }
 
-/// One message with several rows.
+/// Returns one message with several rows.
 fn messages(first: u64, data: &[Value], attempt: u32) -> Delivery {
     let record = object().records(first, data.len() as u64);
     let data = data.iter().cloned().map(map).collect();
@@ -142,7 +142,7 @@ fn with<'a, 'k>(
     Load::new(memory, secrets, settings, Backoff::immediate(3), bus.publisher())
 }
 
-/// Rows of the same few keys, in objects uploaded at different times.
+/// Returns rows of the same few keys, in objects uploaded at different times.
 fn competing(number: usize) -> Delivery {
     let times = [None, Some("2026-01-01T00:00:00.000Z"), Some("2026-01-01T00:00:00.001Z")];
     let object = ObjectRef { uploaded: times[number % 3].map(str::to_owned), ..object() };
@@ -224,7 +224,7 @@ async fn equal_keys_go_into_consecutive_requests_and_the_last_one_stays() {
     assert_eq!(bus.published().len(), 4);
 }
 
-/// Rows that `record-loaded` names as overwritten.
+/// Returns the rows that `record-loaded` names as overwritten.
 fn named(bus: &Bus) -> std::collections::BTreeSet<u64> {
     let rows = bus.published().into_iter().filter_map(|detail| match detail {
         Detail::RecordLoaded { overwritten, .. } => Some(overwritten),
@@ -261,8 +261,8 @@ async fn rows_that_another_row_of_the_file_replaces_are_named() {
 }
 
 proptest! {
-    /// With `newest` each write brings the item that was there: whatever the order, no row is named that stays, and with
-    /// each delivered once, all others are.
+    /// With `newest` each write returns the item that was there: whatever the order, no row is named that stays, and
+    /// with each delivered once, all others are.
     #[test]
     fn newest_names_each_row_that_is_replaced(
         order in Just((1..=30u64).collect::<Vec<_>>()).prop_shuffle(),

@@ -11,7 +11,7 @@ use super::*;
 use crate::testing::{Bus, delivery, event, json_value, object};
 use runtime::s3::ObjectError;
 
-/// One object, which is read by as many bytes as it has; or how its reading fails; or no answer at all.
+/// An object with its bytes; or the error with which reading it fails; or no answer at all.
 #[derive(Default)]
 struct Memory {
     bytes: Vec<u8>,
@@ -81,7 +81,7 @@ fn referred(index: u64, headers: &str, from: u64, to: u64) -> Detail {
     }
 }
 
-/// The message of a failure.
+/// Returns the message of a failure.
 fn message(detail: &Detail) -> &str {
     match detail {
         Detail::Failed { message, .. } => message,
@@ -248,7 +248,7 @@ async fn what_the_bus_refuses_is_delivered_again_alone() {
 
 #[tokio::test]
 async fn a_row_in_its_object_is_read_and_mapped_as_any_row() {
-    // Of a row that is large only by a column that nothing is made of.
+    // A row that is large only by a column from which no attribute is made.
     let row = format!("\n7;\"a\n\"\"b\"\"\";{};\n", "x".repeat(1_200_000));
     let memory = Memory::new(format!("ID;Note;Rest\n{row}8;;\n"));
     let bus = Bus::default();
@@ -313,7 +313,7 @@ async fn a_location_that_holds_no_row_is_malformed() {
     for (from, to) in hostile {
         deliveries.push(delivery(event(&referred(1, "ID,Note", from, to)), 1));
     }
-    // Not even asked for.
+    // Not even requested.
     for (from, to) in [(0, u64::MAX), (0, Location::MAX_BYTES + 1)] {
         deliveries.push(delivery(event(&referred(1, "ID,Note", from, to)), 1));
     }

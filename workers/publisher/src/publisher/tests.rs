@@ -11,7 +11,7 @@ use super::*;
 use crate::batch::MAX_ENTRIES;
 use crate::stream::{Stream, Summary};
 
-/// Accepts everything, except what `refuse` says about (call number, entry).
+/// A bus that accepts everything, except for the calls and entries that `refuse` picks.
 struct Bus<F> {
     refuse: F,
     calls: AtomicUsize,
@@ -33,7 +33,7 @@ impl<F> Bus<F> {
         }
     }
 
-    /// How often each entry was accepted, by its detail.
+    /// Returns the number of times that each entry was accepted, by its detail.
     fn received(&self) -> HashMap<String, usize> {
         self.received.lock().expect("lock").clone()
     }
@@ -269,12 +269,12 @@ async fn a_stream_waits_for_a_bus_that_only_asks_to_slow_down() {
     assert_eq!(stream.finish().await.failed, 1);
     assert_eq!(broken.client.batches().len(), 11);
 
-    // Nobody waits for ever.
+    // The wait has an end.
     let closed = publisher(|_, _| Answer::Refuse("ThrottlingException"));
     let mut stream = Stream::new(Arc::clone(&closed), Pace::fast(Duration::ZERO));
     stream.push(&detail(1)).await.expect("small");
     assert_eq!(stream.finish().await.failed, 1);
-    // Six attempts behind the refusal with which the wait begins.
+    // Six attempts after the refusal with which the wait begins.
     assert_eq!(closed.client.batches().len(), 7);
 }
 
@@ -300,7 +300,7 @@ async fn a_stream_says_up_to_where_all_is_on_the_bus() {
     assert_eq!(stream.acknowledged(), 30);
 }
 
-/// A bus that takes calls of so many bytes.
+/// A bus that limits the bytes of a call.
 #[derive(Clone)]
 struct Small {
     limit: usize,
@@ -361,7 +361,7 @@ async fn an_entry_that_is_too_large_for_its_bus_is_given_back_as_such() {
     let large = sized_detail(1, 500_000);
     let bus = Small::new(256 * 1024);
     let publisher = bus.publisher("us-gov-west-1");
-    // Nothing is known of this partition: what can't be sent in another way is tried.
+    // The limit of this partition is not known: an entry that can't be sent in another way is tried.
     let results = publisher.publish(&[detail(1), large.clone(), detail(2)]).await;
     assert!(
         matches!(results[..], [Ok(()), Err(Failure::TooLarge { most: MAX_BYTES_ELSEWHERE, .. }), Ok(())]),

@@ -9,7 +9,7 @@ use super::*;
 use crate::kms::DataKey;
 use crate::open::{OpenError, Opener};
 
-/// The encrypted key is the number under which the key and its object are kept.
+/// A KMS in memory. The encrypted key is the number under which the key and its object are kept.
 #[derive(Default)]
 struct Memory {
     keys: Mutex<Vec<String>>,

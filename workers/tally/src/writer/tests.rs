@@ -20,14 +20,15 @@ use crate::attribute::Attribute;
 use crate::reader::{self, Scope, Source, Stored, Tally};
 use crate::row_set::RowSet;
 
-/// Write units of a batch for each chunk on the average, folds included, as the estimate of costs in `stack-core` has them.
+/// The average number of write units of a batch for each chunk, folds included, as in the estimate of costs in
+/// `stack-core`.
 const ASSUMED_UNITS: usize = 7;
 
-/// A table in memory that answers as DynamoDB does, with faults by a script.
+/// A table in memory that answers like DynamoDB, with faults by a script.
 #[derive(Debug, Clone, Default)]
 struct Memory {
     state: Arc<Mutex<State>>,
-    /// How long a call takes, at least and at most.
+    /// The least and the greatest time that a call takes.
     latency: Option<(Duration, Duration)>,
 }
 
@@ -38,10 +39,10 @@ struct State {
     refused: usize,
     reads: usize,
     deletes: usize,
-    /// Write units, as DynamoDB counts them.
+    /// The number of write units, as DynamoDB counts them.
     units: usize,
     faults: Vec<Fault>,
-    /// Items that are never deleted, and what the table says to who tries.
+    /// Items that can't be deleted, each with the table's error.
     kept: BTreeMap<Key, CallError>,
 }
 
@@ -50,13 +51,13 @@ enum Fault {
     None,
     /// The call is refused.
     Throttled,
-    /// It is done, and the answer is lost.
+    /// The call is executed, and the answer is lost.
     AnswerLost,
-    /// It is refused for good: as if the process ended here.
+    /// The call is refused for good: as if the process ended here.
     Ended,
 }
 
-/// Bytes of an item as DynamoDB counts them: names and values.
+/// Returns the bytes of an item as DynamoDB counts them: names and values.
 fn bytes_of(attributes: &Attributes) -> usize {
     let value = |value: &Attribute| match value {
         Attribute::Bytes(bytes) => bytes.len(),
@@ -80,7 +81,7 @@ impl Memory {
         self.state.lock().expect("lock")
     }
 
-    /// Others may come between.
+    /// Lets other calls come between.
     async fn travel(&self) {
         match self.latency {
             Some((least, most)) => {
@@ -91,7 +92,7 @@ impl Memory {
         }
     }
 
-    /// The scripted fault of this call; an error if it never gets there.
+    /// Returns the scripted fault of this call; an error if the call never reaches the table.
     fn fault(&self) -> Result<Fault, CallError> {
         match self.state().faults.pop().unwrap_or(Fault::None) {
             Fault::Throttled => Err(fails("ThrottlingException", true)),
@@ -100,7 +101,7 @@ impl Memory {
         }
     }
 
-    /// What all items of each chunk and summary say together.
+    /// Returns the union of all items of each chunk and summary.
     fn union(&self) -> BTreeMap<Key, Content> {
         let mut union: BTreeMap<Key, Content> = BTreeMap::new();
         for (key, (_, attributes)) in &self.state().items {
@@ -111,7 +112,7 @@ impl Memory {
         union
     }
 
-    /// Sort keys of the items, of shares without their writers.
+    /// Returns the sort keys of the items, those of shares without their writers.
     fn parts(&self) -> Vec<String> {
         let short = |key: &Key| match &key.writer {
             Some(_) => format!("{}#…", Key::shared("", key.chunk).part()),
@@ -191,7 +192,7 @@ impl Source for Memory {
         };
         let mut items: Vec<Stored> = Vec::new();
         let mut end = Bound::Unbounded;
-        // Downwards, each item as it is when its turn comes: a query is no snapshot.
+        // Downwards, each item as it is when its turn comes: a query is not a snapshot.
         loop {
             let next = {
                 let state = self.state();
@@ -220,7 +221,7 @@ fn object() -> ObjectRef {
     }
 }
 
-/// Rows without the id, which is a digest and takes a while.
+/// Returns rows without the ID, which is a digest and takes a while.
 fn records(first: u64, count: u64) -> RecordRef {
     RecordRef { index: first, id: String::new(), count }
 }
@@ -255,7 +256,7 @@ fn loaded(first: u64, count: u64) -> Detail {
     }
 }
 
-/// A row that was loaded, and rows that it has replaced.
+/// Returns the event of a row that was loaded, and has replaced others.
 fn replacing(row: u64, rows: &[u64]) -> Detail {
     match loaded(row, 1) {
         Detail::RecordLoaded { object, record, table, key, .. } => {
@@ -290,7 +291,8 @@ fn batch_at(details: &[Detail], time: &str) -> Batch {
     batch
 }
 
-/// What [`Brief::parse`] makes of an event, which its own tests check; a hundred thousand of them take a while to write.
+/// Returns the result of [`Brief::parse`] for an event, which its own tests check; a hundred thousand of them take a
+/// while to write.
 fn brief<'a>(detail: &'a Detail, time: &'a str) -> Brief<'a> {
     let text = |text: &'a str| Text(text.into());
     let optional = |of: &'a Option<String>| of.as_deref().map(text);
@@ -360,8 +362,8 @@ fn fault() -> impl Strategy<Value = Fault> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
-    /// Whatever writers do at the same time, with duplicates, throttling, lost answers, ends in the middle, and shares that
-    /// are folded at any moment: the table says the union.
+    /// Writers may do anything at the same time, with duplicates, throttling, lost answers, ends in the middle, and
+    /// shares that are folded at any moment: the table contains the union.
     #[test]
     fn any_interleaving_gives_the_union(
         batches in proptest::collection::vec(proptest::collection::vec(event(), 1..6), 1..12),
@@ -382,7 +384,7 @@ proptest! {
                 async move {
                     let mut writer = writer(&memory);
                     for details in mine {
-                        // What could not be written is delivered again, perhaps to a new process.
+                        // The events that could not be written are delivered again, perhaps to a new process.
                         while !writer.merge(batch(&details)).await.is_empty() {
                             writer = self::writer(&memory);
                         }
@@ -465,12 +467,12 @@ async fn an_item_that_is_gone_is_made_anew_under_a_revision_that_never_was() {
     assert!(!after.is_empty() && after.iter().all(|revision| before.iter().all(|old| revision > old)));
 }
 
-/// The throttle of the pattern in production. With one attempt, a writer that lost a race would give its batch back.
+/// The throttle of the pattern in production. With one attempt, a writer that lost a race would return its batch.
 #[tokio::test]
 async fn fifty_writers_wait_for_nobody() {
     const WRITERS: usize = 50;
     const ROWS: u64 = 100_000;
-    // Calls take their time, so that all writers are under way at once.
+    // Calls take their time, so that all writers are at work at once.
     let latency = Some((Duration::from_millis(1), Duration::from_millis(10)));
     let memory = Memory { latency, ..Memory::default() };
     // A hundred messages of ten rows in a batch; each row in three of them, disordered.
@@ -504,7 +506,8 @@ async fn fifty_writers_wait_for_nobody() {
         let state = memory.state();
         (state.updates, state.refused)
     };
-    // A batch is of two chunks at most, and each writer has one summary. Those who fold may meet: one of them does it then.
+    // A batch is of two chunks at most, and each writer has one summary. Two writers may fold at the same time: one of
+    // them succeeds then.
     assert!(updates <= 2 * batches.len() + 5 * WRITERS, "{updates} writes for {} batches", batches.len());
     assert!(refused <= 2 * WRITERS, "{refused} of {updates}");
     assert!(writers[7].merge(batch(&[completed(ROWS, None)])).await.is_empty());
@@ -512,7 +515,7 @@ async fn fifty_writers_wait_for_nobody() {
     assert!(known.is_loaded() && known.extracted.len() == ROWS && known.transformed.len() == ROWS);
 }
 
-/// `load` speaks of rows in other chunks than its own, and these have writes of their own.
+/// The events of `load` name rows in other chunks than their own, and these have writes of their own.
 #[tokio::test]
 async fn an_event_is_given_back_when_a_row_that_it_replaces_was_not_written() {
     let detail = replacing(70_000, &[3, 0]);
@@ -522,7 +525,7 @@ async fn an_event_is_given_back_when_a_row_that_it_replaces_was_not_written() {
     assert!(of_chunk(0).of(&touched).is_some(), "the row that was replaced");
     assert!(of_chunk(1).of(&touched).is_some(), "the row that was loaded");
     assert!(of_chunk(2).of(&touched).is_none());
-    // What no `load` says: more rows than two for each, and rows behind its own.
+    // Events that `load` never sends: more rows than two for each, and rows after its own.
     let (hostile, behind): (Vec<u64>, _) =
         ((1..1_000).map(|chunk| chunk * 65_536).collect(), [65_536_001, 1 << 40]);
     let detail = replacing(65_536 * 1_000, &[&behind, &*hostile].concat());
@@ -556,11 +559,12 @@ fn a_writer_remembers_a_fixed_number_of_items() {
     assert_eq!(known.items.len(), MAX_KNOWN);
 }
 
-/// What `deployer cost` assumes of the tally: write units of an item, with rows that overtake each other by up to a thousand.
+/// The assumption of `deployer cost` about the tally: write units of an item, with rows that overtake each other by up
+/// to a thousand.
 #[tokio::test]
 async fn an_item_takes_few_write_units() {
     let memory = Memory::default();
-    // Two observers, which is the least that a queue's trigger has; each takes every other batch.
+    // Two observers, which is the minimum of a queue's trigger; each takes every other batch.
     let writers = [writer(&memory), writer(&memory)];
     // Each row is extracted, transformed and loaded, a thousand rows apart, and disordered within a thousand.
     let mut events: Vec<(u64, u64, u8)> = Vec::new();

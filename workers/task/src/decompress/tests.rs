@@ -1,4 +1,4 @@
-//! Text that was compressed comes back, in any pieces; damage never goes unnoticed.
+//! Compressed text is decoded unchanged, in any pieces, and damage is always noticed.
 
 use std::io::Write as _;
 
@@ -8,14 +8,14 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The text as a member of gzip.
+/// Returns the text as a member of gzip.
 pub fn gzip(text: &[u8], level: u32) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::new(level));
     encoder.write_all(text).expect("in memory");
     encoder.finish().expect("in memory")
 }
 
-/// The text as a frame of zstd, with a checksum as the command `zstd` writes it.
+/// Returns the text as a frame of zstd, with a checksum as the command `zstd` writes it.
 pub fn zstd(text: &[u8], level: i32) -> Vec<u8> {
     let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), level).expect("a level");
     encoder.include_checksum(true).expect("a parameter");
@@ -214,7 +214,7 @@ fn a_bomb_takes_no_memory() {
     }
 }
 
-/// Texts that repeat themselves, so that windows are used, and are longer than a piece now and then.
+/// Returns texts that repeat themselves, so that windows are used, and are longer than a piece now and then.
 fn text() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         8 => proptest::collection::vec(any::<u8>(), 0..300),
@@ -251,7 +251,7 @@ proptest! {
         let chunked = decode(bytes.chunks(size));
         let at_once = decode([&bytes[..]]);
         prop_assert_eq!(chunked.1.is_ok(), at_once.1.is_ok());
-        // How much is given before a fault is a matter of where the pieces end.
+        // The amount of text that is returned before a fault depends on the ends of the pieces.
         prop_assert!(chunked.1.is_err() || chunked.0.concat() == at_once.0.concat());
     }
 }

@@ -23,17 +23,17 @@ mod sensitive;
 mod shares;
 mod transfer;
 
-/// Seals nothing.
+/// No sealing.
 const CLEAR: Option<Sealing<&sensitive::Vault>> = None;
 
-/// What happens when the object is opened: so many bytes, then the end of the body.
+/// A step of the script for opening the object: the number of bytes, then the end of the body.
 #[derive(Clone)]
 enum Step {
     All,
     BreakAfter(usize),
     EndAfter(usize),
     Fail(ObjectError),
-    /// The body begins at this byte, whatever was asked for, and breaks after so many bytes.
+    /// The body begins at this byte, whatever was requested, and breaks after this number of bytes.
     From(usize, usize),
 }
 
@@ -82,7 +82,8 @@ impl Source for Object {
     }
 }
 
-/// Gives a few bytes at a time, so that rows and characters are cut; of large objects more, or it would take too long.
+/// A body that returns a few bytes at a time, so that rows and characters are cut; of large objects more, or it would
+/// take too long.
 struct Body {
     bytes: VecDeque<u8>,
     broken: bool,
@@ -134,7 +135,7 @@ impl Shared {
         Self(Arc::new(Bus { refuse: Some(refuse), ..Bus::default() }))
     }
 
-    /// Waits until so many events are on the bus.
+    /// Waits until `events` events are on the bus.
     async fn has(&self, events: usize) {
         while self.0.published.lock().expect("lock").len() < events {
             tokio::task::yield_now().await;
@@ -145,7 +146,7 @@ impl Shared {
         self.0.published.lock().expect("lock").clone()
     }
 
-    /// `record-extracted`, in the order of the rows: calls overlap, so the bus has them in any.
+    /// Returns the rows of `record-extracted`, in their order: calls overlap, so the bus has them in any.
     fn rows(&self) -> Vec<(u64, String)> {
         let row = |detail: Detail| match detail {
             Detail::RecordExtracted { record, data, .. } => Some((record.index, data)),
@@ -156,7 +157,7 @@ impl Shared {
         rows
     }
 
-    /// Reason and row of every `extractionFailed`.
+    /// Returns the reason and the row of every `extractionFailed`.
     fn failures(&self) -> Vec<(Option<u64>, Reason)> {
         let failure = |detail: Detail| match detail {
             Detail::Failed { stage: FailedStage::Extraction, record, reason, .. } => {
@@ -167,7 +168,7 @@ impl Shared {
         self.published().into_iter().filter_map(failure).collect()
     }
 
-    /// What `extractionFailed` events say to people.
+    /// Returns the messages of the `extractionFailed` events.
     fn messages(&self) -> Vec<String> {
         let message = |detail: Detail| match detail {
             Detail::Failed { message, .. } => Some(message),
@@ -214,7 +215,7 @@ async fn run_as(
     extract(&job, source, &publisher, None::<&Store>, CLEAR, Backoff::immediate(3), stop).await
 }
 
-/// One task of an object of which these columns are expected.
+/// Runs one task of an object of which these columns are expected.
 async fn run_expecting(
     columns: &[&str],
     part: Option<Part>,
@@ -254,7 +255,7 @@ impl Store {
     }
 }
 
-/// One task, to its end or until `stop`.
+/// Runs one task, to its end or until `stop`.
 async fn run_job(
     settings: &ExtractionSettings,
     part: Option<Part>,
@@ -277,13 +278,13 @@ fn reason(outcome: Outcome) -> Reason {
     }
 }
 
-/// A file of `rows` rows, and what they look like in events.
+/// Returns a file of `rows` rows, and their form in events.
 fn file(rows: u64) -> (String, Vec<(u64, String)>) {
     let text = (1..=rows).fold("id,note\r\n".to_owned(), |text, n| text + &format!("{n},\"é, {n}\"\r\n"));
     (text, (1..=rows).map(|n| (n, format!("{n},\"é, {n}\""))).collect())
 }
 
-/// Rows as lines, whatever events carry them.
+/// Returns the rows as lines, whatever events carry them.
 fn lines(bus: &Shared) -> Vec<(u64, String)> {
     let mut out = Vec::new();
     for detail in bus.published() {
@@ -297,7 +298,7 @@ fn lines(bus: &Shared) -> Vec<(u64, String)> {
     out
 }
 
-/// All that is said about rows: the good ones as lines, the bad ones by reason.
+/// All events about rows: the good ones as lines, the bad ones by reason.
 type Said = (Vec<(u64, String)>, Vec<(Option<u64>, Reason)>);
 
 fn said(bus: &Shared) -> Said {

@@ -10,7 +10,7 @@ use crate::decompress::tests as decompress;
 mod cases;
 mod properties;
 
-/// All that a reader says about an input.
+/// The results of a reader for an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Report {
     columns: Vec<String>,
@@ -89,7 +89,7 @@ fn settings(delimiter: Option<char>, quote: char, header: bool, columns: &[&str]
     }
 }
 
-/// Reads with settings as they stand in `stack.yaml`, and with columns that are expected.
+/// Reads with settings as they are in `stack.yaml`, and with columns that are expected.
 fn read_with(settings: &str, expected: &[&str], text: impl AsRef<[u8]>) -> Report {
     let settings = serde_json::from_str(settings).expect("settings");
     let expected: Vec<String> = expected.iter().map(|&name| name.to_owned()).collect();
@@ -100,14 +100,14 @@ fn read(text: impl AsRef<[u8]>) -> Report {
     read_chunks(10_000, [text.as_ref()])
 }
 
-/// The good rows, in a file that has no others.
+/// Returns the good rows, in a file that has no others.
 fn rows(text: &str) -> Vec<Vec<String>> {
     let report = read(text);
     assert_eq!(report.end, Ok(()), "{text:?}");
     report.rows.into_iter().map(|(_, fields)| fields.expect("a good row")).collect()
 }
 
-/// What is said about each row: nothing, or why it is rejected.
+/// Returns the verdict on each row: none, or the reason why it is rejected.
 fn reasons(report: &Report) -> Vec<(u64, Option<Reason>)> {
     report.rows.iter().map(|(index, row)| (*index, row.as_ref().err().map(|fault| fault.reason))).collect()
 }
@@ -151,7 +151,7 @@ fn the_byte_order_mark_is_no_part_of_the_first_name() {
         assert_eq!(report.columns, ["a", "b"], "{text:?}");
         assert_eq!(report.rows.len(), 1);
     }
-    // Nobody sees it elsewhere in the name.
+    // It is invisible elsewhere in the name.
     assert_eq!(read("\u{feff}\u{feff}a\n1\n").columns, ["a"]);
     assert_eq!(read("\n\u{feff}a\n1\n").columns, ["a"]);
 }
@@ -219,7 +219,7 @@ fn headers_that_name_nothing_or_twice_make_the_object_useless() {
     assert_eq!(header_fault("\"\"\n1\n").reason, Reason::EmptyHeader);
     assert_eq!(header_fault("  \n1\n").reason, Reason::EmptyHeader);
     assert_eq!(read("a,A\n1,2\n").end, Ok(()));
-    // Columns without a name are none that anybody could use.
+    // Columns without a name cannot be used.
     let report = read(",a,,b,,\n0,1,2,3\n");
     assert_eq!(
         (report.columns, reasons(&read(",a,,b,,\n0,1,2,3\n"))),
@@ -284,7 +284,7 @@ fn a_file_without_rows_has_none() {
 #[test]
 fn rows_up_to_the_limit_pass_and_larger_ones_do_not() {
     let limit = 100;
-    // Two field ends count as well: they stand for the delimiter and the line end.
+    // Two field ends count as well: those of the delimiter and the line end.
     let text = |length: usize| format!("a,b\n1,{}\n2,x\n", "x".repeat(length));
     let fits = read_chunks(limit, [text(limit - 3).as_bytes()]);
     assert_eq!(reasons(&fits), [(1, None), (2, None)]);
@@ -384,7 +384,7 @@ fn delimiter_and_quote_are_those_of_the_settings() {
     let report = read_as(&settings(Some(';'), '\'', true, &[]), 1000, [&b"a,b,c;d\n'1;''2';\"x\n"[..]]);
     assert_eq!(report.columns, ["a,b,c", "d"]);
     assert_eq!(report.rows[0].1, Ok(vec!["1;'2".to_owned(), "\"x".to_owned()]));
-    // What is a quote can't be found as delimiter.
+    // The quote can't be found as delimiter.
     let report = read_as(&settings(None, '|', true, &[]), 1000, [&b"|a|,|b|\n|1,|,2\n"[..]]);
     assert_eq!(report.columns, ["a", "b"]);
     assert_eq!(report.rows[0].1, Ok(vec!["1,".to_owned(), "2".to_owned()]));
@@ -398,7 +398,7 @@ fn lines_that_are_no_rows_are_skipped_and_counted() {
     assert_eq!(report.skipped, Skipped { blank: 3, headers: 3, comments: 0 });
     // Empty values in quotes are values, and blanks are.
     assert_eq!(read("a,b\n\"\",\n ,\n").rows.len(), 2);
-    // Without a header there is none that could stand there again.
+    // Without a header no line can repeat it.
     assert_eq!(read_with(r#"{"header":false,"columns":["a","b"]}"#, &[], "a,b\na,b\n").rows.len(), 2);
     let report = read_with(r##"{"comment":"#"}"##, &[], "# x, y\na,b\n#\n1,#\n \"#\",2\n#");
     assert_eq!((report.rows.len(), report.skipped), (2, Skipped { comments: 3, ..Skipped::default() }));
@@ -421,7 +421,7 @@ fn the_first_line_may_name_the_delimiter() {
         assert_eq!(rows(text), [["1", "2,3"]], "{text:?}");
     }
     assert_eq!(rows("sep=\t\na\tb\n1\t2\n"), [["1", "2"]]);
-    // The settings know better, and a line that is skipped is skipped once.
+    // The settings have priority, and a line that is skipped is skipped once.
     assert_eq!(read_with(r#"{"delimiter":"|"}"#, &[], "sep=;\na|b\n1|2;\n").columns, ["a", "b"]);
     assert_eq!(read_with(r#"{"skip":2}"#, &[], "sep=|\nx\na|b,c,d\n1|2\n").columns, ["a", "b,c,d"]);
     assert_eq!(read_with(r#"{"header":false,"columns":["a","b"]}"#, &[], "sep=;\n1;2\n").rows.len(), 1);
@@ -546,7 +546,7 @@ fn rows_know_where_they_are() {
     let nameless = settings(None, '"', false, &["a", "b"]);
     let report = read_as(&nameless, 100, [&b"\xef\xbb\xbf\n1\n,\n2"[..]]);
     assert_eq!(report.spans, [0..6, 6..9]);
-    // A location holds the row alone.
+    // A location contains the row alone.
     let locations: Vec<_> = report.locations.iter().map(|location| location.from..location.to).collect();
     assert_eq!(locations, [4..6, 8..9]);
 }

@@ -13,7 +13,7 @@ fn items(memory: &Memory) -> Vec<Value> {
     memory.items.lock().expect("lock").values().cloned().collect()
 }
 
-/// A row whose attribute `s` the task has sealed, and its data key.
+/// Returns a row whose attribute `s` the task has sealed, and its data key.
 async fn sealed(index: u64, value: &str) -> (Value, String) {
     let kms = FakeKms::default();
     let mut sealer = Sealer::new(&kms, object().digest());
@@ -27,7 +27,7 @@ fn message(index: u64, data: Value, data_key: Option<&str>) -> Delivery {
     delivery(event(&Detail::RecordTransformed { object, record, data, data_key }), 1)
 }
 
-/// The items in the table and the events, after this message with and without decryption.
+/// Returns the items in the table and the events, after this message with and without decryption.
 async fn both(message: impl Fn() -> Delivery) -> [(Vec<Value>, Vec<Detail>); 2] {
     let kms = FakeKms::default();
     let mut out = Vec::new();

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Two fold, and the one that is slow deletes last: what came meanwhile stays.
+/// Two writers fold, and the slow one deletes last: newer content stays.
 #[tokio::test]
 async fn a_slow_deletion_takes_nothing_that_is_newer() {
     let memory = Memory::default();
@@ -37,7 +37,7 @@ async fn an_object_that_is_done_is_two_items() {
     assert_eq!(memory.parts(), ["summary", "rows#000000000000"], "the last row is settled");
     let known = tally(&memory).await;
     assert!(known.is_complete() && known.loaded.len() == 39, "{known:?}");
-    // A late event is a share again, and nobody minds.
+    // A late event is a share again, which does no harm.
     writers[2].merge(batch(&[extracted(3, 1), loaded(10, 1)])).await;
     assert!(tally(&memory).await.is_loaded());
 }
@@ -82,7 +82,7 @@ async fn a_full_chunk_is_folded_while_others_are_on_their_way() {
     assert!(parts.contains(&"rows#000000000001#…".to_owned()), "{parts:?}");
 }
 
-/// Cold starts leave shares behind: they don't pile up, whatever becomes of the rows.
+/// Cold starts leave shares, which don't pile up, whatever happens to the rows.
 #[tokio::test]
 async fn writers_that_are_gone_leave_nothing_behind() {
     let memory = Memory::default();
@@ -98,7 +98,7 @@ async fn writers_that_are_gone_leave_nothing_behind() {
     assert_eq!(tally(&memory).await.loaded.len(), 120);
 }
 
-/// What writers of an older version have written is read and folded like any other.
+/// Items that writers of an older version have written are read and folded like any other.
 #[tokio::test]
 async fn items_of_the_layout_without_shares_count() {
     let memory = Memory::default();
@@ -113,7 +113,7 @@ async fn items_of_the_layout_without_shares_count() {
     assert!(memory.state().items.values().any(|(revision, _)| *revision == 8));
 }
 
-/// A reader is no snapshot: a fold comes between any two items that it reads.
+/// A reader has no snapshot: a fold happens between any two items that it reads.
 #[tokio::test]
 async fn a_fold_hides_no_row_from_who_is_reading() {
     for steps in 0..20 {
@@ -143,13 +143,13 @@ async fn a_fold_hides_no_row_from_who_is_reading() {
     }
 }
 
-/// An event of another object, which gives nobody a reason to look.
+/// Returns an event of another object, which is no reason to look.
 fn elsewhere() -> Detail {
     let object = ObjectRef { key: "other.csv".into(), ..object() };
     Detail::TaskStarted { object, task: "arn".into() }
 }
 
-/// Whether all shares of the object are folded.
+/// Returns whether all shares of the object are folded.
 fn is_folded(memory: &Memory, object: &ObjectRef) -> bool {
     let state = memory.state();
     let mut keys = state.items.keys().filter(|key| key.object == object.digest());
@@ -186,7 +186,7 @@ fn small(number: u64) -> ObjectRef {
     ObjectRef { key: format!("{number}.csv"), ..object() }
 }
 
-/// A batch of small objects, each of them whole.
+/// Returns a batch of small objects, each of them whole.
 fn small_objects(count: u64) -> Batch {
     let mut batch = Batch::default();
     for number in 0..count {
@@ -247,7 +247,7 @@ async fn an_item_that_is_refused_does_not_end_all_folding() {
         assert!(writer.merge(small_objects(3)).await.is_empty());
         let folded = || (0..3).filter(|number| is_folded(&memory, &small(*number))).collect::<Vec<_>>();
         assert_eq!(folded(), expected, "{code}");
-        // Later, when the table takes it.
+        // Later, when the table accepts it.
         memory.state().kept.clear();
         writer.end_pauses();
         writer.merge(batch(&[elsewhere()])).await;
@@ -256,7 +256,7 @@ async fn an_item_that_is_refused_does_not_end_all_folding() {
     }
 }
 
-/// A newer version may write what this one doesn't read: it is not lost by a fold.
+/// A newer version may write attributes that this one doesn't read: they are not lost by a fold.
 #[tokio::test]
 async fn what_a_newer_version_wrote_is_left_to_it() {
     let memory = Memory::default();

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The same object, as a replay sends its rows.
+/// Returns the event for the same object, as a replay sends its rows.
 fn of_replay(detail: Detail, id: &str) -> Detail {
     let object = ObjectRef { replay: Some(id.to_owned()), ..object() };
     match detail {
@@ -34,7 +34,7 @@ async fn a_replay_is_pending_until_each_of_its_rows_was_heard_of() {
     let known = tally(&memory).await;
     assert!(known.is_complete(), "as it was before");
     assert_eq!(pending(&known), [(first.to_owned(), 3, 3)]);
-    // An old failure that comes late says nothing; one of the replay does; and who is in the table is done.
+    // An old failure that arrives late does not count; one of the replay does; and a row in the table is done.
     writer.merge(batch(&[bad(8)])).await;
     writer.merge(batch(&[of_replay(bad(9), first), loaded(10, 1)])).await;
     assert_eq!(pending(&tally(&memory).await), [(first.to_owned(), 3, 1)]);

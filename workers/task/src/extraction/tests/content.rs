@@ -1,4 +1,4 @@
-//! What is in the file: rows of all kinds, headers, and the settings that say how it is written.
+//! The content of the file: rows of all kinds, headers, and the settings that describe it.
 
 use super::*;
 
@@ -50,7 +50,7 @@ async fn a_file_without_an_expected_column_fails_once_before_its_first_row() {
         assert_eq!(bus.failures(), [(None, Reason::MissingColumn)], "{text}");
         assert_eq!((bus.published().len(), bus.messages()), (1, vec![missing.to_owned()]), "{text}");
     }
-    // What nobody sees is no difference, nor is a file without anything in it.
+    // An invisible difference does not count, and a file without any content lacks no column.
     for (text, rows) in
         [("\u{feff}\u{200b}id,HouseNum\u{a0},TOWN\u{ad},x\n1,2,3,4\n", 1), ("ID,HouseNum,Town\n", 0), ("", 0)]
     {

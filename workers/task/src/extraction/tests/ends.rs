@@ -18,7 +18,7 @@ async fn reading_stops_when_the_bus_refuses_for_good() {
     let bytes = text.len();
     let source = Object::new(text, []);
     let outcome = run(source, &bus).await;
-    // Nobody heard that it failed.
+    // No event says that it failed.
     assert!(matches!(&outcome, Outcome::Interrupted(fault) if fault.reason == Reason::RetriesExhausted));
     assert!(bytes > 1_000_000 && bus.published().is_empty());
 }
@@ -49,7 +49,7 @@ async fn told_to_stop_it_publishes_what_it_read() {
     };
     let bus = Shared::default();
     let outcome = run_until(source, &bus, stop_later).await;
-    // Another task may go on: nothing is said to have failed.
+    // Another task may continue: no event says that it failed.
     assert!(matches!(outcome, Outcome::Interrupted(_)) && bus.failures().is_empty(), "{outcome:?}");
     let published = bus.rows();
     assert!(published.len() < rows.len() && bus.completed().is_none());
@@ -60,7 +60,7 @@ async fn told_to_stop_it_publishes_what_it_read() {
 async fn told_to_stop_where_there_are_no_rows_it_stops() {
     let (sender, stop) = watch::channel(false);
     let (later, stop_later) = watch::channel(false);
-    // One chunk that stands for megabytes of blank lines. The signal has its turn only when the reading gives it one.
+    // One chunk that stands for megabytes of blank lines. The signal is only noticed when the reader yields.
     let mut text = b"a\n".to_vec();
     text.resize(8 << 20, b'\n');
     text.extend(b"1\n");

@@ -1,4 +1,4 @@
-//! Sensitive columns: nothing of them leaves the task in clear.
+//! Sensitive columns: none of their values leaves the task in clear.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 
-/// Keys that say for which object they are. The first calls fail.
+/// A KMS whose keys name the object that they are for. The first calls fail.
 #[derive(Default)]
 pub(super) struct Vault {
     made: AtomicU32,
@@ -68,7 +68,7 @@ fn seal<'v>(vault: &'v Vault, columns: &[&str]) -> Sealing<&'v Vault> {
     Sealing::new(vault, &object(), sensitive(columns))
 }
 
-/// All rows on the bus: number, fields and data key.
+/// Returns all rows on the bus: number, fields and data key.
 fn rows(bus: &Shared) -> Vec<(u64, Vec<String>, String)> {
     let mut out = Vec::new();
     for detail in bus.published() {
@@ -103,7 +103,7 @@ async fn a_sensitive_column_leaves_sealed_and_bound_to_its_row() {
         assert_eq!((fields[0].as_str(), fields[2].as_str()), (id, note));
         for (value, column, plain) in [(&fields[1], "ssn", ssn), (&fields[3], "Mail", mail)] {
             match plain {
-                // Whether there is a value is not hidden: `required` is about it.
+                // It is not hidden whether there is a value: `required` depends on it.
                 "" => assert_eq!(value, ""),
                 _ => {
                     assert!(is_sealed(value));
@@ -132,13 +132,13 @@ async fn rows_with_different_keys_share_no_event() {
 #[tokio::test]
 async fn a_file_in_which_the_column_is_not_found_goes_nowhere() {
     for (text, reason) in [
-        // Under another name, it would go out in clear.
+        // Under another name, it would leave in clear.
         ("id,S.S.N.\n1,sEcReT\n", Reason::MissingColumn),
         // The header is a row.
         ("sEcReT,sEcReT2\nx,y\n", Reason::MissingColumn),
         ("sEcReT,sEcReT\nx,y\n", Reason::DuplicateHeader),
         ("SSN,Ssn\nsEcReT,sEcReT\n", Reason::DuplicateHeader),
-        // The exact name is there, and another that is the same to whoever wrote it.
+        // The exact name is there, and another that means the same to a person.
         ("ssn,SSN\nsEcReT,sEcReT\n", Reason::DuplicateHeader),
     ] {
         let vault = Vault::default();

@@ -16,7 +16,7 @@ async fn rows_share_events_up_to_the_number_of_the_settings() {
     assert_eq!(events(&bus), [(1, 2), (3, 1), (4, 1), (5, 2)]);
     assert_eq!(bus.rows()[0], (1, "1,\"x\ny\"\n2,".to_owned()));
 
-    // A group is as large as is paid for at once; a row that is larger is alone.
+    // A group is as large as the unit that is paid for; a row that is larger is alone.
     let bus = Shared::default();
     let (_sender, stop) = watch::channel(false);
     let row = |length: usize| format!("{}\n", "\"\"".repeat(length / 2));
@@ -145,7 +145,8 @@ async fn no_row_is_behind_a_checkpoint_before_its_event_is_on_the_bus() {
     }
 }
 
-/// A call takes ten events: the event of the eleventh row begins the second one.
+/// Runs a task whose eleventh row is stuck. A call takes ten events: the event of the eleventh row begins the second
+/// one.
 async fn stuck_at(eleventh: &str) {
     let mut text = "a\n".to_owned();
     (1..=400).for_each(|row| text.push_str(if row == 11 { eleventh } else { "good\n" }));
@@ -168,7 +169,7 @@ async fn stuck_at(eleventh: &str) {
     assert_eq!((checkpoint.index, checkpoint.rejected), (10, 0));
 }
 
-/// Text with all that makes boundaries hard to know.
+/// Returns text with everything that makes boundaries hard to find.
 fn hard_file() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         4 => "[a-c]{1,3}".prop_map(String::into_bytes),
@@ -253,7 +254,7 @@ proptest! {
             }
             store.checkpoint().unwrap_or_default()
         });
-        // What was on its way when it was killed may have arrived, or not.
+        // Events that were in flight when it was killed may have arrived, or not.
         let there = lines(&bus);
         prop_assert!(expected.iter().take_while(|(row, _)| *row <= before.index).all(|row| there.contains(row)));
         let bad = (1..=rows).filter(|row| is_bad(*row));
@@ -286,7 +287,7 @@ proptest! {
             runtime().block_on(run_job(&grouped(per_event), part, store, source, bus, stop.clone()))
         };
         let expected = run(Object::new(stored.clone(), []), &whole, None);
-        // The body breaks for good somewhere, which fails the first task; nobody hears it.
+        // The body breaks for good somewhere, which fails the first task; no event reports it.
         let break_at = at.index(stored.len() + 1);
         let broken = [Step::BreakAfter(break_at), Step::BreakAfter(0), Step::BreakAfter(0), Step::BreakAfter(0)];
         let (first, second, store) = (Shared::default(), Shared::default(), Store::default());

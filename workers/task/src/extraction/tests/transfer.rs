@@ -1,4 +1,4 @@
-//! Downloads that break, begin elsewhere or bring damaged bytes.
+//! Downloads that break, begin elsewhere or return damaged bytes.
 
 use super::*;
 
@@ -27,7 +27,7 @@ async fn a_broken_connection_goes_on_where_it_broke() {
 async fn a_body_that_begins_elsewhere_gives_no_row_twice_and_none_too_few() {
     let (text, rows) = file(40);
     let bytes = text.len() as u64;
-    // All of it instead of the rest, broken before and behind the place that was reached; a body that begins too late.
+    // All of it instead of the rest, broken before and after the place that was reached; a body that begins too late.
     let steps =
         [Step::BreakAfter(50), Step::From(0, 20), Step::From(0, 90), Step::From(95, 10), Step::From(80, 30)];
     let source = Object::new(text, steps);
@@ -82,16 +82,16 @@ async fn a_damaged_object_is_never_complete() {
         let bus = Shared::default();
         assert_eq!(reason(run(Object::new(stored, []), &bus).await), Reason::InvalidCompression);
         let failures = bus.failures();
-        // Before a checksum says so, rows that are read from wrong bits are as good or bad as they look.
+        // Before a checksum fails, rows that are read from wrong bits are as good or bad as they look.
         let of_the_object: Vec<_> = failures.iter().filter(|(record, _)| record.is_none()).collect();
         assert_eq!(of_the_object, [&(None, Reason::InvalidCompression)]);
         assert_eq!((bus.completed(), failures.last()), (None, Some(&(None, Reason::InvalidCompression))));
-        // No row is made of what was cut.
+        // No row is made of text that was cut.
         if !wrong {
             assert!(bus.rows() == rows[..bus.rows().len()] && failures.len() == 1);
         }
     }
-    // As text it would be read, which it is not.
+    // It would be read as text, which it is not.
     let bus = Shared::default();
     let wrong_magic = [&b"\x1f\x8c"[..], &member[2..]].concat();
     assert_eq!(reason(run(Object::new(wrong_magic, []), &bus).await), Reason::UnsupportedFormat);
@@ -107,7 +107,7 @@ async fn a_connection_that_stays_broken_fails_the_object() {
     assert_eq!(reason(run(source, &bus).await), Reason::ObjectUnreadable);
     assert_eq!(opened.lock().expect("lock").len(), 3);
     assert_eq!(bus.failures(), [(None, Reason::ObjectUnreadable)]);
-    // What was read before is on the bus all the same.
+    // The rows that were read before are on the bus all the same.
     assert!(!bus.rows().is_empty() && bus.completed().is_none());
 }
 

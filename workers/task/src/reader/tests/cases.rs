@@ -1,11 +1,11 @@
-//! Files as people have them, each made after a report of the same kind, and what is right for them.
+//! Files as people have them, each made after a report of the same kind, and the right result for them.
 
 use super::*;
 
 /// The columns of the fields that all these files are for.
 const COLUMNS: [&str; 5] = ["ID", "HouseNum", "Street", "Town", "Zip"];
 
-/// What is said of a file: of each row its fields or why it fails, and how reading ends.
+/// The verdict on a file: for each row its fields or the reason why it fails, and the end of the reading.
 struct Case {
     file: &'static str,
     settings: &'static str,
@@ -165,7 +165,7 @@ const CASES: &[Case] = &[
     },
     Case { file: "really_a_zip.csv", end: Err((Reason::UnsupportedFormat, "a zip archive")), ..WHOLE },
     Case { file: "xz.csv", end: Err((Reason::UnsupportedFormat, "compressed with xz")), ..WHOLE },
-    // What becomes of an empty key of an index is for `load` to say.
+    // `load` decides about an empty key of an index.
     Case {
         file: "gsi.csv",
         rows: &[

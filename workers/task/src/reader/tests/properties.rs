@@ -1,8 +1,9 @@
-//! Any bytes in any chunks: what the reader says of them does not depend on where they are cut, and is what the `csv` crate says.
+//! Any bytes in any chunks: the reader's results do not depend on the places of the cuts, and are those of the `csv`
+//! crate.
 
 use super::*;
 
-/// Bytes that mean something to a CSV reader more often than chance would have it.
+/// Returns bytes that have a meaning for a CSV reader more often than by chance.
 fn noise() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         1 => "a,b\n|#|sep=;\n| |\\\\|PK".prop_map(String::into_bytes),
@@ -20,7 +21,7 @@ fn noise() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
 }
 
-/// A file as another program would write it: header, rows, delimiter, line end.
+/// Returns a file as another program would write it: header, rows, delimiter, line end.
 fn file() -> impl Strategy<Value = (Vec<String>, Vec<Vec<String>>, u8, bool, bool)> {
     (2..6usize).prop_flat_map(|columns| {
         (
@@ -56,12 +57,12 @@ fn write(header: &[String], rows: &[Vec<String>], delimiter: u8, crlf: bool, bom
     text
 }
 
-/// How many columns a file of these settings has; any number where they say nothing.
+/// Returns the number of columns in a file of these settings; any number where they name none.
 fn width(settings: &CsvSettings) -> usize {
     if settings.columns.is_empty() { 2 } else { settings.columns.len() }
 }
 
-/// Settings that the language allows.
+/// Returns settings that the language allows.
 fn dialect() -> impl Strategy<Value = CsvSettings> {
     let delimiter =
         proptest::option::of(proptest::sample::select(vec![',', ';', '\t', '|', '\u{1f}', ' ', 'x']));
@@ -72,7 +73,7 @@ fn dialect() -> impl Strategy<Value = CsvSettings> {
         })
 }
 
-/// Settings with all that changes which rows there are.
+/// Returns settings with everything that changes the division into rows.
 fn any_settings() -> impl Strategy<Value = CsvSettings> {
     (dialect(), any::<[bool; 3]>(), 0..3u32).prop_map(|(settings, [escape, comment, pad], skip)| {
         CsvSettings {
@@ -85,7 +86,8 @@ fn any_settings() -> impl Strategy<Value = CsvSettings> {
     })
 }
 
-/// Number and verdict of rows, without the lines in messages: who goes on in the middle of a file doesn't know them.
+/// Returns the numbers and verdicts of rows, without the lines in messages, which a reader that continues in the middle
+/// of a file doesn't know.
 fn verdicts(rows: &[(u64, Result<Vec<String>, Fault>)]) -> Vec<(u64, Result<Vec<String>, Reason>)> {
     rows.iter().map(|(index, row)| (*index, row.clone().map_err(|fault| fault.reason))).collect()
 }
@@ -165,7 +167,7 @@ proptest! {
             let found = location.fields(&bytes[at(location.from)..at(location.to)], report.columns.len());
             match (found, expected) {
                 (Ok(found), Ok(expected)) => prop_assert_eq!(&found, expected),
-                // Of two things that are wrong, either may be said.
+                // Of two faults, either may be reported.
                 (Err(error), Err(expected)) => prop_assert!(
                     error.reason() == expected.reason
                         || (error.reason(), expected.reason) == (Reason::RowLength, Reason::InvalidEncoding),
@@ -216,7 +218,7 @@ proptest! {
         prop_assert_eq!(end, Ok(()));
         let report = read_as(&settings, 10_000, pieces.iter().map(Vec::as_slice));
         prop_assert_eq!(&report.end, &Ok(()));
-        // A line of delimiters alone is no row.
+        // A line of delimiters alone is not a row.
         let rows: Vec<Vec<String>> = rows.into_iter().filter(|row| columns == 1 || row.iter().any(|value| !value.is_empty())).collect();
         let expected: Vec<Vec<String>> = expected.into_iter().filter(|row| columns == 1 || row.iter().any(|value| !value.is_empty())).collect();
         if !rows.is_empty() {
