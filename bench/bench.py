@@ -12,22 +12,12 @@ import subprocess
 import tempfile
 import time
 
+import beside_cdk
 import functions
 import measure
 import task
-from paths import ROOT
-
-
-def once(command, cwd=ROOT, env=None):
-    """Wall seconds, processor seconds and peak MiB of one run."""
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=cwd, env=env)
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{command} ended with {process.returncode}")
-    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+from cloud import Cloud
+from measure import once
 
 
 def synth(deployer, runs):
@@ -118,40 +108,6 @@ def thousand():
                   f'"Line one\nline two {row}"', f"Größe 東京 🦀 {row}"][row % 5]
         lines.append(f"{row},{row % 97},{street},Town {row},0{row}")
     return "\r\n".join(lines) + "\r\n"
-
-
-class Cloud:
-    """A local cloud of its own in a folder with the repository's stack file; stopped and removed in the end."""
-
-    def __init__(self, deployer):
-        self.deployer = deployer
-        self.temporary = tempfile.TemporaryDirectory()
-        self.folder = self.temporary.name
-        # Without `workers/` beside it, the deployer uses the programs that it carries.
-        os.symlink(ROOT / "stack.yaml", pathlib.Path(self.folder) / "stack.yaml")
-        self.environment = dict(os.environ)
-        for variable, tool in (("DEPLOYER_MINISTACK", "ministack"), ("DEPLOYER_CARGO_LAMBDA", "cargo-lambda")):
-            self.environment.setdefault(variable, str(ROOT / ".venv/bin" / tool))
-        self.environment.setdefault("CARGO_TARGET_DIR", str(ROOT / "target"))
-
-    def __enter__(self):
-        self.run("local", "up")
-        return self
-
-    def __exit__(self, *_):
-        subprocess.run([self.deployer, "local", "down"], cwd=self.folder, env=self.environment, check=False)
-        self.temporary.cleanup()
-
-    def run(self, *args):
-        command = [self.deployer, *args, "--output", "json"]
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"{command}: {done.stdout}\n{done.stderr}")
-        return json.loads(done.stdout)
-
-    def once(self, *args):
-        return once([self.deployer, *args], self.folder, self.environment)
 
 
 def rows(deployer, runs):
@@ -270,6 +226,7 @@ BENCHMARKS = {
     "growth": (growth, 100),
     "rows": (rows, 3),
     "commands": (commands, 5),
+    "cdk": (beside_cdk.commands, 5),
     "idle": (idle, 1),
     "task": (lambda _, runs: task.speed(runs), 5),
     "memory": (lambda *_: task.memory(), 1),

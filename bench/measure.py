@@ -1,10 +1,16 @@
-"""Wall time, processor time and peak memory of one process, by the operating system's accounting."""
+"""Wall time, processor time and peak memory of processes, by the operating system's accounting."""
 
+import json
 import os
+import pathlib
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
+
+from paths import ROOT
 
 
 @dataclass
@@ -17,6 +23,18 @@ class Figures:
     """Seconds on all cores together."""
     peak: float
     """MiB of memory at most; of its own, without what the process that started it had."""
+
+
+def once(command, cwd=ROOT, env=None):
+    """Wall seconds, processor seconds and peak MiB of one run."""
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=cwd, env=env)
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command} ended with {process.returncode}")
+    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def high_water(pid):
@@ -60,3 +78,52 @@ def run(command, environment, cwd=None, stdout=subprocess.DEVNULL):
     if process.returncode:
         raise SystemExit(f"{command} ended with {process.returncode}")
     return Figures(wall, usage.ru_utime + usage.ru_stime, max(peaks))
+
+
+def descendants(pid):
+    """The living descendants of a process; none where the kernel does not list them."""
+    found = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as children:
+                found += [int(child) for child in children.read().split()]
+    except OSError:
+        pass
+    return found + [below for child in found for below in descendants(child)]
+
+
+def resident(pids):
+    """MiB of memory of several processes now: of its own for each, and the largest mapping of files, which they may share."""
+    own, mapped = 0, 0
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
+                lines = dict(line.split(":", 1) for line in status if line.startswith("Rss"))
+        except OSError:
+            continue
+        own += int(lines.get("RssAnon", "0 kB").split()[0])
+        mapped = max(mapped, int(lines.get("RssFile", "0 kB").split()[0]))
+    return (own + mapped) / 1024
+
+
+def tree(command, environment, cwd):
+    """Runs a command to its end: the processor time of it and of all that it waits for, and the peak memory of all of them
+    together, read every 50 ms, but at least that of the largest, which the operating system keeps."""
+    launcher = pathlib.Path(__file__).with_name("launch.py")
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as output:
+        result = pathlib.Path(folder) / "result.json"
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(launcher), str(result), *command],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=cwd)
+        peaks = [0.0]
+        while True:
+            try:
+                process.wait(0.05)
+                break
+            except subprocess.TimeoutExpired:
+                peaks.append(resident(descendants(process.pid)))
+        if process.returncode:
+            output.seek(0)
+            raise SystemExit(f"{command} failed:\n{output.read().decode(errors='replace')[-4000:]}")
+        figures = json.loads(result.read_text())
+    return Figures(figures["wall"], figures["processor"], max(figures["peak"], *peaks))

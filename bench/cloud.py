@@ -1,0 +1,44 @@
+"""A local cloud for a benchmark."""
+
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+
+import measure
+from paths import ROOT
+
+
+class Cloud:
+    """A local cloud of its own in a folder with the repository's stack file; stopped and removed in the end."""
+
+    def __init__(self, deployer):
+        self.deployer = deployer
+        self.temporary = tempfile.TemporaryDirectory()
+        self.folder = self.temporary.name
+        # Without `workers/` beside it, the deployer uses the programs that it carries.
+        os.symlink(ROOT / "stack.yaml", pathlib.Path(self.folder) / "stack.yaml")
+        self.environment = dict(os.environ)
+        for variable, tool in (("DEPLOYER_MINISTACK", "ministack"), ("DEPLOYER_CARGO_LAMBDA", "cargo-lambda")):
+            self.environment.setdefault(variable, str(ROOT / ".venv/bin" / tool))
+        self.environment.setdefault("CARGO_TARGET_DIR", str(ROOT / "target"))
+
+    def __enter__(self):
+        self.run("local", "up")
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run([self.deployer, "local", "down"], cwd=self.folder, env=self.environment, check=False)
+        self.temporary.cleanup()
+
+    def run(self, *args):
+        command = [self.deployer, *args, "--output", "json"]
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{command}: {done.stdout}\n{done.stderr}")
+        return json.loads(done.stdout)
+
+    def once(self, *args):
+        return measure.once([self.deployer, *args], self.folder, self.environment)
