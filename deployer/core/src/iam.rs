@@ -230,6 +230,7 @@ pub fn statements(stack: &Stack, access: &Access, worker: Option<Worker>) -> Vec
             Some(out)
         })
         .collect();
+    out.extend(resource.is.statements(stack, &id, &resource.name, access.verb));
     out.extend(key_statement(stack, resource, access.verb));
     out
 }

@@ -25,6 +25,7 @@ pub(crate) mod function;
 mod key;
 pub(crate) mod lowering;
 mod network;
+mod parameter;
 mod queue;
 mod raw;
 mod restart;

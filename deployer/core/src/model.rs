@@ -26,6 +26,7 @@ pub mod json;
 pub mod key;
 pub mod network;
 pub mod options;
+pub mod parameter;
 pub mod pattern;
 pub mod properties;
 pub mod queue;
@@ -78,6 +79,8 @@ macro_rules! types {
             Alarm("alarm", alarm, "AWS::CloudWatch::Alarm");
             /// CloudWatch dashboard.
             Dashboard("dashboard", dashboard, "AWS::CloudWatch::Dashboard");
+            /// Parameter of Systems Manager.
+            Parameter("parameter", parameter, "AWS::SSM::Parameter");
         }
     };
 }

@@ -33,6 +33,11 @@ pub(crate) trait Lowering {
         json!(GetAtt(id, "Arn"))
     }
 
+    /// Returns what a verb needs besides [`Lowering::GRANTS`], as its properties say.
+    fn statements(&self, _stack: &Stack, _id: &str, _name: &str, _verb: Verb) -> Vec<Value> {
+        Vec::new()
+    }
+
     /// Returns the AWS service that sends to the queue or topic `to` on its behalf, with the ARN that the service gives as
     /// its source, if it sends there.
     fn sender(&self, _stack: &Stack, _id: &str, _name: &str, _to: &str) -> Option<(&'static str, Value)> {
@@ -161,6 +166,14 @@ macro_rules! dispatch {
                 match self {
                     $(Self::$kind(one) => one.arn(id, name),)*
                     Self::Raw(one) => one.arn(id, name),
+                }
+            }
+
+            /// Returns what a verb needs besides [`Lowering::GRANTS`].
+            pub(crate) fn statements(&self, stack: &Stack, id: &str, name: &str, verb: Verb) -> Vec<Value> {
+                match self {
+                    $(Self::$kind(one) => one.statements(stack, id, name, verb),)*
+                    Self::Raw(one) => one.statements(stack, id, name, verb),
                 }
             }
 
