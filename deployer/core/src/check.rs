@@ -6,7 +6,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::lower;
 use crate::model::access::Access;
 use crate::model::table::Table;
-use crate::model::{Kind, Resource, ResourceRef, ResourceType, Stack, alarm, queue::Queue};
+use crate::model::{Kind, Resource, ResourceRef, ResourceType, Stack};
 use crate::template::{DanglingReference, Template, logical_id};
 
 mod bucket;
@@ -33,7 +33,9 @@ pub fn check(stack: &Stack, diagnostics: &mut Diagnostics) {
     }
 }
 
+/// Applies the rules of a type, and those on the parts of a pipeline that need more than the resource and what it names.
 fn check_resource(stack: &Stack, resource: &Resource, diagnostics: &mut Diagnostics) {
+    resource.is.check(stack, resource, diagnostics);
     match &resource.is {
         ResourceType::Bucket(bucket) => bucket::check(stack, resource, bucket, diagnostics),
         ResourceType::Function(function) => {
@@ -51,77 +53,8 @@ fn check_resource(stack: &Stack, resource: &Resource, diagnostics: &mut Diagnost
                 worker::check_task(stack, resource, worker, task, diagnostics);
             }
         }
-        ResourceType::Queue(one) => {
-            if let Some(dead_letters) = &one.dead_letter.queue
-                && queue(stack, dead_letters).is_some_and(|other| other.fifo.is_some() != one.fifo.is_some())
-            {
-                let message = "the dead-letter queue of a FIFO queue must be a FIFO queue, and that of a standard queue a \
-                               standard queue";
-                diagnostics.push(
-                    Diagnostic::error("E0107", dead_letters.span, message)
-                        .help("set `fifo` for both, or for neither"),
-                );
-            }
-        }
         ResourceType::Rule(rule) => events::check_rule(stack, rule, diagnostics),
-        ResourceType::Topic(topic) => topic_subscriptions(stack, topic, diagnostics),
-        ResourceType::Alarm(alarm) => {
-            if let alarm::Watches::Metric(metric) = &alarm.watches
-                && let Some(kind) = kind_of(stack, &metric.of)
-                && let Some(problem) = alarm::unknown_metric(kind, metric)
-            {
-                diagnostics.push(problem);
-            }
-        }
-        ResourceType::Bus(_)
-        | ResourceType::Schedule(_)
-        | ResourceType::Table(_)
-        | ResourceType::Network(_)
-        | ResourceType::Cluster(_)
-        | ResourceType::Key(_)
-        | ResourceType::Dashboard(_)
-        | ResourceType::Raw(_) => {}
-    }
-}
-
-/// Amazon SNS Developer Guide, "Amazon SNS FIFO topics": who may subscribe to what; and nobody twice.
-fn topic_subscriptions(stack: &Stack, topic: &crate::model::topic::Topic, diagnostics: &mut Diagnostics) {
-    use crate::model::topic::Subscriber;
-    for (index, subscription) in topic.subscriptions.iter().enumerate() {
-        if topic.subscriptions[..index].iter().any(|other| same_subscriber(&other.to, &subscription.to)) {
-            diagnostics.push(
-                Diagnostic::error(
-                    "E0303",
-                    subscription.span,
-                    "an earlier subscription has the same receiver",
-                )
-                .help("SNS accepts one subscription per receiver; extend its filter to match both"),
-            );
-        }
-        let fifo = match &subscription.to {
-            Subscriber::Queue(reference) => queue(stack, reference).is_some_and(|queue| queue.fifo.is_some()),
-            Subscriber::Function(_) | Subscriber::Email(_) => false,
-        };
-        let problem = match (topic.fifo.is_some(), fifo, &subscription.to) {
-            (false, true, _) => "a FIFO queue can subscribe only to a FIFO topic",
-            (true, _, Subscriber::Function(_) | Subscriber::Email(_)) => {
-                "only queues can subscribe to a FIFO topic"
-            }
-            _ => continue,
-        };
-        diagnostics.push(
-            Diagnostic::error("E0107", subscription.span, problem)
-                .help("set `fifo` for both, or for neither"),
-        );
-    }
-}
-
-fn same_subscriber(a: &crate::model::topic::Subscriber, b: &crate::model::topic::Subscriber) -> bool {
-    use crate::model::topic::Subscriber::{Email, Function, Queue};
-    match (a, b) {
-        (Queue(a), Queue(b)) | (Function(a), Function(b)) => a.name == b.name,
-        (Email(a), Email(b)) => a == b,
-        _ => false,
+        _ => {}
     }
 }
 
@@ -234,13 +167,6 @@ fn each_once(access: &[Access], diagnostics: &mut Diagnostics) {
                 format!("`access` allows twice to {} `{}`", entry.verb.phrase(), entry.resource.name);
             diagnostics.push(Diagnostic::error("E0303", entry.span, message).help("remove one of them"));
         }
-    }
-}
-
-fn queue<'s>(stack: &'s Stack, reference: &ResourceRef) -> Option<&'s Queue> {
-    match &stack.resource(&reference.name)?.is {
-        ResourceType::Queue(queue) => Some(queue),
-        _ => None,
     }
 }
 

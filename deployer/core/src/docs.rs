@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::document;
-use crate::iam::{GRANTS, Grant, WITHOUT_RESOURCE, WORKER_GRANTS};
+use crate::iam::{Grant, WITHOUT_RESOURCE, WORKER_GRANTS};
 use crate::model::Kind;
 use crate::model::access::Verb;
 use crate::model::properties::{Property, Shape};
@@ -103,17 +103,19 @@ fn body_of_access() -> String {
         "`access: [{ VERB: \"${name}\" }]` of a function or task becomes these statements of its role, and no others.\n\n\
          | verb | on | actions | resources |\n|---|---|---|---|\n",
     );
-    let mut row = |what: &str, grant: &Grant| {
+    let mut row = |what: &str, kind: Kind, grant: &Grant| {
         let actions: Vec<String> = grant.actions.iter().map(|action| format!("`{action}`")).collect();
-        let kind = grant.kind.name();
+        let kind = kind.name();
         let _ = writeln!(out, "| {what} | {kind} | {} | {} |", actions.join(", "), grant.on.words());
     };
-    for (verb, name, kinds, _) in Verb::ALL {
-        for grant in GRANTS.iter().filter(|grant| grant.verb == verb && kinds.contains(&grant.kind)) {
-            row(&format!("`{name}`"), grant);
+    for (verb, name, _) in Verb::ALL {
+        for kind in verb.kinds() {
+            for grant in kind.grants().iter().filter(|grant| grant.verb == verb) {
+                row(&format!("`{name}`"), *kind, grant);
+            }
         }
-        for (worker, grant) in WORKER_GRANTS.iter().filter(|(_, grant)| grant.verb == verb) {
-            row(&format!("`{name}`, of the worker `{}`", worker.name()), grant);
+        for (worker, kind, grant) in WORKER_GRANTS.iter().filter(|(.., grant)| grant.verb == verb) {
+            row(&format!("`{name}`, of the worker `{}`", worker.name()), *kind, grant);
         }
     }
     out.push_str(

@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::model::access::{Access, Verb};
-use crate::model::bucket::{BucketEvent, Notified};
-use crate::model::function::{Events, Trigger};
-use crate::model::topic::Subscriber;
-use crate::model::{Kind, Resource, ResourceRef, ResourceType, Stack};
+use crate::model::definition::Drawing;
+use crate::model::flow::Flows;
+use crate::model::{Kind, Resource, ResourceType, Stack};
 use crate::template::{Template, logical_id, references};
 
 mod dot;
@@ -53,24 +51,23 @@ impl Graph {
     /// The pipeline of a stack. `template` is what it becomes: references of `AWS::…` types are seen there.
     #[must_use]
     pub fn of(stack: &Stack, template: &Template) -> Self {
-        let mut builder = Builder { edges: BTreeMap::new() };
+        let mut flows = Flows::default();
         for resource in &stack.resources {
-            builder.resource(resource);
+            resource.is.flows(&resource.name, &mut flows);
         }
-        builder.raw(stack, template);
-        // Where things run and how they are encrypted is no flow, and nor is what only looks on.
-        let hidden = [Kind::Network, Kind::Cluster, Kind::Key, Kind::Dashboard, Kind::Rule];
+        raw_flows(stack, template, &mut flows);
+        let drawing = |resource: &Resource| resource.is.kind().drawing();
         let visible =
-            |name: &str| stack.resource(name).is_some_and(|resource| !hidden.contains(&resource.is.kind()));
-        let flows = |name: &str| {
-            builder
-                .edges
-                .keys()
-                .any(|(from, to, _)| (from == name && visible(to)) || (to == name && visible(from)))
+            |name: &str| stack.resource(name).is_some_and(|resource| drawing(resource) != Drawing::Never);
+        let connected = |name: &str| {
+            flows
+                .iter()
+                .any(|((from, to, _), _)| (from == name && visible(to)) || (to == name && visible(from)))
         };
-        let drawn = |resource: &&Resource| match resource.is.kind() {
-            Kind::Raw(_) | Kind::Alarm => flows(&resource.name),
-            kind => !hidden.contains(&kind),
+        let drawn = |resource: &&Resource| match drawing(resource) {
+            Drawing::Never => false,
+            Drawing::IfConnected(_) => connected(&resource.name),
+            Drawing::Always(_) => true,
         };
         let nodes: Vec<Node> = stack
             .resources
@@ -79,11 +76,10 @@ impl Graph {
             .map(|resource| Node { name: resource.name.clone(), kind: resource.is.kind() })
             .collect();
         let index = |name: &str| nodes.iter().position(|node| node.name == name);
-        let mut edges: Vec<Edge> = builder
-            .edges
+        let mut edges: Vec<Edge> = flows
             .iter()
             .filter_map(|((from, to, failure), labels)| {
-                let mut labels = labels.clone();
+                let mut labels = labels.to_vec();
                 labels.retain(|label| !label.is_empty());
                 labels.dedup();
                 Some(Edge { from: index(from)?, to: index(to)?, label: labels.join(", "), failure: *failure })
@@ -112,145 +108,29 @@ impl Graph {
     }
 }
 
-/// Labels of the flows from one resource to another.
-struct Builder {
-    edges: BTreeMap<(String, String, bool), Vec<String>>,
-}
-
-impl Builder {
-    fn edge(&mut self, from: &str, to: &str, label: impl Into<String>) {
-        self.edges.entry((from.to_owned(), to.to_owned(), false)).or_default().push(label.into());
+/// Adds the flows of `AWS::…` types: to what they refer to, an API to its function, a pipe to its queue.
+fn raw_flows(stack: &Stack, template: &Template, flows: &mut Flows) {
+    let origins: BTreeMap<String, &Resource> =
+        stack.resources.iter().map(|resource| (logical_id(&resource.name), resource)).collect();
+    let of_raw = template.resources.iter().filter_map(|(_, made)| {
+        let resource = stack.resource(&made.origin)?;
+        matches!(resource.is, ResourceType::Raw(_)).then_some((resource, &made.properties))
+    });
+    let mut found: Vec<(String, String)> = Vec::new();
+    for (resource, properties) in of_raw {
+        let mut look = |value: &Value| {
+            references(value, &mut |to| {
+                if let Some(to) = origins.get(to).filter(|to| to.name != resource.name) {
+                    found.push((resource.name.clone(), to.name.clone()));
+                }
+            });
+        };
+        look(properties);
     }
-
-    fn failure(&mut self, from: &str, to: &ResourceRef, label: &str) {
-        self.edges.entry((from.to_owned(), to.name.clone(), true)).or_default().push(label.to_owned());
-    }
-
-    fn resource(&mut self, resource: &Resource) {
-        let name = resource.name.as_str();
-        match &resource.is {
-            ResourceType::Bucket(bucket) => {
-                for notify in &bucket.notify {
-                    let on = match notify.on {
-                        BucketEvent::Created => "created",
-                        BucketEvent::Removed => "removed",
-                    };
-                    let filter = match (&notify.prefix, &notify.suffix) {
-                        (None, None) => String::new(),
-                        (prefix, suffix) => format!(
-                            " {}*{}",
-                            prefix.as_deref().unwrap_or_default(),
-                            suffix.as_deref().unwrap_or_default()
-                        ),
-                    };
-                    let (Notified::Queue(to) | Notified::Function(to) | Notified::Topic(to)) = &notify.to;
-                    self.edge(name, &to.name, format!("{on}{filter}"));
-                }
-            }
-            ResourceType::Queue(queue) => {
-                if let Some(to) = &queue.dead_letter.queue {
-                    self.failure(name, to, "dead letters");
-                }
-            }
-            ResourceType::Rule(rule) => {
-                let label = match &rule.events {
-                    Events::Named(event) => event.name(),
-                    Events::Matching { .. } => name,
-                };
-                for target in &rule.targets {
-                    self.edge(&rule.bus.name, &target.to.name, label);
-                }
-            }
-            ResourceType::Schedule(schedule) => self.edge(name, &schedule.target.to.name, "starts"),
-            ResourceType::Topic(topic) => {
-                for subscription in &topic.subscriptions {
-                    if let Subscriber::Queue(to) | Subscriber::Function(to) = &subscription.to {
-                        let label = if subscription.filter.is_some() { "filtered" } else { "" };
-                        self.edge(name, &to.name, label);
-                    }
-                    if let Some(to) = &subscription.dead_letter {
-                        self.failure(name, to, "undelivered");
-                    }
-                }
-            }
-            ResourceType::Function(function) => {
-                for trigger in &function.triggers {
-                    let label = match trigger {
-                        Trigger::Queue { pattern: Some(_), .. } => "filtered",
-                        Trigger::Queue { .. } => "",
-                        Trigger::Bus { events: Events::Named(event), .. } => event.name(),
-                        Trigger::Bus { events: Events::Matching { name, .. }, .. } => {
-                            name.as_deref().unwrap_or("pattern")
-                        }
-                        Trigger::Table { .. } => "changes",
-                    };
-                    self.edge(&trigger.source().name, name, label);
-                }
-                if let Some(to) = function.asynchronous.as_ref().and_then(|one| one.on_failure.as_ref()) {
-                    self.failure(name, to, "failed calls");
-                }
-                self.access(name, &function.access);
-            }
-            ResourceType::Task(task) => self.access(name, &task.access),
-            ResourceType::Alarm(alarm) => {
-                for topic in &alarm.notify {
-                    self.edge(name, &topic.name, "alarm");
-                }
-            }
-            ResourceType::Bus(_)
-            | ResourceType::Table(_)
-            | ResourceType::Network(_)
-            | ResourceType::Cluster(_)
-            | ResourceType::Key(_)
-            | ResourceType::Dashboard(_)
-            | ResourceType::Raw(_) => {}
-        }
-    }
-
-    /// What is read flows to the reader; all else from who acts.
-    fn access(&mut self, name: &str, access: &[Access]) {
-        for entry in access {
-            let other = &entry.resource.name;
-            match entry.verb {
-                Verb::Read | Verb::List | Verb::Receive => self.edge(other, name, entry.verb.name()),
-                Verb::Write
-                | Verb::Update
-                | Verb::Tally
-                | Verb::Delete
-                | Verb::Publish
-                | Verb::Send
-                | Verb::Run
-                | Verb::Invoke => self.edge(name, other, entry.verb.name()),
-                // A key is not drawn.
-                Verb::Encrypt | Verb::Decrypt => {}
-            }
-        }
-    }
-
-    /// `AWS::…` types flow to what they refer to: an API to its function, a pipe to its queue.
-    fn raw(&mut self, stack: &Stack, template: &Template) {
-        let origins: BTreeMap<String, &Resource> =
-            stack.resources.iter().map(|resource| (logical_id(&resource.name), resource)).collect();
-        let of_raw = template.resources.iter().filter_map(|(_, made)| {
-            let resource = stack.resource(&made.origin)?;
-            matches!(resource.is, ResourceType::Raw(_)).then_some((resource, &made.properties))
-        });
-        let mut found: Vec<(String, String)> = Vec::new();
-        for (resource, properties) in of_raw {
-            let mut look = |value: &Value| {
-                references(value, &mut |to| {
-                    if let Some(to) = origins.get(to).filter(|to| to.name != resource.name) {
-                        found.push((resource.name.clone(), to.name.clone()));
-                    }
-                });
-            };
-            look(properties);
-        }
-        found.sort();
-        found.dedup();
-        for (from, to) in found {
-            self.edge(&from, &to, "");
-        }
+    found.sort();
+    found.dedup();
+    for (from, to) in found {
+        flows.add(&from, &to, "");
     }
 }
 

@@ -3,11 +3,15 @@
 use contract::environment::DATA_KEY_CONTEXT;
 use serde_json::{Value, json};
 
+pub use crate::lower::lowering::{Grant, On};
 use crate::model::access::{Access, Verb};
 use crate::model::worker::Worker;
 use crate::model::{Kind, Resource, ResourceRef, ResourceType, Stack};
 use crate::names;
 use crate::template::{GetAtt, Ref, Sub, logical_id};
+
+/// The principal of EventBridge.
+pub const EVENTBRIDGE: &str = "events.amazonaws.com";
 
 /// `Version` of every policy document: IAM User Guide, "IAM JSON policy elements: Version".
 const VERSION: &str = "2012-10-17";
@@ -36,7 +40,7 @@ pub fn rule_may_send(rule: &str, queue: &str) -> Value {
     json!({
         "Sid": format!("SendFrom{rule}"),
         "Effect": "Allow",
-        "Principal": { "Service": "events.amazonaws.com" },
+        "Principal": { "Service": EVENTBRIDGE },
         "Action": "sqs:SendMessage",
         "Resource": GetAtt(queue, "Arn"),
         "Condition": {
@@ -121,118 +125,17 @@ pub fn consume(queue: &str) -> Value {
 }
 
 /// What taking messages from a queue needs: AWS Lambda Developer Guide, "Using Lambda with Amazon SQS".
-const CONSUME: [&str; 4] =
+pub(crate) const CONSUME: [&str; 4] =
     ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"];
-
-/// What one verb allows on a resource of one type, as data: [`statements`] makes policies of it, and
-/// [`crate::docs::access_page`] a page.
-#[derive(Debug, Clone, Copy)]
-pub struct Grant {
-    /// The verb.
-    pub verb: Verb,
-    /// The type of the resource.
-    pub kind: Kind,
-    /// Begins the statement's id; the logical id follows.
-    pub sid: &'static str,
-    /// Exact actions.
-    pub actions: &'static [&'static str],
-    /// Exact resources.
-    pub on: On,
-}
-
-/// What a [`Grant`] is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum On {
-    /// The resource itself.
-    Itself,
-    /// The objects of a bucket.
-    Objects,
-    /// The indexes of a table, if it has any.
-    Indexes,
-    /// Every revision of a task, in its cluster. Were it the present one alone, new code would change the policy, and the
-    /// first tasks after a deployment could be refused until IAM has spread it.
-    Revisions,
-    /// Tasks of the cluster, as they are started.
-    Tasks,
-    /// The two roles of a task, for ECS.
-    Roles,
-    /// A key, for the data keys of objects.
-    DataKeys,
-}
-
-/// Every verb on every type that it applies to. Actions and conditions are those of the Service Authorization
-/// Reference.
-pub const GRANTS: [Grant; 22] = {
-    const fn grant(
-        verb: Verb,
-        kind: Kind,
-        sid: &'static str,
-        actions: &'static [&'static str],
-        on: On,
-    ) -> Grant {
-        Grant { verb, kind, sid, actions, on }
-    }
-    [
-        grant(Verb::Read, Kind::Bucket, "Read", &["s3:GetObject", "s3:GetObjectVersion"], On::Objects),
-        grant(
-            Verb::Read,
-            Kind::Table,
-            "Read",
-            &["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan"],
-            On::Itself,
-        ),
-        // Items are got from the table alone; an index is queried and scanned.
-        grant(Verb::Read, Kind::Table, "ReadIndexesOf", &["dynamodb:Query", "dynamodb:Scan"], On::Indexes),
-        grant(Verb::Write, Kind::Bucket, "Write", &["s3:PutObject"], On::Objects),
-        grant(
-            Verb::Write,
-            Kind::Table,
-            "Write",
-            &["dynamodb:PutItem", "dynamodb:BatchWriteItem"],
-            On::Itself,
-        ),
-        grant(Verb::Update, Kind::Table, "Update", &["dynamodb:UpdateItem"], On::Itself),
-        grant(
-            Verb::Tally,
-            Kind::Table,
-            "Tally",
-            &["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"],
-            On::Itself,
-        ),
-        grant(Verb::Delete, Kind::Bucket, "Delete", &["s3:DeleteObject"], On::Objects),
-        grant(Verb::Delete, Kind::Table, "Delete", &["dynamodb:DeleteItem"], On::Itself),
-        grant(Verb::List, Kind::Bucket, "List", &["s3:ListBucket"], On::Itself),
-        grant(Verb::Publish, Kind::Bus, "Publish", &["events:PutEvents"], On::Itself),
-        grant(Verb::Publish, Kind::Topic, "Publish", &["sns:Publish"], On::Itself),
-        grant(Verb::Send, Kind::Queue, "Send", &["sqs:SendMessage"], On::Itself),
-        grant(Verb::Receive, Kind::Queue, "Receive", &CONSUME, On::Itself),
-        grant(Verb::Run, Kind::Task, "Run", &["ecs:RunTask"], On::Revisions),
-        // RunTask with `propagateTags` tags the new task.
-        grant(Verb::Run, Kind::Task, "Tag", &["ecs:TagResource"], On::Tasks),
-        grant(Verb::Run, Kind::Task, "PassRolesOf", &["iam:PassRole"], On::Roles),
-        grant(Verb::Invoke, Kind::Function, "Invoke", &["lambda:InvokeFunction"], On::Itself),
-        grant(Verb::Encrypt, Kind::Key, "Encrypt", &["kms:Encrypt", "kms:GenerateDataKey"], On::Itself),
-        grant(Verb::Decrypt, Kind::Key, "Decrypt", &["kms:Decrypt"], On::Itself),
-        // By way of the service whose data a key of the stack encrypts.
-        grant(Verb::Read, Kind::Key, "DecryptWith", &["kms:Decrypt"], On::Itself),
-        grant(
-            Verb::Write,
-            Kind::Key,
-            "EncryptWith",
-            &["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"],
-            On::Itself,
-        ),
-    ]
-};
 
 /// What the deployer's own workers are allowed in the place of what their verb allows everybody. They need less of a key, and
 /// name the object in each call; a task reads the tally and writes its checkpoints, and folds nothing.
-pub const WORKER_GRANTS: [(Worker, Grant); 3] = [
+pub const WORKER_GRANTS: [(Worker, Kind, Grant); 3] = [
     (
         Worker::Extraction,
+        Kind::Table,
         Grant {
             verb: Verb::Tally,
-            kind: Kind::Table,
             sid: "Tally",
             actions: &["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"],
             on: On::Itself,
@@ -240,9 +143,9 @@ pub const WORKER_GRANTS: [(Worker, Grant); 3] = [
     ),
     (
         Worker::Extraction,
+        Kind::Key,
         Grant {
             verb: Verb::Encrypt,
-            kind: Kind::Key,
             sid: "MakeDataKeysOf",
             actions: &["kms:GenerateDataKey"],
             on: On::DataKeys,
@@ -250,13 +153,8 @@ pub const WORKER_GRANTS: [(Worker, Grant); 3] = [
     ),
     (
         Worker::Load,
-        Grant {
-            verb: Verb::Decrypt,
-            kind: Kind::Key,
-            sid: "OpenDataKeysOf",
-            actions: &["kms:Decrypt"],
-            on: On::DataKeys,
-        },
+        Kind::Key,
+        Grant { verb: Verb::Decrypt, sid: "OpenDataKeysOf", actions: &["kms:Decrypt"], on: On::DataKeys },
     ),
 ];
 
@@ -265,12 +163,7 @@ impl On {
     fn resource(self, resource: &Resource) -> Option<Value> {
         let id = logical_id(&resource.name);
         Some(match (self, &resource.is) {
-            // Built from the name rather than taken from the bucket: the bucket waits for its queue, and a task or
-            // function need not wait for the bucket.
-            (Self::Itself, ResourceType::Bucket(_)) => names::bucket_arn(&resource.name, ""),
-            (Self::Itself, ResourceType::Bus(bus)) => names::bus_arn(&id, bus),
-            (Self::Itself, ResourceType::Topic(_)) => json!(Ref(id)),
-            (Self::Itself | Self::DataKeys, _) => json!(GetAtt(id, "Arn")),
+            (Self::Itself | Self::DataKeys, itself) => itself.arn(&id, &resource.name),
             (Self::Objects, _) => names::bucket_arn(&resource.name, "/*"),
             (Self::Indexes, ResourceType::Table(table)) if !table.indexes.is_empty() => {
                 json!(Sub(format!("${{{id}.Arn}}/index/*")))
@@ -307,31 +200,19 @@ impl On {
             _ => None,
         }
     }
-
-    /// What it is, for people.
-    #[must_use]
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::Itself => "the resource itself",
-            Self::Objects => "every object of the bucket",
-            Self::Indexes => "the indexes of the table, if it has any",
-            Self::Revisions => "every revision of the task, if `ecs:cluster` is its cluster",
-            Self::Tasks => "tasks of its cluster, if `ecs:CreateAction` is RunTask",
-            Self::Roles => "the task's two roles, if `iam:PassedToService` is ecs-tasks.amazonaws.com",
-            Self::DataKeys => "the key, if `kms:EncryptionContextKeys` is `deployer:object` and nothing else",
-        }
-    }
 }
 
 /// What one `access` entry allows on a type, to a worker or to code of one's own.
 fn grants(access: &Access, kind: Kind, worker: Option<Worker>) -> Vec<&'static Grant> {
-    let fits = |grant: &Grant| grant.verb == access.verb && grant.kind == kind;
     let own: Vec<&Grant> = WORKER_GRANTS
         .iter()
-        .filter(|(of, grant)| worker == Some(*of) && fits(grant))
-        .map(|(_, grant)| grant)
+        .filter(|(of, on, grant)| worker == Some(*of) && *on == kind && grant.verb == access.verb)
+        .map(|(.., grant)| grant)
         .collect();
-    if own.is_empty() { GRANTS.iter().filter(|grant| fits(grant)).collect() } else { own }
+    if !own.is_empty() {
+        return own;
+    }
+    kind.grants().iter().filter(|grant| grant.verb == access.verb).collect()
 }
 
 /// The statements for one `access` entry of a function or task that runs `worker`, or code of one's own.
@@ -349,6 +230,7 @@ pub fn statements(stack: &Stack, access: &Access, worker: Option<Worker>) -> Vec
             Some(out)
         })
         .collect();
+    out.extend(resource.is.statements(stack, &id, &resource.name, access.verb));
     out.extend(key_statement(stack, resource, access.verb));
     out
 }
@@ -373,7 +255,7 @@ fn use_key(stack: &Stack, key: &ResourceRef, service: &str, verb: Verb) -> Optio
         Verb::Write | Verb::Update | Verb::Tally | Verb::Delete | Verb::Send | Verb::Publish => Verb::Write,
         _ => return None,
     };
-    let grant = GRANTS.iter().find(|grant| grant.verb == direction && grant.kind == Kind::Key)?;
+    let grant = Kind::Key.grants().iter().find(|grant| grant.verb == direction)?;
     let sid = format!("{}{}Via{}", grant.sid, logical_id(&key.name), logical_id(service));
     let mut out = allow(&sid, grant.actions, grant.on.resource(key)?);
     let via = Sub(format!("{service}.${{AWS::Region}}.amazonaws.com"));
@@ -387,30 +269,34 @@ mod tests {
 
     #[test]
     fn every_verb_allows_something_on_every_type_that_it_takes() {
-        for (verb, name, kinds, _) in Verb::ALL {
-            for kind in kinds {
-                let found = GRANTS.iter().any(|grant| grant.verb == verb && grant.kind == *kind);
+        for (verb, name, _) in Verb::ALL {
+            assert!(!verb.kinds().is_empty(), "{name}");
+            for kind in verb.kinds() {
+                let found = kind.grants().iter().any(|grant| grant.verb == verb);
                 assert!(found, "{name} {}", kind.name());
             }
         }
-        for grant in GRANTS.iter().filter(|grant| grant.kind != Kind::Key) {
-            let (_, _, kinds, _) = Verb::ALL.iter().find(|(verb, ..)| *verb == grant.verb).expect("a verb");
-            assert!(kinds.contains(&grant.kind), "{grant:?}");
-            assert!(grant.actions.iter().all(|action| !action.contains('*')), "{grant:?}");
+        for kind in Kind::ALL {
+            for grant in kind.grants() {
+                // Reading and writing with a key is by way of the service whose data it encrypts.
+                assert!(kind == Kind::Key || grant.verb.kinds().contains(&kind), "{grant:?}");
+                assert!(grant.actions.iter().all(|action| !action.contains('*')), "{grant:?}");
+            }
         }
     }
 
     #[test]
     fn a_worker_gets_less_than_code_of_ones_own_and_says_which_object() {
-        for (worker, grant) in WORKER_GRANTS {
-            let general: Vec<&str> = GRANTS
+        for (worker, kind, grant) in WORKER_GRANTS {
+            let general: Vec<&str> = kind
+                .grants()
                 .iter()
-                .filter(|other| other.verb == grant.verb && other.kind == grant.kind)
+                .filter(|other| other.verb == grant.verb)
                 .flat_map(|other| other.actions)
                 .copied()
                 .collect();
             assert!(grant.actions.iter().all(|action| general.contains(action)), "{grant:?}");
-            match grant.kind {
+            match kind {
                 Kind::Key => {
                     assert_eq!(crate::sensitive::verb(worker), Some(grant.verb));
                     assert_eq!(grant.on, On::DataKeys);

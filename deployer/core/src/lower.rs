@@ -1,6 +1,6 @@
-//! Model → CloudFormation: one file per resource type. Fourth step of the flow.
+//! Model → CloudFormation: one file per resource type, which implements [`lowering::Lowering`]. Fourth step of the flow.
 //!
-//! CloudFormation's own cycles (bucket → queue policy → bucket) are solved by names that can be computed ([`names`]),
+//! CloudFormation's own cycles (bucket → queue policy → bucket) are solved by names that can be computed ([`crate::names`]),
 //! with no custom resource and no helper function.
 
 use serde_json::{Value, json};
@@ -11,20 +11,21 @@ use crate::model::access::Verb;
 use crate::model::code::Code;
 use crate::model::json::Json;
 use crate::model::options::Options;
-use crate::model::target::Removal;
 use crate::model::{Resource, ResourceType, Stack, Text, TextPart};
-use crate::names;
-use crate::template::{self, GetAtt, Policy, Ref, Sub, Template, logical_id};
+use crate::template::{self, Policy, Ref, Sub, Template, logical_id};
 
 mod alarm;
 mod bucket;
+mod builder;
 mod bus;
 mod cluster;
 mod dashboard;
 mod delivery;
 pub(crate) mod function;
 mod key;
+pub(crate) mod lowering;
 mod network;
+mod parameter;
 mod queue;
 mod raw;
 mod restart;
@@ -37,6 +38,8 @@ mod table;
 mod task;
 mod topic;
 
+use builder::Builder;
+
 /// The template of a stack.
 #[must_use]
 pub fn lower(stack: &Stack) -> Template {
@@ -44,33 +47,14 @@ pub fn lower(stack: &Stack) -> Template {
     builder.template.description.clone_from(&stack.description);
     parameters(&mut builder);
     builder.template.conditions.clone_from(&stack.conditions);
-    // Alarms and dashboards come after what they watch, keys after what they encrypt.
-    let late = |resource: &&Resource| {
-        matches!(resource.is, ResourceType::Alarm(_) | ResourceType::Dashboard(_) | ResourceType::Key(_))
-    };
+    let late = |resource: &&Resource| resource.is.kind().is_late();
     let early = stack.resources.iter().filter(|resource| !late(resource));
     for resource in early.chain(stack.resources.iter().filter(late)) {
         builder.origin.clone_from(&resource.name);
         let id = logical_id(&resource.name);
         let first = builder.template.resources.len();
         let name = resource.name.as_str();
-        match &resource.is {
-            ResourceType::Bucket(bucket) => bucket::lower(&mut builder, &id, name, bucket),
-            ResourceType::Queue(queue) => queue::lower(&mut builder, &id, name, queue),
-            ResourceType::Bus(bus) => bus::lower(&mut builder, &id, name, bus),
-            ResourceType::Rule(rule) => rule::lower(&mut builder, &id, name, rule),
-            ResourceType::Schedule(schedule) => schedule::lower(&mut builder, &id, name, schedule),
-            ResourceType::Topic(topic) => topic::lower(&mut builder, &id, name, topic),
-            ResourceType::Table(table) => table::lower(&mut builder, &id, name, table),
-            ResourceType::Network(network) => network::lower(&mut builder, &id, name, network),
-            ResourceType::Cluster(cluster) => cluster::lower(&mut builder, &id, name, cluster),
-            ResourceType::Task(task) => task::lower(&mut builder, &id, name, task),
-            ResourceType::Function(function) => function::lower(&mut builder, &id, name, function),
-            ResourceType::Key(key) => key::lower(&mut builder, &id, name, key),
-            ResourceType::Alarm(alarm) => alarm::lower(&mut builder, &id, name, alarm),
-            ResourceType::Dashboard(dashboard) => dashboard::lower(&mut builder, &id, name, dashboard),
-            ResourceType::Raw(raw) => raw::lower(&mut builder, &id, raw),
-        }
+        resource.is.lower(&mut builder, &id, name);
         apply(&resource.options, &id, &mut builder.template.resources[first..]);
     }
     keep_buses(&mut builder.template, stack);
@@ -170,82 +154,12 @@ fn parameters(builder: &mut Builder<'_>) {
     }
 }
 
-/// The template under construction.
-struct Builder<'s> {
-    stack: &'s Stack,
-    template: Template,
-    /// Name in the file of the resource that is being lowered.
-    origin: String,
-}
-
-impl Builder<'_> {
-    /// Adds a resource.
-    fn add(
-        &mut self,
-        id: impl Into<String>,
-        kind: &'static str,
-        properties: Value,
-    ) -> &mut template::Resource {
-        let resource = template::Resource {
-            kind,
-            origin: self.origin.clone(),
-            properties,
-            ..template::Resource::default()
-        };
-        self.template.resources.push((id.into(), resource));
-        let last = self.template.resources.len() - 1;
-        &mut self.template.resources[last].1
-    }
-
-    /// Adds a resource that holds data: it stays or goes as the stack's `removal` says.
-    fn add_data(
-        &mut self,
-        id: impl Into<String>,
-        kind: &'static str,
-        properties: Value,
-    ) -> &mut template::Resource {
-        let policy = match self.stack.target.removal {
-            // A table that protects itself from deletion can't go with a failed creation.
-            Removal::Keep if kind == "AWS::DynamoDB::Table" => Policy::Retain,
-            Removal::Keep => Policy::RetainExceptOnCreate,
-            Removal::Delete => Policy::Delete,
-        };
-        let resource = self.add(id, kind, properties);
-        resource.policy = Some(policy);
-        resource
-    }
-
-    /// Adds a log group.
-    fn add_log_group(&mut self, id: &str, retention: u64) {
-        let mut properties = json!({ "RetentionInDays": retention / 86_400 });
-        if let Some(key) = &self.stack.key {
-            properties["KmsKeyId"] = json!(GetAtt(logical_id(&key.name), "Arn"));
-        }
-        self.add_data(id, "AWS::Logs::LogGroup", properties);
-    }
-}
-
 /// The CloudFormation expression for an attribute of a resource.
 fn attribute(stack: &Stack, name: &str, attribute: &str) -> Value {
     let id = logical_id(name);
-    let Some(resource) = stack.resource(name) else { return json!(Ref(id)) };
-    match &resource.is {
-        ResourceType::Bucket(_) => bucket::attribute(&id, attribute),
-        ResourceType::Queue(_) => queue::attribute(&id, attribute),
-        ResourceType::Bus(bus) => bus::attribute(&id, bus, attribute),
-        ResourceType::Rule(_) => rule::attribute(&id),
-        ResourceType::Schedule(_) => schedule::attribute(&id, attribute),
-        ResourceType::Topic(_) => topic::attribute(&id, attribute),
-        ResourceType::Table(_) => table::attribute(&id, attribute),
-        ResourceType::Network(network) => network::attribute(stack, &id, network),
-        ResourceType::Cluster(_) => cluster::attribute(&id, attribute),
-        ResourceType::Task(_) => task::attribute(&id, attribute),
-        ResourceType::Function(_) => function::attribute(&id, attribute),
-        ResourceType::Key(_) => key::attribute(&id, name, attribute),
-        ResourceType::Alarm(_) => alarm::attribute(&id, attribute),
-        ResourceType::Dashboard(_) => dashboard::attribute(&id),
-        // Texts name it as CloudFormation does.
-        ResourceType::Raw(_) => json!(Ref(id)),
+    match stack.resource(name) {
+        Some(resource) => resource.is.attribute(stack, &id, name, attribute),
+        None => json!(Ref(id)),
     }
 }
 
@@ -276,16 +190,14 @@ fn text_value(stack: &Stack, text: &Text) -> Value {
 }
 
 fn value_of(stack: &Stack, text: &Text, late: bool) -> Value {
-    let is_bucket = |name: &str| {
-        matches!(stack.resource(name).map(|resource| &resource.is), Some(ResourceType::Bucket(_)))
-    };
     let reference = |part: &TextPart| match part {
         TextPart::Literal(_) => None,
-        TextPart::Attribute { resource, attribute: name } if late && is_bucket(resource) => match *name {
-            "arn" => Some(names::bucket_arn(resource, "")),
-            _ => Some(json!(Sub(names::bucket(resource)))),
+        TextPart::Attribute { resource, attribute: name } => match stack.resource(resource) {
+            Some(found) if late => {
+                Some(found.is.late_attribute(stack, &logical_id(resource), resource, name))
+            }
+            _ => Some(attribute(stack, resource, name)),
         },
-        TextPart::Attribute { resource, attribute: name } => Some(attribute(stack, resource, name)),
         TextPart::Raw { resource, attribute: None } => Some(json!(Ref(logical_id(resource)))),
         TextPart::Raw { resource, attribute: Some(name) } => {
             Some(json!({ "Fn::GetAtt": [logical_id(resource), name] }))
@@ -307,15 +219,20 @@ fn value_of(stack: &Stack, text: &Text, late: bool) -> Value {
         }
         if let Some(value) = reference(part) {
             references = true;
-            match (&value["Ref"], &value["Fn::GetAtt"], &value["Fn::Sub"]) {
-                (Value::String(id), ..) => out.push_str(&format!("${{{id}}}")),
-                (_, Value::Array(path), _) => {
-                    let words: Vec<&str> = path.iter().filter_map(Value::as_str).collect();
-                    out.push_str(&format!("${{{}}}", words.join(".")));
-                }
-                (_, _, text) => out.push_str(text.as_str().unwrap_or_default()),
-            }
+            out.push_str(&in_sub(&value));
         }
     }
     if references { json!(Sub(out)) } else { json!(plain) }
+}
+
+/// A `Ref`, `Fn::GetAtt` or `Fn::Sub` as a part of the text of an `Fn::Sub`.
+fn in_sub(value: &Value) -> String {
+    match (&value["Ref"], &value["Fn::GetAtt"], &value["Fn::Sub"]) {
+        (Value::String(id), ..) => format!("${{{id}}}"),
+        (_, Value::Array(path), _) => {
+            let words: Vec<&str> = path.iter().filter_map(Value::as_str).collect();
+            format!("${{{}}}", words.join("."))
+        }
+        (_, _, text) => text.as_str().unwrap_or_default().to_owned(),
+    }
 }

@@ -2,7 +2,9 @@
 //!
 //! One file per resource type holds its struct and asks for its properties; [`properties`] does the reading.
 
-use crate::diagnostic::Span;
+use std::sync::LazyLock;
+
+use crate::diagnostic::{Diagnostics, Span};
 use crate::schemas::{self, TypeId};
 use crate::template::logical_id;
 
@@ -14,14 +16,17 @@ pub mod cluster;
 pub mod code;
 mod csv;
 pub mod dashboard;
+pub mod definition;
 pub mod delivery;
 pub mod environment;
 pub mod expression;
+pub mod flow;
 pub mod function;
 pub mod json;
 pub mod key;
 pub mod network;
 pub mod options;
+pub mod parameter;
 pub mod pattern;
 pub mod properties;
 pub mod queue;
@@ -35,12 +40,54 @@ pub mod task;
 pub mod topic;
 pub mod worker;
 
+use access::Verb;
+use definition::{Definition, Drawing, Metrics};
+use flow::{Flows, Role};
 use properties::{Properties, Property, describe};
 use target::StackTarget;
 
-/// The types of the language, each once: its word, the module that reads it, and the CloudFormation type of its main
-/// resource, which has the logical id of the name alone.
+/// The types of the language, each once: its word, the module that defines it, and the CloudFormation type of its main
+/// resource, which has the logical id of the name alone. Gives the list to a macro.
 macro_rules! types {
+    ($callback:ident) => {
+        $callback! {
+            /// S3 bucket.
+            Bucket("bucket", bucket, "AWS::S3::Bucket");
+            /// SQS queue with its dead-letter queue.
+            Queue("queue", queue, "AWS::SQS::Queue");
+            /// EventBridge event bus.
+            Bus("bus", bus, "AWS::Events::EventBus");
+            /// EventBridge rule.
+            Rule("rule", rule, "AWS::Events::Rule");
+            /// Schedule of EventBridge Scheduler.
+            Schedule("schedule", schedule, "AWS::Scheduler::Schedule");
+            /// SNS topic with its subscriptions.
+            Topic("topic", topic, "AWS::SNS::Topic");
+            /// DynamoDB table.
+            Table("table", table, "AWS::DynamoDB::Table");
+            /// VPC with subnets and routes.
+            Network("network", network, "AWS::EC2::VPC");
+            /// ECS cluster.
+            Cluster("cluster", cluster, "AWS::ECS::Cluster");
+            /// ECS task definition that runs on Fargate.
+            Task("task", task, "AWS::ECS::TaskDefinition");
+            /// Lambda function with its triggers.
+            Function("function", function, "AWS::Lambda::Function");
+            /// KMS key with its alias.
+            Key("key", key, "AWS::KMS::Key");
+            /// CloudWatch alarms.
+            Alarm("alarm", alarm, "AWS::CloudWatch::Alarm");
+            /// CloudWatch dashboard.
+            Dashboard("dashboard", dashboard, "AWS::CloudWatch::Dashboard");
+            /// Parameter of Systems Manager.
+            Parameter("parameter", parameter, "AWS::SSM::Parameter");
+        }
+    };
+}
+pub(crate) use types;
+
+/// Makes [`Kind`] and [`ResourceType`] of the list, and their methods of the [`Definition`]s.
+macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident($word:literal, $module:ident, $cloudformation:literal);)*) => {
         /// The resource types of the language.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,15 +110,6 @@ macro_rules! types {
                 }
             }
 
-            /// What the type is.
-            #[must_use]
-            pub const fn description(self) -> &'static str {
-                match self {
-                    $(Self::$kind => $module::DESCRIPTION,)*
-                    Self::Raw(_) => raw::DESCRIPTION,
-                }
-            }
-
             /// The CloudFormation type of its main resource.
             #[must_use]
             pub fn cloudformation(self) -> Option<TypeId> {
@@ -81,13 +119,48 @@ macro_rules! types {
                 }
             }
 
+            /// What the type is.
+            #[must_use]
+            pub const fn description(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $module::$kind::DESCRIPTION,)*
+                    Self::Raw(_) => raw::DESCRIPTION,
+                }
+            }
+
             /// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone. Those of
             /// a CloudFormation type are in its schema.
             #[must_use]
             pub const fn attributes(self) -> &'static [(&'static str, &'static str)] {
                 match self {
-                    $(Self::$kind => $module::ATTRIBUTES,)*
+                    $(Self::$kind => $module::$kind::ATTRIBUTES,)*
                     Self::Raw(_) => &[],
+                }
+            }
+
+            /// The verbs of `access` that can be used with it; see [`Definition::ACCESS`].
+            pub(crate) const fn access(self) -> &'static [(Verb, &'static str)] {
+                match self {
+                    $(Self::$kind => $module::$kind::ACCESS,)*
+                    Self::Raw(_) => &[],
+                }
+            }
+
+            /// Its metrics in CloudWatch, for alarms and dashboards.
+            #[must_use]
+            pub const fn metrics(self) -> Option<Metrics> {
+                match self {
+                    $(Self::$kind => $module::$kind::METRICS,)*
+                    Self::Raw(_) => None,
+                }
+            }
+
+            /// How the drawing of the pipeline shows it.
+            #[must_use]
+            pub const fn drawing(self) -> Drawing {
+                match self {
+                    $(Self::$kind => $module::$kind::DRAWING,)*
+                    Self::Raw(_) => Drawing::IfConnected(Role::Other),
                 }
             }
 
@@ -128,40 +201,61 @@ macro_rules! types {
                     Self::Raw(raw) => Kind::Raw(raw.type_id),
                 }
             }
+
+            /// Applies the rules of its type; see [`Definition::check`].
+            pub(crate) fn check(&self, stack: &Stack, resource: &Resource, diagnostics: &mut Diagnostics) {
+                match self {
+                    $(Self::$kind(one) => one.check(stack, resource, diagnostics),)*
+                    Self::Raw(_) => {}
+                }
+            }
+
+            /// What to do if nothing in the stack refers to it; `None` if it is of use even so.
+            pub(crate) fn unused(&self) -> Option<&'static str> {
+                match self {
+                    $(Self::$kind(one) => one.unused(),)*
+                    Self::Raw(_) => None,
+                }
+            }
+
+            /// Adds what flows from it, and to it; see [`Definition::flows`].
+            pub(crate) fn flows(&self, name: &str, flows: &mut Flows) {
+                match self {
+                    $(Self::$kind(one) => one.flows(name, flows),)*
+                    Self::Raw(_) => {}
+                }
+            }
+
+            /// Queues of the file that receive what it could not process or deliver.
+            #[must_use]
+            pub fn dead_letter_queues(&self) -> Vec<&ResourceRef> {
+                match self {
+                    $(Self::$kind(one) => one.dead_letter_queues(),)*
+                    Self::Raw(_) => Vec::new(),
+                }
+            }
+
+            /// The customer key that encrypts its data, and the service that uses the key for callers.
+            #[must_use]
+            pub fn encryption_key(&self) -> Option<(&ResourceRef, &'static str)> {
+                match self {
+                    $(Self::$kind(one) => one.encryption_key(),)*
+                    Self::Raw(_) => None,
+                }
+            }
+
+            /// The place of the customer key, if the stack's `key` applies to it.
+            fn encryption_key_mut(&mut self) -> Option<&mut Option<ResourceRef>> {
+                match self {
+                    $(Self::$kind(one) => one.encryption_key_mut(),)*
+                    Self::Raw(_) => None,
+                }
+            }
         }
     };
 }
 
-types! {
-    /// S3 bucket.
-    Bucket("bucket", bucket, "AWS::S3::Bucket");
-    /// SQS queue with its dead-letter queue.
-    Queue("queue", queue, "AWS::SQS::Queue");
-    /// EventBridge event bus.
-    Bus("bus", bus, "AWS::Events::EventBus");
-    /// EventBridge rule.
-    Rule("rule", rule, "AWS::Events::Rule");
-    /// Schedule of EventBridge Scheduler.
-    Schedule("schedule", schedule, "AWS::Scheduler::Schedule");
-    /// SNS topic with its subscriptions.
-    Topic("topic", topic, "AWS::SNS::Topic");
-    /// DynamoDB table.
-    Table("table", table, "AWS::DynamoDB::Table");
-    /// VPC with subnets and routes.
-    Network("network", network, "AWS::EC2::VPC");
-    /// ECS cluster.
-    Cluster("cluster", cluster, "AWS::ECS::Cluster");
-    /// ECS task definition that runs on Fargate.
-    Task("task", task, "AWS::ECS::TaskDefinition");
-    /// Lambda function with its triggers.
-    Function("function", function, "AWS::Lambda::Function");
-    /// KMS key with its alias.
-    Key("key", key, "AWS::KMS::Key");
-    /// CloudWatch alarms.
-    Alarm("alarm", alarm, "AWS::CloudWatch::Alarm");
-    /// CloudWatch dashboard.
-    Dashboard("dashboard", dashboard, "AWS::CloudWatch::Dashboard");
-}
+types!(kinds);
 
 impl Kind {
     /// The type with this word.
@@ -169,23 +263,17 @@ impl Kind {
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
-}
 
-impl ResourceType {
-    /// The customer key that encrypts its data, and the service that uses the key for callers.
+    /// The types with [`Kind::metrics`], by their words.
     #[must_use]
-    pub const fn encryption_key(&self) -> Option<(&ResourceRef, &'static str)> {
-        let (key, service) = match self {
-            Self::Bucket(bucket) => (&bucket.encryption_key, "s3"),
-            Self::Queue(queue) => (&queue.encryption_key, "sqs"),
-            Self::Topic(topic) => (&topic.encryption_key, "sns"),
-            Self::Table(table) => (&table.encryption_key, "dynamodb"),
-            _ => return None,
-        };
-        match key {
-            Some(key) => Some((key, service)),
-            None => None,
-        }
+    pub fn with_metrics() -> &'static [Self] {
+        static FOUND: LazyLock<Vec<Kind>> = LazyLock::new(|| {
+            let mut found: Vec<Kind> =
+                Kind::ALL.into_iter().filter(|kind| kind.metrics().is_some()).collect();
+            found.sort_by_key(|kind| kind.name());
+            found
+        });
+        &FOUND
     }
 }
 
@@ -275,6 +363,15 @@ impl Stack {
     #[must_use]
     pub fn resource(&self, name: &str) -> Option<&Resource> {
         self.resources.iter().find(|resource| resource.name == name)
+    }
+
+    /// The queue that is named here.
+    #[must_use]
+    pub fn queue(&self, reference: &ResourceRef) -> Option<&queue::Queue> {
+        match &self.resource(&reference.name)?.is {
+            ResourceType::Queue(queue) => Some(queue),
+            _ => None,
+        }
     }
 
     /// The functions, with their names.

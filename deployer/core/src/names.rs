@@ -39,6 +39,13 @@ pub fn computed_bus_arn(name: &str, bus: &Bus) -> Value {
     )))
 }
 
+/// ARN of a parameter of Systems Manager, whose name may be a path with a slash before it.
+#[must_use]
+pub fn parameter_arn(name: &str) -> Value {
+    let name = name.trim_start_matches('/');
+    json!(Sub(format!("arn:${{AWS::Partition}}:ssm:${{AWS::Region}}:${{AWS::AccountId}}:parameter/{name}")))
+}
+
 /// Name of a bus, which the stack makes or finds.
 #[must_use]
 pub fn bus(id: &str, bus: &Bus) -> Value {

@@ -1,6 +1,6 @@
 //! Rules on functions: their triggers against the sources, and their queues against their concurrency.
 
-use super::{events, queue, table};
+use super::{events, table};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::lower::function::{VISIBILITY_FACTOR, queue_concurrency};
 use crate::model::function::{Events, Function, Trigger};
@@ -81,7 +81,7 @@ fn of_queue(
     diagnostics: &mut Diagnostics,
 ) {
     let reference = trigger.source();
-    let Some(queue) = queue(stack, reference) else { return };
+    let Some(queue) = stack.queue(reference) else { return };
     let better = function.timeout * VISIBILITY_FACTOR;
     let shown = units::show_duration;
     if queue.visibility_timeout < function.timeout {

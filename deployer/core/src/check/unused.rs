@@ -3,12 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::model::{Kind, ResourceType, Stack};
+use crate::model::Stack;
 use crate::template::{Template, references};
-
-/// Types that are there for others in the stack. Buckets, tables, topics and raw types may be used from elsewhere.
-const FOR_OTHERS: [Kind; 7] =
-    [Kind::Queue, Kind::Bus, Kind::Network, Kind::Cluster, Kind::Task, Kind::Key, Kind::Function];
 
 /// Warns of resources that nothing refers to.
 pub(super) fn check(stack: &Stack, template: &Template, diagnostics: &mut Diagnostics) {
@@ -28,20 +24,9 @@ pub(super) fn check(stack: &Stack, template: &Template, diagnostics: &mut Diagno
     // Named as the stack's, it is meant to be there, whatever there is to encrypt yet.
     used.extend(stack.key.iter().map(|key| key.name.as_str()));
     for resource in &stack.resources {
-        let kind = resource.is.kind();
-        let works = match &resource.is {
-            ResourceType::Function(function) => !function.triggers.is_empty() || function.url.is_some(),
-            ResourceType::Bus(bus) => bus.existing.is_some() || bus.allow.is_some(),
-            ResourceType::Network(crate::model::network::Network::Existing(_)) => true,
-            _ => false,
-        };
-        if FOR_OTHERS.contains(&kind) && !works && !used.contains(resource.name.as_str()) {
-            let help = match kind {
-                Kind::Function => {
-                    "add `triggers`, name it in a `rule`, `schedule`, `topic` or `bucket`, or remove it"
-                }
-                _ => "refer to it, name it in `outputs` if others use it, or remove it",
-            };
+        if let Some(help) = resource.is.unused()
+            && !used.contains(resource.name.as_str())
+        {
             diagnostics.push(
                 Diagnostic::warning("W0403", resource.span, format!("nothing uses `{}`", resource.name))
                     .help(help),

@@ -99,6 +99,11 @@ fn known(prices: &'static Prices, resource: &Resolved, all: &Resources<'_>) -> O
             }
             _ => None,
         },
+        // AWS Systems Manager Pricing: standard parameters have no charge.
+        "AWS::SSM::Parameter" => {
+            let standard = properties["Tier"].is_null() || properties["Tier"] == "Standard";
+            standard.then(|| IdleCost::nothing("standard parameter"))
+        }
         "AWS::KMS::Key" => month(prices, Item::Key, 1.0, "key"),
         "AWS::SecretsManager::Secret" => month(prices, Item::Secret, 1.0, "secret"),
         "AWS::CloudWatch::Dashboard" => month(prices, Item::Dashboard, 1.0, "dashboard"),

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Graph, caption};
 use crate::model::Kind;
+use crate::model::flow::Role;
 
 pub(super) fn write(graph: &Graph) -> String {
     let mut out = format!(
@@ -35,13 +36,13 @@ pub(super) fn write(graph: &Graph) -> String {
 
 /// Graphviz documentation, "Node Shapes".
 const fn shape(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Bucket | Kind::Table => "cylinder",
-        Kind::Queue => "parallelogram",
-        Kind::Bus | Kind::Topic => "hexagon",
-        Kind::Schedule | Kind::Alarm => "oval",
-        Kind::Task => "box3d",
-        _ => "box",
+    match kind.drawing().role() {
+        Role::Store => "cylinder",
+        Role::Queue => "parallelogram",
+        Role::Hub => "hexagon",
+        Role::Caller => "oval",
+        Role::Task => "box3d",
+        Role::Function | Role::Other => "box",
     }
 }
 

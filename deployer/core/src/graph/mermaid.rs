@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Graph, caption};
 use crate::model::Kind;
+use crate::model::flow::Role;
 use crate::template::logical_id;
 
 pub(super) fn write(graph: &Graph) -> String {
@@ -27,13 +28,13 @@ pub(super) fn write(graph: &Graph) -> String {
 
 /// Mermaid User Guide, "Flowcharts": node shapes.
 const fn shape(kind: Kind) -> (&'static str, &'static str) {
-    match kind {
-        Kind::Bucket | Kind::Table => ("[(", ")]"),
-        Kind::Queue => ("[/", "/]"),
-        Kind::Bus | Kind::Topic => ("{{", "}}"),
-        Kind::Schedule | Kind::Alarm => ("([", "])"),
-        Kind::Task => ("[[", "]]"),
-        _ => ("[", "]"),
+    match kind.drawing().role() {
+        Role::Store => ("[(", ")]"),
+        Role::Queue => ("[/", "/]"),
+        Role::Hub => ("{{", "}}"),
+        Role::Caller => ("([", "])"),
+        Role::Task => ("[[", "]]"),
+        Role::Function | Role::Other => ("[", "]"),
     }
 }
 

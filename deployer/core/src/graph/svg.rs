@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use super::{Edge, Graph, caption};
 use crate::model::Kind;
+use crate::model::flow::Role;
 
 /// Pixels.
 const HEIGHT: f64 = 44.0;
@@ -96,13 +97,13 @@ pub(super) fn write(graph: &Graph) -> String {
 
 /// Colour by what a thing does: stores, carries, computes, calls; and the radius of its corners.
 const fn look(kind: Kind) -> (&'static str, u32) {
-    match kind {
-        Kind::Bucket | Kind::Table => ("#dcefdc", 4),
-        Kind::Queue => ("#fbe9d0", 4),
-        Kind::Bus | Kind::Topic => ("#f8dbe6", 14),
-        Kind::Function | Kind::Task => ("#dce8f8", 4),
-        Kind::Schedule | Kind::Alarm => ("#eeeeee", 22),
-        _ => ("#f4f4f4", 4),
+    match kind.drawing().role() {
+        Role::Store => ("#dcefdc", 4),
+        Role::Queue => ("#fbe9d0", 4),
+        Role::Hub => ("#f8dbe6", 14),
+        Role::Function | Role::Task => ("#dce8f8", 4),
+        Role::Caller => ("#eeeeee", 22),
+        Role::Other => ("#f4f4f4", 4),
     }
 }
 

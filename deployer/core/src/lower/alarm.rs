@@ -3,22 +3,41 @@
 use serde_json::{Value, json};
 
 use super::Builder;
-use crate::model::alarm::{Alarm, Comparison, METRICS, Metric, Missing, Statistic, Watches};
-use crate::model::{ResourceRef, ResourceType, Stack};
+use super::lowering::Lowering;
+use crate::model::alarm::{Alarm, Comparison, Metric, Missing, Statistic, Watches};
+use crate::model::{ResourceRef, Stack};
 use crate::template::{GetAtt, Ref, logical_id};
 
-pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, alarm: &Alarm) {
-    match &alarm.watches {
-        Watches::Metric(metric) => {
-            let properties = of_metric(builder.stack, name, metric, &alarm.notify);
-            builder.add(id, "AWS::CloudWatch::Alarm", properties);
-        }
-        Watches::DeadLetters => {
-            for queue in dead_letter_queues(builder) {
-                let properties = of_dead_letters(&queue, &alarm.notify);
-                builder.add(format!("{id}On{queue}"), "AWS::CloudWatch::Alarm", properties);
+impl Lowering for Alarm {
+    /// It comes after the dead-letter queues that it watches.
+    const LATE: bool = true;
+
+    fn lower(&self, builder: &mut Builder<'_>, id: &str, name: &str) {
+        match &self.watches {
+            Watches::Metric(metric) => {
+                let properties = of_metric(builder.stack, name, metric, &self.notify);
+                builder.add(id, "AWS::CloudWatch::Alarm", properties);
+            }
+            Watches::DeadLetters => {
+                for queue in dead_letter_queues(builder) {
+                    let properties = of_dead_letters(&queue, &self.notify);
+                    builder.add(format!("{id}On{queue}"), "AWS::CloudWatch::Alarm", properties);
+                }
             }
         }
+    }
+
+    fn attribute(&self, _: &Stack, id: &str, _: &str, attribute: &str) -> Value {
+        match attribute {
+            "arn" => json!(GetAtt(id, "Arn")),
+            _ => json!(Ref(id)),
+        }
+    }
+
+    /// An alarm has no ARN before its name is known, and a policy that waits for it would be a circle.
+    fn sender(&self, _: &Stack, _: &str, _: &str, to: &str) -> Option<(&'static str, Value)> {
+        let sends = self.notify.iter().any(|topic| topic.name == to);
+        sends.then_some(("cloudwatch.amazonaws.com", Value::Null))
     }
 }
 
@@ -26,17 +45,7 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, alarm: &Ala
 pub(super) fn dead_letter_queues(builder: &Builder<'_>) -> Vec<String> {
     let mut named: Vec<String> = Vec::new();
     for resource in &builder.stack.resources {
-        let queues: Vec<&ResourceRef> = match &resource.is {
-            ResourceType::Queue(queue) => queue.dead_letter.queue.iter().collect(),
-            ResourceType::Function(function) => {
-                function.asynchronous.iter().filter_map(|one| one.on_failure.as_ref()).collect()
-            }
-            ResourceType::Topic(topic) => {
-                topic.subscriptions.iter().filter_map(|one| one.dead_letter.as_ref()).collect()
-            }
-            _ => Vec::new(),
-        };
-        named.extend(queues.into_iter().map(|queue| logical_id(&queue.name)));
+        named.extend(resource.is.dead_letter_queues().into_iter().map(|queue| logical_id(&queue.name)));
     }
     let queues = builder.template.resources.iter().filter(|(_, resource)| resource.kind == "AWS::SQS::Queue");
     let mut out: Vec<String> = queues
@@ -75,14 +84,15 @@ fn tell(properties: &mut Value, notify: &[ResourceRef]) {
 }
 
 fn of_metric(stack: &Stack, name: &str, metric: &Metric, notify: &[ResourceRef]) -> Value {
-    let kind = stack.resource(&metric.of.name).map(|resource| resource.is.kind());
-    let (_, namespace, dimension, _) =
-        METRICS.iter().find(|(known, ..)| Some(*known) == kind).unwrap_or(&METRICS[0]);
+    let metrics = stack.resource(&metric.of.name).and_then(|resource| resource.is.kind().metrics());
     let mut out = json!({
         "AlarmDescription": format!("{name}: {} of {}.", metric.name, metric.of.name),
-        "Namespace": namespace,
+        "Namespace": metrics.map(|metrics| metrics.namespace),
         "MetricName": metric.name,
-        "Dimensions": [{ "Name": dimension, "Value": super::attribute(stack, &metric.of.name, "name") }],
+        "Dimensions": [{
+            "Name": metrics.map(|metrics| metrics.dimension),
+            "Value": super::attribute(stack, &metric.of.name, "name"),
+        }],
         "Period": metric.period,
         "EvaluationPeriods": metric.periods,
         "Threshold": metric.threshold,
@@ -107,12 +117,4 @@ fn of_metric(stack: &Stack, name: &str, metric: &Metric, notify: &[ResourceRef])
     }
     tell(&mut out, notify);
     out
-}
-
-/// The CloudFormation expression for an attribute.
-pub(super) fn attribute(id: &str, name: &str) -> Value {
-    match name {
-        "arn" => json!(GetAtt(id, "Arn")),
-        _ => json!(Ref(id)),
-    }
 }

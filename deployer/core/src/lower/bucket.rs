@@ -3,106 +3,148 @@
 use serde_json::{Map, Value, json};
 
 use super::Builder;
+use super::lowering::{Grant, Lowering, On};
 use crate::iam;
+use crate::model::access::Verb;
 use crate::model::bucket::{Bucket, BucketEvent, Cors, Notification, Notified, Rule};
 use crate::model::{ResourceType, Stack};
 use crate::names;
 use crate::template::{GetAtt, Ref, Sub, logical_id};
 
-pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, bucket: &Bucket) {
-    let encryption = match &bucket.encryption_key {
-        Some(key) => {
-            json!({ "SSEAlgorithm": "aws:kms", "KMSMasterKeyID": GetAtt(logical_id(&key.name), "Arn") })
-        }
-        None => json!({ "SSEAlgorithm": "AES256" }),
-    };
-    let mut properties = json!({
-        "BucketName": Sub(names::bucket(name)),
-        "BucketEncryption": {
-            "ServerSideEncryptionConfiguration": [
-                { "BucketKeyEnabled": true, "ServerSideEncryptionByDefault": encryption },
-            ],
-        },
-        "OwnershipControls": { "Rules": [{ "ObjectOwnership": "BucketOwnerEnforced" }] },
-        "PublicAccessBlockConfiguration": {
-            "BlockPublicAcls": true,
-            "BlockPublicPolicy": true,
-            "IgnorePublicAcls": true,
-            "RestrictPublicBuckets": true,
-        },
-        "VersioningConfiguration": { "Status": if bucket.versioning { "Enabled" } else { "Suspended" } },
-        "LifecycleConfiguration": { "Rules": lifecycle(bucket) },
-    });
-    if !bucket.cors.is_empty() {
-        let rules: Vec<Value> = bucket.cors.iter().map(cors).collect();
-        properties["CorsConfiguration"] = json!({ "CorsRules": rules });
-    }
-    // A bucket that logs into itself is a problem of its own, and would be a circle too.
-    if let Some(logging) = bucket.logging.as_ref().filter(|logging| logging.to.name != name) {
-        properties["LoggingConfiguration"] = json!({
-            "DestinationBucketName": Ref(logical_id(&logging.to.name)),
-            "LogFilePrefix": logging.prefix,
-        });
-    }
-    for notify in &bucket.notify {
-        let (list, property, arn) = match &notify.to {
-            Notified::Queue(queue) => {
-                ("QueueConfigurations", "Queue", json!(GetAtt(logical_id(&queue.name), "Arn")))
-            }
-            Notified::Function(function) => {
-                ("LambdaConfigurations", "Function", json!(GetAtt(logical_id(&function.name), "Arn")))
-            }
-            Notified::Topic(topic) => ("TopicConfigurations", "Topic", json!(Ref(logical_id(&topic.name)))),
-        };
-        let one = notification(notify, property, arn);
-        match &mut properties["NotificationConfiguration"][list] {
-            Value::Array(several) => several.push(one),
-            none => *none = json!([one]),
-        }
-    }
-    if bucket.event_bridge {
-        properties["NotificationConfiguration"]["EventBridgeConfiguration"] =
-            json!({ "EventBridgeEnabled": true });
-    }
-    // S3 sends a test message when the notification is made, so what allows it must stand before.
-    let mut allowed: Vec<String> = bucket
-        .notify
-        .iter()
-        .map(|notify| match &notify.to {
-            Notified::Queue(to) | Notified::Topic(to) => format!("{}Policy", logical_id(&to.name)),
-            Notified::Function(function) => format!("{id}To{}Permission", logical_id(&function.name)),
-        })
-        .collect();
-    allowed.sort();
-    allowed.dedup();
-    let mut functions: Vec<&str> = bucket
-        .notify
-        .iter()
-        .filter_map(|notify| match &notify.to {
-            Notified::Function(function) => Some(function.name.as_str()),
-            Notified::Queue(_) | Notified::Topic(_) => None,
-        })
-        .collect();
-    functions.sort_unstable();
-    functions.dedup();
-    for function in functions {
-        let permission = json!({
-            "Action": "lambda:InvokeFunction",
-            "FunctionName": Ref(logical_id(function)),
-            "Principal": "s3.amazonaws.com",
-            "SourceAccount": Ref("AWS::AccountId"),
-            "SourceArn": names::bucket_arn(name, ""),
-        });
-        let permission_id = format!("{id}To{}Permission", logical_id(function));
-        builder.add(permission_id, "AWS::Lambda::Permission", permission);
-    }
-    builder.add_data(id, "AWS::S3::Bucket", properties).depends_on = allowed;
+impl Lowering for Bucket {
+    const GRANTS: &'static [Grant] = &[
+        Grant::new(Verb::Read, "Read", &["s3:GetObject", "s3:GetObjectVersion"], On::Objects),
+        Grant::new(Verb::Write, "Write", &["s3:PutObject"], On::Objects),
+        Grant::new(Verb::Delete, "Delete", &["s3:DeleteObject"], On::Objects),
+        Grant::new(Verb::List, "List", &["s3:ListBucket"], On::Itself),
+    ];
 
-    let everything = json!([GetAtt(id, "Arn"), Sub(format!("${{{id}.Arn}}/*"))]);
-    let mut statements = vec![iam::deny_without_tls("s3:*", everything)];
-    statements.extend(loggers(builder.stack, id, name));
-    let policy = json!({ "Bucket": Ref(id), "PolicyDocument": iam::document(&statements) });
-    builder.add(format!("{id}Policy"), "AWS::S3::BucketPolicy", policy);
+    fn lower(&self, builder: &mut Builder<'_>, id: &str, name: &str) {
+        let encryption = match &self.encryption_key {
+            Some(key) => {
+                json!({ "SSEAlgorithm": "aws:kms", "KMSMasterKeyID": GetAtt(logical_id(&key.name), "Arn") })
+            }
+            None => json!({ "SSEAlgorithm": "AES256" }),
+        };
+        let mut properties = json!({
+            "BucketName": Sub(names::bucket(name)),
+            "BucketEncryption": {
+                "ServerSideEncryptionConfiguration": [
+                    { "BucketKeyEnabled": true, "ServerSideEncryptionByDefault": encryption },
+                ],
+            },
+            "OwnershipControls": { "Rules": [{ "ObjectOwnership": "BucketOwnerEnforced" }] },
+            "PublicAccessBlockConfiguration": {
+                "BlockPublicAcls": true,
+                "BlockPublicPolicy": true,
+                "IgnorePublicAcls": true,
+                "RestrictPublicBuckets": true,
+            },
+            "VersioningConfiguration": { "Status": if self.versioning { "Enabled" } else { "Suspended" } },
+            "LifecycleConfiguration": { "Rules": lifecycle(self) },
+        });
+        if !self.cors.is_empty() {
+            let rules: Vec<Value> = self.cors.iter().map(cors).collect();
+            properties["CorsConfiguration"] = json!({ "CorsRules": rules });
+        }
+        // A bucket that logs into itself is a problem of its own, and would be a circle too.
+        if let Some(logging) = self.logging.as_ref().filter(|logging| logging.to.name != name) {
+            properties["LoggingConfiguration"] = json!({
+                "DestinationBucketName": Ref(logical_id(&logging.to.name)),
+                "LogFilePrefix": logging.prefix,
+            });
+        }
+        for notify in &self.notify {
+            let (list, property, arn) = match &notify.to {
+                Notified::Queue(queue) => {
+                    ("QueueConfigurations", "Queue", json!(GetAtt(logical_id(&queue.name), "Arn")))
+                }
+                Notified::Function(function) => {
+                    ("LambdaConfigurations", "Function", json!(GetAtt(logical_id(&function.name), "Arn")))
+                }
+                Notified::Topic(topic) => {
+                    ("TopicConfigurations", "Topic", json!(Ref(logical_id(&topic.name))))
+                }
+            };
+            let one = notification(notify, property, arn);
+            match &mut properties["NotificationConfiguration"][list] {
+                Value::Array(several) => several.push(one),
+                none => *none = json!([one]),
+            }
+        }
+        if self.event_bridge {
+            properties["NotificationConfiguration"]["EventBridgeConfiguration"] =
+                json!({ "EventBridgeEnabled": true });
+        }
+        // S3 sends a test message when the notification is made, so what allows it must stand before.
+        let mut allowed: Vec<String> = self
+            .notify
+            .iter()
+            .map(|notify| match &notify.to {
+                Notified::Queue(to) | Notified::Topic(to) => format!("{}Policy", logical_id(&to.name)),
+                Notified::Function(function) => format!("{id}To{}Permission", logical_id(&function.name)),
+            })
+            .collect();
+        allowed.sort();
+        allowed.dedup();
+        let mut functions: Vec<&str> = self
+            .notify
+            .iter()
+            .filter_map(|notify| match &notify.to {
+                Notified::Function(function) => Some(function.name.as_str()),
+                Notified::Queue(_) | Notified::Topic(_) => None,
+            })
+            .collect();
+        functions.sort_unstable();
+        functions.dedup();
+        for function in functions {
+            let permission = json!({
+                "Action": "lambda:InvokeFunction",
+                "FunctionName": Ref(logical_id(function)),
+                "Principal": "s3.amazonaws.com",
+                "SourceAccount": Ref("AWS::AccountId"),
+                "SourceArn": names::bucket_arn(name, ""),
+            });
+            let permission_id = format!("{id}To{}Permission", logical_id(function));
+            builder.add(permission_id, "AWS::Lambda::Permission", permission);
+        }
+        builder.add_data(id, "AWS::S3::Bucket", properties).depends_on = allowed;
+
+        let everything = json!([GetAtt(id, "Arn"), Sub(format!("${{{id}.Arn}}/*"))]);
+        let mut statements = vec![iam::deny_without_tls("s3:*", everything)];
+        statements.extend(loggers(builder.stack, id, name));
+        let policy = json!({ "Bucket": Ref(id), "PolicyDocument": iam::document(&statements) });
+        builder.add(format!("{id}Policy"), "AWS::S3::BucketPolicy", policy);
+    }
+
+    fn attribute(&self, _: &Stack, id: &str, _: &str, attribute: &str) -> Value {
+        match attribute {
+            "arn" => json!(GetAtt(id, "Arn")),
+            _ => json!(Ref(id)),
+        }
+    }
+
+    /// The computed name, so that the bucket can wait for a function that speaks of it.
+    fn late_attribute(&self, _: &Stack, _: &str, name: &str, attribute: &str) -> Value {
+        match attribute {
+            "arn" => names::bucket_arn(name, ""),
+            _ => json!(Sub(names::bucket(name))),
+        }
+    }
+
+    /// Built from the name rather than taken from the bucket: the bucket waits for its queue, and a task or function need not
+    /// wait for the bucket.
+    fn arn(&self, _: &str, name: &str) -> Value {
+        names::bucket_arn(name, "")
+    }
+
+    fn sender(&self, _: &Stack, _: &str, name: &str, to: &str) -> Option<(&'static str, Value)> {
+        let sends = self
+            .notify
+            .iter()
+            .any(|notify| !matches!(notify.to, Notified::Function(_)) && notify.to.resource().name == to);
+        sends.then(|| ("s3.amazonaws.com", names::bucket_arn(name, "")))
+    }
 }
 
 /// The rules of the file, and ours where they say nothing: old versions and broken uploads cost money unseen.
@@ -212,12 +254,4 @@ fn notification(notify: &Notification, property: &str, arn: Value) -> Value {
     }
     out.insert(property.to_owned(), arn);
     Value::Object(out)
-}
-
-/// The CloudFormation expression for an attribute.
-pub(super) fn attribute(id: &str, name: &str) -> Value {
-    match name {
-        "arn" => json!(GetAtt(id, "Arn")),
-        _ => json!(Ref(id)),
-    }
 }

@@ -3,22 +3,25 @@
 use serde_json::{Value, json};
 
 use super::Builder;
+use super::lowering::Lowering;
+use crate::model::Stack;
 use crate::model::cluster::Cluster;
 use crate::template::{GetAtt, Ref};
 
-pub(super) fn lower(builder: &mut Builder<'_>, id: &str, _: &str, cluster: &Cluster) {
-    let insights = if cluster.insights { "enabled" } else { "disabled" };
-    let properties = json!({
-        "CapacityProviders": ["FARGATE", "FARGATE_SPOT"],
-        "ClusterSettings": [{ "Name": "containerInsights", "Value": insights }],
-    });
-    builder.add(id, "AWS::ECS::Cluster", properties);
-}
+impl Lowering for Cluster {
+    fn lower(&self, builder: &mut Builder<'_>, id: &str, _: &str) {
+        let insights = if self.insights { "enabled" } else { "disabled" };
+        let properties = json!({
+            "CapacityProviders": ["FARGATE", "FARGATE_SPOT"],
+            "ClusterSettings": [{ "Name": "containerInsights", "Value": insights }],
+        });
+        builder.add(id, "AWS::ECS::Cluster", properties);
+    }
 
-/// The CloudFormation expression for an attribute.
-pub(super) fn attribute(id: &str, name: &str) -> Value {
-    match name {
-        "arn" => json!(GetAtt(id, "Arn")),
-        _ => json!(Ref(id)),
+    fn attribute(&self, _: &Stack, id: &str, _: &str, attribute: &str) -> Value {
+        match attribute {
+            "arn" => json!(GetAtt(id, "Arn")),
+            _ => json!(Ref(id)),
+        }
     }
 }

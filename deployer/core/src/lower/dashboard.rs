@@ -3,100 +3,61 @@
 use serde_json::{Value, json};
 
 use super::Builder;
+use super::lowering::Lowering;
 use crate::model::dashboard::Dashboard;
-use crate::model::{Kind, Resource};
-use crate::template::{Ref, Sub, logical_id};
+use crate::model::{Resource, Stack};
+use crate::template::{Ref, Sub};
 
 /// Columns of a dashboard: CloudWatch API reference, "Dashboard body structure and syntax".
 const WIDTH: usize = 24;
 const HEIGHT: usize = 6;
 
-/// A graph: its title, its statistic, its metrics.
-type Graph = (&'static str, &'static str, &'static [&'static str]);
+impl Lowering for Dashboard {
+    /// It comes after the dead-letter queues that it shows.
+    const LATE: bool = true;
 
-/// Two graphs for each resource of a type, with namespace, dimension, and the value of the dimension behind its id.
-const GRAPHS: [(Kind, &str, &str, &str, [Graph; 2]); 4] = [
-    (
-        Kind::Function,
-        "AWS/Lambda",
-        "FunctionName",
-        "",
-        [("calls", "Sum", &["Invocations", "Errors", "Throttles"]), ("duration", "p95", &["Duration"])],
-    ),
-    (
-        Kind::Queue,
-        "AWS/SQS",
-        "QueueName",
-        ".QueueName",
-        [
-            (
-                "messages",
-                "Maximum",
-                &["ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible"],
-            ),
-            ("oldest message", "Maximum", &["ApproximateAgeOfOldestMessage"]),
-        ],
-    ),
-    (
-        Kind::Table,
-        "AWS/DynamoDB",
-        "TableName",
-        "",
-        [
-            ("capacity", "Sum", &["ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"]),
-            ("throttles", "Sum", &["ReadThrottleEvents", "WriteThrottleEvents"]),
-        ],
-    ),
-    (
-        Kind::Topic,
-        "AWS/SNS",
-        "TopicName",
-        ".TopicName",
-        [
-            ("messages", "Sum", &["NumberOfMessagesPublished"]),
-            ("deliveries", "Sum", &["NumberOfNotificationsDelivered", "NumberOfNotificationsFailed"]),
-        ],
-    ),
-];
-
-pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, dashboard: &Dashboard) {
-    let shown = |resource: &&Resource| {
-        dashboard.of.is_empty() || dashboard.of.iter().any(|of| of.name == resource.name)
-    };
-    let mut resources: Vec<&Resource> = builder.stack.resources.iter().filter(shown).collect();
-    // By name, so that the order of the file changes nothing.
-    resources.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut widgets: Vec<Value> = Vec::new();
-    for resource in resources {
-        let Some(graphs) = GRAPHS.iter().find(|(kind, ..)| *kind == resource.is.kind()) else { continue };
-        let (_, namespace, dimension, suffix, graphs) = graphs;
-        let value = format!("${{{}{suffix}}}", logical_id(&resource.name));
-        for (column, (title, statistic, metrics)) in graphs.iter().enumerate() {
-            let title = format!("{}: {title}", resource.name);
-            let lines = metrics.iter().map(|metric| json!([namespace, metric, dimension, value]));
-            let y = widgets.len() / graphs.len() * HEIGHT;
-            widgets.push(widget((column * WIDTH / 2, y), &title, statistic, lines.collect()));
+    fn lower(&self, builder: &mut Builder<'_>, id: &str, name: &str) {
+        let shown =
+            |resource: &&Resource| self.of.is_empty() || self.of.iter().any(|of| of.name == resource.name);
+        let mut resources: Vec<&Resource> = builder.stack.resources.iter().filter(shown).collect();
+        // By name, so that the order of the file changes nothing.
+        resources.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut widgets: Vec<Value> = Vec::new();
+        for resource in resources {
+            let Some(metrics) = resource.is.kind().metrics() else { continue };
+            let (namespace, dimension) = (metrics.namespace, metrics.dimension);
+            let value = super::in_sub(&super::attribute(builder.stack, &resource.name, "name"));
+            let graphs = metrics.graphs;
+            for (column, (title, statistic, metrics)) in graphs.iter().enumerate() {
+                let title = format!("{}: {title}", resource.name);
+                let lines = metrics.iter().map(|metric| json!([namespace, metric, dimension, value]));
+                let y = widgets.len() / graphs.len() * HEIGHT;
+                widgets.push(widget((column * WIDTH / 2, y), &title, statistic, lines.collect()));
+            }
         }
+        let dead_letters: Vec<Value> = super::alarm::dead_letter_queues(builder)
+            .iter()
+            .map(|queue| {
+                json!([
+                    "AWS/SQS",
+                    "ApproximateNumberOfMessagesVisible",
+                    "QueueName",
+                    format!("${{{queue}.QueueName}}")
+                ])
+            })
+            .collect();
+        if self.of.is_empty() && !dead_letters.is_empty() {
+            let y = widgets.len() / 2 * HEIGHT;
+            widgets.push(widget((0, y), "dead letters", "Maximum", dead_letters));
+        }
+        let body = json!({ "widgets": widgets }).to_string();
+        let properties = json!({ "DashboardName": Sub(format!("${{AWS::StackName}}-{name}")), "DashboardBody": Sub(body) });
+        builder.add(id, "AWS::CloudWatch::Dashboard", properties);
     }
-    let dead_letters: Vec<Value> = super::alarm::dead_letter_queues(builder)
-        .iter()
-        .map(|queue| {
-            json!([
-                "AWS/SQS",
-                "ApproximateNumberOfMessagesVisible",
-                "QueueName",
-                format!("${{{queue}.QueueName}}")
-            ])
-        })
-        .collect();
-    if dashboard.of.is_empty() && !dead_letters.is_empty() {
-        let y = widgets.len() / 2 * HEIGHT;
-        widgets.push(widget((0, y), "dead letters", "Maximum", dead_letters));
+
+    fn attribute(&self, _: &Stack, id: &str, _: &str, _: &str) -> Value {
+        json!(Ref(id))
     }
-    let body = json!({ "widgets": widgets }).to_string();
-    let properties =
-        json!({ "DashboardName": Sub(format!("${{AWS::StackName}}-{name}")), "DashboardBody": Sub(body) });
-    builder.add(id, "AWS::CloudWatch::Dashboard", properties);
 }
 
 fn widget((x, y): (usize, usize), title: &str, statistic: &str, metrics: Vec<Value>) -> Value {
@@ -115,9 +76,4 @@ fn widget((x, y): (usize, usize), title: &str, statistic: &str, metrics: Vec<Val
             "metrics": metrics,
         },
     })
-}
-
-/// The CloudFormation expression for an attribute.
-pub(super) fn attribute(id: &str) -> Value {
-    json!(Ref(id))
 }

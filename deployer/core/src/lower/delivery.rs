@@ -7,8 +7,7 @@ use crate::iam;
 use crate::model::access::{Access, Verb};
 use crate::model::delivery::{Input, Target};
 use crate::model::{Kind, ResourceType, Stack};
-use crate::names;
-use crate::template::{GetAtt, Ref, logical_id};
+use crate::template::{GetAtt, logical_id};
 
 /// Who calls a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,9 +50,8 @@ pub(super) fn arn(stack: &Stack, target: &Target) -> Value {
     let id = logical_id(&target.to.name);
     match stack.resource(&target.to.name).map(|resource| &resource.is) {
         Some(ResourceType::Task(task)) => json!(GetAtt(logical_id(&task.cluster.name), "Arn")),
-        Some(ResourceType::Bus(bus)) => names::bus_arn(&id, bus),
-        Some(ResourceType::Topic(_)) => json!(Ref(id)),
-        _ => json!(GetAtt(id, "Arn")),
+        Some(other) => other.arn(&id, &target.to.name),
+        None => json!(GetAtt(id, "Arn")),
     }
 }
 

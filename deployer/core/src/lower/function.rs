@@ -3,6 +3,7 @@
 use contract::environment;
 use serde_json::{Map, Value, json};
 
+use super::lowering::{Grant, Lowering, On};
 use super::{Builder, json_text, late_value, network, queue, restart, rule, sensitive, statement};
 use crate::assets::{ASSET_BUCKET_PARAMETER, code_parameter};
 use crate::iam;
@@ -12,7 +13,6 @@ use crate::model::pattern::Pattern;
 use crate::model::queue::{DeadLetter, Queue};
 use crate::model::worker::Worker;
 use crate::model::{ResourceType, Stack};
-use crate::names;
 use crate::template::{GetAtt, Ref, Sub, logical_id};
 
 /// Receives after which a buffered event is a dead letter.
@@ -28,71 +28,94 @@ pub(crate) const VISIBILITY_FACTOR: u64 = 6;
 /// Smallest maximum concurrency of a queue: AWS Lambda API reference, `ScalingConfig`.
 const MIN_QUEUE_CONCURRENCY: i64 = 2;
 
-pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, function: &Function) {
-    let log_group = format!("{id}Logs");
-    let role = format!("{id}Role");
-    builder.add_log_group(&log_group, function.log_retention);
+impl Lowering for Function {
+    const GRANTS: &'static [Grant] =
+        &[Grant::new(Verb::Invoke, "Invoke", &["lambda:InvokeFunction"], On::Itself)];
 
-    let sources = sources(id, function);
-    let mut statements = vec![iam::write_logs(&log_group)];
-    for source in &sources {
-        statements.extend(source_statements(builder.stack, source));
-    }
-    let worker = function.worker();
-    statements
-        .extend(function.access.iter().flat_map(|access| iam::statements(builder.stack, access, worker)));
-    statements.extend(restart::statements(builder.stack, function));
-    if let Some(queue) =
-        function.asynchronous.as_ref().and_then(|asynchronous| asynchronous.on_failure.as_ref())
-    {
-        let mut send = iam::statements(
-            builder.stack,
-            &Access { verb: Verb::Send, resource: queue.clone(), span: queue.span },
-            worker,
-        );
-        // Beside the same in `access`, it needs an id of its own.
-        if let Some(first) = send.first_mut() {
-            first["Sid"] = json!(format!("SendFailuresTo{}", logical_id(&queue.name)));
+    fn lower(&self, builder: &mut Builder<'_>, id: &str, name: &str) {
+        let log_group = format!("{id}Logs");
+        let role = format!("{id}Role");
+        builder.add_log_group(&log_group, self.log_retention);
+
+        let sources = sources(id, self);
+        let mut statements = vec![iam::write_logs(&log_group)];
+        for source in &sources {
+            statements.extend(source_statements(builder.stack, source));
         }
-        statements.extend(send);
-    }
-    if function.tracing {
-        statements.push(iam::without_resource("Trace"));
-    }
-    if function.network.is_some() {
-        // Lambda makes the interfaces before their ARNs are known: AWS Lambda Developer Guide, "Giving Lambda functions
-        // access to resources in an Amazon VPC".
-        let make = [
-            "ec2:AssignPrivateIpAddresses",
-            "ec2:CreateNetworkInterface",
-            "ec2:DeleteNetworkInterface",
-            "ec2:UnassignPrivateIpAddresses",
-        ];
-        let any = ["network-interface", "security-group", "subnet"].map(|what| {
-            Sub(format!("arn:${{AWS::Partition}}:ec2:${{AWS::Region}}:${{AWS::AccountId}}:{what}/*"))
-        });
-        statements.push(iam::allow("JoinNetwork", &make, json!(any)));
-        statements.push(iam::without_resource("DescribeNetwork"));
-    }
-    statements.extend(statement::statements(builder.stack, &function.statements));
-    let description = format!("What the function {name} may do.");
-    builder.add(&role, "AWS::IAM::Role", iam::role(&description, "lambda.amazonaws.com", &statements, false));
+        let worker = self.worker();
+        statements
+            .extend(self.access.iter().flat_map(|access| iam::statements(builder.stack, access, worker)));
+        statements.extend(restart::statements(builder.stack, self));
+        if let Some(queue) =
+            self.asynchronous.as_ref().and_then(|asynchronous| asynchronous.on_failure.as_ref())
+        {
+            let mut send = iam::statements(
+                builder.stack,
+                &Access { verb: Verb::Send, resource: queue.clone(), span: queue.span },
+                worker,
+            );
+            // Beside the same in `access`, it needs an id of its own.
+            if let Some(first) = send.first_mut() {
+                first["Sid"] = json!(format!("SendFailuresTo{}", logical_id(&queue.name)));
+            }
+            statements.extend(send);
+        }
+        if self.tracing {
+            statements.push(iam::without_resource("Trace"));
+        }
+        if self.network.is_some() {
+            // Lambda makes the interfaces before their ARNs are known: AWS Lambda Developer Guide, "Giving Lambda functions
+            // access to resources in an Amazon VPC".
+            let make = [
+                "ec2:AssignPrivateIpAddresses",
+                "ec2:CreateNetworkInterface",
+                "ec2:DeleteNetworkInterface",
+                "ec2:UnassignPrivateIpAddresses",
+            ];
+            let any = ["network-interface", "security-group", "subnet"].map(|what| {
+                Sub(format!("arn:${{AWS::Partition}}:ec2:${{AWS::Region}}:${{AWS::AccountId}}:{what}/*"))
+            });
+            statements.push(iam::allow("JoinNetwork", &make, json!(any)));
+            statements.push(iam::without_resource("DescribeNetwork"));
+        }
+        statements.extend(statement::statements(builder.stack, &self.statements));
+        let description = format!("What the function {name} may do.");
+        builder.add(
+            &role,
+            "AWS::IAM::Role",
+            iam::role(&description, "lambda.amazonaws.com", &statements, false),
+        );
 
-    if let Some(network) = &function.network {
-        network::add_security_group(builder, id, &format!("Function {name}"), network, &function.outbound);
-    }
-    let properties = properties(builder.stack, id, name, function);
-    builder.add(id, "AWS::Lambda::Function", properties);
+        if let Some(network) = &self.network {
+            network::add_security_group(builder, id, &format!("Function {name}"), network, &self.outbound);
+        }
+        let properties = properties(builder.stack, id, name, self);
+        builder.add(id, "AWS::Lambda::Function", properties);
 
-    for source in &sources {
-        add_source(builder, id, function, source);
+        for source in &sources {
+            add_source(builder, id, self, source);
+        }
+        restart::lower(builder, id, name, self);
+        if let Some(asynchronous) = &self.asynchronous {
+            add_async(builder, id, asynchronous);
+        }
+        if let Some(url) = &self.url {
+            add_url(builder, id, url);
+        }
     }
-    restart::lower(builder, id, name, function);
-    if let Some(asynchronous) = &function.asynchronous {
-        add_async(builder, id, asynchronous);
+
+    fn attribute(&self, _: &Stack, id: &str, _: &str, attribute: &str) -> Value {
+        match attribute {
+            "arn" => json!(GetAtt(id, "Arn")),
+            "url" => json!(GetAtt(format!("{id}Url"), "FunctionUrl")),
+            "securityGroup" => json!(GetAtt(format!("{id}SecurityGroup"), "GroupId")),
+            _ => json!(Ref(id)),
+        }
     }
-    if let Some(url) = &function.url {
-        add_url(builder, id, url);
+
+    fn sender(&self, stack: &Stack, id: &str, _: &str, to: &str) -> Option<(&'static str, Value)> {
+        restart::sends(stack, self, to)
+            .then(|| (iam::EVENTBRIDGE, json!(GetAtt(restart::rule_id(id), "Arn"))))
     }
 }
 
@@ -357,7 +380,10 @@ fn environment_of(stack: &Stack, function: &Function) -> Map<String, Value> {
     }
     let Some(worker) = function.worker() else { return out };
     for access in &function.access {
-        out.extend(variables(stack, access));
+        let Some(resource) = stack.resource(&access.resource.name) else { continue };
+        let id = logical_id(&resource.name);
+        let variables = resource.is.variables(stack, &id, &resource.name, access.verb);
+        out.extend(variables.into_iter().map(|(name, value)| (name.to_owned(), value)));
     }
     if worker == Worker::Load {
         let fields = crate::sensitive::of_load(stack, function);
@@ -379,63 +405,4 @@ fn environment_of(stack: &Stack, function: &Function) -> Map<String, Value> {
         out.insert(environment::SETTINGS.to_owned(), json!(text));
     }
     out
-}
-
-/// The variables through which one `access` entry tells the worker where things are.
-fn variables(stack: &Stack, access: &Access) -> Vec<(String, Value)> {
-    let Some(resource) = stack.resource(&access.resource.name) else { return Vec::new() };
-    let id = logical_id(&resource.name);
-    let variable = |name: &str, value: Value| (name.to_owned(), value);
-    match (&resource.is, access.verb) {
-        (ResourceType::Bus(bus), _) => vec![
-            variable(environment::EVENT_BUS, names::bus(&id, bus)),
-            variable(environment::EVENT_SOURCE, json!(bus.source)),
-        ],
-        (ResourceType::Table(table), Verb::Write) => {
-            let keys: Vec<&str> = table.key.iter().map(|(name, _)| name.as_str()).collect();
-            let mut out = vec![
-                variable(environment::TABLE, json!(Ref(&id))),
-                variable(environment::TABLE_KEY, json!(keys.join(","))),
-            ];
-            let of_indexes: Vec<&str> = table
-                .key_attributes()
-                .into_iter()
-                .map(|(name, _)| name)
-                .filter(|name| !keys.contains(name))
-                .collect();
-            if !of_indexes.is_empty() {
-                out.push(variable(environment::TABLE_INDEX_KEYS, json!(of_indexes.join(","))));
-            }
-            out
-        }
-        (ResourceType::Table(_), Verb::Tally) => vec![variable(environment::TALLY_TABLE, json!(Ref(&id)))],
-        (ResourceType::Task(task), _) => {
-            let mut out = vec![
-                variable(environment::TASK_CLUSTER, json!(GetAtt(logical_id(&task.cluster.name), "Arn"))),
-                variable(environment::TASK_DEFINITION, json!(Ref(&id))),
-                variable(environment::TASK_CONTAINER, json!(resource.name)),
-                variable(environment::TASK_SUBNETS, network::subnet_text(stack, &task.network)),
-                variable(
-                    environment::TASK_SECURITY_GROUPS,
-                    json!(GetAtt(format!("{id}SecurityGroup"), "GroupId")),
-                ),
-                variable(environment::TASK_PUBLIC_IP, json!(network::public_ip(stack, &task.network))),
-            ];
-            if task.spot {
-                out.push(variable(environment::TASK_SPOT, json!("ENABLED")));
-            }
-            out
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// The CloudFormation expression for an attribute.
-pub(super) fn attribute(id: &str, name: &str) -> Value {
-    match name {
-        "arn" => json!(GetAtt(id, "Arn")),
-        "url" => json!(GetAtt(format!("{id}Url"), "FunctionUrl")),
-        "securityGroup" => json!(GetAtt(format!("{id}SecurityGroup"), "GroupId")),
-        _ => json!(Ref(id)),
-    }
 }

@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::Builder;
+use super::lowering::{Grant, Lowering, On};
 use crate::iam;
+use crate::model::access::Verb;
 use crate::model::bus::Bus;
 use crate::model::key::Key;
 use crate::model::{ResourceType, Stack};
@@ -24,31 +26,56 @@ const TOPIC: &str = "kms:EncryptionContext:aws:sns:topicArn";
 /// keys".
 const BUS: &str = "kms:EncryptionContext:aws:events:event-bus:arn";
 
-pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, key: &Key) {
-    // The account's own policies decide who may use it: AWS KMS Developer Guide, "Default key policy".
-    let mut statements = vec![json!({
-        "Sid": "Account",
-        "Effect": "Allow",
-        "Principal": { "AWS": Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root") },
-        "Action": "kms:*",
-        "Resource": "*",
-    })];
-    let arn = json!(GetAtt(id, "Arn"));
-    statements.extend(Senders::of(&builder.template, &arn).statements());
-    statements.extend(buses(builder.stack, name));
-    statements.extend(logs(&builder.template, &arn));
-    let description =
-        key.description.clone().unwrap_or_else(|| format!("Key {name} of {}.", builder.stack.name));
-    let properties = json!({
-        "Description": description,
-        "EnableKeyRotation": true,
-        "RotationPeriodInDays": key.rotation,
-        "PendingWindowInDays": key.deletion_window,
-        "KeyPolicy": iam::document(&statements),
-    });
-    builder.add_data(id, "AWS::KMS::Key", properties);
-    let alias = json!({ "AliasName": Sub(alias(name)), "TargetKeyId": Ref(id) });
-    builder.add(format!("{id}Alias"), "AWS::KMS::Alias", alias);
+impl Lowering for Key {
+    /// It comes after what it encrypts.
+    const LATE: bool = true;
+    const GRANTS: &'static [Grant] = &[
+        Grant::new(Verb::Encrypt, "Encrypt", &["kms:Encrypt", "kms:GenerateDataKey"], On::Itself),
+        Grant::new(Verb::Decrypt, "Decrypt", &["kms:Decrypt"], On::Itself),
+        // By way of the service whose data a key of the stack encrypts.
+        Grant::new(Verb::Read, "DecryptWith", &["kms:Decrypt"], On::Itself),
+        Grant::new(
+            Verb::Write,
+            "EncryptWith",
+            &["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"],
+            On::Itself,
+        ),
+    ];
+
+    fn lower(&self, builder: &mut Builder<'_>, id: &str, name: &str) {
+        // The account's own policies decide who may use it: AWS KMS Developer Guide, "Default key policy".
+        let mut statements = vec![json!({
+            "Sid": "Account",
+            "Effect": "Allow",
+            "Principal": { "AWS": Sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root") },
+            "Action": "kms:*",
+            "Resource": "*",
+        })];
+        let arn = json!(GetAtt(id, "Arn"));
+        statements.extend(Senders::of(&builder.template, &arn).statements());
+        statements.extend(buses(builder.stack, name));
+        statements.extend(logs(&builder.template, &arn));
+        let description =
+            self.description.clone().unwrap_or_else(|| format!("Key {name} of {}.", builder.stack.name));
+        let properties = json!({
+            "Description": description,
+            "EnableKeyRotation": true,
+            "RotationPeriodInDays": self.rotation,
+            "PendingWindowInDays": self.deletion_window,
+            "KeyPolicy": iam::document(&statements),
+        });
+        builder.add_data(id, "AWS::KMS::Key", properties);
+        let alias = json!({ "AliasName": Sub(alias(name)), "TargetKeyId": Ref(id) });
+        builder.add(format!("{id}Alias"), "AWS::KMS::Alias", alias);
+    }
+
+    fn attribute(&self, _: &Stack, id: &str, name: &str, attribute: &str) -> Value {
+        match attribute {
+            "arn" => json!(GetAtt(id, "Arn")),
+            "alias" => json!(Sub(alias(name))),
+            _ => json!(Ref(id)),
+        }
+    }
 }
 
 fn alias(name: &str) -> String {
@@ -193,13 +220,4 @@ fn logs(template: &Template, key: &Value) -> Option<Value> {
     let service = json!(Sub("logs.${AWS::Region}.${AWS::URLSuffix}"));
     let actions = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"];
     Some(allow("EncryptLogs", &service, &actions, &condition))
-}
-
-/// The CloudFormation expression for an attribute.
-pub(super) fn attribute(id: &str, key: &str, name: &str) -> Value {
-    match name {
-        "arn" => json!(GetAtt(id, "Arn")),
-        "alias" => json!(Sub(alias(key))),
-        _ => json!(Ref(id)),
-    }
 }

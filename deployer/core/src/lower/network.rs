@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 
+use super::lowering::Lowering;
 use super::{Builder, text_value};
 use crate::diagnostic::Span;
 use crate::model::access::{Access, Verb};
@@ -96,9 +97,18 @@ pub(super) fn add_security_group(
     builder.add(format!("{id}SecurityGroup"), "AWS::EC2::SecurityGroup", properties);
 }
 
-pub(super) fn lower(builder: &mut Builder<'_>, id: &str, _: &str, network: &Network) {
-    if let Network::New(new) = network {
-        lower_new(builder, id, new);
+impl Lowering for Network {
+    fn lower(&self, builder: &mut Builder<'_>, id: &str, _: &str) {
+        if let Network::New(new) = self {
+            lower_new(builder, id, new);
+        }
+    }
+
+    fn attribute(&self, stack: &Stack, id: &str, _: &str, _: &str) -> Value {
+        match self {
+            Self::New(_) => json!(Ref(id)),
+            Self::Existing(existing) => text_value(stack, &existing.vpc),
+        }
     }
 }
 
@@ -269,13 +279,5 @@ fn add_interface_endpoints(builder: &mut Builder<'_>, id: &str, network: &New) {
             "SecurityGroupIds": [GetAtt(&group, "GroupId")],
         });
         builder.add(format!("{id}{}Endpoint", words.concat()), "AWS::EC2::VPCEndpoint", endpoint);
-    }
-}
-
-/// The CloudFormation expression for an attribute.
-pub(super) fn attribute(stack: &Stack, id: &str, network: &Network) -> Value {
-    match network {
-        Network::New(_) => json!(Ref(id)),
-        Network::Existing(existing) => text_value(stack, &existing.vpc),
     }
 }

@@ -2,21 +2,39 @@
 
 use serde_json::{Value, json};
 
+use super::lowering::{Grant, Lowering, On};
 use super::{Builder, restart, senders};
 use crate::iam;
-use crate::model::ResourceRef;
+use crate::model::access::Verb;
 use crate::model::queue::{MAX_MESSAGE_SIZE, Queue};
+use crate::model::{ResourceRef, Stack};
 use crate::template::{GetAtt, Ref, logical_id};
 
 /// Dead letters are kept as long as SQS can: 14 days.
 const DEAD_LETTER_RETENTION: u64 = 14 * 86_400;
 
-pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, queue: &Queue) {
-    let arn = json!(GetAtt(id, "Arn"));
-    let senders = senders::senders(builder.stack, name);
-    let statements = senders.iter().map(|sender| senders::allow(sender, "sqs:SendMessage", &arn)).collect();
-    let dead_letters = restart::may_send_dead_letters(builder.stack, name, &format!("{id}DeadLetters"));
-    add_pair(builder, id, queue, statements, dead_letters);
+impl Lowering for Queue {
+    const GRANTS: &'static [Grant] = &[
+        Grant::new(Verb::Send, "Send", &["sqs:SendMessage"], On::Itself),
+        Grant::new(Verb::Receive, "Receive", &iam::CONSUME, On::Itself),
+    ];
+
+    fn lower(&self, builder: &mut Builder<'_>, id: &str, name: &str) {
+        let arn = json!(GetAtt(id, "Arn"));
+        let senders = senders::senders(builder.stack, name);
+        let statements =
+            senders.iter().map(|sender| senders::allow(sender, "sqs:SendMessage", &arn)).collect();
+        let dead_letters = restart::may_send_dead_letters(builder.stack, name, &format!("{id}DeadLetters"));
+        add_pair(builder, id, self, statements, dead_letters);
+    }
+
+    fn attribute(&self, _: &Stack, id: &str, _: &str, attribute: &str) -> Value {
+        match attribute {
+            "arn" => json!(GetAtt(id, "Arn")),
+            "name" => json!(GetAtt(id, "QueueName")),
+            _ => json!(Ref(id)),
+        }
+    }
 }
 
 /// Adds a queue, its dead-letter queue, and the policies that say who may send to each.
@@ -96,13 +114,4 @@ fn add_with_policy(builder: &mut Builder<'_>, id: &str, properties: Value, mut s
     statements.push(iam::deny_without_tls("sqs:*", json!(GetAtt(id, "Arn"))));
     let policy = json!({ "Queues": [Ref(id)], "PolicyDocument": iam::document(&statements) });
     builder.add(format!("{id}Policy"), "AWS::SQS::QueuePolicy", policy);
-}
-
-/// The CloudFormation expression for an attribute.
-pub(super) fn attribute(id: &str, name: &str) -> Value {
-    match name {
-        "arn" => json!(GetAtt(id, "Arn")),
-        "name" => json!(GetAtt(id, "QueueName")),
-        _ => json!(Ref(id)),
-    }
 }

@@ -2,15 +2,24 @@
 
 use serde_json::{Map, Value, json};
 
+use super::lowering::Lowering;
 use super::{Builder, text_value};
 use crate::diagnostic::Span;
 use crate::model::expression::TEXT;
 use crate::model::raw::Raw;
 use crate::model::{Stack, Text, TextPart};
+use crate::template::Ref;
 
-pub(super) fn lower(builder: &mut Builder<'_>, id: &str, raw: &Raw) {
-    let properties = resolved(builder.stack, &raw.properties);
-    builder.add(id, raw.type_id.name(), properties);
+impl Lowering for Raw {
+    fn lower(&self, builder: &mut Builder<'_>, id: &str, _: &str) {
+        let properties = resolved(builder.stack, &self.properties);
+        builder.add(id, self.type_id.name(), properties);
+    }
+
+    /// Texts name it as CloudFormation does.
+    fn attribute(&self, _: &Stack, id: &str, _: &str, _: &str) -> Value {
+        json!(Ref(id))
+    }
 }
 
 /// A value with what its texts with references become.

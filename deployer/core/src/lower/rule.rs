@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::delivery::{Caller, ecs_network, input, role_statements, runs_on};
+use super::lowering::Lowering;
 use super::{Builder, queue};
 use crate::iam;
 use crate::model::delivery::{Input, Target};
@@ -12,40 +13,51 @@ use crate::model::{Kind, ResourceRef, ResourceType, Stack};
 use crate::names;
 use crate::template::{GetAtt, Ref, logical_id};
 
-pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, rule: &Rule) {
-    let dead_letters = format!("{id}DeadLetters");
-    if rule.targets.iter().any(|target| target.dead_letter) {
-        let key = builder.stack.key.as_ref();
-        queue::add_dead_letters(
-            builder,
-            &dead_letters,
-            false,
-            key,
-            vec![iam::rule_may_send(id, &dead_letters)],
-        );
-    }
-    let role = format!("{id}Role");
-    let statements = role_statements(builder.stack, &rule.targets, Caller::Rule);
-    if !statements.is_empty() {
-        let description = format!("What the rule {name} may do.");
-        let properties = iam::role(&description, "events.amazonaws.com", &statements, true);
-        builder.add(&role, "AWS::IAM::Role", properties);
-    }
-    let targets: Vec<Value> =
-        rule.targets.iter().map(|one| target(builder.stack, one, &role, &dead_letters)).collect();
-    let properties = json!({
-        "Description": format!("Rule {name} of the stack {}.", builder.stack.name),
-        "EventBusName": bus_name(builder.stack, &rule.bus),
-        "EventPattern": pattern(builder.stack, &rule.bus, &rule.events),
-        "State": if rule.enabled { "ENABLED" } else { "DISABLED" },
-        "Targets": targets,
-    });
-    builder.add(id, "AWS::Events::Rule", properties);
-    for target in &rule.targets {
-        if target.kind == Kind::Function {
-            let function = logical_id(&target.to.name);
-            add_permission(builder, &format!("{id}To{function}Permission"), &function, id);
+impl Lowering for Rule {
+    fn lower(&self, builder: &mut Builder<'_>, id: &str, name: &str) {
+        let dead_letters = format!("{id}DeadLetters");
+        if self.targets.iter().any(|target| target.dead_letter) {
+            let key = builder.stack.key.as_ref();
+            queue::add_dead_letters(
+                builder,
+                &dead_letters,
+                false,
+                key,
+                vec![iam::rule_may_send(id, &dead_letters)],
+            );
         }
+        let role = format!("{id}Role");
+        let statements = role_statements(builder.stack, &self.targets, Caller::Rule);
+        if !statements.is_empty() {
+            let description = format!("What the rule {name} may do.");
+            let properties = iam::role(&description, "events.amazonaws.com", &statements, true);
+            builder.add(&role, "AWS::IAM::Role", properties);
+        }
+        let targets: Vec<Value> =
+            self.targets.iter().map(|one| target(builder.stack, one, &role, &dead_letters)).collect();
+        let properties = json!({
+            "Description": format!("Rule {name} of the stack {}.", builder.stack.name),
+            "EventBusName": bus_name(builder.stack, &self.bus),
+            "EventPattern": pattern(builder.stack, &self.bus, &self.events),
+            "State": if self.enabled { "ENABLED" } else { "DISABLED" },
+            "Targets": targets,
+        });
+        builder.add(id, "AWS::Events::Rule", properties);
+        for target in &self.targets {
+            if target.kind == Kind::Function {
+                let function = logical_id(&target.to.name);
+                add_permission(builder, &format!("{id}To{function}Permission"), &function, id);
+            }
+        }
+    }
+
+    fn attribute(&self, _: &Stack, id: &str, _: &str, _: &str) -> Value {
+        json!(GetAtt(id, "Arn"))
+    }
+
+    fn sender(&self, _: &Stack, id: &str, _: &str, to: &str) -> Option<(&'static str, Value)> {
+        let sends = self.targets.iter().any(|target| target.to.name == to);
+        sends.then(|| (iam::EVENTBRIDGE, json!(GetAtt(id, "Arn"))))
     }
 }
 
@@ -126,9 +138,4 @@ pub(super) fn add_permission(builder: &mut Builder<'_>, id: &str, function: &str
         "SourceArn": GetAtt(rule, "Arn"),
     });
     builder.add(id, "AWS::Lambda::Permission", permission);
-}
-
-/// The CloudFormation expression for an attribute.
-pub(super) fn attribute(id: &str) -> Value {
-    json!(GetAtt(id, "Arn"))
 }

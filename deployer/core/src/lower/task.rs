@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::lowering::{Grant, Lowering, On};
 use super::{Builder, late_value, network, sensitive, statement, text_value};
 use crate::assets::image_parameter;
 use crate::iam;
@@ -16,83 +17,115 @@ use contract::environment;
 /// Repository that the deployer pushes images to.
 pub(super) const ASSET_REPOSITORY: &str = "deployer-assets";
 
-pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, task: &Task) {
-    let log_group = format!("{id}Logs");
-    let role = format!("{id}Role");
-    let execution_role = format!("{id}ExecutionRole");
-    builder.add_log_group(&log_group, task.log_retention);
+impl Lowering for Task {
+    const GRANTS: &'static [Grant] = &[
+        Grant::new(Verb::Run, "Run", &["ecs:RunTask"], On::Revisions),
+        // RunTask with `propagateTags` tags the new task.
+        Grant::new(Verb::Run, "Tag", &["ecs:TagResource"], On::Tasks),
+        Grant::new(Verb::Run, "PassRolesOf", &["iam:PassRole"], On::Roles),
+    ];
 
-    let worker = task.image.worker();
-    let mut statements: Vec<Value> =
-        task.access.iter().flat_map(|access| iam::statements(builder.stack, access, worker)).collect();
-    statements.extend(statement::statements(builder.stack, &task.statements));
-    let description = format!("What the task {name} may do.");
-    builder.add(
-        &role,
-        "AWS::IAM::Role",
-        iam::role(&description, "ecs-tasks.amazonaws.com", &statements, true),
-    );
+    fn lower(&self, builder: &mut Builder<'_>, id: &str, name: &str) {
+        let log_group = format!("{id}Logs");
+        let role = format!("{id}Role");
+        let execution_role = format!("{id}ExecutionRole");
+        builder.add_log_group(&log_group, self.log_retention);
 
-    let mut statements = pull(builder.stack, task);
-    statements.push(iam::write_logs(&log_group));
-    statements.extend(read_secrets(builder.stack, task));
-    let description = format!("What ECS may do to start the task {name}.");
-    builder.add(
-        &execution_role,
-        "AWS::IAM::Role",
-        iam::role(&description, "ecs-tasks.amazonaws.com", &statements, true),
-    );
+        let worker = self.image.worker();
+        let mut statements: Vec<Value> =
+            self.access.iter().flat_map(|access| iam::statements(builder.stack, access, worker)).collect();
+        statements.extend(statement::statements(builder.stack, &self.statements));
+        let description = format!("What the task {name} may do.");
+        builder.add(
+            &role,
+            "AWS::IAM::Role",
+            iam::role(&description, "ecs-tasks.amazonaws.com", &statements, true),
+        );
 
-    network::add_security_group(builder, id, &format!("Task {name}"), &task.network, &task.outbound);
+        let mut statements = pull(builder.stack, self);
+        statements.push(iam::write_logs(&log_group));
+        statements.extend(read_secrets(builder.stack, self));
+        let description = format!("What ECS may do to start the task {name}.");
+        builder.add(
+            &execution_role,
+            "AWS::IAM::Role",
+            iam::role(&description, "ecs-tasks.amazonaws.com", &statements, true),
+        );
 
-    let image = match &task.image {
-        Image::Program(_) => json!(Ref(image_parameter(name))),
-        Image::Uri(uri) => text_value(builder.stack, uri),
-    };
-    let mut container = json!({
-        "Name": name,
-        "Image": image,
-        "Essential": true,
-        "User": task.user,
-        "ReadonlyRootFilesystem": !task.writable,
-        "Environment": environment_of(builder.stack, task),
-        "LogConfiguration": {
-            "LogDriver": "awslogs",
-            "Options": {
-                "awslogs-group": Ref(&log_group),
-                "awslogs-region": Ref("AWS::Region"),
-                "awslogs-stream-prefix": name,
+        network::add_security_group(builder, id, &format!("Task {name}"), &self.network, &self.outbound);
+
+        let image = match &self.image {
+            Image::Program(_) => json!(Ref(image_parameter(name))),
+            Image::Uri(uri) => text_value(builder.stack, uri),
+        };
+        let mut container = json!({
+            "Name": name,
+            "Image": image,
+            "Essential": true,
+            "User": self.user,
+            "ReadonlyRootFilesystem": !self.writable,
+            "Environment": environment_of(builder.stack, self),
+            "LogConfiguration": {
+                "LogDriver": "awslogs",
+                "Options": {
+                    "awslogs-group": Ref(&log_group),
+                    "awslogs-region": Ref("AWS::Region"),
+                    "awslogs-stream-prefix": name,
+                },
             },
-        },
-    });
-    if !task.command.is_empty() {
-        let command: Vec<Value> = task.command.iter().map(|word| late_value(builder.stack, word)).collect();
-        container["Command"] = json!(command);
+        });
+        if !self.command.is_empty() {
+            let command: Vec<Value> =
+                self.command.iter().map(|word| late_value(builder.stack, word)).collect();
+            container["Command"] = json!(command);
+        }
+        if !self.secrets.is_empty() {
+            let secrets: Vec<Value> = self
+                .secrets
+                .iter()
+                .map(|(name, secret)| json!({ "Name": name, "ValueFrom": value_from(builder.stack, secret) }))
+                .collect();
+            container["Secrets"] = json!(secrets);
+        }
+        let definition = json!({
+            "Family": Sub(names::family(name)),
+            "RequiresCompatibilities": ["FARGATE"],
+            "NetworkMode": "awsvpc",
+            "Cpu": self.cpu.to_string(),
+            "Memory": (self.memory >> 20).to_string(),
+            "RuntimePlatform": {
+                "CpuArchitecture": self.architecture.name().to_ascii_uppercase(),
+                "OperatingSystemFamily": "LINUX",
+            },
+            "EphemeralStorage": { "SizeInGiB": self.disk >> 30 },
+            "ExecutionRoleArn": GetAtt(&execution_role, "Arn"),
+            "TaskRoleArn": GetAtt(&role, "Arn"),
+            "ContainerDefinitions": [container],
+        });
+        builder.add(id, "AWS::ECS::TaskDefinition", definition);
     }
-    if !task.secrets.is_empty() {
-        let secrets: Vec<Value> = task
-            .secrets
-            .iter()
-            .map(|(name, secret)| json!({ "Name": name, "ValueFrom": value_from(builder.stack, secret) }))
-            .collect();
-        container["Secrets"] = json!(secrets);
+
+    fn attribute(&self, _: &Stack, id: &str, _: &str, attribute: &str) -> Value {
+        match attribute {
+            "securityGroup" => json!(GetAtt(format!("{id}SecurityGroup"), "GroupId")),
+            _ => json!(Ref(id)),
+        }
     }
-    let definition = json!({
-        "Family": Sub(names::family(name)),
-        "RequiresCompatibilities": ["FARGATE"],
-        "NetworkMode": "awsvpc",
-        "Cpu": task.cpu.to_string(),
-        "Memory": (task.memory >> 20).to_string(),
-        "RuntimePlatform": {
-            "CpuArchitecture": task.architecture.name().to_ascii_uppercase(),
-            "OperatingSystemFamily": "LINUX",
-        },
-        "EphemeralStorage": { "SizeInGiB": task.disk >> 30 },
-        "ExecutionRoleArn": GetAtt(&execution_role, "Arn"),
-        "TaskRoleArn": GetAtt(&role, "Arn"),
-        "ContainerDefinitions": [container],
-    });
-    builder.add(id, "AWS::ECS::TaskDefinition", definition);
+
+    fn variables(&self, stack: &Stack, id: &str, name: &str, _: Verb) -> Vec<(&'static str, Value)> {
+        let mut out = vec![
+            (environment::TASK_CLUSTER, json!(GetAtt(logical_id(&self.cluster.name), "Arn"))),
+            (environment::TASK_DEFINITION, json!(Ref(id))),
+            (environment::TASK_CONTAINER, json!(name)),
+            (environment::TASK_SUBNETS, network::subnet_text(stack, &self.network)),
+            (environment::TASK_SECURITY_GROUPS, json!(GetAtt(format!("{id}SecurityGroup"), "GroupId"))),
+            (environment::TASK_PUBLIC_IP, json!(network::public_ip(stack, &self.network))),
+        ];
+        if self.spot {
+            out.push((environment::TASK_SPOT, json!("ENABLED")));
+        }
+        out
+    }
 }
 
 /// What ECS may do to get the image.
@@ -142,7 +175,7 @@ fn read_secrets(stack: &Stack, task: &Task) -> Vec<Value> {
         for (_, secret) in &task.secrets {
             let arn = match secret {
                 Secret::Secret { arn, .. } if secrets => text_value(stack, arn),
-                Secret::Parameter(name) if !secrets => parameter_arn(name),
+                Secret::Parameter(name) if !secrets => names::parameter_arn(name),
                 _ => continue,
             };
             if !out.contains(&arn) {
@@ -163,11 +196,6 @@ fn read_secrets(stack: &Stack, task: &Task) -> Vec<Value> {
     .collect()
 }
 
-fn parameter_arn(name: &str) -> Value {
-    let name = name.trim_start_matches('/');
-    json!(Sub(format!("arn:${{AWS::Partition}}:ssm:${{AWS::Region}}:${{AWS::AccountId}}:parameter/{name}")))
-}
-
 /// Amazon ECS Developer Guide, "Pass sensitive data to an Amazon ECS container": `arn:json-key:version-stage:version-id`.
 fn value_from(stack: &Stack, secret: &Secret) -> Value {
     match secret {
@@ -177,7 +205,7 @@ fn value_from(stack: &Stack, secret: &Secret) -> Value {
             parts.push(TextPart::Literal(format!(":{key}::")));
             text_value(stack, &Text { parts, span: arn.span })
         }
-        Secret::Parameter(name) => parameter_arn(name),
+        Secret::Parameter(name) => names::parameter_arn(name),
     }
 }
 
@@ -216,12 +244,4 @@ fn environment_of(stack: &Stack, task: &Task) -> Vec<Value> {
     .chain(tally)
     .chain(sensitive)
     .collect()
-}
-
-/// The CloudFormation expression for an attribute.
-pub(super) fn attribute(id: &str, name: &str) -> Value {
-    match name {
-        "securityGroup" => json!(GetAtt(format!("{id}SecurityGroup"), "GroupId")),
-        _ => json!(Ref(id)),
-    }
 }

@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::lowering::{Grant, Lowering, On};
 use super::{Builder, senders};
 use crate::iam;
+use crate::model::Stack;
+use crate::model::access::Verb;
 use crate::model::topic::{Subscriber, Subscription, Topic};
 use crate::template::{GetAtt, Ref, logical_id};
 
@@ -11,30 +14,53 @@ use crate::template::{GetAtt, Ref, logical_id};
 /// between event sources from AWS services and encrypted topics".
 const MANAGED_KEY: &str = "alias/aws/sns";
 
-pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, topic: &Topic) {
-    let senders = senders::senders(builder.stack, name);
-    let mut properties = json!({});
-    match &topic.encryption_key {
-        Some(key) => properties["KmsMasterKeyId"] = json!(GetAtt(logical_id(&key.name), "Arn")),
-        None if senders.is_empty() => properties["KmsMasterKeyId"] = json!(MANAGED_KEY),
-        None => {}
-    }
-    if let Some(fifo) = topic.fifo {
-        properties["FifoTopic"] = json!(true);
-        properties["ContentBasedDeduplication"] = json!(fifo.content_based_deduplication);
-        if fifo.high_throughput {
-            properties["FifoThroughputScope"] = json!("MessageGroup");
+impl Lowering for Topic {
+    const GRANTS: &'static [Grant] = &[Grant::new(Verb::Publish, "Publish", &["sns:Publish"], On::Itself)];
+
+    fn lower(&self, builder: &mut Builder<'_>, id: &str, name: &str) {
+        let senders = senders::senders(builder.stack, name);
+        let mut properties = json!({});
+        match &self.encryption_key {
+            Some(key) => properties["KmsMasterKeyId"] = json!(GetAtt(logical_id(&key.name), "Arn")),
+            None if senders.is_empty() => properties["KmsMasterKeyId"] = json!(MANAGED_KEY),
+            None => {}
+        }
+        if let Some(fifo) = self.fifo {
+            properties["FifoTopic"] = json!(true);
+            properties["ContentBasedDeduplication"] = json!(fifo.content_based_deduplication);
+            if fifo.high_throughput {
+                properties["FifoThroughputScope"] = json!("MessageGroup");
+            }
+        }
+        builder.add(id, "AWS::SNS::Topic", properties);
+        let arn = json!(Ref(id));
+        let mut statements: Vec<Value> =
+            senders.iter().map(|sender| senders::allow(sender, "sns:Publish", &arn)).collect();
+        statements.push(iam::deny_without_tls("sns:Publish", arn));
+        let policy = json!({ "Topics": [Ref(id)], "PolicyDocument": iam::document(&statements) });
+        builder.add(format!("{id}Policy"), "AWS::SNS::TopicPolicy", policy);
+        for subscription in &self.subscriptions {
+            subscribe(builder, id, subscription);
         }
     }
-    builder.add(id, "AWS::SNS::Topic", properties);
-    let arn = json!(Ref(id));
-    let mut statements: Vec<Value> =
-        senders.iter().map(|sender| senders::allow(sender, "sns:Publish", &arn)).collect();
-    statements.push(iam::deny_without_tls("sns:Publish", arn));
-    let policy = json!({ "Topics": [Ref(id)], "PolicyDocument": iam::document(&statements) });
-    builder.add(format!("{id}Policy"), "AWS::SNS::TopicPolicy", policy);
-    for subscription in &topic.subscriptions {
-        subscribe(builder, id, subscription);
+
+    fn attribute(&self, _: &Stack, id: &str, _: &str, attribute: &str) -> Value {
+        match attribute {
+            "name" => json!(GetAtt(id, "TopicName")),
+            _ => json!(Ref(id)),
+        }
+    }
+
+    fn arn(&self, id: &str, _: &str) -> Value {
+        json!(Ref(id))
+    }
+
+    fn sender(&self, _: &Stack, id: &str, _: &str, to: &str) -> Option<(&'static str, Value)> {
+        let sends = self.subscriptions.iter().any(|subscription| {
+            let own = matches!(&subscription.to, Subscriber::Queue(queue) if queue.name == to);
+            own || subscription.dead_letter.as_ref().is_some_and(|queue| queue.name == to)
+        });
+        sends.then(|| ("sns.amazonaws.com", json!(Ref(id))))
     }
 }
 
@@ -76,13 +102,5 @@ fn subscribe(builder: &mut Builder<'_>, id: &str, subscription: &Subscription) {
             "SourceArn": Ref(id),
         });
         builder.add(format!("{id}To{suffix}Permission"), "AWS::Lambda::Permission", permission);
-    }
-}
-
-/// The CloudFormation expression for an attribute.
-pub(super) fn attribute(id: &str, name: &str) -> Value {
-    match name {
-        "name" => json!(GetAtt(id, "TopicName")),
-        _ => json!(Ref(id)),
     }
 }

@@ -1,5 +1,7 @@
 //! `access:` entries: what a function or task may do, in one verb and one resource.
 
+use std::sync::LazyLock;
+
 use super::properties::{Properties, Reference};
 use super::{Kind, ResourceRef};
 use crate::diagnostic::{Diagnostic, Span};
@@ -47,42 +49,29 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// Every verb: its word, the types it applies to, what it allows. [`crate::iam::GRANTS`] has the actions.
-    pub const ALL: [(Self, &'static str, &'static [Kind], &'static str); 13] = [
-        (
-            Self::Read,
-            "read",
-            &[Kind::Bucket, Kind::Table],
-            "Read the objects of a bucket or the items of a table.",
-        ),
-        (
-            Self::Write,
-            "write",
-            &[Kind::Bucket, Kind::Table],
-            "Write the objects of a bucket or the items of a table.",
-        ),
-        (Self::Update, "update", &[Kind::Table], "Change attributes of the items of a table."),
-        (
-            Self::Tally,
-            "tally",
-            &[Kind::Table],
-            "Record the state of every row in a table whose key is `{ object: string, part: string }`.",
-        ),
-        (
-            Self::Delete,
-            "delete",
-            &[Kind::Bucket, Kind::Table],
-            "Remove the objects of a bucket or the items of a table.",
-        ),
-        (Self::List, "list", &[Kind::Bucket], "List the objects of a bucket."),
-        (Self::Publish, "publish", &[Kind::Bus, Kind::Topic], "Put events on a bus or messages on a topic."),
-        (Self::Send, "send", &[Kind::Queue], "Send messages to a queue."),
-        (Self::Receive, "receive", &[Kind::Queue], "Receive messages from a queue."),
-        (Self::Run, "run", &[Kind::Task], "Start a task in its cluster."),
-        (Self::Invoke, "invoke", &[Kind::Function], "Call a function."),
-        (Self::Encrypt, "encrypt", &[Kind::Key], "Encrypt with a key."),
-        (Self::Decrypt, "decrypt", &[Kind::Key], "Decrypt with a key."),
+    /// Every verb: its word, and the beginning of what it allows, which [`super::definition::Definition::ACCESS`] ends for
+    /// each type.
+    pub const ALL: [(Self, &'static str, &'static str); 13] = [
+        (Self::Read, "read", "Read"),
+        (Self::Write, "write", "Write"),
+        (Self::Update, "update", "Change attributes of"),
+        (Self::Tally, "tally", "Record the state of every row in"),
+        (Self::Delete, "delete", "Remove"),
+        (Self::List, "list", "List"),
+        (Self::Publish, "publish", "Put"),
+        (Self::Send, "send", "Send messages to"),
+        (Self::Receive, "receive", "Receive messages from"),
+        (Self::Run, "run", "Start"),
+        (Self::Invoke, "invoke", "Call"),
+        (Self::Encrypt, "encrypt", "Encrypt with"),
+        (Self::Decrypt, "decrypt", "Decrypt with"),
     ];
+
+    /// The types that it applies to, by their words.
+    #[must_use]
+    pub fn kinds(self) -> &'static [Kind] {
+        VERBS.iter().find(|verb| verb.verb == self).map_or(&[], |verb| &verb.kinds)
+    }
 
     /// The word in `stack.yaml`.
     #[must_use]
@@ -107,12 +96,43 @@ impl Verb {
     }
 }
 
+/// A verb with all that the types say of it.
+struct Described {
+    verb: Verb,
+    name: &'static str,
+    kinds: Vec<Kind>,
+    description: String,
+}
+
+/// The verbs in the order of [`Verb::ALL`].
+static VERBS: LazyLock<Vec<Described>> = LazyLock::new(|| {
+    let describe = |(verb, name, beginning): (Verb, &'static str, &str)| {
+        let mut objects: Vec<(Kind, &str)> = Kind::ALL
+            .into_iter()
+            .flat_map(|kind| kind.access().iter().map(move |(of, object)| (kind, *of, *object)))
+            .filter(|(_, of, _)| *of == verb)
+            .map(|(kind, _, object)| (kind, object))
+            .collect();
+        objects.sort_by_key(|(kind, _)| kind.name());
+        let description = match objects.as_slice() {
+            [rest @ .., (_, last)] if !rest.is_empty() => {
+                let rest: Vec<&str> = rest.iter().map(|(_, object)| *object).collect();
+                format!("{beginning} {} or {last}.", rest.join(", "))
+            }
+            [(_, only)] => format!("{beginning} {only}."),
+            _ => String::new(),
+        };
+        Described { verb, name, kinds: objects.into_iter().map(|(kind, _)| kind).collect(), description }
+    };
+    Verb::ALL.into_iter().map(describe).collect()
+});
+
 impl Access {
     pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let mut given = Vec::new();
-        for (verb, name, kinds, description) in Verb::ALL {
+        for Described { verb, name, kinds, description } in VERBS.iter() {
             if let Some(resource) = properties.field(name, description, Reference(kinds)).optional() {
-                given.push(Self { verb, resource, span: properties.span_of(name) });
+                given.push(Self { verb: *verb, resource, span: properties.span_of(name) });
             }
         }
         let named: Vec<&str> =

@@ -1,16 +1,11 @@
 //! `type: alarm`.
 
+use super::definition::{Definition, Drawing};
+use super::flow::{Flows, Role};
 use super::properties::{Boolean, Choice, Duration, Integer, List, Properties, Reference, Str};
-use super::{Kind, ResourceRef};
-use crate::diagnostic::Diagnostic;
+use super::{Kind, Resource, ResourceRef, Stack};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::yaml::shorten;
-
-/// What the type is.
-pub const DESCRIPTION: &str =
-    "CloudWatch alarms: on a metric of one resource, or on every dead-letter queue.";
-/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
-pub const ATTRIBUTES: &[(&str, &str)] =
-    &[("name", "alarm name, when it is about one metric"), ("arn", "ARN, when it is about one metric")];
 
 /// CloudWatch alarms.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,83 +85,17 @@ pub enum Missing {
     Ignore,
 }
 
-/// Metrics by type of resource: namespace, dimension, metrics.
-/// Source: the pages on CloudWatch metrics in the guides of Lambda, SQS, DynamoDB and SNS.
-pub const METRICS: [(Kind, &str, &str, &[&str]); 4] = [
-    (
-        Kind::Function,
-        "AWS/Lambda",
-        "FunctionName",
-        &[
-            "Invocations",
-            "Errors",
-            "Throttles",
-            "Duration",
-            "ConcurrentExecutions",
-            "DeadLetterErrors",
-            "DestinationDeliveryFailures",
-            "AsyncEventAge",
-            "AsyncEventsDropped",
-            "AsyncEventsReceived",
-            "IteratorAge",
-            "UrlRequestCount",
-            "Url4xxCount",
-            "Url5xxCount",
-        ],
-    ),
-    (
-        Kind::Queue,
-        "AWS/SQS",
-        "QueueName",
-        &[
-            "ApproximateNumberOfMessagesVisible",
-            "ApproximateNumberOfMessagesNotVisible",
-            "ApproximateNumberOfMessagesDelayed",
-            "ApproximateAgeOfOldestMessage",
-            "NumberOfMessagesSent",
-            "NumberOfMessagesReceived",
-            "NumberOfMessagesDeleted",
-            "NumberOfEmptyReceives",
-            "SentMessageSize",
-        ],
-    ),
-    (
-        Kind::Table,
-        "AWS/DynamoDB",
-        "TableName",
-        &[
-            "ConsumedReadCapacityUnits",
-            "ConsumedWriteCapacityUnits",
-            "ReadThrottleEvents",
-            "WriteThrottleEvents",
-            "UserErrors",
-            "SystemErrors",
-            "ConditionalCheckFailedRequests",
-            "TransactionConflict",
-            "TimeToLiveDeletedItemCount",
-        ],
-    ),
-    (
-        Kind::Topic,
-        "AWS/SNS",
-        "TopicName",
-        &[
-            "NumberOfMessagesPublished",
-            "NumberOfNotificationsDelivered",
-            "NumberOfNotificationsFailed",
-            "NumberOfNotificationsFilteredOut",
-            "PublishSize",
-        ],
-    ),
-];
-
-/// Types that have metrics here.
-const KINDS: &[Kind] = &[Kind::Function, Kind::Queue, Kind::Table, Kind::Topic];
 /// Amazon CloudWatch API reference, `PutMetricAlarm`: actions of a state.
 const MAX_ACTIONS: usize = 5;
 
-impl Alarm {
-    pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
+impl Definition for Alarm {
+    const DESCRIPTION: &'static str =
+        "CloudWatch alarms: on a metric of one resource, or on every dead-letter queue.";
+    const ATTRIBUTES: &'static [(&'static str, &'static str)] =
+        &[("name", "alarm name, when it is about one metric"), ("arn", "ARN, when it is about one metric")];
+    const DRAWING: Drawing = Drawing::IfConnected(Role::Caller);
+
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let dead_letters = properties
             .field(
                 "deadLetters",
@@ -174,7 +103,9 @@ impl Alarm {
                 Boolean,
             )
             .or(false);
-        let of = properties.field("of", "The resource whose metric is watched.", Reference(KINDS)).optional();
+        let of = properties
+            .field("of", "The resource whose metric is watched.", Reference(Kind::with_metrics()))
+            .optional();
         let name =
             properties.field("metric", "Name of the metric in CloudWatch, such as `Errors`.", Str).optional();
         let statistic = properties
@@ -279,12 +210,26 @@ impl Alarm {
             Metric { of: of?, name: name?, statistic, comparison, threshold, period, periods, missing };
         Some(Self { watches: Watches::Metric(metric), notify })
     }
+
+    fn check(&self, stack: &Stack, _: &Resource, diagnostics: &mut Diagnostics) {
+        if let Watches::Metric(metric) = &self.watches
+            && let Some(of) = stack.resource(&metric.of.name)
+            && let Some(problem) = unknown_metric(of.is.kind(), metric)
+        {
+            diagnostics.push(problem);
+        }
+    }
+
+    fn flows(&self, name: &str, flows: &mut Flows) {
+        for topic in &self.notify {
+            flows.add(name, &topic.name, "alarm");
+        }
+    }
 }
 
 /// What is wrong when a type has no metric of this name.
-#[must_use]
-pub fn unknown_metric(kind: Kind, metric: &Metric) -> Option<Diagnostic> {
-    let (.., known) = METRICS.iter().find(|(known, ..)| *known == kind)?;
+fn unknown_metric(kind: Kind, metric: &Metric) -> Option<Diagnostic> {
+    let known = kind.metrics()?.names;
     (!known.contains(&metric.name.as_str())).then(|| {
         let message = format!("a {} has no metric `{}`", kind.name(), shorten(&metric.name));
         Diagnostic::error("E0112", metric.of.span, message).suggest(&metric.name, known.iter().copied())

@@ -1,15 +1,13 @@
 //! `type: bucket`.
 
+use super::access::Verb;
 use super::code::one_of_these;
+use super::definition::{Definition, Drawing};
+use super::flow::{Flows, Role};
 use super::properties::{Boolean, Choice, Duration, List, Object, Properties, Reference, Str};
 use super::{Kind, ResourceRef};
 use crate::diagnostic::Diagnostic;
 use crate::yaml::shorten;
-
-/// What the type is.
-pub const DESCRIPTION: &str = "An S3 bucket: private, encrypted, versioned, TLS only.";
-/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
-pub const ATTRIBUTES: &[(&str, &str)] = &[("name", "bucket name"), ("arn", "ARN")];
 
 /// An S3 bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,8 +166,18 @@ pub enum BucketEvent {
     Removed,
 }
 
-impl Bucket {
-    pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
+impl Definition for Bucket {
+    const DESCRIPTION: &'static str = "An S3 bucket: private, encrypted, versioned, TLS only.";
+    const ATTRIBUTES: &'static [(&'static str, &'static str)] = &[("name", "bucket name"), ("arn", "ARN")];
+    const ACCESS: &'static [(Verb, &'static str)] = &[
+        (Verb::Read, "the objects of a bucket"),
+        (Verb::Write, "the objects of a bucket"),
+        (Verb::Delete, "the objects of a bucket"),
+        (Verb::List, "the objects of a bucket"),
+    ];
+    const DRAWING: Drawing = Drawing::Always(Role::Store);
+
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let notify = properties
             .field(
                 "notify",
@@ -216,6 +224,34 @@ impl Bucket {
             );
         }
         Some(Self { notify, event_bridge, versioning, lifecycle, cors, logging, encryption_key })
+    }
+
+    fn flows(&self, name: &str, flows: &mut Flows) {
+        for notify in &self.notify {
+            let on = match notify.on {
+                BucketEvent::Created => "created",
+                BucketEvent::Removed => "removed",
+            };
+            let filter = match (&notify.prefix, &notify.suffix) {
+                (None, None) => String::new(),
+                (prefix, suffix) => {
+                    format!(
+                        " {}*{}",
+                        prefix.as_deref().unwrap_or_default(),
+                        suffix.as_deref().unwrap_or_default()
+                    )
+                }
+            };
+            flows.add(name, &notify.to.resource().name, format!("{on}{filter}"));
+        }
+    }
+
+    fn encryption_key(&self) -> Option<(&ResourceRef, &'static str)> {
+        Some((self.encryption_key.as_ref()?, "s3"))
+    }
+
+    fn encryption_key_mut(&mut self) -> Option<&mut Option<ResourceRef>> {
+        Some(&mut self.encryption_key)
     }
 }
 

@@ -1,15 +1,13 @@
 //! `type: bus`.
 
+use super::access::Verb;
+use super::definition::{Definition, Drawing, UNUSED};
+use super::flow::Role;
 use super::pattern::{Pattern, PatternReader};
 use super::properties::{Duration, List, Object, Properties, Reference, Str};
 use super::{Kind, ResourceRef};
 use crate::diagnostic::Diagnostic;
 use crate::yaml::shorten;
-
-/// What the type is.
-pub const DESCRIPTION: &str = "An EventBridge event bus: one of the stack's own, or an existing one.";
-/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
-pub const ATTRIBUTES: &[(&str, &str)] = &[("name", "event bus name"), ("arn", "ARN")];
 
 /// An EventBridge event bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +44,13 @@ pub struct Archive {
 
 const DAY: u64 = 86_400;
 
-impl Bus {
-    pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
+impl Definition for Bus {
+    const DESCRIPTION: &'static str = "An EventBridge event bus: one of the stack's own, or an existing one.";
+    const ATTRIBUTES: &'static [(&'static str, &'static str)] = &[("name", "event bus name"), ("arn", "ARN")];
+    const ACCESS: &'static [(Verb, &'static str)] = &[(Verb::Publish, "events on a bus")];
+    const DRAWING: Drawing = Drawing::Always(Role::Hub);
+
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let source = properties
             .field("source", "The `source` of the events that this stack's workers publish.", Str)
             .or(contract::SOURCE.to_owned());
@@ -107,6 +110,15 @@ impl Bus {
             );
         }
         Some(Self { source, existing, allow, archive, encryption_key })
+    }
+
+    fn unused(&self) -> Option<&'static str> {
+        (self.existing.is_none() && self.allow.is_none()).then_some(UNUSED)
+    }
+
+    fn encryption_key_mut(&mut self) -> Option<&mut Option<ResourceRef>> {
+        // A bus that is there keeps its own key; an archive of it is the stack's.
+        (self.existing.is_none() || self.archive.is_some()).then_some(&mut self.encryption_key)
     }
 }
 

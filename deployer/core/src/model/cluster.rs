@@ -1,11 +1,7 @@
 //! `type: cluster`.
 
+use super::definition::{Definition, Drawing, UNUSED};
 use super::properties::{Boolean, Properties};
-
-/// What the type is.
-pub const DESCRIPTION: &str = "An ECS cluster for Fargate and Fargate Spot.";
-/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
-pub const ATTRIBUTES: &[(&str, &str)] = &[("name", "cluster name"), ("arn", "ARN")];
 
 /// An ECS cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,11 +10,19 @@ pub struct Cluster {
     pub insights: bool,
 }
 
-impl Cluster {
-    pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
+impl Definition for Cluster {
+    const DESCRIPTION: &'static str = "An ECS cluster for Fargate and Fargate Spot.";
+    const ATTRIBUTES: &'static [(&'static str, &'static str)] = &[("name", "cluster name"), ("arn", "ARN")];
+    const DRAWING: Drawing = Drawing::Never;
+
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let insights = properties
             .field("insights", "Container Insights metrics, which CloudWatch charges for.", Boolean)
             .or(false);
         Some(Self { insights })
+    }
+
+    fn unused(&self) -> Option<&'static str> {
+        Some(UNUSED)
     }
 }

@@ -1,13 +1,8 @@
 //! `type: dashboard`.
 
+use super::definition::{Definition, Drawing};
 use super::properties::{List, Properties, Reference};
 use super::{Kind, ResourceRef};
-
-/// What the type is.
-pub const DESCRIPTION: &str =
-    "A CloudWatch dashboard: a row for each function, queue, table and topic of the stack.";
-/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
-pub const ATTRIBUTES: &[(&str, &str)] = &[("name", "dashboard name")];
 
 /// A CloudWatch dashboard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,13 +11,18 @@ pub struct Dashboard {
     pub of: Vec<ResourceRef>,
 }
 
-impl Dashboard {
-    pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
+impl Definition for Dashboard {
+    const DESCRIPTION: &'static str =
+        "A CloudWatch dashboard: a row for each function, queue, table and topic of the stack.";
+    const ATTRIBUTES: &'static [(&'static str, &'static str)] = &[("name", "dashboard name")];
+    const DRAWING: Drawing = Drawing::Never;
+
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let of = properties
             .field(
                 "of",
                 "Resources that it shows; by default every function, queue, table and topic.",
-                List(Reference(&[Kind::Function, Kind::Queue, Kind::Table, Kind::Topic])),
+                List(Reference(Kind::with_metrics())),
             )
             .or(Vec::new());
         Some(Self { of })

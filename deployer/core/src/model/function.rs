@@ -5,9 +5,11 @@ use contract::settings::{
     ExtractSettings, FieldSettings, LoadSettings, OnConflict, Store, TransformSettings,
 };
 
-use super::access::Access;
+use super::access::{Access, Verb};
 use super::code::{Architecture, FunctionCode, one_of_these};
+use super::definition::{Definition, Drawing, Metrics};
 use super::environment::{Environment, Variables};
+use super::flow::{Flows, Role};
 use super::pattern::{Pattern, PatternReader};
 use super::properties::{
     AnyText, Boolean, Choice, Duration, Integer, List, Map, Object, Properties, Reference, Size, Str, Word,
@@ -17,16 +19,6 @@ use super::statement::Statement;
 use super::worker::Worker;
 use super::{Kind, ResourceRef, Text, network};
 use crate::diagnostic::{Diagnostic, Span};
-
-/// What the type is.
-pub const DESCRIPTION: &str = "A Lambda function with its triggers, its role and its log group.";
-/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
-pub const ATTRIBUTES: &[(&str, &str)] = &[
-    ("name", "function name"),
-    ("arn", "ARN"),
-    ("url", "its HTTPS address, if it has a `url`"),
-    ("securityGroup", "id of its security group, if it is in a network"),
-];
 
 const MIB: u64 = 1 << 20;
 const DAY: u64 = 86_400;
@@ -184,8 +176,44 @@ impl Function {
     pub const fn worker(&self) -> Option<Worker> {
         self.code.code.worker()
     }
+}
 
-    pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
+impl Definition for Function {
+    const DESCRIPTION: &'static str = "A Lambda function with its triggers, its role and its log group.";
+    const ATTRIBUTES: &'static [(&'static str, &'static str)] = &[
+        ("name", "function name"),
+        ("arn", "ARN"),
+        ("url", "its HTTPS address, if it has a `url`"),
+        ("securityGroup", "id of its security group, if it is in a network"),
+    ];
+    const ACCESS: &'static [(Verb, &'static str)] = &[(Verb::Invoke, "a function")];
+    const DRAWING: Drawing = Drawing::Always(Role::Function);
+    const METRICS: Option<Metrics> = Some(Metrics {
+        namespace: "AWS/Lambda",
+        dimension: "FunctionName",
+        names: &[
+            "Invocations",
+            "Errors",
+            "Throttles",
+            "Duration",
+            "ConcurrentExecutions",
+            "DeadLetterErrors",
+            "DestinationDeliveryFailures",
+            "AsyncEventAge",
+            "AsyncEventsDropped",
+            "AsyncEventsReceived",
+            "IteratorAge",
+            "UrlRequestCount",
+            "Url4xxCount",
+            "Url5xxCount",
+        ],
+        graphs: [
+            ("calls", "Sum", &["Invocations", "Errors", "Throttles"]),
+            ("duration", "p95", &["Duration"]),
+        ],
+    });
+
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let worker = properties
             .field(
                 "worker",
@@ -319,6 +347,34 @@ impl Function {
             statements,
             settings,
         })
+    }
+
+    fn unused(&self) -> Option<&'static str> {
+        (self.triggers.is_empty() && self.url.is_none())
+            .then_some("add `triggers`, name it in a `rule`, `schedule`, `topic` or `bucket`, or remove it")
+    }
+
+    fn flows(&self, name: &str, flows: &mut Flows) {
+        for trigger in &self.triggers {
+            let label = match trigger {
+                Trigger::Queue { pattern: Some(_), .. } => "filtered",
+                Trigger::Queue { .. } => "",
+                Trigger::Bus { events: Events::Named(event), .. } => event.name(),
+                Trigger::Bus { events: Events::Matching { name, .. }, .. } => {
+                    name.as_deref().unwrap_or("pattern")
+                }
+                Trigger::Table { .. } => "changes",
+            };
+            flows.add(&trigger.source().name, name, label);
+        }
+        for to in self.dead_letter_queues() {
+            flows.add_failure(name, to, "failed calls");
+        }
+        flows.add_access(name, &self.access);
+    }
+
+    fn dead_letter_queues(&self) -> Vec<&ResourceRef> {
+        self.asynchronous.iter().filter_map(|one| one.on_failure.as_ref()).collect()
     }
 }
 

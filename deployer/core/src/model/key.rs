@@ -2,15 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::access::Verb;
+use super::definition::{Definition, Drawing, UNUSED};
 use super::properties::{Duration, Properties, Str};
 use super::{ResourceType, Stack};
 use crate::diagnostic::Diagnostic;
-
-/// What the type is.
-pub const DESCRIPTION: &str =
-    "A KMS key of the account's own, rotated, with an alias. It costs money while idle.";
-/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
-pub const ATTRIBUTES: &[(&str, &str)] = &[("arn", "ARN"), ("id", "key id"), ("alias", "name of its alias")];
 
 const DAY: u64 = 86_400;
 
@@ -25,9 +21,16 @@ pub struct Key {
     pub deletion_window: u64,
 }
 
-impl Key {
+impl Definition for Key {
+    const DESCRIPTION: &'static str =
+        "A KMS key of the account's own, rotated, with an alias. It costs money while idle.";
+    const ATTRIBUTES: &'static [(&'static str, &'static str)] =
+        &[("arn", "ARN"), ("id", "key id"), ("alias", "name of its alias")];
+    const ACCESS: &'static [(Verb, &'static str)] = &[(Verb::Encrypt, "a key"), (Verb::Decrypt, "a key")];
+    const DRAWING: Drawing = Drawing::Never;
+
     /// Bounds: AWS KMS API reference, `EnableKeyRotation` and `ScheduleKeyDeletion`.
-    pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let description = properties.field("description", "Description of the key.", Str).optional();
         let rotation = properties
             .field(
@@ -52,6 +55,10 @@ impl Key {
         }
         Some(Self { description, rotation: rotation / DAY, deletion_window: deletion_window / DAY })
     }
+
+    fn unused(&self) -> Option<&'static str> {
+        Some(UNUSED)
+    }
 }
 
 /// Gives the stack's key to every resource that can have one and names none, so that nothing behind asks where a key
@@ -64,18 +71,12 @@ pub(crate) fn encrypt(stack: &mut Stack) {
     };
     let logs: BTreeSet<String> = stack.resources.iter().filter_map(logged).collect();
     for resource in &mut stack.resources {
-        let own = match &mut resource.is {
-            // Amazon S3 User Guide, "Enabling Amazon S3 server access logging": logs come to no bucket with a KMS key.
-            ResourceType::Bucket(bucket) if !logs.contains(&resource.name) => &mut bucket.encryption_key,
-            ResourceType::Queue(queue) => &mut queue.encryption_key,
-            ResourceType::Topic(topic) => &mut topic.encryption_key,
-            ResourceType::Table(table) => &mut table.encryption_key,
-            // A bus that is there keeps its own key; an archive of it is the stack's.
-            ResourceType::Bus(bus) if bus.existing.is_none() || bus.archive.is_some() => {
-                &mut bus.encryption_key
-            }
-            _ => continue,
-        };
-        own.get_or_insert_with(|| key.clone());
+        // Amazon S3 User Guide, "Enabling Amazon S3 server access logging": logs come to no bucket with a KMS key.
+        if logs.contains(&resource.name) {
+            continue;
+        }
+        if let Some(own) = resource.is.encryption_key_mut() {
+            own.get_or_insert_with(|| key.clone());
+        }
     }
 }

@@ -1,15 +1,10 @@
 //! `type: network`.
 
 use super::Text;
+use super::definition::{Definition, Drawing, UNUSED};
 use super::properties::{AnyText, Boolean, Choice, Integer, List, Object, Properties, Str};
 use crate::diagnostic::Diagnostic;
 use crate::yaml::shorten;
-
-/// What the type is.
-pub const DESCRIPTION: &str =
-    "A VPC with subnets, and gateway endpoints for S3 and DynamoDB; or an existing one.";
-/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
-pub const ATTRIBUTES: &[(&str, &str)] = &[("id", "VPC id")];
 
 /// A VPC.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,8 +65,15 @@ impl Network {
             Self::Existing(existing) => existing.public,
         }
     }
+}
 
-    pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
+impl Definition for Network {
+    const DESCRIPTION: &'static str =
+        "A VPC with subnets, and gateway endpoints for S3 and DynamoDB; or an existing one.";
+    const ATTRIBUTES: &'static [(&'static str, &'static str)] = &[("id", "VPC id")];
+    const DRAWING: Drawing = Drawing::Never;
+
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let zones =
             properties.field("zones", "Availability zones, with one subnet in each.", Integer(1, 4)).or(2);
         let egress = properties
@@ -144,6 +146,10 @@ impl Network {
         }
         let endpoints_given = properties.has("endpoints");
         Some(Self::New(New { zones, egress, cidr: range?, endpoints, endpoints_given }))
+    }
+
+    fn unused(&self) -> Option<&'static str> {
+        matches!(self, Self::New(_)).then_some(UNUSED)
     }
 }
 

@@ -1,12 +1,11 @@
 //! `type: queue`.
 
+use super::access::Verb;
+use super::definition::{Definition, Drawing, Metrics, UNUSED};
+use super::flow::{Flows, Role};
 use super::properties::{Boolean, Duration, Integer, Object, Properties, Reference, Size};
-use super::{Kind, ResourceRef};
-
-/// What the type is.
-pub const DESCRIPTION: &str = "An SQS queue with a dead-letter queue.";
-/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
-pub const ATTRIBUTES: &[(&str, &str)] = &[("name", "queue name"), ("arn", "ARN"), ("url", "queue URL")];
+use super::{Kind, Resource, ResourceRef, Stack};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// Defaults and bounds: Amazon SQS Developer Guide, "Quotas related to messages".
 const DAY: u64 = 86_400;
@@ -73,8 +72,39 @@ impl Queue {
             encryption_key: None,
         }
     }
+}
 
-    pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
+impl Definition for Queue {
+    const DESCRIPTION: &'static str = "An SQS queue with a dead-letter queue.";
+    const ATTRIBUTES: &'static [(&'static str, &'static str)] =
+        &[("name", "queue name"), ("arn", "ARN"), ("url", "queue URL")];
+    const ACCESS: &'static [(Verb, &'static str)] = &[(Verb::Send, "a queue"), (Verb::Receive, "a queue")];
+    const DRAWING: Drawing = Drawing::Always(Role::Queue);
+    const METRICS: Option<Metrics> = Some(Metrics {
+        namespace: "AWS/SQS",
+        dimension: "QueueName",
+        names: &[
+            "ApproximateNumberOfMessagesVisible",
+            "ApproximateNumberOfMessagesNotVisible",
+            "ApproximateNumberOfMessagesDelayed",
+            "ApproximateAgeOfOldestMessage",
+            "NumberOfMessagesSent",
+            "NumberOfMessagesReceived",
+            "NumberOfMessagesDeleted",
+            "NumberOfEmptyReceives",
+            "SentMessageSize",
+        ],
+        graphs: [
+            (
+                "messages",
+                "Maximum",
+                &["ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible"],
+            ),
+            ("oldest message", "Maximum", &["ApproximateAgeOfOldestMessage"]),
+        ],
+    });
+
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let visibility_timeout = properties
             .field(
                 "visibilityTimeout",
@@ -133,6 +163,41 @@ impl Queue {
             dead_letter,
             encryption_key,
         })
+    }
+
+    fn check(&self, stack: &Stack, _: &Resource, diagnostics: &mut Diagnostics) {
+        if let Some(dead_letters) = &self.dead_letter.queue
+            && stack.queue(dead_letters).is_some_and(|other| other.fifo.is_some() != self.fifo.is_some())
+        {
+            let message = "the dead-letter queue of a FIFO queue must be a FIFO queue, and that of a standard queue a \
+                           standard queue";
+            diagnostics.push(
+                Diagnostic::error("E0107", dead_letters.span, message)
+                    .help("set `fifo` for both, or for neither"),
+            );
+        }
+    }
+
+    fn unused(&self) -> Option<&'static str> {
+        Some(UNUSED)
+    }
+
+    fn flows(&self, name: &str, flows: &mut Flows) {
+        if let Some(to) = &self.dead_letter.queue {
+            flows.add_failure(name, to, "dead letters");
+        }
+    }
+
+    fn dead_letter_queues(&self) -> Vec<&ResourceRef> {
+        self.dead_letter.queue.iter().collect()
+    }
+
+    fn encryption_key(&self) -> Option<(&ResourceRef, &'static str)> {
+        Some((self.encryption_key.as_ref()?, "sqs"))
+    }
+
+    fn encryption_key_mut(&mut self) -> Option<&mut Option<ResourceRef>> {
+        Some(&mut self.encryption_key)
     }
 }
 

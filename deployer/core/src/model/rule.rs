@@ -1,16 +1,13 @@
 //! `type: rule`.
 
+use super::definition::{Definition, Drawing};
 use super::delivery::Target;
+use super::flow::Flows;
 use super::function::{EVENTS, Events, read_events};
 use super::pattern::PatternReader;
 use super::properties::{Choice, List, Object, Properties, Reference};
 use super::{Kind, ResourceRef};
 use crate::diagnostic::Diagnostic;
-
-/// What the type is.
-pub const DESCRIPTION: &str = "An EventBridge rule: sends events of a bus to targets.";
-/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
-pub const ATTRIBUTES: &[(&str, &str)] = &[("arn", "ARN")];
 
 /// Amazon EventBridge User Guide, "Amazon EventBridge quotas": targets of a rule.
 const MAX_TARGETS: usize = 5;
@@ -31,8 +28,12 @@ pub struct Rule {
 /// The words of `state`.
 pub(super) const STATES: &[(&str, bool)] = &[("enabled", true), ("disabled", false)];
 
-impl Rule {
-    pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
+impl Definition for Rule {
+    const DESCRIPTION: &'static str = "An EventBridge rule: sends events of a bus to targets.";
+    const ATTRIBUTES: &'static [(&'static str, &'static str)] = &[("arn", "ARN")];
+    const DRAWING: Drawing = Drawing::Never;
+
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let bus = properties.field("bus", "Bus whose events it matches.", Reference(&[Kind::Bus])).required();
         let event = properties.field("event", "Events of this stack's workers.", Choice(EVENTS)).optional();
         let pattern = properties
@@ -61,5 +62,15 @@ impl Rule {
         }
         let events = read_events(properties, event, pattern.map(|pattern| (pattern, None)));
         Some(Self { bus: bus?, events: events?, targets: targets?, enabled })
+    }
+
+    fn flows(&self, name: &str, flows: &mut Flows) {
+        let label = match &self.events {
+            Events::Named(event) => event.name(),
+            Events::Matching { .. } => name,
+        };
+        for target in &self.targets {
+            flows.add(&self.bus.name, &target.to.name, label);
+        }
     }
 }

@@ -1,16 +1,12 @@
 //! `type: schedule`.
 
+use super::definition::{Definition, Drawing};
 use super::delivery::Target;
+use super::flow::{Flows, Role};
 use super::properties::{Choice, Duration, Object, Properties, Str};
 use super::rule::STATES;
 use crate::diagnostic::Diagnostic;
 use crate::yaml::shorten;
-
-/// What the type is.
-pub const DESCRIPTION: &str =
-    "A schedule of EventBridge Scheduler: starts a target at a rate, at times or once.";
-/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
-pub const ATTRIBUTES: &[(&str, &str)] = &[("name", "schedule name"), ("arn", "ARN")];
 
 const DAY: u64 = 86_400;
 
@@ -44,8 +40,13 @@ pub enum When {
     At(String),
 }
 
-impl Schedule {
-    pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
+impl Definition for Schedule {
+    const DESCRIPTION: &'static str =
+        "A schedule of EventBridge Scheduler: starts a target at a rate, at times or once.";
+    const ATTRIBUTES: &'static [(&'static str, &'static str)] = &[("name", "schedule name"), ("arn", "ARN")];
+    const DRAWING: Drawing = Drawing::Always(Role::Caller);
+
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let every = properties
             .field("every", "Start at this rate, in whole minutes.", Duration(60, 366 * DAY))
             .optional();
@@ -153,6 +154,10 @@ impl Schedule {
         }
         let when = every.map(When::Every).or(cron.map(When::Cron)).or(at.map(When::At));
         Some(Self { when: when?, timezone, window, target: target?, enabled, start, end })
+    }
+
+    fn flows(&self, name: &str, flows: &mut Flows) {
+        flows.add(name, &self.target.to.name, "starts");
     }
 }
 

@@ -1,15 +1,12 @@
 //! `type: table`.
 
+use super::access::Verb;
+use super::definition::{Definition, Drawing, Metrics};
+use super::flow::Role;
 use super::properties::{Boolean, Choice, Integer, List, Map, Object, Properties, Reference, Str};
 use super::{Kind, ResourceRef};
 use crate::diagnostic::Diagnostic;
 use crate::yaml::shorten;
-
-/// What the type is.
-pub const DESCRIPTION: &str = "A DynamoDB table: on demand, encrypted, with point-in-time recovery.";
-/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
-pub const ATTRIBUTES: &[(&str, &str)] =
-    &[("name", "table name"), ("arn", "ARN"), ("streamArn", "ARN of its stream, if it has one")];
 
 /// Amazon DynamoDB Developer Guide, "Quotas": attribute names that are keys. No comma, since the worker gets a list.
 const MAX_KEY_NAME: usize = 255;
@@ -122,7 +119,52 @@ const MAX_INCLUDED: usize = 100;
 const MAX_CAPACITY: i64 = 40_000;
 
 impl Table {
-    pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
+    /// The attributes that are keys of the table or of an index, each once, with their types.
+    #[must_use]
+    pub fn key_attributes(&self) -> Vec<(&str, KeyType)> {
+        let mut all: Vec<(&str, KeyType)> = Vec::new();
+        for (name, kind) in self.key.iter().chain(self.indexes.iter().flat_map(|(_, index)| &index.key)) {
+            if !all.iter().any(|(known, _)| known == name) {
+                all.push((name, *kind));
+            }
+        }
+        all
+    }
+}
+
+impl Definition for Table {
+    const DESCRIPTION: &'static str = "A DynamoDB table: on demand, encrypted, with point-in-time recovery.";
+    const ATTRIBUTES: &'static [(&'static str, &'static str)] =
+        &[("name", "table name"), ("arn", "ARN"), ("streamArn", "ARN of its stream, if it has one")];
+    const ACCESS: &'static [(Verb, &'static str)] = &[
+        (Verb::Read, "the items of a table"),
+        (Verb::Write, "the items of a table"),
+        (Verb::Update, "the items of a table"),
+        (Verb::Tally, "a table whose key is `{ object: string, part: string }`"),
+        (Verb::Delete, "the items of a table"),
+    ];
+    const DRAWING: Drawing = Drawing::Always(Role::Store);
+    const METRICS: Option<Metrics> = Some(Metrics {
+        namespace: "AWS/DynamoDB",
+        dimension: "TableName",
+        names: &[
+            "ConsumedReadCapacityUnits",
+            "ConsumedWriteCapacityUnits",
+            "ReadThrottleEvents",
+            "WriteThrottleEvents",
+            "UserErrors",
+            "SystemErrors",
+            "ConditionalCheckFailedRequests",
+            "TransactionConflict",
+            "TimeToLiveDeletedItemCount",
+        ],
+        graphs: [
+            ("capacity", "Sum", &["ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"]),
+            ("throttles", "Sum", &["ReadThrottleEvents", "WriteThrottleEvents"]),
+        ],
+    });
+
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let key = properties
             .field(
                 "key",
@@ -208,16 +250,12 @@ impl Table {
         })
     }
 
-    /// The attributes that are keys of the table or of an index, each once, with their types.
-    #[must_use]
-    pub fn key_attributes(&self) -> Vec<(&str, KeyType)> {
-        let mut all: Vec<(&str, KeyType)> = Vec::new();
-        for (name, kind) in self.key.iter().chain(self.indexes.iter().flat_map(|(_, index)| &index.key)) {
-            if !all.iter().any(|(known, _)| known == name) {
-                all.push((name, *kind));
-            }
-        }
-        all
+    fn encryption_key(&self) -> Option<(&ResourceRef, &'static str)> {
+        Some((self.encryption_key.as_ref()?, "dynamodb"))
+    }
+
+    fn encryption_key_mut(&mut self) -> Option<&mut Option<ResourceRef>> {
+        Some(&mut self.encryption_key)
     }
 }
 

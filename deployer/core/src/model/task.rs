@@ -2,9 +2,11 @@
 
 use contract::settings::ExtractionSettings;
 
-use super::access::Access;
+use super::access::{Access, Verb};
 use super::code::{Architecture, Image, one_of_these};
+use super::definition::{Definition, Drawing, UNUSED};
 use super::environment::{Environment, Variables};
+use super::flow::{Flows, Role};
 use super::properties::{
     AnyText, Boolean, Duration, List, Map, Object, Properties, Read, Reference, Scope, Shape, Size, Str,
 };
@@ -13,14 +15,6 @@ use super::{Kind, ResourceRef, Text, csv, network};
 use crate::diagnostic::Diagnostic;
 use crate::units;
 use crate::yaml::{Node, shorten};
-
-/// What the type is.
-pub const DESCRIPTION: &str = "A Fargate task that a function can run.";
-/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
-pub const ATTRIBUTES: &[(&str, &str)] = &[
-    ("arn", "ARN of the task definition, with its revision"),
-    ("securityGroup", "id of its security group"),
-];
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -83,8 +77,16 @@ pub enum Secret {
 /// User and group without a name; numbers, since an image without `/etc/passwd` knows no names.
 const USER: &str = "65532:65532";
 
-impl Task {
-    pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
+impl Definition for Task {
+    const DESCRIPTION: &'static str = "A Fargate task that a function can run.";
+    const ATTRIBUTES: &'static [(&'static str, &'static str)] = &[
+        ("arn", "ARN of the task definition, with its revision"),
+        ("securityGroup", "id of its security group"),
+    ];
+    const ACCESS: &'static [(Verb, &'static str)] = &[(Verb::Run, "a task in its cluster")];
+    const DRAWING: Drawing = Drawing::Always(Role::Task);
+
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let image = Image::read(properties);
         let architecture = Architecture::read(properties);
         let cluster =
@@ -214,6 +216,14 @@ impl Task {
             statements,
             settings,
         })
+    }
+
+    fn unused(&self) -> Option<&'static str> {
+        Some(UNUSED)
+    }
+
+    fn flows(&self, name: &str, flows: &mut Flows) {
+        flows.add_access(name, &self.access);
     }
 }
 

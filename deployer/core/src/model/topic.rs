@@ -1,16 +1,14 @@
 //! `type: topic`.
 
+use super::access::Verb;
+use super::definition::{Definition, Drawing, Metrics};
+use super::flow::{Flows, Role};
 use super::pattern::{Pattern, PatternReader};
 use super::properties::{Boolean, Choice, List, Object, Properties, Reference, Str};
 use super::queue::Fifo;
-use super::{Kind, ResourceRef};
-use crate::diagnostic::{Diagnostic, Span};
+use super::{Kind, Resource, ResourceRef, Stack};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::yaml::shorten;
-
-/// What the type is.
-pub const DESCRIPTION: &str = "An SNS topic with its subscriptions: TLS only.";
-/// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
-pub const ATTRIBUTES: &[(&str, &str)] = &[("arn", "ARN"), ("name", "topic name")];
 
 /// An SNS topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +49,28 @@ pub enum Subscriber {
     Email(String),
 }
 
-impl Topic {
-    pub(crate) fn read(properties: &mut Properties<'_>) -> Option<Self> {
+impl Definition for Topic {
+    const DESCRIPTION: &'static str = "An SNS topic with its subscriptions: TLS only.";
+    const ATTRIBUTES: &'static [(&'static str, &'static str)] = &[("arn", "ARN"), ("name", "topic name")];
+    const ACCESS: &'static [(Verb, &'static str)] = &[(Verb::Publish, "messages on a topic")];
+    const DRAWING: Drawing = Drawing::Always(Role::Hub);
+    const METRICS: Option<Metrics> = Some(Metrics {
+        namespace: "AWS/SNS",
+        dimension: "TopicName",
+        names: &[
+            "NumberOfMessagesPublished",
+            "NumberOfNotificationsDelivered",
+            "NumberOfNotificationsFailed",
+            "NumberOfNotificationsFilteredOut",
+            "PublishSize",
+        ],
+        graphs: [
+            ("messages", "Sum", &["NumberOfMessagesPublished"]),
+            ("deliveries", "Sum", &["NumberOfNotificationsDelivered", "NumberOfNotificationsFailed"]),
+        ],
+    });
+
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let subscriptions = properties
             .field("subscriptions", "Receivers of the messages.", List(Object(Subscription::read)))
             .or(Vec::new());
@@ -72,6 +90,74 @@ impl Topic {
             )
             .optional();
         Some(Self { subscriptions, fifo, encryption_key })
+    }
+
+    /// Amazon SNS Developer Guide, "Amazon SNS FIFO topics": who may subscribe to what; and nobody twice.
+    fn check(&self, stack: &Stack, _: &Resource, diagnostics: &mut Diagnostics) {
+        for (index, subscription) in self.subscriptions.iter().enumerate() {
+            if self.subscriptions[..index].iter().any(|other| other.to.is_same(&subscription.to)) {
+                diagnostics.push(
+                    Diagnostic::error(
+                        "E0303",
+                        subscription.span,
+                        "an earlier subscription has the same receiver",
+                    )
+                    .help("SNS accepts one subscription per receiver; extend its filter to match both"),
+                );
+            }
+            let fifo = match &subscription.to {
+                Subscriber::Queue(reference) => {
+                    stack.queue(reference).is_some_and(|queue| queue.fifo.is_some())
+                }
+                Subscriber::Function(_) | Subscriber::Email(_) => false,
+            };
+            let problem = match (self.fifo.is_some(), fifo, &subscription.to) {
+                (false, true, _) => "a FIFO queue can subscribe only to a FIFO topic",
+                (true, _, Subscriber::Function(_) | Subscriber::Email(_)) => {
+                    "only queues can subscribe to a FIFO topic"
+                }
+                _ => continue,
+            };
+            diagnostics.push(
+                Diagnostic::error("E0107", subscription.span, problem)
+                    .help("set `fifo` for both, or for neither"),
+            );
+        }
+    }
+
+    fn flows(&self, name: &str, flows: &mut Flows) {
+        for subscription in &self.subscriptions {
+            if let Subscriber::Queue(to) | Subscriber::Function(to) = &subscription.to {
+                let label = if subscription.filter.is_some() { "filtered" } else { "" };
+                flows.add(name, &to.name, label);
+            }
+            if let Some(to) = &subscription.dead_letter {
+                flows.add_failure(name, to, "undelivered");
+            }
+        }
+    }
+
+    fn dead_letter_queues(&self) -> Vec<&ResourceRef> {
+        self.subscriptions.iter().filter_map(|one| one.dead_letter.as_ref()).collect()
+    }
+
+    fn encryption_key(&self) -> Option<(&ResourceRef, &'static str)> {
+        Some((self.encryption_key.as_ref()?, "sns"))
+    }
+
+    fn encryption_key_mut(&mut self) -> Option<&mut Option<ResourceRef>> {
+        Some(&mut self.encryption_key)
+    }
+}
+
+impl Subscriber {
+    /// Whether SNS takes both for the same receiver.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Queue(a), Self::Queue(b)) | (Self::Function(a), Self::Function(b)) => a.name == b.name,
+            (Self::Email(a), Self::Email(b)) => a == b,
+            _ => false,
+        }
     }
 }
 
