@@ -1,10 +1,9 @@
 //! The sections of the file: name, config, stacks, resources, outputs; and one stack taken from it.
 //!
-//! [`Document::parse`] needs to know no stack, so it serves `ls`; [`Document::stack`] gives the model of one.
+//! [`Document::parse`] needs to know no stack, so it serves `ls`; [`compile`](crate::compile()) takes one from it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::check;
 use crate::diagnostic::{Diagnostic, Diagnostics, Source, Span};
 use crate::model::key::encrypt;
 use crate::model::options::Options;
@@ -87,6 +86,11 @@ impl Document {
     #[must_use]
     pub fn has_resource(&self, name: &str) -> bool {
         self.resources.iter().any(|entry| entry.key == name)
+    }
+
+    /// The names of the resources, with their places.
+    pub fn resources(&self) -> impl Iterator<Item = (&str, Span)> {
+        self.resources.iter().map(|entry| (entry.key.as_str(), entry.key_span))
     }
 
     /// Reads the file as far as no stack need be known. Problems are added to `diagnostics`; `None` when there is no
@@ -211,8 +215,9 @@ impl Document {
         }
     }
 
-    /// The model of one stack, fully checked. `overrides` are the `--config k=v` of the command line.
-    pub fn stack(
+    /// The model of one stack, to which no rule across resources was applied yet. `overrides` are the `--config k=v` of the
+    /// command line.
+    pub(crate) fn model(
         &self,
         target: &StackTarget,
         overrides: &[(String, String)],
@@ -277,7 +282,7 @@ impl Document {
         }
         self.config.check_used(&scope, diagnostics);
         scope.finish(diagnostics);
-        // Rules across resources need all of them; problems elsewhere in the file don't hold them up.
+        // Rules across resources need all of them; problems elsewhere in the file don't hold the rules up.
         let mut stack = Stack {
             name: format!("{}-{}", self.name, target.stack),
             description: self.description.clone(),
@@ -288,7 +293,6 @@ impl Document {
             outputs: outputs?,
         };
         encrypt(&mut stack);
-        check::check(&stack, diagnostics);
-        (!diagnostics.has_errors()).then_some(stack)
+        Some(stack)
     }
 }

@@ -37,8 +37,9 @@ pub struct Args {
 }
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
-    let stack = context.load_stack(args.stack.as_deref())?;
-    let situation = Situation::new(context, &stack, !args.no_build, Busy::Ignore).await?;
+    let compiled = context.compile(args.stack.as_deref())?;
+    let stack = &compiled.stack;
+    let situation = Situation::new(context, &compiled, !args.no_build, Busy::Ignore).await?;
     let deployed = situation.deployed.as_ref();
     let options = Options::default();
     let deployment = Deployment {
