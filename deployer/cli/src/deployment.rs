@@ -24,7 +24,7 @@ use crate::records::{self, Finished};
 use crate::retry::{Repeated, Retries};
 use crate::state::{Deployed, Wanted};
 
-mod change_set;
+pub mod change_set;
 mod execution;
 mod gate;
 mod outcome;
