@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, Once, PoisonError};
 
 use stack_core::document::SelectError;
-use stack_core::{Diagnostics, Document, Source, Stack, StackTarget};
+use stack_core::{Compiled, Diagnostics, Document, Source, Stack, StackTarget, compile};
 
 use crate::aws::calls::Calls;
 use crate::aws::session::{Connection, Session, Unidentified};
@@ -142,7 +142,7 @@ impl Context {
             Some(document) => {
                 // The rest of the file is checked too, so that one run reports everything.
                 if let Some(target) = document.select(None).ok().or(document.stacks.first()) {
-                    let _ = document.stack(target, &self.config, &mut diagnostics);
+                    let _ = compile(&document, target, &self.config, &mut diagnostics);
                 }
                 Err(self.invalid(&source, &diagnostics)?)
             }
@@ -163,18 +163,48 @@ impl Context {
     /// # Errors
     /// As [`Context::load_stack`].
     pub fn load_stack_and_source(&self, name: Option<&str>) -> Result<(Source, Stack)> {
-        let Loaded { source, document } = self.load()?;
-        let target = document.select(name).map_err(|error| document_error(&error))?;
+        let loaded = self.load()?;
+        let target = loaded.document.select(name).map_err(|error| document_error(&error))?;
+        let compiled = self.checked(&loaded, target)?;
+        Ok((loaded.source, compiled.stack))
+    }
+
+    /// Reads the stack file and compiles one stack. A command does this once for each stack, and hands on what comes of it.
+    ///
+    /// # Errors
+    /// As [`Context::load_stack`]; [`Error::Failed`] on a defect of ours.
+    pub fn compile(&self, name: Option<&str>) -> Result<Compiled> {
+        let loaded = self.load()?;
+        let target = loaded.document.select(name).map_err(|error| document_error(&error))?;
+        self.compile_in(&loaded, target)
+    }
+
+    /// The same for a stack of a file that has been read.
+    ///
+    /// # Errors
+    /// As [`Context::compile`].
+    pub fn compile_in(&self, loaded: &Loaded, target: &StackTarget) -> Result<Compiled> {
+        let compiled = self.checked(loaded, target)?;
+        match &compiled.defect {
+            Some(defect) => Err(Error::failed_with_hint(
+                defect.to_string(),
+                "this is a defect of deployer; please report it",
+            )),
+            None => Ok(compiled),
+        }
+    }
+
+    /// A stack without errors; its warnings are shown.
+    fn checked(&self, Loaded { source, document }: &Loaded, target: &StackTarget) -> Result<Compiled> {
         let mut diagnostics = Diagnostics::default();
-        let stack = document.stack(target, &self.config, &mut diagnostics);
-        match stack {
-            Some(stack) => {
+        match compile(document, target, &self.config, &mut diagnostics) {
+            Some(compiled) => {
                 if !diagnostics.is_empty() {
-                    self.ui.warnings(&source, &diagnostics);
+                    self.ui.warnings(source, &diagnostics);
                 }
-                Ok((source, stack))
+                Ok(compiled)
             }
-            None => Err(self.invalid(&source, &diagnostics)?),
+            None => Err(self.invalid(source, &diagnostics)?),
         }
     }
 

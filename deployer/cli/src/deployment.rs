@@ -1,44 +1,37 @@
 //! One deployment, from what is deployed to what is wanted: plan, gates, publication, change set, execution, record.
 //! `deploy` and `rollback` both go this way; they differ in where the template comes from.
+//!
+//! The way is here; each of its stations is a module.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use stack_core::StackTarget;
 use stack_core::deployed::lossy;
 use stack_core::diff::indexes;
 use stack_core::model::target::Target;
 use stack_core::number;
-use stack_core::status::Status;
 
-use crate::assets::{ensure_bucket, publish};
-use crate::aws::cloudformation::{
-    Change, ChangeSetInput, ChangeSetOutcome, CloudFormation, DeployedStack, Mode, StackResource, StackState,
-    TemplateSource,
-};
-use crate::aws::error::AwsError;
-use crate::aws::preflight::Concurrency;
+use crate::assets::publish;
+use crate::aws::cloudformation::{Change, CloudFormation, Mode, StackState};
 use crate::aws::session::Session;
-use crate::aws::{objects, preflight, published};
 use crate::context::Context;
-use crate::data_loss::{self, Holds};
-use crate::diagnosis;
 use crate::error::{Error, Message, Result};
-use crate::gates;
-use crate::hotswap::Swap;
 use crate::operation;
-use crate::plan::{self, Action, INLINE_TEMPLATE_BYTES, Plan};
+use crate::plan::{self, Action, Plan};
 use crate::records::{self, Finished};
 use crate::retry::{Repeated, Retries};
 use crate::state::{Deployed, Wanted};
-use crate::watch::{Goal, Outcome, Watch};
 
-/// Codes that say that a change set can't be executed any more.
-const OUTDATED: [&str; 3] = ["InvalidChangeSetStatus", "ChangeSetNotFound", "ChangeSetNotFoundException"];
+pub mod change_set;
+mod execution;
+mod gate;
+mod outcome;
 
-/// Time after which a new role can be assumed everywhere; AWS names none, and tools that wait take about 10 s.
-const ROLE_SPREADS: Duration = Duration::from_secs(15);
+pub use change_set::Waiting;
+pub use execution::remove_failed_create;
+pub use outcome::{DeployReport, DeployResult, changes_json};
 
 /// What hints end with before anything was done.
 const NOTHING_CHANGED: &str = "nothing was changed";
@@ -110,54 +103,6 @@ pub struct Deployment<'a> {
     pub deployed: Option<&'a Deployed>,
     /// How to go about it.
     pub options: &'a Options,
-}
-
-/// How a deployment ended.
-#[derive(Debug)]
-pub struct DeployReport {
-    /// What came of it.
-    pub result: DeployResult,
-    /// What was planned.
-    pub plan: Option<Plan>,
-    /// What CloudFormation said that it would do.
-    pub changes: Vec<Change>,
-    /// The stack, if there is one.
-    pub stack: Option<DeployedStack>,
-}
-
-/// What came of a deployment that did not fail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DeployResult {
-    /// There was nothing to do.
-    Unchanged,
-    /// It is done.
-    Deployed,
-    /// The change set of this name waits to be executed.
-    Planned(String),
-    /// The code was swapped.
-    Swapped,
-}
-
-impl DeployResult {
-    /// The word for it.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Unchanged => "unchanged",
-            Self::Deployed => "deployed",
-            Self::Planned(_) => "planned",
-            Self::Swapped => "swapped",
-        }
-    }
-}
-
-/// A change set that waits to be executed.
-#[derive(Debug, Clone)]
-pub struct Waiting {
-    /// Its name.
-    pub name: String,
-    /// What it would do.
-    pub changes: Vec<Change>,
 }
 
 impl Deployment<'_> {
@@ -366,216 +311,6 @@ impl Deployment<'_> {
         self.execute(plan, waiting, &self.wanted.parameters).await
     }
 
-    /// Refuses what would be lost, and asks about what is new in an account and what opens.
-    async fn gate(&self, plan: &Plan) -> Result<()> {
-        self.gate_losses(plan).await?;
-        match gates::question(self.first(plan).as_deref(), plan.widened(), plan.exposed()) {
-            Some(question) if !self.options.accepted => self.context.ui.confirm(&question).await,
-            _ => Ok(()),
-        }
-    }
-
-    /// What a first deployment to AWS makes, where, and at what price; for a change set that waits, what it needs beforehand.
-    fn first(&self, plan: &Plan) -> Option<String> {
-        if !plan.diff.new || self.target.target == Target::Local {
-            return None;
-        }
-        if self.options.no_execute {
-            let role = self.needs_ecs().then_some("the service-linked role of ECS");
-            let has_code = !self.wanted.code.is_empty() || self.wanted.text.len() > INLINE_TEMPLATE_BYTES;
-            let place = has_code.then_some("the bucket and repository for code and templates");
-            let missing = [role, place].into_iter().flatten().collect::<Vec<_>>().join(" and ");
-            let missing = if missing.is_empty() { missing } else { format!(", with {missing} if missing,") };
-            return Some(format!(
-                "Create a change set for {}{missing} in account {}, {}, without executing it",
-                self.name, self.session.account, self.session.region
-            ));
-        }
-        let (resources, cost) = (plan.diff.summary.create, &plan.diff.cost);
-        let noun = if resources == 1 { "resource" } else { "resources" };
-        let more = if cost.unknown.is_empty() { "" } else { " or more" };
-        Some(format!(
-            "Create {} with {resources} {noun} in account {}, {}, at ${:.2} a month{more} while idle",
-            self.name, self.session.account, self.session.region, cost.after
-        ))
-    }
-
-    async fn gate_losses(&self, plan: &Plan) -> Result<()> {
-        let mut losses = plan.losses();
-        if let Some(deployed) = self.deployed.filter(|_| !losses.is_empty()) {
-            let resources = self.cloudformation.resources(&deployed.stack.id).await?;
-            let counts = losses.iter().map(async |loss| {
-                let found = resources.iter().find(|one| one.logical_id == loss.logical_id);
-                match found.filter(|one| !one.physical_id.is_empty()) {
-                    // Who may not count must still be stopped.
-                    Some(one) => data_loss::of(self.session, &one.resource_type, &one.physical_id)
-                        .await
-                        .unwrap_or(Holds::Unknown),
-                    None => Holds::Nothing,
-                }
-            });
-            let counts = futures::future::join_all(counts).await;
-            for (loss, holds) in losses.iter_mut().zip(counts) {
-                loss.holds = holds;
-            }
-        }
-        gates::check_losses(&losses, &self.options.allow_replace)?;
-        // Of several stacks, each need not lose what is named.
-        if self.options.side_by_side {
-            return Ok(());
-        }
-        // Until CloudFormation was asked, only a name that no resource has is wrong for certain.
-        let certain = |name: &&String| plan.is_final() || !plan.knows(name);
-        let names: Vec<String> = self.options.allow_replace.iter().filter(certain).cloned().collect();
-        gates::check_names(&losses, &names)
-    }
-
-    fn needs_ecs(&self) -> bool {
-        self.wanted.of_type("AWS::ECS::TaskDefinition").next().is_some()
-    }
-
-    /// What CloudFormation would find out ten minutes in. Gives when the role of ECS was made, if it was.
-    async fn preflight(&self, action: Action) -> Result<Option<Instant>> {
-        if self.target.target == Target::Local {
-            return Ok(None);
-        }
-        let ui = &self.context.ui;
-        let (concurrency, made) = tokio::join!(preflight::concurrency(self.session), async {
-            if self.needs_ecs() { preflight::ensure_ecs_role(self.session).await } else { Ok(false) }
-        });
-        let made = self.allowed(made)?.unwrap_or_default().then(Instant::now);
-        if made.is_some() {
-            ui.step("created", "the service-linked role of ECS, which this account did not have");
-        }
-        if let Some(concurrency) = self.allowed(concurrency)? {
-            self.check_limits(action, concurrency)?;
-        }
-        Ok(made)
-    }
-
-    /// Waits until a role that was just made can be assumed. Before that, ECS makes no cluster, and the whole deployment fails.
-    async fn let_spread(&self, made: Instant) {
-        let left = ROLE_SPREADS.saturating_sub(made.elapsed());
-        if left.is_zero() {
-            return;
-        }
-        self.context
-            .ui
-            .step("waiting", "for the new service-linked role of ECS to become usable (at most 15 s)");
-        tokio::time::sleep(left).await;
-    }
-
-    /// Refuses what this account's quotas of Lambda don't allow.
-    fn check_limits(&self, action: Action, concurrency: Concurrency) -> Result<()> {
-        let ui = &self.context.ui;
-        let too_large = |properties: &&Value| {
-            properties["MemorySize"].as_i64().is_some_and(|size| size > preflight::MEMORY_OF_ALL)
-        };
-        if concurrency.is_small() && self.wanted.of_type("AWS::Lambda::Function").any(|one| too_large(&one)) {
-            ui.warn(format!(
-                "a function has more than {} MB of memory, which Lambda may refuse: this account has the quotas of a new \
-                 account; lower `memory`, or ask AWS support for more",
-                preflight::MEMORY_OF_ALL
-            ));
-        }
-        let functions = self.wanted.of_type("AWS::Lambda::Function");
-        let reserved: i64 =
-            functions.filter_map(|properties| properties["ReservedConcurrentExecutions"].as_i64()).sum();
-        let new = action == Action::Create;
-        if reserved > 0 && concurrency.is_small() {
-            return Err(Error::Refused(
-                Message::new(format!(
-                    "the functions reserve {reserved} concurrent executions, but an account with a limit of {} cannot reserve any",
-                    concurrency.limit
-                ))
-                .hint("set `concurrency: unreserved`, or raise the quota `Concurrent executions` of Lambda; nothing was changed"),
-            ));
-        }
-        if reserved > 0 && reserved > concurrency.reservable_at_most(new) {
-            return Err(Error::Refused(
-                Message::new(format!(
-                    "the functions reserve {reserved} concurrent executions, but only {1} of the {0} of this account are available",
-                    concurrency.limit, concurrency.unreserved
-                ))
-                .hint("raise the quota `Concurrent executions` of Lambda, lower `concurrency`, or set `concurrency: unreserved`; nothing was changed"),
-            ));
-        }
-        if reserved > concurrency.reservable(new) {
-            ui.warn(format!(
-                "the functions reserve {reserved} concurrent executions, and Lambda may let this account reserve only {}, of {} \
-                 in total; lower `concurrency`, or raise the quota `Concurrent executions`",
-                concurrency.reservable(new),
-                concurrency.limit
-            ));
-        }
-        Ok(())
-    }
-
-    /// What a check before the deployment found; `None`, and a warning, when this caller may not ask.
-    fn allowed<T>(&self, found: std::result::Result<T, AwsError>) -> Result<Option<T>> {
-        match found {
-            Ok(found) => Ok(Some(found)),
-            Err(error) if error.is_denied() => {
-                let operation = error.operation;
-                self.context.ui.warn(format!("not checked before the deployment: {operation} is denied"));
-                Ok(None)
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Asks CloudFormation what would change. `so_far` says what was done before.
-    async fn change_set(
-        &self,
-        action: Action,
-        values: &BTreeMap<String, String>,
-        so_far: &str,
-    ) -> Result<Option<Waiting>> {
-        let name = format!("deployer-{}", jiff::Timestamp::now().as_millisecond());
-        let parameters = plan::parameters(&self.wanted.template, values);
-        let url = self.template_url().await?;
-        let input = ChangeSetInput {
-            stack: self.name,
-            name: &name,
-            create: action == Action::Create,
-            template: url.as_deref().map_or(TemplateSource::Body(&self.wanted.text), TemplateSource::Url),
-            parameters: &parameters,
-            tags: &self.wanted.tags,
-            description: &operation::signature(&self.session.caller),
-            mode: self.options.mode,
-        };
-        self.context.on_interrupt(
-            &format!("{so_far}; the change set {name} may remain, and does no harm"),
-            "run `deployer deploy` again; a deployment removes leftover change sets",
-        );
-        let live = self.context.ui.live();
-        live.say("CloudFormation is creating the change set");
-        let outcome = self.cloudformation.change_set(&input).await;
-        drop(live);
-        match outcome.map_err(|error| self.overtaken(error))? {
-            ChangeSetOutcome::Ready(changes) => {
-                self.context.ui.step("change set", plan::summary(&changes));
-                Ok(Some(Waiting { name, changes }))
-            }
-            ChangeSetOutcome::Empty => {
-                self.discard(&name, action).await;
-                Ok(None)
-            }
-            ChangeSetOutcome::Overtaken => {
-                self.discard(&name, action).await;
-                Err(self.came_first())
-            }
-            ChangeSetOutcome::Refused(reason) => {
-                self.discard(&name, action).await;
-                let stack = self.name;
-                Err(Error::Deployment(
-                    Message::new(format!("CloudFormation refused the change set of {stack}: {reason}"))
-                        .hint(diagnosis::refused(&reason)),
-                ))
-            }
-        }
-    }
-
     /// Somebody deployed while this deployment was being made.
     fn came_first(&self) -> Error {
         Error::Deployment(
@@ -583,73 +318,6 @@ impl Deployment<'_> {
                 "run `deployer deploy` again, which compares with the new state; `deployer events` shows the other operation",
             ),
         )
-    }
-
-    /// Somebody began between our look and the change set, for which there is no code of its own.
-    fn overtaken(&self, error: AwsError) -> Error {
-        if !error.is("ValidationError") || !error.message.contains("_IN_PROGRESS state") {
-            return error.into();
-        }
-        Error::Refused(
-            Message::new(format!("another operation has started on {}: {}", self.name, error.message))
-                .hint("`deployer deploy --wait` waits for it and then deploys; nothing was changed"),
-        )
-    }
-
-    /// Removes a change set. What stays when it can't be removed is harmless, and no reason to hide why it has to go.
-    async fn discard(&self, name: &str, action: Action) {
-        let stack = self.name;
-        // A stack that waited with another change set goes on waiting.
-        let made_here = action == Action::Create && self.deployed.is_none();
-        let done = self.cloudformation.discard_change_set(stack, name, made_here).await;
-        if let Err(error) = done
-            && !error.is("ChangeSetNotFound")
-        {
-            self.context.ui.warn(format!("the change set {name} was not deleted: {}", error.message));
-        }
-    }
-
-    /// Templates that are too large for a call go by way of the asset bucket.
-    async fn template_url(&self) -> Result<Option<String>> {
-        if self.wanted.text.len() <= INLINE_TEMPLATE_BYTES {
-            return Ok(None);
-        }
-        let bucket = ensure_bucket(self.context, self.session).await?;
-        let key = records::template_key(&crate::assets::sha256_hex(self.wanted.text.as_bytes()));
-        objects::put_text(self.session, &bucket, &key, &self.wanted.text).await?;
-        Ok(Some(published::object_url(self.session, &bucket, &key)))
-    }
-
-    /// CloudFormation found nothing to do. Code that was swapped gets back what CloudFormation has.
-    async fn unchanged(&self, values: &BTreeMap<String, String>) -> Result<DeployReport> {
-        let mut stack = self.cloudformation.describe(self.name).await?;
-        if let Some(stack) = &mut stack {
-            self.protect(stack).await;
-        }
-        let result = match &stack {
-            Some(stack) if self.settle_swapped(stack, values).await? => DeployResult::Swapped,
-            _ => DeployResult::Unchanged,
-        };
-        Ok(DeployReport { result, plan: None, changes: Vec::new(), stack })
-    }
-
-    async fn planned(&self, plan: Plan, waiting: Waiting, action: Action) -> Result<DeployReport> {
-        let stack = self.cloudformation.describe(self.name).await?;
-        let word = &self.target.stack;
-        self.context.ui.step("planned", format!("change set {} of {}", waiting.name, self.name));
-        let undo = match action {
-            Action::Create => format!("`deployer recover {word}` removes it"),
-            Action::Update => "any other deployment invalidates it".to_owned(),
-        };
-        self.context
-            .ui
-            .note(format!("\nrun it with `deployer deploy {word} --change-set {}`; {undo}", waiting.name));
-        Ok(DeployReport {
-            result: DeployResult::Planned(waiting.name),
-            plan: Some(plan),
-            changes: waiting.changes,
-            stack,
-        })
     }
 
     async fn execute(
@@ -661,141 +329,6 @@ impl Deployment<'_> {
         let mark = operation::mark(&self.wanted.text, values);
         let ended = self.watch(&waiting, values, &mark).await?;
         self.succeeded(plan, waiting, values, ended).await
-    }
-
-    /// Executes a change set and watches it to its end. A failure is recorded.
-    async fn watch(
-        &self,
-        waiting: &Waiting,
-        values: &BTreeMap<String, String>,
-        mark: &str,
-    ) -> Result<Executed> {
-        let name = self.name;
-        // A stack that only waits with a change set may be another by now.
-        let known = self.deployed.filter(|deployed| deployed.stack.state != StackState::Review);
-        let known = known.map(|deployed| deployed.stack.id.as_str());
-        let past = async {
-            match known {
-                Some(id) => self.cloudformation.past(id).await.map(Some),
-                None => Ok(None),
-            }
-        };
-        let (before, past) = tokio::try_join!(self.cloudformation.describe(name), past)?;
-        let Some(before) = before else {
-            return Err(Error::failed(format!(
-                "the stack {name} was deleted before its change set was executed"
-            )));
-        };
-        let past = match past.filter(|_| known == Some(before.id.as_str())) {
-            Some(past) => past,
-            None => self.cloudformation.past(&before.id).await?,
-        };
-        let started = Instant::now();
-        let token = format!("{mark}{}", started_at(&waiting.name));
-        match self.cloudformation.execute(name, &waiting.name, &token, self.options.mode).await {
-            // Every execution makes the other change sets of a stack void: AWS CloudFormation User Guide, "Execute a change set".
-            Err(error) if OUTDATED.iter().any(|code| error.is(code)) => {
-                self.discard(&waiting.name, Action::Update).await;
-                return Err(self.came_first());
-            }
-            begun => begun?,
-        }
-        self.context
-            .on_interrupt("CloudFormation continues the deployment", "`deployer deploy` watches it again");
-        let watch = Watch {
-            context: self.context,
-            cloudformation: self.cloudformation,
-            stack_id: &before.id,
-            goal: Goal::Deploy,
-            origins: &self.wanted.origins,
-            expected: Some((waiting.changes.len(), past.took)),
-        };
-        let ready = records::prepare(self.context, self.session, name, Some(&self.wanted.text));
-        let (outcome, ready) = tokio::join!(watch.until_end(past.last.clone()), ready);
-        let (outcome, took) = (outcome?, started.elapsed());
-        match outcome {
-            Outcome::Succeeded => Ok(Executed { id: before.id, took, ready }),
-            Outcome::Failed { message, status } => {
-                let message = remove_failed_create(&watch, past.last.as_deref(), message, &status).await;
-                let finished = self.finished(&before.id, Some(&message.text), took, values, &waiting.changes);
-                records::tell(
-                    self.context,
-                    records::write(self.context, self.session, ready, &finished).await,
-                );
-                Err(Error::Deployment(message))
-            }
-        }
-    }
-
-    /// What is left to do behind a deployment that is done: each can wait, so none makes it fail.
-    async fn succeeded(
-        &self,
-        plan: Plan,
-        waiting: Waiting,
-        values: &BTreeMap<String, String>,
-        executed: Executed,
-    ) -> Result<DeployReport> {
-        let name = self.name;
-        let finished = self.finished(&executed.id, None, executed.took, values, &waiting.changes);
-        let (stack, written) = tokio::join!(
-            self.cloudformation.describe(name),
-            records::write(self.context, self.session, executed.ready, &finished)
-        );
-        let Some(mut stack) = stack? else {
-            return Err(Error::failed(format!("the stack {name} was deleted meanwhile")));
-        };
-        self.protect(&mut stack).await;
-        if let Err(error) = self.settle_swapped(&stack, values).await {
-            let why = error.message().map(|message| message.text).unwrap_or_default();
-            self.context
-                .ui
-                .warn(format!("swapped code was not reverted: {why}; run `deployer deploy` again"));
-        }
-        records::tell(self.context, written);
-        self.context.ui.step("done", format!("{name} is in {}", stack.status));
-        Ok(DeployReport {
-            result: DeployResult::Deployed,
-            plan: Some(plan),
-            changes: waiting.changes,
-            stack: Some(stack),
-        })
-    }
-
-    /// Switches termination protection on where the file wants it.
-    async fn protect(&self, stack: &mut DeployedStack) {
-        if !self.target.protect || stack.protected {
-            return;
-        }
-        match self.cloudformation.protect(&stack.id, true).await {
-            Ok(()) => {
-                stack.protected = true;
-                self.context.ui.step("protected", "termination protection is on, because of `protect: true`");
-            }
-            Err(error) => self.context.ui.warn(format!(
-                "termination protection stays off ({}: {}); run `deployer deploy` again",
-                error.operation, error.message
-            )),
-        }
-    }
-
-    /// Gives swapped code back what CloudFormation has, where it did not do so itself. Gives whether there was any.
-    async fn settle_swapped(&self, now: &DeployedStack, values: &BTreeMap<String, String>) -> Result<bool> {
-        let Some(deployed) = self.deployed.filter(|deployed| deployed.swapped.is_some()) else {
-            return Ok(false);
-        };
-        let resources = self.cloudformation.resources(&now.id).await?;
-        let swap = Swap {
-            context: self.context,
-            session: self.session,
-            stack: self.name,
-            stack_id: &now.id,
-            template: &self.wanted.template,
-            deployed: values,
-            resources: &resources,
-            before: deployed.swapped.clone(),
-        };
-        swap.settle(&deployed.stack.parameters).await?;
-        Ok(true)
     }
 
     /// Notes what was done.
@@ -831,70 +364,4 @@ impl Deployment<'_> {
             changes,
         }
     }
-}
-
-/// A change set that was executed to its end.
-struct Executed {
-    /// ARN of the stack.
-    id: String,
-    took: Duration,
-    /// For its record.
-    ready: Result<records::Ready>,
-}
-
-/// Removes what a first deployment of ours left that failed and was rolled back: a stack without resources, which could only
-/// be deleted. CloudFormation does so by itself where `OnStackFailure` may be said; in express mode it may not.
-///
-/// Gives what is to be said of the failure: `message` when the stack stays.
-pub async fn remove_failed_create(
-    watch: &Watch<'_>,
-    after: Option<&str>,
-    message: Message,
-    status: &str,
-) -> Message {
-    // Only the first operation on a stack ends so.
-    if Status::of(status) != Status::RollbackComplete {
-        return message;
-    }
-    match removed(watch, after).await {
-        Ok(Some(message)) => message,
-        Ok(None) => message,
-        // It failed as it did; what is left of it, `recover` removes.
-        Err(error) => {
-            let why = error.message().map(|message| message.text).unwrap_or_default();
-            watch.context.ui.warn(format!("the empty stack was not deleted: {why}"));
-            message
-        }
-    }
-}
-
-async fn removed(watch: &Watch<'_>, after: Option<&str>) -> Result<Option<Message>> {
-    let (id, cloudformation) = (watch.stack_id, watch.cloudformation);
-    if cloudformation.resources(id).await?.iter().any(StackResource::exists) {
-        return Ok(None);
-    }
-    let last = cloudformation.past(id).await?.last;
-    cloudformation.delete(id).await?;
-    let deletion = Watch { goal: Goal::Destroy, expected: None, ..*watch };
-    if deletion.until_end(last).await? != Outcome::Succeeded {
-        return Ok(None);
-    }
-    let events = cloudformation.events_after(id, after).await?;
-    Ok(diagnosis::of(&events, watch.origins)
-        .map(|found| diagnosis::message(&found.ended_in(Status::DeleteComplete.as_str()))))
-}
-
-/// The last word of a change set's name, which makes a token one of its kind.
-fn started_at(change_set: &str) -> String {
-    let word = change_set.rsplit('-').next().unwrap_or_default();
-    word.chars().filter(char::is_ascii_alphanumeric).take(40).collect()
-}
-
-/// The changes as data.
-#[must_use]
-pub fn changes_json(changes: &[Change]) -> Vec<Value> {
-    changes
-        .iter()
-        .map(|change| json!({ "action": change.kind.change_set_word(), "logicalId": change.logical_id, "type": change.resource_type }))
-        .collect()
 }

@@ -219,13 +219,11 @@ impl Places {
         let source = Source::new(context.file.display().to_string(), text);
         let mut ignored = Diagnostics::default();
         let document = Document::parse(&source, &mut ignored);
-        let spans = document.and_then(|document| {
-            let target = document
-                .stacks
-                .iter()
-                .find(|target| format!("{}-{}", document.name, target.stack) == stack)?;
-            let stack = document.stack(target, &context.config, &mut ignored)?;
-            Some(stack.resources.into_iter().map(|one| (one.name, one.span)).collect())
+        let spans = document.filter(|_| !ignored.has_errors()).and_then(|document| {
+            let is_of_file =
+                document.stacks.iter().any(|target| format!("{}-{}", document.name, target.stack) == stack);
+            let spans = document.resources().map(|(name, span)| (name.to_owned(), span));
+            is_of_file.then(|| spans.collect())
         });
         Self { source: Some(source), spans: spans.unwrap_or_default() }
     }

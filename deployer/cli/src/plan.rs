@@ -8,7 +8,7 @@ use stack_core::deployed::lossy;
 use stack_core::diff::{self, ChangeKind, Detail, Diff, Fate, Forces, PseudoParameters, Side, indexes};
 use stack_core::status::Status;
 use stack_core::template;
-use stack_core::{Stack, Template, deployed, diagnose, lower};
+use stack_core::{deployed, diagnose};
 
 use crate::assets::Prepared;
 use crate::aws::cloudformation::{Change, DeployedStack, Mode, StackState};
@@ -311,21 +311,6 @@ pub fn check_mode(plan: &Plan, mode: Mode) -> Result<()> {
         ))
         .hint("deploy without `--no-rollback`; nothing was changed"),
     ))
-}
-
-/// The template of a stack, which was checked when its file was read.
-///
-/// # Errors
-/// [`Error::Failed`] on a defect of ours.
-pub fn synthesize(stack: &Stack) -> Result<Template> {
-    let template = lower::lower(stack);
-    if let Some(dangling) = template.check().first() {
-        return Err(Error::failed_with_hint(
-            dangling.to_string(),
-            "this is a defect of deployer; please report it",
-        ));
-    }
-    Ok(template)
 }
 
 /// Whether the deployed template is the wanted one, as far as CloudFormation can give it back.

@@ -215,7 +215,7 @@ pub fn keys(sample: &Sample, fields: &[FieldSettings], key: &[(String, KeyType)]
 
 #[cfg(test)]
 mod tests {
-    use stack_core::{Diagnostics, Document};
+    use stack_core::{Compiled, Diagnostics, Document, compile};
 
     use super::*;
 
@@ -226,8 +226,8 @@ mod tests {
         let mut diagnostics = Diagnostics::default();
         let document = Document::parse(&source, &mut diagnostics).expect("a document");
         let target = document.select(Some("dev")).expect("a stack");
-        let stack = document.stack(target, &[], &mut diagnostics);
-        let stack = stack.unwrap_or_else(|| panic!("{}", diagnostics.to_lines(&source)));
+        let compiled = compile(&document, target, &[], &mut diagnostics);
+        let Compiled { stack, .. } = compiled.unwrap_or_else(|| panic!("{}", diagnostics.to_lines(&source)));
         let landing = crate::pipeline::landing(&stack, None).expect("the bucket");
         let place = tempfile::tempdir().expect("a temporary folder");
         let path = place.path().join("rows.csv");

@@ -11,8 +11,13 @@ use stack_core::status::Status;
 
 use crate::aws::cloudformation::StackResource;
 use crate::error::Message;
-use crate::text::quoted;
 use crate::watch::Goal;
+
+mod deletion;
+mod step;
+
+pub use deletion::{delete_command, delete_lines};
+pub use step::Step;
 
 /// What is known of a stack, and what the user allows.
 #[derive(Debug, Clone, Copy)]
@@ -48,41 +53,6 @@ pub struct Allowed {
     pub force: bool,
     /// Stop an update that is under way.
     pub cancel: bool,
-}
-
-/// One thing that is done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// Remove the change sets that were never executed.
-    DeleteChangeSets,
-    /// Stop so many tasks, which keep their cluster and their network from being deleted.
-    StopTasks(usize),
-    /// Delete all that a bucket holds.
-    EmptyBucket(String),
-    /// Take the protection from deletion off a table.
-    UnprotectTable(String),
-    /// Delete the stack, and keep these resources.
-    Delete {
-        /// Logical ids.
-        retain: Vec<String>,
-    },
-    /// Delete the stack whatever can't be deleted of it.
-    ForceDelete,
-    /// Take a failed update back.
-    RollBack,
-    /// Deploy what this record holds again, in express mode.
-    Replay(u64),
-    /// Go on with a rollback, without these resources.
-    ContinueRollback {
-        /// Logical ids.
-        skip: Vec<String>,
-    },
-    /// Stop the update.
-    CancelUpdate,
-    /// Watch the operation to its end.
-    Watch(Goal),
-    /// See whether the resources that were skipped are as the template says.
-    CheckDrift(Vec<String>),
 }
 
 /// What will be done.
@@ -300,133 +270,6 @@ fn divide(case: &RecoveryCase, retain: &[String]) -> (Vec<StackResource>, Vec<St
     (kept, lost)
 }
 
-/// The command that deletes a resource which no stack has any more, as one line.
-#[must_use]
-pub fn delete_command(resource: &StackResource) -> String {
-    let (commands, then) = delete_commands(resource);
-    commands.join(then)
-}
-
-/// The same as commands of their own, with what stands between them in one line.
-fn delete_commands(resource: &StackResource) -> (Vec<String>, &'static str) {
-    let name = quoted(&resource.physical_id);
-    let one = |command: String| (vec![command], "; ");
-    match resource.resource_type.as_str() {
-        "AWS::S3::Bucket" => {
-            // `aws s3 rb --force` deletes no old versions, and fails over them.
-            let delete = format!(
-                "aws s3api delete-objects --bucket {name} --delete \"$(aws s3api list-object-versions --bucket {name} --max-items 1000 \
-                 --query '{{Objects: [Versions, DeleteMarkers][].{{Key: Key, VersionId: VersionId}}}}')\""
-            );
-            (vec![delete, format!("aws s3 rb {}", quoted(&format!("s3://{}", resource.physical_id)))], "; ")
-        }
-        "AWS::DynamoDB::Table" => (
-            vec![
-                format!("aws dynamodb update-table --table-name {name} --no-deletion-protection-enabled"),
-                format!("aws dynamodb delete-table --table-name {name}"),
-            ],
-            " && ",
-        ),
-        "AWS::Logs::LogGroup" => one(format!("aws logs delete-log-group --log-group-name {name}")),
-        "AWS::KMS::Key" => {
-            one(format!("aws kms schedule-key-deletion --key-id {name} --pending-window-in-days 7"))
-        }
-        "AWS::ECR::Repository" => one(format!("aws ecr delete-repository --repository-name {name} --force")),
-        "AWS::SQS::Queue" => one(format!("aws sqs delete-queue --queue-url {name}")),
-        "AWS::SNS::Topic" => one(format!("aws sns delete-topic --topic-arn {name}")),
-        "AWS::Events::Archive" => one(format!("aws events delete-archive --archive-name {name}")),
-        "AWS::Lambda::Function" => one(format!("aws lambda delete-function --function-name {name}")),
-        "AWS::EC2::SecurityGroup" => one(format!("aws ec2 delete-security-group --group-id {name}")),
-        "AWS::EC2::Subnet" => one(format!("aws ec2 delete-subnet --subnet-id {name}")),
-        "AWS::EC2::VPC" => one(format!("aws ec2 delete-vpc --vpc-id {name}")),
-        other => {
-            one(format!("aws cloudcontrol delete-resource --type-name {} --identifier {name}", quoted(other)))
-        }
-    }
-}
-
-/// The commands that delete a resource, in lines of about `width` letters that a shell reads as they stand.
-#[must_use]
-pub fn delete_lines(resource: &StackResource, width: usize) -> Vec<String> {
-    /// Letters that further lines are moved to the right.
-    const INDENT: &str = "    ";
-    let (commands, _) = delete_commands(resource);
-    let mut lines = Vec::new();
-    for command in commands {
-        let mut line = String::new();
-        for (index, option) in command.split(" --").enumerate() {
-            let option = if index == 0 { option.to_owned() } else { format!("--{option}") };
-            // Two for the space and the backslash that go on in the next line.
-            if index > 0 && line.chars().count() + option.chars().count() + 3 > width {
-                lines.push(format!("{line} \\"));
-                line = format!("{INDENT}{option}");
-            } else {
-                line.push_str(if index == 0 { "" } else { " " });
-                line.push_str(&option);
-            }
-        }
-        lines.push(line);
-    }
-    lines
-}
-
-impl Step {
-    /// The step in words.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        match self {
-            Self::DeleteChangeSets => "remove the change sets".to_owned(),
-            Self::StopTasks(count) => format!("stop {}", crate::tasks::counted(*count)),
-            Self::EmptyBucket(bucket) => {
-                format!("delete all objects of the bucket {bucket}, with their versions")
-            }
-            Self::UnprotectTable(table) => format!("turn off the deletion protection of the table {table}"),
-            Self::Delete { retain } if retain.is_empty() => "delete the stack".to_owned(),
-            Self::Delete { retain } => format!("delete the stack and keep {}", retain.join(", ")),
-            Self::ForceDelete => {
-                "delete the stack, and leave resources that can't be deleted in the account".to_owned()
-            }
-            Self::RollBack => "roll the update back".to_owned(),
-            Self::Replay(number) => {
-                format!("deploy record {number}, the last successful deployment, again in express mode")
-            }
-            Self::ContinueRollback { skip } if skip.is_empty() => {
-                "try to roll the update back again".to_owned()
-            }
-            Self::ContinueRollback { skip } => {
-                format!("roll the update back without {}, which stay as they are", skip.join(", "))
-            }
-            Self::CancelUpdate => "cancel the update, which is then rolled back".to_owned(),
-            Self::Watch(_) => "watch the operation until it finishes".to_owned(),
-            Self::CheckDrift(ids) => format!("compare {} with the template", ids.join(", ")),
-        }
-    }
-
-    /// The call that it makes, for programs.
-    #[must_use]
-    pub const fn call(&self) -> &'static str {
-        match self {
-            Self::DeleteChangeSets => "DeleteChangeSet",
-            Self::StopTasks(_) => "StopTask",
-            Self::EmptyBucket(_) => "DeleteObjects",
-            Self::UnprotectTable(_) => "UpdateTable",
-            Self::Delete { .. } | Self::ForceDelete => "DeleteStack",
-            Self::RollBack => "RollbackStack",
-            Self::Replay(_) => "UpdateStack",
-            Self::ContinueRollback { .. } => "ContinueUpdateRollback",
-            Self::CancelUpdate => "CancelUpdateStack",
-            Self::Watch(_) => "DescribeStackEvents",
-            Self::CheckDrift(_) => "DetectStackResourceDrift",
-        }
-    }
-
-    /// Whether it changes nothing.
-    #[must_use]
-    pub const fn is_harmless(&self) -> bool {
-        matches!(self, Self::Watch(_) | Self::CheckDrift(_))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -637,28 +480,5 @@ mod tests {
         let allowed = Allowed { retain: true, ..Allowed::default() };
         let all = ["Odd", "Group", "Landing", "Records"].map(str::to_owned).to_vec();
         assert_eq!(steps(&RecoveryCase { allowed, ..stuck }), [Step::Delete { retain: all }]);
-    }
-
-    #[test]
-    fn a_command_for_a_shell_holds_any_name() {
-        let bucket = resource("B", "AWS::S3::Bucket", "DELETE_SKIPPED");
-        let command = delete_command(&bucket);
-        assert!(
-            command.contains("list-object-versions --bucket b-1 ") && command.ends_with("aws s3 rb s3://b-1")
-        );
-        assert_eq!(
-            delete_lines(&bucket, 80),
-            [
-                r"aws s3api delete-objects --bucket b-1 \",
-                r#"    --delete "$(aws s3api list-object-versions --bucket b-1 --max-items 1000 \"#,
-                r#"    --query '{Objects: [Versions, DeleteMarkers][].{Key: Key, VersionId: VersionId}}')""#,
-                "aws s3 rb s3://b-1",
-            ]
-        );
-        let odd = StackResource { physical_id: "a'; rm -rf $HOME".into(), ..resource("X", "AWS::X::Y", "") };
-        assert_eq!(
-            delete_command(&odd),
-            r"aws cloudcontrol delete-resource --type-name AWS::X::Y --identifier 'a'\''; rm -rf $HOME'"
-        );
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use stack_core::assets::assets;
 use stack_core::status::Status;
-use stack_core::{Stack, Template};
+use stack_core::{Compiled, Stack, Template};
 
 use crate::assets::{Prepared, expected_values, prepare};
 use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackState};
@@ -18,7 +18,6 @@ use crate::deployment::remove_failed_create;
 use crate::error::{Error, Message, Result};
 use crate::hotswap::Swapped;
 use crate::operation::{self, Operation};
-use crate::plan;
 use crate::records::Kind;
 use crate::state::{Deployed, Wanted};
 use crate::watch::{Goal, Outcome, Watch};
@@ -55,8 +54,8 @@ impl Situation {
     /// # Errors
     /// When nobody is logged in, AWS can't be asked, the code can't be built, the deployed template can't be read, or
     /// another operation is under way.
-    pub async fn new(context: &Context, stack: &Stack, code: bool, busy: Busy) -> Result<Self> {
-        let template = plan::synthesize(stack)?;
+    pub async fn new(context: &Context, compiled: &Compiled, code: bool, busy: Busy) -> Result<Self> {
+        let Compiled { stack, template, .. } = compiled;
         let text = template.to_compact_json();
         let open = context.reach(&stack.target).await?;
         let local = open.is_local();
@@ -71,7 +70,7 @@ impl Situation {
         let session = session?;
         greet(context, stack, &session)?;
         let ((mut found, mut text_there), prepared) = (found?, prepared?);
-        let origins = origins(&template);
+        let origins = origins(template);
         let parameters = |found: &Option<DeployedStack>, prepared: &[Prepared]| {
             expected_values(&session, prepared, found.as_ref())
         };

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
-use crate::lower;
 use crate::model::access::Access;
 use crate::model::table::Table;
 use crate::model::{Kind, Resource, ResourceRef, ResourceType, Stack};
@@ -18,19 +17,25 @@ mod tally;
 mod unused;
 mod worker;
 
-/// Applies every rule.
-pub fn check(stack: &Stack, diagnostics: &mut Diagnostics) {
+/// Applies every rule to a stack and to the template made from it. Returns a reference of the template to something that is
+/// not in it, if no rule explains it.
+#[must_use]
+pub(crate) fn check(
+    stack: &Stack,
+    lowered: &Template,
+    diagnostics: &mut Diagnostics,
+) -> Option<DanglingReference> {
     for resource in &stack.resources {
         check_resource(stack, resource, diagnostics);
     }
     sensitive::check(stack, diagnostics);
-    let lowered = lower::lower(stack);
-    template(stack, &lowered, diagnostics);
-    limits::check(stack, &lowered, diagnostics);
+    let unexplained = template(stack, lowered, diagnostics);
+    limits::check(stack, lowered, diagnostics);
     // While something is wrong, what seems unused may be what is spelled wrongly.
     if !diagnostics.has_errors() {
-        unused::check(stack, &lowered, diagnostics);
+        unused::check(stack, lowered, diagnostics);
     }
+    unexplained
 }
 
 /// Applies the rules of a type, and those on the parts of a pipeline that need more than the resource and what it names.
@@ -58,14 +63,19 @@ fn check_resource(stack: &Stack, resource: &Resource, diagnostics: &mut Diagnost
     }
 }
 
-/// A reference to an attribute or a resource that this one, as it is set, does not have.
-fn dangling(stack: &Stack, template: &Template, found: &DanglingReference, diagnostics: &mut Diagnostics) {
+/// A reference to an attribute or a resource that this one, as it is set, does not have. Returns whether that is so: any other
+/// one is a defect of the lowering.
+fn dangling(
+    stack: &Stack,
+    template: &Template,
+    found: &DanglingReference,
+    diagnostics: &mut Diagnostics,
+) -> bool {
     let owner = stack.resources.iter().find(|resource| {
         let id = logical_id(&resource.name);
         found.to == id || found.to == format!("{id}Url") || found.to == format!("{id}SecurityGroup")
     });
-    // Anything else is a defect of the lowering, which says so itself.
-    let Some(owner) = owner else { return };
+    let Some(owner) = owner else { return false };
     let origin =
         template.resources.iter().find(|(id, _)| *id == found.from).map(|(_, one)| one.origin.as_str());
     let output = stack.outputs.iter().find(|(name, _)| logical_id(name) == found.from);
@@ -85,10 +95,11 @@ fn dangling(stack: &Stack, template: &Template, found: &DanglingReference, diagn
         ),
     };
     diagnostics.push(Diagnostic::error("E0207", span, message).help(help));
+    true
 }
 
 /// What shows in the template alone: logical ids that meet, references that lead nowhere, circles.
-fn template(stack: &Stack, template: &Template, diagnostics: &mut Diagnostics) {
+fn template(stack: &Stack, template: &Template, diagnostics: &mut Diagnostics) -> Option<DanglingReference> {
     let place = |name: &str| stack.resource(name).map_or(Span::default(), |resource| resource.span);
     let mut owners: BTreeMap<&str, Option<&str>> =
         template.parameters.iter().map(|(id, _)| (id.as_str(), None)).collect();
@@ -109,8 +120,11 @@ fn template(stack: &Stack, template: &Template, diagnostics: &mut Diagnostics) {
             .help("a logical id is the name without `-` and `_`, and with the letters after them capitalized; rename one"),
         );
     }
+    let mut unexplained = None;
     for found in template.check() {
-        dangling(stack, template, &found, diagnostics);
+        if !dangling(stack, template, &found, diagnostics) {
+            unexplained.get_or_insert(found);
+        }
     }
     for found in template.conditional_references() {
         let origin = |id: &str| {
@@ -156,6 +170,7 @@ fn template(stack: &Stack, template: &Template, diagnostics: &mut Diagnostics) {
             .help("CloudFormation can't create any of them first; remove one of the references"),
         );
     }
+    unexplained
 }
 
 /// No entry of `access` stands twice.

@@ -2,13 +2,14 @@
 //!
 //! The flow goes one way: [`yaml`] reads text into nodes that know their place, [`document`] splits the file into its
 //! sections, [`model`] gives the resources of one stack their types, [`check`] applies the rules that cross resources,
-//! [`lower`] writes CloudFormation ([`template`]), and [`assets`] names the code that must be built for it. [`schema`]
-//! and [`docs`] describe the language itself; [`diff`] says what a deployment would change, [`cost`] what a stack costs,
-//! and [`diagnose`] why a deployment failed.
+//! [`lower`] writes CloudFormation ([`template`]), and [`assets`] names the code that must be built for it. [`compile()`] goes
+//! this way for one stack, once. [`schema`] and [`docs`] describe the language itself; [`diff`] says what a deployment would
+//! change, [`cost`] what a stack costs, and [`diagnose`] why a deployment failed.
 //! No clock, no network, no AWS client.
 
 pub mod assets;
 pub mod check;
+mod compile;
 pub mod cost;
 pub mod deployed;
 pub mod diagnose;
@@ -39,6 +40,7 @@ pub mod template;
 pub mod units;
 pub mod yaml;
 
+pub use compile::{Compiled, compile};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Source, Span};
 pub use document::Document;
 pub use model::Stack;

@@ -40,9 +40,17 @@ mod topic;
 
 use builder::Builder;
 
-/// The template of a stack.
+#[cfg(test)]
+thread_local! {
+    /// Templates that were made in this thread.
+    pub(crate) static COUNT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// The template of a stack. Who needs one gets it from [`compile`](crate::compile()), which makes it once.
 #[must_use]
-pub fn lower(stack: &Stack) -> Template {
+pub(crate) fn lower(stack: &Stack) -> Template {
+    #[cfg(test)]
+    COUNT.set(COUNT.get() + 1);
     let mut builder = Builder { stack, template: Template::default(), origin: String::new() };
     builder.template.description.clone_from(&stack.description);
     parameters(&mut builder);

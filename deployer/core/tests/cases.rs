@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use stack_core::model::ResourceType;
 use stack_core::model::access::Verb;
 use stack_core::template::logical_id;
-use stack_core::{Diagnostics, Source, Stack, lower, number};
+use stack_core::{Compiled, Diagnostics, Source, Stack, number};
 
 use crate::golden::{self, assert_golden, load};
 
@@ -27,11 +27,11 @@ impl Case {
         self.name.starts_with("wrong-")
     }
 
-    fn load(&self) -> (Vec<Stack>, Diagnostics) {
+    fn load(&self) -> (Vec<Compiled>, Diagnostics) {
         load(&self.source, &self.overrides)
     }
 
-    fn template_file(stack: &Stack, stacks: &[Stack]) -> String {
+    fn template_file(stack: &Stack, stacks: &[Compiled]) -> String {
         match stacks {
             [_] => "template.json".to_owned(),
             _ => format!("template-{}.json", stack.target.stack),
@@ -87,9 +87,8 @@ fn every_case_gives_what_its_folder_holds() {
             BTreeMap::from([("errors.txt".to_owned(), problems)])
         } else {
             let warnings = (!problems.is_empty()).then(|| ("warnings.txt".to_owned(), problems));
-            let templates = stacks
-                .iter()
-                .map(|stack| (Case::template_file(stack, &stacks), lower::lower(stack).to_json()));
+            let templates =
+                stacks.iter().map(|one| (Case::template_file(&one.stack, &stacks), one.template.to_json()));
             templates.chain(warnings).collect()
         };
         for (file, text) in &expected {
@@ -111,10 +110,10 @@ fn every_case_gives_what_its_folder_holds() {
     assert!(failures.is_empty(), "\n{failures}");
 }
 
-fn good() -> impl Iterator<Item = (Case, Stack)> {
+fn good() -> impl Iterator<Item = (Case, Compiled)> {
     cases().into_iter().filter(|case| !case.is_wrong()).flat_map(|case| {
         let (stacks, _) = case.load();
-        let again = move |stack| {
+        let again = move |compiled| {
             let Case { name, folder, source, overrides } = &case;
             let case = Case {
                 name: name.clone(),
@@ -122,7 +121,7 @@ fn good() -> impl Iterator<Item = (Case, Stack)> {
                 source: source.clone(),
                 overrides: overrides.clone(),
             };
-            (case, stack)
+            (case, compiled)
         };
         stacks.into_iter().map(again)
     })
@@ -130,10 +129,10 @@ fn good() -> impl Iterator<Item = (Case, Stack)> {
 
 #[test]
 fn the_same_file_gives_the_same_bytes() {
-    for (case, stack) in good() {
+    for (case, Compiled { stack, template: first, .. }) in good() {
         let (again, _) = case.load();
-        let again = again.iter().find(|again| again.name == stack.name).expect("the same stack");
-        let (first, second) = (lower::lower(&stack), lower::lower(again));
+        let again = again.iter().find(|again| again.stack.name == stack.name).expect("the same stack");
+        let second = &again.template;
         assert_eq!(first.to_json(), second.to_json(), "{}", case.name);
         assert_eq!(first.to_yaml(), second.to_yaml(), "{}", case.name);
     }
@@ -141,8 +140,8 @@ fn the_same_file_gives_the_same_bytes() {
 
 #[test]
 fn templates_refer_to_what_they_hold() {
-    for (case, stack) in good() {
-        let template = lower::lower(&stack);
+    for (case, Compiled { stack, template, defect }) in good() {
+        assert_eq!(defect, None, "{}", case.name);
         assert_eq!(template.check(), [], "{}", case.name);
         assert_eq!(template.cycle(), None, "{}", case.name);
         let mut ids: Vec<&String> = template.resources.iter().map(|(id, _)| id).collect();
@@ -159,8 +158,7 @@ fn templates_refer_to_what_they_hold() {
 
 #[test]
 fn every_shape_of_a_template_says_the_same() {
-    for (case, stack) in good() {
-        let template = lower::lower(&stack);
+    for (case, Compiled { template, .. }) in good() {
         let value = template.to_value();
         let read = |text: &str| stack_core::json::value(text).expect("JSON");
         assert_eq!(read(&template.to_json()), value, "{}", case.name);
@@ -197,8 +195,8 @@ fn a_stack_with_a_key_encrypts_all_that_holds_data() {
         _ => None,
     };
     let mut without = Vec::new();
-    for (case, stack) in good().filter(|(_, stack)| stack.key.is_some()) {
-        for (id, resource) in lower::lower(&stack).resources {
+    for (case, compiled) in good().filter(|(_, compiled)| compiled.stack.key.is_some()) {
+        for (id, resource) in compiled.template.resources {
             if path(resource.kind).is_some_and(|path| resource.properties.pointer(path).is_none()) {
                 without.push(format!("{}: {id}", case.name));
             }
@@ -239,8 +237,7 @@ fn references(value: &serde_json::Value, found: &mut BTreeSet<String>) {
 #[test]
 fn whatever_may_publish_is_deleted_before_its_bus() {
     let mut publishers = 0;
-    for (case, stack) in good() {
-        let lowered = lower::lower(&stack);
+    for (case, Compiled { stack, template: lowered, .. }) in good() {
         let template = lowered.to_value();
         let resources = template["Resources"].as_object().expect("resources");
         let buses = resources.iter().filter(|(_, bus)| bus["Type"] == "AWS::Events::EventBus");
@@ -291,10 +288,10 @@ fn rules_may_send_to_their_queues_and_to_those_of_their_dead_letters() {
     let source = Source::new("stack.yaml", shared);
     let (stacks, problems) = load(&source, &[]);
     assert!(!problems.has_errors(), "{}", problems.to_lines(&source));
-    let shared = stacks.into_iter().map(|stack| ("shared dead letters".to_owned(), stack));
+    let shared = stacks.into_iter().map(|compiled| ("shared dead letters".to_owned(), compiled));
     let mut dead_letters = 0;
-    for (case, stack) in good().map(|(case, stack)| (case.name, stack)).chain(shared) {
-        let template = lower::lower(&stack).to_value();
+    for (case, compiled) in good().map(|(case, compiled)| (case.name, compiled)).chain(shared) {
+        let template = compiled.template.to_value();
         let resources = template["Resources"].as_object().expect("resources");
         let may_send = |rule: &str, queue: &serde_json::Value| {
             let policy = resources.values().find(|policy| {
@@ -335,13 +332,13 @@ fn a_cluster_that_the_bus_waits_for_makes_no_circle() {
     let source = Source::new("stack.yaml", text);
     let (stacks, problems) = load(&source, &[]);
     assert!(!problems.has_errors(), "{}", problems.to_lines(&source));
-    assert_eq!(lower::lower(&stacks[0]).cycle(), None);
+    assert_eq!(stacks[0].template.cycle(), None);
 }
 
 #[test]
 fn statements_of_a_policy_have_ids_of_their_own() {
-    for (case, stack) in good() {
-        for (id, resource) in lower::lower(&stack).resources {
+    for (case, compiled) in good() {
+        for (id, resource) in compiled.template.resources {
             each_document(&resource.properties, &mut |statements| {
                 let ids: Vec<&str> = statements.iter().filter_map(|one| one["Sid"].as_str()).collect();
                 let different: BTreeSet<&str> = ids.iter().copied().collect();
@@ -385,9 +382,8 @@ fn reversed(text: &str) -> String {
 
 #[test]
 fn the_order_of_the_file_changes_no_logical_id_and_no_property() {
-    let by_id = |stack: &Stack| -> BTreeMap<String, String> {
-        let template = lower::lower(stack);
-        template.to_value()["Resources"]
+    let by_id = |compiled: &Compiled| -> BTreeMap<String, String> {
+        compiled.template.to_value()["Resources"]
             .as_object()
             .expect("resources")
             .iter()
@@ -400,13 +396,9 @@ fn the_order_of_the_file_changes_no_logical_id_and_no_property() {
         assert_ne!(other.text, source.text, "{name}");
         let ((stacks, _), (others, problems)) = (load(&source, &[]), load(&other, &[]));
         assert_eq!(problems.to_lines(&other), "", "{name}");
-        for (stack, other) in stacks.iter().zip(&others) {
-            assert_ne!(
-                lower::lower(stack).to_json(),
-                lower::lower(other).to_json(),
-                "{name}: the order is the file's"
-            );
-            assert_eq!(by_id(stack), by_id(other), "{name}");
+        for (one, other) in stacks.iter().zip(&others) {
+            assert_ne!(one.template.to_json(), other.template.to_json(), "{name}: the order is the file's");
+            assert_eq!(by_id(one), by_id(other), "{name}");
         }
     }
 }

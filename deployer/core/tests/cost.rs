@@ -4,26 +4,26 @@ use contract::{Detail, ObjectRef, SOURCE};
 use proptest::prelude::*;
 use serde_json::json;
 use stack_core::cost::{Estimate, Load, estimate, page, render};
-use stack_core::{Source, Stack, lower};
+use stack_core::{Compiled, Source};
 
 use crate::cases::source_of;
 use crate::golden::{self, assert_golden, load};
 
 const MILLION: Load = Load { rows: 1_000_000, bytes_per_row: 200 };
 
-fn stack_of(source: &Source, name: Option<&str>) -> Stack {
+fn stack_of(source: &Source, name: Option<&str>) -> Compiled {
     let (stacks, problems) = load(source, &[]);
     assert!(!problems.has_errors(), "{}", problems.to_lines(source));
-    let found = stacks.into_iter().find(|stack| name.is_none_or(|name| stack.target.stack == name));
+    let found = stacks.into_iter().find(|one| name.is_none_or(|name| one.stack.target.stack == name));
     found.expect("the stack")
 }
 
-fn of(stack: &Stack, load: Load) -> Estimate {
-    estimate(stack, &lower::lower(stack), load)
+fn of(compiled: &Compiled, load: Load) -> Estimate {
+    estimate(&compiled.stack, &compiled.template, load)
 }
 
 /// The repository's stack `dev`, with texts of its file replaced.
-fn repository(edits: &[(&str, &str)]) -> Stack {
+fn repository(edits: &[(&str, &str)]) -> Compiled {
     let mut text = golden::read(&golden::repository().join("stack.yaml"));
     for (old, new) in edits {
         assert_eq!(text.matches(old).count(), 1, "`{old}`");
@@ -262,7 +262,7 @@ proptest! {
         more in 1..10_000_000_u64,
         bytes_per_row in 1..400_000_u64,
     ) {
-        thread_local!(static STACK: Stack = repository(&[]));
+        thread_local!(static STACK: Compiled = repository(&[]));
         let (few, many) = STACK.with(|stack| {
             let at = |rows| of(stack, Load { rows, bytes_per_row });
             (at(rows), at(rows + more))

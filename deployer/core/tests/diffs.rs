@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
+use stack_core::Source;
 use stack_core::diff::{
     self, ChangeKind, CodeState, Detail, Diff, Forces, PseudoParameters, Side, compare, render,
 };
-use stack_core::{Source, lower};
 
 use crate::golden::{self, assert_golden, load};
 
@@ -81,8 +81,8 @@ fn given(folder: &Path) -> (Given, Value) {
         let source = Source::new("stack.yaml", text);
         let (stacks, problems) = load(&source, &[]);
         assert!(!problems.has_errors(), "{}", problems.to_lines(&source));
-        let stack = stacks.iter().find(|stack| stack.target.stack == given["of"]).expect("the stack");
-        lower::lower(stack)
+        let found = stacks.into_iter().find(|compiled| compiled.stack.target.stack == given["of"]);
+        found.expect("the stack").template
     };
     let (before, after) = (lowered(file), lowered(edited));
     let origins = after.resources.iter().map(|(id, made)| (id.clone(), made.origin.clone())).collect();

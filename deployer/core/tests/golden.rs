@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use similar::TextDiff;
-use stack_core::{Diagnostics, Document, Source, Stack};
+use stack_core::{Compiled, Diagnostics, Document, Source, compile};
 
 /// The folder of this package.
 pub(crate) fn package() -> PathBuf {
@@ -59,13 +59,13 @@ pub(crate) fn assert_golden(path: &Path, actual: &str) {
 }
 
 /// All stacks of a file, and everything that is wrong with it.
-pub(crate) fn load(source: &Source, overrides: &[(String, String)]) -> (Vec<Stack>, Diagnostics) {
+pub(crate) fn load(source: &Source, overrides: &[(String, String)]) -> (Vec<Compiled>, Diagnostics) {
     let mut diagnostics = Diagnostics::default();
     let mut stacks = Vec::new();
     if let Some(document) = Document::parse(source, &mut diagnostics) {
         for target in &document.stacks {
             let mut own = Diagnostics::default();
-            let stack = document.stack(target, overrides, &mut own);
+            let stack = compile(&document, target, overrides, &mut own);
             let wrong = diagnostics.has_errors() || own.has_errors();
             assert!(stack.is_some() || wrong, "no stack without a reason");
             assert!(stack.is_none() || !own.has_errors(), "no stack with errors");

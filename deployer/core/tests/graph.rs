@@ -2,7 +2,6 @@
 
 use proptest::prelude::*;
 use stack_core::graph::{Edge, Graph, Node};
-use stack_core::lower;
 use stack_core::model::Kind;
 
 use crate::cases::source_of;
@@ -10,8 +9,8 @@ use crate::golden::{self, assert_golden, load};
 
 fn graph_of(case: &str) -> Graph {
     let (stacks, _) = load(&source_of(case), &[]);
-    let stack = stacks.first().expect("a stack");
-    Graph::of(stack, &lower::lower(stack))
+    let compiled = stacks.first().expect("a stack");
+    Graph::of(&compiled.stack, &compiled.template)
 }
 
 #[test]

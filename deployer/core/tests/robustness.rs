@@ -4,7 +4,7 @@
 //! runner's limit.
 
 use proptest::prelude::*;
-use stack_core::{Source, lower};
+use stack_core::Source;
 
 use crate::cases::source_of;
 use crate::golden::load;
@@ -24,9 +24,8 @@ fn check(text: String) {
         assert!(!diagnostic.message.contains('\n'), "{diagnostic:?}");
         assert!(diagnostic.help.as_deref().is_none_or(|help| help.len() < 5_000), "{diagnostic:?}");
     }
-    for stack in &stacks {
-        let template = lower::lower(stack);
-        assert_eq!(template.check(), [], "{}", shown);
+    for compiled in &stacks {
+        assert_eq!(compiled.template.check(), [], "{}", shown);
     }
     assert!(diagnostics.to_lines(&source).lines().count() >= diagnostics.sorted().len());
 }

@@ -1,11 +1,11 @@
 //! `deployer cost`.
 
+use stack_core::Compiled;
 use stack_core::cost::{Load, estimate, render};
 
 use crate::context::Context;
 use crate::error::Result;
 use crate::markdown;
-use crate::plan::synthesize;
 
 /// Estimate the cost of a stack, idle and for the rows of a file, without calling AWS
 ///
@@ -27,9 +27,9 @@ pub struct Args {
 }
 
 pub fn run(context: &Context, args: &Args) -> Result<()> {
-    let stack = context.load_stack(args.stack.as_deref())?;
+    let Compiled { stack, template, .. } = context.compile(args.stack.as_deref())?;
     let load = Load { rows: args.rows, bytes_per_row: args.bytes_per_row };
-    let estimate = estimate(&stack, &synthesize(&stack)?, load);
+    let estimate = estimate(&stack, &template, load);
     if context.ui.is_json() {
         return context.ui.json(estimate.to_value());
     }

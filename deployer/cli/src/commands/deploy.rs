@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use futures::future::join_all;
 use serde_json::{Map, Value, json};
 use stack_core::model::ResourceType;
-use stack_core::{Stack, deployed};
+use stack_core::{Compiled, Stack, deployed};
 
 use crate::assets::publish;
 use crate::aws::cloudformation::Mode;
@@ -75,13 +75,14 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     if args.all {
         return all(context, args).await;
     }
-    let stack = context.load_stack(args.stack.as_deref())?;
-    match one(context, args, &stack).await {
-        Ok(done) if context.ui.is_json() => context.ui.json(Value::Object(report(&stack, &done))),
-        Ok(done) => show(context, &stack, &done),
+    let compiled = context.compile(args.stack.as_deref())?;
+    let stack = &compiled.stack;
+    match one(context, args, &compiled).await {
+        Ok(done) if context.ui.is_json() => context.ui.json(Value::Object(report(stack, &done))),
+        Ok(done) => show(context, stack, &done),
         Err(error) => {
             if context.ui.is_json() {
-                context.ui.json(failure(&stack, &error))?;
+                context.ui.json(failure(stack, &error))?;
             }
             Err(error)
         }
@@ -102,16 +103,16 @@ fn failure(stack: &Stack, error: &Error) -> Value {
 
 /// Every stack of the file at the same time. Each goes its own way: one that fails stops no other.
 async fn all(context: &Context, args: &Args) -> Result<()> {
-    let document = context.load()?.document;
+    let loaded = context.load()?;
     let mut stacks = Vec::new();
-    for target in &document.stacks {
-        stacks.push((context.of_stack(&target.stack), context.load_stack(Some(&target.stack))?));
+    for target in &loaded.document.stacks {
+        stacks.push((context.of_stack(&target.stack), context.compile_in(&loaded, target)?));
     }
     context.on_interrupt(
         "CloudFormation continues the deployments that were started",
         "`deployer deploy --all` watches them again",
     );
-    let ways = stacks.iter().map(|(own, stack)| one(own, args, stack));
+    let ways = stacks.iter().map(|(own, compiled)| one(own, args, compiled));
     let ends = join_all(ways).await;
     // What failed is said before anything is written: whoever reads the data may have gone.
     let mut worst = 0;
@@ -126,15 +127,15 @@ async fn all(context: &Context, args: &Args) -> Result<()> {
 }
 
 /// What became of several stacks, as data.
-fn tell(context: &Context, stacks: &[(Context, Stack)], ends: &[Result<DeployReport>]) -> Result<()> {
+fn tell(context: &Context, stacks: &[(Context, Compiled)], ends: &[Result<DeployReport>]) -> Result<()> {
     if context.ui.is_json() {
-        let reports = stacks.iter().zip(ends).map(|((_, stack), end)| match end {
-            Ok(done) => Value::Object(report(stack, done)),
-            Err(error) => failure(stack, error),
+        let reports = stacks.iter().zip(ends).map(|((_, compiled), end)| match end {
+            Ok(done) => Value::Object(report(&compiled.stack, done)),
+            Err(error) => failure(&compiled.stack, error),
         });
         return context.ui.json(json!({ "stacks": reports.collect::<Vec<_>>() }));
     }
-    for ((own, stack), end) in stacks.iter().zip(ends) {
+    for ((own, Compiled { stack, .. }), end) in stacks.iter().zip(ends) {
         if let Ok(done) = end {
             context.ui.data(&format!("{}\n", stack.name))?;
             show(own, stack, done)?;
@@ -144,13 +145,13 @@ fn tell(context: &Context, stacks: &[(Context, Stack)], ends: &[Result<DeployRep
 }
 
 /// Deploys one stack; the result is an event too.
-async fn one(context: &Context, args: &Args, stack: &Stack) -> Result<DeployReport> {
-    let end = go(context, args, stack).await;
+async fn one(context: &Context, args: &Args, compiled: &Compiled) -> Result<DeployReport> {
+    let end = go(context, args, compiled).await;
     let (result, error) = match &end {
         Ok(done) => (done.result.name(), None),
         Err(error) => ("failed", error.message().map(|message| message.text)),
     };
-    let mut event = json!({ "stack": stack.name, "result": result });
+    let mut event = json!({ "stack": compiled.stack.name, "result": result });
     if let Some(error) = error {
         event["error"] = json!(error);
     }
@@ -158,10 +159,11 @@ async fn one(context: &Context, args: &Args, stack: &Stack) -> Result<DeployRepo
     end
 }
 
-async fn go(context: &Context, args: &Args, stack: &Stack) -> Result<DeployReport> {
+async fn go(context: &Context, args: &Args, compiled: &Compiled) -> Result<DeployReport> {
+    let stack = &compiled.stack;
     let saved = args.plan.as_deref().map(SavedPlan::load).transpose()?;
     let look =
-        Situation::new(context, stack, true, if args.wait { Busy::Wait } else { Busy::Refuse }).await?;
+        Situation::new(context, compiled, true, if args.wait { Busy::Wait } else { Busy::Refuse }).await?;
     let cloudformation = &look.cloudformation;
     let mode = Mode { express: args.express, no_rollback: args.no_rollback };
     let options = Options {

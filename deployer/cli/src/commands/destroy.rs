@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::{join_all, try_join_all};
 use serde_json::{Value, json};
-use stack_core::Stack;
+use stack_core::Compiled;
 use stack_core::diff;
 use stack_core::model::target::Removal;
 use stack_core::status::Status;
@@ -41,14 +41,14 @@ pub struct Args {
 const PROGRESS: Duration = Duration::from_secs(3);
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
-    let stack = context.load_stack(args.stack.as_deref())?;
-    let template = plan::synthesize(&stack)?;
+    let compiled = context.compile(args.stack.as_deref())?;
+    let Compiled { stack, template, .. } = &compiled;
     let open = context.reach(&stack.target).await?;
     let cloudformation = CloudFormation::unidentified(&open);
     // Nothing is done before it is known who asks, but the question need not wait for it.
     let (session, deployed) = tokio::join!(open.identify(), cloudformation.describe(&stack.name));
     let session = session?;
-    situation::greet(context, &stack, &session)?;
+    situation::greet(context, stack, &session)?;
     let Some(deployed) = deployed? else {
         context.ui.step("done", format!("nothing to do: {} is not deployed", stack.name));
         return result(context, &stack.name, "absent", &[]);
@@ -59,7 +59,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
                 .hint("remove `protect: true` from the stack in the file first"),
         ));
     }
-    let origins = situation::origins(&template);
+    let origins = situation::origins(template);
     let watch = Watch {
         context,
         cloudformation: &cloudformation,
@@ -78,7 +78,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
                 .hint("`deployer recover` watches that operation until it finishes; nothing was deleted"),
         ));
     } else {
-        let (doomed, last) = prepare(context, &session, &cloudformation, &stack, &deployed).await?;
+        let (doomed, last) = prepare(context, &session, &cloudformation, &compiled, &deployed).await?;
         if deployed.protected {
             // Only now: until here the deletion may have ended, and left the stack as it was.
             cloudformation.protect(&deployed.id, false).await?;
@@ -240,7 +240,7 @@ async fn prepare(
     context: &Context,
     session: &Session,
     cloudformation: &CloudFormation,
-    stack: &Stack,
+    Compiled { stack, template: file, .. }: &Compiled,
     deployed: &DeployedStack,
 ) -> Result<(DeletionPlan, Option<String>)> {
     let (template, mut resources) =
@@ -266,7 +266,6 @@ async fn prepare(
     resources.sort_by(|a, b| (&a.resource_type, &a.physical_id).cmp(&(&b.resource_type, &b.physical_id)));
     let (kept, lost): (Vec<StackResource>, Vec<StackResource>) = resources.into_iter().partition(retained);
     // `options.retain: false` is the file's own word; a resource that the file no longer names has none.
-    let file = plan::synthesize(stack)?;
     let given_up = |one: &StackResource| {
         let found = file.resources.iter().find(|(id, _)| *id == one.logical_id);
         found.is_some_and(|(_, resource)| matches!(resource.policy, None | Some(Policy::Delete)))

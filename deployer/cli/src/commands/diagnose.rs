@@ -1,11 +1,12 @@
 //! `deployer diagnose`.
 
 use serde_json::json;
+use stack_core::Compiled;
 
 use crate::aws::cloudformation::CloudFormation;
 use crate::context::Context;
 use crate::error::Result;
-use crate::{diagnosis, plan, situation};
+use crate::{diagnosis, situation};
 
 /// Show why the last failed operation on a stack failed, and how to fix it
 ///
@@ -17,8 +18,7 @@ pub struct Args {
 }
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
-    let stack = context.load_stack(args.stack.as_deref())?;
-    let template = plan::synthesize(&stack)?;
+    let Compiled { stack, template, .. } = context.compile(args.stack.as_deref())?;
     let session = context.connect(&stack.target).await?;
     let cloudformation = CloudFormation::new(&session);
     let Some(known) = cloudformation.last_of_name(&stack.name).await? else {

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use stack_core::diff::Detail;
 
-use crate::aws::cloudformation::{ChangeSetInput, ChangeSetOutcome, StackState, TemplateSource};
+use crate::aws::cloudformation::{ChangeSetOutcome, Mode, StackState};
 use crate::context::Context;
+use crate::deployment::change_set::{self, ChangeSetRequest};
 use crate::deployment::{Deployment, Options};
 use crate::error::{Error, Message, Result};
-use crate::operation;
 use crate::plan::{self, Action, INLINE_TEMPLATE_BYTES};
 use crate::saved_plan::SavedPlan;
 use crate::situation::{Busy, Situation};
@@ -37,8 +37,9 @@ pub struct Args {
 }
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
-    let stack = context.load_stack(args.stack.as_deref())?;
-    let situation = Situation::new(context, &stack, !args.no_build, Busy::Ignore).await?;
+    let compiled = context.compile(args.stack.as_deref())?;
+    let stack = &compiled.stack;
+    let situation = Situation::new(context, &compiled, !args.no_build, Busy::Ignore).await?;
     let deployed = situation.deployed.as_ref();
     let options = Options::default();
     let deployment = Deployment {
@@ -106,29 +107,25 @@ async fn ask(context: &Context, situation: &Situation, stack: &str, plan: plan::
     }
     // A stack that was there before must be there afterwards, even when it holds nothing.
     let made_here = create && deployed.is_none_or(|stack| stack.state != StackState::Review);
-    let name = format!("deployer-diff-{}", jiff::Timestamp::now().as_millisecond());
+    let name = change_set::name("deployer-diff");
     let mut values = deployed.map(|stack| stack.parameters.clone()).unwrap_or_default();
     values.extend(situation.wanted.parameters.clone());
-    let input = ChangeSetInput {
+    let request = ChangeSetRequest {
+        session: &situation.session,
+        cloudformation: &situation.cloudformation,
         stack,
         name: &name,
-        create,
-        template: TemplateSource::Body(&situation.wanted.text),
-        parameters: &plan::parameters(&situation.wanted.template, &values),
-        tags: &situation.wanted.tags,
-        description: &operation::signature(&situation.session.caller),
-        mode: crate::aws::cloudformation::Mode::default(),
+        action,
+        wanted: &situation.wanted,
+        values: &values,
+        mode: Mode::default(),
     };
     context.on_interrupt(
         &format!("the change set {name} of {stack} may be left behind"),
         if create { "`deployer recover` removes it with its empty stack" } else { "it does no harm" },
     );
-    let outcome = situation.cloudformation.change_set(&input).await;
-    if let Err(error) = situation.cloudformation.discard_change_set(stack, &name, made_here).await
-        && !error.is("ChangeSetNotFound")
-    {
-        context.ui.warn(format!("the change set {name} was not deleted: {}", error.message));
-    }
+    let outcome = request.create(None).await;
+    change_set::discard(context, &situation.cloudformation, stack, &name, made_here).await;
     match outcome? {
         ChangeSetOutcome::Ready(changes) => Ok(plan.merged(&changes)),
         ChangeSetOutcome::Empty => Ok(plan.merged(&[])),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use stack_core::Compiled;
 use stack_core::status::Status;
 
 use crate::aws::cloudformation::{CloudFormation, StackResource};
@@ -32,8 +33,8 @@ const NEVER_COMPARED: [(&str, &str); 3] = [
 ];
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
-    let stack = context.load_stack(args.stack.as_deref())?;
-    let origins = situation::origins(&plan::synthesize(&stack)?);
+    let Compiled { stack, template, .. } = context.compile(args.stack.as_deref())?;
+    let origins = situation::origins(&template);
     let session = context.connect(&stack.target).await?;
     crate::context::check_account(&stack.target, &session)?;
     let cloudformation = CloudFormation::new(&session);

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use serde_json::json;
+use stack_core::Compiled;
 use stack_core::graph::Graph;
 
 use crate::context::Context;
 use crate::error::Result;
 use crate::files;
-use crate::plan::synthesize;
 
 /// Draw the pipeline of a stack: what starts what, and where data flows
 ///
@@ -34,8 +34,8 @@ enum Format {
 }
 
 pub fn run(context: &Context, args: &Args) -> Result<()> {
-    let stack = context.load_stack(args.stack.as_deref())?;
-    let graph = Graph::of(&stack, &synthesize(&stack)?);
+    let Compiled { stack, template, .. } = context.compile(args.stack.as_deref())?;
+    let graph = Graph::of(&stack, &template);
     let text = match args.format {
         Format::Mermaid => graph.to_mermaid(),
         Format::Dot => graph.to_dot(),

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use stack_core::Stack;
 use stack_core::diagnose::Diagnosis;
 use stack_core::diff;
 use stack_core::status::Status;
+use stack_core::{Compiled, Stack};
 
 use crate::assets::bucket_name;
 use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackResource, TemplateSource};
@@ -57,8 +57,7 @@ const LOOK_BACK: usize = 50;
 const ROUNDS: usize = 3;
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
-    let stack = context.load_stack(args.stack.as_deref())?;
-    let template = plan::synthesize(&stack)?;
+    let Compiled { stack, template, .. } = context.compile(args.stack.as_deref())?;
     let session = context.connect(&stack.target).await?;
     situation::greet(context, &stack, &session)?;
     let cloudformation = CloudFormation::new(&session);

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
+use stack_core::Compiled;
 use stack_core::assets::{AssetKind, assets};
 use stack_core::model::code::Code;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::plan::synthesize;
 
 /// Print the CloudFormation template of a stack, without building anything or calling AWS
 #[derive(Debug, clap::Args)]
@@ -32,8 +32,7 @@ enum Format {
 }
 
 pub fn run(context: &Context, args: &Args) -> Result<()> {
-    let stack = context.load_stack(args.stack.as_deref())?;
-    let template = synthesize(&stack)?;
+    let Compiled { stack, template, .. } = context.compile(args.stack.as_deref())?;
     let manifest: Vec<Value> = assets(&stack)
         .iter()
         .map(|asset| {

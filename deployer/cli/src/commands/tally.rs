@@ -1,21 +1,23 @@
 //! `deployer tally`.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use contract::ObjectRef;
 use serde_json::{Value, json};
 use stack_core::Stack;
-use tally::aws::Table;
-use tally::{Batch, RowSet, Tally, Writer};
+use tally::{RowSet, Tally};
 
-use crate::aws::Pause;
-use crate::aws::cloudformation::{CloudFormation, StackResource};
-use crate::aws::session::Session;
-use crate::aws::tally as table;
 use crate::context::Context;
 use crate::error::{Error, Message, Result};
-use crate::pipeline::{self, physical};
 use crate::time;
+
+mod handle;
+mod waiting;
+
+pub use handle::TallyHandle;
+pub use waiting::wait;
+
+use handle::newest;
+use waiting::rate;
 
 /// Show which rows of a file are in the table, have failed or are missing
 ///
@@ -46,8 +48,6 @@ fn duration(text: &str) -> std::result::Result<u64, String> {
 
 /// Ranges of row numbers that are shown for one fact.
 const SHOWN_RANGES: usize = 20;
-/// How often the counts are shown where there is no bar.
-const HEARTBEAT: Duration = Duration::from_secs(5);
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let (stack, key) = stack_and_key(context, args)?;
@@ -87,147 +87,6 @@ fn stack_and_key<'a>(context: &Context, args: &'a Args) -> Result<(Stack, Option
         return Ok((context.load_stack(Some(name))?, None));
     }
     Ok((context.load_stack(args.stack.as_deref())?, key))
-}
-
-/// Where the tally and the objects are.
-pub struct TallyHandle {
-    session: Session,
-    resources: Vec<StackResource>,
-    table: Table,
-    table_name: String,
-    bucket: Option<String>,
-}
-
-impl TallyHandle {
-    /// Finds both in a deployed stack.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] when the file lacks one, [`Error::Failed`] when the deployed stack does.
-    pub async fn find(
-        context: &Context,
-        stack: &Stack,
-        bucket: Option<&str>,
-        with_bucket: bool,
-    ) -> Result<Self> {
-        let landing = with_bucket.then(|| pipeline::landing(stack, bucket)).transpose()?;
-        let tally = pipeline::tally(stack)?;
-        let session = context.connect(&stack.target).await?;
-        let cloudformation = CloudFormation::new(&session);
-        super::outputs::deployed(&cloudformation, stack).await?;
-        let resources = cloudformation.resources(&stack.name).await?;
-        let bucket = landing.map(|landing| physical(&resources, stack, &landing.name)).transpose()?;
-        let bucket = bucket.map(str::to_owned);
-        Self::new(&session, resources, stack, tally, bucket)
-    }
-
-    /// Where the tally of that name in the file is, beside a bucket that is known.
-    ///
-    /// # Errors
-    /// [`Error::Failed`] when the deployed stack lacks the table.
-    pub fn new(
-        session: &Session,
-        resources: Vec<StackResource>,
-        stack: &Stack,
-        tally: &str,
-        bucket: Option<String>,
-    ) -> Result<Self> {
-        let table_name = physical(&resources, stack, tally)?.to_owned();
-        let table = table::table(session, &table_name);
-        Ok(Self { session: session.clone(), resources, table, table_name, bucket })
-    }
-
-    /// Who asks, where.
-    pub const fn session(&self) -> &Session {
-        &self.session
-    }
-
-    /// The stack's resources.
-    pub fn resources(&self) -> &[StackResource] {
-        &self.resources
-    }
-
-    /// The version of an object that is meant: the one named, or the latest; of an object that is gone, the latest
-    /// in the tally.
-    ///
-    /// # Errors
-    /// [`Error::Failed`] when there is none.
-    pub async fn object(&self, key: &str, version: Option<&str>) -> Result<ObjectRef> {
-        let bucket = self.bucket.clone().unwrap_or_default();
-        let unknown = || {
-            Error::failed(format!(
-                "there is no object s3://{bucket}/{key}, and the tally has no record of one"
-            ))
-        };
-        if let Some(version) = version {
-            let version = Some(version.to_owned());
-            return Ok(ObjectRef {
-                bucket,
-                key: key.to_owned(),
-                version,
-                etag: None,
-                uploaded: None,
-                replay: None,
-            });
-        }
-        if let Some(latest) = table::latest(&self.session, &bucket, key).await? {
-            return Ok(latest);
-        }
-        let mut known = self.list().await?;
-        known.retain(|one| {
-            one.summary.object.as_ref().is_some_and(|own| own.bucket == bucket && own.key == key)
-        });
-        known.into_iter().next().and_then(|one| one.summary.object).ok_or_else(unknown)
-    }
-
-    /// What is known of an object.
-    ///
-    /// # Errors
-    /// What DynamoDB answers, or an item that can't be read.
-    pub async fn read(&self, object: &ObjectRef) -> Result<Option<Tally>> {
-        tally::read(&self.table, object).await.map_err(|error| table::error(&self.table_name, error))
-    }
-
-    /// Notes in the tally that rows of an object were asked for again, so that whoever waits knows of it.
-    ///
-    /// # Errors
-    /// What DynamoDB answers.
-    pub async fn ask(&self, object: &ObjectRef, id: &str, what: &str, rows: &RowSet) -> Result<()> {
-        let mut batch = Batch::default();
-        batch.ask(object, id, what, rows);
-        self.note(batch).await
-    }
-
-    /// Takes back what [`Self::ask`] noted. If that fails too, whoever waits gives up in the end.
-    pub async fn withdraw(&self, object: &ObjectRef, id: &str) {
-        let mut batch = Batch::default();
-        batch.withdraw(object, id);
-        let _ = self.note(batch).await;
-    }
-
-    async fn note(&self, batch: Batch) -> Result<()> {
-        let errors = Writer::new(self.table.clone(), tally::backoff()).merge(batch).await;
-        match errors.iter().next() {
-            None => Ok(()),
-            Some(error) => Err(Error::failed_with_hint(
-                format!("could not record the replay in the table {}: {error}", self.table_name),
-                "nothing was sent; the command needs `dynamodb:UpdateItem` on that table",
-            )),
-        }
-    }
-
-    /// What is known of all objects, the newest first.
-    async fn list(&self) -> Result<Vec<Tally>> {
-        let mut all =
-            tally::list(&self.table).await.map_err(|error| table::error(&self.table_name, error))?;
-        all.sort_by(|a, b| newest(b).cmp(&newest(a)));
-        Ok(all)
-    }
-}
-
-/// When an object came, for sorting; of two that came at once, the digest decides.
-fn newest(tally: &Tally) -> (Option<&String>, &str) {
-    let uploaded = tally.summary.object.as_ref().and_then(|object| object.uploaded.as_ref());
-    (uploaded.or(tally.started_at.as_ref()), &tally.digest)
 }
 
 async fn list(context: &Context, stack: &Stack, place: &TallyHandle) -> Result<()> {
@@ -304,116 +163,6 @@ fn state_text(tally: &Tally) -> String {
             format!("failed: {}", reasons.join(", "))
         }
     }
-}
-
-/// Looks again and again until nothing is left to wait for.
-///
-/// # Errors
-/// [`Error::Incomplete`] when the time is over.
-pub async fn wait(
-    context: &Context,
-    place: &TallyHandle,
-    object: &ObjectRef,
-    limit: Duration,
-) -> Result<Option<Tally>> {
-    let started = Instant::now();
-    let mut said = Instant::now();
-    let mut pause = Pause::new();
-    let bar = context.ui.bar();
-    let mut last: Option<Tally> = None;
-    // How many were in the table when this began: what came before says nothing of the speed now.
-    let mut first: Option<(Instant, u64)> = None;
-    loop {
-        let asked = Instant::now();
-        let found = place.read(object).await?;
-        let cost = asked.elapsed();
-        if let Some(found) = &found {
-            let settled = found.loaded.len() + found.failed().len();
-            let (since, before) = *first.get_or_insert((asked, settled));
-            let rate = rate(settled.saturating_sub(before), since.elapsed().as_secs_f64());
-            let text = format!("{}{}", describe(found), outlook(found, rate));
-            bar.set(settled, found.known().len().max(1), &text);
-            if !context.ui.is_live() && said.elapsed() > HEARTBEAT {
-                context.ui.step("rows", &text);
-                said = Instant::now();
-            }
-            if is_over(found) {
-                return Ok(Some(found.clone()));
-            }
-        }
-        if found != last {
-            pause.reset();
-        }
-        if started.elapsed() > limit {
-            return Err(gave_up(limit, found.as_ref()));
-        }
-        last = found;
-        // Watching must not slow down what is watched, so it takes a tenth of the time at most.
-        tokio::join!(pause.wait(), tokio::time::sleep(cost * 9));
-    }
-}
-
-fn gave_up(limit: Duration, found: Option<&Tally>) -> Error {
-    let so_far = found.map_or_else(|| "no event has arrived".to_owned(), describe);
-    let hint = match found.and_then(|found| found.pending_replays().pop()) {
-        Some(replay) => format!(
-            "no event has arrived for {} of the {} rows of the replay of {}: `deployer logs extract` shows whether its task was \
-             started; `deployer replay KEY --{}` sends the rows again",
-            replay.pending, replay.rows, replay.id, replay.what
-        ),
-        None => "`deployer tally KEY` shows which rows are missing, and `deployer replay KEY --missing` sends them again"
-            .to_owned(),
-    };
-    Error::Incomplete(
-        Message::new(format!("stopped waiting after {} s: {so_far}", limit.as_secs())).hint(hint),
-    )
-}
-
-/// Whether nothing more will come: all rows are settled, or the object was given up; and no replay is under way.
-fn is_over(tally: &Tally) -> bool {
-    let settled = tally.is_complete() || !tally.object_failures().is_empty();
-    settled && (tally.is_loaded() || tally.pending_replays().is_empty())
-}
-
-/// Rows a second; none while nothing can be said.
-fn rate(rows: u64, seconds: f64) -> Option<f64> {
-    #[expect(clippy::cast_precision_loss, reason = "shown to people")]
-    let rows = rows as f64;
-    (rows > 0.0 && seconds >= 1.0).then(|| rows / seconds)
-}
-
-/// Speed, and when it will be over.
-fn outlook(tally: &Tally, rate: Option<f64>) -> String {
-    let Some(rate) = rate else { return String::new() };
-    #[expect(clippy::cast_precision_loss, reason = "shown to people")]
-    let left = tally.missing().len() as f64 / rate;
-    match tally.total() {
-        Some(_) => format!(", {rate:.0} a second, about {left:.0} s to go"),
-        None => format!(", {rate:.0} a second"),
-    }
-}
-
-/// The counts in a few words.
-fn describe(tally: &Tally) -> String {
-    let mut text = match tally.total() {
-        None if tally.extracted.is_empty() && !tally.object_failures().is_empty() => {
-            return "the file was rejected before any row was read".to_owned();
-        }
-        Some(1) => "1 row".to_owned(),
-        Some(total) => format!("{total} rows"),
-        None => "still reading".to_owned(),
-    };
-    text.push_str(&format!(
-        ": {} extracted, {} transformed, {} loaded, {} failed",
-        tally.extracted.len(),
-        tally.transformed.len(),
-        tally.loaded.len(),
-        tally.failed().len()
-    ));
-    for replay in tally.pending_replays() {
-        text.push_str(&format!(", replay of {} rows: {} to go", replay.rows, replay.pending));
-    }
-    text
 }
 
 /// `no rows`, `1 row`, `1,255 rows`.
@@ -636,6 +385,7 @@ fn show(context: &Context, tally: &Tally) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::waiting::{describe, is_over};
     use super::*;
 
     fn sample(total: u64) -> Tally {

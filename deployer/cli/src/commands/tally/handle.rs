@@ -1,0 +1,155 @@
+//! The tally of a deployed stack.
+
+use contract::ObjectRef;
+use stack_core::Stack;
+use tally::aws::Table;
+use tally::{Batch, RowSet, Tally, Writer};
+
+use crate::aws::cloudformation::{CloudFormation, StackResource};
+use crate::aws::session::Session;
+use crate::aws::tally as table;
+use crate::commands::outputs;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::pipeline::{self, physical};
+
+/// Where the tally and the objects are.
+pub struct TallyHandle {
+    session: Session,
+    resources: Vec<StackResource>,
+    table: Table,
+    table_name: String,
+    bucket: Option<String>,
+}
+
+impl TallyHandle {
+    /// Finds both in a deployed stack.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when the file lacks one, [`Error::Failed`] when the deployed stack does.
+    pub async fn find(
+        context: &Context,
+        stack: &Stack,
+        bucket: Option<&str>,
+        with_bucket: bool,
+    ) -> Result<Self> {
+        let landing = with_bucket.then(|| pipeline::landing(stack, bucket)).transpose()?;
+        let tally = pipeline::tally(stack)?;
+        let session = context.connect(&stack.target).await?;
+        let cloudformation = CloudFormation::new(&session);
+        outputs::deployed(&cloudformation, stack).await?;
+        let resources = cloudformation.resources(&stack.name).await?;
+        let bucket = landing.map(|landing| physical(&resources, stack, &landing.name)).transpose()?;
+        let bucket = bucket.map(str::to_owned);
+        Self::new(&session, resources, stack, tally, bucket)
+    }
+
+    /// Where the tally of that name in the file is, beside a bucket that is known.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when the deployed stack lacks the table.
+    pub fn new(
+        session: &Session,
+        resources: Vec<StackResource>,
+        stack: &Stack,
+        tally: &str,
+        bucket: Option<String>,
+    ) -> Result<Self> {
+        let table_name = physical(&resources, stack, tally)?.to_owned();
+        let table = table::table(session, &table_name);
+        Ok(Self { session: session.clone(), resources, table, table_name, bucket })
+    }
+
+    /// Who asks, where.
+    pub const fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The stack's resources.
+    pub fn resources(&self) -> &[StackResource] {
+        &self.resources
+    }
+
+    /// The version of an object that is meant: the one named, or the latest; of an object that is gone, the latest
+    /// in the tally.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when there is none.
+    pub async fn object(&self, key: &str, version: Option<&str>) -> Result<ObjectRef> {
+        let bucket = self.bucket.clone().unwrap_or_default();
+        let unknown = || {
+            Error::failed(format!(
+                "there is no object s3://{bucket}/{key}, and the tally has no record of one"
+            ))
+        };
+        if let Some(version) = version {
+            let version = Some(version.to_owned());
+            return Ok(ObjectRef {
+                bucket,
+                key: key.to_owned(),
+                version,
+                etag: None,
+                uploaded: None,
+                replay: None,
+            });
+        }
+        if let Some(latest) = table::latest(&self.session, &bucket, key).await? {
+            return Ok(latest);
+        }
+        let mut known = self.list().await?;
+        known.retain(|one| {
+            one.summary.object.as_ref().is_some_and(|own| own.bucket == bucket && own.key == key)
+        });
+        known.into_iter().next().and_then(|one| one.summary.object).ok_or_else(unknown)
+    }
+
+    /// What is known of an object.
+    ///
+    /// # Errors
+    /// What DynamoDB answers, or an item that can't be read.
+    pub async fn read(&self, object: &ObjectRef) -> Result<Option<Tally>> {
+        tally::read(&self.table, object).await.map_err(|error| table::error(&self.table_name, error))
+    }
+
+    /// Notes in the tally that rows of an object were asked for again, so that whoever waits knows of it.
+    ///
+    /// # Errors
+    /// What DynamoDB answers.
+    pub async fn ask(&self, object: &ObjectRef, id: &str, what: &str, rows: &RowSet) -> Result<()> {
+        let mut batch = Batch::default();
+        batch.ask(object, id, what, rows);
+        self.note(batch).await
+    }
+
+    /// Takes back what [`Self::ask`] noted. If that fails too, whoever waits gives up in the end.
+    pub async fn withdraw(&self, object: &ObjectRef, id: &str) {
+        let mut batch = Batch::default();
+        batch.withdraw(object, id);
+        let _ = self.note(batch).await;
+    }
+
+    async fn note(&self, batch: Batch) -> Result<()> {
+        let errors = Writer::new(self.table.clone(), tally::backoff()).merge(batch).await;
+        match errors.iter().next() {
+            None => Ok(()),
+            Some(error) => Err(Error::failed_with_hint(
+                format!("could not record the replay in the table {}: {error}", self.table_name),
+                "nothing was sent; the command needs `dynamodb:UpdateItem` on that table",
+            )),
+        }
+    }
+
+    /// What is known of all objects, the newest first.
+    pub(super) async fn list(&self) -> Result<Vec<Tally>> {
+        let mut all =
+            tally::list(&self.table).await.map_err(|error| table::error(&self.table_name, error))?;
+        all.sort_by(|a, b| newest(b).cmp(&newest(a)));
+        Ok(all)
+    }
+}
+
+/// When an object came, for sorting; of two that came at once, the digest decides.
+pub(super) fn newest(tally: &Tally) -> (Option<&String>, &str) {
+    let uploaded = tally.summary.object.as_ref().and_then(|object| object.uploaded.as_ref());
+    (uploaded.or(tally.started_at.as_ref()), &tally.digest)
+}

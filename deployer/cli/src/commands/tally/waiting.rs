@@ -1,0 +1,124 @@
+//! Waiting for the rows of an object.
+
+use std::time::{Duration, Instant};
+
+use contract::ObjectRef;
+use tally::Tally;
+
+use super::handle::TallyHandle;
+use crate::aws::Pause;
+use crate::context::Context;
+use crate::error::{Error, Message, Result};
+
+/// How often the counts are shown where there is no bar.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// Looks again and again until nothing is left to wait for.
+///
+/// # Errors
+/// [`Error::Incomplete`] when the time is over.
+pub async fn wait(
+    context: &Context,
+    place: &TallyHandle,
+    object: &ObjectRef,
+    limit: Duration,
+) -> Result<Option<Tally>> {
+    let started = Instant::now();
+    let mut said = Instant::now();
+    let mut pause = Pause::new();
+    let bar = context.ui.bar();
+    let mut last: Option<Tally> = None;
+    // How many were in the table when this began: what came before says nothing of the speed now.
+    let mut first: Option<(Instant, u64)> = None;
+    loop {
+        let asked = Instant::now();
+        let found = place.read(object).await?;
+        let cost = asked.elapsed();
+        if let Some(found) = &found {
+            let settled = found.loaded.len() + found.failed().len();
+            let (since, before) = *first.get_or_insert((asked, settled));
+            let rate = rate(settled.saturating_sub(before), since.elapsed().as_secs_f64());
+            let text = format!("{}{}", describe(found), outlook(found, rate));
+            bar.set(settled, found.known().len().max(1), &text);
+            if !context.ui.is_live() && said.elapsed() > HEARTBEAT {
+                context.ui.step("rows", &text);
+                said = Instant::now();
+            }
+            if is_over(found) {
+                return Ok(Some(found.clone()));
+            }
+        }
+        if found != last {
+            pause.reset();
+        }
+        if started.elapsed() > limit {
+            return Err(gave_up(limit, found.as_ref()));
+        }
+        last = found;
+        // Watching must not slow down what is watched, so it takes a tenth of the time at most.
+        tokio::join!(pause.wait(), tokio::time::sleep(cost * 9));
+    }
+}
+
+fn gave_up(limit: Duration, found: Option<&Tally>) -> Error {
+    let so_far = found.map_or_else(|| "no event has arrived".to_owned(), describe);
+    let hint = match found.and_then(|found| found.pending_replays().pop()) {
+        Some(replay) => format!(
+            "no event has arrived for {} of the {} rows of the replay of {}: `deployer logs extract` shows whether its task was \
+             started; `deployer replay KEY --{}` sends the rows again",
+            replay.pending, replay.rows, replay.id, replay.what
+        ),
+        None => "`deployer tally KEY` shows which rows are missing, and `deployer replay KEY --missing` sends them again"
+            .to_owned(),
+    };
+    Error::Incomplete(
+        Message::new(format!("stopped waiting after {} s: {so_far}", limit.as_secs())).hint(hint),
+    )
+}
+
+/// Whether nothing more will come: all rows are settled, or the object was given up; and no replay is under way.
+pub(super) fn is_over(tally: &Tally) -> bool {
+    let settled = tally.is_complete() || !tally.object_failures().is_empty();
+    settled && (tally.is_loaded() || tally.pending_replays().is_empty())
+}
+
+/// Rows a second; none while nothing can be said.
+pub(super) fn rate(rows: u64, seconds: f64) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "shown to people")]
+    let rows = rows as f64;
+    (rows > 0.0 && seconds >= 1.0).then(|| rows / seconds)
+}
+
+/// Speed, and when it will be over.
+fn outlook(tally: &Tally, rate: Option<f64>) -> String {
+    let Some(rate) = rate else { return String::new() };
+    #[expect(clippy::cast_precision_loss, reason = "shown to people")]
+    let left = tally.missing().len() as f64 / rate;
+    match tally.total() {
+        Some(_) => format!(", {rate:.0} a second, about {left:.0} s to go"),
+        None => format!(", {rate:.0} a second"),
+    }
+}
+
+/// The counts in a few words.
+pub(super) fn describe(tally: &Tally) -> String {
+    let mut text = match tally.total() {
+        None if tally.extracted.is_empty() && !tally.object_failures().is_empty() => {
+            return "the file was rejected before any row was read".to_owned();
+        }
+        Some(1) => "1 row".to_owned(),
+        Some(total) => format!("{total} rows"),
+        None => "still reading".to_owned(),
+    };
+    text.push_str(&format!(
+        ": {} extracted, {} transformed, {} loaded, {} failed",
+        tally.extracted.len(),
+        tally.transformed.len(),
+        tally.loaded.len(),
+        tally.failed().len()
+    ));
+    for replay in tally.pending_replays() {
+        text.push_str(&format!(", replay of {} rows: {} to go", replay.rows, replay.pending));
+    }
+    text
+}

@@ -1,0 +1,178 @@
+//! The change set: CloudFormation's own answer to what would change. A deployment makes one to execute it, `diff` makes one
+//! to read it.
+
+use std::collections::BTreeMap;
+
+use super::Deployment;
+use crate::assets::ensure_bucket;
+use crate::aws::cloudformation::{
+    Change, ChangeSetInput, ChangeSetOutcome, CloudFormation, Mode, TemplateSource,
+};
+use crate::aws::error::AwsError;
+use crate::aws::session::Session;
+use crate::aws::{objects, published};
+use crate::context::Context;
+use crate::diagnosis;
+use crate::error::{Error, Message, Result};
+use crate::operation;
+use crate::plan::{self, Action, INLINE_TEMPLATE_BYTES};
+use crate::records;
+use crate::state::Wanted;
+
+/// A change set that waits to be executed.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// Its name.
+    pub name: String,
+    /// What it would do.
+    pub changes: Vec<Change>,
+}
+
+/// A change set that is to be created.
+#[derive(Debug)]
+pub struct ChangeSetRequest<'a> {
+    /// The session that signs it.
+    pub session: &'a Session,
+    /// The client for CloudFormation.
+    pub cloudformation: &'a CloudFormation,
+    /// Name of the stack.
+    pub stack: &'a str,
+    /// Name of the change set, from [`name`].
+    pub name: &'a str,
+    /// What it does to the stack.
+    pub action: Action,
+    /// The template and the tags.
+    pub wanted: &'a Wanted,
+    /// Values for the parameters of the template.
+    pub values: &'a BTreeMap<String, String>,
+    /// How it is to be executed.
+    pub mode: Mode,
+}
+
+impl ChangeSetRequest<'_> {
+    /// Creates the change set, and waits until CloudFormation has computed it. The template goes with the call unless it has
+    /// an URL.
+    ///
+    /// # Errors
+    /// What CloudFormation answers.
+    pub async fn create(
+        &self,
+        template_url: Option<&str>,
+    ) -> std::result::Result<ChangeSetOutcome, AwsError> {
+        let input = ChangeSetInput {
+            stack: self.stack,
+            name: self.name,
+            create: self.action == Action::Create,
+            template: template_url.map_or(TemplateSource::Body(&self.wanted.text), TemplateSource::Url),
+            parameters: &plan::parameters(&self.wanted.template, self.values),
+            tags: &self.wanted.tags,
+            description: &operation::signature(&self.session.caller),
+            mode: self.mode,
+        };
+        self.cloudformation.change_set(&input).await
+    }
+}
+
+/// Returns a name for a change set that no other has, which begins with `prefix`.
+#[must_use]
+pub fn name(prefix: &str) -> String {
+    format!("{prefix}-{}", jiff::Timestamp::now().as_millisecond())
+}
+
+/// Removes a change set, and the empty stack with it that creating it `made`. What stays when it can't be removed is harmless,
+/// and no reason to hide why it has to go.
+pub async fn discard(
+    context: &Context,
+    cloudformation: &CloudFormation,
+    stack: &str,
+    name: &str,
+    made: bool,
+) {
+    if let Err(error) = cloudformation.discard_change_set(stack, name, made).await
+        && !error.is("ChangeSetNotFound")
+    {
+        context.ui.warn(format!("the change set {name} was not deleted: {}", error.message));
+    }
+}
+
+impl Deployment<'_> {
+    /// Asks CloudFormation what would change. `so_far` says what was done before.
+    pub(super) async fn change_set(
+        &self,
+        action: Action,
+        values: &BTreeMap<String, String>,
+        so_far: &str,
+    ) -> Result<Option<Waiting>> {
+        let name = name("deployer");
+        let url = self.template_url().await?;
+        let request = ChangeSetRequest {
+            session: self.session,
+            cloudformation: self.cloudformation,
+            stack: self.name,
+            name: &name,
+            action,
+            wanted: self.wanted,
+            values,
+            mode: self.options.mode,
+        };
+        self.context.on_interrupt(
+            &format!("{so_far}; the change set {name} may remain, and does no harm"),
+            "run `deployer deploy` again; a deployment removes leftover change sets",
+        );
+        let live = self.context.ui.live();
+        live.say("CloudFormation is creating the change set");
+        let outcome = request.create(url.as_deref()).await;
+        drop(live);
+        match outcome.map_err(|error| self.overtaken(error))? {
+            ChangeSetOutcome::Ready(changes) => {
+                self.context.ui.step("change set", plan::summary(&changes));
+                Ok(Some(Waiting { name, changes }))
+            }
+            ChangeSetOutcome::Empty => {
+                self.discard(&name, action).await;
+                Ok(None)
+            }
+            ChangeSetOutcome::Overtaken => {
+                self.discard(&name, action).await;
+                Err(self.came_first())
+            }
+            ChangeSetOutcome::Refused(reason) => {
+                self.discard(&name, action).await;
+                let stack = self.name;
+                Err(Error::Deployment(
+                    Message::new(format!("CloudFormation refused the change set of {stack}: {reason}"))
+                        .hint(diagnosis::refused(&reason)),
+                ))
+            }
+        }
+    }
+
+    /// Somebody began between our look and the change set, for which there is no code of its own.
+    fn overtaken(&self, error: AwsError) -> Error {
+        if !error.is("ValidationError") || !error.message.contains("_IN_PROGRESS state") {
+            return error.into();
+        }
+        Error::Refused(
+            Message::new(format!("another operation has started on {}: {}", self.name, error.message))
+                .hint("`deployer deploy --wait` waits for it and then deploys; nothing was changed"),
+        )
+    }
+
+    /// Removes a change set of this deployment.
+    pub(super) async fn discard(&self, name: &str, action: Action) {
+        // A stack that waited with another change set goes on waiting.
+        let made_here = action == Action::Create && self.deployed.is_none();
+        discard(self.context, self.cloudformation, self.name, name, made_here).await;
+    }
+
+    /// Templates that are too large for a call go by way of the asset bucket.
+    async fn template_url(&self) -> Result<Option<String>> {
+        if self.wanted.text.len() <= INLINE_TEMPLATE_BYTES {
+            return Ok(None);
+        }
+        let bucket = ensure_bucket(self.context, self.session).await?;
+        let key = records::template_key(&crate::assets::sha256_hex(self.wanted.text.as_bytes()));
+        objects::put_text(self.session, &bucket, &key, &self.wanted.text).await?;
+        Ok(Some(published::object_url(self.session, &bucket, &key)))
+    }
+}

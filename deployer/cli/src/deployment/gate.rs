@@ -1,0 +1,177 @@
+//! What can stop a deployment before its change set: losses, questions, quotas, and what the account lacks.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use stack_core::model::target::Target;
+
+use super::Deployment;
+use crate::aws::error::AwsError;
+use crate::aws::preflight::{self, Concurrency};
+use crate::data_loss::{self, Holds};
+use crate::error::{Error, Message, Result};
+use crate::gates;
+use crate::plan::{Action, INLINE_TEMPLATE_BYTES, Plan};
+
+/// Time after which a new role can be assumed everywhere; AWS names none, and tools that wait take about 10 s.
+const ROLE_SPREADS: Duration = Duration::from_secs(15);
+
+impl Deployment<'_> {
+    /// Refuses what would be lost, and asks about what is new in an account and what opens.
+    pub(super) async fn gate(&self, plan: &Plan) -> Result<()> {
+        self.gate_losses(plan).await?;
+        match gates::question(self.first(plan).as_deref(), plan.widened(), plan.exposed()) {
+            Some(question) if !self.options.accepted => self.context.ui.confirm(&question).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// What a first deployment to AWS makes, where, and at what price; for a change set that waits, what it needs beforehand.
+    fn first(&self, plan: &Plan) -> Option<String> {
+        if !plan.diff.new || self.target.target == Target::Local {
+            return None;
+        }
+        if self.options.no_execute {
+            let role = self.needs_ecs().then_some("the service-linked role of ECS");
+            let has_code = !self.wanted.code.is_empty() || self.wanted.text.len() > INLINE_TEMPLATE_BYTES;
+            let place = has_code.then_some("the bucket and repository for code and templates");
+            let missing = [role, place].into_iter().flatten().collect::<Vec<_>>().join(" and ");
+            let missing = if missing.is_empty() { missing } else { format!(", with {missing} if missing,") };
+            return Some(format!(
+                "Create a change set for {}{missing} in account {}, {}, without executing it",
+                self.name, self.session.account, self.session.region
+            ));
+        }
+        let (resources, cost) = (plan.diff.summary.create, &plan.diff.cost);
+        let noun = if resources == 1 { "resource" } else { "resources" };
+        let more = if cost.unknown.is_empty() { "" } else { " or more" };
+        Some(format!(
+            "Create {} with {resources} {noun} in account {}, {}, at ${:.2} a month{more} while idle",
+            self.name, self.session.account, self.session.region, cost.after
+        ))
+    }
+
+    pub(super) async fn gate_losses(&self, plan: &Plan) -> Result<()> {
+        let mut losses = plan.losses();
+        if let Some(deployed) = self.deployed.filter(|_| !losses.is_empty()) {
+            let resources = self.cloudformation.resources(&deployed.stack.id).await?;
+            let counts = losses.iter().map(async |loss| {
+                let found = resources.iter().find(|one| one.logical_id == loss.logical_id);
+                match found.filter(|one| !one.physical_id.is_empty()) {
+                    // Who may not count must still be stopped.
+                    Some(one) => data_loss::of(self.session, &one.resource_type, &one.physical_id)
+                        .await
+                        .unwrap_or(Holds::Unknown),
+                    None => Holds::Nothing,
+                }
+            });
+            let counts = futures::future::join_all(counts).await;
+            for (loss, holds) in losses.iter_mut().zip(counts) {
+                loss.holds = holds;
+            }
+        }
+        gates::check_losses(&losses, &self.options.allow_replace)?;
+        // Of several stacks, each need not lose what is named.
+        if self.options.side_by_side {
+            return Ok(());
+        }
+        // Until CloudFormation was asked, only a name that no resource has is wrong for certain.
+        let certain = |name: &&String| plan.is_final() || !plan.knows(name);
+        let names: Vec<String> = self.options.allow_replace.iter().filter(certain).cloned().collect();
+        gates::check_names(&losses, &names)
+    }
+
+    fn needs_ecs(&self) -> bool {
+        self.wanted.of_type("AWS::ECS::TaskDefinition").next().is_some()
+    }
+
+    /// What CloudFormation would find out ten minutes in. Gives when the role of ECS was made, if it was.
+    pub(super) async fn preflight(&self, action: Action) -> Result<Option<Instant>> {
+        if self.target.target == Target::Local {
+            return Ok(None);
+        }
+        let ui = &self.context.ui;
+        let (concurrency, made) = tokio::join!(preflight::concurrency(self.session), async {
+            if self.needs_ecs() { preflight::ensure_ecs_role(self.session).await } else { Ok(false) }
+        });
+        let made = self.allowed(made)?.unwrap_or_default().then(Instant::now);
+        if made.is_some() {
+            ui.step("created", "the service-linked role of ECS, which this account did not have");
+        }
+        if let Some(concurrency) = self.allowed(concurrency)? {
+            self.check_limits(action, concurrency)?;
+        }
+        Ok(made)
+    }
+
+    /// Waits until a role that was just made can be assumed. Before that, ECS makes no cluster, and the whole deployment fails.
+    pub(super) async fn let_spread(&self, made: Instant) {
+        let left = ROLE_SPREADS.saturating_sub(made.elapsed());
+        if left.is_zero() {
+            return;
+        }
+        self.context
+            .ui
+            .step("waiting", "for the new service-linked role of ECS to become usable (at most 15 s)");
+        tokio::time::sleep(left).await;
+    }
+
+    /// Refuses what this account's quotas of Lambda don't allow.
+    fn check_limits(&self, action: Action, concurrency: Concurrency) -> Result<()> {
+        let ui = &self.context.ui;
+        let too_large = |properties: &&Value| {
+            properties["MemorySize"].as_i64().is_some_and(|size| size > preflight::MEMORY_OF_ALL)
+        };
+        if concurrency.is_small() && self.wanted.of_type("AWS::Lambda::Function").any(|one| too_large(&one)) {
+            ui.warn(format!(
+                "a function has more than {} MB of memory, which Lambda may refuse: this account has the quotas of a new \
+                 account; lower `memory`, or ask AWS support for more",
+                preflight::MEMORY_OF_ALL
+            ));
+        }
+        let functions = self.wanted.of_type("AWS::Lambda::Function");
+        let reserved: i64 =
+            functions.filter_map(|properties| properties["ReservedConcurrentExecutions"].as_i64()).sum();
+        let new = action == Action::Create;
+        if reserved > 0 && concurrency.is_small() {
+            return Err(Error::Refused(
+                Message::new(format!(
+                    "the functions reserve {reserved} concurrent executions, but an account with a limit of {} cannot reserve any",
+                    concurrency.limit
+                ))
+                .hint("set `concurrency: unreserved`, or raise the quota `Concurrent executions` of Lambda; nothing was changed"),
+            ));
+        }
+        if reserved > 0 && reserved > concurrency.reservable_at_most(new) {
+            return Err(Error::Refused(
+                Message::new(format!(
+                    "the functions reserve {reserved} concurrent executions, but only {1} of the {0} of this account are available",
+                    concurrency.limit, concurrency.unreserved
+                ))
+                .hint("raise the quota `Concurrent executions` of Lambda, lower `concurrency`, or set `concurrency: unreserved`; nothing was changed"),
+            ));
+        }
+        if reserved > concurrency.reservable(new) {
+            ui.warn(format!(
+                "the functions reserve {reserved} concurrent executions, and Lambda may let this account reserve only {}, of {} \
+                 in total; lower `concurrency`, or raise the quota `Concurrent executions`",
+                concurrency.reservable(new),
+                concurrency.limit
+            ));
+        }
+        Ok(())
+    }
+
+    /// What a check before the deployment found; `None`, and a warning, when this caller may not ask.
+    fn allowed<T>(&self, found: std::result::Result<T, AwsError>) -> Result<Option<T>> {
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.is_denied() => {
+                let operation = error.operation;
+                self.context.ui.warn(format!("not checked before the deployment: {operation} is denied"));
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
