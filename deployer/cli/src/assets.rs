@@ -15,9 +15,9 @@ use stack_core::model::worker::Program;
 
 use build::Profile;
 use cache::Cache;
+use deployer_base::error::{Error, Result};
 
 use crate::context::Context;
-use crate::error::{Error, Result};
 
 mod build;
 pub mod cache;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-pub mod actions;
 pub mod calls;
 pub mod cloudformation;
 pub mod doctor;
@@ -19,7 +18,6 @@ pub mod messages;
 pub mod objects;
 pub mod oci;
 pub mod preflight;
-pub mod profiles;
 pub mod published;
 pub mod records;
 pub mod recovery;

@@ -4,14 +4,14 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, Once, PoisonError};
 
+use deployer_base::error::{Error, Message, Result};
+use deployer_base::ui::Ui;
 use stack_core::document::SelectError;
 use stack_core::{Diagnostics, Document, Source, Stack, StackTarget};
 
 use crate::aws::calls::Calls;
 use crate::aws::session::{Connection, Session, Unidentified};
-use crate::error::{Error, Message, Result};
 use crate::local;
-use crate::ui::Ui;
 
 /// Name of the stack file where nobody names another.
 pub const STACK_FILE: &str = "stack.yaml";

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use deployer_base::error::{Error, Message, Result};
 use serde_json::{Value, json};
 use stack_core::StackTarget;
 use stack_core::deployed::lossy;
@@ -24,7 +25,6 @@ use crate::aws::{objects, preflight, published};
 use crate::context::Context;
 use crate::data_loss::{self, Holds};
 use crate::diagnosis;
-use crate::error::{Error, Message, Result};
 use crate::gates;
 use crate::hotswap::Swap;
 use crate::operation;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use deployer_base::error::{Error, Message, Result};
 use serde_json::{Value, json};
 use stack_core::deployed::lossy;
 use stack_core::diff::{self, ChangeKind, Detail, Diff, Fate, Forces, PseudoParameters, Side, indexes};
@@ -15,7 +16,6 @@ use crate::aws::cloudformation::{Change, DeployedStack, Mode, StackState};
 use crate::aws::session::Session;
 use crate::context::Context;
 use crate::data_loss::Holds;
-use crate::error::{Error, Message, Result};
 use crate::gates::Loss;
 use crate::state::{Deployed, Wanted};
 use crate::watch::way_out;
@@ -207,7 +207,7 @@ impl Plan {
     #[must_use]
     pub fn lines(&self, context: &Context, detail: Detail) -> Vec<diff::Line> {
         let detail = if context.ui.verbose { Detail::Full } else { detail };
-        diff::render(&self.diff, crate::ui::terminal_width(), detail)
+        diff::render(&self.diff, deployer_base::ui::terminal_width(), detail)
     }
 
     /// Shows it to people.

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use deployer_base::error::{Error, Result};
+use deployer_base::time;
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,8 +21,6 @@ use crate::aws::cloudformation::Change;
 use crate::aws::records::{get, keys, put_new};
 use crate::aws::session::Session;
 use crate::context::Context;
-use crate::error::{Error, Result};
-use crate::time;
 
 /// Version of the records; raised when a field changes its meaning.
 const SCHEMA_VERSION: u32 = 1;

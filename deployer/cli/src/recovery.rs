@@ -5,13 +5,13 @@
 
 use std::collections::BTreeSet;
 
+use deployer_base::error::Message;
+use deployer_base::text::quoted;
 use stack_core::diagnose::{Diagnosis, known};
 use stack_core::diff;
 use stack_core::status::Status;
 
 use crate::aws::cloudformation::StackResource;
-use crate::error::Message;
-use crate::text::quoted;
 use crate::watch::Goal;
 
 /// What is known of a stack, and what the user allows.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use deployer_base::error::{Error, Message, Result};
 use serde_json::json;
 use stack_core::assets::assets;
 use stack_core::status::Status;
@@ -15,7 +16,6 @@ use crate::aws::error::AwsError;
 use crate::aws::session::Session;
 use crate::context::{Context, check_account};
 use crate::deployment::remove_failed_create;
-use crate::error::{Error, Message, Result};
 use crate::hotswap::Swapped;
 use crate::operation::{self, Operation};
 use crate::plan;

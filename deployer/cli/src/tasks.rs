@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use deployer_base::error::Result;
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::aws::Pause;
@@ -11,7 +12,6 @@ use crate::aws::ecs::Ecs;
 use crate::aws::error::AwsError;
 use crate::aws::session::Session;
 use crate::context::Context;
-use crate::error::Result;
 
 /// How ECS begins `startedBy` of a task that belongs to a service, which would start it again; CloudFormation stops those
 /// with the service: Amazon ECS API Reference, `Task`.

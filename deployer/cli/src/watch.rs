@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use deployer_base::error::{Message, Result};
+use deployer_base::text::printable;
+use deployer_base::ui::Live;
 use serde_json::{Value, json};
 use stack_core::diagnose;
 use stack_core::status::Status;
@@ -11,9 +14,6 @@ use crate::aws::Pause;
 use crate::aws::cloudformation::{CloudFormation, Event};
 use crate::context::Context;
 use crate::diagnosis;
-use crate::error::{Message, Result};
-use crate::text::printable;
-use crate::ui::Live;
 
 /// What an operation is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

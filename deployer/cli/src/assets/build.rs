@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use deployer_base::error::{Error, Result};
+use deployer_base::files;
 use packing::{Content, Facts, elf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -27,8 +29,6 @@ use super::blocking;
 use super::cache::Cache;
 use super::workspace::{Layout, Workspace, host, mark, missing};
 use crate::context::Context;
-use crate::error::{Error, Result};
-use crate::files;
 
 /// Machine that code runs on, as rustc names it.
 const fn target(architecture: Architecture) -> &'static str {

@@ -4,10 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
+use deployer_base::error::{Error, Result};
+use deployer_base::files;
 use packing::{Content, Facts, sha256_hex};
-
-use crate::error::{Error, Result};
-use crate::files;
 
 /// Digits of the digest that names a file.
 const DIGITS: usize = 16;

@@ -5,11 +5,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use deployer_base::error::{Error, Message, Result};
 use include_dir::{Dir, DirEntry, File, include_dir};
 use packing::{Content, Facts, carried, sha256_hex};
 use stack_core::model::worker::Program;
-
-use crate::error::{Error, Message, Result};
 
 /// `Cargo.toml`, `Cargo.lock` and `workers/`: a workspace of its own.
 static PROJECT: Dir<'static> = include_dir!("$OUT_DIR/project");

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use deployer_base::error::{Error, Result};
 use futures::future::try_join_all;
 use futures::{StreamExt as _, TryStreamExt as _};
 use packing::Content;
@@ -18,7 +19,6 @@ use crate::aws::oci::{self, Registry};
 use crate::aws::session::Session;
 use crate::aws::{ecr, s3};
 use crate::context::Context;
-use crate::error::{Error, Result};
 
 /// Repository for images. Task execution roles may pull from it and from no other (`stack_core::lower`).
 pub const REPOSITORY: &str = "deployer-assets";

@@ -8,14 +8,14 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use deployer_base::error::{Error, Result};
+use deployer_base::files;
 use packing::sha256_hex;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
 use super::{blocking, embed};
 use crate::context::Context;
-use crate::error::{Error, Result};
-use crate::files;
 
 const INSTALL_CARGO: &str = "workers are built from source: install Rust from https://rustup.rs";
 

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use aws_sdk_iam::types::PolicyEvaluationDecisionType;
+use deployer_base::error::Error;
+use deployer_base::time;
 
 use super::error::{AwsError, AwsResult as _};
 use super::preflight::ECS_ROLE;
 use super::session::Session;
-use crate::error::Error;
-use crate::time;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -8,7 +8,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use futures::stream::{self, TryStreamExt as _};
 
-use super::error::{AwsError, AwsResult as _};
+use super::error::{AwsError, AwsResult as _, of_sdk};
 use super::objects::{Marker, versions};
 use super::session::Session;
 
@@ -112,6 +112,6 @@ pub async fn bucket_exists(session: &Session, bucket: &str) -> Result<bool> {
         Err(error) if error.raw_response().is_some_and(|response| response.status().as_u16() == 404) => {
             Ok(false)
         }
-        Err(error) => Err(AwsError::new("HeadBucket", format!("bucket {bucket}"), &error)),
+        Err(error) => Err(of_sdk("HeadBucket", format!("bucket {bucket}"), &error)),
     }
 }

@@ -5,10 +5,10 @@ use std::path::Path;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ObjectIdentifier;
+use deployer_base::error::Error;
 
 use super::error::{AwsError, AwsResult as _};
 use super::session::Session;
-use crate::error::Error;
 
 type Result<T> = std::result::Result<T, AwsError>;
 

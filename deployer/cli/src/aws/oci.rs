@@ -6,6 +6,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
+use deployer_base::error::Error;
 use packing::image::{Blob, Image, MANIFEST_TYPE};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
@@ -13,7 +14,6 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use super::ecr::Token;
 use super::error::AwsError;
 use super::session::Session;
-use crate::error::Error;
 
 const ATTEMPTS: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);

@@ -7,7 +7,7 @@ use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 
-use super::error::{AwsError, AwsResult as _};
+use super::error::{AwsError, AwsResult as _, of_sdk};
 use super::session::Session;
 
 type Result<T> = std::result::Result<T, AwsError>;
@@ -87,7 +87,7 @@ pub async fn has_object(session: &Session, bucket: &str, key: &str) -> Result<bo
         Err(error) if status(&error) == Some(404) => Ok(false),
         Err(error) if status(&error) == Some(403) => Err(AwsError {
             code: Some("AccessDenied".to_owned()),
-            ..AwsError::new("HeadObject", format!("object {key} in {}", bucket_resource(bucket)), &error)
+            ..of_sdk("HeadObject", format!("object {key} in {}", bucket_resource(bucket)), &error)
         }),
         answer => {
             answer.aws("HeadObject", format!("object {key} in {}", bucket_resource(bucket))).map(|_| true)

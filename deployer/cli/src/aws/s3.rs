@@ -13,12 +13,12 @@ use aws_sdk_s3::types::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use deployer_base::error::Error;
 use packing::Content;
 use serde_json::json;
 
-use super::error::{AwsError, AwsResult as _};
+use super::error::{AwsError, AwsResult as _, of_sdk};
 use super::session::Session;
-use crate::error::Error;
 
 /// Tag that says that the bucket's settings are complete; set last.
 const SETTINGS_TAG: (&str, &str) = ("deployer:settings", "1");
@@ -51,7 +51,7 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let answered = status(error);
-    let error = AwsError::new(operation, resource, error);
+    let error = of_sdk(operation, resource, error);
     match answered {
         Some(403) => AwsError {
             code: Some("AccessDenied".to_owned()),

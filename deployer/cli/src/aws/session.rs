@@ -8,12 +8,12 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
+use deployer_base::error::{Error, Message, Result};
+use deployer_base::profiles;
 use stack_core::diagnostic::nearest;
 
 use super::calls::{Calls, shown};
 use super::error::AwsResult as _;
-use super::profiles;
-use crate::error::{Error, Message, Result};
 
 /// Region of the local cloud unless the stack names one.
 pub const LOCAL_REGION: &str = "us-east-1";

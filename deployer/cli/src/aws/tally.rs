@@ -1,11 +1,11 @@
 //! DynamoDB and S3: the table of the tally, and which version of an object is the latest.
 
 use contract::ObjectRef;
+use deployer_base::error::Error;
 use tally::aws::Table;
 
 use super::error::{AwsError, AwsResult as _};
 use super::session::Session;
-use crate::error::Error;
 
 /// The table of that name.
 #[must_use]

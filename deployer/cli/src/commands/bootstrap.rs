@@ -1,11 +1,11 @@
 //! `deployer bootstrap`.
 
+use deployer_base::error::{Error, Result};
 use serde_json::json;
 
 use crate::assets::{REPOSITORY, bucket_name, ensure_bucket, ensure_repository};
 use crate::aws::{ecr, s3};
 use crate::context::Context;
-use crate::error::{Error, Result};
 
 /// Create the asset bucket and the image repository, if they do not exist
 ///
@@ -42,5 +42,5 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         ["bucket".to_owned(), bucket, word(had_bucket).to_owned()],
         ["repository".to_owned(), uri, word(had_repository).to_owned()],
     ];
-    context.ui.data(&crate::ui::table(["what", "name", ""], rows))
+    context.ui.data(&deployer_base::ui::table(["what", "name", ""], rows))
 }

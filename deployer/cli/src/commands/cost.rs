@@ -1,9 +1,9 @@
 //! `deployer cost`.
 
+use deployer_base::error::Result;
 use stack_core::cost::{Load, estimate, render};
 
 use crate::context::Context;
-use crate::error::Result;
 use crate::markdown;
 use crate::plan::synthesize;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use deployer_base::error::{Error, Message, Result};
 use futures::future::join_all;
 use serde_json::{Map, Value, json};
 use stack_core::model::ResourceType;
@@ -12,7 +13,6 @@ use crate::assets::publish;
 use crate::aws::cloudformation::Mode;
 use crate::context::Context;
 use crate::deployment::{DeployReport, DeployResult, Deployment, Options, Waiting, changes_json};
-use crate::error::{Error, Message, Result};
 use crate::hotswap::{self, Swap, Swapped};
 use crate::pipeline;
 use crate::plan;

@@ -1,10 +1,10 @@
 //! `deployer diagnose`.
 
+use deployer_base::error::Result;
 use serde_json::json;
 
 use crate::aws::cloudformation::CloudFormation;
 use crate::context::Context;
-use crate::error::Result;
 use crate::{diagnosis, plan, situation};
 
 /// Show why the last failed operation on a stack failed, and how to fix it

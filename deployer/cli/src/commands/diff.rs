@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
+use deployer_base::error::{Error, Message, Result};
 use serde_json::{Value, json};
 use stack_core::diff::Detail;
 
 use crate::aws::cloudformation::{ChangeSetInput, ChangeSetOutcome, StackState, TemplateSource};
 use crate::context::Context;
 use crate::deployment::{Deployment, Options};
-use crate::error::{Error, Message, Result};
 use crate::operation;
 use crate::plan::{self, Action, INLINE_TEMPLATE_BYTES};
 use crate::saved_plan::SavedPlan;

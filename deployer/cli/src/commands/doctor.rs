@@ -3,6 +3,8 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use deployer_base::error::{Error, Message, Result};
+use deployer_base::time;
 use serde_json::json;
 use stack_core::Stack;
 use stack_core::assets::{Asset, AssetKind, assets};
@@ -16,10 +18,8 @@ use crate::aws::error::AwsError;
 use crate::aws::session::{Connection, Session, Unidentified};
 use crate::aws::{ecr, preflight, s3};
 use crate::context::{Context, check_account};
-use crate::error::{Error, Message, Result};
 use crate::local::emulator;
 use crate::local::state::{Folder, Status};
-use crate::time;
 use crate::watch::way_out;
 
 /// Check what a deployment needs, and show how to fix what is missing
@@ -477,7 +477,7 @@ fn report(context: &Context, stack: Option<&str>, findings: &[Finding]) -> Resul
             std::iter::once(row(one.state.name(), one.about, &one.text)).chain(fix)
         });
         let head = ["", "about", "found"].map(str::to_owned);
-        context.ui.data(&crate::ui::wrapped_table(&head, rows))?;
+        context.ui.data(&deployer_base::ui::wrapped_table(&head, rows))?;
     }
     match problems {
         0 => Ok(()),

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use deployer_base::error::Result;
+use deployer_base::files;
 use serde_json::json;
 use stack_core::graph::Graph;
 
 use crate::context::Context;
-use crate::error::Result;
-use crate::files;
 use crate::plan::synthesize;
 
 /// Draw the pipeline of a stack: what starts what, and where data flows

@@ -7,15 +7,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use deployer_base::error::{Error, Result};
+use deployer_base::text::quoted;
 use stack_core::model::target::Target;
 
 use crate::aws::session::{LOCAL_CREDENTIAL, LOCAL_REGION};
 use crate::context::Context;
-use crate::error::{Error, Result};
 use crate::local::agent::become_program;
 use crate::local::state::{Folder, Running, Status};
 use crate::local::{IGNORED, Options, control, supervisor};
-use crate::text::quoted;
 
 /// Run a local cloud on this machine, for stacks with `target: local`
 ///

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use deployer_base::error::{Error, Message, Result};
+use deployer_base::text::printable;
 use serde_json::{Value, json};
 use stack_core::Stack;
 use stack_core::diagnose::Diagnosis;
@@ -16,13 +18,11 @@ use crate::aws::recovery::Drift;
 use crate::aws::session::Session;
 use crate::aws::{published, tables};
 use crate::context::Context;
-use crate::error::{Error, Message, Result};
 use crate::records::{self, Finished, Record};
 use crate::recovery::{self, Allowed, Decision, Plan, RecoveryCase, Step};
 use crate::retry::{Repeated, Retries};
 use crate::state::{Wanted, read_deployed};
 use crate::tasks::{self, Running};
-use crate::text::printable;
 use crate::watch::{Goal, Outcome, Watch};
 use crate::{diagnosis, plan, situation};
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use deployer_base::error::{Error, Message, Result};
+use deployer_base::time;
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 use stack_core::assets::ASSET_BUCKET_PARAMETER;
@@ -12,12 +14,10 @@ use crate::aws::session::Session;
 use crate::aws::{ecr, published};
 use crate::context::{Context, StackHandle};
 use crate::deployment::{DeployReport, DeployResult, Deployment, Options, changes_json};
-use crate::error::{Error, Message, Result};
 use crate::hotswap::Swapped;
 use crate::plan;
 use crate::records::{self, Kind, MASKED, Record};
 use crate::state::{Deployed, Wanted};
-use crate::time;
 
 /// Deploy an earlier deployment again, with its recorded template, parameters and code
 ///

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use contract::ObjectRef;
+use deployer_base::error::{Error, Message, Result};
+use deployer_base::time;
 use serde_json::{Value, json};
 use stack_core::Stack;
 use tally::aws::Table;
@@ -13,9 +15,7 @@ use crate::aws::cloudformation::{CloudFormation, StackResource};
 use crate::aws::session::Session;
 use crate::aws::tally as table;
 use crate::context::Context;
-use crate::error::{Error, Message, Result};
 use crate::pipeline::{self, physical};
-use crate::time;
 
 /// Show which rows of a file are in the table, have failed or are missing
 ///
@@ -253,7 +253,7 @@ async fn list(context: &Context, stack: &Stack, place: &TallyHandle) -> Result<(
         ]
     });
     let columns = ["key", "uploaded", "rows", "loaded", "failed", "missing", "state"];
-    context.ui.data(&crate::ui::table(columns, rows))
+    context.ui.data(&deployer_base::ui::table(columns, rows))
 }
 
 /// How far an object is.
@@ -631,7 +631,7 @@ fn show(context: &Context, tally: &Tally) -> Result<()> {
     if !missing.is_empty() {
         rows.push(["missing".to_owned(), format!("{}: {}", missing.len(), ranges_text(&missing))]);
     }
-    context.ui.data(&crate::ui::table(["rows", ""], rows))
+    context.ui.data(&deployer_base::ui::table(["rows", ""], rows))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use contract::ObjectRef;
 use contract::settings::FieldSettings;
+use deployer_base::error::{Error, Message, Result};
 use serde_json::{Value, json};
 use stack_core::Stack;
 use stack_core::model::access::Verb;
@@ -23,7 +24,6 @@ use crate::aws::log_events::LogReader;
 use crate::aws::session::Session;
 use crate::aws::{items, objects};
 use crate::context::Context;
-use crate::error::{Error, Message, Result};
 use crate::pipeline::{self, landing, physical};
 use crate::precheck;
 use crate::progress::{self, Entry, Group, Progress};
@@ -445,7 +445,7 @@ async fn show_items(
     }
     let head: Vec<String> =
         std::iter::once("row".to_owned()).chain(fields.iter().map(|field| field.name.clone())).collect();
-    context.ui.data(&crate::ui::wide_table(&head, rows))
+    context.ui.data(&deployer_base::ui::wide_table(&head, rows))
 }
 
 /// The text shown instead of a sensitive value.

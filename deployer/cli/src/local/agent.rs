@@ -12,6 +12,8 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use deployer_base::error::{Error, Result};
+use deployer_base::ui::Ui;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -24,8 +26,6 @@ use super::state::RunningTask;
 use crate::aws::ecs::{Ecs, Task};
 use crate::aws::error::AwsError;
 use crate::aws::session::Session;
-use crate::error::{Error, Result};
-use crate::ui::Ui;
 
 pub use self::process::become_program;
 

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use deployer_base::error::{Error, Result};
+use deployer_base::text::quoted;
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{sleep, timeout};
 
 use super::state::Folder;
-use crate::error::{Error, Result};
-use crate::text::quoted;
 
 /// Version that the local cloud has been tested with.
 pub const TESTED_VERSION: &str = "1.5.33";

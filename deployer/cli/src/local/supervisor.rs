@@ -8,6 +8,8 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+use deployer_base::error::{Error, Result};
+use deployer_base::ui::{Color, Settings, Ui};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -19,8 +21,6 @@ use super::control::tail;
 use super::emulator::{Emulator, NotReady, TESTED_VERSION, free_port};
 use super::state::{Folder, Lock, Running, RunningTask};
 use crate::aws::session::{Connection, Unidentified};
-use crate::error::{Error, Result};
-use crate::ui::{Color, Settings, Ui};
 
 /// How long MiniStack may take until it answers: half a second is usual, a cold disk takes longer.
 const READY_PATIENCE: Duration = Duration::from_secs(60);

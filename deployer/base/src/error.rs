@@ -6,7 +6,7 @@ use std::fmt;
 
 use stack_core::diagnose::known;
 
-use crate::aws::error::AwsError;
+use crate::aws_error::AwsError;
 
 /// Result of everything that can fail.
 pub type Result<T> = std::result::Result<T, Error>;

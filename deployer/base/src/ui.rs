@@ -14,10 +14,17 @@ use clap::ValueEnum;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value, json};
 use stack_core::diff::{Line, Sign};
-use stack_core::{Diagnostics, Severity, Source, number};
+use stack_core::{Diagnostics, Source, number};
 
+use self::problems::{as_json, drawing, short};
 use crate::error::{Error, Message, Result};
 use crate::text::{harmless, printable};
+
+mod problems;
+mod table;
+
+pub use self::problems::drawn;
+pub use self::table::{table, terminal_width, wide_table, wrapped_table};
 
 /// Version of every JSON document on stdout; raised when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -482,183 +489,9 @@ fn colored(line: &Line) -> String {
     format!("\x1b[{code}m{line}\x1b[0m")
 }
 
-fn as_json(source: &Source, diagnostics: &Diagnostics) -> Vec<Value> {
-    diagnostics.sorted().into_iter().map(|one| diagnostic_json(source, one)).collect()
-}
-
-/// Problems in one line each, whatever their messages are made of.
-fn short(source: &Source, diagnostics: &Diagnostics) -> String {
-    diagnostics.sorted().into_iter().fold(String::new(), |mut out, diagnostic| {
-        let place = source.position(diagnostic.span.start);
-        let text = diagnostic.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-        out.push_str(&format!("{}:{}:{}: {}\n", source.name, place.line, place.column, printable(&text)));
-        out
-    })
-}
-
-/// Problems with the text that each is about, as text without colours, for what is data.
-#[must_use]
-pub fn drawn(source: &Source, diagnostics: &Diagnostics) -> String {
-    drawing(source, diagnostics, miette::GraphicalTheme::unicode_nocolor())
-}
-
-fn drawing(source: &Source, diagnostics: &Diagnostics, theme: miette::GraphicalTheme) -> String {
-    let named = miette::NamedSource::new(&source.name, source.text.clone());
-    let handler = miette::GraphicalReportHandler::new_themed(theme).with_width(terminal_width());
-    let mut all = String::new();
-    for diagnostic in diagnostics.sorted() {
-        let report = Report { source: &named, diagnostic };
-        let mut out = String::new();
-        if handler.render_report(&mut out, &report).is_err() {
-            out = diagnostics.to_lines(source);
-        }
-        all.push_str(out.trim_matches('\n'));
-        all.push('\n');
-    }
-    all
-}
-
 fn theme() -> miette::GraphicalTheme {
     match anstream::AutoStream::choice(&std::io::stderr()) {
         anstream::ColorChoice::Never => miette::GraphicalTheme::unicode_nocolor(),
         _ => miette::GraphicalTheme::unicode(),
-    }
-}
-
-/// Columns of output that is not a terminal, such as a log.
-const WIDTH: usize = 110;
-/// Below it, tables would be all wrapping.
-const LEAST_WIDTH: usize = 40;
-
-/// Columns to write in: what `COLUMNS` says, else those of the terminal.
-pub fn terminal_width() -> usize {
-    let terminal = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
-    width(std::env::var("COLUMNS").ok().as_deref(), terminal)
-}
-
-fn width(columns: Option<&str>, terminal: impl Fn() -> Option<usize>) -> usize {
-    let asked = columns.and_then(|text| text.parse().ok()).filter(|width| *width > 0);
-    asked.or_else(terminal).unwrap_or(WIDTH).max(LEAST_WIDTH)
-}
-
-fn diagnostic_json(source: &Source, diagnostic: &stack_core::Diagnostic) -> Value {
-    let place = |offset: usize| {
-        let position = source.position(offset);
-        json!({ "line": position.line, "column": position.column, "byte": offset })
-    };
-    json!({
-        "code": diagnostic.code,
-        "severity": match diagnostic.severity { Severity::Error => "error", Severity::Warning => "warning" },
-        "message": diagnostic.message,
-        "help": diagnostic.help,
-        "start": place(diagnostic.span.start),
-        "end": place(diagnostic.span.end),
-    })
-}
-
-/// A problem as miette draws it.
-#[derive(Debug)]
-struct Report<'a> {
-    source: &'a miette::NamedSource<String>,
-    diagnostic: &'a stack_core::Diagnostic,
-}
-
-impl std::fmt::Display for Report<'_> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(&self.diagnostic.message)
-    }
-}
-
-impl std::error::Error for Report<'_> {}
-
-impl miette::Diagnostic for Report<'_> {
-    fn code<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
-        Some(Box::new(self.diagnostic.code))
-    }
-
-    fn severity(&self) -> Option<miette::Severity> {
-        Some(match self.diagnostic.severity {
-            Severity::Error => miette::Severity::Error,
-            Severity::Warning => miette::Severity::Warning,
-        })
-    }
-
-    fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
-        self.diagnostic.help.as_ref().map(|help| Box::new(help) as Box<dyn std::fmt::Display>)
-    }
-
-    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        Some(self.source)
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
-        let span = self.diagnostic.span;
-        let label = (!self.diagnostic.label.is_empty()).then(|| self.diagnostic.label.clone());
-        let span = miette::LabeledSpan::new(label, span.start, span.end - span.start);
-        Some(Box::new(std::iter::once(span)))
-    }
-}
-
-/// Columns aligned with two spaces between them; the head in lower case, as it would be typed.
-pub fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
-    wide_table(&head.map(str::to_owned), rows.into_iter().map(Vec::from))
-}
-
-/// The same for columns that only the file knows.
-///
-/// Control characters are shown escaped: what is shown may come from anybody's file.
-pub fn wide_table(head: &[String], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::NOTHING).set_header(head);
-    for row in rows {
-        table.add_row(row.iter().map(|cell| printable(cell)));
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table.lines().fold(String::new(), |mut out, line| {
-        out.push_str(line.trim_end());
-        out.push('\n');
-        out
-    })
-}
-
-/// The same for long texts: cells are wrapped to the width of the terminal.
-pub fn wrapped_table(head: &[String], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut table = comfy_table::Table::new();
-    table
-        .load_style(comfy_table::presets::NOTHING)
-        .set_content_arrangement(comfy_table::ContentArrangement::Dynamic)
-        .set_width(u16::try_from(terminal_width()).unwrap_or(u16::MAX))
-        .set_header(head);
-    for row in rows {
-        table.add_row(row.iter().map(|cell| printable(cell)));
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table.lines().fold(String::new(), |mut out, line| {
-        out.push_str(line.trim_end());
-        out.push('\n');
-        out
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_width_is_that_of_the_terminal_unless_somebody_says() {
-        for (columns, terminal, wanted) in [
-            (None, None, WIDTH),
-            (None, Some(180), 180),
-            (Some("60"), Some(180), 60),
-            (Some("0"), Some(60), 60),
-            (Some("wide"), None, WIDTH),
-            (None, Some(3), LEAST_WIDTH),
-        ] {
-            assert_eq!(width(columns, || terminal), wanted, "{columns:?} {terminal:?}");
-        }
     }
 }
