@@ -16,7 +16,6 @@ pub mod log_events;
 pub mod logs;
 pub mod messages;
 pub mod objects;
-pub mod oci;
 pub mod preflight;
 pub mod published;
 pub mod records;

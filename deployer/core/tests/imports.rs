@@ -59,6 +59,7 @@ fn every_crate_is_known_here() {
         "deployer/base",
         "deployer/cli",
         "deployer/core",
+        "deployer/oci",
         "deployer/packing",
         "workers/contract",
         "workers/functions",

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use deployer_base::error::{Error, Result};
+use deployer_oci::registry::Registry;
 use futures::future::try_join_all;
 use futures::{StreamExt as _, TryStreamExt as _};
 use packing::Content;
@@ -15,7 +16,6 @@ use stack_core::units::human;
 
 use super::{Package, Prepared};
 use crate::aws::cloudformation::DeployedStack;
-use crate::aws::oci::{self, Registry};
 use crate::aws::session::Session;
 use crate::aws::{ecr, s3};
 use crate::context::Context;
@@ -174,7 +174,7 @@ async fn publish_images(
         return Ok((String::new(), Vec::new()));
     }
     let uri = ensure_repository(context, session).await?;
-    let emulator = oci::emulator(session);
+    let emulator = ecr::emulator(session);
     let looks = images.values().map(async |(one, image)| {
         let there = match &emulator {
             Some(url) => Registry::new(url, None)?.has_image(REPOSITORY, image).await?,
@@ -190,7 +190,7 @@ async fn publish_images(
         Some(url) => Registry::new(url, None)?,
         None => {
             let host = uri.split('/').next().unwrap_or_default();
-            Registry::new(&format!("https://{host}"), Some(&ecr::token(session).await?))?
+            Registry::new(&format!("https://{host}"), Some(&ecr::token(session).await?.0))?
         }
     };
     let pushes = missing.into_iter().map(async |(one, image)| {

@@ -124,3 +124,20 @@ pub async fn token(session: &Session) -> Result<Token, AwsError> {
         message: "the answer has no token".to_owned(),
     })
 }
+
+/// URL of the registry when it is not AWS's own: that of the emulator, which takes images where it takes all calls.
+#[must_use]
+pub fn emulator(session: &Session) -> Option<String> {
+    session.endpoint("ECR").filter(|endpoint| !is_aws(endpoint))
+}
+
+/// Whether an endpoint is AWS's, such as that of a VPC or a FIPS one: those speak the API, not the registry's protocol.
+fn is_aws(endpoint: &str) -> bool {
+    // AWS General Reference: domains of the partitions.
+    const DOMAINS: [&str; 4] = [".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws"];
+    let host = reqwest::Url::parse(endpoint)
+        .ok()
+        .and_then(|url| url.host_str().map(str::to_owned))
+        .unwrap_or_default();
+    DOMAINS.iter().any(|domain| host.ends_with(domain))
+}

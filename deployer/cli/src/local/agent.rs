@@ -1,9 +1,9 @@
 //! Runs the tasks that MiniStack only lists as running.
 //!
 //! Without Docker, MiniStack's RunTask leaves a task in state RUNNING and executes nothing. The agent is told
-//! of such calls ([`told`]), looks for the tasks, pulls their images from MiniStack's registry ([`image`]), runs each container as a process
-//! ([`process`]), sends what it prints to CloudWatch Logs ([`logs`]), and says with StopTask how it ended
-//! ([`task`]).
+//! of such calls ([`told`]), looks for the tasks, pulls their images from MiniStack's registry ([`deployer_oci::pull`]),
+//! runs each container as a process ([`process`]), sends what it prints to CloudWatch Logs ([`logs`]), and says with
+//! StopTask how it ended ([`task`]).
 //!
 //! Everything here runs on one thread: see [`process::run`] for why.
 
@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use deployer_base::error::{Error, Result};
 use deployer_base::ui::Ui;
+use deployer_oci::pull::Images;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use self::image::Images;
 use self::process::Stop;
 use self::told::Told;
 use super::emulator::Emulator;
@@ -29,8 +29,6 @@ use crate::aws::session::Session;
 
 pub use self::process::become_program;
 
-mod image;
-mod layer;
 mod logs;
 mod process;
 mod task;

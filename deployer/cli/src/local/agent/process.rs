@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use deployer_oci::pull::PulledImage;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::image::Image;
 use crate::aws::ecs::{Container, Override};
 use crate::aws::logs::LogLine;
 
@@ -80,7 +80,7 @@ impl Launch {
     /// # Errors
     /// [`LaunchError`].
     pub fn new(
-        image: &Image,
+        image: &PulledImage,
         container: &Container,
         run: Option<&Override>,
         local: &[(&str, &str)],
@@ -281,7 +281,8 @@ pub fn become_program(parent: i32, words: &[OsString]) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::image::Config;
+    use deployer_oci::Config;
+
     use super::*;
 
     fn words(words: &[&str]) -> Option<Vec<String>> {
@@ -292,7 +293,7 @@ mod tests {
         variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
-    fn image(config: Config) -> (tempfile::TempDir, Image) {
+    fn image(config: Config) -> (tempfile::TempDir, PulledImage) {
         let temp = tempfile::tempdir().expect("a folder");
         let root = temp.path().canonicalize().expect("a path").join("root");
         std::fs::create_dir_all(root.join("opt/bin")).expect("made");
@@ -302,7 +303,7 @@ mod tests {
                 .expect("changed");
         }
         std::os::unix::fs::symlink("/bin/sh", root.join("outside")).expect("linked");
-        (temp, Image { root, config })
+        (temp, PulledImage { root, config })
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use deployer_oci::reference::Reference;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::image::Reference;
 use super::logs::Output;
 use super::process::{self, Launch, Stop, now};
 use super::{Shared, name_of, text};

@@ -103,7 +103,7 @@ fn unpack_tar(root: &Path, tar: impl Read) -> Result<String, LayerError> {
     }
     // What follows the end of the archive belongs to its digest too.
     io::copy(&mut hashed, &mut io::sink())?;
-    Ok(hex(&hashed.hash.finalize()))
+    Ok(hex::encode(hashed.hash.finalize()))
 }
 
 /// The path below the root that an entry means; `None` when it climbs.
@@ -202,12 +202,6 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Bytes in lower case hex.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    ::hex::encode(bytes)
-}
-
 /// Hashes what is read through it.
 struct Hashed<R> {
     inner: R,
@@ -289,7 +283,7 @@ mod tests {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(&archive).expect("compressed");
         let diff_id = unpack(&place.root, gzip.finish().expect("compressed").as_slice(), Compression::Gzip);
-        assert_eq!(diff_id.expect("unpacked"), hex(&Sha256::digest(&archive)));
+        assert_eq!(diff_id.expect("unpacked"), hex::encode(Sha256::digest(&archive)));
         assert_eq!(read(&place, "extraction"), "binary");
         assert_eq!(read(&place, "usr/same"), "binary");
         assert!(read(&place, "etc/name").starts_with("absolute"));

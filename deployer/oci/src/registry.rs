@@ -3,17 +3,17 @@
 //! ECR's own API would do the same in more calls, and the local cloud takes images this way only. Every piece is named by
 //! its digest, so each may be sent again, and what is there already is not sent.
 
-use std::error::Error as _;
 use std::time::Duration;
 
+use deployer_base::aws_error::AwsError;
 use deployer_base::error::Error;
 use packing::image::{Blob, Image, MANIFEST_TYPE};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 
-use super::ecr::Token;
-use super::error::AwsError;
-use super::session::Session;
+use self::call::{Call, Failure, chain};
+
+mod call;
 
 const ATTEMPTS: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -33,31 +33,18 @@ pub struct Registry {
     pause: Duration,
 }
 
-/// What went wrong with one attempt.
-enum Failure {
-    /// Another attempt may do.
-    Passing(AwsError, Option<Duration>),
-    Lasting(AwsError),
-}
-
-/// An operation on one repository; its name is that of the permission that AWS asks for it.
-struct Call<'a> {
-    operation: &'static str,
-    resource: &'a str,
-}
-
 impl Registry {
-    /// The registry at a URL, such as `https://123456789012.dkr.ecr.eu-west-1.amazonaws.com`.
+    /// The registry at a URL, such as `https://123456789012.dkr.ecr.eu-west-1.amazonaws.com`, with `Basic` credentials.
     ///
     /// # Errors
     /// When the URL or the token makes no sense.
-    pub fn new(base: &str, token: Option<&Token>) -> Result<Self, Error> {
+    pub fn new(base: &str, token: Option<&str>) -> Result<Self, Error> {
         let base =
             Url::parse(base).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let base =
             base.ok_or_else(|| Error::failed("the URL of the image registry is neither HTTP nor HTTPS"))?;
         let authorization = match token {
-            Some(Token(token)) => {
+            Some(token) => {
                 let mut value = HeaderValue::from_str(&format!("Basic {token}")).map_err(|_| {
                     Error::failed("the registry token from AWS is not valid in an HTTP header")
                 })?;
@@ -221,88 +208,6 @@ impl Registry {
     }
 }
 
-impl Call<'_> {
-    fn error(&self, code: &str, message: String) -> AwsError {
-        AwsError {
-            operation: self.operation,
-            resource: self.resource.to_owned(),
-            code: Some(code.to_owned()),
-            message,
-        }
-    }
-
-    /// Any answer.
-    async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
-        request.send().await.map_err(|error| {
-            let passing = error.is_connect() || error.is_timeout() || error.is_request() || error.is_body();
-            // The URL of an upload may hold its key.
-            let error = error.without_url();
-            let message = chain(&error);
-            let error = AwsError {
-                operation: self.operation,
-                resource: self.resource.to_owned(),
-                code: None,
-                message,
-            };
-            if passing { Failure::Passing(error, None) } else { Failure::Lasting(error) }
-        })
-    }
-
-    /// The answer with the status that the specification wants.
-    async fn answer(&self, request: RequestBuilder, wanted: StatusCode) -> Result<Response, Failure> {
-        let answer = self.send(request).await?;
-        if answer.status() == wanted || answer.status().is_success() {
-            return Ok(answer);
-        }
-        Err(self.refused(answer).await)
-    }
-
-    /// What the registry says against it.
-    async fn refused(&self, answer: Response) -> Failure {
-        let status = answer.status();
-        let asked = answer.headers().get(RETRY_AFTER).and_then(|text| text.to_str().ok()?.parse().ok());
-        let body = answer.bytes().await.unwrap_or_default();
-        let body: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-        let text = |field: &str| {
-            body["errors"][0][field].as_str().filter(|text| !text.is_empty()).map(str::to_owned)
-        };
-        let reason =
-            text("message").unwrap_or_else(|| status.canonical_reason().unwrap_or("refused").to_lowercase());
-        let message = format!("{reason} (HTTP {})", status.as_u16());
-        let code = match status {
-            // The codes of AWS for the same, for which there is advice.
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "AccessDeniedException".to_owned(),
-            StatusCode::TOO_MANY_REQUESTS => "TooManyRequestsException".to_owned(),
-            _ => text("code").unwrap_or_else(|| status.as_u16().to_string()),
-        };
-        let error = self.error(&code, message);
-        let passing = status.is_server_error()
-            || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
-            // The upload was forgotten; another can be started.
-            || code == "BLOB_UPLOAD_UNKNOWN";
-        if passing {
-            Failure::Passing(error, asked.map(Duration::from_secs))
-        } else {
-            Failure::Lasting(error)
-        }
-    }
-}
-
-/// URL of the registry when it is not AWS's own: that of the emulator, which takes images where it takes all calls.
-#[must_use]
-pub fn emulator(session: &Session) -> Option<String> {
-    session.endpoint("ECR").filter(|endpoint| !is_aws(endpoint))
-}
-
-/// Whether an endpoint is AWS's, such as that of a VPC or a FIPS one: those speak the API, not the registry's protocol.
-fn is_aws(endpoint: &str) -> bool {
-    // AWS General Reference: domains of the partitions.
-    const DOMAINS: [&str; 4] = [".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws"];
-    let host =
-        Url::parse(endpoint).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
-    DOMAINS.iter().any(|domain| host.ends_with(domain))
-}
-
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
@@ -316,19 +221,6 @@ fn timeout(bytes: u64) -> Duration {
 fn resource(repository: &str, blob: &Blob) -> String {
     let what = if blob.media_type == MANIFEST_TYPE { "image" } else { "part" };
     format!("{what} {} in image repository {repository}", blob.digest)
-}
-
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]
@@ -416,8 +308,7 @@ mod tests {
     }
 
     fn registry(server: &Server, token: Option<&str>) -> Registry {
-        let token = token.map(|token| Token(token.to_owned()));
-        let mut registry = Registry::new(&server.url, token.as_ref()).expect("a registry");
+        let mut registry = Registry::new(&server.url, token).expect("a registry");
         registry.pause = Duration::from_millis(5);
         registry
     }
@@ -592,24 +483,9 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_of_aws_is_no_emulator() {
-        for endpoint in [
-            "https://ecr-fips.us-east-1.amazonaws.com",
-            "https://vpce-1.api.ecr.eu-west-1.vpce.amazonaws.com",
-        ] {
-            assert!(is_aws(endpoint), "{endpoint}");
-        }
-        for endpoint in
-            ["http://127.0.0.1:4566", "http://localhost:4566", "https://amazonaws.com.example.org"]
-        {
-            assert!(!is_aws(endpoint), "{endpoint}");
-        }
-    }
-
-    #[test]
     fn only_http_makes_a_registry() {
         assert!(Registry::new("ftp://x", None).is_err());
         assert!(Registry::new("x", None).is_err());
-        assert!(Registry::new("https://x", Some(&Token("a\nb".to_owned()))).is_err());
+        assert!(Registry::new("https://x", Some("a\nb")).is_err());
     }
 }

@@ -6,207 +6,29 @@ use std::fs::File;
 use std::io::{BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::str::FromStr;
 
-use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 
-use super::layer::{self, Compression, LayerError, hex};
+use crate::error::PullError;
+use crate::layer::{self, Compression};
+use crate::manifest::{
+    Config, Descriptor, INDEXES, ImageConfig, MANIFESTS, Manifest, choose, digest_in, json,
+};
+use crate::reference::{Reference, Version, digest_of};
 
-/// Media types of manifests that are understood.
-const MANIFESTS: [&str; 2] =
-    ["application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"];
-/// Media types of lists of manifests, one for each platform.
-const INDEXES: [&str; 2] =
-    ["application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"];
 /// Most bytes of a manifest or a configuration: what registries allow.
 const MOST_JSON: u64 = 4 << 20;
 /// Prefix of folders whose images are not complete yet.
 const INCOMPLETE: &str = ".pull-";
 
-/// Where an image is: `<account>.dkr.ecr.<region>.amazonaws.com/<repository>@sha256:<digest>`, or `:<tag>`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reference {
-    /// Host name of the registry.
-    pub registry: String,
-    /// Repository.
-    pub repository: String,
-    /// Which image of it.
-    pub version: Version,
-}
-
-/// Which image of a repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Version {
-    /// By content: SHA-256 in hex.
-    Digest(String),
-    /// By name.
-    Tag(String),
-}
-
-/// Why there is no image.
-#[derive(Debug, thiserror::Error)]
-pub enum PullError {
-    /// The reference names something else.
-    #[error(
-        "`{0}` is not an image of the local cloud's registry, such as 000000000000.dkr.ecr.us-east-1.amazonaws.com/name@sha256:…"
-    )]
-    Reference(String),
-    /// The registry lacks it.
-    #[error("the registry answers {status} for {what}")]
-    Status {
-        /// HTTP status.
-        status: u16,
-        /// What was asked for.
-        what: String,
-    },
-    /// What came is not what was asked for.
-    #[error("the digest of {what} is sha256:{found}, not sha256:{expected}")]
-    Digest {
-        /// What came.
-        what: String,
-        /// As asked for.
-        expected: String,
-        /// As it came.
-        found: String,
-    },
-    /// It has something that the local cloud cannot run.
-    #[error("{0}")]
-    Unsupported(String),
-    /// The registry does not answer.
-    #[error("the registry does not answer: {0}")]
-    Http(#[from] reqwest::Error),
-    /// It is not what the specification says.
-    #[error("{what} is not valid: {error}")]
-    Json {
-        /// Which document.
-        what: String,
-        /// What is wrong.
-        error: serde_json::Error,
-    },
-    /// A layer.
-    #[error("a layer of the image cannot be unpacked: {0}")]
-    Layer(#[from] LayerError),
-    /// The disk.
-    #[error("{0}")]
-    Io(#[from] std::io::Error),
-}
-
-impl FromStr for Reference {
-    type Err = PullError;
-
-    fn from_str(text: &str) -> Result<Self, PullError> {
-        parse(text).ok_or_else(|| PullError::Reference(text.to_owned()))
-    }
-}
-
-fn parse(text: &str) -> Option<Reference> {
-    let (registry, rest) = text.split_once('/')?;
-    let (account, host) = registry.split_once(".dkr.ecr.")?;
-    let host = host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn"))?;
-    let lower = |one: char| one.is_ascii_lowercase() || one.is_ascii_digit();
-    if account.len() != 12 || !account.chars().all(|one| one.is_ascii_digit()) {
-        return None;
-    }
-    if host.is_empty() || !host.chars().all(|one| lower(one) || one == '-') {
-        return None;
-    }
-    let (repository, version) = match rest.split_once('@') {
-        Some((name, digest)) => {
-            // A digest goes before a tag: the tag may have moved on.
-            (name.split_once(':').map_or(name, |(name, _)| name), Version::Digest(digest_of(digest)?))
-        }
-        None => match rest.split_once(':') {
-            Some((name, tag)) => (name, Version::Tag(tag.to_owned())),
-            None => (rest, Version::Tag("latest".to_owned())),
-        },
-    };
-    if let Version::Tag(tag) = &version {
-        let allowed = |one: char| one.is_ascii_alphanumeric() || "_.-".contains(one);
-        if tag.is_empty() || tag.len() > 128 || !tag.chars().all(allowed) || tag.starts_with(['.', '-']) {
-            return None;
-        }
-    }
-    let part = |part: &str| {
-        part.starts_with(lower)
-            && part.ends_with(lower)
-            && part.chars().all(|one| lower(one) || "._-".contains(one))
-    };
-    repository.split('/').all(part).then(|| Reference {
-        registry: registry.to_owned(),
-        repository: repository.to_owned(),
-        version,
-    })
-}
-
-/// The hex of `sha256:…`.
-fn digest_of(text: &str) -> Option<String> {
-    let hex = text.strip_prefix("sha256:")?;
-    let valid = hex.len() == 64 && hex.chars().all(|one| matches!(one, '0'..='9' | 'a'..='f'));
-    valid.then(|| hex.to_owned())
-}
-
 /// An image that can be run.
 #[derive(Debug, Clone)]
-pub struct Image {
+pub struct PulledImage {
     /// Folder with its files.
     pub root: PathBuf,
     /// How to run it.
     pub config: Config,
-}
-
-/// How an image wants to be run.
-#[derive(Debug, Clone, Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct Config {
-    /// Program and first arguments.
-    pub entrypoint: Option<Vec<String>>,
-    /// Further arguments.
-    pub cmd: Option<Vec<String>>,
-    /// Variables, `NAME=value`.
-    pub env: Option<Vec<String>>,
-    /// Folder to start in.
-    pub working_dir: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct ImageConfig {
-    #[serde(default)]
-    config: Option<Config>,
-    rootfs: RootFs,
-}
-
-#[derive(Debug, Deserialize)]
-struct RootFs {
-    diff_ids: Vec<String>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Descriptor {
-    #[serde(default)]
-    media_type: String,
-    digest: String,
-    size: u64,
-    platform: Option<Platform>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Platform {
-    os: String,
-    architecture: String,
-}
-
-/// A manifest, or a list of them.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Manifest {
-    config: Option<Descriptor>,
-    #[serde(default)]
-    layers: Vec<Descriptor>,
-    #[serde(default)]
-    manifests: Vec<Descriptor>,
 }
 
 /// The images that have been pulled, each into a folder named by its digest.
@@ -216,7 +38,7 @@ pub struct Images {
     endpoint: String,
     http: reqwest::Client,
     /// One cell for each digest, so that tasks which start at once share one pull.
-    pulled: RefCell<HashMap<String, Rc<OnceCell<Image>>>>,
+    pulled: RefCell<HashMap<String, Rc<OnceCell<PulledImage>>>>,
     pulls: RefCell<u64>,
 }
 
@@ -246,12 +68,12 @@ impl Images {
     ///
     /// # Errors
     /// [`PullError`]; nothing is kept then, and the next call tries again.
-    pub async fn get(&self, reference: &Reference) -> Result<Image, PullError> {
+    pub async fn get(&self, reference: &Reference) -> Result<PulledImage, PullError> {
         let (digest, manifest) = match &reference.version {
             Version::Digest(digest) => (digest.clone(), None),
             Version::Tag(tag) => {
                 let manifest = self.manifest(reference, tag).await?;
-                (hex(&Sha256::digest(&manifest)), Some(manifest))
+                (hex::encode(Sha256::digest(&manifest)), Some(manifest))
             }
         };
         let cell = Rc::clone(self.pulled.borrow_mut().entry(digest.clone()).or_default());
@@ -263,14 +85,17 @@ impl Images {
         reference: &Reference,
         digest: String,
         manifest: Option<Vec<u8>>,
-    ) -> Result<Image, PullError> {
+    ) -> Result<PulledImage, PullError> {
         let folder = self.folder.join(&digest);
         if !folder.exists() {
             self.pull(reference, &digest, manifest, &folder).await?;
         }
         let config = std::fs::read(folder.join("config.json"))?;
         let config: ImageConfig = json("the configuration of the image", &config)?;
-        Ok(Image { root: folder.join("root").canonicalize()?, config: config.config.unwrap_or_default() })
+        Ok(PulledImage {
+            root: folder.join("root").canonicalize()?,
+            config: config.config.unwrap_or_default(),
+        })
     }
 
     /// Pulls into a folder of its own, which gets its name when it is complete.
@@ -340,7 +165,11 @@ impl Images {
 
     async fn verified_manifest(&self, reference: &Reference, digest: &str) -> Result<Vec<u8>, PullError> {
         let manifest = self.manifest(reference, &format!("sha256:{digest}")).await?;
-        check("the manifest of the image".to_owned(), digest.to_owned(), hex(&Sha256::digest(&manifest)))?;
+        check(
+            "the manifest of the image".to_owned(),
+            digest.to_owned(),
+            hex::encode(Sha256::digest(&manifest)),
+        )?;
         Ok(manifest)
     }
 
@@ -378,7 +207,7 @@ impl Images {
             hash.update(&chunk);
             file.write_all(&chunk)?;
         }
-        check(format!("the blob {}", descriptor.digest), expected, hex(&hash.finalize()))
+        check(format!("the blob {}", descriptor.digest), expected, hex::encode(hash.finalize()))
     }
 
     async fn ask(
@@ -399,33 +228,8 @@ impl Images {
     }
 }
 
-/// The manifest for this machine.
-fn choose(manifests: &[Descriptor]) -> Result<&Descriptor, PullError> {
-    let architecture = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    let fits = |one: &&Descriptor| {
-        one.platform
-            .as_ref()
-            .is_some_and(|platform| platform.os == "linux" && platform.architecture == architecture)
-    };
-    let missing = || PullError::Unsupported(format!("the image has no variant for linux/{architecture}"));
-    manifests.iter().find(fits).ok_or_else(missing)
-}
-
-fn digest_in(descriptor: &Descriptor) -> Result<String, PullError> {
-    let unknown = || PullError::Unsupported(format!("`{}` is not a SHA-256 digest", descriptor.digest));
-    digest_of(&descriptor.digest).ok_or_else(unknown)
-}
-
 fn check(what: String, expected: String, found: String) -> Result<(), PullError> {
     if expected == found { Ok(()) } else { Err(PullError::Digest { what, expected, found }) }
-}
-
-fn json<'a, T: Deserialize<'a>>(what: &str, text: &'a [u8]) -> Result<T, PullError> {
-    serde_json::from_slice(text).map_err(|error| PullError::Json { what: what.to_owned(), error })
 }
 
 /// A folder that goes unless it has been renamed.
@@ -449,42 +253,6 @@ mod tests {
 
     const REGISTRY: &str = "000000000000.dkr.ecr.eu-west-1.amazonaws.com";
 
-    #[test]
-    fn references_of_the_registry_are_read() {
-        let digest = "a".repeat(64);
-        let reference: Reference = format!("{REGISTRY}/team/assets@sha256:{digest}").parse().expect("valid");
-        assert_eq!(reference.registry, REGISTRY);
-        assert_eq!(reference.repository, "team/assets");
-        assert_eq!(reference.version, Version::Digest(digest.clone()));
-        for (text, version) in [
-            (format!("{REGISTRY}/assets:v1@sha256:{digest}"), Version::Digest(digest)),
-            (format!("{REGISTRY}/assets:v1"), Version::Tag("v1".to_owned())),
-            (format!("{REGISTRY}/assets"), Version::Tag("latest".to_owned())),
-        ] {
-            assert_eq!(text.parse::<Reference>().expect("valid").version, version, "{text}");
-        }
-    }
-
-    #[test]
-    fn other_references_are_not() {
-        for text in [
-            "".to_owned(),
-            "alpine:3".to_owned(),
-            "public.ecr.aws/docker/library/alpine:3".to_owned(),
-            format!("{REGISTRY}/"),
-            format!("{REGISTRY}/../assets"),
-            format!("{REGISTRY}/a//b"),
-            format!("{REGISTRY}/assets@sha256:{}", "A".repeat(64)),
-            format!("{REGISTRY}/assets@sha256:abc"),
-            format!("{REGISTRY}/assets@sha512:{}", "a".repeat(64)),
-            format!("{REGISTRY}/assets:../../x"),
-            format!("{REGISTRY}/assets?x=1"),
-            format!("1{REGISTRY}/assets"),
-        ] {
-            assert!(matches!(text.parse::<Reference>(), Err(PullError::Reference(_))), "{text}");
-        }
-    }
-
     /// A registry of one image with one layer, as files by path.
     struct Registry {
         endpoint: String,
@@ -493,7 +261,7 @@ mod tests {
     }
 
     fn digest(bytes: &[u8]) -> String {
-        format!("sha256:{}", hex(&Sha256::digest(bytes)))
+        format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
     }
 
     fn serve(change: impl Fn(&mut HashMap<String, Vec<u8>>)) -> Registry {
@@ -620,19 +388,5 @@ mod tests {
         images(&temp, &registry);
         assert!(!folder.join(".pull-0-abc").exists());
         assert!(folder.join("complete").exists());
-    }
-
-    #[test]
-    fn the_variant_for_this_machine_is_chosen() {
-        let variant = |os: &str, architecture: &str, digest: &str| Descriptor {
-            media_type: MANIFESTS[0].to_owned(),
-            digest: digest.to_owned(),
-            size: 1,
-            platform: Some(Platform { os: os.to_owned(), architecture: architecture.to_owned() }),
-        };
-        let own = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
-        let all = [variant("windows", own, "a"), variant("linux", "s390x", "b"), variant("linux", own, "c")];
-        assert_eq!(choose(&all).expect("one fits").digest, "c");
-        assert!(choose(&all[..2]).is_err());
     }
 }
