@@ -4,13 +4,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, Once, PoisonError};
 
+use deployer_aws::calls::Calls;
+use deployer_aws::session::{Connection, Session, Unidentified};
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::ui::Ui;
 use stack_core::document::SelectError;
 use stack_core::{Diagnostics, Document, Source, Stack, StackTarget};
 
-use crate::aws::calls::Calls;
-use crate::aws::session::{Connection, Session, Unidentified};
 use crate::local;
 
 /// Name of the stack file where nobody names another.

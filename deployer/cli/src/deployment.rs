@@ -4,6 +4,15 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use deployer_aws::cloudformation::{
+    Change, ChangeSetInput, ChangeSetOutcome, CloudFormation, DeployedStack, Mode, StackResource, StackState,
+    TemplateSource,
+};
+use deployer_aws::error::AwsError;
+use deployer_aws::preflight::Concurrency;
+use deployer_aws::s3::objects;
+use deployer_aws::session::Session;
+use deployer_aws::{preflight, published};
 use deployer_base::error::{Error, Message, Result};
 use serde_json::{Value, json};
 use stack_core::StackTarget;
@@ -14,14 +23,6 @@ use stack_core::number;
 use stack_core::status::Status;
 
 use crate::assets::{ensure_bucket, publish};
-use crate::aws::cloudformation::{
-    Change, ChangeSetInput, ChangeSetOutcome, CloudFormation, DeployedStack, Mode, StackResource, StackState,
-    TemplateSource,
-};
-use crate::aws::error::AwsError;
-use crate::aws::preflight::Concurrency;
-use crate::aws::session::Session;
-use crate::aws::{objects, preflight, published};
 use crate::context::Context;
 use crate::data_loss::{self, Holds};
 use crate::diagnosis;

@@ -5,14 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use deployer_aws::cloudformation::StackResource;
+use deployer_aws::ecs::revisions;
+use deployer_aws::lambda;
+use deployer_aws::s3::{objects, records};
+use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::assets::bucket_name;
-use crate::aws::cloudformation::StackResource;
-use crate::aws::session::Session;
-use crate::aws::{lambda, objects, records, revisions};
 use crate::context::Context;
 
 /// What was swapped since the last deployment.

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use deployer_aws::cloudformation::{Change, DeployedStack, Mode, StackState};
+use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
 use serde_json::{Value, json};
 use stack_core::deployed::lossy;
@@ -12,8 +14,6 @@ use stack_core::template;
 use stack_core::{Stack, Template, deployed, diagnose, lower};
 
 use crate::assets::Prepared;
-use crate::aws::cloudformation::{Change, DeployedStack, Mode, StackState};
-use crate::aws::session::Session;
 use crate::context::Context;
 use crate::data_loss::Holds;
 use crate::gates::Loss;

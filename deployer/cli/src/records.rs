@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use deployer_aws::cloudformation::Change;
+use deployer_aws::s3::records::{get, keys, put_new};
+use deployer_aws::session::Session;
 use deployer_base::error::{Error, Result};
 use deployer_base::time;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -17,9 +20,6 @@ use serde_json::Value;
 use stack_core::diff::ChangeKind;
 
 use crate::assets::{bucket_name, ensure_bucket, sha256_hex};
-use crate::aws::cloudformation::Change;
-use crate::aws::records::{get, keys, put_new};
-use crate::aws::session::Session;
 use crate::context::Context;
 
 /// Version of the records; raised when a field changes its meaning.

@@ -5,13 +5,13 @@
 
 use std::collections::BTreeSet;
 
+use deployer_aws::cloudformation::StackResource;
 use deployer_base::error::Message;
 use deployer_base::text::quoted;
 use stack_core::diagnose::{Diagnosis, known};
 use stack_core::diff;
 use stack_core::status::Status;
 
-use crate::aws::cloudformation::StackResource;
 use crate::watch::Goal;
 
 /// What is known of a stack, and what the user allows.

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::files;
 use serde::{Deserialize, Serialize};
 use stack_core::diff::Summary;
 
 use crate::assets::sha256_hex;
-use crate::aws::session::Session;
 use crate::plan::Plan;
 use crate::state::{Deployed, Wanted};
 

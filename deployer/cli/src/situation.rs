@@ -4,6 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use deployer_aws::cloudformation::{CloudFormation, DeployedStack, StackState};
+use deployer_aws::error::AwsError;
+use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
 use serde_json::json;
 use stack_core::assets::assets;
@@ -11,9 +14,6 @@ use stack_core::status::Status;
 use stack_core::{Stack, Template};
 
 use crate::assets::{Prepared, expected_values, prepare};
-use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackState};
-use crate::aws::error::AwsError;
-use crate::aws::session::Session;
 use crate::context::{Context, check_account};
 use crate::deployment::remove_failed_create;
 use crate::hotswap::Swapped;

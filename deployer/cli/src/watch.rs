@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use deployer_aws::Pause;
+use deployer_aws::cloudformation::{CloudFormation, Event};
 use deployer_base::error::{Message, Result};
 use deployer_base::text::printable;
 use deployer_base::ui::Live;
@@ -10,8 +12,6 @@ use serde_json::{Value, json};
 use stack_core::diagnose;
 use stack_core::status::Status;
 
-use crate::aws::Pause;
-use crate::aws::cloudformation::{CloudFormation, Event};
 use crate::context::Context;
 use crate::diagnosis;
 

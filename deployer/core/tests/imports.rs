@@ -56,6 +56,7 @@ fn every_crate_is_known_here() {
     let names: Vec<String> =
         crates().iter().map(|path| path.strip_prefix(&root).expect("inside").display().to_string()).collect();
     let known = [
+        "deployer/aws",
         "deployer/base",
         "deployer/cli",
         "deployer/core",
@@ -132,9 +133,16 @@ fn workers_know_no_deployer() {
 }
 
 #[test]
-fn only_one_folder_of_the_deployer_talks_to_aws() {
-    let allowed = ["deployer/cli/src/aws/", "deployer/cli/src/aws.rs"];
-    assert_eq!(places("deployer/cli/src", &["aws_sdk_", "aws_config"], &allowed), Vec::<String>::new());
+fn only_one_package_of_the_deployer_talks_to_aws() {
+    for path in crates().iter().filter(|path| path.starts_with(golden::repository().join("deployer"))) {
+        let manifest = dependencies(path);
+        assert_eq!(
+            manifest.contains("\naws-"),
+            path.ends_with("deployer/aws"),
+            "{}: {manifest}",
+            path.display()
+        );
+    }
 }
 
 #[test]
@@ -151,7 +159,7 @@ fn the_deployer_writes_no_cloudformation() {
 fn one_file_writes_to_the_terminal() {
     // Not `stderr()`: a child process may be given it.
     let macros = ["print!", "println!", "eprint!", "eprintln!", "io::stdout", "anstream::"];
-    for folder in ["deployer/base/src", "deployer/cli/src", "deployer/core/src"] {
+    for folder in ["deployer/aws/src", "deployer/base/src", "deployer/cli/src", "deployer/core/src"] {
         assert_eq!(places(folder, &macros, &["deployer/base/src/ui.rs"]), Vec::<String>::new());
     }
 }

@@ -5,6 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use deployer_aws::cloudformation::DeployedStack;
+use deployer_aws::session::Session;
+use deployer_aws::{ecr, s3};
 use deployer_base::error::{Error, Result};
 use deployer_oci::registry::Registry;
 use futures::future::try_join_all;
@@ -15,9 +18,6 @@ use stack_core::assets::ASSET_BUCKET_PARAMETER;
 use stack_core::units::human;
 
 use super::{Package, Prepared};
-use crate::aws::cloudformation::DeployedStack;
-use crate::aws::session::Session;
-use crate::aws::{ecr, s3};
 use crate::context::Context;
 
 /// Repository for images. Task execution roles may pull from it and from no other (`stack_core::lower`).

@@ -1,10 +1,10 @@
 //! `deployer bootstrap`.
 
+use deployer_aws::{ecr, s3};
 use deployer_base::error::{Error, Result};
 use serde_json::json;
 
 use crate::assets::{REPOSITORY, bucket_name, ensure_bucket, ensure_repository};
-use crate::aws::{ecr, s3};
 use crate::context::Context;
 
 /// Create the asset bucket and the image repository, if they do not exist

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use deployer_aws::cloudformation::Mode;
 use deployer_base::error::{Error, Message, Result};
 use futures::future::join_all;
 use serde_json::{Map, Value, json};
@@ -10,7 +11,6 @@ use stack_core::model::ResourceType;
 use stack_core::{Stack, deployed};
 
 use crate::assets::publish;
-use crate::aws::cloudformation::Mode;
 use crate::context::Context;
 use crate::deployment::{DeployReport, DeployResult, Deployment, Options, Waiting, changes_json};
 use crate::hotswap::{self, Swap, Swapped};

@@ -3,6 +3,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use deployer_aws::cloudformation::{CloudFormation, DeployedStack, StackResource, StackState};
+use deployer_aws::dynamodb::tables;
+use deployer_aws::s3::emptying;
+use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::text::printable;
 use deployer_base::ui::terminal_width;
@@ -14,9 +18,6 @@ use stack_core::model::target::Removal;
 use stack_core::status::Status;
 use stack_core::template::Policy;
 
-use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackResource, StackState};
-use crate::aws::session::Session;
-use crate::aws::{emptying, tables};
 use crate::context::Context;
 use crate::data_loss::{self, Holds};
 use crate::hotswap::Swapped;

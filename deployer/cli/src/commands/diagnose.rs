@@ -1,9 +1,9 @@
 //! `deployer diagnose`.
 
+use deployer_aws::cloudformation::CloudFormation;
 use deployer_base::error::Result;
 use serde_json::json;
 
-use crate::aws::cloudformation::CloudFormation;
 use crate::context::Context;
 use crate::{diagnosis, plan, situation};
 

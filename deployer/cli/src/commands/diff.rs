@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use deployer_aws::cloudformation::{ChangeSetInput, ChangeSetOutcome, StackState, TemplateSource};
 use deployer_base::error::{Error, Message, Result};
 use serde_json::{Value, json};
 use stack_core::diff::Detail;
 
-use crate::aws::cloudformation::{ChangeSetInput, ChangeSetOutcome, StackState, TemplateSource};
 use crate::context::Context;
 use crate::deployment::{Deployment, Options};
 use crate::operation;
@@ -117,7 +117,7 @@ async fn ask(context: &Context, situation: &Situation, stack: &str, plan: plan::
         parameters: &plan::parameters(&situation.wanted.template, &values),
         tags: &situation.wanted.tags,
         description: &operation::signature(&situation.session.caller),
-        mode: crate::aws::cloudformation::Mode::default(),
+        mode: deployer_aws::cloudformation::Mode::default(),
     };
     context.on_interrupt(
         &format!("the change set {name} of {stack} may be left behind"),

@@ -3,6 +3,13 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use deployer_aws::calls::Calls;
+use deployer_aws::cloudformation::{CloudFormation, StackState};
+use deployer_aws::doctor;
+use deployer_aws::doctor::{Allowed, Intent};
+use deployer_aws::error::AwsError;
+use deployer_aws::session::{Connection, Session, Unidentified};
+use deployer_aws::{ecr, preflight, s3};
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::time;
 use serde_json::json;
@@ -11,12 +18,6 @@ use stack_core::assets::{Asset, AssetKind, assets};
 use stack_core::model::target::Target;
 
 use crate::assets::{REPOSITORY, bucket_name, cargo_lambda, needs_build, needs_cargo_lambda};
-use crate::aws::calls::Calls;
-use crate::aws::cloudformation::{CloudFormation, StackState};
-use crate::aws::doctor::{self, Allowed, Intent};
-use crate::aws::error::AwsError;
-use crate::aws::session::{Connection, Session, Unidentified};
-use crate::aws::{ecr, preflight, s3};
 use crate::context::{Context, check_account};
 use crate::local::emulator;
 use crate::local::state::{Folder, Status};

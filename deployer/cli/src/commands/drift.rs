@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use deployer_aws::cloudformation::drift::{Detection, Difference, ResourceDrift, detect};
+use deployer_aws::cloudformation::{CloudFormation, StackResource};
 use deployer_base::error::{Error, Message, Result};
 use serde_json::{Value, json};
 use stack_core::status::Status;
 
-use crate::aws::cloudformation::{CloudFormation, StackResource};
-use crate::aws::drift::{Detection, Difference, ResourceDrift, detect};
 use crate::context::Context;
 use crate::plan;
 use crate::situation;

@@ -1,11 +1,11 @@
 //! `deployer events`.
 
+use deployer_aws::Pause;
+use deployer_aws::cloudformation::{CloudFormation, Event};
 use deployer_base::error::{Error, Result};
 use serde_json::json;
 use stack_core::diagnose::phases;
 
-use crate::aws::Pause;
-use crate::aws::cloudformation::{CloudFormation, Event};
 use crate::context::Context;
 use crate::diagnosis;
 

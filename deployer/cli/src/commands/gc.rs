@@ -2,6 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use deployer_aws::cloudformation::CloudFormation;
+use deployer_aws::cloudformation::stacks;
+use deployer_aws::error::AwsError;
+use deployer_aws::published;
+use deployer_aws::published::{Failures, Object};
+use deployer_aws::s3::records as stored;
+use deployer_aws::session::Session;
 use deployer_base::error::{Error, Result};
 use deployer_base::time;
 use futures::future::try_join_all;
@@ -10,11 +17,6 @@ use serde_json::{Value, json};
 use stack_core::units::{self, human};
 
 use crate::assets::{REPOSITORY, bucket_name};
-use crate::aws::cloudformation::CloudFormation;
-use crate::aws::error::AwsError;
-use crate::aws::published::{self, Failures, Object};
-use crate::aws::session::Session;
-use crate::aws::{records as stored, stacks};
 use crate::context::Context;
 use crate::gc::{self, Digest, Item, Needs, Rules, Verdict, What};
 

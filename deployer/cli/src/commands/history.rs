@@ -1,11 +1,11 @@
 //! `deployer history`.
 
+use deployer_aws::cloudformation::{CloudFormation, DeployedStack, StackState};
 use deployer_base::error::Result;
 use deployer_base::time;
 use serde_json::{Value, json};
 
 use crate::assets::sha256_hex;
-use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackState};
 use crate::context::Context;
 use crate::records::{self, Record};
 

@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use deployer_aws::session::{LOCAL_CREDENTIAL, LOCAL_REGION};
 use deployer_base::error::{Error, Result};
 use deployer_base::text::quoted;
 use stack_core::model::target::Target;
 
-use crate::aws::session::{LOCAL_CREDENTIAL, LOCAL_REGION};
 use crate::context::Context;
 use crate::local::agent::become_program;
 use crate::local::state::{Folder, Running, Status};

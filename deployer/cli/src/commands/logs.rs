@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use deployer_aws::cloudformation::{CloudFormation, StackResource};
+use deployer_aws::logs::log_events::{LogEvent, LogReader};
 use deployer_base::error::{Error, Message, Result};
 use serde_json::json;
 use stack_core::model::{ResourceType, Stack};
 use stack_core::template::logical_id;
 
-use crate::aws::cloudformation::{CloudFormation, StackResource};
-use crate::aws::log_events::{LogEvent, LogReader};
 use crate::context::Context;
 
 /// Show the logs of functions and tasks

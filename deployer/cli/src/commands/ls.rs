@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use deployer_aws::cloudformation::stacks;
+use deployer_aws::cloudformation::stacks::Overview;
+use deployer_aws::session::Session;
 use deployer_base::error::{Error, Result};
 use deployer_base::time;
 use futures::future::join_all;
@@ -10,8 +13,6 @@ use stack_core::StackTarget;
 use stack_core::document::Document;
 use stack_core::model::target::{Removal, Target};
 
-use crate::aws::session::Session;
-use crate::aws::stacks::{self, Overview};
 use crate::context::{Context, check_account};
 
 /// List the stacks of the file

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use deployer_aws::cloudformation::{CloudFormation, DeployedStack};
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::ui::Output;
 use serde_json::{Map, Value, json};
 use stack_core::Stack;
 use stack_core::template::logical_id;
 
-use crate::aws::cloudformation::{CloudFormation, DeployedStack};
 use crate::context::Context;
 
 /// Show the outputs of a deployed stack

@@ -3,6 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use deployer_aws::cloudformation::recovery::Drift;
+use deployer_aws::cloudformation::{CloudFormation, DeployedStack, StackResource, TemplateSource};
+use deployer_aws::dynamodb::tables;
+use deployer_aws::error::AwsError;
+use deployer_aws::published;
+use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::text::printable;
 use serde_json::{Value, json};
@@ -12,11 +18,6 @@ use stack_core::diff;
 use stack_core::status::Status;
 
 use crate::assets::bucket_name;
-use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackResource, TemplateSource};
-use crate::aws::error::AwsError;
-use crate::aws::recovery::Drift;
-use crate::aws::session::Session;
-use crate::aws::{published, tables};
 use crate::context::Context;
 use crate::records::{self, Finished, Record};
 use crate::recovery::{self, Allowed, Decision, Plan, RecoveryCase, Step};

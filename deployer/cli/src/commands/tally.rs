@@ -3,6 +3,10 @@
 use std::time::{Duration, Instant};
 
 use contract::ObjectRef;
+use deployer_aws::Pause;
+use deployer_aws::cloudformation::{CloudFormation, StackResource};
+use deployer_aws::dynamodb::tally as table;
+use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::time;
 use serde_json::{Value, json};
@@ -10,10 +14,6 @@ use stack_core::Stack;
 use tally::aws::Table;
 use tally::{Batch, RowSet, Tally, Writer};
 
-use crate::aws::Pause;
-use crate::aws::cloudformation::{CloudFormation, StackResource};
-use crate::aws::session::Session;
-use crate::aws::tally as table;
 use crate::context::Context;
 use crate::pipeline::{self, physical};
 

@@ -6,6 +6,12 @@ use std::time::{Duration, Instant};
 
 use contract::ObjectRef;
 use contract::settings::FieldSettings;
+use deployer_aws::Pause;
+use deployer_aws::cloudformation::{CloudFormation, StackResource};
+use deployer_aws::dynamodb::items;
+use deployer_aws::logs::log_events::LogReader;
+use deployer_aws::s3::objects;
+use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
 use serde_json::{Value, json};
 use stack_core::Stack;
@@ -18,11 +24,6 @@ use task::sample::Sample;
 
 use super::tally::TallyHandle;
 use super::{logs, tally};
-use crate::aws::Pause;
-use crate::aws::cloudformation::{CloudFormation, StackResource};
-use crate::aws::log_events::LogReader;
-use crate::aws::session::Session;
-use crate::aws::{items, objects};
 use crate::context::Context;
 use crate::pipeline::{self, landing, physical};
 use crate::precheck;

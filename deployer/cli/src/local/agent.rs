@@ -12,6 +12,9 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use deployer_aws::ecs::{Ecs, Task};
+use deployer_aws::error::AwsError;
+use deployer_aws::session::Session;
 use deployer_base::error::{Error, Result};
 use deployer_base::ui::Ui;
 use deployer_oci::pull::Images;
@@ -23,9 +26,6 @@ use self::process::Stop;
 use self::told::Told;
 use super::emulator::Emulator;
 use super::state::RunningTask;
-use crate::aws::ecs::{Ecs, Task};
-use crate::aws::error::AwsError;
-use crate::aws::session::Session;
 
 pub use self::process::become_program;
 

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+use deployer_aws::session::{Connection, Unidentified};
 use deployer_base::error::{Error, Result};
 use deployer_base::ui::{Color, Settings, Ui};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -20,7 +21,6 @@ use super::agent::Agent;
 use super::control::tail;
 use super::emulator::{Emulator, NotReady, TESTED_VERSION, free_port};
 use super::state::{Folder, Lock, Running, RunningTask};
-use crate::aws::session::{Connection, Unidentified};
 
 /// How long MiniStack may take until it answers: half a second is usual, a cold disk takes longer.
 const READY_PATIENCE: Duration = Duration::from_secs(60);

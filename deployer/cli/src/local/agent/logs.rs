@@ -3,12 +3,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use deployer_aws::logs::{LogLine, LogStream};
 use deployer_base::ui::Ui;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
-
-use crate::aws::logs::{LogLine, LogStream};
 
 /// Longest time that a line waits for others.
 const FLUSH: Duration = Duration::from_millis(500);

@@ -9,15 +9,14 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use deployer_aws::ecs::{Container, Override};
+use deployer_aws::logs::LogLine;
 use deployer_oci::pull::PulledImage;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
-
-use crate::aws::ecs::{Container, Override};
-use crate::aws::logs::LogLine;
 
 /// Time between SIGTERM and SIGKILL unless the container names another: what ECS gives.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);

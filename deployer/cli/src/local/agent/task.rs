@@ -3,6 +3,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use deployer_aws::ecs::{Container, Ecs, Task};
+use deployer_aws::eventbridge::task_events;
+use deployer_aws::eventbridge::task_events::StopCode;
+use deployer_aws::logs::{LogLine, LogStream};
 use deployer_oci::reference::Reference;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
@@ -12,9 +16,6 @@ use tokio::time::{sleep, timeout};
 use super::logs::Output;
 use super::process::{self, Launch, Stop, now};
 use super::{Shared, name_of, text};
-use crate::aws::ecs::{Container, Ecs, Task};
-use crate::aws::logs::{LogLine, LogStream};
-use crate::aws::task_events::{self, StopCode};
 
 /// Reason of tasks that the end of the local cloud has stopped.
 const SHUTDOWN_REASON: &str = "local cloud stopped";
