@@ -8,6 +8,7 @@ use deployer_aws::calls::Calls;
 use deployer_aws::session::{Connection, Session, Unidentified};
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::ui::Ui;
+use deployer_build::Project;
 use stack_core::document::SelectError;
 use stack_core::{Diagnostics, Document, Source, Stack, StackTarget};
 
@@ -105,6 +106,12 @@ impl Context {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         }
+    }
+
+    /// What a build of the code beside the stack file is told.
+    #[must_use]
+    pub fn project(&self) -> Project<'_> {
+        Project { ui: &self.ui, folder: self.folder() }
     }
 
     /// Reads the stack file as far as no stack need be known.

@@ -14,6 +14,7 @@ use deployer_aws::s3::objects;
 use deployer_aws::session::Session;
 use deployer_aws::{preflight, published};
 use deployer_base::error::{Error, Message, Result};
+use deployer_build::{ensure_bucket, publish};
 use serde_json::{Value, json};
 use stack_core::StackTarget;
 use stack_core::deployed::lossy;
@@ -22,7 +23,6 @@ use stack_core::model::target::Target;
 use stack_core::number;
 use stack_core::status::Status;
 
-use crate::assets::{ensure_bucket, publish};
 use crate::context::Context;
 use crate::data_loss::{self, Holds};
 use crate::diagnosis;
@@ -239,7 +239,7 @@ impl Deployment<'_> {
         }
         let role_made = self.preflight(action).await?;
         let mut values = self.wanted.parameters.clone();
-        values.extend(publish(self.context, self.session, &self.wanted.code).await?);
+        values.extend(publish(&self.context.ui, self.session, &self.wanted.code).await?);
         match self.deployed {
             Some(deployed) if !updates.is_empty() => {
                 self.one_after_the_other(deployed, plan, &updates, &values, progress).await
@@ -615,8 +615,8 @@ impl Deployment<'_> {
         if self.wanted.text.len() <= INLINE_TEMPLATE_BYTES {
             return Ok(None);
         }
-        let bucket = ensure_bucket(self.context, self.session).await?;
-        let key = records::template_key(&crate::assets::sha256_hex(self.wanted.text.as_bytes()));
+        let bucket = ensure_bucket(&self.context.ui, self.session).await?;
+        let key = records::template_key(&packing::sha256_hex(self.wanted.text.as_bytes()));
         objects::put_text(self.session, &bucket, &key, &self.wanted.text).await?;
         Ok(Some(published::object_url(self.session, &bucket, &key)))
     }

@@ -11,10 +11,10 @@ use deployer_aws::lambda;
 use deployer_aws::s3::{objects, records};
 use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
+use deployer_build::bucket_name;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::assets::bucket_name;
 use crate::context::Context;
 
 /// What was swapped since the last deployment.

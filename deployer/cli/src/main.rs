@@ -2,7 +2,6 @@
 //!
 //! Parses the command line, runs one command, and maps the kind of error to an exit code.
 
-mod assets;
 mod commands;
 mod context;
 mod data_loss;

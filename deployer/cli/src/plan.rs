@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use deployer_aws::cloudformation::{Change, DeployedStack, Mode, StackState};
 use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
+use deployer_build::Prepared;
 use serde_json::{Value, json};
 use stack_core::deployed::lossy;
 use stack_core::diff::{self, ChangeKind, Detail, Diff, Fate, Forces, PseudoParameters, Side, indexes};
@@ -13,7 +14,6 @@ use stack_core::status::Status;
 use stack_core::template;
 use stack_core::{Stack, Template, deployed, diagnose, lower};
 
-use crate::assets::Prepared;
 use crate::context::Context;
 use crate::data_loss::Holds;
 use crate::gates::Loss;

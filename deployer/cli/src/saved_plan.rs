@@ -6,10 +6,10 @@ use std::path::Path;
 use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::files;
+use packing::sha256_hex;
 use serde::{Deserialize, Serialize};
 use stack_core::diff::Summary;
 
-use crate::assets::sha256_hex;
 use crate::plan::Plan;
 use crate::state::{Deployed, Wanted};
 

@@ -58,6 +58,7 @@ fn every_crate_is_known_here() {
     let known = [
         "deployer/aws",
         "deployer/base",
+        "deployer/build",
         "deployer/cli",
         "deployer/core",
         "deployer/oci",
@@ -159,7 +160,13 @@ fn the_deployer_writes_no_cloudformation() {
 fn one_file_writes_to_the_terminal() {
     // Not `stderr()`: a child process may be given it.
     let macros = ["print!", "println!", "eprint!", "eprintln!", "io::stdout", "anstream::"];
-    for folder in ["deployer/aws/src", "deployer/base/src", "deployer/cli/src", "deployer/core/src"] {
+    for folder in [
+        "deployer/aws/src",
+        "deployer/base/src",
+        "deployer/build/src",
+        "deployer/cli/src",
+        "deployer/core/src",
+    ] {
         assert_eq!(places(folder, &macros, &["deployer/base/src/ui.rs"]), Vec::<String>::new());
     }
 }

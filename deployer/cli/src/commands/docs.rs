@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::files;
+use deployer_build::embed;
 use include_dir::{Dir, include_dir};
 use serde_json::json;
 use stack_core::model::Kind;
 use stack_core::{diagnostic, docs, schemas};
 
-use crate::assets::embed;
 use crate::context::Context;
 use crate::{html, markdown};
 

@@ -12,12 +12,12 @@ use deployer_aws::session::{Connection, Session, Unidentified};
 use deployer_aws::{ecr, preflight, s3};
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::time;
+use deployer_build::{REPOSITORY, bucket_name, cargo_lambda, needs_build, needs_cargo_lambda};
 use serde_json::json;
 use stack_core::Stack;
 use stack_core::assets::{Asset, AssetKind, assets};
 use stack_core::model::target::Target;
 
-use crate::assets::{REPOSITORY, bucket_name, cargo_lambda, needs_build, needs_cargo_lambda};
 use crate::context::{Context, check_account};
 use crate::local::emulator;
 use crate::local::state::{Folder, Status};
@@ -428,13 +428,13 @@ fn skew(there: u64, here: u64) -> Finding {
 
 /// The tools that build workers, where workers must be built.
 async fn tools(context: &Context, stack: &Stack, code: &[Asset]) -> Vec<Finding> {
-    if !needs_build(context, code) {
+    if !needs_build(context.project(), code) {
         return vec![Finding::ok("tools", "none needed: no worker has to be built")];
     }
     if !needs_cargo_lambda(stack.target.target == Target::Local) {
         return vec![cargo().await];
     }
-    let lambda = match cargo_lambda(context) {
+    let lambda = match cargo_lambda::find(context.folder()) {
         Ok(path) => Finding::ok("cargo-lambda", path.display().to_string()),
         Err(error) => Finding::of("cargo-lambda", &error),
     };

@@ -11,12 +11,12 @@ use deployer_aws::s3::records as stored;
 use deployer_aws::session::Session;
 use deployer_base::error::{Error, Result};
 use deployer_base::time;
+use deployer_build::{REPOSITORY, bucket_name};
 use futures::future::try_join_all;
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 use stack_core::units::{self, human};
 
-use crate::assets::{REPOSITORY, bucket_name};
 use crate::context::Context;
 use crate::gc::{self, Digest, Item, Needs, Rules, Verdict, What};
 

@@ -3,9 +3,9 @@
 use deployer_aws::cloudformation::{CloudFormation, DeployedStack, StackState};
 use deployer_base::error::Result;
 use deployer_base::time;
+use packing::sha256_hex;
 use serde_json::{Value, json};
 
-use crate::assets::sha256_hex;
 use crate::context::Context;
 use crate::records::{self, Record};
 

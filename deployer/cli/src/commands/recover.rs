@@ -11,13 +11,13 @@ use deployer_aws::published;
 use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::text::printable;
+use deployer_build::bucket_name;
 use serde_json::{Value, json};
 use stack_core::Stack;
 use stack_core::diagnose::Diagnosis;
 use stack_core::diff;
 use stack_core::status::Status;
 
-use crate::assets::bucket_name;
 use crate::context::Context;
 use crate::records::{self, Finished, Record};
 use crate::recovery::{self, Allowed, Decision, Plan, RecoveryCase, Step};

@@ -7,11 +7,12 @@ use deployer_aws::session::Session;
 use deployer_aws::{ecr, published};
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::time;
+use deployer_build::REPOSITORY;
 use futures::future::try_join_all;
+use packing::sha256_hex;
 use serde_json::{Value, json};
 use stack_core::assets::ASSET_BUCKET_PARAMETER;
 
-use crate::assets::{REPOSITORY, sha256_hex};
 use crate::context::{Context, StackHandle};
 use crate::deployment::{DeployReport, DeployResult, Deployment, Options, changes_json};
 use crate::hotswap::Swapped;

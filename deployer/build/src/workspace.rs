@@ -14,32 +14,33 @@ use packing::sha256_hex;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
-use super::{blocking, embed};
-use crate::context::Context;
+use crate::blocking::blocking;
+use crate::embed;
+use crate::project::Project;
 
 const INSTALL_CARGO: &str = "workers are built from source: install Rust from https://rustup.rs";
 
 /// A Cargo workspace with programs to build.
 #[derive(Debug, Clone)]
-pub(super) struct Workspace {
-    pub(super) root: PathBuf,
+pub(crate) struct Workspace {
+    pub(crate) root: PathBuf,
     /// Versions of dependencies are those of its `Cargo.lock`, which is the user's.
-    pub(super) locked: bool,
+    pub(crate) locked: bool,
     /// Where cargo builds unless the environment says.
-    pub(super) target: Option<PathBuf>,
+    pub(crate) target: Option<PathBuf>,
 }
 
 impl Workspace {
     /// That of the `workers/` folder beside the stack file.
-    pub(super) fn beside(context: &Context) -> Option<Self> {
-        let folder = context.folder();
+    pub(crate) fn beside(project: Project<'_>) -> Option<Self> {
+        let folder = project.folder;
         let workers = folder.join("workers");
         if !workers.is_dir() {
             return None;
         }
         let Some(root) = [folder, &workers].into_iter().find(|folder| is_workspace(folder)) else {
             let workers = workers.display();
-            context.ui.warn(format!(
+            project.ui.warn(format!(
                 "{workers} is not a Cargo workspace; the deployer's own workers are used instead"
             ));
             return None;
@@ -49,7 +50,7 @@ impl Workspace {
     }
 
     /// The sources that the deployer carries, unpacked.
-    pub(super) fn carried() -> Result<Self> {
+    pub(crate) fn carried() -> Result<Self> {
         let cache = embed::cache_folder()?;
         let root = embed::unpack(&cache)?;
         // Kept from one version of the sources to the next, for the dependencies.
@@ -58,12 +59,12 @@ impl Workspace {
     }
 
     /// SHA-256 of its `Cargo.lock`.
-    pub(super) fn lock_digest(&self) -> Option<String> {
+    pub(crate) fn lock_digest(&self) -> Option<String> {
         std::fs::read(self.root.join("Cargo.lock")).ok().map(|bytes| sha256_hex(&bytes))
     }
 
     /// A command in the workspace, where a `rust-toolchain.toml` has its say.
-    pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.root).stdin(Stdio::null()).kill_on_drop(true);
         let own = std::env::var_os("CARGO_TARGET_DIR").filter(|folder| !folder.is_empty());
@@ -79,7 +80,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When one of them is missing, or cargo can't read the manifest.
-    pub(super) async fn look(&self, manifest: &Path) -> Result<Known> {
+    pub(crate) async fn look(&self, manifest: &Path) -> Result<Known> {
         let kept = embed::cache_folder().ok().map(|folder| {
             let name = sha256_hex(manifest.as_os_str().as_encoded_bytes());
             folder.join("workspaces").join(format!("{}.json", &name[..16]))
@@ -132,7 +133,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When Rust's library for it, or a linker, is missing.
-    pub(super) async fn check_host(&self, rustc: &str, machine: &str) -> Result<()> {
+    pub(crate) async fn check_host(&self, rustc: &str, machine: &str) -> Result<()> {
         let host = host(rustc);
         if host == machine {
             return Ok(());
@@ -170,7 +171,7 @@ impl Workspace {
 }
 
 /// What a tool that does not start means.
-pub(super) fn missing(tool: &str, error: &std::io::Error) -> Error {
+pub(crate) fn missing(tool: &str, error: &std::io::Error) -> Error {
     match error.kind() {
         std::io::ErrorKind::NotFound => {
             Error::failed_with_hint(format!("`{tool}` was not found on PATH"), INSTALL_CARGO)
@@ -185,31 +186,31 @@ fn is_workspace(folder: &Path) -> bool {
 }
 
 /// The machine that a compiler runs on, by what `rustc -vV` says.
-pub(super) fn host(rustc: &str) -> &str {
+pub(crate) fn host(rustc: &str) -> &str {
     rustc.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or("unknown")
 }
 
 /// What cargo and the compiler say of a workspace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Known {
-    pub(super) metadata: Metadata,
+pub(crate) struct Known {
+    pub(crate) metadata: Metadata,
     /// What `rustc -vV` says: version and host.
-    pub(super) rustc: String,
+    pub(crate) rustc: String,
 }
 
 /// What we take of `cargo metadata`: <https://doc.rust-lang.org/cargo/commands/cargo-metadata.html>.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Metadata {
-    pub(super) packages: Vec<Package>,
-    pub(super) workspace_root: PathBuf,
-    pub(super) target_directory: PathBuf,
+pub(crate) struct Metadata {
+    pub(crate) packages: Vec<Package>,
+    pub(crate) workspace_root: PathBuf,
+    pub(crate) target_directory: PathBuf,
 }
 
 /// A package of the workspace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Package {
-    pub(super) name: String,
-    pub(super) manifest_path: PathBuf,
+pub(crate) struct Package {
+    pub(crate) name: String,
+    pub(crate) manifest_path: PathBuf,
     dependencies: Vec<Dependency>,
     targets: Vec<Target>,
 }
@@ -226,12 +227,12 @@ struct Target {
 }
 
 impl Package {
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.manifest_path.parent().unwrap_or(&self.manifest_path)
     }
 
     /// Names of its programs.
-    pub(super) fn programs(&self) -> Vec<&str> {
+    pub(crate) fn programs(&self) -> Vec<&str> {
         let programs = self.targets.iter().filter(|target| target.kind.iter().any(|kind| kind == "bin"));
         programs.map(|target| target.name.as_str()).collect()
     }
@@ -239,13 +240,13 @@ impl Package {
 
 /// Where cargo reads and writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Layout {
+pub(crate) struct Layout {
     /// Folders of the packages that the programs are made of.
-    pub(super) folders: BTreeSet<PathBuf>,
+    pub(crate) folders: BTreeSet<PathBuf>,
     /// Cargo's target folder.
-    pub(super) target: PathBuf,
+    pub(crate) target: PathBuf,
     /// Where cargo-lambda puts the binaries, and the deployer what it keeps.
-    pub(super) lambda: PathBuf,
+    pub(crate) lambda: PathBuf,
 }
 
 impl Layout {
@@ -253,7 +254,7 @@ impl Layout {
     ///
     /// # Errors
     /// The name of a package that is missing.
-    pub(super) fn of(
+    pub(crate) fn of(
         metadata: &Metadata,
         names: &[String],
         place: &str,
@@ -353,14 +354,14 @@ impl World {
 }
 
 /// What tells one version of a program from another without reading it.
-pub(super) fn mark(path: &Path) -> Option<String> {
+pub(crate) fn mark(path: &Path) -> Option<String> {
     let metadata = std::fs::metadata(path).ok()?;
     let modified = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
     Some(format!("{} {}", metadata.len(), modified.as_nanos()))
 }
 
 /// Where cargo's settings may be: <https://doc.rust-lang.org/cargo/reference/config.html#hierarchical-structure>.
-pub(super) fn configs(root: &Path) -> Vec<PathBuf> {
+pub(crate) fn configs(root: &Path) -> Vec<PathBuf> {
     let folders = root.ancestors().map(|folder| folder.join(".cargo")).chain(home("CARGO_HOME", ".cargo"));
     folders.flat_map(|folder| ["config", "config.toml"].map(|name| folder.join(name))).collect()
 }
@@ -372,7 +373,7 @@ fn home(variable: &str, name: &str) -> Option<PathBuf> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use serde_json::json;
 
     use super::*;

@@ -21,7 +21,7 @@ const CACHE_DIR: &str = "DEPLOYER_CACHE_DIR";
 
 /// A program, packed, when the deployer carries them.
 #[must_use]
-pub(super) fn program(program: Program) -> Option<Content> {
+pub(crate) fn program(program: Program) -> Option<Content> {
     let facts = PROGRAMS.get_file(carried::FACTS)?.contents();
     let mut facts: BTreeMap<String, Facts> = serde_json::from_slice(facts).ok()?;
     let name = carried::file_name(program);
@@ -58,7 +58,7 @@ fn cache_folder_of(variable: impl Fn(&str) -> Option<PathBuf>, home: Option<Path
 ///
 /// # Errors
 /// When files cannot be written.
-pub(super) fn unpack(cache: &Path) -> Result<PathBuf> {
+pub(crate) fn unpack(cache: &Path) -> Result<PathBuf> {
     std::fs::create_dir_all(cache).map_err(|error| Error::io("create the folder", cache, &error))?;
     let cache = cache.canonicalize().map_err(|error| Error::io("find the folder", cache, &error))?;
     let root = cache.join(format!("workers-{}", &digest()[..16]));
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn what_is_staged_is_what_is_looked_for() {
-        let build = include_str!("../../build.rs");
+        let build = include_str!("../build.rs");
         for name in Program::ALL.map(carried::file_name).into_iter().chain([carried::FACTS]) {
             assert!(build.contains(&format!("\"{name}\"")), "{name} is not in build.rs");
         }

@@ -1,69 +1,21 @@
-//! From the name of a worker, a package or a zip to published code. Between the plan and the change set of a deploy:
-//! find or build the programs ([`build`], [`embed`]), pack them ([`packing`], [`cache`]) and put what is missing where
-//! CloudFormation finds it ([`mod@publish`]).
-//!
-//! Everything is named by its content, and what is known of that is enough for a plan: bytes are read when they are sent.
+//! From the name of a worker, a package or a zip to packed code: finds or builds the programs, and packs them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use deployer_base::error::{Error, Result};
 use futures::future::try_join_all;
 use packing::{Content, image, zip};
 use stack_core::assets::{Asset, AssetKind};
 use stack_core::model::code::{Architecture, Code};
 use stack_core::model::worker::Program;
 
-use build::Profile;
-use cache::Cache;
-use deployer_base::error::{Error, Result};
-
-use crate::context::Context;
-
-mod build;
-pub mod cache;
-pub mod embed;
-mod publish;
-mod workspace;
-
-pub use packing::sha256_hex;
-pub use publish::{REPOSITORY, bucket_name, ensure_bucket, ensure_repository, expected_values, publish};
-
-/// Code that is ready to be published.
-#[derive(Debug, Clone)]
-pub struct Prepared {
-    /// What it is for.
-    pub asset: Asset,
-    /// SHA-256 of the zip, or of the image's manifest: 64 hexadecimal digits that the parameter's value contains.
-    pub digest: String,
-    package: Arc<Package>,
-}
-
-/// Code as it is published.
-#[derive(Debug)]
-enum Package {
-    Zip(Content),
-    Image(Box<image::Image>),
-}
-
-impl Package {
-    fn digest(&self) -> &str {
-        match self {
-            Self::Zip(zip) => &zip.facts.sha256,
-            Self::Image(image) => image.manifest.hex(),
-        }
-    }
-}
-
-impl Prepared {
-    /// Bytes of the zip or of all parts of the image.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        match self.package.as_ref() {
-            Package::Zip(zip) => zip.facts.size,
-            Package::Image(image) => image.size(),
-        }
-    }
-}
+use crate::blocking::blocking;
+use crate::cache::Cache;
+use crate::prepared::{Package, Prepared};
+use crate::profile::Profile;
+use crate::project::Project;
+use crate::{build, embed, workspace};
 
 /// What a package is made of, and how: assets with the same give the same.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,7 +55,7 @@ impl Recipe {
 ///
 /// # Errors
 /// When a tool or file is missing, the build fails, or a program would not run where it goes.
-pub async fn prepare(context: &Context, assets: &[Asset], local: bool) -> Result<Vec<Prepared>> {
+pub async fn prepare(project: Project<'_>, assets: &[Asset], local: bool) -> Result<Vec<Prepared>> {
     let wanted: BTreeMap<Recipe, &Asset> = assets.iter().map(|asset| (Recipe::of(asset), asset)).collect();
     if wanted.is_empty() {
         return Ok(Vec::new());
@@ -113,7 +65,7 @@ pub async fn prepare(context: &Context, assets: &[Asset], local: bool) -> Result
     // Files that are missing are said before anything is built.
     for recipe in wanted.keys() {
         if let Source::Zip(path) = &recipe.source {
-            let file = context.folder().join(path);
+            let file = project.folder.join(path);
             packages.insert(recipe, Arc::new(Package::Zip(blocking(move || Ok(zip::read(&file)?)).await?)));
         }
     }
@@ -124,9 +76,9 @@ pub async fn prepare(context: &Context, assets: &[Asset], local: bool) -> Result
             Source::Own(_) | Source::Zip(_) => None,
         })
         .collect();
-    let built = build::packages(context, &own, profile).await?;
+    let built = build::packages(project, &own, profile).await?;
     let programs = match wanted.keys().any(|recipe| matches!(recipe.source, Source::Own(_))) {
-        true => programs(context, profile).await?,
+        true => programs(project, profile).await?,
         false => Programs::Carried,
     };
     let packing = wanted.iter().filter(|(recipe, _)| !matches!(recipe.source, Source::Zip(_))).map(
@@ -170,25 +122,25 @@ enum Programs {
 }
 
 /// The deployer's own programs: built beside the stack file, else carried along, else built from the carried sources.
-async fn programs(context: &Context, profile: Profile) -> Result<Programs> {
-    let workspace = match workspace::Workspace::beside(context) {
+async fn programs(project: Project<'_>, profile: Profile) -> Result<Programs> {
+    let workspace = match workspace::Workspace::beside(project) {
         Some(workspace) => workspace,
         None if Program::ALL.into_iter().all(|program| embed::program(program).is_some()) => {
             return Ok(Programs::Carried);
         }
         None => blocking(workspace::Workspace::carried).await?,
     };
-    let (all, cache) = build::workers(context, workspace, profile).await?;
+    let (all, cache) = build::workers(project, workspace, profile).await?;
     Ok(Programs::Built(all, cache))
 }
 
 /// Whether any of this code must be built, so that tools are needed.
 #[must_use]
-pub fn needs_build(context: &Context, assets: &[Asset]) -> bool {
+pub fn needs_build(project: Project<'_>, assets: &[Asset]) -> bool {
     assets.iter().any(|asset| match &asset.code {
         Code::Package { .. } => true,
         Code::Worker(worker) => {
-            workspace::Workspace::beside(context).is_some() || embed::program(worker.program()).is_none()
+            workspace::Workspace::beside(project).is_some() || embed::program(worker.program()).is_none()
         }
         Code::Zip { .. } => false,
     })
@@ -198,14 +150,6 @@ pub fn needs_build(context: &Context, assets: &[Asset]) -> bool {
 #[must_use]
 pub fn needs_cargo_lambda(local: bool) -> bool {
     !matches!(Profile::of(local), Ok(Profile::Dev))
-}
-
-/// The tool that builds workers for AWS.
-///
-/// # Errors
-/// When it is not found.
-pub fn cargo_lambda(context: &Context) -> Result<std::path::PathBuf> {
-    build::find_cargo_lambda(context)
 }
 
 /// A program as it is sent: a zip, or the layer of an image.
@@ -228,16 +172,5 @@ fn package(asset: &Asset, packed: Content) -> Package {
         AssetKind::Image => {
             Package::Image(Box::new(image::of(asset.code.program(), asset.architecture, packed)))
         }
-    }
-}
-
-/// Runs work that keeps a processor busy, or reads many files, away from the threads that wait for the network.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(error) => Err(Error::failed(error.to_string())),
-        },
     }
 }

@@ -9,6 +9,7 @@ use deployer_aws::cloudformation::DeployedStack;
 use deployer_aws::session::Session;
 use deployer_aws::{ecr, s3};
 use deployer_base::error::{Error, Result};
+use deployer_base::ui::Ui;
 use deployer_oci::registry::Registry;
 use futures::future::try_join_all;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -17,8 +18,7 @@ use packing::image::Image;
 use stack_core::assets::ASSET_BUCKET_PARAMETER;
 use stack_core::units::human;
 
-use super::{Package, Prepared};
-use crate::context::Context;
+use crate::prepared::{Package, Prepared};
 
 /// Repository for images. Task execution roles may pull from it and from no other (`stack_core::lower`).
 pub const REPOSITORY: &str = "deployer-assets";
@@ -35,11 +35,7 @@ pub fn bucket_name(session: &Session) -> String {
 ///
 /// # Errors
 /// When AWS refuses, or what is published does not hold what its name says.
-pub async fn publish(
-    context: &Context,
-    session: &Session,
-    prepared: &[Prepared],
-) -> Result<BTreeMap<String, String>> {
+pub async fn publish(ui: &Ui, session: &Session, prepared: &[Prepared]) -> Result<BTreeMap<String, String>> {
     let mut zips = BTreeMap::new();
     let mut images = BTreeMap::new();
     for one in prepared {
@@ -50,7 +46,7 @@ pub async fn publish(
         }
     }
     let (uploaded, (uri, pushed)) =
-        tokio::try_join!(publish_zips(context, session, &zips), publish_images(context, session, &images))?;
+        tokio::try_join!(publish_zips(ui, session, &zips), publish_images(ui, session, &images))?;
     let total = zips.len() + images.len();
     let sizes = [uploaded, pushed].concat();
     if total > 0 {
@@ -58,7 +54,7 @@ pub async fn publish(
             0 => "nothing to upload: all code is already there".to_owned(),
             sent => format!("{sent} of {total}, {}", human(sizes.iter().sum::<u64>())),
         };
-        context.ui.step("published", summary);
+        ui.step("published", summary);
     }
 
     let mut values: BTreeMap<String, String> = prepared
@@ -121,7 +117,7 @@ fn key_name(name: &str) -> String {
 
 /// Uploads the zips that are missing; gives their sizes.
 async fn publish_zips(
-    context: &Context,
+    ui: &Ui,
     session: &Session,
     zips: &BTreeMap<String, (&Prepared, &Content)>,
 ) -> Result<Vec<u64>> {
@@ -134,10 +130,10 @@ async fn publish_zips(
     if missing.is_empty() {
         return Ok(Vec::new());
     }
-    ensure_bucket(context, session).await?;
+    ensure_bucket(ui, session).await?;
     let uploads = missing.into_iter().map(async |(key, one, zip)| {
-        context.ui.step("publish", format!("{} to {bucket}", describe(one)));
-        let live = context.ui.live();
+        ui.step("publish", format!("{} to {bucket}", describe(one)));
+        let live = ui.live();
         live.say(format!("uploading {}", describe(one)));
         s3::put_asset(session, &bucket, key, zip).await?;
         Ok::<_, Error>(one.size())
@@ -149,13 +145,11 @@ async fn publish_zips(
 ///
 /// # Errors
 /// When AWS refuses, or another account has a bucket of that name.
-pub async fn ensure_bucket(context: &Context, session: &Session) -> Result<String> {
+pub async fn ensure_bucket(ui: &Ui, session: &Session) -> Result<String> {
     let bucket = bucket_name(session);
     if !s3::bucket_exists(session, &bucket).await? {
         let (account, region) = (&session.account, &session.region);
-        context
-            .ui
-            .step("publish", format!("creating bucket {bucket} for code in account {account}, {region}"));
+        ui.step("publish", format!("creating bucket {bucket} for code in account {account}, {region}"));
         s3::create_bucket(session, &bucket).await?;
     } else if s3::is_set_up(session, &bucket).await? {
         return Ok(bucket);
@@ -166,14 +160,14 @@ pub async fn ensure_bucket(context: &Context, session: &Session) -> Result<Strin
 
 /// Pushes the images that are missing; gives the repository's URI and their sizes.
 async fn publish_images(
-    context: &Context,
+    ui: &Ui,
     session: &Session,
     images: &BTreeMap<&str, (&Prepared, &Image)>,
 ) -> Result<(String, Vec<u64>)> {
     if images.is_empty() {
         return Ok((String::new(), Vec::new()));
     }
-    let uri = ensure_repository(context, session).await?;
+    let uri = ensure_repository(ui, session).await?;
     let emulator = ecr::emulator(session);
     let looks = images.values().map(async |(one, image)| {
         let there = match &emulator {
@@ -194,8 +188,8 @@ async fn publish_images(
         }
     };
     let pushes = missing.into_iter().map(async |(one, image)| {
-        context.ui.step("publish", format!("{} to image repository {REPOSITORY}", describe(one)));
-        let live = context.ui.live();
+        ui.step("publish", format!("{} to image repository {REPOSITORY}", describe(one)));
+        let live = ui.live();
         live.say(format!("pushing {}", describe(one)));
         registry.push(REPOSITORY, image).await?;
         Ok::<_, Error>(one.size())
@@ -207,14 +201,12 @@ async fn publish_images(
 ///
 /// # Errors
 /// When AWS refuses.
-pub async fn ensure_repository(context: &Context, session: &Session) -> Result<String> {
+pub async fn ensure_repository(ui: &Ui, session: &Session) -> Result<String> {
     if let Some(uri) = ecr::repository_uri(session, REPOSITORY).await? {
         return Ok(uri);
     }
     let (account, region) = (&session.account, &session.region);
-    context
-        .ui
-        .step("publish", format!("creating image repository {REPOSITORY} in account {account}, {region}"));
+    ui.step("publish", format!("creating image repository {REPOSITORY} in account {account}, {region}"));
     Ok(ecr::create_repository(session, REPOSITORY).await?)
 }
 

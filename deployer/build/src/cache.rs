@@ -26,7 +26,7 @@ impl Cache {
     ///
     /// # Errors
     /// Those of `pack`, and when the program can't be read; not when nothing can be kept.
-    pub(super) fn packed(
+    pub(crate) fn packed(
         &self,
         name: &str,
         method: &str,
