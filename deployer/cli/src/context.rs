@@ -12,8 +12,6 @@ use deployer_build::Project;
 use stack_core::document::SelectError;
 use stack_core::{Diagnostics, Document, Source, Stack, StackTarget};
 
-use crate::local;
-
 /// Name of the stack file where nobody names another.
 pub const STACK_FILE: &str = "stack.yaml";
 
@@ -225,7 +223,7 @@ impl Context {
             stack_core::model::target::Target::Local => {
                 let endpoint = match &stack.endpoint {
                     Some(endpoint) => endpoint.clone(),
-                    None => local::state::running(self.folder())?.endpoint,
+                    None => deployer_local::state::running(self.folder())?.endpoint,
                 };
                 Connection::Local { endpoint, region: self.region.clone().or_else(|| stack.region.clone()) }
             }

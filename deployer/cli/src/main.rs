@@ -11,7 +11,6 @@ mod gates;
 mod gc;
 mod hotswap;
 mod html;
-mod local;
 mod markdown;
 mod operation;
 mod pipeline;

@@ -61,6 +61,7 @@ fn every_crate_is_known_here() {
         "deployer/build",
         "deployer/cli",
         "deployer/core",
+        "deployer/local",
         "deployer/oci",
         "deployer/packing",
         "workers/contract",
@@ -166,6 +167,8 @@ fn one_file_writes_to_the_terminal() {
         "deployer/build/src",
         "deployer/cli/src",
         "deployer/core/src",
+        "deployer/local/src",
+        "deployer/oci/src",
     ] {
         assert_eq!(places(folder, &macros, &["deployer/base/src/ui.rs"]), Vec::<String>::new());
     }

@@ -13,14 +13,14 @@ use deployer_aws::{ecr, preflight, s3};
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::time;
 use deployer_build::{REPOSITORY, bucket_name, cargo_lambda, needs_build, needs_cargo_lambda};
+use deployer_local::emulator;
+use deployer_local::state::{Folder, Status};
 use serde_json::json;
 use stack_core::Stack;
 use stack_core::assets::{Asset, AssetKind, assets};
 use stack_core::model::target::Target;
 
 use crate::context::{Context, check_account};
-use crate::local::emulator;
-use crate::local::state::{Folder, Status};
 use crate::watch::way_out;
 
 /// Check what a deployment needs, and show how to fix what is missing

@@ -24,8 +24,8 @@ use tokio::time::sleep;
 
 use self::process::Stop;
 use self::told::Told;
-use super::emulator::Emulator;
-use super::state::RunningTask;
+use crate::emulator::Emulator;
+use crate::state::RunningTask;
 
 pub use self::process::become_program;
 

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{sleep, timeout};
 
-use super::state::Folder;
+use crate::state::Folder;
 
 /// Version that the local cloud has been tested with.
 pub const TESTED_VERSION: &str = "1.5.33";

@@ -10,9 +10,9 @@ use deployer_base::error::{Error, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::sleep;
 
-use super::Options;
-use super::emulator::{self, await_end, await_leftover};
-use super::state::{Folder, Lock, Running, Status};
+use crate::emulator::{self, await_end, await_leftover};
+use crate::options::Options;
+use crate::state::{Folder, Lock, Running, Status};
 
 /// How long `up` waits for an answer: longer than the supervisor itself, which says why there is none.
 const START_PATIENCE: Duration = Duration::from_secs(90);

@@ -16,11 +16,11 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::Options;
-use super::agent::Agent;
-use super::control::tail;
-use super::emulator::{Emulator, NotReady, TESTED_VERSION, free_port};
-use super::state::{Folder, Lock, Running, RunningTask};
+use crate::agent::Agent;
+use crate::control::tail;
+use crate::emulator::{Emulator, NotReady, TESTED_VERSION, free_port};
+use crate::options::Options;
+use crate::state::{Folder, Lock, Running, RunningTask};
 
 /// How long MiniStack may take until it answers: half a second is usual, a cold disk takes longer.
 const READY_PATIENCE: Duration = Duration::from_secs(60);
