@@ -1,9 +1,19 @@
-//! The flow goes one way: who may use what, read off the sources of every crate.
+//! The flow goes one way: who may use what, read off the manifests of every crate, and off its sources where Cargo keeps nothing.
 
 use std::path::{Path, PathBuf};
 
 use crate::codes::sources;
 use crate::golden;
+
+/// The sources of the deployer but for the language, and what packs programs.
+const DEPLOYER: [&str; 6] = [
+    "deployer/aws/src",
+    "deployer/base/src",
+    "deployer/build/src",
+    "deployer/cli/src",
+    "deployer/local/src",
+    "deployer/oci/src",
+];
 
 /// Lines of code, without comments, in the crates' `src` folders, with their path in the repository.
 fn lines(folder: &str) -> Vec<(String, String)> {
@@ -124,12 +134,8 @@ fn packing_knows_no_aws() {
 #[test]
 fn workers_know_no_deployer() {
     for path in crates().iter().filter(|path| path.starts_with(golden::repository().join("workers"))) {
-        let name = path.file_name().expect("a name").to_string_lossy();
-        assert_eq!(
-            places(&format!("workers/{name}/src"), &["stack_core", "deployer::"], &[]),
-            Vec::<String>::new()
-        );
         let manifest = dependencies(path);
+        let name = path.display();
         assert!(!["stack-core", "deployer"].iter().any(|name| manifest.contains(name)), "{name}: {manifest}");
     }
 }
@@ -148,9 +154,29 @@ fn only_one_package_of_the_deployer_talks_to_aws() {
 }
 
 #[test]
+fn packages_of_the_deployer_depend_on_those_below_them() {
+    let aws_and_images = ["deployer-aws", "deployer-base", "deployer-oci"];
+    let allowed: [(&str, &[&str]); 6] = [
+        ("packing", &[]),
+        ("base", &[]),
+        ("oci", &["deployer-base"]),
+        ("aws", &["deployer-base"]),
+        ("build", &aws_and_images),
+        ("local", &aws_and_images),
+    ];
+    for (package, below) in allowed {
+        let manifest = dependencies(&golden::repository().join("deployer").join(package));
+        let names = manifest.lines().filter_map(|line| line.split(['.', ' ', '=']).next());
+        let used: Vec<&str> = names.filter(|name| name.starts_with("deployer-")).collect();
+        assert!(used.iter().all(|name| below.contains(name)), "{package}: {used:?}");
+    }
+}
+
+#[test]
 fn the_deployer_writes_no_cloudformation() {
-    let types: Vec<String> = lines("deployer/cli/src")
+    let types: Vec<String> = DEPLOYER
         .into_iter()
+        .flat_map(lines)
         .filter(|(_, line)| line.contains("\"Fn::") || line.contains("\"AWSTemplateFormatVersion\""))
         .map(|(place, line)| format!("{place}: {line}"))
         .collect();
@@ -161,15 +187,7 @@ fn the_deployer_writes_no_cloudformation() {
 fn one_file_writes_to_the_terminal() {
     // Not `stderr()`: a child process may be given it.
     let macros = ["print!", "println!", "eprint!", "eprintln!", "io::stdout", "anstream::"];
-    for folder in [
-        "deployer/aws/src",
-        "deployer/base/src",
-        "deployer/build/src",
-        "deployer/cli/src",
-        "deployer/core/src",
-        "deployer/local/src",
-        "deployer/oci/src",
-    ] {
+    for folder in DEPLOYER.into_iter().chain(["deployer/core/src"]) {
         assert_eq!(places(folder, &macros, &["deployer/base/src/ui.rs"]), Vec::<String>::new());
     }
 }
