@@ -137,7 +137,7 @@ fmt:
 	@$(NEED_RUST)
 	$(CARGO) fmt --all --check
 	$(PYTHON) tools/features.py
-	$(PYTHON) tools/modules.py deployer/core deployer/cli deployer/packing workers/*
+	$(PYTHON) tools/modules.py deployer/* workers/*
 
 .PHONY: words
 words: check-venv ## Spelling, and phrases that are no longer written

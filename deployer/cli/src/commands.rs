@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::PoisonError;
 
 use clap::{Parser, Subcommand};
+use deployer_base::error::{Error, Message, Result};
+use deployer_base::ui::{Color, MessageFormat, Output};
 
 use crate::context::Context;
-use crate::error::{Error, Message, Result};
-use crate::ui::{Color, MessageFormat, Output};
 
 mod bootstrap;
 mod completions;

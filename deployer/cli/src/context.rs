@@ -4,14 +4,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, Once, PoisonError};
 
+use deployer_aws::calls::Calls;
+use deployer_aws::session::{Connection, Session, Unidentified};
+use deployer_base::error::{Error, Message, Result};
+use deployer_base::ui::Ui;
+use deployer_build::Project;
 use stack_core::document::SelectError;
 use stack_core::{Compiled, Diagnostics, Document, Source, Stack, StackTarget, compile};
-
-use crate::aws::calls::Calls;
-use crate::aws::session::{Connection, Session, Unidentified};
-use crate::error::{Error, Message, Result};
-use crate::local;
-use crate::ui::Ui;
 
 /// Name of the stack file where nobody names another.
 pub const STACK_FILE: &str = "stack.yaml";
@@ -105,6 +104,12 @@ impl Context {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         }
+    }
+
+    /// What a build of the code beside the stack file is told.
+    #[must_use]
+    pub fn project(&self) -> Project<'_> {
+        Project { ui: &self.ui, folder: self.folder() }
     }
 
     /// Reads the stack file as far as no stack need be known.
@@ -248,7 +253,7 @@ impl Context {
             stack_core::model::target::Target::Local => {
                 let endpoint = match &stack.endpoint {
                     Some(endpoint) => endpoint.clone(),
-                    None => local::state::running(self.folder())?.endpoint,
+                    None => deployer_local::state::running(self.folder())?.endpoint,
                 };
                 Connection::Local { endpoint, region: self.region.clone().or_else(|| stack.region.clone()) }
             }

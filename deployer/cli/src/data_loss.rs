@@ -1,8 +1,11 @@
 //! What a deployed resource holds that would be gone with it, in words for people: objects, items, messages.
 
-use crate::aws::error::AwsError;
-use crate::aws::session::Session;
-use crate::aws::{items, log_events, messages, objects};
+use deployer_aws::dynamodb::items;
+use deployer_aws::error::AwsError;
+use deployer_aws::logs::log_events;
+use deployer_aws::s3::objects;
+use deployer_aws::session::Session;
+use deployer_aws::sqs::messages;
 
 /// Object versions that are counted before "more than".
 const COUNT_UP_TO: usize = 10_000;

@@ -6,6 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use deployer_aws::cloudformation::{Change, CloudFormation, Mode, StackState};
+use deployer_aws::session::Session;
+use deployer_base::error::{Error, Message, Result};
+use deployer_build::publish;
 use serde_json::Value;
 use stack_core::StackTarget;
 use stack_core::deployed::lossy;
@@ -13,11 +17,7 @@ use stack_core::diff::indexes;
 use stack_core::model::target::Target;
 use stack_core::number;
 
-use crate::assets::publish;
-use crate::aws::cloudformation::{Change, CloudFormation, Mode, StackState};
-use crate::aws::session::Session;
 use crate::context::Context;
-use crate::error::{Error, Message, Result};
 use crate::operation;
 use crate::plan::{self, Action, Plan};
 use crate::records::{self, Finished};
@@ -183,7 +183,7 @@ impl Deployment<'_> {
         }
         let role_made = self.preflight(action).await?;
         let mut values = self.wanted.parameters.clone();
-        values.extend(publish(self.context, self.session, &self.wanted.code).await?);
+        values.extend(publish(&self.context.ui, self.session, &self.wanted.code).await?);
         match self.deployed {
             Some(deployed) if !updates.is_empty() => {
                 self.one_after_the_other(deployed, plan, &updates, &values, progress).await

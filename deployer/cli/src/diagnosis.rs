@@ -2,21 +2,23 @@
 
 use std::collections::BTreeMap;
 
+use deployer_aws::cloudformation::recovery::Finding;
+use deployer_aws::cloudformation::{CloudFormation, Event, StackResource};
+use deployer_aws::ecs::stopped_tasks;
+use deployer_aws::error::AwsError;
+use deployer_aws::logs::tails;
+use deployer_aws::session::Session;
+use deployer_base::aws_error::known_hint;
+use deployer_base::error::{Message, Passing};
+use deployer_base::text::printable;
+use deployer_base::ui;
 use serde_json::{Value, json};
 use stack_core::diagnose::{self, Cause, Diagnosis};
 use stack_core::status::Status;
 use stack_core::template::logical_id;
 use stack_core::{Diagnostic, Diagnostics, Document, Source, Span};
 
-use crate::aws::cloudformation::{CloudFormation, Event, StackResource};
-use crate::aws::error::{AwsError, known_hint};
-use crate::aws::recovery::Finding;
-use crate::aws::session::Session;
-use crate::aws::{stopped_tasks, tails};
 use crate::context::Context;
-use crate::error::{Message, Passing};
-use crate::text::printable;
-use crate::ui;
 
 /// Causes that are shown; the rest is counted.
 const SHOWN: usize = 8;

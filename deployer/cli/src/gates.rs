@@ -1,10 +1,10 @@
 //! What stands between a plan and its execution: what would be lost is refused unless it is named, and what opens the
 //! stack to others needs a yes.
 
+use deployer_base::error::{Error, Message, Result};
 use stack_core::template::logical_id;
 
 use crate::data_loss::Holds;
-use crate::error::{Error, Message, Result};
 
 /// A resource with data that a plan removes or replaces.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,15 +5,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use deployer_aws::cloudformation::StackResource;
+use deployer_aws::ecs::revisions;
+use deployer_aws::lambda;
+use deployer_aws::s3::{objects, records};
+use deployer_aws::session::Session;
+use deployer_base::error::{Error, Message, Result};
+use deployer_build::bucket_name;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::assets::bucket_name;
-use crate::aws::cloudformation::StackResource;
-use crate::aws::session::Session;
-use crate::aws::{lambda, objects, records, revisions};
 use crate::context::Context;
-use crate::error::{Error, Message, Result};
 
 /// What was swapped since the last deployment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -204,7 +206,7 @@ impl Swap<'_> {
         let bucket = &bucket_name(self.session);
         let mut swapped = self.before.clone().unwrap_or_default();
         self.stack_id.clone_into(&mut swapped.stack_id);
-        swapped.time = crate::time::stamp();
+        swapped.time = deployer_base::time::stamp();
         swapped.caller.clone_from(&self.session.caller);
         for (parameter, value) in wanted {
             // Noted first: a run that breaks off must not leave a swap behind that nobody knows of.

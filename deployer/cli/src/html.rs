@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::error::{Error, Result};
+use deployer_base::error::{Error, Result};
+
 use crate::markdown;
 
 /// One page of the documentation.

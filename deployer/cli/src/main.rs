@@ -2,20 +2,15 @@
 //!
 //! Parses the command line, runs one command, and maps the kind of error to an exit code.
 
-mod assets;
-mod aws;
 mod commands;
 mod context;
 mod data_loss;
 mod deployment;
 mod diagnosis;
-mod error;
-mod files;
 mod gates;
 mod gc;
 mod hotswap;
 mod html;
-mod local;
 mod markdown;
 mod operation;
 mod pipeline;
@@ -29,19 +24,16 @@ mod saved_plan;
 mod situation;
 mod state;
 mod tasks;
-mod text;
-mod time;
-mod ui;
 mod watch;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use deployer_base::error::Message;
+use deployer_base::ui::{self, Settings, Ui};
 
 use commands::Cli;
 use context::Context;
-use error::Message;
-use ui::{Settings, Ui};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -91,7 +83,7 @@ fn usage(error: &clap::Error, args: impl Iterator<Item = String>) -> ExitCode {
     ExitCode::from(EXIT_USAGE)
 }
 
-/// The exit code of [`error::Error::Usage`], which is clap's as well.
+/// The exit code of [`deployer_base::error::Error::Usage`], which is clap's as well.
 const EXIT_USAGE: u8 = 2;
 
 /// Whether a command line that can't be read as a whole asks for JSON.

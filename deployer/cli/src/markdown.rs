@@ -1,8 +1,7 @@
 //! Markdown for people: laid out for a terminal, or as HTML. What `docs` shows is written once, in Markdown.
 
+use deployer_base::ui;
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
-
-use crate::ui;
 
 /// Columns of the running text in a terminal.
 const WIDTH: usize = 100;

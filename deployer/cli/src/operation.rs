@@ -3,11 +3,10 @@
 //! A deployment marks its operation with a token that holds a digest of what it deploys. CloudFormation gives the token
 //! back in every event, so that `deploy` finds its own operation again after an interruption, and tells it from others.
 
+use deployer_aws::cloudformation::{CloudFormation, DeployedStack, Event};
+use deployer_aws::error::AwsError;
+use packing::sha256_hex;
 use stack_core::status::Status;
-
-use crate::assets::sha256_hex;
-use crate::aws::cloudformation::{CloudFormation, DeployedStack, Event};
-use crate::aws::error::AwsError;
 
 /// Hexadecimal digits of the digest in a token: AWS CloudFormation API Reference, ExecuteChangeSet, allows 128 characters in all.
 const DIGITS: usize = 24;

@@ -1,14 +1,13 @@
 //! Where the parts of a stack's pipeline are: the bucket that files go to, the queue behind it, the table of the tally.
 
+use deployer_aws::cloudformation::StackResource;
+use deployer_base::error::{Error, Message, Result};
 use stack_core::Stack;
 use stack_core::model::access::Verb;
 use stack_core::model::function::Trigger;
 use stack_core::model::worker::Worker;
 use stack_core::model::{Resource, ResourceType};
 use stack_core::template::logical_id;
-
-use crate::aws::cloudformation::StackResource;
-use crate::error::{Error, Message, Result};
 
 /// The bucket that files go to: the one named, or the only one that notifies a queue.
 ///

@@ -3,6 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use deployer_aws::cloudformation::{Change, DeployedStack, Mode, StackState};
+use deployer_aws::session::Session;
+use deployer_base::error::{Error, Message, Result};
+use deployer_build::Prepared;
 use serde_json::{Value, json};
 use stack_core::deployed::lossy;
 use stack_core::diff::{self, ChangeKind, Detail, Diff, Fate, Forces, PseudoParameters, Side, indexes};
@@ -10,12 +14,8 @@ use stack_core::status::Status;
 use stack_core::template;
 use stack_core::{deployed, diagnose};
 
-use crate::assets::Prepared;
-use crate::aws::cloudformation::{Change, DeployedStack, Mode, StackState};
-use crate::aws::session::Session;
 use crate::context::Context;
 use crate::data_loss::Holds;
-use crate::error::{Error, Message, Result};
 use crate::gates::Loss;
 use crate::state::{Deployed, Wanted};
 use crate::watch::way_out;
@@ -207,7 +207,7 @@ impl Plan {
     #[must_use]
     pub fn lines(&self, context: &Context, detail: Detail) -> Vec<diff::Line> {
         let detail = if context.ui.verbose { Detail::Full } else { detail };
-        diff::render(&self.diff, crate::ui::terminal_width(), detail)
+        diff::render(&self.diff, deployer_base::ui::terminal_width(), detail)
     }
 
     /// Shows it to people.

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use contract::columns;
 use contract::settings::{ExtractionSettings, FieldSettings};
+use deployer_aws::dynamodb::items::Key;
+use deployer_base::error::{Error, Message, Result};
 use stack_core::model::bucket::{BucketEvent, Notified};
 use stack_core::model::function::Trigger;
 use stack_core::model::table::KeyType;
@@ -16,9 +18,6 @@ use stack_core::model::{Resource, ResourceType};
 use stack_core::sensitive::{self, Field};
 use stack_core::{Source, Stack, diagnostic};
 use task::sample::{Sample, SampleError};
-
-use crate::aws::items::Key;
-use crate::error::{Error, Message, Result};
 
 /// Rows that are kept of a file, whose items are shown at the end.
 pub const KEPT_ROWS: usize = 20;

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use contract::{ObjectRef, Reason};
+use deployer_base::error::{Error, Message, Result};
 use serde_json::Value;
 use tally::{RowSet, Tally};
-
-use crate::error::{Error, Message, Result};
 
 /// A line of the observer: one event.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,18 +9,19 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use deployer_aws::cloudformation::Change;
+use deployer_aws::s3::records::{get, keys, put_new};
+use deployer_aws::session::Session;
+use deployer_base::error::{Error, Result};
+use deployer_base::time;
+use deployer_build::{bucket_name, ensure_bucket};
 use futures::{StreamExt as _, TryStreamExt as _};
+use packing::sha256_hex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stack_core::diff::ChangeKind;
 
-use crate::assets::{bucket_name, ensure_bucket, sha256_hex};
-use crate::aws::cloudformation::Change;
-use crate::aws::records::{get, keys, put_new};
-use crate::aws::session::Session;
 use crate::context::Context;
-use crate::error::{Error, Result};
-use crate::time;
 
 /// Version of the records; raised when a field changes its meaning.
 const SCHEMA_VERSION: u32 = 1;
@@ -241,7 +242,7 @@ pub async fn prepare(
     template: Option<&str>,
 ) -> Result<Ready> {
     let keep = async {
-        let bucket = ensure_bucket(context, session).await?;
+        let bucket = ensure_bucket(&context.ui, session).await?;
         let Some(template) = template else { return Ok((bucket, None)) };
         let digest = sha256_hex(template.as_bytes());
         match put_new(session, &bucket, &template_key(&digest), template).await? {

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeSet;
 
+use deployer_aws::cloudformation::StackResource;
+use deployer_base::error::Message;
 use stack_core::diagnose::{Diagnosis, known};
 use stack_core::diff;
 use stack_core::status::Status;
 
-use crate::aws::cloudformation::StackResource;
-use crate::error::Message;
 use crate::watch::Goal;
 
 mod deletion;

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
+use deployer_base::error::{Message, Passing};
 use stack_core::diagnose::known;
 use stack_core::status::Status;
 
 use crate::context::Context;
-use crate::error::{Message, Passing};
 
 /// Environment variable with the seconds before the second attempt; each further wait is twice as long.
 pub const VARIABLE: &str = "DEPLOYER_RETRY_PAUSE";

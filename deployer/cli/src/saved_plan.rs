@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use deployer_aws::session::Session;
+use deployer_base::error::{Error, Message, Result};
+use deployer_base::files;
+use packing::sha256_hex;
 use serde::{Deserialize, Serialize};
 use stack_core::diff::Summary;
 
-use crate::assets::sha256_hex;
-use crate::aws::session::Session;
-use crate::error::{Error, Message, Result};
-use crate::files;
 use crate::plan::Plan;
 use crate::state::{Deployed, Wanted};
 
@@ -60,7 +60,7 @@ impl SavedPlan {
             stack: plan.diff.stack.clone(),
             account: session.account.clone(),
             region: session.region.clone(),
-            time: crate::time::stamp(),
+            time: deployer_base::time::stamp(),
             template: sha256_hex(wanted.text.as_bytes()),
             parameters: wanted.parameters.clone(),
             stack_id: deployed.map(|deployed| deployed.stack.id.clone()),

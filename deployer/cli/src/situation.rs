@@ -4,18 +4,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use deployer_aws::cloudformation::{CloudFormation, DeployedStack, StackState};
+use deployer_aws::error::AwsError;
+use deployer_aws::session::Session;
+use deployer_base::error::{Error, Message, Result};
+use deployer_build::{Prepared, expected_values, prepare};
 use serde_json::json;
 use stack_core::assets::assets;
 use stack_core::status::Status;
 use stack_core::{Compiled, Stack, Template};
 
-use crate::assets::{Prepared, expected_values, prepare};
-use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackState};
-use crate::aws::error::AwsError;
-use crate::aws::session::Session;
 use crate::context::{Context, check_account};
 use crate::deployment::remove_failed_create;
-use crate::error::{Error, Message, Result};
 use crate::hotswap::Swapped;
 use crate::operation::{self, Operation};
 use crate::records::Kind;
@@ -65,7 +65,7 @@ impl Situation {
         let (session, found, prepared) = tokio::join!(
             open.identify(),
             ask(&cloudformation, &stack.name),
-            prepare(context, &wanted_code, local)
+            prepare(context.project(), &wanted_code, local)
         );
         let session = session?;
         greet(context, stack, &session)?;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use deployer_aws::cloudformation::DeployedStack;
+use deployer_base::error::{Error, Message, Result};
+use deployer_build::Prepared;
 use serde_json::Value;
 use stack_core::deployed;
 
-use crate::assets::Prepared;
-use crate::aws::cloudformation::DeployedStack;
-use crate::error::{Error, Message, Result};
 use crate::hotswap::Swapped;
 use crate::records::Kind;
 

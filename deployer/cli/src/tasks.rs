@@ -3,15 +3,15 @@
 
 use std::time::{Duration, Instant};
 
+use deployer_aws::Pause;
+use deployer_aws::cloudformation::StackResource;
+use deployer_aws::ecs::Ecs;
+use deployer_aws::error::AwsError;
+use deployer_aws::session::Session;
+use deployer_base::error::Result;
 use futures::{StreamExt as _, TryStreamExt as _};
 
-use crate::aws::Pause;
-use crate::aws::cloudformation::StackResource;
-use crate::aws::ecs::Ecs;
-use crate::aws::error::AwsError;
-use crate::aws::session::Session;
 use crate::context::Context;
-use crate::error::Result;
 
 /// How ECS begins `startedBy` of a task that belongs to a service, which would start it again; CloudFormation stops those
 /// with the service: Amazon ECS API Reference, `Task`.

@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use deployer_aws::Pause;
+use deployer_aws::cloudformation::{CloudFormation, Event};
+use deployer_base::error::{Message, Result};
+use deployer_base::text::printable;
+use deployer_base::ui::Live;
 use serde_json::{Value, json};
 use stack_core::diagnose;
 use stack_core::status::Status;
 
-use crate::aws::Pause;
-use crate::aws::cloudformation::{CloudFormation, Event};
 use crate::context::Context;
 use crate::diagnosis;
-use crate::error::{Message, Result};
-use crate::text::printable;
-use crate::ui::Live;
 
 /// What an operation is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

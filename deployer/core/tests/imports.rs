@@ -1,9 +1,19 @@
-//! The flow goes one way: who may use what, read off the sources of every crate.
+//! The flow goes one way: who may use what, read off the manifests of every crate, and off its sources where Cargo keeps nothing.
 
 use std::path::{Path, PathBuf};
 
 use crate::codes::sources;
 use crate::golden;
+
+/// The sources of the deployer but for the language, and what packs programs.
+const DEPLOYER: [&str; 6] = [
+    "deployer/aws/src",
+    "deployer/base/src",
+    "deployer/build/src",
+    "deployer/cli/src",
+    "deployer/local/src",
+    "deployer/oci/src",
+];
 
 /// Lines of code, without comments, in the crates' `src` folders, with their path in the repository.
 fn lines(folder: &str) -> Vec<(String, String)> {
@@ -56,8 +66,13 @@ fn every_crate_is_known_here() {
     let names: Vec<String> =
         crates().iter().map(|path| path.strip_prefix(&root).expect("inside").display().to_string()).collect();
     let known = [
+        "deployer/aws",
+        "deployer/base",
+        "deployer/build",
         "deployer/cli",
         "deployer/core",
+        "deployer/local",
+        "deployer/oci",
         "deployer/packing",
         "workers/contract",
         "workers/functions",
@@ -120,26 +135,49 @@ fn packing_knows_no_aws() {
 #[test]
 fn workers_know_no_deployer() {
     for path in crates().iter().filter(|path| path.starts_with(golden::repository().join("workers"))) {
-        let name = path.file_name().expect("a name").to_string_lossy();
-        assert_eq!(
-            places(&format!("workers/{name}/src"), &["stack_core", "deployer::"], &[]),
-            Vec::<String>::new()
-        );
         let manifest = dependencies(path);
+        let name = path.display();
         assert!(!["stack-core", "deployer"].iter().any(|name| manifest.contains(name)), "{name}: {manifest}");
     }
 }
 
 #[test]
-fn only_one_folder_of_the_deployer_talks_to_aws() {
-    let allowed = ["deployer/cli/src/aws/", "deployer/cli/src/aws.rs"];
-    assert_eq!(places("deployer/cli/src", &["aws_sdk_", "aws_config"], &allowed), Vec::<String>::new());
+fn only_one_package_of_the_deployer_talks_to_aws() {
+    for path in crates().iter().filter(|path| path.starts_with(golden::repository().join("deployer"))) {
+        let manifest = dependencies(path);
+        assert_eq!(
+            manifest.contains("\naws-"),
+            path.ends_with("deployer/aws"),
+            "{}: {manifest}",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn packages_of_the_deployer_depend_on_those_below_them() {
+    let aws_and_images = ["deployer-aws", "deployer-base", "deployer-oci"];
+    let allowed: [(&str, &[&str]); 6] = [
+        ("packing", &[]),
+        ("base", &[]),
+        ("oci", &["deployer-base"]),
+        ("aws", &["deployer-base"]),
+        ("build", &aws_and_images),
+        ("local", &aws_and_images),
+    ];
+    for (package, below) in allowed {
+        let manifest = dependencies(&golden::repository().join("deployer").join(package));
+        let names = manifest.lines().filter_map(|line| line.split(['.', ' ', '=']).next());
+        let used: Vec<&str> = names.filter(|name| name.starts_with("deployer-")).collect();
+        assert!(used.iter().all(|name| below.contains(name)), "{package}: {used:?}");
+    }
 }
 
 #[test]
 fn the_deployer_writes_no_cloudformation() {
-    let types: Vec<String> = lines("deployer/cli/src")
+    let types: Vec<String> = DEPLOYER
         .into_iter()
+        .flat_map(lines)
         .filter(|(_, line)| line.contains("\"Fn::") || line.contains("\"AWSTemplateFormatVersion\""))
         .map(|(place, line)| format!("{place}: {line}"))
         .collect();
@@ -150,8 +188,8 @@ fn the_deployer_writes_no_cloudformation() {
 fn one_file_writes_to_the_terminal() {
     // Not `stderr()`: a child process may be given it.
     let macros = ["print!", "println!", "eprint!", "eprintln!", "io::stdout", "anstream::"];
-    for folder in ["deployer/cli/src", "deployer/core/src"] {
-        assert_eq!(places(folder, &macros, &["deployer/cli/src/ui.rs"]), Vec::<String>::new());
+    for folder in DEPLOYER.into_iter().chain(["deployer/core/src"]) {
+        assert_eq!(places(folder, &macros, &["deployer/base/src/ui.rs"]), Vec::<String>::new());
     }
 }
 

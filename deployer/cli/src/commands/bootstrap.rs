@@ -1,11 +1,11 @@
 //! `deployer bootstrap`.
 
+use deployer_aws::{ecr, s3};
+use deployer_base::error::{Error, Result};
+use deployer_build::{REPOSITORY, bucket_name, ensure_bucket, ensure_repository};
 use serde_json::json;
 
-use crate::assets::{REPOSITORY, bucket_name, ensure_bucket, ensure_repository};
-use crate::aws::{ecr, s3};
 use crate::context::Context;
-use crate::error::{Error, Result};
 
 /// Create the asset bucket and the image repository, if they do not exist
 ///
@@ -28,7 +28,8 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         },
         async { Ok(ecr::repository_uri(session, REPOSITORY).await?.is_some()) }
     )?;
-    let (_, uri) = tokio::try_join!(ensure_bucket(context, session), ensure_repository(context, session))?;
+    let (_, uri) =
+        tokio::try_join!(ensure_bucket(&context.ui, session), ensure_repository(&context.ui, session))?;
     let word = |had: bool| if had { "there" } else { "made" };
     if context.ui.is_json() {
         return context.ui.json(json!({
@@ -42,5 +43,5 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         ["bucket".to_owned(), bucket, word(had_bucket).to_owned()],
         ["repository".to_owned(), uri, word(had_repository).to_owned()],
     ];
-    context.ui.data(&crate::ui::table(["what", "name", ""], rows))
+    context.ui.data(&deployer_base::ui::table(["what", "name", ""], rows))
 }

@@ -2,11 +2,11 @@
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
+use deployer_base::error::Result;
 use serde_json::json;
 
 use super::Cli;
 use crate::context::Context;
-use crate::error::Result;
 
 /// Print the script with which a shell completes commands and options
 ///

@@ -1,10 +1,10 @@
 //! `deployer cost`.
 
+use deployer_base::error::Result;
 use stack_core::Compiled;
 use stack_core::cost::{Load, estimate, render};
 
 use crate::context::Context;
-use crate::error::Result;
 use crate::markdown;
 
 /// Estimate the cost of a stack, idle and for the rows of a file, without calling AWS

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use deployer_aws::cloudformation::Mode;
+use deployer_base::error::{Error, Message, Result};
+use deployer_build::publish;
 use futures::future::join_all;
 use serde_json::{Map, Value, json};
 use stack_core::model::ResourceType;
 use stack_core::{Compiled, Stack, deployed};
 
-use crate::assets::publish;
-use crate::aws::cloudformation::Mode;
 use crate::context::Context;
 use crate::deployment::{DeployReport, DeployResult, Deployment, Options, Waiting, changes_json};
-use crate::error::{Error, Message, Result};
 use crate::hotswap::{self, Swap, Swapped};
 use crate::pipeline;
 use crate::plan;
@@ -319,7 +319,7 @@ async fn swap(
     let parameters = look.wanted.parameters.iter().filter(differs);
     hotswap::check(&deployed.template, parameters.map(|(name, _)| name))?;
     let resources = look.cloudformation.resources(&deployed.stack.id);
-    let (values, resources) = tokio::join!(publish(context, &look.session, &look.wanted.code), resources);
+    let (values, resources) = tokio::join!(publish(&context.ui, &look.session, &look.wanted.code), resources);
     let (values, resources) = (values?, resources?);
     let new: BTreeMap<String, String> =
         values.into_iter().filter(|(name, value)| differs(&(name, value))).collect();

@@ -3,6 +3,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use deployer_aws::cloudformation::{CloudFormation, DeployedStack, StackResource, StackState};
+use deployer_aws::dynamodb::tables;
+use deployer_aws::s3::emptying;
+use deployer_aws::session::Session;
+use deployer_base::error::{Error, Message, Result};
+use deployer_base::text::printable;
+use deployer_base::ui::terminal_width;
 use futures::future::{join_all, try_join_all};
 use serde_json::{Value, json};
 use stack_core::Compiled;
@@ -11,12 +18,8 @@ use stack_core::model::target::Removal;
 use stack_core::status::Status;
 use stack_core::template::Policy;
 
-use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackResource, StackState};
-use crate::aws::session::Session;
-use crate::aws::{emptying, tables};
 use crate::context::Context;
 use crate::data_loss::{self, Holds};
-use crate::error::{Error, Message, Result};
 use crate::hotswap::Swapped;
 use crate::operation::Operation;
 use crate::plan;
@@ -26,8 +29,6 @@ use crate::retry::{Repeated, Retries};
 use crate::situation;
 use crate::state::read_deployed;
 use crate::tasks;
-use crate::text::printable;
-use crate::ui::terminal_width;
 use crate::watch::{Goal, Outcome, Watch};
 
 /// Delete a deployed stack, after showing what is deleted and what is kept

@@ -1,11 +1,11 @@
 //! `deployer diagnose`.
 
+use deployer_aws::cloudformation::CloudFormation;
+use deployer_base::error::Result;
 use serde_json::json;
 use stack_core::Compiled;
 
-use crate::aws::cloudformation::CloudFormation;
 use crate::context::Context;
-use crate::error::Result;
 use crate::{diagnosis, situation};
 
 /// Show why the last failed operation on a stack failed, and how to fix it

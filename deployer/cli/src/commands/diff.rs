@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
+use deployer_aws::cloudformation::{ChangeSetOutcome, Mode, StackState};
+use deployer_base::error::{Error, Message, Result};
 use serde_json::{Value, json};
 use stack_core::diff::Detail;
 
-use crate::aws::cloudformation::{ChangeSetOutcome, Mode, StackState};
 use crate::context::Context;
 use crate::deployment::change_set::{self, ChangeSetRequest};
 use crate::deployment::{Deployment, Options};
-use crate::error::{Error, Message, Result};
 use crate::plan::{self, Action, INLINE_TEMPLATE_BYTES};
 use crate::saved_plan::SavedPlan;
 use crate::situation::{Busy, Situation};

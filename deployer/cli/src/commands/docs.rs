@@ -2,15 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use deployer_base::error::{Error, Message, Result};
+use deployer_base::files;
+use deployer_build::embed;
 use include_dir::{Dir, include_dir};
 use serde_json::json;
 use stack_core::model::Kind;
 use stack_core::{diagnostic, docs, schemas};
 
-use crate::assets::embed;
 use crate::context::Context;
-use crate::error::{Error, Message, Result};
-use crate::{files, html, markdown};
+use crate::{html, markdown};
 
 /// Explain a type, a code, a reason or a topic, or list them
 ///

@@ -3,23 +3,24 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use deployer_aws::calls::Calls;
+use deployer_aws::cloudformation::{CloudFormation, StackState};
+use deployer_aws::doctor;
+use deployer_aws::doctor::{Allowed, Intent};
+use deployer_aws::error::AwsError;
+use deployer_aws::session::{Connection, Session, Unidentified};
+use deployer_aws::{ecr, preflight, s3};
+use deployer_base::error::{Error, Message, Result};
+use deployer_base::time;
+use deployer_build::{REPOSITORY, bucket_name, cargo_lambda, needs_build, needs_cargo_lambda};
+use deployer_local::emulator;
+use deployer_local::state::{Folder, Status};
 use serde_json::json;
 use stack_core::Stack;
 use stack_core::assets::{Asset, AssetKind, assets};
 use stack_core::model::target::Target;
 
-use crate::assets::{REPOSITORY, bucket_name, cargo_lambda, needs_build, needs_cargo_lambda};
-use crate::aws::calls::Calls;
-use crate::aws::cloudformation::{CloudFormation, StackState};
-use crate::aws::doctor::{self, Allowed, Intent};
-use crate::aws::error::AwsError;
-use crate::aws::session::{Connection, Session, Unidentified};
-use crate::aws::{ecr, preflight, s3};
 use crate::context::{Context, check_account};
-use crate::error::{Error, Message, Result};
-use crate::local::emulator;
-use crate::local::state::{Folder, Status};
-use crate::time;
 use crate::watch::way_out;
 
 /// Check what a deployment needs, and show how to fix what is missing
@@ -427,13 +428,13 @@ fn skew(there: u64, here: u64) -> Finding {
 
 /// The tools that build workers, where workers must be built.
 async fn tools(context: &Context, stack: &Stack, code: &[Asset]) -> Vec<Finding> {
-    if !needs_build(context, code) {
+    if !needs_build(context.project(), code) {
         return vec![Finding::ok("tools", "none needed: no worker has to be built")];
     }
     if !needs_cargo_lambda(stack.target.target == Target::Local) {
         return vec![cargo().await];
     }
-    let lambda = match cargo_lambda(context) {
+    let lambda = match cargo_lambda::find(context.folder()) {
         Ok(path) => Finding::ok("cargo-lambda", path.display().to_string()),
         Err(error) => Finding::of("cargo-lambda", &error),
     };
@@ -477,7 +478,7 @@ fn report(context: &Context, stack: Option<&str>, findings: &[Finding]) -> Resul
             std::iter::once(row(one.state.name(), one.about, &one.text)).chain(fix)
         });
         let head = ["", "about", "found"].map(str::to_owned);
-        context.ui.data(&crate::ui::wrapped_table(&head, rows))?;
+        context.ui.data(&deployer_base::ui::wrapped_table(&head, rows))?;
     }
     match problems {
         0 => Ok(()),

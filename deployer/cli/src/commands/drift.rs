@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use deployer_aws::cloudformation::drift::{Detection, Difference, ResourceDrift, detect};
+use deployer_aws::cloudformation::{CloudFormation, StackResource};
+use deployer_base::error::{Error, Message, Result};
 use serde_json::{Value, json};
 use stack_core::Compiled;
 use stack_core::status::Status;
 
-use crate::aws::cloudformation::{CloudFormation, StackResource};
-use crate::aws::drift::{Detection, Difference, ResourceDrift, detect};
 use crate::context::Context;
-use crate::error::{Error, Message, Result};
 use crate::plan;
 use crate::situation;
 
@@ -114,7 +114,7 @@ fn show(context: &Context, stack: &str, detection: &Detection, found: &Found<'_>
     }
     if differ > 0 {
         let head = ["resource", "in the file", "property", "expected", "actual", ""].map(str::to_owned);
-        ui.data(&crate::ui::wrapped_table(
+        ui.data(&deployer_base::ui::wrapped_table(
             &head,
             found.drifted.iter().flat_map(|(drift, origin)| rows(drift, *origin)),
         ))?;

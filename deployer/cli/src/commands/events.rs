@@ -1,13 +1,13 @@
 //! `deployer events`.
 
+use deployer_aws::Pause;
+use deployer_aws::cloudformation::{CloudFormation, Event};
+use deployer_base::error::{Error, Result};
 use serde_json::json;
 use stack_core::diagnose::phases;
 
-use crate::aws::Pause;
-use crate::aws::cloudformation::{CloudFormation, Event};
 use crate::context::Context;
 use crate::diagnosis;
-use crate::error::{Error, Result};
 
 /// Show the events of the newest operation on a stack, oldest first
 ///
@@ -85,11 +85,13 @@ fn show(context: &Context, events: &[Event]) -> Result<()> {
                 reason,
             ]
         });
-        return context.ui.data(&crate::ui::table(["time", "status", "resource", "type", "reason"], rows));
+        return context
+            .ui
+            .data(&deployer_base::ui::table(["time", "status", "resource", "type", "reason"], rows));
     }
     let lines = events.iter().map(|event| {
         let line = json!({
-            "schemaVersion": crate::ui::SCHEMA_VERSION,
+            "schemaVersion": deployer_base::ui::SCHEMA_VERSION,
             "time": event.time,
             "logicalId": event.logical_id,
             "physicalId": event.physical_id,

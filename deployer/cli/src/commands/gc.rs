@@ -2,21 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use deployer_aws::cloudformation::CloudFormation;
+use deployer_aws::cloudformation::stacks;
+use deployer_aws::error::AwsError;
+use deployer_aws::published;
+use deployer_aws::published::{Failures, Object};
+use deployer_aws::s3::records as stored;
+use deployer_aws::session::Session;
+use deployer_base::error::{Error, Result};
+use deployer_base::time;
+use deployer_build::{REPOSITORY, bucket_name};
 use futures::future::try_join_all;
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 use stack_core::units::{self, human};
 
-use crate::assets::{REPOSITORY, bucket_name};
-use crate::aws::cloudformation::CloudFormation;
-use crate::aws::error::AwsError;
-use crate::aws::published::{self, Failures, Object};
-use crate::aws::session::Session;
-use crate::aws::{records as stored, stacks};
 use crate::context::Context;
-use crate::error::{Error, Result};
 use crate::gc::{self, Digest, Item, Needs, Rules, Verdict, What};
-use crate::time;
 
 /// Delete published code, templates and records that are no longer used
 ///
@@ -222,7 +224,7 @@ fn show(context: &Context, groups: &[Group<'_>], garbage: &[&Item]) -> Result<()
             group.verdict.describe(),
         ]
     });
-    context.ui.data(&crate::ui::table(["", "what", "count", "size", "why"], rows))?;
+    context.ui.data(&deployer_base::ui::table(["", "what", "count", "size", "why"], rows))?;
     if garbage.is_empty() {
         return Ok(());
     }
@@ -230,7 +232,7 @@ fn show(context: &Context, groups: &[Group<'_>], garbage: &[&Item]) -> Result<()
     let rows = garbage.iter().map(|item| {
         [item.what.name().to_owned(), item.name.clone(), human(item.bytes), time::ago(item.written, now)]
     });
-    context.ui.data(&format!("\n{}", crate::ui::table(["delete", "name", "size", "written"], rows)))
+    context.ui.data(&format!("\n{}", deployer_base::ui::table(["delete", "name", "size", "written"], rows)))
 }
 
 fn document(

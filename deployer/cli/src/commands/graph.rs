@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use deployer_base::error::Result;
+use deployer_base::files;
 use serde_json::json;
 use stack_core::Compiled;
 use stack_core::graph::Graph;
 
 use crate::context::Context;
-use crate::error::Result;
-use crate::files;
 
 /// Draw the pipeline of a stack: what starts what, and where data flows
 ///

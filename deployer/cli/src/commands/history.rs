@@ -1,13 +1,13 @@
 //! `deployer history`.
 
+use deployer_aws::cloudformation::{CloudFormation, DeployedStack, StackState};
+use deployer_base::error::Result;
+use deployer_base::time;
+use packing::sha256_hex;
 use serde_json::{Value, json};
 
-use crate::assets::sha256_hex;
-use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackState};
 use crate::context::Context;
-use crate::error::Result;
 use crate::records::{self, Record};
-use crate::time;
 
 /// List the recorded operations on a stack, newest first
 ///
@@ -49,7 +49,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let now = time::now();
     let current = standing.number();
     let rows = records.iter().map(|record| row(record, current, now));
-    context.ui.data(&crate::ui::table(
+    context.ui.data(&deployer_base::ui::table(
         ["", "number", "when", "", "who", "what", "result", "changes", "template"],
         rows,
     ))

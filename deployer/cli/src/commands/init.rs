@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use deployer_base::error::{Error, Message, Result};
+use deployer_base::text::quoted;
+use deployer_base::{files, ui};
+use deployer_local::emulator;
 use include_dir::{Dir, include_dir};
 use serde_json::json;
 use stack_core::diagnostic::nearest;
 
 use crate::context::Context;
-use crate::error::{Error, Message, Result};
-use crate::local::emulator;
-use crate::text::quoted;
-use crate::{files, ui};
 
 /// Create a project that can be deployed as it is: a stack.yaml, its code and a README
 ///

@@ -7,15 +7,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use deployer_aws::session::{LOCAL_CREDENTIAL, LOCAL_REGION};
+use deployer_base::error::{Error, Result};
+use deployer_base::text::quoted;
+use deployer_local::agent::become_program;
+use deployer_local::state::{Folder, Running, Status};
+use deployer_local::{IGNORED, Options, control, supervisor};
 use stack_core::model::target::Target;
 
-use crate::aws::session::{LOCAL_CREDENTIAL, LOCAL_REGION};
 use crate::context::Context;
-use crate::error::{Error, Result};
-use crate::local::agent::become_program;
-use crate::local::state::{Folder, Running, Status};
-use crate::local::{IGNORED, Options, control, supervisor};
-use crate::text::quoted;
 
 /// Run a local cloud on this machine, for stacks with `target: local`
 ///
@@ -120,7 +120,7 @@ async fn down(context: &Context) -> Result<()> {
 /// Prints how to reach the local cloud.
 fn env(context: &Context) -> Result<()> {
     let document = context.load()?.document;
-    let running = crate::local::state::running(context.folder())?;
+    let running = deployer_local::state::running(context.folder())?;
     let locals = || document.stacks.iter().filter(|stack| stack.target == Target::Local);
     let stack = locals().find(|stack| stack.default).or_else(|| locals().next());
     let region = context.region.clone().or_else(|| stack.and_then(|stack| stack.region.clone()));
@@ -289,7 +289,7 @@ mod tests {
             ..Running::starting().expect("a pid")
         };
         assert!(shown(&running).ends_with("No tasks are running.\n"));
-        running.tasks.push(crate::local::state::RunningTask {
+        running.tasks.push(deployer_local::state::RunningTask {
             arn: "arn:aws:ecs:us-east-1:000000000000:task/cluster/0af3".to_owned(),
             definition: "stack-extraction:1".to_owned(),
         });

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use deployer_aws::cloudformation::{CloudFormation, StackResource};
+use deployer_aws::logs::log_events::{LogEvent, LogReader};
+use deployer_base::error::{Error, Message, Result};
 use serde_json::json;
 use stack_core::model::{ResourceType, Stack};
 use stack_core::template::logical_id;
 
-use crate::aws::cloudformation::{CloudFormation, StackResource};
-use crate::aws::log_events::{LogEvent, LogReader};
 use crate::context::Context;
-use crate::error::{Error, Message, Result};
 
 /// Show the logs of functions and tasks
 #[derive(Debug, clap::Args)]
@@ -72,14 +72,14 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         for (name, event) in events {
             if context.ui.is_json() {
                 let line = json!({
-                    "schemaVersion": crate::ui::SCHEMA_VERSION,
+                    "schemaVersion": deployer_base::ui::SCHEMA_VERSION,
                     "resource": name,
                     "timestamp": event.timestamp,
                     "message": event.message,
                 });
                 out.push_str(&format!("{line}\n"));
             } else {
-                out.push_str(&format!("{name:<width$}  {}\n", crate::text::harmless(&event.message)));
+                out.push_str(&format!("{name:<width$}  {}\n", deployer_base::text::harmless(&event.message)));
             }
         }
         context.ui.data(&out)?;

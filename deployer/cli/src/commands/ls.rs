@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use deployer_aws::cloudformation::stacks;
+use deployer_aws::cloudformation::stacks::Overview;
+use deployer_aws::session::Session;
+use deployer_base::error::{Error, Result};
+use deployer_base::time;
 use futures::future::join_all;
 use serde_json::{Value, json};
 use stack_core::StackTarget;
 use stack_core::document::Document;
 use stack_core::model::target::{Removal, Target};
 
-use crate::aws::session::Session;
-use crate::aws::stacks::{self, Overview};
 use crate::context::{Context, check_account};
-use crate::error::{Error, Result};
-use crate::time;
 
 /// List the stacks of the file
 #[derive(Debug, clap::Args)]
@@ -30,7 +31,7 @@ pub fn run(context: &Context, _: &Args) -> Result<()> {
         return context.ui.json(json!({ "stacks": stacks }));
     }
     let rows = document.stacks.iter().map(|stack| row(&document, stack));
-    context.ui.data(&crate::ui::table(["stack", "name", "target", "region", ""], rows))
+    context.ui.data(&deployer_base::ui::table(["stack", "name", "target", "region", ""], rows))
 }
 
 /// Lists the stacks with what AWS knows of each. What can't be asked of one is said there, and fails no other.
@@ -52,7 +53,7 @@ pub async fn with_status(context: &Context) -> Result<()> {
         let [state, changed, drift] = status.cells(now);
         [short, name, target, region, state, changed, drift, remarks]
     });
-    context.ui.data(&crate::ui::table(
+    context.ui.data(&deployer_base::ui::table(
         ["stack", "name", "target", "region", "status", "changed", "drift", ""],
         rows,
     ))

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::CommandFactory as _;
 use clap_mangen::Man;
+use deployer_base::error::{Error, Result};
 use serde_json::json;
 
 use super::Cli;
 use crate::context::Context;
-use crate::error::{Error, Result};
 
 /// Write the manual page to stdout, or a page for each command into a folder
 #[derive(Debug, clap::Args)]

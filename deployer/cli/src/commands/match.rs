@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use deployer_base::error::{Error, Message, Result};
+use deployer_base::text::printable;
+use deployer_base::ui;
 use serde_json::{Value, json};
 use stack_core::matching::{Event, Miss};
 use stack_core::model::pattern::Pattern;
@@ -10,9 +13,6 @@ use stack_core::yaml::{self, Node};
 use stack_core::{Source, json as text};
 
 use crate::context::Context;
-use crate::error::{Error, Message, Result};
-use crate::text::printable;
-use crate::ui;
 
 /// List the rules, triggers and archives of a stack that match an event, without calling AWS
 ///

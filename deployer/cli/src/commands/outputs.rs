@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use deployer_aws::cloudformation::{CloudFormation, DeployedStack};
+use deployer_base::error::{Error, Message, Result};
+use deployer_base::ui::Output;
 use serde_json::{Map, Value, json};
 use stack_core::Stack;
 use stack_core::template::logical_id;
 
-use crate::aws::cloudformation::{CloudFormation, DeployedStack};
 use crate::context::Context;
-use crate::error::{Error, Message, Result};
-use crate::ui::Output;
 
 /// Show the outputs of a deployed stack
 ///
@@ -107,7 +107,7 @@ pub fn show(context: &Context, stack: &Stack, deployed: &DeployedStack) -> Resul
     if rows.is_empty() {
         return Ok(());
     }
-    context.ui.data(&crate::ui::table(["output", "value"], rows))
+    context.ui.data(&deployer_base::ui::table(["output", "value"], rows))
 }
 
 #[cfg(test)]

@@ -3,26 +3,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use deployer_aws::cloudformation::recovery::Drift;
+use deployer_aws::cloudformation::{CloudFormation, DeployedStack, StackResource, TemplateSource};
+use deployer_aws::dynamodb::tables;
+use deployer_aws::error::AwsError;
+use deployer_aws::published;
+use deployer_aws::session::Session;
+use deployer_base::error::{Error, Message, Result};
+use deployer_base::text::printable;
+use deployer_build::bucket_name;
 use serde_json::{Value, json};
 use stack_core::diagnose::Diagnosis;
 use stack_core::diff;
 use stack_core::status::Status;
 use stack_core::{Compiled, Stack};
 
-use crate::assets::bucket_name;
-use crate::aws::cloudformation::{CloudFormation, DeployedStack, StackResource, TemplateSource};
-use crate::aws::error::AwsError;
-use crate::aws::recovery::Drift;
-use crate::aws::session::Session;
-use crate::aws::{published, tables};
 use crate::context::Context;
-use crate::error::{Error, Message, Result};
 use crate::records::{self, Finished, Record};
 use crate::recovery::{self, Allowed, Decision, Plan, RecoveryCase, Step};
 use crate::retry::{Repeated, Retries};
 use crate::state::{Wanted, read_deployed};
 use crate::tasks::{self, Running};
-use crate::text::printable;
 use crate::watch::{Goal, Outcome, Watch};
 use crate::{diagnosis, plan, situation};
 

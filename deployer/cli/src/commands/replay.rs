@@ -2,18 +2,19 @@
 
 use contract::ObjectRef;
 use contract::assignment::{Replay, ReplayRequest};
+use deployer_aws::cloudformation::{CloudFormation, StackResource};
+use deployer_aws::session::Session;
+use deployer_aws::sqs::send;
+use deployer_aws::sqs::send::Redrive;
+use deployer_base::error::{Error, Message, Result};
+use deployer_base::time;
 use serde_json::{Value, json};
 use stack_core::Stack;
 use stack_core::template::logical_id;
 
 use super::tally::TallyHandle;
-use crate::aws::cloudformation::{CloudFormation, StackResource};
-use crate::aws::send::{self, Redrive};
-use crate::aws::session::Session;
 use crate::context::{Context, check_account};
-use crate::error::{Error, Message, Result};
 use crate::pipeline::{self, physical};
-use crate::time;
 
 /// Send rows of a file through the pipeline again, or messages of dead-letter queues
 ///

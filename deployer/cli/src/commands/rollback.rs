@@ -2,22 +2,23 @@
 
 use std::collections::BTreeMap;
 
+use deployer_aws::cloudformation::{CloudFormation, Mode};
+use deployer_aws::session::Session;
+use deployer_aws::{ecr, published};
+use deployer_base::error::{Error, Message, Result};
+use deployer_base::time;
+use deployer_build::REPOSITORY;
 use futures::future::try_join_all;
+use packing::sha256_hex;
 use serde_json::{Value, json};
 use stack_core::assets::ASSET_BUCKET_PARAMETER;
 
-use crate::assets::{REPOSITORY, sha256_hex};
-use crate::aws::cloudformation::{CloudFormation, Mode};
-use crate::aws::session::Session;
-use crate::aws::{ecr, published};
 use crate::context::{Context, StackHandle};
 use crate::deployment::{DeployReport, DeployResult, Deployment, Options, changes_json};
-use crate::error::{Error, Message, Result};
 use crate::hotswap::Swapped;
 use crate::plan;
 use crate::records::{self, Kind, MASKED, Record};
 use crate::state::{Deployed, Wanted};
-use crate::time;
 
 /// Deploy an earlier deployment again, with its recorded template, parameters and code
 ///

@@ -1,7 +1,8 @@
 //! `deployer schema`.
 
+use deployer_base::error::Result;
+
 use crate::context::Context;
-use crate::error::Result;
 
 /// Print the JSON Schema of stack.yaml, for editors
 #[derive(Debug, clap::Args)]

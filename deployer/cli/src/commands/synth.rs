@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use deployer_base::error::{Error, Result};
+use deployer_base::files;
 use serde_json::{Value, json};
 use stack_core::Compiled;
 use stack_core::assets::{AssetKind, assets};
 use stack_core::model::code::Code;
 
 use crate::context::Context;
-use crate::error::{Error, Result};
-use crate::files;
 
 /// Print the CloudFormation template of a stack, without building anything or calling AWS
 #[derive(Debug, clap::Args)]
@@ -66,8 +66,10 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             Format::Yaml => "yaml",
         };
         std::fs::create_dir_all(folder).map_err(|error| Error::io("create the folder", folder, &error))?;
-        let manifest =
-            format!("{:#}\n", json!({ "schemaVersion": crate::ui::SCHEMA_VERSION, "assets": manifest }));
+        let manifest = format!(
+            "{:#}\n",
+            json!({ "schemaVersion": deployer_base::ui::SCHEMA_VERSION, "assets": manifest })
+        );
         for (name, text) in [(format!("template.{extension}"), &text), ("assets.json".to_owned(), &manifest)]
         {
             let path = folder.join(format!("{}.{name}", stack.name));

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use deployer_base::error::{Error, Message, Result};
+use deployer_base::time;
 use serde_json::{Value, json};
 use stack_core::Stack;
 use tally::{RowSet, Tally};
 
 use crate::context::Context;
-use crate::error::{Error, Message, Result};
-use crate::time;
 
 mod handle;
 mod waiting;
@@ -112,7 +112,7 @@ async fn list(context: &Context, stack: &Stack, place: &TallyHandle) -> Result<(
         ]
     });
     let columns = ["key", "uploaded", "rows", "loaded", "failed", "missing", "state"];
-    context.ui.data(&crate::ui::table(columns, rows))
+    context.ui.data(&deployer_base::ui::table(columns, rows))
 }
 
 /// How far an object is.
@@ -380,7 +380,7 @@ fn show(context: &Context, tally: &Tally) -> Result<()> {
     if !missing.is_empty() {
         rows.push(["missing".to_owned(), format!("{}: {}", missing.len(), ranges_text(&missing))]);
     }
-    context.ui.data(&crate::ui::table(["rows", ""], rows))
+    context.ui.data(&deployer_base::ui::table(["rows", ""], rows))
 }
 
 #[cfg(test)]

@@ -6,6 +6,13 @@ use std::time::{Duration, Instant};
 
 use contract::ObjectRef;
 use contract::settings::FieldSettings;
+use deployer_aws::Pause;
+use deployer_aws::cloudformation::{CloudFormation, StackResource};
+use deployer_aws::dynamodb::items;
+use deployer_aws::logs::log_events::LogReader;
+use deployer_aws::s3::objects;
+use deployer_aws::session::Session;
+use deployer_base::error::{Error, Message, Result};
 use serde_json::{Value, json};
 use stack_core::Stack;
 use stack_core::model::access::Verb;
@@ -17,13 +24,7 @@ use task::sample::Sample;
 
 use super::tally::TallyHandle;
 use super::{logs, tally};
-use crate::aws::Pause;
-use crate::aws::cloudformation::{CloudFormation, StackResource};
-use crate::aws::log_events::LogReader;
-use crate::aws::session::Session;
-use crate::aws::{items, objects};
 use crate::context::Context;
-use crate::error::{Error, Message, Result};
 use crate::pipeline::{self, landing, physical};
 use crate::precheck;
 use crate::progress::{self, Entry, Group, Progress};
@@ -445,7 +446,7 @@ async fn show_items(
     }
     let head: Vec<String> =
         std::iter::once("row".to_owned()).chain(fields.iter().map(|field| field.name.clone())).collect();
-    context.ui.data(&crate::ui::wide_table(&head, rows))
+    context.ui.data(&deployer_base::ui::wide_table(&head, rows))
 }
 
 /// The text shown instead of a sensitive value.

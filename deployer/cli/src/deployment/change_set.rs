@@ -3,17 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use super::Deployment;
-use crate::assets::ensure_bucket;
-use crate::aws::cloudformation::{
+use deployer_aws::cloudformation::{
     Change, ChangeSetInput, ChangeSetOutcome, CloudFormation, Mode, TemplateSource,
 };
-use crate::aws::error::AwsError;
-use crate::aws::session::Session;
-use crate::aws::{objects, published};
+use deployer_aws::error::AwsError;
+use deployer_aws::published;
+use deployer_aws::s3::objects;
+use deployer_aws::session::Session;
+use deployer_base::error::{Error, Message, Result};
+use deployer_build::ensure_bucket;
+
+use super::Deployment;
 use crate::context::Context;
 use crate::diagnosis;
-use crate::error::{Error, Message, Result};
 use crate::operation;
 use crate::plan::{self, Action, INLINE_TEMPLATE_BYTES};
 use crate::records;
@@ -170,8 +172,8 @@ impl Deployment<'_> {
         if self.wanted.text.len() <= INLINE_TEMPLATE_BYTES {
             return Ok(None);
         }
-        let bucket = ensure_bucket(self.context, self.session).await?;
-        let key = records::template_key(&crate::assets::sha256_hex(self.wanted.text.as_bytes()));
+        let bucket = ensure_bucket(&self.context.ui, self.session).await?;
+        let key = records::template_key(&packing::sha256_hex(self.wanted.text.as_bytes()));
         objects::put_text(self.session, &bucket, &key, &self.wanted.text).await?;
         Ok(Some(published::object_url(self.session, &bucket, &key)))
     }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use deployer_aws::cloudformation::{StackResource, StackState};
+use deployer_base::error::{Error, Message, Result};
 use stack_core::status::Status;
 
 use super::Deployment;
 use super::change_set::Waiting;
-use crate::aws::cloudformation::{StackResource, StackState};
 use crate::diagnosis;
-use crate::error::{Error, Message, Result};
 use crate::plan::Action;
 use crate::records;
 use crate::watch::{Goal, Outcome, Watch};

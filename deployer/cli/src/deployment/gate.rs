@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use deployer_aws::error::AwsError;
+use deployer_aws::preflight::{self, Concurrency};
+use deployer_base::error::{Error, Message, Result};
 use serde_json::Value;
 use stack_core::model::target::Target;
 
 use super::Deployment;
-use crate::aws::error::AwsError;
-use crate::aws::preflight::{self, Concurrency};
 use crate::data_loss::{self, Holds};
-use crate::error::{Error, Message, Result};
 use crate::gates;
 use crate::plan::{Action, INLINE_TEMPLATE_BYTES, Plan};
 

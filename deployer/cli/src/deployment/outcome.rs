@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use deployer_aws::cloudformation::{Change, DeployedStack};
+use deployer_base::error::{Error, Result};
 use serde_json::{Value, json};
 
 use super::Deployment;
 use super::change_set::Waiting;
 use super::execution::Executed;
-use crate::aws::cloudformation::{Change, DeployedStack};
-use crate::error::{Error, Result};
 use crate::hotswap::Swap;
 use crate::plan::{Action, Plan};
 use crate::records;

@@ -1,7 +1,7 @@
 //! The commands with which somebody deletes a resource that no stack has any more.
 
-use crate::aws::cloudformation::StackResource;
-use crate::text::quoted;
+use deployer_aws::cloudformation::StackResource;
+use deployer_base::text::quoted;
 
 /// The command that deletes a resource which no stack has any more, as one line.
 #[must_use]

@@ -1,16 +1,16 @@
 //! The tally of a deployed stack.
 
 use contract::ObjectRef;
+use deployer_aws::cloudformation::{CloudFormation, StackResource};
+use deployer_aws::dynamodb::tally as table;
+use deployer_aws::session::Session;
+use deployer_base::error::{Error, Result};
 use stack_core::Stack;
 use tally::aws::Table;
 use tally::{Batch, RowSet, Tally, Writer};
 
-use crate::aws::cloudformation::{CloudFormation, StackResource};
-use crate::aws::session::Session;
-use crate::aws::tally as table;
 use crate::commands::outputs;
 use crate::context::Context;
-use crate::error::{Error, Result};
 use crate::pipeline::{self, physical};
 
 /// Where the tally and the objects are.

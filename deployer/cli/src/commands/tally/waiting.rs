@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use contract::ObjectRef;
+use deployer_aws::Pause;
+use deployer_base::error::{Error, Message, Result};
 use tally::Tally;
 
 use super::handle::TallyHandle;
-use crate::aws::Pause;
 use crate::context::Context;
-use crate::error::{Error, Message, Result};
 
 /// How often the counts are shown where there is no bar.
 const HEARTBEAT: Duration = Duration::from_secs(5);

@@ -1,0 +1,138 @@
+//! What `doctor` asks: the time at AWS, the service-linked role, and what the caller may do.
+
+use std::time::Duration;
+
+use aws_sdk_iam::types::PolicyEvaluationDecisionType;
+use deployer_base::error::Error;
+use deployer_base::time;
+
+use crate::error::{AwsError, AwsResult as _};
+use crate::preflight::ECS_ROLE;
+use crate::session::Session;
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Actions, and what they are done to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intent {
+    /// Such as `s3:PutObject`.
+    pub actions: &'static [&'static str],
+    /// ARN of what they are done to.
+    pub resource: String,
+}
+
+/// What IAM says of intents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Allowed {
+    /// All but these actions; each with what it would be done to.
+    Except(Vec<(String, String)>),
+    /// IAM can't tell for a caller of this kind.
+    Unknown,
+}
+
+/// Seconds since 1970 by the clock of a service. Needs no credentials, and works while this machine's clock is wrong.
+///
+/// # Errors
+/// When nobody answers, or the answer has no time.
+pub async fn clock(endpoint: &str) -> Result<u64, Error> {
+    let failed = |error: &dyn std::fmt::Display| Error::failed(format!("{endpoint} did not answer: {error}"));
+    let client = reqwest::Client::builder().timeout(TIMEOUT).build().map_err(|error| failed(&error))?;
+    let answer = client.head(endpoint).send().await.map_err(|error| failed(&error))?;
+    let date = answer.headers().get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
+    date.and_then(time::parse_http_date)
+        .ok_or_else(|| Error::failed(format!("the answer of {endpoint} has no valid date")))
+}
+
+/// Whether the account has the service-linked role of ECS.
+///
+/// # Errors
+/// When the call fails.
+pub async fn has_ecs_role(session: &Session) -> Result<bool, AwsError> {
+    match role_arn(session, ECS_ROLE).await {
+        Err(error) if error.is("NoSuchEntity") => Ok(false),
+        found => found.map(|_| true),
+    }
+}
+
+async fn role_arn(session: &Session, name: &str) -> Result<String, AwsError> {
+    let answer = aws_sdk_iam::Client::new(&session.config)
+        .get_role()
+        .role_name(name)
+        .send()
+        .await
+        .aws("GetRole", format!("role {name}"))?;
+    Ok(answer.role().map(|role| role.arn().to_owned()).unwrap_or_default())
+}
+
+/// What the caller may do, by its own policies and the organisation's.
+///
+/// # Errors
+/// When a call fails; mostly because the caller may not ask.
+pub async fn allowed(session: &Session, intents: &[Intent]) -> Result<Allowed, AwsError> {
+    let principal = match Principal::of(&session.caller) {
+        Principal::Root => return Ok(Allowed::Except(Vec::new())),
+        Principal::User => session.caller.clone(),
+        // The session's name says nothing of the role's path.
+        Principal::Role(name) => role_arn(session, name).await?,
+        Principal::Other => return Ok(Allowed::Unknown),
+    };
+    let client = aws_sdk_iam::Client::new(&session.config);
+    let mut denied = Vec::new();
+    for intent in intents {
+        let mut pages = client
+            .simulate_principal_policy()
+            .policy_source_arn(&principal)
+            .set_action_names(Some(intent.actions.iter().map(|action| (*action).to_owned()).collect()))
+            .resource_arns(&intent.resource)
+            .into_paginator()
+            .send();
+        while let Some(page) = pages.next().await {
+            let page = page.aws("SimulatePrincipalPolicy", format!("principal {principal}"))?;
+            let refused = page
+                .evaluation_results()
+                .iter()
+                .filter(|result| *result.eval_decision() != PolicyEvaluationDecisionType::Allowed);
+            denied.extend(refused.map(|one| (one.eval_action_name().to_owned(), intent.resource.clone())));
+        }
+    }
+    Ok(Allowed::Except(denied))
+}
+
+/// Who a caller is to IAM.
+#[derive(Debug, PartialEq, Eq)]
+enum Principal<'a> {
+    Root,
+    User,
+    Role(&'a str),
+    Other,
+}
+
+impl<'a> Principal<'a> {
+    fn of(caller: &'a str) -> Self {
+        let name = caller.rsplit(':').next().unwrap_or_default();
+        match name.split('/').collect::<Vec<_>>().as_slice() {
+            ["root"] => Self::Root,
+            ["user", ..] => Self::User,
+            ["assumed-role", role, ..] => Self::Role(role),
+            _ => Self::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_of_its_role() {
+        for (caller, principal) in [
+            ("arn:aws:iam::123456789012:root", Principal::Root),
+            ("arn:aws:iam::123456789012:user/a/bob", Principal::User),
+            ("arn:aws:sts::123456789012:assumed-role/Admin/jane", Principal::Role("Admin")),
+            ("arn:aws:sts::123456789012:federated-user/bob", Principal::Other),
+            ("", Principal::Other),
+        ] {
+            assert_eq!(Principal::of(caller), principal, "{caller}");
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The only package that depends on `aws_sdk_*`: narrow functions with typed errors, one module for each service.
+//! [`session`] says who calls, and where. What concerns several services is beside them: [`doctor`], [`preflight`] and
+//! [`published`].
+
+pub mod calls;
+pub mod cloudformation;
+pub mod doctor;
+pub mod dynamodb;
+pub mod ecr;
+pub mod ecs;
+pub mod error;
+pub mod eventbridge;
+pub mod lambda;
+pub mod logs;
+mod pause;
+pub mod preflight;
+pub mod published;
+pub mod s3;
+pub mod session;
+pub mod sqs;
+
+pub use pause::Pause;

@@ -1,0 +1,125 @@
+//! CloudWatch Logs: reading the events of a log group as they arrive.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_cloudwatchlogs::Client;
+
+use crate::error::{AwsError, AwsResult as _};
+use crate::session::Session;
+
+type Result<T> = std::result::Result<T, AwsError>;
+
+/// Log events reach CloudWatch late and out of order; this much of the past is read again, in milliseconds.
+const OVERLAP: i64 = 60_000;
+/// The local cloud writes them at once.
+const LOCAL_OVERLAP: i64 = 1_000;
+/// Events in one answer: Amazon CloudWatch Logs API reference, `FilterLogEvents`.
+const PAGE: usize = 10_000;
+
+/// One line of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogEvent {
+    /// Milliseconds since 1970.
+    pub timestamp: i64,
+    /// The line.
+    pub message: String,
+}
+
+/// Reads a log group from a moment on, each event once.
+#[derive(Debug)]
+pub struct LogReader {
+    client: Client,
+    group: String,
+    start: i64,
+    overlap: i64,
+    seen: BTreeSet<String>,
+    /// Only lines with this word, and pages of answers at most.
+    filter: Option<(String, usize)>,
+}
+
+impl LogReader {
+    /// From `start` (milliseconds since 1970) on.
+    #[must_use]
+    pub fn new(session: &Session, group: &str, start: i64) -> Self {
+        let overlap = if session.local { LOCAL_OVERLAP } else { OVERLAP };
+        Self {
+            client: Client::new(&session.config),
+            group: group.to_owned(),
+            start,
+            overlap,
+            seen: BTreeSet::new(),
+            filter: None,
+        }
+    }
+
+    /// Only lines that hold this word, and only so many pages of them: a log may have millions.
+    #[must_use]
+    pub fn filtered(mut self, word: &str, pages: usize) -> Self {
+        self.filter = Some((format!("\"{word}\""), pages));
+        self
+    }
+
+    /// The events that have arrived since the last call, by time.
+    pub async fn next(&mut self) -> Result<Vec<LogEvent>> {
+        let mut out = Vec::new();
+        let mut token = None;
+        let mut from = self.start;
+        let (pattern, pages) =
+            self.filter.clone().map_or((None, usize::MAX), |(word, pages)| (Some(word), pages));
+        for _ in 0..pages {
+            let page = self
+                .client
+                .filter_log_events()
+                .log_group_name(&self.group)
+                .start_time(from)
+                .set_filter_pattern(pattern.clone())
+                .set_next_token(token)
+                .send()
+                .await
+                .aws("FilterLogEvents", format!("log group {}", self.group))?;
+            let mut fresh = false;
+            for event in page.events() {
+                let timestamp = event.timestamp().unwrap_or_default();
+                let message = event.message().unwrap_or_default();
+                let id = event.event_id().map_or_else(
+                    || format!("{timestamp} {} {message}", event.log_stream_name().unwrap_or_default()),
+                    str::to_owned,
+                );
+                if self.seen.insert(id) {
+                    fresh = true;
+                    out.push(LogEvent { timestamp, message: message.trim_end().to_owned() });
+                }
+            }
+            token = page.next_token().map(str::to_owned);
+            // The local cloud cuts a long answer off without a token; what follows begins where it ended.
+            let last = page.events().last().and_then(|event| event.timestamp());
+            match last
+                .filter(|last| token.is_none() && page.events().len() >= PAGE && (fresh || *last > from))
+            {
+                Some(last) => from = last,
+                None if token.is_none() => break,
+                None => {}
+            }
+        }
+        out.sort_by_key(|event| event.timestamp);
+        if let Some(last) = out.last() {
+            self.start = self.start.max(last.timestamp - self.overlap);
+        }
+        Ok(out)
+    }
+}
+
+/// Whether anything was ever logged to a group.
+///
+/// # Errors
+/// What CloudWatch Logs answers.
+pub async fn has_streams(session: &Session, group: &str) -> Result<bool> {
+    let answer = aws_sdk_cloudwatchlogs::Client::new(&session.config)
+        .describe_log_streams()
+        .log_group_name(group)
+        .limit(1)
+        .send()
+        .await
+        .aws("DescribeLogStreams", format!("log group {group}"))?;
+    Ok(!answer.log_streams().is_empty())
+}

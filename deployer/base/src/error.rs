@@ -1,0 +1,212 @@
+//! Every way in which a command can fail, sorted by who can do something about it, and the exit code of each.
+//!
+//! The codes are documented in `docs/exit-codes.md` and never reused.
+
+use std::fmt;
+
+use stack_core::diagnose::known;
+
+use crate::aws_error::AwsError;
+
+/// Result of everything that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What went wrong.
+#[derive(Debug)]
+pub enum Error {
+    /// The command line makes no sense, or asks for what the file lacks. Exit 2.
+    Usage(Message),
+    /// The stack file is invalid; its problems have been shown. Exit 2.
+    InvalidFile {
+        /// How many errors it has.
+        errors: usize,
+        /// Its name.
+        file: String,
+    },
+    /// Something outside the file: network, disk, a tool. Exit 1.
+    Failed(Message),
+    /// There are no credentials to use. Exit 6.
+    Credentials(Message),
+    /// AWS answered an error. Exit 1, or 6 when it was about who asks.
+    Aws(Box<AwsError>),
+    /// Differences were found where none were wanted. Exit 3.
+    Differences(Message),
+    /// The deployment failed; the stack's state is named. Exit 4.
+    Deployment(Message),
+    /// A gate or the user said no. Exit 5.
+    Refused(Message),
+    /// Rows of an object are not in the table. Exit 7.
+    Incomplete(Message),
+    /// Ctrl-C. Exit 130.
+    Interrupted(Message),
+    /// What failed was told where it happened; this is its exit code.
+    Reported(u8),
+    /// Nobody reads our output any more. A quiet exit.
+    BrokenPipe,
+}
+
+/// What to tell the user: the fact, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// What happened, lower case, without full stop.
+    pub text: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Why the same may succeed without a change.
+    pub passing: Option<Passing>,
+}
+
+impl Message {
+    /// A fact without advice.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), hint: None, passing: None }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Why an operation that failed may succeed without a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passing {
+    /// The known failure.
+    pub id: &'static str,
+    /// How long it lasts.
+    pub lasts: known::Passing,
+    /// The status of the stack after the failure.
+    pub status: String,
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BrokenPipe => formatter.write_str("nobody reads the output any more"),
+            Self::Reported(code) => write!(formatter, "exit code {code}"),
+            _ => self.message().map_or(Ok(()), |message| message.fmt(formatter)),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            // It is shown as that error, so that its source is the next cause.
+            Self::Aws(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+impl From<AwsError> for Error {
+    fn from(error: AwsError) -> Self {
+        Self::Aws(Box::new(error))
+    }
+}
+
+impl From<packing::Error> for Error {
+    fn from(error: packing::Error) -> Self {
+        let message = Message::new(error.message);
+        Self::Failed(match error.hint {
+            Some(hint) => message.hint(hint),
+            None => message,
+        })
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Self::BrokenPipe,
+            _ => Self::failed(error.to_string()),
+        }
+    }
+}
+
+impl Error {
+    /// A failure outside the file.
+    pub fn failed(text: impl Into<String>) -> Self {
+        Self::Failed(Message::new(text))
+    }
+
+    /// A failure outside the file, with what to do.
+    pub fn failed_with_hint(text: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Failed(Message::new(text).hint(hint))
+    }
+
+    /// Something that could not be done with a file or folder.
+    pub fn io(doing: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
+        Self::failed(format!("could not {doing} {}: {error}", path.display()))
+    }
+
+    /// The process's exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::BrokenPipe => 0,
+            Self::Failed(_) => 1,
+            Self::Usage(_) | Self::InvalidFile { .. } => 2,
+            Self::Differences(_) => 3,
+            Self::Reported(code) => *code,
+            Self::Deployment(_) => 4,
+            Self::Refused(_) => 5,
+            Self::Credentials(_) => 6,
+            Self::Aws(error) if error.is_about_credentials() || error.is_denied() => 6,
+            Self::Aws(_) => 1,
+            Self::Incomplete(_) => 7,
+            Self::Interrupted(_) => 130,
+        }
+    }
+
+    /// The kind of error, for programs; `docs/output.schema.json` lists them.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Usage(_) => "usage",
+            Self::InvalidFile { .. } => "invalid-file",
+            Self::Failed(_) | Self::Reported(_) | Self::BrokenPipe => "failed",
+            Self::Credentials(_) => "credentials",
+            Self::Aws(error) if error.is_about_credentials() => "credentials",
+            Self::Aws(error) if error.is_denied() => "access-denied",
+            Self::Aws(_) => "aws",
+            Self::Differences(_) => "differences",
+            Self::Deployment(_) => "deployment",
+            Self::Refused(_) => "refused",
+            Self::Incomplete(_) => "incomplete",
+            Self::Interrupted(_) => "interrupted",
+        }
+    }
+
+    /// What to tell the user; `None` when there is nothing to add.
+    #[must_use]
+    pub fn message(&self) -> Option<Message> {
+        match self {
+            Self::BrokenPipe | Self::Reported(_) => None,
+            Self::InvalidFile { errors, file } => {
+                let noun = if *errors == 1 { "error" } else { "errors" };
+                Some(
+                    Message::new(format!("{file} has {errors} {noun}; nothing was done"))
+                        .hint("`deployer docs CODE` explains a code, with an example"),
+                )
+            }
+            Self::Usage(message)
+            | Self::Failed(message)
+            | Self::Credentials(message)
+            | Self::Differences(message)
+            | Self::Deployment(message)
+            | Self::Refused(message)
+            | Self::Incomplete(message)
+            | Self::Interrupted(message) => Some(message.clone()),
+            Self::Aws(error) => Some(Message { hint: error.hint(), ..Message::new(error.to_string()) }),
+        }
+    }
+}

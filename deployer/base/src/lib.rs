@@ -1,0 +1,11 @@
+//! What every part of the deployer needs, and that calls nothing: errors with their exit codes, the output, texts, times,
+//! files. [`ui`] is the only file that writes to the terminal.
+
+mod actions;
+pub mod aws_error;
+pub mod error;
+pub mod files;
+pub mod profiles;
+pub mod text;
+pub mod time;
+pub mod ui;

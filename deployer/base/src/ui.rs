@@ -1,0 +1,497 @@
+//! The only place that writes to stdout and stderr.
+//!
+//! stdout holds data only: text for people, or one JSON document (`--output json`). Everything else goes to stderr.
+//! Colour never carries meaning alone, and is off without a terminal.
+
+use std::fs::File;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Map, Value, json};
+use stack_core::diff::{Line, Sign};
+use stack_core::{Diagnostics, Source, number};
+
+use self::problems::{as_json, drawing, short};
+use crate::error::{Error, Message, Result};
+use crate::text::{harmless, printable};
+
+mod problems;
+mod table;
+
+pub use self::problems::drawn;
+pub use self::table::{table, terminal_width, wide_table, wrapped_table};
+
+/// Version of every JSON document on stdout; raised when a field changes its meaning or goes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Shape of the data on stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Output {
+    /// Text for people
+    #[default]
+    Text,
+    /// One JSON document with a `schemaVersion`.
+    Json,
+    /// Shell variables, for `outputs` only
+    Env,
+}
+
+/// Form of the problems of a stack file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum MessageFormat {
+    /// Several lines, with the part of the file that each problem is about
+    #[default]
+    Human,
+    /// One line per problem, for editors and grep: `stack.yaml:47:20: error[E0104]: 1 is out of range; help: between 2 and 1000`.
+    Short,
+}
+
+/// What the global options say of output.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Settings {
+    /// `--output`.
+    pub output: Output,
+    /// `--color`.
+    pub color: Color,
+    /// `--message-format`.
+    pub messages: MessageFormat,
+    /// `--yes`.
+    pub yes: bool,
+    /// `--verbose`.
+    pub verbose: bool,
+    /// `--quiet`.
+    pub quiet: bool,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Where all output goes.
+#[derive(Debug)]
+pub struct Ui {
+    /// Shape of the data.
+    pub output: Output,
+    /// `--verbose`.
+    pub verbose: bool,
+    /// Whether only data, warnings and errors are written.
+    quiet: bool,
+    messages: MessageFormat,
+    yes: bool,
+    started: Instant,
+    /// Whose line it is, when several stacks go side by side.
+    stack: Option<String>,
+    /// What was found in a file that can be used, for the JSON document.
+    warnings: Mutex<Vec<Value>>,
+    shared: Arc<Shared>,
+}
+
+/// What all stacks of one run have in common.
+#[derive(Debug)]
+struct Shared {
+    /// Lines of a terminal that keep changing; draws nothing without a terminal.
+    live: MultiProgress,
+    /// One question at a time.
+    asking: tokio::sync::Mutex<()>,
+    /// `--events FILE`.
+    events: Mutex<Option<File>>,
+    /// Whether the document of the command has been written, which then says how it ended.
+    documented: AtomicBool,
+}
+
+/// A line of the terminal that keeps changing, and is gone with this value.
+#[derive(Debug)]
+pub struct Live(ProgressBar);
+
+impl Live {
+    /// Changes the line.
+    pub fn say(&self, text: impl AsRef<str>) {
+        self.0.set_message(printable(text.as_ref()));
+    }
+}
+
+/// A bar of the terminal that fills, and is gone with this value.
+#[derive(Debug)]
+pub struct Bar(ProgressBar);
+
+impl Bar {
+    /// Sets the position, the length and the message of the bar.
+    pub fn set(&self, done: u64, of: u64, text: impl AsRef<str>) {
+        self.0.set_length(of);
+        self.0.set_position(done);
+        self.0.set_message(printable(text.as_ref()));
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl Ui {
+    /// Output as the global options ask for it.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let Settings { output, color, messages, yes, verbose, quiet } = settings;
+        // Nobody is asked about what was not shown.
+        let quiet = quiet && (yes || !std::io::stdin().is_terminal());
+        match color {
+            Color::Auto => {}
+            Color::Always => anstream::ColorChoice::Always.write_global(),
+            Color::Never => anstream::ColorChoice::Never.write_global(),
+        }
+        let shared = Shared {
+            live: match quiet {
+                true => MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
+                false => MultiProgress::new(),
+            },
+            asking: tokio::sync::Mutex::const_new(()),
+            events: Mutex::default(),
+            documented: AtomicBool::new(false),
+        };
+        Self {
+            output,
+            verbose,
+            quiet,
+            messages,
+            yes,
+            started: Instant::now(),
+            stack: None,
+            warnings: Mutex::default(),
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// The same output for one of several stacks: each line says whose it is.
+    #[must_use]
+    pub fn of_stack(&self, stack: &str) -> Self {
+        Self {
+            output: self.output,
+            verbose: self.verbose,
+            quiet: self.quiet,
+            messages: self.messages,
+            yes: self.yes,
+            started: self.started,
+            stack: Some(stack.to_owned()),
+            warnings: Mutex::default(),
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// Writes events as they happen to a file too, one JSON document a line.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn record_events(&self, path: &Path) -> Result<()> {
+        let file = File::create(path).map_err(|error| Error::io("write", path, &error))?;
+        *self.shared.events.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+        Ok(())
+    }
+
+    /// Adds an event to the file of `--events`.
+    pub fn event(&self, event: &str, fields: Value) {
+        let mut file = self.shared.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(out) = file.as_mut() else { return };
+        let mut line = Map::new();
+        line.insert("schemaVersion".to_owned(), json!(SCHEMA_VERSION));
+        line.insert("time".to_owned(), json!(crate::time::stamp()));
+        line.insert("event".to_owned(), json!(event));
+        if let Value::Object(fields) = fields {
+            line.extend(fields);
+        }
+        if writeln!(out, "{}", number::to_json(&Value::Object(line))).is_err() {
+            *file = None;
+            drop(file);
+            self.warn("can no longer write the file of --events");
+        }
+    }
+
+    /// A line that keeps changing; without a terminal it is not shown.
+    #[must_use]
+    pub fn live(&self) -> Live {
+        let bar = self.shared.live.add(ProgressBar::new_spinner());
+        if let Ok(style) = ProgressStyle::with_template("{elapsed:>7} {spinner:>10}  {wide_msg}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Live(bar)
+    }
+
+    /// A bar that fills; without a terminal it is not shown.
+    #[must_use]
+    pub fn bar(&self) -> Bar {
+        let bar = self.shared.live.add(ProgressBar::new(0));
+        if let Ok(style) = ProgressStyle::with_template("{elapsed:>7} {bar:30} {percent:>3} %  {wide_msg}") {
+            bar.set_style(style);
+        }
+        Bar(bar)
+    }
+
+    /// Returns true if changing lines are shown.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        !self.shared.live.is_hidden()
+    }
+
+    /// Writes a line to stderr, above those that keep changing.
+    fn line(&self, text: &str) {
+        self.shared.live.suspend(|| {
+            let _ = writeln!(anstream::stderr(), "{text}");
+        });
+    }
+
+    /// `[stack] ` when several go side by side.
+    fn whose(&self) -> String {
+        self.stack.as_ref().map(|stack| format!("\x1b[2m[{stack}]\x1b[0m ")).unwrap_or_default()
+    }
+
+    /// Whether data is wanted as JSON.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.output == Output::Json
+    }
+
+    /// Writes data for people to stdout, as it is.
+    ///
+    /// # Errors
+    /// [`Error::BrokenPipe`] when nobody reads it.
+    pub fn data(&self, text: &str) -> Result<()> {
+        let mut out = std::io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()?;
+        Ok(())
+    }
+
+    /// Writes one JSON document to stdout: the `schemaVersion`, then the fields of `value`.
+    ///
+    /// # Errors
+    /// [`Error::BrokenPipe`] when nobody reads it.
+    pub fn json(&self, value: Value) -> Result<()> {
+        let mut out = json!({ "schemaVersion": SCHEMA_VERSION });
+        if let (Value::Object(out), Value::Object(fields)) = (&mut out, value) {
+            out.extend(fields);
+            let warnings = std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner));
+            if !warnings.is_empty() {
+                out.insert("diagnostics".to_owned(), Value::Array(warnings));
+            }
+        }
+        self.shared.documented.store(true, Ordering::Relaxed);
+        self.data(&format!("{}\n", number::to_pretty_json(&out)))
+    }
+
+    /// Says why a command failed: on stderr for people, and as its document when JSON is wanted and it has not written one.
+    pub fn failure(&self, error: &Error) {
+        let message = error.message();
+        if let Some(message) = &message {
+            self.error(message);
+        }
+        if self.is_json()
+            && let Some(message) = &message
+            && !self.shared.documented.load(Ordering::Relaxed)
+        {
+            write_failure(error.kind(), message, error.exit_code());
+        }
+    }
+
+    /// A line for people on stderr, unless they want none.
+    pub fn note(&self, text: impl AsRef<str>) {
+        if !self.quiet {
+            self.detail(text);
+        }
+    }
+
+    /// Lines that belong to an error.
+    pub fn detail(&self, text: impl AsRef<str>) {
+        let whose = self.whose();
+        for line in text.as_ref().split('\n') {
+            self.line(&format!("{whose}{line}"));
+        }
+    }
+
+    /// A step of a longer command: elapsed seconds, a word, what about it.
+    ///
+    /// What it says may hold names from outside, so control characters are escaped.
+    pub fn step(&self, verb: &str, what: impl AsRef<str>) {
+        if self.quiet {
+            return;
+        }
+        let elapsed = self.started.elapsed().as_secs_f32();
+        let (whose, what) = (self.whose(), printable(what.as_ref()));
+        self.line(&format!("{whose}\x1b[2m{elapsed:>6.1}s\x1b[0m \x1b[1m{verb:>10}\x1b[0m  {what}"));
+    }
+
+    /// Shows calls as they are answered, when that is wanted: their names, what came back, how long that took.
+    #[must_use]
+    pub fn calls(&self) -> Option<impl Fn(&str, &str, Duration) + Send + Sync + use<>> {
+        let (whose, started, shared) = (self.whose(), self.started, Arc::clone(&self.shared));
+        self.verbose.then_some(move |name: &str, answer: &str, took: Duration| {
+            let elapsed = started.elapsed().as_secs_f32();
+            let text = printable(&format!("{name}: {answer} in {} ms", took.as_millis()));
+            shared.live.suspend(|| {
+                let _ = writeln!(
+                    anstream::stderr(),
+                    "{whose}\x1b[2m{elapsed:>6.1}s\x1b[0m \x1b[1m{:>10}\x1b[0m  {text}",
+                    "call"
+                );
+            });
+        })
+    }
+
+    /// A warning.
+    pub fn warn(&self, text: impl AsRef<str>) {
+        self.line(&format!("{}\x1b[33mwarning:\x1b[0m {}", self.whose(), harmless(text.as_ref())));
+    }
+
+    /// An error, and after a blank line what to do about it.
+    pub fn error(&self, message: &Message) {
+        let whose = self.whose();
+        self.line(&format!("{whose}\x1b[31merror:\x1b[0m {}", harmless(&message.text)));
+        if let Some(hint) = &message.hint {
+            self.line(&format!("\n{whose}\x1b[36mhint:\x1b[0m {}", harmless(hint)));
+        }
+    }
+
+    /// The warnings about a file that can be used: on stderr, or beside the data when JSON is wanted.
+    pub fn warnings(&self, source: &Source, diagnostics: &Diagnostics) {
+        if self.is_json() {
+            self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(as_json(source, diagnostics));
+        } else {
+            self.draw(source, diagnostics);
+        }
+    }
+
+    /// Problems on stderr, in the form that was asked for.
+    fn draw(&self, source: &Source, diagnostics: &Diagnostics) {
+        let text = match self.messages {
+            MessageFormat::Human => drawing(source, diagnostics, theme()),
+            MessageFormat::Short => short(source, diagnostics),
+        };
+        let _ = write!(anstream::stderr(), "{text}");
+    }
+
+    /// The problems of a file: as data when JSON is wanted, else with the text that each is about.
+    ///
+    /// # Errors
+    /// [`Error::BrokenPipe`] when nobody reads them.
+    pub fn diagnostics(&self, source: &Source, diagnostics: &Diagnostics) -> Result<()> {
+        if self.is_json() {
+            let all = as_json(source, diagnostics);
+            return self.json(json!({ "file": source.name, "diagnostics": all }));
+        }
+        self.draw(source, diagnostics);
+        Ok(())
+    }
+
+    /// A plan, on stderr.
+    pub fn plan(&self, lines: &[Line]) {
+        if self.quiet {
+            return;
+        }
+        let whose = self.whose();
+        for line in lines {
+            self.line(&format!("{whose}{}", colored(line)));
+        }
+    }
+
+    /// A plan, as the data that was asked for.
+    ///
+    /// # Errors
+    /// [`Error::BrokenPipe`] when nobody reads it.
+    pub fn plan_data(&self, lines: &[Line]) -> Result<()> {
+        let mut out = anstream::stdout().lock();
+        for line in lines {
+            writeln!(out, "{}", colored(line))?;
+        }
+        out.flush()?;
+        Ok(())
+    }
+
+    /// Asks a question that `-y` answers with yes.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] on no, and where nobody can be asked.
+    pub async fn confirm(&self, question: &str) -> Result<()> {
+        if self.yes {
+            return Ok(());
+        }
+        if !std::io::stdin().is_terminal() {
+            return Err(Error::Refused(
+                Message::new(format!("this needs your approval, and stdin is not a terminal: {question}"))
+                    .hint("run it again with `-y` to approve; nothing was done"),
+            ));
+        }
+        let _one = self.shared.asking.lock().await;
+        let (shared, prompt) = (Arc::clone(&self.shared), format!("{}{question} [y/N] ", self.whose()));
+        // On a thread of its own, so that Ctrl-C is heard meanwhile.
+        let answer = tokio::task::spawn_blocking(move || {
+            // Lines that go on changing would write over the question.
+            shared.live.set_draw_target(ProgressDrawTarget::hidden());
+            let _ = write!(anstream::stderr(), "{prompt}");
+            let mut answer = String::new();
+            let read = std::io::stdin().lock().read_line(&mut answer);
+            shared.live.set_draw_target(ProgressDrawTarget::stderr());
+            read.map(|_| answer)
+        });
+        let answer = answer.await.map_err(|error| Error::failed(error.to_string()))??;
+        match answer.trim() {
+            "y" | "Y" | "yes" => Ok(()),
+            _ => Err(Error::Refused(Message::new("declined; nothing was done"))),
+        }
+    }
+}
+
+/// Writes the document of a command that failed before it had another to write. It is one line, since it may end a stream of
+/// documents, a line each.
+pub fn write_failure(kind: &str, message: &Message, exit_code: u8) {
+    let document = json!({
+        "schemaVersion": SCHEMA_VERSION,
+        "result": "failed",
+        "kind": kind,
+        "error": message.text,
+        "hint": message.hint,
+        "exitCode": exit_code,
+    });
+    // Nobody may be there to read it.
+    let _ = writeln!(std::io::stdout().lock(), "{document}");
+}
+
+/// A line of a plan: its sign says what happens, and its colour the same.
+fn colored(line: &Line) -> String {
+    let code = match line.sign {
+        Sign::Heading => "1",
+        Sign::Create => "32",
+        Sign::Update => "36",
+        Sign::Replace => "35",
+        Sign::Delete => "31",
+        Sign::Warning => "33",
+        Sign::Plain => return line.to_string(),
+    };
+    format!("\x1b[{code}m{line}\x1b[0m")
+}
+
+fn theme() -> miette::GraphicalTheme {
+    match anstream::AutoStream::choice(&std::io::stderr()) {
+        anstream::ColorChoice::Never => miette::GraphicalTheme::unicode_nocolor(),
+        _ => miette::GraphicalTheme::unicode(),
+    }
+}

@@ -1,0 +1,38 @@
+//! Files and builds that the tests of several modules need.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use stack_core::model::code::Architecture;
+use stack_core::model::worker::Program;
+
+use crate::build::job::{Job, PACKAGES};
+use crate::profile::Profile;
+use crate::workspace::{Layout, Workspace};
+
+/// Writes a file, and the folders that it is in.
+pub(crate) fn touch(path: &Path, text: &str) {
+    std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+    std::fs::write(path, text).expect("written");
+}
+
+/// A static program, as far as its headers say.
+pub(crate) fn program_of(mark: u8) -> Vec<u8> {
+    let mut out = vec![0; 64];
+    out[..6].copy_from_slice(b"\x7fELF\x02\x01");
+    (out[16], out[18], out[63]) = (3, 62, mark);
+    out
+}
+
+/// A build of the workers.
+pub(crate) fn job(root: &Path, locked: bool, lambda: PathBuf, profile: Profile) -> Job {
+    Job {
+        workspace: Workspace { root: root.to_owned(), locked, target: None },
+        layout: Layout { folders: BTreeSet::new(), target: root.join("target"), lambda },
+        packages: PACKAGES.map(str::to_owned).to_vec(),
+        binaries: Program::ALL.map(|program| program.name().to_owned()).to_vec(),
+        architecture: Architecture::X86_64,
+        profile,
+        rustc: "rustc 1.95.0".to_owned(),
+    }
+}

@@ -1,0 +1,37 @@
+//! Part of the build scripts of `deployer-build` and `deployer`, which stage files for `include_dir!`.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// Endings of files that editors, merges and test tools leave behind.
+const JUNK: [&str; 8] = ["~", ".orig", ".rej", ".bak", ".swp", ".tmp", ".snap.new", ".profraw"];
+
+/// An empty folder.
+pub fn fresh(folder: &Path) -> io::Result<PathBuf> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir_all(folder)?;
+    Ok(folder.to_owned())
+}
+
+/// Copies a folder without build output, hidden files and left-overs.
+pub fn copy_sources(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).map_err(|error| format!("{}: {error}", from.display()))? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let text = name.to_str().ok_or_else(|| format!("{} is not UTF-8", entry.path().display()))?;
+        if text.starts_with('.') || text == "target" || JUNK.iter().any(|junk| text.ends_with(junk)) {
+            continue;
+        }
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            copy_sources(&entry.path(), &to.join(&name))?;
+        } else if kind.is_file() {
+            fs::copy(entry.path(), to.join(&name))?;
+        }
+    }
+    Ok(())
+}
