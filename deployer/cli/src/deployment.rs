@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use stack_core::StackTarget;
 use stack_core::deployed::lossy;
 use stack_core::diff::indexes;
@@ -28,6 +28,7 @@ use crate::error::{Error, Message, Result};
 use crate::gates;
 use crate::hotswap::Swap;
 use crate::operation;
+use crate::output::{AnnouncedChange, DeploymentResult};
 use crate::plan::{self, Action, INLINE_TEMPLATE_BYTES, Plan};
 use crate::records::{self, Finished};
 use crate::retry::{Repeated, Retries};
@@ -139,14 +140,14 @@ pub enum DeployResult {
 }
 
 impl DeployResult {
-    /// The word for it.
+    /// The result, as data.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
+    pub const fn summary(&self) -> DeploymentResult {
         match self {
-            Self::Unchanged => "unchanged",
-            Self::Deployed => "deployed",
-            Self::Planned(_) => "planned",
-            Self::Swapped => "swapped",
+            Self::Unchanged => DeploymentResult::Unchanged,
+            Self::Deployed => DeploymentResult::Deployed,
+            Self::Planned(_) => DeploymentResult::Planned,
+            Self::Swapped => DeploymentResult::Swapped,
         }
     }
 }
@@ -892,9 +893,11 @@ fn started_at(change_set: &str) -> String {
 
 /// The changes as data.
 #[must_use]
-pub fn changes_json(changes: &[Change]) -> Vec<Value> {
-    changes
-        .iter()
-        .map(|change| json!({ "action": change.kind.change_set_word(), "logicalId": change.logical_id, "type": change.resource_type }))
-        .collect()
+pub fn announced(changes: &[Change]) -> Vec<AnnouncedChange<'_>> {
+    let announced = changes.iter().map(|change| AnnouncedChange {
+        action: change.kind.into(),
+        logical_id: &change.logical_id,
+        resource_type: &change.resource_type,
+    });
+    announced.collect()
 }

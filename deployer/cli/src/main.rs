@@ -18,6 +18,7 @@ mod html;
 mod local;
 mod markdown;
 mod operation;
+mod output;
 mod pipeline;
 mod plan;
 mod precheck;
@@ -41,6 +42,7 @@ use clap::Parser;
 use commands::Cli;
 use context::Context;
 use error::Message;
+use output::FailureKind;
 use ui::{Settings, Ui};
 
 fn main() -> ExitCode {
@@ -86,7 +88,7 @@ fn usage(error: &clap::Error, args: impl Iterator<Item = String>) -> ExitCode {
         let text = text.trim().trim_start_matches("error: ");
         let (what, more) = text.split_once("\n\n").unwrap_or((text, ""));
         let message = Message { hint: (!more.is_empty()).then(|| more.to_owned()), ..Message::new(what) };
-        ui::write_failure("usage", &message, EXIT_USAGE);
+        ui::write_failure(FailureKind::Usage, &message, EXIT_USAGE);
     }
     ExitCode::from(EXIT_USAGE)
 }

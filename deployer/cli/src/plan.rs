@@ -17,6 +17,7 @@ use crate::context::Context;
 use crate::data_loss::Holds;
 use crate::error::{Error, Message, Result};
 use crate::gates::Loss;
+use crate::output::DeploymentEvent;
 use crate::state::{Deployed, Wanted};
 use crate::watch::way_out;
 
@@ -213,7 +214,7 @@ impl Plan {
     /// Shows it to people.
     pub fn show(&self, context: &Context) {
         context.ui.plan(&self.lines(context, Detail::Brief));
-        context.ui.event("plan", self.to_value());
+        context.ui.event(&DeploymentEvent::Plan { plan: &self.diff });
     }
 
     /// Permissions that let somebody do more than before. In a new stack none does: all of it is new.
@@ -273,12 +274,6 @@ impl Plan {
             .iter()
             .any(|own| own.id == name || own.id == id || own.origin.as_deref() == Some(name))
             || self.diff.notes.iter().any(|note| note.contains("`Transform`"))
-    }
-
-    /// As data.
-    #[must_use]
-    pub fn to_value(&self) -> Value {
-        self.diff.to_value()
     }
 
     /// Resources that are, or may be, replaced.

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::json;
 use stack_core::assets::assets;
 use stack_core::status::Status;
 use stack_core::{Stack, Template};
@@ -18,6 +17,7 @@ use crate::deployment::remove_failed_create;
 use crate::error::{Error, Message, Result};
 use crate::hotswap::Swapped;
 use crate::operation::{self, Operation};
+use crate::output::DeploymentEvent;
 use crate::plan;
 use crate::records::Kind;
 use crate::state::{Deployed, Wanted};
@@ -116,10 +116,12 @@ pub fn greet(context: &Context, stack: &Stack, session: &Session) -> Result<()> 
         format!("account {}, {}", session.account, session.region)
     };
     context.ui.step("target", format!("{} → {place} as {}", stack.name, session.caller));
-    context.ui.event(
-        "target",
-        json!({ "stack": stack.name, "account": session.account, "region": session.region, "caller": session.caller }),
-    );
+    context.ui.event(&DeploymentEvent::Target {
+        stack: &stack.name,
+        account: &session.account,
+        region: &session.region,
+        caller: &session.caller,
+    });
     check_account(&stack.target, session)
 }
 
