@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::{join_all, try_join_all};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use stack_core::Stack;
 use stack_core::diff;
 use stack_core::model::target::Removal;
@@ -19,6 +20,7 @@ use crate::data_loss::{self, Holds};
 use crate::error::{Error, Message, Result};
 use crate::hotswap::Swapped;
 use crate::operation::Operation;
+use crate::output::ListedResource;
 use crate::plan;
 use crate::records::{self, Finished, Kind};
 use crate::recovery;
@@ -40,6 +42,27 @@ pub struct Args {
 /// How often to say how far the emptying of a bucket has come.
 const PROGRESS: Duration = Duration::from_secs(3);
 
+/// A stack that is deleted.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Destroyed<'a> {
+    /// Name of the CloudFormation stack.
+    stack: &'a str,
+    /// The result.
+    result: Deletion,
+    /// Resources that are no longer part of a stack, and still exist.
+    kept: Vec<ListedResource<'a>>,
+}
+
+/// The result of a deletion.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Deletion {
+    /// The stack was deleted.
+    Deleted,
+    /// There was no stack.
+    Absent,
+}
+
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let stack = context.load_stack(args.stack.as_deref())?;
     let template = plan::synthesize(&stack)?;
@@ -51,7 +74,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     situation::greet(context, &stack, &session)?;
     let Some(deployed) = deployed? else {
         context.ui.step("done", format!("nothing to do: {} is not deployed", stack.name));
-        return result(context, &stack.name, "absent", &[]);
+        return result(context, &stack.name, Deletion::Absent, &[]);
     };
     if stack.target.protect {
         return Err(Error::Refused(
@@ -132,7 +155,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     verified?;
     context.ui.step("done", format!("{} is deleted", stack.name));
     list_kept(context, &doomed.kept);
-    result(context, &stack.name, "deleted", &doomed.kept)
+    result(context, &stack.name, Deletion::Deleted, &doomed.kept)
 }
 
 /// What a deletion is to do.
@@ -365,20 +388,19 @@ fn object_versions(count: usize) -> String {
     }
 }
 
-fn result(context: &Context, stack: &str, result: &str, kept: &[StackResource]) -> Result<()> {
+fn result(context: &Context, stack: &str, result: Deletion, kept: &[StackResource]) -> Result<()> {
     if context.ui.is_json() {
-        let kept: Vec<_> = kept.iter().map(resource_json).collect();
-        return context.ui.json(json!({ "stack": stack, "result": result, "kept": kept }));
+        return context.ui.json(Destroyed { stack, result, kept: kept.iter().map(listed).collect() });
     }
     Ok(())
 }
 
 /// A resource, for programs.
-pub fn resource_json(resource: &StackResource) -> Value {
-    json!({
-        "logicalId": resource.logical_id,
-        "physicalId": resource.physical_id,
-        "type": resource.resource_type,
-        "deleteWith": recovery::delete_command(resource),
-    })
+pub fn listed(resource: &StackResource) -> ListedResource<'_> {
+    ListedResource {
+        logical_id: &resource.logical_id,
+        physical_id: &resource.physical_id,
+        resource_type: &resource.resource_type,
+        delete_with: recovery::delete_command(resource),
+    }
 }
