@@ -1,6 +1,7 @@
 //! `deployer bootstrap`.
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::assets::{REPOSITORY, bucket_name, ensure_bucket, ensure_repository};
 use crate::aws::{ecr, s3};
@@ -17,6 +18,58 @@ pub struct Args {
     stack: Option<String>,
 }
 
+/// Where the deployer publishes code.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Assets<'a> {
+    /// Account.
+    account: &'a str,
+    /// Region.
+    region: &'a str,
+    /// The asset bucket.
+    bucket: AssetBucket<'a>,
+    /// The image repository.
+    repository: AssetRepository<'a>,
+}
+
+/// The bucket of zips, templates and records.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct AssetBucket<'a> {
+    /// Its name.
+    name: &'a str,
+    /// Whether it was created.
+    result: Setup,
+}
+
+/// The repository of images.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct AssetRepository<'a> {
+    /// Its URI.
+    uri: &'a str,
+    /// Whether it was created.
+    result: Setup,
+}
+
+/// What the command did about the bucket or the repository.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Setup {
+    /// It was created.
+    Made,
+    /// It existed.
+    There,
+}
+
+impl Setup {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Made => "made",
+            Self::There => "there",
+        }
+    }
+}
+
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let handle = context.open(args.stack.as_deref()).await?;
     let session = &handle.session;
@@ -29,18 +82,19 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         async { Ok(ecr::repository_uri(session, REPOSITORY).await?.is_some()) }
     )?;
     let (_, uri) = tokio::try_join!(ensure_bucket(context, session), ensure_repository(context, session))?;
-    let word = |had: bool| if had { "there" } else { "made" };
+    let setup = |had: bool| if had { Setup::There } else { Setup::Made };
+    let (of_bucket, of_repository) = (setup(had_bucket), setup(had_repository));
     if context.ui.is_json() {
-        return context.ui.json(json!({
-            "account": session.account,
-            "region": session.region,
-            "bucket": { "name": bucket, "result": word(had_bucket) },
-            "repository": { "uri": uri, "result": word(had_repository) },
-        }));
+        return context.ui.json(Assets {
+            account: &session.account,
+            region: &session.region,
+            bucket: AssetBucket { name: &bucket, result: of_bucket },
+            repository: AssetRepository { uri: &uri, result: of_repository },
+        });
     }
     let rows = [
-        ["bucket".to_owned(), bucket, word(had_bucket).to_owned()],
-        ["repository".to_owned(), uri, word(had_repository).to_owned()],
+        ["bucket".to_owned(), bucket, of_bucket.name().to_owned()],
+        ["repository".to_owned(), uri, of_repository.name().to_owned()],
     ];
     context.ui.data(&crate::ui::table(["what", "name", ""], rows))
 }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use stack_core::model::Kind;
 use stack_core::{diagnostic, docs, schemas};
 
@@ -100,6 +101,15 @@ fn pages_of(folder: &str) -> Vec<Topic> {
     PAGES.get_dir(folder).map(pages).unwrap_or_default()
 }
 
+/// A page of the documentation.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Page<'a> {
+    /// The name that was given; null for the list of all names.
+    topic: Option<&'a str>,
+    /// The page.
+    markdown: &'a str,
+}
+
 pub fn run(context: &Context, args: &Args) -> Result<()> {
     // An unknown name is an error, however the page is wanted.
     let found = args.topic.as_deref().map(find).transpose()?;
@@ -124,7 +134,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     }
     let text = found.map_or_else(overview, |found| found.text);
     if context.ui.is_json() {
-        return context.ui.json(json!({ "topic": args.topic, "markdown": text }));
+        return context.ui.json(Page { topic: args.topic.as_deref(), markdown: &text });
     }
     context.ui.data(&markdown::to_terminal(&text))
 }
