@@ -26,7 +26,7 @@ fn stage_docs(repository: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     let from = repository.join("docs");
     println!("cargo::rerun-if-changed={}", from.display());
     copy_sources(&from, to)?;
-    for schema in ["stack.schema.json", "output.schema.json"] {
+    for schema in ["diff.schema.json", "output.schema.json", "stack.schema.json"] {
         fs::remove_file(to.join(schema))?;
     }
     fs::remove_dir_all(to.join("design"))?;

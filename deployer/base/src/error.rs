@@ -7,6 +7,7 @@ use std::fmt;
 use stack_core::diagnose::known;
 
 use crate::aws_error::AwsError;
+use crate::output::FailureKind;
 
 /// Result of everything that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -167,22 +168,22 @@ impl Error {
         }
     }
 
-    /// The kind of error, for programs; `docs/output.schema.json` lists them.
+    /// The kind of error, for programs.
     #[must_use]
-    pub fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> FailureKind {
         match self {
-            Self::Usage(_) => "usage",
-            Self::InvalidFile { .. } => "invalid-file",
-            Self::Failed(_) | Self::Reported(_) | Self::BrokenPipe => "failed",
-            Self::Credentials(_) => "credentials",
-            Self::Aws(error) if error.is_about_credentials() => "credentials",
-            Self::Aws(error) if error.is_denied() => "access-denied",
-            Self::Aws(_) => "aws",
-            Self::Differences(_) => "differences",
-            Self::Deployment(_) => "deployment",
-            Self::Refused(_) => "refused",
-            Self::Incomplete(_) => "incomplete",
-            Self::Interrupted(_) => "interrupted",
+            Self::Usage(_) => FailureKind::Usage,
+            Self::InvalidFile { .. } => FailureKind::InvalidFile,
+            Self::Failed(_) | Self::Reported(_) | Self::BrokenPipe => FailureKind::Failed,
+            Self::Credentials(_) => FailureKind::Credentials,
+            Self::Aws(error) if error.is_about_credentials() => FailureKind::Credentials,
+            Self::Aws(error) if error.is_denied() => FailureKind::AccessDenied,
+            Self::Aws(_) => FailureKind::Aws,
+            Self::Differences(_) => FailureKind::Differences,
+            Self::Deployment(_) => FailureKind::Deployment,
+            Self::Refused(_) => FailureKind::Refused,
+            Self::Incomplete(_) => FailureKind::Incomplete,
+            Self::Interrupted(_) => FailureKind::Interrupted,
         }
     }
 

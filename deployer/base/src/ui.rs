@@ -12,12 +12,16 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 use stack_core::diff::{Line, Sign};
 use stack_core::{Diagnostics, Source, number};
 
-use self::problems::{as_json, drawing, short};
+use self::problems::{drawing, listed, short};
 use crate::error::{Error, Message, Result};
+use crate::output::{
+    DeploymentEvent, Document, EventLine, FailedResult, Failure, FailureKind, FileDiagnostic, Problems,
+    SCHEMA_VERSION, Versioned,
+};
 use crate::text::{harmless, printable};
 
 mod problems;
@@ -25,9 +29,6 @@ mod table;
 
 pub use self::problems::drawn;
 pub use self::table::{table, terminal_width, wide_table, wrapped_table};
-
-/// Version of every JSON document on stdout; raised when a field changes its meaning or goes.
-pub const SCHEMA_VERSION: u32 = 1;
 
 /// Shape of the data on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -95,7 +96,7 @@ pub struct Ui {
     /// Whose line it is, when several stacks go side by side.
     stack: Option<String>,
     /// What was found in a file that can be used, for the JSON document.
-    warnings: Mutex<Vec<Value>>,
+    warnings: Mutex<Vec<FileDiagnostic>>,
     shared: Arc<Shared>,
 }
 
@@ -209,17 +210,13 @@ impl Ui {
     }
 
     /// Adds an event to the file of `--events`.
-    pub fn event(&self, event: &str, fields: Value) {
+    pub fn event(&self, event: &DeploymentEvent<'_>) {
         let mut file = self.shared.events.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(out) = file.as_mut() else { return };
-        let mut line = Map::new();
-        line.insert("schemaVersion".to_owned(), json!(SCHEMA_VERSION));
-        line.insert("time".to_owned(), json!(crate::time::stamp()));
-        line.insert("event".to_owned(), json!(event));
-        if let Value::Object(fields) = fields {
-            line.extend(fields);
-        }
-        if writeln!(out, "{}", number::to_json(&Value::Object(line))).is_err() {
+        let line = Versioned::new(EventLine { time: crate::time::stamp(), event });
+        // Nothing in it can fail to become JSON.
+        let line = serde_json::to_value(line).unwrap_or_default();
+        if writeln!(out, "{}", number::to_json(&line)).is_err() {
             *file = None;
             drop(file);
             self.warn("can no longer write the file of --events");
@@ -282,21 +279,16 @@ impl Ui {
         Ok(())
     }
 
-    /// Writes one JSON document to stdout: the `schemaVersion`, then the fields of `value`.
+    /// Writes one JSON document to stdout: the `schemaVersion`, then the fields of `body`, then the warnings.
     ///
     /// # Errors
     /// [`Error::BrokenPipe`] when nobody reads it.
-    pub fn json(&self, value: Value) -> Result<()> {
-        let mut out = json!({ "schemaVersion": SCHEMA_VERSION });
-        if let (Value::Object(out), Value::Object(fields)) = (&mut out, value) {
-            out.extend(fields);
-            let warnings = std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner));
-            if !warnings.is_empty() {
-                out.insert("diagnostics".to_owned(), Value::Array(warnings));
-            }
-        }
+    pub fn json(&self, body: impl Serialize) -> Result<()> {
+        let diagnostics = std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner));
+        let document = Document { schema_version: SCHEMA_VERSION, body, diagnostics };
+        let document = serde_json::to_value(document).map_err(|error| Error::failed(error.to_string()))?;
         self.shared.documented.store(true, Ordering::Relaxed);
-        self.data(&format!("{}\n", number::to_pretty_json(&out)))
+        self.data(&format!("{}\n", number::to_pretty_json(&document)))
     }
 
     /// Says why a command failed: on stderr for people, and as its document when JSON is wanted and it has not written one.
@@ -374,7 +366,7 @@ impl Ui {
     /// The warnings about a file that can be used: on stderr, or beside the data when JSON is wanted.
     pub fn warnings(&self, source: &Source, diagnostics: &Diagnostics) {
         if self.is_json() {
-            self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(as_json(source, diagnostics));
+            self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(listed(source, diagnostics));
         } else {
             self.draw(source, diagnostics);
         }
@@ -395,8 +387,8 @@ impl Ui {
     /// [`Error::BrokenPipe`] when nobody reads them.
     pub fn diagnostics(&self, source: &Source, diagnostics: &Diagnostics) -> Result<()> {
         if self.is_json() {
-            let all = as_json(source, diagnostics);
-            return self.json(json!({ "file": source.name, "diagnostics": all }));
+            let diagnostics = listed(source, diagnostics);
+            return self.json(Problems { file: &source.name, diagnostics });
         }
         self.draw(source, diagnostics);
         Ok(())
@@ -462,17 +454,16 @@ impl Ui {
 
 /// Writes the document of a command that failed before it had another to write. It is one line, since it may end a stream of
 /// documents, a line each.
-pub fn write_failure(kind: &str, message: &Message, exit_code: u8) {
-    let document = json!({
-        "schemaVersion": SCHEMA_VERSION,
-        "result": "failed",
-        "kind": kind,
-        "error": message.text,
-        "hint": message.hint,
-        "exitCode": exit_code,
+pub fn write_failure(kind: FailureKind, message: &Message, exit_code: u8) {
+    let document = Versioned::new(Failure {
+        result: FailedResult::Failed,
+        kind,
+        error: &message.text,
+        hint: message.hint.as_deref(),
+        exit_code,
     });
     // Nobody may be there to read it.
-    let _ = writeln!(std::io::stdout().lock(), "{document}");
+    let _ = writeln!(std::io::stdout().lock(), "{}", document.to_line());
 }
 
 /// A line of a plan: its sign says what happens, and its colour the same.

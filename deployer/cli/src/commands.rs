@@ -18,6 +18,8 @@ mod diagnose;
 mod diff;
 mod docs;
 mod doctor;
+#[cfg(test)]
+mod documents;
 mod drift;
 mod events;
 mod gc;

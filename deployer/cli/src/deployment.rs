@@ -31,7 +31,7 @@ mod outcome;
 
 pub use change_set::Waiting;
 pub use execution::remove_failed_create;
-pub use outcome::{DeployReport, DeployResult, changes_json};
+pub use outcome::{DeployReport, DeployResult, announced};
 
 /// What hints end with before anything was done.
 const NOTHING_CHANGED: &str = "nothing was changed";

@@ -12,8 +12,9 @@ use deployer_base::aws_error::known_hint;
 use deployer_base::error::{Message, Passing};
 use deployer_base::text::printable;
 use deployer_base::ui;
-use serde_json::{Value, json};
-use stack_core::diagnose::{self, Cause, Diagnosis};
+use schemars::JsonSchema;
+use serde::Serialize;
+use stack_core::diagnose::{self, Cause, Diagnosis, LeftOver};
 use stack_core::status::Status;
 use stack_core::template::logical_id;
 use stack_core::{Diagnostic, Diagnostics, Document, Source, Span};
@@ -31,9 +32,9 @@ const LINES: i32 = 10;
 const FOUND_BY_CHECKS: [&str; 3] = ["hook-failed", "validation-failed", "validation-name-exists"];
 
 /// What a service behind a failure says of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Evidence {
-    /// Whose it is: a name in the file, or a task.
+    /// A name in the file, or a task.
     pub about: String,
     /// Lines for people.
     pub lines: Vec<String>,
@@ -127,31 +128,108 @@ pub fn text(
     out
 }
 
+/// A diagnosis with the places in the file, and with what was found beside the events.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "diagnosis")]
+pub struct DiagnosisReport<'a> {
+    /// The first cause, and those that do not depend on it.
+    causes: Vec<CauseReport<'a>>,
+    /// Why CloudFormation rolled back, when what failed in the end is the rollback or the deletion.
+    began_with: Vec<CauseReport<'a>>,
+    /// Number of failures that only follow from these.
+    consequences: usize,
+    /// CloudFormation's status of the stack after the failure.
+    status: &'a str,
+    /// What that status means for what is deployed.
+    fate: &'a str,
+    /// What to do next.
+    next: &'a str,
+    /// Resources that are no longer part of the stack, or soon will not be, and still exist.
+    left_over: &'a [LeftOver],
+    /// How often the rollback or the deletion failed.
+    attempts: usize,
+    /// Whether a later operation succeeded.
+    superseded: bool,
+    /// What validation and hooks found.
+    findings: Vec<FindingReport<'a>>,
+    /// The last lines of logs, and why tasks stopped.
+    evidence: &'a [Evidence],
+}
+
+/// Why something failed, and where it is in the file.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "cause")]
+struct CauseReport<'a> {
+    /// The cause.
+    #[serde(flatten)]
+    cause: &'a Cause,
+    /// Where the resource is in the file.
+    place: Option<OriginPlace>,
+}
+
+/// A place in the stack file.
+#[derive(Debug, Serialize, JsonSchema)]
+struct OriginPlace {
+    /// Name of the file.
+    file: String,
+    /// Line, counted from 1.
+    line: usize,
+    /// Column in characters, counted from 1.
+    column: usize,
+}
+
+/// What a validation or a hook found.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "finding")]
+struct FindingReport<'a> {
+    /// Logical ID of the resource, if it is about one.
+    logical_id: Option<&'a str>,
+    /// Name of the validation or the hook.
+    by: &'a str,
+    /// Its words.
+    reason: &'a str,
+    /// Path of the property, if it names one.
+    path: Option<&'a str>,
+}
+
 /// All of it as data.
 #[must_use]
-pub fn json(
+pub fn report<'a>(
     context: &Context,
     stack: &str,
-    diagnosis: &Diagnosis,
-    findings: &[Finding],
-    evidence: &[Evidence],
-) -> Value {
+    diagnosis: &'a Diagnosis,
+    findings: &'a [Finding],
+    evidence: &'a [Evidence],
+) -> DiagnosisReport<'a> {
     let places = Places::read(context, stack);
-    let mut out = json!(diagnosis);
-    for list in ["causes", "beganWith"] {
-        for cause in out[list].as_array_mut().into_iter().flatten() {
-            let place = cause["origin"].as_str().and_then(|origin| places.place(origin));
-            cause["place"] = json!(
-                place.map(|(line, column)| json!({ "file": places.name(), "line": line, "column": column }))
-            );
-        }
+    let causes = |list: &'a [Cause]| {
+        let place = |cause: &Cause| {
+            let (line, column) = places.place(cause.origin.as_deref()?)?;
+            Some(OriginPlace { file: places.name().to_owned(), line, column })
+        };
+        list.iter().map(|cause| CauseReport { cause, place: place(cause) }).collect()
+    };
+    let findings = findings.iter().map(|one| FindingReport {
+        logical_id: one.logical_id.as_deref(),
+        by: &one.by,
+        reason: &one.reason,
+        path: one.path.as_deref(),
+    });
+    DiagnosisReport {
+        causes: causes(&diagnosis.causes),
+        began_with: causes(&diagnosis.began_with),
+        consequences: diagnosis.consequences,
+        status: &diagnosis.status,
+        fate: diagnosis.fate,
+        next: diagnosis.next,
+        left_over: &diagnosis.left_over,
+        attempts: diagnosis.attempts,
+        superseded: diagnosis.superseded,
+        findings: findings.collect(),
+        evidence,
     }
-    out["findings"] = findings
-        .iter()
-        .map(|one| json!({ "logicalId": one.logical_id, "by": one.by, "reason": one.reason, "path": one.path }))
-        .collect();
-    out["evidence"] = evidence.iter().map(|one| json!({ "about": one.about, "lines": one.lines })).collect();
-    out
 }
 
 /// What validation and hooks found, a line each.

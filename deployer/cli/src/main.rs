@@ -30,6 +30,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use deployer_base::error::Message;
+use deployer_base::output::FailureKind;
 use deployer_base::ui::{self, Settings, Ui};
 
 use commands::Cli;
@@ -78,7 +79,7 @@ fn usage(error: &clap::Error, args: impl Iterator<Item = String>) -> ExitCode {
         let text = text.trim().trim_start_matches("error: ");
         let (what, more) = text.split_once("\n\n").unwrap_or((text, ""));
         let message = Message { hint: (!more.is_empty()).then(|| more.to_owned()), ..Message::new(what) };
-        ui::write_failure("usage", &message, EXIT_USAGE);
+        ui::write_failure(FailureKind::Usage, &message, EXIT_USAGE);
     }
     ExitCode::from(EXIT_USAGE)
 }

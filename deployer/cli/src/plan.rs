@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use deployer_aws::cloudformation::{Change, DeployedStack, Mode, StackState};
 use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
+use deployer_base::output::DeploymentEvent;
 use deployer_build::Prepared;
 use serde_json::{Value, json};
 use stack_core::deployed::lossy;
@@ -213,7 +214,7 @@ impl Plan {
     /// Shows it to people.
     pub fn show(&self, context: &Context) {
         context.ui.plan(&self.lines(context, Detail::Brief));
-        context.ui.event("plan", self.to_value());
+        context.ui.event(&DeploymentEvent::Plan { plan: &self.diff });
     }
 
     /// Permissions that let somebody do more than before. In a new stack none does: all of it is new.
@@ -273,12 +274,6 @@ impl Plan {
             .iter()
             .any(|own| own.id == name || own.id == id || own.origin.as_deref() == Some(name))
             || self.diff.notes.iter().any(|note| note.contains("`Transform`"))
-    }
-
-    /// As data.
-    #[must_use]
-    pub fn to_value(&self) -> Value {
-        self.diff.to_value()
     }
 
     /// Resources that are, or may be, replaced.

@@ -13,10 +13,12 @@ use deployer_aws::cloudformation::Change;
 use deployer_aws::s3::records::{get, keys, put_new};
 use deployer_aws::session::Session;
 use deployer_base::error::{Error, Result};
+use deployer_base::output::{Digest, Moment, Version};
 use deployer_base::time;
 use deployer_build::{bucket_name, ensure_bucket};
 use futures::{StreamExt as _, TryStreamExt as _};
 use packing::sha256_hex;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stack_core::diff::ChangeKind;
@@ -39,8 +41,9 @@ const ATTEMPTS: usize = 20;
 const MAX_CAUSE: usize = 2_000;
 
 /// What was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "recordedKind")]
 pub enum Kind {
     /// The file was deployed.
     Deploy,
@@ -66,10 +69,10 @@ impl Kind {
 }
 
 /// How it ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RecordedResult {
-    /// As it should.
+    /// It succeeded.
     Succeeded,
     /// It failed.
     Failed,
@@ -86,11 +89,12 @@ impl RecordedResult {
     }
 }
 
-/// How many resources were changed, and how.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The number of resources that were changed, by kind of change.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(rename = "recordedChanges")]
 pub struct Changes {
-    /// Made.
+    /// Created.
     pub add: usize,
     /// Changed in place.
     pub modify: usize,
@@ -126,21 +130,24 @@ impl Changes {
     }
 }
 
-/// A record as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What was done to a stack, as it is kept in the asset bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
     /// Version of these fields.
+    #[schemars(with = "Version")]
     pub schema_version: u32,
-    /// Counted up from 1 for each stack.
+    /// Number of the record, counted from 1 for each stack.
+    #[schemars(range(min = 1))]
     pub number: u64,
     /// Name of the stack.
     pub stack: String,
     /// Its ARN.
     pub stack_id: String,
-    /// When it ended: RFC 3339, UTC.
+    /// When it ended.
+    #[schemars(with = "Moment")]
     pub time: String,
-    /// ARN of who did it.
+    /// ARN of the caller.
     pub caller: String,
     /// Version of the deployer.
     pub deployer: String,
@@ -151,24 +158,25 @@ pub struct Record {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
-    /// How long it took.
+    /// How long it took, in seconds.
     pub seconds: u64,
-    /// SHA-256 of the template that was sent; none when a stack was deleted.
+    /// SHA-256 of the template that was deployed; missing when a stack was deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Digest>")]
     pub template: Option<String>,
-    /// Parameters of the template, those that nobody may read masked.
+    /// Parameters of the template; those with `NoEcho` are masked.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
     /// Tags of the stack.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
-    /// What changed.
+    /// The number of resources that changed.
     #[serde(default)]
     pub changes: Changes,
     /// `--config` as it was given.
     #[serde(default)]
     pub config: BTreeMap<String, String>,
-    /// Commit of the stack file's folder, when it lies in a git repository.
+    /// Commit of the stack file's folder, when it is in a git repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
 }

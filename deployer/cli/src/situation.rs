@@ -8,8 +8,8 @@ use deployer_aws::cloudformation::{CloudFormation, DeployedStack, StackState};
 use deployer_aws::error::AwsError;
 use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
+use deployer_base::output::DeploymentEvent;
 use deployer_build::{Prepared, expected_values, prepare};
-use serde_json::json;
 use stack_core::assets::assets;
 use stack_core::status::Status;
 use stack_core::{Compiled, Stack, Template};
@@ -115,10 +115,12 @@ pub fn greet(context: &Context, stack: &Stack, session: &Session) -> Result<()> 
         format!("account {}, {}", session.account, session.region)
     };
     context.ui.step("target", format!("{} → {place} as {}", stack.name, session.caller));
-    context.ui.event(
-        "target",
-        json!({ "stack": stack.name, "account": session.account, "region": session.region, "caller": session.caller }),
-    );
+    context.ui.event(&DeploymentEvent::Target {
+        stack: &stack.name,
+        account: &session.account,
+        region: &session.region,
+        caller: &session.caller,
+    });
     check_account(&stack.target, session)
 }
 

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use deployer_aws::Pause;
 use deployer_aws::cloudformation::{CloudFormation, Event};
 use deployer_base::error::{Message, Result};
+use deployer_base::output::DeploymentEvent;
 use deployer_base::text::printable;
 use deployer_base::ui::Live;
-use serde_json::{Value, json};
 use stack_core::diagnose;
 use stack_core::status::Status;
 
@@ -108,7 +108,7 @@ impl Watch<'_> {
             };
             misses = 0;
             for event in &events {
-                ui.event("resource", of_event(event, self.stack_id));
+                ui.event(&of_event(event, self.stack_id));
                 if Status::of(&event.status).is_in_progress() && !event.of_stack {
                     let one = moving.entry(event.logical_id.clone()).or_insert_with(|| Moving {
                         status: String::new(),
@@ -254,18 +254,18 @@ pub fn way_out(status: &str) -> &'static str {
     diagnose::fate(status).next
 }
 
-/// An event as data.
-fn of_event(event: &Event, stack_id: &str) -> Value {
-    json!({
-        "stackId": stack_id,
-        "id": event.id,
-        "logicalId": event.logical_id,
-        "type": event.resource_type,
-        "status": event.status,
-        "reason": event.reason,
-        "ofStack": event.of_stack,
-        "at": event.time,
-    })
+/// An event for the file of `--events`.
+fn of_event<'a>(event: &'a Event, stack_id: &'a str) -> DeploymentEvent<'a> {
+    DeploymentEvent::Resource {
+        stack_id,
+        id: &event.id,
+        logical_id: &event.logical_id,
+        resource_type: &event.resource_type,
+        status: &event.status,
+        reason: event.reason.as_deref(),
+        of_stack: event.of_stack,
+        at: &event.time,
+    }
 }
 
 fn show(context: &Context, event: &Event) {

@@ -2,6 +2,9 @@
 //!
 //! The template holds no code and no digest, so `synth` needs no build; a code change is one changed parameter.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::model::Stack;
 use crate::model::code::{Architecture, Code, Image};
 use crate::template::logical_id;
@@ -10,12 +13,24 @@ use crate::template::logical_id;
 pub const ASSET_BUCKET_PARAMETER: &str = "AssetBucket";
 
 /// How the code of a resource is packed and published.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum AssetKind {
     /// A zip in the asset bucket; the parameter holds its key.
     Zip,
     /// An image in the asset repository; the parameter holds its URI with digest.
     Image,
+}
+
+impl AssetKind {
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Zip => "zip",
+            Self::Image => "image",
+        }
+    }
 }
 
 /// One piece of code that must be published before the template can be deployed.

@@ -4,6 +4,7 @@
 //! Beside it stands the design that this pipeline comes from (`original`). What is not known is said to be so, and never
 //! counted as nothing. Prices are those of [`prices`](crate::prices).
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -18,13 +19,14 @@ mod text;
 
 pub use text::{page, render};
 
-/// What goes through the pipeline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// Rows that go through the pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Load {
-    /// Rows, in one file.
+    /// Number of rows, in one file.
     pub rows: u64,
     /// Bytes of a row in the file.
+    #[schemars(range(min = 1))]
     pub bytes_per_row: u64,
 }
 
@@ -38,47 +40,51 @@ impl Load {
     }
 }
 
-/// Something that is paid for, so many times.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// A charge: a quantity and its price.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Charge {
     /// The service that asks for it.
     pub service: String,
-    /// What it is.
+    /// What is charged.
     pub what: String,
-    /// How many.
+    /// The quantity.
     #[serde(serialize_with = "rounded")]
+    #[schemars(range(min = 0))]
     pub quantity: f64,
-    /// The price of it, as AWS writes it.
+    /// The price of one unit, as AWS writes it.
     pub price: String,
     /// Dollars.
     #[serde(serialize_with = "rounded")]
+    #[schemars(range(min = 0))]
     pub dollars: f64,
     #[serde(skip)]
     item: Item,
 }
 
-/// Something that costs what nobody can say from the file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A charge whose quantity or price is not known from the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "unknownCharge")]
 pub struct Unknown {
-    /// What it is, and why it is not known.
+    /// What is charged, and why that is not known.
     pub what: String,
-    /// The price of one, where that is known.
+    /// The price of one unit, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub price: Option<String>,
     #[serde(skip)]
     item: Option<Item>,
 }
 
-/// What is paid for together.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+/// What is paid for together. `unknown` comes on top of `total`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Bill {
-    /// What is known, in the order in which it comes up.
+    /// What is known.
     pub charges: Vec<Charge>,
     /// Dollars of what is known.
     #[serde(serialize_with = "rounded")]
+    #[schemars(range(min = 0))]
     pub total: f64,
     /// What is not known, and comes on top.
     pub unknown: Vec<Unknown>,
@@ -123,36 +129,38 @@ impl Bill {
     }
 }
 
-/// A resource that costs something while nothing happens in it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// A resource that costs something while it is idle.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IdleResource {
     /// The service that asks for it.
     pub service: String,
-    /// Logical id.
+    /// Logical ID.
     pub resource: String,
     /// What is paid for.
     pub what: String,
     /// Dollars a month.
     #[serde(serialize_with = "rounded")]
+    #[schemars(range(min = 0))]
     pub dollars: f64,
 }
 
 /// A month in which nothing happens.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Idle {
     /// The resources that cost something.
     pub resources: Vec<IdleResource>,
     /// Dollars a month of what is known.
     #[serde(serialize_with = "rounded")]
+    #[schemars(range(min = 0))]
     pub total: f64,
-    /// Logical ids of the resources whose price is not known.
+    /// Logical IDs of the resources whose price is not known.
     pub unknown: Vec<String>,
 }
 
-/// What one row causes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+/// What a row causes in the long run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PerRow {
     /// Events on the bus.
@@ -167,11 +175,12 @@ pub struct PerRow {
     pub log_bytes: f64,
 }
 
-/// What the rows cost with another `rowsPerEvent`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+/// The cost of the rows with another `rowsPerEvent`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Grouping {
     /// The setting of the extraction.
+    #[schemars(range(min = 1))]
     pub rows_per_event: u32,
     /// Events on the bus, for each row.
     pub events: f64,
@@ -180,97 +189,87 @@ pub struct Grouping {
     pub total: f64,
 }
 
-/// What rows cost that go through the pipeline.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// The cost of rows that go through the pipeline.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rows {
-    /// What goes through it.
+    /// The rows.
     #[serde(flatten)]
     pub load: Load,
-    /// What it costs to let them through.
+    /// The cost of letting them through.
     pub bill: Bill,
-    /// What it costs to keep what they leave, each month.
+    /// The cost of what they leave, for each month that it is kept.
     pub kept: Bill,
-    /// What one of them causes.
+    /// What a row causes.
     pub per_row: PerRow,
     /// The same rows with other settings of `rowsPerEvent`, and with the stack's own.
     pub groupings: Vec<Grouping>,
-    /// What was assumed, and where it was measured.
+    /// Assumptions, and where they were measured.
     pub assumptions: Vec<String>,
-}
-
-impl Rows {
-    /// Dollars for a million of them, as far as known.
-    #[must_use]
-    pub fn per_million(&self) -> Option<f64> {
-        (self.load.rows > 0).then(|| self.bill.total / self.load.rows() * 1e6)
-    }
+    /// Dollars for a million rows, as far as known; missing without rows.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rounded_if_known")]
+    pub per_million: Option<f64>,
 }
 
 /// The design that the pipeline comes from, for the same rows.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Original {
-    /// A month in which nothing happens.
+    /// Dollars a month while nothing happens.
     pub idle: Bill,
-    /// What the rows cost.
+    /// The cost of the rows.
     pub bill: Bill,
-    /// What one of them causes.
+    /// What a row causes.
     pub per_row: PerRow,
-    /// What was assumed.
+    /// Assumptions.
     pub assumptions: Vec<String>,
 }
 
 /// The price of something that depends on use.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Use {
     /// The service that asks for it.
     pub service: String,
     /// What is paid for.
     pub what: String,
-    /// The price of it.
+    /// The price, as AWS writes it.
     pub price: String,
 }
 
-/// What a stack costs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// The cost of a stack.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Estimate {
     /// Name of the CloudFormation stack.
     pub stack: String,
-    /// Region that the file names for it; prices are of another.
+    /// Region that the file names; prices are those of `region`.
     pub stack_region: Option<String>,
     /// Region of the prices.
     pub region: String,
     /// When the table of prices was made.
+    #[schemars(regex(pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"))]
     pub date: String,
-    /// While nothing happens in it.
+    /// A month in which nothing happens.
     pub idle: Idle,
-    /// The rows, when the stack has the workers.
+    /// The rows of a file; missing when the stack does not have the deployer's workers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<Rows>,
-    /// The design that the pipeline comes from, beside it.
+    /// The design that the pipeline comes from, for the same rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub original: Option<Original>,
     /// Prices of what depends on use, for what is in the stack.
     pub uses: Vec<Use>,
-    /// Prices among those used that nobody has read again on a public page.
+    /// Prices among those used that were not read again on a public page.
     pub unverified: Vec<String>,
 }
 
 impl Estimate {
-    /// As JSON. `schemaVersion` is the caller's, as in all output.
+    /// As JSON.
     #[must_use]
     pub fn to_value(&self) -> Value {
         // Nothing in it can fail to become JSON.
-        let mut value = serde_json::to_value(self).unwrap_or_default();
-        if let Some(rows) = &self.rows
-            && let Some(per_million) = rows.per_million()
-        {
-            value["rows"]["perMillion"] = nine_digits(per_million).into();
-        }
-        value
+        serde_json::to_value(self).unwrap_or_default()
     }
 }
 
@@ -282,6 +281,10 @@ fn nine_digits(number: f64) -> f64 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn rounded<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(nine_digits(*number))
+}
+
+fn rounded_if_known<S: Serializer>(number: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    number.map(nine_digits).serialize(serializer)
 }
 
 /// What `stack` costs, of which `template` was made.

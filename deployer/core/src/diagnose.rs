@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::status::Status;
@@ -39,8 +40,7 @@ pub struct Event {
 }
 
 /// Why the last operation that failed did so.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnosis {
     /// The first cause, and those that don't depend on it.
     pub causes: Vec<Cause>,
@@ -48,45 +48,44 @@ pub struct Diagnosis {
     pub began_with: Vec<Cause>,
     /// Failures that only follow from these.
     pub consequences: usize,
-    /// The stack's status at the end of what is known.
+    /// CloudFormation's status of the stack after the failure.
     pub status: String,
-    /// What that means for what is deployed.
+    /// What that status means for what is deployed.
     pub fate: &'static str,
     /// What to do next.
     pub next: &'static str,
-    /// Resources that are no longer, or not for long, part of the stack and still exist.
+    /// Resources that are no longer part of the stack, or soon will not be, and still exist.
     pub left_over: Vec<LeftOver>,
-    /// How often the rollback or the deletion was tried and failed.
+    /// How often the rollback or the deletion failed.
     pub attempts: usize,
-    /// Whether a later operation ended well.
+    /// Whether a later operation succeeded.
     pub superseded: bool,
     /// Name of the stack.
-    #[serde(skip)]
     stack: String,
 }
 
-/// One cause.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// Why something failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Cause {
     /// When it failed.
     pub time: String,
-    /// Logical id of the resource, or the name of the stack.
+    /// Logical ID of the resource, or the name of the stack.
     pub logical_id: String,
-    /// Its name, URL, id or ARN, if it had one.
+    /// Its name, URL, ID or ARN, if it had one.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub physical_id: String,
     /// CloudFormation type.
     pub resource_type: String,
-    /// Name in `stack.yaml` of the resource that it was made for.
+    /// Name in the file of the resource that it was created for.
     pub origin: Option<String>,
     /// Such as `CREATE_FAILED`.
     pub status: String,
-    /// What CloudFormation said, word for word.
+    /// CloudFormation's words.
     pub reason: String,
-    /// The same without what is the same in every message.
+    /// The same without the parts that every such message has.
     pub message: String,
-    /// What it means, when it is known.
+    /// What it means, when it is a known failure: see failures.md.
     pub known: Option<Explanation>,
     /// What to do about it.
     pub fix: String,
@@ -95,8 +94,8 @@ pub struct Cause {
     pub passing: Option<Passing>,
 }
 
-/// A known failure, said of one resource.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A known failure, for one resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
     /// Such as `bucket-name-taken`.
@@ -105,13 +104,13 @@ pub struct Explanation {
     pub meaning: String,
 }
 
-/// Something that still exists and costs, though the stack is through with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A resource that still exists, and costs, although it is no longer part of the stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LeftOver {
-    /// Logical id.
+    /// Logical ID.
     pub logical_id: String,
-    /// Name, URL, id or ARN.
+    /// Name, URL, ID or ARN.
     pub physical_id: String,
     /// CloudFormation type.
     pub resource_type: String,

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -23,7 +24,6 @@ mod exposure;
 mod follow;
 pub mod indexes;
 mod permissions;
-mod schema;
 mod stateful;
 mod text;
 mod values;
@@ -34,26 +34,25 @@ pub use code::{CodeChange, CodeState};
 pub use cost::{Cost, CostItem};
 pub use exposure::{Exposure, ExposureKind};
 pub use permissions::{Effect, Permission};
-pub use schema::schema;
 pub use stateful::holds;
 pub use text::{Detail, Line, Sign, kind_in_words, render};
 
 use canonical::{At, canonical};
 use values::{Step, differences, schema_path, shown};
 
-/// What becomes of a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+/// What happens to something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeKind {
-    /// It is made.
+    /// It is created.
     Create,
-    /// It is changed in place.
+    /// It is updated in place.
     Update,
-    /// Another one is made, and takes its place.
+    /// A new one is created, which replaces it.
     Replace,
-    /// It leaves the stack.
+    /// It is removed from the stack.
     Delete,
-    /// Nothing.
+    /// It stays as it is.
     Keep,
 }
 
@@ -71,23 +70,25 @@ impl ChangeKind {
     }
 }
 
-/// Whether a change makes CloudFormation replace the resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+/// Whether a change forces a replacement of the resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "replacement")]
 pub enum Forces {
     /// It does not.
     Never,
     /// There is no schema of the type.
     Unknown,
-    /// It depends on the change or on what is deployed.
+    /// It may: that depends on the change, or on what is deployed.
     Conditional,
     /// It does.
     Always,
 }
 
-/// What becomes of a resource that leaves the stack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// What happens to a resource that is removed from the stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "removedResource")]
 pub enum Fate {
     /// It is deleted, with what is in it.
     Deleted,
@@ -98,92 +99,96 @@ pub enum Fate {
 }
 
 /// A change of a property, or of another attribute of a resource.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "property")]
 pub struct PropertyChange {
-    /// `Properties.ScalingConfig.MaximumConcurrency`; entries of lists by name where they have one, else by place.
+    /// The path: `Properties.ScalingConfig.MaximumConcurrency`; entries of lists by name where they have one, else by position.
     pub path: String,
-    /// What is deployed.
+    /// The deployed value; an expression where it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
-    /// What the file says.
+    /// The value in the file; an expression where it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Value>,
-    /// Whether it forces a replacement.
+    /// Whether the change forces a replacement.
     pub replacement: Forces,
-    /// The replaced resource that the value comes from, where the value changes with it.
+    /// The replaced resource that the value comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
 }
 
 /// A resource.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResourceChange {
-    /// Logical id.
+    /// Logical ID.
     pub id: String,
-    /// Type; the new one where it changes.
+    /// CloudFormation type; the new one where it changes.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Name in `stack.yaml` of the resource that it is made for.
+    /// Name in `stack.yaml` of the resource that it is created for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
-    /// What becomes of it.
+    /// What happens to it.
     pub action: ChangeKind,
     /// Whether it is, or may be, replaced.
     pub replacement: Forces,
-    /// What is lost with it, when it holds what can't be made again.
+    /// The data that is lost with it, if it can't be created again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holds: Option<&'static str>,
     /// Whether the deployed template protects it (`options.protect`).
     pub protected: bool,
-    /// What becomes of the deployed one when it is, or may be, deleted or replaced.
+    /// What happens to the deployed one when it is, or may be, deleted or replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub old: Option<Fate>,
-    /// The property whose unchanged name stands in the way of a replacement: CloudFormation refuses it.
+    /// The unchanged name for which CloudFormation refuses to replace it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocked_by_name: Option<String>,
-    /// What changes of it.
+    /// Its changes.
     pub changes: Vec<PropertyChange>,
 }
 
 /// A change of an output, parameter, tag, or another part of the template.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "value")]
 pub struct ValueChange {
     /// Its name.
     pub name: String,
-    /// Create, update or delete.
+    /// What happens to it.
+    #[schemars(extend("enum" = ["create", "update", "delete"]))]
     pub action: ChangeKind,
-    /// What is deployed.
+    /// The deployed value; an expression where it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
-    /// What the file says.
+    /// The value in the file; an expression where it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Value>,
-    /// The replaced resource that the value comes from, where the value changes with it.
+    /// The replaced resource that the value comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
 }
 
-/// How many resources there are of each action.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+/// The number of resources of each action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
 pub struct Summary {
-    /// To create.
+    /// Resources to create.
     pub create: usize,
-    /// To update.
+    /// Resources to update.
     pub update: usize,
-    /// To replace.
+    /// Resources to replace.
     pub replace: usize,
-    /// To delete.
+    /// Resources to remove.
     pub delete: usize,
-    /// To keep as they are.
+    /// Resources that stay as they are.
     pub keep: usize,
 }
 
-/// What changes.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// What a deployment would change.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "plan")]
 pub struct Diff {
     /// Name of the stack.
     pub stack: String,
@@ -191,11 +196,11 @@ pub struct Diff {
     pub new: bool,
     /// Counts of resources.
     pub summary: Summary,
-    /// All resources: those of the file in its order, then those that go.
+    /// All resources: those of the file in its order, then those that are removed.
     pub resources: Vec<ResourceChange>,
     /// Permissions gained and lost.
     pub permissions: Vec<Permission>,
-    /// Ways in and out, gained and lost.
+    /// Network and public access, gained and lost.
     pub exposure: Vec<Exposure>,
     /// Code.
     pub code: Vec<CodeChange>,
@@ -209,7 +214,7 @@ pub struct Diff {
     pub template: Vec<ValueChange>,
     /// Cost of the idle stack.
     pub cost: Cost,
-    /// What a reader should know of this comparison.
+    /// Notes on this comparison.
     pub notes: Vec<String>,
 }
 
@@ -230,7 +235,7 @@ impl Diff {
         self.resources.iter().filter(|resource| resource.action != ChangeKind::Keep)
     }
 
-    /// As JSON, of the form that [`schema()`] describes. `schemaVersion` is the caller's, as in all output.
+    /// As JSON, as `docs/diff.schema.json` describes it.
     #[must_use]
     pub fn to_value(&self) -> Value {
         // Nothing in it can fail to become JSON: its maps have texts as keys.

@@ -9,6 +9,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::mark::is_mark;
@@ -111,9 +113,9 @@ impl Compiled {
 }
 
 /// A condition of a pattern that an event does not meet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Miss {
-    /// The full name of the field; nothing when each field matches, but never in the same element of a list.
+    /// The full name of the field; null when each field matches, but never in the same element of a list.
     pub field: Option<String>,
     /// What the event has there, as JSON.
     pub found: Vec<String>,

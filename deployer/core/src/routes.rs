@@ -1,5 +1,8 @@
 //! The rules and triggers of a stack that take events of a bus.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::diagnostic::Source;
 use crate::matching::Compiled;
 use crate::model::function::{Events, Trigger};
@@ -24,7 +27,8 @@ pub struct Route {
 }
 
 /// Kinds of [`Route`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum RouteKind {
     /// A resource of type `rule`.
     Rule,

@@ -1,14 +1,14 @@
 //! The problems of a stack file: as data, in a line each, and drawn with the text that each is about.
 
-use serde_json::{Value, json};
 use stack_core::{Diagnostics, Severity, Source};
 
 use super::table::terminal_width;
+use crate::output::FileDiagnostic;
 use crate::text::printable;
 
 /// Problems as data.
-pub(super) fn as_json(source: &Source, diagnostics: &Diagnostics) -> Vec<Value> {
-    diagnostics.sorted().into_iter().map(|one| diagnostic_json(source, one)).collect()
+pub(super) fn listed(source: &Source, diagnostics: &Diagnostics) -> Vec<FileDiagnostic> {
+    diagnostics.sorted().into_iter().map(|one| FileDiagnostic::new(source, one)).collect()
 }
 
 /// Problems in one line each, whatever their messages are made of.
@@ -42,21 +42,6 @@ pub(super) fn drawing(source: &Source, diagnostics: &Diagnostics, theme: miette:
         all.push('\n');
     }
     all
-}
-
-fn diagnostic_json(source: &Source, diagnostic: &stack_core::Diagnostic) -> Value {
-    let place = |offset: usize| {
-        let position = source.position(offset);
-        json!({ "line": position.line, "column": position.column, "byte": offset })
-    };
-    json!({
-        "code": diagnostic.code,
-        "severity": match diagnostic.severity { Severity::Error => "error", Severity::Warning => "warning" },
-        "message": diagnostic.message,
-        "help": diagnostic.help,
-        "start": place(diagnostic.span.start),
-        "end": place(diagnostic.span.end),
-    })
 }
 
 /// A problem as miette draws it.

@@ -3,7 +3,8 @@
 use deployer_aws::{ecr, s3};
 use deployer_base::error::{Error, Result};
 use deployer_build::{REPOSITORY, bucket_name, ensure_bucket, ensure_repository};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::context::Context;
 
@@ -15,6 +16,58 @@ use crate::context::Context;
 pub struct Args {
     /// Stack whose account and region they are created in; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
+}
+
+/// Where the deployer publishes code.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Assets<'a> {
+    /// Account.
+    account: &'a str,
+    /// Region.
+    region: &'a str,
+    /// The asset bucket.
+    bucket: AssetBucket<'a>,
+    /// The image repository.
+    repository: AssetRepository<'a>,
+}
+
+/// The bucket of zips, templates and records.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct AssetBucket<'a> {
+    /// Its name.
+    name: &'a str,
+    /// Whether it was created.
+    result: Setup,
+}
+
+/// The repository of images.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct AssetRepository<'a> {
+    /// Its URI.
+    uri: &'a str,
+    /// Whether it was created.
+    result: Setup,
+}
+
+/// What the command did about the bucket or the repository.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Setup {
+    /// It was created.
+    Made,
+    /// It existed.
+    There,
+}
+
+impl Setup {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Made => "made",
+            Self::There => "there",
+        }
+    }
 }
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
@@ -30,18 +83,19 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     )?;
     let (_, uri) =
         tokio::try_join!(ensure_bucket(&context.ui, session), ensure_repository(&context.ui, session))?;
-    let word = |had: bool| if had { "there" } else { "made" };
+    let setup = |had: bool| if had { Setup::There } else { Setup::Made };
+    let (of_bucket, of_repository) = (setup(had_bucket), setup(had_repository));
     if context.ui.is_json() {
-        return context.ui.json(json!({
-            "account": session.account,
-            "region": session.region,
-            "bucket": { "name": bucket, "result": word(had_bucket) },
-            "repository": { "uri": uri, "result": word(had_repository) },
-        }));
+        return context.ui.json(Assets {
+            account: &session.account,
+            region: &session.region,
+            bucket: AssetBucket { name: &bucket, result: of_bucket },
+            repository: AssetRepository { uri: &uri, result: of_repository },
+        });
     }
     let rows = [
-        ["bucket".to_owned(), bucket, word(had_bucket).to_owned()],
-        ["repository".to_owned(), uri, word(had_repository).to_owned()],
+        ["bucket".to_owned(), bucket, of_bucket.name().to_owned()],
+        ["repository".to_owned(), uri, of_repository.name().to_owned()],
     ];
     context.ui.data(&deployer_base::ui::table(["what", "name", ""], rows))
 }

@@ -3,7 +3,8 @@
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 use deployer_base::error::Result;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::Cli;
 use crate::context::Context;
@@ -18,12 +19,21 @@ pub struct Args {
     shell: Shell,
 }
 
+/// The completions of a shell.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Completions<'a> {
+    /// The shell.
+    shell: String,
+    /// The script for it.
+    script: &'a str,
+}
+
 pub fn run(context: &Context, args: &Args) -> Result<()> {
     let mut out = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "deployer", &mut out);
     let script = String::from_utf8_lossy(&out);
     if context.ui.is_json() {
-        return context.ui.json(json!({ "shell": args.shell.to_string(), "script": script }));
+        return context.ui.json(Completions { shell: args.shell.to_string(), script: &script });
     }
     context.ui.data(&script)
 }

@@ -31,7 +31,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     let load = Load { rows: args.rows, bytes_per_row: args.bytes_per_row };
     let estimate = estimate(&stack, &template, load);
     if context.ui.is_json() {
-        return context.ui.json(estimate.to_value());
+        return context.ui.json(&estimate);
     }
     context.ui.data(&markdown::to_terminal(&render(&estimate, args.compare)))
 }

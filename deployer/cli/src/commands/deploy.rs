@@ -5,14 +5,20 @@ use std::path::PathBuf;
 
 use deployer_aws::cloudformation::Mode;
 use deployer_base::error::{Error, Message, Result};
+use deployer_base::output::{
+    AnnouncedChange, DeploymentEvent, DeploymentResult, DoneResult, FailedResult, OutputValues,
+};
 use deployer_build::publish;
 use futures::future::join_all;
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use stack_core::diff::Diff;
 use stack_core::model::ResourceType;
 use stack_core::{Compiled, Stack, deployed};
 
 use crate::context::Context;
-use crate::deployment::{DeployReport, DeployResult, Deployment, Options, Waiting, changes_json};
+use crate::deployment::{DeployReport, DeployResult, Deployment, Options, Waiting, announced};
 use crate::hotswap::{self, Swap, Swapped};
 use crate::pipeline;
 use crate::plan;
@@ -62,6 +68,66 @@ pub struct Args {
     events: Option<PathBuf>,
 }
 
+/// A deployment that did not fail.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DeploymentReport<'a> {
+    /// Name of the CloudFormation stack.
+    stack: &'a str,
+    /// Its ARN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stack_id: Option<&'a str>,
+    /// The result.
+    result: DeploymentResult,
+    /// CloudFormation's status of the stack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'a str>,
+    /// Name of the change set that waits to be executed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change_set: Option<&'a str>,
+    /// What was planned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<&'a Diff>,
+    /// The changes that CloudFormation announced.
+    changes: Vec<AnnouncedChange<'a>>,
+    /// The outputs of the stack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<OutputValues>")]
+    outputs: Option<Map<String, Value>>,
+}
+
+/// A deployment that failed, was refused, or was interrupted.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DeploymentFailure<'a> {
+    /// Name of the CloudFormation stack.
+    stack: &'a str,
+    /// Always `failed`.
+    result: FailedResult,
+    /// The exit code of the command; with `--all`, the one that it would have had for this stack alone.
+    exit_code: u8,
+    /// What is wrong.
+    error: String,
+    /// What to do about it.
+    hint: Option<String>,
+}
+
+/// With `--all`: every stack of the file.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct AllDeployed<'a> {
+    /// The stacks, in the order of the file.
+    stacks: Vec<StackDeployment<'a>>,
+}
+
+/// One of several stacks that were deployed side by side.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "oneOfAll")]
+enum StackDeployment<'a> {
+    Succeeded(Box<DeploymentReport<'a>>),
+    Failed(DeploymentFailure<'a>),
+}
+
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
     if args.express && args.no_rollback {
         return Err(Error::Usage(
@@ -78,7 +144,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let compiled = context.compile(args.stack.as_deref())?;
     let stack = &compiled.stack;
     match one(context, args, &compiled).await {
-        Ok(done) if context.ui.is_json() => context.ui.json(Value::Object(report(stack, &done))),
+        Ok(done) if context.ui.is_json() => context.ui.json(report(stack, &done)),
         Ok(done) => show(context, stack, &done),
         Err(error) => {
             if context.ui.is_json() {
@@ -90,15 +156,15 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
 }
 
 /// A failure as data.
-fn failure(stack: &Stack, error: &Error) -> Value {
+fn failure<'a>(stack: &'a Stack, error: &Error) -> DeploymentFailure<'a> {
     let message = error.message().unwrap_or_else(|| Message::new("interrupted"));
-    json!({
-        "stack": stack.name,
-        "result": "failed",
-        "exitCode": error.exit_code(),
-        "error": message.text,
-        "hint": message.hint,
-    })
+    DeploymentFailure {
+        stack: &stack.name,
+        result: FailedResult::Failed,
+        exit_code: error.exit_code(),
+        error: message.text,
+        hint: message.hint,
+    }
 }
 
 /// Every stack of the file at the same time. Each goes its own way: one that fails stops no other.
@@ -130,10 +196,10 @@ async fn all(context: &Context, args: &Args) -> Result<()> {
 fn tell(context: &Context, stacks: &[(Context, Compiled)], ends: &[Result<DeployReport>]) -> Result<()> {
     if context.ui.is_json() {
         let reports = stacks.iter().zip(ends).map(|((_, compiled), end)| match end {
-            Ok(done) => Value::Object(report(&compiled.stack, done)),
-            Err(error) => failure(&compiled.stack, error),
+            Ok(done) => StackDeployment::Succeeded(Box::new(report(&compiled.stack, done))),
+            Err(error) => StackDeployment::Failed(failure(&compiled.stack, error)),
         });
-        return context.ui.json(json!({ "stacks": reports.collect::<Vec<_>>() }));
+        return context.ui.json(AllDeployed { stacks: reports.collect() });
     }
     for ((own, Compiled { stack, .. }), end) in stacks.iter().zip(ends) {
         if let Ok(done) = end {
@@ -148,14 +214,10 @@ fn tell(context: &Context, stacks: &[(Context, Compiled)], ends: &[Result<Deploy
 async fn one(context: &Context, args: &Args, compiled: &Compiled) -> Result<DeployReport> {
     let end = go(context, args, compiled).await;
     let (result, error) = match &end {
-        Ok(done) => (done.result.name(), None),
-        Err(error) => ("failed", error.message().map(|message| message.text)),
+        Ok(done) => (DoneResult::Succeeded(done.result.summary()), None),
+        Err(error) => (DoneResult::Failed(FailedResult::Failed), error.message().map(|message| message.text)),
     };
-    let mut event = json!({ "stack": compiled.stack.name, "result": result });
-    if let Some(error) = error {
-        event["error"] = json!(error);
-    }
-    context.ui.event("done", event);
+    context.ui.event(&DeploymentEvent::Done { stack: &compiled.stack.name, result, error });
     end
 }
 
@@ -387,26 +449,20 @@ fn next_step(stack: &Stack) -> Option<String> {
 }
 
 /// The outcome as data.
-fn report(stack: &Stack, done: &DeployReport) -> Map<String, Value> {
-    let mut out = Map::new();
-    let mut add = |name: &str, value: Value| drop(out.insert(name.to_owned(), value));
-    add("stack", json!(stack.name));
-    if let Some(deployed) = &done.stack {
-        add("stackId", json!(deployed.id));
+fn report<'a>(stack: &'a Stack, done: &'a DeployReport) -> DeploymentReport<'a> {
+    let deployed = done.stack.as_ref();
+    let change_set = match &done.result {
+        DeployResult::Planned(name) => Some(name.as_str()),
+        _ => None,
+    };
+    DeploymentReport {
+        stack: &stack.name,
+        stack_id: deployed.map(|deployed| deployed.id.as_str()),
+        result: done.result.summary(),
+        status: deployed.map(|deployed| deployed.status.as_str()),
+        change_set,
+        plan: done.plan.as_ref().map(|plan| &plan.diff),
+        changes: announced(&done.changes),
+        outputs: deployed.map(|deployed| super::outputs::values(stack, deployed)),
     }
-    add("result", json!(done.result.name()));
-    if let Some(deployed) = &done.stack {
-        add("status", json!(deployed.status));
-    }
-    if let DeployResult::Planned(name) = &done.result {
-        add("changeSet", json!(name));
-    }
-    if let Some(plan) = &done.plan {
-        add("plan", plan.to_value());
-    }
-    add("changes", json!(changes_json(&done.changes)));
-    if let Some(deployed) = &done.stack {
-        add("outputs", Value::Object(super::outputs::values(stack, deployed)));
-    }
-    out
 }

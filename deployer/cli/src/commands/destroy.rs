@@ -8,10 +8,12 @@ use deployer_aws::dynamodb::tables;
 use deployer_aws::s3::emptying;
 use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
+use deployer_base::output::ListedResource;
 use deployer_base::text::printable;
 use deployer_base::ui::terminal_width;
 use futures::future::{join_all, try_join_all};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use stack_core::Compiled;
 use stack_core::diff;
 use stack_core::model::target::Removal;
@@ -41,6 +43,27 @@ pub struct Args {
 /// How often to say how far the emptying of a bucket has come.
 const PROGRESS: Duration = Duration::from_secs(3);
 
+/// A stack that is deleted.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Destroyed<'a> {
+    /// Name of the CloudFormation stack.
+    stack: &'a str,
+    /// The result.
+    result: Deletion,
+    /// Resources that are no longer part of a stack, and still exist.
+    kept: Vec<ListedResource<'a>>,
+}
+
+/// The result of a deletion.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Deletion {
+    /// The stack was deleted.
+    Deleted,
+    /// There was no stack.
+    Absent,
+}
+
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let compiled = context.compile(args.stack.as_deref())?;
     let Compiled { stack, template, .. } = &compiled;
@@ -52,7 +75,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     situation::greet(context, stack, &session)?;
     let Some(deployed) = deployed? else {
         context.ui.step("done", format!("nothing to do: {} is not deployed", stack.name));
-        return result(context, &stack.name, "absent", &[]);
+        return result(context, &stack.name, Deletion::Absent, &[]);
     };
     if stack.target.protect {
         return Err(Error::Refused(
@@ -133,7 +156,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     verified?;
     context.ui.step("done", format!("{} is deleted", stack.name));
     list_kept(context, &doomed.kept);
-    result(context, &stack.name, "deleted", &doomed.kept)
+    result(context, &stack.name, Deletion::Deleted, &doomed.kept)
 }
 
 /// What a deletion is to do.
@@ -365,20 +388,19 @@ fn object_versions(count: usize) -> String {
     }
 }
 
-fn result(context: &Context, stack: &str, result: &str, kept: &[StackResource]) -> Result<()> {
+fn result(context: &Context, stack: &str, result: Deletion, kept: &[StackResource]) -> Result<()> {
     if context.ui.is_json() {
-        let kept: Vec<_> = kept.iter().map(resource_json).collect();
-        return context.ui.json(json!({ "stack": stack, "result": result, "kept": kept }));
+        return context.ui.json(Destroyed { stack, result, kept: kept.iter().map(listed).collect() });
     }
     Ok(())
 }
 
 /// A resource, for programs.
-pub fn resource_json(resource: &StackResource) -> Value {
-    json!({
-        "logicalId": resource.logical_id,
-        "physicalId": resource.physical_id,
-        "type": resource.resource_type,
-        "deleteWith": recovery::delete_command(resource),
-    })
+pub fn listed(resource: &StackResource) -> ListedResource<'_> {
+    ListedResource {
+        logical_id: &resource.logical_id,
+        physical_id: &resource.physical_id,
+        resource_type: &resource.resource_type,
+        delete_with: recovery::delete_command(resource),
+    }
 }

@@ -2,11 +2,13 @@
 
 use deployer_aws::cloudformation::CloudFormation;
 use deployer_base::error::Result;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use stack_core::Compiled;
 
 use crate::context::Context;
-use crate::{diagnosis, situation};
+use crate::diagnosis::{self, DiagnosisReport};
+use crate::situation;
 
 /// Show why the last failed operation on a stack failed, and how to fix it
 ///
@@ -15,6 +17,23 @@ use crate::{diagnosis, situation};
 pub struct Args {
     /// The stack; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
+}
+
+/// Why the last failed operation on a stack failed.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Diagnosed<'a> {
+    /// Name of the CloudFormation stack.
+    stack: &'a str,
+    /// Its ARN; null when it was never deployed.
+    stack_id: Option<&'a str>,
+    /// CloudFormation's status of the stack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'a str>,
+    /// Whether there is a failure to explain.
+    failed: bool,
+    /// The failure; null when there is none.
+    diagnosis: Option<DiagnosisReport<'a>>,
 }
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
@@ -39,10 +58,13 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     // Of a deleted stack, or with few permissions, the events alone must do.
     let evidence = diagnosis::evidence(&session, &resources.unwrap_or_default(), &found).await;
     if context.ui.is_json() {
-        let diagnosis = diagnosis::json(context, &stack.name, &found, &findings, &evidence);
-        return context.ui.json(json!({
-            "stack": stack.name, "stackId": known.id, "status": known.status, "failed": true, "diagnosis": diagnosis,
-        }));
+        return context.ui.json(Diagnosed {
+            stack: &stack.name,
+            stack_id: Some(&known.id),
+            status: Some(&known.status),
+            failed: true,
+            diagnosis: Some(diagnosis::report(context, &stack.name, &found, &findings, &evidence)),
+        });
     }
     context.ui.data(&diagnosis::text(context, &stack.name, &found, &findings, &evidence))
 }
@@ -50,7 +72,13 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
 /// There is nothing to explain.
 fn well(context: &Context, stack: &str, id: Option<&str>, text: &str) -> Result<()> {
     if context.ui.is_json() {
-        return context.ui.json(json!({ "stack": stack, "stackId": id, "failed": false, "diagnosis": null }));
+        return context.ui.json(Diagnosed {
+            stack,
+            stack_id: id,
+            status: None,
+            failed: false,
+            diagnosis: None,
+        });
     }
     context.ui.data(&format!("{text}\n"))
 }

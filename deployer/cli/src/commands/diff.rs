@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use deployer_aws::cloudformation::{ChangeSetOutcome, Mode, StackState};
 use deployer_base::error::{Error, Message, Result};
-use serde_json::{Value, json};
-use stack_core::diff::Detail;
+use schemars::JsonSchema;
+use serde::Serialize;
+use stack_core::diff::{Detail, Diff};
 
 use crate::context::Context;
 use crate::deployment::change_set::{self, ChangeSetRequest};
@@ -34,6 +35,16 @@ pub struct Args {
     /// Write the plan to a file, for `deployer deploy --plan FILE`
     #[arg(long, value_name = "FILE", conflicts_with = "no_build")]
     save: Option<PathBuf>,
+}
+
+/// What a deployment would change.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Difference<'a> {
+    /// Whether a deployment would change nothing.
+    same: bool,
+    /// The plan.
+    #[serde(flatten)]
+    plan: &'a Diff,
 }
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
@@ -78,11 +89,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let swapped = deployed.is_some_and(|deployed| deployed.swapped.is_some());
     let same = plan.diff.is_empty() && !swapped && stuck.is_none();
     if context.ui.is_json() {
-        let mut out = json!({ "same": same });
-        if let (Value::Object(out), Value::Object(fields)) = (&mut out, plan.to_value()) {
-            out.extend(fields);
-        }
-        context.ui.json(out)?;
+        context.ui.json(Difference { same, plan: &plan.diff })?;
     } else {
         context.ui.plan_data(&plan.lines(context, Detail::Changes))?;
     }

@@ -6,7 +6,8 @@ use deployer_base::error::{Error, Message, Result};
 use deployer_base::files;
 use deployer_build::embed;
 use include_dir::{Dir, include_dir};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use stack_core::model::Kind;
 use stack_core::{diagnostic, docs, schemas};
 
@@ -101,6 +102,15 @@ fn pages_of(folder: &str) -> Vec<Topic> {
     PAGES.get_dir(folder).map(pages).unwrap_or_default()
 }
 
+/// A page of the documentation.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Page<'a> {
+    /// The name that was given; null for the list of all names.
+    topic: Option<&'a str>,
+    /// The page.
+    markdown: &'a str,
+}
+
 pub fn run(context: &Context, args: &Args) -> Result<()> {
     // An unknown name is an error, however the page is wanted.
     let found = args.topic.as_deref().map(find).transpose()?;
@@ -125,7 +135,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     }
     let text = found.map_or_else(overview, |found| found.text);
     if context.ui.is_json() {
-        return context.ui.json(json!({ "topic": args.topic, "markdown": text }));
+        return context.ui.json(Page { topic: args.topic.as_deref(), markdown: &text });
     }
     context.ui.data(&markdown::to_terminal(&text))
 }

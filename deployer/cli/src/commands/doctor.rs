@@ -15,7 +15,8 @@ use deployer_base::time;
 use deployer_build::{REPOSITORY, bucket_name, cargo_lambda, needs_build, needs_cargo_lambda};
 use deployer_local::emulator;
 use deployer_local::state::{Folder, Status};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use stack_core::Stack;
 use stack_core::assets::{Asset, AssetKind, assets};
 use stack_core::model::target::Target;
@@ -38,11 +39,24 @@ const SKEW: u64 = 300;
 /// For a tool to say its version.
 const TOOL: Duration = Duration::from_secs(10);
 
-/// What a look at one thing gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The findings about the tools, the account and the stack.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Examination<'a> {
+    /// Name of the stack; null when there is no stack file.
+    stack: Option<&'a str>,
+    /// The number of problems; the exit code is 1 unless it is 0.
+    problems: usize,
+    /// The findings.
+    findings: &'a [Finding],
+}
+
+/// The result of one check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "examined")]
 struct Finding {
-    /// What was looked at.
+    /// What was checked.
     about: &'static str,
+    /// The result.
     state: State,
     /// What was found.
     text: String,
@@ -50,10 +64,14 @@ struct Finding {
     fix: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The result of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "examinedState")]
 enum State {
+    /// Nothing is wrong.
     Ok,
-    /// A deployment may fail, or something could not be looked at.
+    /// A deployment may fail, or something could not be checked.
     Warning,
     /// A deployment will fail.
     Problem,
@@ -466,11 +484,7 @@ async fn cargo() -> Finding {
 fn report(context: &Context, stack: Option<&str>, findings: &[Finding]) -> Result<()> {
     let problems = findings.iter().filter(|finding| finding.state == State::Problem).count();
     if context.ui.is_json() {
-        let all = findings.iter().map(
-            |one| json!({ "about": one.about, "state": one.state.name(), "text": one.text, "fix": one.fix }),
-        );
-        let all: Vec<_> = all.collect();
-        context.ui.json(json!({ "stack": stack, "problems": problems, "findings": all }))?;
+        context.ui.json(Examination { stack, problems, findings })?;
     } else {
         let rows = findings.iter().flat_map(|one| {
             let row = |state: &str, about: &str, text: &str| [state, about, text].map(str::to_owned).to_vec();

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use deployer_aws::cloudformation::drift::{Detection, Difference, ResourceDrift, detect};
 use deployer_aws::cloudformation::{CloudFormation, StackResource};
 use deployer_base::error::{Error, Message, Result};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use stack_core::Compiled;
 use stack_core::status::Status;
 
@@ -26,10 +27,13 @@ pub struct Args {
 }
 
 /// What CloudFormation leaves out of every comparison: CloudFormation API Reference, `ResourceDriftIgnoredAttribute`.
-const NEVER_COMPARED: [(&str, &str); 3] = [
-    ("MANAGED_BY_AWS", "properties that AWS sets and changes by itself"),
-    ("WRITE_ONLY_PROPERTY", "properties that no call returns, such as passwords and code"),
-    ("SENSITIVE_PROPERTY", "properties whose values are secret"),
+const NEVER_COMPARED: [NeverCompared; 3] = [
+    NeverCompared { reason: "MANAGED_BY_AWS", what: "properties that AWS sets and changes by itself" },
+    NeverCompared {
+        reason: "WRITE_ONLY_PROPERTY",
+        what: "properties that no call returns, such as passwords and code",
+    },
+    NeverCompared { reason: "SENSITIVE_PROPERTY", what: "properties whose values are secret" },
 ];
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
@@ -123,7 +127,7 @@ fn show(context: &Context, stack: &str, detection: &Detection, found: &Found<'_>
     for (id, resource_type, why) in &found.unchecked {
         ui.step("", format!("not compared: {id} ({resource_type}): {why}"));
     }
-    for (_, what) in NEVER_COMPARED {
+    for NeverCompared { what, .. } in NEVER_COMPARED {
         ui.step("", format!("never compared: {what}"));
     }
     Ok(())
@@ -146,33 +150,109 @@ fn rows(drift: &ResourceDrift, origin: Option<&str>) -> Vec<Vec<String>> {
     drift.differences.iter().map(|one| row(&one.path, &one.expected, &one.actual, word(one))).collect()
 }
 
-fn document(stack: &str, detection: &Detection, found: &Found<'_>) -> Value {
+fn document<'a>(stack: &'a str, detection: &'a Detection, found: &Found<'a>) -> DriftReport<'a> {
     let drifted = found.drifted.iter().map(|(drift, origin)| {
-        let differences = drift.differences.iter().map(|one| {
-            json!({ "path": one.path, "expected": one.expected, "actual": one.actual, "difference": one.kind })
+        let differences = drift.differences.iter().map(|one| DriftedProperty {
+            path: &one.path,
+            expected: &one.expected,
+            actual: &one.actual,
+            difference: &one.kind,
         });
-        json!({
-            "logicalId": drift.logical_id,
-            "resource": origin,
-            "type": drift.resource_type,
-            "status": drift.status,
-            "differences": differences.collect::<Vec<_>>(),
-        })
+        DriftedResource {
+            logical_id: &drift.logical_id,
+            resource: *origin,
+            resource_type: &drift.resource_type,
+            status: &drift.status,
+            differences: differences.collect(),
+        }
     });
-    let unchecked = found
-        .unchecked
-        .iter()
-        .map(|(id, resource_type, why)| json!({ "logicalId": id, "type": resource_type, "why": why }));
-    let never = NEVER_COMPARED.iter().map(|(reason, what)| json!({ "reason": reason, "what": what }));
-    json!({
-        "stack": stack,
-        "status": detection.status,
-        "failure": detection.failure,
-        "inSync": found.in_sync,
-        "drifted": drifted.collect::<Vec<_>>(),
-        "notCompared": unchecked.collect::<Vec<_>>(),
-        "neverCompared": never.collect::<Vec<_>>(),
-    })
+    let unchecked = found.unchecked.iter().map(|(logical_id, resource_type, why)| UncheckedResource {
+        logical_id,
+        resource_type,
+        why,
+    });
+    DriftReport {
+        stack,
+        status: &detection.status,
+        failure: detection.failure.as_deref(),
+        in_sync: found.in_sync,
+        drifted: drifted.collect(),
+        not_compared: unchecked.collect(),
+        never_compared: &NEVER_COMPARED,
+    }
+}
+
+/// The drift of a stack.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DriftReport<'a> {
+    /// Name of the CloudFormation stack.
+    stack: &'a str,
+    /// CloudFormation's drift status of the stack.
+    status: &'a str,
+    /// Why not everything could be compared.
+    failure: Option<&'a str>,
+    /// Number of resources that are as they were deployed.
+    in_sync: usize,
+    /// The resources that differ.
+    drifted: Vec<DriftedResource<'a>>,
+    /// Resources that could not be compared.
+    not_compared: Vec<UncheckedResource<'a>>,
+    /// What CloudFormation leaves out of every comparison.
+    never_compared: &'a [NeverCompared],
+}
+
+/// A resource that differs from its template.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct DriftedResource<'a> {
+    /// Logical ID.
+    logical_id: &'a str,
+    /// Name in the file.
+    resource: Option<&'a str>,
+    /// CloudFormation type.
+    #[serde(rename = "type")]
+    resource_type: &'a str,
+    /// CloudFormation's drift status of the resource.
+    #[schemars(extend("enum" = ["MODIFIED", "DELETED"]))]
+    status: &'a str,
+    /// The properties that differ.
+    differences: Vec<DriftedProperty<'a>>,
+}
+
+/// A property that differs from the template.
+#[derive(Debug, Serialize, JsonSchema)]
+struct DriftedProperty<'a> {
+    /// Path of the property.
+    path: &'a str,
+    /// The value in the template.
+    expected: &'a str,
+    /// The value of the resource.
+    actual: &'a str,
+    /// CloudFormation's word for the difference.
+    difference: &'a str,
+}
+
+/// A resource that could not be compared.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct UncheckedResource<'a> {
+    /// Logical ID.
+    logical_id: &'a str,
+    /// CloudFormation type.
+    #[serde(rename = "type")]
+    resource_type: &'a str,
+    /// Why it could not be compared.
+    why: &'a str,
+}
+
+/// What CloudFormation leaves out of every comparison.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+struct NeverCompared {
+    /// A word for it.
+    reason: &'static str,
+    /// What is left out.
+    what: &'static str,
 }
 
 #[cfg(test)]
@@ -221,6 +301,6 @@ mod tests {
             found.drifted.iter().flat_map(|(drift, origin)| rows(drift, *origin)).collect();
         assert_eq!(rows[0], ["Jobs", "jobs", "/VisibilityTimeout", "30", "60", "changed"]);
         assert_eq!(rows[1], ["Gone", "", "", "", "", "deleted"]);
-        assert_eq!(document("s", &detection, &found)["drifted"][0]["resource"], "jobs");
+        assert_eq!(document("s", &detection, &found).drifted[0].resource, Some("jobs"));
     }
 }

@@ -3,7 +3,9 @@
 use deployer_aws::Pause;
 use deployer_aws::cloudformation::{CloudFormation, Event};
 use deployer_base::error::{Error, Result};
-use serde_json::json;
+use deployer_base::output::Versioned;
+use schemars::JsonSchema;
+use serde::Serialize;
 use stack_core::diagnose::phases;
 
 use crate::context::Context;
@@ -22,6 +24,27 @@ pub struct Args {
     /// Keep showing new events, until Ctrl-C
     #[arg(long)]
     follow: bool,
+}
+
+/// An event of a stack, in a line of its own.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EventReport<'a> {
+    /// When it happened, as CloudFormation says.
+    time: &'a str,
+    /// Logical ID of the resource, or the name of the stack.
+    logical_id: &'a str,
+    /// Name, URL, ID or ARN; empty when there is none yet.
+    physical_id: &'a str,
+    /// CloudFormation type.
+    #[serde(rename = "type")]
+    resource_type: &'a str,
+    /// CloudFormation's status of the resource.
+    status: &'a str,
+    /// CloudFormation's words.
+    reason: Option<&'a str>,
+    /// Whether it is about the stack and not about one of its resources.
+    of_stack: bool,
 }
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
@@ -90,17 +113,16 @@ fn show(context: &Context, events: &[Event]) -> Result<()> {
             .data(&deployer_base::ui::table(["time", "status", "resource", "type", "reason"], rows));
     }
     let lines = events.iter().map(|event| {
-        let line = json!({
-            "schemaVersion": deployer_base::ui::SCHEMA_VERSION,
-            "time": event.time,
-            "logicalId": event.logical_id,
-            "physicalId": event.physical_id,
-            "type": event.resource_type,
-            "status": event.status,
-            "reason": event.reason,
-            "ofStack": event.of_stack,
-        });
-        format!("{line}\n")
+        let report = EventReport {
+            time: &event.time,
+            logical_id: &event.logical_id,
+            physical_id: &event.physical_id,
+            resource_type: &event.resource_type,
+            status: &event.status,
+            reason: event.reason.as_deref(),
+            of_stack: event.of_stack,
+        };
+        format!("{}\n", Versioned::new(report).to_line())
     });
     context.ui.data(&lines.collect::<String>())
 }

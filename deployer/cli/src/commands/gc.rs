@@ -10,11 +10,13 @@ use deployer_aws::published::{Failures, Object};
 use deployer_aws::s3::records as stored;
 use deployer_aws::session::Session;
 use deployer_base::error::{Error, Result};
+use deployer_base::output::Moment;
 use deployer_base::time;
 use deployer_build::{REPOSITORY, bucket_name};
 use futures::future::try_join_all;
 use futures::{StreamExt as _, TryStreamExt as _};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use stack_core::units::{self, human};
 
 use crate::context::Context;
@@ -235,35 +237,74 @@ fn show(context: &Context, groups: &[Group<'_>], garbage: &[&Item]) -> Result<()
     context.ui.data(&format!("\n{}", deployer_base::ui::table(["delete", "name", "size", "written"], rows)))
 }
 
-fn document(
-    bucket: &str,
+/// What is published, and what of it is no longer used.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Collection<'a> {
+    /// Name of the asset bucket.
+    bucket: &'a str,
+    /// Name of the image repository.
+    repository: &'a str,
+    /// Whether nothing was deleted, because of `--dry-run`.
     dry_run: bool,
-    groups: &[Group<'_>],
-    garbage: &[&Item],
-    failures: &Failures,
-) -> Value {
-    let kept: Vec<Value> = groups
-        .iter()
-        .filter(|group| *group.verdict != Verdict::Garbage)
-        .map(|group| {
-            let why = group.verdict.describe();
-            json!({ "what": group.what, "count": group.count, "bytes": group.bytes, "why": why })
-        })
-        .collect();
-    let garbage: Vec<Value> = garbage
-        .iter()
-        .map(|item| {
-            let failure = failures.iter().find(|(name, _)| *name == item.name).map(|(_, why)| why);
-            json!({
-                "what": item.what.name(),
-                "name": item.name,
-                "bytes": item.bytes,
-                "written": time::rfc3339(item.written),
-                "failure": failure,
-            })
-        })
-        .collect();
-    json!({ "bucket": bucket, "repository": REPOSITORY, "dryRun": dry_run, "kept": kept, "garbage": garbage })
+    /// What stays.
+    kept: Vec<KeptGroup<'a>>,
+    /// What is no longer used, and is deleted.
+    garbage: Vec<GarbageItem<'a>>,
+}
+
+/// Things that stay for the same reason.
+#[derive(Debug, Serialize, JsonSchema)]
+struct KeptGroup<'a> {
+    /// What they are.
+    #[schemars(extend("enum" = ["zip", "image", "template", "record", "note", "other"]))]
+    what: &'a str,
+    /// How many there are.
+    count: usize,
+    /// Their size in bytes.
+    bytes: u64,
+    /// Why they stay.
+    why: String,
+}
+
+/// A thing that is no longer used.
+#[derive(Debug, Serialize, JsonSchema)]
+struct GarbageItem<'a> {
+    /// What it is.
+    #[schemars(extend("enum" = ["zip", "image", "template", "record"]))]
+    what: &'a str,
+    /// Key of the object, or digest of the image.
+    name: &'a str,
+    /// Its size in bytes.
+    bytes: u64,
+    /// When it was written.
+    #[schemars(with = "Moment")]
+    written: String,
+    /// Why it could not be deleted.
+    failure: Option<&'a str>,
+}
+
+fn document<'a>(
+    bucket: &'a str,
+    dry_run: bool,
+    groups: &'a [Group<'_>],
+    garbage: &'a [&Item],
+    failures: &'a Failures,
+) -> Collection<'a> {
+    let kept = groups.iter().filter(|group| *group.verdict != Verdict::Garbage).map(|group| KeptGroup {
+        what: group.what,
+        count: group.count,
+        bytes: group.bytes,
+        why: group.verdict.describe(),
+    });
+    let garbage = garbage.iter().map(|item| GarbageItem {
+        what: item.what.name(),
+        name: &item.name,
+        bytes: item.bytes,
+        written: time::rfc3339(item.written),
+        failure: failures.iter().find(|(name, _)| *name == item.name).map(|(_, why)| why.as_str()),
+    });
+    Collection { bucket, repository: REPOSITORY, dry_run, kept: kept.collect(), garbage: garbage.collect() }
 }
 
 #[cfg(test)]
@@ -281,12 +322,9 @@ mod tests {
         let told: Vec<_> = groups.iter().map(|group| (group.what, group.count, group.bytes)).collect();
         assert_eq!(told, [("other", 1, 4), ("zip", 2, 3)]);
         let garbage: Vec<&Item> = items[..2].iter().collect();
-        let document =
-            document("b", false, &groups, &garbage, &vec![(items[1].name.clone(), "no".to_owned())]);
-        assert_eq!(document["kept"][0]["why"], "not created by the deployer");
-        assert_eq!(
-            (&document["garbage"][0]["failure"], &document["garbage"][1]["failure"]),
-            (&Value::Null, &"no".into())
-        );
+        let failures = vec![(items[1].name.clone(), "no".to_owned())];
+        let document = document("b", false, &groups, &garbage, &failures);
+        assert_eq!(document.kept[0].why, "not created by the deployer");
+        assert_eq!((document.garbage[0].failure, document.garbage[1].failure), (None, Some("no")));
     }
 }

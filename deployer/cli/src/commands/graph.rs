@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use deployer_base::error::Result;
 use deployer_base::files;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use stack_core::Compiled;
 use stack_core::graph::Graph;
 
@@ -24,6 +25,42 @@ pub struct Args {
     /// Write the drawing to this file instead of stdout
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+}
+
+/// The pipeline of a stack as a graph.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Drawing<'a> {
+    /// Name of the CloudFormation stack.
+    stack: &'a str,
+    /// Its resources.
+    nodes: Vec<DrawnNode<'a>>,
+    /// What starts what, and where data flows.
+    edges: Vec<DrawnEdge<'a>>,
+}
+
+/// A resource of the file.
+#[derive(Debug, Serialize, JsonSchema)]
+struct DrawnNode<'a> {
+    /// Name in the file.
+    name: &'a str,
+    /// Type in the file.
+    #[serde(rename = "type")]
+    kind: &'a str,
+}
+
+/// A flow from one resource to another.
+#[derive(Debug, Serialize, JsonSchema)]
+struct DrawnEdge<'a> {
+    /// Name of the resource where it begins.
+    #[schemars(with = "String")]
+    from: Option<&'a str>,
+    /// Name of the resource where it ends.
+    #[schemars(with = "String")]
+    to: Option<&'a str>,
+    /// What flows.
+    label: &'a str,
+    /// Whether it is taken only after a failure.
+    failure: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -48,16 +85,18 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     }
     if context.ui.is_json() {
         let name = |index: usize| graph.nodes.get(index).map(|node| node.name.as_str());
-        let nodes: Vec<_> =
-            graph.nodes.iter().map(|node| json!({ "name": node.name, "type": node.kind.name() })).collect();
-        let edges: Vec<_> = graph
-            .edges
-            .iter()
-            .map(|edge| {
-                json!({ "from": name(edge.from), "to": name(edge.to), "label": edge.label, "failure": edge.failure })
-            })
-            .collect();
-        return context.ui.json(json!({ "stack": graph.name, "nodes": nodes, "edges": edges }));
+        let nodes = graph.nodes.iter().map(|node| DrawnNode { name: &node.name, kind: node.kind.name() });
+        let edges = graph.edges.iter().map(|edge| DrawnEdge {
+            from: name(edge.from),
+            to: name(edge.to),
+            label: &edge.label,
+            failure: edge.failure,
+        });
+        return context.ui.json(Drawing {
+            stack: &graph.name,
+            nodes: nodes.collect(),
+            edges: edges.collect(),
+        });
     }
     context.ui.data(&text)
 }

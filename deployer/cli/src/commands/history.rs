@@ -2,9 +2,11 @@
 
 use deployer_aws::cloudformation::{CloudFormation, DeployedStack, StackState};
 use deployer_base::error::Result;
+use deployer_base::output::Digest;
 use deployer_base::time;
 use packing::sha256_hex;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::context::Context;
 use crate::records::{self, Record};
@@ -103,13 +105,13 @@ impl Standing {
         }
     }
 
-    const fn name(self) -> &'static str {
+    const fn summary(self) -> Comparison {
         match self {
-            Self::Absent => "absent",
-            Self::Recorded(_) => "recorded",
-            Self::Changed(_) => "changed",
-            Self::Interrupted => "interrupted",
-            Self::Unrecorded => "unrecorded",
+            Self::Absent => Comparison::Absent,
+            Self::Recorded(_) => Comparison::Recorded,
+            Self::Changed(_) => Comparison::Changed,
+            Self::Interrupted => Comparison::Interrupted,
+            Self::Unrecorded => Comparison::Unrecorded,
         }
     }
 
@@ -164,20 +166,67 @@ fn shortened(cause: &str) -> String {
     }
 }
 
-fn document(name: &str, records: &[Record], deployed: Option<&Deployed>, standing: Standing) -> Value {
-    let deployed = deployed.map(|(stack, template)| json!({ "status": stack.status, "template": template }));
-    json!({
-        "stack": name,
-        "deployed": deployed,
-        "standing": standing.name(), // words: ignore
-        "current": standing.number(),
-        "records": records,
-    })
+fn document<'a>(
+    name: &'a str,
+    records: &'a [Record],
+    deployed: Option<&'a Deployed>,
+    standing: Standing,
+) -> History<'a> {
+    History {
+        stack: name,
+        deployed: deployed.map(|(stack, template)| DeployedNow { status: &stack.status, template }),
+        standing: standing.summary(),
+        current: standing.number(),
+        records,
+    }
+}
+
+/// The records of a stack, and what is deployed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct History<'a> {
+    /// Name of the CloudFormation stack.
+    stack: &'a str,
+    /// What is deployed; null when the stack is not.
+    deployed: Option<DeployedNow<'a>>,
+    /// How what is deployed compares with the last record of a success.
+    standing: Comparison, // words: ignore
+    /// Number of the record of what is deployed.
+    current: Option<u64>,
+    /// The records, the newest first.
+    records: &'a [Record],
+}
+
+/// What is deployed.
+#[derive(Debug, Serialize, JsonSchema)]
+struct DeployedNow<'a> {
+    /// CloudFormation's status of the stack.
+    status: &'a str,
+    /// SHA-256 of the template.
+    #[schemars(with = "Digest")]
+    template: &'a str,
+}
+
+/// How what is deployed compares with the last record of a success.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Comparison {
+    /// The stack is not deployed.
+    Absent,
+    /// What is deployed is as recorded.
+    Recorded,
+    /// The stack was changed outside of the deployer.
+    Changed,
+    /// A deployment ended before it could write its record.
+    Interrupted,
+    /// There is no record of a success.
+    Unrecorded,
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+
+    use serde_json::json;
 
     use super::*;
 

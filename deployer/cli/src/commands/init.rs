@@ -7,7 +7,8 @@ use deployer_base::text::quoted;
 use deployer_base::{files, ui};
 use deployer_local::emulator;
 use include_dir::{Dir, include_dir};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use stack_core::diagnostic::nearest;
 
 use crate::context::Context;
@@ -34,6 +35,34 @@ const SCHEMA: &str = "stack.schema.json";
 const IGNORED: &str = "# What builds and the local cloud leave behind.\n/.deployer/\ntarget/\n";
 /// What editors look for at the top of a YAML file.
 const SCHEMA_LINE: &str = "# yaml-language-server: $schema=";
+
+/// The project that was written.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Project<'a> {
+    /// Its folder.
+    folder: &'a Path,
+    /// The template that it was made from.
+    template: &'a str,
+    /// The files that were written.
+    files: Vec<&'a str>,
+}
+
+/// With `--list`: the templates.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Templates {
+    /// The templates, by name.
+    templates: Vec<ListedTemplate>,
+}
+
+/// A template of a project.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "template")]
+struct ListedTemplate {
+    /// Its name.
+    name: &'static str,
+    /// What it is.
+    title: &'static str,
+}
 
 pub fn run(context: &Context, args: &Args) -> Result<()> {
     if args.list {
@@ -75,7 +104,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     }
     let files: Vec<&str> = project.iter().map(|(path, _)| path.as_str()).collect();
     if context.ui.is_json() {
-        return context.ui.json(json!({ "folder": args.folder, "template": args.template, "files": files }));
+        return context.ui.json(Project { folder: &args.folder, template: &args.template, files });
     }
     let taken = name.as_deref().or_else(|| own_name(file(template, STACK)?));
     for file in files {
@@ -126,9 +155,8 @@ fn file(dir: &'static Dir<'static>, name: &str) -> Option<&'static str> {
 fn list(context: &Context) -> Result<()> {
     let templates = templates();
     if context.ui.is_json() {
-        let all: Vec<_> =
-            templates.iter().map(|(name, title)| json!({ "name": name, "title": title })).collect();
-        return context.ui.json(json!({ "templates": all }));
+        let templates = templates.into_iter().map(|(name, title)| ListedTemplate { name, title });
+        return context.ui.json(Templates { templates: templates.collect() });
     }
     let rows = templates.iter().map(|(name, title)| [(*name).to_owned(), (*title).to_owned()]);
     context.ui.data(&ui::table(["template", ""], rows))

@@ -1,11 +1,14 @@
 //! `deployer local`.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Subcommand;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use deployer_aws::session::{LOCAL_CREDENTIAL, LOCAL_REGION};
 use deployer_base::error::{Error, Result};
@@ -65,6 +68,86 @@ struct Exec {
     words: Vec<OsString>,
 }
 
+/// A local cloud that is running or starting.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RunningCloud<'a> {
+    /// Whether its endpoint answers.
+    running: bool,
+    /// Whether it is starting.
+    starting: bool,
+    /// URL of all services.
+    endpoint: &'a str,
+    /// Process ID of its supervisor.
+    pid: i32,
+    /// Process ID of the emulator.
+    emulator_pid: Option<i32>,
+    /// Version of the emulator.
+    emulator_version: Option<&'a str>,
+    /// When it was started, in seconds since 1970.
+    started: u64,
+    /// The tasks that are running.
+    tasks: Vec<CloudTask<'a>>,
+    /// Of `up`: whether it was running before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    already_running: Option<bool>,
+    /// Of `reset`: whether its data was deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erased: Option<bool>,
+    /// Of `env`: the variables with which the AWS CLI and SDKs use the local cloud.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<BTreeMap<String, String>>")]
+    environment: Option<Map<String, Value>>,
+    /// Of `status`: whether templates are deployed unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template_unchanged: Option<bool>,
+    /// Of `status`: what AWS does with a template and the local cloud does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ignored: Option<Vec<IgnoredSetting>>,
+}
+
+/// A local cloud that does not answer.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct StoppedCloud {
+    /// Always false.
+    #[schemars(extend("const" = false))]
+    running: bool,
+    /// Whether it is starting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    starting: Option<bool>,
+    /// Of `down`: whether it was running before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped: Option<bool>,
+    /// Of `reset`: whether its data was deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erased: Option<bool>,
+    /// Of `status`: whether templates are deployed unchanged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template_unchanged: Option<bool>,
+    /// Of `status`: what AWS does with a template and the local cloud does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ignored: Option<Vec<IgnoredSetting>>,
+}
+
+/// A task that is running.
+#[derive(Debug, Serialize, JsonSchema)]
+struct CloudTask<'a> {
+    /// Its ARN.
+    arn: &'a str,
+    /// Its family and revision.
+    definition: &'a str,
+}
+
+/// A part of a template that the local cloud does not apply.
+#[derive(Debug, Serialize, JsonSchema)]
+struct IgnoredSetting {
+    /// The service.
+    service: &'static str,
+    /// What is ignored.
+    what: &'static str,
+}
+
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
     match &args.action {
         LocalCommand::Up(options) => up(context, options).await,
@@ -87,9 +170,7 @@ async fn up(context: &Context, options: &Options) -> Result<()> {
     let started = control::start(&context.file, context.folder(), options).await?;
     let running = &started.running;
     if context.ui.is_json() {
-        let mut document = describe(running);
-        document["alreadyRunning"] = json!(started.already);
-        return context.ui.json(document);
+        return context.ui.json(RunningCloud { already_running: Some(started.already), ..describe(running) });
     }
     if started.already {
         context.ui.note("the local cloud was already running");
@@ -111,7 +192,7 @@ async fn up(context: &Context, options: &Options) -> Result<()> {
 async fn down(context: &Context) -> Result<()> {
     let stopped = control::stop(context.folder()).await?;
     if context.ui.is_json() {
-        return context.ui.json(json!({ "running": false, "stopped": stopped }));
+        return context.ui.json(StoppedCloud { stopped: Some(stopped), ..StoppedCloud::default() });
     }
     context.ui.note(if stopped { "stopped the local cloud" } else { "the local cloud was not running" });
     Ok(())
@@ -127,10 +208,9 @@ fn env(context: &Context) -> Result<()> {
     let region = region.unwrap_or_else(|| LOCAL_REGION.to_owned());
     let variables = environment(&running.endpoint, &region);
     if context.ui.is_json() {
-        let mut document = describe(&running);
-        document["environment"] =
-            variables.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-        return context.ui.json(document);
+        let environment =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
+        return context.ui.json(RunningCloud { environment: Some(environment), ..describe(&running) });
     }
     // A profile or token of the shell's own would be taken for these credentials', or looked for.
     let mut text = "unset AWS_PROFILE AWS_SESSION_TOKEN\n".to_owned();
@@ -160,7 +240,7 @@ async fn reset(context: &Context) -> Result<()> {
     control::erase(context.folder()).await?;
     if !stopped {
         if context.ui.is_json() {
-            return context.ui.json(json!({ "running": false, "erased": true }));
+            return context.ui.json(StoppedCloud { erased: Some(true), ..StoppedCloud::default() });
         }
         context.ui.note("deleted what the local cloud had stored; it is not running");
         return Ok(());
@@ -168,9 +248,7 @@ async fn reset(context: &Context) -> Result<()> {
     // On its old port unless somebody has taken that meanwhile.
     let running = control::start(&context.file, context.folder(), &Options::default()).await?.running;
     if context.ui.is_json() {
-        let mut document = describe(&running);
-        document["erased"] = json!(true);
-        return context.ui.json(document);
+        return context.ui.json(RunningCloud { erased: Some(true), ..describe(&running) });
     }
     context.ui.note("deleted what the local cloud had stored, and started it again");
     context.ui.data(&format!("{}\n", running.endpoint))
@@ -179,16 +257,18 @@ async fn reset(context: &Context) -> Result<()> {
 fn status(context: &Context) -> Result<()> {
     let status = Folder::beside(context.folder()).status()?;
     if context.ui.is_json() {
-        let mut document = match &status {
-            Status::Running(running) | Status::Starting(Some(running)) => describe(running),
-            Status::Starting(None) => json!({ "running": false, "starting": true }),
-            Status::Stopped => json!({ "running": false }),
+        let template_unchanged = Some(true);
+        let ignored = Some(IGNORED.iter().map(|(service, what)| IgnoredSetting { service, what }).collect());
+        let stopped = StoppedCloud::default();
+        return match &status {
+            Status::Running(running) | Status::Starting(Some(running)) => {
+                context.ui.json(RunningCloud { template_unchanged, ignored, ..describe(running) })
+            }
+            Status::Starting(None) => {
+                context.ui.json(StoppedCloud { starting: Some(true), template_unchanged, ignored, ..stopped })
+            }
+            Status::Stopped => context.ui.json(StoppedCloud { template_unchanged, ignored, ..stopped }),
         };
-        let ignored: Vec<Value> =
-            IGNORED.iter().map(|(service, what)| json!({ "service": service, "what": what })).collect();
-        document["templateUnchanged"] = json!(true);
-        document["ignored"] = json!(ignored);
-        return context.ui.json(document);
     }
     let mut text = match &status {
         Status::Running(running) => shown(running),
@@ -202,19 +282,23 @@ fn status(context: &Context) -> Result<()> {
     context.ui.data(&text)
 }
 
-fn describe(running: &Running) -> Value {
-    let tasks: Vec<Value> =
-        running.tasks.iter().map(|task| json!({ "arn": task.arn, "definition": task.definition })).collect();
-    json!({
-        "running": running.ready,
-        "starting": !running.ready,
-        "endpoint": running.endpoint,
-        "pid": running.pid,
-        "emulatorPid": running.emulator_pid,
-        "emulatorVersion": running.version,
-        "started": running.started,
-        "tasks": tasks,
-    })
+fn describe(running: &Running) -> RunningCloud<'_> {
+    let tasks = running.tasks.iter().map(|task| CloudTask { arn: &task.arn, definition: &task.definition });
+    RunningCloud {
+        running: running.ready,
+        starting: !running.ready,
+        endpoint: &running.endpoint,
+        pid: running.pid,
+        emulator_pid: running.emulator_pid,
+        emulator_version: running.version.as_deref(),
+        started: running.started,
+        tasks: tasks.collect(),
+        already_running: None,
+        erased: None,
+        environment: None,
+        template_unchanged: None,
+        ignored: None,
+    }
 }
 
 fn shown(running: &Running) -> String {

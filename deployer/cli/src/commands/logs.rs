@@ -5,7 +5,9 @@ use std::time::Duration;
 use deployer_aws::cloudformation::{CloudFormation, StackResource};
 use deployer_aws::logs::log_events::{LogEvent, LogReader};
 use deployer_base::error::{Error, Message, Result};
-use serde_json::json;
+use deployer_base::output::Versioned;
+use schemars::JsonSchema;
+use serde::Serialize;
 use stack_core::model::{ResourceType, Stack};
 use stack_core::template::logical_id;
 
@@ -24,6 +26,17 @@ pub struct Args {
     /// How far back to start
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration)]
     since: u64,
+}
+
+/// A log event, in a line of its own.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct LoggedEvent<'a> {
+    /// Name in the file of the function or task.
+    resource: &'a str,
+    /// Milliseconds since 1970.
+    timestamp: i64,
+    /// The message.
+    message: &'a str,
 }
 
 fn duration(text: &str) -> std::result::Result<u64, String> {
@@ -71,13 +84,9 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         let mut out = String::new();
         for (name, event) in events {
             if context.ui.is_json() {
-                let line = json!({
-                    "schemaVersion": deployer_base::ui::SCHEMA_VERSION,
-                    "resource": name,
-                    "timestamp": event.timestamp,
-                    "message": event.message,
-                });
-                out.push_str(&format!("{line}\n"));
+                let line =
+                    LoggedEvent { resource: &name, timestamp: event.timestamp, message: &event.message };
+                out.push_str(&format!("{}\n", Versioned::new(line).to_line()));
             } else {
                 out.push_str(&format!("{name:<width$}  {}\n", deployer_base::text::harmless(&event.message)));
             }

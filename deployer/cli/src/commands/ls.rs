@@ -6,9 +6,11 @@ use deployer_aws::cloudformation::stacks;
 use deployer_aws::cloudformation::stacks::Overview;
 use deployer_aws::session::Session;
 use deployer_base::error::{Error, Result};
+use deployer_base::output::Moment;
 use deployer_base::time;
 use futures::future::join_all;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use stack_core::StackTarget;
 use stack_core::document::Document;
 use stack_core::model::target::{Removal, Target};
@@ -23,12 +25,73 @@ pub struct Args {
     pub(super) status: bool,
 }
 
+/// The stacks of the file.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Stacks<'a> {
+    /// The stacks, in the order of the file.
+    stacks: Vec<ListedStack<'a>>,
+}
+
+/// A stack of the file.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ListedStack<'a> {
+    /// Key in the file.
+    stack: &'a str,
+    /// Name of the CloudFormation stack.
+    name: String,
+    /// AWS or the local cloud.
+    target: Target,
+    /// Region, if the file names one.
+    region: Option<&'a str>,
+    /// Account, if the file names one.
+    account: Option<&'a str>,
+    /// Whether the stack is protected from deletion.
+    protect: bool,
+    /// What happens to data when the stack is deleted.
+    removal: Removal,
+    /// Whether commands without a stack use this one.
+    default: bool,
+    /// With `--status`: the state of the stack in AWS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<StackStatus<'a>>,
+}
+
+/// The state of a stack in AWS.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+enum StackStatus<'a> {
+    /// The stack is deployed.
+    #[serde(rename_all = "camelCase")]
+    Deployed {
+        /// CloudFormation's status.
+        state: &'a str,
+        /// When it was last changed.
+        #[schemars(with = "Option<Moment>")]
+        changed: Option<String>,
+        /// CloudFormation's drift status, as of the last check.
+        drift: &'a str,
+        /// When that was checked.
+        #[schemars(with = "Option<Moment>")]
+        drift_checked: Option<String>,
+    },
+    /// The stack is not deployed.
+    NotDeployed {
+        /// Always null.
+        state: (),
+    },
+    /// The state could not be found out.
+    Unknown {
+        /// Why it could not.
+        error: &'a str,
+    },
+}
+
 /// List only what is in the file, without calling AWS
 pub fn run(context: &Context, _: &Args) -> Result<()> {
     let document = context.load()?.document;
     if context.ui.is_json() {
-        let stacks: Vec<_> = document.stacks.iter().map(|stack| described(&document, stack)).collect();
-        return context.ui.json(json!({ "stacks": stacks }));
+        let stacks = document.stacks.iter().map(|stack| described(&document, stack, None));
+        return context.ui.json(Stacks { stacks: stacks.collect() });
     }
     let rows = document.stacks.iter().map(|stack| row(&document, stack));
     context.ui.data(&deployer_base::ui::table(["stack", "name", "target", "region", ""], rows))
@@ -39,13 +102,12 @@ pub async fn with_status(context: &Context) -> Result<()> {
     let document = context.load()?.document;
     let statuses = statuses(context, &document).await;
     if context.ui.is_json() {
-        let stacks = document.stacks.iter().zip(&statuses).map(|(stack, status)| {
-            let mut described = described(&document, stack);
-            described["status"] = status.as_json();
-            described
-        });
-        let stacks: Vec<Value> = stacks.collect();
-        return context.ui.json(json!({ "stacks": stacks }));
+        let stacks = document
+            .stacks
+            .iter()
+            .zip(&statuses)
+            .map(|(stack, status)| described(&document, stack, Some(status.as_data())));
+        return context.ui.json(Stacks { stacks: stacks.collect() });
     }
     let now = time::now();
     let rows = document.stacks.iter().zip(&statuses).map(|(stack, status)| {
@@ -82,16 +144,16 @@ impl Known {
         Self::Unknown { brief, why }
     }
 
-    fn as_json(&self) -> Value {
+    fn as_data(&self) -> StackStatus<'_> {
         match self {
-            Self::Deployed(status) => json!({
-                "state": status.status,
-                "changed": status.changed.map(time::rfc3339),
-                "drift": status.drift,
-                "driftChecked": status.drift_checked.map(time::rfc3339),
-            }),
-            Self::NotDeployed => json!({ "state": null }),
-            Self::Unknown { why, .. } => json!({ "error": why }),
+            Self::Deployed(status) => StackStatus::Deployed {
+                state: &status.status,
+                changed: status.changed.map(time::rfc3339),
+                drift: &status.drift,
+                drift_checked: status.drift_checked.map(time::rfc3339),
+            },
+            Self::NotDeployed => StackStatus::NotDeployed { state: () },
+            Self::Unknown { why, .. } => StackStatus::Unknown { error: why },
         }
     }
 
@@ -161,17 +223,22 @@ async fn status(document: &Document, stack: &StackTarget, session: &Session) -> 
     }
 }
 
-fn described(document: &Document, stack: &StackTarget) -> Value {
-    json!({
-        "stack": stack.stack,
-        "name": format!("{}-{}", document.name, stack.stack),
-        "target": target(stack.target),
-        "region": stack.region,
-        "account": stack.account,
-        "protect": stack.protect,
-        "removal": match stack.removal { Removal::Keep => "keep", Removal::Delete => "delete" },
-        "default": stack.default || document.stacks.len() == 1,
-    })
+fn described<'a>(
+    document: &Document,
+    stack: &'a StackTarget,
+    status: Option<StackStatus<'a>>,
+) -> ListedStack<'a> {
+    ListedStack {
+        stack: &stack.stack,
+        name: format!("{}-{}", document.name, stack.stack),
+        target: stack.target,
+        region: stack.region.as_deref(),
+        account: stack.account.as_deref(),
+        protect: stack.protect,
+        removal: stack.removal,
+        default: stack.default || document.stacks.len() == 1,
+        status,
+    }
 }
 
 fn row(document: &Document, stack: &StackTarget) -> [String; 5] {
@@ -206,7 +273,13 @@ const fn target(target: Target) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+
+    fn data(known: &Known) -> Value {
+        serde_json::to_value(known.as_data()).expect("JSON")
+    }
 
     #[test]
     fn what_is_known_of_a_stack_fits_three_cells() {
@@ -218,12 +291,12 @@ mod tests {
         };
         let known = Known::Deployed(status.clone());
         assert_eq!(known.cells(8_200), ["UPDATE_COMPLETE", "2 hours ago", "in sync 1 hour ago"]);
-        assert_eq!(known.as_json()["changed"], "1970-01-01T00:16:40Z");
+        assert_eq!(data(&known)["changed"], "1970-01-01T00:16:40Z");
         let known = Known::Deployed(Overview { drift: "NOT_CHECKED".to_owned(), changed: None, ..status });
         assert_eq!(known.cells(8_200), ["UPDATE_COMPLETE", "", "not checked"]);
-        assert_eq!(Known::NotDeployed.as_json(), json!({ "state": null }));
+        assert_eq!(data(&Known::NotDeployed), json!({ "state": null }));
         let unknown = Known::Unknown { brief: "no credentials".to_owned(), why: "long".to_owned() };
         assert_eq!(unknown.cells(0)[0], "no credentials");
-        assert_eq!(unknown.as_json(), json!({ "error": "long" }));
+        assert_eq!(data(&unknown), json!({ "error": "long" }));
     }
 }

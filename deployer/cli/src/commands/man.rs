@@ -1,11 +1,12 @@
 //! `deployer man`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::CommandFactory as _;
 use clap_mangen::Man;
 use deployer_base::error::{Error, Result};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::Cli;
 use crate::context::Context;
@@ -21,6 +22,20 @@ pub struct Args {
 /// The page of the program itself.
 const NAME: &str = "deployer.1";
 
+/// A page for `man`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ManPage<'a> {
+    /// The page.
+    roff: &'a str,
+}
+
+/// With `--out`: the pages in a folder.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ManFolder<'a> {
+    /// The folder with the pages.
+    folder: &'a Path,
+}
+
 pub fn run(context: &Context, args: &Args) -> Result<()> {
     let command = Cli::command();
     match &args.out {
@@ -30,7 +45,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             clap_mangen::generate_to(command, folder)
                 .map_err(|error| Error::io("write the pages into", folder, &error))?;
             if context.ui.is_json() {
-                return context.ui.json(json!({ "folder": folder }));
+                return context.ui.json(ManFolder { folder });
             }
             context.ui.note(format!("wrote the pages into {}; {NAME} is the first", folder.display()));
             Ok(())
@@ -40,7 +55,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             Man::new(command).render(&mut out)?;
             let page = String::from_utf8_lossy(&out);
             if context.ui.is_json() {
-                return context.ui.json(json!({ "roff": page }));
+                return context.ui.json(ManPage { roff: &page });
             }
             context.ui.data(&page)
         }

@@ -5,10 +5,11 @@ use std::path::Path;
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::text::printable;
 use deployer_base::ui;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use stack_core::matching::{Event, Miss};
 use stack_core::model::pattern::Pattern;
-use stack_core::routes::{Route, routes};
+use stack_core::routes::{Route, RouteKind, routes};
 use stack_core::yaml::{self, Node};
 use stack_core::{Source, json as text};
 
@@ -56,7 +57,7 @@ fn one(context: &Context, pattern: &str, event: &str) -> Result<()> {
     let event = event_of(&source, &node)?;
     let (matches, uncertain) = (pattern.matches(&event), pattern.compiled.is_uncertain(&event));
     if context.ui.is_json() {
-        return context.ui.json(json!({ "matches": matches, "uncertain": uncertain }));
+        return context.ui.json(PatternMatch { matches, uncertain });
     }
     if uncertain {
         context.ui.warn(UNCERTAIN);
@@ -150,14 +151,11 @@ fn all(context: &Context, stack: Option<&str>, file: &str) -> Result<()> {
     let source = read(file)?;
     let (events, routes) = (events(&source)?, routes(&stack));
     if context.ui.is_json() {
-        let events: Vec<Value> = events
-            .iter()
-            .map(|(line, event)| {
-                let routes: Vec<Value> = routes.iter().map(|route| as_json(route, event)).collect();
-                json!({ "line": line, "routes": routes })
-            })
-            .collect();
-        return context.ui.json(json!({ "stack": stack.name, "events": events }));
+        let events = events.iter().map(|(line, event)| RoutedEvent {
+            line: *line,
+            routes: routes.iter().map(|route| RouteMatch::new(route, event)).collect(),
+        });
+        return context.ui.json(EventMatches { stack: &stack.name, events: events.collect() });
     }
     if routes.is_empty() {
         context.ui.note(format!("the stack {} has no rule and no trigger on a bus", stack.name));
@@ -174,23 +172,70 @@ fn all(context: &Context, stack: Option<&str>, file: &str) -> Result<()> {
     context.ui.data(out.strip_suffix('\n').unwrap_or(&out))
 }
 
-fn as_json(route: &Route, event: &Event) -> Value {
-    let misses: Vec<Value> = route
-        .pattern
-        .misses(event)
-        .into_iter()
-        .map(|miss| json!({ "field": miss.field, "found": miss.found, "wanted": miss.wanted }))
-        .collect();
-    json!({
-        "kind": route.kind.name(),
-        "resource": route.resource,
-        "bus": route.bus,
-        "targets": route.targets,
-        "enabled": route.enabled,
-        "matches": misses.is_empty(),
-        "uncertain": route.pattern.is_uncertain(event),
-        "misses": misses,
-    })
+/// Whether an event matches a pattern.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct PatternMatch {
+    /// Whether it matches.
+    matches: bool,
+    /// Whether the answer depends on how EventBridge reads `exists: false` in a list.
+    uncertain: bool,
+}
+
+/// Where the events of a file go.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct EventMatches<'a> {
+    /// Name of the CloudFormation stack.
+    stack: &'a str,
+    /// The events, in the order of the file.
+    events: Vec<RoutedEvent<'a>>,
+}
+
+/// Where an event goes.
+#[derive(Debug, Serialize, JsonSchema)]
+struct RoutedEvent<'a> {
+    /// Line of the file on which it begins.
+    #[schemars(range(min = 1))]
+    line: usize,
+    /// Rules, triggers and archives of the stack, in the order of the file.
+    routes: Vec<RouteMatch<'a>>,
+}
+
+/// Whether an event goes to a rule, a trigger or an archive.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "route")]
+struct RouteMatch<'a> {
+    /// Rule, trigger or archive.
+    kind: RouteKind,
+    /// Name of the rule, the function, or the bus.
+    resource: &'a str,
+    /// Name of the bus.
+    bus: &'a str,
+    /// Names of the resources that it leads to.
+    targets: &'a [String],
+    /// False for a rule that is disabled.
+    enabled: bool,
+    /// Whether the event matches.
+    matches: bool,
+    /// Whether the answer depends on how EventBridge reads `exists: false` in a list.
+    uncertain: bool,
+    /// What the event lacks; empty when it matches.
+    misses: Vec<Miss>,
+}
+
+impl<'a> RouteMatch<'a> {
+    fn new(route: &'a Route, event: &Event) -> Self {
+        let misses = route.pattern.misses(event);
+        Self {
+            kind: route.kind,
+            resource: &route.resource,
+            bus: &route.bus,
+            targets: &route.targets,
+            enabled: route.enabled,
+            matches: misses.is_empty(),
+            uncertain: route.pattern.is_uncertain(event),
+            misses,
+        }
+    }
 }
 
 fn row(route: &Route, event: &Event) -> [String; 4] {

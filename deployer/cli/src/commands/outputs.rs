@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use deployer_aws::cloudformation::{CloudFormation, DeployedStack};
 use deployer_base::error::{Error, Message, Result};
+use deployer_base::output::OutputValues;
 use deployer_base::ui::Output;
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 use stack_core::Stack;
 use stack_core::template::logical_id;
 
@@ -20,12 +23,22 @@ pub struct Args {
     stack: Option<String>,
 }
 
+/// The outputs of a deployed stack.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Outputs<'a> {
+    /// Name of the CloudFormation stack.
+    stack: &'a str,
+    /// Its outputs.
+    #[schemars(with = "OutputValues")]
+    outputs: Map<String, Value>,
+}
+
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let stack = context.load_stack(args.stack.as_deref())?;
     let session = context.connect(&stack.target).await?;
     let deployed = deployed(&CloudFormation::new(&session), &stack).await?;
     if context.ui.is_json() {
-        return context.ui.json(json!({ "stack": deployed.name, "outputs": values(&stack, &deployed) }));
+        return context.ui.json(Outputs { stack: &deployed.name, outputs: values(&stack, &deployed) });
     }
     if context.ui.output == Output::Env {
         return context.ui.data(&assignments(&values(&stack, &deployed))?);
@@ -93,7 +106,7 @@ pub fn values(stack: &Stack, deployed: &DeployedStack) -> Map<String, Value> {
         .filter_map(|(name, _)| {
             let id = logical_id(name);
             let (_, value) = deployed.outputs.iter().find(|(key, _)| *key == id)?;
-            Some((name.clone(), json!(value)))
+            Some((name.clone(), Value::from(value.as_str())))
         })
         .collect()
 }
@@ -112,6 +125,8 @@ pub fn show(context: &Context, stack: &Stack, deployed: &DeployedStack) -> Resul
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

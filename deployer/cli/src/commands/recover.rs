@@ -10,9 +10,12 @@ use deployer_aws::error::AwsError;
 use deployer_aws::published;
 use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
+use deployer_base::output::ListedResource;
 use deployer_base::text::printable;
 use deployer_build::bucket_name;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 use stack_core::diagnose::Diagnosis;
 use stack_core::diff;
 use stack_core::status::Status;
@@ -57,6 +60,123 @@ const LOOK_BACK: usize = 50;
 /// Plans in a row, each shown and confirmed, before it is given back to the user.
 const ROUNDS: usize = 3;
 
+/// A stack and its way out of a failed state.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Recovered<'a> {
+    /// Name of the CloudFormation stack.
+    stack: &'a str,
+    /// The result.
+    result: Recovery,
+    /// CloudFormation's status of the stack; null when the stack is deleted.
+    status: Option<&'a str>,
+    /// What is done; null when nothing is wrong.
+    plan: Option<RecoveryPlan<'a>>,
+    /// Resources that a rollback skipped, and how far they are from their template.
+    skipped: Vec<SkippedResource<'a>>,
+}
+
+/// The result of a recovery.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Recovery {
+    /// There was nothing to do.
+    Nothing,
+    /// `plan` is what would be done.
+    Planned,
+    /// `plan` was done.
+    Recovered,
+}
+
+/// The steps of a recovery, and what becomes of the resources.
+#[derive(Debug, Serialize, JsonSchema)]
+struct RecoveryPlan<'a> {
+    /// What the state of the stack means.
+    state: &'a str,
+    /// The steps, in their order.
+    steps: Vec<RecoveryStep>,
+    /// Resources that are deleted.
+    lost: Vec<ListedResource<'a>>,
+    /// Resources that stay, and are no longer part of a stack.
+    kept: Vec<ListedResource<'a>>,
+}
+
+impl<'a> RecoveryPlan<'a> {
+    fn new(plan: &'a Plan) -> Self {
+        let listed = |list: &'a [StackResource]| list.iter().map(super::destroy::listed).collect();
+        let steps = plan.steps.iter().map(|step| RecoveryStep { call: step.call(), what: step.describe() });
+        Self { state: plan.state, steps: steps.collect(), lost: listed(&plan.lost), kept: listed(&plan.kept) }
+    }
+}
+
+/// A step of a recovery.
+#[derive(Debug, Serialize, JsonSchema)]
+struct RecoveryStep {
+    /// The API call.
+    call: &'static str,
+    /// What it does.
+    what: String,
+}
+
+/// A resource that a rollback skipped.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct SkippedResource<'a> {
+    /// Logical ID.
+    logical_id: &'a str,
+    /// Whether it differs from its template.
+    drift: SkippedDrift,
+    /// Why CloudFormation could not compare it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    /// The properties that differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    properties: Option<Vec<SkippedProperty<'a>>>,
+}
+
+/// Whether a resource differs from its template.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum SkippedDrift {
+    /// It does not.
+    None,
+    /// It does not exist.
+    Deleted,
+    /// CloudFormation could not compare it.
+    Unknown,
+    /// It does.
+    Differs,
+}
+
+/// A property that differs from the template.
+#[derive(Debug, Serialize, JsonSchema)]
+struct SkippedProperty<'a> {
+    /// Path of the property.
+    path: &'a str,
+    /// The value in the template.
+    expected: &'a str,
+    /// The value of the resource.
+    actual: &'a str,
+}
+
+impl<'a> SkippedResource<'a> {
+    fn new(logical_id: &'a str, drift: &'a Drift) -> Self {
+        let (drift, reason, properties) = match drift {
+            Drift::InSync => (SkippedDrift::None, None, None),
+            Drift::Deleted => (SkippedDrift::Deleted, None, None),
+            Drift::Unknown(reason) => (SkippedDrift::Unknown, Some(reason.as_str()), None),
+            Drift::Differs(differences) => {
+                let properties = differences.iter().map(|(path, expected, actual)| SkippedProperty {
+                    path,
+                    expected,
+                    actual,
+                });
+                (SkippedDrift::Differs, None, Some(properties.collect()))
+            }
+        };
+        Self { logical_id, drift, reason, properties }
+    }
+}
+
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let Compiled { stack, template, .. } = context.compile(args.stack.as_deref())?;
     let session = context.connect(&stack.target).await?;
@@ -75,7 +195,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         rounds += 1;
         let Some(deployed) = cloudformation.describe(&stack.name).await? else {
             context.ui.step("done", format!("nothing to do: {} is not deployed", stack.name));
-            return run.result("nothing", None, None, &[]);
+            return run.result(Recovery::Nothing, None, None, &[]);
         };
         express |= deployed.failed_in_express;
         let mut state = run.look(&deployed, express).await?;
@@ -86,14 +206,14 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         let plan = match decision {
             Decision::Nothing => {
                 context.ui.step("done", format!("nothing to do: {} is in {}", stack.name, deployed.status));
-                return run.result("nothing", Some(&deployed.status), None, &[]);
+                return run.result(Recovery::Nothing, Some(&deployed.status), None, &[]);
             }
             Decision::Refused(message) => return Err(Error::Refused(message)),
             Decision::Go(plan) => plan,
         };
         run.show(&deployed, &plan).await?;
         if args.dry_run {
-            return run.result("planned", Some(&deployed.status), Some(&plan), &[]);
+            return run.result(Recovery::Planned, Some(&deployed.status), Some(&plan), &[]);
         }
         if !plan.steps.iter().all(Step::is_harmless) {
             context.on_interrupt("nothing was done", "run `deployer recover` again");
@@ -408,12 +528,12 @@ impl Run<'_> {
             }
         }
         super::destroy::list_kept(self.context, &plan.kept);
-        self.result("recovered", status, Some(plan), drift)
+        self.result(Recovery::Recovered, status, Some(plan), drift)
     }
 
     fn result(
         &self,
-        result: &str,
+        result: Recovery,
         status: Option<&str>,
         plan: Option<&Plan>,
         drift: &[(String, Drift)],
@@ -421,35 +541,12 @@ impl Run<'_> {
         if !self.context.ui.is_json() {
             return Ok(());
         }
-        let resources = |list: &[StackResource]| -> Vec<Value> {
-            list.iter().map(super::destroy::resource_json).collect()
-        };
-        let plan = plan.map(|plan| {
-            json!({
-                "state": plan.state,
-                "steps": plan.steps.iter().map(|step| json!({ "call": step.call(), "what": step.describe() })).collect::<Vec<_>>(),
-                "lost": resources(&plan.lost),
-                "kept": resources(&plan.kept),
-            })
-        });
-        let drift: Vec<Value> = drift
-            .iter()
-            .map(|(id, drift)| match drift {
-                Drift::InSync => json!({ "logicalId": id, "drift": "none" }),
-                Drift::Deleted => json!({ "logicalId": id, "drift": "deleted" }),
-                Drift::Unknown(reason) => json!({ "logicalId": id, "drift": "unknown", "reason": reason }),
-                Drift::Differs(differences) => json!({
-                    "logicalId": id,
-                    "drift": "differs",
-                    "properties": differences
-                        .iter()
-                        .map(|(path, expected, actual)| json!({ "path": path, "expected": expected, "actual": actual }))
-                        .collect::<Vec<_>>(),
-                }),
-            })
-            .collect();
-        self.context.ui.json(json!({
-            "stack": self.stack.name, "result": result, "status": status, "plan": plan, "skipped": drift,
-        }))
+        self.context.ui.json(Recovered {
+            stack: &self.stack.name,
+            result,
+            status,
+            plan: plan.map(RecoveryPlan::new),
+            skipped: drift.iter().map(|(id, drift)| SkippedResource::new(id, drift)).collect(),
+        })
     }
 }

@@ -7,8 +7,10 @@ use deployer_aws::session::Session;
 use deployer_aws::sqs::send;
 use deployer_aws::sqs::send::Redrive;
 use deployer_base::error::{Error, Message, Result};
+use deployer_base::output::StoredObject;
 use deployer_base::time;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use stack_core::Stack;
 use stack_core::template::logical_id;
 
@@ -44,6 +46,46 @@ pub struct Args {
     bucket: Option<String>,
 }
 
+/// Rows that were sent again.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Replayed<'a> {
+    /// Name of the CloudFormation stack.
+    stack: &'a str,
+    /// The object that the rows are in.
+    object: StoredObject<'a>,
+    /// Which rows: those that failed, or those that are missing.
+    #[schemars(extend("enum" = [tally::FAILED, tally::MISSING]))]
+    replay: &'a str,
+    /// The number of rows when the replay was asked for.
+    rows: u64,
+    /// ID of the replay; null when there was nothing to send.
+    id: Option<&'a str>,
+}
+
+/// With `--dead-letters`: messages that were sent back to their queues.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Redriven<'a> {
+    /// Name of the CloudFormation stack.
+    stack: &'a str,
+    /// The number of messages.
+    messages: usize,
+    /// The same for each queue.
+    queues: Vec<MovedMessages<'a>>,
+}
+
+/// Messages of one queue.
+#[derive(Debug, Serialize, JsonSchema)]
+struct MovedMessages<'a> {
+    /// Name in the file of the queue, or of the resource that it was created for.
+    queue: &'a str,
+    /// URL of the dead-letter queue.
+    from: &'a str,
+    /// URL of the queue.
+    to: &'a str,
+    /// The number of messages.
+    messages: usize,
+}
+
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
     if args.dead_letters {
         return dead_letters(context, args).await;
@@ -74,7 +116,8 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         Replay::Missing => (known.missing(), tally::MISSING),
     };
     let rows = asked.len();
-    let answer = |id: Option<&str>| json!({ "stack": stack.name, "object": object, "replay": what, "rows": rows, "id": id });
+    let answer =
+        |id| Replayed { stack: &stack.name, object: StoredObject::from(&object), replay: what, rows, id };
     if rows == 0 {
         context.ui.note(match (replay, known.total()) {
             (Replay::Missing, None) => {
@@ -146,7 +189,7 @@ async fn dead_letters(context: &Context, args: &Args) -> Result<()> {
         "messages that were not moved are still in the dead-letter queues",
         "run the command again",
     );
-    let mut moved: Vec<Value> = Vec::new();
+    let mut moved = Vec::new();
     let mut count = 0;
     for QueueRedrive { redrive, queue } in &found {
         // What fails again meanwhile and comes back is not sent round and round.
@@ -155,10 +198,10 @@ async fn dead_letters(context: &Context, args: &Args) -> Result<()> {
             context.ui.step("moved", format!("{queue}: {messages}"));
         }
         count += messages;
-        moved.push(json!({ "queue": queue, "from": redrive.from, "to": redrive.to, "messages": messages }));
+        moved.push(MovedMessages { queue, from: &redrive.from, to: &redrive.to, messages });
     }
     if context.ui.is_json() {
-        return context.ui.json(json!({ "stack": stack.name, "messages": count, "queues": moved }));
+        return context.ui.json(Redriven { stack: &stack.name, messages: count, queues: moved });
     }
     if count == 0 {
         context.ui.note("no dead letters; nothing was sent");

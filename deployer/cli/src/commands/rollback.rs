@@ -6,15 +6,18 @@ use deployer_aws::cloudformation::{CloudFormation, Mode};
 use deployer_aws::session::Session;
 use deployer_aws::{ecr, published};
 use deployer_base::error::{Error, Message, Result};
+use deployer_base::output::{AnnouncedChange, DeploymentResult};
 use deployer_base::time;
 use deployer_build::REPOSITORY;
 use futures::future::try_join_all;
 use packing::sha256_hex;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use stack_core::assets::ASSET_BUCKET_PARAMETER;
+use stack_core::diff::Diff;
 
 use crate::context::{Context, StackHandle};
-use crate::deployment::{DeployReport, DeployResult, Deployment, Options, changes_json};
+use crate::deployment::{DeployReport, DeployResult, Deployment, Options, announced};
 use crate::hotswap::Swapped;
 use crate::plan;
 use crate::records::{self, Kind, MASKED, Record};
@@ -38,6 +41,21 @@ pub struct Args {
 
 /// Records that are looked through for one that differs.
 const LOOK_BACK: usize = 200;
+
+/// A rollback to a record.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct RolledBack<'a> {
+    /// Name of the CloudFormation stack.
+    stack: &'a str,
+    /// The result.
+    result: DeploymentResult,
+    /// Number of the record.
+    to: u64,
+    /// What was planned; null when there was nothing to do.
+    plan: Option<&'a Diff>,
+    /// The changes that CloudFormation announced.
+    changes: Vec<AnnouncedChange<'a>>,
+}
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let handle = context.open(args.stack.as_deref()).await?;
@@ -242,18 +260,19 @@ fn report(context: &Context, stack: &str, number: u64, done: &DeployReport) -> R
     if !context.ui.is_json() {
         return Ok(());
     }
-    let plan = done.plan.as_ref().map_or(Value::Null, crate::plan::Plan::to_value);
-    context.ui.json(json!({
-        "stack": stack,
-        "result": done.result.name(),
-        "to": number,
-        "plan": plan,
-        "changes": changes_json(&done.changes),
-    }))
+    context.ui.json(RolledBack {
+        stack,
+        result: done.result.summary(),
+        to: number,
+        plan: done.plan.as_ref().map(|plan| &plan.diff),
+        changes: announced(&done.changes),
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn record(number: u64, kind: &str, result: &str, template: &str) -> Record {

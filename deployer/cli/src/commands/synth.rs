@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use deployer_base::error::{Error, Result};
 use deployer_base::files;
-use serde_json::{Value, json};
+use deployer_base::output::Versioned;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 use stack_core::Compiled;
-use stack_core::assets::{AssetKind, assets};
-use stack_core::model::code::Code;
+use stack_core::assets::{Asset, AssetKind, assets};
+use stack_core::model::code::{Architecture, Code};
 
 use crate::context::Context;
 
@@ -31,31 +34,71 @@ enum Format {
     Yaml,
 }
 
+/// A stack as a CloudFormation template.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Synthesized<'a> {
+    /// Name of the CloudFormation stack.
+    stack: &'a str,
+    /// The CloudFormation template.
+    #[schemars(with = "Map<String, Value>")]
+    template: Value,
+    /// The code that the template names by its parameters.
+    assets: Vec<AssetEntry<'a>>,
+}
+
+/// With `--out`: the code of a template, in a file beside it.
+#[derive(Debug, Serialize)]
+struct Manifest<'a> {
+    assets: Vec<AssetEntry<'a>>,
+}
+
+/// A piece of code, as one of `worker`, `package` and `zip`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "asset")]
+struct AssetEntry<'a> {
+    /// The template parameter that names it.
+    parameter: &'a str,
+    /// Name of a worker of the deployer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worker: Option<&'a str>,
+    /// Path of a Cargo package.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    package: Option<&'a str>,
+    /// Binary of the package.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bin: Option<&'a str>,
+    /// Path of a zip.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zip: Option<&'a str>,
+    /// Processor that it is for.
+    architecture: Architecture,
+    /// How it is packed.
+    kind: AssetKind,
+}
+
+impl<'a> AssetEntry<'a> {
+    fn new(asset: &'a Asset) -> Self {
+        let (worker, package, bin, zip) = match &asset.code {
+            Code::Worker(worker) => (Some(worker.name()), None, None, None),
+            Code::Package { path, bin } => (None, Some(path.as_str()), bin.as_deref(), None),
+            Code::Zip { path } => (None, None, None, Some(path.as_str())),
+        };
+        Self {
+            parameter: &asset.parameter,
+            worker,
+            package,
+            bin,
+            zip,
+            architecture: asset.architecture,
+            kind: asset.kind,
+        }
+    }
+}
+
 pub fn run(context: &Context, args: &Args) -> Result<()> {
     let Compiled { stack, template, .. } = context.compile(args.stack.as_deref())?;
-    let manifest: Vec<Value> = assets(&stack)
-        .iter()
-        .map(|asset| {
-            let kind = match asset.kind {
-                AssetKind::Zip => "zip",
-                AssetKind::Image => "image",
-            };
-            let mut entry = json!({ "parameter": asset.parameter });
-            match &asset.code {
-                Code::Worker(worker) => entry["worker"] = json!(worker.name()),
-                Code::Package { path, bin } => {
-                    entry["package"] = json!(path);
-                    if let Some(bin) = bin {
-                        entry["bin"] = json!(bin);
-                    }
-                }
-                Code::Zip { path } => entry["zip"] = json!(path),
-            }
-            entry["architecture"] = json!(asset.architecture.name());
-            entry["kind"] = json!(kind);
-            entry
-        })
-        .collect();
+    let assets = assets(&stack);
+    let manifest: Vec<AssetEntry<'_>> = assets.iter().map(AssetEntry::new).collect();
     let text = match args.format {
         Format::Json => template.to_json(),
         Format::Yaml => template.to_yaml(),
@@ -66,10 +109,9 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             Format::Yaml => "yaml",
         };
         std::fs::create_dir_all(folder).map_err(|error| Error::io("create the folder", folder, &error))?;
-        let manifest = format!(
-            "{:#}\n",
-            json!({ "schemaVersion": deployer_base::ui::SCHEMA_VERSION, "assets": manifest })
-        );
+        let manifest = serde_json::to_string_pretty(&Versioned::new(Manifest { assets: manifest }))
+            .map_err(|error| Error::failed(error.to_string()))?
+            + "\n";
         for (name, text) in [(format!("template.{extension}"), &text), ("assets.json".to_owned(), &manifest)]
         {
             let path = folder.join(format!("{}.{name}", stack.name));
@@ -79,9 +121,8 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         return Ok(());
     }
     if context.ui.is_json() {
-        return context
-            .ui
-            .json(json!({ "stack": stack.name, "template": template.to_value(), "assets": manifest }));
+        let template = template.to_value();
+        return context.ui.json(Synthesized { stack: &stack.name, template, assets: manifest });
     }
     context.ui.data(&text)
 }

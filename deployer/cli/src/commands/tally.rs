@@ -1,10 +1,13 @@
 //! `deployer tally`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use deployer_base::error::{Error, Message, Result};
+use deployer_base::output::StoredObject;
 use deployer_base::time;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use stack_core::Stack;
 use tally::{RowSet, Tally};
 
@@ -67,10 +70,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         ));
     };
     if context.ui.is_json() {
-        let mut document = json!({ "stack": stack.name });
-        merge(&mut document, summary_json(&found));
-        merge(&mut document, rows_json(&found));
-        context.ui.json(document)?;
+        context.ui.json(ObjectTally::new(&stack.name, &found))?;
     } else {
         show(context, &found)?;
     }
@@ -92,8 +92,8 @@ fn stack_and_key<'a>(context: &Context, args: &'a Args) -> Result<(Stack, Option
 async fn list(context: &Context, stack: &Stack, place: &TallyHandle) -> Result<()> {
     let all = place.list().await?;
     if context.ui.is_json() {
-        let objects: Vec<Value> = all.iter().map(summary_json).collect();
-        return context.ui.json(json!({ "stack": stack.name, "objects": objects }));
+        let objects = all.iter().map(TallySummary::new).collect();
+        return context.ui.json(ObjectTallies { stack: &stack.name, objects });
     }
     if all.is_empty() {
         context.ui.note("no object has been uploaded yet");
@@ -116,13 +116,15 @@ async fn list(context: &Context, stack: &Stack, place: &TallyHandle) -> Result<(
 }
 
 /// How far an object is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "tallyState")]
 enum State {
     /// Rows are still to come, or missing.
     Open,
     /// Every row is in the table.
     Loaded,
-    /// Rows have failed, and none is missing.
+    /// Rows have failed, and the others are in the table.
     RowsFailed,
     /// The object as a whole could not be read.
     ObjectFailed,
@@ -138,15 +140,6 @@ impl State {
             Self::RowsFailed
         } else {
             Self::Open
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Loaded => "loaded",
-            Self::RowsFailed => "rows-failed",
-            Self::ObjectFailed => "object-failed",
         }
     }
 }
@@ -266,68 +259,213 @@ fn ranges_text(rows: &RowSet) -> String {
     format!("{}{more}", shown.join(", "))
 }
 
-fn ranges_json(rows: &RowSet) -> Value {
-    let (shown, more) = ranges(rows);
-    let shown: Vec<Value> = shown.into_iter().map(|(first, last)| json!([first, last])).collect();
-    json!({ "rows": rows.len(), "ranges": shown, "more": more })
+/// The tallies of all objects.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ObjectTallies<'a> {
+    /// Name of the CloudFormation stack.
+    stack: &'a str,
+    /// The objects, the newest first.
+    objects: Vec<TallySummary<'a>>,
 }
 
-fn summary_json(tally: &Tally) -> Value {
-    json!({
-        "object": tally.summary.object,
-        "digest": tally.digest,
-        "complete": tally.is_complete(),
-        "state": State::of(tally).name(),
-        "rows": tally.total(),
-        "extracted": tally.extracted.len(),
-        "transformed": tally.transformed.len(),
-        "loaded": tally.loaded.len(),
-        "failed": tally.failed().len(),
-        "missing": tally.missing().len(),
-        "overwritten": tally.overwritten.len(),
-        "percent": percent(tally),
-        "rowsPerSecond": average(tally),
-        "startedAt": tally.started_at,
-        "lastAt": tally.last_at,
-        "objectFailures": object_failures_json(tally),
-        "pendingReplays": tally.pending_replays().iter().map(|replay| json!({
-            "id": replay.id, "replay": replay.what, "rows": replay.rows, "pending": replay.pending,
-        })).collect::<Vec<_>>(),
-    })
+/// The tally of one object.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ObjectTally<'a> {
+    /// Name of the CloudFormation stack.
+    stack: &'a str,
+    /// The counts.
+    #[serde(flatten)]
+    summary: TallySummary<'a>,
+    /// Rows that are not in the table, and of which no stage says that they failed.
+    missing_rows: RowRanges,
+    /// Rows that later rows of the object with the same key have replaced.
+    overwritten_rows: RowRanges,
+    /// Rows that failed, by stage and reason.
+    failures: Vec<FailedRows>,
+    /// The counts of each task that read its part completely.
+    shards: Vec<ShardCounts>,
+    /// ARNs of the tasks.
+    tasks: &'a BTreeSet<String>,
 }
 
-fn object_failures_json(tally: &Tally) -> Vec<Value> {
-    let failures = tally.object_failures();
-    let failure = |(stage, reason): &(&str, &str)| json!({ "stage": stage, "reason": reason, "message": tally.message(stage, reason) });
-    failures.iter().map(failure).collect()
+/// The counts of one object.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct TallySummary<'a> {
+    /// The object.
+    object: Option<StoredObject<'a>>,
+    /// Name of this version of the object in the tally.
+    digest: &'a str,
+    /// Whether the object was read completely, and each row is in the table or has failed.
+    complete: bool,
+    /// The state of the object.
+    state: State,
+    /// The number of rows, once the object was read completely.
+    rows: Option<u64>,
+    /// Rows that were read.
+    extracted: u64,
+    /// Rows that were transformed.
+    transformed: u64,
+    /// Rows that are in the table.
+    loaded: u64,
+    /// Rows that failed and are not in the table.
+    failed: u64,
+    /// Rows that are not in the table, and of which no stage says that they failed.
+    missing: u64,
+    /// Rows that later rows of the object with the same key have replaced: at least so many.
+    overwritten: u64,
+    /// Percentage of the rows that are in the table.
+    percent: Option<f64>,
+    /// Rows a second, from the first event to the last that brought something new.
+    rows_per_second: Option<f64>,
+    /// Time of the first event.
+    started_at: Option<&'a str>,
+    /// Time of the last event that brought something new.
+    last_at: Option<&'a str>,
+    /// Why the object as a whole could not be read.
+    object_failures: Vec<ObjectFailure<'a>>,
+    /// Replays that were asked for and are not done.
+    pending_replays: Vec<ReplayProgress>,
 }
 
-fn rows_json(tally: &Tally) -> Value {
-    let failures = tally.failures();
-    let failures: Vec<Value> = failures
-        .iter()
-        .map(|failure| {
-            let mut value = json!({
-                "stage": failure.stage, "reason": failure.reason, "message": failure.message });
-            merge(&mut value, ranges_json(&failure.rows));
-            value
-        })
-        .collect();
-    let shards = tally.summary.shards.iter().map(|((of, index), counts)| {
-        json!({ "index": index, "of": of, "rows": counts.rows, "rejected": counts.rejected, "bytes": counts.bytes })
-    });
-    json!({
-        "missingRows": ranges_json(&tally.missing()),
-        "overwrittenRows": ranges_json(&tally.overwritten),
-        "failures": failures,
-        "shards": shards.collect::<Vec<_>>(),
-        "tasks": tally.summary.tasks,
-    })
+/// Rows, by their numbers in the file.
+#[derive(Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "tallyRows")]
+struct RowRanges {
+    /// The number of rows.
+    rows: u64,
+    /// The first and the last row of each range; the first ranges only.
+    ranges: Vec<(u64, u64)>,
+    /// The number of rows in ranges that are not listed.
+    more: u64,
 }
 
-fn merge(into: &mut Value, other: Value) {
-    if let (Value::Object(into), Value::Object(other)) = (into, other) {
-        into.extend(other);
+/// Rows that failed in one stage for one reason.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "tallyFailedRows")]
+struct FailedRows {
+    /// The stage.
+    #[schemars(extend("enum" = ["extraction", "transform", "load"]))]
+    stage: String,
+    /// The reason, as in `failed` events.
+    reason: String,
+    /// For people, from one of the `failed` events.
+    message: Option<String>,
+    /// The rows.
+    #[serde(flatten)]
+    rows: RowRanges,
+}
+
+/// Why an object as a whole could not be read.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "tallyObjectFailure")]
+struct ObjectFailure<'a> {
+    /// The stage.
+    stage: &'a str,
+    /// The reason, as in `failed` events.
+    reason: &'a str,
+    /// For people, from one of the `failed` events.
+    message: Option<String>,
+}
+
+/// A replay that is not done.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "tallyPendingReplay")]
+struct ReplayProgress {
+    /// Its ID, as `replay` gave it: the time at which it was asked for.
+    id: String,
+    /// Which rows: those that failed, or those that are missing.
+    #[schemars(extend("enum" = [tally::FAILED, tally::MISSING]))]
+    replay: String,
+    /// The number of rows that were asked for.
+    rows: u64,
+    /// Those that have neither been loaded nor failed since.
+    pending: u64,
+}
+
+/// The counts of a task that read its part of an object completely.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "tallyShard")]
+struct ShardCounts {
+    /// Number of the part.
+    index: u32,
+    /// The number of parts.
+    of: u32,
+    /// Rows in the part.
+    rows: u64,
+    /// Rows that were rejected.
+    rejected: u64,
+    /// Bytes in the part.
+    bytes: u64,
+}
+
+impl RowRanges {
+    fn new(rows: &RowSet) -> Self {
+        let (shown, more) = ranges(rows);
+        Self { rows: rows.len(), ranges: shown, more }
+    }
+}
+
+impl<'a> TallySummary<'a> {
+    fn new(tally: &'a Tally) -> Self {
+        let object_failures = tally.object_failures().into_iter().map(|(stage, reason)| ObjectFailure {
+            stage,
+            reason,
+            message: tally.message(stage, reason),
+        });
+        let pending_replays = tally.pending_replays().into_iter().map(|replay| ReplayProgress {
+            id: replay.id,
+            replay: replay.what,
+            rows: replay.rows,
+            pending: replay.pending,
+        });
+        Self {
+            object: tally.summary.object.as_ref().map(StoredObject::from),
+            digest: &tally.digest,
+            complete: tally.is_complete(),
+            state: State::of(tally),
+            rows: tally.total(),
+            extracted: tally.extracted.len(),
+            transformed: tally.transformed.len(),
+            loaded: tally.loaded.len(),
+            failed: tally.failed().len(),
+            missing: tally.missing().len(),
+            overwritten: tally.overwritten.len(),
+            percent: percent(tally),
+            rows_per_second: average(tally),
+            started_at: tally.started_at.as_deref(),
+            last_at: tally.last_at.as_deref(),
+            object_failures: object_failures.collect(),
+            pending_replays: pending_replays.collect(),
+        }
+    }
+}
+
+impl<'a> ObjectTally<'a> {
+    fn new(stack: &'a str, tally: &'a Tally) -> Self {
+        let failures = tally.failures().into_iter().map(|failure| FailedRows {
+            rows: RowRanges::new(&failure.rows),
+            stage: failure.stage,
+            reason: failure.reason,
+            message: failure.message,
+        });
+        let shards = tally.summary.shards.iter().map(|((of, index), counts)| ShardCounts {
+            index: *index,
+            of: *of,
+            rows: counts.rows,
+            rejected: counts.rejected,
+            bytes: counts.bytes,
+        });
+        Self {
+            stack,
+            summary: TallySummary::new(tally),
+            missing_rows: RowRanges::new(&tally.missing()),
+            overwritten_rows: RowRanges::new(&tally.overwritten),
+            failures: failures.collect(),
+            shards: shards.collect(),
+            tasks: &tally.summary.tasks,
+        }
     }
 }
 
@@ -463,6 +601,6 @@ mod tests {
         assert!(text.starts_with("1, 3, 5") && text.ends_with(" and 10 more"), "{text}");
         let few: RowSet = [1, 2, 3, 7].into_iter().collect();
         assert_eq!(ranges_text(&few), "1–3, 7");
-        assert_eq!(ranges_json(&few), json!({ "rows": 4, "ranges": [[1, 3], [7, 7]], "more": 0 }));
+        assert_eq!(RowRanges::new(&few), RowRanges { rows: 4, ranges: vec![(1, 3), (7, 7)], more: 0 });
     }
 }

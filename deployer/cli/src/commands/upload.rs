@@ -13,7 +13,9 @@ use deployer_aws::logs::log_events::LogReader;
 use deployer_aws::s3::objects;
 use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
-use serde_json::{Value, json};
+use deployer_base::output::StoredObject;
+use schemars::JsonSchema;
+use serde::Serialize;
 use stack_core::Stack;
 use stack_core::model::access::Verb;
 use stack_core::model::bucket::BucketEvent;
@@ -131,7 +133,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
             return finish(context, &file, place.resources(), &progress, elapsed, args.show_sensitive).await;
         }
         if context.ui.is_json() {
-            return context.ui.json(json!({ "stack": stack.name, "object": object }));
+            return context.ui.json(UploadedObject { stack: &stack.name, object: (&object).into() });
         }
         let key = &object.key;
         context.ui.note(match tally {
@@ -339,19 +341,21 @@ async fn finish(
         context.ui.step("failed", format!("and for {} more reasons", groups.len() - SHOWN_GROUPS));
     }
     if context.ui.is_json() {
-        let failures = progress.failures().map(|(record, failure)| {
-            json!({ "record": record, "reason": failure.reason, "message": failure.message })
+        let failures = progress.failures().map(|(record, failure)| UploadFailure {
+            record,
+            reason: &failure.reason,
+            message: failure.message.as_deref(),
         });
-        context.ui.json(json!({
-            "stack": file.stack.name,
-            "object": progress.object,
-            "rows": progress.rows(),
-            "loaded": progress.loaded(),
-            "failed": progress.failed(),
-            "seconds": elapsed.as_secs_f64(),
-            "reasons": groups.iter().map(group_json).collect::<Vec<_>>(),
-            "failures": failures.collect::<Vec<_>>(),
-        }))?;
+        context.ui.json(LoadedObject {
+            stack: &file.stack.name,
+            object: (&progress.object).into(),
+            rows: progress.rows(),
+            loaded: progress.loaded(),
+            failed: progress.failed(),
+            seconds: elapsed.as_secs_f64(),
+            reasons: groups.iter().map(FailureReason::new).collect(),
+            failures: failures.collect(),
+        })?;
     } else if progress.loaded() > 0
         && let Err(error) = show_items(context, file, resources, progress, show_sensitive).await
     {
@@ -372,17 +376,80 @@ fn not_shown(context: &Context, what: &str, error: Error) -> Result<()> {
     }
 }
 
-fn group_json(group: &Group) -> Value {
-    let mut value = json!({
-        "stage": group.stage, "reason": group.failure.reason, "message": group.failure.message,
-    });
-    if let Some(rows) = &group.rows {
-        let (ranges, more) = progress::ranges(rows);
-        value["rows"] = json!(rows.len());
-        value["ranges"] = json!(ranges);
-        value["more"] = json!(more);
+/// An object that was uploaded.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct UploadedObject<'a> {
+    /// Name of the CloudFormation stack.
+    stack: &'a str,
+    /// The object.
+    object: StoredObject<'a>,
+}
+
+/// With `--wait`: an object that was uploaded, and what became of its rows.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct LoadedObject<'a> {
+    /// Name of the CloudFormation stack.
+    stack: &'a str,
+    /// The object.
+    object: StoredObject<'a>,
+    /// The number of rows; null when the file could not be read.
+    rows: Option<u64>,
+    /// Rows that are in the table.
+    loaded: u64,
+    /// Rows that failed.
+    failed: u64,
+    /// How long it took.
+    seconds: f64,
+    /// The failures, by reason.
+    reasons: Vec<FailureReason<'a>>,
+    /// The failures, row by row; the first 10,000.
+    failures: Vec<UploadFailure<'a>>,
+}
+
+/// Rows that failed for the same reason.
+#[derive(Debug, Serialize, JsonSchema)]
+struct FailureReason<'a> {
+    /// The stage that failed; null where no tally is kept.
+    #[schemars(extend("enum" = ["extraction", "transform", "load", null]))]
+    stage: Option<&'a str>,
+    /// The reason, as in `failed` events; `deployer docs REASON` explains it.
+    reason: &'a str,
+    /// For people, about the first of the rows; null when it was not found.
+    message: Option<&'a str>,
+    /// The number of rows; missing when the file as a whole failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<u64>,
+    /// The first and the last row of each range; the first ranges only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ranges: Option<Vec<(u64, u64)>>,
+    /// The number of rows in ranges that are not listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    more: Option<u64>,
+}
+
+impl<'a> FailureReason<'a> {
+    fn new(group: &'a Group) -> Self {
+        let (ranges, more) = group.rows.as_ref().map(progress::ranges).unzip();
+        Self {
+            stage: group.stage.as_deref(),
+            reason: &group.failure.reason,
+            message: group.failure.message.as_deref(),
+            rows: group.rows.as_ref().map(|rows| rows.len()),
+            ranges,
+            more,
+        }
     }
-    value
+}
+
+/// A row that failed.
+#[derive(Debug, Serialize, JsonSchema)]
+struct UploadFailure<'a> {
+    /// Its number in the file; null for the file as a whole.
+    record: Option<u64>,
+    /// The reason, as in `failed` events.
+    reason: &'a str,
+    /// For people.
+    message: Option<&'a str>,
 }
 
 /// The fields of the only `transform`, and the table that the only `load` writes: what is needed to find the items of a file.

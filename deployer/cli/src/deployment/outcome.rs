@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use deployer_aws::cloudformation::{Change, DeployedStack};
 use deployer_base::error::{Error, Result};
-use serde_json::{Value, json};
+use deployer_base::output::{AnnouncedChange, DeploymentResult};
 
 use super::Deployment;
 use super::change_set::Waiting;
@@ -40,14 +40,14 @@ pub enum DeployResult {
 }
 
 impl DeployResult {
-    /// The word for it.
+    /// The result, as data.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
+    pub const fn summary(&self) -> DeploymentResult {
         match self {
-            Self::Unchanged => "unchanged",
-            Self::Deployed => "deployed",
-            Self::Planned(_) => "planned",
-            Self::Swapped => "swapped",
+            Self::Unchanged => DeploymentResult::Unchanged,
+            Self::Deployed => DeploymentResult::Deployed,
+            Self::Planned(_) => DeploymentResult::Planned,
+            Self::Swapped => DeploymentResult::Swapped,
         }
     }
 }
@@ -159,9 +159,11 @@ impl Deployment<'_> {
 
 /// The changes as data.
 #[must_use]
-pub fn changes_json(changes: &[Change]) -> Vec<Value> {
-    changes
-        .iter()
-        .map(|change| json!({ "action": change.kind.change_set_word(), "logicalId": change.logical_id, "type": change.resource_type }))
-        .collect()
+pub fn announced(changes: &[Change]) -> Vec<AnnouncedChange<'_>> {
+    let announced = changes.iter().map(|change| AnnouncedChange {
+        action: change.kind.into(),
+        logical_id: &change.logical_id,
+        resource_type: &change.resource_type,
+    });
+    announced.collect()
 }

@@ -3,26 +3,33 @@
 use serde_json::{Value, json};
 
 const SCHEMA: &str = include_str!("../../../../docs/output.schema.json");
-/// What `diff` shows, and `deploy` does.
-const PLAN: &str = include_str!("../../../../docs/diff.schema.json");
 
 /// The schema as it is published, but strict: a field that it does not describe is an error here, and may come with any
 /// version there.
 fn strict() -> Value {
-    fn close(value: &mut Value) {
-        match value {
-            Value::Object(fields) => {
-                if fields.contains_key("properties") {
-                    fields.entry("additionalProperties").or_insert(json!(false));
+    fn close(value: &mut Value, is_part: bool) {
+        let Value::Object(fields) = value else {
+            value.as_array_mut().into_iter().flatten().for_each(|item| close(item, false));
+            return;
+        };
+        let has_fields = fields.contains_key("properties");
+        let has_parts = has_fields && fields.contains_key("oneOf");
+        for (name, member) in fields.iter_mut() {
+            match member {
+                // The fields of an object are those of all of its parts.
+                Value::Array(parts) if has_parts && name == "oneOf" => {
+                    parts.iter_mut().for_each(|part| close(part, true));
                 }
-                fields.values_mut().for_each(close);
+                member => close(member, false),
             }
-            Value::Array(items) => items.iter_mut().for_each(close),
-            _ => {}
+        }
+        if has_fields && !is_part {
+            let word = if has_parts { "unevaluatedProperties" } else { "additionalProperties" };
+            fields.entry(word).or_insert(json!(false));
         }
     }
     let mut schema: Value = serde_json::from_str(SCHEMA).expect("JSON");
-    close(&mut schema);
+    close(&mut schema, false);
     schema
 }
 
@@ -32,20 +39,6 @@ pub fn judge(command: &str, document: &Value) -> Vec<String> {
     assert!(schema["$defs"][command].is_object(), "docs/output.schema.json does not describe `{command}`");
     schema["$ref"] = json!(format!("#/$defs/{command}"));
     let validator = jsonschema::validator_for(&schema).expect("a valid schema");
-    let mut found: Vec<String> = say(command, validator.iter_errors(document));
-    let plan = match command {
-        "diff" => document,
-        "deploy" | "rollback" => &document["plan"],
-        _ => &Value::Null,
-    };
-    if plan.is_object() {
-        let schema: Value = serde_json::from_str(PLAN).expect("JSON");
-        let validator = jsonschema::validator_for(&schema).expect("a valid schema");
-        found.extend(say(&format!("the plan of {command}"), validator.iter_errors(plan)));
-    }
-    found
-}
-
-fn say<'e>(what: &str, errors: impl Iterator<Item = jsonschema::ValidationError<'e>>) -> Vec<String> {
-    errors.map(|error| format!("{what}{}: {error}", error.instance_path())).collect()
+    let errors = validator.iter_errors(document);
+    errors.map(|error| format!("{command}{}: {error}", error.instance_path())).collect()
 }

@@ -143,7 +143,16 @@ impl<'s> Pipeline<'s> {
             let total = other.count(load).bill.total;
             Grouping { rows_per_event, events: other.per_row(load).events, total }
         });
-        Rows { load, per_row, assumptions, kept, groupings: groupings.collect(), bill: count.bill }
+        let per_million = (load.rows > 0).then(|| count.bill.total / load.rows() * 1e6);
+        Rows {
+            load,
+            per_row,
+            assumptions,
+            kept,
+            groupings: groupings.collect(),
+            bill: count.bill,
+            per_million,
+        }
     }
 
     fn count(&self, load: Load) -> Counting<'_, 's> {

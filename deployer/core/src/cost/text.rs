@@ -184,7 +184,7 @@ fn of_rows(rows: &Rows, original: Option<&Original>) -> String {
         total(&rows.bill),
         original.map(|original| format!(" {} |", total(&original.bill))).unwrap_or_default()
     );
-    if let Some(per_million) = rows.per_million().filter(|_| rows.load.rows != 1_000_000) {
+    if let Some(per_million) = rows.per_million.filter(|_| rows.load.rows != 1_000_000) {
         let _ = writeln!(out, "\nThat is {} for a million rows.", money(per_million));
     }
     out.push_str(&per_row(rows, original));

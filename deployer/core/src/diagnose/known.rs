@@ -7,6 +7,7 @@
 use std::sync::OnceLock;
 
 use regex::{Captures, Regex, RegexBuilder};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Reason;
@@ -47,13 +48,14 @@ pub struct Known {
     pub source: String,
 }
 
-/// When a failure is over without a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How long a failure lasts that passes by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Passing {
     /// After seconds, or a few minutes.
     Soon,
     /// Soon, if the same operation created or changed a role or a policy, which IAM has yet to spread.
+    #[schemars(skip)]
     AfterIamChange,
     /// After a longer wait, or with new credentials.
     Later,

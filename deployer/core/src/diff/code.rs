@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -9,15 +10,15 @@ use crate::assets::AssetKind;
 use crate::resolve::{Resolver, Side};
 use crate::template::references;
 
-/// What becomes of a piece of code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// What happens to code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CodeState {
     /// It is new.
     Create,
-    /// It is another.
+    /// It changes.
     Update,
-    /// It goes.
+    /// It is removed.
     Delete,
     /// It was not built, so it is not compared.
     Unknown,
@@ -27,29 +28,29 @@ pub enum CodeState {
 }
 
 /// The code of a resource.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CodeChange {
     /// The parameter that names it.
     pub parameter: String,
-    /// Logical ids of the resources that run it.
+    /// Logical IDs of the resources that run it.
     pub resources: Vec<String>,
     /// Their names in `stack.yaml`.
     pub origins: Vec<String>,
-    /// `zip` or `image`.
-    pub kind: &'static str,
-    /// What becomes of it.
+    /// How it is packed.
+    pub kind: AssetKind,
+    /// What happens to it.
     pub state: CodeState,
-    /// SHA-256 of what is deployed.
+    /// SHA-256 of the deployed code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
-    /// SHA-256 of what would be.
+    /// SHA-256 of the new code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// Size of what is deployed, if the caller knows it.
+    /// Size of the deployed code in bytes, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before_bytes: Option<u64>,
-    /// Size of what would be, if the caller knows it.
+    /// Size of the new code in bytes, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after_bytes: Option<u64>,
 }
@@ -93,10 +94,7 @@ pub(super) fn changes(
                 parameter: name.to_owned(),
                 origins: of.into_iter().cloned().collect(),
                 resources,
-                kind: match kind {
-                    AssetKind::Zip => "zip",
-                    AssetKind::Image => "image",
-                },
+                kind,
                 state,
                 before,
                 after,

@@ -2,45 +2,47 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cost::idle::{self, IdlePrice, cents};
 use crate::prices::prices;
 use crate::resolve::Resources;
 
-/// A resource that costs something, or of which that is not known.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// A resource whose cost changes.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CostItem {
-    /// Logical id.
+    /// Logical ID.
     pub resource: String,
-    /// What is paid for.
+    /// What is charged.
     pub what: String,
-    /// Dollars a month of what is deployed; nothing where it is not there, or not known.
+    /// Dollars a month of what is deployed; missing where it is not deployed, or not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<f64>,
-    /// Dollars a month of what the file says.
+    /// Dollars a month of the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<f64>,
 }
 
-/// Dollars a month while idle.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// The cost of the idle stack, in dollars a month.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "idleCost")]
 pub struct Cost {
-    /// Of what is deployed, as far as known.
+    /// Dollars a month of what is deployed, as far as known.
     pub before: f64,
-    /// Of what the file says, as far as known.
+    /// Dollars a month of the file, as far as known.
     pub after: f64,
     /// The difference, as far as known.
     pub delta: f64,
     /// The resources whose cost changes.
     pub items: Vec<CostItem>,
-    /// Logical ids of resources that come, go or change, and whose price is not known.
+    /// Logical IDs of resources that change and whose price is not known.
     pub unknown: Vec<String>,
     /// Region of the prices.
     pub region: String,
-    /// When they were taken.
+    /// Date of the prices.
     pub date: String,
 }
 

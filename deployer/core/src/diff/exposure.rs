@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -10,8 +11,8 @@ use super::words::words;
 use crate::resolve::{MAX_DEPTH, Resolved, Resources, scalar_text, truthy};
 use crate::schemas::Shape;
 
-/// The sort of a way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+/// A kind of access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ExposureKind {
     /// Traffic that a security group lets in.
@@ -30,19 +31,19 @@ pub enum ExposureKind {
     PublicBucket,
 }
 
-/// A way that is opened or closed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// Network or public access that is opened or closed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Exposure {
-    /// Whether it is opened, else it is closed.
+    /// True if it is opened, false if it is closed.
     pub gained: bool,
-    /// Its sort.
+    /// Its kind.
     pub kind: ExposureKind,
-    /// Logical id of the resource.
+    /// Logical ID of the resource.
     pub resource: String,
-    /// The way, as a sentence without a full stop.
+    /// What it allows, as a sentence without a full stop.
     pub sentence: String,
-    /// Whether anyone in the world can use it to come in.
+    /// Whether it allows access from anywhere.
     pub public: bool,
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -15,8 +16,8 @@ use crate::resolve::{MAX_DEPTH, Resources, name_of, texts};
 /// Grants that one side may have at most: a hostile template could ask for the product of long lists.
 const MAX_GRANTS: usize = 200_000;
 
-/// What a statement does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+/// The effect of a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Effect {
     /// It allows.
@@ -26,23 +27,23 @@ pub enum Effect {
 }
 
 /// A permission that is gained or lost.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Permission {
-    /// Whether it is gained, else it is lost.
+    /// True if it is gained, false if it is lost.
     pub gained: bool,
-    /// What it does.
+    /// Whether it allows or denies.
     pub effect: Effect,
-    /// Who: `role ExtractRole`, `service s3.amazonaws.com`, `account 111122223333`, `anyone`.
+    /// The principal: `role ExtractRole`, `service s3.amazonaws.com`, `account 111122223333`, `anyone`.
     pub principal: String,
-    /// Which actions, or all that a managed policy allows.
+    /// The actions, or all that a managed policy allows.
     pub actions: Vec<String>,
-    /// On what.
+    /// The resources, as the policy names them.
     pub resources: Vec<String>,
-    /// Under which condition.
+    /// The condition.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub condition: Option<Value>,
-    /// Whether somebody may do more than before.
+    /// Whether it allows more than before.
     pub widens: bool,
 }
 

@@ -429,7 +429,7 @@ impl Page<'_> {
                 (_, Some(before), Some(after)) => format!("{before} → {after}"),
                 (_, before, after) => after.or(before).unwrap_or_default(),
             };
-            self.line(sign, format!("{name}  {}  {text}", code.kind));
+            self.line(sign, format!("{name}  {}  {text}", code.kind.name()));
         }
     }
 

@@ -1,5 +1,8 @@
 //! Where the code of a function or a task comes from: `worker:`, `code:` and `image:`.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::Text;
 use super::properties::{AnyText, Choice, Object, Properties, Read, Scope, Shape, Str};
 use super::worker::Worker;
@@ -239,7 +242,8 @@ pub(super) fn one_of_these(properties: &mut Properties<'_>, names: &[&str], exam
 }
 
 /// Processor that code is built for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Architecture {
     /// 64-bit x86.
     X86_64,

@@ -1,5 +1,8 @@
 //! The target of a stack, as an entry under `stacks` gives it.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 /// Where a stack goes and how it is treated there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StackTarget {
@@ -15,7 +18,7 @@ pub struct StackTarget {
     pub endpoint: Option<String>,
     /// Whether the stack may be deleted.
     pub protect: bool,
-    /// What happens to data when the stack goes.
+    /// What happens to data when the stack is deleted.
     pub removal: Removal,
     /// Whether commands without a stack mean this one.
     pub default: bool,
@@ -24,7 +27,8 @@ pub struct StackTarget {
 }
 
 /// AWS or the local cloud.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Target {
     /// AWS, or whatever `AWS_ENDPOINT_URL` names.
     Aws,
@@ -32,11 +36,12 @@ pub enum Target {
     Local,
 }
 
-/// What happens to data when the stack goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What happens to data when the stack is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Removal {
     /// Buckets, tables and logs stay.
     Keep,
-    /// They go too.
+    /// They are deleted too.
     Delete,
 }
