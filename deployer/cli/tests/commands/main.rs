@@ -275,7 +275,11 @@ fn docs_fit_one_page_that_needs_nothing_else() {
 fn graph_draws_the_pipeline_in_three_formats() {
     let folder = folder(STACK);
     for (format, begins, holds) in [
-        ("mermaid", "flowchart LR\n", "Events -->|\"record-extracted\"| Transform"),
+        (
+            "mermaid",
+            "flowchart LR\n",
+            "Events -->|\"record-extracted<br/><small>buffer + DLQ</small>\"| Transform",
+        ),
         (
             "dot",
             "digraph \"eventbridge-etl-local\" {\n",
@@ -292,6 +296,9 @@ fn graph_draws_the_pipeline_in_three_formats() {
     }
     let (_, out, _) = run(&folder, &["graph", "--output", "json"]);
     assert_eq!(json(&out)["nodes"][0]["name"], "landing");
+    assert_eq!(json(&out)["nodes"][1]["queues"][0], "ArrivalsDeadLetters");
+    let (_, out, _) = run(&folder, &["graph", "--expand-queues"]);
+    assert!(out.contains("Events -->|\"record-extracted\"| TransformOnRecordExtractedBuffer\n"), "{out}");
 }
 
 /// Whether a program is installed on this machine.

@@ -13,6 +13,7 @@ fn every_document_is_as_its_schema_says() {
         &["ls", "--status"],
         &["synth"],
         &["graph"],
+        &["graph", "--expand-queues"],
         &["cost"],
         &["cost", "--rows", "0", "--bytes-per-row", "400000"],
         &["docs"],

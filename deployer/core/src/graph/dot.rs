@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Graph, caption};
+use super::{Graph, ids, sign, signed_caption};
 use crate::model::Kind;
 use crate::model::flow::Role;
 
@@ -12,14 +12,24 @@ pub(super) fn write(graph: &Graph) -> String {
         quoted(&graph.name)
     );
     for node in &graph.nodes {
-        let label = format!("{}\\n{}", escape(&node.name), caption(node.kind));
-        let _ = writeln!(out, "  {} [label=\"{label}\", shape={}];", quoted(&node.name), shape(node.kind));
+        let label = format!("{}\\n{}", escape(&node.name), signed_caption(node));
+        let tooltip = match node.queues.is_empty() {
+            true => String::new(),
+            false => format!(", tooltip={}", quoted(&ids(&node.queues))),
+        };
+        let (name, shape) = (quoted(&node.name), shape(node.kind));
+        let _ = writeln!(out, "  {name} [label=\"{label}\", shape={shape}{tooltip}];");
     }
     for edge in &graph.edges {
         let (from, to) = (&graph.nodes[edge.from].name, &graph.nodes[edge.to].name);
         let mut attributes = Vec::new();
-        if !edge.label.is_empty() {
-            attributes.push(format!("label={}", quoted(&edge.label)));
+        let label = (!edge.label.is_empty()).then(|| escape(&edge.label));
+        let lines: Vec<String> = label.into_iter().chain(sign(&edge.queues)).collect();
+        if !lines.is_empty() {
+            attributes.push(format!("label=\"{}\"", lines.join("\\n")));
+        }
+        if !edge.queues.is_empty() {
+            attributes.push(format!("tooltip={}", quoted(&ids(&edge.queues))));
         }
         if edge.failure {
             attributes.push("style=dashed".to_owned());

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Graph, caption};
+use super::{Graph, sign, signed_caption};
 use crate::model::Kind;
 use crate::model::flow::Role;
 use crate::template::logical_id;
@@ -12,15 +12,18 @@ pub(super) fn write(graph: &Graph) -> String {
     for node in &graph.nodes {
         let (open, close) = shape(node.kind);
         let id = logical_id(&node.name);
-        let _ =
-            writeln!(out, "  {id}{open}\"{}<br/><small>{}</small>\"{close}", node.name, caption(node.kind));
+        let caption = signed_caption(node);
+        let _ = writeln!(out, "  {id}{open}\"{}<br/><small>{caption}</small>\"{close}", node.name);
     }
     for edge in &graph.edges {
         let (from, to) = (logical_id(&graph.nodes[edge.from].name), logical_id(&graph.nodes[edge.to].name));
         let arrow = if edge.failure { "-.->" } else { "-->" };
-        let _ = match edge.label.as_str() {
-            "" => writeln!(out, "  {from} {arrow} {to}"),
-            label => writeln!(out, "  {from} {arrow}|\"{}\"| {to}", escape(label)),
+        let sign = sign(&edge.queues).map(|sign| format!("<small>{sign}</small>"));
+        let label = (!edge.label.is_empty()).then(|| escape(&edge.label));
+        let lines: Vec<String> = label.into_iter().chain(sign).collect();
+        let _ = match lines.as_slice() {
+            [] => writeln!(out, "  {from} {arrow} {to}"),
+            lines => writeln!(out, "  {from} {arrow}|\"{}\"| {to}", lines.join("<br/>")),
         };
     }
     out

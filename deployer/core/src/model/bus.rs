@@ -2,7 +2,7 @@
 
 use super::access::Verb;
 use super::definition::{Definition, Drawing, UNUSED};
-use super::flow::Role;
+use super::flow::{Flows, Role};
 use super::pattern::{Pattern, PatternReader};
 use super::properties::{Duration, List, Object, Properties, Reference, Str};
 use super::{Kind, ResourceRef};
@@ -119,6 +119,10 @@ impl Definition for Bus {
     fn encryption_key_mut(&mut self) -> Option<&mut Option<ResourceRef>> {
         // A bus that is there keeps its own key; an archive of it is the stack's.
         (self.existing.is_none() || self.archive.is_some()).then_some(&mut self.encryption_key)
+    }
+
+    fn flows(&self, name: &str, flows: &mut Flows) {
+        flows.add_dead_letters(name, name, "not encrypted");
     }
 }
 

@@ -1,11 +1,9 @@
-//! What flows between the resources of a stack, as its drawing shows it.
-
-use std::collections::BTreeMap;
+//! The flows between the resources of a stack, as its drawing shows them.
 
 use super::ResourceRef;
 use super::access::{Access, Verb};
 
-/// What a resource does in a pipeline: it decides the shape and the color in a drawing.
+/// The part of a resource in a pipeline: it decides the shape and the color in a drawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Stores data.
@@ -24,25 +22,59 @@ pub enum Role {
     Other,
 }
 
-/// A flow from one resource to another, by their names in the file, and whether it carries what failed.
-pub type FlowKey = (String, String, bool);
+/// A flow that begins at a resource; resources are named as in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Flow {
+    /// A flow to another resource.
+    Between {
+        /// The resource that it begins at.
+        from: String,
+        /// The resource that it ends at.
+        to: String,
+        /// The name of the flow; empty if it has none.
+        label: String,
+        /// `true` if it carries what failed.
+        failure: bool,
+        /// `true` if the lowering puts a queue between the two.
+        buffered: bool,
+    },
+    /// The flow to the dead-letter queues that the lowering adds for a resource.
+    DeadLetters {
+        /// The resource that they are added for.
+        origin: String,
+        /// The resource that sends to them.
+        from: String,
+        /// The name of the flow.
+        label: &'static str,
+    },
+}
 
-/// The flows between resources, with the labels of each.
+/// The flows between resources. The flows of one resource are in the order of the queues that the lowering adds for it.
 #[derive(Debug, Default)]
-pub struct Flows(BTreeMap<FlowKey, Vec<String>>);
+pub struct Flows(Vec<Flow>);
 
 impl Flows {
     /// Adds a flow.
     pub fn add(&mut self, from: &str, to: &str, label: impl Into<String>) {
-        self.0.entry((from.to_owned(), to.to_owned(), false)).or_default().push(label.into());
+        self.between(from, to, label.into(), false, false);
+    }
+
+    /// Adds a flow that goes through a queue which the lowering adds.
+    pub fn add_buffered(&mut self, from: &str, to: &str, label: impl Into<String>) {
+        self.between(from, to, label.into(), false, true);
     }
 
     /// Adds the flow of what failed.
     pub fn add_failure(&mut self, from: &str, to: &ResourceRef, label: &str) {
-        self.0.entry((from.to_owned(), to.name.clone(), true)).or_default().push(label.to_owned());
+        self.between(from, &to.name, label.to_owned(), true, false);
     }
 
-    /// Adds the flows of `access`: what is read flows to the reader; all else from who acts.
+    /// Adds the flow to the dead-letter queues that the lowering adds for a resource, if it adds any.
+    pub fn add_dead_letters(&mut self, origin: &str, from: &str, label: &'static str) {
+        self.0.push(Flow::DeadLetters { origin: origin.to_owned(), from: from.to_owned(), label });
+    }
+
+    /// Adds the flows of `access`: data that is read flows to its reader; all else begins at the one that acts.
     pub fn add_access(&mut self, name: &str, access: &[Access]) {
         for entry in access {
             let other = &entry.resource.name;
@@ -62,8 +94,13 @@ impl Flows {
         }
     }
 
-    /// The flows in the order of their names.
-    pub fn iter(&self) -> impl Iterator<Item = (&FlowKey, &[String])> {
-        self.0.iter().map(|(key, labels)| (key, labels.as_slice()))
+    /// Returns the flows in the order in which they were added.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<Flow> {
+        self.0
+    }
+
+    fn between(&mut self, from: &str, to: &str, label: String, failure: bool, buffered: bool) {
+        self.0.push(Flow::Between { from: from.to_owned(), to: to.to_owned(), label, failure, buffered });
     }
 }

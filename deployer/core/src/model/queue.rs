@@ -186,6 +186,7 @@ impl Definition for Queue {
         if let Some(to) = &self.dead_letter.queue {
             flows.add_failure(name, to, "dead letters");
         }
+        flows.add_dead_letters(name, name, "dead letters");
     }
 
     fn dead_letter_queues(&self) -> Vec<&ResourceRef> {

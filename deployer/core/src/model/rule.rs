@@ -72,5 +72,6 @@ impl Definition for Rule {
         for target in &self.targets {
             flows.add(&self.bus.name, &target.to.name, label);
         }
+        flows.add_dead_letters(name, &self.bus.name, "undelivered");
     }
 }

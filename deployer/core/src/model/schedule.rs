@@ -158,6 +158,7 @@ impl Definition for Schedule {
 
     fn flows(&self, name: &str, flows: &mut Flows) {
         flows.add(name, &self.target.to.name, "starts");
+        flows.add_dead_letters(name, name, "undelivered");
     }
 }
 

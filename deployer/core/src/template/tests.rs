@@ -1,0 +1,125 @@
+use super::*;
+use proptest::prelude::*;
+use serde_json::Map;
+
+#[test]
+fn logical_ids_come_from_the_name_alone() {
+    assert_eq!(logical_id("landing"), "Landing");
+    assert_eq!(logical_id("my-landing_zone2"), "MyLandingZone2");
+}
+
+#[test]
+fn what_is_sent_is_ascii_and_the_same() {
+    let template = Template { description: Some("Größe 東京 🦀".to_owned()), ..Template::default() };
+    let sent = template.to_compact_json();
+    assert!(sent.is_ascii(), "{sent}");
+    assert_eq!(serde_json::from_str::<Value>(&sent).expect("JSON"), template.to_value());
+}
+
+#[test]
+fn references_to_nothing_are_found() {
+    let resource = Resource {
+        kind: "AWS::X::Y",
+        depends_on: vec!["Gone".into()],
+        properties: json!({ "A": Ref("Q"), "B": [Sub("${Q.Arn}-${AWS::Region}-${!L}-${Z}")], "C": GetAtt("W", "Arn") }),
+        ..Resource::default()
+    };
+    let template = Template { resources: vec![("Q".into(), resource)], ..Template::default() };
+    let found: Vec<String> = template.check().into_iter().map(|dangling| dangling.to).collect();
+    assert_eq!(found, ["Z", "W", "Gone"]);
+}
+
+#[test]
+fn new_logical_ids_stand_everywhere() {
+    let resource = Resource {
+        kind: "AWS::X::Y",
+        depends_on: vec!["A".into()],
+        properties: json!({
+            "A": Ref("A"),
+            "B": [Sub("${A}-${A.Arn}-${!A}-${AB}-${A")],
+            "C": { "Fn::Sub": ["${A}-${B}", { "A": { "Fn::GetAtt": ["A", "Arn"] } }] },
+            "D": "A",
+        }),
+        ..Resource::default()
+    };
+    let mut template = Template {
+        resources: vec![("A".into(), resource)],
+        outputs: vec![("A".into(), json!({ "Value": Ref("A") }))],
+        ..Template::default()
+    };
+    template.rename(&BTreeMap::from([("A".to_owned(), "N".to_owned()), ("B".to_owned(), "A".to_owned())]));
+    let (id, resource) = &template.resources[0];
+    assert_eq!((id.as_str(), resource.depends_on.as_slice()), ("N", ["N".to_owned()].as_slice()));
+    assert_eq!(
+        resource.properties,
+        json!({
+            "A": Ref("N"),
+            "B": [Sub("${N}-${N.Arn}-${!A}-${AB}-${N")],
+            "C": { "Fn::Sub": ["${A}-${A}", { "A": { "Fn::GetAtt": ["N", "Arn"] } }] },
+            "D": "A",
+        })
+    );
+    assert_eq!(template.outputs, [("A".to_owned(), json!({ "Value": Ref("N") }))]);
+}
+
+#[test]
+fn what_may_be_missing_is_referred_to_only_where_it_is_there() {
+    let resource = |condition: Option<&str>, properties: Value| Resource {
+        kind: "AWS::X::Y",
+        condition: condition.map(str::to_owned),
+        properties,
+        ..Resource::default()
+    };
+    let both = json!({ "Fn::And": [{ "Condition": "Is" }, { "Fn::Not": [{ "Condition": "Other" }] }] });
+    let template = Template {
+        conditions: vec![
+            ("Is".into(), json!({ "Fn::Equals": ["a", Ref("AWS::Region")] })),
+            ("Other".into(), json!({ "Fn::Equals": ["b", Ref("AWS::Region")] })),
+            ("Both".into(), both),
+            ("IsNot".into(), json!({ "Fn::Not": [{ "Condition": "Is" }] })),
+        ],
+        resources: vec![
+            ("Maybe".into(), resource(Some("Is"), json!({}))),
+            ("Same".into(), resource(Some("Is"), json!({ "A": Ref("Maybe") }))),
+            ("Stricter".into(), resource(Some("Both"), json!({ "A": Ref("Maybe") }))),
+            ("Inside".into(), resource(None, json!({ "A": { "Fn::If": ["Is", Ref("Maybe"), "x"] } }))),
+            ("Negated".into(), resource(None, json!({ "A": { "Fn::If": ["IsNot", "x", Ref("Maybe")] } }))),
+            ("Always".into(), resource(None, json!({ "A": { "Fn::If": ["Is", "x", Sub("${Maybe.Arn}")] } }))),
+            ("Different".into(), resource(Some("Other"), json!([GetAtt("Maybe", "Arn"), Ref("Maybe")]))),
+        ],
+        outputs: vec![("Shown".into(), json!({ "Value": Ref("Maybe") }))],
+        ..Template::default()
+    };
+    assert_eq!(template.check(), []);
+    let found: Vec<String> = template.conditional_references().into_iter().map(|found| found.from).collect();
+    assert_eq!(found, ["Always", "Different", "Shown"]);
+}
+
+#[test]
+fn circles_are_shown_as_a_path() {
+    let resource = |properties: Value| Resource { kind: "AWS::X::Y", properties, ..Resource::default() };
+    let template = |last: Value| Template {
+        resources: vec![
+            ("Before".into(), resource(json!({ "A": Ref("B") }))),
+            ("B".into(), resource(json!({ "A": [GetAtt("C", "Arn")] }))),
+            ("C".into(), resource(last)),
+        ],
+        ..Template::default()
+    };
+    assert_eq!(template(json!({ "A": Ref("P") })).cycle(), None);
+    let circle = template(json!({ "A": Sub("${B}") })).cycle().expect("a circle");
+    assert_eq!(circle, ["B", "C", "B"]);
+}
+
+proptest! {
+    #[test]
+    fn yaml_says_what_json_says(
+        texts in proptest::collection::vec("\\PC{0,12}|[a\u{7f}\u{85}\u{2028}\u{feff}\u{ffff}\\n\\t ]{1,4}|no|ON|012|1e3|2012-10-17|~|0x1F|a: b|- x|1:30|=|<<|null", 1..6)
+    ) {
+        let properties = json!({ "List": texts, "Map": texts.iter().map(|t| (t.clone(), json!(t))).collect::<Map<_, _>>(), "Empty": {}, "N": 1, "B": true });
+        let resource = Resource { kind: "AWS::X::Y", properties, ..Resource::default() };
+        let template = Template { resources: vec![("Q".into(), resource)], ..Template::default() };
+        let read: Value = serde_yaml::from_str(&template.to_yaml()).expect("valid YAML");
+        prop_assert_eq!(read, template.to_value());
+    }
+}

@@ -1,0 +1,109 @@
+use super::*;
+use proptest::prelude::*;
+
+fn read(text: &str) -> (Option<Node>, String) {
+    let source = Source::new("s.yaml", text);
+    let mut diagnostics = Diagnostics::default();
+    let node = parse(&source, &mut diagnostics);
+    (node, diagnostics.to_lines(&source))
+}
+
+#[test]
+fn nodes_know_their_place() {
+    let text = "a: ü\nb:\n  - x\n  - { c: \"d\" }\n";
+    let (node, problems) = read(text);
+    assert_eq!(problems, "");
+    let Some(Node { value: Value::Mapping(entries), .. }) = node else { panic!("mapping") };
+    assert_eq!(&text[entries[0].value.span.start..entries[0].value.span.end], "ü");
+    let Value::Sequence(items) = &entries[1].value.value else { panic!("sequence") };
+    assert_eq!(&text[items[1].span.start..items[1].span.end], "{ c: \"d\" }");
+    assert_eq!(&text[entries[1].value.span.start..entries[1].value.span.end], "- x\n  - { c: \"d\" }");
+}
+
+#[test]
+fn a_short_tag_stays_with_its_value() {
+    let text = "a: !Ref b\nc: !Join\n  - x\n  - [!Sub 'y']\n!Ref d: 1\n";
+    let (node, problems) = read(text);
+    assert!(problems.starts_with("s.yaml:5:1: error[E0005]"), "{problems}");
+    let Some(Node { value: Value::Mapping(entries), .. }) = node else { panic!("mapping") };
+    let Value::Tagged { tag, tag_span, node } = &entries[0].value.value else { panic!("a tag") };
+    assert_eq!((tag.as_str(), &text[tag_span.start..tag_span.end]), ("Ref", "!Ref"));
+    assert_eq!(&text[node.span.start..node.span.end], "b");
+    assert_eq!(node.part(0, 1), node.span);
+    let Value::Tagged { tag, node, .. } = &entries[1].value.value else { panic!("a tag") };
+    assert_eq!(tag, "Join");
+    assert!(matches!(&node.value, Value::Sequence(items) if items.len() == 2));
+    assert_eq!(entries[2].key, "d");
+}
+
+#[test]
+fn a_mistake_is_shown_where_it_was_made() {
+    for (text, place, part) in [
+        ("a:\n\tb: 1\n", "2:", "indent with spaces"),
+        ("r:\n  q:\n    type queue\n    properties: { delay: 5s }\n", "3:5: ", "write `type: queue`"),
+        ("r:\n  q: { type: queue\n  b: { type: bucket }\n", "2:6: ", "add `}`; line 3"),
+        ("r:\n  q: { a: b, c: { d: e }\n  b: { type: bucket }\n", "2:6: ", "add `}`; line 3"),
+        ("r:\n  q: [a, \"}\", 'it''s' # {\n  b: { type: bucket }\n", "2:6: ", "add `]`; line 3"),
+        ("r:\n  q:\n   type: queue\n    properties: { delay: 5s }\n", "4:", "align them"),
+        ("f:\n  id: { from: ID }\n  - date: 1\n", "3:", "without `-`"),
+        ("f:\n  - id: 1\n  date: 2\n", "3:", "a key is among the items of a list"),
+        ("r: { a: ${b} }\n", "1:", "a reference needs quotes"),
+    ] {
+        let problems = read(text).1;
+        assert!(problems.starts_with(&format!("s.yaml:{place}")) && problems.contains(part), "{problems}");
+    }
+}
+
+#[test]
+fn a_text_with_nul_is_an_error() {
+    assert_eq!(
+        read("a: \"\\0007\"\n").1,
+        "s.yaml:1:4: error[E0001]: a text contains the character U+0000; help: AWS does not accept it; remove `\\0`\n"
+    );
+}
+
+#[test]
+fn a_key_that_stands_twice_is_an_error() {
+    assert_eq!(
+        read("a: 1\nb: 2\na: 3\n").1,
+        "s.yaml:3:1: error[E0004]: the key `a` is in this mapping twice; help: remove one of them; the first is on line 1\n"
+    );
+}
+
+#[test]
+fn bombs_and_deep_nesting_end_quickly() {
+    let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+    for level in 1..12 {
+        let previous = format!("*a{},", level - 1).repeat(10);
+        bomb.push_str(&format!("a{level}: &a{level} [{previous}]\n"));
+    }
+    assert!(read(&bomb).1.contains("E0003"), "{}", read(&bomb).1);
+    assert!(read(&"[".repeat(10_000)).1.contains("E000"));
+}
+
+fn spans_are_text(node: &Node, text: &str) -> bool {
+    let inside = |span: Span| text.get(span.start..span.end).is_some();
+    inside(node.span)
+        && match &node.value {
+            Value::Scalar { .. } => true,
+            Value::Tagged { tag_span, node, .. } => inside(*tag_span) && spans_are_text(node, text),
+            Value::Sequence(items) => items.iter().all(|item| spans_are_text(item, text)),
+            Value::Mapping(entries) => {
+                entries.iter().all(|entry| inside(entry.key_span) && spans_are_text(&entry.value, text))
+            }
+        }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_with_spans_that_lie_in_it(text in "\\PC*|([-:{}\\[\\],&*!\"'aü \n#|>]){0,60}") {
+        let source = Source::new("s.yaml", text.clone());
+        let mut diagnostics = Diagnostics::default();
+        if let Some(node) = parse(&source, &mut diagnostics) {
+            prop_assert!(spans_are_text(&node, &text));
+        }
+        for diagnostic in diagnostics.sorted() {
+            prop_assert!(text.get(diagnostic.span.start..diagnostic.span.end).is_some());
+        }
+    }
+}
