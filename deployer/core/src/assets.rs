@@ -1,4 +1,4 @@
-//! Which code a stack needs, and the template parameters through which it is named.
+//! The code that a stack needs, and the template parameters through which it is named.
 //!
 //! The template holds no code and no digest, so `synth` needs no build; a code change is one changed parameter.
 
@@ -40,11 +40,11 @@ pub struct Asset {
     pub resource: String,
     /// Template parameter through which the code is named.
     pub parameter: String,
-    /// What is built or read.
+    /// The source of the code.
     pub code: Code,
     /// The processor that it is for.
     pub architecture: Architecture,
-    /// How it is packed.
+    /// The form in which it is packed.
     pub kind: AssetKind,
 }
 

@@ -1,4 +1,5 @@
-//! What a stack costs, as its file describes it: while idle, and for the rows that go through it when it has the deployer's workers.
+//! The cost of a stack as its file describes it: while idle, and for the rows that go through it if it has the deployer's
+//! workers.
 //!
 //! Beside the flow: nobody is asked, so what depends on use is counted from the file (`pipeline`), with every assumption said.
 //! Beside it stands the design that this pipeline comes from (`original`). What is not known is said to be so, and never
@@ -86,7 +87,7 @@ pub struct Bill {
     #[serde(serialize_with = "rounded")]
     #[schemars(range(min = 0))]
     pub total: f64,
-    /// What is not known, and comes on top.
+    /// The unknown charges, which come on top.
     pub unknown: Vec<Unknown>,
 }
 
@@ -137,7 +138,7 @@ pub struct IdleResource {
     pub service: String,
     /// Logical ID.
     pub resource: String,
-    /// What is paid for.
+    /// Name of what is paid for.
     pub what: String,
     /// Dollars a month.
     #[serde(serialize_with = "rounded")]
@@ -231,7 +232,7 @@ pub struct Original {
 pub struct Use {
     /// The service that asks for it.
     pub service: String,
-    /// What is paid for.
+    /// Name of what is paid for.
     pub what: String,
     /// The price, as AWS writes it.
     pub price: String,

@@ -20,7 +20,7 @@ pub use reason::Reason;
 
 use phases::{Kind, Operation, Phase};
 
-/// What happened to a stack, or to a resource of it.
+/// An event of a stack, or of one of its resources.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Event {
     /// When, as text.
@@ -35,7 +35,7 @@ pub struct Event {
     pub status: String,
     /// Why, mostly of failures.
     pub reason: Option<String>,
-    /// Whether it is of the stack and not of one of its resources.
+    /// `true` if it is an event of the stack and not of one of its resources.
     pub of_stack: bool,
 }
 
@@ -52,7 +52,7 @@ pub struct Diagnosis {
     pub status: String,
     /// What that status means for what is deployed.
     pub fate: &'static str,
-    /// What to do next.
+    /// The next step.
     pub next: &'static str,
     /// Resources that are no longer part of the stack, or soon will not be, and still exist.
     pub left_over: Vec<LeftOver>,
@@ -68,7 +68,7 @@ pub struct Diagnosis {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Cause {
-    /// When it failed.
+    /// Time of the failure.
     pub time: String,
     /// Logical ID of the resource, or the name of the stack.
     pub logical_id: String,
@@ -87,9 +87,9 @@ pub struct Cause {
     pub message: String,
     /// What it means, when it is a known failure: see failures.md.
     pub known: Option<Explanation>,
-    /// What to do about it.
+    /// The fix.
     pub fix: String,
-    /// How long it lasts, when it passes by itself.
+    /// Duration of a failure that passes by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passing: Option<Passing>,
 }
@@ -100,7 +100,7 @@ pub struct Cause {
 pub struct Explanation {
     /// Such as `bucket-name-taken`.
     pub id: &'static str,
-    /// What it means.
+    /// The meaning.
     pub meaning: String,
 }
 
@@ -155,7 +155,7 @@ pub fn diagnose(events: &[Event], origins: &BTreeMap<String, String>) -> Option<
 const STACK: &str = "AWS::CloudFormation::Stack";
 
 impl Diagnosis {
-    /// Whether no resource says why, so that what validation and hooks found may say more.
+    /// Returns whether no resource gives a reason, so that the findings of validation and hooks may say more.
     #[must_use]
     pub fn is_only_of_the_stack(&self) -> bool {
         self.causes.iter().all(|cause| cause.resource_type == STACK && cause.origin.is_none())
@@ -176,7 +176,7 @@ impl Diagnosis {
         all?.into_iter().max_by_key(|(_, passing)| *passing == Passing::Later)
     }
 
-    /// What to do next, where nothing needs to be fixed.
+    /// Adds the next step where nothing needs to be fixed.
     fn advise(mut self) -> Self {
         // What lasts longer has advice of its own.
         if matches!(self.passing(), Some((_, Passing::Soon)))
@@ -244,7 +244,7 @@ fn causes_of(
     out
 }
 
-/// What is known of the operation in which something failed.
+/// The known facts about an operation in which something failed.
 #[derive(Clone, Copy)]
 struct About<'o> {
     stack: Option<&'o str>,
@@ -294,7 +294,7 @@ fn cause(event: &Event, about: About, origins: &BTreeMap<String, String>) -> Cau
     }
 }
 
-/// What exists though CloudFormation is through with it, each once, by its last word.
+/// Returns the resources that exist although CloudFormation has finished with them, each once, with its last status.
 fn left_over(operation: &Operation, status: &str) -> Vec<LeftOver> {
     let mut last: BTreeMap<&str, &Event> = BTreeMap::new();
     for event in operation.phases.iter().flat_map(|phase| &phase.events).filter(|event| !event.of_stack) {
@@ -315,16 +315,16 @@ fn left_over(operation: &Operation, status: &str) -> Vec<LeftOver> {
     left.collect()
 }
 
-/// What a status means for what is deployed, and what to do next.
+/// The consequence of a status for what is deployed, and the next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fate {
-    /// What became of the stack.
+    /// The state that the stack is left in.
     pub fate: &'static str,
-    /// What to do next.
+    /// The next step.
     pub next: &'static str,
 }
 
-/// What became of a stack that is in this status after a failure.
+/// Returns the state of a stack that has this status after a failure.
 #[must_use]
 pub fn fate(status: &str) -> Fate {
     let again = "fix the cause, then run `deployer deploy` again";
@@ -398,7 +398,7 @@ fn capital(text: &str) -> String {
 }
 
 impl Phase<'_> {
-    /// Whether this is the way back from something that failed, or a deletion.
+    /// Returns whether this is the way back from a failure, or a deletion.
     #[must_use]
     pub fn is_back(&self) -> bool {
         self.kind != Kind::Forward

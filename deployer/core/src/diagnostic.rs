@@ -1,4 +1,4 @@
-//! What is wrong with a file, and where: collected by every stage, so that one run reports all of it.
+//! The problems of a file with their places: collected by every stage, so that one run reports all of them.
 
 use std::fmt;
 
@@ -81,13 +81,13 @@ pub struct Diagnostic {
     pub code: &'static str,
     /// Error or warning.
     pub severity: Severity,
-    /// What is wrong, without place and without full stop.
+    /// The problem, without its place and without a full stop.
     pub message: String,
     /// The text that is wrong.
     pub span: Span,
-    /// What stands under the text.
+    /// The text under the marked part.
     pub label: String,
-    /// What would be right.
+    /// The solution of the problem.
     pub help: Option<String>,
 }
 
@@ -111,14 +111,14 @@ impl Diagnostic {
         Self { severity: Severity::Warning, ..Self::error(code, span, message) }
     }
 
-    /// What to write under the marked text.
+    /// Sets the text under the marked part.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
         self
     }
 
-    /// What would be right.
+    /// Sets the help: the solution of the problem.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
@@ -178,19 +178,19 @@ impl Diagnostics {
         self.0.push(diagnostic);
     }
 
-    /// Whether the file can't be used.
+    /// Returns whether the file can't be used.
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.0.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
-    /// How many there are.
+    /// Returns the number of problems.
     #[must_use]
     pub fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is nothing to say.
+    /// Returns whether there are no problems.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,4 +1,5 @@
-//! What a deployment would change: the deployed template beside that of the file, as resolved resources, not as lines.
+//! The changes that a deployment would make: the deployed template beside that of the file, as resolved resources, not as
+//! lines.
 //!
 //! Beside the flow: `deployer diff` and `deployer deploy` show the same [`Diff`]. Each side is resolved (`resolve`), values
 //! that differ are brought into one form by the resource schemas (`canonical`) and compared (`values`), and what refers to a
@@ -133,12 +134,12 @@ pub struct ResourceChange {
     pub origin: Option<String>,
     /// What happens to it.
     pub action: ChangeKind,
-    /// Whether it is, or may be, replaced.
+    /// The replacement that its changes force, if any.
     pub replacement: Forces,
     /// The data that is lost with it, if it can't be created again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holds: Option<&'static str>,
-    /// Whether the deployed template protects it (`options.protect`).
+    /// `true` if the deployed template protects it (`options.protect`).
     pub protected: bool,
     /// What happens to the deployed one when it is, or may be, deleted or replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -193,7 +194,7 @@ pub struct Summary {
 pub struct Diff {
     /// Name of the stack.
     pub stack: String,
-    /// Whether nothing is deployed.
+    /// `true` if nothing is deployed.
     pub new: bool,
     /// Counts of resources.
     pub summary: Summary,
@@ -220,7 +221,7 @@ pub struct Diff {
 }
 
 impl Diff {
-    /// Whether a deployment would change nothing.
+    /// Returns whether a deployment would change nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.resources.iter().all(|resource| resource.action == ChangeKind::Keep)
@@ -397,8 +398,8 @@ fn place_of(kind: &str) -> At<'static> {
     At::properties(schemas::find(kind).map_or(schemas::Shape::UNKNOWN, |kind| kind.schema().shape()))
 }
 
-/// Where a schema says that it depends, and a replacement is certain: a table's key can't be changed (DynamoDB Developer
-/// Guide, "Primary key").
+/// Properties whose schema says that it depends, but whose change is certain to replace: a table's key can't be changed
+/// (DynamoDB Developer Guide, "Primary key").
 const CERTAIN: [(&str, &str); 1] = [("AWS::DynamoDB::Table", "KeySchema")];
 
 fn forces(kind: &str, path: &[&str]) -> Forces {
@@ -413,7 +414,7 @@ fn forces(kind: &str, path: &[&str]) -> Forces {
     }
 }
 
-/// What stands in the place of a secret.
+/// The text in the place of a secret.
 const HIDDEN: &str = "****";
 
 /// Hides what by its name is a secret: a plan is shown, and kept in files and logs.
@@ -445,7 +446,7 @@ fn hide_members(value: &mut Value) {
     }
 }
 
-/// What is known of a change once it is final: what is lost, what stays, what stands in its way.
+/// Completes a change that is final: the data that is lost, the resources that stay, the protection in its way.
 fn finish(
     change: &mut ResourceChange,
     before: Option<&Resolved>,
@@ -549,7 +550,7 @@ fn notes(diff: &Diff, a: &Resources<'_>, b: &Resources<'_>, templates: [&Value; 
     out
 }
 
-/// Whether a value is read from elsewhere during the deployment, or a part of it.
+/// Returns whether a value, or a part of it, is read from elsewhere during the deployment.
 fn holds_dynamic(value: &Value, depth: usize) -> bool {
     match value {
         Value::String(text) => is_dynamic(text),

@@ -163,7 +163,7 @@ fn nested(out: &mut String, path: &str, shape: &Shape) {
     }
 }
 
-/// What may stand for a property, in words.
+/// Returns the values that a property takes, in words.
 fn value(shape: &Shape) -> String {
     match shape {
         Shape::String => "text".to_owned(),

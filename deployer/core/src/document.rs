@@ -64,15 +64,15 @@ pub enum SelectError {
     /// No stack has this name.
     #[error("no stack is named `{name}`; the file has {}", list(.known))]
     Unknown {
-        /// What was asked for.
+        /// The name that was asked for.
         name: String,
-        /// What there is.
+        /// The known names.
         known: Vec<String>,
     },
     /// Several could be meant.
     #[error("no stack is named: the file has {}; name one, or mark one with `default: true`", list(.known))]
     Ambiguous {
-        /// What there is.
+        /// The known names.
         known: Vec<String>,
     },
 }
@@ -82,7 +82,7 @@ fn list(names: &[String]) -> String {
 }
 
 impl Document {
-    /// Whether the file declares a resource of this name.
+    /// Returns whether the file declares a resource of this name.
     #[must_use]
     pub fn has_resource(&self, name: &str) -> bool {
         self.resources.iter().any(|entry| entry.key == name)

@@ -8,13 +8,13 @@ use crate::diagnostic::Span;
 /// A value and its place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expression {
-    /// What it is.
+    /// The value.
     pub is: ExpressionKind,
-    /// Where it stands.
+    /// Its place in the file.
     pub span: Span,
 }
 
-/// What a value is.
+/// The shape of a value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ExpressionKind {
     /// `null`, `~` or nothing.
@@ -34,16 +34,16 @@ pub enum ExpressionKind {
     Function {
         /// `{"Ref": …}`, `{"Fn::Sub": …}` and the like, with logical ids in the place of names.
         value: Value,
-        /// What it gives when CloudFormation evaluates it.
+        /// The kind of value that CloudFormation evaluates it to.
         gives: Gives,
     },
     /// `Fn::If`: each branch stands where the function stands.
     If {
         /// Name of the condition.
         condition: String,
-        /// When it holds.
+        /// The value if the condition holds.
         then: Box<Expression>,
-        /// When it does not.
+        /// The value if it does not.
         otherwise: Box<Expression>,
     },
     /// `!Ref AWS::NoValue`: as if the property were not given.
@@ -55,13 +55,13 @@ pub enum ExpressionKind {
 pub struct ExpressionEntry {
     /// The key.
     pub key: String,
-    /// Where the key stands.
+    /// Place of the key.
     pub key_span: Span,
     /// Its value.
     pub value: Expression,
 }
 
-/// What an intrinsic function gives.
+/// The kind of value that an intrinsic function gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gives {
     /// A single value: text, or a number as text.

@@ -202,7 +202,7 @@ impl On {
     }
 }
 
-/// What one `access` entry allows on a type, to a worker or to code of one's own.
+/// Returns the grants of one `access` entry on a type, for a worker or for other code.
 fn grants(access: &Access, kind: Kind, worker: Option<Worker>) -> Vec<&'static Grant> {
     let own: Vec<&Grant> = WORKER_GRANTS
         .iter()
@@ -235,7 +235,7 @@ pub fn statements(stack: &Stack, access: &Access, worker: Option<Worker>) -> Vec
     out
 }
 
-/// What a verb needs of the customer key that a resource is encrypted with: its use, by way of the resource's service.
+/// Returns the statement for the customer key that a resource is encrypted with: its use through the resource's service.
 #[must_use]
 pub fn key_statement(stack: &Stack, resource: &Resource, verb: Verb) -> Option<Value> {
     let (key, service) = resource.is.encryption_key()?;

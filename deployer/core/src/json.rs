@@ -13,7 +13,7 @@ const MAX_DEPTH: usize = 128;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Problem {
-    /// What is wrong.
+    /// The problem.
     pub message: &'static str,
     /// Byte at which it was found.
     pub at: usize,
@@ -22,7 +22,7 @@ pub struct Problem {
 /// Reads one JSON value.
 ///
 /// # Errors
-/// When the text is not JSON.
+/// If the text is not JSON.
 pub fn parse(text: &str) -> Result<Node, Problem> {
     let mut reader = Reader { text, at: 0 };
     // A byte order mark, as Windows' editors write it.

@@ -8,7 +8,7 @@ pub(crate) const MARK: char = '\0';
 /// A text of an event that may be anything, for [`crate::matching::Event::of_value`].
 pub const UNKNOWN: &str = "\0";
 
-/// Whether a text of a JSON value is a mark: not known before the deployment.
+/// Returns whether a text of a JSON value is a mark: not known before the deployment.
 #[must_use]
 pub fn is_mark(text: &str) -> bool {
     text.starts_with(MARK) && !number::is_marked(text)

@@ -42,7 +42,7 @@ pub struct Compiled {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Alternative(Vec<Condition>);
 
-/// What one field must be.
+/// The condition on one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Condition {
     /// The full name of the field.
@@ -86,14 +86,14 @@ impl Compiled {
         }
     }
 
-    /// Whether EventBridge takes this event to match. What is not known before the deployment may be anything.
+    /// Returns whether the event matches for EventBridge. A value that is not known before the deployment may be anything.
     #[must_use]
     pub fn matches(&self, event: &Event) -> bool {
         self.alternatives.iter().any(|alternative| alternative.matches(event, Absence::Ordered))
     }
 
-    /// Whether the answer hangs on how EventBridge reads `exists: false` beside a field in a list of mappings: for the
-    /// element that has the other field, or for the whole event. Its matcher decides by the order of the names.
+    /// Returns whether the answer depends on how EventBridge reads `exists: false` beside a field in a list of mappings:
+    /// for the element that has the other field, or for the whole event. Its matcher decides by the order of the names.
     #[must_use]
     pub fn is_uncertain(&self, event: &Event) -> bool {
         let all = |absence| self.alternatives.iter().any(|alternative| alternative.matches(event, absence));
@@ -117,13 +117,13 @@ impl Compiled {
 pub struct Miss {
     /// The full name of the field; null when each field matches, but never in the same element of a list.
     pub field: Option<String>,
-    /// What the event has there, as JSON.
+    /// The values of the event there, as JSON.
     pub found: Vec<String>,
-    /// What the pattern takes there, as JSON.
+    /// The values that the pattern takes there, as JSON.
     pub wanted: Vec<String>,
 }
 
-/// Where a field must be absent.
+/// The scope in which a field must be absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Absence {
     /// In the elements that fields before it in the alphabet have chosen.
@@ -341,7 +341,7 @@ impl Membership {
         self.0.iter().map(|(list, _)| *list)
     }
 
-    /// What it says of these lists.
+    /// Returns the part of it that is about these lists.
     fn only(mut self, lists: &BTreeSet<usize>) -> Self {
         self.0.retain(|(list, _)| lists.contains(list));
         self

@@ -282,7 +282,7 @@ impl Kind {
 pub struct ResourceRef {
     /// Its name in the file.
     pub name: String,
-    /// Where it is named.
+    /// Place where it is named.
     pub span: Span,
 }
 
@@ -291,7 +291,7 @@ pub struct ResourceRef {
 pub struct Text {
     /// Its pieces in order.
     pub parts: Vec<TextPart>,
-    /// Where it stands.
+    /// Its place in the file.
     pub span: Span,
 }
 
@@ -325,7 +325,7 @@ pub struct Stack {
     pub name: String,
     /// `description` of the file.
     pub description: Option<String>,
-    /// Where it goes and how it is treated there.
+    /// Its account and region, and the way it is treated there.
     pub target: StackTarget,
     /// The customer key that encrypts what has none of its own.
     pub key: Option<ResourceRef>,
@@ -342,11 +342,11 @@ pub struct Stack {
 pub struct Resource {
     /// Its key in the file.
     pub name: String,
-    /// Where the key stands.
+    /// Place of the key.
     pub span: Span,
-    /// What it is.
+    /// Its type, with its properties.
     pub is: ResourceType,
-    /// How CloudFormation treats it.
+    /// Its options for CloudFormation.
     pub options: options::Options,
 }
 

@@ -37,7 +37,7 @@ pub fn digits(value: &Value) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Whether a text stands for a number.
+/// Returns whether a text stands for a number.
 #[must_use]
 pub fn is_marked(text: &str) -> bool {
     text.starts_with(MARK)
@@ -49,7 +49,7 @@ pub fn nearest(value: &Value) -> Option<f64> {
     digits(value)?.parse().ok()
 }
 
-/// Whether two values are numbers of the same amount, however they are written.
+/// Returns whether two values are the same number, however they are written.
 #[must_use]
 pub fn same(a: &Value, b: &Value) -> bool {
     match (digits(a), digits(b)) {
@@ -65,13 +65,13 @@ pub fn canonical(written: &Value) -> Value {
     number.and_then(|number| value(&number.to_string())).unwrap_or_else(|| written.clone())
 }
 
-/// Whether a text is nothing but digits.
+/// Returns whether a text is nothing but digits.
 #[must_use]
 pub fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether a text is a number by JSON's grammar: RFC 8259, section 6.
+/// Returns whether a text is a number by JSON's grammar: RFC 8259, section 6.
 fn is_json(text: &str) -> bool {
     let rest = text.strip_prefix('-').unwrap_or(text);
     let (mantissa, exponent) = match rest.split_once(['e', 'E']) {
@@ -197,7 +197,7 @@ pub struct Exact<F> {
     text: Text,
 }
 
-/// What is known of the text that is being written.
+/// The state of the text that is being written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Text {
     /// Nothing: its quote is not written yet.

@@ -1,7 +1,7 @@
-//! What AWS asks for its services, as data: `prices.json`, of one region and with the date on which each price was read.
+//! The prices of AWS's services, as data: `prices.json`, for one region and with the date on which each price was read.
 //!
 //! Beside the flow: [`cost`](crate::cost) says with it what a stack costs, idle and at work.
-//! What has no price there is said to be unknown, never taken for nothing.
+//! A resource without a price there is reported as unknown, and never counted as free.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -16,18 +16,18 @@ static PRICES: &str = include_str!("prices.json");
 pub struct Prices {
     /// Region of the prices.
     pub region: String,
-    /// When the table was made.
+    /// Date of the table.
     pub date: String,
     /// Hours for which a month is charged.
     pub hours_of_month: f64,
-    /// What Lambda asks of a queue in which nothing is.
+    /// Requests that Lambda makes to an empty queue.
     pub idle_polls: IdlePolls,
     prices: BTreeMap<Item, Price>,
     /// Types, and services by their beginning, that cost nothing while idle.
     pub(crate) nothing: Vec<String>,
 }
 
-/// How often Lambda looks into an empty queue that starts a function.
+/// The number of requests that Lambda makes to an empty queue that starts a function.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IdlePolls {
@@ -36,7 +36,7 @@ pub struct IdlePolls {
     pub per_minute: f64,
 }
 
-/// What is paid for: the keys of the table.
+/// A priced unit of use: the keys of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "`what` and `unit` in the table say it")]
@@ -92,11 +92,11 @@ pub enum Item {
 pub struct Price {
     /// The service that asks for it.
     pub service: String,
-    /// What is paid for.
+    /// Name of what is paid for.
     pub what: String,
     /// Dollars for [`Self::per`] of the unit.
     pub dollars: f64,
-    /// How many of the unit they are for.
+    /// The quantity of the unit that they are for.
     pub per: f64,
     /// The unit; in the plural where they are for several.
     pub unit: String,
@@ -108,7 +108,7 @@ pub struct Price {
     pub types: Vec<String>,
 }
 
-/// When a price was last read on a public page; `false` when it was not.
+/// Date on which a price was last read on a public page; `false` if it was not.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 enum Verified {
@@ -123,7 +123,7 @@ impl Price {
         self.dollars / self.per
     }
 
-    /// When it was last read on a public page.
+    /// Returns the date on which it was last read on a public page.
     #[must_use]
     pub fn verified(&self) -> Option<&str> {
         match &self.verified {

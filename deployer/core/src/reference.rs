@@ -12,14 +12,14 @@ pub enum Part {
     Path {
         /// The words between the dots.
         path: Vec<String>,
-        /// Where `${…}` stands in the text, in bytes.
+        /// Place of `${…}` in the text, in bytes.
         at: (usize, usize),
     },
     /// `${AWS::Region}` and the like.
     Pseudo {
         /// One of [`PSEUDO_PARAMETERS`].
         name: &'static str,
-        /// Where `${…}` stands in the text, in bytes.
+        /// Place of `${…}` in the text, in bytes.
         at: (usize, usize),
     },
 }

@@ -21,7 +21,7 @@ pub(crate) const MAX_DEPTH: usize = 150;
 /// Bytes that parameters may add to a template, which itself has at most 1,000,000 (CloudFormation User Guide,
 /// "Understand CloudFormation quotas").
 const MAX_GROWTH: usize = 4 << 20;
-/// What DescribeStacks shows of the value of a `NoEcho` parameter (CloudFormation User Guide, "Parameters").
+/// The text that DescribeStacks returns for the value of a `NoEcho` parameter (CloudFormation User Guide, "Parameters").
 const HIDDEN: &str = "****";
 
 /// One side: a template as CloudFormation JSON, with the values of its parameters and the tags of the stack.
@@ -59,7 +59,7 @@ pub(crate) struct Resolved {
 /// The resources of a side that are there, by logical id.
 pub(crate) type Resources<'a> = BTreeMap<&'a str, Resolved>;
 
-/// What a condition is.
+/// The value of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Truth {
     Yes,
@@ -164,7 +164,7 @@ impl<'a> Resolver<'a> {
         self.section("Resources").filter_map(resource).collect()
     }
 
-    /// Whether a condition holds.
+    /// Evaluates a condition.
     pub(crate) fn condition(&self, name: &str) -> Truth {
         let Some((name, value)) =
             self.template["Conditions"].as_object().and_then(|all| all.get_key_value(name))
@@ -381,7 +381,7 @@ pub(crate) fn function(value: &Value) -> Option<(&str, &Value)> {
     is_function.then_some((name.as_str(), argument))
 }
 
-/// Whether a function stands anywhere in a value.
+/// Returns whether a value contains a function.
 pub(crate) fn has_function(value: &Value, depth: usize) -> bool {
     if depth > MAX_DEPTH || function(value).is_some() {
         return true;
@@ -405,7 +405,7 @@ pub(crate) fn scalar_text(value: &Value) -> Option<String> {
     }
 }
 
-/// Whether a text is one that CloudFormation reads from elsewhere during the deployment.
+/// Returns whether a text is one that CloudFormation reads from elsewhere during the deployment.
 pub(crate) fn is_dynamic(text: &str) -> bool {
     text.contains("{{resolve:")
 }
@@ -465,7 +465,7 @@ fn join(arguments: &Value) -> Value {
     pieces.finish()
 }
 
-/// Whether a function gives one value for certain, not perhaps a list, which a join would take apart.
+/// Returns whether a function certainly gives one value, and not a list, which a join would take apart.
 fn gives_one(name: &str) -> bool {
     matches!(
         name,

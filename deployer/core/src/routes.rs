@@ -12,17 +12,17 @@ use crate::model::{ResourceRef, ResourceType, Stack};
 /// A way that events of a bus can take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// What it is.
+    /// Its kind.
     pub kind: RouteKind,
     /// The rule, the function or the bus that has it.
     pub resource: String,
     /// The bus.
     pub bus: String,
-    /// Which events.
+    /// The pattern of the events.
     pub pattern: Compiled,
-    /// Where they go.
+    /// Names of the targets.
     pub targets: Vec<String>,
-    /// Whether it is at work.
+    /// `true` if it is enabled.
     pub enabled: bool,
 }
 

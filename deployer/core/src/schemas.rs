@@ -28,7 +28,7 @@ const ENTRY: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TypeId(u16);
 
-/// What the change of a property does to the resource.
+/// The effect that the change of a property has on the resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Replacement {
     /// It is updated in place.
@@ -39,7 +39,7 @@ pub enum Replacement {
     Always,
 }
 
-/// What a type takes.
+/// The schema of a resource type.
 #[derive(Debug)]
 pub struct TypeSchema {
     root: Value,
@@ -122,13 +122,13 @@ impl TypeSchema {
         Self { root, attributes, patterns: Mutex::default() }
     }
 
-    /// What `Fn::GetAtt` gives, sorted. An attribute with `*` stands for one of any name in that place.
+    /// Returns the attributes for `Fn::GetAtt`, sorted. A `*` in an attribute means any name in that place.
     #[must_use]
     pub fn attributes(&self) -> &[String] {
         &self.attributes
     }
 
-    /// Whether `Fn::GetAtt` gives this attribute.
+    /// Returns whether `Fn::GetAtt` accepts this attribute.
     #[must_use]
     pub fn has_attribute(&self, name: &str) -> bool {
         self.attributes.iter().any(|known| {
@@ -155,7 +155,7 @@ impl TypeSchema {
         pointers(&self.root["readOnlyProperties"])
     }
 
-    /// What the change of the property at this path does; the names from the top, `*` for the items of a list.
+    /// Returns the effect of a change of the property at this path: the names from the top, `*` for the items of a list.
     #[must_use]
     pub fn replacement(&self, path: &[&str]) -> Replacement {
         let touches = |pointer: &str| {
@@ -171,7 +171,7 @@ impl TypeSchema {
         }
     }
 
-    /// Whether a text fits a pattern of the schema. Patterns are ECMA 262's; one that needs more than a linear time
+    /// Returns whether a text matches a pattern of the schema. Patterns are ECMA 262's; one that needs more than a linear-time
     /// engine has (look-around) is not asked.
     fn fits(&self, pattern: &str, text: &str) -> bool {
         /// Enough for every published pattern but those that count to thousands of Unicode letters.

@@ -3,7 +3,7 @@
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::yaml::{Entry, Node, Value, shorten};
 
-/// How a token begins, how many characters of which kind follow at least, and what it is.
+/// The beginning of a token, the least number of characters that follow, their kind, and the name of the token.
 type Shape = (&'static str, usize, fn(u8) -> bool, &'static str);
 
 /// Tokens by how they begin, how many characters of which kind follow at least, and what they are.
@@ -47,7 +47,7 @@ const NAMES: [&str; 10] = [
     "credentials",
 ];
 
-/// What a text holds that has the shape of a secret.
+/// Returns the name of the secret whose shape a text contains.
 fn shape(text: &str) -> Option<&'static str> {
     let begins_word = |at: usize| !text[..at].ends_with(|letter: char| letter.is_ascii_alphanumeric());
     for (start, length, letter, what) in SHAPES {
@@ -65,7 +65,7 @@ fn shape(text: &str) -> Option<&'static str> {
     key.then_some("a private key")
 }
 
-/// Whether the value of a key of this name is a secret.
+/// Returns whether the value of a key of this name is a secret.
 pub(crate) fn is_secret_name(name: &str) -> bool {
     let folded: String =
         name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect();

@@ -1,6 +1,6 @@
-//! What the workers must know of the fields of a stack: which are sensitive and who works with their key, and which columns a
-//! file must have. [`crate::check`] holds them against all that could show a value, and [`crate::lower`] tells them to the
-//! workers.
+//! The facts about the fields of a stack that the workers need: the sensitive ones and the users of their key, and the
+//! columns that a file must have. [`crate::check`] holds them against all that could show a value, and [`crate::lower`]
+//! tells them to the workers.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ pub struct Field<'s> {
     pub function: &'s Function,
     /// Its settings.
     pub settings: &'s FieldSettings,
-    /// Where it stands.
+    /// Its place in the file.
     pub span: Span,
 }
 
@@ -117,7 +117,7 @@ pub fn of_load<'s>(stack: &'s Stack, load: &'s Function) -> Vec<Field<'s>> {
     sensitive(stack).filter(|field| comes_to(stack, field.function, load)).collect()
 }
 
-/// Whether events that one function publishes may start another.
+/// Returns whether events that one function publishes may start another.
 #[must_use]
 pub fn comes_to(stack: &Stack, from: &Function, to: &Function) -> bool {
     let buses = reached(stack, published(&from.access));
@@ -202,7 +202,7 @@ const PASSING_ON: [&str; 7] = [
     "AWS::StepFunctions::",
 ];
 
-/// Whether a statement of the file's own may allow to put events on a bus.
+/// Returns whether a statement in the file may allow putting events on a bus.
 fn may_publish(statement: &Statement) -> bool {
     statement.actions.iter().any(|action| {
         let action = action.to_ascii_lowercase();
@@ -215,7 +215,7 @@ fn may_publish(statement: &Statement) -> bool {
 /// The action that puts events on a bus, in small letters: IAM makes no difference.
 const PUT_EVENTS: &str = "events:putevents";
 
-/// What a worker does with the key of sensitive fields. The others never need a value.
+/// Returns the verb for the key of sensitive fields that a worker needs. The other workers never need a value.
 #[must_use]
 pub const fn verb(worker: Worker) -> Option<Verb> {
     match worker {

@@ -86,55 +86,55 @@ impl fmt::Display for Status<'_> {
 
 // The text decides, so that the answers hold for statuses that are published later.
 impl Status<'_> {
-    /// Whether an operation is under way.
+    /// Returns whether an operation is under way.
     #[must_use]
     pub fn is_in_progress(self) -> bool {
         self.as_str().ends_with("_IN_PROGRESS")
     }
 
-    /// Whether an operation succeeded; a rollback may be that operation.
+    /// Returns whether an operation succeeded; a rollback may be that operation.
     #[must_use]
     pub fn is_complete(self) -> bool {
         self.as_str().ends_with("_COMPLETE")
     }
 
-    /// Whether an operation failed.
+    /// Returns whether an operation failed.
     #[must_use]
     pub fn failed(self) -> bool {
         self.as_str().ends_with("_FAILED")
     }
 
-    /// Whether an operation on the stack has ended.
+    /// Returns whether an operation on the stack has ended.
     #[must_use]
     pub fn is_terminal(self) -> bool {
         self.is_complete() || self.failed()
     }
 
-    /// Whether the operation is the creation of the stack or of the resource.
+    /// Returns whether the operation is the creation of the stack or of the resource.
     #[must_use]
     pub fn is_creation(self) -> bool {
         self.as_str().starts_with("CREATE_")
     }
 
-    /// Whether the operation is a deletion.
+    /// Returns whether the operation is a deletion.
     #[must_use]
     pub fn is_deletion(self) -> bool {
         self.as_str().starts_with("DELETE_")
     }
 
-    /// Whether the operation is a rollback.
+    /// Returns whether the operation is a rollback.
     #[must_use]
     pub fn is_rollback(self) -> bool {
         self.as_str().contains("ROLLBACK")
     }
 
-    /// Whether CloudFormation deletes what an operation left that has done its work.
+    /// Returns whether CloudFormation deletes what a finished operation has left.
     #[must_use]
     pub fn is_cleanup(self) -> bool {
         self.as_str().ends_with("_CLEANUP_IN_PROGRESS")
     }
 
-    /// Whether a stack in this status can be updated.
+    /// Returns whether a stack in this status can be updated.
     #[must_use]
     pub const fn can_be_updated(self) -> bool {
         matches!(
@@ -147,7 +147,7 @@ impl Status<'_> {
         )
     }
 
-    /// Whether a stack in this status was never created as a whole, so that it can only be deleted.
+    /// Returns whether a stack in this status was never created as a whole, so that it can only be deleted.
     #[must_use]
     pub const fn was_never_created(self) -> bool {
         matches!(self, Self::CreateFailed | Self::RollbackFailed | Self::RollbackComplete)

@@ -53,7 +53,7 @@ pub struct Resource {
     pub properties: Value,
 }
 
-/// What happens to a resource when it leaves the stack.
+/// The policy for a resource that leaves the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
     /// It goes.
@@ -123,7 +123,7 @@ pub fn logical_id(name: &str) -> String {
 pub struct DanglingReference {
     /// Resource or output that refers.
     pub from: String,
-    /// What it refers to.
+    /// The name that it refers to.
     pub to: String,
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn integer(text: &str) -> Option<i64> {
     text.parse().ok().filter(|_| canonical)
 }
 
-/// What a size or a duration with another unit may mean: `1GB`, `512 M`, `5min`.
+/// Returns the size or duration that a text with another unit may mean: `1GB`, `512 M`, `5min`.
 #[must_use]
 pub fn meant(text: &str) -> Option<String> {
     const OTHERS: [(&str, &str); 16] = [

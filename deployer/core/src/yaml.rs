@@ -18,9 +18,9 @@ const MAX_NODES: usize = 200_000;
 /// A value and its place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    /// What it is.
+    /// The value.
     pub value: Value,
-    /// Where it stands.
+    /// Its place in the file.
     pub span: Span,
 }
 
@@ -45,9 +45,9 @@ pub enum Value {
     Tagged {
         /// The tag without its `!`.
         tag: String,
-        /// Where the tag stands.
+        /// Place of the tag.
         tag_span: Span,
-        /// What stands behind it.
+        /// The value after it.
         node: Box<Node>,
     },
 }
@@ -77,7 +77,7 @@ const SHORT_TAGS: [&str; 20] = [
     "Transform",
 ];
 
-/// Whether a tag is a function, or means one and is misspelt.
+/// Returns whether a tag is the name of a function, perhaps misspelt.
 fn is_function(name: &str) -> bool {
     SHORT_TAGS.contains(&name) || nearest(name, &SHORT_TAGS).is_some()
 }
@@ -101,7 +101,7 @@ pub fn misplaced_tag(tag: &str, span: Span) -> Diagnostic {
 pub struct Entry {
     /// The key.
     pub key: String,
-    /// Where the key stands.
+    /// Place of the key.
     pub key_span: Span,
     /// Its value.
     pub value: Node,
@@ -114,7 +114,7 @@ impl Node {
         matches!(&self.value, Value::Scalar { text, plain: true, .. } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
-    /// What it is, for messages.
+    /// Describes the node for messages.
     #[must_use]
     pub fn describe(&self) -> String {
         match &self.value {
@@ -231,7 +231,7 @@ pub fn parse(source: &Source, diagnostics: &mut Diagnostics) -> Option<Node> {
     builder.root
 }
 
-/// What is wrong with a text that is not YAML, where the mistake is rather than where the parser met it.
+/// Explains why a text is not YAML, at the mistake rather than where the parser noticed it.
 fn explain(source: &Source, at: Span, info: &str) -> Diagnostic {
     let text = source.text.as_str();
     let plain = || Diagnostic::error("E0001", at, format!("not valid YAML: {info}"));
@@ -536,7 +536,7 @@ impl<'a> Offsets<'a> {
             .map_or(at, |next| at + next.len_utf8())
     }
 
-    /// Where in its span a text stands letter by letter, if it does.
+    /// Returns the place in its span at which a text is found letter by letter, if there is one.
     fn verbatim(&self, span: Span, text: &str) -> Option<usize> {
         let raw = self.text(span);
         let unquoted = || raw.get(1..raw.len().checked_sub(1)?);

@@ -41,7 +41,7 @@ pub(super) fn check_events(stack: &Stack, bus: &ResourceRef, events: &Events, di
     );
 }
 
-/// Whether the deployer's workers publish on a bus, and nobody else in the stack.
+/// Returns whether the deployer's workers publish on a bus, and nothing else in the stack does.
 fn only_workers_publish(stack: &Stack, bus: &str) -> bool {
     let publishers: Vec<bool> = stack
         .resources
@@ -59,7 +59,7 @@ fn only_workers_publish(stack: &Stack, bus: &str) -> bool {
     !publishers.is_empty() && publishers.into_iter().all(|worker| worker)
 }
 
-/// Whether some event of the workers can match.
+/// Returns whether an event of the workers can match.
 fn matches(pattern: &Pattern, source: &str) -> bool {
     EventKind::Any.details().into_iter().any(|(detail_type, status, fields)| {
         let mut detail: Map<String, Value> =

@@ -14,7 +14,7 @@ const MAX_TEMPLATE_BYTES: usize = 1_000_000;
 const MAX_POLICY: usize = 10_240;
 /// Lambda's environment in all: AWS Lambda Developer Guide, "Lambda quotas".
 const MAX_ENVIRONMENT: usize = 4_096;
-/// What a name, an ARN or an id that CloudFormation fills in takes, about.
+/// Approximate length of a name, an ARN or an ID that CloudFormation fills in.
 const REFERENCE: usize = 100;
 /// Executions that Lambda keeps for functions without reserved concurrency: AWS Lambda Developer Guide, "Configuring
 /// reserved concurrency for a function".

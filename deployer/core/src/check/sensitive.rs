@@ -21,7 +21,7 @@ pub(super) fn check(stack: &Stack, diagnostics: &mut Diagnostics) {
     agreement(stack, diagnostics);
 }
 
-/// What a task encrypts, `load` must be able to decrypt.
+/// Checks that `load` can decrypt the values that a task encrypts.
 fn one_key(stack: &Stack, diagnostics: &mut Diagnostics) {
     let tasks = stack.tasks().filter_map(|(task, properties)| {
         let fields = sensitive::contract(&sensitive::of_task(stack, properties));
@@ -92,7 +92,7 @@ fn agreement(stack: &Stack, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// What is wrong with two fields of the same column, and what would be right.
+/// Returns the problem of two fields of the same column, and its solution.
 fn of_one_column(first: Field<'_>, second: Field<'_>) -> Option<(String, &'static str)> {
     let column = shorten(second.column());
     let what = |field: Field<'_>| format!("`{}` of `{}`", field.settings.name, field.of.name);
@@ -117,7 +117,7 @@ fn of_one_column(first: Field<'_>, second: Field<'_>) -> Option<(String, &'stati
     }
 }
 
-/// What is wrong with two fields of the same name, and what would be right.
+/// Returns the problem of two fields of the same name, and its solution.
 fn of_one_name(first: Field<'_>, second: Field<'_>) -> Option<(String, &'static str)> {
     let name = &first.settings.name;
     let (one, other) = (&first.of.name, &second.of.name);

@@ -1,4 +1,4 @@
-//! What the stack pays for, or keeps in order, and nothing uses.
+//! Resources that cost money or care, and that nothing uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -21,7 +21,7 @@ const MAX_BATCH: i64 = 10;
 /// The same of `observe`, which publishes nothing: what it merges is done well within its time.
 const MAX_BATCH_OF_OBSERVE: i64 = 1_000;
 
-/// What starts a `load`.
+/// The trigger of a `load`.
 const LOAD_TRIGGER: &str = "{ bus: \"${…}\", event: record-transformed }";
 
 pub(super) fn check_function(
@@ -59,7 +59,7 @@ pub(super) fn check_task(
     needs(resource.span, worker, &task.access, wanted, stack, diagnostics);
 }
 
-/// Whether a `load` writes sensitive fields as they were in the file.
+/// Returns whether a `load` writes sensitive fields as they were in the file.
 pub(super) fn decrypts(stack: &Stack, load: &Function) -> bool {
     let store = load.settings.as_ref().map_or(Store::default(), |settings| settings.load.store);
     store == Store::Decrypted && !sensitive::of_load(stack, load).is_empty()
@@ -161,7 +161,7 @@ fn settings(
     }
 }
 
-/// What `transform` makes must have the key of every table that `load` writes on the same bus.
+/// Checks that the items of `transform` have the key of every table that `load` writes on the same bus.
 fn table_keys(
     stack: &Stack,
     resource: &Resource,
@@ -276,8 +276,8 @@ fn version(stack: &Stack, transform: &Function, settings: &Settings, diagnostics
     }
 }
 
-/// Where the settings of an extraction name the columns, every field that isn't optional must come from one of them: all files
-/// would fail.
+/// Checks that every required field comes from a column that the settings of an extraction name, if they name any:
+/// otherwise all files would fail.
 fn named_columns(stack: &Stack, function: &Function, diagnostics: &mut Diagnostics) {
     for extraction in &stack.resources {
         let ResourceType::Task(task) = &extraction.is else { continue };

@@ -1,4 +1,4 @@
-//! What a stack costs while nothing happens in it. What is stored, sent and run comes on top.
+//! The cost of a stack while nothing happens in it. Storage, messages and executions come on top.
 //!
 //! Prices are data ([`crate::prices`]), of one region and with their date. What has no price there is said to be unknown, never
 //! taken for nothing.
@@ -11,18 +11,18 @@ use crate::prices::{Item, Prices, prices};
 use crate::resolve::{PseudoParameters, Resolved, Resolver, Resources, Side, function, scalar_text, truthy};
 use crate::template::references;
 
-/// What is known of the price of a resource.
+/// The price of a resource, as far as it is known.
 pub(crate) enum IdlePrice {
     Known(IdleCost),
     Unknown,
 }
 
-/// What a resource costs while nothing happens in it.
+/// The cost of a resource while nothing happens in it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct IdleCost {
     /// The service that asks for it.
     pub(crate) service: &'static str,
-    /// What is paid for.
+    /// Name of what is paid for.
     pub(crate) what: String,
     /// Dollars a month.
     pub(crate) dollars: f64,
@@ -39,7 +39,7 @@ pub(crate) fn cents(dollars: f64) -> f64 {
     (dollars * 100.0).round() / 100.0 + 0.0
 }
 
-/// What each resource of a template costs while nothing happens in it: logical id → nothing where that is not known.
+/// Returns the cost of each resource of a template while nothing happens in it, by logical ID; `None` where it is not known.
 pub(crate) fn of_template(template: &Value) -> Vec<(String, Option<IdleCost>)> {
     let none = BTreeMap::new();
     let pseudo = PseudoParameters::default();
@@ -51,7 +51,7 @@ pub(crate) fn of_template(template: &Value) -> Vec<(String, Option<IdleCost>)> {
     side.iter().map(|(id, resource)| ((*id).to_owned(), price(resource))).collect()
 }
 
-/// What a resource of a side costs while nothing happens in it.
+/// Returns the cost of a resource of a side while nothing happens in it.
 pub(crate) fn of(resource: &Resolved, all: &Resources<'_>) -> IdlePrice {
     let prices = prices();
     match known(prices, resource, all) {
@@ -63,7 +63,7 @@ pub(crate) fn of(resource: &Resolved, all: &Resources<'_>) -> IdlePrice {
     }
 }
 
-/// Whether a type, or all of a service's, cost nothing while idle.
+/// Returns whether a type, or all types of its service, cost nothing while idle.
 fn is_nothing(prices: &Prices, kind: &str) -> bool {
     let same = |known: &String| kind == known || (known.ends_with("::") && kind.starts_with(known.as_str()));
     prices.nothing.iter().any(same)

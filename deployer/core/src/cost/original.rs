@@ -19,10 +19,10 @@ const UNITS: f64 = 5.0;
 const MEMORY: f64 = 0.125;
 /// An event of EventBridge without its detail. A test makes one.
 const ENVELOPE: f64 = 300.0;
-/// What each invocation logs beside the row: the event indented by two, and Lambda's three lines. A test makes the first.
+/// Bytes that each invocation logs beside the row: the event indented by two, and Lambda's three lines. A test makes the first.
 const LOG_BYTES: f64 = 350.0 + 254.0;
 
-/// What it costs.
+/// Estimates its cost.
 pub(super) fn original(load: Load) -> Original {
     let rows = load.rows();
     let mut idle = Bill::default();

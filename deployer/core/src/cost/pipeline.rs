@@ -1,4 +1,4 @@
-//! What rows cause in the pipeline of the deployer's workers, counted from the file: batches, memory, queues, tables.
+//! The use that rows cause in the pipeline of the deployer's workers, counted from the file: batches, memory, queues, tables.
 //!
 //! The workers put one event on the bus for each step of each row, or of as many rows as `rowsPerEvent` says (`workers/contract`), ten in a call (`workers/publisher`), and
 //! log one line a batch, the observer one more for each event.
@@ -17,17 +17,17 @@ use crate::prices::{Item, grouped};
 
 mod counting;
 
-/// What EventBridge and SQS take for one: Amazon EventBridge Pricing, Amazon SQS Pricing.
+/// Bytes that EventBridge and SQS count as one event or request: Amazon EventBridge Pricing, Amazon SQS Pricing.
 pub(super) const CHUNK: f64 = 65_536.0;
-/// What DynamoDB takes for one write: Amazon DynamoDB Pricing.
+/// Bytes that DynamoDB counts as one write: Amazon DynamoDB Pricing.
 const WRITE_UNIT: f64 = 1_024.0;
 /// Entries of a PutEvents call, and messages of a request to SQS: Amazon EventBridge and Amazon SQS API references.
 pub(super) const CALL: f64 = 10.0;
 /// Items of a request to DynamoDB: Amazon DynamoDB API reference, `BatchWriteItem`.
 const ITEMS: f64 = 25.0;
-/// What comes for free with a task: AWS Fargate Pricing.
+/// GiB of disk that are free with a task: AWS Fargate Pricing.
 const FREE_DISK: f64 = 20.0;
-/// What a task pays at least: AWS Fargate Pricing.
+/// Seconds that are billed for a task at least: AWS Fargate Pricing.
 const LEAST_SECONDS: f64 = 60.0;
 pub(super) const GB: f64 = 1e9;
 const GIB: f64 = (1_u64 << 30) as f64;
@@ -128,7 +128,7 @@ pub(super) fn pieces(bytes: f64, size: f64) -> f64 {
 }
 
 impl<'s> Pipeline<'s> {
-    /// What rows cost.
+    /// Estimates the cost of rows.
     pub(super) fn rows(&self, load: Load) -> Rows {
         let count = self.count(load);
         let mut kept = Bill::default();
@@ -194,7 +194,7 @@ impl<'s> Pipeline<'s> {
         self.stack.functions().flat_map(of).collect()
     }
 
-    /// How many functions make one kind of event of another: each makes an event of its own.
+    /// Counts the functions that turn one kind of event into another: each makes an event of its own.
     fn makers(&self, worker: Worker, of: EventKind) -> f64 {
         let makes = |consumer: &&Consumer<'_>| {
             consumer.function.worker() == Some(worker) && *consumer.events == Events::Named(of)
@@ -243,7 +243,7 @@ impl<'s> Pipeline<'s> {
         settings.flat_map(|settings| &settings.transform.fields).map(|field| field.name.len() as f64).sum()
     }
 
-    /// What a row causes in the long run.
+    /// Returns the use that a row causes in the long run.
     fn per_row(&self, load: Load) -> PerRow {
         let calls = self.events(EventKind::RecordExtracted, load).row / CALL;
         let mut out = PerRow { events: self.events(EventKind::Any, load).row, calls, ..PerRow::default() };
@@ -329,7 +329,7 @@ impl<'s> Pipeline<'s> {
         out
     }
 
-    /// Whether an observer keeps the tally.
+    /// Returns whether an observer keeps the tally.
     fn keeps_tally(&self) -> bool {
         self.consumers().iter().any(|consumer| {
             consumer.function.worker() == Some(Worker::Observe)

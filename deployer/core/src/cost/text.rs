@@ -10,7 +10,7 @@ use crate::prices::{Item, grouped, prices};
 const QUEUE_KEY_CALLS: f64 = 3.0;
 const QUEUE_KEY_PERIODS: f64 = 12.0;
 
-/// What the comparison is with, said once where it begins.
+/// The design of the comparison, explained once at its beginning.
 const ORIGINAL: &str = "*The original* is the pattern that this pipeline reimplements, \
     *The EventBridge ETL* of [cdkpatterns.com](https://cdkpatterns.com), as its code deploys it: in a network with a NAT gateway, \
     and without queues between the functions.";
@@ -41,7 +41,7 @@ pub fn page(estimate: &Estimate) -> String {
     out
 }
 
-/// What a key costs that encrypts a queue, at most: no file says how long messages go through it.
+/// Returns the highest cost of a key that encrypts a queue: the file doesn't say for how long messages go through it.
 fn key_calls() -> String {
     let Some(price) = prices().get(Item::KeyRequest) else { return String::new() };
     let calls = QUEUE_KEY_CALLS * QUEUE_KEY_PERIODS * prices().hours_of_month;
@@ -53,7 +53,7 @@ fn key_calls() -> String {
     )
 }
 
-/// Which prices these are.
+/// Describes the prices.
 fn basis(estimate: &Estimate) -> String {
     let Estimate { region, date, .. } = estimate;
     let other = match &estimate.stack_region {
@@ -227,7 +227,7 @@ fn total(bill: &Bill) -> String {
     format!("{least}{}", money(bill.total))
 }
 
-/// What `rowsPerEvent` saves.
+/// Describes the savings of `rowsPerEvent`.
 fn groupings(rows: &Rows) -> String {
     let mut out = String::from(
         "\n### More rows in an event\n\n\
@@ -273,7 +273,7 @@ fn per_row(rows: &Rows, original: Option<&Original>) -> String {
     out
 }
 
-/// What depends on use, where nobody can say how much of it there is.
+/// Describes the costs that depend on use, where the quantity is not known.
 fn uses(estimate: &Estimate) -> String {
     if estimate.uses.is_empty() {
         return String::new();

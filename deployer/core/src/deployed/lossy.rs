@@ -1,5 +1,5 @@
-//! What CloudFormation may not give back as it was sent: `GetTemplate` and `DescribeStacks` answer `?` in the place of characters
-//! beyond ASCII (issue 814 of aws-cloudformation/cloudformation-coverage-roadmap).
+//! Texts that CloudFormation may not return as they were sent: `GetTemplate` and `DescribeStacks` answer `?` in the place
+//! of characters beyond ASCII (issue 814 of aws-cloudformation/cloudformation-coverage-roadmap).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ pub fn restored<'a>(deployed: &'a Value, wanted: &Value) -> Cow<'a, Value> {
     out
 }
 
-/// How many texts and keys it would restore. Each of them may be a loss, or hold a `?` that somebody has written.
+/// Counts the texts and keys that would be restored. Each of them may be a loss, or contain a `?` that somebody wrote.
 #[must_use]
 pub fn count(deployed: &Value, wanted: &Value) -> usize {
     counted(deployed, wanted, 0)
@@ -40,8 +40,8 @@ pub fn restored_texts<'a>(
     out
 }
 
-/// Whether a text is the wanted one but for `?` in the place of characters beyond ASCII. One character may have become as many
-/// as its UTF-8 form has bytes.
+/// Returns whether a text is the wanted one except for `?` in the place of characters beyond ASCII. One character may
+/// have become as many as its UTF-8 form has bytes.
 #[must_use]
 pub fn is_lossy(deployed: &str, wanted: &str) -> bool {
     if wanted.is_ascii() || !deployed.contains('?') {
@@ -122,7 +122,7 @@ fn restore(deployed: &mut Value, wanted: &Value, depth: usize) {
     }
 }
 
-/// What a wanted key has become, when only one key can be meant.
+/// Returns the deployed form of a wanted key, if only one key can be meant.
 fn lost_key(deployed: &Map<String, Value>, wanted: &Map<String, Value>, key: &str) -> Option<String> {
     if key.is_ascii() {
         return None;

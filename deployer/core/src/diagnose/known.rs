@@ -30,21 +30,21 @@ pub struct Known {
     /// `HandlerErrorCode`, or the service's own code, that tells the cause without any pattern.
     #[serde(default)]
     pub codes: Vec<String>,
-    /// Whether the `name` that is captured must be one that the stack computes: it begins with the name of the stack.
+    /// `true` if the captured `name` must be one that the stack computes: it begins with the name of the stack.
     #[serde(default, rename = "own-name")]
     pub own_name: bool,
-    /// Whether the same operation may succeed without a change.
+    /// The time after which the same operation may succeed without a change.
     pub passing: Option<Passing>,
-    /// What it means, without a full stop.
+    /// The meaning, without a full stop.
     pub meaning: String,
-    /// What to do, without a full stop.
+    /// The fix, without a full stop.
     pub fix: String,
     /// Such reasons, as AWS words them.
     pub examples: Vec<String>,
     /// Reasons that are similar and mean something else.
     #[serde(default)]
     pub unlike: Vec<String>,
-    /// Where the words were seen.
+    /// Source of the words.
     pub source: String,
 }
 
@@ -62,7 +62,7 @@ pub enum Passing {
 }
 
 impl Passing {
-    /// How long, in words.
+    /// Returns the time in words.
     #[must_use]
     pub const fn in_words(self) -> &'static str {
         match self {
@@ -95,9 +95,9 @@ pub struct Subject<'s> {
 pub struct Found {
     /// The entry.
     pub known: &'static Known,
-    /// What it means here.
+    /// The meaning in this case.
     pub meaning: String,
-    /// What to do here.
+    /// The fix in this case.
     pub fix: String,
 }
 
@@ -109,7 +109,7 @@ pub fn table() -> &'static [Known] {
 }
 
 impl Known {
-    /// Whether the same operation may succeed later without a change.
+    /// Returns whether the same operation may succeed later without a change.
     #[must_use]
     pub const fn passes(&self) -> bool {
         self.passing.is_some()
@@ -166,14 +166,14 @@ pub fn find(subject: &Subject, reason: &Reason) -> Option<Found> {
     Some(Found { known, meaning: fill(&known.meaning), fix: fill(&known.fix) })
 }
 
-/// Whether the name that was found begins with the name of the stack.
+/// Returns whether the name that was found begins with the name of the stack.
 fn is_own(subject: &Subject, found: &Captures) -> bool {
     let rest =
         found.name("name").zip(subject.stack).and_then(|(name, stack)| name.as_str().strip_prefix(stack));
     rest.is_some_and(|rest| rest.starts_with('-'))
 }
 
-/// What to do about a failure that is not known.
+/// Returns the fix for an unknown failure.
 #[must_use]
 pub fn general_fix(subject: &Subject, status: &str) -> String {
     let text = match Status::of(status) {

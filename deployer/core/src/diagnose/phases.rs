@@ -7,7 +7,7 @@
 use super::Event;
 use crate::status::Status;
 
-/// Which way a phase goes.
+/// The direction of a phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Create, update or import.
@@ -21,7 +21,7 @@ pub enum Kind {
 /// A phase of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Phase<'e> {
-    /// Which way it goes.
+    /// Its direction.
     pub kind: Kind,
     /// Its events, the stack's own among them, oldest first.
     pub events: Vec<&'e Event>,
@@ -53,7 +53,7 @@ impl<'e> Operation<'e> {
         self.phases.iter().rev().find_map(Phase::status)
     }
 
-    /// Whether something of it failed that decided how it went.
+    /// Returns whether a failure in it decided its end.
     #[must_use]
     pub fn has_failed(&self) -> bool {
         let turned_back = self.phases.first().is_some_and(|phase| phase.kind == Kind::Forward)
@@ -61,7 +61,7 @@ impl<'e> Operation<'e> {
         turned_back || self.phases.iter().any(Phase::failed)
     }
 
-    /// Whether it did what it was to do.
+    /// Returns whether it did what it was started for.
     #[must_use]
     pub fn has_succeeded(&self) -> bool {
         !self.has_failed() && self.status().is_some_and(|status| Status::of(status).is_complete())
@@ -74,7 +74,7 @@ impl<'e> Operation<'e> {
         events.find(|event| event.of_stack).map(|event| event.logical_id.as_str())
     }
 
-    /// Whether it created or changed a role or a policy, which IAM needs some seconds to spread.
+    /// Returns whether it created or changed a role or a policy, which IAM needs some seconds to spread.
     #[must_use]
     pub fn changed_iam(&self) -> bool {
         let events =
@@ -99,7 +99,7 @@ impl<'e> Operation<'e> {
         }
     }
 
-    /// How often the way back failed.
+    /// Returns the number of times that the way back failed.
     #[must_use]
     pub fn failed_attempts(&self) -> usize {
         self.phases.iter().filter(|phase| phase.kind != Kind::Forward && phase.failed()).count()
@@ -157,7 +157,7 @@ pub fn newest(events: &[Event]) -> &[Event] {
     events.get(events.len().saturating_sub(count)..).unwrap_or_default()
 }
 
-/// Whether a phase of this kind belongs to the operation before it.
+/// Returns whether a phase of this kind belongs to the operation before it.
 fn joins(kind: Kind, operation: &Operation) -> bool {
     match kind {
         Kind::Forward => false,
@@ -176,7 +176,7 @@ fn joins(kind: Kind, operation: &Operation) -> bool {
     }
 }
 
-/// What a status of the stack begins; `None` when it begins nothing.
+/// Returns the kind of phase that a status of the stack begins, if it begins one.
 fn kind(status: Status) -> Option<Kind> {
     if !status.is_in_progress() || status.is_cleanup() {
         return None;

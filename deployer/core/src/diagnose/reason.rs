@@ -1,4 +1,4 @@
-//! What CloudFormation says of a failure, taken apart: the message, whose it is, and the codes beside it.
+//! The reason that CloudFormation gives for a failure, taken apart: the message, its service, and the codes beside it.
 
 /// A reason of a stack event.
 ///
@@ -73,7 +73,7 @@ const CONSEQUENCES: [&str; 9] = [
     "Delete requested by user",
 ];
 
-/// Whether a reason only says that something else failed.
+/// Returns whether a reason only says that something else failed.
 #[must_use]
 pub fn is_consequence(reason: &str) -> bool {
     let reason = reason.trim();

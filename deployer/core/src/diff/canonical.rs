@@ -33,7 +33,7 @@ const SETS_IN: [(&str, &str); 2] = [("LifecycleConfiguration", "Rules"), ("S3Key
 /// Members of a policy's statement that are one text or a list of them, in any order.
 const POLICY_LISTS: [&str; 4] = ["Action", "NotAction", "Resource", "NotResource"];
 
-/// What a value is read as.
+/// The way in which a value is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     /// Properties, of which the schema knows.
@@ -47,7 +47,7 @@ pub(super) enum Mode {
     Policy,
 }
 
-/// What is known of a place.
+/// The known facts about a place.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct At<'s> {
     pub(super) shape: Shape<'s>,
@@ -106,7 +106,7 @@ impl<'s> At<'s> {
     }
 }
 
-/// Whether a value is a policy document.
+/// Returns whether a value is a policy document.
 pub(super) fn is_policy(value: &Value) -> bool {
     let statement = match &value["Statement"] {
         Value::Array(items) => items.first(),

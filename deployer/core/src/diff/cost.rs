@@ -95,7 +95,7 @@ impl Cost {
         }
     }
 
-    /// Whether there is anything to say.
+    /// Returns whether there is nothing to report.
     #[must_use]
     pub fn is_silent(&self) -> bool {
         self.items.is_empty() && self.unknown.is_empty()

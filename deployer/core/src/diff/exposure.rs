@@ -27,7 +27,7 @@ pub enum ExposureKind {
     PublicEndpoint,
     /// A policy that names everyone.
     PublicPolicy,
-    /// What keeps a bucket private is off.
+    /// The settings that keep a bucket private are off.
     PublicBucket,
 }
 
@@ -49,7 +49,7 @@ pub struct Exposure {
 
 type Ways = BTreeMap<(String, ExposureKind, String), bool>;
 
-/// What is opened and closed, by resource.
+/// Returns the ways that are opened and closed, by resource.
 ///
 /// A way is of one resource, so only those that change (`changed`) are asked.
 pub(super) fn changes(
@@ -323,7 +323,7 @@ const LIMITS: [&str; 13] = [
     "s3:dataaccesspointaccount",
 ];
 
-/// Whether a condition limits who: a positive operator on such a key, with values that are not all wildcards.
+/// Returns whether a condition limits the callers: a positive operator on such a key, with values that are not all wildcards.
 fn limits(condition: &Value) -> bool {
     condition.as_object().into_iter().flatten().any(|(operator, keys)| {
         let positive = !operator.contains("Not") && !operator.ends_with("IfExists") && operator != "Null";

@@ -1,4 +1,4 @@
-//! What changes because something that it refers to is replaced.
+//! Changes that follow from the replacement of a resource that is referred to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,7 +56,7 @@ pub(super) fn follow(changes: &mut [ResourceChange], after: &Resources<'_>) -> B
         .collect()
 }
 
-/// Whether the value of what refers to it changes, or may change.
+/// Returns whether the values that refer to it change, or may change.
 fn spreads(change: &ResourceChange) -> bool {
     matches!(change.replacement, Forces::Always | Forces::Conditional)
         && matches!(change.action, ChangeKind::Replace | ChangeKind::Update)

@@ -19,9 +19,9 @@ const ATTRIBUTES: &str = "AttributeDefinitions";
 pub struct Update {
     /// All of it.
     pub template: Value,
-    /// Whether everything but the indexes is as it is wanted; else everything but the indexes is as it is deployed.
+    /// `true` if everything but the indexes is as it is wanted; otherwise everything but the indexes is as it is deployed.
     pub is_wanted: bool,
-    /// What changes of indexes: `create index by-zip of Records`.
+    /// The changes of indexes: `create index by-zip of Records`.
     pub says: Vec<String>,
 }
 
@@ -68,7 +68,7 @@ pub fn updates(deployed: &Value, wanted: &Value) -> Vec<Update> {
     out
 }
 
-/// What becomes of one index.
+/// The change of one index.
 #[derive(Debug, Clone, PartialEq)]
 enum Change {
     Make(Value),
@@ -201,7 +201,7 @@ fn name(index: &Value) -> Option<&str> {
     index["IndexName"].as_str()
 }
 
-/// Whether it stays the same index, whose throughput at most is changed.
+/// Returns whether it stays the same index, of which at most the throughput changes.
 fn is_same(old: &Value, new: &Value, deployed: &Map<String, Value>, wanted: &Map<String, Value>) -> bool {
     let keys = attributes_of(new.get("KeySchema"));
     old["KeySchema"] == new["KeySchema"]

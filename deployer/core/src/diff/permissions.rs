@@ -1,4 +1,4 @@
-//! Who may do what on what: the statements of all policies of both sides, and what of them is gained and lost.
+//! Permissions: the statements of all policies of both sides, and those that are gained and lost.
 //!
 //! A policy is known by its form wherever it stands, so that the policies of any type are seen. Statements are taken apart
 //! into single grants, compared, and put together again: an action added to a statement is one gained grant.
@@ -58,7 +58,7 @@ struct Grant {
 }
 
 impl Grant {
-    /// Whether it allows, or forbids, everything that the other does.
+    /// Returns whether it allows, or forbids, everything that the other one does.
     fn covers(&self, other: &Self) -> bool {
         self.effect == other.effect
             && (self.principal == other.principal || self.principal == ANYONE)
@@ -68,12 +68,12 @@ impl Grant {
     }
 }
 
-/// What grants must have in common to be one line: principal, effect, condition, and whether they widen.
+/// The parts that grants must have in common to be one line: principal, effect, condition, and whether they widen.
 type Group<'g> = (&'g str, Effect, &'g str, bool);
 
 const ANYONE: &str = "anyone";
 
-/// What is gained and lost, by principal.
+/// Returns the permissions that are gained and lost, by principal.
 ///
 /// A prohibition that goes with the resource that it is about (`gone`) widens nothing.
 pub(super) fn changes(
@@ -129,7 +129,7 @@ pub(super) fn changes(
     out
 }
 
-/// Whether a resource of a grant is one of these: `${Bucket.Arn}/*`.
+/// Returns whether a resource of a grant is one of these: `${Bucket.Arn}/*`.
 fn about(resource: &str, ids: &BTreeSet<&str>) -> bool {
     let name = resource.strip_prefix("${").and_then(|rest| rest.split(['.', '}']).next());
     name.is_some_and(|name| ids.contains(name))
@@ -158,7 +158,7 @@ fn grants(resources: &Resources<'_>, only: Option<&BTreeSet<&str>>) -> BTreeSet<
     all.out
 }
 
-/// Who has what the policies without a principal allow.
+/// Returns the principals of policies that name none.
 fn holders(id: &str, kind: &str, properties: &Value) -> Vec<String> {
     let one = |word: &str, value: &Value| {
         let name = match name_of(value) {
@@ -337,7 +337,7 @@ fn who(principals: &Value) -> Vec<String> {
     out
 }
 
-/// Whether a pattern with `*` and `?` takes a text, in time linear in the length of both for each `*`.
+/// Returns whether a text matches a pattern with `*` and `?`, in time linear in the length of both for each `*`.
 fn fits(pattern: &str, text: &str) -> bool {
     let (pattern, text): (&[u8], &[u8]) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);

@@ -118,7 +118,8 @@ pub(super) fn tags(before: &BTreeMap<String, String>, after: &BTreeMap<String, S
         .collect()
 }
 
-/// What else a template says, without what is resolved everywhere: maps, conditions that are known, defaults.
+/// Returns the changes of the other parts of a template, without those that are resolved everywhere: maps, known
+/// conditions, defaults.
 pub(super) fn rest(
     old: &Resolver<'_>,
     new: &Resolver<'_>,

@@ -1,4 +1,4 @@
-//! Which resources hold what can't be made again.
+//! Resources that hold data that can't be made again.
 
 use serde_json::Value;
 
@@ -33,14 +33,14 @@ const HOLDS: [(&str, &str); 25] = [
     ("AWS::Timestream::Table", "measurements"),
 ];
 
-/// What is lost with a resource of this type; `None` when it can be made again.
+/// Returns the data that is lost with a resource of this type; `None` if it can be made again.
 #[must_use]
 pub fn holds(kind: &str) -> Option<&'static str> {
     HOLDS.binary_search_by_key(&kind, |(kind, _)| kind).ok().map(|at| HOLDS[at].1)
 }
 
-/// What becomes of a resource that goes and has no `DeletionPolicy`: databases leave a snapshot, but for those of a cluster
-/// (CloudFormation User Guide, "DeletionPolicy attribute").
+/// Returns the fate of a resource that is removed and has no `DeletionPolicy`: databases leave a snapshot, except those
+/// of a cluster (CloudFormation User Guide, "DeletionPolicy attribute").
 pub(super) fn default_fate(kind: &str, properties: Option<&Value>) -> Fate {
     let of_cluster = || properties.is_some_and(|properties| !properties["DBClusterIdentifier"].is_null());
     match kind {

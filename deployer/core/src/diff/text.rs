@@ -16,7 +16,7 @@ mod brief;
 
 pub use brief::kind_in_words;
 
-/// What a line is about; a reader without colours sees its sign.
+/// The subject of a line; a reader without colours sees its sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sign {
     /// The name of a section.
@@ -65,9 +65,9 @@ impl From<ChangeKind> for Sign {
 /// A line, without control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// What it is about.
+    /// Its subject.
     pub sign: Sign,
-    /// What it says, without the sign.
+    /// The text, without the sign.
     pub text: String,
 }
 
@@ -88,7 +88,8 @@ const LEAST_WIDTH: usize = 60;
 /// Letters of a digest that are shown: enough to tell two apart.
 const DIGEST: usize = 12;
 
-/// How much of a diff is shown. What is lost or replaced, and what opens an existing stack to others, always is.
+/// The detail in which a diff is shown. Losses, replacements, and changes that open an existing stack to others are
+/// always shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Detail {
     /// About ten lines: what is routine is only counted.
@@ -300,7 +301,7 @@ impl Page<'_> {
         }
     }
 
-    /// Whether a change is one of a policy, whose meaning stands among the permissions, cut short by nothing.
+    /// Returns whether a change is one of a policy, whose meaning is among the permissions, where nothing is cut short.
     fn reads_as_permissions(&self, change: &PropertyChange) -> bool {
         let path = &change.path;
         self.detail != Detail::Full

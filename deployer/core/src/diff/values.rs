@@ -1,4 +1,4 @@
-//! What differs between two values, as paths.
+//! The differences between two values, as paths.
 //!
 //! Third step of a comparison: both values are in their one form, so what is left differs for CloudFormation too.
 

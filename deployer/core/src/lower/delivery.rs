@@ -9,7 +9,7 @@ use crate::model::delivery::{Input, Target};
 use crate::model::{Kind, ResourceType, Stack};
 use crate::template::{GetAtt, logical_id};
 
-/// Who calls a target.
+/// The caller of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Caller {
     /// EventBridge: functions, queues and topics let it in by their own policies.
@@ -18,7 +18,7 @@ pub(super) enum Caller {
     Schedule,
 }
 
-/// What the role of a rule or schedule must allow; nothing when it needs no role.
+/// Returns the statements for the role of a rule or schedule; none if it needs no role.
 pub(super) fn role_statements<'t>(
     stack: &Stack,
     targets: impl IntoIterator<Item = &'t Target>,
@@ -55,7 +55,7 @@ pub(super) fn arn(stack: &Stack, target: &Target) -> Value {
     }
 }
 
-/// Whether a target is a FIFO queue.
+/// Returns whether a target is a FIFO queue.
 pub(super) fn is_fifo(stack: &Stack, target: &Target) -> bool {
     let resource = stack.resource(&target.to.name);
     matches!(resource.map(|resource| &resource.is), Some(ResourceType::Queue(queue)) if queue.fifo.is_some())
@@ -81,7 +81,7 @@ pub(super) fn runs_on(parameters: &mut Value, stack: &Stack, target: &Target) {
     }
 }
 
-/// Where a task runs.
+/// Returns the network of a task.
 pub(super) fn ecs_network(stack: &Stack, target: &Target) -> Value {
     let Some(ResourceType::Task(task)) = stack.resource(&target.to.name).map(|resource| &resource.is) else {
         return Value::Null;

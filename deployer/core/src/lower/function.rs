@@ -19,9 +19,9 @@ use crate::template::{GetAtt, Ref, Sub, logical_id};
 const BUFFER_MAX_RECEIVE_COUNT: i64 = 5;
 /// Attempts after which a change of a table is a dead letter: as often as a buffered event.
 const STREAM_RETRIES: i64 = 4;
-/// What every function has in `/tmp`: AWS Lambda Developer Guide, "Configure ephemeral storage".
+/// Bytes that every function has in `/tmp`: AWS Lambda Developer Guide, "Configure ephemeral storage".
 const DEFAULT_TMP: u64 = 512 << 20;
-/// How long a buffered event is kept.
+/// Seconds for which a buffered event is kept.
 const BUFFER_RETENTION: u64 = 4 * 86_400;
 /// AWS Lambda Developer Guide, "Using Lambda with Amazon SQS": visibility timeout against function timeout.
 pub(crate) const VISIBILITY_FACTOR: u64 = 6;
@@ -162,7 +162,7 @@ fn properties(stack: &Stack, id: &str, name: &str, function: &Function) -> Value
     properties
 }
 
-/// Where the invocations of one trigger come from.
+/// The source of the invocations of one trigger.
 struct SourceOf<'f> {
     trigger: &'f Trigger,
     /// Prefix of the logical ids that the trigger makes.
@@ -192,7 +192,7 @@ fn sources<'f>(id: &str, function: &'f Function) -> Vec<SourceOf<'f>> {
     function.triggers.iter().map(of).collect()
 }
 
-/// What Lambda's poller needs, which acts with the role of the function.
+/// Returns the statements for Lambda's poller, which acts with the role of the function.
 fn source_statements(stack: &Stack, source: &SourceOf<'_>) -> Vec<Value> {
     if let Trigger::Table { table, .. } = source.trigger {
         let id = logical_id(&table.name);

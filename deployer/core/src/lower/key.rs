@@ -17,7 +17,7 @@ use crate::model::{ResourceType, Stack};
 use crate::names;
 use crate::template::{GetAtt, Ref, Resource, Sub, Template};
 
-/// What a service needs to put something encrypted where it is kept: Amazon SQS Developer Guide, "Configure KMS permissions
+/// Actions that a service needs to send encrypted messages: Amazon SQS Developer Guide, "Configure KMS permissions
 /// for AWS services". `Decrypt` proves the new data key.
 const SEND: [&str; 2] = ["kms:Decrypt", "kms:GenerateDataKey"];
 /// The context of what SNS encrypts: Amazon SNS Developer Guide, "Securing Amazon SNS data with server-side encryption".
@@ -105,7 +105,7 @@ struct Senders {
     buckets: Vec<Value>,
     /// Services that say for which account they send.
     others: BTreeSet<String>,
-    /// Whether EventBridge sends to a topic.
+    /// `true` if EventBridge sends to a topic.
     events_to_topic: bool,
 }
 
@@ -165,7 +165,7 @@ impl Senders {
     }
 }
 
-/// What EventBridge needs for the events of a bus, for its rules, and for its archive.
+/// Returns the statements that EventBridge needs for the events of a bus, for its rules, and for its archive.
 /// Sources: Amazon EventBridge User Guide, "Authorizing EventBridge to use a customer managed key" and "Encrypting EventBridge
 /// archives with AWS KMS keys".
 fn buses(stack: &Stack, key: &str) -> Vec<Value> {
@@ -207,9 +207,9 @@ fn buses(stack: &Stack, key: &str) -> Vec<Value> {
     out
 }
 
-/// What CloudWatch Logs needs for log groups of the stack, whose names CloudFormation begins with that of the stack.
-/// Source: Amazon CloudWatch Logs User Guide, "Encrypt log data in CloudWatch Logs using AWS Key Management Service", without
-/// `kms:Describe*`, which has no context, so that the guide's condition never allows it.
+/// Returns the statement that CloudWatch Logs needs for log groups of the stack, whose names CloudFormation begins with
+/// that of the stack. Source: Amazon CloudWatch Logs User Guide, "Encrypt log data in CloudWatch Logs using AWS Key
+/// Management Service", without `kms:Describe*`, which has no context, so that the guide's condition never allows it.
 fn logs(template: &Template, key: &Value) -> Option<Value> {
     let encrypted = |resource: &Resource| {
         resource.kind == "AWS::Logs::LogGroup" && resource.properties["KmsKeyId"] == *key

@@ -233,7 +233,8 @@ fn endpoints<'n>(stack: &Stack, name: &str, network: &'n New) -> Vec<&'n str> {
     out
 }
 
-/// Whether something in the network calls KMS itself. What reads and writes encrypted data leaves that to the service.
+/// Returns whether something in the network calls KMS itself. Code that reads and writes encrypted data leaves that to
+/// the service.
 fn uses_keys(stack: &Stack, name: &str) -> bool {
     let uses = |network: &ResourceRef, access: &[Access]| {
         network.name == name && access.iter().any(|entry| matches!(entry.verb, Verb::Encrypt | Verb::Decrypt))

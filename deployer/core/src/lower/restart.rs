@@ -32,7 +32,7 @@ fn hears_in<'s>(stack: &'s Stack, function: &'s Function) -> Option<(&'s Resourc
     })
 }
 
-/// Whether the function's rule sends to the queue `to`: what it hears, or what could not be delivered.
+/// Returns whether the function's rule sends to the queue `to`, either its events or those that could not be delivered.
 pub(super) fn sends(stack: &Stack, function: &Function, to: &str) -> bool {
     hears_in(stack, function).is_some_and(|(queue, model)| {
         queue.name == to
@@ -52,7 +52,7 @@ pub(super) fn may_send_dead_letters(stack: &Stack, name: &str, dead_letters: &st
     rules.iter().map(|id| iam::rule_may_send(id, dead_letters)).collect()
 }
 
-/// What the function needs to let a restart wait in its queue.
+/// Returns the statements that let a restart wait in the function's queue.
 pub(super) fn statements(stack: &Stack, function: &Function) -> Vec<Value> {
     let Some((queue, _)) = hears_in(stack, function) else { return Vec::new() };
     let access = Access { verb: Verb::Send, resource: queue.clone(), span: queue.span };

@@ -1,4 +1,4 @@
-//! Which AWS services send to a queue or a topic of the stack: what its policy and the policy of its key must allow.
+//! The AWS services that send to a queue or a topic of the stack: its policy and the policy of its key must allow them.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What the workers learn of fields.
+//! The variables that tell workers of sensitive fields.
 
 use contract::environment;
 use serde_json::{Value, json};

@@ -128,7 +128,7 @@ impl Lowering for Task {
     }
 }
 
-/// What ECS may do to get the image.
+/// Returns the statements that let ECS pull the image.
 fn pull(stack: &Stack, task: &Task) -> Vec<Value> {
     let repository = match &task.image {
         Image::Program(_) => Some(json!(Sub(format!(
@@ -168,7 +168,7 @@ fn private_repository(stack: &Stack, uri: &Text) -> Option<Value> {
     Some(json!(Sub(format!("arn:${{AWS::Partition}}:ecr:{region}:{account}:repository/{name}"))))
 }
 
-/// What ECS may do to read the secrets.
+/// Returns the statements that let ECS read the secrets.
 fn read_secrets(stack: &Stack, task: &Task) -> Vec<Value> {
     let arns = |secrets: bool| -> Vec<Value> {
         let mut out: Vec<Value> = Vec::new();

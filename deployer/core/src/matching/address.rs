@@ -13,7 +13,7 @@ pub struct Range {
 }
 
 impl Range {
-    /// Whether the first digits of a text decide that it lies within.
+    /// Returns whether the first digits of a text decide that it is within the range.
     pub fn holds(&self, text: &str) -> bool {
         let (mut on_low, mut on_high) = (true, true);
         for (at, digit) in text.bytes().enumerate() {

@@ -14,7 +14,7 @@ const MOST_STEPS: usize = 20_000;
 /// The names of fields up to one, and what that one may be in each alternative.
 type Group<'p> = (Vec<&'p str>, Vec<&'p Arc<[Matcher]>>);
 
-/// Whether EventBridge refuses the wildcards of a pattern. Those of one field count together, over the alternatives
+/// Returns whether EventBridge refuses the wildcards of a pattern. Those of one field count together, over the alternatives
 /// that can lead to it.
 pub fn is_too_complex(pattern: &Compiled) -> bool {
     let mut groups: Vec<Group<'_>> = Vec::new();

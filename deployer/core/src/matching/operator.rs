@@ -1,4 +1,4 @@
-//! What one field of a pattern may be, and whether a value is that.
+//! The operators of one field of a pattern, and their match against a value.
 
 use std::fmt;
 
@@ -43,9 +43,9 @@ pub enum Matcher {
 pub struct Test {
     /// The operator.
     operator: Operator,
-    /// What stands behind it.
+    /// The text after it.
     text: String,
-    /// Whether upper and lower case are the same.
+    /// `true` if upper and lower case are the same.
     fold: bool,
 }
 
@@ -58,7 +58,7 @@ enum Operator {
 }
 
 impl Matcher {
-    /// What an entry of a pattern's list means; the reader has found it to be right.
+    /// Returns the meaning of an entry of a pattern's list, which the reader has checked.
     pub fn of(value: &Value) -> Self {
         let Some((name, argument)) = value.as_object().and_then(|map| map.iter().next()) else {
             return Self::plain(value);
@@ -189,7 +189,7 @@ impl Matcher {
     }
 }
 
-/// Whether a value is one of these. One that is a number is compared as a number when any of them is about numbers.
+/// Returns whether a value matches one of these. A number is compared as a number if any of them is about numbers.
 pub fn matches_any(matchers: &[Matcher], value: &Leaf) -> bool {
     let number = match value {
         Leaf::Unknown => return matchers.iter().any(|matcher| *matcher != Matcher::Absent),
@@ -328,7 +328,7 @@ pub fn wildcard(text: &str) -> Result<Vec<Option<char>>, String> {
     Ok(pieces)
 }
 
-/// Whether a text fits: on a difference, the last `*` takes one letter more.
+/// Returns whether a text fits: on a difference, the last `*` takes one letter more.
 fn matches_wildcard(pieces: &[Option<char>], text: &[char]) -> bool {
     let (mut piece, mut at) = (0, 0);
     let mut star: Option<(usize, usize)> = None;

@@ -9,15 +9,15 @@ use crate::diagnostic::{Diagnostic, Span};
 /// One `access` entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
-    /// What may be done.
+    /// The verb.
     pub verb: Verb,
     /// To which resource.
     pub resource: ResourceRef,
-    /// Where the entry stands.
+    /// Place of the entry.
     pub span: Span,
 }
 
-/// What may be done.
+/// An action that an `access` entry allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verb {
     /// Read objects or items.

@@ -10,13 +10,13 @@ use crate::yaml::shorten;
 /// CloudWatch alarms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alarm {
-    /// What is watched.
+    /// The metrics that are watched.
     pub watches: Watches,
     /// Topics that are told.
     pub notify: Vec<ResourceRef>,
 }
 
-/// What an alarm watches.
+/// The metrics that an alarm watches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Watches {
     /// One dead letter in any dead-letter queue of the stack.
@@ -61,7 +61,7 @@ pub enum Statistic {
     Percentile(&'static str),
 }
 
-/// How a value compares with the threshold.
+/// The comparison of a value with the threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
     /// `>`.

@@ -12,13 +12,13 @@ use crate::yaml::shorten;
 /// An S3 bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bucket {
-    /// Who is told of new objects.
+    /// Receivers of notifications about objects.
     pub notify: Vec<Notification>,
-    /// Whether S3 tells the account's default event bus of every change.
+    /// `true` if S3 sends every change to the account's default event bus.
     pub event_bridge: bool,
     /// Keep overwritten and removed objects as old versions.
     pub versioning: bool,
-    /// What becomes of objects with time.
+    /// Rules for objects as they get older.
     pub lifecycle: Vec<Rule>,
     /// Web pages that are allowed to call the bucket.
     pub cors: Vec<Cors>,
@@ -41,7 +41,7 @@ pub struct Rule {
     pub transitions: Vec<(StorageClass, u64)>,
 }
 
-/// Where an object is stored.
+/// The storage class of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StorageClass {
     /// For what is read now and then.
@@ -126,9 +126,9 @@ pub struct Logging {
 /// One `notify` entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notification {
-    /// Which events.
+    /// The event.
     pub on: BucketEvent,
-    /// Who is told.
+    /// The receiver.
     pub to: Notified,
     /// Only keys that begin with this.
     pub prefix: Option<String>,
@@ -136,7 +136,7 @@ pub struct Notification {
     pub suffix: Option<String>,
 }
 
-/// Who is told of what happens to an object.
+/// The receiver of notifications about objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notified {
     /// A queue gets a message.
@@ -157,7 +157,7 @@ impl Notified {
     }
 }
 
-/// What happens to an object.
+/// An event of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BucketEvent {
     /// It was created or overwritten.

@@ -16,9 +16,9 @@ pub struct Bus {
     pub source: String,
     /// Name of a bus of the account that is there already; nothing is made then.
     pub existing: Option<String>,
-    /// Who else may put events on it.
+    /// Others who may put events on it.
     pub allow: Option<Allow>,
-    /// Where its events are kept, to be replayed.
+    /// The archive of its events, from which they can be replayed.
     pub archive: Option<Archive>,
     /// The customer key that encrypts its events.
     pub encryption_key: Option<ResourceRef>,

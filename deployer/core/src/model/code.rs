@@ -1,4 +1,4 @@
-//! Where the code of a function or a task comes from: `worker:`, `code:` and `image:`.
+//! The code of a function or a task: `worker:`, `code:` and `image:`.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,7 +9,7 @@ use super::worker::Worker;
 use crate::diagnostic::Diagnostic;
 use crate::yaml::{Node, shorten};
 
-/// Where the code of a function or a task comes from.
+/// The source of the code of a function or a task.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Code {
     /// A worker that the deployer carries.
@@ -29,7 +29,7 @@ pub enum Code {
 }
 
 impl Code {
-    /// What to call it: the worker, the binary or the package's folder, the file without `.zip`.
+    /// Returns its name: that of the worker, of the binary or the package's folder, or of the file without `.zip`.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -42,7 +42,7 @@ impl Code {
         }
     }
 
-    /// What to call the program that is built and published for it: workers share theirs.
+    /// Returns the name of the program that is built and published for it: workers share theirs.
     #[must_use]
     pub fn program(&self) -> &str {
         match self {
@@ -68,7 +68,7 @@ pub struct FunctionCode {
     pub code: Code,
     /// Identifier of the runtime.
     pub runtime: String,
-    /// What the runtime calls.
+    /// The handler that the runtime calls.
     pub handler: String,
 }
 
@@ -183,7 +183,7 @@ fn package(properties: &mut Properties<'_>) -> Option<Code> {
     Some(Code::Package { path: package?, bin })
 }
 
-/// What a task runs.
+/// The image of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Image {
     /// A program, of which the deployer makes an image.

@@ -7,7 +7,7 @@ use super::{Kind, ResourceRef};
 /// A CloudWatch dashboard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dashboard {
-    /// What it shows; everything when it names nothing.
+    /// The resources that it shows; all if none is named.
     pub of: Vec<ResourceRef>,
 }
 

@@ -1,4 +1,4 @@
-//! What EventBridge and its Scheduler deliver to: targets of rules and schedules, their input, retries, dead letters.
+//! Deliveries of EventBridge and its Scheduler: targets of rules and schedules, their input, retries, dead letters.
 
 use super::json::{Json, JsonMapping};
 use super::properties::{Boolean, Duration, Integer, Map, Object, Properties, Reference, Str, one_of};
@@ -9,21 +9,21 @@ use crate::yaml::shorten;
 /// One target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// What takes the event.
+    /// The resource that takes the event.
     pub to: ResourceRef,
     /// Its type.
     pub kind: Kind,
-    /// What it gets; the event itself, if nothing is said.
+    /// The input that it gets; by default, the event itself.
     pub input: Option<Input>,
     /// Number and time of the retries of a delivery.
     pub retry: Retry,
     /// Send events that can't be delivered to a dead-letter queue.
     pub dead_letter: bool,
-    /// Where the entry stands.
+    /// Place of the entry.
     pub span: Span,
 }
 
-/// What a target gets.
+/// The input of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// Always this.

@@ -15,7 +15,7 @@ pub struct Environment(pub Vec<Variable>);
 pub struct Variable {
     /// Its name.
     pub name: String,
-    /// Where the name stands.
+    /// Place of the name.
     pub span: Span,
     /// Its value.
     pub value: Text,

@@ -1,6 +1,6 @@
 //! Nodes → expressions: values of raw CloudFormation properties with their intrinsic functions, and conditions.
 //!
-//! What a function refers to is checked here; what type its place wants is a resource schema's matter.
+//! The references of functions are checked here; the types of properties are the matter of resource schemas.
 
 use std::ops::RangeInclusive;
 
@@ -100,7 +100,7 @@ pub(crate) fn to_json(expression: &Expression) -> Json {
 struct Call<'n> {
     /// Its long name.
     name: String,
-    /// Where its name stands.
+    /// Place of its name.
     at: Span,
     argument: &'n Node,
     /// All of it.
@@ -127,7 +127,7 @@ fn call(node: &Node) -> Option<Call<'_>> {
     }
 }
 
-/// Whether it gives one value.
+/// Returns whether it gives one value.
 fn is_single(expression: &Expression) -> bool {
     match &expression.is {
         ExpressionKind::Scalar { .. } => true,
@@ -139,7 +139,7 @@ fn is_single(expression: &Expression) -> bool {
     }
 }
 
-/// Whether it gives a list of single values.
+/// Returns whether it gives a list of single values.
 fn is_list(expression: &Expression) -> bool {
     match &expression.is {
         ExpressionKind::List(items) => {
@@ -151,7 +151,7 @@ fn is_list(expression: &Expression) -> bool {
     }
 }
 
-/// Whether it speaks of a resource.
+/// Returns whether it refers to a resource.
 fn depends_on_resources(value: &Json) -> bool {
     fn in_texts(value: &Json) -> bool {
         match value {
@@ -546,7 +546,7 @@ impl Reader<'_> {
     }
 }
 
-/// What a node is, for messages about arguments: a function by its name.
+/// Describes a node for messages about arguments: a function by its name.
 fn describe(node: &Node) -> String {
     match call(node) {
         Some(call) => format!("the result of `{}`", shorten(&call.name)),

@@ -27,7 +27,7 @@ const DAY: u64 = 86_400;
 /// A Lambda function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Function {
-    /// What it runs.
+    /// Its code.
     pub code: FunctionCode,
     /// Processor that it runs on.
     pub architecture: Architecture,
@@ -41,7 +41,7 @@ pub struct Function {
     pub log_retention: u64,
     /// Bytes of `/tmp`.
     pub tmp: u64,
-    /// Whether X-Ray records its executions.
+    /// `true` if X-Ray records its executions.
     pub tracing: bool,
     /// Variables of the file's own.
     pub environment: Environment,
@@ -51,13 +51,13 @@ pub struct Function {
     pub network: Option<ResourceRef>,
     /// TCP ports that it may connect to from there.
     pub outbound: Vec<i64>,
-    /// What becomes of asynchronous invocations that fail.
+    /// Settings for asynchronous invocations that fail.
     pub asynchronous: Option<Async>,
     /// Its HTTPS address.
     pub url: Option<Url>,
     /// Sources of the events and messages that start it.
     pub triggers: Vec<Trigger>,
-    /// What it may do.
+    /// Its permissions.
     pub access: Vec<Access>,
     /// Further permissions, as statements of IAM.
     pub statements: Vec<Statement>,
@@ -79,16 +79,16 @@ pub struct Async {
 /// `url` of a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Url {
-    /// Who may call it.
+    /// The authorization of its callers.
     pub auth: UrlAuth,
     /// Origins whose pages may call it.
     pub origins: Vec<String>,
 }
 
-/// Who may call a function's URL.
+/// The authorization of the callers of a function's URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UrlAuth {
-    /// Who may by IAM, with signed requests.
+    /// Callers that IAM allows, with signed requests.
     Iam,
     /// Everybody.
     None,

@@ -17,7 +17,7 @@ use crate::yaml::{self, Node};
 pub struct Json {
     /// The value; a text that names resources stands in it as a mark.
     pub value: Value,
-    /// What the marks stand for.
+    /// The texts that the marks stand for.
     pub texts: Vec<Text>,
 }
 
@@ -43,7 +43,7 @@ impl Json {
         }
     }
 
-    /// Whether a null stands in it, which CloudFormation takes in no template.
+    /// Returns whether it contains a null, which CloudFormation refuses in templates.
     #[must_use]
     pub fn has_null(&self) -> bool {
         fn has_null(value: &Value) -> bool {

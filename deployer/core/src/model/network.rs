@@ -20,13 +20,13 @@ pub enum Network {
 pub struct New {
     /// Availability zones, one subnet in each.
     pub zones: i64,
-    /// How tasks and functions reach AWS and the internet.
+    /// The way in which tasks and functions reach AWS and the internet.
     pub egress: Egress,
     /// First two bytes of its addresses, `a.b.0.0/16`.
     pub cidr: (u8, u8),
     /// AWS services with an interface endpoint, as they stand in the endpoint's name.
     pub endpoints: Vec<String>,
-    /// Whether the file names them. Else what runs in the network may need more.
+    /// `true` if the file names them. Otherwise, what runs in the network may need more.
     pub endpoints_given: bool,
 }
 
@@ -37,11 +37,11 @@ pub struct Existing {
     pub vpc: Text,
     /// Ids of the subnets that tasks and functions stand in.
     pub subnets: Vec<Text>,
-    /// Whether those have a route to an internet gateway, so that tasks need a public address.
+    /// `true` if those have a route to an internet gateway, so that tasks need a public address.
     pub public: bool,
 }
 
-/// How tasks and functions reach AWS and the internet.
+/// The way in which tasks and functions reach AWS and the internet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Egress {
     /// Public subnets and public addresses: costs nothing while idle. Nothing may come in.
@@ -52,12 +52,12 @@ pub enum Egress {
     Endpoints,
 }
 
-/// What Fargate needs to start a task, and what the workers call.
+/// Endpoints that Fargate needs to start a task, and those that the workers call.
 const ENDPOINTS: [&str; 5] = ["ecr.api", "ecr.dkr", "logs", "events", "sqs"];
 const DEFAULT_CIDR: &str = "10.0.0.0/16";
 
 impl Network {
-    /// Whether tasks in it need a public address.
+    /// Returns whether tasks in it need a public address.
     #[must_use]
     pub fn is_public(&self) -> bool {
         match self {

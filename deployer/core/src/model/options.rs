@@ -8,14 +8,14 @@ use crate::yaml::shorten;
 /// Longest logical id: AWS CloudFormation User Guide, "Resources syntax".
 const MAX_LOGICAL_ID: usize = 255;
 
-/// How CloudFormation treats a resource.
+/// Options of a resource for CloudFormation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
     /// Resources that must be there before it.
     pub depends_on: Vec<ResourceRef>,
-    /// Whether it is kept from deletion and replacement.
+    /// `true` if it is protected from deletion and replacement.
     pub protect: bool,
-    /// Whether it stays when it leaves the stack; as the stack's `removal` says when it is not given.
+    /// `true` if it is kept when it leaves the stack; by default, the stack's `removal` decides.
     pub retain: Option<bool>,
     /// The logical id of its main resource; made of its name when it is not given.
     pub logical_id: Option<String>,

@@ -46,7 +46,7 @@ const OPERATORS: [&str; 9] = [
     "wildcard",
     "exactly",
 ];
-/// What no field in `$or` may be called, beside [`OPERATORS`]: Event Ruler keeps the names for itself.
+/// Names that no field in `$or` can have, beside [`OPERATORS`]: Event Ruler reserves them.
 const RESERVED: [&str; 15] = [
     "=",
     "<",
@@ -65,14 +65,14 @@ const RESERVED: [&str; 15] = [
     "ip-address-not-in-range",
 ];
 
-/// Which events a rule takes.
+/// A selection of events by their content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     /// The pattern as EventBridge takes it.
     pub json: Json,
     /// The same, ready for events.
     pub compiled: Compiled,
-    /// Where it stands.
+    /// Its place in the file.
     pub span: Span,
 }
 
@@ -164,7 +164,7 @@ impl PatternReader {
         }
     }
 
-    /// What is matched, in messages.
+    /// Returns the name of what is matched, for messages.
     const fn what(self) -> &'static str {
         match self {
             Self::OfEvent | Self::OfAnything => "events",
@@ -217,7 +217,7 @@ impl Pattern {
     /// Reads a pattern that is JSON, with any fields; a text stands for itself.
     ///
     /// # Errors
-    /// What is wrong with it, with places in `source`.
+    /// The problems of the pattern, with places in `source`.
     pub fn from_json(source: &Source) -> Result<Self, Diagnostics> {
         let mut diagnostics = Diagnostics::default();
         let scope = Scope::of_json();
@@ -239,8 +239,8 @@ impl Pattern {
         pattern.ok_or(diagnostics)
     }
 
-    /// Whether EventBridge takes this event to match. What is not known before the deployment may be anything, in the
-    /// pattern and in the event.
+    /// Returns whether the event matches for EventBridge. A value that is not known before the deployment may be
+    /// anything, in the pattern and in the event.
     #[must_use]
     pub fn matches(&self, event: &Event) -> bool {
         self.compiled.matches(event)
@@ -252,7 +252,7 @@ impl Pattern {
         self.json.value.get(field)?.as_array()?.iter().map(Value::as_str).collect()
     }
 }
-/// Whether U+0000 stands anywhere in a JSON text, which would be taken for a mark.
+/// Returns whether a JSON text contains U+0000, which would be taken for a mark.
 fn has_nul(node: &Node) -> bool {
     match &node.value {
         yaml::Value::Mapping(entries) => {

@@ -19,7 +19,7 @@ pub use self::scope::Scope;
 pub use self::single::{Boolean, Choice, Duration, Integer, Size, Str, Word, WordOrInteger};
 pub(crate) use self::single::{MAX_NAME, is_word};
 
-/// What may stand for a value.
+/// The form of a value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Shape {
     /// Any text.
@@ -54,26 +54,26 @@ pub enum Shape {
     Object(Vec<Property>),
 }
 
-/// What the language knows of one property.
+/// The description of one property.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Property {
     /// Its name.
     pub name: &'static str,
     /// One sentence on what it is for.
     pub description: &'static str,
-    /// What may stand for it.
+    /// The form of its value.
     pub shape: Shape,
-    /// Whether it must be given.
+    /// `true` if it must be given.
     pub required: bool,
-    /// What holds when it is not given, as it would be written.
+    /// The default, as it would be written.
     pub default: Option<String>,
 }
 
-/// How to read a value of one kind.
+/// A reader of values of one kind.
 pub trait Read {
-    /// What it gives.
+    /// The type of the value.
     type Out;
-    /// What the language says of it.
+    /// Returns the form of the value.
     fn shape(&self) -> Shape;
     /// Reads it; `None` when it was wrong, which has been reported.
     fn read(&self, node: &Node, scope: &Scope) -> Option<Self::Out>;
@@ -117,7 +117,7 @@ pub fn describe<T>(read: fn(&mut Properties<'_>) -> Option<T>) -> Vec<Property> 
 /// A mapping that is being read.
 pub struct Properties<'a> {
     entries: &'a [Entry],
-    /// Where the mapping begins: its first key, or all of it between its braces.
+    /// Beginning of the mapping: its first key, or all of it between its braces.
     head: Span,
     scope: &'a Scope,
     known: Vec<Property>,
@@ -181,19 +181,19 @@ impl<'a> Properties<'a> {
         self.entries.iter().find(|entry| entry.key == name).map_or(self.head, |entry| entry.value.span)
     }
 
-    /// Whether a property is given, rightly or wrongly.
+    /// Returns whether a property is given, rightly or wrongly.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.entries.iter().any(|entry| entry.key == name)
     }
 
-    /// Whether the mapping has no keys.
+    /// Returns whether the mapping has no keys.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Whether all that was asked for so far was right, so that rules across properties can be applied.
+    /// Returns whether everything that was asked for so far was right, so that rules across properties can be applied.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.scope.failures.get() == self.before

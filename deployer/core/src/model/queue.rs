@@ -27,7 +27,7 @@ pub struct Queue {
     pub max_message_size: u64,
     /// In order and without duplicates, when given.
     pub fifo: Option<Fifo>,
-    /// When messages go to the dead-letter queue.
+    /// The dead-letter queue, and the number of receives before it.
     pub dead_letter: DeadLetter,
     /// The customer key that encrypts its messages.
     pub encryption_key: Option<ResourceRef>,
@@ -36,9 +36,9 @@ pub struct Queue {
 /// `fifo` of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fifo {
-    /// Whether messages with the same body are duplicates.
+    /// `true` if messages with the same body are duplicates.
     pub content_based_deduplication: bool,
-    /// Whether each message group has a throughput of its own.
+    /// `true` if each message group has a throughput of its own.
     pub high_throughput: bool,
 }
 

@@ -7,7 +7,7 @@ use super::properties::Scope;
 use crate::schemas::TypeId;
 use crate::yaml::Node;
 
-/// What the type is.
+/// Description of the type.
 pub const DESCRIPTION: &str = "Any CloudFormation type, by its own name and with its own properties.";
 
 /// A resource of a CloudFormation type.

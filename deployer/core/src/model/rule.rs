@@ -17,9 +17,9 @@ const MAX_TARGETS: usize = 5;
 pub struct Rule {
     /// The bus.
     pub bus: ResourceRef,
-    /// Which of its events.
+    /// The selection of its events.
     pub events: Events,
-    /// Where they go.
+    /// The targets of the events.
     pub targets: Vec<Target>,
     /// State of the rule.
     pub enabled: bool,

@@ -13,7 +13,7 @@ const DAY: u64 = 86_400;
 /// EventBridge Scheduler schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
-    /// When it starts its target.
+    /// The times at which it starts its target.
     pub when: When,
     /// IANA name of the time zone of `cron` and `at`.
     pub timezone: String,
@@ -29,7 +29,7 @@ pub struct Schedule {
     pub end: Option<String>,
 }
 
-/// When a schedule starts its target.
+/// The times at which a schedule starts its target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum When {
     /// Every so many seconds.
@@ -180,8 +180,8 @@ const CRON: [CronField; 6] = [
     ("year", 1970, 2199, &[], ""),
 ];
 
-/// What is wrong with a cron expression, and what would be right; of one that is right, the first range that goes round,
-/// with the name of its field.
+/// Checks a cron expression. An error is the problem with its solution; the result of a correct one is the first range
+/// that goes round, with the name of its field.
 fn check_cron(text: &str) -> Result<Option<(&'static str, &str)>, (String, String)> {
     let fields: Vec<&str> = text.split_whitespace().collect();
     if fields.len() != CRON.len() {
@@ -239,7 +239,7 @@ fn cron_value(text: &str, field: &CronField) -> Option<u32> {
     (*low..=*high).contains(&value).then_some(value)
 }
 
-/// Whether a range ends before it begins.
+/// Returns whether a range ends before it begins.
 fn goes_round(range: &str, field: &CronField) -> bool {
     let ends = range.split_once('-').map(|(from, to)| (cron_value(from, field), cron_value(to, field)));
     matches!(ends, Some((Some(from), Some(to))) if from > to)

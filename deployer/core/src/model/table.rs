@@ -20,13 +20,13 @@ pub struct Table {
     pub indexes: Vec<(String, Index)>,
     /// Attribute with the time, in seconds since 1970, at which an item expires.
     pub time_to_live: Option<String>,
-    /// What each change puts on the table's stream; no stream without it.
+    /// The data that each change puts on the table's stream; no stream without it.
     pub stream: Option<StreamView>,
     /// Provisioned capacity; on demand without it.
     pub capacity: Option<Capacity>,
     /// Allow the table to be restored to any second of the last 35 days.
     pub point_in_time_recovery: bool,
-    /// How storage is billed.
+    /// The storage class, by which storage is billed.
     pub class: TableClass,
     /// The customer key that encrypts its items.
     pub encryption_key: Option<ResourceRef>,
@@ -37,13 +37,13 @@ pub struct Table {
 pub struct Index {
     /// Its key attributes and their types, as those of the table.
     pub key: Vec<(String, KeyType)>,
-    /// What it holds of each item.
+    /// The attributes of each item that it contains.
     pub projection: Projection,
     /// Further attributes that it holds, with `projection: include`.
     pub attributes: Vec<String>,
 }
 
-/// What an index holds of each item.
+/// The attributes of each item that an index contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Projection {
     /// Everything.
@@ -54,7 +54,7 @@ pub enum Projection {
     Include,
 }
 
-/// What a change puts on the stream.
+/// The data that a change puts on the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamView {
     /// The key of the item.
@@ -76,7 +76,7 @@ pub struct Capacity {
     pub write: i64,
 }
 
-/// How storage is billed.
+/// The storage class, by which storage is billed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TableClass {
     /// For most tables.

@@ -16,11 +16,11 @@ pub struct StackTarget {
     pub account: Option<String>,
     /// Endpoint of a local cloud that already runs.
     pub endpoint: Option<String>,
-    /// Whether the stack may be deleted.
+    /// `true` if the stack is protected from deletion.
     pub protect: bool,
     /// What happens to data when the stack is deleted.
     pub removal: Removal,
-    /// Whether commands without a stack mean this one.
+    /// `true` if commands without a stack mean this one.
     pub default: bool,
     /// Executions at the same time that Lambda allows the account there, as far as the file says.
     pub lambda_concurrency: Option<i64>,

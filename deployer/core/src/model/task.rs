@@ -22,7 +22,7 @@ const GIB: u64 = 1 << 30;
 /// A Fargate task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
-    /// What it runs.
+    /// Its image.
     pub image: Image,
     /// Processor that it runs on.
     pub architecture: Architecture,
@@ -40,7 +40,7 @@ pub struct Task {
     pub disk: u64,
     /// Seconds for which log events are kept.
     pub log_retention: u64,
-    /// Whether it runs on spare capacity, which is cheaper and may be taken away with two minutes' notice.
+    /// `true` if it runs on spare capacity, which is cheaper and may be reclaimed with two minutes' notice.
     pub spot: bool,
     /// Command that replaces the image's.
     pub command: Vec<Text>,
@@ -50,9 +50,9 @@ pub struct Task {
     pub secrets: Vec<(String, Secret)>,
     /// User and group in the container, as numbers.
     pub user: String,
-    /// Whether the container may write to its root file system.
+    /// `true` if the container can write to its root file system.
     pub writable: bool,
-    /// What it may do.
+    /// Its permissions.
     pub access: Vec<Access>,
     /// Further permissions, as statements of IAM.
     pub statements: Vec<Statement>,

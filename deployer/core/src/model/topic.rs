@@ -24,21 +24,21 @@ pub struct Topic {
 /// One `subscriptions` entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
-    /// Who gets the messages.
+    /// The subscriber.
     pub to: Subscriber,
     /// Only messages that match.
     pub filter: Option<Pattern>,
-    /// Whether the filter is about the body of the message, and not about its attributes.
+    /// `true` if the filter applies to the body of the message, and not to its attributes.
     pub filter_body: bool,
-    /// Whether a queue gets the message itself, without the envelope of SNS.
+    /// `true` if a queue gets the message itself, without the envelope of SNS.
     pub raw: bool,
     /// Queue that receives messages that could not be delivered.
     pub dead_letter: Option<ResourceRef>,
-    /// Where the entry stands.
+    /// Place of the entry.
     pub span: Span,
 }
 
-/// Who gets the messages of a topic.
+/// A subscriber of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subscriber {
     /// A queue.

@@ -46,7 +46,7 @@ impl Worker {
 pub enum Program {
     /// All functions of the pipeline; the handler says which one it is.
     Functions,
-    /// What the task runs.
+    /// The program of the task.
     Extraction,
 }
 

@@ -89,7 +89,7 @@ impl Pieces {
     }
 }
 
-/// What stands behind a name in the text of an `Fn::Sub`.
+/// Returns the expression that a name in the text of an `Fn::Sub` means.
 pub(crate) fn expression(name: &str) -> Value {
     match name.split_once('.') {
         Some((resource, attribute)) => json!({ "Fn::GetAtt": [resource, attribute] }),

@@ -1,6 +1,6 @@
 //! Raw properties against a type's schema: gives single values their types, and says what CloudFormation would refuse.
 //!
-//! What can't be known before a deployment (functions, dynamic references) is taken to be right.
+//! Values that can't be known before a deployment (functions, dynamic references) are taken to be right.
 
 use serde_json::{Map, Value};
 
@@ -20,7 +20,7 @@ use certain::{Presence, certain};
 /// Schemas refer to each other; deeper than this nobody writes.
 const MAX_REFERENCES: usize = 32;
 
-/// Where in a resource a value stands: the names from the top, `*` for the items of a list.
+/// The place of a value in a resource: the names from the top, `*` for the items of a list.
 type Path<'p> = Vec<&'p str>;
 type Report<'r> = &'r mut dyn FnMut(Diagnostic);
 
@@ -43,7 +43,7 @@ struct Check<'s> {
 }
 
 impl<'s> Check<'s> {
-    /// What a schema says, behind its `$ref`s.
+    /// Returns the schema that a schema refers to by its `$ref`s.
     fn target(&self, schema: &'s Value) -> &'s Value {
         let mut schema = schema;
         for _ in 0..MAX_REFERENCES {
@@ -107,7 +107,7 @@ impl<'s> Check<'s> {
         }
     }
 
-    /// Whether a schema takes a list, a mapping or a single value, as this is one.
+    /// Returns whether a schema takes values of this kind: a list, a mapping or a single value.
     fn takes_kind_of(&self, schema: &'s Value, expression: &Expression) -> bool {
         let types = self.types(schema);
         let kind = |kind: &str| match expression.is {
@@ -118,7 +118,7 @@ impl<'s> Check<'s> {
         types.is_empty() || types.into_iter().any(kind)
     }
 
-    /// What the schema says itself, without its alternatives.
+    /// Checks the rules of the schema itself, without its alternatives.
     fn own<'p>(
         &self,
         schema: &'s Value,
@@ -226,7 +226,7 @@ impl<'s> Check<'s> {
         self.read_only.iter().any(|known| known.split('/').eq(path.iter().copied()))
     }
 
-    /// What `not` excludes; for a value of which only a part is known, nothing.
+    /// Checks `not`; a value of which only a part is known always passes.
     fn refused(&self, schema: &'s Value, expression: &Expression, report: Report<'_>) {
         let Some(not) = schema.get("not").filter(|not| self.holds(not, expression) == Some(true)) else {
             return;
@@ -244,8 +244,8 @@ impl<'s> Check<'s> {
         });
     }
 
-    /// What holds besides: `allOf`, `then` when its `if` surely holds, and what a property that surely is given asks
-    /// of the others.
+    /// Checks the further parts: `allOf`, `then` if its `if` certainly holds, and the demands that a property that is
+    /// certainly given makes of the others.
     fn parts<'p>(
         &self,
         schema: &'s Value,
@@ -370,8 +370,8 @@ fn free(expression: &Expression, report: Report<'_>) -> Value {
     }
 }
 
-/// Whether something is wrong with a value whatever its schema, which was said when the schema itself was read. A part of
-/// a schema is read like one of its own, and knows nothing of most properties.
+/// Returns whether a problem of a value is independent of its schema, and was reported when the schema itself was read. A
+/// part of a schema is read like one of its own, and knows nothing of most properties.
 fn is_said(expression: &Expression, problem: &Diagnostic) -> bool {
     let mut said = false;
     free(expression, &mut |other| said |= other == *problem);

@@ -46,7 +46,7 @@ impl<'s> Shape<'s> {
     /// A place of which nothing is known.
     pub const UNKNOWN: Self = Self(None);
 
-    /// Whether anything is known of it.
+    /// Returns whether anything is known about it.
     #[must_use]
     pub const fn is_known(self) -> bool {
         self.0.is_some()
@@ -71,22 +71,22 @@ impl<'s> Shape<'s> {
         self.search(&mut |_, value| value.get("items"))
     }
 
-    /// Whether it is a list whose order says nothing. That its items are unique is no such word: so are those of a
-    /// command line.
+    /// Returns whether it is a list whose order means nothing. Unique items alone don't say so: those of a command line
+    /// are unique, too. command line.
     #[must_use]
     pub fn is_set(self) -> bool {
         self.search(&mut |_, value| value.get("insertionOrder").filter(|order| **order == Value::Bool(false)))
             .is_known()
     }
 
-    /// What stands there when nothing does.
+    /// Returns the value if none is given.
     #[must_use]
     pub fn default(self) -> Option<&'s Value> {
         let (_, value) = self.search(&mut |_, value| value.get("default")).0?;
         Some(value)
     }
 
-    /// What single value it takes.
+    /// Returns the kind of single value that it takes.
     #[must_use]
     pub fn scalar(self) -> Scalar {
         let Some((_, types)) = self.search(&mut |_, value| value.get("type")).0 else { return Scalar::Any };

@@ -16,7 +16,7 @@ pub(crate) fn references(value: &Value, found: &mut impl FnMut(&str)) {
     }
 }
 
-/// What a mapping itself refers to, when it is one of the functions that refer.
+/// Calls `found` with the names that a mapping itself refers to, if it is one of the functions that refer.
 pub(super) fn targets(map: &Map<String, Value>, found: &mut impl FnMut(&str)) {
     for (key, inner) in map {
         match (key.as_str(), inner) {

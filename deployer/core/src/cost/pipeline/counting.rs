@@ -153,7 +153,7 @@ impl Counting<'_, '_> {
         }
     }
 
-    /// What starts the task: a message of S3, and one invocation.
+    /// Adds the start of the task: a message of S3, and one invocation.
     pub(super) fn start(&mut self) {
         for (name, function) in self.pipeline.starters() {
             if function.triggers.iter().any(|trigger| matches!(trigger, Trigger::Queue { .. })) {
@@ -197,7 +197,7 @@ impl Counting<'_, '_> {
         self.bill.add(Item::ObjectRead, 1.0);
     }
 
-    /// What leaves a private network on the way to the bus.
+    /// Adds the traffic that leaves a private network on the way to the bus.
     fn leave(&mut self, name: &str, network: Option<&str>, events: f64) {
         let network = network.and_then(|name| self.pipeline.stack.resource(name)).map(|found| &found.is);
         let gb = events * self.event_bytes / GB;
@@ -217,7 +217,7 @@ impl Counting<'_, '_> {
         }
     }
 
-    /// What the rows leave.
+    /// Adds the data that the rows leave.
     pub(super) fn keep(&self, kept: &mut Bill) {
         kept.add(Item::ObjectStoredGb, self.load.rows() * self.load.bytes() / GB);
         let items = self.load.rows() * (self.load.bytes() + self.pipeline.names()) / GB;
@@ -250,7 +250,7 @@ impl Counting<'_, '_> {
         kept.unknown("the published code and images", Some(Item::ImageStoredGb));
     }
 
-    /// What the file says of more than the rows' own way.
+    /// Adds the parts of the file that rows don't go through, as unknown.
     pub(super) fn leave_out(&mut self) {
         let stack = self.pipeline.stack;
         for resource in &stack.resources {

@@ -125,7 +125,7 @@ impl Page<'_> {
         }
     }
 
-    /// What a new stack allows: how much, and in full what reaches beyond it.
+    /// Writes the permissions of a new stack: their number, and in full those that reach beyond it.
     fn granted(&mut self, diff: &Diff, labelled: bool) {
         let (far, near): (Vec<_>, Vec<_>) = granted(diff).partition(|one| reaches_far(one));
         if !near.is_empty() {
@@ -163,7 +163,7 @@ fn granted(diff: &Diff) -> impl Iterator<Item = &Permission> {
     diff.permissions.iter().filter(|one| one.gained && one.effect == Effect::Allow)
 }
 
-/// Whether a permission reaches beyond the stack itself: whoever it is for, or whatever it is on.
+/// Returns whether a permission reaches beyond the stack itself, by its principal or by its resource.
 fn reaches_far(permission: &Permission) -> bool {
     let outside = !matches!(permission.principal.split(' ').next(), Some("role" | "service"));
     let any_action = permission.actions.iter().any(|action| action.contains('*') || !action.contains(':'));
@@ -174,7 +174,7 @@ fn name_of(resource: &ResourceChange) -> &str {
     resource.origin.as_deref().unwrap_or(&resource.id)
 }
 
-/// What the stack costs while idle, in a line.
+/// Returns the cost of the idle stack, in one line.
 fn total(diff: &Diff) -> String {
     let cost = &diff.cost;
     let known =

@@ -118,7 +118,7 @@ impl Reader<'_> {
         sound.then_some(Replaced { text: out, plain, used })
     }
 
-    /// What stands between `${` and `}` of an `Fn::Sub`, with a logical id in the place of a name.
+    /// Returns the text between `${` and `}` of an `Fn::Sub`, with a logical ID in the place of a name.
     fn sub_name(&self, inner: &str, span: Span, variables: &[Entry]) -> Option<String> {
         if variables.iter().any(|entry| entry.key == inner) {
             return Some(inner.to_owned());
@@ -146,6 +146,6 @@ struct Replaced {
     text: String,
     /// The text that it stands for, when nothing in it is left to replace.
     plain: Option<String>,
-    /// What it names, variables among it.
+    /// The names in it, including variables.
     used: BTreeSet<String>,
 }

@@ -16,7 +16,7 @@ pub struct Settings {
     pub extract: ExtractSettings,
     /// Of `transform`.
     pub transform: TransformSettings,
-    /// Where each of its fields stands.
+    /// Places of its fields.
     pub fields: Vec<Span>,
     /// Of `load`.
     pub load: LoadSettings,
@@ -87,7 +87,7 @@ impl Settings {
         })
     }
 
-    /// Whether this setting is given.
+    /// Returns whether this setting is given.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.given.iter().any(|(given, _)| *given == name)

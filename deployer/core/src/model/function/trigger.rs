@@ -25,9 +25,9 @@ pub enum Trigger {
     Bus {
         /// The bus.
         bus: ResourceRef,
-        /// Which events.
+        /// The selection of its events.
         events: Events,
-        /// Whether a queue with dead letters stands between rule and function.
+        /// `true` if a queue with dead letters is between rule and function.
         buffer: bool,
         /// Events a call, with a buffer.
         batch: Batch,
@@ -40,28 +40,28 @@ pub enum Trigger {
         table: ResourceRef,
         /// Only changes that match.
         pattern: Option<Pattern>,
-        /// Whether it begins with the oldest change that is still there, or with the next.
+        /// `true` if it begins with the oldest change that is still available, and not with the next one.
         from_oldest: bool,
         /// Changes a call.
         batch: Batch,
     },
 }
 
-/// Which events of a bus.
+/// A selection of the events of a bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Events {
     /// Those of the contract with this name.
     Named(EventKind),
     /// Those that match.
     Matching {
-        /// What they match.
+        /// The pattern that they match.
         pattern: Pattern,
         /// Name of the trigger among those of its function, where the bus alone does not tell them apart.
         name: Option<String>,
     },
 }
 
-/// How many messages a call takes.
+/// The number of messages of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batch {
     /// Messages at most.
@@ -103,7 +103,7 @@ impl Trigger {
         }
     }
 
-    /// Whether a queue of the function's own stands between the source and it.
+    /// Returns whether a queue of the function's own is between the source and the function.
     #[must_use]
     pub const fn is_buffered(&self) -> bool {
         matches!(self, Self::Bus { buffer: true, .. })
@@ -227,7 +227,7 @@ impl Trigger {
     }
 }
 
-/// Which events: exactly one of `event` and `pattern`.
+/// Reads the selection of events: exactly one of `event` and `pattern`.
 pub(in crate::model) fn read_events(
     properties: &mut Properties<'_>,
     event: Option<EventKind>,

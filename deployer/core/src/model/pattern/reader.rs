@@ -20,7 +20,7 @@ pub(super) struct Reader<'s> {
     pub(super) compiled: Compiled,
     /// The names of the fields around.
     pub(super) path: Vec<String>,
-    /// Whether `$or` stands around.
+    /// `true` within `$or`.
     pub(super) in_or: bool,
     pub(super) of: PatternReader,
 }
@@ -195,7 +195,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What stands behind an operator.
+    /// Reads the operand of an operator.
     fn operator(&mut self, entry: &Entry, known: &[&'static str]) -> Option<Value> {
         let (key, node) = (entry.key.as_str(), &entry.value);
         if !known.contains(&key) {
@@ -271,7 +271,7 @@ impl Reader<'_> {
         Some(Value::Object(Map::from_iter([(entry.key.clone(), value)])))
     }
 
-    /// What `anything-but` takes: one value or a list of values of one type; behind an operator, texts.
+    /// Reads the operand of `anything-but`: one value or a list of values of one type; after an operator, texts.
     fn anything_but(&mut self, node: &Node, operator: Option<&str>) -> Option<Value> {
         let one = |reader: &mut Self, node: &Node| {
             let value = match operator {

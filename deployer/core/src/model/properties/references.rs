@@ -161,7 +161,7 @@ impl Read for AnyText {
     }
 }
 
-/// What `${name}` or `${name.attribute}` means.
+/// Returns the meaning of `${name}` or `${name.attribute}`.
 pub(crate) fn attribute(path: &[String], span: Span, scope: &Scope) -> Option<TextPart> {
     let name = &path[0];
     let Some(kind) = scope.resources.get(name) else {

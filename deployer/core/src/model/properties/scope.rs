@@ -10,7 +10,7 @@ use crate::reference::{self, Part};
 use crate::template::logical_id;
 use crate::yaml::{Node, Value, shorten};
 
-/// What is known while values are read.
+/// The names and values that are known while values are read.
 pub struct Scope {
     /// Values of `config` for this stack, and `None` for a wrong one, which has been reported; `None` as long as no
     /// stack is chosen.
@@ -26,7 +26,7 @@ pub struct Scope {
     /// Config values that something takes.
     used_config: RefCell<BTreeSet<String>>,
     diagnostics: RefCell<Diagnostics>,
-    /// How much was wrong, with what had been reported before.
+    /// Number of failures, including those that had been reported before.
     pub(super) failures: Cell<usize>,
     pub(super) describing: bool,
     /// Texts stand for themselves, also where `${` is in them.
@@ -129,7 +129,7 @@ impl Scope {
         Some(key.to_owned())
     }
 
-    /// Whether the main CloudFormation resource of a resource has an attribute for `Fn::GetAtt`.
+    /// Checks that the main CloudFormation resource of a resource has an attribute for `Fn::GetAtt`.
     pub(crate) fn check_attribute(&self, name: &str, attribute: &str, span: Span) -> Option<()> {
         let key = self.target(name, span)?;
         let kind = self.resources.get(&key).copied().flatten()?;
@@ -166,7 +166,7 @@ impl Scope {
         self.failures.set(self.failures.get() + 1);
     }
 
-    /// How much was wrong so far.
+    /// Returns the number of failures so far.
     pub(crate) fn failures(&self) -> usize {
         self.failures.get()
     }

@@ -1,11 +1,11 @@
-//! What is known of a value before a deployment, and what stays open.
+//! Facts about a value before a deployment, and those that stay open.
 
 use serde_json::Value;
 
 use super::{Check, shown, texts};
 use crate::expression::{Expression, ExpressionEntry, ExpressionKind};
 
-/// Whether something is there.
+/// The presence of a property or an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Presence {
     Never,
@@ -14,7 +14,7 @@ pub(super) enum Presence {
     Surely,
 }
 
-/// Whether a property or an item is there once CloudFormation has evaluated it.
+/// Returns whether a property or an item is there once CloudFormation has evaluated it.
 fn given(expression: &Expression) -> Presence {
     match &expression.is {
         ExpressionKind::NoValue => Presence::Never,
@@ -26,7 +26,7 @@ fn given(expression: &Expression) -> Presence {
     }
 }
 
-/// Whether a mapping has a property.
+/// Returns whether a mapping has a property.
 pub(super) fn presence(entries: &[ExpressionEntry], name: &str) -> Presence {
     entries.iter().find(|entry| entry.key == name).map_or(Presence::Never, |entry| given(&entry.value))
 }
@@ -40,12 +40,12 @@ pub(super) fn size(entries: &[ExpressionEntry]) -> (usize, usize) {
     })
 }
 
-/// Whether an item stands in its list for one item that is known, at least in its outline.
+/// Returns whether an item of a list is one item that is known, at least in its outline.
 pub(super) fn certain(item: &Expression) -> bool {
     !matches!(item.is, ExpressionKind::NoValue | ExpressionKind::If { .. } | ExpressionKind::Function { .. })
 }
 
-/// Whether all of a chain of facts hold: one that does not decides, and then one that is not known.
+/// Returns whether all facts of a chain hold: a false one decides, and after it an unknown one.
 fn all(facts: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
     let mut whole = Some(true);
     for fact in facts {
@@ -59,7 +59,7 @@ fn all(facts: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
 }
 
 impl<'s> Check<'s> {
-    /// Whether a value is surely as the schema of an `if` or a `not` has it; none when that can't be known before the
+    /// Returns whether a value certainly matches the schema of an `if` or a `not`; `None` if that can't be known before the
     /// deployment. Knows the words that stand in such schemas, which a test compares; of any other nothing is known.
     pub(super) fn holds(&self, schema: &'s Value, expression: &Expression) -> Option<bool> {
         let words = self.target(schema).as_object()?;

@@ -6,7 +6,7 @@
 // Addresses only; sockets are in `std`.
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What would be right in the place of a text that does not have this form.
+/// Returns the correct form of a text that does not have this format.
 pub(super) fn wanted(format: &str, text: &str) -> Option<&'static str> {
     let (fits, wanted): (fn(&str) -> bool, _) = match format {
         "ipv4-network" => (

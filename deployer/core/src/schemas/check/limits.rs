@@ -138,7 +138,7 @@ fn named<'e>(entry: &'e Expression, key: &str) -> Option<(&'e str, Span)> {
     }
 }
 
-/// How many there are when even so they are too few or too many, and the bounds in words.
+/// Returns the number of items if they are too few or too many in any case, and the bounds in words.
 pub(super) fn outside(
     schema: &Value,
     low: &str,

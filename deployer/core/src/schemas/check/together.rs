@@ -1,4 +1,4 @@
-//! Which properties of a mapping must, and which can't, stand together, and how many.
+//! Properties of a mapping that must, or can't, be given together, and their number.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::expression::ExpressionEntry;
 
 impl<'s> Check<'s> {
-    /// Which properties must, and which can't, stand together.
+    /// Checks the properties that must, or can't, be given together.
     pub(super) fn together(
         &self,
         schema: &'s Value,
@@ -68,7 +68,7 @@ impl<'s> Check<'s> {
         self.number(schema, entries, head, report);
     }
 
-    /// How many properties there are.
+    /// Checks the number of properties.
     fn number(&self, schema: &'s Value, entries: &[ExpressionEntry], head: Span, report: Report<'_>) {
         /// More names than these say nothing.
         const MOST_NAMES: usize = 12;
