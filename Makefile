@@ -93,11 +93,11 @@ build: ## Build everything that is tested, and lint it
 workers: venv ## Build the workers (release, static) as a deployment does
 	@$(NEED_RUST)
 	RUSTFLAGS="$(STATIC)" .venv/bin/cargo-lambda lambda build --release --x86-64 --skip-target-check \
-		--compiler cargo --disable-optimizations --locked -p functions -p task
+		--compiler cargo --disable-optimizations --locked -p etl-functions -p etl-task
 
 .PHONY: release
 release: workers ## Build the deployer to install: static, with the workers inside
-	$(CARGO) run --locked -p packing --bin pack -- target/lambda target/packed
+	$(CARGO) run --locked -p deployer-packing --bin pack -- target/lambda target/packed
 	@# At a fixed address, 70,000 relocations less at each start: two of four milliseconds.
 	DEPLOYER_EMBED_WORKERS=target/packed RUSTFLAGS="$(STATIC)" \
 		$(CARGO) rustc --locked --profile dist --target $(LINUX) -p deployer --bin deployer -- -C relocation-model=static -C link-arg=-Wl,--icf=all

@@ -11,7 +11,7 @@ import sys
 ALL = ("--workspace", "--all-targets")
 CHOICES = {
     "the deployer": ("-p", "deployer", "--bin", "deployer"),
-    "the workers": ("-p", "functions", "-p", "task", "--bins"),
+    "the workers": ("-p", "etl-functions", "-p", "etl-task", "--bins"),
 }
 # Only people log in, so the workers do without the features for that, and nothing else is made of this one.
 EXCEPT = {"aws-config"}

@@ -29,7 +29,7 @@ for example in examples/*/stack.yaml; do
     [ ! -s "$out/warnings" ] || { cat "$out/warnings" >&2; exit 1; }
 done
 rm "$out/warnings"
-for template in deployer/core/tests/cases/*/template*.json; do
+for template in deployer/lang/tests/cases/*/template*.json; do
     case=$(basename "$(dirname "$template")")
     cp "$template" "$out/test-$case-$(basename "$template")"
 done

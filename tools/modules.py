@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Fails if modules of a package import each other in a circle. Standard library only.
 
-Usage: tools/modules.py [--edges] PACKAGE...   (folders, such as deployer/core)
+Usage: tools/modules.py [--edges] PACKAGE...   (folders, such as deployer/lang)
 
 Each file is a module. A file depends on another if it names an item that the other one defines: in a `use` declaration or
 in a path, outside of comments, texts and what only tests compile. Renames, lists, globs and re-exports are followed to

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes deployer/core/src/schemas/schemas.bin: the published resource schemas of CloudFormation, compactly.
+"""Writes deployer/cfn/src/schemas/schemas.bin: the published resource schemas of CloudFormation, compactly.
 
 Usage: make registry   (runs it with the Python of the judges' environment, which holds cfn-lint)
 
@@ -20,7 +20,7 @@ import zlib
 import cfnlint
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
-FOLDER = pathlib.Path(__file__).resolve().parent.parent / "deployer/core/src/schemas"
+FOLDER = pathlib.Path(__file__).resolve().parent.parent / "deployer/cfn/src/schemas"
 
 # What a check reads; all else (prose, handlers, tagging) is left out.
 TOP = {

@@ -24,7 +24,7 @@ PAGES = (
 # These are written by tests from the sources, so they are as right as the sources are.
 GENERATED = {"docs/cost.md", "docs/events.md", "docs/failures.md", "docs/reference.md"}
 # Holds the text of docs/events.md. Texts of other tests are for those who read tests.
-TESTS_WITH_PAGES = {"deployer/core/tests/docs.rs"}
+TESTS_WITH_PAGES = {"deployer/lang/tests/docs.rs"}
 IGNORE = "words: ignore"
 # In the place of code: neither a word nor white space.
 CODE = "\ufffc"

@@ -1,7 +1,7 @@
 //! Stages what the deployer carries to build and publish, for `include_dir!`:
 //!
 //! - `OUT_DIR/project`: the sources of the workers as a workspace of their own.
-//! - `OUT_DIR/programs`: the packed workers in `DEPLOYER_EMBED_WORKERS` (`packing::carried`), when that is set.
+//! - `OUT_DIR/programs`: the packed workers in `DEPLOYER_EMBED_WORKERS` (`deployer_packing::carried`), when that is set.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -42,15 +42,19 @@ fn stage_project(repository: &Path, project: &Path) -> Result<(), Box<dyn Error>
     for entry in fs::read_dir(project.join("workers"))? {
         let entry = entry?;
         if let Ok(text) = fs::read_to_string(entry.path().join("Cargo.toml")) {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            members.insert(format!("workers/{name}"));
+            members.insert(format!("workers/{}", entry.file_name().to_string_lossy()));
             used.extend(inherited(&text));
-            built.extend(closure(&lock, &name));
+            built.extend(closure(&lock, package_of(&text).ok_or("a worker's manifest names no package")?));
         }
     }
     let text = fs::read_to_string(&manifest).map_err(|error| format!("{}: {error}", manifest.display()))?;
     fs::write(project.join("Cargo.toml"), reduced(&text, &members, &used, &built)?)?;
     Ok(())
+}
+
+/// The name of the package of a manifest.
+fn package_of(manifest: &str) -> Option<&str> {
+    manifest.lines().find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))
 }
 
 /// Names of the dependencies that a manifest takes from its workspace.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::{DeploymentConfigMode, Parameter, Stack, Tag, TemplateStage};
-use stack_core::status::Status;
+use deployer_cfn::status::Status;
 
 use crate::error::{AwsError, AwsResult as _};
 use crate::session::{Session, Unidentified};

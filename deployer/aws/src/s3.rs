@@ -14,7 +14,7 @@ use aws_sdk_s3::types::{
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use deployer_base::error::Error;
-use packing::Content;
+use deployer_packing::Content;
 use serde_json::json;
 
 use crate::error::{AwsError, AwsResult as _, of_sdk};

@@ -10,7 +10,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::profiles;
-use stack_core::diagnostic::nearest;
+use deployer_syntax::diagnostic::nearest;
 
 use crate::calls::{Calls, shown};
 use crate::error::AwsResult as _;

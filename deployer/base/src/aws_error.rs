@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use stack_core::diagnose::{Reason, known};
+use deployer_plan::diagnose::{Reason, known};
 
 use crate::text::printable;
 use crate::{actions, profiles};

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use stack_core::diagnose::known;
+use deployer_plan::diagnose::known;
 
 use crate::aws_error::AwsError;
 use crate::output::FailureKind;
@@ -114,8 +114,8 @@ impl From<AwsError> for Error {
     }
 }
 
-impl From<packing::Error> for Error {
-    fn from(error: packing::Error) -> Self {
+impl From<deployer_packing::Error> for Error {
+    fn from(error: deployer_packing::Error) -> Self {
         let message = Message::new(error.message);
         Self::Failed(match error.hint {
             Some(hint) => message.hint(hint),

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use contract::ObjectRef;
+use deployer_plan::diff::{ChangeKind, Diff};
+use deployer_syntax::{Severity, Source};
 use schemars::JsonSchema;
 use serde::Serialize;
-use stack_core::diff::{ChangeKind, Diff};
-use stack_core::{Severity, Source};
 
 /// Version of every document on stdout; raised when a field changes its meaning or is removed.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -111,7 +111,7 @@ pub struct FileDiagnostic {
 impl FileDiagnostic {
     /// A problem of `source`.
     #[must_use]
-    pub fn new(source: &Source, diagnostic: &stack_core::Diagnostic) -> Self {
+    pub fn new(source: &Source, diagnostic: &deployer_syntax::Diagnostic) -> Self {
         Self {
             code: diagnostic.code,
             severity: diagnostic.severity,

@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
+use deployer_plan::diff::{Line, Sign};
+use deployer_syntax::{Diagnostics, Source, number};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
-use stack_core::diff::{Line, Sign};
-use stack_core::{Diagnostics, Source, number};
 
 use self::problems::{drawing, listed, short};
 use crate::error::{Error, Message, Result};

@@ -14,9 +14,9 @@ use std::time::Instant;
 
 use deployer_base::error::{Error, Result};
 use deployer_base::ui::Ui;
-use packing::Content;
-use stack_core::model::code::Architecture;
-use stack_core::model::worker::Program;
+use deployer_lang::model::code::Architecture;
+use deployer_lang::model::worker::Program;
+use deployer_packing::Content;
 
 use self::job::{Job, PACKAGES, target};
 use self::run::run;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use deployer_base::error::{Error, Result};
 use deployer_base::files;
-use packing::{Content, Facts, sha256_hex};
+use deployer_packing::{Content, Facts, sha256_hex};
 
 /// Digits of the digest that names a file.
 const DIGITS: usize = 16;
@@ -31,7 +31,7 @@ impl Cache {
         name: &str,
         method: &str,
         program: &Content,
-        pack: impl FnOnce(&[u8]) -> std::result::Result<(Vec<u8>, Facts), packing::Error>,
+        pack: impl FnOnce(&[u8]) -> std::result::Result<(Vec<u8>, Facts), deployer_packing::Error>,
     ) -> Result<Content> {
         let key = sha256_hex(format!("{method}\0{}", program.facts.sha256).as_bytes());
         let file = self.0.as_ref().map(|folder| folder.join(format!("{name}-{}", &key[..DIGITS])));

@@ -1,14 +1,14 @@
 //! What the deployer carries inside itself (`build.rs` stages it): the workers' sources, always, and their programs, packed
-//! ([`packing::carried`]), when it was built with `DEPLOYER_EMBED_WORKERS`. Used where there is no `workers/` folder beside
+//! ([`deployer_packing::carried`]), when it was built with `DEPLOYER_EMBED_WORKERS`. Used where there is no `workers/` folder beside
 //! the stack file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use deployer_base::error::{Error, Message, Result};
+use deployer_lang::model::worker::Program;
+use deployer_packing::{Content, Facts, carried, sha256_hex};
 use include_dir::{Dir, DirEntry, File, include_dir};
-use packing::{Content, Facts, carried, sha256_hex};
-use stack_core::model::worker::Program;
 
 /// `Cargo.toml`, `Cargo.lock` and `workers/`: a workspace of its own.
 static PROJECT: Dir<'static> = include_dir!("$OUT_DIR/project");
@@ -198,7 +198,7 @@ mod tests {
         );
         assert!(!names.iter().any(|name| name.contains("/target/")), "{names:?}");
         let manifest = PROJECT.get_file("Cargo.toml").and_then(File::contents_utf8).expect("a manifest");
-        for word in ["stack-core", "clap", "deployer/", "saphyr"] {
+        for word in ["deployer-", "clap", "deployer/", "saphyr"] {
             assert!(!manifest.contains(word), "{word} in\n{manifest}");
         }
         for word in [
@@ -206,7 +206,7 @@ mod tests {
             "[profile.dev.package.sha2]",
             "[profile.release]",
             "lambda_runtime",
-            "contract = { path",
+            "contract = { package = \"etl-contract\"",
         ] {
             assert!(manifest.contains(word), "{word} not in\n{manifest}");
         }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use stack_core::model::code::Architecture;
-use stack_core::model::worker::Program;
+use deployer_lang::model::code::Architecture;
+use deployer_lang::model::worker::Program;
 
 use crate::build::job::{Job, PACKAGES};
 use crate::profile::Profile;

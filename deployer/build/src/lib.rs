@@ -1,5 +1,5 @@
 //! From the name of a worker, a package or a zip to published code. Between the plan and the change set of a deployment:
-//! find or build the programs (`build`, [`embed`]), pack them ([`packing`], `cache`) and put what is missing where
+//! find or build the programs (`build`, [`embed`]), pack them ([`deployer_packing`], `cache`) and put what is missing where
 //! CloudFormation finds it (`publish`).
 //!
 //! Everything is named by its content, and what is known of that is enough for a plan: bytes are read when they are sent.

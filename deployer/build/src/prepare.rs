@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use deployer_base::error::{Error, Result};
+use deployer_lang::assets::{Asset, AssetKind};
+use deployer_lang::model::code::{Architecture, Code};
+use deployer_lang::model::worker::Program;
+use deployer_packing::{Content, image, zip};
 use futures::future::try_join_all;
-use packing::{Content, image, zip};
-use stack_core::assets::{Asset, AssetKind};
-use stack_core::model::code::{Architecture, Code};
-use stack_core::model::worker::Program;
 
 use crate::blocking::blocking;
 use crate::cache::Cache;
@@ -157,7 +157,7 @@ fn pack(name: &str, kind: AssetKind, program: &Content, cache: &Cache) -> Result
     match kind {
         AssetKind::Zip => cache.packed(&format!("{name}.zip"), zip::METHOD, program, |program| {
             let zip = zip::pack(program)?;
-            let facts = packing::Facts::of(&zip);
+            let facts = deployer_packing::Facts::of(&zip);
             Ok((zip, facts))
         }),
         AssetKind::Image => cache

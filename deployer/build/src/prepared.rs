@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use packing::{Content, image};
-use stack_core::assets::Asset;
+use deployer_lang::assets::Asset;
+use deployer_packing::{Content, image};
 
 /// Code that is ready to be published.
 #[derive(Debug, Clone)]

@@ -10,17 +10,17 @@ use deployer_aws::session::Session;
 use deployer_aws::{ecr, s3};
 use deployer_base::error::{Error, Result};
 use deployer_base::ui::Ui;
+use deployer_lang::assets::ASSET_BUCKET_PARAMETER;
 use deployer_oci::registry::Registry;
+use deployer_packing::Content;
+use deployer_packing::image::Image;
+use deployer_syntax::units::human;
 use futures::future::try_join_all;
 use futures::{StreamExt as _, TryStreamExt as _};
-use packing::Content;
-use packing::image::Image;
-use stack_core::assets::ASSET_BUCKET_PARAMETER;
-use stack_core::units::human;
 
 use crate::prepared::{Package, Prepared};
 
-/// Repository for images. Task execution roles may pull from it and from no other (`stack_core::lower`).
+/// Repository for images. Task execution roles may pull from it and from no other (`deployer_lang::lower`).
 pub const REPOSITORY: &str = "deployer-assets";
 /// Uploads at a time.
 const PARALLEL: usize = 4;
@@ -218,9 +218,9 @@ fn describe(prepared: &Prepared) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use stack_core::assets::{Asset, AssetKind};
-    use stack_core::model::code::{Architecture, Code};
-    use stack_core::model::worker::Worker;
+    use deployer_lang::assets::{Asset, AssetKind};
+    use deployer_lang::model::code::{Architecture, Code};
+    use deployer_lang::model::worker::Worker;
 
     use super::*;
 

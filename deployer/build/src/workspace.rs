@@ -10,7 +10,7 @@ use std::process::Stdio;
 
 use deployer_base::error::{Error, Result};
 use deployer_base::files;
-use packing::sha256_hex;
+use deployer_packing::sha256_hex;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 

@@ -157,7 +157,7 @@ impl Command {
 }
 
 fn region(text: &str) -> std::result::Result<String, String> {
-    match stack_core::document::is_region(text) {
+    match deployer_lang::document::is_region(text) {
         true => Ok(text.to_owned()),
         false => Err("expected an AWS region, such as eu-west-1".to_owned()),
     }

@@ -9,8 +9,9 @@ use deployer_aws::session::{Connection, Session, Unidentified};
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::ui::Ui;
 use deployer_build::Project;
-use stack_core::document::SelectError;
-use stack_core::{Compiled, Diagnostics, Document, Source, Stack, StackTarget, compile};
+use deployer_lang::document::SelectError;
+use deployer_lang::{Compiled, Document, Stack, StackTarget, compile};
+use deployer_syntax::{Diagnostics, Source};
 
 /// Name of the stack file where nobody names another.
 pub const STACK_FILE: &str = "stack.yaml";
@@ -215,8 +216,11 @@ impl Context {
 
     fn invalid(&self, source: &Source, diagnostics: &Diagnostics) -> Result<Error> {
         self.ui.diagnostics(source, diagnostics)?;
-        let errors =
-            diagnostics.sorted().iter().filter(|one| one.severity == stack_core::Severity::Error).count();
+        let errors = diagnostics
+            .sorted()
+            .iter()
+            .filter(|one| one.severity == deployer_syntax::Severity::Error)
+            .count();
         Ok(Error::InvalidFile { errors, file: source.name.clone() })
     }
 
@@ -250,14 +254,14 @@ impl Context {
     /// When the local cloud does not run, or no region is set.
     pub async fn reach(&self, stack: &StackTarget) -> Result<Unidentified> {
         let connection = match stack.target {
-            stack_core::model::target::Target::Local => {
+            deployer_lang::model::target::Target::Local => {
                 let endpoint = match &stack.endpoint {
                     Some(endpoint) => endpoint.clone(),
                     None => deployer_local::state::running(self.folder())?.endpoint,
                 };
                 Connection::Local { endpoint, region: self.region.clone().or_else(|| stack.region.clone()) }
             }
-            stack_core::model::target::Target::Aws => Connection::Aws {
+            deployer_lang::model::target::Target::Aws => Connection::Aws {
                 region: self.region.clone().or_else(|| stack.region.clone()),
                 profile: self.profile.clone(),
             },

@@ -10,12 +10,12 @@ use deployer_aws::cloudformation::{Change, CloudFormation, Mode, StackState};
 use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
 use deployer_build::publish;
+use deployer_cfn::deployed::lossy;
+use deployer_lang::StackTarget;
+use deployer_lang::model::target::Target;
+use deployer_plan::diff::indexes;
+use deployer_syntax::number;
 use serde_json::Value;
-use stack_core::StackTarget;
-use stack_core::deployed::lossy;
-use stack_core::diff::indexes;
-use stack_core::model::target::Target;
-use stack_core::number;
 
 use crate::context::Context;
 use crate::operation;

@@ -12,12 +12,13 @@ use deployer_base::aws_error::known_hint;
 use deployer_base::error::{Message, Passing};
 use deployer_base::text::printable;
 use deployer_base::ui;
+use deployer_cfn::status::Status;
+use deployer_cfn::template::logical_id;
+use deployer_lang::Document;
+use deployer_plan::diagnose::{self, Cause, Diagnosis, LeftOver};
+use deployer_syntax::{Diagnostic, Diagnostics, Source, Span};
 use schemars::JsonSchema;
 use serde::Serialize;
-use stack_core::diagnose::{self, Cause, Diagnosis, LeftOver};
-use stack_core::status::Status;
-use stack_core::template::logical_id;
-use stack_core::{Diagnostic, Diagnostics, Document, Source, Span};
 
 use crate::context::Context;
 

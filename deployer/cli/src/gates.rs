@@ -2,7 +2,7 @@
 //! stack to others needs a yes.
 
 use deployer_base::error::{Error, Message, Result};
-use stack_core::template::logical_id;
+use deployer_cfn::template::logical_id;
 
 use crate::data_loss::Holds;
 

@@ -5,8 +5,8 @@
 
 use deployer_aws::cloudformation::{CloudFormation, DeployedStack, Event};
 use deployer_aws::error::AwsError;
-use packing::sha256_hex;
-use stack_core::status::Status;
+use deployer_cfn::status::Status;
+use deployer_packing::sha256_hex;
 
 /// Hexadecimal digits of the digest in a token: AWS CloudFormation API Reference, ExecuteChangeSet, allows 128 characters in all.
 const DIGITS: usize = 24;

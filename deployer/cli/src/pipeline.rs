@@ -2,12 +2,12 @@
 
 use deployer_aws::cloudformation::StackResource;
 use deployer_base::error::{Error, Message, Result};
-use stack_core::Stack;
-use stack_core::model::access::Verb;
-use stack_core::model::function::Trigger;
-use stack_core::model::worker::Worker;
-use stack_core::model::{Resource, ResourceType};
-use stack_core::template::logical_id;
+use deployer_cfn::template::logical_id;
+use deployer_lang::Stack;
+use deployer_lang::model::access::Verb;
+use deployer_lang::model::function::Trigger;
+use deployer_lang::model::worker::Worker;
+use deployer_lang::model::{Resource, ResourceType};
 
 /// The bucket that files go to: the one named, or the only one that notifies a queue.
 ///

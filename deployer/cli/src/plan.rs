@@ -8,12 +8,13 @@ use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::output::DeploymentEvent;
 use deployer_build::Prepared;
+use deployer_cfn::deployed;
+use deployer_cfn::deployed::lossy;
+use deployer_cfn::status::Status;
+use deployer_cfn::template;
+use deployer_plan::diagnose;
+use deployer_plan::diff::{self, ChangeKind, Detail, Diff, Fate, Forces, PseudoParameters, Side, indexes};
 use serde_json::{Value, json};
-use stack_core::deployed::lossy;
-use stack_core::diff::{self, ChangeKind, Detail, Diff, Fate, Forces, PseudoParameters, Side, indexes};
-use stack_core::status::Status;
-use stack_core::template;
-use stack_core::{deployed, diagnose};
 
 use crate::context::Context;
 use crate::data_loss::Holds;

@@ -9,14 +9,15 @@ use contract::columns;
 use contract::settings::{ExtractionSettings, FieldSettings};
 use deployer_aws::dynamodb::items::Key;
 use deployer_base::error::{Error, Message, Result};
-use stack_core::model::bucket::{BucketEvent, Notified};
-use stack_core::model::function::Trigger;
-use stack_core::model::table::KeyType;
-use stack_core::model::task::Task;
-use stack_core::model::worker::Worker;
-use stack_core::model::{Resource, ResourceType};
-use stack_core::sensitive::{self, Field};
-use stack_core::{Source, Stack, diagnostic};
+use deployer_lang::Stack;
+use deployer_lang::model::bucket::{BucketEvent, Notified};
+use deployer_lang::model::function::Trigger;
+use deployer_lang::model::table::KeyType;
+use deployer_lang::model::task::Task;
+use deployer_lang::model::worker::Worker;
+use deployer_lang::model::{Resource, ResourceType};
+use deployer_lang::sensitive::{self, Field};
+use deployer_syntax::{Source, diagnostic};
 use task::sample::{Sample, SampleError};
 
 /// Rows that are kept of a file, whose items are shown at the end.
@@ -214,7 +215,8 @@ pub fn keys(sample: &Sample, fields: &[FieldSettings], key: &[(String, KeyType)]
 
 #[cfg(test)]
 mod tests {
-    use stack_core::{Compiled, Diagnostics, Document, compile};
+    use deployer_lang::{Compiled, Document, compile};
+    use deployer_syntax::Diagnostics;
 
     use super::*;
 

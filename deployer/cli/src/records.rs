@@ -16,12 +16,12 @@ use deployer_base::error::{Error, Result};
 use deployer_base::output::{Digest, Moment, Version};
 use deployer_base::time;
 use deployer_build::{bucket_name, ensure_bucket};
+use deployer_packing::sha256_hex;
+use deployer_plan::diff::ChangeKind;
 use futures::{StreamExt as _, TryStreamExt as _};
-use packing::sha256_hex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use stack_core::diff::ChangeKind;
 
 use crate::context::Context;
 
@@ -419,7 +419,7 @@ pub fn template_key(digest: &str) -> String {
 
 /// The parameters with the values of those that nobody may read left out.
 fn masked(template: &str, parameters: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let template = stack_core::deployed::read(template);
+    let template = deployer_cfn::deployed::read(template);
     let hidden = |name: &str| {
         // CloudFormation takes the text too.
         let no_echo = &template["Parameters"][name]["NoEcho"];

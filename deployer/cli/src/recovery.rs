@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use deployer_aws::cloudformation::StackResource;
 use deployer_base::error::Message;
-use stack_core::diagnose::{Diagnosis, known};
-use stack_core::diff;
-use stack_core::status::Status;
+use deployer_cfn::status::Status;
+use deployer_plan::diagnose::{Diagnosis, known};
+use deployer_plan::diff;
 
 use crate::watch::Goal;
 
@@ -274,7 +274,7 @@ fn divide(case: &RecoveryCase, retain: &[String]) -> (Vec<StackResource>, Vec<St
 mod tests {
     use std::collections::BTreeMap;
 
-    use stack_core::diagnose::{Event, diagnose};
+    use deployer_plan::diagnose::{Event, diagnose};
 
     use super::*;
 

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use deployer_base::error::{Message, Passing};
-use stack_core::diagnose::known;
-use stack_core::status::Status;
+use deployer_cfn::status::Status;
+use deployer_plan::diagnose::known;
 
 use crate::context::Context;
 

@@ -6,9 +6,9 @@ use std::path::Path;
 use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::files;
-use packing::sha256_hex;
+use deployer_packing::sha256_hex;
+use deployer_plan::diff::Summary;
 use serde::{Deserialize, Serialize};
-use stack_core::diff::Summary;
 
 use crate::plan::Plan;
 use crate::state::{Deployed, Wanted};

@@ -10,9 +10,10 @@ use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::output::DeploymentEvent;
 use deployer_build::{Prepared, expected_values, prepare};
-use stack_core::assets::assets;
-use stack_core::status::Status;
-use stack_core::{Compiled, Stack, Template};
+use deployer_cfn::Template;
+use deployer_cfn::status::Status;
+use deployer_lang::assets::assets;
+use deployer_lang::{Compiled, Stack};
 
 use crate::context::{Context, check_account};
 use crate::deployment::remove_failed_create;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use deployer_aws::cloudformation::DeployedStack;
 use deployer_base::error::{Error, Message, Result};
 use deployer_build::Prepared;
+use deployer_cfn::deployed;
 use serde_json::Value;
-use stack_core::deployed;
 
 use crate::hotswap::Swapped;
 use crate::records::Kind;

@@ -9,8 +9,8 @@ use deployer_base::error::{Message, Result};
 use deployer_base::output::DeploymentEvent;
 use deployer_base::text::printable;
 use deployer_base::ui::Live;
-use stack_core::diagnose;
-use stack_core::status::Status;
+use deployer_cfn::status::Status;
+use deployer_plan::diagnose;
 
 use crate::context::Context;
 use crate::diagnosis;

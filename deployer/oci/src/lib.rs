@@ -1,5 +1,5 @@
 //! Container images without Docker: pushed to a registry ([`registry`]), and pulled and unpacked for the local cloud
-//! ([`pull`]). They are put together by [`packing::image`].
+//! ([`pull`]). They are put together by [`deployer_packing::image`].
 
 pub mod error;
 mod layer;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use deployer_base::aws_error::AwsError;
 use deployer_base::error::Error;
-use packing::image::{Blob, Image, MANIFEST_TYPE};
+use deployer_packing::image::{Blob, Image, MANIFEST_TYPE};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 
@@ -323,9 +323,9 @@ mod tests {
     }
 
     fn image() -> Image {
-        let (layer, facts) = packing::image::layer("extraction", b"program").expect("packed");
-        let layer = packing::Content::known(facts, layer.into());
-        packing::image::of("extraction", stack_core::model::code::Architecture::X86_64, layer)
+        let (layer, facts) = deployer_packing::image::layer("extraction", b"program").expect("packed");
+        let layer = deployer_packing::Content::known(facts, layer.into());
+        deployer_packing::image::of("extraction", deployer_lang::model::code::Architecture::X86_64, layer)
     }
 
     #[tokio::test]

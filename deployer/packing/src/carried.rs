@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use stack_core::model::code::Architecture;
-use stack_core::model::worker::Program;
+use deployer_lang::model::code::Architecture;
+use deployer_lang::model::worker::Program;
 
 use crate::{Error, Facts, elf, image, zip};
 

@@ -3,8 +3,8 @@
 //! Both want the same: a 64-bit program for their processor that brings its own C library. The fields are those of
 //! `elf(5)`.
 
+use deployer_lang::model::code::Architecture;
 use regex::bytes::{Captures, Regex};
-use stack_core::model::code::Architecture;
 
 use crate::Error;
 

@@ -8,9 +8,9 @@ use std::io::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use deployer_lang::model::code::Architecture;
 use flate2::{Compression, GzBuilder};
 use serde_json::{Value, json};
-use stack_core::model::code::Architecture;
 
 use crate::{Content, Error, Facts, sha256_hex};
 

@@ -1,7 +1,7 @@
 //! The agreement between the deployer and the workers: event sources and detail types, event bodies, record IDs, the
 //! environment variables from which a worker learns the names of its resources, and the settings of each worker.
 //!
-//! `stack-core` lowers `stack.yaml` with these definitions and the workers run on them, so a rule's pattern cannot
+//! `deployer-lang` lowers `stack.yaml` with these definitions and the workers run on them, so a rule's pattern cannot
 //! drift from the events that it must match. No I/O, no AWS client.
 
 pub mod assignment;

@@ -8,7 +8,7 @@ use aws_sdk_cloudformation::types::{
     EvaluationType, ExecutionStatus, OnStackFailure, Parameter, Replacement, ResourceChange, Tag,
     TemplateStage,
 };
-use stack_core::diff::ChangeKind;
+use deployer_plan::diff::ChangeKind;
 
 use super::{CloudFormation, Result, StackState, TemplateSource, parameters, stack_resource, tags};
 use crate::Pause;

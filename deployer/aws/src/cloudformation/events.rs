@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_cloudformation::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_cloudformation::types::StackEvent;
-use stack_core::status::Status;
+use deployer_cfn::status::Status;
 
 use super::{CloudFormation, Result, stack_resource};
 use crate::error::AwsResult as _;

@@ -3,7 +3,7 @@
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::primitives::DateTime;
 use aws_sdk_cloudformation::types::Stack;
-use stack_core::status::Status;
+use deployer_cfn::status::Status;
 
 use crate::error::{AwsError, AwsResult as _};
 use crate::session::Session;

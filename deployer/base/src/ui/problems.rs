@@ -1,6 +1,6 @@
 //! The problems of a stack file: as data, in a line each, and drawn with the text that each is about.
 
-use stack_core::{Diagnostics, Severity, Source};
+use deployer_syntax::{Diagnostics, Severity, Source};
 
 use super::table::terminal_width;
 use crate::output::FileDiagnostic;
@@ -48,7 +48,7 @@ pub(super) fn drawing(source: &Source, diagnostics: &Diagnostics, theme: miette:
 #[derive(Debug)]
 struct Report<'a> {
     source: &'a miette::NamedSource<String>,
-    diagnostic: &'a stack_core::Diagnostic,
+    diagnostic: &'a deployer_syntax::Diagnostic,
 }
 
 impl std::fmt::Display for Report<'_> {

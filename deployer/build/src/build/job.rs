@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use stack_core::model::code::Architecture;
+use deployer_lang::model::code::Architecture;
 
 use crate::profile::Profile;
 use crate::workspace::{Layout, Workspace};
@@ -18,7 +18,7 @@ pub(super) const fn target(architecture: Architecture) -> &'static str {
 /// Without a C library of the host's: the same binary runs in Lambda and in an image with nothing else in it.
 const STATIC: &str = "-C target-feature=+crt-static";
 /// Packages with the workers.
-pub(crate) const PACKAGES: [&str; 2] = ["functions", "task"];
+pub(crate) const PACKAGES: [&str; 2] = ["etl-functions", "etl-task"];
 
 /// One build: what of a workspace, how.
 #[derive(Debug, Clone)]
@@ -105,11 +105,11 @@ mod tests {
         assert_eq!(
             text(true, Profile::Release),
             "lambda build --release --x86-64 --skip-target-check --compiler cargo --disable-optimizations \
-             --manifest-path /w/Cargo.toml --lambda-dir /w/target/lambda -p functions -p task --locked"
+             --manifest-path /w/Cargo.toml --lambda-dir /w/target/lambda -p etl-functions -p etl-task --locked"
         );
         assert_eq!(
             text(true, Profile::Dev),
-            "build --bins --message-format json-render-diagnostics --manifest-path /w/Cargo.toml -p functions -p task \
+            "build --bins --message-format json-render-diagnostics --manifest-path /w/Cargo.toml -p etl-functions -p etl-task \
              --locked"
         );
         assert!(!text(false, Profile::Release).contains("--locked"));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use deployer_base::error::{Error, Result};
 use deployer_base::files;
-use packing::{Content, Facts, elf};
+use deployer_packing::{Content, Facts, elf};
 use serde::{Deserialize, Serialize};
 
 use super::job::Job;
@@ -115,7 +115,7 @@ fn executables(said: &[String]) -> BTreeMap<String, PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use stack_core::model::worker::Program;
+    use deployer_lang::model::worker::Program;
 
     use super::*;
     use crate::examples::{job, program_of, touch};

@@ -1,8 +1,8 @@
 //! `deployer cost`.
 
 use deployer_base::error::Result;
-use stack_core::Compiled;
-use stack_core::cost::{Load, estimate, render};
+use deployer_lang::Compiled;
+use deployer_plan::cost::{Load, estimate, render};
 
 use crate::context::Context;
 use crate::markdown;

@@ -9,13 +9,14 @@ use deployer_base::output::{
     AnnouncedChange, DeploymentEvent, DeploymentResult, DoneResult, FailedResult, OutputValues,
 };
 use deployer_build::publish;
+use deployer_cfn::deployed;
+use deployer_lang::model::ResourceType;
+use deployer_lang::{Compiled, Stack};
+use deployer_plan::diff::Diff;
 use futures::future::join_all;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use stack_core::diff::Diff;
-use stack_core::model::ResourceType;
-use stack_core::{Compiled, Stack, deployed};
 
 use crate::context::Context;
 use crate::deployment::{DeployReport, DeployResult, Deployment, Options, Waiting, announced};

@@ -2,9 +2,9 @@
 
 use deployer_aws::cloudformation::CloudFormation;
 use deployer_base::error::Result;
+use deployer_lang::Compiled;
 use schemars::JsonSchema;
 use serde::Serialize;
-use stack_core::Compiled;
 
 use crate::context::Context;
 use crate::diagnosis::{self, DiagnosisReport};

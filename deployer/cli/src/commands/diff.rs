@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use deployer_aws::cloudformation::{ChangeSetOutcome, Mode, StackState};
 use deployer_base::error::{Error, Message, Result};
+use deployer_plan::diff::{Detail, Diff};
 use schemars::JsonSchema;
 use serde::Serialize;
-use stack_core::diff::{Detail, Diff};
 
 use crate::context::Context;
 use crate::deployment::change_set::{self, ChangeSetRequest};

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::files;
 use deployer_build::embed;
+use deployer_cfn::schemas;
+use deployer_lang::docs;
+use deployer_lang::model::Kind;
+use deployer_syntax::diagnostic;
 use include_dir::{Dir, include_dir};
 use schemars::JsonSchema;
 use serde::Serialize;
-use stack_core::model::Kind;
-use stack_core::{diagnostic, docs, schemas};
 
 use crate::context::Context;
 use crate::{html, markdown};
@@ -240,7 +242,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use contract::Reason;
-    use stack_core::model::worker::Worker;
+    use deployer_lang::model::worker::Worker;
 
     use super::*;
 

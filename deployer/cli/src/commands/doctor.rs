@@ -13,13 +13,13 @@ use deployer_aws::{ecr, preflight, s3};
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::time;
 use deployer_build::{REPOSITORY, bucket_name, cargo_lambda, needs_build, needs_cargo_lambda};
+use deployer_lang::Stack;
+use deployer_lang::assets::{Asset, AssetKind, assets};
+use deployer_lang::model::target::Target;
 use deployer_local::emulator;
 use deployer_local::state::{Folder, Status};
 use schemars::JsonSchema;
 use serde::Serialize;
-use stack_core::Stack;
-use stack_core::assets::{Asset, AssetKind, assets};
-use stack_core::model::target::Target;
 
 use crate::context::{Context, check_account};
 use crate::watch::way_out;

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use deployer_base::output::{Document, EventLine, Failure, Problems, Versioned};
+use deployer_plan::cost::Estimate;
+use deployer_plan::diff::Diff;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
-use stack_core::cost::Estimate;
-use stack_core::diff::Diff;
 
 use super::{
     bootstrap, completions, deploy, destroy, diagnose, diff, docs, doctor, drift, events, gc, graph, history,
@@ -46,7 +46,10 @@ const DOCUMENTS: [(&str, &[Form]); 31] = [
     ("doctor", &[document::<doctor::Examination<'_>>]),
     ("bootstrap", &[document::<bootstrap::Assets<'_>>]),
     ("gc", &[document::<gc::Collection<'_>>]),
-    ("tally", &[document::<tally::ObjectTally<'_>>, document::<tally::ObjectTallies<'_>>]),
+    (
+        "tally",
+        &[document::<tally::document::ObjectTally<'_>>, document::<tally::document::ObjectTallies<'_>>],
+    ),
     ("replay", &[document::<replay::Replayed<'_>>, document::<replay::Redriven<'_>>]),
     ("upload", &[document::<upload::UploadedObject<'_>>, document::<upload::LoadedObject<'_>>]),
     ("logs", &[line::<logs::LoggedEvent<'_>>]),

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use deployer_aws::cloudformation::drift::{Detection, Difference, ResourceDrift, detect};
 use deployer_aws::cloudformation::{CloudFormation, StackResource};
 use deployer_base::error::{Error, Message, Result};
+use deployer_cfn::status::Status;
+use deployer_lang::Compiled;
 use schemars::JsonSchema;
 use serde::Serialize;
-use stack_core::Compiled;
-use stack_core::status::Status;
 
 use crate::context::Context;
 use crate::plan;

@@ -4,9 +4,9 @@ use deployer_aws::Pause;
 use deployer_aws::cloudformation::{CloudFormation, Event};
 use deployer_base::error::{Error, Result};
 use deployer_base::output::Versioned;
+use deployer_plan::diagnose::phases;
 use schemars::JsonSchema;
 use serde::Serialize;
-use stack_core::diagnose::phases;
 
 use crate::context::Context;
 use crate::diagnosis;

@@ -13,11 +13,11 @@ use deployer_base::error::{Error, Result};
 use deployer_base::output::Moment;
 use deployer_base::time;
 use deployer_build::{REPOSITORY, bucket_name};
+use deployer_syntax::units::{self, human};
 use futures::future::try_join_all;
 use futures::{StreamExt as _, TryStreamExt as _};
 use schemars::JsonSchema;
 use serde::Serialize;
-use stack_core::units::{self, human};
 
 use crate::context::Context;
 use crate::gc::{self, Digest, Item, Needs, Rules, Verdict, What};

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use deployer_base::error::Result;
 use deployer_base::files;
+use deployer_lang::Compiled;
+use deployer_lang::graph::{AddedQueue, Graph, Purpose, Queues};
 use schemars::JsonSchema;
 use serde::Serialize;
-use stack_core::Compiled;
-use stack_core::graph::{AddedQueue, Graph, Purpose, Queues};
 
 use crate::context::Context;
 

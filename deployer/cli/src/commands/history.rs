@@ -4,7 +4,7 @@ use deployer_aws::cloudformation::{CloudFormation, DeployedStack, StackState};
 use deployer_base::error::Result;
 use deployer_base::output::Digest;
 use deployer_base::time;
-use packing::sha256_hex;
+use deployer_packing::sha256_hex;
 use schemars::JsonSchema;
 use serde::Serialize;
 

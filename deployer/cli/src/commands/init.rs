@@ -6,10 +6,10 @@ use deployer_base::error::{Error, Message, Result};
 use deployer_base::text::quoted;
 use deployer_base::{files, ui};
 use deployer_local::emulator;
+use deployer_syntax::diagnostic::nearest;
 use include_dir::{Dir, include_dir};
 use schemars::JsonSchema;
 use serde::Serialize;
-use stack_core::diagnostic::nearest;
 
 use crate::context::Context;
 
@@ -185,7 +185,7 @@ fn own_name(text: &str) -> Option<&str> {
 fn project(template: &'static Dir<'static>, name: &Option<String>) -> Vec<(String, String)> {
     let mut out = vec![
         (".gitignore".to_owned(), IGNORED.to_owned()),
-        (SCHEMA.to_owned(), format!("{:#}\n", stack_core::schema::schema())),
+        (SCHEMA.to_owned(), format!("{:#}\n", deployer_lang::schema::schema())),
     ];
     let mut folders = vec![template];
     while let Some(folder) = folders.pop() {

@@ -13,10 +13,10 @@ use serde_json::{Map, Value};
 use deployer_aws::session::{LOCAL_CREDENTIAL, LOCAL_REGION};
 use deployer_base::error::{Error, Result};
 use deployer_base::text::quoted;
+use deployer_lang::model::target::Target;
 use deployer_local::agent::become_program;
 use deployer_local::state::{Folder, Running, Status};
 use deployer_local::{IGNORED, Options, control, supervisor};
-use stack_core::model::target::Target;
 
 use crate::context::Context;
 

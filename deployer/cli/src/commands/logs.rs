@@ -6,10 +6,10 @@ use deployer_aws::cloudformation::{CloudFormation, StackResource};
 use deployer_aws::logs::log_events::{LogEvent, LogReader};
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::output::Versioned;
+use deployer_cfn::template::logical_id;
+use deployer_lang::model::{ResourceType, Stack};
 use schemars::JsonSchema;
 use serde::Serialize;
-use stack_core::model::{ResourceType, Stack};
-use stack_core::template::logical_id;
 
 use crate::context::Context;
 
@@ -40,7 +40,8 @@ pub(super) struct LoggedEvent<'a> {
 }
 
 fn duration(text: &str) -> std::result::Result<u64, String> {
-    stack_core::units::parse_duration(text).ok_or_else(|| "expected a duration such as 10m or 2h".to_owned())
+    deployer_syntax::units::parse_duration(text)
+        .ok_or_else(|| "expected a duration such as 10m or 2h".to_owned())
 }
 
 /// How often to look for new log events.

@@ -8,12 +8,12 @@ use deployer_aws::session::Session;
 use deployer_base::error::{Error, Result};
 use deployer_base::output::Moment;
 use deployer_base::time;
+use deployer_lang::StackTarget;
+use deployer_lang::document::Document;
+use deployer_lang::model::target::{Removal, Target};
 use futures::future::join_all;
 use schemars::JsonSchema;
 use serde::Serialize;
-use stack_core::StackTarget;
-use stack_core::document::Document;
-use stack_core::model::target::{Removal, Target};
 
 use crate::context::{Context, check_account};
 

@@ -5,13 +5,13 @@ use std::path::Path;
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::text::printable;
 use deployer_base::ui;
+use deployer_lang::matching::{Event, Miss};
+use deployer_lang::model::pattern::Pattern;
+use deployer_lang::routes::{Route, RouteKind, routes};
+use deployer_syntax::yaml::{self, Node};
+use deployer_syntax::{Source, json as text};
 use schemars::JsonSchema;
 use serde::Serialize;
-use stack_core::matching::{Event, Miss};
-use stack_core::model::pattern::Pattern;
-use stack_core::routes::{Route, RouteKind, routes};
-use stack_core::yaml::{self, Node};
-use stack_core::{Source, json as text};
 
 use crate::context::Context;
 

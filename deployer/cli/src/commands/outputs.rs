@@ -6,11 +6,11 @@ use deployer_aws::cloudformation::{CloudFormation, DeployedStack};
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::output::OutputValues;
 use deployer_base::ui::Output;
+use deployer_cfn::template::logical_id;
+use deployer_lang::Stack;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use stack_core::Stack;
-use stack_core::template::logical_id;
 
 use crate::context::Context;
 

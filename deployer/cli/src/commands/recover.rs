@@ -13,13 +13,13 @@ use deployer_base::error::{Error, Message, Result};
 use deployer_base::output::ListedResource;
 use deployer_base::text::printable;
 use deployer_build::bucket_name;
+use deployer_cfn::status::Status;
+use deployer_lang::{Compiled, Stack};
+use deployer_plan::diagnose::Diagnosis;
+use deployer_plan::diff;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
-use stack_core::diagnose::Diagnosis;
-use stack_core::diff;
-use stack_core::status::Status;
-use stack_core::{Compiled, Stack};
 
 use crate::context::Context;
 use crate::records::{self, Finished, Record};
@@ -338,7 +338,7 @@ impl Run<'_> {
         for (number, step) in plan.steps.iter().enumerate() {
             ui.step(&format!("{}.", number + 1), step.describe());
         }
-        let holds_data = plan.lost.iter().any(|one| stack_core::diff::holds(&one.resource_type).is_some());
+        let holds_data = plan.lost.iter().any(|one| deployer_plan::diff::holds(&one.resource_type).is_some());
         if deletes && self.stack.target.protect && holds_data {
             return Err(Error::Refused(
                 Message::new(format!(

@@ -9,10 +9,10 @@ use deployer_aws::sqs::send::Redrive;
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::output::StoredObject;
 use deployer_base::time;
+use deployer_cfn::template::logical_id;
+use deployer_lang::Stack;
 use schemars::JsonSchema;
 use serde::Serialize;
-use stack_core::Stack;
-use stack_core::template::logical_id;
 
 use super::tally::TallyHandle;
 use crate::context::{Context, check_account};

@@ -9,12 +9,12 @@ use deployer_base::error::{Error, Message, Result};
 use deployer_base::output::{AnnouncedChange, DeploymentResult};
 use deployer_base::time;
 use deployer_build::REPOSITORY;
+use deployer_lang::assets::ASSET_BUCKET_PARAMETER;
+use deployer_packing::sha256_hex;
+use deployer_plan::diff::Diff;
 use futures::future::try_join_all;
-use packing::sha256_hex;
 use schemars::JsonSchema;
 use serde::Serialize;
-use stack_core::assets::ASSET_BUCKET_PARAMETER;
-use stack_core::diff::Diff;
 
 use crate::context::{Context, StackHandle};
 use crate::deployment::{DeployReport, DeployResult, Deployment, Options, announced};
@@ -206,7 +206,7 @@ pub(super) async fn wanted(session: &Session, record: &Record) -> Result<Wanted>
     };
     Ok(Wanted {
         kind: Kind::Rollback,
-        template: stack_core::deployed::read(&text),
+        template: deployer_cfn::deployed::read(&text),
         text,
         parameters: record.parameters.clone(),
         tags: record.tags.clone(),

@@ -9,5 +9,5 @@ use crate::context::Context;
 pub struct Args {}
 
 pub fn run(context: &Context, _: &Args) -> Result<()> {
-    context.ui.data(&format!("{:#}\n", stack_core::schema::schema()))
+    context.ui.data(&format!("{:#}\n", deployer_lang::schema::schema()))
 }

@@ -6,12 +6,12 @@ use clap::ValueEnum;
 use deployer_base::error::{Error, Result};
 use deployer_base::files;
 use deployer_base::output::Versioned;
+use deployer_lang::Compiled;
+use deployer_lang::assets::{Asset, AssetKind, assets};
+use deployer_lang::model::code::{Architecture, Code};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use stack_core::Compiled;
-use stack_core::assets::{Asset, AssetKind, assets};
-use stack_core::model::code::{Architecture, Code};
 
 use crate::context::Context;
 

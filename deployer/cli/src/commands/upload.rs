@@ -14,14 +14,14 @@ use deployer_aws::s3::objects;
 use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::output::StoredObject;
+use deployer_lang::Stack;
+use deployer_lang::model::access::Verb;
+use deployer_lang::model::bucket::BucketEvent;
+use deployer_lang::model::table::Table;
+use deployer_lang::model::worker::Worker;
+use deployer_lang::model::{Resource, ResourceType};
 use schemars::JsonSchema;
 use serde::Serialize;
-use stack_core::Stack;
-use stack_core::model::access::Verb;
-use stack_core::model::bucket::BucketEvent;
-use stack_core::model::table::Table;
-use stack_core::model::worker::Worker;
-use stack_core::model::{Resource, ResourceType};
 use task::sample::Sample;
 
 use super::tally::TallyHandle;
@@ -63,7 +63,8 @@ pub struct Args {
 }
 
 fn duration(text: &str) -> std::result::Result<u64, String> {
-    stack_core::units::parse_duration(text).ok_or_else(|| "expected a duration such as 90s or 15m".to_owned())
+    deployer_syntax::units::parse_duration(text)
+        .ok_or_else(|| "expected a duration such as 90s or 15m".to_owned())
 }
 
 /// Events that are shown one by one; after these only the counts.

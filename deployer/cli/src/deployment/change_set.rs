@@ -173,7 +173,7 @@ impl Deployment<'_> {
             return Ok(None);
         }
         let bucket = ensure_bucket(&self.context.ui, self.session).await?;
-        let key = records::template_key(&packing::sha256_hex(self.wanted.text.as_bytes()));
+        let key = records::template_key(&deployer_packing::sha256_hex(self.wanted.text.as_bytes()));
         objects::put_text(self.session, &bucket, &key, &self.wanted.text).await?;
         Ok(Some(published::object_url(self.session, &bucket, &key)))
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use deployer_aws::cloudformation::{StackResource, StackState};
 use deployer_base::error::{Error, Message, Result};
-use stack_core::status::Status;
+use deployer_cfn::status::Status;
 
 use super::Deployment;
 use super::change_set::Waiting;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use deployer_aws::error::AwsError;
 use deployer_aws::preflight::{self, Concurrency};
 use deployer_base::error::{Error, Message, Result};
+use deployer_lang::model::target::Target;
 use serde_json::Value;
-use stack_core::model::target::Target;
 
 use super::Deployment;
 use crate::data_loss::{self, Holds};

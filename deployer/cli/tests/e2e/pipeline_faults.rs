@@ -2,8 +2,7 @@
 //! repeats and reorders, and the test kills workers in the middle of their work. Every good row must be in the table as it
 //! stands in the file, nothing else, and every bad row must be reported with its reason.
 //!
-//! `SEED` chooses the faults, though not the order of calls that meet them; `ROWS` the size of the file; `LIMIT` the seconds
-//! that it may take.
+//! `SEED` chooses the faults, but not the order of calls that meet them; `ROWS` is the size of the file, `LIMIT` its seconds.
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap};

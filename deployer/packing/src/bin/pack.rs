@@ -1,4 +1,4 @@
-//! `pack FROM TO`: packs the workers' programs below `FROM` for the deployer to carry; see [`packing::carried`].
+//! `pack FROM TO`: packs the workers' programs below `FROM` for the deployer to carry; see [`deployer_packing::carried`].
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let [from, to] = arguments.as_slice() else { return complain("usage: pack FROM TO") };
-    match packing::carried::pack(Path::new(from), Path::new(to)) {
+    match deployer_packing::carried::pack(Path::new(from), Path::new(to)) {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => complain(&error.message),
     }

@@ -21,7 +21,7 @@ use crate::reader::{self, Scope, Source, Stored, Tally};
 use crate::row_set::RowSet;
 
 /// The average number of write units of a batch for each chunk, folds included, as in the estimate of costs in
-/// `stack-core`.
+/// `deployer-plan`.
 const ASSUMED_UNITS: usize = 7;
 
 /// A table in memory that answers like DynamoDB, with faults by a script.

@@ -5,7 +5,7 @@ use deployer_aws::cloudformation::{CloudFormation, StackResource};
 use deployer_aws::dynamodb::tally as table;
 use deployer_aws::session::Session;
 use deployer_base::error::{Error, Result};
-use stack_core::Stack;
+use deployer_lang::Stack;
 use tally::aws::Table;
 use tally::{Batch, RowSet, Tally, Writer};
 

@@ -1,0 +1,220 @@
+//! The documents of the command: the tallies of all objects, and that of one.
+
+use std::collections::BTreeSet;
+
+use deployer_base::output::StoredObject;
+use schemars::JsonSchema;
+use serde::Serialize;
+use tally::{RowSet, Tally};
+
+use super::{State, average, percent, ranges};
+
+/// The tallies of all objects.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ObjectTallies<'a> {
+    /// Name of the CloudFormation stack.
+    pub(super) stack: &'a str,
+    /// The objects, the newest first.
+    pub(super) objects: Vec<TallySummary<'a>>,
+}
+
+/// The tally of one object.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectTally<'a> {
+    /// Name of the CloudFormation stack.
+    stack: &'a str,
+    /// The counts.
+    #[serde(flatten)]
+    summary: TallySummary<'a>,
+    /// Rows that are not in the table, and of which no stage says that they failed.
+    missing_rows: RowRanges,
+    /// Rows that later rows of the object with the same key have replaced.
+    overwritten_rows: RowRanges,
+    /// Rows that failed, by stage and reason.
+    failures: Vec<FailedRows>,
+    /// The counts of each task that read its part completely.
+    shards: Vec<ShardCounts>,
+    /// ARNs of the tasks.
+    tasks: &'a BTreeSet<String>,
+}
+
+/// The counts of one object.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TallySummary<'a> {
+    /// The object.
+    object: Option<StoredObject<'a>>,
+    /// Name of this version of the object in the tally.
+    digest: &'a str,
+    /// Whether the object was read completely, and each row is in the table or has failed.
+    complete: bool,
+    /// The state of the object.
+    state: State,
+    /// The number of rows, once the object was read completely.
+    rows: Option<u64>,
+    /// Rows that were read.
+    extracted: u64,
+    /// Rows that were transformed.
+    transformed: u64,
+    /// Rows that are in the table.
+    loaded: u64,
+    /// Rows that failed and are not in the table.
+    failed: u64,
+    /// Rows that are not in the table, and of which no stage says that they failed.
+    missing: u64,
+    /// Rows that later rows of the object with the same key have replaced: at least so many.
+    overwritten: u64,
+    /// Percentage of the rows that are in the table.
+    percent: Option<f64>,
+    /// Rows a second, from the first event to the last that brought something new.
+    rows_per_second: Option<f64>,
+    /// Time of the first event.
+    started_at: Option<&'a str>,
+    /// Time of the last event that brought something new.
+    last_at: Option<&'a str>,
+    /// Why the object as a whole could not be read.
+    object_failures: Vec<ObjectFailure<'a>>,
+    /// Replays that were asked for and are not done.
+    pending_replays: Vec<ReplayProgress>,
+}
+
+/// Rows, by their numbers in the file.
+#[derive(Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "tallyRows")]
+pub(super) struct RowRanges {
+    /// The number of rows.
+    pub(super) rows: u64,
+    /// The first and the last row of each range; the first ranges only.
+    pub(super) ranges: Vec<(u64, u64)>,
+    /// The number of rows in ranges that are not listed.
+    pub(super) more: u64,
+}
+
+/// Rows that failed in one stage for one reason.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "tallyFailedRows")]
+struct FailedRows {
+    /// The stage.
+    #[schemars(extend("enum" = ["extraction", "transform", "load"]))]
+    stage: String,
+    /// The reason, as in `failed` events.
+    reason: String,
+    /// For people, from one of the `failed` events.
+    message: Option<String>,
+    /// The rows.
+    #[serde(flatten)]
+    rows: RowRanges,
+}
+
+/// Why an object as a whole could not be read.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "tallyObjectFailure")]
+struct ObjectFailure<'a> {
+    /// The stage.
+    stage: &'a str,
+    /// The reason, as in `failed` events.
+    reason: &'a str,
+    /// For people, from one of the `failed` events.
+    message: Option<String>,
+}
+
+/// A replay that is not done.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "tallyPendingReplay")]
+struct ReplayProgress {
+    /// Its ID, as `replay` gave it: the time at which it was asked for.
+    id: String,
+    /// Which rows: those that failed, or those that are missing.
+    #[schemars(extend("enum" = [tally::FAILED, tally::MISSING]))]
+    replay: String,
+    /// The number of rows that were asked for.
+    rows: u64,
+    /// Those that have neither been loaded nor failed since.
+    pending: u64,
+}
+
+/// The counts of a task that read its part of an object completely.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "tallyShard")]
+struct ShardCounts {
+    /// Number of the part.
+    index: u32,
+    /// The number of parts.
+    of: u32,
+    /// Rows in the part.
+    rows: u64,
+    /// Rows that were rejected.
+    rejected: u64,
+    /// Bytes in the part.
+    bytes: u64,
+}
+
+impl RowRanges {
+    pub(super) fn new(rows: &RowSet) -> Self {
+        let (shown, more) = ranges(rows);
+        Self { rows: rows.len(), ranges: shown, more }
+    }
+}
+
+impl<'a> TallySummary<'a> {
+    pub(super) fn new(tally: &'a Tally) -> Self {
+        let object_failures = tally.object_failures().into_iter().map(|(stage, reason)| ObjectFailure {
+            stage,
+            reason,
+            message: tally.message(stage, reason),
+        });
+        let pending_replays = tally.pending_replays().into_iter().map(|replay| ReplayProgress {
+            id: replay.id,
+            replay: replay.what,
+            rows: replay.rows,
+            pending: replay.pending,
+        });
+        Self {
+            object: tally.summary.object.as_ref().map(StoredObject::from),
+            digest: &tally.digest,
+            complete: tally.is_complete(),
+            state: State::of(tally),
+            rows: tally.total(),
+            extracted: tally.extracted.len(),
+            transformed: tally.transformed.len(),
+            loaded: tally.loaded.len(),
+            failed: tally.failed().len(),
+            missing: tally.missing().len(),
+            overwritten: tally.overwritten.len(),
+            percent: percent(tally),
+            rows_per_second: average(tally),
+            started_at: tally.started_at.as_deref(),
+            last_at: tally.last_at.as_deref(),
+            object_failures: object_failures.collect(),
+            pending_replays: pending_replays.collect(),
+        }
+    }
+}
+
+impl<'a> ObjectTally<'a> {
+    pub(super) fn new(stack: &'a str, tally: &'a Tally) -> Self {
+        let failures = tally.failures().into_iter().map(|failure| FailedRows {
+            rows: RowRanges::new(&failure.rows),
+            stage: failure.stage,
+            reason: failure.reason,
+            message: failure.message,
+        });
+        let shards = tally.summary.shards.iter().map(|((of, index), counts)| ShardCounts {
+            index: *index,
+            of: *of,
+            rows: counts.rows,
+            rejected: counts.rejected,
+            bytes: counts.bytes,
+        });
+        Self {
+            stack,
+            summary: TallySummary::new(tally),
+            missing_rows: RowRanges::new(&tally.missing()),
+            overwritten_rows: RowRanges::new(&tally.overwritten),
+            failures: failures.collect(),
+            shards: shards.collect(),
+            tasks: &tally.summary.tasks,
+        }
+    }
+}

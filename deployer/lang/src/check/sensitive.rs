@@ -1,0 +1,136 @@
+//! Rules on sensitive fields: one key, never a key of a table, and the same wherever their names and columns are used.
+
+use std::collections::BTreeMap;
+
+use contract::columns;
+use deployer_syntax::diagnostic::{Diagnostic, Diagnostics};
+use deployer_syntax::yaml::shorten;
+
+use super::{table, worker};
+use crate::model::Stack;
+use crate::model::access::Verb;
+use crate::model::worker::Worker;
+use crate::sensitive::{self, Field};
+
+pub(super) fn check(stack: &Stack, diagnostics: &mut Diagnostics) {
+    if sensitive::sensitive(stack).next().is_none() {
+        return;
+    }
+    one_key(stack, diagnostics);
+    table_keys(stack, diagnostics);
+    agreement(stack, diagnostics);
+}
+
+/// Checks that `load` can decrypt the values that a task encrypts.
+fn one_key(stack: &Stack, diagnostics: &mut Diagnostics) {
+    let tasks = stack.tasks().filter_map(|(task, properties)| {
+        let fields = sensitive::contract(&sensitive::of_task(stack, properties));
+        Some((task, sensitive::key(properties.image.worker()?, &properties.access)?, fields))
+    });
+    for (task, encrypt, sealed) in tasks {
+        let loads = stack.functions().filter(|(_, function)| {
+            function.worker() == Some(Worker::Load) && worker::decrypts(stack, function)
+        });
+        for (load, function) in loads {
+            let Some(decrypt) = sensitive::key(Worker::Load, &function.access) else { continue };
+            let opened = sensitive::contract(&sensitive::of_load(stack, function));
+            let (theirs, own) = (&encrypt.resource.name, &decrypt.resource.name);
+            if theirs != own && opened.iter().any(|field| sealed.contains(field)) {
+                diagnostics.push(
+                    Diagnostic::error(
+                        "E0351",
+                        decrypt.span,
+                        format!(
+                            "`{}` encrypts with `{theirs}`, and `{}` decrypts with `{own}`",
+                            task.name, load.name
+                        ),
+                    )
+                    .help("name the same key in both"),
+                );
+            }
+        }
+    }
+}
+
+/// Keys of items stand in events, and what is encrypted twice is never the same key.
+fn table_keys(stack: &Stack, diagnostics: &mut Diagnostics) {
+    let loads = stack.functions().filter(|(_, function)| function.worker() == Some(Worker::Load));
+    for (_, load) in loads {
+        let written = load.access.iter().filter(|access| access.verb == Verb::Write);
+        let tables =
+            written.filter_map(|access| Some((&access.resource.name, table(stack, &access.resource)?)));
+        let fields = sensitive::of_load(stack, load);
+        let found = tables.flat_map(|(name, table)| fields.iter().map(move |field| (name, table, field)));
+        for (table, properties, field) in found {
+            let name = &field.settings.name;
+            if !properties.key.iter().any(|(key, _)| key == name) {
+                continue;
+            }
+            diagnostics.push(
+                Diagnostic::error(
+                    "E0352",
+                    field.span,
+                    format!("the sensitive field `{name}` is a key attribute of the table `{table}`"),
+                )
+                .help("keys are part of events, and encrypted keys differ each time; use another field as the key"),
+            );
+        }
+    }
+}
+
+/// The task knows a value by its column, `load` by the field's name: both must mean the same everywhere.
+fn agreement(stack: &Stack, diagnostics: &mut Diagnostics) {
+    let mut by_column: BTreeMap<String, Field<'_>> = BTreeMap::new();
+    let mut names: BTreeMap<&str, Field<'_>> = BTreeMap::new();
+    for field in sensitive::fields(stack) {
+        let of_column = *by_column.entry(columns::key(field.column())).or_insert(field);
+        let of_name = *names.entry(&field.settings.name).or_insert(field);
+        let found = of_one_column(of_column, field).or_else(|| of_one_name(of_name, field));
+        if let Some((message, help)) = found {
+            diagnostics.push(Diagnostic::error("E0353", field.span, message).help(help));
+        }
+    }
+}
+
+/// Returns the problem of two fields of the same column, and its solution.
+fn of_one_column(first: Field<'_>, second: Field<'_>) -> Option<(String, &'static str)> {
+    let column = shorten(second.column());
+    let what = |field: Field<'_>| format!("`{}` of `{}`", field.settings.name, field.of.name);
+    match (first.settings.sensitive, second.settings.sensitive) {
+        (true, true) if first.column() != second.column() => Some((
+            format!(
+                "the column of sensitive fields is spelled in two ways: `{}` and `{}`",
+                shorten(first.column()),
+                shorten(second.column())
+            ),
+            "a value is bound to the name of its column; write it the same way everywhere",
+        )),
+        (true, false) => Some((
+            format!("the column `{column}` is sensitive in {}, and not in {}", what(first), what(second)),
+            "the task encrypts it for every reader; write `sensitive: true` in both",
+        )),
+        (false, true) => Some((
+            format!("the column `{column}` is sensitive in {}, and not in {}", what(second), what(first)),
+            "the task encrypts it for every reader; write `sensitive: true` in both",
+        )),
+        _ => None,
+    }
+}
+
+/// Returns the problem of two fields of the same name, and its solution.
+fn of_one_name(first: Field<'_>, second: Field<'_>) -> Option<(String, &'static str)> {
+    let name = &first.settings.name;
+    let (one, other) = (&first.of.name, &second.of.name);
+    let help = "`load` finds a field by its name; rename one of them, or make them the same";
+    let message = match (first.settings.sensitive, second.settings.sensitive) {
+        (true, true) if !columns::same(first.column(), second.column()) => format!(
+            "the sensitive field `{name}` comes from `{}` in `{one}`, and from `{}` in `{other}`",
+            shorten(first.column()),
+            shorten(second.column())
+        ),
+        (true, false) => format!("the field `{name}` is sensitive in `{one}`, and not in `{other}`"),
+        (false, true) => format!("the field `{name}` is sensitive in `{other}`, and not in `{one}`"),
+        _ => return None,
+    };
+    Some((message, help))
+}

@@ -1,0 +1,63 @@
+//! `conditions`: CloudFormation's conditions.
+
+use std::collections::BTreeMap;
+
+use deployer_cfn::template::{circle, conditions_of, logical_id};
+use deployer_syntax::diagnostic::{Diagnostic, Span};
+use deployer_syntax::yaml::{Entry, shorten};
+
+use crate::model::expression;
+use crate::model::properties::{MAX_NAME, Scope, is_word};
+
+/// The conditions by logical id, as CloudFormation's JSON.
+pub(super) fn read_conditions(entries: &[Entry], scope: &Scope) -> Option<Vec<(String, serde_json::Value)>> {
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    let mut read = Vec::new();
+    for Entry { key, key_span, value } in entries {
+        if !is_word(key) {
+            scope.report(
+                Diagnostic::error(
+                    "E0108",
+                    *key_span,
+                    format!("`{}` can't be the name of a condition", shorten(key)),
+                )
+                .help(format!(
+                    "letters, digits, `-` and `_`, beginning with a letter, at most {MAX_NAME} characters"
+                )),
+            );
+        } else if let Some(first) = seen.insert(logical_id(key), key) {
+            scope.report(
+                Diagnostic::error(
+                    "E0302",
+                    *key_span,
+                    format!("the conditions `{first}` and `{key}` would get the same name in CloudFormation"),
+                )
+                .help(
+                    "names that differ only in `-`, `_` and the capitals after them are the same; rename one",
+                ),
+            );
+        }
+        read.push(expression::condition(value, scope).map(|condition| (logical_id(key), condition)));
+    }
+    let uses = |condition: &serde_json::Value| {
+        let mut found = Vec::new();
+        conditions_of(condition, &mut |name| found.push(name.to_owned()));
+        found
+    };
+    let edges: BTreeMap<&str, Vec<String>> =
+        read.iter().flatten().map(|(id, value)| (id.as_str(), uses(value))).collect();
+    if let Some(path) = circle(&edges) {
+        let name = |id: &String| format!("`{}`", seen.get(id).copied().unwrap_or(id));
+        let shown: Vec<String> = path.iter().map(name).collect();
+        let first = entries.iter().find(|entry| logical_id(&entry.key) == path[0]);
+        scope.report(
+            Diagnostic::error(
+                "E0310",
+                first.map_or(Span::default(), |entry| entry.key_span),
+                format!("conditions depend on each other: {}", shown.join(" → ")),
+            )
+            .help("a condition can't depend on itself; remove one of the references"),
+        );
+    }
+    read.into_iter().collect()
+}

@@ -1,0 +1,37 @@
+//! A section that is kept as it stands in the file, and read later.
+
+use deployer_syntax::diagnostic::Diagnostic;
+use deployer_syntax::yaml::{Entry, Node, Value};
+
+use crate::model::properties::{Read, Scope, Shape};
+
+/// A section that is read later, when the stack is known.
+pub(super) struct Section(pub(super) Shape);
+impl Read for Section {
+    type Out = Node;
+    fn shape(&self) -> Shape {
+        self.0.clone()
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<Node> {
+        if matches!(node.value, Value::Mapping(_)) {
+            return Some(node.clone());
+        }
+        scope.report(
+            Diagnostic::error("E0103", node.span, format!("expected a mapping, found {}", node.describe()))
+                .help("write `name: …` on lines of their own, indented"),
+        );
+        None
+    }
+    fn show(&self, _: &Node) -> Option<String> {
+        None
+    }
+}
+
+/// The entries of a section; none where it is no mapping.
+pub(super) fn entries_of<'n>(node: &'n Node, section: &str) -> &'n [Entry] {
+    let Value::Mapping(entries) = &node.value else { return &[] };
+    match entries.iter().find(|entry| entry.key == section).map(|entry| &entry.value.value) {
+        Some(Value::Mapping(entries)) => entries,
+        _ => &[],
+    }
+}

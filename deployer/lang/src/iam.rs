@@ -1,0 +1,309 @@
+//! Least privilege: `access:` entries → IAM statements of exact actions on exact ARNs.
+
+use contract::environment::DATA_KEY_CONTEXT;
+use deployer_cfn::template::{GetAtt, Ref, Sub, logical_id};
+use serde_json::{Value, json};
+
+pub use crate::lower::lowering::{Grant, On};
+use crate::model::access::{Access, Verb};
+use crate::model::worker::Worker;
+use crate::model::{Kind, Resource, ResourceRef, ResourceType, Stack};
+use crate::names;
+
+/// The principal of EventBridge.
+pub const EVENTBRIDGE: &str = "events.amazonaws.com";
+
+/// `Version` of every policy document: IAM User Guide, "IAM JSON policy elements: Version".
+const VERSION: &str = "2012-10-17";
+
+/// A policy document. What two things need alike stands once: IAM takes no id twice.
+#[must_use]
+pub fn document(statements: &[Value]) -> Value {
+    let mut once: Vec<&Value> = Vec::with_capacity(statements.len());
+    for statement in statements {
+        if !once.contains(&statement) {
+            once.push(statement);
+        }
+    }
+    json!({ "Version": VERSION, "Statement": once })
+}
+
+/// An `Allow` statement.
+#[must_use]
+pub fn allow(sid: &str, actions: &[&str], resource: Value) -> Value {
+    json!({ "Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource })
+}
+
+/// A statement of a queue's policy that lets a rule send to it.
+#[must_use]
+pub fn rule_may_send(rule: &str, queue: &str) -> Value {
+    json!({
+        "Sid": format!("SendFrom{rule}"),
+        "Effect": "Allow",
+        "Principal": { "Service": EVENTBRIDGE },
+        "Action": "sqs:SendMessage",
+        "Resource": GetAtt(queue, "Arn"),
+        "Condition": {
+            "ArnEquals": { "aws:SourceArn": GetAtt(rule, "Arn") },
+            "StringEquals": { "aws:SourceAccount": Ref("AWS::AccountId") },
+        },
+    })
+}
+
+/// Actions on `*`, and why: AWS allows no resource for them. Service Authorization Reference.
+pub const WITHOUT_RESOURCE: [(&str, &[&str], &str); 4] = [
+    (
+        "LogInToRegistry",
+        &["ecr:GetAuthorizationToken"],
+        "ECS logs in to the registry before it pulls the image of a task; the token is for all of the account's repositories.",
+    ),
+    (
+        "Trace",
+        &["xray:PutTelemetryRecords", "xray:PutTraceSegments"],
+        "A function with `tracing` sends its traces; X-Ray has no resource for them.",
+    ),
+    (
+        "ListStreams",
+        &["dynamodb:ListStreams"],
+        "Lambda lists the streams of a table that starts a function; the list has no resource.",
+    ),
+    (
+        "DescribeNetwork",
+        &["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"],
+        "Lambda looks for the network of a function; EC2's lists have no resource.",
+    ),
+];
+
+/// One of [`WITHOUT_RESOURCE`], by its id.
+#[must_use]
+pub fn without_resource(sid: &str) -> Value {
+    let found = WITHOUT_RESOURCE.iter().find(|(known, ..)| *known == sid);
+    allow(sid, found.map_or(&[], |(_, actions, _)| actions), json!("*"))
+}
+
+/// A statement that refuses every call without TLS, for resource policies.
+#[must_use]
+pub fn deny_without_tls(action: &str, resource: Value) -> Value {
+    json!({
+        "Sid": "DenyWithoutTls",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": action,
+        "Resource": resource,
+        "Condition": { "Bool": { "aws:SecureTransport": "false" } },
+    })
+}
+
+/// Properties of a role that one AWS service assumes, with one inline policy.
+///
+/// `source` limits the assumption to calls on behalf of this account, against the confused deputy.
+#[must_use]
+pub fn role(description: &str, service: &str, statements: &[Value], source_account: bool) -> Value {
+    let mut trust =
+        json!({ "Effect": "Allow", "Principal": { "Service": service }, "Action": "sts:AssumeRole" });
+    if source_account {
+        trust["Condition"] = json!({ "StringEquals": { "aws:SourceAccount": Ref("AWS::AccountId") } });
+    }
+    json!({
+        "Description": description,
+        "AssumeRolePolicyDocument": { "Version": VERSION, "Statement": [trust] },
+        "Policies": [{ "PolicyName": "access", "PolicyDocument": document(statements) }],
+    })
+}
+
+/// May write to one log group, which the template makes.
+#[must_use]
+pub fn write_logs(log_group: &str) -> Value {
+    // A verb and the name of a resource make the other ids; this one has neither, so that it is no table named `logs`.
+    allow("Logs", &["logs:CreateLogStream", "logs:PutLogEvents"], json!(GetAtt(log_group, "Arn")))
+}
+
+/// May take messages from one queue, as Lambda's poller does, and set the back-off of a failed one.
+#[must_use]
+pub fn consume(queue: &str) -> Value {
+    allow(&format!("Consume{queue}"), &CONSUME, json!(GetAtt(queue, "Arn")))
+}
+
+/// What taking messages from a queue needs: AWS Lambda Developer Guide, "Using Lambda with Amazon SQS".
+pub(crate) const CONSUME: [&str; 4] =
+    ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"];
+
+/// What the deployer's own workers are allowed in the place of what their verb allows everybody. They need less of a key, and
+/// name the object in each call; a task reads the tally and writes its checkpoints, and folds nothing.
+pub const WORKER_GRANTS: [(Worker, Kind, Grant); 3] = [
+    (
+        Worker::Extraction,
+        Kind::Table,
+        Grant {
+            verb: Verb::Tally,
+            sid: "Tally",
+            actions: &["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"],
+            on: On::Itself,
+        },
+    ),
+    (
+        Worker::Extraction,
+        Kind::Key,
+        Grant {
+            verb: Verb::Encrypt,
+            sid: "MakeDataKeysOf",
+            actions: &["kms:GenerateDataKey"],
+            on: On::DataKeys,
+        },
+    ),
+    (
+        Worker::Load,
+        Kind::Key,
+        Grant { verb: Verb::Decrypt, sid: "OpenDataKeysOf", actions: &["kms:Decrypt"], on: On::DataKeys },
+    ),
+];
+
+impl On {
+    /// The ARNs; nothing when there are none.
+    fn resource(self, resource: &Resource) -> Option<Value> {
+        let id = logical_id(&resource.name);
+        Some(match (self, &resource.is) {
+            (Self::Itself | Self::DataKeys, itself) => itself.arn(&id, &resource.name),
+            (Self::Objects, _) => names::bucket_arn(&resource.name, "/*"),
+            (Self::Indexes, ResourceType::Table(table)) if !table.indexes.is_empty() => {
+                json!(Sub(format!("${{{id}.Arn}}/index/*")))
+            }
+            (Self::Revisions, _) => json!(Sub(format!(
+                "arn:${{AWS::Partition}}:ecs:${{AWS::Region}}:${{AWS::AccountId}}:task-definition/{}:*",
+                names::family(&resource.name)
+            ))),
+            (Self::Tasks, ResourceType::Task(task)) => json!(Sub(format!(
+                "arn:${{AWS::Partition}}:ecs:${{AWS::Region}}:${{AWS::AccountId}}:task/${{{}}}/*",
+                logical_id(&task.cluster.name)
+            ))),
+            (Self::Roles, _) => {
+                json!([GetAtt(format!("{id}Role"), "Arn"), GetAtt(format!("{id}ExecutionRole"), "Arn")])
+            }
+            _ => return None,
+        })
+    }
+
+    fn condition(self, resource: &Resource) -> Option<Value> {
+        match (self, &resource.is) {
+            (Self::Revisions, ResourceType::Task(task)) => Some(json!({
+                "ArnEquals": { "ecs:cluster": GetAtt(logical_id(&task.cluster.name), "Arn") },
+            })),
+            (Self::Tasks, _) => Some(json!({ "StringEquals": { "ecs:CreateAction": "RunTask" } })),
+            (Self::Roles, _) => {
+                Some(json!({ "StringEquals": { "iam:PassedToService": "ecs-tasks.amazonaws.com" } }))
+            }
+            // `ForAllValues` alone is true without a context: AWS KMS Developer Guide, "kms:EncryptionContextKeys".
+            (Self::DataKeys, _) => Some(json!({
+                "ForAllValues:StringEquals": { "kms:EncryptionContextKeys": DATA_KEY_CONTEXT },
+                "Null": { "kms:EncryptionContextKeys": "false" },
+            })),
+            _ => None,
+        }
+    }
+}
+
+/// Returns the grants of one `access` entry on a type, for a worker or for other code.
+fn grants(access: &Access, kind: Kind, worker: Option<Worker>) -> Vec<&'static Grant> {
+    let own: Vec<&Grant> = WORKER_GRANTS
+        .iter()
+        .filter(|(of, on, grant)| worker == Some(*of) && *on == kind && grant.verb == access.verb)
+        .map(|(.., grant)| grant)
+        .collect();
+    if !own.is_empty() {
+        return own;
+    }
+    kind.grants().iter().filter(|grant| grant.verb == access.verb).collect()
+}
+
+/// The statements for one `access` entry of a function or task that runs `worker`, or code of one's own.
+#[must_use]
+pub fn statements(stack: &Stack, access: &Access, worker: Option<Worker>) -> Vec<Value> {
+    let Some(resource) = stack.resource(&access.resource.name) else { return Vec::new() };
+    let id = logical_id(&resource.name);
+    let mut out: Vec<Value> = grants(access, resource.is.kind(), worker)
+        .into_iter()
+        .filter_map(|grant| {
+            let mut out = allow(&format!("{}{id}", grant.sid), grant.actions, grant.on.resource(resource)?);
+            if let Some(condition) = grant.on.condition(resource) {
+                out["Condition"] = condition;
+            }
+            Some(out)
+        })
+        .collect();
+    out.extend(resource.is.statements(stack, &id, &resource.name, access.verb));
+    out.extend(key_statement(stack, resource, access.verb));
+    out
+}
+
+/// Returns the statement for the customer key that a resource is encrypted with: its use through the resource's service.
+#[must_use]
+pub fn key_statement(stack: &Stack, resource: &Resource, verb: Verb) -> Option<Value> {
+    let (key, service) = resource.is.encryption_key()?;
+    use_key(stack, key, service, verb)
+}
+
+/// The same for a queue that is made for a trigger or for what failed: it is encrypted with the key of the stack.
+#[must_use]
+pub fn made_queue_key_statement(stack: &Stack, verb: Verb) -> Option<Value> {
+    use_key(stack, stack.key.as_ref()?, "sqs", verb)
+}
+
+fn use_key(stack: &Stack, key: &ResourceRef, service: &str, verb: Verb) -> Option<Value> {
+    let key = stack.resource(&key.name)?;
+    let direction = match verb {
+        Verb::Read | Verb::Receive => Verb::Read,
+        Verb::Write | Verb::Update | Verb::Tally | Verb::Delete | Verb::Send | Verb::Publish => Verb::Write,
+        _ => return None,
+    };
+    let grant = Kind::Key.grants().iter().find(|grant| grant.verb == direction)?;
+    let sid = format!("{}{}Via{}", grant.sid, logical_id(&key.name), logical_id(service));
+    let mut out = allow(&sid, grant.actions, grant.on.resource(key)?);
+    let via = Sub(format!("{service}.${{AWS::Region}}.amazonaws.com"));
+    out["Condition"] = json!({ "StringEquals": { "kms:ViaService": via } });
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verb_allows_something_on_every_type_that_it_takes() {
+        for (verb, name, _) in Verb::ALL {
+            assert!(!verb.kinds().is_empty(), "{name}");
+            for kind in verb.kinds() {
+                let found = kind.grants().iter().any(|grant| grant.verb == verb);
+                assert!(found, "{name} {}", kind.name());
+            }
+        }
+        for kind in Kind::ALL {
+            for grant in kind.grants() {
+                // Reading and writing with a key is by way of the service whose data it encrypts.
+                assert!(kind == Kind::Key || grant.verb.kinds().contains(&kind), "{grant:?}");
+                assert!(grant.actions.iter().all(|action| !action.contains('*')), "{grant:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_worker_gets_less_than_code_of_ones_own_and_says_which_object() {
+        for (worker, kind, grant) in WORKER_GRANTS {
+            let general: Vec<&str> = kind
+                .grants()
+                .iter()
+                .filter(|other| other.verb == grant.verb)
+                .flat_map(|other| other.actions)
+                .copied()
+                .collect();
+            assert!(grant.actions.iter().all(|action| general.contains(action)), "{grant:?}");
+            match kind {
+                Kind::Key => {
+                    assert_eq!(crate::sensitive::verb(worker), Some(grant.verb));
+                    assert_eq!(grant.on, On::DataKeys);
+                }
+                _ => assert!(grant.actions.len() < general.len(), "{grant:?}"),
+            }
+        }
+        assert!(On::DataKeys.words().contains(&format!("`{DATA_KEY_CONTEXT}`")));
+    }
+}

@@ -1,0 +1,246 @@
+//! Model → CloudFormation: one file per resource type, which implements [`lowering::Lowering`]. Fourth step of the flow.
+//!
+//! CloudFormation's own cycles (bucket → queue policy → bucket) are solved by names that can be computed ([`crate::names`]),
+//! with no custom resource and no helper function.
+
+use deployer_cfn::template::{self, Policy, Ref, Sub, Template, logical_id};
+use deployer_syntax::diagnostic::Span;
+use serde_json::{Value, json};
+
+use crate::assets::{self, ASSET_BUCKET_PARAMETER, AssetKind};
+use crate::model::access::Verb;
+use crate::model::code::Code;
+use crate::model::json::Json;
+use crate::model::options::Options;
+use crate::model::{Resource, ResourceType, Stack, Text, TextPart};
+
+mod alarm;
+mod bucket;
+mod builder;
+mod bus;
+mod cluster;
+mod dashboard;
+mod delivery;
+pub(crate) mod function;
+mod key;
+pub(crate) mod lowering;
+mod network;
+mod parameter;
+mod queue;
+mod raw;
+mod restart;
+mod rule;
+mod schedule;
+mod senders;
+mod sensitive;
+mod statement;
+mod table;
+mod task;
+mod topic;
+
+use builder::Builder;
+
+#[cfg(test)]
+thread_local! {
+    /// Templates that were made in this thread.
+    pub(crate) static COUNT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// The template of a stack. Who needs one gets it from [`compile`](crate::compile()), which makes it once.
+#[must_use]
+pub(crate) fn lower(stack: &Stack) -> Template {
+    #[cfg(test)]
+    COUNT.set(COUNT.get() + 1);
+    let mut builder = Builder { stack, template: Template::default(), origin: String::new() };
+    builder.template.description.clone_from(&stack.description);
+    parameters(&mut builder);
+    builder.template.conditions.clone_from(&stack.conditions);
+    let late = |resource: &&Resource| resource.is.kind().is_late();
+    let early = stack.resources.iter().filter(|resource| !late(resource));
+    for resource in early.chain(stack.resources.iter().filter(late)) {
+        builder.origin.clone_from(&resource.name);
+        let id = logical_id(&resource.name);
+        let first = builder.template.resources.len();
+        let name = resource.name.as_str();
+        resource.is.lower(&mut builder, &id, name);
+        apply(&resource.options, &id, &mut builder.template.resources[first..]);
+    }
+    keep_buses(&mut builder.template, stack);
+    // Last, when all that speaks of them is there.
+    let names = stack
+        .resources
+        .iter()
+        .filter_map(|resource| Some((logical_id(&resource.name), resource.options.logical_id.clone()?)));
+    for (name, text) in &stack.outputs {
+        let value = text_value(stack, text);
+        builder.template.outputs.push((logical_id(name), json!({ "Value": value })));
+    }
+    builder.template.rename(&names.collect());
+    builder.template
+}
+
+/// Lets clusters go before the buses that their tasks publish to. EventBridge accepts events for a bus that is gone, and drops
+/// them without an error. Functions and roles name their bus, so CloudFormation deletes them first; but a task runs on when
+/// its definition is gone. A cluster can't go while a task runs in it, so now no bus can, either.
+fn keep_buses(template: &mut Template, stack: &Stack) {
+    for resource in &stack.resources {
+        let ResourceType::Task(task) = &resource.is else { continue };
+        let cluster = logical_id(&task.cluster.name);
+        for access in task.access.iter().filter(|access| access.verb == Verb::Publish) {
+            let bus = logical_id(&access.resource.name);
+            let find = |id: &str| template.resources.iter().position(|(candidate, _)| candidate == id);
+            // A bus that the stack finds is not in the template.
+            let (Some(at), Some(found)) = (find(&cluster), find(&bus)) else { continue };
+            let alike = template.resources[at].1.condition == template.resources[found].1.condition;
+            if template.resources[found].1.kind != BUS
+                || template.resources[found].1.condition.is_some() && !alike
+            {
+                continue;
+            }
+            if !template.resources[at].1.depends_on.contains(&bus) {
+                template.resources[at].1.depends_on.push(bus);
+                // The file may want it the other way round.
+                if template.cycle().is_some() {
+                    template.resources[at].1.depends_on.pop();
+                }
+            }
+        }
+    }
+}
+
+/// The type of a bus.
+const BUS: &str = "AWS::Events::EventBus";
+
+/// Applies `options` to what was made for a resource: the condition to all of it, the rest to its main resource.
+fn apply(options: &Options, id: &str, made: &mut [(String, template::Resource)]) {
+    for (_, resource) in made.iter_mut() {
+        resource.condition.clone_from(&options.condition);
+    }
+    let Some((_, main)) = made.iter_mut().find(|(candidate, _)| candidate == id) else { return };
+    for target in &options.depends_on {
+        let target = logical_id(&target.name);
+        if !main.depends_on.contains(&target) {
+            main.depends_on.push(target);
+        }
+    }
+    let table = main.kind == "AWS::DynamoDB::Table";
+    main.policy = match (options.protect, options.retain) {
+        (true, _) => Some(Policy::Retain),
+        (_, Some(true)) if table => Some(Policy::Retain),
+        (_, Some(true)) => Some(Policy::RetainExceptOnCreate),
+        (_, Some(false)) => Some(Policy::Delete),
+        (false, None) => main.policy,
+    };
+    if table && (options.protect || options.retain.is_some()) {
+        main.properties["DeletionProtectionEnabled"] = json!(options.protect || options.retain == Some(true));
+    }
+    if options.protect {
+        main.metadata = Some(json!({ "deployer": { "protect": true } }));
+    }
+}
+
+fn parameters(builder: &mut Builder<'_>) {
+    let assets = assets::assets(builder.stack);
+    if assets.iter().any(|asset| asset.kind == AssetKind::Zip) {
+        let parameter = json!({ "Type": "String", "Description": "Bucket with the code of the functions." });
+        builder.template.parameters.push((ASSET_BUCKET_PARAMETER.to_owned(), parameter));
+    }
+    for asset in assets {
+        let (what, pattern) = match asset.kind {
+            AssetKind::Zip => (
+                "Key of the code in the asset bucket, which holds its SHA-256.",
+                r"^[A-Za-z0-9_.-]+/[0-9a-f]{64}\.zip$",
+            ),
+            AssetKind::Image => ("URI of the image with its digest.", "^.+@sha256:[0-9a-f]{64}$"),
+        };
+        let description = match &asset.code {
+            Code::Worker(worker) => format!("Worker `{}`. {what}", worker.name()),
+            Code::Package { .. } | Code::Zip { .. } => format!("Code of `{}`. {what}", asset.resource),
+        };
+        let parameter = json!({ "Type": "String", "Description": description, "AllowedPattern": pattern });
+        builder.template.parameters.push((asset.parameter, parameter));
+    }
+}
+
+/// The CloudFormation expression for an attribute of a resource.
+fn attribute(stack: &Stack, name: &str, attribute: &str) -> Value {
+    let id = logical_id(name);
+    match stack.resource(name) {
+        Some(resource) => resource.is.attribute(stack, &id, name, attribute),
+        None => json!(Ref(id)),
+    }
+}
+
+/// JSON with what its texts become.
+fn filled(stack: &Stack, json: &Json) -> Value {
+    json.filled(&|text| text_value(stack, text))
+}
+
+/// A pattern: as JSON, or as a text of JSON where a null stands in it, for a template takes none.
+fn pattern(stack: &Stack, json: &Json) -> Value {
+    if json.has_null() { json_text(stack, json) } else { filled(stack, json) }
+}
+
+/// JSON as one text, where CloudFormation wants it so.
+fn json_text(stack: &Stack, json: &Json) -> Value {
+    text_value(stack, &Text { parts: json.pieces(), span: Span::default() })
+}
+
+/// A text in something that is used only when all is there, such as a variable or a policy: a bucket is named by its
+/// computed name, so that the bucket can wait for a function that speaks of it.
+fn late_value(stack: &Stack, text: &Text) -> Value {
+    value_of(stack, text, true)
+}
+
+/// A text with references as a CloudFormation expression.
+fn text_value(stack: &Stack, text: &Text) -> Value {
+    value_of(stack, text, false)
+}
+
+fn value_of(stack: &Stack, text: &Text, late: bool) -> Value {
+    let reference = |part: &TextPart| match part {
+        TextPart::Literal(_) => None,
+        TextPart::Attribute { resource, attribute: name } => match stack.resource(resource) {
+            Some(found) if late => {
+                Some(found.is.late_attribute(stack, &logical_id(resource), resource, name))
+            }
+            _ => Some(attribute(stack, resource, name)),
+        },
+        TextPart::Raw { resource, attribute: None } => Some(json!(Ref(logical_id(resource)))),
+        TextPart::Raw { resource, attribute: Some(name) } => {
+            Some(json!({ "Fn::GetAtt": [logical_id(resource), name] }))
+        }
+        TextPart::Pseudo(name) => Some(json!(Ref(name))),
+    };
+    if let [only] = text.parts.as_slice()
+        && let Some(value) = reference(only)
+    {
+        return value;
+    }
+    let mut out = String::new();
+    let mut plain = String::new();
+    let mut references = false;
+    for part in &text.parts {
+        if let TextPart::Literal(literal) = part {
+            plain.push_str(literal);
+            out.push_str(&literal.replace("${", "${!"));
+        }
+        if let Some(value) = reference(part) {
+            references = true;
+            out.push_str(&in_sub(&value));
+        }
+    }
+    if references { json!(Sub(out)) } else { json!(plain) }
+}
+
+/// A `Ref`, `Fn::GetAtt` or `Fn::Sub` as a part of the text of an `Fn::Sub`.
+fn in_sub(value: &Value) -> String {
+    match (&value["Ref"], &value["Fn::GetAtt"], &value["Fn::Sub"]) {
+        (Value::String(id), ..) => format!("${{{id}}}"),
+        (_, Value::Array(path), _) => {
+            let words: Vec<&str> = path.iter().filter_map(Value::as_str).collect();
+            format!("${{{}}}", words.join("."))
+        }
+        (_, _, text) => text.as_str().unwrap_or_default().to_owned(),
+    }
+}

@@ -1,0 +1,111 @@
+//! Worker `extract` → the rule that tells it of tasks that stopped, so that it can start again what was not brought to its
+//! end, and the permission to send itself what is to wait.
+
+use deployer_cfn::template::{GetAtt, Sub, logical_id};
+use serde_json::{Value, json};
+
+use super::Builder;
+use crate::iam;
+use crate::model::access::{Access, Verb};
+use crate::model::function::{Function, Trigger};
+use crate::model::queue::Queue;
+use crate::model::worker::Worker;
+use crate::model::{ResourceRef, ResourceType, Stack};
+use crate::names;
+
+/// Logical id of the rule of the function `id`.
+pub(super) fn rule_id(id: &str) -> String {
+    format!("{id}OnTaskStopped")
+}
+
+/// The queue in which the function hears of stopped tasks: that of the uploads, which no FIFO queue is.
+fn hears_in<'s>(stack: &'s Stack, function: &'s Function) -> Option<(&'s ResourceRef, &'s Queue)> {
+    if function.worker() != Some(Worker::Extract) || tasks(stack, function).next().is_none() {
+        return None;
+    }
+    function.triggers.iter().find_map(|trigger| match trigger {
+        Trigger::Queue { queue, .. } => match stack.resource(&queue.name).map(|resource| &resource.is) {
+            Some(ResourceType::Queue(model)) if model.fifo.is_none() => Some((queue, model)),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+/// Returns whether the function's rule sends to the queue `to`, either its events or those that could not be delivered.
+pub(super) fn sends(stack: &Stack, function: &Function, to: &str) -> bool {
+    hears_in(stack, function).is_some_and(|(queue, model)| {
+        queue.name == to
+            || model.dead_letter.queue.as_ref().is_some_and(|dead_letters| dead_letters.name == to)
+    })
+}
+
+/// Statements of the policy of the dead-letter queue that is made for the queue `name`: what can't be delivered to the queue
+/// goes there at once.
+pub(super) fn may_send_dead_letters(stack: &Stack, name: &str, dead_letters: &str) -> Vec<Value> {
+    let mut rules: Vec<String> = stack
+        .functions()
+        .filter(|(_, function)| hears_in(stack, function).is_some_and(|(queue, _)| queue.name == name))
+        .map(|(resource, _)| rule_id(&logical_id(&resource.name)))
+        .collect();
+    rules.sort();
+    rules.iter().map(|id| iam::rule_may_send(id, dead_letters)).collect()
+}
+
+/// Returns the statements that let a restart wait in the function's queue.
+pub(super) fn statements(stack: &Stack, function: &Function) -> Vec<Value> {
+    let Some((queue, _)) = hears_in(stack, function) else { return Vec::new() };
+    let access = Access { verb: Verb::Send, resource: queue.clone(), span: queue.span };
+    iam::statements(stack, &access, function.worker())
+}
+
+/// Names of the tasks that the function starts, and of their clusters.
+fn tasks<'s>(stack: &'s Stack, function: &'s Function) -> impl Iterator<Item = (&'s str, &'s str)> {
+    let runs = function.access.iter().filter(|access| access.verb == Verb::Run);
+    runs.filter_map(|access| match stack.resource(&access.resource.name).map(|resource| &resource.is) {
+        Some(ResourceType::Task(task)) => Some((access.resource.name.as_str(), task.cluster.name.as_str())),
+        _ => None,
+    })
+}
+
+pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, function: &Function) {
+    let stack = builder.stack;
+    let Some((queue, model)) = hears_in(stack, function) else { return };
+    let queue = logical_id(&queue.name);
+    let own = format!("{queue}DeadLetters");
+    let dead_letters = model.dead_letter.queue.as_ref().map_or(own, |queue| logical_id(&queue.name));
+    let mut clusters: Vec<String> = tasks(stack, function).map(|(_, cluster)| logical_id(cluster)).collect();
+    clusters.sort();
+    clusters.dedup();
+    let clusters: Vec<Value> = clusters.into_iter().map(|cluster| json!(GetAtt(cluster, "Arn"))).collect();
+    // Every revision: the one that was stopped may be the one before a deployment.
+    let definitions: Vec<Value> = tasks(stack, function)
+        .map(|(task, _)| {
+            let family = names::family(task);
+            json!({ "prefix": Sub(format!(
+                "arn:${{AWS::Partition}}:ecs:${{AWS::Region}}:${{AWS::AccountId}}:task-definition/{family}:"
+            )) })
+        })
+        .collect();
+    // Events of AWS are on the default bus alone.
+    let properties = json!({
+        "Description": format!("Tasks of the function {name} that have stopped."),
+        "EventPattern": {
+            "source": ["aws.ecs"],
+            "detail-type": ["ECS Task State Change"],
+            "detail": {
+                "clusterArn": clusters,
+                "taskDefinitionArn": definitions,
+                "lastStatus": ["STOPPED"],
+                "startedBy": [contract::environment::STARTED_BY],
+            },
+        },
+        "State": "ENABLED",
+        "Targets": [{
+            "Id": queue,
+            "Arn": GetAtt(&queue, "Arn"),
+            "DeadLetterConfig": { "Arn": GetAtt(dead_letters, "Arn") },
+        }],
+    });
+    builder.add(rule_id(id), "AWS::Events::Rule", properties);
+}

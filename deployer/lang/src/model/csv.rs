@@ -1,0 +1,201 @@
+//! `settings.csv` of a task with `worker: extraction`: the dialect of the files.
+
+use contract::columns;
+use contract::settings::{Character, CsvSettings, ExtractionSettings, Short};
+use deployer_syntax::diagnostic::{Diagnostic, Span};
+use deployer_syntax::yaml::{Node, shorten};
+
+use super::properties::{Boolean, Choice, Integer, List, Object, Properties, Read, Scope, Shape, Str};
+
+/// Reads `settings`.
+pub(super) fn read_settings(properties: &mut Properties<'_>) -> Option<ExtractionSettings> {
+    let csv = properties.field("csv", "Format of the files.", Object(read_csv)).or(CsvSettings::default());
+    let defaults = ExtractionSettings::default();
+    let rows_per_event = properties
+        .field(
+            "rowsPerEvent",
+            "Maximum number of rows in an event. More rows cost less, and are retried together.",
+            Integer(1, 1_000),
+        )
+        .or(i64::from(defaults.rows_per_event));
+    let events_per_second = properties
+        .field(
+            "eventsPerSecond",
+            "Maximum number of events that a task publishes per second; by default as many as the bus accepts.",
+            Integer(1, 1_000_000),
+        )
+        .optional();
+    Some(ExtractionSettings {
+        csv,
+        rows_per_event: u32::try_from(rows_per_event).unwrap_or(1),
+        events_per_second: events_per_second.and_then(|events| u32::try_from(events).ok()),
+    })
+}
+
+fn read_csv(properties: &mut Properties<'_>) -> Option<CsvSettings> {
+    let delimiter = properties
+        .field(
+            "delimiter",
+            "Character between two fields. By default it is detected in the header; without a header it is a comma.",
+            OneCharacter,
+        )
+        .optional();
+    let quote = properties
+        .field(
+            "quote",
+            "Character around a field that contains a delimiter, a line end or the quote itself, which is then doubled.",
+            OneCharacter,
+        )
+        .or(Character::QUOTE);
+    let escape = properties
+        .field(
+            "escape",
+            "Escape character that makes the character after it literal, such as `\\` for MySQL; none by default.",
+            OneCharacter,
+        )
+        .optional();
+    let comment = properties
+        .field(
+            "comment",
+            "Character at the beginning of lines that are skipped; none by default.",
+            OneCharacter,
+        )
+        .optional();
+    let skip = properties
+        .field(
+            "skip",
+            "Number of lines before the header, or before the first row, that are skipped.",
+            Integer(0, 1_000),
+        )
+        .or(0);
+    let short = properties
+        .field(
+            "short",
+            "Treatment of a row with fewer fields than columns. `reject`: the row fails; `pad`: the missing fields are empty.",
+            Choice(&[("reject", Short::Reject), ("pad", Short::Pad)]),
+        )
+        .or(Short::Reject);
+    let header =
+        properties.field("header", "The first line contains the names of the columns.", Boolean).or(true);
+    let columns = properties
+        .field(
+            "columns",
+            "Names of the columns, for a file without a header or instead of the names in the header.",
+            List(Column),
+        )
+        .or(Vec::new());
+    if !properties.is_sound() {
+        return None;
+    }
+    if delimiter.or((!header).then_some(Character::COMMA)) == Some(quote) {
+        let span = properties.span_of(if properties.has("delimiter") { "delimiter" } else { "quote" });
+        properties.report(
+            Diagnostic::error("E0107", span, "delimiter and quote are the same character")
+                .help("a delimiter separates fields, and a quote encloses a field"),
+        );
+    }
+    let first = delimiter.or((!header).then_some(Character::COMMA));
+    for (name, given, others) in
+        [("escape", escape, [first, Some(quote), None]), ("comment", comment, [first, Some(quote), escape])]
+    {
+        if given.is_some() && others.contains(&given) {
+            let message = format!("`{name}` is the delimiter, the quote or the escape character as well");
+            properties.report(Diagnostic::error("E0107", properties.span_of(name), message).help(
+                "use a character of its own; without `escape`, a quote within quotes is written twice",
+            ));
+        }
+    }
+    match (properties.has("columns"), columns.is_empty()) {
+        (false, _) if !header => {
+            let span = properties.span_of("header");
+            properties.report(
+                Diagnostic::error("E0102", span, "`columns` is missing")
+                    .help("a file without a header has no names of columns; write `columns: [id, name]`"),
+            );
+        }
+        (true, true) => {
+            let span = properties.span_of("columns");
+            properties.report(
+                Diagnostic::error("E0106", span, "no columns")
+                    .help("name every column of the file, from the first to the last"),
+            );
+        }
+        _ => {}
+    }
+    for (position, (name, span)) in columns.iter().enumerate() {
+        if let Some(first) = columns[..position].iter().position(|(other, _)| other == name) {
+            let (first, second) = (first + 1, position + 1);
+            let message = format!("columns {first} and {second} have the same name, `{}`", shorten(name));
+            properties.report(
+                Diagnostic::error("E0303", *span, message)
+                    .help("fields are found by the name of their column"),
+            );
+        }
+    }
+    let columns = columns.into_iter().map(|(name, _)| name).collect();
+    let skip = u32::try_from(skip).unwrap_or(0);
+    Some(CsvSettings { delimiter, quote, escape, comment, skip, short, header, columns })
+}
+
+/// A delimiter or a quote.
+struct OneCharacter;
+impl Read for OneCharacter {
+    type Out = Character;
+    fn shape(&self) -> Shape {
+        Shape::Character
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<Character> {
+        let (text, _) = scope.single(node, "one character")?;
+        let mut characters = text.chars();
+        if let (Some(character), None) = (characters.next(), characters.next())
+            && let Ok(found) = Character::try_from(character)
+        {
+            return Some(found);
+        }
+        let help = match text.as_str() {
+            // An empty text is what YAML makes of a bare `|` or `>`.
+            "" => "in quotes, such as `\"|\"`",
+            "\\t" | "tab" => "a tab is `\"\\t\"`, in double quotes",
+            _ => "an ASCII character that is not a line end, such as `\";\"` or `\"\\t\"`",
+        };
+        let shown = match text.as_str() {
+            "" => "an empty text".to_owned(),
+            text if text.contains(char::is_control) => {
+                format!("`{}`", shorten(&text.escape_debug().to_string()))
+            }
+            text => format!("`{}`", shorten(text)),
+        };
+        scope.report(
+            Diagnostic::error("E0108", node.span, format!("{shown} can't be a delimiter or a quote"))
+                .help(help),
+        );
+        None
+    }
+    fn show(&self, value: &Character) -> Option<String> {
+        Some(char::from(*value).to_string())
+    }
+}
+
+/// The name of a column, trimmed as those of a header are, and where it stands.
+struct Column;
+impl Read for Column {
+    type Out = (String, Span);
+    fn shape(&self) -> Shape {
+        Shape::String
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<(String, Span)> {
+        let name = Str.read(node, scope)?;
+        let name = columns::trim(&name);
+        if name.is_empty() {
+            scope.report(
+                Diagnostic::error("E0108", node.span, "a column needs a name")
+                    .help("fields are found by it; a column that is not needed can have any name"),
+            );
+            return None;
+        }
+        Some((name.to_owned(), node.span))
+    }
+    fn show(&self, _: &(String, Span)) -> Option<String> {
+        None
+    }
+}

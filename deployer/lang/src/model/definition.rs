@@ -1,0 +1,94 @@
+//! The half of a resource type that the language needs: what its file in this folder says of it. The other half, what it
+//! becomes in CloudFormation, is [`crate::lower`]'s.
+
+use deployer_syntax::diagnostic::Diagnostics;
+
+use super::access::Verb;
+use super::flow::{Flows, Role};
+use super::properties::Properties;
+use super::{Resource, ResourceRef, Stack};
+
+/// A resource type of the language. Implemented by the struct of each type; the macro `types!` lists them, and gives
+/// [`super::Kind`] and [`super::ResourceType`] methods that find the right one.
+pub(crate) trait Definition: Sized {
+    /// What the type is.
+    const DESCRIPTION: &'static str;
+    /// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
+    const ATTRIBUTES: &'static [(&'static str, &'static str)];
+    /// The verbs of `access` that can be used with it, each with the object that completes the verb's description.
+    const ACCESS: &'static [(Verb, &'static str)] = &[];
+    /// Its metrics in CloudWatch, for alarms and dashboards.
+    const METRICS: Option<Metrics> = None;
+    /// How the drawing of the pipeline shows it.
+    const DRAWING: Drawing = Drawing::Always(Role::Other);
+
+    /// Reads its properties. The same questions describe them.
+    fn read(properties: &mut Properties<'_>) -> Option<Self>;
+
+    /// Applies the rules about this resource and those that it names, when all of them have been read.
+    fn check(&self, _stack: &Stack, _resource: &Resource, _diagnostics: &mut Diagnostics) {}
+
+    /// What to do if nothing in the stack refers to it; `None` if it is of use even so.
+    fn unused(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Adds what flows from it, and to it, as far as its own properties say so.
+    fn flows(&self, _name: &str, _flows: &mut Flows) {}
+
+    /// Queues of the file that receive what it could not process or deliver.
+    fn dead_letter_queues(&self) -> Vec<&ResourceRef> {
+        Vec::new()
+    }
+
+    /// The customer key that encrypts its data, and the service that uses the key for callers.
+    fn encryption_key(&self) -> Option<(&ResourceRef, &'static str)> {
+        None
+    }
+
+    /// The place of the customer key, if the stack's `key` applies to it.
+    fn encryption_key_mut(&mut self) -> Option<&mut Option<ResourceRef>> {
+        None
+    }
+}
+
+/// What to do with an unused resource of most types.
+pub(crate) const UNUSED: &str = "refer to it, name it in `outputs` if others use it, or remove it";
+
+/// The metrics of a type. Source: the pages on CloudWatch metrics in the guides of Lambda, SQS, DynamoDB and SNS.
+#[derive(Debug, Clone, Copy)]
+pub struct Metrics {
+    /// Namespace in CloudWatch.
+    pub namespace: &'static str,
+    /// The dimension whose value is the resource's attribute `name`.
+    pub dimension: &'static str,
+    /// Names of the metrics.
+    pub names: &'static [&'static str],
+    /// Two graphs of a dashboard: title, statistic, metrics.
+    pub graphs: [Graph; 2],
+}
+
+/// A graph of a dashboard: its title, its statistic, its metrics.
+pub type Graph = (&'static str, &'static str, &'static [&'static str]);
+
+/// Whether the drawing of the pipeline shows the resources of a type, and as what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drawing {
+    /// Not at all: where something runs and how it is encrypted is not a flow, and a dashboard only looks on.
+    Never,
+    /// If something flows from it or to it.
+    IfConnected(Role),
+    /// Always.
+    Always(Role),
+}
+
+impl Drawing {
+    /// Its role in the pipeline.
+    #[must_use]
+    pub const fn role(self) -> Role {
+        match self {
+            Self::IfConnected(role) | Self::Always(role) => role,
+            Self::Never => Role::Other,
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! `type: table`.
+
+use deployer_syntax::diagnostic::Diagnostic;
+use deployer_syntax::yaml::shorten;
+
+use super::access::Verb;
+use super::definition::{Definition, Drawing, Metrics};
+use super::flow::Role;
+use super::properties::{Boolean, Choice, Integer, List, Map, Object, Properties, Reference, Str};
+use super::{Kind, ResourceRef};
+
+/// Amazon DynamoDB Developer Guide, "Quotas": attribute names that are keys. No comma, since the worker gets a list.
+const MAX_KEY_NAME: usize = 255;
+
+/// A DynamoDB table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Key attributes and their types: the partition key, then the sort key if there is one.
+    pub key: Vec<(String, KeyType)>,
+    /// Global secondary indexes by name.
+    pub indexes: Vec<(String, Index)>,
+    /// Attribute with the time, in seconds since 1970, at which an item expires.
+    pub time_to_live: Option<String>,
+    /// The data that each change puts on the table's stream; no stream without it.
+    pub stream: Option<StreamView>,
+    /// Provisioned capacity; on demand without it.
+    pub capacity: Option<Capacity>,
+    /// Allow the table to be restored to any second of the last 35 days.
+    pub point_in_time_recovery: bool,
+    /// The storage class, by which storage is billed.
+    pub class: TableClass,
+    /// The customer key that encrypts its items.
+    pub encryption_key: Option<ResourceRef>,
+}
+
+/// One of `indexes`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Index {
+    /// Its key attributes and their types, as those of the table.
+    pub key: Vec<(String, KeyType)>,
+    /// The attributes of each item that it contains.
+    pub projection: Projection,
+    /// Further attributes that it holds, with `projection: include`.
+    pub attributes: Vec<String>,
+}
+
+/// The attributes of each item that an index contains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Projection {
+    /// Everything.
+    All,
+    /// The keys of table and index.
+    KeysOnly,
+    /// The keys, and some attributes.
+    Include,
+}
+
+/// The data that a change puts on the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamView {
+    /// The key of the item.
+    KeysOnly,
+    /// The item as it is.
+    NewImage,
+    /// The item as it was.
+    OldImage,
+    /// Both.
+    NewAndOldImages,
+}
+
+/// Provisioned capacity of a table, and of each of its indexes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// Read capacity units.
+    pub read: i64,
+    /// Write capacity units.
+    pub write: i64,
+}
+
+/// The storage class, by which storage is billed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableClass {
+    /// For most tables.
+    Standard,
+    /// Cheaper storage, dearer reads and writes.
+    InfrequentAccess,
+}
+
+/// Type of a key attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyType {
+    /// `S`.
+    String,
+    /// `N`.
+    Number,
+    /// `B`.
+    Binary,
+}
+
+impl KeyType {
+    /// DynamoDB's letter for it.
+    #[must_use]
+    pub const fn letter(self) -> &'static str {
+        match self {
+            Self::String => "S",
+            Self::Number => "N",
+            Self::Binary => "B",
+        }
+    }
+}
+
+/// Words for the types of key attributes.
+const TYPES: Choice<KeyType> =
+    Choice(&[("string", KeyType::String), ("number", KeyType::Number), ("binary", KeyType::Binary)]);
+/// Global secondary indexes of a table: Amazon DynamoDB Developer Guide, "Quotas".
+const MAX_INDEXES: usize = 20;
+/// Attributes that all indexes of a table name with `include`: the same page.
+const MAX_INCLUDED: usize = 100;
+/// Default quota of a table: the same page.
+const MAX_CAPACITY: i64 = 40_000;
+
+impl Table {
+    /// The attributes that are keys of the table or of an index, each once, with their types.
+    #[must_use]
+    pub fn key_attributes(&self) -> Vec<(&str, KeyType)> {
+        let mut all: Vec<(&str, KeyType)> = Vec::new();
+        for (name, kind) in self.key.iter().chain(self.indexes.iter().flat_map(|(_, index)| &index.key)) {
+            if !all.iter().any(|(known, _)| known == name) {
+                all.push((name, *kind));
+            }
+        }
+        all
+    }
+}
+
+impl Definition for Table {
+    const DESCRIPTION: &'static str = "A DynamoDB table: on demand, encrypted, with point-in-time recovery.";
+    const ATTRIBUTES: &'static [(&'static str, &'static str)] =
+        &[("name", "table name"), ("arn", "ARN"), ("streamArn", "ARN of its stream, if it has one")];
+    const ACCESS: &'static [(Verb, &'static str)] = &[
+        (Verb::Read, "the items of a table"),
+        (Verb::Write, "the items of a table"),
+        (Verb::Update, "the items of a table"),
+        (Verb::Tally, "a table whose key is `{ object: string, part: string }`"),
+        (Verb::Delete, "the items of a table"),
+    ];
+    const DRAWING: Drawing = Drawing::Always(Role::Store);
+    const METRICS: Option<Metrics> = Some(Metrics {
+        namespace: "AWS/DynamoDB",
+        dimension: "TableName",
+        names: &[
+            "ConsumedReadCapacityUnits",
+            "ConsumedWriteCapacityUnits",
+            "ReadThrottleEvents",
+            "WriteThrottleEvents",
+            "UserErrors",
+            "SystemErrors",
+            "ConditionalCheckFailedRequests",
+            "TransactionConflict",
+            "TimeToLiveDeletedItemCount",
+        ],
+        graphs: [
+            ("capacity", "Sum", &["ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"]),
+            ("throttles", "Sum", &["ReadThrottleEvents", "WriteThrottleEvents"]),
+        ],
+    });
+
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let key = properties
+            .field(
+                "key",
+                "The partition key, and a sort key if there is one, such as `{ id: string }`.",
+                Map(TYPES),
+            )
+            .required();
+        let indexes = properties
+            .field(
+                "indexes",
+                "Global secondary indexes: name → key and projection.",
+                Map(Object(Index::read)),
+            )
+            .or(Vec::new());
+        let time_to_live = properties
+            .field(
+                "timeToLive",
+                "Attribute with the time, in seconds since 1970, at which an item expires.",
+                Str,
+            )
+            .optional();
+        let stream = properties
+            .field(
+                "stream",
+                "Content of each change in the table's stream.",
+                Choice(&[
+                    ("keys-only", StreamView::KeysOnly),
+                    ("new-image", StreamView::NewImage),
+                    ("old-image", StreamView::OldImage),
+                    ("new-and-old-images", StreamView::NewAndOldImages),
+                ]),
+            )
+            .optional();
+        let capacity = properties
+            .field(
+                "capacity",
+                "Provisioned capacity of the table and of each index; without it, the table is on demand.",
+                Object(Capacity::read),
+            )
+            .optional();
+        let point_in_time_recovery = properties
+            .field(
+                "pointInTimeRecovery",
+                "Allow the table to be restored to any second of the last 35 days.",
+                Boolean,
+            )
+            .or(true);
+        let class = properties
+            .field(
+                "class",
+                "Table class: `infrequent-access` has cheaper storage, and more expensive reads and writes.",
+                Choice(&[
+                    ("standard", TableClass::Standard),
+                    ("infrequent-access", TableClass::InfrequentAccess),
+                ]),
+            )
+            .or(TableClass::Standard);
+        let encryption_key = properties
+            .field(
+                "encryptionKey",
+                "Key that encrypts the items; by default the stack's `key`, or the AWS managed one.",
+                Reference(&[Kind::Key]),
+            )
+            .optional();
+        check_key(properties, key.as_deref().unwrap_or_default(), "a table");
+        check_indexes(properties, key.as_deref().unwrap_or_default(), &indexes);
+        if time_to_live.as_ref().is_some_and(|name| !is_attribute(name)) {
+            let span = properties.span_of("timeToLive");
+            properties.report(
+                Diagnostic::error("E0108", span, "this can't be the name of an attribute")
+                    .help(format!("1 to {MAX_KEY_NAME} bytes, without a comma")),
+            );
+        }
+        Some(Self {
+            key: key?,
+            indexes,
+            time_to_live,
+            stream,
+            capacity,
+            point_in_time_recovery,
+            class,
+            encryption_key,
+        })
+    }
+
+    fn encryption_key(&self) -> Option<(&ResourceRef, &'static str)> {
+        Some((self.encryption_key.as_ref()?, "dynamodb"))
+    }
+
+    fn encryption_key_mut(&mut self) -> Option<&mut Option<ResourceRef>> {
+        Some(&mut self.encryption_key)
+    }
+}
+
+fn is_attribute(name: &str) -> bool {
+    !name.is_empty() && name.len() <= MAX_KEY_NAME && !name.contains(',')
+}
+
+fn check_key(properties: &mut Properties<'_>, key: &[(String, KeyType)], what: &str) {
+    let span = properties.span_of("key");
+    if properties.has("key") && properties.is_sound() && !(1..=2).contains(&key.len()) {
+        properties.report(
+            Diagnostic::error("E0106", span, format!("{what} has one or two key attributes"))
+                .help("write the partition key first, then the sort key"),
+        );
+    }
+    for (name, _) in key.iter().filter(|(name, _)| !is_attribute(name)) {
+        properties.report(
+            Diagnostic::error(
+                "E0108",
+                span,
+                format!("`{}` can't be the name of a key attribute", shorten(name)),
+            )
+            .help(format!("1 to {MAX_KEY_NAME} bytes, without a comma")),
+        );
+    }
+}
+
+fn check_indexes(properties: &mut Properties<'_>, key: &[(String, KeyType)], indexes: &[(String, Index)]) {
+    let span = properties.span_of("indexes");
+    let included: usize = indexes.iter().map(|(_, index)| index.attributes.len()).sum();
+    for (count, most, what) in
+        [(indexes.len(), MAX_INDEXES, "indexes"), (included, MAX_INCLUDED, "attributes in its indexes")]
+    {
+        if count > most {
+            properties.report(
+                Diagnostic::error("E0106", span, format!("the table has {count} {what}"))
+                    .help(format!("DynamoDB accepts at most {most}")),
+            );
+        }
+    }
+    let mut types: Vec<(&str, KeyType)> = key.iter().map(|(name, kind)| (name.as_str(), *kind)).collect();
+    for (name, index) in indexes {
+        // API reference, `GlobalSecondaryIndex`.
+        let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        if !((3..=255).contains(&name.len()) && name.bytes().all(letter)) {
+            properties.report(
+                Diagnostic::error(
+                    "E0108",
+                    span,
+                    format!("`{}` can't be the name of an index", shorten(name)),
+                )
+                .help("3 to 255 letters, digits, `_`, `-` and `.`"),
+            );
+        }
+        for (attribute, kind) in &index.key {
+            match types.iter().find(|(known, _)| known == attribute) {
+                Some((_, first)) if first != kind => properties.report(
+                    Diagnostic::error(
+                        "E0107",
+                        span,
+                        format!("the key attribute `{}` has two types", shorten(attribute)),
+                    )
+                    .help("an attribute has one type in the table and in all of its indexes"),
+                ),
+                Some(_) => {}
+                None => types.push((attribute, *kind)),
+            }
+        }
+    }
+}
+
+impl Index {
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let key = properties
+            .field("key", "Its partition key, and a sort key if there is one.", Map(TYPES))
+            .required();
+        let projection = properties
+            .field(
+                "projection",
+                "Attributes of each item that it contains; `include`: the keys and `attributes`.",
+                Choice(&[
+                    ("all", Projection::All),
+                    ("keys-only", Projection::KeysOnly),
+                    ("include", Projection::Include),
+                ]),
+            )
+            .or(Projection::All);
+        let attributes = properties
+            .field("attributes", "Attributes that it contains besides the keys.", List(Str))
+            .or(Vec::new());
+        check_key(properties, key.as_deref().unwrap_or_default(), "an index");
+        if properties.is_sound() && (projection == Projection::Include) == attributes.is_empty() {
+            let span = properties.span_of("attributes");
+            properties.report(
+                Diagnostic::error("E0107", span, "`attributes` can only be used with `projection: include`")
+                    .help("write `{ projection: include, attributes: [name] }`, or neither"),
+            );
+        }
+        Some(Self { key: key?, projection, attributes })
+    }
+}
+
+impl Capacity {
+    fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let read = properties.field("read", "Read capacity units.", Integer(1, MAX_CAPACITY)).required();
+        let write = properties.field("write", "Write capacity units.", Integer(1, MAX_CAPACITY)).required();
+        Some(Self { read: read?, write: write? })
+    }
+}

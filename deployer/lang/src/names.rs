@@ -1,0 +1,65 @@
+//! Names that the template computes itself, so that two resources can speak of each other without a cycle.
+
+use deployer_cfn::template::{GetAtt, Ref, Sub};
+use serde_json::{Value, json};
+
+use crate::model::bus::Bus;
+
+/// Name of a bucket: account and region make it unique in the world.
+#[must_use]
+pub fn bucket(name: &str) -> String {
+    let name = name.to_ascii_lowercase().replace('_', "-");
+    format!("${{AWS::StackName}}-{name}-${{AWS::AccountId}}-${{AWS::Region}}")
+}
+
+/// ARN of a bucket by its computed name, with `suffix` behind it.
+#[must_use]
+pub fn bucket_arn(name: &str, suffix: &str) -> Value {
+    json!(Sub(format!("arn:${{AWS::Partition}}:s3:::{}{suffix}", bucket(name))))
+}
+
+/// Family of a task's definitions.
+#[must_use]
+pub fn family(name: &str) -> String {
+    format!("${{AWS::StackName}}-{name}")
+}
+
+/// Name that the template gives to a bus.
+#[must_use]
+pub fn own_bus(name: &str) -> String {
+    format!("${{AWS::StackName}}-{name}")
+}
+
+/// ARN of a bus by its computed name.
+#[must_use]
+pub fn computed_bus_arn(name: &str, bus: &Bus) -> Value {
+    let name = bus.existing.clone().unwrap_or_else(|| own_bus(name));
+    json!(Sub(format!(
+        "arn:${{AWS::Partition}}:events:${{AWS::Region}}:${{AWS::AccountId}}:event-bus/{name}"
+    )))
+}
+
+/// ARN of a parameter of Systems Manager, whose name may be a path with a slash before it.
+#[must_use]
+pub fn parameter_arn(name: &str) -> Value {
+    let name = name.trim_start_matches('/');
+    json!(Sub(format!("arn:${{AWS::Partition}}:ssm:${{AWS::Region}}:${{AWS::AccountId}}:parameter/{name}")))
+}
+
+/// Name of a bus, which the stack makes or finds.
+#[must_use]
+pub fn bus(id: &str, bus: &Bus) -> Value {
+    match &bus.existing {
+        Some(name) => json!(name),
+        None => json!(Ref(id)),
+    }
+}
+
+/// ARN of a bus, which the stack makes or finds.
+#[must_use]
+pub fn bus_arn(id: &str, bus: &Bus) -> Value {
+    match &bus.existing {
+        Some(name) => computed_bus_arn(name, bus),
+        None => json!(GetAtt(id, "Arn")),
+    }
+}

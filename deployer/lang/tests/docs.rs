@@ -1,0 +1,196 @@
+//! Generated pages under `docs/` are up to date, and pages written by hand name files that are there.
+
+use contract::settings::Character;
+use contract::{Detail, EventKind, FailedStage, Location, ObjectRef, Reason, SOURCE};
+use deployer_lang::docs::reference;
+use serde_json::{Value, json};
+
+use crate::golden::{self, assert_golden};
+
+#[test]
+fn the_published_reference_is_that_of_the_code() {
+    assert_golden(&golden::repository().join("docs/reference.md"), &reference());
+}
+
+/// What an event says, who sends it, and one such event.
+fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
+    let object = ObjectRef {
+        bucket: "eventbridge-etl-dev-landing-111122223333-eu-west-1".into(),
+        key: "test_data.csv".into(),
+        version: Some("3sL4kqtJlcpXroDTDmJrmSpXd3dIbrHY".into()),
+        etag: Some("d41d8cd98f00b204e9800998ecf8427e".into()),
+        uploaded: Some("2026-11-24T12:00:00.000Z".into()),
+        replay: None,
+    };
+    let record = object.record(1);
+    let item = json!({ "id": "1", "house_number": "21", "town": "Bristol" });
+    let item = item.as_object().expect("an object").clone();
+    let extracted = |record, data: &str, location| Detail::RecordExtracted {
+        object: object.clone(),
+        record,
+        headers: "ID,HouseNum,Town".into(),
+        data: data.into(),
+        data_key: None,
+        location,
+    };
+    let failed = |stage, record, reason, message: &str| Detail::Failed {
+        stage,
+        object: Some(object.clone()),
+        record,
+        reason,
+        message: message.into(),
+    };
+    vec![
+        (
+            EventKind::TaskStarted,
+            "`extract` started a task for an object.",
+            vec![Detail::TaskStarted {
+                object: object.clone(),
+                task: "arn:aws:ecs:eu-west-1:111122223333:task/cluster/0123456789abcdef0123456789abcdef"
+                    .into(),
+            }],
+        ),
+        (
+            EventKind::RecordExtracted,
+            "The task read a row. `headers` and `data` are RFC 4180 records without a line end; of several rows, `data` has a \
+             line each. Sensitive values are `enc:v1:…`, and `dataKey` is the key that they are encrypted with, encrypted itself \
+             ([encryption](encryption.md)). A row that is too large for an event is not in it: `location` says which bytes of the object hold it, \
+             from the first to the one after the last, and how they are written. `trailing` is true if a row can end with empty \
+             fields beyond the last column, `pad` if it can lack fields, and `escape` is set if there is an escape character.",
+            vec![
+                extracted(record.clone(), "1,21,\"Bristol, Avon\"", None),
+                extracted(
+                    object.record(2),
+                    "",
+                    Some(Location {
+                        from: 38,
+                        to: 1_500_061,
+                        delimiter: Character::COMMA,
+                        quote: Character::QUOTE,
+                        escape: None,
+                        trailing: false,
+                        pad: false,
+                    }),
+                ),
+            ],
+        ),
+        (
+            EventKind::ExtractionCompleted,
+            "The task read the object completely. `rows` counts rejected rows too. If several tasks read one object, each sends \
+             this event for its part, with `shard`: the number of the part and of all parts. `skipped` counts lines that are \
+             not rows: `blank` lines (also those with delimiters only), repeated `headers`, and `comments`; it is left out if \
+             there are none, and if the task continued after one that was interrupted.",
+            vec![Detail::ExtractionCompleted {
+                object: object.clone(),
+                rows: 5,
+                bytes: 193,
+                rejected: 0,
+                skipped: None,
+                shard: None,
+            }],
+        ),
+        (
+            EventKind::RecordTransformed,
+            "`transform` created an item from a row. `data` holds the item's attributes; of several rows it is a list of items.",
+            vec![Detail::RecordTransformed {
+                object: object.clone(),
+                record: record.clone(),
+                data: vec![item],
+                data_key: None,
+            }],
+        ),
+        (
+            EventKind::RecordLoaded,
+            "`load` wrote an item to the table. Of several rows `key` is a list. `overwritten`, if present, lists rows of the \
+             object that a later row of it with the same key replaces, as far as `load` can tell: those of one invocation, and \
+             with `onConflict: newest` also those that it finds in the table, unless an answer was lost or a newer item of \
+             another object was written in between.",
+            vec![Detail::RecordLoaded {
+                object: object.clone(),
+                record: record.clone(),
+                table: "eventbridge-etl-dev-Records-1ABCDEFGHIJKL".into(),
+                key: vec![serde_json::Map::from_iter([("id".to_owned(), json!("1"))])],
+                overwritten: Vec::new(),
+            }],
+        ),
+        (
+            EventKind::Failed,
+            "An object or a row could not be processed. `record` is missing when it is about the whole object. \
+             `reason` is one of the codes below; `message` is for people and contains no value of the row.",
+            vec![
+                failed(
+                    FailedStage::Extraction,
+                    None,
+                    Reason::DuplicateHeader,
+                    "the file has several columns `ID`",
+                ),
+                failed(
+                    FailedStage::Transform,
+                    Some(record.clone()),
+                    Reason::MissingValue,
+                    "`id` has no value",
+                ),
+                failed(FailedStage::Load, Some(record), Reason::InvalidItem, "the key `id` is too long"),
+            ],
+        ),
+    ]
+}
+
+fn pretty(value: &Value) -> String {
+    format!("```json\n{value:#}\n```\n")
+}
+
+#[test]
+fn the_published_events_are_those_of_the_contract() {
+    let mut out = format!(
+        "# Events\n\n\
+         The events that the workers put on the stack's bus, and that a trigger's `event:` matches. The `source` is\n\
+         `{SOURCE}` unless the bus sets another. `ecs-started`, `s3RecordExtraction`, `transform` and\n\
+         `data-loaded` and their statuses are those of the original pattern, so that rules written for it match.\n\n\
+         `object` is one version of one S3 object. `record` is a row of it: `index` counts from 1 without the header and\n\
+         lines that are skipped, and `id` is made from the object and the index, so that a row that is delivered twice has the same\n\
+         id twice. With `settings.rowsPerEvent` of the extraction an event can be about several consecutive rows:\n\
+         `record` is then the first, and `count` is their number.\n\n\
+         With `\"escaped\": true`, which is rare, some text of the event has a character that SQS refuses: in all of its texts,\n\
+         and names of fields, `\\\\` stands for a backslash, `\\ufffe` for U+FFFE and `\\uffff` for U+FFFF, after the JSON was read.\n"
+    );
+    let events = events();
+    for kind in EventKind::ALL {
+        out.push_str(&format!("\n## `{}`\n\n", kind.name()));
+        let Some((_, meaning, details)) = events.iter().find(|(candidate, ..)| *candidate == kind) else {
+            out.push_str("Every event of the pipeline.\n\n");
+            out.push_str(&pretty(&kind.pattern(SOURCE)));
+            continue;
+        };
+        out.push_str(&format!("{meaning}\n\nPattern:\n\n{}", pretty(&kind.pattern(SOURCE))));
+        for detail in details {
+            out.push_str(&format!("\n`{}`:\n\n{}", detail.detail_type(), pretty(&detail.to_value())));
+        }
+        if kind == EventKind::Failed {
+            out.push_str("\n| reason | meaning |\n|---|---|\n");
+            for reason in Reason::ALL {
+                let code = reason.code();
+                out.push_str(&format!("| [`{code}`](reasons/{code}.md) | {} |\n", reason.about()));
+            }
+        }
+    }
+    assert_golden(&golden::repository().join("docs/events.md"), &out);
+}
+
+/// Targets of the links in a page of Markdown that lead to files.
+fn links(text: &str) -> Vec<&str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+    targets.filter(|target| !target.is_empty() && !target.contains("://")).collect()
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let root = golden::repository();
+    let folders = ["docs", "docs/design", "docs/diagnostics", "docs/reasons", ""];
+    let pages: Vec<_> = folders.iter().flat_map(|folder| golden::entries(&root.join(folder))).collect();
+    for page in pages.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        for target in links(&golden::read(page)) {
+            assert!(page.parent().expect("a folder").join(target).exists(), "{}: {target}", page.display());
+        }
+    }
+}

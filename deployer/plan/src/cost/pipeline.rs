@@ -1,0 +1,364 @@
+//! The use that rows cause in the pipeline of the deployer's workers, counted from the file: batches, memory, queues, tables.
+//!
+//! The workers put one event on the bus for each step of each row, or of as many rows as `rowsPerEvent` says (`workers/contract`), ten in a call (`workers/publisher`), and
+//! log one line a batch, the observer one more for each event.
+
+use contract::EventKind;
+use deployer_lang::model::access::Verb;
+use deployer_lang::model::function::{Events, Function, Trigger};
+use deployer_lang::model::table::Table;
+use deployer_lang::model::task::Task;
+use deployer_lang::model::worker::Worker;
+use deployer_lang::model::{ResourceType, Stack};
+
+use self::counting::Counting;
+use super::{Bill, Grouping, Load, PerRow, Rows};
+use crate::prices::{Item, grouped};
+
+mod counting;
+
+/// Bytes that EventBridge and SQS count as one event or request: Amazon EventBridge Pricing, Amazon SQS Pricing.
+pub(super) const CHUNK: f64 = 65_536.0;
+/// Bytes that DynamoDB counts as one write: Amazon DynamoDB Pricing.
+const WRITE_UNIT: f64 = 1_024.0;
+/// Entries of a PutEvents call, and messages of a request to SQS: Amazon EventBridge and Amazon SQS API references.
+pub(super) const CALL: f64 = 10.0;
+/// Items of a request to DynamoDB: Amazon DynamoDB API reference, `BatchWriteItem`.
+const ITEMS: f64 = 25.0;
+/// GiB of disk that are free with a task: AWS Fargate Pricing.
+const FREE_DISK: f64 = 20.0;
+/// Seconds that are billed for a task at least: AWS Fargate Pricing.
+const LEAST_SECONDS: f64 = 60.0;
+pub(super) const GB: f64 = 1e9;
+const GIB: f64 = (1_u64 << 30) as f64;
+
+/// An event of a row without the row: EventBridge's envelope, object and record. A test makes one.
+const EVENT_BYTES: f64 = 700.0;
+/// Milliseconds of an invocation with ten messages: medians of 300 (observe: 903) invocations on the local cloud, x86, two cores,
+/// 3,000 rows of 40 bytes through the repository's stack file. Calls of the real services take other times.
+pub(super) const TRANSFORM_MS: f64 = 36.0;
+/// The same of `load`.
+pub(super) const LOAD_MS: f64 = 42.0;
+/// The same of `observe`, which calls nobody.
+pub(super) const OBSERVE_MS: f64 = 10.0;
+/// The same of `extract` with its one message; its first invocation, since there is one a file.
+const EXTRACT_MS: f64 = 250.0;
+/// Rows a second of the extraction task, in the same run: 3,000 in 2.5 seconds with the start. A quarter of a vCPU may be slower.
+const TASK_ROWS: f64 = 1_000.0;
+/// Seconds in which a task is paid for before it reads: pulling a small image and starting; not measured on Fargate.
+const TASK_START: f64 = 15.0;
+/// Settings of `rowsPerEvent` that stand beside the stack's own.
+const GROUPINGS: [u32; 4] = [1, 10, 25, 100];
+/// Bytes of rows that the task puts into one event at most, unless a single one has more.
+const GROUP_BYTES: f64 = 60.0 * 1_024.0;
+/// Bytes of the line `batch done`, in the same run.
+const BATCH_LINE: f64 = 228.0;
+/// Bytes of `platform.start` and `platform.report`, which Lambda logs of each invocation in the form of the AWS Lambda Developer
+/// Guide ("Log-level filtering": at INFO, these two); counted from that form.
+const PLATFORM_LINES: f64 = 400.0;
+/// Bytes of the two lines of the task, in the same run.
+const TASK_LINES: f64 = 350.0;
+
+/// Rows of an item of the tally: `workers/tally`.
+const TALLY_CHUNK: f64 = 65_536.0;
+/// Items of the tally that a batch of the observer writes: its messages are of rows that are near each other, and of three stages,
+/// one of which is often in another item than the others.
+const TALLY_ITEMS: f64 = 2.0;
+/// Write units of such an item, and of folding it: a test of `workers/tally` merges the events of 65,536 rows by two writers, of
+/// which 1,000 at a time come in any order, and finds less than seven a batch.
+const TALLY_UNITS: f64 = 7.0;
+
+/// Bytes of the observer's line for an event, in the same run.
+const fn observed(kind: EventKind) -> f64 {
+    match kind {
+        EventKind::TaskStarted => 581.0,
+        EventKind::RecordExtracted => 538.0,
+        EventKind::ExtractionCompleted => 525.0,
+        EventKind::RecordTransformed => 533.0,
+        EventKind::RecordLoaded => 580.0,
+        EventKind::Failed | EventKind::Any => 0.0,
+    }
+}
+
+/// The workers of a stack that let rows through.
+pub(super) struct Pipeline<'s> {
+    stack: &'s Stack,
+    name: &'s str,
+    task: &'s Task,
+    bus: &'s str,
+    /// The setting `rowsPerEvent`.
+    rows_per_event: u32,
+}
+
+/// A function that takes events of the bus.
+struct Consumer<'s> {
+    name: &'s str,
+    function: &'s Function,
+    trigger: &'s Trigger,
+    events: &'s Events,
+}
+
+/// Events of a kind: for each row, and for each file.
+#[derive(Clone, Copy)]
+struct Count {
+    row: f64,
+    file: f64,
+}
+
+/// The pipeline: a task that reads files, and puts their rows on a bus of the stack.
+pub(super) fn find(stack: &Stack) -> Option<Pipeline<'_>> {
+    stack.tasks().filter(|(_, task)| task.image.worker() == Some(Worker::Extraction)).find_map(
+        |(resource, task)| {
+            let bus = task.access.iter().find(|access| {
+                access.verb == Verb::Publish
+                    && matches!(
+                        stack.resource(&access.resource.name).map(|found| &found.is),
+                        Some(ResourceType::Bus(_))
+                    )
+            })?;
+            let rows_per_event = task.settings.as_ref().map_or(1, |settings| settings.rows_per_event);
+            Some(Pipeline { stack, name: &resource.name, task, bus: &bus.resource.name, rows_per_event })
+        },
+    )
+}
+
+/// Pieces that are paid for, each begun one whole.
+pub(super) fn pieces(bytes: f64, size: f64) -> f64 {
+    (bytes / size).ceil().max(1.0)
+}
+
+impl<'s> Pipeline<'s> {
+    /// Estimates the cost of rows.
+    pub(super) fn rows(&self, load: Load) -> Rows {
+        let count = self.count(load);
+        let mut kept = Bill::default();
+        count.keep(&mut kept);
+        kept.unknown("log events, which are kept compressed", Some(Item::LogsStoredGb));
+        let per_row = self.per_row(load);
+        let assumptions = self.assumptions(load, count.event_bytes);
+        let mut groupings: Vec<u32> = GROUPINGS.into_iter().chain([self.rows_per_event]).collect();
+        groupings.sort_unstable();
+        groupings.dedup();
+        let groupings = groupings.into_iter().map(|rows_per_event| {
+            let other = Pipeline { rows_per_event, ..*self };
+            let total = other.count(load).bill.total;
+            Grouping { rows_per_event, events: other.per_row(load).events, total }
+        });
+        let per_million = (load.rows > 0).then(|| count.bill.total / load.rows() * 1e6);
+        Rows {
+            load,
+            per_row,
+            assumptions,
+            kept,
+            groupings: groupings.collect(),
+            bill: count.bill,
+            per_million,
+        }
+    }
+
+    fn count(&self, load: Load) -> Counting<'_, 's> {
+        let rows = self.grouped(load);
+        let mut count = Counting {
+            pipeline: self,
+            load,
+            event_bytes: EVENT_BYTES + rows * (load.bytes() + self.names()),
+            bill: Bill::default(),
+            log_bytes: 0.0,
+        };
+        count.publish();
+        for consumer in self.consumers() {
+            count.consume(&consumer);
+        }
+        count.start();
+        count.read();
+        count.leave_out();
+        count.bill.add(Item::LogsGb, count.log_bytes / GB);
+        count
+    }
+
+    /// Rows of an event.
+    fn grouped(&self, load: Load) -> f64 {
+        let fit = (GROUP_BYTES / (load.bytes() + self.names()).max(1.0)).floor().max(1.0);
+        f64::from(self.rows_per_event).min(fit)
+    }
+
+    fn consumers(&self) -> Vec<Consumer<'s>> {
+        let of = |(resource, function): (&'s deployer_lang::model::Resource, &'s Function)| {
+            function.triggers.iter().filter_map(move |trigger| match trigger {
+                Trigger::Bus { bus, events, .. } if bus.name == self.bus => {
+                    Some(Consumer { name: &resource.name, function, trigger, events })
+                }
+                _ => None,
+            })
+        };
+        self.stack.functions().flat_map(of).collect()
+    }
+
+    /// Counts the functions that turn one kind of event into another: each makes an event of its own.
+    fn makers(&self, worker: Worker, of: EventKind) -> f64 {
+        let makes = |consumer: &&Consumer<'_>| {
+            consumer.function.worker() == Some(worker) && *consumer.events == Events::Named(of)
+        };
+        self.consumers().iter().filter(makes).count() as f64
+    }
+
+    /// The functions that start the task.
+    fn starters(&self) -> Vec<(&'s str, &'s Function)> {
+        let starts = |function: &Function| {
+            function.worker() == Some(Worker::Extract)
+                && function
+                    .access
+                    .iter()
+                    .any(|access| access.verb == Verb::Run && access.resource.name == self.name)
+        };
+        let all = self.stack.functions().filter(|(_, function)| starts(function));
+        all.map(|(resource, function)| (resource.name.as_str(), function)).collect()
+    }
+
+    fn events(&self, kind: EventKind, load: Load) -> Count {
+        let extracted = 1.0 / self.grouped(load);
+        let transformed = extracted * self.makers(Worker::Transform, EventKind::RecordExtracted);
+        match kind {
+            EventKind::TaskStarted => Count { row: 0.0, file: self.starters().len() as f64 },
+            EventKind::RecordExtracted => Count { row: extracted, file: 0.0 },
+            EventKind::ExtractionCompleted => Count { row: 0.0, file: 1.0 },
+            EventKind::RecordTransformed => Count { row: transformed, file: 0.0 },
+            EventKind::RecordLoaded => {
+                let loads = self.makers(Worker::Load, EventKind::RecordTransformed);
+                Count { row: transformed * loads, file: 0.0 }
+            }
+            EventKind::Failed => Count { row: 0.0, file: 0.0 },
+            EventKind::Any => {
+                let all = EventKind::ALL.into_iter().filter(|kind| *kind != EventKind::Any);
+                all.map(|kind| self.events(kind, load)).fold(Count { row: 0.0, file: 0.0 }, |sum, count| {
+                    Count { row: sum.row + count.row, file: sum.file + count.file }
+                })
+            }
+        }
+    }
+
+    /// Bytes of the names of an item's attributes, which DynamoDB counts, and the events carry.
+    fn names(&self) -> f64 {
+        let settings = self.stack.functions().filter_map(|(_, function)| function.settings.as_ref());
+        settings.flat_map(|settings| &settings.transform.fields).map(|field| field.name.len() as f64).sum()
+    }
+
+    /// Returns the use that a row causes in the long run.
+    fn per_row(&self, load: Load) -> PerRow {
+        let calls = self.events(EventKind::RecordExtracted, load).row / CALL;
+        let mut out = PerRow { events: self.events(EventKind::Any, load).row, calls, ..PerRow::default() };
+        for consumer in self.consumers() {
+            let Events::Named(kind) = consumer.events else { continue };
+            let events = self.events(*kind, load).row;
+            let size = consumer.batch();
+            let invocations = events / size;
+            out.invocations += invocations;
+            if consumer.trigger.is_buffered() {
+                out.messages += events;
+            }
+            if let Some(worker) = consumer.function.worker() {
+                out.log_bytes += invocations * (BATCH_LINE + PLATFORM_LINES);
+                match worker {
+                    Worker::Transform | Worker::Load => out.calls += invocations * pieces(size, CALL),
+                    Worker::Observe => out.log_bytes += self.observed_bytes(*kind, load).row,
+                    Worker::Extract | Worker::Extraction => {}
+                }
+            }
+        }
+        out
+    }
+
+    /// Bytes of what the observer writes of the events that it takes.
+    fn observed_bytes(&self, kind: EventKind, load: Load) -> Count {
+        let kinds = EventKind::ALL.into_iter().filter(|one| *one == kind || kind == EventKind::Any);
+        kinds.filter(|one| *one != EventKind::Any).fold(Count { row: 0.0, file: 0.0 }, |sum, one| {
+            let events = self.events(one, load);
+            Count { row: sum.row + events.row * observed(one), file: sum.file + events.file * observed(one) }
+        })
+    }
+
+    fn assumptions(&self, load: Load, event_bytes: f64) -> Vec<String> {
+        let mut out = vec![
+            "One file, in which every row is valid; nothing is delivered twice or retried.".to_owned(),
+            match self.grouped(load) {
+                1.0 => format!(
+                    "A row has {} bytes, an event of it {}.",
+                    grouped(load.bytes()),
+                    grouped(event_bytes)
+                ),
+                rows => format!(
+                    "A row has {} bytes, an event of {} of them {}.",
+                    grouped(load.bytes()),
+                    grouped(rows),
+                    grouped(event_bytes)
+                ),
+            },
+            "Batches are full, as they are while rows wait in the queues: 10 of 10 on the local cloud. If rows arrive slowly, \
+             they are smaller, and there are more invocations."
+                .to_owned(),
+            format!(
+                "An invocation takes {TRANSFORM_MS} ms (transform), {LOAD_MS} ms (load), {OBSERVE_MS} ms (observe), \
+                 for each ten messages of its batch (load: or {ITEMS} rows, if those are more); {EXTRACT_MS} ms (extract). Medians on \
+                 the local cloud, not on AWS."
+            ),
+            format!(
+                "The task reads {} rows a second, about as on the local cloud, and is charged for {TASK_START} seconds before \
+                 that, {LEAST_SECONDS} at least.",
+                grouped(TASK_ROWS)
+            ),
+            "Log lines are as long as on the local cloud; those that Lambda adds have 400 bytes an invocation.".to_owned(),
+            "EventBridge sends each message to SQS by a request of its own.".to_owned(),
+        ];
+        if self.keeps_tally() {
+            out.push(format!(
+                "A batch of the observer writes {TALLY_ITEMS} items of the tally, of {TALLY_UNITS} write units each, folding included: \
+                 measured with two writers, and rows that overtake each other by up to a thousand."
+            ));
+        }
+        for (name, table) in self.tables() {
+            if let Some(capacity) = table.capacity {
+                let units = pieces(load.bytes() + self.names(), WRITE_UNIT);
+                let hours = load.rows() * units / capacity.write as f64 / 3_600.0;
+                out.push(format!(
+                    "`{name}` has {} write units, which are charged while idle: these rows take at least {} hours.",
+                    capacity.write,
+                    grouped(hours.ceil())
+                ));
+            }
+        }
+        out
+    }
+
+    /// Returns whether an observer keeps the tally.
+    fn keeps_tally(&self) -> bool {
+        self.consumers().iter().any(|consumer| {
+            consumer.function.worker() == Some(Worker::Observe)
+                && consumer.function.access.iter().any(|access| access.verb == Verb::Tally)
+        })
+    }
+
+    /// The tables that rows are written to, each once for each function that writes it.
+    fn tables(&self) -> Vec<(&'s str, &'s Table)> {
+        let loads = self.consumers().into_iter().filter(|consumer| {
+            consumer.function.worker() == Some(Worker::Load)
+                && *consumer.events == Events::Named(EventKind::RecordTransformed)
+        });
+        let table = |name: &'s str| match self.stack.resource(name).map(|found| &found.is) {
+            Some(ResourceType::Table(table)) => Some((name, table)),
+            _ => None,
+        };
+        loads
+            .flat_map(|consumer| &consumer.function.access)
+            .filter(|access| access.verb == Verb::Write)
+            .filter_map(|access| table(&access.resource.name))
+            .collect()
+    }
+}
+
+impl Consumer<'_> {
+    /// Events of an invocation.
+    fn batch(&self) -> f64 {
+        // Without a buffer EventBridge invokes the function for each event.
+        if self.trigger.is_buffered() { self.trigger.batch().size as f64 } else { 1.0 }
+    }
+}

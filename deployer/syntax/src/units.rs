@@ -1,0 +1,122 @@
+//! Durations, sizes and whole numbers as people write them: `5m`, `7d`, `512MiB`, `20GiB`, `5`.
+
+/// Seconds in each duration unit, smallest first.
+const DURATIONS: [(&str, u64); 4] = [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400)];
+/// Bytes in each size unit, smallest first.
+const SIZES: [(&str, u64); 5] =
+    [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
+
+/// Seconds of `90s`, `5m`, `12h`, `7d`. `None` when it is no duration or larger than 64 bits hold.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<u64> {
+    parse(text, &DURATIONS)
+}
+
+/// Bytes of `512MiB`, `20GiB`. `None` when it is no size or larger than 64 bits hold.
+#[must_use]
+pub fn parse_size(text: &str) -> Option<u64> {
+    parse(text, &SIZES)
+}
+
+/// A whole number as all readers of YAML read it: `012` is ten to some and twelve to others.
+pub fn integer(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let canonical = digits == "0" || digits.starts_with(|first: char| matches!(first, '1'..='9'));
+    text.parse().ok().filter(|_| canonical)
+}
+
+/// Returns the size or duration that a text with another unit may mean: `1GB`, `512 M`, `5min`.
+#[must_use]
+pub fn meant(text: &str) -> Option<String> {
+    const OTHERS: [(&str, &str); 16] = [
+        ("k", "KiB"),
+        ("kb", "KiB"),
+        ("kib", "KiB"),
+        ("m", "MiB"),
+        ("mb", "MiB"),
+        ("mib", "MiB"),
+        ("g", "GiB"),
+        ("gb", "GiB"),
+        ("gib", "GiB"),
+        ("t", "TiB"),
+        ("tb", "TiB"),
+        ("sec", "s"),
+        ("min", "m"),
+        ("minutes", "m"),
+        ("hours", "h"),
+        ("days", "d"),
+    ];
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit = unit.trim().to_ascii_lowercase();
+    let (_, meant) = OTHERS.iter().find(|(other, _)| digits > 0 && *other == unit)?;
+    Some(format!("{number}{meant}"))
+}
+
+/// Seconds in the largest unit that holds them whole.
+#[must_use]
+pub fn show_duration(seconds: u64) -> String {
+    show(seconds, &DURATIONS)
+}
+
+/// Bytes in the largest unit that holds them whole.
+#[must_use]
+pub fn show_size(bytes: u64) -> String {
+    show(bytes, &SIZES)
+}
+
+/// A size for people, in decimal units as files are shown: `8.1 MB`.
+#[must_use]
+pub fn human(bytes: u64) -> String {
+    let count = bytes as f64;
+    match count {
+        0.0..1e3 => format!("{bytes} B"),
+        1e3..1e6 => format!("{:.1} kB", count / 1e3),
+        _ => format!("{:.1} MB", count / 1e6),
+    }
+}
+
+fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
+    number.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
+fn show(value: u64, units: &[(&str, u64)]) -> String {
+    let (unit, factor) = units
+        .iter()
+        .rev()
+        .find(|(_, factor)| value >= *factor && value.is_multiple_of(*factor))
+        .unwrap_or(&units[0]);
+    format!("{}{unit}", value / factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_for_people_are_short() {
+        assert_eq!([0, 999, 1500, 8_123_456].map(human), ["0 B", "999 B", "1.5 kB", "8.1 MB"]);
+    }
+    use proptest::prelude::*;
+
+    #[test]
+    fn units_are_exact() {
+        assert_eq!(parse_duration("5m"), Some(300));
+        assert_eq!(parse_size("512MiB"), Some(536_870_912));
+        for wrong in ["", "5", "m", "5 m", "5M", "-5m", "1.5h", "99999999999999999d"] {
+            assert_eq!(parse_duration(wrong), None, "{wrong}");
+        }
+        assert_eq!(parse_size("512MB"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_read_back(value in any::<u64>()) {
+            prop_assert_eq!(parse_duration(&show_duration(value)), Some(value));
+            prop_assert_eq!(parse_size(&show_size(value)), Some(value));
+        }
+    }
+}
