@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use stage::{copy_sources, fresh};
+use toml_edit::{Array, DocumentMut, Item, value};
 
 mod stage;
 
@@ -95,78 +96,48 @@ fn reduced(
     used: &BTreeSet<String>,
     built: &BTreeSet<String>,
 ) -> Result<String, Box<dyn Error>> {
-    let mut out = String::new();
-    // Comments and blank lines wait until it is known whether what follows them stays.
-    let mut waiting = String::new();
-    let mut section = "";
-    let mut found = BTreeSet::new();
-    let mut lines = manifest.lines();
-    while let Some(line) = lines.next() {
-        let trimmed = line.trim();
-        if trimmed.is_empty() || trimmed.starts_with('#') {
-            waiting.push_str(line);
-            waiting.push('\n');
-            continue;
+    let mut document: DocumentMut = manifest.parse()?;
+    let workspace = document.get_mut("workspace").and_then(Item::as_table_mut);
+    let workspace = workspace.ok_or("Cargo.toml has no [workspace]")?;
+    workspace.insert("members", value(one_a_line(members)));
+
+    let of_package = |name: &str| {
+        ["workspace", "package"].iter().try_fold(document.as_item(), |item, key| item.get(key))?.get(name)
+    };
+    let dependencies = document["workspace"]["dependencies"].as_table();
+    let dependencies = dependencies.ok_or("Cargo.toml has no [workspace.dependencies]")?;
+    for name in used.iter().filter(|name| *name != "lints") {
+        let dependency = dependencies.get(name);
+        if dependency.is_none() && of_package(name).is_none() {
+            return Err(format!("Cargo.toml: a worker inherits `{name}`, which was not found").into());
         }
-        if trimmed.starts_with('[') {
-            section = trimmed;
-        }
-        let comments = std::mem::take(&mut waiting);
-        let name = trimmed.split([' ', '=']).next().unwrap_or_default();
-        let keep = match section {
-            "[workspace]" if name == "members" => {
-                if !trimmed.ends_with(']') {
-                    lines
-                        .by_ref()
-                        .find(|line| line.trim() == "]")
-                        .ok_or("Cargo.toml: `members` has no end")?;
-                }
-                found.insert("members".to_owned());
-                out.push_str(&comments);
-                out.push_str("members = [\n");
-                for member in members {
-                    out.push_str(&format!("  \"{member}\",\n"));
-                }
-                out.push_str("]\n");
-                continue;
-            }
-            "[workspace.package]" if name != section => {
-                found.insert(name.to_owned());
-                true
-            }
-            "[workspace.dependencies]" if name != section => {
-                let keep = used.contains(name);
-                if keep {
-                    found.insert(name.to_owned());
-                    if trimmed.contains("path = ") && !trimmed.contains("path = \"workers/") {
-                        return Err(
-                            format!("a worker depends on `{name}`, which lies outside of workers/").into()
-                        );
-                    }
-                }
-                keep
-            }
-            // Settings for single packages, some of which only the deployer has.
-            _ => match section.strip_prefix("[profile.").and_then(|rest| rest.split_once(".package.")) {
-                Some((_, package)) => {
-                    let package = package.trim_matches([']', '"']);
-                    package == "*" || built.contains(package)
-                }
-                None => true,
-            },
-        };
-        if keep {
-            out.push_str(&comments);
-            out.push_str(line);
-            out.push('\n');
+        let path = dependency.and_then(|one| one.get("path")).and_then(Item::as_str);
+        if path.is_some_and(|path| !path.starts_with("workers/")) {
+            return Err(format!("a worker depends on `{name}`, which is outside of workers/").into());
         }
     }
-    let missing = used.iter().filter(|name| *name != "lints" && !found.contains(*name));
-    if let Some(missing) = missing.chain((!found.contains("members")).then_some(&"members".to_owned())).next()
-    {
-        return Err(format!("Cargo.toml: `{missing}` was not found; build.rs reads one entry a line").into());
+    if let Some(dependencies) = document["workspace"]["dependencies"].as_table_mut() {
+        dependencies.retain(|name, _| used.contains(name));
     }
-    Ok(out)
+    // Settings of single packages, some of which only the deployer is built with.
+    let profiles = document.get_mut("profile").and_then(Item::as_table_mut);
+    for (_, profile) in profiles.into_iter().flat_map(|profiles| profiles.iter_mut()) {
+        if let Some(packages) = profile.get_mut("package").and_then(Item::as_table_mut) {
+            packages.retain(|name, _| name == "*" || built.contains(name));
+        }
+    }
+    Ok(document.to_string())
+}
+
+/// An array of texts with a line for each.
+fn one_a_line(texts: &BTreeSet<String>) -> Array {
+    let mut array: Array = texts.iter().map(String::as_str).collect();
+    for text in array.iter_mut() {
+        text.decor_mut().set_prefix("\n  ");
+    }
+    array.set_trailing("\n");
+    array.set_trailing_comma(true);
+    array
 }
 
 fn stage_programs(repository: &Path, programs: &Path) -> Result<(), Box<dyn Error>> {

@@ -19,7 +19,7 @@ pub(crate) fn touch(path: &Path, text: &str) {
 /// A static program, as far as its headers say.
 pub(crate) fn program_of(mark: u8) -> Vec<u8> {
     let mut out = vec![0; 64];
-    out[..6].copy_from_slice(b"\x7fELF\x02\x01");
+    out[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
     (out[16], out[18], out[63]) = (3, 62, mark);
     out
 }

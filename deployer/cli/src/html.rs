@@ -1,7 +1,6 @@
 //! The documentation as one page of HTML: styles and script lie in it, and it asks nobody for anything.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use deployer_base::error::{Error, Result};
 
@@ -101,20 +100,9 @@ pub fn open(path: &Path, anchor: &str) -> Result<()> {
         "" => format!("file://{}", path.display()),
         anchor => format!("file://{}#{anchor}", path.display()),
     };
-    let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
-    let status = Command::new(program)
-        .arg(&url)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    match status {
-        Ok(status) if status.success() => Ok(()),
-        _ => Err(Error::failed_with_hint(
-            format!("no browser could be opened with `{program}`"),
-            format!("open {url} yourself"),
-        )),
-    }
+    opener::open_browser(&url).map_err(|error| {
+        Error::failed_with_hint(format!("cannot open a browser: {error}"), format!("open {url} yourself"))
+    })
 }
 
 #[cfg(test)]

@@ -4,18 +4,13 @@
 //! `elf(5)`.
 
 use deployer_lang::model::code::Architecture;
+use object::LittleEndian;
+use object::elf::{ELFCLASS64, ELFDATA2LSB, ELFMAG, EM_AARCH64, EM_X86_64, ET_DYN, ET_EXEC, FileHeader64};
+use object::read::elf::{FileHeader as _, ProgramHeader as _};
 use regex::bytes::{Captures, Regex};
 
 use crate::Error;
 
-const MAGIC: &[u8] = b"\x7fELF";
-const CLASS_64: u8 = 2;
-const LITTLE_ENDIAN: u8 = 1;
-const EXECUTABLE: u16 = 2;
-const POSITION_INDEPENDENT: u16 = 3;
-const X86_64: u16 = 62;
-const AARCH64: u16 = 183;
-const PT_INTERP: u32 = 3;
 /// How every program that brings GNU's C library says which: the text that `libc.so.6` prints.
 const BANNER: &str = r"(?-u)GNU C Library \([^\x00\n]*\) \w+ release version (\d+)\.(\d+)";
 /// Name resolution is part of the C library since this version; before, it is loaded from files that neither an empty image
@@ -34,7 +29,7 @@ pub fn check(what: &str, bytes: &[u8], architecture: Architecture) -> Result<(),
     let found = match inspect(bytes, architecture) {
         Some(Found::Static) => return check_library(what, bytes),
         Some(Found::Other(found)) => found,
-        None => "a truncated ELF file".to_owned(),
+        None => "a truncated or damaged ELF file".to_owned(),
     };
     Err(Error::new(format!("{what} is {found}; expected a static {} program", architecture.name()))
         .hint(HINT))
@@ -67,7 +62,7 @@ enum Found {
 /// What a file is; `None` when it ends before its headers do.
 fn inspect(bytes: &[u8], architecture: Architecture) -> Option<Found> {
     let other = |text: &str| Some(Found::Other(text.to_owned()));
-    if !bytes.starts_with(MAGIC) {
+    if !bytes.starts_with(&ELFMAG) {
         return other(match bytes {
             [] => "empty",
             [0xcf, 0xfa, 0xed, 0xfe, ..] => "a macOS program",
@@ -75,61 +70,42 @@ fn inspect(bytes: &[u8], architecture: Architecture) -> Option<Found> {
             _ => "not an ELF file",
         });
     }
-    if *bytes.get(4)? != CLASS_64 || *bytes.get(5)? != LITTLE_ENDIAN {
+    if bytes.get(4..6)? != [ELFCLASS64, ELFDATA2LSB] {
         return other("an ELF file for a 32-bit or big-endian machine");
     }
-    match (u16_at(bytes, 18)?, architecture) {
-        (X86_64, Architecture::X86_64) | (AARCH64, Architecture::Arm64) => {}
-        (X86_64, Architecture::Arm64) => return other("a program for x86_64"),
-        (AARCH64, Architecture::X86_64) => return other("a program for arm64"),
+    let header = FileHeader64::<LittleEndian>::parse(bytes).ok()?;
+    match (header.e_machine(LittleEndian), architecture) {
+        (EM_X86_64, Architecture::X86_64) | (EM_AARCH64, Architecture::Arm64) => {}
+        (EM_X86_64, Architecture::Arm64) => return other("a program for x86_64"),
+        (EM_AARCH64, Architecture::X86_64) => return other("a program for arm64"),
         (machine, _) => {
             return Some(Found::Other(format!("a program for another machine (ELF machine {machine})")));
         }
     }
-    if !matches!(u16_at(bytes, 16)?, EXECUTABLE | POSITION_INDEPENDENT) {
+    if !matches!(header.e_type(LittleEndian), ET_EXEC | ET_DYN) {
         return other("an ELF file that is not a program");
     }
-    let (table, size, count) =
-        (u64_at(bytes, 32)?, u64::from(u16_at(bytes, 54)?), u64::from(u16_at(bytes, 56)?));
-    for index in 0..count {
-        let at = usize::try_from(table.checked_add(index.checked_mul(size)?)?).ok()?;
-        if u32_at(bytes, at)? == PT_INTERP {
-            let start = usize::try_from(u64_at(bytes, at.checked_add(8)?)?).ok()?;
-            let end = start.checked_add(usize::try_from(u64_at(bytes, at.checked_add(32)?)?).ok()?)?;
-            let loader = String::from_utf8_lossy(bytes.get(start..end)?);
-            let loader = loader.trim_end_matches('\0');
+    for segment in header.program_headers(LittleEndian, bytes).ok()? {
+        if let Some(loader) = segment.interpreter(LittleEndian, bytes).ok()? {
+            let loader = String::from_utf8_lossy(loader);
             return Some(Found::Other(format!("dynamically linked (it requires {loader})")));
         }
     }
     Some(Found::Static)
 }
 
-fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..at.checked_add(N)?)?.try_into().ok()
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    array(bytes, at).map(u16::from_le_bytes)
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    array(bytes, at).map(u32::from_le_bytes)
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    array(bytes, at).map(u64::from_le_bytes)
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
+    use object::elf::{EV_CURRENT, PT_INTERP};
+
     use super::*;
 
     /// A header and one program header of a type, followed by the text that it is about.
     fn elf(machine: u16, kind: u32, text: &[u8]) -> Vec<u8> {
         let mut out = vec![0; 64 + 56];
-        out[..4].copy_from_slice(MAGIC);
-        (out[4], out[5]) = (CLASS_64, LITTLE_ENDIAN);
-        out[16..18].copy_from_slice(&POSITION_INDEPENDENT.to_le_bytes());
+        out[..4].copy_from_slice(&ELFMAG);
+        (out[4], out[5], out[6]) = (ELFCLASS64, ELFDATA2LSB, EV_CURRENT);
+        out[16..18].copy_from_slice(&ET_DYN.to_le_bytes());
         out[18..20].copy_from_slice(&machine.to_le_bytes());
         out[32..40].copy_from_slice(&64_u64.to_le_bytes());
         out[54..56].copy_from_slice(&56_u16.to_le_bytes());
@@ -143,7 +119,7 @@ pub(crate) mod tests {
 
     /// A static program, as far as its headers say.
     pub fn program() -> Vec<u8> {
-        elf(X86_64, 1, b"")
+        elf(EM_X86_64, 1, b"")
     }
 
     fn check(what: &str, bytes: &[u8]) -> Result<(), Error> {
@@ -156,15 +132,15 @@ pub(crate) mod tests {
 
     #[test]
     fn a_static_program_passes() {
-        assert!(check("x", &elf(X86_64, 1, b"")).is_ok());
-        assert!(super::check("x", &elf(AARCH64, 1, b""), Architecture::Arm64).is_ok());
-        assert!(super::check("x", &elf(X86_64, 1, b""), Architecture::Arm64).is_err());
+        assert!(check("x", &elf(EM_X86_64, 1, b"")).is_ok());
+        assert!(super::check("x", &elf(EM_AARCH64, 1, b""), Architecture::Arm64).is_ok());
+        assert!(super::check("x", &elf(EM_X86_64, 1, b""), Architecture::Arm64).is_err());
     }
 
     #[test]
     fn others_are_named() {
         assert_eq!(
-            complaint(&elf(X86_64, PT_INTERP, b"/lib64/ld-linux-x86-64.so.2\0")),
+            complaint(&elf(EM_X86_64, PT_INTERP, b"/lib64/ld-linux-x86-64.so.2\0")),
             "x is dynamically linked (it requires /lib64/ld-linux-x86-64.so.2); expected a static x86_64 program"
         );
         assert!(complaint(&elf(183, 1, b"")).contains("arm64"));
@@ -172,14 +148,15 @@ pub(crate) mod tests {
         assert!(complaint(b"#!/bin/sh\n").contains("not an ELF file"));
         assert!(complaint(b"").contains("empty"));
         assert!(complaint(&[0xcf, 0xfa, 0xed, 0xfe]).contains("macOS"));
-        let mut narrow = elf(X86_64, 1, b"");
+        let mut narrow = elf(EM_X86_64, 1, b"");
         narrow[4] = 1;
         assert!(complaint(&narrow).contains("32-bit"));
     }
 
     #[test]
     fn a_library_that_resolves_no_names_by_itself_is_refused() {
-        let with = |text: &str| [elf(X86_64, 1, b"").as_slice(), b"\0\xff", text.as_bytes(), b"\0"].concat();
+        let with =
+            |text: &str| [elf(EM_X86_64, 1, b"").as_slice(), b"\0\xff", text.as_bytes(), b"\0"].concat();
         for (text, passes) in [
             ("GNU C Library (Debian GLIBC 2.36-9+deb12u14) stable release version 2.36.", true),
             ("GNU C Library (Ubuntu GLIBC 2.35-0ubuntu3.8) stable release version 2.35.", true),
@@ -201,7 +178,7 @@ pub(crate) mod tests {
 
     #[test]
     fn no_prefix_of_a_program_panics() {
-        let whole = elf(X86_64, PT_INTERP, b"/lib/ld\0");
+        let whole = elf(EM_X86_64, PT_INTERP, b"/lib/ld\0");
         for end in 0..whole.len() {
             assert!(check("x", &whole[..end]).is_err(), "{end}");
         }
