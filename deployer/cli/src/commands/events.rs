@@ -68,7 +68,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Shows what happens from now on, until Ctrl-C.
+/// Shows new events until Ctrl-C.
 async fn follow(
     context: &Context,
     cloudformation: &CloudFormation,
