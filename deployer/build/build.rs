@@ -1,7 +1,7 @@
 //! Stages what the deployer carries to build and publish, for `include_dir!`:
 //!
 //! - `OUT_DIR/project`: the sources of the workers as a workspace of their own.
-//! - `OUT_DIR/programs`: the packed workers in `DEPLOYER_EMBED_WORKERS` (`deployer_packing::carried`), when that is set.
+//! - `OUT_DIR/programs`: the packed workers in `DEPLOYER_EMBED_WORKERS` (`deployer_packing::carried`), if that is set.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -14,7 +14,7 @@ mod stage;
 
 /// Folder with packed workers to carry, relative to the repository.
 const EMBED_WORKERS: &str = "DEPLOYER_EMBED_WORKERS";
-/// What is in it; `src/embed.rs` has a test that these are the names that it looks for.
+/// Names of the files in that folder; `src/embed.rs` has a test that these are the names that it looks for.
 const PACKED: [&str; 3] = ["functions.zip", "extraction.layer", "packed.json"];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -52,12 +52,12 @@ fn stage_project(repository: &Path, project: &Path) -> Result<(), Box<dyn Error>
     Ok(())
 }
 
-/// The name of the package of a manifest.
+/// Returns the name of the package of a manifest.
 fn package_of(manifest: &str) -> Option<&str> {
     manifest.lines().find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))
 }
 
-/// Names of the dependencies that a manifest takes from its workspace.
+/// Returns the names of the dependencies that a manifest takes from its workspace.
 fn inherited(manifest: &str) -> Vec<String> {
     let uses = |line: &str| {
         let (name, rest) = line.split_at(line.find(['.', ' ', '='])?);
@@ -68,7 +68,7 @@ fn inherited(manifest: &str) -> Vec<String> {
     manifest.lines().filter_map(uses).collect()
 }
 
-/// Names of all packages that one is built with, by `Cargo.lock`.
+/// Returns the names of all packages that one is built with, by `Cargo.lock`.
 fn closure(lock: &str, package: &str) -> BTreeSet<String> {
     let dependencies = |name: &str| -> Vec<String> {
         let head = format!("\nname = \"{name}\"\n");
@@ -87,8 +87,8 @@ fn closure(lock: &str, package: &str) -> BTreeSet<String> {
     found
 }
 
-/// The repository's manifest for the workers alone: their members, their dependencies, no settings of packages that they
-/// are not `built` with.
+/// Reduces the repository's manifest to the workers: their members, their dependencies, no settings of packages that
+/// they are not `built` with.
 fn reduced(
     manifest: &str,
     members: &BTreeSet<String>,
@@ -96,7 +96,7 @@ fn reduced(
     built: &BTreeSet<String>,
 ) -> Result<String, Box<dyn Error>> {
     let mut out = String::new();
-    // Comments and blank lines wait until it is known whether what follows them stays.
+    // Comments and blank lines wait until the line after them is known to stay or not.
     let mut waiting = String::new();
     let mut section = "";
     let mut found = BTreeSet::new();

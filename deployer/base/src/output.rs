@@ -1,4 +1,4 @@
-//! The documents that commands write to stdout with `--output json`: what all of them have in common.
+//! The documents that commands write to stdout with `--output json`: the parts that all of them share.
 //!
 //! A document of one command is a struct beside that command. The comments of its fields are the descriptions in
 //! `docs/output.schema.json`, which a test generates from these types (`commands/documents.rs`).
@@ -57,15 +57,15 @@ pub struct Versioned<T> {
 }
 
 impl<T: Serialize> Versioned<T> {
-    /// A document with these fields.
+    /// Creates a document with these fields.
     pub const fn new(body: T) -> Self {
         Self { schema_version: SCHEMA_VERSION, body }
     }
 
-    /// The document in one line.
+    /// Formats the document in one line.
     #[must_use]
     pub fn to_line(&self) -> String {
-        // Its maps have texts as keys, so that it can be written.
+        // The document's maps have texts as keys, so that it can be written.
         serde_json::to_string(self).unwrap_or_default()
     }
 }
@@ -109,7 +109,7 @@ pub struct FileDiagnostic {
 }
 
 impl FileDiagnostic {
-    /// A problem of `source`.
+    /// Converts a problem of `source`.
     #[must_use]
     pub fn new(source: &Source, diagnostic: &deployer_syntax::Diagnostic) -> Self {
         Self {
