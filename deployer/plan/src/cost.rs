@@ -1,9 +1,9 @@
-//! The cost of a stack as its file describes it: while idle, and for the rows that go through it if it has the deployer's
-//! workers.
+//! The cost of a stack as its file describes it: while idle, and for the rows that go through it if it has the
+//! deployer's workers.
 //!
-//! Beside the flow: nobody is asked, so what depends on use is counted from the file (`pipeline`), with every assumption said.
-//! Beside it stands the design that this pipeline comes from (`original`). What is not known is said to be so, and never
-//! counted as nothing. Prices are those of [`prices`](crate::prices).
+//! Beside the flow: AWS is not called, so use is counted from the file (`pipeline`), and every assumption is listed.
+//! The design that this pipeline comes from is estimated beside it (`original`). Unknown costs are reported as unknown,
+//! and never counted as nothing. Prices are those of [`prices`](crate::prices).
 
 use deployer_cfn::template::Template;
 use deployer_lang::model::Stack;
@@ -92,7 +92,7 @@ pub struct Bill {
 }
 
 impl Bill {
-    /// Adds so many of something; with what there is of it already.
+    /// Adds a quantity of something to the one that the bill has already.
     fn add(&mut self, item: Item, quantity: f64) {
         if quantity <= 0.0 {
             return;
@@ -266,7 +266,7 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// As JSON.
+    /// Returns the estimate as JSON.
     #[must_use]
     pub fn to_value(&self) -> Value {
         // Nothing in it can fail to become JSON.
@@ -274,7 +274,7 @@ impl Estimate {
     }
 }
 
-/// Without the last digits of a sum of fractions, which say nothing.
+/// Rounds to nine digits: the last digits of a sum of fractions say nothing.
 fn nine_digits(number: f64) -> f64 {
     (number * 1e9).round() / 1e9
 }
@@ -288,7 +288,7 @@ fn rounded_if_known<S: Serializer>(number: &Option<f64>, serializer: S) -> Resul
     number.map(nine_digits).serialize(serializer)
 }
 
-/// What `stack` costs, of which `template` was made.
+/// Estimates the cost of `stack`, whose template is `template`.
 #[must_use]
 pub fn estimate(stack: &Stack, template: &Template, load: Load) -> Estimate {
     let table = prices();
@@ -331,7 +331,7 @@ fn idle(template: &Value) -> Idle {
     out
 }
 
-/// The types of a template's resources.
+/// Returns the types of a template's resources.
 fn types(template: &Value) -> Vec<&str> {
     let resources = template["Resources"].as_object().into_iter().flatten();
     resources.filter_map(|(_, resource)| resource["Type"].as_str()).collect()
@@ -353,7 +353,7 @@ fn uses(template: &Value) -> Vec<Use> {
     out
 }
 
-/// The prices that were used and that nobody has read again.
+/// Returns the prices that were used and that nobody has read again.
 fn unverified(idle: &Idle, rows: Option<&Rows>, uses: &[Use]) -> Vec<String> {
     let bills = rows.into_iter().flat_map(|rows| [&rows.bill, &rows.kept]);
     let charged: Vec<Item> = bills.flat_map(|bill| &bill.charges).map(|charge| charge.item).collect();

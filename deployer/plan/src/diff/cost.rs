@@ -1,4 +1,4 @@
-//! The change of what a stack costs while nothing happens in it.
+//! The change of the cost of a stack while nothing happens in it.
 
 use std::collections::BTreeSet;
 
@@ -47,7 +47,7 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// `changed` are the ids of the resources that are not kept.
+    /// Compares the costs. `changed` are the IDs of the resources that are not kept.
     pub(super) fn of(before: &Resources<'_>, after: &Resources<'_>, changed: &BTreeSet<&str>) -> Self {
         let prices = prices();
         let mut items = Vec::new();
