@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The benchmarks of deployer and pipeline, and the way to all of them; see README.md. Standard library only."""
+"""The benchmarks of the deployer and the pipeline, and the command that runs them; see README.md. Standard library
+only."""
 
 import argparse
 import contextlib
@@ -21,7 +22,7 @@ from measure import once
 
 
 def synth(deployer, runs):
-    """`deployer synth` and `node -e 0` in turn."""
+    """Measures `deployer synth` and `node -e 0` in turn."""
     commands = {"deployer synth": [deployer, "synth", "dev"], "node -e 0": ["node", "-e", "0"]}
     if not shutil.which("node"):
         print("node is not installed: deployer alone")
@@ -42,7 +43,8 @@ def synth(deployer, runs):
 
 
 def generated(resources):
-    """A stack whose template has that many resources: one half typed, the other raw, each speaking of others."""
+    """Returns a stack whose template has that many resources: one half typed, the other raw, each referring to
+    others."""
     lines = ["name: generated", "stacks: { dev: { region: eu-west-1 } }", "resources:"]
     # A bucket becomes two resources, a queue four, a table one.
     units = resources // 14
@@ -81,7 +83,7 @@ def generated(resources):
 
 
 def growth(deployer, runs):
-    """`deployer synth` of the pattern's stack and of larger ones, in turn."""
+    """Measures `deployer synth` of the pattern's stack and of larger ones, in turn."""
     with tempfile.TemporaryDirectory() as folder:
         commands = {"the pattern": [deployer, "synth", "dev"]}
         for size in (50, 100, 250, 500):
@@ -101,7 +103,7 @@ def growth(deployer, runs):
 
 
 def thousand():
-    """The file of the end-to-end test: every fifth row quoted in another way."""
+    """Returns the file of the end-to-end test: every fifth row is quoted in another way."""
     lines = ["ID,HouseNum,Street,Town,Zip"]
     for row in range(1000):
         street = [f"Main Street {row}", f'"Road, with comma {row}"', f'"The ""quoted"" lane {row}"',
@@ -111,7 +113,7 @@ def thousand():
 
 
 def rows(deployer, runs):
-    """1,000 rows end to end on a local cloud of its own."""
+    """Measures 1,000 rows end to end on a local cloud of its own."""
     with Cloud(deployer) as cloud:
         (pathlib.Path(cloud.folder) / "rows.csv").write_text(thousand(), newline="")
         cloud.run("deploy", "local", "-y")
@@ -122,15 +124,15 @@ def rows(deployer, runs):
 
 
 def busy():
-    """Seconds that the machine's processors have worked so far, for anybody."""
+    """Returns the seconds that the machine's processors have worked so far, for all processes."""
     with open("/proc/stat", encoding="ascii") as stat:
         ticks = [int(field) for field in stat.readline().split()[1:9]]
     return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
 
 
 def throttle(deployer, runs):
-    """1,000 rows end to end with each number of concurrent executions of each function: nobody waits for a lost race, so no run
-    takes much longer than the others, and the counts agree at the end."""
+    """Measures 1,000 rows end to end with each number of concurrent executions of each function: no function waits
+    for a lost race, so no run takes much longer than the others, and the counts agree at the end."""
     problems = []
     with Cloud(deployer) as cloud:
         (pathlib.Path(cloud.folder) / "rows.csv").write_text(thousand(), newline="")
@@ -165,8 +167,8 @@ def throttle(deployer, runs):
 
 
 def commands(deployer, runs):
-    """The commands around a deployment of the pattern's stack, on a local cloud of its own. `BESIDE` names another deployer,
-    which is measured in turn, on another cloud."""
+    """Measures the commands around a deployment of the pattern's stack, on a local cloud of its own. `BESIDE` names
+    another deployer, which is measured in turn, on another cloud."""
     steps = {
         "ls": ["ls"],
         "diff, new": ["diff"],
@@ -195,7 +197,7 @@ def commands(deployer, runs):
 
 
 def idle(deployer, _):
-    """What the local cloud's own process takes with a stack deployed and nothing to do, as a share of one processor."""
+    """Measures the local cloud's own process with a stack deployed and nothing to do, as a share of one processor."""
     deployers = [deployer] + ([os.environ["BESIDE"]] if os.environ.get("BESIDE") else [])
     for one in deployers:
         with Cloud(one) as cloud:

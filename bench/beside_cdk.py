@@ -31,7 +31,7 @@ OURS = {
     "deploy": ["deploy", "-y"],
     "destroy": ["destroy", "-y"],
 }
-COMMON = ["--no-notices"]  # which are fetched from the Internet
+COMMON = ["--no-notices"]  # notices are fetched from the Internet
 THEIRS = {
     "ls": ["ls", *COMMON],
     "synth": ["synth", *COMMON],
@@ -69,7 +69,7 @@ APP_ALONE = "the app without the CLI"
 
 
 def installed():
-    """Whether the CDK can be measured; installs it on first use, and prints a note where it can't."""
+    """Returns whether the CDK can be measured; installs it on first use, and prints a note if it can't."""
     for tool in ("node", "npm"):
         if not shutil.which(tool):
             print(f"note: {tool} is not installed, so the CDK is not measured")
@@ -95,7 +95,7 @@ def call(endpoint, method, path):
 
 
 class Commands:
-    """The commands of all ways, in one round on one local cloud, on which nothing is published yet."""
+    """The commands of all ways, in one round on one local cloud, on which nothing has been published yet."""
 
     def __init__(self, cloud, folder):
         self.cloud = cloud
@@ -112,10 +112,10 @@ class Commands:
             "AWS_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
             "CDK_HOME": str(self.folder.parent / "home"),
-            # Neither is what is measured, and both want the Internet.
+            # Neither is to be measured, and both need the Internet.
             "CDK_DISABLE_CLI_TELEMETRY": "true",
             "CDK_DISABLE_VERSION_CHECK": "true",
-            # Node.js 22 and newer keep compiled code there; older ones don't know it.
+            # Node.js 22 and newer keep compiled code there; older ones ignore it.
             "NODE_COMPILE_CACHE": str(self.folder.parent / "compiled"),
         }
         for way in WAYS:
@@ -156,7 +156,7 @@ class Commands:
         return measure.tree(deployer, self.cloud.environment, self.cloud.folder)
 
     def app_alone(self):
-        """What the app takes by itself, with the feature flags that the CLI would give it."""
+        """Measures the app by itself, with the feature flags that the CLI would give it."""
         context = json.loads((APP / "cdk.json").read_text())["context"]
         environment = self.environment | {
             "CDK_VALIDATION": "false",
@@ -172,7 +172,7 @@ def row(name, figures):
 
 
 def times(theirs, ours):
-    """How many times the deployer's figures the others are."""
+    """Returns the ratio of the others' figures to the deployer's."""
     ratios = (theirs.wall / ours.wall, theirs.processor / ours.processor, theirs.peak / ours.peak)
     return "   ({:,.0f} x, {:,.0f} x, {:,.0f} x)".format(*ratios)
 
@@ -182,7 +182,7 @@ def median(runs):
 
 
 def commands(deployer, runs):
-    """Each command of the deployer and of the CDK in turn; the ratio is to the fastest way of the CDK."""
+    """Measures each command of the deployer and of the CDK in turn; the ratio is to the fastest way of the CDK."""
     if not installed():
         return
     figures = {step: {} for step in STEPS}
@@ -194,7 +194,7 @@ def commands(deployer, runs):
         for attempt in range(runs):
             folder = pathlib.Path(temporary) / str(attempt)
             folder.mkdir()
-            # A new one each time: nothing is published yet for the first deployment.
+            # A new one each time: nothing has been published yet for the first deployment.
             with Cloud(deployer) as cloud:
                 one = Commands(cloud, folder)
                 if not attempt:

@@ -11,7 +11,7 @@ from paths import ROOT
 
 
 class Cloud:
-    """A local cloud of its own in a folder with the repository's stack file; stopped and removed in the end."""
+    """A local cloud in a folder of its own with the repository's stack file; stopped and removed at the end."""
 
     def __init__(self, deployer):
         self.deployer = deployer

@@ -1,4 +1,4 @@
-"""`transform` against the Runtime API and the sink, beside the same handler on Node.js; and what `observe` takes for a row."""
+"""`transform` against the Runtime API and the sink, beside the same handler on Node.js; and `observe`, for each row."""
 
 import json
 import os
@@ -16,7 +16,7 @@ SETTINGS = json.dumps({
 
 
 def batch(records):
-    """An invocation by SQS with that many `record-extracted` events."""
+    """Returns an invocation by SQS with that many `record-extracted` events."""
     messages = []
     for row in range(1, records + 1):
         detail = {
@@ -43,7 +43,8 @@ def batch(records):
 
 
 def transform(runs):
-    """Time from the start of the process to its first question, and time and peak memory for batches of each size."""
+    """Measures the time from the start of the process to its first request, and time and peak memory for batches of
+    each size."""
     commands = {"transform": [worker("functions")], "Node.js": ["node", str(ROOT / "bench/handler.mjs")]}
     if not shutil.which("node"):
         print("node is not installed: transform alone")
@@ -80,7 +81,7 @@ def transform(runs):
 
 
 def observed(first, rows):
-    """An invocation of `observe`: the three events of each of these rows."""
+    """Returns an invocation of `observe`: the three events of each of these rows."""
     messages = []
     for row in range(first, first + rows):
         about = {"object": {"bucket": "bench", "key": "rows.csv", "version": "v", "uploaded": "2026-01-01T00:00:00.000Z"},
@@ -109,7 +110,7 @@ def observed(first, rows):
 
 
 def processor(process):
-    """Seconds that a process has been on a processor so far."""
+    """Returns the seconds that a process has been on a processor so far."""
     total = 0
     for thread in os.listdir(f"/proc/{process.pid}/task"):
         with open(f"/proc/{process.pid}/task/{thread}/schedstat", encoding="ascii") as schedule:
@@ -118,7 +119,8 @@ def processor(process):
 
 
 def observe(runs):
-    """What `observe` takes for a row, with a tally: processor time, and calls. `BESIDE` names another build, measured in turn."""
+    """Measures `observe` for each row, with a tally: processor time, and calls. `BESIDE` names another build,
+    measured in turn."""
     rows, invocations = 333, 30
     commands = {"observe": [worker("functions")]}
     if os.environ.get("BESIDE"):

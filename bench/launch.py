@@ -1,4 +1,4 @@
-"""Runs one command to its end and writes what it took, as JSON, to the file that the first argument names.
+"""Runs one command to its end and writes its time and memory, as JSON, to the file that the first argument names.
 
 A process begins with the peak memory of the one that forks it, so this one imports next to nothing: `python3 -I -S`.
 """

@@ -15,7 +15,7 @@ from paths import ROOT
 
 @dataclass
 class Figures:
-    """What one process took."""
+    """The time and the memory of one process."""
 
     wall: float
     """Seconds."""
@@ -26,7 +26,7 @@ class Figures:
 
 
 def once(command, cwd=ROOT, env=None):
-    """Wall seconds, processor seconds and peak MiB of one run."""
+    """Returns the wall seconds, processor seconds and peak MiB of one run."""
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=cwd, env=env)
     _, status, usage = os.wait4(process.pid, 0)
@@ -38,7 +38,7 @@ def once(command, cwd=ROOT, env=None):
 
 
 def high_water(pid):
-    """Peak MiB of a living process; 0 when it has none any more."""
+    """Returns the peak MiB of a living process; 0 if it has no memory any more."""
     try:
         with open(f"/proc/{pid}/status", encoding="ascii") as status:
             lines = dict(line.split(":", 1) for line in status if ":" in line)
@@ -48,9 +48,9 @@ def high_water(pid):
 
 
 def spent(pid):
-    """Processor seconds that a living process has taken so far, without those of its children."""
+    """Returns the processor seconds of a living process so far, without those of its children."""
     with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-        # The name before may hold blanks; then state is the first, and `utime` and `stime` are 12th and 13th.
+        # The name before may contain blanks; after it the state is the 1st, `utime` the 12th and `stime` the 13th.
         fields = stat.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -81,7 +81,7 @@ def run(command, environment, cwd=None, stdout=subprocess.DEVNULL):
 
 
 def descendants(pid):
-    """The living descendants of a process; none where the kernel does not list them."""
+    """Returns the living descendants of a process; none if the kernel does not list them."""
     found = []
     try:
         for thread in os.listdir(f"/proc/{pid}/task"):
@@ -93,7 +93,8 @@ def descendants(pid):
 
 
 def resident(pids):
-    """MiB of memory of several processes now: of its own for each, and the largest mapping of files, which they may share."""
+    """Returns the MiB of several processes now: the own memory of each, and the largest mapping of files, which may
+    be shared."""
     own, mapped = 0, 0
     for pid in pids:
         try:
@@ -107,8 +108,9 @@ def resident(pids):
 
 
 def tree(command, environment, cwd):
-    """Runs a command to its end: the processor time of it and of all that it waits for, and the peak memory of all of them
-    together, read every 50 ms, but at least that of the largest, which the operating system keeps."""
+    """Runs a command to its end. Returns the processor time of it and of all processes that it waits for, and the
+    peak memory of all together, read every 50 ms, but at least that of the largest, which the operating system
+    keeps."""
     launcher = pathlib.Path(__file__).with_name("launch.py")
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as output:
         result = pathlib.Path(folder) / "result.json"

@@ -1,4 +1,4 @@
-"""Where things are."""
+"""The places of files and programs."""
 
 import pathlib
 
@@ -8,7 +8,7 @@ PYTHON = ROOT / ".venv/bin/python"
 
 
 def worker(name):
-    """The release build of a program of the workers: `functions` or `extraction`."""
+    """Returns the release build of a program of the workers: `functions` or `extraction`."""
     path = ROOT / "target/lambda" / name / "bootstrap"
     if not path.exists():
         raise SystemExit(f"{path} is missing: run `make workers`")

@@ -1,4 +1,4 @@
-"""Lambda's Runtime API for one function, on 127.0.0.1: what the function asks for, and when it asked."""
+"""Lambda's Runtime API for one function, on 127.0.0.1: the requests of the function, and their times."""
 
 import selectors
 import socket
@@ -49,7 +49,8 @@ class Runtime:
         self.selector.close()
 
     def _request(self):
-        """The next request on any connection: its first line and its body. `waiting` is then where its answer goes."""
+        """Returns the next request on any connection: its first line and its body. Sets `waiting` to the connection
+        of its answer."""
         while True:
             ready = self.selector.select(PATIENCE)
             if not ready:
@@ -89,7 +90,7 @@ class Runtime:
         assert line.startswith("GET /2018-06-01/runtime/invocation/next"), line
 
     def invoke(self, payload):
-        """Gives the function this payload; its answer, and the seconds until it came."""
+        """Gives the function this payload. Returns its answer, and the seconds until it came."""
         head = (
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: {0}\r\n"
             "Lambda-Runtime-Deadline-Ms: {1}\r\nLambda-Runtime-Trace-Id: Root=1-00000000-000000000000000000000000\r\n"
@@ -106,5 +107,5 @@ class Runtime:
         return answer, seconds
 
     def peak(self):
-        """MiB of memory at most so far."""
+        """Returns the most MiB of memory so far."""
         return measure.high_water(self.process.pid)

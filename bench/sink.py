@@ -1,8 +1,10 @@
-"""A stand-in for S3, EventBridge, KMS and DynamoDB on 127.0.0.1 that costs less than what is measured against it.
+"""A stand-in for S3, EventBridge, KMS and DynamoDB on 127.0.0.1 that costs less than the programs that are measured
+with it.
 
-GetObject answers files that don't exist: each byte follows from its offset, so a file of any size takes no memory. The
-key says how large it is, `ROWSxWIDTH.csv`. PutEvents accepts every entry and counts it, and every data key
-is the same. DynamoDB takes every write, and has no item. All speak HTTP/1.1 on one port, shared by a few processes. What isn't needed for that is not there: bodies are not parsed, signatures not checked.
+GetObject returns files that don't exist: each byte follows from its offset, so a file of any size takes no memory. The
+key gives the size, `ROWSxWIDTH.csv`. PutEvents accepts every entry and counts it, and every data key is the same.
+DynamoDB takes every write, and has no item. All use HTTP/1.1 on one port, shared by a few processes. Nothing else is
+implemented: bodies are not parsed, signatures not checked.
 """
 
 import asyncio
@@ -19,23 +21,23 @@ ROW = b'%%010d,%%02d,"Main Street %%010d, Flat 7",Town %%010d,07030,%s\r\n'
 # Bytes of a row without its filler.
 SMALLEST = len(ROW % b"" % (0, 0, 0, 0))
 KEY = re.compile(rb"/(\d+)x(\d+)\.csv(?:\?|$)")
-# What is generated at once.
+# Bytes that are generated at once.
 BLOCK = 256 * 1024
 
 
 def key(rows, width):
-    """Key of the file with that many rows of `width` bytes each."""
+    """Returns the key of the file with that many rows of `width` bytes each."""
     assert width >= SMALLEST, width
     return f"{rows}x{width}.csv"
 
 
 def length(rows, width):
-    """Bytes of that file."""
+    """Returns the number of bytes of that file."""
     return len(HEADER) + rows * width
 
 
 def content(rows, width, start, end):
-    """The bytes of that file from `start` to before `end`, in blocks."""
+    """Yields the bytes of that file from `start` to before `end`, in blocks."""
     if start < len(HEADER):
         yield HEADER[start:end]
     template = ROW % (b"x" * (width - SMALLEST))
@@ -50,7 +52,7 @@ def content(rows, width, start, end):
 
 
 def accepted(entries):
-    """The answer of PutEvents to that many entries."""
+    """Returns the answer of PutEvents to that many entries."""
     each = b'{"EventId":"11710aed-b79e-4468-a20b-bb3c0c3b4860"}'
     return answer(b'{"FailedEntryCount":0,"Entries":[%s]}' % b",".join([each] * entries))
 
@@ -89,7 +91,7 @@ class Connection(asyncio.Protocol):
             found = re.search(rb"(?i)\r\ncontent-length: *(\d+)", lines)
             total = head + 4 + (int(found[1]) if found else 0)
             if len(self.received) < total:
-                # Not looked at again before the body is complete.
+                # Not read again before the body is complete.
                 self.needed = total - 1
                 return
             body = bytes(self.received[head + 4:total])
@@ -148,7 +150,7 @@ class Connection(asyncio.Protocol):
 
 
 def listener(port, backlog=None):
-    """A socket of the port that all processes share; the kernel divides connections among those that listen."""
+    """Returns a socket of the port that all processes share; the kernel divides connections among those that listen."""
     opened = socket.socket()
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     opened.bind(("127.0.0.1", port))
@@ -174,7 +176,7 @@ class Sink:
     def __init__(self, processes=2):
         self.counts = multiprocessing.Array("Q", processes, lock=False)
         self.asked = multiprocessing.Array("Q", processes, lock=False)
-        # All listen before any is served, so that whoever connects is answered by one of them.
+        # All listen before any is served, so that one of them answers every connection.
         first = listener(0, 128)
         self.endpoint = "http://127.0.0.1:%d" % first.getsockname()[1]
         sockets = [first] + [listener(first.getsockname()[1], 128) for _ in range(processes - 1)]
@@ -198,15 +200,15 @@ class Sink:
             process.join()
 
     def entries(self):
-        """Entries that were put so far."""
+        """Returns the number of entries that were put so far."""
         return sum(self.counts)
 
     def requests(self):
-        """Requests of any kind so far."""
+        """Returns the number of requests of any kind so far."""
         return sum(self.asked)
 
     def processor(self):
-        """Processor seconds of its processes so far."""
+        """Returns the processor seconds of its processes so far."""
         ticks = 0
         for process in self.processes:
             with open(f"/proc/{process.pid}/stat", encoding="ascii") as stat:
@@ -215,7 +217,7 @@ class Sink:
         return ticks / os.sysconf("SC_CLK_TCK")
 
     def environment(self):
-        """What makes an AWS client speak to it and to nobody else."""
+        """Returns the variables that make an AWS client call the stand-in and nothing else."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint, "AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1",
             "AWS_ACCESS_KEY_ID": "benchmark", "AWS_SECRET_ACCESS_KEY": "benchmark", "AWS_EC2_METADATA_DISABLED": "true",

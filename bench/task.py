@@ -1,4 +1,4 @@
-"""The extraction task against the sink: how fast it is, and how much memory it takes."""
+"""The extraction task against the sink: its speed, and its memory."""
 
 import json
 import os
@@ -14,7 +14,8 @@ MEGA = 1_000_000
 
 
 def extract(program, target, rows, width, sensitive=()):
-    """One run of the task over a file of that shape, with these columns sealed; its figures and the sink's processor seconds."""
+    """Runs the task over a file of that shape, with these columns sealed. Returns its figures and the sink's
+    processor seconds."""
     before, processor = target.entries(), target.processor()
     environment = target.environment() | {
         "OBJECT": json.dumps({"bucket": BUCKET, "key": sink.key(rows, width), "etag": f"{rows}x{width}"})}
@@ -23,13 +24,13 @@ def extract(program, target, rows, width, sensitive=()):
         environment["DATA_KEY_ARN"] = "arn:aws:kms:eu-west-1:123456789012:key/bench"
     figures = measure.run([program], environment)
     entries = target.entries() - before
-    # One per row, and the one that says that all of them are there.
+    # One per row, and the one that reports that all of them are there.
     assert entries == rows + 1, entries
     return figures, target.processor() - processor
 
 
 def client(target, rows, width):
-    """Rows per second of wall and of processor time of the straightforward client."""
+    """Returns the rows per second of wall and of processor time of the straightforward client."""
     before = target.entries()
     done = subprocess.run(
         [PYTHON, ROOT / "bench/client.py", BUCKET, sink.key(rows, width)],
@@ -40,7 +41,7 @@ def client(target, rows, width):
 
 
 def speed(runs, rows=200_000, width=100):
-    """Rows per second beside the straightforward client, which puts one event per call."""
+    """Measures rows per second beside the straightforward client, which puts one event per call."""
     with sink.Sink() as target:
         program = worker("extraction")
         extract(program, target, 10_000, width)
@@ -61,7 +62,7 @@ def speed(runs, rows=200_000, width=100):
 
 
 def memory(sizes=((100, 100), (1_000, 1_000), (4_000, 4_000))):
-    """Peak memory for files of these megabytes and widths of rows."""
+    """Measures the peak memory for files of these megabytes and widths of rows."""
     with sink.Sink() as target:
         program = worker("extraction")
         for megabytes, width in sizes:

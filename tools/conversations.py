@@ -7,8 +7,8 @@ Every exchange must name an operation that exists, ask for inputs that it has, a
 has, of the right types, with the values that an enumeration knows, and with all that is required. An error must be one
 that the operation or its service documents, or one that all services share.
 
-With --write, deployer/cli/tests/wire/models.json is written anew: what the tests' servers need to know of the operations to
-name a request and to write an answer. Without, it must be what would be written.
+With --write, deployer/cli/tests/wire/models.json is written anew: the facts about the operations that the
+tests' servers need to name a request and to write an answer. Without it, the file must be up to date.
 """
 
 import base64
@@ -50,7 +50,7 @@ COMMON = set("""
 """.split())
 # Errors that a service answers and its model does not list.
 OF_SERVICE = {
-    # Amazon S3 API Reference, "Error responses". HEAD answers have no body, so a status stands for their code.
+    # Amazon S3 API Reference, "Error responses". HEAD answers have no body, so a status takes the place of their code.
     "S3": set("""
         BucketNotEmpty ConditionalRequestConflict InvalidBucketName NoSuchBucketPolicy NoSuchLifecycleConfiguration
         NoSuchTagSet NoSuchVersion NotFound PermanentRedirect PreconditionFailed
@@ -81,7 +81,7 @@ REGISTRY_ERRORS = {
 NAME = "orders-dev"
 STACK_ID = f"arn:aws:cloudformation:eu-west-1:111122223333:stack/{NAME}/0a1b2c3d-1111-4222-8333-444455556666"
 MOMENT = "2026-11-24T10:00:00Z"
-# What the server writes in the place of these: a template, its digest, the token of its deployment, a document.
+# Text that the server writes in the place of these: a template, its digest, the token of its deployment, a document.
 WRITTEN = ({"$template"}, {"$digest"}, {"$mark"}, {"$json"})
 EXCHANGE = {"operation", "when", "answer", "error", "drop", "delay_ms", "times", "optional", "signal"}
 
@@ -191,14 +191,15 @@ class Judge:
         for key in error.keys() - {"code", "message", "status"}:
             self.find(place, f"unknown key {key!r} in error")
         listed = [one["shape"] for one in operation.get("errors", [])]
-        # Not every operation lists what its service documents.
+        # Not every operation lists the errors that its service documents.
         listed += [name for name, shape in shapes.items() if shape.get("exception")]
         codes = {shapes[name].get("error", {}).get("code", name) for name in listed}
         if error.get("code") not in codes | COMMON | OF_SERVICE.get(service, set()):
             self.find(place, f"{service} has no error {error.get('code')!r}")
 
     def value(self, place, path, shapes, name, value, asked):
-        """`asked` is what a request is looked at for: a part of it, null where it must be missing."""
+        """Checks a value against its shape. `asked` is the part of a request that is compared: null where it must be
+        missing."""
         if asked and value is None:
             return
         shape = shapes.get(name, {"type": "structure", "members": {}})
@@ -251,7 +252,7 @@ class Judge:
             elif "enum" in shape and value not in shape["enum"] + shapes.get(ALSO.get(name), {}).get("enum", []):
                 self.find(place, f"{path}: {name} has no value {value!r}")
             elif "${" in value:
-                pass  # what was asked stands there when it is answered
+                pass  # a value of the request is put there in the answer
             elif not asked and len(value) > shape.get("max", len(value)):
                 self.find(place, f"{path}: {name} has at most {shape['max']} characters")
             elif not asked and len(value) < shape.get("min", 0):
@@ -262,7 +263,8 @@ class Judge:
             self.find(place, f"{path}: {kind} is not known here")
 
     def written(self):
-        """What the tests' servers need: a line an operation and a shape, so that changes can be read."""
+        """Returns the facts that the tests' servers need: one line per operation and per shape, so that changes can
+        be read."""
         services = []
         for service, model in self.models.items():
             metadata = model["metadata"]
@@ -302,7 +304,7 @@ def matches(pattern, value):
 
 
 def request_parts(shape):
-    """Where the members of a request stand, and which of these every request has."""
+    """Returns the places of the members of a request, and those that every request has."""
     parts, needed = {}, []
     for name, member in shape.get("members", {}).items():
         location = member.get("location")
@@ -314,7 +316,7 @@ def request_parts(shape):
 
 
 def collect(all_shapes, name, out):
-    """The shapes that an answer may have, without what only people read."""
+    """Collects the shapes that an answer may have, without their documentation."""
     if name in out:
         return
     shape = all_shapes[name]

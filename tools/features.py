@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Says which dependencies Cargo would compile more than once, because the deployer, the workers and the tests want different
-features of them; `workers/workspace-hack` is where they agree. Standard library only."""
+"""Lists the dependencies that Cargo would compile more than once, because the deployer, the workers and the tests need
+different features of them; `workers/workspace-hack` unites these. Standard library only."""
 
 import hashlib
 import json
@@ -13,14 +13,15 @@ CHOICES = {
     "the deployer": ("-p", "deployer", "--bin", "deployer"),
     "the workers": ("-p", "etl-functions", "-p", "etl-task", "--bins"),
 }
-# Only people log in, so the workers do without the features for that, and nothing else is made of this one.
+# Only people log in, so the workers do without the features for that, and nothing else is built from this one.
 EXCEPT = {"aws-config"}
 
 
 def graph(selection):
-    """Every step of a build, by a digest of all that decides what comes out of it: its features and those of what it needs."""
+    """Returns every step of a build, by a digest of all that decides its result: its features and those of its
+    dependencies."""
     command = ["cargo", "build", "--locked", "-Z", "unstable-options", "--unit-graph", *selection]
-    # The graph is not stable, and this asks the stable Cargo for it all the same.
+    # The option is not stable, and the stable Cargo is asked for it all the same.
     environment = os.environ | {"RUSTC_BOOTSTRAP": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
@@ -41,7 +42,8 @@ def graph(selection):
 
 
 def name(unit):
-    """The package, from an identifier such as `registry+https://…#serde@1.0.0`, or `path+file:///…/task#0.1.0`."""
+    """Returns the package, from an identifier such as `registry+https://…#serde@1.0.0`, or
+    `path+file:///…/task#0.1.0`."""
     base, _, last = unit["pkg_id"].rpartition("#")
     return last.split("@")[0] if "@" in last else base.rsplit("/", 1)[-1]
 

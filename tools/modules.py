@@ -94,7 +94,7 @@ def tokens_of(text):
 
 
 def close(tokens, at):
-    """The index after the bracket that closes the one at `at`."""
+    """Returns the index after the bracket that closes the one at `at`."""
     depth = 0
     for index in range(at, len(tokens)):
         if tokens[index].kind == "other":
@@ -105,13 +105,14 @@ def close(tokens, at):
 
 
 def item_end(tokens, at):
-    """The index after the item that begins at `at`: after its block, its semicolon, or the comma of a field or an arm."""
+    """Returns the index after the item that begins at `at`: after its block, its semicolon, or the comma of a field
+    or an arm."""
     named = any(token.text in ITEMS | {"impl", "mod", "use"} for token in tokens[at : at + 6])
     while at < len(tokens):
         text = tokens[at].text if tokens[at].kind == "other" else ""
         if text == ";" or text == "," and not named:
             return at + 1
-        if text in ("}", ")"):  # of what the item is in
+        if text in ("}", ")"):  # of the block around the item
             return at
         if text == "{":
             at = close(tokens, at)
@@ -126,7 +127,7 @@ def item_end(tokens, at):
 
 
 def only_tests(attribute):
-    """Whether `#[…]` leaves its item to tests."""
+    """Returns whether `#[…]` restricts its item to tests."""
     words = [token.text for token in attribute if token.kind == "word"]
     if words[:1] == ["test"] or words[:2] == ["tokio", "test"]:
         return True
@@ -219,7 +220,7 @@ class Crate:
                     if name == "*":
                         module.globs.append(Import(names, line))
                     else:
-                        # What is imported as `_` has no name, and is imported all the same.
+                        # An item that is imported as `_` has no name, and is imported all the same.
                         name = f"_{line} {names[-1]}" if name == "_" else name
                         module.imports.setdefault(name, []).append(Import(names, line))
                 at = end + 1
@@ -248,7 +249,7 @@ class Crate:
                 module.items.add(tokens[at + 2].text)
                 body = close(tokens, at + 3)
             elif at < body and token.text in TYPES and following and following.kind == "word":
-                module.items.add(following.text)  # where the macro is called, which is taken to be here
+                module.items.add(following.text)  # the macro is taken to be called here
             elif depth == 0 and token.kind == "word" and token.text in ITEMS and following and following.kind == "word":
                 if following.text not in QUALIFIERS:
                     module.items.add(following.text)
@@ -258,7 +259,7 @@ class Crate:
             at += 1
 
     def lookup(self, module, name, seen):
-        """What a name means in a module: modules, and (module, name) for items."""
+        """Returns the meaning of a name in a module: modules, and (module, name) for items."""
         found = []
         if name in module.children:
             found.append(module.children[name])
@@ -279,7 +280,7 @@ class Crate:
         return self.lookup(module, name, seen | {(module, name)})
 
     def resolve(self, module, path, seen=frozenset()):
-        """What a path means, as far as it is in this crate."""
+        """Returns the meaning of a path, as far as it is in this crate."""
         first, rest = path[0], path[1:]
         if first == "crate":
             places = [module.root()]
@@ -296,7 +297,7 @@ class Crate:
                     after.append(place)  # a variant or a function of a type
                     continue
                 inner = self.lookup_once(place, name, seen)
-                # A macro may define it, so this is where it must be.
+                # A macro may define it, so it must be here.
                 after += inner or [(place, name)]
             places = after
         return places
@@ -326,12 +327,12 @@ class Crate:
         for name, imports in module.imports.items():
             for imported in imports:
                 for target in self.resolve(module, imported.path):
-                    # The paths that begin with a module say what of it is used.
+                    # The paths that begin with a module name the items of it that are used.
                     if not isinstance(target, Module) or name not in names:
                         self.add(module, target, imported.line, imported.path)
 
     def by_glob(self, module, token):
-        """Whether a glob brings in a name that is used alone."""
+        """Returns whether a glob brings in a name that is used alone."""
         if token.text in module.items or token.text in module.children or token.text in module.imports:
             return
         for target in self.lookup(module, token.text, frozenset()):
@@ -347,7 +348,7 @@ class Crate:
         return any(not isinstance(target, Module) for target in self.lookup(module, name, frozenset()))
 
     def arguments(self, module, at):
-        """A macro of the crate may make paths of the modules that it is given by name."""
+        """Follows the modules that a macro of the crate gets by name, since it may make paths of them."""
         for token in module.tokens[at : close(module.tokens, at)]:
             if token.kind == "word":
                 for target in self.lookup(module, token.text, frozenset()):
@@ -360,7 +361,7 @@ class Crate:
             self.edges[module.file].setdefault(file, (line, "::".join(path)))
 
     def family(self, files):
-        """The file that the other ones are descendants of, if there is one."""
+        """Returns the file that the other ones are descendants of, if there is one."""
         for file in sorted(files, key=lambda file: len(file.parts)):
             if file == self.root.file:
                 continue
@@ -387,7 +388,7 @@ class Crate:
 
 
 def components(files, edges):
-    """Strongly connected components of more than one file (Tarjan, without recursion)."""
+    """Returns the strongly connected components of more than one file (Tarjan, without recursion)."""
     index, low, stack, on_stack, count = {}, {}, [], set(), 0
     for start in sorted(files):
         if start in index:

@@ -3,8 +3,8 @@
 
 Usage: tools/policies.py FOLDER   (with the Python of the judges' environment)
 
-References are replaced by examples of what CloudFormation puts in their place, since a linter of policies knows
-nothing of templates.
+References are replaced by examples of the values that CloudFormation puts in their place, since a linter of policies
+doesn't read templates.
 """
 
 import json
@@ -22,7 +22,7 @@ PSEUDO = {
     "AWS::URLSuffix": "amazonaws.com",
 }
 ACCOUNT = "eu-west-1:111122223333"
-# What an ARN of these types looks like: Service Authorization Reference.
+# The form of an ARN of these types: Service Authorization Reference.
 ARNS = {
     "AWS::SQS::Queue": f"arn:aws:sqs:{ACCOUNT}:name",
     "AWS::SNS::Topic": f"arn:aws:sns:{ACCOUNT}:name",
@@ -45,7 +45,7 @@ REF_IS_ARN = {"AWS::SNS::Topic", "AWS::ECS::TaskDefinition", "AWS::SecretsManage
 
 
 def example(target, attribute, types):
-    """What stands where a reference stood."""
+    """Returns the value that replaces a reference."""
     if target in PSEUDO:
         return PSEUDO[target]
     kind = types.get(target, "")
@@ -57,7 +57,7 @@ def example(target, attribute, types):
 
 
 def resolve(value, types):
-    """The value with examples in the place of references."""
+    """Returns the value with examples in the place of references."""
     if isinstance(value, list):
         return [resolve(item, types) for item in value]
     if not isinstance(value, dict):
@@ -86,7 +86,7 @@ def resolve(value, types):
 
 
 def policies(value, path=""):
-    """Every policy document in a value, with its path."""
+    """Yields every policy document in a value, with its path."""
     if isinstance(value, dict):
         if "Statement" in value and "Version" in value:
             yield path, value
@@ -108,7 +108,7 @@ def main():
         types = {name: resource["Type"] for name, resource in resources.items()}
         for name, resource in resources.items():
             for path, document in policies(resource.get("Properties", {})):
-                # Who may assume a role is no permission; parliament knows no `sts:AssumeRole` without a resource.
+                # A trust policy is not a permission; parliament accepts no `sts:AssumeRole` without a resource.
                 if path.endswith("AssumeRolePolicyDocument"):
                     continue
                 text = json.dumps(resolve(document, types), sort_keys=True)

@@ -22,7 +22,7 @@ from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "deployer/cfn/src/schemas"
 
-# What a check reads; all else (prose, handlers, tagging) is left out.
+# The parts that a check reads; all else (prose, handlers, tagging) is left out.
 TOP = {
     "additionalProperties", "anyOf", "allOf", "conditionalCreateOnlyProperties", "createOnlyProperties", "definitions",
     "dependentExcluded", "dependentRequired", "dependentSchemas", "if", "oneOf", "patternProperties", "properties",
@@ -41,10 +41,10 @@ DATA = {"const", "default", "enum", "enumCaseInsensitive", "required", "required
 
 
 def with_dependencies(schema):
-    """The schema with `dependencies`, the older word, in the words of today.
+    """Returns the schema with `dependencies`, the older word, in the words of today.
 
-    Several stand beside a single property in place of the mapping that holds it, where they say nothing (or something
-    of the user's own keys); those are left out.
+    Several are beside a single property instead of beside the mapping that contains it, where they say nothing (or
+    something about the user's own keys); those are left out.
     """
     out = dict(schema)
     for name, value in out.pop("dependencies", {}).items():
@@ -63,10 +63,10 @@ def with_dependencies(schema):
 
 
 def format_of(value, families):
-    """The format that a check may believe, if any.
+    """Returns the format that a check may trust, if any.
 
     cfn-lint calls almost everything an IPv4 network whose name says "Cidr", also where AWS takes IPv6 too, or an
-    address without a prefix. Which of them is meant is certain only where a property beside it is for IPv6.
+    address without a prefix. The meaning is certain only where a property beside it is for IPv6.
     """
     if value in {"ipv4-network", "ipv6-network"}:
         return value if families else "network"
@@ -74,7 +74,8 @@ def format_of(value, families):
 
 
 def stripped(schema, keywords=INNER, families=False):
-    """The schema with the keywords that are read; `families` when IPv4 and IPv6 have properties of their own."""
+    """Returns the schema with the keywords that are read; `families` when IPv4 and IPv6 have properties of their
+    own."""
     if isinstance(schema, list):
         return [stripped(item) for item in schema]
     if not isinstance(schema, dict):
@@ -112,11 +113,11 @@ def main():
                 regions.setdefault(name, []).append(file.stem)
     blocks = {}
     for name in sorted(regions):
-        # Where a type is in several regions, the first that has most of them is asked.
+        # If a type is in several regions, it is read from the one that has most types, else from the first.
         region = "us-east-1" if "us-east-1" in regions[name] else regions[name][0]
         schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema(region, name)
         compact = stripped(schema.schema, TOP)
-        # Names of the user's own are written as regular expressions: `Outputs\..*`, and `.*` alone.
+        # Names that the user chooses are written as regular expressions: `Outputs\..*`, and `.*` alone.
         anything = {".*": "*"}
         compact["attributes"] = sorted(anything.get(name, name.replace("\\..*", ".*")) for name in schema.get_atts)
         text = json.dumps(compact, separators=(",", ":"), ensure_ascii=False).encode()

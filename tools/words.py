@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Finds phrases that are no longer written (words.txt) in what people read: the Markdown pages; and with `--sources` also the
-messages and the help in the sources of the deployer and the workers, and the pages that are generated from them.
+"""Finds phrases that are to be avoided (words.txt) in the Markdown pages; with `--sources` also in the messages and the
+help in the sources of the deployer and the workers, and in the pages that are generated from them.
 Standard library only."""
 
 import argparse
@@ -23,15 +23,15 @@ PAGES = (
 )
 # These are written by tests from the sources, so they are as right as the sources are.
 GENERATED = {"docs/cost.md", "docs/events.md", "docs/failures.md", "docs/reference.md"}
-# Holds the text of docs/events.md. Texts of other tests are for those who read tests.
+# Contains the text of docs/events.md. Texts of other tests are for the readers of tests.
 TESTS_WITH_PAGES = {"deployer/lang/tests/docs.rs"}
 IGNORE = "words: ignore"
-# In the place of code: neither a word nor white space.
+# The mark in the place of code: neither a word nor white space.
 CODE = "\ufffc"
 
 
 def read_list(text):
-    """The phrases as pairs of a pattern and what to write, and the texts in which nothing is looked for."""
+    """Returns the phrases as pairs of a pattern and its replacement, and the texts that are not searched."""
     phrases, exceptions = [], []
     for number, line in enumerate(text.splitlines(), 1):
         line = line.strip()
@@ -50,12 +50,12 @@ def read_list(text):
 
 
 def filled(text):
-    """As many marks as the text is long, so that every place stays the same."""
+    """Returns as many marks as the text is long, so that every place stays the same."""
     return re.sub(r"[^\n]", CODE, text)
 
 
 def without(pattern, text):
-    """The text with each match filled."""
+    """Returns the text with each match filled."""
     return re.sub(pattern, lambda match: filled(match.group(0)), text, flags=re.DOTALL)
 
 
@@ -65,7 +65,7 @@ def without_code(text):
 
 
 def prose_of_markdown(text):
-    """The text without blocks of code, code in a line, comments, and the targets of links."""
+    """Returns the text without blocks of code, code in a line, comments, and the targets of links."""
     out, fence, before = [], None, ""
     for line in text.split("\n"):
         mark = re.match(r"\s*(```+|~~~+)", line)
@@ -99,7 +99,7 @@ TOKENS = re.compile(
 
 
 def prose_of_rust(text):
-    """The literals of the code that is not a test; and documentation, where clap makes help of it."""
+    """Returns the literals of the code that is not a test; and documentation, where clap makes help of it."""
     text = re.split(r"^#\[cfg\(test\)\]\nmod ", text, maxsplit=1, flags=re.MULTILINE)[0]
     is_help = "clap::" in text
     out, last = [], 0
@@ -122,7 +122,7 @@ def prose_of_rust(text):
 
 
 def find(path, prose, text, phrases, exceptions):
-    """Prints what is found in one file, and gives how much it is."""
+    """Prints the phrases that are found in one file, and returns their number."""
     for exception in exceptions:
         prose = exception.sub(lambda match: filled(match.group(0)), prose)
     lines, seen = text.split("\n"), set()

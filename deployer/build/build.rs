@@ -1,7 +1,7 @@
 //! Stages what the deployer carries to build and publish, for `include_dir!`:
 //!
 //! - `OUT_DIR/project`: the sources of the workers as a workspace of their own.
-//! - `OUT_DIR/programs`: the packed workers in `DEPLOYER_EMBED_WORKERS` (`deployer_packing::carried`), when that is set.
+//! - `OUT_DIR/programs`: the packed workers in `DEPLOYER_EMBED_WORKERS` (`deployer_packing::carried`), if that is set.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -15,7 +15,7 @@ mod stage;
 
 /// Folder with packed workers to carry, relative to the repository.
 const EMBED_WORKERS: &str = "DEPLOYER_EMBED_WORKERS";
-/// What is in it; `src/embed.rs` has a test that these are the names that it looks for.
+/// Names of the files in that folder; `src/embed.rs` has a test that these are the names that it looks for.
 const PACKED: [&str; 3] = ["functions.zip", "extraction.layer", "packed.json"];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -53,12 +53,12 @@ fn stage_project(repository: &Path, project: &Path) -> Result<(), Box<dyn Error>
     Ok(())
 }
 
-/// The name of the package of a manifest.
+/// Returns the name of the package of a manifest.
 fn package_of(manifest: &str) -> Option<&str> {
     manifest.lines().find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))
 }
 
-/// Names of the dependencies that a manifest takes from its workspace.
+/// Returns the names of the dependencies that a manifest takes from its workspace.
 fn inherited(manifest: &str) -> Vec<String> {
     let uses = |line: &str| {
         let (name, rest) = line.split_at(line.find(['.', ' ', '='])?);
@@ -69,7 +69,7 @@ fn inherited(manifest: &str) -> Vec<String> {
     manifest.lines().filter_map(uses).collect()
 }
 
-/// Names of all packages that one is built with, by `Cargo.lock`.
+/// Returns the names of all packages that one is built with, by `Cargo.lock`.
 fn closure(lock: &str, package: &str) -> BTreeSet<String> {
     let dependencies = |name: &str| -> Vec<String> {
         let head = format!("\nname = \"{name}\"\n");
@@ -88,8 +88,8 @@ fn closure(lock: &str, package: &str) -> BTreeSet<String> {
     found
 }
 
-/// The repository's manifest for the workers alone: their members, their dependencies, no settings of packages that they
-/// are not `built` with.
+/// Reduces the repository's manifest to the workers: their members, their dependencies, no settings of packages that
+/// they are not `built` with.
 fn reduced(
     manifest: &str,
     members: &BTreeSet<String>,

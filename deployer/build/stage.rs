@@ -7,7 +7,7 @@ use std::{fs, io};
 /// Endings of files that editors, merges and test tools leave behind.
 const JUNK: [&str; 8] = ["~", ".orig", ".rej", ".bak", ".swp", ".tmp", ".snap.new", ".profraw"];
 
-/// An empty folder.
+/// Creates an empty folder.
 pub fn fresh(folder: &Path) -> io::Result<PathBuf> {
     if folder.exists() {
         fs::remove_dir_all(folder)?;

@@ -1,4 +1,4 @@
-//! `--verbose`: every call of AWS with what came back, and how long that took.
+//! `--verbose`: every call of AWS with its result and its duration.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
-/// Who is told of each call: its name, what came back, how long that took.
+/// The function that is told of each call: its name, its result, its duration.
 #[derive(Clone)]
 pub struct Calls(Arc<Tell>);
 
 type Tell = dyn Fn(&str, &str, Duration) + Send + Sync;
 
 impl Calls {
-    /// Tells a function.
+    /// Creates a value that tells a function of each call.
     pub fn to(tell: impl Fn(&str, &str, Duration) + Send + Sync + 'static) -> Self {
         Self(Arc::new(tell))
     }
@@ -33,7 +33,7 @@ impl fmt::Debug for Calls {
     }
 }
 
-/// The configuration with a client that shows each request.
+/// Returns the configuration with a client that shows each request.
 pub(super) fn shown(config: SdkConfig, calls: Calls) -> SdkConfig {
     // The client that the SDK makes where it is given none: `aws_smithy_http_client`, feature `default-client`.
     let inner = config.http_client().unwrap_or_else(|| {
@@ -76,8 +76,8 @@ impl HttpConnector for Shown<SharedHttpConnector> {
     }
 }
 
-/// What a request asks for: `cloudformation DescribeStacks` in the protocols that name the operation, else service, method and
-/// path. Of the query nothing is shown, and of the body the operation alone.
+/// Returns the name of a request: `cloudformation DescribeStacks` in the protocols that name the operation, else
+/// service, method and path. Nothing of the query is shown, and of the body the operation alone.
 fn name(request: &HttpRequest) -> String {
     let header = |name: &str| request.headers().get(name);
     // `… api/cloudformation/1.136.0 …`: the SDKs' user agent.

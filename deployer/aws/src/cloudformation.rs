@@ -23,15 +23,15 @@ type Result<T> = std::result::Result<T, AwsError>;
 /// A stack as it is deployed.
 #[derive(Debug, Clone)]
 pub struct DeployedStack {
-    /// Its name.
+    /// Name of the stack.
     pub name: String,
-    /// Its ARN, which goes on naming it after its deletion.
+    /// ARN of the stack, which goes on naming it after its deletion.
     pub id: String,
-    /// What can be done with it.
+    /// Operations that are possible now.
     pub state: StackState,
-    /// CloudFormation's word for that.
+    /// CloudFormation's word for the state.
     pub status: String,
-    /// Whether termination protection is on.
+    /// `true` if termination protection is on.
     pub protected: bool,
     /// Parameter values.
     pub parameters: BTreeMap<String, String>,
@@ -41,20 +41,20 @@ pub struct DeployedStack {
     pub tags: BTreeMap<String, String>,
     /// ARN of the change set that the last operation executed.
     pub change_set: Option<String>,
-    /// The last operation failed in express mode, so that CloudFormation takes no operation in another mode.
+    /// `true` if the last operation failed in express mode, so that CloudFormation takes no operation in another mode.
     pub failed_in_express: bool,
 }
 
-/// What can be done with a stack.
+/// The operations that are possible on a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StackState {
-    /// It can be updated.
+    /// A stack that can be updated.
     Settled,
-    /// It holds nothing but a change set that was never executed.
+    /// A stack that holds nothing but a change set that was never executed.
     Review,
-    /// An operation is under way.
+    /// A stack with an operation under way.
     Busy,
-    /// It can only be deleted, or recovered.
+    /// A stack that can only be deleted, or recovered.
     Dead,
 }
 
@@ -69,12 +69,12 @@ impl StackState {
     }
 }
 
-/// Where CloudFormation finds a template.
+/// The place where CloudFormation finds a template.
 #[derive(Debug, Clone, Copy)]
 pub enum TemplateSource<'a> {
-    /// In the call.
+    /// A template in the call.
     Body(&'a str),
-    /// In S3.
+    /// The URL of a template in S3.
     Url(&'a str),
 }
 
@@ -120,19 +120,19 @@ fn tags(tags: &[Tag]) -> BTreeMap<String, String> {
 }
 
 impl CloudFormation {
-    /// A client of a session.
+    /// Creates a client of a session.
     #[must_use]
     pub fn new(session: &Session) -> Self {
         Self { client: Client::new(&session.config) }
     }
 
-    /// A client that can ask before the caller is known.
+    /// Creates a client that can ask before the caller is known.
     #[must_use]
     pub fn unidentified(session: &Unidentified) -> Self {
         Self { client: Client::new(&session.config) }
     }
 
-    /// The stack of this name or ARN; `None` when there is none.
+    /// Returns the stack of this name or ARN; `None` when there is none.
     pub async fn describe(&self, name: &str) -> Result<Option<DeployedStack>> {
         let answer = self
             .client
@@ -153,7 +153,7 @@ impl CloudFormation {
         Ok(stack.filter(|stack| Status::of(&stack.status) != Status::DeleteComplete))
     }
 
-    /// The template as it was sent; `None` when there is no such stack.
+    /// Returns the template as it was sent; `None` when there is no such stack.
     pub async fn template(&self, name: &str) -> Result<Option<String>> {
         let answer = self
             .client
@@ -170,7 +170,7 @@ impl CloudFormation {
         }
     }
 
-    /// Logical id → physical id of every resource of a stack.
+    /// Returns all resources of a stack, with their logical and physical ids.
     pub async fn resources(&self, name: &str) -> Result<Vec<StackResource>> {
         let mut out = Vec::new();
         let mut pages = self.client.list_stack_resources().stack_name(name).into_paginator().send();
@@ -191,7 +191,7 @@ impl CloudFormation {
         Ok(out)
     }
 
-    /// Switches termination protection.
+    /// Switches termination protection on or off.
     pub async fn protect(&self, stack: &str, on: bool) -> Result<()> {
         self.client
             .update_termination_protection()
@@ -220,16 +220,17 @@ impl CloudFormation {
 pub struct StackResource {
     /// Logical id.
     pub logical_id: String,
-    /// Name, URL, id or ARN.
+    /// Physical id: name, URL, id or ARN.
     pub physical_id: String,
     /// CloudFormation type.
     pub resource_type: String,
-    /// Such as `CREATE_COMPLETE`.
+    /// CloudFormation's status, such as `CREATE_COMPLETE`.
     pub status: String,
 }
 
 impl StackResource {
-    /// Whether a resource is there, and is the stack's: one whose creation failed may carry the name of somebody else's.
+    /// Checks whether the resource exists and is the stack's: one whose creation failed may carry the name of somebody
+    /// else's.
     #[must_use]
     pub fn exists(&self) -> bool {
         let gone = matches!(

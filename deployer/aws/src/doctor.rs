@@ -1,4 +1,4 @@
-//! What `doctor` asks: the time at AWS, the service-linked role, and what the caller may do.
+//! The questions of `doctor` to AWS: the time there, the service-linked role, and the caller's permissions.
 
 use std::time::Duration;
 
@@ -12,28 +12,29 @@ use crate::session::Session;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Actions, and what they are done to.
+/// Actions, and the resource that they act on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
-    /// Such as `s3:PutObject`.
+    /// Names of the actions, such as `s3:PutObject`.
     pub actions: &'static [&'static str],
-    /// ARN of what they are done to.
+    /// ARN of the resource that they act on.
     pub resource: String,
 }
 
-/// What IAM says of intents.
+/// The answer of IAM about intents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Allowed {
-    /// All but these actions; each with what it would be done to.
+    /// All allowed but these actions; each with the resource that it would act on.
     Except(Vec<(String, String)>),
-    /// IAM can't tell for a caller of this kind.
+    /// Unknown: IAM can't tell for a caller of this kind.
     Unknown,
 }
 
-/// Seconds since 1970 by the clock of a service. Needs no credentials, and works while this machine's clock is wrong.
+/// Returns the time of a service's clock in seconds since 1970. Needs no credentials, and works while this machine's
+/// clock is wrong.
 ///
 /// # Errors
-/// When nobody answers, or the answer has no time.
+/// If no answer comes, or the answer has no time.
 pub async fn clock(endpoint: &str) -> Result<u64, Error> {
     let failed = |error: &dyn std::fmt::Display| Error::failed(format!("{endpoint} did not answer: {error}"));
     let client = reqwest::Client::builder().timeout(TIMEOUT).build().map_err(|error| failed(&error))?;
@@ -43,10 +44,10 @@ pub async fn clock(endpoint: &str) -> Result<u64, Error> {
         .ok_or_else(|| Error::failed(format!("the answer of {endpoint} has no valid date")))
 }
 
-/// Whether the account has the service-linked role of ECS.
+/// Checks whether the account has the service-linked role of ECS.
 ///
 /// # Errors
-/// When the call fails.
+/// If the call fails.
 pub async fn has_ecs_role(session: &Session) -> Result<bool, AwsError> {
     match role_arn(session, ECS_ROLE).await {
         Err(error) if error.is("NoSuchEntity") => Ok(false),
@@ -64,15 +65,15 @@ async fn role_arn(session: &Session, name: &str) -> Result<String, AwsError> {
     Ok(answer.role().map(|role| role.arn().to_owned()).unwrap_or_default())
 }
 
-/// What the caller may do, by its own policies and the organisation's.
+/// Checks the intents against the caller's own policies and the organisation's.
 ///
 /// # Errors
-/// When a call fails; mostly because the caller may not ask.
+/// If a call fails; mostly because the caller may not ask.
 pub async fn allowed(session: &Session, intents: &[Intent]) -> Result<Allowed, AwsError> {
     let principal = match Principal::of(&session.caller) {
         Principal::Root => return Ok(Allowed::Except(Vec::new())),
         Principal::User => session.caller.clone(),
-        // The session's name says nothing of the role's path.
+        // The session's name does not contain the role's path.
         Principal::Role(name) => role_arn(session, name).await?,
         Principal::Other => return Ok(Allowed::Unknown),
     };
@@ -98,7 +99,7 @@ pub async fn allowed(session: &Session, intents: &[Intent]) -> Result<Allowed, A
     Ok(Allowed::Except(denied))
 }
 
-/// Who a caller is to IAM.
+/// A caller as IAM sees it.
 #[derive(Debug, PartialEq, Eq)]
 enum Principal<'a> {
     Root,

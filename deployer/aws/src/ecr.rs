@@ -10,7 +10,7 @@ use aws_sdk_ecr::types::{
 use crate::error::{AwsError, AwsResult as _};
 use crate::session::Session;
 
-/// `Basic` credentials for a registry. Never shown.
+/// `Basic` credentials for a registry, which are never shown.
 #[derive(Clone)]
 pub struct Token(pub String);
 
@@ -37,10 +37,10 @@ fn uri(operation: &'static str, repository: &str, found: Option<&Repository>) ->
     })
 }
 
-/// URI of a repository of this account, when there is such a one.
+/// Returns the URI of a repository of this account, if it exists.
 ///
 /// # Errors
-/// When the call fails.
+/// If the call fails.
 pub async fn repository_uri(session: &Session, repository: &str) -> Result<Option<String>, AwsError> {
     const OPERATION: &str = "DescribeRepositories";
     let answer = client(session)
@@ -56,10 +56,10 @@ pub async fn repository_uri(session: &Session, repository: &str) -> Result<Optio
     }
 }
 
-/// Makes a repository in which a tag never changes its meaning and images are scanned; gives its URI.
+/// Creates a repository in which a tag never changes its meaning and images are scanned; returns its URI.
 ///
 /// # Errors
-/// When the call fails. Not when another deployer was faster.
+/// If the call fails. Not if another deployer was faster.
 pub async fn create_repository(session: &Session, repository: &str) -> Result<String, AwsError> {
     const OPERATION: &str = "CreateRepository";
     let encryption = EncryptionConfiguration::builder()
@@ -89,10 +89,10 @@ pub async fn create_repository(session: &Session, repository: &str) -> Result<St
     }
 }
 
-/// Whether an image is there. Asked of AWS, where the registry itself answers only with a token.
+/// Checks whether an image exists. Asks AWS, since the registry itself answers only with a token.
 ///
 /// # Errors
-/// When the call fails.
+/// If the call fails.
 pub async fn has_image(session: &Session, repository: &str, digest: &str) -> Result<bool, AwsError> {
     let answer = client(session)
         .describe_images()
@@ -108,10 +108,10 @@ pub async fn has_image(session: &Session, repository: &str, digest: &str) -> Res
     }
 }
 
-/// Credentials for the registry, good for twelve hours.
+/// Returns credentials for the registry, which are valid for twelve hours.
 ///
 /// # Errors
-/// When the call fails.
+/// If the call fails.
 pub async fn token(session: &Session) -> Result<Token, AwsError> {
     const OPERATION: &str = "GetAuthorizationToken";
     let resource = || format!("registry of account {}", session.account);
@@ -125,13 +125,15 @@ pub async fn token(session: &Session) -> Result<Token, AwsError> {
     })
 }
 
-/// URL of the registry when it is not AWS's own: that of the emulator, which takes images where it takes all calls.
+/// Returns the URL of the registry if it is not AWS's own: that of the emulator, which takes images where it takes all
+/// calls.
 #[must_use]
 pub fn emulator(session: &Session) -> Option<String> {
     session.endpoint("ECR").filter(|endpoint| !is_aws(endpoint))
 }
 
-/// Whether an endpoint is AWS's, such as that of a VPC or a FIPS one: those speak the API, not the registry's protocol.
+/// Checks whether an endpoint is AWS's, such as that of a VPC or a FIPS one: those speak the API, not the registry's
+/// protocol.
 fn is_aws(endpoint: &str) -> bool {
     // AWS General Reference: domains of the partitions.
     const DOMAINS: [&str; 4] = [".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws"];

@@ -1,5 +1,5 @@
-//! ECS as the local cloud's task agent sees it, and as it stands in the way of a deletion: which tasks should run, what they
-//! consist of, that they end.
+//! ECS for the local cloud's task agent, and for a deletion that running tasks block: the tasks that should run, their
+//! containers, and their end.
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::config::{Builder, Region};
@@ -25,23 +25,23 @@ pub struct Ecs {
 /// A task as it was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
-    /// Its ARN.
+    /// ARN of the task.
     pub arn: String,
-    /// ARN of its cluster.
+    /// ARN of the cluster.
     pub cluster: String,
-    /// ARN of its definition.
+    /// ARN of the task definition.
     pub definition: String,
-    /// Whether ECS takes it for running.
+    /// `true` if ECS takes the task for running.
     pub running: bool,
-    /// Whether it has stopped, and holds nothing any more.
+    /// `true` if the task has stopped, and holds nothing any more.
     pub stopped: bool,
-    /// Who has started it, as the caller of RunTask says.
+    /// Value of `startedBy`, as the caller of RunTask gave it.
     pub started_by: String,
-    /// What differs from the definition in this run.
+    /// Differences from the definition in this run.
     pub overrides: Vec<Override>,
 }
 
-/// What one run changes of a container.
+/// The changes of one run to a container.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Override {
     /// Name of the container.
@@ -55,27 +55,27 @@ pub struct Override {
 /// A container of a task definition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Container {
-    /// Its name.
+    /// Name of the container.
     pub name: String,
-    /// Reference of its image.
+    /// Reference of the image.
     pub image: String,
-    /// Whether the task ends with it.
+    /// `true` if the task ends with the container.
     pub essential: bool,
-    /// Replaces the image's entry point.
+    /// Replacement for the image's entry point.
     pub entry_point: Option<Vec<String>>,
-    /// Replaces the image's arguments.
+    /// Replacement for the image's arguments.
     pub command: Option<Vec<String>>,
     /// Variables.
     pub environment: Vec<(String, String)>,
-    /// Replaces the image's working directory.
+    /// Replacement for the image's working directory.
     pub directory: Option<String>,
     /// Seconds between SIGTERM and SIGKILL.
     pub stop_timeout: Option<u32>,
-    /// Where its output goes.
+    /// Destination of the output.
     pub log: Option<LogTarget>,
 }
 
-/// Where the output of a container goes.
+/// The destination of a container's output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogTarget {
     /// Log group.
@@ -87,26 +87,26 @@ pub struct LogTarget {
 }
 
 impl Ecs {
-    /// ECS of `region`.
+    /// Creates a client for ECS in `region`.
     #[must_use]
     pub fn new(session: &Session, region: &str) -> Self {
         let config = Builder::from(&session.config).region(Region::new(region.to_owned())).build();
         Self { client: Client::from_conf(config) }
     }
 
-    /// ARNs of all clusters.
+    /// Returns the ARNs of all clusters.
     ///
     /// # Errors
-    /// What ECS answers.
+    /// If a call fails.
     pub async fn clusters(&self) -> Result<Vec<String>> {
         let pages = self.client.list_clusters().into_paginator().items().send();
         pages.try_collect().await.aws("ListClusters", "this account")
     }
 
-    /// ARNs of the tasks of a cluster that should run.
+    /// Returns the ARNs of the tasks of a cluster that should run.
     ///
     /// # Errors
-    /// What ECS answers.
+    /// If a call fails.
     pub async fn running_tasks(&self, cluster: &str) -> Result<Vec<String>> {
         let list = self.client.list_tasks().cluster(cluster).desired_status(DesiredStatus::Running);
         list.into_paginator()
@@ -117,10 +117,10 @@ impl Ecs {
             .aws("ListTasks", format!("cluster {cluster}"))
     }
 
-    /// Those of the tasks that still exist.
+    /// Returns those of the tasks that still exist.
     ///
     /// # Errors
-    /// What ECS answers.
+    /// If a call fails.
     pub async fn tasks(&self, cluster: &str, arns: &[String]) -> Result<Vec<Task>> {
         let mut tasks = Vec::with_capacity(arns.len());
         for arns in arns.chunks(TASKS_PER_CALL) {
@@ -144,10 +144,10 @@ impl Ecs {
         Ok(tasks)
     }
 
-    /// The containers of a task definition.
+    /// Returns the containers of a task definition.
     ///
     /// # Errors
-    /// What ECS answers.
+    /// If the call fails.
     pub async fn containers(&self, definition: &str) -> Result<Vec<Container>> {
         let call = self.client.describe_task_definition().task_definition(definition);
         let answer = call.send().await.aws("DescribeTaskDefinition", definition)?;
@@ -157,10 +157,10 @@ impl Ecs {
             .unwrap_or_default())
     }
 
-    /// Says that a task has ended, and why.
+    /// Reports that a task has ended, and why.
     ///
     /// # Errors
-    /// What ECS answers.
+    /// If the call fails.
     pub async fn stop(&self, cluster: &str, task: &str, reason: &str) -> Result<()> {
         let call = self.client.stop_task().cluster(cluster).task(task).reason(reason);
         call.send().await.aws("StopTask", task)?;
@@ -198,7 +198,7 @@ fn container_of(one: &ContainerDefinition) -> Container {
     }
 }
 
-/// An empty list says the same as none.
+/// Converts an empty list, which means the same, to `None`.
 fn some(words: &[String]) -> Option<Vec<String>> {
     (!words.is_empty()).then(|| words.to_vec())
 }

@@ -1,4 +1,4 @@
-//! From the errors of the SDK to data.
+//! Conversion of the SDK's errors to data.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use deployer_base::profiles;
 
 pub use deployer_base::aws_error::AwsError;
 
-/// The error of an SDK call as data.
+/// Converts the error of an SDK call to data.
 pub fn of_sdk<E, R>(operation: &'static str, resource: impl Into<String>, error: &SdkError<E, R>) -> AwsError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -25,7 +25,7 @@ where
     }
 }
 
-/// The SDK names every place in which it looked for credentials, or the last of them; that it found none is what counts.
+/// Shortens the SDK's list of the places in which it looked for credentials to the fact that it found none.
 fn in_short(chain: String) -> String {
     let nothing = chain.contains("no credentials found in chain")
         // The last place is the metadata of an instance, which is nowhere else.
@@ -40,7 +40,7 @@ fn in_short(chain: String) -> String {
     )
 }
 
-/// The causes of an error, outermost first, each once.
+/// Returns the causes of an error, outermost first, each once.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut next = Some(error);
@@ -54,9 +54,9 @@ fn chain(error: &dyn std::error::Error) -> String {
     texts.join(": ")
 }
 
-/// Turns the error of an SDK call into ours, with operation and resource.
+/// Conversion of the error of an SDK call into ours, with operation and resource.
 pub trait AwsResult<T> {
-    /// Names the call and what it was about.
+    /// Names the call and the resource that it was about.
     fn aws(self, operation: &'static str, resource: impl Into<String>) -> std::result::Result<T, AwsError>;
 }
 

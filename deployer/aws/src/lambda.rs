@@ -9,7 +9,7 @@ use crate::session::Session;
 
 type Result<T> = std::result::Result<T, AwsError>;
 
-/// Looks at a function that is being updated; with the pauses between them some minutes.
+/// Number of looks at a function that is being updated; with the pauses between them some minutes.
 const LOOKS: u32 = 120;
 
 fn resource(function: &str) -> String {
@@ -19,7 +19,7 @@ fn resource(function: &str) -> String {
 /// Gives a function the code of this object, and waits until it runs with it.
 ///
 /// # Errors
-/// What Lambda answers; also when the update fails.
+/// If a call or the update fails.
 pub async fn update_code(session: &Session, function: &str, bucket: &str, key: &str) -> Result<()> {
     let client = Client::new(&session.config);
     client
@@ -33,11 +33,11 @@ pub async fn update_code(session: &Session, function: &str, bucket: &str, key: &
     settled(&client, function).await
 }
 
-/// Gives every variable that names a revision of the same task definition this one, and waits until the function runs with
-/// it.
+/// Gives every variable that names a revision of the same task definition this one, and waits until the function runs
+/// with it.
 ///
 /// # Errors
-/// What Lambda answers; also when somebody else changes the function at the same time.
+/// If a call fails; also if somebody else changes the function at the same time.
 pub async fn replace_revision(session: &Session, function: &str, to: &str) -> Result<()> {
     // `arn:…:task-definition/family:revision`
     let family = |arn: &str| arn.rsplit_once(':').map(|(family, _)| family.to_owned());
@@ -65,7 +65,7 @@ pub async fn replace_revision(session: &Session, function: &str, to: &str) -> Re
         .update_function_configuration()
         .function_name(function)
         .environment(Environment::builder().set_variables(Some(variables)).build())
-        // The variables were read before: nobody's change in between may be lost.
+        // The variables were read before: a change of somebody else in between must not be lost.
         .set_revision_id(now.revision_id().map(str::to_owned))
         .send()
         .await

@@ -1,6 +1,6 @@
 //! The only package that depends on `aws_sdk_*`: narrow functions with typed errors, one module for each service.
-//! [`session`] says who calls, and where. What concerns several services is beside them: [`doctor`], [`preflight`] and
-//! [`published`].
+//! [`session`] holds the caller and the place of the calls. Functions for several services are beside them: [`doctor`],
+//! [`preflight`] and [`published`].
 
 pub mod calls;
 pub mod cloudformation;

@@ -1,4 +1,4 @@
-//! CloudWatch Logs as the local cloud's task agent sees it: a stream that lines are appended to.
+//! CloudWatch Logs for the local cloud's task agent: a stream that lines are appended to.
 
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::config::{Builder, Region};
@@ -30,17 +30,17 @@ pub struct LogLine {
 }
 
 impl LogStream {
-    /// The stream of that name, which need not exist yet.
+    /// Creates a client for the stream of that name, which need not exist yet.
     #[must_use]
     pub fn new(session: &Session, region: &str, group: &str, stream: &str) -> Self {
         let config = Builder::from(&session.config).region(Region::new(region.to_owned())).build();
         Self { client: Client::from_conf(config), group: group.to_owned(), stream: stream.to_owned() }
     }
 
-    /// Makes the stream unless it exists; the group must.
+    /// Creates the stream unless it exists; the group must exist.
     ///
     /// # Errors
-    /// What CloudWatch Logs answers.
+    /// If the call fails.
     pub async fn create(&self) -> Result<()> {
         let call = self.client.create_log_stream().log_group_name(&self.group).log_stream_name(&self.stream);
         match call.send().await.aws("CreateLogStream", self.name()) {
@@ -52,7 +52,7 @@ impl LogStream {
     /// Appends lines, oldest first. The caller keeps to the limits of PutLogEvents.
     ///
     /// # Errors
-    /// What CloudWatch Logs answers.
+    /// If the call fails.
     pub async fn put(&self, lines: Vec<LogLine>) -> Result<()> {
         let events = lines
             .into_iter()
@@ -64,7 +64,7 @@ impl LogStream {
         Ok(())
     }
 
-    /// Group and stream, for messages.
+    /// Returns group and stream, for messages.
     #[must_use]
     pub fn name(&self) -> String {
         format!("{} {}", self.group, self.stream)

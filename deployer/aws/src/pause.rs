@@ -1,8 +1,8 @@
-//! Waiting for something that changes.
+//! Pauses between looks at something that changes.
 
 use std::time::Duration;
 
-/// Waiting between two looks at something that changes: short at first, then longer.
+/// The pause between two looks at something that changes: short at first, then longer.
 #[derive(Debug)]
 pub struct Pause(Duration);
 
@@ -22,12 +22,12 @@ impl Pause {
         Self(Self::FIRST)
     }
 
-    /// Something has changed: look again soon.
+    /// Makes the next wait the shortest again, after a change.
     pub fn reset(&mut self) {
         self.0 = Self::FIRST;
     }
 
-    /// Waits, and longer the next time.
+    /// Waits, and makes the next wait longer.
     pub async fn wait(&mut self) {
         tokio::time::sleep(self.0).await;
         self.0 = (self.0 * 3 / 2).min(Self::LONGEST);

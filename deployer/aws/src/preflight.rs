@@ -1,4 +1,4 @@
-//! Lambda and IAM, for what CloudFormation can't tell before it is too late: concurrency left, the service-linked role.
+//! Lambda and IAM, for facts that CloudFormation reports too late: the concurrency left, the service-linked role.
 
 use crate::error::{AwsError, AwsResult as _};
 
@@ -6,7 +6,7 @@ use crate::session::Session;
 
 type Result<T> = std::result::Result<T, AwsError>;
 
-/// Role through which ECS manages network interfaces of Fargate tasks.
+/// The role through which ECS manages network interfaces of Fargate tasks.
 /// Source: Amazon ECS Developer Guide, "Using service-linked roles for Amazon ECS".
 pub(super) const ECS_ROLE: &str = "AWSServiceRoleForECS";
 const ECS_SERVICE: &str = "ecs.amazonaws.com";
@@ -14,36 +14,36 @@ const ECS_SERVICE: &str = "ecs.amazonaws.com";
 /// Concurrent executions of Lambda in the account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Concurrency {
-    /// All that the account may have.
+    /// The account's limit.
     pub limit: i64,
-    /// What no function has reserved.
+    /// The executions that no function has reserved.
     pub unreserved: i64,
 }
 
 /// Executions that must stay unreserved: AWS Lambda Developer Guide, "Configuring reserved concurrency".
 const UNRESERVED_MINIMUM: i64 = 100;
-/// Lambda's error messages name other minimums to accounts with a small quota: all of it.
+/// Largest quota of a small account: to such accounts, Lambda's error messages name another minimum, all of the quota.
 const SMALL: i64 = 100;
-/// What Lambda names to accounts with a larger one, at least.
+/// Smallest minimum that Lambda names to accounts with a larger quota.
 const UNRESERVED_LEAST: i64 = 10;
-/// Megabytes of memory that every account may give to a function; new ones are told that more is not allowed.
+/// Megabytes of memory that every account may give to a function; Lambda refuses more to new accounts.
 pub const MEMORY_OF_ALL: i64 = 3_008;
 
 impl Concurrency {
-    /// How many executions a stack can reserve. A new stack gets what others have left; one that is deployed holds a
-    /// part of what is reserved already, so only the account's limit is certain.
+    /// Returns the number of executions that a stack can reserve. A new stack gets what others have left; one that is
+    /// deployed holds a part of what is reserved already, so only the account's limit is certain.
     #[must_use]
     pub fn reservable(self, new: bool) -> i64 {
         self.reservable_above(new, UNRESERVED_MINIMUM)
     }
 
-    /// More than this is refused by Lambda in any account.
+    /// Returns the number of executions above which Lambda refuses a reservation in any account.
     #[must_use]
     pub fn reservable_at_most(self, new: bool) -> i64 {
         self.reservable_above(new, UNRESERVED_LEAST)
     }
 
-    /// Whether the quota is so small that nothing can be reserved of it. New accounts have one of 10 or 50.
+    /// Checks whether the quota is so small that nothing can be reserved of it. New accounts have one of 10 or 50.
     #[must_use]
     pub const fn is_small(self) -> bool {
         self.limit <= SMALL
@@ -57,7 +57,7 @@ impl Concurrency {
     }
 }
 
-/// How many concurrent executions the account has left.
+/// Returns the account's limit of concurrent executions and the part that is unreserved.
 pub async fn concurrency(session: &Session) -> Result<Concurrency> {
     let answer = aws_sdk_lambda::Client::new(&session.config)
         .get_account_settings()
@@ -71,7 +71,7 @@ pub async fn concurrency(session: &Session) -> Result<Concurrency> {
     })
 }
 
-/// Makes the service-linked role of ECS if the account never used ECS. `true` when it was made.
+/// Creates the service-linked role of ECS if the account never used ECS. Returns `true` if the role was created.
 pub async fn ensure_ecs_role(session: &Session) -> Result<bool> {
     let client = aws_sdk_iam::Client::new(&session.config);
     let found = client.get_role().role_name(ECS_ROLE).send().await.aws("GetRole", format!("role {ECS_ROLE}"));
@@ -93,7 +93,8 @@ pub async fn ensure_ecs_role(session: &Session) -> Result<bool> {
     }
 }
 
-/// Whether the role could not be made since it is there: made by somebody else in the meantime, or spelt otherwise.
+/// Checks whether the role could not be created since it exists: created by somebody else in the meantime, or spelt
+/// otherwise.
 fn is_there(error: &AwsError) -> bool {
     error.is("EntityAlreadyExists")
         || (error.is("InvalidInput") && error.message.contains("has been taken in this account"))
@@ -110,7 +111,7 @@ mod tests {
         // New accounts may have ten in all.
         let small = Concurrency { limit: 10, unreserved: 10 };
         assert_eq!((small.reservable(true), small.reservable_at_most(true)), (0, 0));
-        // What Lambda says in accounts of these quotas: 10 of 10, 50 of 50, 100 of 1,000 must stay unreserved.
+        // Lambda's answers in accounts of these quotas: 10 of 10, 50 of 50, 100 of 1,000 must stay unreserved.
         for (limit, reservable) in [(10, 0), (50, 0), (100, 0), (1_000, 900)] {
             let account = Concurrency { limit, unreserved: limit };
             assert_eq!(

@@ -1,4 +1,5 @@
-//! What is published, of whatever stack: objects of the asset bucket and images of the asset repository, listed and deleted.
+//! Everything that is published, of all stacks: objects of the asset bucket and images of the asset repository, listed
+//! and deleted.
 
 use std::collections::BTreeMap;
 
@@ -20,11 +21,11 @@ const IMAGES_A_CALL: usize = 100;
 /// An object with all its versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
-    /// Its key.
+    /// Key of the object.
     pub key: String,
     /// Bytes of all versions.
     pub bytes: u64,
-    /// When it was last written, in seconds since 1970.
+    /// Time of the last write, in seconds since 1970.
     pub modified: u64,
     /// Ids of the versions; `None` where the bucket was not versioned.
     pub versions: Vec<Option<String>>,
@@ -35,15 +36,15 @@ pub struct Object {
 pub struct Image {
     /// Digest of its manifest, with `sha256:`.
     pub digest: String,
-    /// Its bytes.
+    /// Size in bytes.
     pub bytes: u64,
-    /// When it was pushed, in seconds since 1970.
+    /// Time of the push, in seconds since 1970.
     pub pushed: u64,
-    /// Whether it has a tag, which the deployer never gives.
+    /// `true` if the image has a tag, which the deployer never gives.
     pub tagged: bool,
 }
 
-/// What could not be deleted, and why.
+/// The names of what could not be deleted, each with the reason.
 pub type Failures = Vec<(String, String)>;
 
 fn bucket_resource(bucket: &str) -> String {
@@ -51,7 +52,7 @@ fn bucket_resource(bucket: &str) -> String {
 }
 
 fn seconds(time: Option<&DateTime>) -> u64 {
-    // A time that is missing is now: what is young is kept.
+    // A missing time counts as now, so that young objects and images are kept.
     time.and_then(|time| u64::try_from(time.secs()).ok()).unwrap_or(u64::MAX)
 }
 
@@ -59,7 +60,7 @@ fn bytes(size: Option<i64>) -> u64 {
     size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default()
 }
 
-/// URL of an object as CloudFormation takes it for a template.
+/// Returns the URL of an object as CloudFormation takes it for a template.
 #[must_use]
 pub fn object_url(session: &Session, bucket: &str, key: &str) -> String {
     match session.endpoint("S3") {
@@ -68,10 +69,10 @@ pub fn object_url(session: &Session, bucket: &str, key: &str) -> String {
     }
 }
 
-/// Whether an object is there.
+/// Checks whether an object exists.
 ///
 /// # Errors
-/// When the call fails.
+/// If the call fails.
 pub async fn has_object(session: &Session, bucket: &str, key: &str) -> Result<bool> {
     let answer = session
         .s3()
@@ -81,7 +82,7 @@ pub async fn has_object(session: &Session, bucket: &str, key: &str) -> Result<bo
         .expected_bucket_owner(&session.account)
         .send()
         .await;
-    // Answers to HEAD have no body, so no code.
+    // Answers to HEAD have no body, and so no code.
     let status = |error: &SdkError<_>| error.raw_response().map(|answer| answer.status().as_u16());
     match answer {
         Err(error) if status(&error) == Some(404) => Ok(false),
@@ -95,10 +96,10 @@ pub async fn has_object(session: &Session, bucket: &str, key: &str) -> Result<bo
     }
 }
 
-/// Every object of a bucket, by its key; none when there is no such bucket.
+/// Returns every object of a bucket, by its key; none when there is no such bucket.
 ///
 /// # Errors
-/// When a call fails.
+/// If a call fails.
 pub async fn objects(session: &Session, bucket: &str) -> Result<Vec<Object>> {
     let mut out: BTreeMap<String, Object> = BTreeMap::new();
     let mut add = |key: Option<&str>, version: Option<&str>, size, time: Option<&DateTime>| {
@@ -152,10 +153,10 @@ pub async fn objects(session: &Session, bucket: &str) -> Result<Vec<Object>> {
     Ok(out.into_values().collect())
 }
 
-/// Deletes all versions of objects; gives those that S3 did not delete.
+/// Deletes all versions of objects; returns those that S3 did not delete.
 ///
 /// # Errors
-/// When a call fails.
+/// If a call fails.
 pub async fn delete_objects(session: &Session, bucket: &str, objects: &[&Object]) -> Result<Failures> {
     let identifier = |object: &Object, version: &Option<String>| {
         ObjectIdentifier::builder().key(&object.key).set_version_id(version.clone()).build().ok()
@@ -191,10 +192,10 @@ pub async fn delete_objects(session: &Session, bucket: &str, objects: &[&Object]
     Ok(failures)
 }
 
-/// Every image of a repository; none when there is no such repository.
+/// Returns every image of a repository; none when there is no such repository.
 ///
 /// # Errors
-/// When a call fails.
+/// If a call fails.
 pub async fn images(session: &Session, repository: &str) -> Result<Vec<Image>> {
     let mut out = Vec::new();
     let mut pages = aws_sdk_ecr::Client::new(&session.config)
@@ -220,10 +221,10 @@ pub async fn images(session: &Session, repository: &str) -> Result<Vec<Image>> {
     Ok(out)
 }
 
-/// Deletes images; gives those that ECR did not delete.
+/// Deletes images; returns those that ECR did not delete.
 ///
 /// # Errors
-/// When a call fails.
+/// If a call fails.
 pub async fn delete_images(session: &Session, repository: &str, digests: &[&str]) -> Result<Failures> {
     let client = aws_sdk_ecr::Client::new(&session.config);
     let mut failures = Vec::new();

@@ -1,6 +1,7 @@
 //! S3: the asset bucket, which holds the code of the functions.
 //!
-//! The bucket's name can be guessed, so anybody could have made it first. Every call says which account must own it.
+//! The bucket's name can be guessed, so anybody could have created it first. Every call names the account that must own
+//! the bucket.
 
 use std::time::Duration;
 
@@ -24,11 +25,11 @@ pub mod emptying;
 pub mod objects;
 pub mod records;
 
-/// Tag that says that the bucket's settings are complete; set last.
+/// The tag that marks the bucket's settings as complete; set last.
 const SETTINGS_TAG: (&str, &str) = ("deployer:settings", "1");
-/// The one region that must not be named when a bucket is made: Amazon S3 API Reference, CreateBucket.
+/// The one region that must not be named when a bucket is created: Amazon S3 API Reference, CreateBucket.
 const REGION_WITHOUT_CONSTRAINT: &str = "us-east-1";
-/// Before an upload is tried again; doubled each time.
+/// Pause before an upload is tried again; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 fn bucket_resource(bucket: &str) -> String {
@@ -39,12 +40,13 @@ fn object_resource(bucket: &str, key: &str) -> String {
     format!("object {key} in bucket {bucket}")
 }
 
-/// HTTP status of an answer. Answers to HEAD have no body, so no code tells a foreign bucket from other refusals.
+/// Returns the HTTP status of an answer. Answers to HEAD have no body, so no code tells a foreign bucket from other
+/// refusals.
 fn status<E>(error: &SdkError<E>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
 
-/// The error of a HEAD call, in words where S3 has none.
+/// Converts the error of a HEAD call, in words where S3 has none.
 fn head_error<E>(
     session: &Session,
     operation: &'static str,
@@ -73,10 +75,10 @@ where
     }
 }
 
-/// Whether the bucket is there, and this account's.
+/// Checks whether the bucket exists and is this account's.
 ///
 /// # Errors
-/// Also when the bucket is another account's.
+/// If the call fails, or the bucket is another account's.
 pub async fn bucket_exists(session: &Session, bucket: &str) -> Result<bool, Error> {
     let answer =
         session.s3().head_bucket().bucket(bucket).expected_bucket_owner(&session.account).send().await;
@@ -87,10 +89,10 @@ pub async fn bucket_exists(session: &Session, bucket: &str) -> Result<bool, Erro
     }
 }
 
-/// Makes the bucket; it is fine when it was made meanwhile by this account.
+/// Creates the bucket; succeeds also if this account has created the bucket in the meantime.
 ///
 /// # Errors
-/// Also when another account has a bucket of that name.
+/// If the call fails, or another account has a bucket of that name.
 pub async fn create_bucket(session: &Session, bucket: &str) -> Result<(), Error> {
     let location = (session.region != REGION_WITHOUT_CONSTRAINT).then(|| {
         let region = BucketLocationConstraint::from(session.region.as_str());
@@ -112,12 +114,12 @@ pub async fn create_bucket(session: &Session, bucket: &str) -> Result<(), Error>
              it to AWS",
         )),
         Err(error) if !error.is("BucketAlreadyOwnedByYou") => Err(error.into()),
-        // Ours for certain: who may use it is decided by every later call.
+        // The bucket is ours for certain: every later call decides who may use it.
         _ => Ok(()),
     }
 }
 
-/// Whether [`set_up_bucket`] has been through. A role that may not ask leaves the settings to others.
+/// Checks whether [`set_up_bucket`] has been through. A role that may not ask leaves the settings to others.
 pub async fn is_set_up(session: &Session, bucket: &str) -> Result<bool, AwsError> {
     let answer = tags(session, bucket).await;
     match answer {
@@ -149,7 +151,7 @@ async fn tags(session: &Session, bucket: &str) -> Result<Vec<Tag>, AwsError> {
 /// versioning, since an object's key holds the digest of its content: there is never a second version to keep.
 ///
 /// # Errors
-/// When a call fails. Then the bucket counts as not set up, and the next publication tries again.
+/// If a call fails. Then the bucket counts as not set up, and the next publication tries again.
 pub async fn set_up_bucket(session: &Session, bucket: &str) -> Result<(), AwsError> {
     let s3 = session.s3();
     let resource = || bucket_resource(bucket);
@@ -204,7 +206,7 @@ pub async fn set_up_bucket(session: &Session, bucket: &str) -> Result<(), AwsErr
     Ok(())
 }
 
-/// A request that lacks a field: a mistake in this file.
+/// Converts the error of a request that lacks a field, which is a mistake in this file.
 fn built(error: &aws_sdk_s3::error::BuildError) -> AwsError {
     AwsError {
         operation: "PutBucket",
@@ -244,9 +246,9 @@ async fn has_lifecycle(session: &Session, bucket: &str) -> Result<bool, AwsError
     }
 }
 
-/// Denies everything that does not come by TLS.
+/// Returns the policy that denies everything that does not come by TLS.
 fn tls_policy(caller: &str, bucket: &str) -> String {
-    // `aws`, `aws-cn` and others: the caller's is also the bucket's.
+    // The caller's partition is also the bucket's: `aws`, `aws-cn` and others.
     let partition = caller.split(':').nth(1).filter(|partition| !partition.is_empty()).unwrap_or("aws");
     let policy = json!({
         "Version": "2012-10-17",
@@ -275,10 +277,10 @@ fn clear_up() -> Result<BucketLifecycleConfiguration, AwsError> {
     BucketLifecycleConfiguration::builder().rules(rule).build().map_err(|error| built(&error))
 }
 
-/// Whether the object is there with the content that its key promises.
+/// Checks whether the object exists with the content that its key promises.
 ///
 /// # Errors
-/// Also when it is there with another content.
+/// If the call fails, or the object has another content.
 pub async fn has_asset(session: &Session, bucket: &str, key: &str, asset: &Content) -> Result<bool, Error> {
     let answer = session
         .s3()
@@ -308,15 +310,16 @@ pub async fn has_asset(session: &Session, bucket: &str, key: &str, asset: &Conte
     ))
 }
 
-/// The SHA-256 as S3 writes it.
+/// Returns the SHA-256 as S3 writes it.
 fn checksum(asset: &Content) -> String {
     STANDARD.encode(hex::decode(&asset.facts.sha256).unwrap_or_default())
 }
 
-/// Uploads code unless it is there. S3 checks the SHA-256 of what arrives, and keeps nothing of a broken upload.
+/// Uploads code unless the object exists. S3 checks the SHA-256 of the bytes that arrive, and keeps nothing of a broken
+/// upload.
 ///
 /// # Errors
-/// When the upload fails.
+/// If the upload fails.
 pub async fn put_asset(session: &Session, bucket: &str, key: &str, asset: &Content) -> Result<(), Error> {
     const ATTEMPTS: u32 = 5;
     let bytes = asset.bytes()?;
@@ -338,7 +341,7 @@ pub async fn put_asset(session: &Session, bucket: &str, key: &str, asset: &Conte
             // Another deployer was faster, with the same content, since the key is its digest.
             Err(error) if error.is("PreconditionFailed") => break,
             Err(error) if error.is("ConditionalRequestConflict") && attempt < ATTEMPTS => {}
-            // A bucket that was made a moment ago may not be known everywhere yet.
+            // A bucket that was created a moment ago may not be known everywhere yet.
             Err(error) if error.is("NoSuchBucket") && attempt < ATTEMPTS => {}
             Err(error) => return Err(error.into()),
             Ok(_) => break,

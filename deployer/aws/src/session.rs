@@ -1,4 +1,4 @@
-//! Who asks, where: credentials, region, endpoint; the clients that share them.
+//! The caller and the place of calls: credentials, region, endpoint, and the clients that share them.
 
 use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::imds::credentials::ImdsCredentialsProvider;
@@ -17,18 +17,19 @@ use crate::error::AwsResult as _;
 
 /// Region of the local cloud unless the stack names one.
 pub const LOCAL_REGION: &str = "us-east-1";
-/// Key id and secret for the local cloud, which asks for some and checks none.
+/// Key id and secret for the local cloud, which requires credentials and checks none.
 pub const LOCAL_CREDENTIAL: &str = "test";
 
-/// Attempts of a call that fails in passing: throttled for about half a minute in all, or some seconds without a network.
+/// Attempts of a call that fails in passing: throttled for about half a minute in all, or some seconds without a
+/// network.
 const ATTEMPTS: u32 = 8;
-/// What the SDK takes when nobody says anything: AWS SDKs and Tools Reference Guide, "Retry behavior".
+/// The SDK's default: AWS SDKs and Tools Reference Guide, "Retry behavior".
 const SDK_ATTEMPTS: u32 = 3;
 
-/// Where to connect to.
+/// A cloud to connect to.
 #[derive(Debug, Clone)]
 pub enum Connection {
-    /// The local cloud: its endpoint and credentials of no account, whatever the environment says.
+    /// The local cloud: its endpoint and credentials of no account, independent of the environment.
     Local {
         /// URL of the emulator.
         endpoint: String,
@@ -55,11 +56,11 @@ pub struct Session {
     pub account: String,
     /// ARN of the caller.
     pub caller: String,
-    /// The local cloud, not AWS.
+    /// `true` if the session is one of the local cloud, not of AWS.
     pub local: bool,
 }
 
-/// A connection whose caller nobody has asked for yet: enough to read with.
+/// A connection whose caller has not been asked for yet: enough to read with.
 #[derive(Debug, Clone)]
 pub struct Unidentified {
     /// Shared configuration of all clients.
@@ -69,7 +70,7 @@ pub struct Unidentified {
 }
 
 impl Unidentified {
-    /// Connects. Calls nothing. Later calls are shown by `calls`.
+    /// Connects, without a call. Shows later calls by `calls`.
     ///
     /// # Errors
     /// [`Error::Usage`] without a region.
@@ -130,7 +131,7 @@ impl Unidentified {
         Ok(Self { config, region, local })
     }
 
-    /// Whether it is to the local cloud.
+    /// Checks whether the connection is to the local cloud.
     #[must_use]
     pub const fn is_local(&self) -> bool {
         self.local
@@ -139,7 +140,7 @@ impl Unidentified {
     /// Asks who the caller is.
     ///
     /// # Errors
-    /// An AWS error (exit 6) when nobody is logged in.
+    /// An AWS error (exit 6) if the caller is not logged in.
     pub async fn identify(self) -> Result<Session> {
         let Self { config, region, local } = self;
         let caller = aws_sdk_sts::Client::new(&config)
@@ -148,7 +149,7 @@ impl Unidentified {
             .await
             .aws("GetCallerIdentity", format!("region {region}"))
             .map_err(|error| match profiles::of_environment() {
-                // With none of that name, the SDK went on to look elsewhere.
+                // The SDK found no profile of that name, and went on to look elsewhere.
                 Some(profile) if error.is_without_credentials() && profiles::chosen().is_none() => {
                     check_profile(&profile).err().unwrap_or_else(|| error.into())
                 }
@@ -165,13 +166,13 @@ impl Unidentified {
 }
 
 impl Session {
-    /// `aws`, `aws-cn` and others, by the caller's ARN.
+    /// Returns the partition by the caller's ARN: `aws`, `aws-cn` and others.
     #[must_use]
     pub fn partition(&self) -> &str {
         self.caller.split(':').nth(1).filter(|partition| !partition.is_empty()).unwrap_or("aws")
     }
 
-    /// Domain of the partition's services: AWS General Reference, "AWS service endpoints".
+    /// Returns the domain of the partition's services: AWS General Reference, "AWS service endpoints".
     #[must_use]
     pub fn domain(&self) -> &'static str {
         match self.partition() {
@@ -181,7 +182,7 @@ impl Session {
         }
     }
 
-    /// Endpoint of a service, when it is not AWS's own.
+    /// Returns the endpoint of a service if it is not AWS's own.
     #[must_use]
     pub fn endpoint(&self, service: &str) -> Option<String> {
         let specific =
@@ -189,7 +190,7 @@ impl Session {
         specific.or_else(|| self.config.endpoint_url().map(str::to_owned)).filter(|url| !url.is_empty())
     }
 
-    /// A client for S3: other endpoints than AWS's own have no name for each bucket.
+    /// Creates a client for S3. Endpoints other than AWS's own have no name for each bucket.
     #[must_use]
     pub fn s3(&self) -> aws_sdk_s3::Client {
         let config = aws_sdk_s3::config::Builder::from(&self.config)
@@ -208,8 +209,8 @@ fn patient(config: SdkConfig) -> SdkConfig {
     }
 }
 
-/// The SDK's chain without the environment, as the AWS CLI has it for a profile that is asked for: the SDK would prefer
-/// credentials of the environment to it, and so work in another account.
+/// Returns the SDK's chain without the environment, as the AWS CLI has it for a profile that is asked for: the SDK
+/// would prefer credentials of the environment to the profile, and so work in another account.
 fn of_profile(profile: &str, region: Option<&Region>) -> CredentialsProviderChain {
     let place = ProviderConfig::default().with_region(region.cloned());
     let of_profile =

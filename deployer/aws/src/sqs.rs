@@ -1,4 +1,4 @@
-//! SQS: how many messages queues hold, and sending those of a dead-letter queue again.
+//! SQS: the number of messages in queues, and sending those of a dead-letter queue again.
 
 pub mod messages;
 pub mod send;

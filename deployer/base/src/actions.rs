@@ -1,4 +1,4 @@
-//! The permission that a call needs, as policies name it.
+//! The permission that a call needs, under its name in policies.
 
 /// Calls whose action has another name, or needs the action of another call: Service Authorization Reference.
 const RENAMED: [(&str, &str); 9] = [
@@ -25,7 +25,7 @@ const SERVICES: [(&str, &[&str]); 9] = [
     ("iam", &["Role", "SimulatePrincipalPolicy"]),
 ];
 
-/// The action that a call needs: what the service says that it misses, else what the reference says of the call.
+/// Returns the action that a call needs: the one that the service reports as missing, else the one of the reference.
 #[must_use]
 pub fn needed(operation: &str, message: &str) -> String {
     if let Some(named) = named_by(message) {
@@ -38,7 +38,7 @@ pub fn needed(operation: &str, message: &str) -> String {
     service.map_or_else(|| operation.to_owned(), |(service, _)| format!("{service}:{operation}"))
 }
 
-/// The action in `… is not authorized to perform: s3:PutObject on …`, as IAM words it for every service.
+/// Returns the action in `… is not authorized to perform: s3:PutObject on …`, as IAM words it for every service.
 fn named_by(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once("not authorized to perform: ")?;
     let action =

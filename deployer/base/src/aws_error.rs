@@ -1,4 +1,4 @@
-//! Errors that AWS services answer, as data, and what to do about them.
+//! Errors of AWS services as data, with advice on each.
 
 use std::fmt;
 
@@ -7,20 +7,20 @@ use deployer_plan::diagnose::{Reason, known};
 use crate::text::printable;
 use crate::{actions, profiles};
 
-/// An error that an AWS service answered, or why no answer came.
+/// An error that an AWS service answered, or the reason why no answer came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AwsError {
     /// The call, such as `CreateChangeSet`.
     pub operation: &'static str,
-    /// What it was about, such as `stack eventbridge-etl-dev`.
+    /// The resource that the call was about, such as `stack eventbridge-etl-dev`.
     pub resource: String,
-    /// The service's code, when it answered.
+    /// The service's code, if it answered.
     pub code: Option<String>,
     /// The service's message, or the chain of causes.
     pub message: String,
 }
 
-/// Codes that say that the caller is unknown. Source: the "Common errors" pages of the AWS API references.
+/// Codes of a caller that is unknown. Source: the "Common errors" pages of the AWS API references.
 const CREDENTIAL_CODES: [&str; 8] = [
     "ExpiredToken",
     "ExpiredTokenException",
@@ -31,24 +31,24 @@ const CREDENTIAL_CODES: [&str; 8] = [
     "IncompleteSignature",
     "MissingAuthenticationToken",
 ];
-/// Codes that say that the caller may not do that.
+/// Codes of a caller that is not allowed to make the call.
 const DENIED_CODES: [&str; 4] =
     ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized"];
 
 impl AwsError {
-    /// Whether the service answered this code.
+    /// Checks whether the service answered this code.
     #[must_use]
     pub fn is(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)
     }
 
-    /// Whether the caller may not do that.
+    /// Checks whether the caller lacks the permission.
     #[must_use]
     pub fn is_denied(&self) -> bool {
         self.has_code_of(&DENIED_CODES)
     }
 
-    /// Whether the same call may succeed in a moment.
+    /// Checks whether the same call may succeed in a moment.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         (self.code.is_none() && !self.is_about_credentials())
@@ -64,20 +64,20 @@ impl AwsError {
         self.code.as_deref().is_some_and(|code| codes.contains(&code))
     }
 
-    /// Whether it is about who asks, and not about what is asked.
+    /// Checks whether the error is about the caller, and not about the request.
     #[must_use]
     pub fn is_about_credentials(&self) -> bool {
         self.has_code_of(&CREDENTIAL_CODES)
             || (self.code.is_none() && (self.message.contains("credentials") || self.message.contains("SSO")))
     }
 
-    /// Whether no credentials were found, so that nothing was asked.
+    /// Checks whether no credentials were found, so that no call was made.
     #[must_use]
     pub fn is_without_credentials(&self) -> bool {
         self.code.is_none() && self.is_about_credentials()
     }
 
-    /// What is wrong with the credentials, in plain words.
+    /// Describes the problem with the credentials in plain words.
     fn problem_with_credentials(&self) -> Option<String> {
         match self.code.as_deref() {
             Some("ExpiredToken" | "ExpiredTokenException") => {
@@ -94,7 +94,7 @@ impl AwsError {
         }
     }
 
-    /// What to do about it.
+    /// Returns advice on the error.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         if self.is_about_credentials() {
@@ -133,7 +133,7 @@ impl fmt::Display for AwsError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let code = self.code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();
         let message = self.problem_with_credentials().unwrap_or_else(|| self.message.clone());
-        // Who calls is asked first of all: there the operation says nothing.
+        // The caller is identified before anything else, so that the operation adds nothing there.
         match self.operation {
             "GetCallerIdentity" if self.is_about_credentials() => write!(formatter, "{message}{code}"),
             operation => write!(formatter, "{operation} failed for {}: {message}{code}", self.resource),
@@ -141,10 +141,10 @@ impl fmt::Display for AwsError {
     }
 }
 
-// The causes are in the message: what the SDK says of them, each once.
+// The causes are in the message: those that the SDK reports, each once.
 impl std::error::Error for AwsError {}
 
-/// What to do about a refusal of CloudFormation, if it is known.
+/// Returns advice on a refusal of CloudFormation, if the refusal is known.
 #[must_use]
 pub fn known_hint(reason: &str) -> Option<String> {
     let subject = known::Subject {

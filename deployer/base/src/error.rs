@@ -1,4 +1,5 @@
-//! Every way in which a command can fail, sorted by who can do something about it, and the exit code of each.
+//! Every way in which a command can fail, sorted by the person who can do something about it, and the exit code of
+//! each.
 //!
 //! The codes are documented in `docs/exit-codes.md` and never reused.
 
@@ -9,61 +10,61 @@ use deployer_plan::diagnose::known;
 use crate::aws_error::AwsError;
 use crate::output::FailureKind;
 
-/// Result of everything that can fail.
+/// Result of every function that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong.
+/// A failure of a command.
 #[derive(Debug)]
 pub enum Error {
-    /// The command line makes no sense, or asks for what the file lacks. Exit 2.
+    /// A command line that makes no sense, or asks for something that the file lacks. Exit 2.
     Usage(Message),
-    /// The stack file is invalid; its problems have been shown. Exit 2.
+    /// An invalid stack file, whose problems have been shown. Exit 2.
     InvalidFile {
-        /// How many errors it has.
+        /// Number of errors in the file.
         errors: usize,
-        /// Its name.
+        /// Name of the file.
         file: String,
     },
-    /// Something outside the file: network, disk, a tool. Exit 1.
+    /// A failure outside the file: network, disk, a tool. Exit 1.
     Failed(Message),
-    /// There are no credentials to use. Exit 6.
+    /// Missing credentials. Exit 6.
     Credentials(Message),
-    /// AWS answered an error. Exit 1, or 6 when it was about who asks.
+    /// An error that AWS answered. Exit 1, or 6 if the error is about the caller.
     Aws(Box<AwsError>),
-    /// Differences were found where none were wanted. Exit 3.
+    /// Differences where none were wanted. Exit 3.
     Differences(Message),
-    /// The deployment failed; the stack's state is named. Exit 4.
+    /// A failed deployment; the message names the stack's state. Exit 4.
     Deployment(Message),
-    /// A gate or the user said no. Exit 5.
+    /// A refusal by a gate or the user. Exit 5.
     Refused(Message),
-    /// Rows of an object are not in the table. Exit 7.
+    /// Rows of an object that are not in the table. Exit 7.
     Incomplete(Message),
     /// Ctrl-C. Exit 130.
     Interrupted(Message),
-    /// What failed was told where it happened; this is its exit code.
+    /// A failure that has been reported where it happened, with its exit code.
     Reported(u8),
-    /// Nobody reads our output any more. A quiet exit.
+    /// Output that nobody reads any more. A quiet exit.
     BrokenPipe,
 }
 
-/// What to tell the user: the fact, and what to do.
+/// A message for the user: the fact, and advice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// What happened, lower case, without full stop.
+    /// The fact, in lower case, without a full stop.
     pub text: String,
-    /// What to do about it.
+    /// Advice on the fact.
     pub hint: Option<String>,
-    /// Why the same may succeed without a change.
+    /// The reason why the same may succeed without a change.
     pub passing: Option<Passing>,
 }
 
 impl Message {
-    /// A fact without advice.
+    /// Creates a fact without advice.
     pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), hint: None, passing: None }
     }
 
-    /// What to do about it.
+    /// Adds advice.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -71,14 +72,14 @@ impl Message {
     }
 }
 
-/// Why an operation that failed may succeed without a change.
+/// The reason why an operation that failed may succeed without a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Passing {
     /// The known failure.
     pub id: &'static str,
-    /// How long it lasts.
+    /// Duration of the failure.
     pub lasts: known::Passing,
-    /// The status of the stack after the failure.
+    /// Status of the stack after the failure.
     pub status: String,
 }
 
@@ -101,7 +102,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            // It is shown as that error, so that its source is the next cause.
+            // The error is shown as that of AWS, so that its source is the next cause.
             Self::Aws(error) => error.source(),
             _ => None,
         }
@@ -134,22 +135,22 @@ impl From<std::io::Error> for Error {
 }
 
 impl Error {
-    /// A failure outside the file.
+    /// Creates a failure outside the file.
     pub fn failed(text: impl Into<String>) -> Self {
         Self::Failed(Message::new(text))
     }
 
-    /// A failure outside the file, with what to do.
+    /// Creates a failure outside the file, with advice.
     pub fn failed_with_hint(text: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Failed(Message::new(text).hint(hint))
     }
 
-    /// Something that could not be done with a file or folder.
+    /// Creates the failure of an operation on a file or folder.
     pub fn io(doing: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::failed(format!("could not {doing} {}: {error}", path.display()))
     }
 
-    /// The process's exit code.
+    /// Returns the process's exit code.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -168,7 +169,7 @@ impl Error {
         }
     }
 
-    /// The kind of error, for programs.
+    /// Returns the kind of error, for programs.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         match self {
@@ -187,7 +188,7 @@ impl Error {
         }
     }
 
-    /// What to tell the user; `None` when there is nothing to add.
+    /// Returns the message for the user; `None` when there is nothing to add.
     #[must_use]
     pub fn message(&self) -> Option<Message> {
         match self {

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Writes a file under another name first, one that no other process uses, so that nobody ever reads half of it.
+/// Writes a file under another name first, one that no other process uses, so that no process ever reads half of the
+/// file.
 ///
 /// # Errors
-/// When it cannot be written.
+/// If the file cannot be written.
 pub fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
     write(path, content.as_ref()).map_err(|error| Error::io("write", path, &error))
 }
@@ -16,7 +17,7 @@ pub fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
 fn write(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut builder = tempfile::Builder::new();
-    // As a file that is written in place would have, less what the umask takes.
+    // The permissions of a file that is written in place, less those that the umask takes.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.prefix(".part-").tempfile_in(folder.unwrap_or_else(|| Path::new(".")))?;

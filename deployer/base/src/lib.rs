@@ -1,4 +1,4 @@
-//! What every part of the deployer needs, and that calls nothing: errors with their exit codes, the output, texts, times,
+//! The base of every part of the deployer, which calls nothing: errors with their exit codes, the output, texts, times,
 //! files. [`ui`] is the only file that writes to the terminal.
 
 mod actions;

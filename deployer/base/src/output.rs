@@ -1,4 +1,4 @@
-//! The documents that commands write to stdout with `--output json`: what all of them have in common.
+//! The documents that commands write to stdout with `--output json`: the parts that all of them share.
 //!
 //! A document of one command is a struct beside that command. The comments of its fields are the descriptions in
 //! `docs/output.schema.json`, which a test generates from these types (`commands/documents.rs`).
@@ -57,15 +57,15 @@ pub struct Versioned<T> {
 }
 
 impl<T: Serialize> Versioned<T> {
-    /// A document with these fields.
+    /// Creates a document with these fields.
     pub const fn new(body: T) -> Self {
         Self { schema_version: SCHEMA_VERSION, body }
     }
 
-    /// The document in one line.
+    /// Formats the document in one line.
     #[must_use]
     pub fn to_line(&self) -> String {
-        // Its maps have texts as keys, so that it can be written.
+        // The document's maps have texts as keys, so that it can be written.
         serde_json::to_string(self).unwrap_or_default()
     }
 }
@@ -96,20 +96,20 @@ pub struct FileDiagnostic {
     /// Its code, which `deployer docs CODE` explains.
     #[schemars(regex(pattern = "^[EW][0-9]{4}$"))]
     code: &'static str,
-    /// Whether the file cannot be used, or can.
+    /// `error` if the file cannot be used, `warning` if it can.
     severity: Severity,
-    /// What is wrong.
+    /// The problem.
     message: String,
-    /// What would be right.
+    /// The way to solve it.
     help: Option<String>,
-    /// Where it begins.
+    /// Place of its begin.
     start: FilePlace,
-    /// Where it ends.
+    /// Place of its end.
     end: FilePlace,
 }
 
 impl FileDiagnostic {
-    /// A problem of `source`.
+    /// Converts a problem of `source`.
     #[must_use]
     pub fn new(source: &Source, diagnostic: &deployer_syntax::Diagnostic) -> Self {
         Self {
@@ -170,7 +170,7 @@ pub enum FailedResult {
     Failed,
 }
 
-/// What any command writes, in one line, when it fails before it has written its own document; the last line where those
+/// The document of any command, in one line, that fails before it has written its own document; the last line where those
 /// are one document a line.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -179,15 +179,15 @@ pub struct Failure<'a> {
     pub result: FailedResult,
     /// The kind of error.
     pub kind: FailureKind,
-    /// What is wrong.
+    /// The problem.
     pub error: &'a str,
-    /// What to do about it.
+    /// The way to solve it.
     pub hint: Option<&'a str>,
     /// The exit code.
     pub exit_code: u8,
 }
 
-/// What CloudFormation would do to a resource.
+/// A change that CloudFormation would make to a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeAction {
@@ -221,7 +221,7 @@ impl From<ChangeKind> for ChangeAction {
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "change")]
 pub struct AnnouncedChange<'a> {
-    /// What happens to it.
+    /// The change.
     pub action: ChangeAction,
     /// Logical ID.
     pub logical_id: &'a str,
@@ -244,7 +244,7 @@ pub struct StoredObject<'a> {
     /// Entity tag without quotes.
     #[serde(skip_serializing_if = "Option::is_none")]
     etag: Option<&'a str>,
-    /// When it was uploaded, as S3 says: RFC 3339 in UTC.
+    /// Time of its upload, by S3: RFC 3339 in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     uploaded: Option<&'a str>,
     /// ID of the replay by which its rows are sent again.
@@ -315,7 +315,7 @@ pub enum DoneResult {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EventLine<'a> {
-    /// When it was written: RFC 3339 in UTC.
+    /// Time at which it was written: RFC 3339 in UTC.
     pub time: String,
     /// The event.
     #[serde(flatten)]
@@ -326,7 +326,7 @@ pub struct EventLine<'a> {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "lowercase", rename_all_fields = "camelCase")]
 pub enum DeploymentEvent<'a> {
-    /// Where a stack is deployed, and by whom.
+    /// The account and region of a deployment, and its caller.
     Target {
         /// Name of the CloudFormation stack.
         stack: &'a str,
@@ -337,13 +337,13 @@ pub enum DeploymentEvent<'a> {
         /// ARN of the caller.
         caller: &'a str,
     },
-    /// What was planned.
+    /// The plan.
     Plan {
         /// The plan.
         #[serde(flatten)]
         plan: &'a Diff,
     },
-    /// What CloudFormation did.
+    /// An event of CloudFormation.
     Resource {
         /// ARN of the stack that the resource is part of.
         stack_id: &'a str,
@@ -358,18 +358,18 @@ pub enum DeploymentEvent<'a> {
         status: &'a str,
         /// CloudFormation's words.
         reason: Option<&'a str>,
-        /// Whether it is about the stack and not about one of its resources.
+        /// `true` if it is about the stack and not about one of its resources.
         of_stack: bool,
-        /// When it happened, as CloudFormation says.
+        /// Time of the event, by CloudFormation.
         at: &'a str,
     },
-    /// How it ended.
+    /// The result.
     Done {
         /// Name of the CloudFormation stack.
         stack: &'a str,
         /// The result.
         result: DoneResult,
-        /// What went wrong.
+        /// The error.
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },

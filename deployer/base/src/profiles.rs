@@ -9,36 +9,37 @@ use std::sync::OnceLock;
 /// `--profile`.
 static CHOSEN: OnceLock<String> = OnceLock::new();
 
-/// Takes the profile that `--profile` names for all that follows.
+/// Chooses the profile that `--profile` names for everything that follows.
 pub fn choose(profile: &str) {
     let _ = CHOSEN.set(profile.to_owned());
 }
 
-/// The profile that `--profile` names.
+/// Returns the profile that `--profile` names.
 #[must_use]
 pub fn chosen() -> Option<&'static String> {
     CHOSEN.get()
 }
 
-/// `AWS_PROFILE`.
+/// Returns `AWS_PROFILE`.
 #[must_use]
 pub fn of_environment() -> Option<String> {
     std::env::var("AWS_PROFILE").ok().filter(|profile| !profile.is_empty())
 }
 
-/// The profile whose credentials are looked for.
+/// Returns the profile whose credentials are looked for.
 #[must_use]
 pub fn current() -> String {
     chosen().cloned().or_else(of_environment).unwrap_or_else(|| "default".to_owned())
 }
 
-/// Whether the environment is asked for credentials: not when `--profile` names where they are.
+/// Checks whether credentials are looked for in the environment: not if `--profile` names their profile.
 #[must_use]
 pub fn asks_environment() -> bool {
     chosen().is_none()
 }
 
-/// How to log in, by what the environment says of how this person does it; or how to go on when what it holds has expired.
+/// Returns advice on how to log in, by the profile in use; or on how to go on when temporary credentials of the
+/// environment have expired.
 #[must_use]
 pub fn login_hint(expired: bool) -> String {
     match chosen().cloned().or_else(of_environment) {
@@ -55,7 +56,7 @@ pub fn login_hint(expired: bool) -> String {
     }
 }
 
-/// The names of all profiles, of both files.
+/// Returns the names of all profiles, of both files.
 #[must_use]
 pub fn names() -> BTreeSet<String> {
     let read = |variable: &str, file: &str| std::fs::read_to_string(path(variable, file)?).ok();
@@ -69,7 +70,7 @@ pub fn names() -> BTreeSet<String> {
     names
 }
 
-/// The file that the variable names, else the one of that name in `.aws` of the home folder.
+/// Returns the file that the variable names, else the one of that name in `.aws` of the home folder.
 fn path(variable: &str, file: &str) -> Option<PathBuf> {
     match std::env::var_os(variable).filter(|path| !path.is_empty()) {
         Some(path) => Some(path.into()),
@@ -77,7 +78,7 @@ fn path(variable: &str, file: &str) -> Option<PathBuf> {
     }
 }
 
-/// The texts between brackets at the start of a line.
+/// Returns the texts between brackets at the start of a line.
 fn sections(text: &str) -> impl Iterator<Item = String> + '_ {
     let section = |line: &str| {
         let (name, _) = line.strip_prefix('[')?.split_once(']')?;
@@ -86,7 +87,7 @@ fn sections(text: &str) -> impl Iterator<Item = String> + '_ {
     text.lines().filter_map(move |line| section(line.trim()))
 }
 
-/// The profile that a section of the config file is about: `default` or `profile NAME`.
+/// Returns the profile that a section of the config file is about: `default` or `profile NAME`.
 fn of_config(section: &str) -> Option<String> {
     if section == "default" {
         return Some(section.to_owned());

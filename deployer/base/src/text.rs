@@ -1,12 +1,13 @@
 //! Texts that are safe to show on a terminal, or to type in a shell.
 
-/// Text of one line in which every control character is escaped, so that no file can steer the terminal.
+/// Returns the text in one line with every control character escaped, so that no file can control the terminal.
 #[must_use]
 pub fn printable(text: &str) -> String {
     escaped(text, "")
 }
 
-/// The same for text that may have several lines, and tabs in them, as logs and the messages of services do.
+/// Escapes the control characters of a text that may have several lines, and tabs in them, as logs and the messages of
+/// services do.
 #[must_use]
 pub fn harmless(text: &str) -> String {
     escaped(text, "\n\t")
@@ -23,7 +24,7 @@ fn escaped(text: &str, kept: &str) -> String {
     })
 }
 
-/// A word for a shell: names may come from anybody.
+/// Quotes a word for a shell: names may come from anybody.
 #[must_use]
 pub fn quoted(word: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:@+=".contains(letter);

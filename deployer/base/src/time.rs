@@ -7,32 +7,33 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// This moment.
+/// Returns the current time.
 #[must_use]
 pub fn now() -> u64 {
     seconds(Timestamp::now()).unwrap_or_default()
 }
 
-/// This moment to the millisecond, as [`rfc3339`] writes it: when the order of events counts.
+/// Returns the current time to the millisecond, as [`rfc3339`] writes it: for records whose order counts.
 #[must_use]
 pub fn stamp() -> String {
     format!("{:.3}", Timestamp::now())
 }
 
-/// `2026-11-24T22:04:25Z`. RFC 3339 has four digits for a year; what comes after those is their last second.
+/// Formats a moment as `2026-11-24T22:04:25Z`. RFC 3339 has four digits for a year; later moments become their last
+/// second.
 #[must_use]
 pub fn rfc3339(moment: u64) -> String {
     let moment = i64::try_from(moment).ok().and_then(|moment| Timestamp::from_second(moment).ok());
     moment.unwrap_or_else(|| Timestamp::MAX.round(jiff::Unit::Second).unwrap_or(Timestamp::MAX)).to_string()
 }
 
-/// The moment of a text in RFC 3339; `None` when it is another text, or before 1970.
+/// Parses a text in RFC 3339; `None` when it is another text, or before 1970.
 #[must_use]
 pub fn parse_rfc3339(text: &str) -> Option<u64> {
     seconds(text.parse().ok()?)
 }
 
-/// The moment of an HTTP `Date` header (RFC 9110, section 5.6.7).
+/// Parses an HTTP `Date` header (RFC 9110, section 5.6.7).
 #[must_use]
 pub fn parse_http_date(text: &str) -> Option<u64> {
     seconds(rfc2822::parse(text).ok()?.timestamp())
@@ -42,7 +43,7 @@ fn seconds(moment: Timestamp) -> Option<u64> {
     u64::try_from(moment.as_second()).ok()
 }
 
-/// How long ago a moment was, in its largest unit.
+/// Formats the time since a moment in its largest unit.
 #[must_use]
 pub fn ago(moment: u64, now: u64) -> String {
     let passed = now.saturating_sub(moment);
@@ -61,7 +62,7 @@ mod tests {
 
     #[test]
     fn moments_are_written_and_read() {
-        // As GNU date gives them.
+        // The texts of GNU date.
         for (moment, text) in [
             (0, "1970-01-01T00:00:00Z"),
             (951_782_399, "2000-02-28T23:59:59Z"),

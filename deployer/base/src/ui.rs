@@ -52,7 +52,7 @@ pub enum MessageFormat {
     Short,
 }
 
-/// What the global options say of output.
+/// The global options about output.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Settings {
     /// `--output`.
@@ -81,39 +81,39 @@ pub enum Color {
     Never,
 }
 
-/// Where all output goes.
+/// The destination of all output.
 #[derive(Debug)]
 pub struct Ui {
     /// Shape of the data.
     pub output: Output,
     /// `--verbose`.
     pub verbose: bool,
-    /// Whether only data, warnings and errors are written.
+    /// `true` if only data, warnings and errors are written.
     quiet: bool,
     messages: MessageFormat,
     yes: bool,
     started: Instant,
-    /// Whose line it is, when several stacks go side by side.
+    /// Name of the stack at the start of each line, if several stacks run side by side.
     stack: Option<String>,
-    /// What was found in a file that can be used, for the JSON document.
+    /// Warnings about a file that can be used, for the JSON document.
     warnings: Mutex<Vec<FileDiagnostic>>,
     shared: Arc<Shared>,
 }
 
-/// What all stacks of one run have in common.
+/// The part that all stacks of one run share.
 #[derive(Debug)]
 struct Shared {
-    /// Lines of a terminal that keep changing; draws nothing without a terminal.
+    /// Lines of a terminal that keep changing; without a terminal, nothing is drawn.
     live: MultiProgress,
-    /// One question at a time.
+    /// Lock for one question at a time.
     asking: tokio::sync::Mutex<()>,
     /// `--events FILE`.
     events: Mutex<Option<File>>,
-    /// Whether the document of the command has been written, which then says how it ended.
+    /// `true` if the document of the command has been written, which then contains the outcome.
     documented: AtomicBool,
 }
 
-/// A line of the terminal that keeps changing, and is gone with this value.
+/// A line of the terminal that keeps changing, and disappears with this value.
 #[derive(Debug)]
 pub struct Live(ProgressBar);
 
@@ -124,7 +124,7 @@ impl Live {
     }
 }
 
-/// A bar of the terminal that fills, and is gone with this value.
+/// A bar of the terminal that fills, and disappears with this value.
 #[derive(Debug)]
 pub struct Bar(ProgressBar);
 
@@ -150,11 +150,11 @@ impl Drop for Live {
 }
 
 impl Ui {
-    /// Output as the global options ask for it.
+    /// Creates the output for the global options.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let Settings { output, color, messages, yes, verbose, quiet } = settings;
-        // Nobody is asked about what was not shown.
+        // Nobody is asked about a plan that was not shown.
         let quiet = quiet && (yes || !std::io::stdin().is_terminal());
         match color {
             Color::Auto => {}
@@ -183,7 +183,7 @@ impl Ui {
         }
     }
 
-    /// The same output for one of several stacks: each line says whose it is.
+    /// Returns the same output for one of several stacks: each line begins with its name.
     #[must_use]
     pub fn of_stack(&self, stack: &str) -> Self {
         Self {
@@ -199,10 +199,10 @@ impl Ui {
         }
     }
 
-    /// Writes events as they happen to a file too, one JSON document a line.
+    /// Writes events to a file too as they happen, one JSON document a line.
     ///
     /// # Errors
-    /// When the file can't be written.
+    /// If the file can't be written.
     pub fn record_events(&self, path: &Path) -> Result<()> {
         let file = File::create(path).map_err(|error| Error::io("write", path, &error))?;
         *self.shared.events.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
@@ -214,7 +214,7 @@ impl Ui {
         let mut file = self.shared.events.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(out) = file.as_mut() else { return };
         let line = Versioned::new(EventLine { time: crate::time::stamp(), event });
-        // Nothing in it can fail to become JSON.
+        // Nothing in the line can fail to become JSON.
         let line = serde_json::to_value(line).unwrap_or_default();
         if writeln!(out, "{}", number::to_json(&line)).is_err() {
             *file = None;
@@ -223,7 +223,7 @@ impl Ui {
         }
     }
 
-    /// A line that keeps changing; without a terminal it is not shown.
+    /// Creates a line that keeps changing; without a terminal it is not shown.
     #[must_use]
     pub fn live(&self) -> Live {
         let bar = self.shared.live.add(ProgressBar::new_spinner());
@@ -234,7 +234,7 @@ impl Ui {
         Live(bar)
     }
 
-    /// A bar that fills; without a terminal it is not shown.
+    /// Creates a bar that fills; without a terminal it is not shown.
     #[must_use]
     pub fn bar(&self) -> Bar {
         let bar = self.shared.live.add(ProgressBar::new(0));
@@ -244,7 +244,7 @@ impl Ui {
         Bar(bar)
     }
 
-    /// Returns true if changing lines are shown.
+    /// Returns `true` if changing lines are shown.
     #[must_use]
     pub fn is_live(&self) -> bool {
         !self.shared.live.is_hidden()
@@ -257,12 +257,12 @@ impl Ui {
         });
     }
 
-    /// `[stack] ` when several go side by side.
+    /// Returns `[stack] ` if several stacks run side by side.
     fn whose(&self) -> String {
         self.stack.as_ref().map(|stack| format!("\x1b[2m[{stack}]\x1b[0m ")).unwrap_or_default()
     }
 
-    /// Whether data is wanted as JSON.
+    /// Checks whether data is wanted as JSON.
     #[must_use]
     pub fn is_json(&self) -> bool {
         self.output == Output::Json
@@ -271,7 +271,7 @@ impl Ui {
     /// Writes data for people to stdout, as it is.
     ///
     /// # Errors
-    /// [`Error::BrokenPipe`] when nobody reads it.
+    /// [`Error::BrokenPipe`] if the reader is gone.
     pub fn data(&self, text: &str) -> Result<()> {
         let mut out = std::io::stdout().lock();
         out.write_all(text.as_bytes())?;
@@ -282,7 +282,7 @@ impl Ui {
     /// Writes one JSON document to stdout: the `schemaVersion`, then the fields of `body`, then the warnings.
     ///
     /// # Errors
-    /// [`Error::BrokenPipe`] when nobody reads it.
+    /// [`Error::BrokenPipe`] if the reader is gone.
     pub fn json(&self, body: impl Serialize) -> Result<()> {
         let diagnostics = std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner));
         let document = Document { schema_version: SCHEMA_VERSION, body, diagnostics };
@@ -291,7 +291,8 @@ impl Ui {
         self.data(&format!("{}\n", number::to_pretty_json(&document)))
     }
 
-    /// Says why a command failed: on stderr for people, and as its document when JSON is wanted and it has not written one.
+    /// Reports why a command failed: on stderr for people, and as its document if JSON is wanted and the command has
+    /// not written one.
     pub fn failure(&self, error: &Error) {
         let message = error.message();
         if let Some(message) = &message {
@@ -305,14 +306,14 @@ impl Ui {
         }
     }
 
-    /// A line for people on stderr, unless they want none.
+    /// Writes a line for people to stderr, unless they want none.
     pub fn note(&self, text: impl AsRef<str>) {
         if !self.quiet {
             self.detail(text);
         }
     }
 
-    /// Lines that belong to an error.
+    /// Writes lines that belong to an error.
     pub fn detail(&self, text: impl AsRef<str>) {
         let whose = self.whose();
         for line in text.as_ref().split('\n') {
@@ -320,9 +321,9 @@ impl Ui {
         }
     }
 
-    /// A step of a longer command: elapsed seconds, a word, what about it.
+    /// Writes a step of a longer command: elapsed seconds, a verb, its object.
     ///
-    /// What it says may hold names from outside, so control characters are escaped.
+    /// The object may hold names from outside, so control characters are escaped.
     pub fn step(&self, verb: &str, what: impl AsRef<str>) {
         if self.quiet {
             return;
@@ -332,7 +333,8 @@ impl Ui {
         self.line(&format!("{whose}\x1b[2m{elapsed:>6.1}s\x1b[0m \x1b[1m{verb:>10}\x1b[0m  {what}"));
     }
 
-    /// Shows calls as they are answered, when that is wanted: their names, what came back, how long that took.
+    /// Returns a function that shows each call as it is answered, if that is wanted: its name, its result, its
+    /// duration.
     #[must_use]
     pub fn calls(&self) -> Option<impl Fn(&str, &str, Duration) + Send + Sync + use<>> {
         let (whose, started, shared) = (self.whose(), self.started, Arc::clone(&self.shared));
@@ -349,12 +351,12 @@ impl Ui {
         })
     }
 
-    /// A warning.
+    /// Writes a warning.
     pub fn warn(&self, text: impl AsRef<str>) {
         self.line(&format!("{}\x1b[33mwarning:\x1b[0m {}", self.whose(), harmless(text.as_ref())));
     }
 
-    /// An error, and after a blank line what to do about it.
+    /// Writes an error, and after a blank line the advice on it.
     pub fn error(&self, message: &Message) {
         let whose = self.whose();
         self.line(&format!("{whose}\x1b[31merror:\x1b[0m {}", harmless(&message.text)));
@@ -363,7 +365,7 @@ impl Ui {
         }
     }
 
-    /// The warnings about a file that can be used: on stderr, or beside the data when JSON is wanted.
+    /// Writes the warnings about a file that can be used: on stderr, or beside the data if JSON is wanted.
     pub fn warnings(&self, source: &Source, diagnostics: &Diagnostics) {
         if self.is_json() {
             self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(listed(source, diagnostics));
@@ -372,7 +374,7 @@ impl Ui {
         }
     }
 
-    /// Problems on stderr, in the form that was asked for.
+    /// Writes problems to stderr, in the form that was asked for.
     fn draw(&self, source: &Source, diagnostics: &Diagnostics) {
         let text = match self.messages {
             MessageFormat::Human => drawing(source, diagnostics, theme()),
@@ -381,10 +383,10 @@ impl Ui {
         let _ = write!(anstream::stderr(), "{text}");
     }
 
-    /// The problems of a file: as data when JSON is wanted, else with the text that each is about.
+    /// Writes the problems of a file: as data if JSON is wanted, else with the text that each is about.
     ///
     /// # Errors
-    /// [`Error::BrokenPipe`] when nobody reads them.
+    /// [`Error::BrokenPipe`] if the reader is gone.
     pub fn diagnostics(&self, source: &Source, diagnostics: &Diagnostics) -> Result<()> {
         if self.is_json() {
             let diagnostics = listed(source, diagnostics);
@@ -394,7 +396,7 @@ impl Ui {
         Ok(())
     }
 
-    /// A plan, on stderr.
+    /// Writes a plan to stderr.
     pub fn plan(&self, lines: &[Line]) {
         if self.quiet {
             return;
@@ -405,10 +407,10 @@ impl Ui {
         }
     }
 
-    /// A plan, as the data that was asked for.
+    /// Writes a plan as the data that was asked for.
     ///
     /// # Errors
-    /// [`Error::BrokenPipe`] when nobody reads it.
+    /// [`Error::BrokenPipe`] if the reader is gone.
     pub fn plan_data(&self, lines: &[Line]) -> Result<()> {
         let mut out = anstream::stdout().lock();
         for line in lines {
@@ -421,7 +423,7 @@ impl Ui {
     /// Asks a question that `-y` answers with yes.
     ///
     /// # Errors
-    /// [`Error::Refused`] on no, and where nobody can be asked.
+    /// [`Error::Refused`] on no, and if nobody can be asked.
     pub async fn confirm(&self, question: &str) -> Result<()> {
         if self.yes {
             return Ok(());
@@ -434,9 +436,9 @@ impl Ui {
         }
         let _one = self.shared.asking.lock().await;
         let (shared, prompt) = (Arc::clone(&self.shared), format!("{}{question} [y/N] ", self.whose()));
-        // On a thread of its own, so that Ctrl-C is heard meanwhile.
+        // The thread is separate, so that Ctrl-C is heard meanwhile.
         let answer = tokio::task::spawn_blocking(move || {
-            // Lines that go on changing would write over the question.
+            // Lines that keep changing would write over the question.
             shared.live.set_draw_target(ProgressDrawTarget::hidden());
             let _ = write!(anstream::stderr(), "{prompt}");
             let mut answer = String::new();
@@ -452,8 +454,8 @@ impl Ui {
     }
 }
 
-/// Writes the document of a command that failed before it had another to write. It is one line, since it may end a stream of
-/// documents, a line each.
+/// Writes the document of a command that failed before it had another to write. The document is one line, since it may
+/// end a stream of documents, a line each.
 pub fn write_failure(kind: FailureKind, message: &Message, exit_code: u8) {
     let document = Versioned::new(Failure {
         result: FailedResult::Failed,
@@ -462,11 +464,11 @@ pub fn write_failure(kind: FailureKind, message: &Message, exit_code: u8) {
         hint: message.hint.as_deref(),
         exit_code,
     });
-    // Nobody may be there to read it.
+    // The reader may be gone.
     let _ = writeln!(std::io::stdout().lock(), "{}", document.to_line());
 }
 
-/// A line of a plan: its sign says what happens, and its colour the same.
+/// Colours a line of a plan: its sign shows the kind of change, and its colour the same.
 fn colored(line: &Line) -> String {
     let code = match line.sign {
         Sign::Heading => "1",

@@ -1,10 +1,10 @@
 //! Sources → programs, by one build for a workspace, and only when something has changed since the last.
 //!
-//! For AWS `cargo lambda build` makes optimised, static programs. For the local cloud, which runs them as processes of this
-//! machine, `cargo build` makes them in the profile of tests and debugging: in a project that is worked on, most of that is
-//! built already.
+//! For AWS `cargo lambda build` makes optimised, static programs. For the local cloud, which runs them as processes of
+//! this machine, `cargo build` makes them in the profile of tests and debugging: in a project that is worked on, most
+//! of that is built already.
 //!
-//! A stamp says from what programs were made and what they are. It is named by what they were made from, and written
+//! A stamp says from what programs were built and what they are. Its name is that of their inputs, and it is written
 //! last, so a build that was interrupted is one that has not happened.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,16 +39,16 @@ mod stamp;
 pub(crate) struct Wanted {
     /// Folder of the package, relative to the stack file.
     pub(crate) path: String,
-    /// Which of its binaries; the one with its name.
+    /// Name of the binary; by default the one with the name of the package.
     pub(crate) bin: Option<String>,
     /// Processor.
     pub(crate) architecture: Architecture,
 }
 
-/// The deployer's own programs, built when they are not current.
+/// Builds the deployer's own programs if they are not current.
 ///
 /// # Errors
-/// When a tool is missing, the build fails, or a binary would not run where it goes.
+/// If a tool is missing, the build fails, or a binary would not run on its target.
 pub(crate) async fn workers(
     project: Project<'_>,
     workspace: Workspace,
@@ -72,10 +72,10 @@ pub(crate) async fn workers(
     Ok((Program::ALL.into_iter().filter_map(of).collect(), cache))
 }
 
-/// Programs of the user's packages, built when they are not current: one build for each workspace and processor.
+/// Builds programs of the user's packages if they are not current: one build for each workspace and processor.
 ///
 /// # Errors
-/// As [`workers`]; also when there is no such package or binary.
+/// As [`workers`]; also if there is no such package or binary.
 pub(crate) async fn packages(
     project: Project<'_>,
     wanted: &BTreeSet<Wanted>,
@@ -109,7 +109,7 @@ pub(crate) async fn packages(
     Ok(out)
 }
 
-/// The build of one package.
+/// Creates the build of one package.
 async fn find_package(project: Project<'_>, wanted: &Wanted, profile: Profile) -> Result<Job> {
     let folder = project.folder.join(&wanted.path);
     let manifest = folder.join("Cargo.toml");
@@ -156,7 +156,7 @@ async fn find_package(project: Project<'_>, wanted: &Wanted, profile: Profile) -
     Ok(Job { workspace, layout, packages, binaries, architecture, profile, rustc: known.rustc })
 }
 
-/// Builds when something has changed since the last time; gives the binaries by name.
+/// Builds if something has changed since the last time; returns the binaries by name.
 async fn build(project: Project<'_>, job: Job) -> Result<(BTreeMap<String, Content>, Cache)> {
     let (arguments, flags) = (job.arguments(), job.flags());
     let recipe = job.recipe(flags.as_deref());
@@ -203,7 +203,8 @@ async fn build(project: Project<'_>, job: Job) -> Result<(BTreeMap<String, Conte
     Ok((all, cache))
 }
 
-/// One deployer builds at a time; cargo's own lock does not cover the folder that the binaries are copied to.
+/// Takes a lock, so that one deployer builds at a time; cargo's own lock does not cover the folder that the binaries
+/// are copied to.
 async fn lock(ui: &Ui, lambda: &Path) -> Result<File> {
     let folder = lambda.to_owned();
     let open = move || {

@@ -1,6 +1,6 @@
-//! Packed code from the last time, so that a deploy which changes nothing does not compress tens of megabytes, nor read them.
+//! Packed code from the last time, so that a deployment without changes neither compresses nor reads tens of megabytes.
 //!
-//! Two files for each: what it holds, and beside it what is known of that. Both are named by a digest of what went in.
+//! Two files for each: the packed bytes, and beside them their facts. Both are named by a digest of the input.
 
 use std::path::{Path, PathBuf};
 
@@ -11,21 +11,22 @@ use deployer_packing::{Content, Facts, sha256_hex};
 /// Digits of the digest that names a file.
 const DIGITS: usize = 16;
 
-/// Where packed code is kept, if anywhere.
+/// The folder of packed code, if there is one.
 #[derive(Debug, Clone)]
 pub struct Cache(Option<PathBuf>);
 
 impl Cache {
-    /// Keeps files in a folder, which need not be there yet.
+    /// Creates a cache that keeps files in a folder, which need not exist yet.
     #[must_use]
     pub const fn new(folder: Option<PathBuf>) -> Self {
         Self(folder)
     }
 
-    /// What `pack` makes of a program. `name` is that of the file; `method` names all else that decides what comes out.
+    /// Returns the result of `pack` for a program. `name` is that of the file; `method` names everything else that
+    /// determines the result.
     ///
     /// # Errors
-    /// Those of `pack`, and when the program can't be read; not when nothing can be kept.
+    /// Those of `pack`, and if the program can't be read; not if nothing can be kept.
     pub(crate) fn packed(
         &self,
         name: &str,
@@ -48,7 +49,7 @@ impl Cache {
     }
 }
 
-/// The file with what is known of another.
+/// Returns the path of the file with the facts about another.
 fn facts_of(file: &Path) -> PathBuf {
     file.with_added_extension("json")
 }
@@ -59,7 +60,7 @@ fn find(file: &Path) -> Option<Content> {
     (size == facts.size).then(|| Content::file(facts, file.to_owned()))
 }
 
-/// The facts last: where they are, so is the file.
+/// Keeps the bytes, and the facts last: if the facts exist, so does the file.
 fn keep(file: &Path, bytes: &[u8], facts: &Facts) -> Result<()> {
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder).map_err(|error| Error::io("create the folder", folder, &error))?;
@@ -69,7 +70,7 @@ fn keep(file: &Path, bytes: &[u8], facts: &Facts) -> Result<()> {
     files::write_whole(&facts_of(file), text)
 }
 
-/// Removes what was packed of earlier programs of that name.
+/// Removes the packed code of earlier programs of that name.
 fn forget_others(name: &str, kept: &Path) {
     let Some(folder) = kept.parent() else { return };
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {

@@ -4,16 +4,17 @@ use std::path::{Path, PathBuf};
 
 use deployer_base::error::{Error, Result};
 
-/// Names another cargo-lambda.
+/// Variable that names another cargo-lambda.
 const VARIABLE: &str = "DEPLOYER_CARGO_LAMBDA";
-/// How to get it.
+/// Advice on the installation.
 pub(crate) const INSTALL: &str = "install it beside stack.yaml: `python3 -m venv .venv && .venv/bin/pip install \
     cargo-lambda==1.9.2`; or name another with DEPLOYER_CARGO_LAMBDA";
 
-/// The environment's, else that of a `.venv` beside the stack file or above it, else the one on PATH.
+/// Returns cargo-lambda: the environment's, else that of a `.venv` beside the stack file or above it, else the one on
+/// PATH.
 ///
 /// # Errors
-/// When it is not found.
+/// If cargo-lambda is not found.
 pub fn find(folder: &Path) -> Result<PathBuf> {
     if let Some(named) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
         let path = std::path::absolute(&named).unwrap_or_else(|_| PathBuf::from(&named));

@@ -1,6 +1,6 @@
-//! What the deployer carries inside itself (`build.rs` stages it): the workers' sources, always, and their programs, packed
-//! ([`deployer_packing::carried`]), when it was built with `DEPLOYER_EMBED_WORKERS`. Used where there is no `workers/` folder beside
-//! the stack file.
+//! The content that the deployer carries inside itself (`build.rs` stages it): the workers' sources, always, and their
+//! programs, packed ([`deployer_packing::carried`]), if it was built with `DEPLOYER_EMBED_WORKERS`. It is used if there
+//! is no `workers/` folder beside the stack file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,12 +14,12 @@ use include_dir::{Dir, DirEntry, File, include_dir};
 static PROJECT: Dir<'static> = include_dir!("$OUT_DIR/project");
 static PROGRAMS: Dir<'static> = include_dir!("$OUT_DIR/programs");
 
-/// Cargo drops packages from it that only the deployer needs, so its content is not compared.
+/// The lock file. Cargo drops packages from it that only the deployer needs, so its content is not compared.
 const LOCK: &str = "Cargo.lock";
-/// Overrides where the workers are unpacked and built.
+/// Variable with the folder in which the workers are unpacked and built.
 const CACHE_DIR: &str = "DEPLOYER_CACHE_DIR";
 
-/// A program, packed, when the deployer carries them.
+/// Returns a packed program, if the deployer carries them.
 #[must_use]
 pub(crate) fn program(program: Program) -> Option<Content> {
     let facts = PROGRAMS.get_file(carried::FACTS)?.contents();
@@ -29,10 +29,10 @@ pub(crate) fn program(program: Program) -> Option<Content> {
     Some(Content::known(facts.remove(name)?, bytes.into()))
 }
 
-/// Where unpacked sources, their builds and opened pages are kept.
+/// Returns the folder of unpacked sources, their builds and opened pages.
 ///
 /// # Errors
-/// When the environment names no such folder.
+/// If the environment names no such folder.
 pub fn cache_folder() -> Result<PathBuf> {
     cache_folder_of(|name| std::env::var_os(name).map(PathBuf::from), std::env::home_dir()).ok_or_else(|| {
         Error::Failed(
@@ -52,12 +52,12 @@ fn cache_folder_of(variable: impl Fn(&str) -> Option<PathBuf>, home: Option<Path
     set(CACHE_DIR).or_else(xdg).or_else(home)
 }
 
-/// Unpacks the sources below a folder, unless they are there already, and gives their root.
+/// Unpacks the sources below a folder, unless they exist already, and returns their root.
 ///
-/// The folder's name holds a digest of the sources, and it appears whole or not at all.
+/// The folder's name holds a digest of the sources, and the folder appears whole or not at all.
 ///
 /// # Errors
-/// When files cannot be written.
+/// If files cannot be written.
 pub(crate) fn unpack(cache: &Path) -> Result<PathBuf> {
     std::fs::create_dir_all(cache).map_err(|error| Error::io("create the folder", cache, &error))?;
     let cache = cache.canonicalize().map_err(|error| Error::io("find the folder", cache, &error))?;
@@ -67,7 +67,7 @@ pub(crate) fn unpack(cache: &Path) -> Result<PathBuf> {
     }
     let temporary = tempfile_in(&cache)?;
     let unpacked = write(&PROJECT, &temporary).and_then(|()| {
-        // Left over from a cleaner that took some of its files.
+        // A cleaner has left the folder after taking some of its files.
         if root.exists() && !is_whole(&root) {
             std::fs::remove_dir_all(&root).map_err(|error| Error::io("remove", &root, &error))?;
         }
@@ -83,7 +83,7 @@ pub(crate) fn unpack(cache: &Path) -> Result<PathBuf> {
     unpacked.map(|()| root)
 }
 
-/// A new folder that no other process uses.
+/// Creates a folder that no other process uses.
 fn tempfile_in(folder: &Path) -> Result<PathBuf> {
     let process = std::process::id();
     for attempt in 0_u32..1000 {
@@ -123,7 +123,7 @@ fn is_whole(root: &Path) -> bool {
     })
 }
 
-/// All files, sorted by path.
+/// Returns all files, sorted by path.
 fn files<'a>(dir: &'a Dir<'a>) -> Vec<&'a File<'a>> {
     let mut out = Vec::new();
     let mut folders = vec![dir];

@@ -10,13 +10,13 @@ use crate::build::job::{Job, PACKAGES};
 use crate::profile::Profile;
 use crate::workspace::{Layout, Workspace};
 
-/// Writes a file, and the folders that it is in.
+/// Writes a file, and creates its folders.
 pub(crate) fn touch(path: &Path, text: &str) {
     std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
     std::fs::write(path, text).expect("written");
 }
 
-/// A static program, as far as its headers say.
+/// Returns a file that is a static program by its headers.
 pub(crate) fn program_of(mark: u8) -> Vec<u8> {
     let mut out = vec![0; 64];
     out[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
@@ -24,7 +24,7 @@ pub(crate) fn program_of(mark: u8) -> Vec<u8> {
     out
 }
 
-/// A build of the workers.
+/// Creates a build of the workers.
 pub(crate) fn job(root: &Path, locked: bool, lambda: PathBuf, profile: Profile) -> Job {
     Job {
         workspace: Workspace { root: root.to_owned(), locked, target: None },

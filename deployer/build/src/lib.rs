@@ -1,8 +1,8 @@
-//! From the name of a worker, a package or a zip to published code. Between the plan and the change set of a deployment:
-//! find or build the programs (`build`, [`embed`]), pack them ([`deployer_packing`], `cache`) and put what is missing where
-//! CloudFormation finds it (`publish`).
+//! From the name of a worker, a package or a zip to published code. Between the plan and the change set of a
+//! deployment: find or build the programs (`build`, [`embed`]), pack them ([`deployer_packing`], `cache`) and put the
+//! missing ones where CloudFormation finds them (`publish`).
 //!
-//! Everything is named by its content, and what is known of that is enough for a plan: bytes are read when they are sent.
+//! Everything is named by its content, and its facts are enough for a plan: bytes are read when they are sent.
 
 mod blocking;
 mod build;

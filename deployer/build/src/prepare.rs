@@ -17,7 +17,7 @@ use crate::profile::Profile;
 use crate::project::Project;
 use crate::{build, embed, workspace};
 
-/// What a package is made of, and how: assets with the same give the same.
+/// The source of a package, and the way it is packed: assets with the same recipe give the same package.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Recipe {
     source: Source,
@@ -25,14 +25,14 @@ struct Recipe {
     kind: AssetKind,
 }
 
-/// What is packed.
+/// The input of packing.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Source {
     /// A program of the deployer's own.
     Own(Program),
-    /// One of the user's.
+    /// A program of the user's.
     Package(build::Wanted),
-    /// Nothing: it is packed already.
+    /// A zip, which is packed already.
     Zip(String),
 }
 
@@ -50,11 +50,11 @@ impl Recipe {
     }
 }
 
-/// Finds or builds the programs for these assets, and packs them. `local` says whether they are for the local cloud. Calls
-/// nothing of AWS.
+/// Finds or builds the programs for these assets, and packs them. `local` is `true` if they are for the local cloud.
+/// Makes no calls of AWS.
 ///
 /// # Errors
-/// When a tool or file is missing, the build fails, or a program would not run where it goes.
+/// If a tool or file is missing, the build fails, or a program would not run on its target.
 pub async fn prepare(project: Project<'_>, assets: &[Asset], local: bool) -> Result<Vec<Prepared>> {
     let wanted: BTreeMap<Recipe, &Asset> = assets.iter().map(|asset| (Recipe::of(asset), asset)).collect();
     if wanted.is_empty() {
@@ -62,7 +62,7 @@ pub async fn prepare(project: Project<'_>, assets: &[Asset], local: bool) -> Res
     }
     let profile = Profile::of(local)?;
     let mut packages: BTreeMap<&Recipe, Arc<Package>> = BTreeMap::new();
-    // Files that are missing are said before anything is built.
+    // Missing files are reported before anything is built.
     for recipe in wanted.keys() {
         if let Source::Zip(path) = &recipe.source {
             let file = project.folder.join(path);
@@ -113,15 +113,16 @@ fn lost(name: &str) -> Error {
     Error::failed(format!("there is no program `{name}`"))
 }
 
-/// Where the deployer's own programs come from.
+/// The origin of the deployer's own programs.
 enum Programs {
-    /// Out of the deployer, packed.
+    /// Packed programs that the deployer carries.
     Carried,
-    /// From sources. Also where to keep what they are packed into.
+    /// Programs built from sources, and the cache for their packed code.
     Built(BTreeMap<Program, Content>, Cache),
 }
 
-/// The deployer's own programs: built beside the stack file, else carried along, else built from the carried sources.
+/// Returns the deployer's own programs: built beside the stack file, else carried along, else built from the carried
+/// sources.
 async fn programs(project: Project<'_>, profile: Profile) -> Result<Programs> {
     let workspace = match workspace::Workspace::beside(project) {
         Some(workspace) => workspace,
@@ -134,7 +135,7 @@ async fn programs(project: Project<'_>, profile: Profile) -> Result<Programs> {
     Ok(Programs::Built(all, cache))
 }
 
-/// Whether any of this code must be built, so that tools are needed.
+/// Checks whether any of this code must be built, so that tools are needed.
 #[must_use]
 pub fn needs_build(project: Project<'_>, assets: &[Asset]) -> bool {
     assets.iter().any(|asset| match &asset.code {
@@ -146,13 +147,13 @@ pub fn needs_build(project: Project<'_>, assets: &[Asset]) -> bool {
     })
 }
 
-/// Whether cargo-lambda builds it; for the local cloud cargo does so alone.
+/// Checks whether cargo-lambda builds the code; for the local cloud cargo does so alone.
 #[must_use]
 pub fn needs_cargo_lambda(local: bool) -> bool {
     !matches!(Profile::of(local), Ok(Profile::Dev))
 }
 
-/// A program as it is sent: a zip, or the layer of an image.
+/// Packs a program as it is sent: as a zip, or as the layer of an image.
 fn pack(name: &str, kind: AssetKind, program: &Content, cache: &Cache) -> Result<Content> {
     match kind {
         AssetKind::Zip => cache.packed(&format!("{name}.zip"), zip::METHOD, program, |program| {
@@ -165,7 +166,7 @@ fn pack(name: &str, kind: AssetKind, program: &Content, cache: &Cache) -> Result
     }
 }
 
-/// What is published for an asset.
+/// Returns the package that is published for an asset.
 fn package(asset: &Asset, packed: Content) -> Package {
     match asset.kind {
         AssetKind::Zip => Package::Zip(packed),

@@ -8,7 +8,7 @@ use deployer_packing::{Content, image};
 /// Code that is ready to be published.
 #[derive(Debug, Clone)]
 pub struct Prepared {
-    /// What it is for.
+    /// The asset that the code is for.
     pub asset: Asset,
     /// SHA-256 of the zip, or of the image's manifest: 64 hexadecimal digits that the parameter's value contains.
     pub digest: String,
@@ -23,7 +23,7 @@ pub(crate) enum Package {
 }
 
 impl Package {
-    /// The digest that names it.
+    /// Returns the digest that names the package.
     pub(crate) fn digest(&self) -> &str {
         match self {
             Self::Zip(zip) => &zip.facts.sha256,
@@ -33,7 +33,7 @@ impl Package {
 }
 
 impl Prepared {
-    /// Bytes of the zip or of all parts of the image.
+    /// Returns the bytes of the zip or of all parts of the image.
     #[must_use]
     pub fn size(&self) -> u64 {
         match self.package.as_ref() {

@@ -1,11 +1,11 @@
-//! How programs are built: for AWS, or for this machine.
+//! The profile of a build: for AWS, or for this machine.
 
 use deployer_base::error::{Error, Result};
 
-/// Names the profile to build in, whatever it is for.
+/// Variable that names the profile for all builds.
 const PROFILE: &str = "DEPLOYER_BUILD_PROFILE";
 
-/// How programs are built.
+/// The profile of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
     /// For this machine, quickly: cargo's profile `dev`.
@@ -15,10 +15,10 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// The one that the environment names, else that for where the programs will run.
+    /// Returns the profile that the environment names, else the one of the cloud in which the programs will run.
     ///
     /// # Errors
-    /// When the environment names another.
+    /// If the environment names another profile.
     pub fn of(local: bool) -> Result<Self> {
         Self::named(std::env::var(PROFILE).ok().as_deref(), local)
     }
@@ -39,7 +39,7 @@ impl Profile {
         }
     }
 
-    /// The name of cargo's profile.
+    /// Returns the name of cargo's profile.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Dev => "dev",

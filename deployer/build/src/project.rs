@@ -1,13 +1,13 @@
-//! What a build is told by its caller.
+//! The input of a build from its caller.
 
 use std::path::Path;
 
 use deployer_base::ui::Ui;
 
-/// The folder that code is looked for in, and where is said what goes on.
+/// The folder in which code is looked for, and the output for progress.
 #[derive(Debug, Clone, Copy)]
 pub struct Project<'a> {
-    /// Where output goes.
+    /// Output for people.
     pub ui: &'a Ui,
     /// The folder of the stack file.
     pub folder: &'a Path,

@@ -1,7 +1,7 @@
 //! Puts prepared code where CloudFormation finds it: zips in the asset bucket, images in the asset repository.
 //!
-//! Names are digests. So what is there is right, two deployers cannot overwrite each other, and a publication that was
-//! broken off goes on where it stopped.
+//! Names are digests. So an object that exists is right, two deployers cannot overwrite each other, and a publication
+//! that was broken off goes on where it stopped.
 
 use std::collections::BTreeMap;
 
@@ -20,21 +20,22 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::prepared::{Package, Prepared};
 
-/// Repository for images. Task execution roles may pull from it and from no other (`deployer_lang::lower`).
+/// The repository for images. Task execution roles may pull from it and from no other (`deployer_lang::lower`).
 pub const REPOSITORY: &str = "deployer-assets";
-/// Uploads at a time.
+/// Number of uploads at a time.
 const PARALLEL: usize = 4;
 
-/// Name of the bucket for zips: one for each account and region, since Lambda takes code from its own region only.
+/// Returns the name of the bucket for zips: one for each account and region, since Lambda takes code from its own
+/// region only.
 #[must_use]
 pub fn bucket_name(session: &Session) -> String {
     format!("deployer-assets-{}-{}", session.account, session.region)
 }
 
-/// Publishes what is missing, and gives the template's parameters for code.
+/// Publishes the missing code, and returns the template's parameters for code.
 ///
 /// # Errors
-/// When AWS refuses, or what is published does not hold what its name says.
+/// If AWS refuses, or a published object does not hold the content of its name.
 pub async fn publish(ui: &Ui, session: &Session, prepared: &[Prepared]) -> Result<BTreeMap<String, String>> {
     let mut zips = BTreeMap::new();
     let mut images = BTreeMap::new();
@@ -73,8 +74,8 @@ pub async fn publish(ui: &Ui, session: &Session, prepared: &[Prepared]) -> Resul
     Ok(values)
 }
 
-/// The template's parameters for code as [`publish`] will give them, before anything is published. An image has the
-/// address of the one that is deployed, where there is such a one.
+/// Returns the template's parameters for code as [`publish`] will return them, before anything is published. An image
+/// has the address of the deployed repository, if there is one.
 pub fn expected_values(
     session: &Session,
     prepared: &[Prepared],
@@ -104,18 +105,18 @@ pub fn expected_values(
     values
 }
 
-/// Key of a zip in the bucket; the template's parameter has a pattern for it.
+/// Returns the key of a zip in the bucket; the template's parameter has a pattern for it.
 fn key(prepared: &Prepared) -> String {
     format!("{}/{}.zip", key_name(prepared.asset.code.program()), prepared.digest)
 }
 
-/// The name with `-` in the place of what the template's pattern does not allow.
+/// Returns the name with `-` instead of the characters that the template's pattern does not allow.
 fn key_name(name: &str) -> String {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '-');
     name.chars().map(|letter| if allowed(letter) { letter } else { '-' }).collect()
 }
 
-/// Uploads the zips that are missing; gives their sizes.
+/// Uploads the zips that are missing; returns their sizes.
 async fn publish_zips(
     ui: &Ui,
     session: &Session,
@@ -141,10 +142,10 @@ async fn publish_zips(
     futures::stream::iter(uploads).buffer_unordered(PARALLEL).try_collect().await
 }
 
-/// Makes the asset bucket if it is missing, and finishes what an interrupted run left undone; gives its name.
+/// Creates the asset bucket if it is missing, and finishes the work of an interrupted run; returns its name.
 ///
 /// # Errors
-/// When AWS refuses, or another account has a bucket of that name.
+/// If AWS refuses, or another account has a bucket of that name.
 pub async fn ensure_bucket(ui: &Ui, session: &Session) -> Result<String> {
     let bucket = bucket_name(session);
     if !s3::bucket_exists(session, &bucket).await? {
@@ -158,7 +159,7 @@ pub async fn ensure_bucket(ui: &Ui, session: &Session) -> Result<String> {
     Ok(bucket)
 }
 
-/// Pushes the images that are missing; gives the repository's URI and their sizes.
+/// Pushes the images that are missing; returns the repository's URI and their sizes.
 async fn publish_images(
     ui: &Ui,
     session: &Session,
@@ -197,10 +198,10 @@ async fn publish_images(
     Ok((uri, futures::stream::iter(pushes).buffer_unordered(PARALLEL).try_collect().await?))
 }
 
-/// Makes the image repository if it is missing; gives its URI.
+/// Creates the image repository if it is missing; returns its URI.
 ///
 /// # Errors
-/// When AWS refuses.
+/// If AWS refuses.
 pub async fn ensure_repository(ui: &Ui, session: &Session) -> Result<String> {
     if let Some(uri) = ecr::repository_uri(session, REPOSITORY).await? {
         return Ok(uri);

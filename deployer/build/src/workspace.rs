@@ -1,7 +1,7 @@
-//! The Cargo workspace that code is built from: where it is, what it is made of, which compiler builds it.
+//! The Cargo workspace that code is built from: its place, its packages, its compiler.
 //!
-//! `cargo metadata` and `rustc -vV` take longer than all else that a deployment without changes does. So their answers are
-//! kept, with the content of every file that they depend on, and asked for again when one of these differs.
+//! `cargo metadata` and `rustc -vV` take longer than everything else in a deployment without changes. So their answers
+//! are kept, with the content of every file that they depend on, and asked for again when one of these differs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -24,14 +24,14 @@ const INSTALL_CARGO: &str = "workers are built from source: install Rust from ht
 #[derive(Debug, Clone)]
 pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
-    /// Versions of dependencies are those of its `Cargo.lock`, which is the user's.
+    /// `true` if the versions of dependencies are those of its `Cargo.lock`, which is the user's.
     pub(crate) locked: bool,
-    /// Where cargo builds unless the environment says.
+    /// Target folder of cargo unless the environment names another.
     pub(crate) target: Option<PathBuf>,
 }
 
 impl Workspace {
-    /// That of the `workers/` folder beside the stack file.
+    /// Returns the workspace of the `workers/` folder beside the stack file.
     pub(crate) fn beside(project: Project<'_>) -> Option<Self> {
         let folder = project.folder;
         let workers = folder.join("workers");
@@ -49,26 +49,26 @@ impl Workspace {
         Some(Self { locked: root.join("Cargo.lock").is_file(), root, target: None })
     }
 
-    /// The sources that the deployer carries, unpacked.
+    /// Unpacks the sources that the deployer carries.
     pub(crate) fn carried() -> Result<Self> {
         let cache = embed::cache_folder()?;
         let root = embed::unpack(&cache)?;
-        // Kept from one version of the sources to the next, for the dependencies.
+        // The folder is kept from one version of the sources to the next, for the dependencies.
         let target = root.parent().map(|cache| cache.join("target"));
         Ok(Self { root, locked: false, target })
     }
 
-    /// SHA-256 of its `Cargo.lock`.
+    /// Returns the SHA-256 of its `Cargo.lock`.
     pub(crate) fn lock_digest(&self) -> Option<String> {
         std::fs::read(self.root.join("Cargo.lock")).ok().map(|bytes| sha256_hex(&bytes))
     }
 
-    /// A command in the workspace, where a `rust-toolchain.toml` has its say.
+    /// Creates a command in the workspace, so that a `rust-toolchain.toml` is respected.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.root).stdin(Stdio::null()).kill_on_drop(true);
         let own = std::env::var_os("CARGO_TARGET_DIR").filter(|folder| !folder.is_empty());
-        // Relative to where the deployer runs, not to the workspace.
+        // The path is relative to the folder in which the deployer runs, not to the workspace.
         let own = own.and_then(|folder| std::path::absolute(folder).ok());
         if let Some(target) = own.as_ref().or(self.target.as_ref()) {
             command.env("CARGO_TARGET_DIR", target);
@@ -76,10 +76,10 @@ impl Workspace {
         command
     }
 
-    /// What cargo and the compiler say of it.
+    /// Returns the answers of cargo and the compiler about the workspace.
     ///
     /// # Errors
-    /// When one of them is missing, or cargo can't read the manifest.
+    /// If one of them is missing, or cargo can't read the manifest.
     pub(crate) async fn look(&self, manifest: &Path) -> Result<Known> {
         let kept = embed::cache_folder().ok().map(|folder| {
             let name = sha256_hex(manifest.as_os_str().as_encoded_bytes());
@@ -94,7 +94,7 @@ impl Workspace {
         }
         let known = Known { metadata: self.metadata(manifest).await?, rustc: self.rustc().await? };
         let (root, known_of) = (self.root.clone(), known.clone());
-        // Where nothing can be kept, it is asked again next time.
+        // If nothing can be kept, the tools are asked again next time.
         let keep = move || Ok(kept.and_then(|path| Kept::write(&path, &root, known_of).ok()));
         blocking(keep).await?;
         Ok(known)
@@ -129,10 +129,10 @@ impl Workspace {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Says what a machine of another kind lacks, before cargo says it in many lines.
+    /// Reports the tools that a machine of another kind lacks, before cargo does so in many lines.
     ///
     /// # Errors
-    /// When Rust's library for it, or a linker, is missing.
+    /// If Rust's library for it, or a linker, is missing.
     pub(crate) async fn check_host(&self, rustc: &str, machine: &str) -> Result<()> {
         let host = host(rustc);
         if host == machine {
@@ -170,7 +170,7 @@ impl Workspace {
     }
 }
 
-/// What a tool that does not start means.
+/// Converts the error of a tool that does not start.
 pub(crate) fn missing(tool: &str, error: &std::io::Error) -> Error {
     match error.kind() {
         std::io::ErrorKind::NotFound => {
@@ -185,20 +185,20 @@ fn is_workspace(folder: &Path) -> bool {
         .is_ok_and(|text| text.lines().any(|line| line.trim().starts_with("[workspace")))
 }
 
-/// The machine that a compiler runs on, by what `rustc -vV` says.
+/// Returns the machine that a compiler runs on, by the output of `rustc -vV`.
 pub(crate) fn host(rustc: &str) -> &str {
     rustc.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or("unknown")
 }
 
-/// What cargo and the compiler say of a workspace.
+/// The answers of cargo and the compiler about a workspace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Known {
     pub(crate) metadata: Metadata,
-    /// What `rustc -vV` says: version and host.
+    /// Output of `rustc -vV`: version and host.
     pub(crate) rustc: String,
 }
 
-/// What we take of `cargo metadata`: <https://doc.rust-lang.org/cargo/commands/cargo-metadata.html>.
+/// The part of `cargo metadata` that is used: <https://doc.rust-lang.org/cargo/commands/cargo-metadata.html>.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Metadata {
     pub(crate) packages: Vec<Package>,
@@ -231,26 +231,26 @@ impl Package {
         self.manifest_path.parent().unwrap_or(&self.manifest_path)
     }
 
-    /// Names of its programs.
+    /// Returns the names of its programs.
     pub(crate) fn programs(&self) -> Vec<&str> {
         let programs = self.targets.iter().filter(|target| target.kind.iter().any(|kind| kind == "bin"));
         programs.map(|target| target.name.as_str()).collect()
     }
 }
 
-/// Where cargo reads and writes.
+/// The folders in which cargo reads and writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Layout {
     /// Folders of the packages that the programs are made of.
     pub(crate) folders: BTreeSet<PathBuf>,
     /// Cargo's target folder.
     pub(crate) target: PathBuf,
-    /// Where cargo-lambda puts the binaries, and the deployer what it keeps.
+    /// The folder in which cargo-lambda puts the binaries, and the deployer its files.
     pub(crate) lambda: PathBuf,
 }
 
 impl Layout {
-    /// The layout for some packages, with binaries in this folder of the target folder.
+    /// Returns the layout for some packages, with binaries in this folder of the target folder.
     ///
     /// # Errors
     /// The name of a package that is missing.
@@ -278,19 +278,19 @@ impl Layout {
     }
 }
 
-/// What was known at some time, and of what world that is true.
+/// The answers at some time, and the world that they are true of.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     world: World,
     known: Known,
 }
 
-/// Everything that decides what cargo and the compiler say.
+/// Everything that determines the answers of cargo and the compiler.
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
 struct World {
     /// SHA-256 of the variables that cargo, rustup and the compiler read.
     environment: String,
-    /// SHA-256 of the content of each file that counts, of those that are there.
+    /// SHA-256 of the content of each relevant file that exists.
     files: BTreeMap<PathBuf, String>,
     /// Size and time stamp of each compiler that could be meant, as cargo itself tells them apart.
     programs: BTreeMap<PathBuf, String>,
@@ -353,20 +353,21 @@ impl World {
     }
 }
 
-/// What tells one version of a program from another without reading it.
+/// Returns the properties that tell one version of a program from another without reading it.
 pub(crate) fn mark(path: &Path) -> Option<String> {
     let metadata = std::fs::metadata(path).ok()?;
     let modified = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
     Some(format!("{} {}", metadata.len(), modified.as_nanos()))
 }
 
-/// Where cargo's settings may be: <https://doc.rust-lang.org/cargo/reference/config.html#hierarchical-structure>.
+/// Returns the possible places of cargo's settings:
+/// <https://doc.rust-lang.org/cargo/reference/config.html#hierarchical-structure>.
 pub(crate) fn configs(root: &Path) -> Vec<PathBuf> {
     let folders = root.ancestors().map(|folder| folder.join(".cargo")).chain(home("CARGO_HOME", ".cargo"));
     folders.flat_map(|folder| ["config", "config.toml"].map(|name| folder.join(name))).collect()
 }
 
-/// A tool's own folder: what the variable says, else this one in the user's.
+/// Returns a tool's own folder: the value of the variable, else this one in the user's.
 fn home(variable: &str, name: &str) -> Option<PathBuf> {
     let set = std::env::var_os(variable).filter(|folder| !folder.is_empty()).map(PathBuf::from);
     set.or_else(|| std::env::home_dir().map(|home| home.join(name)))

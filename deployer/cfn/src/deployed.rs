@@ -1,15 +1,16 @@
-//! A template as CloudFormation gives it back: JSON from this deployer, JSON or YAML from anybody else. Read for
-//! [`deployer_plan::diff`], which expects no form of it.
+//! A template as CloudFormation returns it: JSON from this deployer, JSON or YAML from others. [`deployer_plan::diff`]
+//! reads it, and expects no form of it.
 
 pub mod lossy;
 
 use serde_json::{Map, Value, json};
 use serde_yaml::Value as Yaml;
 
-/// Values in values that are followed; CloudFormation's own limits lie far below.
+/// Depth to which nested values are followed; CloudFormation's own limits are far below.
 const MAX_DEPTH: usize = 100;
 
-/// The template as JSON, with YAML's short forms (`!Ref`) as the functions that they stand for; null when it is neither.
+/// Returns the template as JSON, with YAML's short forms (`!Ref`) as the functions that they mean; null if the text is
+/// neither JSON nor YAML.
 #[must_use]
 pub fn read(text: &str) -> Value {
     if let Some(value) = deployer_syntax::json::value(text) {
@@ -49,7 +50,7 @@ fn value(yaml: Yaml, depth: usize) -> Option<Value> {
             let name = tagged.tag.to_string();
             let name = name.trim_start_matches('!');
             let inner = value(tagged.value, depth + 1)?;
-            // CloudFormation User Guide, "Intrinsic function reference": all but two short forms stand for `Fn::…`.
+            // CloudFormation User Guide, "Intrinsic function reference": all but two short forms mean `Fn::…`.
             match (name, inner) {
                 ("Ref" | "Condition", inner) => json!({ name: inner }),
                 ("GetAtt", Value::String(path)) => match path.split_once('.') {

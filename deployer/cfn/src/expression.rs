@@ -1,4 +1,4 @@
-//! Values of raw CloudFormation properties: what stands in the file, with config values in their places and intrinsic
+//! Values of raw CloudFormation properties as the file contains them, with config values in their places and intrinsic
 //! functions read, before a resource schema gives the single values their types.
 
 use serde_json::Value;
@@ -23,7 +23,7 @@ pub enum ExpressionKind {
     Scalar {
         /// The text.
         text: String,
-        /// Written without quotes, so that it may be a number or a boolean.
+        /// `true` if it is written without quotes, so that it may be a number or a boolean.
         plain: bool,
     },
     /// A list.
@@ -32,12 +32,12 @@ pub enum ExpressionKind {
     Map(Vec<ExpressionEntry>),
     /// An intrinsic function or a text with references, as CloudFormation's JSON.
     Function {
-        /// `{"Ref": …}`, `{"Fn::Sub": …}` and the like, with logical ids in the place of names.
+        /// `{"Ref": …}`, `{"Fn::Sub": …}` and the like, with logical IDs in the place of names.
         value: Value,
         /// The kind of value that CloudFormation evaluates it to.
         gives: Gives,
     },
-    /// `Fn::If`: each branch stands where the function stands.
+    /// `Fn::If`: each branch is in the place of the function.
     If {
         /// Name of the condition.
         condition: String,

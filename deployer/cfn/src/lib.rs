@@ -1,7 +1,8 @@
-//! CloudFormation as data: [`template`] is what the deployer writes, [`deployed`] what it reads back, whoever wrote it.
+//! CloudFormation as data: [`template`] is the template that the deployer writes, [`deployed`] reads one back, whoever
+//! wrote it.
 //!
-//! [`schemas`] holds CloudFormation's resource schemas, [`status`] what each status of a stack or resource means, and
-//! [`expression`] the types of a reference. No clock, no network, no AWS client.
+//! [`schemas`] holds CloudFormation's resource schemas, [`status`] the meaning of each status of a stack or resource,
+//! and [`expression`] the types of a reference. No clock, no network, no AWS client.
 
 pub mod deployed;
 pub mod expression;

@@ -1,9 +1,9 @@
-//! The published resource schemas of CloudFormation: which types there are, and what each takes.
+//! The published resource schemas of CloudFormation: the types, and the properties that each takes.
 //!
-//! Beside the flow: [`deployer_lang::model`] asks for types and attributes, `check` judges the properties of raw resources,
-//! and a diff asks what a change replaces. `schemas.bin` is written by `tools/registry.py`; `source.json` says from what
-//! and when. Names are found in the file as it lies in the program, and a type's block is read when it is first used,
-//! so a file without raw types pays nothing.
+//! Beside the flow: [`deployer_lang::model`] asks for types and attributes, `check` judges the properties of raw
+//! resources, and a diff asks what a change replaces. `schemas.bin` is written by `tools/registry.py`; `source.json`
+//! names its source and date. Names are found in the file as it is embedded in the program, and a type's block is read
+//! when it is first used, so a file without raw types pays nothing.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -18,7 +18,7 @@ mod shape;
 pub use shape::{Scalar, Shape};
 
 static FILE: &[u8] = include_bytes!("schemas/schemas.bin");
-/// From what and when the schemas were taken: JSON with `source`, `date`, `types` and `bytes`.
+/// Source and date of the schemas: JSON with `source`, `date`, `types` and `bytes`.
 pub const SOURCE: &str = include_str!("schemas/source.json");
 
 /// Bytes of one entry of the index.
@@ -31,11 +31,11 @@ pub struct TypeId(u16);
 /// The effect that the change of a property has on the resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Replacement {
-    /// It is updated in place.
+    /// An update in place.
     Never,
-    /// It may be replaced: the schema says that it depends, or only a part of the property forces it.
+    /// Perhaps a replacement: the schema says that it depends, or only a part of the property forces it.
     Conditional,
-    /// It is replaced.
+    /// A replacement.
     Always,
 }
 
@@ -61,7 +61,7 @@ fn count() -> usize {
     number(0)
 }
 
-/// The names of all types, sorted.
+/// Returns the names of all types, sorted.
 pub fn names() -> impl Iterator<Item = &'static str> {
     (0..count()).map(name_at)
 }
@@ -71,7 +71,7 @@ fn name_at(index: usize) -> &'static str {
     std::str::from_utf8(slice(number(entry), number(entry + 4))).unwrap_or_default()
 }
 
-/// The type with this name.
+/// Returns the type with this name.
 #[must_use]
 pub fn find(name: &str) -> Option<TypeId> {
     let (mut low, mut high) = (0, count());
@@ -87,13 +87,13 @@ pub fn find(name: &str) -> Option<TypeId> {
 }
 
 impl TypeId {
-    /// Its name, such as `AWS::SQS::Queue`.
+    /// Returns its name, such as `AWS::SQS::Queue`.
     #[must_use]
     pub fn name(self) -> &'static str {
         name_at(self.0.into())
     }
 
-    /// Its schema, read when it is first asked for.
+    /// Returns its schema, read when it is first asked for.
     #[must_use]
     pub fn schema(self) -> &'static TypeSchema {
         static SCHEMAS: OnceLock<Vec<OnceLock<TypeSchema>>> = OnceLock::new();
@@ -140,22 +140,23 @@ impl TypeSchema {
         })
     }
 
-    /// The names of its properties.
+    /// Returns the names of its properties.
     pub fn properties(&self) -> impl Iterator<Item = &str> {
         self.root["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str())
     }
 
-    /// The properties that must be given.
+    /// Returns the properties that must be given.
     pub fn required(&self) -> impl Iterator<Item = &str> {
         texts(&self.root["required"])
     }
 
-    /// Paths that only AWS sets, with `/` between the names and `*` for the items of a list.
+    /// Returns the paths that only AWS sets, with `/` between the names and `*` for the items of a list.
     pub fn read_only(&self) -> impl Iterator<Item = &str> {
         pointers(&self.root["readOnlyProperties"])
     }
 
-    /// Returns the effect of a change of the property at this path: the names from the top, `*` for the items of a list.
+    /// Returns the effect of a change of the property at this path: the names from the top, `*` for the items of a
+    /// list.
     #[must_use]
     pub fn replacement(&self, path: &[&str]) -> Replacement {
         let touches = |pointer: &str| {
@@ -171,10 +172,11 @@ impl TypeSchema {
         }
     }
 
-    /// Returns whether a text matches a pattern of the schema. Patterns are ECMA 262's; one that needs more than a linear-time
-    /// engine has (look-around) is not asked.
+    /// Returns whether a text matches a pattern of the schema. Patterns are ECMA 262's; one that needs more than a
+    /// linear-time engine has (look-around) matches everything.
     fn fits(&self, pattern: &str, text: &str) -> bool {
-        /// Enough for every published pattern but those that count to thousands of Unicode letters.
+        /// Size limit of a compiled pattern: enough for every published one but those that count to thousands of
+        /// Unicode letters.
         const MOST_BYTES: usize = 1 << 20;
         let mut patterns = self.patterns.lock().unwrap_or_else(PoisonError::into_inner);
         if !patterns.contains_key(pattern) {
@@ -185,12 +187,12 @@ impl TypeSchema {
     }
 }
 
-/// The texts of a JSON list.
+/// Returns the texts of a JSON list.
 fn texts(value: &Value) -> impl Iterator<Item = &str> {
     value.as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// The JSON pointers of a list, without `/properties/`.
+/// Returns the JSON pointers of a list, without `/properties/`.
 fn pointers(value: &Value) -> impl Iterator<Item = &str> {
     texts(value).filter_map(|pointer| pointer.strip_prefix("/properties/"))
 }
@@ -241,7 +243,7 @@ mod tests {
         let pattern = schema.root["properties"]["Role"]["pattern"].as_str().expect("a pattern");
         assert!(schema.fits(pattern, "arn:aws:iam::111122223333:role/name"));
         assert!(!schema.fits(pattern, "name"));
-        // Look-around can't be asked.
+        // Look-around is not supported.
         assert!(schema.fits("(?!aws)", "aws"));
     }
 }

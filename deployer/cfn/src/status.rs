@@ -1,7 +1,7 @@
 //! Statuses of stacks and of their resources.
 //!
-//! Events and stacks keep the text that CloudFormation gives, so that a status that is published later is shown as it is.
-//! Questions about a status are asked of [`Status`].
+//! Events and stacks keep the text that CloudFormation gives, so that a status that is published later is shown as it
+//! is. [`Status`] answers questions about a status.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ macro_rules! statuses {
         }
 
         impl<'t> Status<'t> {
-            /// The status with this text.
+            /// Returns the status with this text.
             #[must_use]
             pub fn of(text: &'t str) -> Self {
                 match text {
@@ -32,7 +32,7 @@ macro_rules! statuses {
                 }
             }
 
-            /// The text of CloudFormation.
+            /// Returns the text of CloudFormation.
             #[must_use]
             pub const fn as_str(self) -> &'t str {
                 match self {

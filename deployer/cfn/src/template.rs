@@ -56,12 +56,12 @@ pub struct Resource {
 /// The policy for a resource that leaves the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
-    /// It goes.
+    /// Deletion.
     Delete,
-    /// It stays.
+    /// Retention.
     Retain,
-    /// It stays, unless the operation that made it fails: then a first deployment leaves nothing behind that the next
-    /// one would meet.
+    /// Retention, unless the operation that created the resource fails: a failed first deployment leaves nothing that
+    /// would be in the way of the next one.
     RetainExceptOnCreate,
 }
 
@@ -73,7 +73,7 @@ pub struct Ref<S>(pub S);
 #[derive(Debug, Clone, Copy)]
 pub struct GetAtt<S>(pub S, pub &'static str);
 
-/// `{"Fn::Sub": …}`; `${Name}` and `${Name.Attribute}` stand for references.
+/// `{"Fn::Sub": …}`; `${Name}` and `${Name.Attribute}` are references.
 #[derive(Debug, Clone, Copy)]
 pub struct Sub<S>(pub S);
 
@@ -95,7 +95,7 @@ impl<S: AsRef<str>> Serialize for Sub<S> {
     }
 }
 
-/// A mapping of one entry, as every intrinsic function is.
+/// Writes a mapping of one entry, as every intrinsic function is.
 fn function<T: serde::Serializer>(
     serializer: T,
     name: &str,
@@ -106,7 +106,7 @@ fn function<T: serde::Serializer>(
     out.end()
 }
 
-/// The logical id of a name in `stack.yaml`: its words in capitals, without `-` and `_`.
+/// Returns the logical ID of a name in `stack.yaml`: its words in capitals, without `-` and `_`.
 #[must_use]
 pub fn logical_id(name: &str) -> String {
     name.split(['-', '_'])
@@ -134,12 +134,12 @@ pub struct ConditionalReference {
     pub from: String,
     /// The resource that it refers to.
     pub to: String,
-    /// That one's condition.
+    /// The condition of that resource.
     pub condition: String,
 }
 
 impl Template {
-    /// Every reference that leads nowhere.
+    /// Returns every reference to something that is not in the template.
     #[must_use]
     pub fn check(&self) -> Vec<DanglingReference> {
         let known: BTreeSet<&str> = self
@@ -182,9 +182,9 @@ impl Template {
         dangling
     }
 
-    /// References to resources with a condition from where that condition need not hold, each once.
+    /// Returns the references to resources with a condition from places where that condition need not hold, each once.
     ///
-    /// `DependsOn` is none of them: CloudFormation waits for nothing when the resource isn't there.
+    /// `DependsOn` is not one of them: CloudFormation waits for nothing if the resource isn't there.
     #[must_use]
     pub fn conditional_references(&self) -> BTreeSet<ConditionalReference> {
         let guarded: BTreeMap<&str, &str> = self
@@ -225,7 +225,7 @@ impl Template {
         found
     }
 
-    /// Adds what is known once a condition holds or does not: conditions by name, with whether they hold.
+    /// Adds the facts that are known once a condition holds or does not: conditions by name, with whether they hold.
     fn follow<'t>(&'t self, name: &'t str, holds: bool, known: &mut BTreeSet<(&'t str, bool)>) {
         if !known.insert((name, holds)) {
             return;
@@ -252,7 +252,7 @@ impl Template {
         }
     }
 
-    /// The references of a value to resources whose condition is not known to hold there.
+    /// Collects the references of a value to resources whose condition is not known to hold there.
     fn unguarded<'t>(
         &'t self,
         value: &'t Value,
@@ -285,7 +285,7 @@ impl Template {
         }
     }
 
-    /// Gives logical ids other names, everywhere at once.
+    /// Replaces logical IDs by other names, everywhere at once.
     pub fn rename(&mut self, names: &BTreeMap<String, String>) {
         if names.is_empty() {
             return;
@@ -303,7 +303,7 @@ impl Template {
         self.outputs.iter_mut().for_each(|(_, output)| rename(output, names));
     }
 
-    /// Resources that wait for each other, as a path from one of them back to itself.
+    /// Returns resources that wait for each other, as a path from one of them back to itself.
     #[must_use]
     pub fn cycle(&self) -> Option<Vec<String>> {
         let mut edges: BTreeMap<&str, Vec<String>> = BTreeMap::new();
@@ -315,7 +315,7 @@ impl Template {
         circle(&edges)
     }
 
-    /// The template as CloudFormation takes it, for comparisons; to write it out, see [`Self::to_json`] and
+    /// Returns the template as CloudFormation takes it, for comparisons; to write it out, see [`Self::to_json`] and
     /// [`deployer_syntax::number::to_json`].
     #[must_use]
     pub fn to_value(&self) -> Value {
@@ -323,7 +323,7 @@ impl Template {
         serde_json::to_value(self).unwrap_or_default()
     }
 
-    /// Indented JSON with a line end.
+    /// Returns the template as indented JSON with a line end.
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut out = self.written_by(PrettyFormatter::new());
@@ -331,8 +331,8 @@ impl Template {
         out
     }
 
-    /// JSON without white space, in ASCII: what is sent. CloudFormation counts bytes, and gives `?` back for every
-    /// character beyond ASCII, so that a deployed template could not be compared with this one.
+    /// Returns the template as it is sent: JSON without white space, in ASCII. CloudFormation counts bytes, and returns
+    /// `?` for every character beyond ASCII, so that a deployed template could not be compared with this one.
     #[must_use]
     pub fn to_compact_json(&self) -> String {
         self.written_by(AsciiFormatter)
@@ -345,7 +345,8 @@ impl Template {
         String::from_utf8(out).unwrap_or_default()
     }
 
-    /// YAML in which every string that a YAML 1.1 reader could take for something else is quoted.
+    /// Returns the template as YAML in which every string that a YAML 1.1 reader could take for something else is
+    /// quoted.
     #[must_use]
     pub fn to_yaml(&self) -> String {
         let mut out = String::new();
@@ -354,13 +355,14 @@ impl Template {
     }
 }
 
-/// A circle in a graph of names, as a path from one of them back to itself. Takes time in proportion to the edges.
+/// Returns a circle in a graph of names, as a path from one of them back to itself. Takes time in proportion to the
+/// edges.
 #[must_use]
 pub fn circle(edges: &BTreeMap<&str, Vec<String>>) -> Option<Vec<String>> {
     // Names from which every way comes to an end.
     let mut ended = BTreeSet::new();
     for start in edges.keys() {
-        // The way to where the search stands, and how many edges of each name on it were followed.
+        // The way to the present name of the search, and the number of edges of each name on it that were followed.
         let mut way: Vec<(&str, usize)> = vec![(start, 0)];
         let mut on_way = BTreeSet::from([*start]);
         while let Some((name, followed)) = way.last_mut() {
@@ -451,7 +453,7 @@ impl<T: Serialize> Serialize for Entries<'_, T> {
     }
 }
 
-/// Writes compact JSON with every character beyond ASCII escaped.
+/// A formatter that writes compact JSON with every character beyond ASCII escaped.
 struct AsciiFormatter;
 
 impl Formatter for AsciiFormatter {

@@ -114,7 +114,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// Runs the command. Those that touch no network start no runtime, which keeps them fast.
+    /// Runs the command. Commands that don't use the network start no runtime, which keeps them fast.
     pub fn run(self, context: &Context) -> Result<()> {
         if context.ui.output == Output::Env && !matches!(self, Self::Outputs(_)) {
             return Err(Error::Usage(
@@ -189,7 +189,7 @@ fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
         .build()
         .map_err(|error| Error::failed(format!("could not start: {error}")))?;
     let done = runtime.block_on(work);
-    // A question that nobody will answer must not keep the process.
+    // A pending question must not keep the process alive.
     runtime.shutdown_background();
     done
 }

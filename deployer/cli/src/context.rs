@@ -1,4 +1,4 @@
-//! What every command needs: the global options, the output, the stack file.
+//! The parts that every command needs: the global options, the output, the stack file.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -13,12 +13,14 @@ use deployer_lang::document::SelectError;
 use deployer_lang::{Compiled, Document, Stack, StackTarget, compile};
 use deployer_syntax::{Diagnostics, Source};
 
-/// Name of the stack file where nobody names another.
+/// Default name of the stack file.
 pub const STACK_FILE: &str = "stack.yaml";
 
-/// The stack file of this folder, else that of the nearest folder above; the one that is missing here when there is none.
+/// Finds the stack file of this folder, otherwise that of the nearest folder above; if there is none, returns the path
+/// in this folder.
 ///
-/// A file above counts only if it and its folder belong to the same user: what a stack file names is built and run.
+/// A file above counts only if it and its folder belong to the same user: the code that a stack file names is built and
+/// run.
 #[must_use]
 pub fn nearest_file() -> PathBuf {
     let here = PathBuf::from(STACK_FILE);
@@ -26,7 +28,8 @@ pub fn nearest_file() -> PathBuf {
     if here.symlink_metadata().is_ok() {
         return here;
     }
-    // What lies beside the file is built too, so its folder must be the user's own, and so must a link to a file elsewhere.
+    // The code next to the file is built too, so its folder must be the user's own, and so must a link to a file
+    // elsewhere.
     let own = |folder: &Path| {
         let user = rustix::process::getuid().as_raw();
         let file = folder.join(STACK_FILE);
@@ -41,11 +44,11 @@ pub fn nearest_file() -> PathBuf {
 /// Global options and output.
 #[derive(Debug)]
 pub struct Context {
-    /// Where output goes.
+    /// The destination of the output.
     pub ui: Ui,
     /// The stack file.
     pub file: PathBuf,
-    /// Nobody named it, so that it is one of this folder or of one above.
+    /// `true` if the file was not named, so that it is one of this folder or of one above.
     pub searched: bool,
     /// `--config k=v`.
     pub config: Vec<(String, String)>,
@@ -53,38 +56,38 @@ pub struct Context {
     pub region: Option<String>,
     /// `--profile`.
     pub profile: Option<String>,
-    /// What to say when Ctrl-C comes now: what goes on, and how to come back to it.
+    /// The message on Ctrl-C from now on: the operations that continue, and the way back to them.
     pub interruption: Mutex<Message>,
 }
 
 /// A stack file that has been read.
 #[derive(Debug)]
 pub struct Loaded {
-    /// Its text.
+    /// The text.
     pub source: Source,
-    /// Its sections.
+    /// The sections.
     pub document: Document,
 }
 
-/// A stack by its name alone, and the connection to where it is.
+/// A stack by its name alone, and the connection to its place.
 #[derive(Debug)]
 pub struct StackHandle {
     /// Name of the CloudFormation stack.
     pub name: String,
-    /// What the file says of where it goes.
+    /// The target as the file describes it.
     pub target: StackTarget,
-    /// Who asks, where.
+    /// The session of the caller.
     pub session: Session,
 }
 
 impl Context {
-    /// Sets what to say when Ctrl-C comes from now on.
+    /// Sets the message for Ctrl-C from now on.
     pub fn on_interrupt(&self, text: &str, hint: &str) {
         let mut message = self.interruption.lock().unwrap_or_else(PoisonError::into_inner);
         *message = Message::new(format!("interrupted; {text}")).hint(hint);
     }
 
-    /// The same for one of several stacks that go side by side.
+    /// Returns a copy for one of several stacks that are deployed at the same time.
     #[must_use]
     pub fn of_stack(&self, stack: &str) -> Self {
         Self {
@@ -98,7 +101,7 @@ impl Context {
         }
     }
 
-    /// Folder of the stack file.
+    /// Returns the folder of the stack file.
     #[must_use]
     pub fn folder(&self) -> &Path {
         match self.file.parent() {
@@ -107,16 +110,16 @@ impl Context {
         }
     }
 
-    /// What a build of the code beside the stack file is told.
+    /// Returns the settings for a build of the code next to the stack file.
     #[must_use]
     pub fn project(&self) -> Project<'_> {
         Project { ui: &self.ui, folder: self.folder() }
     }
 
-    /// Reads the stack file as far as no stack need be known.
+    /// Reads the stack file as far as no stack must be known.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is no such file, [`Error::InvalidFile`] after its problems have been shown.
+    /// Returns [`Error::Usage`] if there is no such file, [`Error::InvalidFile`] after its problems have been shown.
     pub fn load(&self) -> Result<Loaded> {
         let bytes = std::fs::read(&self.file).map_err(|error| match (error.kind(), self.searched) {
             (std::io::ErrorKind::NotFound, true) => Error::Usage(
@@ -156,18 +159,18 @@ impl Context {
         }
     }
 
-    /// Reads the stack file and gives the model of one stack.
+    /// Reads the stack file and returns the model of one stack.
     ///
     /// # Errors
-    /// As [`Context::load`]; also when no stack can be chosen.
+    /// Returns the errors of [`Context::load`]; also an error if no stack can be chosen.
     pub fn load_stack(&self, name: Option<&str>) -> Result<Stack> {
         self.load_stack_and_source(name).map(|(_, stack)| stack)
     }
 
-    /// The same, with the text of the file, which knows the lines of what is in it.
+    /// Reads the stack file and returns the model of one stack, with the text of the file, which has the line numbers.
     ///
     /// # Errors
-    /// As [`Context::load_stack`].
+    /// Returns the errors of [`Context::load_stack`].
     pub fn load_stack_and_source(&self, name: Option<&str>) -> Result<(Source, Stack)> {
         let loaded = self.load()?;
         let target = loaded.document.select(name).map_err(|error| document_error(&error))?;
@@ -175,20 +178,20 @@ impl Context {
         Ok((loaded.source, compiled.stack))
     }
 
-    /// Reads the stack file and compiles one stack. A command does this once for each stack, and hands on what comes of it.
+    /// Reads the stack file and compiles one stack. A command does this once for each stack, and passes the result on.
     ///
     /// # Errors
-    /// As [`Context::load_stack`]; [`Error::Failed`] on a defect of ours.
+    /// Returns the errors of [`Context::load_stack`]; [`Error::Failed`] on a defect of the deployer.
     pub fn compile(&self, name: Option<&str>) -> Result<Compiled> {
         let loaded = self.load()?;
         let target = loaded.document.select(name).map_err(|error| document_error(&error))?;
         self.compile_in(&loaded, target)
     }
 
-    /// The same for a stack of a file that has been read.
+    /// Compiles a stack of a file that has been read.
     ///
     /// # Errors
-    /// As [`Context::compile`].
+    /// Returns the errors of [`Context::compile`].
     pub fn compile_in(&self, loaded: &Loaded, target: &StackTarget) -> Result<Compiled> {
         let compiled = self.checked(loaded, target)?;
         match &compiled.defect {
@@ -200,7 +203,7 @@ impl Context {
         }
     }
 
-    /// A stack without errors; its warnings are shown.
+    /// Returns a stack without errors, and shows its warnings.
     fn checked(&self, Loaded { source, document }: &Loaded, target: &StackTarget) -> Result<Compiled> {
         let mut diagnostics = Diagnostics::default();
         match compile(document, target, &self.config, &mut diagnostics) {
@@ -224,10 +227,12 @@ impl Context {
         Ok(Error::InvalidFile { errors, file: source.name.clone() })
     }
 
-    /// Connects to a stack for commands that look at what is deployed, and must work while a resource in the file is wrong.
+    /// Connects to a stack for commands that read the deployed stack, and must work while a resource in the file is
+    /// wrong.
     ///
     /// # Errors
-    /// As [`Context::load`] and [`Context::connect`]; [`Error::Refused`] when the file wants another account.
+    /// Returns the errors of [`Context::load`] and [`Context::connect`]; [`Error::Refused`] if the file names another
+    /// account.
     pub async fn open(&self, name: Option<&str>) -> Result<StackHandle> {
         let document = self.load()?.document;
         let target = document.select(name).map_err(|error| document_error(&error))?;
@@ -240,18 +245,18 @@ impl Context {
         })
     }
 
-    /// Connects to where a stack goes.
+    /// Connects to the target of a stack.
     ///
     /// # Errors
-    /// When the local cloud does not run, no region is set, or nobody is logged in.
+    /// Returns an error if the local cloud does not run, no region is set, or there are no valid credentials.
     pub async fn connect(&self, stack: &StackTarget) -> Result<Session> {
         self.reach(stack).await?.identify().await
     }
 
-    /// Connects to where a stack goes, without asking who the caller is.
+    /// Connects to the target of a stack, without identifying the caller.
     ///
     /// # Errors
-    /// When the local cloud does not run, or no region is set.
+    /// Returns an error if the local cloud does not run, or no region is set.
     pub async fn reach(&self, stack: &StackTarget) -> Result<Unidentified> {
         let connection = match stack.target {
             deployer_lang::model::target::Target::Local => {
@@ -270,10 +275,10 @@ impl Context {
     }
 }
 
-/// Refuses credentials of another account than the one that the file names.
+/// Refuses credentials of an account other than the one that the file names.
 ///
 /// # Errors
-/// [`Error::Refused`].
+/// Returns [`Error::Refused`] for another account.
 pub fn check_account(target: &StackTarget, session: &Session) -> Result<()> {
     match &target.account {
         Some(account) if *account != session.account => Err(Error::Refused(

@@ -1,4 +1,4 @@
-//! What a deployed resource holds that would be gone with it, in words for people: objects, items, messages.
+//! The data in a deployed resource that would be lost with it, in words for people: objects, items, messages.
 
 use deployer_aws::dynamodb::items;
 use deployer_aws::error::AwsError;
@@ -7,17 +7,17 @@ use deployer_aws::s3::objects;
 use deployer_aws::session::Session;
 use deployer_aws::sqs::messages;
 
-/// Object versions that are counted before "more than".
+/// Number of object versions that are counted before "more than".
 const COUNT_UP_TO: usize = 10_000;
 
-/// What a resource holds.
+/// The data in a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holds {
-    /// Nothing, for certain.
+    /// No data, for certain.
     Nothing,
-    /// This, in words.
+    /// This data, in words.
     This(String),
-    /// Its type holds nothing that can be counted, or nobody could.
+    /// Unknown: the type holds nothing that can be counted, or the count failed.
     Unknown,
 }
 
@@ -31,10 +31,10 @@ impl Holds {
     }
 }
 
-/// What a resource holds. What is not there any more holds nothing.
+/// Describes the data in a resource. A resource that does not exist any more holds nothing.
 ///
 /// # Errors
-/// When AWS can't be asked.
+/// Returns an error if AWS can't be asked.
 pub async fn of(session: &Session, resource_type: &str, physical_id: &str) -> Result<Holds, AwsError> {
     let found = match resource_type {
         "AWS::S3::Bucket" => {
@@ -45,7 +45,8 @@ pub async fn of(session: &Session, resource_type: &str, physical_id: &str) -> Re
                 count => Holds::counted(count, "", "object version", "object versions"),
             })
         }
-        // DynamoDB counts every six hours (Amazon DynamoDB API Reference, TableDescription), so nothing is proved by none.
+        // DynamoDB counts every six hours (Amazon DynamoDB API Reference, TableDescription), so a count of zero proves
+        // nothing.
         "AWS::DynamoDB::Table" => match items::count(session, physical_id).await {
             Ok(0) => items::first(session, physical_id, 1).await.map(|(first, _)| match first.is_empty() {
                 true => Holds::Nothing,
@@ -60,7 +61,7 @@ pub async fn of(session: &Session, resource_type: &str, physical_id: &str) -> Re
             true => Holds::This("logs".to_owned()),
             false => Holds::Nothing,
         }),
-        // After the waiting time, nobody can read what it encrypted.
+        // After the waiting time, the data that the key encrypted can't be read any more.
         "AWS::KMS::Key" => return Ok(Holds::This("all data that it encrypts".to_owned())),
         _ => return Ok(Holds::Unknown),
     };
@@ -70,7 +71,7 @@ pub async fn of(session: &Session, resource_type: &str, physical_id: &str) -> Re
     }
 }
 
-/// What the services answer when there is no such thing.
+/// Error codes with which the services answer if the resource does not exist.
 const GONE: [&str; 4] = [
     "NoSuchBucket",
     "ResourceNotFoundException",

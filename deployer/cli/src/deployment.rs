@@ -1,7 +1,7 @@
-//! One deployment, from what is deployed to what is wanted: plan, gates, publication, change set, execution, record.
-//! `deploy` and `rollback` both go this way; they differ in where the template comes from.
+//! One deployment, from the deployed stack to the wanted one: plan, gates, publication, change set, execution, record.
+//! `deploy` and `rollback` both use it; they differ in the source of the template.
 //!
-//! The way is here; each of its stations is a module.
+//! The sequence is in this module; each of its steps has a module of its own.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -33,35 +33,36 @@ pub use change_set::Waiting;
 pub use execution::remove_failed_create;
 pub use outcome::{DeployReport, DeployResult, announced};
 
-/// What hints end with before anything was done.
+/// The end of hints if nothing was done yet.
 const NOTHING_CHANGED: &str = "nothing was changed";
 
-/// How to go about it.
+/// The options of a deployment.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Resources with data that may be lost, by logical id or name.
+    /// Resources with data that may be lost, by logical ID or name.
     pub allow_replace: Vec<String>,
-    /// Make the change set, and leave it for later.
+    /// `true` if the change set is created, and left for later.
     pub no_execute: bool,
-    /// For CloudFormation.
+    /// The modes of CloudFormation.
     pub mode: Mode,
-    /// The plan was seen and saved before, so that its questions are answered.
+    /// `true` if the plan was shown and saved before, so that its questions are answered.
     pub accepted: bool,
-    /// One of several stacks, or of several updates, each of which need not lose what is named.
+    /// `true` for one of several stacks, or of several updates: a resource that is named need not be lost in each of
+    /// them.
     pub side_by_side: bool,
 }
 
-/// How far a deployment has come.
+/// The progress of a deployment.
 #[derive(Debug)]
 struct Progress {
-    /// What it has left.
+    /// The stack that the deployment has left.
     deployed: Option<Deployed>,
-    /// How many updates it has made before the last one.
+    /// Number of updates before the last one.
     made: usize,
 }
 
 impl Progress {
-    /// What to say of the stack where it goes no further.
+    /// Describes the stack for a deployment that does not continue.
     fn so_far(&self) -> String {
         match self.made {
             0 => NOTHING_CHANGED.to_owned(),
@@ -70,7 +71,7 @@ impl Progress {
         }
     }
 
-    /// An error that says so.
+    /// Puts the progress into the hint of an error.
     fn told(&self, mut error: Error) -> Error {
         if let Error::Usage(message)
         | Error::Failed(message)
@@ -87,35 +88,35 @@ impl Progress {
 /// A deployment.
 #[derive(Debug)]
 pub struct Deployment<'a> {
-    /// Where it is told.
+    /// The context of the command.
     pub context: &'a Context,
-    /// Who does it.
+    /// The session of the caller.
     pub session: &'a Session,
-    /// Whom to ask.
+    /// The client of CloudFormation.
     pub cloudformation: &'a CloudFormation,
     /// Name of the stack in CloudFormation.
     pub name: &'a str,
-    /// What the file says of where it goes.
+    /// The target as the file describes it.
     pub target: &'a StackTarget,
-    /// What it is to become.
+    /// The stack as it is wanted.
     pub wanted: &'a Wanted,
-    /// What it is now.
+    /// The stack as it is deployed.
     pub deployed: Option<&'a Deployed>,
-    /// How to go about it.
+    /// The options of the deployment.
     pub options: &'a Options,
 }
 
 impl Deployment<'_> {
-    /// What would change.
+    /// Plans the changes.
     #[must_use]
     pub fn plan(&self) -> Plan {
         Plan::new(self.session, self.name, self.wanted, self.deployed)
     }
 
-    /// Goes all the way; again, a bounded number of times, when it fails for a reason that passes by itself.
+    /// Deploys; again, a bounded number of times, if it fails for a reason that passes by itself.
     ///
     /// # Errors
-    /// [`Error::Refused`] at a gate, [`Error::Deployment`] when it fails, what AWS answers.
+    /// Returns [`Error::Refused`] at a gate, [`Error::Deployment`] if the deployment fails, and the errors of AWS.
     pub async fn run(&self) -> Result<DeployReport> {
         let mut retries = Retries::default();
         let mut progress = Progress { deployed: self.deployed.cloned(), made: 0 };
@@ -129,11 +130,11 @@ impl Deployment<'_> {
         ended.map_err(|error| progress.told(error))
     }
 
-    /// Goes all the way from what the attempt before has left.
+    /// Deploys from the state that the previous attempt has left.
     async fn once_more(&self, progress: &mut Progress) -> Result<DeployReport> {
         progress.deployed = self.look_again(progress.deployed.as_ref()).await?;
         let deployed = progress.deployed.clone();
-        // What is named may have been lost already.
+        // The resources that are named may have been lost already.
         let options = Options { side_by_side: true, ..self.options.clone() };
         let rest = Deployment { deployed: deployed.as_ref(), options: &options, ..*self };
         let done = rest.attempt(false, progress).await?;
@@ -141,7 +142,7 @@ impl Deployment<'_> {
         Ok(DeployReport { plan, ..done })
     }
 
-    /// What is deployed now, which must be what this deployment has left.
+    /// Reads the deployed stack again, which must be as this deployment has left it.
     async fn look_again(&self, left: Option<&Deployed>) -> Result<Option<Deployed>> {
         let (found, text) = tokio::try_join!(
             self.cloudformation.describe(self.name),
@@ -160,7 +161,7 @@ impl Deployment<'_> {
         if now.is(left) { Ok(Some(now)) } else { Err(self.came_first()) }
     }
 
-    /// Goes all the way once. What was shown and confirmed at first is not shown again.
+    /// Deploys once. A plan that was shown and confirmed at first is not shown again.
     async fn attempt(&self, first: bool, progress: &mut Progress) -> Result<DeployReport> {
         let action = plan::action(self.deployed.map(|deployed| &deployed.stack))?;
         let plan = self.plan();
@@ -192,8 +193,8 @@ impl Deployment<'_> {
         }
     }
 
-    /// Goes by way of updates that each change one index of a table. An interruption leaves the stack in between, from where the
-    /// same command goes on.
+    /// Deploys by updates that each change one index of a table. After an interruption, the same command continues from
+    /// the stack in between.
     async fn one_after_the_other(
         &self,
         deployed: &Deployed,
@@ -203,10 +204,10 @@ impl Deployment<'_> {
         progress: &mut Progress,
     ) -> Result<DeployReport> {
         let mut current = deployed.clone();
-        // Names are checked against the plan of the whole, when it is shown.
+        // Names are checked against the plan of the whole deployment, when it is shown.
         let of_last = Options { side_by_side: true, ..self.options.clone() };
         let options = Options {
-            // In express mode an update ends before its index is there, and the next one would be refused.
+            // In express mode an update ends before its index is ready, and the next update would be refused.
             mode: Mode { express: false, ..self.options.mode },
             ..of_last.clone()
         };
@@ -251,8 +252,8 @@ impl Deployment<'_> {
         Ok(DeployReport { plan: Some(plan), ..done })
     }
 
-    /// One of several updates, before the last of them. Its operation bears the mark of the whole deployment, which finds it again.
-    /// Gives whether there was anything to do.
+    /// Runs one of several updates before the last of them. Its operation carries the mark of the whole deployment,
+    /// which finds it again. Returns whether there was anything to do.
     async fn update_between(&self, mark: &str, so_far: &str) -> Result<bool> {
         let values = &self.wanted.parameters;
         let Some(waiting) = self.change_set(Action::Update, values, so_far).await? else { return Ok(false) };
@@ -267,7 +268,7 @@ impl Deployment<'_> {
         Ok(true)
     }
 
-    /// Asks CloudFormation, shows what it knows better, and does it.
+    /// Creates the change set, shows its changes that the plan lacks, and executes it.
     async fn update(
         &self,
         action: Action,
@@ -299,10 +300,10 @@ impl Deployment<'_> {
         self.execute(plan, waiting, values).await
     }
 
-    /// Executes a change set that was made before, and whose plan is shown again.
+    /// Executes a change set that was created before, and whose plan is shown again.
     ///
     /// # Errors
-    /// As [`Deployment::run`].
+    /// Returns the errors of [`Deployment::run`].
     pub async fn execute_waiting(&self, waiting: Waiting) -> Result<DeployReport> {
         let plan = self.plan().merged(&waiting.changes);
         plan.show(self.context);
@@ -311,7 +312,7 @@ impl Deployment<'_> {
         self.execute(plan, waiting, &self.wanted.parameters).await
     }
 
-    /// Somebody deployed while this deployment was being made.
+    /// Returns the error of a deployment that another one overtook.
     fn came_first(&self) -> Error {
         Error::Deployment(
             Message::new(format!("another operation on {} started first, so this one was not started", self.name)).hint(
@@ -331,7 +332,7 @@ impl Deployment<'_> {
         self.succeeded(plan, waiting, values, ended).await
     }
 
-    /// Notes what was done.
+    /// Records the deployment.
     pub async fn record(
         &self,
         id: &str,

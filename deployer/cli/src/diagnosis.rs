@@ -1,4 +1,4 @@
-//! A diagnosis for people: with the line of the stack file that it comes from, and what the services behind it say.
+//! A diagnosis for people: with the line of the stack file that it results from, and the findings of the services.
 
 use std::collections::BTreeMap;
 
@@ -22,17 +22,17 @@ use serde::Serialize;
 
 use crate::context::Context;
 
-/// Causes that are shown; the rest is counted.
+/// Number of causes that are shown; the others are counted.
 const SHOWN: usize = 8;
-/// Letters of a message that are shown: authorization failures hold thousands that nobody can read.
+/// Number of characters of a message that are shown: authorization failures contain thousands of unreadable ones.
 const LETTERS: usize = 600;
-/// Last lines of a log that are shown.
+/// Number of the last lines of a log that are shown.
 const LINES: i32 = 10;
 
-/// Known failures whose reason stands with the findings of validation and hooks.
+/// Known failures whose reason is in the findings of validation and hooks.
 const FOUND_BY_CHECKS: [&str; 3] = ["hook-failed", "validation-failed", "validation-name-exists"];
 
-/// What a service behind a failure says of it.
+/// The explanation that a service gives of a failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Evidence {
     /// A name in the file, or a task.
@@ -41,14 +41,14 @@ pub struct Evidence {
     pub lines: Vec<String>,
 }
 
-/// Why the last operation in these events (oldest first) that failed did so.
+/// Finds the reason of the last operation in these events (oldest first) that failed.
 #[must_use]
 pub fn of(events: &[Event], origins: &BTreeMap<String, String>) -> Option<Diagnosis> {
     let events: Vec<diagnose::Event> = events.iter().map(event).collect();
     diagnose::diagnose(&events, origins)
 }
 
-/// An event as the diagnosis reads it.
+/// Converts an event for the diagnosis.
 #[must_use]
 pub fn event(event: &Event) -> diagnose::Event {
     diagnose::Event {
@@ -62,7 +62,7 @@ pub fn event(event: &Event) -> diagnose::Event {
     }
 }
 
-/// The diagnosis in a sentence, and the next step: what ends a command that failed.
+/// Returns the diagnosis in a sentence, and the next step: the end of a command that failed.
 #[must_use]
 pub fn message(diagnosis: &Diagnosis) -> Message {
     let mut text = diagnosis.causes.first().map_or_else(|| "the operation failed".to_owned(), headline);
@@ -85,7 +85,7 @@ pub fn message(diagnosis: &Diagnosis) -> Message {
     message
 }
 
-/// What to do about a change set that CloudFormation refused for this reason.
+/// Returns the solution for a change set that CloudFormation refused for this reason.
 #[must_use]
 pub fn refused(reason: &str) -> String {
     known_hint(reason)
@@ -99,7 +99,7 @@ pub fn note(context: &Context, stack: &str, diagnosis: &Diagnosis, findings: &[F
     context.ui.detail(text.trim_end());
 }
 
-/// All of it as text, for who asked.
+/// Returns the whole diagnosis as text, for a user who asked for it.
 #[must_use]
 pub fn text(
     context: &Context,
@@ -142,17 +142,17 @@ pub struct DiagnosisReport<'a> {
     consequences: usize,
     /// CloudFormation's status of the stack after the failure.
     status: &'a str,
-    /// What that status means for what is deployed.
+    /// The meaning of that status for the deployed stack.
     fate: &'a str,
-    /// What to do next.
+    /// The next step.
     next: &'a str,
     /// Resources that are no longer part of the stack, or soon will not be, and still exist.
     left_over: &'a [LeftOver],
-    /// How often the rollback or the deletion failed.
+    /// Number of times that the rollback or the deletion failed.
     attempts: usize,
-    /// Whether a later operation succeeded.
+    /// `true` if a later operation succeeded.
     superseded: bool,
-    /// What validation and hooks found.
+    /// Findings of validation and hooks.
     findings: Vec<FindingReport<'a>>,
     /// The last lines of logs, and why tasks stopped.
     evidence: &'a [Evidence],
@@ -165,7 +165,7 @@ struct CauseReport<'a> {
     /// The cause.
     #[serde(flatten)]
     cause: &'a Cause,
-    /// Where the resource is in the file.
+    /// Place of the resource in the file.
     place: Option<OriginPlace>,
 }
 
@@ -180,7 +180,7 @@ struct OriginPlace {
     column: usize,
 }
 
-/// What a validation or a hook found.
+/// A finding of a validation or a hook.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "finding")]
@@ -195,7 +195,7 @@ struct FindingReport<'a> {
     path: Option<&'a str>,
 }
 
-/// All of it as data.
+/// Returns the whole diagnosis as data.
 #[must_use]
 pub fn report<'a>(
     context: &Context,
@@ -233,7 +233,7 @@ pub fn report<'a>(
     }
 }
 
-/// What validation and hooks found, a line each.
+/// Returns the findings of validation and hooks, one line each.
 fn found(findings: &[Finding]) -> String {
     let line_of = |finding: &Finding| {
         let of = finding.logical_id.as_deref().unwrap_or("template");
@@ -260,7 +260,7 @@ fn causes(places: &Places, diagnosis: &Diagnosis) -> String {
     out
 }
 
-/// What failed, and why, in a line.
+/// Returns the failed resource and the reason, in a line.
 fn headline(cause: &Cause) -> String {
     let origin = cause.origin.as_deref().filter(|origin| logical_id(origin) != cause.logical_id);
     let origin = origin.map(|name| format!(", created for `{name}`")).unwrap_or_default();
@@ -286,7 +286,7 @@ fn shortened(text: &str) -> String {
     printable(&out)
 }
 
-/// Where the resources stand in the stack file; empty when it can't be read as it is now.
+/// The positions of the resources in the stack file; empty if it can't be read in its present form.
 struct Places {
     source: Option<Source>,
     spans: BTreeMap<String, Span>,
@@ -313,13 +313,13 @@ impl Places {
         self.source.as_ref().map_or("", |source| source.name.as_str())
     }
 
-    /// Line and column of a resource.
+    /// Returns the line and column of a resource.
     fn place(&self, origin: &str) -> Option<(usize, usize)> {
         let position = self.source.as_ref()?.position(self.spans.get(origin)?.start);
         Some((position.line, position.column))
     }
 
-    /// A cause with the line that it comes from, what it means and what to do.
+    /// Describes a cause with its line in the file, its meaning and its solution.
     fn show(&self, cause: &Cause) -> String {
         let code = cause.known.as_ref().map_or("failure", |known| known.id);
         let meaning =
@@ -339,7 +339,7 @@ impl Places {
     }
 }
 
-/// What functions and tasks behind the causes say: last lines of logs, why tasks stopped.
+/// Collects the evidence of functions and tasks for the causes: last lines of logs, reasons why tasks stopped.
 pub async fn evidence(
     session: &Session,
     resources: &[StackResource],
@@ -396,7 +396,7 @@ fn lines_of(about: String, lines: Result<Vec<String>, AwsError>) -> Option<Evide
     match lines {
         Ok(lines) if lines.is_empty() => None,
         Ok(lines) => Some(Evidence { about, lines }),
-        // It is only more; what is known already must not be hidden by it.
+        // Evidence is an addition; its failure must not hide the known causes.
         Err(error) => Some(Evidence {
             about,
             lines: vec![format!("not shown: {} failed: {}", error.operation, error.message)],
@@ -404,9 +404,10 @@ fn lines_of(about: String, lines: Result<Vec<String>, AwsError>) -> Option<Evide
     }
 }
 
-/// The same as [`of`], with what validation and hooks found where no resource says anything, and what they found else.
+/// Diagnoses like [`of`], with the findings of validation and hooks as causes if no resource gives a reason, and with
+/// their other findings.
 ///
-/// Without the permission for that call, the events alone must do.
+/// Without the permission for that call, the events alone must suffice.
 pub async fn full(
     cloudformation: &CloudFormation,
     stack_id: &str,
@@ -434,7 +435,7 @@ pub async fn full(
     };
     let found: Vec<diagnose::Event> = findings.iter().filter_map(of_resource).collect();
     diagnosis.explain_by(&found, origins);
-    // What became a cause need not be said twice.
+    // A finding that became a cause need not be repeated.
     let rest = findings.into_iter().filter(|finding| !only_stack || finding.logical_id.is_none()).collect();
     Some((diagnosis, rest))
 }

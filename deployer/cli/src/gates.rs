@@ -1,4 +1,4 @@
-//! What stands between a plan and its execution: what would be lost is refused unless it is named, and what opens the
+//! The checks between a plan and its execution: losses are refused unless they are named, and a change that opens the
 //! stack to others needs a yes.
 
 use deployer_base::error::{Error, Message, Result};
@@ -9,34 +9,34 @@ use crate::data_loss::Holds;
 /// A resource with data that a plan removes or replaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
-    /// Logical id.
+    /// The logical ID.
     pub logical_id: String,
-    /// Name in the file, when the file still has it.
+    /// The name in the file, if the file still has it.
     pub origin: Option<String>,
-    /// CloudFormation type.
+    /// The CloudFormation type.
     pub resource_type: String,
-    /// Replaced by a new one that is empty, and not only removed.
+    /// `true` if the resource is replaced by a new one that is empty, and not only removed.
     pub replaced: bool,
-    /// It stays in the account, outside of the stack.
+    /// `true` if the resource stays in the account, outside of the stack.
     pub kept: bool,
-    /// The deployed template protects it.
+    /// `true` if the deployed template protects the resource.
     pub protected: bool,
-    /// What it holds, once that was asked for.
+    /// The data in the resource, once it was counted.
     pub holds: Holds,
 }
 
 impl Loss {
-    /// Whether `--allow-replace` names it, by logical id or by its name in the file.
+    /// Returns whether `--allow-replace` names the resource, by logical ID or by its name in the file.
     fn is_allowed(&self, allowed: &[String]) -> bool {
         allowed.iter().any(|name| {
             *name == self.logical_id
                 || self.origin.as_deref() == Some(name)
-                // A resource that the file no longer names had its id of its name.
+                // A resource that the file no longer names had a logical ID that was made from its name.
                 || logical_id(name) == self.logical_id
         })
     }
 
-    /// What happens to it, in a line.
+    /// Describes the change of the resource, in a line.
     #[must_use]
     pub fn describe(&self) -> String {
         let what = if self.replaced { "replaced by an empty one" } else { "removed" };
@@ -49,10 +49,10 @@ impl Loss {
     }
 }
 
-/// Refuses what is protected, and what would lose data and is not named.
+/// Refuses losses of protected resources, and losses of data that are not named.
 ///
 /// # Errors
-/// [`Error::Refused`] with all of it.
+/// Returns [`Error::Refused`] with all losses.
 pub fn check_losses(losses: &[Loss], allow_replace: &[String]) -> Result<()> {
     let lines =
         |losses: &[&Loss]| losses.iter().map(|loss| format!("\n  {}", loss.describe())).collect::<String>();
@@ -78,10 +78,11 @@ pub fn check_losses(losses: &[Loss], allow_replace: &[String]) -> Result<()> {
     ))
 }
 
-/// Refuses names that allow nothing: most of them are misspelt. Only once CloudFormation was asked, which may know of more.
+/// Refuses names that allow nothing: most of them are misspelt. It is only called after CloudFormation was asked, which
+/// may find further losses.
 ///
 /// # Errors
-/// [`Error::Usage`] with the first of them.
+/// Returns [`Error::Usage`] with the first of these names.
 pub fn check_names(losses: &[Loss], allow_replace: &[String]) -> Result<()> {
     let allows = |name: &&String| losses.iter().any(|loss| loss.is_allowed(std::slice::from_ref(*name)));
     match allow_replace.iter().find(|name| !allows(name)) {
@@ -95,8 +96,8 @@ pub fn check_names(losses: &[Loss], allow_replace: &[String]) -> Result<()> {
     }
 }
 
-/// The question that must be answered with yes, when there is something to ask about: that a stack is made for the first time
-/// (`first` says what and where), that somebody may do more than before, that anyone can come in.
+/// Returns the question that must be answered with yes, if there is one: about the first deployment of a stack
+/// (described by `first`), about wider permissions, about access for anyone.
 #[must_use]
 pub fn question(first: Option<&str>, widened: usize, exposed: usize) -> Option<String> {
     let counted = |count: usize, one: &str, several: &str| match count {

@@ -1,28 +1,28 @@
-//! Which of what is published may be deleted: decided as data, before `gc` deletes any of it.
+//! The decision about the published objects that may be deleted: made as data, before `gc` deletes any of them.
 //!
-//! Everything published is named by a SHA-256, and whoever needs it has these 64 digits somewhere: in a parameter or the
-//! template of a stack, in a change set that waits, in a record that is kept. What nobody names is garbage, unless it is
-//! young (a deployment may be under way that publishes first), or not everybody could be asked.
+//! Every published object is named by a SHA-256, and each of its users contains these 64 digits: in a parameter or the
+//! template of a stack, in a change set that waits, in a record that is kept. An object that is not named is garbage,
+//! unless it is young (a deployment that publishes first may be in progress), or some stacks could not be read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::hotswap::NOTES;
 use crate::records::{Kind, Record, RecordedResult, TEMPLATES, is_digest, of_key};
 
-/// Something published.
+/// A published object or image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// What it is.
+    /// The kind.
     pub what: What,
-    /// Key of the object, or digest of the image.
+    /// The key of the object, or the digest of the image.
     pub name: String,
-    /// Its size.
+    /// The size.
     pub bytes: u64,
-    /// When it was written, in seconds since 1970.
+    /// The time at which the item was written, in seconds since 1970.
     pub written: u64,
 }
 
-/// What something published is.
+/// The kind of a published item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
     /// Code of a function.
@@ -35,12 +35,12 @@ pub enum What {
     Record {
         /// Name of the stack.
         stack: String,
-        /// Its number.
+        /// The number of the record.
         number: u64,
     },
     /// The note of code that was swapped in this stack.
     Note(String),
-    /// Nothing that the deployer has put there.
+    /// An object that the deployer did not write.
     Foreign,
 }
 
@@ -48,7 +48,7 @@ pub enum What {
 pub type Digest = String;
 
 impl What {
-    /// What an object is, by its key.
+    /// Returns the kind of an object, by its key.
     #[must_use]
     pub fn of_key(key: &str) -> Self {
         if let Some((stack, number)) = of_key(key) {
@@ -65,7 +65,8 @@ impl What {
         zip.map_or(Self::Foreign, Self::Zip)
     }
 
-    /// What an image is, by its digest. The deployer gives no tags: what has one was put there by somebody else.
+    /// Returns the kind of an image, by its digest. The deployer sets no tags: an image with a tag was pushed by
+    /// somebody else.
     #[must_use]
     pub fn of_image(digest: &str, tagged: bool) -> Self {
         match digest.strip_prefix("sha256:").filter(|digest| is_digest(digest) && !tagged) {
@@ -74,7 +75,7 @@ impl What {
         }
     }
 
-    /// The word for it.
+    /// Returns the word for the kind.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -88,45 +89,45 @@ impl What {
     }
 }
 
-/// Who was asked what it needs.
+/// The users of published items.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needs {
     /// Digest → a stack that names it.
     pub stacks: BTreeMap<Digest, String>,
-    /// Stacks that could not be asked.
+    /// Stacks that could not be read.
     pub unread: Vec<String>,
     /// Text of each record, by stack and number; `None` when it could not be read.
     pub records: BTreeMap<(String, u64), Option<String>>,
 }
 
-/// What may be deleted.
+/// The rules for the deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
-    /// Successful records of each stack that are kept.
+    /// Number of successful records of each stack that are kept.
     pub keep: usize,
-    /// What was written at this moment or later is kept, in seconds since 1970.
+    /// The time from which on items are kept, in seconds since 1970.
     pub younger_than: u64,
 }
 
-/// What becomes of an item.
+/// The verdict on an item.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
-    /// A stack names it.
+    /// In use: this stack names the item.
     Used(String),
-    /// A kept record of this stack names it, or is it.
+    /// In use: a kept record of this stack names the item, or is the item.
     Recorded(String),
-    /// It was written a moment ago.
+    /// Written a moment ago.
     Young,
-    /// This stack or record could not be read, so nothing is certain.
+    /// Uncertain, since this stack or record could not be read.
     Uncertain(String),
-    /// The deployer did not put it there.
+    /// Not written by the deployer.
     Foreign,
-    /// Nobody needs it.
+    /// Not in use.
     Garbage,
 }
 
 impl Verdict {
-    /// Why it is kept, or not.
+    /// Returns the reason of the verdict.
     #[must_use]
     pub fn describe(&self) -> String {
         match self {
@@ -140,14 +141,14 @@ impl Verdict {
     }
 }
 
-/// The digests in a text: runs of exactly 64 hexadecimal digits, in lower case as the deployer writes them.
+/// Returns the digests in a text: runs of exactly 64 hexadecimal digits, in lower case as the deployer writes them.
 #[must_use]
 pub fn digests(text: &str) -> BTreeSet<Digest> {
     let runs = text.split(|letter: char| !letter.is_ascii_hexdigit());
     runs.filter(|run| run.len() == 64).map(str::to_ascii_lowercase).collect()
 }
 
-/// What becomes of each item.
+/// Judges each item.
 #[must_use]
 pub fn judge(items: &[Item], needs: &Needs, rules: Rules) -> Vec<Verdict> {
     let oldest = oldest_kept(needs, rules.keep);
@@ -155,7 +156,7 @@ pub fn judge(items: &[Item], needs: &Needs, rules: Rules) -> Vec<Verdict> {
     let keeps_record = |stack: &str, number: u64, item: &Item| {
         oldest.get(stack).is_none_or(|oldest| number >= *oldest) || is_young(item)
     };
-    // What a record that stays names stays too.
+    // Digests that a kept record names are kept too.
     let mut recorded: BTreeMap<Digest, String> = BTreeMap::new();
     let mut unread = needs.unread.first().map(|stack| format!("the stack {stack}"));
     for item in items {
@@ -197,8 +198,8 @@ pub fn judge(items: &[Item], needs: &Needs, rules: Rules) -> Vec<Verdict> {
     items.iter().map(verdict).collect()
 }
 
-/// Number of the oldest record of each stack that is kept. A record that can't be understood counts as no success, and so
-/// takes nobody's place.
+/// Returns the number of the oldest record of each stack that is kept. A record that can't be parsed doesn't count as a
+/// success, and so doesn't displace another one.
 fn oldest_kept(needs: &Needs, keep: usize) -> BTreeMap<&str, u64> {
     let mut successes: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     for ((stack, number), text) in &needs.records {
@@ -232,7 +233,7 @@ mod tests {
         item(&format!("load/{}.zip", digest(letter)), written)
     }
 
-    /// A record of a stack `s` that names a zip.
+    /// Returns a record of a stack `s` that names a zip.
     fn record(number: u64, kind: &str, result: &str, letter: char) -> ((String, u64), Option<String>) {
         let text = json!({
             "schemaVersion": 1, "number": number, "stack": "s", "stackId": "arn", "time": "2026-11-24T22:04:25Z",
@@ -252,7 +253,7 @@ mod tests {
             (format!("my-app.zip/{a}.zip"), "zip"),
             (format!("templates/{a}.json"), "template"),
             ("deployments/s/00000001.json".to_owned(), "record"),
-            // Code may be named like any folder.
+            // A piece of code may have the name of any folder.
             (format!("templates/{a}.zip"), "zip"),
             (format!("load/{}.zip", a.to_uppercase()), "other"),
             (format!("load/{a}0.zip"), "other"),
@@ -312,7 +313,7 @@ mod tests {
         ];
         assert_eq!(judge(&items, &needs, RULES), wanted);
 
-        // A stack that can't be asked may need all of it; records are nobody's need.
+        // A stack that can't be read may need all items; no stack needs records.
         let unread = Needs { unread: vec!["shy".to_owned()], ..needs.clone() };
         let verdicts = judge(&items, &unread, RULES);
         assert_eq!(verdicts[2], Verdict::Uncertain("the stack shy".to_owned()));

@@ -1,7 +1,7 @@
 //! New code for functions and tasks without CloudFormation, for work in progress: `deploy --hotswap`.
 //!
-//! CloudFormation does not learn of it, so a note in the asset bucket does: `diff` shows what was swapped, and the next
-//! deployment makes it lasting or takes it back.
+//! CloudFormation does not learn of it, so a note is kept in the asset bucket: `diff` shows the swapped code, and the
+//! next deployment makes it permanent or sets it back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,39 +17,39 @@ use serde_json::Value;
 
 use crate::context::Context;
 
-/// What was swapped since the last deployment.
+/// The code that was swapped since the last deployment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Swapped {
-    /// ARN of the stack: one of the same name that was made later has nothing of it.
+    /// ARN of the stack: the note doesn't apply to one of the same name that was created later.
     pub stack_id: String,
-    /// Parameter → the code that is in use in place of what CloudFormation has.
+    /// Parameter → the code in use in place of CloudFormation's.
     pub parameters: BTreeMap<String, String>,
-    /// Parameters whose swap was begun and did not end, so that nobody knows which code is in use.
+    /// Parameters whose swap began and did not end, so that the code in use is unknown.
     #[serde(default)]
     pub pending: BTreeSet<String>,
-    /// Logical id of a task → ARN of the revision that is in use.
+    /// Logical ID of a task → ARN of the revision in use.
     #[serde(default)]
     pub revisions: BTreeMap<String, String>,
-    /// When the last swap was: RFC 3339.
+    /// Time of the last swap: RFC 3339.
     pub time: String,
-    /// ARN of who did it.
+    /// ARN of the caller.
     pub caller: String,
 }
 
-/// Where the notes lie in the asset bucket.
+/// Prefix of the notes in the asset bucket.
 pub const NOTES: &str = "hotswaps/";
 
-/// Where the note of a stack lies.
+/// Returns the key of the note of a stack.
 fn key(stack: &str) -> String {
     format!("{NOTES}{stack}.json")
 }
 
 impl Swapped {
-    /// What was swapped in a stack; `None` when nothing was.
+    /// Reads the note of the swapped code of a stack; `None` if nothing was swapped.
     ///
     /// # Errors
-    /// When the note can't be read.
+    /// Returns an error if the note can't be read.
     pub async fn read(session: &Session, stack: &str, stack_id: &str) -> Result<Option<Self>> {
         let bucket = &bucket_name(session);
         let Some(text) = records::get(session, bucket, &key(stack)).await? else { return Ok(None) };
@@ -62,15 +62,15 @@ impl Swapped {
         })
     }
 
-    /// Forgets what was swapped.
+    /// Removes the note of the swapped code.
     ///
     /// # Errors
-    /// What S3 answers.
+    /// Returns the error of S3.
     pub async fn forget(session: &Session, stack: &str) -> Result<()> {
         Ok(objects::delete(session, &bucket_name(session), &key(stack)).await?)
     }
 
-    /// The code that a parameter stands for in fact; `None` when it is not known.
+    /// Returns the code in use for a parameter; `None` if it is not known.
     #[must_use]
     pub fn in_use<'a>(
         swapped: Option<&'a Self>,
@@ -89,7 +89,7 @@ impl Swapped {
         Ok(objects::put_text(session, bucket, &key(stack), &text).await?)
     }
 
-    /// The parameters whose code in use is not the one that CloudFormation has.
+    /// Returns the parameters whose code in use is not that of CloudFormation.
     #[must_use]
     pub fn differing(&self, deployed: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         let differs = |(name, value): &(&String, &String)| {
@@ -100,18 +100,18 @@ impl Swapped {
     }
 }
 
-/// Who uses the code of one parameter.
+/// The users of the code of one parameter.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Users {
-    /// Logical ids of functions.
+    /// Logical IDs of functions.
     functions: BTreeSet<String>,
-    /// Logical id of a task → the functions that are told of it.
+    /// Logical ID of a task → the functions that get the ARN of its revision.
     tasks: BTreeMap<String, BTreeSet<String>>,
-    /// Logical ids of what else is told of such a task, and can't be changed in place.
+    /// Logical IDs of other resources that get the ARN of such a revision, and can't be changed in place.
     others: BTreeSet<String>,
 }
 
-/// Looks for the users of a parameter in a template.
+/// Finds the users of a parameter in a template.
 fn users(template: &Value, parameter: &str) -> Users {
     let mut out = Users::default();
     let is = |value: &Value, name: &str| value["Ref"].as_str() == Some(name);
@@ -161,10 +161,10 @@ fn refers(value: &Value, id: &str) -> bool {
     }
 }
 
-/// Refuses a swap that something would not learn of.
+/// Refuses a swap that a user of the code would not learn of.
 ///
 /// # Errors
-/// [`Error::Refused`] when what starts a task can't be changed in place.
+/// Returns [`Error::Refused`] if the resource that starts a task can't be changed in place.
 pub fn check<'a>(template: &Value, parameters: impl IntoIterator<Item = &'a String>) -> Result<()> {
     let others = parameters.into_iter().flat_map(|parameter| users(template, parameter).others);
     match others.into_iter().next() {
@@ -176,32 +176,32 @@ pub fn check<'a>(template: &Value, parameters: impl IntoIterator<Item = &'a Stri
     }
 }
 
-/// Everything that a swap needs to know.
+/// The input of a swap.
 #[derive(Debug)]
 pub struct Swap<'a> {
-    /// Where it is told.
+    /// The context of the command.
     pub context: &'a Context,
-    /// Who does it.
+    /// The session of the caller.
     pub session: &'a Session,
     /// Name of the stack in CloudFormation.
     pub stack: &'a str,
-    /// Its ARN.
+    /// ARN of the stack.
     pub stack_id: &'a str,
     /// The deployed template.
     pub template: &'a Value,
-    /// Its parameters as CloudFormation has them.
+    /// The parameters of the stack as CloudFormation has them.
     pub deployed: &'a BTreeMap<String, String>,
     /// The stack's resources.
     pub resources: &'a [StackResource],
-    /// What was swapped before.
+    /// The code that was swapped before.
     pub before: Option<Swapped>,
 }
 
 impl Swap<'_> {
-    /// Puts the code of these parameters into use, and notes it.
+    /// Swaps the code of these parameters, and notes it.
     ///
     /// # Errors
-    /// What AWS answers.
+    /// Returns the errors of AWS.
     pub async fn run(self, wanted: &BTreeMap<String, String>) -> Result<Swapped> {
         let bucket = &bucket_name(self.session);
         let mut swapped = self.before.clone().unwrap_or_default();
@@ -209,7 +209,7 @@ impl Swap<'_> {
         swapped.time = deployer_base::time::stamp();
         swapped.caller.clone_from(&self.session.caller);
         for (parameter, value) in wanted {
-            // Noted first: a run that breaks off must not leave a swap behind that nobody knows of.
+            // Noted first: an interrupted run must not leave a swap without a note.
             swapped.parameters.insert(parameter.clone(), value.clone());
             swapped.pending.insert(parameter.clone());
             swapped.write(self.session, bucket, self.stack).await?;
@@ -230,7 +230,7 @@ impl Swap<'_> {
                 swapped.revisions.insert(task.clone(), new.clone());
                 swapped.write(self.session, bucket, self.stack).await?;
                 for function in told {
-                    // Whichever revision it was told of: an earlier run may have come this far.
+                    // Replaces any revision: an earlier run may have come this far.
                     lambda::replace_revision(self.session, self.physical(function)?, &new).await?;
                 }
                 if current != original && current != new {
@@ -243,11 +243,11 @@ impl Swap<'_> {
         Ok(swapped)
     }
 
-    /// After a deployment: what CloudFormation did not touch, since it never knew of the swap, gets its own code back.
-    /// Then the note goes.
+    /// Settles the swaps after a deployment: resources that CloudFormation did not touch, because it did not learn of
+    /// the swap, get their own code back. Then the note is removed.
     ///
     /// # Errors
-    /// What AWS answers.
+    /// Returns the errors of AWS.
     pub async fn settle(mut self, before: &BTreeMap<String, String>) -> Result<()> {
         let Some(swapped) = self.before.take() else { return Ok(()) };
         let back: BTreeMap<String, String> = swapped
@@ -286,7 +286,7 @@ impl Swap<'_> {
     }
 }
 
-/// Names of parameters, for people.
+/// Joins the names of parameters, for people.
 #[must_use]
 pub fn names(parameters: &BTreeMap<String, String>) -> String {
     parameters.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
@@ -336,7 +336,7 @@ mod tests {
             (in_use(&swapped, "B").as_deref(), in_use(&swapped, "A").as_deref()),
             (Some("2"), Some("1"))
         );
-        // A swap that did not end is done again, whichever way.
+        // A swap that did not end is repeated, in both directions.
         let pending = Swapped { pending: ["A".to_owned(), "B".to_owned()].into(), ..swapped };
         assert_eq!((in_use(&pending, "A"), in_use(&pending, "B")), (None, None));
         assert_eq!(pending.differing(&deployed).len(), 2);

@@ -1,4 +1,4 @@
-//! The documentation as one page of HTML: styles and script lie in it, and it asks nobody for anything.
+//! The documentation as one page of HTML, which contains its styles and script and makes no requests.
 
 use std::path::Path;
 
@@ -9,11 +9,11 @@ use crate::markdown;
 /// One page of the documentation.
 #[derive(Debug)]
 pub struct Section {
-    /// Heading under which it is listed.
+    /// The heading under which the page is listed.
     pub group: &'static str,
-    /// Its name in the list.
+    /// The name in the list.
     pub name: String,
-    /// What the list says beside the name.
+    /// The description next to the name in the list.
     pub title: String,
     /// Markdown.
     pub text: String,
@@ -22,13 +22,13 @@ pub struct Section {
 const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/search.js");
 
-/// The place of a section in the page.
+/// Returns the ID of a section in the page.
 #[must_use]
 pub fn anchor(name: &str) -> String {
     name.to_ascii_lowercase()
 }
 
-/// All sections in one page.
+/// Returns all sections in one page.
 #[must_use]
 pub fn page(sections: &[Section]) -> String {
     let mut list = String::new();
@@ -59,12 +59,12 @@ pub fn page(sections: &[Section]) -> String {
     )
 }
 
-/// Text that is no markup.
+/// Escapes text for HTML.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// Links between the pages lead to their sections; others lose their target, since their file isn't there.
+/// Turns links between the pages into links to their sections; others lose their target, since its file isn't there.
 fn inner_links(html: &str, here: &str, sections: &[Section]) -> String {
     let mut out = String::new();
     let mut rest = html;
@@ -93,7 +93,7 @@ fn inner_links(html: &str, here: &str, sections: &[Section]) -> String {
 /// Shows a file in the browser.
 ///
 /// # Errors
-/// When this machine has no command for that.
+/// Returns an error if this machine has no command for that.
 pub fn open(path: &Path, anchor: &str) -> Result<()> {
     let path = std::path::absolute(path).map_err(|error| Error::io("find", path, &error))?;
     let url = match anchor {

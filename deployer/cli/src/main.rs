@@ -66,10 +66,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// Ends as clap would: with help or version on stdout, or with what is wrong on stderr; that as a document too when JSON
-/// is wanted.
+/// Exits as clap would: with help or the version on stdout, or with the usage error on stderr; the error is also
+/// written as a document if JSON is requested.
 fn usage(error: &clap::Error, args: impl Iterator<Item = String>) -> ExitCode {
-    // Closed pipes are no failure.
+    // A closed pipe is not an error.
     let _ = error.print();
     if !error.use_stderr() {
         return ExitCode::SUCCESS;
@@ -87,7 +87,7 @@ fn usage(error: &clap::Error, args: impl Iterator<Item = String>) -> ExitCode {
 /// The exit code of [`deployer_base::error::Error::Usage`], which is clap's as well.
 const EXIT_USAGE: u8 = 2;
 
-/// Whether a command line that can't be read as a whole asks for JSON.
+/// Returns whether a command line that can't be parsed completely asks for JSON.
 fn wants_json(args: impl Iterator<Item = String>) -> bool {
     let args: Vec<String> = args.take_while(|arg| arg != "--").collect();
     args.iter().any(|arg| arg == "--output=json")

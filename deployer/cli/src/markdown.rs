@@ -1,16 +1,16 @@
-//! Markdown for people: laid out for a terminal, or as HTML. What `docs` shows is written once, in Markdown.
+//! Markdown for people: laid out for a terminal, or as HTML. The pages of `docs` are written once, in Markdown.
 
 use deployer_base::ui;
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
-/// Columns of the running text in a terminal.
+/// Columns of running text in a terminal.
 const WIDTH: usize = 100;
 
 fn parser(text: &str) -> Parser<'_> {
     Parser::new_ext(text, Options::ENABLE_TABLES)
 }
 
-/// The text as HTML. Raw HTML in it is shown as it is written; headings get ids that begin with `prefix`.
+/// Returns the text as HTML. Raw HTML in the text is shown literally; headings get IDs that begin with `prefix`.
 #[must_use]
 pub fn to_html(text: &str, prefix: &str) -> String {
     let mut events: Vec<Event<'_>> = parser(text)
@@ -39,26 +39,27 @@ pub fn to_html(text: &str, prefix: &str) -> String {
     out
 }
 
-/// The id of a heading within its page: its words in lower case with hyphens, as GitHub makes the target of a link.
+/// Returns the ID of a heading within its page: its words in lower case with hyphens, as GitHub makes the target of a
+/// link.
 fn slug(title: &str) -> String {
     let words = title.to_lowercase();
     let kept = words.chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
     kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
 }
 
-/// The id of a heading in a page that holds several.
+/// Returns the ID of a heading in a page that contains several documents.
 #[must_use]
 pub fn heading_id(prefix: &str, title: &str) -> String {
     format!("{prefix}--{}", slug(title))
 }
 
-/// The title of a page: its first heading, without marks.
+/// Returns the title of a page: its first heading, without markup.
 #[must_use]
 pub fn title(text: &str) -> String {
     headings(text).next().map(|(_, _, title)| title.replace('`', "")).unwrap_or_default()
 }
 
-/// The first sentence of a page, without marks.
+/// Returns the first sentence of a page, without markup.
 #[must_use]
 pub fn summary(text: &str) -> String {
     let mut paragraph: Option<String> = None;
@@ -77,7 +78,8 @@ pub fn summary(text: &str) -> String {
     end.and_then(|end| paragraph.get(..end)).unwrap_or(paragraph.trim_end_matches(['.', ':'])).to_owned()
 }
 
-/// The part of a page below the heading that `name` means, up to the next of its level; with the heading's own id.
+/// Returns the part of a page below the heading that `name` means, up to the next heading of its level; with the
+/// heading's own ID.
 #[must_use]
 pub fn section<'t>(text: &'t str, name: &str) -> Option<(&'t str, String)> {
     let wanted = slug(name);
@@ -95,7 +97,7 @@ pub fn section<'t>(text: &'t str, name: &str) -> Option<(&'t str, String)> {
     found.and_then(|(from, _, slug)| text.get(from..).map(|part| (part, slug)))
 }
 
-/// The headings of a page: the byte at which each begins, its level and its text.
+/// Returns the headings of a page: the byte at which each begins, its level and its text.
 fn headings(text: &str) -> impl Iterator<Item = (usize, usize, &str)> {
     parser(text).into_offset_iter().filter_map(|(event, range)| match event {
         Event::Start(Tag::Heading { level, .. }) => {
@@ -106,7 +108,7 @@ fn headings(text: &str) -> impl Iterator<Item = (usize, usize, &str)> {
     })
 }
 
-/// The topic that a link to another page leads to: its file without folder and ending.
+/// Returns the topic that a link to another page points at: its file without folder and ending.
 #[must_use]
 pub fn topic(target: &str) -> Option<&str> {
     let file = target.split('#').next()?;
@@ -114,7 +116,7 @@ pub fn topic(target: &str) -> Option<&str> {
     (!file.contains("://")).then_some(name)
 }
 
-/// The text without marks, wrapped, with tables in columns.
+/// Returns the text without markup, wrapped, with tables in columns.
 #[must_use]
 pub fn to_terminal(text: &str) -> String {
     let mut page = Page::default();
@@ -129,15 +131,15 @@ pub fn to_terminal(text: &str) -> String {
 #[derive(Default)]
 struct Page {
     out: String,
-    /// The running text of a block, or of a cell.
+    /// The running text of a block or a cell.
     text: String,
-    /// Rows of the table, the first of them its head.
+    /// Rows of the table; the first of them is the header.
     rows: Vec<Vec<String>>,
     in_table: bool,
     in_code: bool,
-    /// Lists around the text, with the next number of each that has numbers.
+    /// Lists around the text, with the next number of each numbered list.
     lists: Vec<Option<u64>>,
-    /// Of the link around the text: the topic that it leads to, and where its own text begins.
+    /// The link around the text: the topic that it points at, and the position at which its own text begins.
     link: Option<(String, usize)>,
 }
 
@@ -204,7 +206,7 @@ impl Page {
             Event::End(TagEnd::Link) => {
                 let Some((topic, from)) = self.link.take() else { return };
                 let said = self.text.get(from..).unwrap_or_default().trim_matches('`');
-                // Nobody who reads this in a terminal has the file; a table has no room for more than the name.
+                // A reader in a terminal doesn't have the file; a table has room only for the name.
                 if said.trim_end_matches(".md") != topic && !self.in_table {
                     self.text.push_str(&format!(" (`deployer docs {topic}`)"));
                 } else if said != topic {
@@ -221,7 +223,7 @@ impl Page {
         }
     }
 
-    /// Writes the running text, wrapped, and behind its sign when it is an item of a list.
+    /// Writes the running text, wrapped, and after its bullet or number if it is an item of a list.
     fn flush(&mut self) {
         let text = std::mem::take(&mut self.text);
         if text.trim().is_empty() {

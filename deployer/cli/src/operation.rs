@@ -1,60 +1,63 @@
-//! The operation that is under way on a stack: whose it is, since when, and how to go on watching it.
+//! The operation in progress on a stack: its owner, its start, and the data to continue watching it.
 //!
-//! A deployment marks its operation with a token that holds a digest of what it deploys. CloudFormation gives the token
-//! back in every event, so that `deploy` finds its own operation again after an interruption, and tells it from others.
+//! A deployment marks its operation with a token that contains a digest of the template and parameters. CloudFormation
+//! returns the token in every event, so that `deploy` finds its own operation again after an interruption, and
+//! distinguishes it from others.
 
 use deployer_aws::cloudformation::{CloudFormation, DeployedStack, Event};
 use deployer_aws::error::AwsError;
 use deployer_cfn::status::Status;
 use deployer_packing::sha256_hex;
 
-/// Hexadecimal digits of the digest in a token: AWS CloudFormation API Reference, ExecuteChangeSet, allows 128 characters in all.
+/// Number of hexadecimal digits of the digest in a token: AWS CloudFormation API Reference, ExecuteChangeSet, allows
+/// 128 characters in total.
 const DIGITS: usize = 24;
 
-/// What every operation that deploys this begins its token with.
+/// Returns the beginning of the token of every operation that deploys this template with these parameters.
 #[must_use]
 pub fn mark<'a>(template: &str, parameters: impl IntoIterator<Item = (&'a String, &'a String)>) -> String {
     let mut text = template.to_owned();
     for (name, value) in parameters {
-        // The address of the repository is known only once an image was pushed; the digest behind it is what counts.
+        // The address of the repository is known only after an image was pushed; the digest after it is the part that
+        // counts.
         let value = value.rsplit('@').next().unwrap_or(value);
-        // No name and no value of a parameter of ours has a line end.
+        // No name and no value of the deployer's parameters contains a line end.
         text.push_str(&format!("\n{name}={value}"));
     }
     format!("deployer-{}-", &sha256_hex(text.as_bytes())[..DIGITS])
 }
 
-/// An operation that is under way.
+/// An operation in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
-    /// Id of the last event before it.
+    /// ID of the last event before the operation.
     pub before: Option<String>,
-    /// Token of whoever started it.
+    /// Token of the caller who started the operation.
     pub token: Option<String>,
-    /// When it began: RFC 3339.
+    /// Start of the operation: RFC 3339.
     pub since: Option<String>,
-    /// Who began it, when a deployer did.
+    /// The caller who started the operation, if a deployer did.
     pub who: Option<String>,
 }
 
 impl Operation {
-    /// Asks what is under way on a busy stack.
+    /// Finds the operation in progress on a busy stack.
     ///
     /// # Errors
-    /// When AWS can't be asked.
+    /// Returns an error if AWS can't be asked.
     pub async fn find(cloudformation: &CloudFormation, busy: &DeployedStack) -> Result<Self, AwsError> {
         let events = cloudformation.events_of_operation(&busy.id).await?;
         let who = match &busy.change_set {
-            // Who may not ask that must not be kept from watching.
+            // A caller without permission for this call must still be able to watch.
             Some(name) => cloudformation.find_change_set(&busy.id, name).await.ok().flatten(),
             None => None,
         };
         Ok(Self::of(&events, who.and_then(|change_set| change_set.description)))
     }
 
-    /// From events, oldest first, of which the first may be the end of the operation before.
+    /// Finds the operation in events, oldest first, of which the first may be the end of the operation before.
     fn of(events: &[Event], who: Option<String>) -> Self {
-        // That a stack waits for its first change set is no operation.
+        // The wait of a stack for its first change set is not an operation.
         let ends = |event: &Event| {
             let status = Status::of(&event.status);
             status.is_terminal() || status == Status::ReviewInProgress
@@ -69,13 +72,13 @@ impl Operation {
         }
     }
 
-    /// Whether it deploys what this mark stands for.
+    /// Returns whether the operation deploys the template and parameters of this mark.
     #[must_use]
     pub fn is(&self, mark: &str) -> bool {
         self.token.as_deref().is_some_and(|token| token.starts_with(mark))
     }
 
-    /// The moment at which it began; now, if nobody says.
+    /// Returns the start of the operation; the present moment, if it is not known.
     #[must_use]
     pub fn began(&self) -> std::time::Instant {
         let now = std::time::Instant::now();
@@ -84,7 +87,7 @@ impl Operation {
         ago.and_then(|ago| now.checked_sub(ago)).unwrap_or(now)
     }
 
-    /// In words: since when, and by whom.
+    /// Describes the start and the owner.
     #[must_use]
     pub fn describe(&self) -> String {
         let since = self.since.as_deref().filter(|since| !since.is_empty());
@@ -94,7 +97,7 @@ impl Operation {
     }
 }
 
-/// What a change set says of who made it; others meet it when they find the stack busy.
+/// Returns the description of a change set, which names its owner; other callers see it if they find the stack busy.
 #[must_use]
 pub fn signature(caller: &str) -> String {
     format!("by {caller} with deployer {}", env!("CARGO_PKG_VERSION"))

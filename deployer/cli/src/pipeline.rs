@@ -1,4 +1,5 @@
-//! Where the parts of a stack's pipeline are: the bucket that files go to, the queue behind it, the table of the tally.
+//! The places of the parts of a stack's pipeline: the bucket that files are uploaded to, the queue after it, the table
+//! of the tally.
 
 use deployer_aws::cloudformation::StackResource;
 use deployer_base::error::{Error, Message, Result};
@@ -9,10 +10,10 @@ use deployer_lang::model::function::Trigger;
 use deployer_lang::model::worker::Worker;
 use deployer_lang::model::{Resource, ResourceType};
 
-/// The bucket that files go to: the one named, or the only one that notifies a queue.
+/// Returns the bucket that files are uploaded to: the one that is named, or the only one that notifies a queue.
 ///
 /// # Errors
-/// [`Error::Usage`] when there is none, or more than one.
+/// Returns [`Error::Usage`] if there is none, or more than one.
 pub fn landing<'s>(stack: &'s Stack, name: Option<&str>) -> Result<&'s Resource> {
     let mut buckets = stack.resources.iter().filter(|resource| match (&resource.is, name) {
         (ResourceType::Bucket(_), Some(name)) => resource.name == name,
@@ -31,10 +32,10 @@ pub fn landing<'s>(stack: &'s Stack, name: Option<&str>) -> Result<&'s Resource>
     }
 }
 
-/// Name in the file of the table in which `observe` keeps the tally.
+/// Returns the name in the file of the table in which `observe` keeps the tally.
 ///
 /// # Errors
-/// [`Error::Usage`] when there is none.
+/// Returns [`Error::Usage`] if there is none.
 pub fn tally(stack: &Stack) -> Result<&str> {
     stack
         .functions()
@@ -52,10 +53,10 @@ pub fn tally(stack: &Stack) -> Result<&str> {
         })
 }
 
-/// Name in the file of the queue from which `extract` takes its work.
+/// Returns the name in the file of the queue from which `extract` takes its work.
 ///
 /// # Errors
-/// [`Error::Usage`] when there is none.
+/// Returns [`Error::Usage`] if there is none.
 pub fn arrivals(stack: &Stack) -> Result<&str> {
     stack
         .functions()
@@ -73,10 +74,10 @@ pub fn arrivals(stack: &Stack) -> Result<&str> {
         })
 }
 
-/// Name, URL or ARN of a resource as it is deployed.
+/// Returns the name, URL or ARN of a deployed resource.
 ///
 /// # Errors
-/// [`Error::Failed`] when the deployed stack lacks it.
+/// Returns [`Error::Failed`] if the deployed stack lacks the resource.
 pub fn physical<'r>(resources: &'r [StackResource], stack: &Stack, name: &str) -> Result<&'r str> {
     let id = logical_id(name);
     resources

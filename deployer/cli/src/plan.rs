@@ -1,5 +1,5 @@
-//! What a deployment would do, before any of it is done: the difference between what is deployed and what is wanted, with
-//! CloudFormation's own answer where a change set was made.
+//! The changes of a deployment, before any of them is made: the difference between the deployed stack and the wanted
+//! one, with CloudFormation's own list if a change set was created.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,34 +25,34 @@ use crate::watch::way_out;
 /// Largest template that a call carries: CloudFormation User Guide, "AWS CloudFormation quotas".
 pub const INLINE_TEMPLATE_BYTES: usize = 51_200;
 
-/// What will be done to the stack.
+/// The operation on the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// It does not exist yet.
+    /// The creation of a stack that does not exist yet.
     Create,
-    /// It exists.
+    /// The update of a stack that exists.
     Update,
 }
 
-/// What a deployment would do.
+/// The changes of a deployment.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// What changes.
+    /// The differences.
     pub diff: Diff,
-    /// Whether CloudFormation was asked.
+    /// `true` if CloudFormation was asked.
     asked: bool,
-    /// What the templates say of resources that go, for those that only CloudFormation knows to go.
+    /// The policies of the templates for resources that are removed, for those whose removal only CloudFormation knows.
     retention: RetentionPolicies,
 }
 
-/// Logical ids by what the templates say of them.
+/// Logical IDs by the policies that the templates give them.
 #[derive(Debug, Clone, Default)]
 struct RetentionPolicies {
-    /// Stay in the account when they leave the stack, as the deployed template says.
+    /// Kept in the account when they leave the stack, according to the deployed template.
     kept_when_removed: BTreeSet<String>,
-    /// Stay in the account when they are replaced, as the wanted template says.
+    /// Kept in the account when they are replaced, according to the wanted template.
     kept_when_replaced: BTreeSet<String>,
-    /// Protected, as the deployed template says.
+    /// Protected, according to the deployed template.
     protected: BTreeSet<String>,
 }
 
@@ -72,7 +72,7 @@ impl RetentionPolicies {
         }
     }
 
-    /// What becomes of the deployed resource.
+    /// Returns the fate of the deployed resource.
     fn of(&self, id: &str, becomes: ChangeKind) -> Fate {
         let kept = match becomes {
             ChangeKind::Delete => &self.kept_when_removed,
@@ -83,7 +83,7 @@ impl RetentionPolicies {
 }
 
 impl Plan {
-    /// Compares what is deployed with what is wanted.
+    /// Compares the deployed stack with the wanted one.
     #[must_use]
     pub fn new(session: &Session, stack: &str, wanted: &Wanted, deployed: Option<&Deployed>) -> Self {
         let pseudo = PseudoParameters {
@@ -92,7 +92,7 @@ impl Plan {
             partition: Some(session.partition().to_owned()),
             stack: stack.to_owned(),
         };
-        // Of a stack in one of these states nothing is there, whatever its template says.
+        // A stack in one of these states has no resources, whatever its template contains.
         let is_there = |deployed: &&Deployed| {
             deployed.stack.state != StackState::Review
                 && Status::of(&deployed.stack.status) != Status::RollbackComplete
@@ -138,8 +138,8 @@ impl Plan {
         Self { diff, asked: false, retention }
     }
 
-    /// Takes over what CloudFormation says of each resource: whether it is replaced, where that depends, and what we did not
-    /// see: macros make resources that no template names.
+    /// Adds CloudFormation's changes of each resource: the certainty of replacements that depend, and changes that the
+    /// templates don't show, since macros make resources that no template names.
     #[must_use]
     pub fn merged(mut self, changes: &[Change]) -> Self {
         self.asked = true;
@@ -177,7 +177,7 @@ impl Plan {
                 continue;
             };
             match own.action {
-                // It refers to something that is updated in place, and goes on naming the same.
+                // The resource refers to one that is updated in place, and the reference stays the same.
                 ChangeKind::Keep if !goes && change.perhaps => {}
                 ChangeKind::Keep | ChangeKind::Update if becomes == ChangeKind::Delete => {
                     unseen.push(said);
@@ -205,20 +205,21 @@ impl Plan {
         self
     }
 
-    /// Renders it for people, with this much detail unless `--verbose` asks for all of it.
+    /// Renders the plan for people, with this much detail unless `--verbose` asks for all of it.
     #[must_use]
     pub fn lines(&self, context: &Context, detail: Detail) -> Vec<diff::Line> {
         let detail = if context.ui.verbose { Detail::Full } else { detail };
         diff::render(&self.diff, deployer_base::ui::terminal_width(), detail)
     }
 
-    /// Shows it to people.
+    /// Shows the plan to people.
     pub fn show(&self, context: &Context) {
         context.ui.plan(&self.lines(context, Detail::Brief));
         context.ui.event(&DeploymentEvent::Plan { plan: &self.diff });
     }
 
-    /// Permissions that let somebody do more than before. In a new stack none does: all of it is new.
+    /// Counts the permissions that let a principal do more than before. In a new stack there are none: all of its
+    /// permissions are new.
     #[must_use]
     pub fn widened(&self) -> usize {
         if self.diff.new {
@@ -227,14 +228,14 @@ impl Plan {
         self.diff.permissions.iter().filter(|permission| permission.widens).count()
     }
 
-    /// Ways for anyone to come in.
+    /// Counts the new ways of access for anyone.
     #[must_use]
     pub fn exposed(&self) -> usize {
         self.diff.exposure.iter().filter(|exposure| exposure.gained && exposure.public).count()
     }
 
-    /// What holds data, or is protected, and would be removed or replaced. A replacement that depends counts once
-    /// CloudFormation was asked and does not know better.
+    /// Returns the resources with data or protection that would be removed or replaced. A replacement that depends
+    /// counts once CloudFormation was asked and did not exclude it.
     #[must_use]
     pub fn losses(&self) -> Vec<Loss> {
         let goes = |change: &&diff::ResourceChange| {
@@ -260,13 +261,14 @@ impl Plan {
             .collect()
     }
 
-    /// Whether CloudFormation was asked.
+    /// Returns whether CloudFormation was asked.
     #[must_use]
     pub const fn is_final(&self) -> bool {
         self.asked
     }
 
-    /// Whether a name may be that of a resource, by logical id or as the file has it. Macros make any.
+    /// Returns whether a name may be that of a resource, by logical ID or by its name in the file. Macros make
+    /// resources of any name.
     #[must_use]
     pub fn knows(&self, name: &str) -> bool {
         let id = template::logical_id(name);
@@ -277,7 +279,7 @@ impl Plan {
             || self.diff.notes.iter().any(|note| note.contains("`Transform`"))
     }
 
-    /// Resources that are, or may be, replaced.
+    /// Returns the resources that are, or may be, replaced.
     fn replaced(&self) -> impl Iterator<Item = &str> {
         let replaced = |change: &&diff::ResourceChange| {
             change.action == ChangeKind::Replace
@@ -287,13 +289,13 @@ impl Plan {
     }
 }
 
-/// Refuses to switch rollback off where that would leave the stack stuck.
+/// Refuses to turn rollback off if that would leave the stack stuck.
 ///
 /// AWS CloudFormation User Guide, "Choose how to handle failures when provisioning resources": with rollback off, an
 /// update that replaces a resource fails, and leaves the stack in UPDATE_FAILED.
 ///
 /// # Errors
-/// [`Error::Refused`] with what would be replaced.
+/// Returns [`Error::Refused`] with the resources that would be replaced.
 pub fn check_mode(plan: &Plan, mode: Mode) -> Result<()> {
     let replaced: Vec<&str> = plan.replaced().collect();
     if !mode.no_rollback || replaced.is_empty() {
@@ -309,7 +311,7 @@ pub fn check_mode(plan: &Plan, mode: Mode) -> Result<()> {
     ))
 }
 
-/// Whether the deployed template is the wanted one, as far as CloudFormation can give it back.
+/// Returns whether the deployed template is the wanted one, as far as CloudFormation can return it.
 #[must_use]
 pub fn is_template(deployed: &Deployed, wanted: &str) -> bool {
     deployed.text == wanted
@@ -319,8 +321,8 @@ pub fn is_template(deployed: &Deployed, wanted: &str) -> bool {
         })
 }
 
-/// Whether what is deployed is what is wanted for certain: same template, same code. What differs only by `?` is left to a
-/// change set: CloudFormation alone knows whether it has a `?` there.
+/// Returns whether the deployed stack certainly is the wanted one: same template, same code. A difference only by `?`
+/// is left to a change set: only CloudFormation can tell whether the deployed text has a `?` there.
 #[must_use]
 pub fn is_current(deployed: &Deployed, template: &str, prepared: &[Prepared]) -> bool {
     let parameters = &deployed.stack.parameters;
@@ -332,22 +334,23 @@ pub fn is_current(deployed: &Deployed, template: &str, prepared: &[Prepared]) ->
             .all(|one| parameters.get(&one.asset.parameter).is_some_and(|value| value.contains(&one.digest)))
 }
 
-/// Logical ids of the resources that a deployed template protects (`options.protect`).
+/// Returns the logical IDs of the resources that a deployed template protects (`options.protect`).
 #[must_use]
 pub fn protected(template: &Value) -> BTreeSet<String> {
     let resources = template["Resources"].as_object().into_iter().flatten();
     let protects = |resource: &Value| {
         let word = &resource["Metadata"]["deployer"]["protect"];
-        // Who wrote it in YAML may have quoted it.
+        // An author who wrote the template in YAML may have quoted the value.
         *word == json!(true) || *word == json!("true")
     };
     resources.filter(|(_, resource)| protects(resource)).map(|(id, _)| id.clone()).collect()
 }
 
-/// What can be done to a stack in its state.
+/// Returns the operation that is possible on a stack in its state.
 ///
 /// # Errors
-/// [`Error::Refused`] while an operation is under way, [`Error::Deployment`] when CloudFormation would refuse in this state.
+/// Returns [`Error::Refused`] while an operation is in progress, [`Error::Deployment`] if CloudFormation would refuse
+/// in this state.
 pub fn action(deployed: Option<&DeployedStack>) -> Result<Action> {
     let Some(stack) = deployed else { return Ok(Action::Create) };
     match stack.state {
@@ -369,14 +372,14 @@ pub fn action(deployed: Option<&DeployedStack>) -> Result<Action> {
     }
 }
 
-/// The parameters of the change set, in the order of the template.
+/// Returns the parameters of the change set, in the order of the template.
 #[must_use]
 pub fn parameters(template: &Value, values: &BTreeMap<String, String>) -> Vec<(String, String)> {
     let declared = template["Parameters"].as_object().into_iter().flatten();
     declared.filter_map(|(name, _)| Some((name.clone(), values.get(name)?.clone()))).collect()
 }
 
-/// How many resources a change set makes, changes, replaces and removes.
+/// Counts the resources that a change set creates, changes, replaces and removes.
 #[must_use]
 pub fn summary(changes: &[Change]) -> String {
     let kinds = [ChangeKind::Create, ChangeKind::Update, ChangeKind::Replace, ChangeKind::Delete];
@@ -395,7 +398,7 @@ pub fn summary(changes: &[Change]) -> String {
 mod tests {
     use super::*;
 
-    /// The plan of an update from one template to another.
+    /// Returns the plan of an update from one template to another.
     fn plan(before: &Value, after: &Value) -> Plan {
         let none = BTreeMap::new();
         let side = |template| Side { template, parameters: &none, tags: &none };
@@ -430,7 +433,7 @@ mod tests {
         let losses = plan(&table("id", false), &table("other", false)).losses();
         assert_eq!(losses.iter().map(|loss| loss.logical_id.as_str()).collect::<Vec<_>>(), ["Records"]);
         assert!(losses[0].replaced && losses[0].kept && !losses[0].protected);
-        // The deployed template protects, whatever the file says by now.
+        // The deployed template protects the resource, whatever the file contains now.
         assert!(plan(&table("id", true), &table("other", false)).losses()[0].protected);
         assert!(!plan(&table("id", false), &table("other", true)).losses()[0].protected);
         let mut gone = table("id", false);
@@ -446,13 +449,13 @@ mod tests {
         after["Resources"]["Jobs"]["Properties"]["DelaySeconds"] = json!(2);
         let own = plan(&table("id", false), &after);
         assert_eq!(becomes(&own, "Jobs"), Some((ChangeKind::Update, Forces::Never)));
-        // It refers to what is updated in place.
+        // The resource refers to one that is updated in place.
         let merged = own
             .clone()
             .merged(&[change(ChangeKind::Update, false, "Jobs"), change(ChangeKind::Update, true, "Reader")]);
         assert_eq!(becomes(&merged, "Reader"), Some((ChangeKind::Keep, Forces::Never)));
         assert!(merged.diff.notes.is_empty() && merged.losses().is_empty(), "{:?}", merged.diff.notes);
-        // What we did not expect is seen, and stopped.
+        // An unexpected replacement is detected, and stopped.
         let merged = own.clone().merged(&[change(ChangeKind::Replace, false, "Records")]);
         assert_eq!(becomes(&merged, "Records"), Some((ChangeKind::Replace, Forces::Always)));
         assert_eq!(merged.losses().len(), 1);
@@ -466,7 +469,7 @@ mod tests {
     fn what_only_cloudformation_knows_to_go_is_a_loss_too() {
         let mut before = table("id", true);
         before["Resources"]["Records"]["DeletionPolicy"] = json!("Retain");
-        // As a macro makes it, and as a template that names it no more.
+        // A resource of a macro, and one that the template no longer names.
         let made = Change {
             resource_type: "AWS::DynamoDB::Table".to_owned(),
             ..change(ChangeKind::Delete, false, "Made")

@@ -1,5 +1,5 @@
-//! A CSV file before it is uploaded: its start is read as the task would read it, and its columns are compared with the fields
-//! of the stack. What is refused here would fail as a whole; what is not certain is not refused.
+//! The check of a CSV file before its upload: its start is read as the task would read it, and its columns are compared
+//! with the fields of the stack. A file is refused only if it would certainly fail as a whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -20,27 +20,27 @@ use deployer_lang::sensitive::{self, Field};
 use deployer_syntax::{Source, diagnostic};
 use task::sample::{Sample, SampleError};
 
-/// Rows that are kept of a file, whose items are shown at the end.
+/// Number of rows of a file that are kept, and whose items are shown at the end.
 pub const KEPT_ROWS: usize = 20;
-/// Rows of a file from which on it matters how many an event carries.
+/// Number of rows of a file from which on the number of rows per event matters.
 const MANY_ROWS: u64 = 5_000;
-/// Columns that are listed in a message.
+/// Number of columns that are listed in a message.
 const LISTED_COLUMNS: usize = 30;
 
-/// What is known of a file.
+/// The result of the check of a file.
 #[derive(Debug)]
 pub struct Checked {
-    /// Its start.
+    /// The start of the file.
     pub sample: Sample,
-    /// What there is to say about it that is no error.
+    /// Advice that is not an error.
     pub advice: Vec<String>,
 }
 
-/// Reads the start of a file that is to be uploaded to `landing`. `None` where it isn't certain that the stack's own task
-/// reads it.
+/// Reads the start of a file that is to be uploaded to `landing`. Returns `None` if it isn't certain that the stack's
+/// own task reads the file.
 ///
 /// # Errors
-/// [`Error::Usage`] when the task would fail the file.
+/// Returns [`Error::Usage`] if the task would fail the file.
 pub fn check(
     source: &Source,
     stack: &Stack,
@@ -96,7 +96,8 @@ pub fn check(
     Ok(Some(Checked { sample, advice }))
 }
 
-/// The stack's own task, if it is the only one and reads what comes to this bucket under this key.
+/// Returns the stack's own task, if it is the only one and reads the files that are uploaded to this bucket under this
+/// key.
 fn reader<'s>(stack: &'s Stack, landing: &Resource, key: &str) -> Option<(&'s Resource, &'s Task)> {
     let ResourceType::Bucket(bucket) = &landing.is else { return None };
     let told = bucket.notify.iter().filter(|one| {
@@ -124,10 +125,10 @@ fn reader<'s>(stack: &'s Stack, landing: &Resource, key: &str) -> Option<(&'s Re
     }
 }
 
-/// What fields the columns of a file can't give their values, and what to do.
+/// Describes the fields that get no values from the columns of a file, and the solution.
 fn unmet(source: &Source, headers: &[String], fields: &[Field<'_>], file: &str) -> Option<Message> {
     let mut lines = Vec::new();
-    // Without any of them, the first row may be one of values, which nobody is to see.
+    // Without any of the fields, the first row may contain values, which must not be shown.
     let is_header = fields.iter().any(|field| matches!(columns::find(headers, field.column()), Ok(Some(_))));
     for field in fields {
         let column = field.column();
@@ -180,15 +181,16 @@ fn unmet(source: &Source, headers: &[String], fields: &[Field<'_>], file: &str) 
     )
 }
 
-/// About how many rows a file has, if they are many and each becomes an event.
+/// Estimates the number of rows of a file, if there are many and each becomes an event.
 fn grouping(settings: &ExtractionSettings, sample: &Sample, bytes: u64) -> Option<u64> {
     let rows = sample.estimate(bytes).filter(|rows| *rows >= MANY_ROWS && settings.rows_per_event == 1)?;
-    // Two digits: more would pretend to know.
+    // Two digits: more would suggest a precision that the estimate doesn't have.
     let unit = 10_u64.pow(rows.ilog10().saturating_sub(1));
     Some(rows / unit * unit)
 }
 
-/// The keys of the items that the kept rows become, by the rows' numbers. Empty where the stack doesn't say which they are.
+/// Returns the keys of the items that the kept rows become, by the rows' numbers. The result is empty if the stack
+/// doesn't define them.
 #[must_use]
 pub fn keys(sample: &Sample, fields: &[FieldSettings], key: &[(String, KeyType)]) -> BTreeMap<u64, Key> {
     let sources: Option<Vec<(&String, &FieldSettings, Option<usize>)>> = key
@@ -288,12 +290,13 @@ mod tests {
     fn a_file_that_the_task_would_read_is_not_refused() {
         for file in [
             &b"ID,HouseNum,Street,Town,Zip\n1,2,3,4,5\n"[..],
-            // As the task finds them: another order, another delimiter, other case, more columns, a byte order mark.
+            // Read as the task does: in another order, with another delimiter, other case, more columns, a byte order
+            // mark.
             "\u{feff}zip;town;more;STREET;\"HouseNum\";Id\r\n".as_bytes(),
         ] {
             assert!(checked(STACK, file).expect("accepted").is_some());
         }
-        // The fields say where the delimiter is.
+        // The fields show the position of the delimiter.
         let amounts = STACK.replace("from: Zip", "from: \"Zip,Town\"");
         assert!(
             checked(&amounts, b"id;HouseNum;Street;Town;Zip,Town\n1;2;3;4;2,50\n")
@@ -302,7 +305,7 @@ mod tests {
         );
         let optional = STACK.replace("{ from: Town }", "{ from: Town, optional: true }");
         assert!(checked(&optional, b"ID,HouseNum,Street,Zip\n").expect("accepted").is_some());
-        // Somebody else's code reads it.
+        // Code of the user reads the file.
         let other =
             STACK.replace("queue: \"${arrivals}\", suffix: .csv", "queue: \"${errors}\", suffix: .csv");
         assert!(checked(&other, b"\x00 anything").expect("not checked").is_none());

@@ -1,4 +1,4 @@
-//! What has become of the rows of one uploaded file: by the tally, or by the lines that the observer logs.
+//! The progress of the rows of one uploaded file: by the tally, or by the lines that the observer logs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,12 +19,12 @@ pub struct Entry {
     failure: Option<Failure>,
 }
 
-/// Why a row or a file failed.
+/// The reason for the failure of a row or a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Failure {
-    /// Stable code.
+    /// The stable code.
     pub reason: String,
-    /// The words of the worker that reported it, where they are known.
+    /// The message of the worker that reported the failure, if it is known.
     pub message: Option<String>,
 }
 
@@ -41,16 +41,16 @@ impl std::fmt::Display for Failure {
 /// Rows that failed for one reason, or the file as a whole.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
-    /// The stage that failed, if the tally says it.
+    /// The stage that failed, if the tally contains it.
     pub stage: Option<String>,
-    /// Why; the message is that of the first of the rows.
+    /// The reason; the message is that of the first of the rows.
     pub failure: Failure,
     /// The rows; `None` for the file.
     pub rows: Option<RowSet>,
 }
 
 impl Group {
-    /// What failed, in a few words.
+    /// Describes the failed rows in a few words.
     #[must_use]
     pub fn describe(&self) -> String {
         match &self.rows {
@@ -60,10 +60,10 @@ impl Group {
     }
 }
 
-/// Ranges of row numbers that are shown for one reason.
+/// Number of ranges of row numbers that are shown for one reason.
 const SHOWN_RANGES: usize = 20;
 
-/// The first ranges of a set, and how many rows are in the others.
+/// Returns the first ranges of a set, and the number of rows in the others.
 #[must_use]
 pub fn ranges(rows: &RowSet) -> (Vec<(u64, u64)>, u64) {
     let shown: Vec<(u64, u64)> =
@@ -72,7 +72,7 @@ pub fn ranges(rows: &RowSet) -> (Vec<(u64, u64)>, u64) {
     (shown, rows.len().saturating_sub(counted))
 }
 
-/// `row 2`, `rows 1–3, 7 and 12 more`.
+/// Describes rows: `row 2`, `rows 1–3, 7 and 12 more`.
 fn rows_text(rows: &RowSet) -> String {
     let (shown, more) = ranges(rows);
     let shown = shown.into_iter().map(|(first, last)| match first == last {
@@ -86,7 +86,7 @@ fn rows_text(rows: &RowSet) -> String {
 }
 
 impl Entry {
-    /// Reads a line; `None` when it is not about an object.
+    /// Parses a line; `None` if it is not about an object.
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
         let line: Value = serde_json::from_str(line).ok()?;
@@ -109,7 +109,7 @@ impl Entry {
         })
     }
 
-    /// The event in a few words.
+    /// Describes the event in a few words.
     #[must_use]
     pub fn describe(&self) -> String {
         let mut out = format!("{:<20} {}", self.event, self.object.key);
@@ -137,7 +137,7 @@ pub struct Progress {
     loaded: BTreeSet<u64>,
     failed: BTreeMap<u64, Failure>,
     file_failure: Option<Failure>,
-    /// What a tally says; without one, the sets above do.
+    /// The counts and groups of a tally; without one, the sets above count.
     tally: Option<(Counts, Vec<Group>)>,
 }
 
@@ -150,7 +150,7 @@ struct Counts {
 }
 
 impl Progress {
-    /// By the tally; of the failed rows, the first `most` are named.
+    /// Creates the progress from the tally; of the failed rows, the first `most` are named.
     #[must_use]
     pub fn of(object: ObjectRef, tally: &Tally, most: usize) -> Self {
         let counts = Counts {
@@ -196,7 +196,7 @@ impl Progress {
         }
     }
 
-    /// Of an object that was just uploaded.
+    /// Creates the progress of an object that was just uploaded.
     #[must_use]
     pub fn new(object: ObjectRef) -> Self {
         Self {
@@ -211,7 +211,7 @@ impl Progress {
         }
     }
 
-    /// Counts an event; `false` when it is of another object, or was counted before.
+    /// Counts an event; `false` if it is about another object, or was counted before.
     pub fn add(&mut self, entry: &Entry) -> bool {
         if entry.object.digest() != self.object.digest() {
             return false;
@@ -233,39 +233,39 @@ impl Progress {
         }
     }
 
-    /// Every row is in the table or has failed, or the file as a whole has.
+    /// Returns whether every row is in the table or has failed, or the file as a whole has failed.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         let settled = self.loaded.len() + self.failed.keys().filter(|row| !self.loaded.contains(row)).count();
         self.file_failure.is_some() || self.rows.is_some_and(|rows| settled as u64 >= rows)
     }
 
-    /// Rows in the file, once the task has read it all.
+    /// Returns the number of rows in the file, once the task has read all of it.
     #[must_use]
     pub const fn rows(&self) -> Option<u64> {
         self.rows
     }
 
-    /// Rows in the table.
+    /// Returns the number of rows in the table.
     #[must_use]
     pub fn loaded(&self) -> u64 {
         self.counts().loaded
     }
 
-    /// Rows that failed and were not loaded by a later attempt.
+    /// Returns the number of rows that failed and were not loaded by a later attempt.
     #[must_use]
     pub fn failed(&self) -> u64 {
         self.counts().failed
     }
 
-    /// What failed: the row (`None` for the file), and why.
+    /// Returns the failures: the row (`None` for the file), and the reason.
     pub fn failures(&self) -> impl Iterator<Item = (Option<u64>, &Failure)> {
         let rows = self.failed.iter().filter(|(row, _)| !self.loaded.contains(row));
         let file = self.file_failure.iter().map(|failure| (None, failure));
         file.chain(rows.map(|(row, failure)| (Some(*row), failure)))
     }
 
-    /// The same by reason, each once: the file as a whole first.
+    /// Groups the failures by reason, the file as a whole first.
     #[must_use]
     pub fn groups(&self) -> Vec<Group> {
         if let Some((_, groups)) = &self.tally {
@@ -293,8 +293,8 @@ impl Progress {
         groups
     }
 
-    /// Adds the words of an event about a failure, of which the tally keeps the reason alone; of a group, those of the first row
-    /// are kept.
+    /// Adds the message of an event about a failure, of which the tally keeps only the reason; for a group, the message
+    /// of the first row is kept.
     pub fn explain(&mut self, entry: &Entry) {
         let (Some(Failure { reason, message: Some(message) }), "failed") =
             (&entry.failure, entry.event.as_str())
@@ -325,16 +325,16 @@ impl Progress {
         }
     }
 
-    /// Whether there is a failure without words.
+    /// Returns whether there is a failure without a message.
     #[must_use]
     pub fn is_unexplained(&self) -> bool {
         self.groups().iter().any(|group| group.failure.message.is_none())
     }
 
-    /// Ok only when the file has rows, and each of them is in the table.
+    /// Returns `Ok` only if the file has rows, and all of them are in the table.
     ///
     /// # Errors
-    /// [`Error::Incomplete`].
+    /// Returns [`Error::Incomplete`] otherwise.
     pub fn verdict(&self) -> Result<()> {
         let file = format!("s3://{}/{}", self.object.bucket, self.object.key);
         let text = match (&self.file_failure, self.failed(), self.rows) {
@@ -357,14 +357,14 @@ impl Progress {
         Err(Error::Incomplete(message))
     }
 
-    /// The counts in a few words.
+    /// Describes the counts in a few words.
     #[must_use]
     pub fn describe(&self) -> String {
         let counts = self.counts();
         let rows = match (self.rows, &self.file_failure) {
             (Some(1), _) => "1 row".to_owned(),
             (Some(rows), _) => format!("{rows} rows"),
-            // Its rows were never read, or not to the end.
+            // The rows were never read, or not all of them.
             (None, Some(_)) if counts.extracted == 0 => {
                 return "the file was rejected before any row was read".to_owned();
             }
@@ -430,7 +430,7 @@ mod tests {
         assert_eq!(progress.failures().collect::<Vec<_>>(), [(Some(2), &failure)]);
         assert_eq!(progress.groups()[0].describe(), "row 2: row-length: too short");
         assert_eq!(progress.verdict().expect_err("a row failed").exit_code(), 7);
-        // A replay mends it.
+        // A replay fixes the failure.
         progress.add(&entry("record-loaded", "1", &json!({ "record": 2 })));
         assert_eq!((progress.loaded(), progress.failed()), (2, 0));
         assert!(progress.verdict().is_ok());
@@ -451,7 +451,7 @@ mod tests {
         let mut progress = Progress::counted(object("1"), Some(300), counts, groups, 10);
         assert_eq!(progress.failures().count(), 10);
         let told = |progress: &Progress| progress.groups().iter().map(Group::describe).collect::<Vec<_>>();
-        // Without words, what the code means.
+        // Without a message, the meaning of the code is shown.
         assert!(progress.is_unexplained());
         assert_eq!(told(&progress)[1], "rows 1–300: missing-value: A required value is empty");
         for (record, reason, cause) in [

@@ -1,9 +1,10 @@
-//! Records of what was done to a stack: written to the asset bucket after each deployment, and read by `history`,
+//! Records of the operations on a stack: written to the asset bucket after each deployment, and read by `history`,
 //! `rollback` and `gc`.
 //!
-//! `deployments/<stack>/<number>.json` says who did what, when, with which result, and names the template and the code by
-//! their digests; `templates/<sha256>.json` is the template, once for all records that name it. A record is a note for
-//! people and a way back. What is deployed is asked of CloudFormation, never read off a record.
+//! `deployments/<stack>/<number>.json` contains the caller, the kind, the time and the result, and names the template
+//! and the code by their digests; `templates/<sha256>.json` is the template, once for all records that name it. A
+//! record is information for people and a way back. The deployed state is read from CloudFormation, never from a
+//! record.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,22 +26,22 @@ use serde_json::Value;
 
 use crate::context::Context;
 
-/// Version of the records; raised when a field changes its meaning.
+/// Version of the records; raised if a field changes its meaning.
 const SCHEMA_VERSION: u32 = 1;
-/// Where records lie in the bucket.
+/// Prefix of the records in the bucket.
 pub const RECORDS: &str = "deployments/";
-/// Where templates lie in the bucket.
+/// Prefix of the templates in the bucket.
 pub const TEMPLATES: &str = "templates/";
-/// What stands for the value of a parameter that nobody may read (`NoEcho`), in CloudFormation's answers too.
+/// The replacement for the value of a parameter that must not be read (`NoEcho`), in CloudFormation's answers too.
 pub const MASKED: &str = "****";
-/// Records that are read at a time.
+/// Number of records that are read at a time.
 const PARALLEL: usize = 8;
-/// Deployments of one stack that end at the same moment, and take the same number.
+/// Number of deployments of one stack that may end at the same moment, and try the same number.
 const ATTEMPTS: usize = 20;
-/// Characters of a cause that are kept.
+/// Number of characters of a cause that are kept.
 const MAX_CAUSE: usize = 2_000;
 
-/// What was done.
+/// The operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(rename = "recordedKind")]
@@ -56,7 +57,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The word for it.
+    /// Returns the word for the kind.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -68,7 +69,7 @@ impl Kind {
     }
 }
 
-/// How it ended.
+/// The result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RecordedResult {
@@ -79,7 +80,7 @@ pub enum RecordedResult {
 }
 
 impl RecordedResult {
-    /// The word for it.
+    /// Returns the word for the result.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -105,7 +106,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Of a change set.
+    /// Counts the changes of a change set.
     #[must_use]
     pub fn of(changes: &[Change]) -> Self {
         let count = |kind| changes.iter().filter(|change| change.kind == kind).count();
@@ -117,7 +118,7 @@ impl Changes {
         }
     }
 
-    /// In a few characters: `+2 ~1 ±1 -3`.
+    /// Describes the counts in a few characters: `+2 ~1 ±1 -3`.
     #[must_use]
     pub fn describe(self) -> String {
         let parts = [("+", self.add), ("~", self.modify), ("±", self.replace), ("-", self.remove)];
@@ -130,7 +131,7 @@ impl Changes {
     }
 }
 
-/// What was done to a stack, as it is kept in the asset bucket.
+/// An operation on a stack, as it is recorded in the asset bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
@@ -144,21 +145,21 @@ pub struct Record {
     pub stack: String,
     /// Its ARN.
     pub stack_id: String,
-    /// When it ended.
+    /// Time of its end.
     #[schemars(with = "Moment")]
     pub time: String,
     /// ARN of the caller.
     pub caller: String,
     /// Version of the deployer.
     pub deployer: String,
-    /// What was done.
+    /// The operation.
     pub kind: Kind,
-    /// How it ended.
+    /// The result.
     pub result: RecordedResult,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
-    /// How long it took, in seconds.
+    /// Duration, in seconds.
     pub seconds: u64,
     /// SHA-256 of the template that was deployed; missing when a stack was deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -182,7 +183,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Whether the stack was brought to what this record names, so that one can go back to it.
+    /// Returns whether the stack was brought to the state that this record names, so that a rollback can go back to it.
     #[must_use]
     pub fn is_way_back(&self) -> bool {
         self.result == RecordedResult::Succeeded
@@ -190,15 +191,15 @@ impl Record {
             && self.template.is_some()
     }
 
-    /// Whether what is deployed is what this record names: the digest of its template, and its parameters, to which
-    /// CloudFormation adds those that were left to their defaults.
+    /// Returns whether this record names the deployed state: the digest of its template, and its parameters, to which
+    /// CloudFormation adds those with default values.
     #[must_use]
     pub fn is_deployed(&self, template: &str, parameters: &BTreeMap<String, String>) -> bool {
         self.template.as_deref() == Some(template)
             && self.parameters.iter().all(|(name, value)| parameters.get(name) == Some(value))
     }
 
-    /// Who did it, without what all of the account have in common.
+    /// Returns the caller, without the part that all callers of the account have in common.
     #[must_use]
     pub fn who(&self) -> &str {
         let name = self.caller.rsplit(':').next().unwrap_or_default();
@@ -206,30 +207,30 @@ impl Record {
     }
 }
 
-/// What the deployer knows when a deployment has ended.
+/// The data of a deployment that has ended.
 #[derive(Debug, Clone)]
 pub struct Finished<'a> {
     /// Name of the stack.
     pub stack: &'a str,
-    /// Its ARN.
+    /// ARN of the stack.
     pub stack_id: &'a str,
-    /// What was done.
+    /// The kind of the operation.
     pub kind: Kind,
-    /// Why it failed; `None` when it did not.
+    /// The cause of the failure; `None` if the operation did not fail.
     pub cause: Option<&'a str>,
-    /// How long it took.
+    /// The duration.
     pub took: Duration,
-    /// The template that was sent; `None` when a stack was deleted.
+    /// The template that was sent; `None` if a stack was deleted.
     pub template: Option<&'a str>,
-    /// Its parameters.
+    /// The parameters.
     pub parameters: &'a BTreeMap<String, String>,
     /// Tags of the stack.
     pub tags: &'a BTreeMap<String, String>,
-    /// What changed.
+    /// The changes.
     pub changes: &'a [Change],
 }
 
-/// What a record needs that is known before the deployment has ended.
+/// The parts of a record that are known before the deployment has ended.
 #[derive(Debug)]
 pub struct Ready {
     bucket: String,
@@ -238,11 +239,11 @@ pub struct Ready {
     number: u64,
 }
 
-/// Makes ready for the record of a deployment: the bucket, the template in it, and the next number. It goes on beside the
-/// deployment, so that nobody waits for it afterwards.
+/// Prepares the record of a deployment: the bucket, the template in it, and the next number. The preparation runs
+/// during the deployment, so that it causes no delay afterwards.
 ///
 /// # Errors
-/// When S3 refuses.
+/// Returns an error if S3 refuses.
 pub async fn prepare(
     context: &Context,
     session: &Session,
@@ -258,16 +259,16 @@ pub async fn prepare(
             false => Err(wrong_template(&digest)),
         }
     };
-    // Of a bucket that is not there yet, there are none.
+    // A bucket that does not exist yet contains no records.
     let ((bucket, template), numbers) = tokio::try_join!(keep, numbers(session, stack))?;
     let number = numbers.last().map_or(1, |last| last + 1);
     Ok(Ready { bucket, template, number })
 }
 
-/// Writes the record of a deployment that has ended; gives the number that it got.
+/// Writes the record of a deployment that has ended; returns its number.
 ///
 /// # Errors
-/// When S3 refuses, or refused to make ready for it.
+/// Returns an error if S3 refuses, or refused the preparation.
 pub async fn write(
     context: &Context,
     session: &Session,
@@ -304,13 +305,13 @@ pub async fn write(
     Err(Error::failed(format!("no number is free for the record of {}", finished.stack)))
 }
 
-/// Writes the record of a deployment that has ended, and says so.
+/// Writes the record of a deployment that has ended, and reports it.
 pub async fn keep(context: &Context, session: &Session, finished: &Finished<'_>) {
     let ready = prepare(context, session, finished.stack, finished.template).await;
     tell(context, write(context, session, ready, finished).await);
 }
 
-/// Says that a record was written, or warns that it was not, since the deployment is as it is.
+/// Reports that a record was written, or warns that it was not: the outcome of the deployment stays the same.
 pub fn tell(context: &Context, written: Result<u64>) {
     match written {
         Ok(number) => context.ui.step("recorded", format!("as number {number}")),
@@ -321,10 +322,10 @@ pub fn tell(context: &Context, written: Result<u64>) {
     }
 }
 
-/// The newest records of a stack, newest first.
+/// Returns the newest records of a stack, newest first.
 ///
 /// # Errors
-/// When S3 refuses. A record that can't be understood is passed over with a warning.
+/// Returns an error if S3 refuses. A record that can't be parsed is skipped with a warning.
 pub async fn list(context: &Context, session: &Session, stack: &str, most: usize) -> Result<Vec<Record>> {
     let numbers = numbers(session, stack).await?;
     let reads = numbers.into_iter().rev().take(most).map(async |number| {
@@ -343,10 +344,10 @@ pub async fn list(context: &Context, session: &Session, stack: &str, most: usize
     Ok(understood.collect())
 }
 
-/// One record.
+/// Reads one record.
 ///
 /// # Errors
-/// When S3 refuses, or it can't be understood.
+/// Returns an error if S3 refuses, or the record can't be parsed.
 pub async fn read(session: &Session, stack: &str, number: u64) -> Result<Option<Record>> {
     let Some(text) = get(session, &bucket_name(session), &record_key(stack, number)).await? else {
         return Ok(None);
@@ -356,10 +357,10 @@ pub async fn read(session: &Session, stack: &str, number: u64) -> Result<Option<
         .map_err(|why| Error::failed(format!("record {number} of {stack} can't be read: {why}")))
 }
 
-/// The template of a digest.
+/// Reads the template of a digest.
 ///
 /// # Errors
-/// When S3 refuses, or the text is not what its name says.
+/// Returns an error if S3 refuses, or the text does not have the digest in its name.
 pub async fn template(session: &Session, digest: &str) -> Result<Option<String>> {
     let text = get(session, &bucket_name(session), &template_key(digest)).await?;
     match text {
@@ -375,7 +376,7 @@ fn wrong_template(digest: &str) -> Error {
     )
 }
 
-/// Reads a record, which the place where it lies must agree with.
+/// Parses a record, whose number must agree with its key.
 fn parse(number: u64, text: &str) -> std::result::Result<Record, String> {
     let record: Record = serde_json::from_str(text).map_err(|error| error.to_string())?;
     match record.number == number {
@@ -384,19 +385,19 @@ fn parse(number: u64, text: &str) -> std::result::Result<Record, String> {
     }
 }
 
-/// Numbers of a stack's records, smallest first.
+/// Returns the numbers of a stack's records, smallest first.
 async fn numbers(session: &Session, stack: &str) -> Result<Vec<u64>> {
     let keys = keys(session, &bucket_name(session), &format!("{RECORDS}{stack}/")).await?;
     Ok(keys.iter().filter_map(|key| of_key(key)).filter(|(of, _)| *of == stack).map(|(_, n)| n).collect())
 }
 
-/// Where a record lies. Eight digits, so that the order of the names is that of the numbers.
+/// Returns the key of a record. It has eight digits, so that the order of the keys is that of the numbers.
 #[must_use]
 pub fn record_key(stack: &str, number: u64) -> String {
     format!("{RECORDS}{stack}/{number:08}.json")
 }
 
-/// Stack and number of the record with this key; `None` when it is none of a record.
+/// Returns the stack and the number of the record with this key; `None` if it is not the key of a record.
 #[must_use]
 pub fn of_key(key: &str) -> Option<(&str, u64)> {
     let (stack, number) = key.strip_prefix(RECORDS)?.strip_suffix(".json")?.split_once('/')?;
@@ -405,23 +406,23 @@ pub fn of_key(key: &str) -> Option<(&str, u64)> {
     Some((stack, number))
 }
 
-/// Whether a text is a SHA-256 as it is written here: 64 hexadecimal digits in lower case.
+/// Returns whether a text is a SHA-256 as records contain it: 64 hexadecimal digits in lower case.
 #[must_use]
 pub fn is_digest(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
-/// Where a template lies.
+/// Returns the key of a template.
 #[must_use]
 pub fn template_key(digest: &str) -> String {
     format!("{TEMPLATES}{digest}.json")
 }
 
-/// The parameters with the values of those that nobody may read left out.
+/// Masks the values of the parameters that must not be read.
 fn masked(template: &str, parameters: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let template = deployer_cfn::deployed::read(template);
     let hidden = |name: &str| {
-        // CloudFormation takes the text too.
+        // CloudFormation accepts the text too.
         let no_echo = &template["Parameters"][name]["NoEcho"];
         *no_echo == Value::Bool(true)
             || no_echo.as_str().is_some_and(|text| text.eq_ignore_ascii_case("true"))
@@ -432,12 +433,13 @@ fn masked(template: &str, parameters: &BTreeMap<String, String>) -> BTreeMap<Str
     shown.collect()
 }
 
-/// Commit that is checked out in the repository of a folder, as its files say. `git` need not be installed.
+/// Returns the commit that is checked out in the repository of a folder, according to its files. `git` need not be
+/// installed.
 fn commit(folder: &Path) -> Option<String> {
     let folder = folder.canonicalize().ok()?;
     let git = folder.ancestors().map(|folder| folder.join(".git")).find(|path| path.exists())?;
     let git = match std::fs::read_to_string(&git) {
-        // A work tree beside its repository.
+        // A work tree outside of its repository.
         Ok(text) => git.parent()?.join(text.trim().strip_prefix("gitdir: ")?),
         Err(_) => git,
     };
@@ -457,7 +459,7 @@ fn commit(folder: &Path) -> Option<String> {
             }
         },
     };
-    // SHA-1 or SHA-256; anything else is no commit of git's.
+    // SHA-1 or SHA-256; anything else is not a commit of git.
     let hexadecimal = commit.bytes().all(|byte| byte.is_ascii_hexdigit());
     (hexadecimal && matches!(commit.len(), 40 | 64)).then_some(commit)
 }
@@ -548,7 +550,7 @@ mod tests {
         assert_eq!(commit(&inside), Some(first));
         write("refs/heads/main", "\u{1b}[2J");
         assert_eq!(commit(&inside), None);
-        // A work tree beside its repository.
+        // A work tree outside of its repository.
         let tree = tempfile::tempdir().expect("a temporary folder");
         std::fs::create_dir_all(git.join("worktrees/t")).expect("made");
         write("worktrees/t/HEAD", "ref: refs/heads/other\n");

@@ -1,7 +1,7 @@
 //! The way out of every state in which a stack can get stuck, decided as data before anything is called.
 //!
-//! [`decide`] is given what is known of the stack and what the user allows; `commands/recover.rs` shows the plan, asks,
-//! and does it.
+//! [`decide`] takes the state of the stack and the permissions of the user; `commands/recover.rs` shows the plan, asks,
+//! and runs it.
 
 use std::collections::BTreeSet;
 
@@ -19,48 +19,48 @@ mod step;
 pub use deletion::{delete_command, delete_lines};
 pub use step::Step;
 
-/// What is known of a stack, and what the user allows.
+/// The state of a stack, and the permissions of the user.
 #[derive(Debug, Clone, Copy)]
 pub struct RecoveryCase<'s> {
-    /// CloudFormation's word for the state.
+    /// CloudFormation's word for the status.
     pub status: &'s str,
     /// The resources of the stack.
     pub resources: &'s [StackResource],
-    /// Why the last operation that failed did so.
+    /// The reason for which the last failed operation failed.
     pub diagnosis: Option<&'s Diagnosis>,
-    /// Logical ids that the deployed template keeps when the stack goes.
+    /// Logical IDs that the deployed template keeps when the stack is deleted.
     pub retained: &'s BTreeSet<String>,
-    /// What was just tried failed for the same resources.
+    /// `true` if the attempt just now failed for the same resources.
     pub again: bool,
-    /// The last operation failed in express mode.
+    /// `true` if the last operation failed in express mode.
     pub express: bool,
     /// Number of the record of the last deployment that succeeded.
     pub last_good: Option<u64>,
-    /// Tasks that run in the clusters of the stack.
+    /// Number of tasks that run in the clusters of the stack.
     pub tasks: usize,
     /// The options of the command.
     pub allowed: Allowed,
 }
 
-/// What the user allows beyond the harmless way.
+/// The permissions of the user beyond the harmless way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Allowed {
-    /// Go on with a rollback without the resources that fail.
+    /// `true` if a rollback may continue without the resources that fail.
     pub skip: bool,
-    /// Keep what stands in the way of a deletion, rather than empty or unprotect it.
+    /// `true` if resources that prevent a deletion are kept, rather than emptied or unprotected.
     pub retain: bool,
-    /// Delete the stack whatever can't be deleted of it.
+    /// `true` if the stack is deleted even if some of its resources can't be deleted.
     pub force: bool,
-    /// Stop an update that is under way.
+    /// `true` if an update in progress may be stopped.
     pub cancel: bool,
 }
 
-/// What will be done.
+/// The steps of a recovery, and their consequences.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// What the state means, in a sentence.
+    /// The meaning of the state, in a sentence.
     pub state: &'static str,
-    /// One after another.
+    /// The steps, one after another.
     pub steps: Vec<Step>,
     /// Resources that are deleted, those that hold data first.
     pub lost: Vec<StackResource>,
@@ -68,18 +68,18 @@ pub struct Plan {
     pub kept: Vec<StackResource>,
 }
 
-/// What can be done about a stack.
+/// The decision about a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// Nothing is wrong.
     Nothing,
-    /// This.
+    /// The stack can be recovered by this plan.
     Go(Box<Plan>),
-    /// Not that, or not so.
+    /// The recovery is refused, at all or with these options.
     Refused(Message),
 }
 
-/// The way out of a state.
+/// Decides on the way out of a state.
 #[must_use]
 pub fn decide(case: &RecoveryCase) -> Decision {
     let allowed = case.allowed;
@@ -143,8 +143,9 @@ pub fn decide(case: &RecoveryCase) -> Decision {
     }
 }
 
-/// CloudFormation rolls back no stack that failed in express mode. What is left is to deploy in that mode what was deployed
-/// before, which changes nothing but what the failed update changed.
+/// Decides on a stack that failed in express mode, which CloudFormation does not roll back. The remaining way is to
+/// deploy the last successful deployment again in that mode, which changes only the resources that the failed update
+/// changed.
 fn replay(case: &RecoveryCase) -> Decision {
     match case.last_good {
         Some(number) => go(Plan {
@@ -170,7 +171,7 @@ fn go(plan: Plan) -> Decision {
     Decision::Go(Box::new(plan))
 }
 
-/// What an operation under way is to reach.
+/// Returns the goal of an operation in progress.
 #[must_use]
 pub fn goal(status: Status) -> Goal {
     match status {
@@ -180,7 +181,7 @@ pub fn goal(status: Status) -> Goal {
     }
 }
 
-/// Logical ids of the resources whose failure the last attempt ended with, and that still are in a failed state.
+/// Returns the logical IDs of the resources whose failure ended the last attempt, and that still are in a failed state.
 #[must_use]
 pub fn failed(case: &RecoveryCase) -> Vec<String> {
     let is_failed =
@@ -212,7 +213,7 @@ fn delete(case: &RecoveryCase) -> Decision {
     let state = "some resources of the stack could not be deleted, the others are deleted";
     if case.allowed.force {
         let (kept, lost) = divide(case, &[]);
-        // What can't be deleted stays as well, and CloudFormation doesn't say beforehand what that is.
+        // Resources that can't be deleted stay as well, and CloudFormation doesn't name them beforehand.
         return go(Plan { state, steps: stop(case).chain([Step::ForceDelete]).collect(), lost, kept });
     }
     let mut steps: Vec<Step> = stop(case).collect();
@@ -244,12 +245,12 @@ fn delete(case: &RecoveryCase) -> Decision {
     go(Plan { state, steps, lost, kept })
 }
 
-/// What stops the tasks of a stack, if any run.
+/// Returns the step that stops the tasks of a stack, if any run.
 fn stop(case: &RecoveryCase) -> impl Iterator<Item = Step> + use<> {
     Some(case.tasks).filter(|count| *count > 0).map(Step::StopTasks).into_iter()
 }
 
-/// Whether a resource could not be deleted for tasks that are stopped now.
+/// Returns whether a resource could not be deleted because of tasks that are stopped now.
 fn waits_for_tasks(case: &RecoveryCase, resource: &StackResource) -> bool {
     let waits = [
         "AWS::ECS::Cluster",
@@ -260,7 +261,7 @@ fn waits_for_tasks(case: &RecoveryCase, resource: &StackResource) -> bool {
     case.tasks > 0 && waits.contains(&resource.resource_type.as_str())
 }
 
-/// The resources that stay and those that go, those that hold data first.
+/// Divides the resources into kept and deleted ones, those with data first.
 fn divide(case: &RecoveryCase, retain: &[String]) -> (Vec<StackResource>, Vec<StackResource>) {
     let there = case.resources.iter().filter(|one| one.exists());
     let (kept, mut lost): (Vec<_>, Vec<_>) = there
@@ -354,7 +355,7 @@ mod tests {
             ("ROLLBACK_COMPLETE", force),
             ("UPDATE_FAILED", skip),
             ("CREATE_IN_PROGRESS", cancel),
-            // Nothing is known to have failed.
+            // No resource is known to have failed.
             ("UPDATE_ROLLBACK_FAILED", skip),
         ] {
             assert!(
@@ -396,7 +397,7 @@ mod tests {
         let force = Allowed { force: true, ..Allowed::default() };
         assert_eq!(steps(&RecoveryCase { allowed: force, ..stuck }), [Step::StopTasks(2), Step::ForceDelete]);
         let both = || vec!["Cluster".into(), "Gateway".into()];
-        // Where none runs, and nothing else is known, waiting helps no more.
+        // If no task runs, and no other reason is known, waiting doesn't help any more.
         assert_eq!(steps(&RecoveryCase { tasks: 0, ..stuck }), [Step::Delete { retain: both() }]);
         assert_eq!(
             steps(&RecoveryCase { again: true, ..stuck }),

@@ -1,6 +1,6 @@
-//! Trying an operation of CloudFormation again that failed for a reason which passes by itself.
+//! Repeated attempts at an operation of CloudFormation that failed for a reason which passes by itself.
 //!
-//! What passes is a property of the known failures (`known.yaml`). The attempts are bounded, and each is announced with
+//! The known failures (`known.yaml`) define which reasons pass. The attempts are bounded, and each is announced with
 //! its reason before the wait.
 
 use std::time::Duration;
@@ -14,18 +14,18 @@ use crate::context::Context;
 /// Environment variable with the seconds before the second attempt; each further wait is twice as long.
 pub const VARIABLE: &str = "DEPLOYER_RETRY_PAUSE";
 
-/// Time before the second attempt: SQS releases the name of a deleted queue after 60 seconds, IAM and tasks that stop
+/// Time before the second attempt: SQS releases the name of a deleted queue after 60 seconds; IAM, and tasks that stop,
 /// take less.
 const PAUSE: Duration = Duration::from_secs(65);
-/// Further attempts.
+/// Number of further attempts.
 const ATTEMPTS: u32 = 2;
 
-/// The operation that is tried again.
+/// The operation that is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeated {
-    /// A deployment, after CloudFormation has brought the stack back to where it was.
+    /// A deployment, after CloudFormation has brought the stack back to its state before.
     Deployment,
-    /// The deletion of a stack, or a rollback, which goes on where it stopped.
+    /// The deletion of a stack, or a rollback, which continues where it stopped.
     Cleanup,
 }
 
@@ -33,7 +33,7 @@ impl Repeated {
     fn may_follow(self, passing: &Passing) -> bool {
         let status = Status::of(&passing.status);
         match self {
-            // A deployment takes long, so only what is over soon is worth another.
+            // A deployment takes long, so only a reason that passes soon is worth another attempt.
             Self::Deployment => {
                 passing.lasts == known::Passing::Soon
                     && matches!(status, Status::DeleteComplete | Status::UpdateRollbackComplete)
@@ -58,7 +58,7 @@ impl Default for Retries {
 }
 
 impl Retries {
-    /// Waits before another attempt, and says why. Returns `false`, at once, when there is to be none.
+    /// Waits before another attempt, and shows the reason. Returns `false`, at once, if there is no further attempt.
     pub async fn wait(&mut self, context: &Context, repeated: Repeated, failure: &Message) -> bool {
         let Some((passing, pause)) = self.next(repeated, failure) else { return false };
         let (id, attempt, of) = (passing.id, self.used + 1, ATTEMPTS + 1);
@@ -100,7 +100,7 @@ mod tests {
             (Repeated::Deployment, Soon, "UPDATE_ROLLBACK_COMPLETE", 2),
             // Too long for a deployment.
             (Repeated::Deployment, Later, "DELETE_COMPLETE", 0),
-            // The stack is left as it is, and cannot be deployed.
+            // The stack is left in this state, and can't be deployed.
             (Repeated::Deployment, Soon, "UPDATE_FAILED", 0),
             (Repeated::Deployment, Soon, "DELETE_FAILED", 0),
             (Repeated::Cleanup, Later, "DELETE_FAILED", 2),

@@ -1,4 +1,4 @@
-//! A plan in a file: what `diff --save` showed to somebody is what `deploy --plan` does, or nothing.
+//! A plan in a file: `deploy --plan` does exactly what `diff --save` showed to somebody, or nothing.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,10 +13,11 @@ use serde::{Deserialize, Serialize};
 use crate::plan::Plan;
 use crate::state::{Deployed, Wanted};
 
-/// Version of the file; raised when a field changes its meaning.
+/// Version of the file; raised if a field changes its meaning.
 const SCHEMA_VERSION: u32 = 1;
 
-/// What a plan was made of. It holds digests, and no template: the plan is made again from the file, and must be the same.
+/// The basis of a plan. It contains digests, but not a template: the plan is made again from the file, and must be the
+/// same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SavedPlan {
@@ -25,26 +26,26 @@ pub struct SavedPlan {
     pub stack: String,
     account: String,
     region: String,
-    /// When it was made: RFC 3339.
+    /// Time of the plan: RFC 3339.
     pub time: String,
     /// SHA-256 of the template that is wanted.
     template: String,
-    /// Its parameters, which hold the digests of the code.
+    /// The wanted parameters, which contain the digests of the code.
     parameters: BTreeMap<String, String>,
     /// ARN of the deployed stack, if there was one.
     stack_id: Option<String>,
     /// SHA-256 of the deployed template.
     deployed_template: Option<String>,
-    /// Its parameters.
+    /// The deployed parameters.
     deployed_parameters: BTreeMap<String, String>,
     /// Code that was swapped without CloudFormation.
     swapped: BTreeMap<String, String>,
-    /// What a reader may want to know of it.
+    /// Information for a reader.
     resources: BTreeMap<String, usize>,
 }
 
 impl SavedPlan {
-    /// What a plan is made of.
+    /// Returns the basis of a plan.
     #[must_use]
     pub fn of(session: &Session, wanted: &Wanted, deployed: Option<&Deployed>, plan: &Plan) -> Self {
         let Summary { create, update, replace, delete, keep } = plan.diff.summary;
@@ -76,19 +77,19 @@ impl SavedPlan {
         }
     }
 
-    /// Writes it to a file.
+    /// Writes the plan to a file.
     ///
     /// # Errors
-    /// When the file can't be written.
+    /// Returns an error if the file can't be written.
     pub fn save(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self).map_err(|error| Error::failed(error.to_string()))?;
         files::write_whole(path, format!("{text}\n"))
     }
 
-    /// Reads it from a file.
+    /// Reads a plan from a file.
     ///
     /// # Errors
-    /// [`Error::Usage`] when it is not there, or is no plan of this version.
+    /// Returns [`Error::Usage`] if the file does not exist, or is not a plan of this version.
     pub fn load(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::Usage(
@@ -118,10 +119,10 @@ impl SavedPlan {
         Ok(plan)
     }
 
-    /// Refuses when the plan would not be the same today.
+    /// Refuses if the plan would be different now.
     ///
     /// # Errors
-    /// [`Error::Refused`] with everything that is different.
+    /// Returns [`Error::Refused`] with all differences.
     pub fn check(&self, now: &Self) -> Result<()> {
         let mut differences = Vec::new();
         let mut differ = |what: &str, differs: bool| {

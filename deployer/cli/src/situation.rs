@@ -1,5 +1,5 @@
-//! What a command needs to know before it compares: who asks, what is deployed, what the file says. All of it is asked for at
-//! the same time.
+//! The facts that a command needs before it compares: the caller, the deployed stack, the contents of the file. All of
+//! them are requested at the same time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,38 +23,38 @@ use crate::records::Kind;
 use crate::state::{Deployed, Wanted};
 use crate::watch::{Goal, Outcome, Watch};
 
-/// What to do about an operation that is under way.
+/// The reaction to an operation in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Busy {
-    /// Watch it to its end if it is this very deployment, else refuse.
+    /// A wait for its end if it is this very deployment, otherwise a refusal.
     Refuse,
-    /// Watch it to its end.
+    /// A wait for its end.
     Wait,
-    /// Situation all the same.
+    /// None: the situation is read in spite of the operation.
     Ignore,
 }
 
-/// What is deployed, and what is wanted.
+/// The deployed stack, and the wanted one.
 #[derive(Debug)]
 pub struct Situation {
-    /// Who asks, where.
+    /// The session of the caller.
     pub session: Session,
-    /// Whom to ask.
+    /// The client of CloudFormation.
     pub cloudformation: CloudFormation,
-    /// What is deployed.
+    /// The deployed stack.
     pub deployed: Option<Deployed>,
-    /// What the file says.
+    /// The stack as the file describes it.
     pub wanted: Wanted,
-    /// How long this very deployment took, which an earlier run began and this one watched to its end.
+    /// The duration of this very deployment, if an earlier run began it and this one watched its end.
     pub resumed: Option<Duration>,
 }
 
 impl Situation {
-    /// Looks at the file, and at what is deployed, at the same time. With `code`, the code is found or built too.
+    /// Reads the file, and the deployed stack, at the same time. With `code`, the code is found or built too.
     ///
     /// # Errors
-    /// When nobody is logged in, AWS can't be asked, the code can't be built, the deployed template can't be read, or
-    /// another operation is under way.
+    /// Returns an error if there are no valid credentials, AWS can't be asked, the code can't be built, the deployed
+    /// template can't be read, or another operation is in progress.
     pub async fn new(context: &Context, compiled: &Compiled, code: bool, busy: Busy) -> Result<Self> {
         let Compiled { stack, template, .. } = compiled;
         let text = template.to_compact_json();
@@ -62,7 +62,7 @@ impl Situation {
         let local = open.is_local();
         let cloudformation = CloudFormation::unidentified(&open);
         let wanted_code = if code { assets(stack) } else { Vec::new() };
-        // Nothing is done before it is known who asks, but the rest need not wait for it.
+        // The caller must be known before anything is done, but the rest need not wait for the answer.
         let (session, found, prepared) = tokio::join!(
             open.identify(),
             ask(&cloudformation, &stack.name),
@@ -108,7 +108,7 @@ impl Situation {
     }
 }
 
-/// Who goes where: printed first, and compared with what the file wants.
+/// Shows the caller and the target first, and compares them with the file.
 pub fn greet(context: &Context, stack: &Stack, session: &Session) -> Result<()> {
     let place = if session.local {
         "the local cloud".to_owned()
@@ -125,7 +125,7 @@ pub fn greet(context: &Context, stack: &Stack, session: &Session) -> Result<()> 
     check_account(&stack.target, session)
 }
 
-/// The stack as it is deployed, and its template.
+/// Reads the deployed stack and its template.
 async fn ask(
     cloudformation: &CloudFormation,
     name: &str,
@@ -133,8 +133,8 @@ async fn ask(
     tokio::try_join!(cloudformation.describe(name), cloudformation.template(name))
 }
 
-/// Watches an operation that is under way to its end, if it is this very deployment, or on request. Gives how long it took if
-/// it is.
+/// Watches an operation in progress until it ends, if it is this very deployment, or on request. Returns its duration
+/// if it is.
 async fn settle(
     context: &Context,
     cloudformation: &CloudFormation,
@@ -146,7 +146,7 @@ async fn settle(
     let operation = Operation::find(cloudformation, busy).await?;
     let ours = operation.is(mark);
     let what = format!("{} is in {}{}", busy.name, busy.status, operation.describe());
-    // What is left behind an operation that is done is only cleared away.
+    // A cleanup after an operation that is done does not prevent a deployment.
     if !ours && !wait && !Status::of(&busy.status).is_cleanup() {
         return Err(Error::Refused(Message::new(what).hint(
             "`--wait` waits for it and then deploys; `deployer events --follow` shows its progress; nothing was changed",
@@ -172,7 +172,7 @@ async fn settle(
     }
 }
 
-/// Logical id → name in the file, for messages.
+/// Returns the names in the file by logical ID, for messages.
 pub fn origins(template: &Template) -> BTreeMap<String, String> {
     template.resources.iter().map(|(id, resource)| (id.clone(), resource.origin.clone())).collect()
 }

@@ -1,4 +1,4 @@
-//! The two sides of a deployment: the stack as it is deployed, and what it is to become.
+//! The two sides of a deployment: the deployed stack, and the wanted one.
 
 use std::collections::BTreeMap;
 
@@ -11,29 +11,29 @@ use serde_json::Value;
 use crate::hotswap::Swapped;
 use crate::records::Kind;
 
-/// What is deployed.
+/// A deployed stack with its template.
 #[derive(Debug, Clone)]
 pub struct Deployed {
     /// The stack.
     pub stack: DeployedStack,
-    /// Its template, as it was sent.
+    /// The template, as it was sent.
     pub text: String,
-    /// The same, read; null when it is neither JSON nor YAML.
+    /// The parsed template; null if it is neither JSON nor YAML.
     pub template: Value,
-    /// Code that was swapped since.
+    /// Code that was swapped since the deployment.
     pub swapped: Option<Swapped>,
 }
 
 impl Deployed {
-    /// A stack with its template as CloudFormation gave it back.
+    /// Creates a stack with its template as CloudFormation returned it.
     ///
     /// # Errors
-    /// [`Error::Refused`] when the template can't be read.
+    /// Returns [`Error::Refused`] if the template can't be read.
     pub fn new(stack: DeployedStack, text: String, swapped: Option<Swapped>) -> Result<Self> {
         Ok(Self { stack, template: read_deployed(&text)?, text, swapped })
     }
 
-    /// Whether nobody has deployed anything else since.
+    /// Returns whether nothing else has been deployed since.
     #[must_use]
     pub fn is(&self, before: &Self) -> bool {
         self.stack.id == before.stack.id
@@ -42,27 +42,27 @@ impl Deployed {
     }
 }
 
-/// What a stack is to become.
+/// A stack as it is wanted.
 #[derive(Debug)]
 pub struct Wanted {
-    /// Where it comes from, for the record.
+    /// The source, for the record.
     pub kind: Kind,
     /// The template, as it is sent.
     pub text: String,
-    /// The same, read.
+    /// The parsed template.
     pub template: Value,
-    /// Parameter values; those of code are known before it is published.
+    /// The parameter values; those of code are known before it is published.
     pub parameters: BTreeMap<String, String>,
-    /// Tags of the stack and all its resources.
+    /// The tags of the stack and all its resources.
     pub tags: BTreeMap<String, String>,
-    /// Logical id → name in the file.
+    /// Logical ID → name in the file.
     pub origins: BTreeMap<String, String>,
     /// Code that must be published first.
     pub code: Vec<Prepared>,
 }
 
 impl Wanted {
-    /// The properties of the resources of a type.
+    /// Returns the properties of the resources of a type.
     pub fn of_type(&self, kind: &'static str) -> impl Iterator<Item = &Value> {
         let resources = self.template["Resources"].as_object().into_iter().flatten();
         resources
@@ -71,10 +71,11 @@ impl Wanted {
     }
 }
 
-/// A deployed template, read.
+/// Parses a deployed template.
 ///
 /// # Errors
-/// [`Error::Refused`] when it is neither JSON nor YAML: what it keeps and protects would be lost without a word.
+/// Returns [`Error::Refused`] if the template is neither JSON nor YAML: its kept and protected resources would be lost
+/// silently.
 pub fn read_deployed(text: &str) -> Result<Value> {
     match deployed::read(text) {
         Value::Null if !text.trim().is_empty() => Err(Error::Refused(

@@ -1,5 +1,6 @@
-//! The tasks that run in the clusters of a stack. ECS deletes no cluster while a task is active, and no gateway is detached
-//! from a network in which a task has a public address; so they are stopped before the stack is deleted.
+//! The tasks that run in the clusters of a stack. ECS doesn't delete a cluster while a task is active, and a gateway is
+//! not detached from a network in which a task has a public address; so the tasks are stopped before the stack is
+//! deleted.
 
 use std::time::{Duration, Instant};
 
@@ -13,14 +14,14 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::context::Context;
 
-/// How ECS begins `startedBy` of a task that belongs to a service, which would start it again; CloudFormation stops those
-/// with the service: Amazon ECS API Reference, `Task`.
+/// Beginning of `startedBy` of a task that belongs to a service, which would start it again; CloudFormation stops such
+/// tasks with the service: Amazon ECS API Reference, `Task`.
 const OF_A_SERVICE: &str = "ecs-svc/";
-/// How long tasks may take to stop: 30 s to end by themselves, and some for the network interface to go.
+/// Time limit for tasks to stop: 30 s to end by themselves, and more for the removal of the network interface.
 const PATIENCE: Duration = Duration::from_secs(180);
-/// Tasks that are stopped at a time.
+/// Number of tasks that are stopped at a time.
 const PARALLEL: usize = 10;
-/// Looks for tasks that were started meanwhile, such as by a function that is not deleted yet.
+/// Number of searches for tasks that were started meanwhile, such as by a function that is not deleted yet.
 const ROUNDS: usize = 3;
 
 /// The tasks that run in a stack.
@@ -32,12 +33,12 @@ pub struct Running {
     tasks: Vec<(String, String)>,
 }
 
-/// Asks which tasks run in the clusters among these resources.
+/// Finds the tasks that run in the clusters among these resources.
 ///
-/// A caller who may not ask is told so; that must not keep anybody from deleting the stack.
+/// A caller without the permission gets a warning; that must not prevent the deletion of the stack.
 ///
 /// # Errors
-/// What ECS answers.
+/// Returns the error of ECS.
 pub async fn running(context: &Context, session: &Session, resources: &[StackResource]) -> Result<Running> {
     let clusters = resources.iter().filter(|one| one.resource_type == "AWS::ECS::Cluster" && one.exists());
     let mut found = Running {
@@ -55,13 +56,13 @@ pub async fn running(context: &Context, session: &Session, resources: &[StackRes
 }
 
 impl Running {
-    /// How many there are.
+    /// Returns the number of tasks.
     #[must_use]
     pub const fn count(&self) -> usize {
         self.tasks.len()
     }
 
-    /// Their number in words.
+    /// Describes their number in words.
     #[must_use]
     pub fn describe(&self) -> String {
         counted(self.count())
@@ -81,10 +82,10 @@ impl Running {
         Ok(())
     }
 
-    /// Stops them, and waits until they have stopped.
+    /// Stops the tasks, and waits until they have stopped.
     ///
     /// # Errors
-    /// What ECS answers.
+    /// Returns the error of ECS.
     pub async fn stop(mut self, context: &Context) -> Result<()> {
         for _ in 0..ROUNDS {
             if self.tasks.is_empty() {
@@ -92,7 +93,7 @@ impl Running {
             }
             let stops = self.tasks.iter().map(async |(cluster, task)| {
                 match self.ecs.stop(cluster, task, "the stack is deleted").await {
-                    // It has ended by itself.
+                    // The task has ended by itself.
                     Err(error) if error.is("InvalidParameterException") => Ok(()),
                     stopped => stopped,
                 }
@@ -108,7 +109,7 @@ impl Running {
         Ok(())
     }
 
-    /// Whether they have stopped in time.
+    /// Returns whether the tasks have stopped in time.
     async fn have_stopped(&self, context: &Context) -> Result<bool> {
         let live = context.ui.live();
         live.say(format!("{} to stop", self.describe()));
@@ -137,7 +138,7 @@ impl Running {
     }
 }
 
-/// A number of tasks in words.
+/// Returns a number of tasks in words.
 #[must_use]
 pub fn counted(count: usize) -> String {
     match count {

@@ -1,4 +1,4 @@
-//! Watching an operation of CloudFormation: events as they happen, and the cause when it fails.
+//! The watching of an operation of CloudFormation: its events while they happen, and the cause if it fails.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -15,56 +15,56 @@ use deployer_plan::diagnose;
 use crate::context::Context;
 use crate::diagnosis;
 
-/// What an operation is to do.
+/// The goal of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goal {
-    /// Bring the stack to what the template says.
+    /// The state in the template.
     Deploy,
-    /// Delete the stack.
+    /// The deletion of the stack.
     Destroy,
-    /// Bring it back to what it was.
+    /// The state of the stack before.
     RollBack,
 }
 
-/// How an operation ended.
+/// The outcome of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// As it should.
+    /// The operation reached its goal.
     Succeeded,
-    /// It failed.
+    /// The operation failed.
     Failed {
-        /// The cause and the state of the stack, for people.
+        /// The cause and the status of the stack, for people.
         message: Message,
-        /// That state.
+        /// The status.
         status: String,
     },
 }
 
-/// Silence after which the resources in motion are named, where no terminal shows them all the time.
+/// Silence after which the resources in motion are named, if no terminal shows them all the time.
 const HEARTBEAT: Duration = Duration::from_secs(30);
-/// Resources in motion that are named then.
+/// Number of resources in motion that are named then.
 const NAMED: usize = 5;
-/// After this, a resource in motion gets a line of its own on a terminal.
+/// Time after which a resource in motion gets a line of its own on a terminal.
 const SLOW: Duration = Duration::from_secs(5);
-/// What took as long as this is told when it is done.
+/// Duration from which on a resource is reported when it is done.
 const LONG: Duration = Duration::from_secs(30);
-/// Calls in a row that may fail before the watching ends: the operation goes on whether we can see it or not.
+/// Number of calls in a row that may fail before the watching ends: the operation continues without it.
 const MISSES: u32 = 20;
 
 /// An operation to watch.
 #[derive(Debug, Clone, Copy)]
 pub struct Watch<'a> {
-    /// Where the events are shown.
+    /// The context in which the events are shown.
     pub context: &'a Context,
-    /// Whom to ask.
+    /// The client of CloudFormation.
     pub cloudformation: &'a CloudFormation,
-    /// ARN of the stack, which goes on naming it after its deletion.
+    /// ARN of the stack, which still names it after its deletion.
     pub stack_id: &'a str,
-    /// What the operation is to do.
+    /// The goal of the operation.
     pub goal: Goal,
-    /// Logical id → name in the file of the resource that it was made for.
+    /// Logical ID → name in the file of the resource that it was made for.
     pub origins: &'a BTreeMap<String, String>,
-    /// How many resources will move, and how long the operation before took, as far as that is known.
+    /// Number of resources that will move, and duration of the operation before, as far as they are known.
     pub expected: Option<(usize, Option<Duration>)>,
 }
 
@@ -78,11 +78,11 @@ struct Moving {
 }
 
 impl Watch<'_> {
-    /// Shows how far the operation is, what fails and what takes long, until it ends; with `--verbose`, every event.
-    /// Begins with the events after `after`.
+    /// Shows the progress of the operation, failures and slow resources, until it ends; with `--verbose`, every event.
+    /// The watching begins with the events after `after`.
     ///
     /// # Errors
-    /// When AWS can't be asked for long.
+    /// Returns an error if AWS can't be asked for a long time.
     pub async fn until_end(&self, after: Option<String>) -> Result<Outcome> {
         let ui = &self.context.ui;
         let mut after = after;
@@ -156,7 +156,7 @@ impl Watch<'_> {
         }
     }
 
-    /// How far it is, in words: `12 of 56 resources, the last time it took 48 s`.
+    /// Describes the progress: `12 of 56 resources; took 48 s last time`.
     fn progress(&self, moved: usize) -> String {
         match self.expected {
             Some((total, Some(took))) => {
@@ -171,7 +171,7 @@ impl Watch<'_> {
         if self.goal.is_reached_in(Status::of(&end.status)) {
             let failures = seen.iter().filter(|event| !event.of_stack && Status::of(&event.status).failed());
             for event in failures {
-                // Such as a replaced resource that could not be deleted behind an update that is done.
+                // Such as a replaced resource that could not be deleted after an update that is done.
                 let reason = event.reason.as_deref().unwrap_or("no reason given");
                 let left = format!("left behind: {} ({}): {reason}", event.logical_id, event.resource_type);
                 self.context.ui.warn(printable(&left));
@@ -196,14 +196,14 @@ impl Watch<'_> {
 }
 
 impl Goal {
-    /// Whether a stack whose operation ended in this status is where it was to be.
+    /// Returns whether a stack whose operation ended in this status has reached its goal.
     const fn is_reached_in(self, status: Status) -> bool {
         match self {
             Self::Deploy => {
                 matches!(status, Status::CreateComplete | Status::UpdateComplete | Status::ImportComplete)
             }
             Self::Destroy => matches!(status, Status::DeleteComplete),
-            // Without a state to go back to, the stack goes.
+            // Without a state to go back to, the stack is deleted.
             Self::RollBack => matches!(
                 status,
                 Status::UpdateRollbackComplete
@@ -214,7 +214,7 @@ impl Goal {
         }
     }
 
-    /// Whether an event says that something goes another way than wanted.
+    /// Returns whether an event shows that the operation misses its goal.
     fn is_missed_by(self, event: &Event) -> bool {
         let status = Status::of(&event.status);
         let turned = match self {
@@ -226,7 +226,7 @@ impl Goal {
     }
 }
 
-/// The resources in motion, the longest first.
+/// Lists the resources in motion, the longest first.
 fn in_motion(moving: &BTreeMap<String, Moving>) -> String {
     let mut all: Vec<(&String, &Moving)> = moving.iter().collect();
     all.sort_by_key(|(_, one)| one.since);
@@ -242,19 +242,19 @@ fn in_motion(moving: &BTreeMap<String, Moving>) -> String {
     }
 }
 
-/// The name in the ARN of a stack.
+/// Returns the name in the ARN of a stack.
 #[must_use]
 pub fn stack_name(stack_id: &str) -> &str {
     stack_id.split('/').nth(1).unwrap_or(stack_id)
 }
 
-/// What to do about a stack in a state, after a failure.
+/// Returns the next step for a stack in a state, after a failure.
 #[must_use]
 pub fn way_out(status: &str) -> &'static str {
     diagnose::fate(status).next
 }
 
-/// An event for the file of `--events`.
+/// Converts an event for the file of `--events`.
 fn of_event<'a>(event: &'a Event, stack_id: &'a str) -> DeploymentEvent<'a> {
     DeploymentEvent::Resource {
         stack_id,
@@ -301,7 +301,7 @@ mod tests {
             (Goal::Deploy, "CREATE_FAILED", false, true),
             (Goal::Deploy, "UPDATE_ROLLBACK_IN_PROGRESS", true, true),
             (Goal::Deploy, "DELETE_IN_PROGRESS", true, true),
-            // What an update replaced goes.
+            // The resource that an update replaced is deleted.
             (Goal::Deploy, "DELETE_COMPLETE", false, false),
             (Goal::Destroy, "DELETE_COMPLETE", true, false),
             (Goal::Destroy, "DELETE_FAILED", false, true),

@@ -12,7 +12,7 @@ use crate::model::code::{Architecture, Code, Image};
 /// Parameter with the name of the bucket that holds published code.
 pub const ASSET_BUCKET_PARAMETER: &str = "AssetBucket";
 
-/// How the code of a resource is packed and published.
+/// The form in which the code of a resource is packed and published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AssetKind {
@@ -23,7 +23,7 @@ pub enum AssetKind {
 }
 
 impl AssetKind {
-    /// The word for it.
+    /// Returns the word for it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -48,19 +48,19 @@ pub struct Asset {
     pub kind: AssetKind,
 }
 
-/// Name of the template parameter for the code of a function.
+/// Returns the name of the template parameter for the code of a function.
 #[must_use]
 pub fn code_parameter(resource: &str) -> String {
     format!("{}Code", logical_id(resource))
 }
 
-/// Name of the template parameter for the image of a task.
+/// Returns the name of the template parameter for the image of a task.
 #[must_use]
 pub fn image_parameter(resource: &str) -> String {
     format!("{}Image", logical_id(resource))
 }
 
-/// The code that a stack needs, in the order of the file.
+/// Returns the code that a stack needs, in the order of the file.
 #[must_use]
 pub fn assets(stack: &Stack) -> Vec<Asset> {
     let functions = stack.functions().map(|(resource, function)| Asset {

@@ -18,8 +18,8 @@ mod tally;
 mod unused;
 mod worker;
 
-/// Applies every rule to a stack and to the template made from it. Returns a reference of the template to something that is
-/// not in it, if no rule explains it.
+/// Applies every rule to a stack and to the template made from it. Returns a reference of the template to something
+/// that is not in it, if no rule explains it.
 #[must_use]
 pub(crate) fn check(
     stack: &Stack,
@@ -32,14 +32,15 @@ pub(crate) fn check(
     sensitive::check(stack, diagnostics);
     let unexplained = template(stack, lowered, diagnostics);
     limits::check(stack, lowered, diagnostics);
-    // While something is wrong, what seems unused may be what is spelled wrongly.
+    // While there are errors, a resource may seem unused because its name is spelled wrongly elsewhere.
     if !diagnostics.has_errors() {
         unused::check(stack, lowered, diagnostics);
     }
     unexplained
 }
 
-/// Applies the rules of a type, and those on the parts of a pipeline that need more than the resource and what it names.
+/// Applies the rules of a type, and those on the parts of a pipeline that need more than the resource and what it
+/// names.
 fn check_resource(stack: &Stack, resource: &Resource, diagnostics: &mut Diagnostics) {
     resource.is.check(stack, resource, diagnostics);
     match &resource.is {
@@ -64,8 +65,8 @@ fn check_resource(stack: &Stack, resource: &Resource, diagnostics: &mut Diagnost
     }
 }
 
-/// A reference to an attribute or a resource that this one, as it is set, does not have. Returns whether that is so: any other
-/// one is a defect of the lowering.
+/// Reports a reference to an attribute or a resource that this one, as it is set, does not have. Returns whether the
+/// reference is of this kind: any other is a defect of the lowering.
 fn dangling(
     stack: &Stack,
     template: &Template,
@@ -99,7 +100,7 @@ fn dangling(
     true
 }
 
-/// What shows in the template alone: logical ids that meet, references that lead nowhere, circles.
+/// Checks what only the template shows: equal logical IDs, references to nothing, circles.
 fn template(stack: &Stack, template: &Template, diagnostics: &mut Diagnostics) -> Option<DanglingReference> {
     let place = |name: &str| stack.resource(name).map_or(Span::default(), |resource| resource.span);
     let mut owners: BTreeMap<&str, Option<&str>> =
@@ -174,7 +175,7 @@ fn template(stack: &Stack, template: &Template, diagnostics: &mut Diagnostics) -
     unexplained
 }
 
-/// No entry of `access` stands twice.
+/// Checks that no entry of `access` is given twice.
 fn each_once(access: &[Access], diagnostics: &mut Diagnostics) {
     for (index, entry) in access.iter().enumerate() {
         let same = |other: &Access| other.verb == entry.verb && other.resource.name == entry.resource.name;

@@ -21,8 +21,8 @@ pub struct Compiled {
     pub defect: Option<DanglingReference>,
 }
 
-/// Compiles one stack of a file: reads its model, makes its template, and applies the rules to both. `overrides` are the
-/// `--config k=v` of the command line.
+/// Compiles one stack of a file: reads its model, makes its template, and applies the rules to both. `overrides` are
+/// the `--config k=v` of the command line.
 ///
 /// Problems are added to `diagnostics`; `None` when one of them is an error.
 #[must_use]

@@ -11,7 +11,7 @@ use crate::model::Kind;
 use crate::model::access::Verb;
 use crate::model::properties::{Property, Shape};
 
-/// The reference of `stack.yaml`: every section, type, property and attribute.
+/// Returns the reference of `stack.yaml`: every section, type, property and attribute.
 #[must_use]
 pub fn reference() -> String {
     let mut out = String::from(
@@ -36,7 +36,7 @@ pub fn reference() -> String {
     out
 }
 
-/// The page of one type of the language.
+/// Returns the page of one type of the language.
 #[must_use]
 pub fn type_page(kind: Kind) -> String {
     format!("# `type: {}`\n\n{}", kind.name(), body_of_type(kind))
@@ -63,7 +63,7 @@ fn body_of_type(kind: Kind) -> String {
     out
 }
 
-/// The page of one CloudFormation type, as its published schema has it.
+/// Returns the page of one CloudFormation type, as its published schema has it.
 #[must_use]
 pub fn raw_page(type_id: TypeId) -> String {
     let schema = type_id.schema();
@@ -93,7 +93,7 @@ pub fn raw_page(type_id: TypeId) -> String {
     out
 }
 
-/// The page of `access`: what each verb allows, on what.
+/// Returns the page of `access`: the actions that each verb allows, and the resources.
 #[must_use]
 pub fn access_page() -> String {
     format!("# Access\n\n{}", body_of_access())

@@ -35,9 +35,9 @@ use section::entries_of;
 use sections::{KEY, Sections, read_sections};
 use stacks::is_stack_name;
 
-/// AWS CloudFormation API reference, `CreateStack`: `StackName`.
+/// Longest name of a stack: AWS CloudFormation API reference, `CreateStack`: `StackName`.
 const MAX_STACK_NAME: usize = 128;
-/// AWS CloudFormation User Guide, "Understand CloudFormation quotas": resources; each of ours becomes one or more.
+/// Most resources: AWS CloudFormation User Guide, "Understand CloudFormation quotas"; each of ours becomes one or more.
 const MAX_RESOURCES: usize = 500;
 /// Largest file that is read, in bytes: four times what a template may have.
 const MAX_FILE: usize = 4 << 20;
@@ -59,10 +59,10 @@ pub struct Document {
     outputs: Option<Node>,
 }
 
-/// Why no stack could be chosen.
+/// The reason why no stack could be chosen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SelectError {
-    /// No stack has this name.
+    /// A name that no stack has.
     #[error("no stack is named `{name}`; the file has {}", list(.known))]
     Unknown {
         /// The name that was asked for.
@@ -70,7 +70,7 @@ pub enum SelectError {
         /// The known names.
         known: Vec<String>,
     },
-    /// Several could be meant.
+    /// Several stacks that could be meant.
     #[error("no stack is named: the file has {}; name one, or mark one with `default: true`", list(.known))]
     Ambiguous {
         /// The known names.
@@ -89,13 +89,13 @@ impl Document {
         self.resources.iter().any(|entry| entry.key == name)
     }
 
-    /// The names of the resources, with their places.
+    /// Returns the names of the resources, with their places.
     pub fn resources(&self) -> impl Iterator<Item = (&str, Span)> {
         self.resources.iter().map(|entry| (entry.key.as_str(), entry.key_span))
     }
 
-    /// Reads the file as far as no stack need be known. Problems are added to `diagnostics`; `None` when there is no
-    /// use in going on.
+    /// Reads the file as far as no stack need be known. Problems are added to `diagnostics`; `None` if it is useless to
+    /// go on.
     pub fn parse(source: &Source, diagnostics: &mut Diagnostics) -> Option<Self> {
         if source.text.len() > MAX_FILE {
             diagnostics.push(
@@ -194,12 +194,12 @@ impl Document {
     /// The stack that is meant: the one named, the only one, or the one marked `default: true`.
     ///
     /// # Errors
-    /// [`SelectError`] when there is none of that name, or several could be meant.
+    /// [`SelectError`] if there is no stack of that name, or several could be meant.
     pub fn select(&self, name: Option<&str>) -> Result<&StackTarget, SelectError> {
         let known = || self.stacks.iter().map(|stack| stack.stack.clone()).collect();
         match name {
             Some(name) => {
-                // The CloudFormation name is what people see in the console, so it is understood too.
+                // The CloudFormation name is shown in the console, so it is accepted too.
                 let full = |stack: &StackTarget| format!("{}-{}", self.name, stack.stack);
                 self.stacks
                     .iter()
@@ -216,7 +216,7 @@ impl Document {
         }
     }
 
-    /// The model of one stack, to which no rule across resources was applied yet. `overrides` are the `--config k=v` of the
+    /// Returns the model of one stack, without the rules across resources. `overrides` are the `--config k=v` of the
     /// command line.
     pub(crate) fn model(
         &self,
@@ -269,7 +269,7 @@ impl Document {
             .collect();
         let key = self.key.as_ref().map_or(Some(None), |node| KEY.read(node, &scope).map(Some));
         let outputs = self.outputs.as_ref().map_or(Some(Vec::new()), |node| read_outputs(node, &scope));
-        // What is wrong may be what tests one.
+        // A wrong resource may be the one that tests a condition.
         let used = if scope.failures() == 0 { scope.used_conditions() } else { names };
         for entry in self.conditions.iter().filter(|entry| !used.contains(&entry.key)) {
             diagnostics.push(

@@ -1,5 +1,6 @@
-//! The pipeline as somebody would draw it: what starts what, and where data flows. It is made of the model and not of the
-//! template, whose roles and policies nobody draws; only the queues that the lowering adds are found in the template.
+//! The pipeline as somebody would draw it: starters and their targets, and the flow of data. It is made of the model
+//! and not of the template, whose roles and policies nobody draws; only the queues that the lowering adds are found in
+//! the template.
 
 use std::collections::BTreeMap;
 
@@ -49,7 +50,7 @@ pub struct Edge {
     pub to: usize,
     /// The name of the flow.
     pub label: String,
-    /// `true` if it carries what failed.
+    /// `true` if it carries failed events or messages.
     pub failure: bool,
     /// Added queues that are folded into the flow.
     pub queues: Vec<AddedQueue>,
@@ -67,9 +68,9 @@ pub struct AddedQueue {
 /// The purpose of an added queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Keeps events for a function.
+    /// A buffer of events for a function.
     Buffer,
-    /// Keeps what could not be processed or delivered.
+    /// A queue of events or messages that could not be processed or delivered.
     DeadLetters,
 }
 
@@ -143,19 +144,19 @@ impl Graph {
         Self { name: stack.name.clone(), nodes, edges }
     }
 
-    /// As a Mermaid flowchart.
+    /// Returns it as a Mermaid flowchart.
     #[must_use]
     pub fn to_mermaid(&self) -> String {
         mermaid::write(self)
     }
 
-    /// In the language of Graphviz.
+    /// Returns it in the language of Graphviz.
     #[must_use]
     pub fn to_dot(&self) -> String {
         dot::write(self)
     }
 
-    /// As a picture.
+    /// Returns it as a picture.
     #[must_use]
     pub fn to_svg(&self) -> String {
         svg::write(self)
@@ -221,8 +222,8 @@ impl<'t> Builder<'t> {
         }
     }
 
-    /// Draws the events that go from a bus through a buffer to a function. The template has the buffers of a function in the
-    /// order of its triggers.
+    /// Draws the events that go from a bus through a buffer to a function. The template has the buffers of a function
+    /// in the order of its triggers.
     fn buffered(&mut self, bus: &str, function: &str, label: &str) {
         let Some(buffer) = self.take(function, |queue| queue.purpose == Purpose::Buffer) else {
             return self.edge(bus, function, label);
@@ -258,7 +259,8 @@ impl<'t> Builder<'t> {
         }
     }
 
-    /// `AWS::…` types flow to what they refer to: an API to its function, a pipe to its queue.
+    /// Draws the flows of `AWS::…` types to the resources that they refer to: of an API to its function, of a pipe to
+    /// its queue.
     fn raw(&mut self, stack: &Stack, template: &Template) {
         let origins: BTreeMap<String, &Resource> =
             stack.resources.iter().map(|resource| (own_id(resource), resource)).collect();

@@ -16,7 +16,7 @@ pub const EVENTBRIDGE: &str = "events.amazonaws.com";
 /// `Version` of every policy document: IAM User Guide, "IAM JSON policy elements: Version".
 const VERSION: &str = "2012-10-17";
 
-/// A policy document. What two things need alike stands once: IAM takes no id twice.
+/// Returns a policy document. Equal statements are in it once: IAM accepts no ID twice.
 #[must_use]
 pub fn document(statements: &[Value]) -> Value {
     let mut once: Vec<&Value> = Vec::with_capacity(statements.len());
@@ -28,13 +28,13 @@ pub fn document(statements: &[Value]) -> Value {
     json!({ "Version": VERSION, "Statement": once })
 }
 
-/// An `Allow` statement.
+/// Returns an `Allow` statement.
 #[must_use]
 pub fn allow(sid: &str, actions: &[&str], resource: Value) -> Value {
     json!({ "Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource })
 }
 
-/// A statement of a queue's policy that lets a rule send to it.
+/// Returns a statement of a queue's policy that lets a rule send to it.
 #[must_use]
 pub fn rule_may_send(rule: &str, queue: &str) -> Value {
     json!({
@@ -50,7 +50,7 @@ pub fn rule_may_send(rule: &str, queue: &str) -> Value {
     })
 }
 
-/// Actions on `*`, and why: AWS allows no resource for them. Service Authorization Reference.
+/// Actions on `*`, with the reason: AWS allows no resource for them. Service Authorization Reference.
 pub const WITHOUT_RESOURCE: [(&str, &[&str], &str); 4] = [
     (
         "LogInToRegistry",
@@ -74,14 +74,14 @@ pub const WITHOUT_RESOURCE: [(&str, &[&str], &str); 4] = [
     ),
 ];
 
-/// One of [`WITHOUT_RESOURCE`], by its id.
+/// Returns the entry of [`WITHOUT_RESOURCE`] with this ID.
 #[must_use]
 pub fn without_resource(sid: &str) -> Value {
     let found = WITHOUT_RESOURCE.iter().find(|(known, ..)| *known == sid);
     allow(sid, found.map_or(&[], |(_, actions, _)| actions), json!("*"))
 }
 
-/// A statement that refuses every call without TLS, for resource policies.
+/// Returns a statement that refuses every call without TLS, for resource policies.
 #[must_use]
 pub fn deny_without_tls(action: &str, resource: Value) -> Value {
     json!({
@@ -94,7 +94,7 @@ pub fn deny_without_tls(action: &str, resource: Value) -> Value {
     })
 }
 
-/// Properties of a role that one AWS service assumes, with one inline policy.
+/// Returns the properties of a role that one AWS service assumes, with one inline policy.
 ///
 /// `source` limits the assumption to calls on behalf of this account, against the confused deputy.
 #[must_use]
@@ -111,25 +111,27 @@ pub fn role(description: &str, service: &str, statements: &[Value], source_accou
     })
 }
 
-/// May write to one log group, which the template makes.
+/// Returns the statement that allows writing to one log group, which the template creates.
 #[must_use]
 pub fn write_logs(log_group: &str) -> Value {
-    // A verb and the name of a resource make the other ids; this one has neither, so that it is no table named `logs`.
+    // A verb and the name of a resource make the other IDs; this ID has neither, so that it is not that of a table
+    // named `logs`.
     allow("Logs", &["logs:CreateLogStream", "logs:PutLogEvents"], json!(GetAtt(log_group, "Arn")))
 }
 
-/// May take messages from one queue, as Lambda's poller does, and set the back-off of a failed one.
+/// Returns the statement that allows taking messages from one queue, as Lambda's poller does, and setting the back-off
+/// of a failed one.
 #[must_use]
 pub fn consume(queue: &str) -> Value {
     allow(&format!("Consume{queue}"), &CONSUME, json!(GetAtt(queue, "Arn")))
 }
 
-/// What taking messages from a queue needs: AWS Lambda Developer Guide, "Using Lambda with Amazon SQS".
+/// Actions that are needed to take messages from a queue: AWS Lambda Developer Guide, "Using Lambda with Amazon SQS".
 pub(crate) const CONSUME: [&str; 4] =
     ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"];
 
-/// What the deployer's own workers are allowed in the place of what their verb allows everybody. They need less of a key, and
-/// name the object in each call; a task reads the tally and writes its checkpoints, and folds nothing.
+/// Permissions of the deployer's own workers in the place of those that their verb gives to others. They need less of a
+/// key, and name the object in each call; a task reads the tally and writes its checkpoints, and folds nothing.
 pub const WORKER_GRANTS: [(Worker, Kind, Grant); 3] = [
     (
         Worker::Extraction,
@@ -159,7 +161,7 @@ pub const WORKER_GRANTS: [(Worker, Kind, Grant); 3] = [
 ];
 
 impl On {
-    /// The ARNs; nothing when there are none.
+    /// Returns the ARNs; `None` if there are none.
     fn resource(self, resource: &Resource) -> Option<Value> {
         let id = logical_id(&resource.name);
         Some(match (self, &resource.is) {
@@ -215,7 +217,7 @@ fn grants(access: &Access, kind: Kind, worker: Option<Worker>) -> Vec<&'static G
     kind.grants().iter().filter(|grant| grant.verb == access.verb).collect()
 }
 
-/// The statements for one `access` entry of a function or task that runs `worker`, or code of one's own.
+/// Returns the statements for one `access` entry of a function or task that runs `worker`, or code of one's own.
 #[must_use]
 pub fn statements(stack: &Stack, access: &Access, worker: Option<Worker>) -> Vec<Value> {
     let Some(resource) = stack.resource(&access.resource.name) else { return Vec::new() };
@@ -235,14 +237,16 @@ pub fn statements(stack: &Stack, access: &Access, worker: Option<Worker>) -> Vec
     out
 }
 
-/// Returns the statement for the customer key that a resource is encrypted with: its use through the resource's service.
+/// Returns the statement for the customer key that a resource is encrypted with: its use through the resource's
+/// service.
 #[must_use]
 pub fn key_statement(stack: &Stack, resource: &Resource, verb: Verb) -> Option<Value> {
     let (key, service) = resource.is.encryption_key()?;
     use_key(stack, key, service, verb)
 }
 
-/// The same for a queue that is made for a trigger or for what failed: it is encrypted with the key of the stack.
+/// Returns the same statement for a queue that is created for a trigger or for dead letters: it is encrypted with the
+/// key of the stack.
 #[must_use]
 pub fn made_queue_key_statement(stack: &Stack, verb: Verb) -> Option<Value> {
     use_key(stack, stack.key.as_ref()?, "sqs", verb)
@@ -278,7 +282,7 @@ mod tests {
         }
         for kind in Kind::ALL {
             for grant in kind.grants() {
-                // Reading and writing with a key is by way of the service whose data it encrypts.
+                // Reading and writing with a key go through the service whose data it encrypts.
                 assert!(kind == Kind::Key || grant.verb.kinds().contains(&kind), "{grant:?}");
                 assert!(grant.actions.iter().all(|action| !action.contains('*')), "{grant:?}");
             }

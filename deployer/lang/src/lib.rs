@@ -1,9 +1,9 @@
 //! The language of `stack.yaml`: from its nodes to a CloudFormation template and a list of assets.
 //!
-//! The flow goes one way: [`document`] splits the file into its sections, [`model`] gives the resources of one stack their
-//! types, [`check`] applies the rules that cross resources, [`lower`] writes CloudFormation, and [`assets`] names the code
-//! that must be built for it. [`schema`] and [`docs`] describe the language itself, and [`graph`] draws a stack.
-//! No clock, no network, no AWS client.
+//! The flow goes one way: [`document`] splits the file into its sections, [`model`] gives the resources of one stack
+//! their types, [`check`] applies the rules that cross resources, [`lower`] writes CloudFormation, and [`assets`] names
+//! the code that must be built for it. [`schema`] and [`docs`] describe the language itself, and [`graph`] draws a
+//! stack. No clock, no network, no AWS client.
 
 pub mod assets;
 pub mod check;

@@ -1,7 +1,8 @@
-//! Model → CloudFormation: one file per resource type, which implements [`lowering::Lowering`]. Fourth step of the flow.
+//! Model → CloudFormation: one file per resource type, which implements [`lowering::Lowering`]. Fourth step of the
+//! flow.
 //!
-//! CloudFormation's own cycles (bucket → queue policy → bucket) are solved by names that can be computed ([`crate::names`]),
-//! with no custom resource and no helper function.
+//! CloudFormation's own cycles (bucket → queue policy → bucket) are solved by names that can be computed
+//! ([`crate::names`]), with no custom resource and no helper function.
 
 use deployer_cfn::template::{self, Policy, Ref, Sub, Template, logical_id};
 use deployer_syntax::diagnostic::Span;
@@ -46,7 +47,7 @@ thread_local! {
     pub(crate) static COUNT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// The template of a stack. Who needs one gets it from [`compile`](crate::compile()), which makes it once.
+/// Returns the template of a stack. Callers get it from [`compile`](crate::compile()), which makes it once.
 #[must_use]
 pub(crate) fn lower(stack: &Stack) -> Template {
     #[cfg(test)]
@@ -66,7 +67,7 @@ pub(crate) fn lower(stack: &Stack) -> Template {
         apply(&resource.options, &id, &mut builder.template.resources[first..]);
     }
     keep_buses(&mut builder.template, stack);
-    // Last, when all that speaks of them is there.
+    // Last, when all resources that refer to them are there.
     let names = stack
         .resources
         .iter()
@@ -79,9 +80,10 @@ pub(crate) fn lower(stack: &Stack) -> Template {
     builder.template
 }
 
-/// Lets clusters go before the buses that their tasks publish to. EventBridge accepts events for a bus that is gone, and drops
-/// them without an error. Functions and roles name their bus, so CloudFormation deletes them first; but a task runs on when
-/// its definition is gone. A cluster can't go while a task runs in it, so now no bus can, either.
+/// Lets clusters be deleted before the buses that their tasks publish to. EventBridge accepts events for a deleted bus,
+/// and drops them without an error. Functions and roles name their bus, so CloudFormation deletes them first; but a
+/// task runs on when its definition is deleted. A cluster can't be deleted while a task runs in it, so now no bus can,
+/// either.
 fn keep_buses(template: &mut Template, stack: &Stack) {
     for resource in &stack.resources {
         let ResourceType::Task(task) = &resource.is else { continue };
@@ -99,7 +101,7 @@ fn keep_buses(template: &mut Template, stack: &Stack) {
             }
             if !template.resources[at].1.depends_on.contains(&bus) {
                 template.resources[at].1.depends_on.push(bus);
-                // The file may want it the other way round.
+                // The file may demand the opposite order.
                 if template.cycle().is_some() {
                     template.resources[at].1.depends_on.pop();
                 }
@@ -111,7 +113,8 @@ fn keep_buses(template: &mut Template, stack: &Stack) {
 /// The type of a bus.
 const BUS: &str = "AWS::Events::EventBus";
 
-/// Applies `options` to what was made for a resource: the condition to all of it, the rest to its main resource.
+/// Applies `options` to the resources that were made for a resource of the file: the condition to all of them, the rest
+/// to the main one.
 fn apply(options: &Options, id: &str, made: &mut [(String, template::Resource)]) {
     for (_, resource) in made.iter_mut() {
         resource.condition.clone_from(&options.condition);
@@ -162,7 +165,7 @@ fn parameters(builder: &mut Builder<'_>) {
     }
 }
 
-/// The CloudFormation expression for an attribute of a resource.
+/// Returns the CloudFormation expression for an attribute of a resource.
 fn attribute(stack: &Stack, name: &str, attribute: &str) -> Value {
     let id = logical_id(name);
     match stack.resource(name) {
@@ -171,28 +174,28 @@ fn attribute(stack: &Stack, name: &str, attribute: &str) -> Value {
     }
 }
 
-/// JSON with what its texts become.
+/// Returns JSON with its texts as CloudFormation expressions.
 fn filled(stack: &Stack, json: &Json) -> Value {
     json.filled(&|text| text_value(stack, text))
 }
 
-/// A pattern: as JSON, or as a text of JSON where a null stands in it, for a template takes none.
+/// Returns a pattern as JSON, or as a text of JSON if it contains a null, which a template can't.
 fn pattern(stack: &Stack, json: &Json) -> Value {
     if json.has_null() { json_text(stack, json) } else { filled(stack, json) }
 }
 
-/// JSON as one text, where CloudFormation wants it so.
+/// Returns JSON as one text, where CloudFormation requires that.
 fn json_text(stack: &Stack, json: &Json) -> Value {
     text_value(stack, &Text { parts: json.pieces(), span: Span::default() })
 }
 
-/// A text in something that is used only when all is there, such as a variable or a policy: a bucket is named by its
-/// computed name, so that the bucket can wait for a function that speaks of it.
+/// Returns a text in something that is used only when all resources exist, such as a variable or a policy: a bucket is
+/// named by its computed name, so that the bucket can wait for a function that refers to it.
 fn late_value(stack: &Stack, text: &Text) -> Value {
     value_of(stack, text, true)
 }
 
-/// A text with references as a CloudFormation expression.
+/// Returns a text with references as a CloudFormation expression.
 fn text_value(stack: &Stack, text: &Text) -> Value {
     value_of(stack, text, false)
 }
@@ -233,7 +236,7 @@ fn value_of(stack: &Stack, text: &Text, late: bool) -> Value {
     if references { json!(Sub(out)) } else { json!(plain) }
 }
 
-/// A `Ref`, `Fn::GetAtt` or `Fn::Sub` as a part of the text of an `Fn::Sub`.
+/// Returns a `Ref`, `Fn::GetAtt` or `Fn::Sub` as a part of the text of an `Fn::Sub`.
 fn in_sub(value: &Value) -> String {
     match (&value["Ref"], &value["Fn::GetAtt"], &value["Fn::Sub"]) {
         (Value::String(id), ..) => format!("${{{id}}}"),

@@ -1,9 +1,9 @@
 //! Event patterns against events, as EventBridge matches them: Event Ruler 2.0.1 (`aws/event-ruler`), whose answers are
 //! the tests.
 //!
-//! A pattern is compiled into alternatives, because `$or` means that. Each is a list of conditions on fields, which are
-//! known by their full names, with dots between the parts. An event becomes a list of single values with such names,
-//! each with its places in the lists that it stands in: two values can match together only from the same element.
+//! A pattern is compiled into alternatives, because `$or` means that. Each is a list of conditions on fields, which
+//! have full names, with dots between the parts. An event becomes a list of single values with such names, each with
+//! its places in the lists that contain it: two values can match together only from the same element.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -47,11 +47,11 @@ struct Alternative(Vec<Condition>);
 struct Condition {
     /// The full name of the field.
     name: String,
-    /// It must be one of these.
+    /// The matchers, one of which must hold.
     matchers: Arc<[Matcher]>,
 }
 
-/// More alternatives than any pattern that AWS takes has; each `$or` multiplies them.
+/// Number of alternatives that no pattern that AWS takes exceeds; each `$or` multiplies them.
 pub(crate) const MAX_ALTERNATIVES: usize = 10_000;
 
 impl Compiled {
@@ -66,13 +66,13 @@ impl Compiled {
         }
     }
 
-    /// Adds the alternatives of a member of `$or`; false when there are too many.
+    /// Adds the alternatives of a member of `$or`. Returns `false` if there are too many.
     pub(crate) fn add(&mut self, member: Self) -> bool {
         self.alternatives.extend(member.alternatives);
         self.alternatives.len() <= MAX_ALTERNATIVES
     }
 
-    /// The full names of the fields of each alternative, with how many values each may have.
+    /// Returns the full names of the fields of each alternative, with the number of values that each may have.
     pub(crate) fn shape(&self) -> impl Iterator<Item = Vec<(&str, usize)>> {
         self.alternatives.iter().map(|Alternative(conditions)| {
             conditions.iter().map(|condition| (condition.name.as_str(), condition.matchers.len())).collect()
@@ -86,14 +86,16 @@ impl Compiled {
         }
     }
 
-    /// Returns whether the event matches for EventBridge. A value that is not known before the deployment may be anything.
+    /// Returns whether the event matches for EventBridge. A value that is not known before the deployment may be
+    /// anything.
     #[must_use]
     pub fn matches(&self, event: &Event) -> bool {
         self.alternatives.iter().any(|alternative| alternative.matches(event, Absence::Ordered))
     }
 
-    /// Returns whether the answer depends on how EventBridge reads `exists: false` beside a field in a list of mappings:
-    /// for the element that has the other field, or for the whole event. Its matcher decides by the order of the names.
+    /// Returns whether the answer depends on the way in which EventBridge reads `exists: false` beside a field in a
+    /// list of mappings: for the element that has the other field, or for the whole event. Its matcher decides by the
+    /// order of the names.
     #[must_use]
     pub fn is_uncertain(&self, event: &Event) -> bool {
         let all = |absence| self.alternatives.iter().any(|alternative| alternative.matches(event, absence));
@@ -101,7 +103,8 @@ impl Compiled {
         all(Absence::Everywhere) != in_order || all(Absence::Beside) != in_order
     }
 
-    /// Why an event does not match: what the alternative that is nearest to it misses. Nothing when it matches.
+    /// Returns the reasons why an event does not match: the conditions of the nearest alternative that it misses. Empty
+    /// if it matches.
     #[must_use]
     pub fn misses(&self, event: &Event) -> Vec<Miss> {
         if self.matches(event) {
@@ -162,8 +165,8 @@ impl Alternative {
                     next.insert(before);
                 }
             }
-            // A list in which no further condition has a field can't tell choices apart, so that lists that have nothing to
-            // do with each other don't multiply.
+            // A list in which no further condition has a field can't tell choices apart; so unrelated lists don't
+            // multiply.
             let later = conditions.get(at + 1..).unwrap_or_default();
             let lists: BTreeSet<usize> = later
                 .iter()
@@ -200,9 +203,9 @@ impl Alternative {
 /// An event as a list of single values.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Event {
-    /// Sorted by name.
+    /// Fields, sorted by name.
     fields: Vec<Field>,
-    /// Values that may be anything, also mappings.
+    /// Names of values that may be anything, also mappings.
     unknown: Vec<String>,
 }
 
@@ -214,7 +217,7 @@ struct Field {
 }
 
 impl Event {
-    /// The event that a JSON value is; text that is not known before the deployment may be anything.
+    /// Returns the event of a JSON value; text that is not known before the deployment may be anything.
     #[must_use]
     pub fn of_value(value: &Value) -> Self {
         let mut reader = Flattener::default();
@@ -222,7 +225,7 @@ impl Event {
         reader.finish()
     }
 
-    /// The event that a JSON text is, with every digit of its numbers; `None` when it is not a mapping.
+    /// Returns the event of a JSON text, with every digit of its numbers; `None` if it is not a mapping.
     #[must_use]
     pub fn of_node(node: &Node) -> Option<Self> {
         let yaml::Value::Mapping(_) = &node.value else { return None };
@@ -231,7 +234,7 @@ impl Event {
         Some(reader.finish())
     }
 
-    /// The values of a field, and whether it may also be any other.
+    /// Returns the values of a field, and whether it may also be any other.
     fn fields(&self, name: &str) -> (&[Field], bool) {
         let start = self.fields.partition_point(|field| by_name(&field.name, name) == Ordering::Less);
         let rest = self.fields.get(start..).unwrap_or_default();
@@ -243,7 +246,7 @@ impl Event {
     }
 }
 
-/// Makes an [`Event`].
+/// A builder of an [`Event`].
 #[derive(Default)]
 struct Flattener {
     event: Event,
@@ -323,7 +326,7 @@ fn joined(name: &str, key: &str, top: bool) -> String {
     if top { key.to_owned() } else { format!("{name}.{key}") }
 }
 
-/// The order of names in the matcher, which compares UTF-16.
+/// Compares names as the matcher does, in UTF-16.
 fn by_name(a: &str, b: &str) -> Ordering {
     match a.is_ascii() && b.is_ascii() {
         true => a.cmp(b),
@@ -331,17 +334,17 @@ fn by_name(a: &str, b: &str) -> Ordering {
     }
 }
 
-/// The elements of lists that a value stands in: list → index, sorted.
+/// The elements of lists that contain a value: list → index, sorted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 struct Membership(Vec<(usize, usize)>);
 
 impl Membership {
-    /// The lists.
+    /// Returns the lists.
     fn lists(&self) -> impl Iterator<Item = usize> + '_ {
         self.0.iter().map(|(list, _)| *list)
     }
 
-    /// Returns the part of it that is about these lists.
+    /// Returns its part for these lists.
     fn only(mut self, lists: &BTreeSet<usize>) -> Self {
         self.0.retain(|(list, _)| lists.contains(list));
         self
@@ -354,7 +357,7 @@ impl Membership {
         Self(places)
     }
 
-    /// Both, unless they are in different elements of one list.
+    /// Returns both together, unless they are in different elements of one list.
     fn with(&self, other: &Self) -> Option<Self> {
         let mut out = self.0.clone();
         for place in &other.0 {

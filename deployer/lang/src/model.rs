@@ -46,8 +46,8 @@ use flow::{Flows, Role};
 use properties::{Properties, Property, describe};
 use target::StackTarget;
 
-/// The types of the language, each once: its word, the module that defines it, and the CloudFormation type of its main
-/// resource, which has the logical id of the name alone. Gives the list to a macro.
+/// Lists the types of the language, each once: its word, the module that defines it, and the CloudFormation type of its
+/// main resource, whose logical ID is made of the name alone. Passes the list to a macro.
 macro_rules! types {
     ($callback:ident) => {
         $callback! {
@@ -101,7 +101,7 @@ macro_rules! kinds {
             /// Every type but those of CloudFormation.
             pub const ALL: [Self; [$($word),*].len()] = [$(Self::$kind),*];
 
-            /// The word in `stack.yaml`.
+            /// Returns the word in `stack.yaml`.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self {
@@ -110,7 +110,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// The CloudFormation type of its main resource.
+            /// Returns the CloudFormation type of its main resource.
             #[must_use]
             pub fn cloudformation(self) -> Option<TypeId> {
                 match self {
@@ -119,7 +119,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// What the type is.
+            /// Returns the description of the type.
             #[must_use]
             pub const fn description(self) -> &'static str {
                 match self {
@@ -128,8 +128,8 @@ macro_rules! kinds {
                 }
             }
 
-            /// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone. Those of
-            /// a CloudFormation type are in its schema.
+            /// Returns the attributes for `${name.attribute}`, with a description of each; `${name}` alone means the
+            /// first. Those of a CloudFormation type are in its schema.
             #[must_use]
             pub const fn attributes(self) -> &'static [(&'static str, &'static str)] {
                 match self {
@@ -138,7 +138,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// The verbs of `access` that can be used with it; see [`Definition::ACCESS`].
+            /// Returns the verbs of `access` that can be used with it; see [`Definition::ACCESS`].
             pub(crate) const fn access(self) -> &'static [(Verb, &'static str)] {
                 match self {
                     $(Self::$kind => $module::$kind::ACCESS,)*
@@ -146,7 +146,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// Its metrics in CloudWatch, for alarms and dashboards.
+            /// Returns its metrics in CloudWatch, for alarms and dashboards.
             #[must_use]
             pub const fn metrics(self) -> Option<Metrics> {
                 match self {
@@ -155,7 +155,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// How the drawing of the pipeline shows it.
+            /// Returns its place in the drawing of the pipeline.
             #[must_use]
             pub const fn drawing(self) -> Drawing {
                 match self {
@@ -164,7 +164,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// The properties of the type. Those of a CloudFormation type are in its schema.
+            /// Returns the properties of the type. Those of a CloudFormation type are in its schema.
             #[must_use]
             pub fn properties(self) -> Vec<Property> {
                 match self {
@@ -193,7 +193,7 @@ macro_rules! kinds {
         }
 
         impl ResourceType {
-            /// Its type alone.
+            /// Returns its type alone.
             #[must_use]
             pub const fn kind(&self) -> Kind {
                 match self {
@@ -210,7 +210,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// What to do if nothing in the stack refers to it; `None` if it is of use even so.
+            /// Returns the advice if nothing in the stack refers to it; `None` if it is of use even so.
             pub(crate) fn unused(&self) -> Option<&'static str> {
                 match self {
                     $(Self::$kind(one) => one.unused(),)*
@@ -226,7 +226,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// Queues of the file that receive what it could not process or deliver.
+            /// Returns the queues of the file that receive the events or messages that it could not process or deliver.
             #[must_use]
             pub fn dead_letter_queues(&self) -> Vec<&ResourceRef> {
                 match self {
@@ -235,7 +235,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// The customer key that encrypts its data, and the service that uses the key for callers.
+            /// Returns the customer key that encrypts its data, and the service that uses the key for callers.
             #[must_use]
             pub fn encryption_key(&self) -> Option<(&ResourceRef, &'static str)> {
                 match self {
@@ -244,7 +244,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// The place of the customer key, if the stack's `key` applies to it.
+            /// Returns the place of the customer key, if the stack's `key` applies to it.
             fn encryption_key_mut(&mut self) -> Option<&mut Option<ResourceRef>> {
                 match self {
                     $(Self::$kind(one) => one.encryption_key_mut(),)*
@@ -258,13 +258,13 @@ macro_rules! kinds {
 types!(kinds);
 
 impl Kind {
-    /// The type with this word.
+    /// Returns the type with this word.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// The types with [`Kind::metrics`], by their words.
+    /// Returns the types with [`Kind::metrics`], by their words.
     #[must_use]
     pub fn with_metrics() -> &'static [Self] {
         static FOUND: LazyLock<Vec<Kind>> = LazyLock::new(|| {
@@ -286,7 +286,7 @@ pub struct ResourceRef {
     pub span: Span,
 }
 
-/// A text that may speak of resources.
+/// A text that may refer to resources.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
     /// Its pieces in order.
@@ -298,7 +298,7 @@ pub struct Text {
 /// A piece of a [`Text`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TextPart {
-    /// Text that stands for itself.
+    /// Literal text.
     Literal(String),
     /// An attribute of a resource.
     Attribute {
@@ -311,7 +311,7 @@ pub enum TextPart {
     Raw {
         /// The resource's name in the file.
         resource: String,
-        /// Of `Fn::GetAtt`; without one it is a `Ref`.
+        /// Attribute of `Fn::GetAtt`; without one it is a `Ref`.
         attribute: Option<String>,
     },
     /// `${AWS::Region}` and the like.
@@ -327,7 +327,7 @@ pub struct Stack {
     pub description: Option<String>,
     /// Its account and region, and the way it is treated there.
     pub target: StackTarget,
-    /// The customer key that encrypts what has none of its own.
+    /// The customer key of resources that have none of their own.
     pub key: Option<ResourceRef>,
     /// `conditions` by name, as CloudFormation's JSON.
     pub conditions: Vec<(String, serde_json::Value)>,
@@ -351,7 +351,7 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// The logical id of its main resource in CloudFormation.
+    /// Returns the logical ID of its main resource in CloudFormation.
     #[must_use]
     pub fn logical_id(&self) -> String {
         self.options.logical_id.clone().unwrap_or_else(|| logical_id(&self.name))
@@ -359,13 +359,13 @@ impl Resource {
 }
 
 impl Stack {
-    /// The resource with this name.
+    /// Returns the resource with this name.
     #[must_use]
     pub fn resource(&self, name: &str) -> Option<&Resource> {
         self.resources.iter().find(|resource| resource.name == name)
     }
 
-    /// The queue that is named here.
+    /// Returns the queue that is named here.
     #[must_use]
     pub fn queue(&self, reference: &ResourceRef) -> Option<&queue::Queue> {
         match &self.resource(&reference.name)?.is {
@@ -374,7 +374,7 @@ impl Stack {
         }
     }
 
-    /// The functions, with their names.
+    /// Returns the functions, with their names.
     pub fn functions(&self) -> impl Iterator<Item = (&Resource, &function::Function)> {
         self.resources.iter().filter_map(|resource| match &resource.is {
             ResourceType::Function(function) => Some((resource, function)),
@@ -382,7 +382,7 @@ impl Stack {
         })
     }
 
-    /// The tasks, with their names.
+    /// Returns the tasks, with their names.
     pub fn tasks(&self) -> impl Iterator<Item = (&Resource, &task::Task)> {
         self.resources.iter().filter_map(|resource| match &resource.is {
             ResourceType::Task(task) => Some((resource, task)),

@@ -1,36 +1,36 @@
-//! Names that the template computes itself, so that two resources can speak of each other without a cycle.
+//! Names that the template computes itself, so that two resources can refer to each other without a cycle.
 
 use deployer_cfn::template::{GetAtt, Ref, Sub};
 use serde_json::{Value, json};
 
 use crate::model::bus::Bus;
 
-/// Name of a bucket: account and region make it unique in the world.
+/// Returns the name of a bucket: account and region make it unique in the world.
 #[must_use]
 pub fn bucket(name: &str) -> String {
     let name = name.to_ascii_lowercase().replace('_', "-");
     format!("${{AWS::StackName}}-{name}-${{AWS::AccountId}}-${{AWS::Region}}")
 }
 
-/// ARN of a bucket by its computed name, with `suffix` behind it.
+/// Returns the ARN of a bucket by its computed name, with `suffix` after it.
 #[must_use]
 pub fn bucket_arn(name: &str, suffix: &str) -> Value {
     json!(Sub(format!("arn:${{AWS::Partition}}:s3:::{}{suffix}", bucket(name))))
 }
 
-/// Family of a task's definitions.
+/// Returns the family of a task's definitions.
 #[must_use]
 pub fn family(name: &str) -> String {
     format!("${{AWS::StackName}}-{name}")
 }
 
-/// Name that the template gives to a bus.
+/// Returns the name that the template gives to a bus.
 #[must_use]
 pub fn own_bus(name: &str) -> String {
     format!("${{AWS::StackName}}-{name}")
 }
 
-/// ARN of a bus by its computed name.
+/// Returns the ARN of a bus by its computed name.
 #[must_use]
 pub fn computed_bus_arn(name: &str, bus: &Bus) -> Value {
     let name = bus.existing.clone().unwrap_or_else(|| own_bus(name));
@@ -39,14 +39,14 @@ pub fn computed_bus_arn(name: &str, bus: &Bus) -> Value {
     )))
 }
 
-/// ARN of a parameter of Systems Manager, whose name may be a path with a slash before it.
+/// Returns the ARN of a parameter of Systems Manager, whose name may be a path with a slash before it.
 #[must_use]
 pub fn parameter_arn(name: &str) -> Value {
     let name = name.trim_start_matches('/');
     json!(Sub(format!("arn:${{AWS::Partition}}:ssm:${{AWS::Region}}:${{AWS::AccountId}}:parameter/{name}")))
 }
 
-/// Name of a bus, which the stack makes or finds.
+/// Returns the name of a bus, which the stack creates or finds.
 #[must_use]
 pub fn bus(id: &str, bus: &Bus) -> Value {
     match &bus.existing {
@@ -55,7 +55,7 @@ pub fn bus(id: &str, bus: &Bus) -> Value {
     }
 }
 
-/// ARN of a bus, which the stack makes or finds.
+/// Returns the ARN of a bus, which the stack creates or finds.
 #[must_use]
 pub fn bus_arn(id: &str, bus: &Bus) -> Value {
     match &bus.existing {

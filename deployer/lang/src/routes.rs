@@ -39,7 +39,7 @@ pub enum RouteKind {
 }
 
 impl RouteKind {
-    /// Its name.
+    /// Returns its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -50,7 +50,7 @@ impl RouteKind {
     }
 }
 
-/// All of a stack, in the order of the file.
+/// Returns all routes of a stack, in the order of the file.
 #[must_use]
 pub fn routes(stack: &Stack) -> Vec<Route> {
     let mut out = Vec::new();

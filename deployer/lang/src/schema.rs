@@ -6,7 +6,7 @@ use crate::document;
 use crate::model::properties::{Property, Shape};
 use crate::model::{Kind, raw};
 
-/// The schema of `stack.yaml`.
+/// Returns the schema of `stack.yaml`.
 #[must_use]
 pub fn schema() -> Value {
     let mut root = object(&document::top_level_properties());
@@ -34,7 +34,7 @@ fn resource(kind: Kind) -> Value {
     out
 }
 
-/// A resource of a CloudFormation type: its properties are that type's.
+/// Returns the schema of a resource of a CloudFormation type: its properties are that type's.
 fn raw() -> Value {
     let mut out = object(&document::resource_properties());
     out["title"] = json!("AWS::…");
@@ -51,7 +51,7 @@ fn object(properties: &[Property]) -> Value {
         let mut schema = value(&property.shape);
         schema["description"] = json!(property.description);
         if let Some(default) = &property.default {
-            // As it would be written: a number or boolean without quotes.
+            // As it is written in YAML: a number or boolean without quotes.
             schema["default"] = serde_json::from_str(default).unwrap_or_else(|_| json!(default));
         }
         members.insert(property.name.to_owned(), schema);
@@ -64,7 +64,7 @@ fn object(properties: &[Property]) -> Value {
     out
 }
 
-/// Everything but a mapping may also be `${config.…}`.
+/// Returns the schema of a value: everything but a mapping may also be `${config.…}`.
 fn value(shape: &Shape) -> Value {
     const CONFIG: &str = r"\$\{config\.[A-Za-z0-9_-]+\}";
     let or_config = |schema: Value| json!({ "anyOf": [schema, { "type": "string", "pattern": CONFIG }] });

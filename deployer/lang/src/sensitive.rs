@@ -1,6 +1,6 @@
 //! The facts about the fields of a stack that the workers need: the sensitive ones and the users of their key, and the
-//! columns that a file must have. [`crate::check`] holds them against all that could show a value, and [`crate::lower`]
-//! tells them to the workers.
+//! columns that a file must have. [`crate::check`] compares them with all that could show a value, and [`crate::lower`]
+//! passes them to the workers.
 
 use std::collections::BTreeSet;
 
@@ -30,14 +30,14 @@ pub struct Field<'s> {
 }
 
 impl Field<'_> {
-    /// The name of its column, without blanks and invisible characters around it.
+    /// Returns the name of its column, without blanks and invisible characters around it.
     #[must_use]
     pub fn column(&self) -> &str {
         columns::trim(&self.settings.from)
     }
 }
 
-/// The fields of all `transform` workers, in the order of the file.
+/// Returns the fields of all `transform` workers, in the order of the file.
 pub fn fields(stack: &Stack) -> impl Iterator<Item = Field<'_>> {
     stack
         .functions()
@@ -49,20 +49,21 @@ pub fn fields(stack: &Stack) -> impl Iterator<Item = Field<'_>> {
         })
 }
 
-/// Those that are sensitive.
+/// Returns the fields that are sensitive.
 pub fn sensitive(stack: &Stack) -> impl Iterator<Item = Field<'_>> {
     fields(stack).filter(|field| field.settings.sensitive)
 }
 
-/// The sensitive fields of every `transform` that gets events of this task.
+/// Returns the sensitive fields of every `transform` that gets events of this task.
 #[must_use]
 pub fn of_task<'s>(stack: &'s Stack, task: &'s Task) -> Vec<Field<'s>> {
     let buses = reached(stack, published(&task.access));
     sensitive(stack).filter(|field| triggering(field.function).any(|bus| buses.contains(bus))).collect()
 }
 
-/// The fields of every `transform` that certainly gets all rows of this task: without the column of one of them, no row of a
-/// file would become an item. Where a pattern chooses among events, the file may be meant for somebody else.
+/// Returns the fields of every `transform` that certainly gets all rows of this task: without the column of one of
+/// them, no row of a file would become an item. If a pattern chooses among events, the file may be meant for another
+/// function.
 #[must_use]
 pub fn expected<'s>(stack: &'s Stack, task: &Task) -> Vec<Field<'s>> {
     let all_rows =
@@ -99,7 +100,7 @@ pub fn expected<'s>(stack: &'s Stack, task: &Task) -> Vec<Field<'s>> {
     fields(stack).filter(|field| !field.settings.optional && gets_all(field.function)).collect()
 }
 
-/// Names of the columns of fields, each once.
+/// Returns the names of the columns of fields, each once.
 #[must_use]
 pub fn columns_of(fields: &[Field<'_>]) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
@@ -111,7 +112,7 @@ pub fn columns_of(fields: &[Field<'_>]) -> Vec<String> {
     out
 }
 
-/// The sensitive fields of every `transform` whose events this `load` gets.
+/// Returns the sensitive fields of every `transform` whose events this `load` gets.
 #[must_use]
 pub fn of_load<'s>(stack: &'s Stack, load: &'s Function) -> Vec<Field<'s>> {
     sensitive(stack).filter(|field| comes_to(stack, field.function, load)).collect()
@@ -124,7 +125,7 @@ pub fn comes_to(stack: &Stack, from: &Function, to: &Function) -> bool {
     triggering(to).any(|bus| buses.contains(bus))
 }
 
-/// Fields as a worker must know them, each once.
+/// Returns the fields in the form that workers read, each once.
 #[must_use]
 pub fn contract(fields: &[Field<'_>]) -> Vec<SensitiveField> {
     let mut out: Vec<SensitiveField> = Vec::new();
@@ -145,9 +146,9 @@ fn triggering(function: &Function) -> impl Iterator<Item = &str> {
     function.triggers.iter().map(|trigger| trigger.source().name.as_str())
 }
 
-/// The buses that events of these may come to: where rules send them, and where code of the file's own may publish
-/// whatever it gets. What becomes of them by what the file doesn't say in its own words (a bus that is there already,
-/// `statements`, rules and code in CloudFormation's) is not known, so that any bus may be reached.
+/// Returns the buses that events of these buses may come to: by rules, and by code of the file's own, which may publish
+/// any event that it gets. The further way of events is not known if it depends on an existing bus, on `statements`, or
+/// on rules and code in CloudFormation's words, so that any bus may be reached.
 fn reached<'s>(stack: &'s Stack, from: impl Iterator<Item = &'s str>) -> BTreeSet<&'s str> {
     let mut reached: BTreeSet<&str> = from.collect();
     let mut known = true;
@@ -206,13 +207,13 @@ const PASSING_ON: [&str; 7] = [
 fn may_publish(statement: &Statement) -> bool {
     statement.actions.iter().any(|action| {
         let action = action.to_ascii_lowercase();
-        // A star stands for anything: what comes before it must fit.
+        // A star means anything: the text before it must fit.
         let fixed = action.split('*').next().unwrap_or_default();
         if fixed.len() == action.len() { action == PUT_EVENTS } else { PUT_EVENTS.starts_with(fixed) }
     })
 }
 
-/// The action that puts events on a bus, in small letters: IAM makes no difference.
+/// The action that puts events on a bus, in small letters: IAM ignores the case.
 const PUT_EVENTS: &str = "events:putevents";
 
 /// Returns the verb for the key of sensitive fields that a worker needs. The other workers never need a value.
@@ -225,7 +226,7 @@ pub const fn verb(worker: Worker) -> Option<Verb> {
     }
 }
 
-/// The entry of `access` that names the key that a worker works with.
+/// Returns the entry of `access` that names the key that a worker uses.
 #[must_use]
 pub fn key(worker: Worker, access: &[Access]) -> Option<&Access> {
     let verb = verb(worker)?;

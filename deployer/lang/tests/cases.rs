@@ -1,8 +1,8 @@
-//! `cases/<name>/`: a stack file and what becomes of it.
+//! `cases/<name>/`: a stack file and its result.
 //!
 //! A good case holds `template.json`, or `template-<stack>.json` for each of several stacks, and `warnings.txt` if it
-//! gives any; a case whose name begins with `wrong-` holds `errors.txt`. Without a `stack.yaml` of its own a case is about the repository's. `config.txt`
-//! holds lines for `--config`.
+//! gives any; a case whose name begins with `wrong-` holds `errors.txt`. Without a `stack.yaml` of its own a case is
+//! about the repository's. `config.txt` holds lines for `--config`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -56,12 +56,12 @@ fn cases() -> Vec<Case> {
     cases.collect()
 }
 
-/// The good cases' sources, for tests about what else must accept them.
+/// Returns the good cases' sources, for tests of other readers that must accept them.
 pub(crate) fn good_sources() -> Vec<(String, Source)> {
     cases().into_iter().filter(|case| !case.is_wrong()).map(|case| (case.name, case.source)).collect()
 }
 
-/// Each golden file of problems with its source.
+/// Returns each golden file of problems with its source.
 pub(crate) fn error_files() -> Vec<(Source, String)> {
     let wrong = cases().into_iter().filter(Case::is_wrong);
     wrong.map(|case| (case.source, golden::read(&case.folder.join("errors.txt")))).collect()
@@ -158,7 +158,7 @@ fn every_shape_of_a_template_says_the_same() {
         let read = |text: &str| deployer_syntax::json::value(text).expect("JSON");
         assert_eq!(read(&template.to_json()), value, "{}", case.name);
         assert_eq!(read(&template.to_compact_json()), value, "{}", case.name);
-        // Other readers know the same numbers, as far as their numbers go.
+        // Other readers read the same numbers, as far as their numbers go.
         let json: serde_json::Value = serde_json::from_str(&template.to_json()).expect("JSON");
         let yaml: serde_json::Value = serde_yaml::from_str(&template.to_yaml()).expect("YAML");
         let value = with_doubles(&value);
@@ -166,7 +166,7 @@ fn every_shape_of_a_template_says_the_same() {
     }
 }
 
-/// A value whose numbers are the nearest doubles.
+/// Returns a value whose numbers are the nearest doubles.
 fn with_doubles(value: &serde_json::Value) -> serde_json::Value {
     match value {
         serde_json::Value::Array(items) => items.iter().map(with_doubles).collect(),
@@ -204,7 +204,7 @@ fn a_stack_with_a_key_encrypts_all_that_holds_data() {
     );
 }
 
-/// Logical ids that a part of a template refers to.
+/// Collects the logical IDs that a part of a template refers to.
 fn references(value: &serde_json::Value, found: &mut BTreeSet<String>) {
     match value {
         serde_json::Value::Object(map) => {
@@ -227,8 +227,8 @@ fn references(value: &serde_json::Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// EventBridge accepts events for a bus that is gone, and drops them without an error. What CloudFormation deletes before the
-/// bus can't publish to it any more.
+/// Checks that publishers are deleted before their bus: EventBridge accepts events for a deleted bus, and drops them
+/// without an error.
 #[test]
 fn whatever_may_publish_is_deleted_before_its_bus() {
     let mut publishers = 0;
@@ -274,7 +274,7 @@ fn whatever_may_publish_is_deleted_before_its_bus() {
     assert!(publishers > 50, "{publishers}");
 }
 
-/// What a rule may not send is lost, and so are dead letters that it may not send.
+/// Checks the permissions of rules: an event or a dead letter that a rule may not send is lost.
 #[test]
 fn rules_may_send_to_their_queues_and_to_those_of_their_dead_letters() {
     let text = source_of("repository").text;
@@ -354,7 +354,7 @@ fn each_document(value: &serde_json::Value, found: &mut impl FnMut(&[serde_json:
     }
 }
 
-/// The file with the entries of its `resources` the other way round.
+/// Returns the file with the entries of its `resources` the other way round.
 fn reversed(text: &str) -> String {
     let mut out: Vec<String> = Vec::new();
     let mut entries: Vec<String> = Vec::new();

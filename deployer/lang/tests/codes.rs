@@ -8,7 +8,7 @@ use deployer_syntax::Source;
 use crate::cases;
 use crate::golden;
 
-/// `E0101`, `W0401` and the like in a text.
+/// Finds `E0101`, `W0401` and the like in a text.
 fn codes(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (at, _) in text.match_indices(['E', 'W']) {
@@ -33,7 +33,7 @@ pub(crate) fn sources(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The code without its unit tests.
+/// Returns the code without its unit tests.
 pub(crate) fn code_of(path: &Path) -> String {
     let text = golden::read(path);
     text.split("#[cfg(test)]\nmod ").next().unwrap_or_default().to_owned()
@@ -61,7 +61,7 @@ fn the_table_of_codes_is_complete() {
     assert_eq!(in_code(), documented, "the code, and docs/diagnostics.md");
 }
 
-/// The YAML behind a heading of a page; nothing when the example is said in words.
+/// Returns the YAML after a heading of a page; `None` if the example is in words.
 fn example(page: &str, heading: &str) -> Option<String> {
     let section = page.split(&format!("\n## {heading}\n")).nth(1)?.split("\n## ").next()?;
     let text = section.split("```yaml\n").nth(1)?.split("```").next()?;

@@ -1,4 +1,4 @@
-//! Generated pages under `docs/` are up to date, and pages written by hand name files that are there.
+//! Generated pages under `docs/` are up to date, and pages written by hand name existing files.
 
 use contract::settings::Character;
 use contract::{Detail, EventKind, FailedStage, Location, ObjectRef, Reason, SOURCE};
@@ -12,7 +12,7 @@ fn the_published_reference_is_that_of_the_code() {
     assert_golden(&golden::repository().join("docs/reference.md"), &reference());
 }
 
-/// What an event says, who sends it, and one such event.
+/// Returns each kind of event with its meaning, its senders, and one such event.
 fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
     let object = ObjectRef {
         bucket: "eventbridge-etl-dev-landing-111122223333-eu-west-1".into(),
@@ -177,7 +177,7 @@ fn the_published_events_are_those_of_the_contract() {
     assert_golden(&golden::repository().join("docs/events.md"), &out);
 }
 
-/// Targets of the links in a page of Markdown that lead to files.
+/// Returns the targets of the links in a page of Markdown that lead to files.
 fn links(text: &str) -> Vec<&str> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
     targets.filter(|target| !target.is_empty() && !target.contains("://")).collect()

@@ -1,4 +1,4 @@
-//! Files that hold what the code should give: compared by tests, written anew with `UPDATE_GOLDEN=1`.
+//! Files with the expected results: compared by tests, written anew with `UPDATE_GOLDEN=1`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,22 +7,22 @@ use deployer_lang::{Compiled, Document, compile};
 use deployer_syntax::{Diagnostics, Source};
 use similar::TextDiff;
 
-/// The folder of this package.
+/// Returns the folder of this package.
 pub(crate) fn package() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The folder of the repository.
+/// Returns the folder of the repository.
 pub(crate) fn repository() -> PathBuf {
     package().join("../..")
 }
 
-/// The folder of the golden cases of the language.
+/// Returns the folder of the golden cases of the language.
 pub(crate) fn cases() -> PathBuf {
     repository().join("deployer/lang/tests/cases")
 }
 
-/// The source of one case; without a `stack.yaml` of its own, a case is about the repository's.
+/// Returns the source of one case; without a `stack.yaml` of its own, a case is about the repository's.
 pub(crate) fn source_of(case: &str) -> Source {
     let folder = cases().join(case);
     assert!(folder.is_dir(), "there is no case {case}");
@@ -30,12 +30,12 @@ pub(crate) fn source_of(case: &str) -> Source {
     Source::new("stack.yaml", read(&if own.exists() { own } else { repository().join("stack.yaml") }))
 }
 
-/// The text of a file.
+/// Returns the text of a file.
 pub(crate) fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// What lies in a folder, sorted.
+/// Returns the content of a folder, sorted.
 pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
@@ -43,12 +43,12 @@ pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// Whether golden files are to be written.
+/// Returns whether golden files are to be written.
 pub(crate) fn updating() -> bool {
     std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1")
 }
 
-/// What differs between the golden file and `actual`; nothing when they are the same or the file was written.
+/// Returns the difference between the golden file and `actual`; `None` if they are the same or the file was written.
 pub(crate) fn difference(path: &Path, actual: &str) -> Option<String> {
     let expected = fs::read_to_string(path).unwrap_or_default();
     if expected == actual {
@@ -72,7 +72,7 @@ pub(crate) fn assert_golden(path: &Path, actual: &str) {
     }
 }
 
-/// All stacks of a file, and everything that is wrong with it.
+/// Returns all stacks of a file, and all its problems.
 pub(crate) fn load(source: &Source, overrides: &[(String, String)]) -> (Vec<Compiled>, Diagnostics) {
     let mut diagnostics = Diagnostics::default();
     let mut stacks = Vec::new();

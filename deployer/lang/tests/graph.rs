@@ -98,7 +98,7 @@ fn buffers_are_between_the_bus_and_the_functions() {
     assert!(!flows.contains(&("events", "record-extracted", false, "transform")));
 }
 
-/// Everything that the template adds as a queue is drawn once: as a node, or folded into a node or a flow.
+/// Checks that every queue that the template adds is drawn once: as a node, or folded into a node or a flow.
 #[test]
 fn every_queue_of_the_template_is_drawn_once() {
     for (name, Compiled { stack, template, .. }) in good_stacks() {
@@ -135,7 +135,7 @@ fn every_queue_of_the_template_is_drawn_once() {
     }
 }
 
-/// The stacks of all good cases and of the examples.
+/// Returns the stacks of all good cases and of the examples.
 fn good_stacks() -> Vec<(String, Compiled)> {
     let examples = golden::entries(&golden::repository().join("examples"));
     let examples = examples.into_iter().map(|folder| folder.join("stack.yaml")).filter(|path| path.exists());
@@ -212,7 +212,7 @@ impl Picture {
         out
     }
 
-    /// Returns what is where something else is.
+    /// Returns the parts that overlap others.
     fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         let all: Vec<Rectangle> = self.nodes.iter().chain(&self.labels).copied().collect();
@@ -239,7 +239,7 @@ impl Picture {
     }
 }
 
-/// Points on a path that is made of `M`, `L` and `C` alone.
+/// Returns the points on a path that is made of `M`, `L` and `C` alone.
 fn points(path: &str) -> Vec<(f64, f64)> {
     let mut points: Vec<(f64, f64)> = Vec::new();
     for (command, numbers) in path.match_indices(['M', 'L', 'C']).map(|(at, command)| {
@@ -278,7 +278,7 @@ fn nothing_overlaps_in_the_pictures_of_the_cases_and_examples() {
     }
 }
 
-/// A queue that is folded into something.
+/// Returns a queue that is folded into something.
 fn folded() -> impl Strategy<Value = Vec<AddedQueue>> {
     let purpose = prop_oneof![Just(Purpose::Buffer), Just(Purpose::DeadLetters)];
     proptest::collection::vec(purpose.prop_map(|purpose| AddedQueue { id: "Q<".into(), purpose }), 0..3)
@@ -317,7 +317,7 @@ proptest! {
         prop_assert_eq!(picture.nodes.len(), count);
         prop_assert_eq!(picture.lines.len(), graph.edges.len());
         prop_assert_eq!(picture.faults(), [""; 0]);
-        // What is in a label stays text.
+        // The text of a label stays text.
         prop_assert!(svg.matches("&amp;&quot;&gt;").count() >= graph.edges.len());
         prop_assert!(!svg.contains("&\""));
         prop_assert_eq!(graph.to_mermaid().lines().count(), 1 + count + graph.edges.len());

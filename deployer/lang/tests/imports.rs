@@ -1,4 +1,5 @@
-//! The flow goes one way: who may use what, read off the manifests of every crate, and off its sources where Cargo keeps nothing.
+//! The flow goes one way: the allowed users of each part, read off the manifests of every crate, and off its sources
+//! where Cargo keeps nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use crate::golden;
 /// The packages without a clock, network or client of AWS.
 const PURE: [&str; 4] = ["deployer/syntax", "deployer/cfn", "deployer/lang", "deployer/plan"];
 
-/// The sources of the deployer but for the language, and what packs programs.
+/// The sources of the deployer without the language, and the packer of programs.
 const DEPLOYER: [&str; 6] = [
     "deployer/aws/src",
     "deployer/base/src",
@@ -18,7 +19,7 @@ const DEPLOYER: [&str; 6] = [
     "deployer/oci/src",
 ];
 
-/// Lines of code, without comments, in the crates' `src` folders, with their path in the repository.
+/// Returns the lines of code, without comments, in the crates' `src` folders, with their path in the repository.
 fn lines(folder: &str) -> Vec<(String, String)> {
     let root = golden::repository();
     let files = sources(&root.join(folder));
@@ -35,7 +36,7 @@ fn lines(folder: &str) -> Vec<(String, String)> {
     out
 }
 
-/// Places in `folder`, other than those under `except`, where one of the words stands.
+/// Returns the places in `folder`, other than those under `except`, that contain one of the words.
 fn places(folder: &str, words: &[&str], except: &[&str]) -> Vec<String> {
     lines(folder)
         .into_iter()
@@ -45,7 +46,7 @@ fn places(folder: &str, words: &[&str], except: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// Whether a word stands in a line, not as the end of a longer one (`print!` in `eprint!`).
+/// Returns whether a line contains a word, not as the end of a longer one (`print!` in `eprint!`).
 fn holds(line: &str, word: &str) -> bool {
     let part_of_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     line.match_indices(word).any(|(at, _)| !line[..at].ends_with(part_of_word))
@@ -165,7 +166,7 @@ fn only_one_package_of_the_deployer_talks_to_aws() {
 #[test]
 fn packages_of_the_deployer_depend_on_those_below_them() {
     let order = ["syntax", "cfn", "lang", "packing", "plan", "base", "oci", "aws", "build", "local", "cli"];
-    // Beside each other: neither needs what the other one does.
+    // Beside each other: neither needs the other one.
     let apart = [("oci", "aws"), ("build", "local"), ("packing", "plan")];
     for (at, package) in order.iter().enumerate() {
         let manifest = dependencies(&golden::repository().join("deployer").join(package));

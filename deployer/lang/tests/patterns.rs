@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::golden;
 
-/// A pair of a pattern and an event as they are written, and what the matcher says of it.
+/// A pair of a pattern and an event as they are written, and the matcher's answer.
 struct Pair {
     pattern: String,
     event: String,
@@ -66,7 +66,7 @@ fn patterns_match_as_eventbridge_matches_them() {
     assert_eq!(wrong, Vec::<String>::new());
 }
 
-/// Whether no key stands twice: a value can't hold it.
+/// Returns whether no key is given twice: a value can't contain such keys.
 fn has_single_keys(json: &str) -> bool {
     fn of(node: &Node) -> bool {
         match &node.value {
@@ -145,7 +145,7 @@ fn a_large_event_is_matched_in_time() {
     assert!(pattern(&format!("{{{multiplied}}}")).is_err());
 }
 
-/// The members of each mapping in another order.
+/// Returns a node with the members of each mapping in another order.
 fn turned(node: &Node) -> Value {
     match &node.value {
         yaml::Value::Mapping(entries) => {
@@ -206,7 +206,7 @@ fn lists_that_have_nothing_to_do_with_each_other_do_not_multiply() {
     let lists: Value = names.iter().map(|name| ((*name).to_owned(), json!(list(1)))).collect();
     let wanted: Value = names.iter().map(|name| ((*name).to_owned(), json!({ "x": [1] }))).collect();
     assert!(pattern(&wanted.to_string()).expect("valid").matches(&event(&lists.to_string())));
-    // In one list, two fields must stand in the same element.
+    // In one list, two fields must be in the same element.
     let both = pattern(r#"{"a":{"x":[1],"y":[2]},"b":{"x":[1]}}"#).expect("valid");
     assert!(!both.matches(&event(r#"{"a":[{"x":1},{"y":2}],"b":[{"x":1}]}"#)));
     assert!(both.matches(&event(r#"{"a":[{"x":3},{"x":1,"y":2}],"b":[{"x":1}]}"#)));

@@ -1,4 +1,4 @@
-//! `docs/stack.schema.json`: up to date, and of one mind with the reader of the language.
+//! `docs/stack.schema.json`: up to date, and in accord with the reader of the language.
 
 use deployer_lang::schema::schema;
 use jsonschema::Validator;
@@ -11,7 +11,7 @@ fn validator() -> Validator {
     jsonschema::validator_for(&schema()).expect("a valid schema")
 }
 
-/// YAML as JSON, with functions in the form that needs no tag.
+/// Converts YAML to JSON, with functions in the form that needs no tag.
 fn json(value: serde_yaml::Value) -> Value {
     use serde_yaml::Value as Yaml;
     match value {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::golden;
 
-/// A value of a template as the properties of a raw resource are read.
+/// Returns a value of a template as the properties of a raw resource are read.
 fn expression(value: &Value) -> Expression {
     if let Some(digits) = number::digits(value) {
         let is = ExpressionKind::Scalar { text: digits.into_owned(), plain: true };

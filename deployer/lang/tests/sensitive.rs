@@ -1,10 +1,10 @@
-//! Which events may come to a `transform` that calls a column sensitive: the task must encrypt it then.
+//! Events that may come to a `transform` that calls a column sensitive: the task must encrypt it then.
 
 use deployer_syntax::Source;
 
 use crate::golden::load;
 
-/// A task on one bus, a `transform` with a sensitive field on another, and what a test adds.
+/// Returns a task on one bus, a `transform` with a sensitive field on another, and the additions of a test.
 fn stack(more: &str) -> Source {
     let text = format!(
         r#"
@@ -49,7 +49,7 @@ fn events_of_another_bus_need_no_key() {
     assert!(!must_encrypt(&stack("")));
     let code =
         "  own: { type: function, properties: { code: { zip: a.zip, runtime: nodejs24.x, handler: a.b }, ";
-    // What reads, and what may do something else, passes nothing on.
+    // Resources that read, or that may do something else, pass nothing on.
     assert!(!must_encrypt(&stack(&format!(
         "{code} triggers: [{{ bus: \"${{first}}\", event: any }}], statements: [{{ actions: [events:Describe*], resources: [\"*\"] }}] }} }}\n"
     ))));
@@ -72,7 +72,7 @@ fn whatever_may_pass_events_on_is_followed() {
     for way in ways {
         assert!(must_encrypt(&stack(&way)), "{way}");
     }
-    // Who knows what stands behind a bus that is there already?
+    // The consumers of an existing bus are not known.
     let source = stack("");
     let existing =
         source.text.replace("first: { type: bus }", "first: { type: bus, properties: { existing: shared } }");

@@ -1,11 +1,11 @@
 //! Runs the tasks that MiniStack only lists as running.
 //!
-//! Without Docker, MiniStack's RunTask leaves a task in state RUNNING and executes nothing. The agent is told
-//! of such calls ([`told`]), looks for the tasks, pulls their images from MiniStack's registry ([`deployer_oci::pull`]),
-//! runs each container as a process ([`process`]), sends what it prints to CloudWatch Logs ([`logs`]), and says with
-//! StopTask how it ended ([`task`]).
+//! Without Docker, MiniStack's RunTask leaves a task in state RUNNING and executes nothing. The agent is told of such
+//! calls ([`told`]), looks for the tasks, pulls their images from MiniStack's registry ([`deployer_oci::pull`]), runs
+//! each container as a process ([`process`]), sends its output to CloudWatch Logs ([`logs`]), and reports with StopTask
+//! how the task ended ([`task`]).
 //!
-//! Everything here runs on one thread: see [`process::run`] for why.
+//! Everything here runs on one thread; [`process::run`] explains the reason.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -34,19 +34,18 @@ mod process;
 mod task;
 mod told;
 
-/// Time between two looks while nobody tells of calls.
+/// Time between two looks while no calls are told.
 const LOOK: Duration = Duration::from_millis(200);
-/// Longest time between two looks otherwise: what CloudFormation starts and stops is not told.
+/// Longest time between two looks otherwise: the tasks that CloudFormation starts and stops are not told.
 const SELDOM_LOOK: Duration = Duration::from_secs(5);
 /// Longest time between two looks while the emulator does not answer.
 const LONGEST_LOOK: Duration = Duration::from_secs(5);
 /// Most tasks whose processes run at the same time; the others wait, as they would for a quota of Fargate.
 const MOST_PROCESSES: usize = 64;
-/// Region that is always looked at: that of stacks which name none.
+/// The region that is always looked at: that of stacks which name none.
 const HOME_REGION: &str = "us-east-1";
-/// Regions in which a stack may lie, in the order of the AWS General Reference. Each look asks one more of
-/// them for clusters, so that a stack is found within seconds wherever it is, without thirty questions a
-/// look.
+/// Regions in which a stack may be, in the order of the AWS General Reference. Each look asks one more of them for
+/// clusters, so that a stack is found within seconds in any region, without thirty requests a look.
 const REGIONS: [&str; 34] = [
     "us-east-1",
     "us-east-2",
@@ -84,7 +83,7 @@ const REGIONS: [&str; 34] = [
     "ap-southeast-6",
 ];
 
-/// What all tasks share.
+/// The state that all tasks share.
 #[derive(Debug)]
 struct Shared {
     session: Session,
@@ -104,29 +103,28 @@ struct Taken {
     handle: JoinHandle<()>,
 }
 
-/// The agent.
+/// The task agent.
 #[derive(Debug)]
 pub struct Agent {
     shared: Rc<Shared>,
-    /// Clients by region: making one costs more than asking it.
+    /// Clients by region: creating one costs more than asking it.
     clients: HashMap<&'static str, Ecs>,
     /// Regions that are known to have clusters.
     active: Vec<&'static str>,
-    /// Place in [`REGIONS`] of the next one to ask.
+    /// Index in [`REGIONS`] of the next one to ask.
     next: usize,
     taken: HashMap<String, Taken>,
-    /// Tasks that are listed but do not run, such as those of before a restart of MiniStack.
+    /// Tasks that are listed but do not run, such as those from before a restart of MiniStack.
     dead: HashSet<String>,
     shown: watch::Sender<Vec<RunningTask>>,
     told: Told,
 }
 
 impl Agent {
-    /// An agent for the emulator, which unpacks images into `images` and tells `shown` what
-    /// runs.
+    /// Creates an agent for the emulator, which unpacks images into `images` and tells `shown` the tasks that run.
     ///
     /// # Errors
-    /// When the folder of images cannot be prepared.
+    /// If the folder of images cannot be prepared.
     pub fn new(
         session: Session,
         emulator: &Emulator,
@@ -194,8 +192,8 @@ impl Agent {
 
     /// Forgets tasks that have ended, takes on new ones, and stops those that somebody else has stopped.
     async fn look(&mut self) -> std::result::Result<(), AwsError> {
-        // Before the lists are asked for: a task that has ended here has been stopped there, so no list has
-        // it again.
+        // This comes before the lists are asked for: a task that has ended here has been stopped there, so no list has
+        // the task again.
         self.taken.retain(|_, taken| !taken.handle.is_finished());
         let candidate = REGIONS[self.next];
         self.next = (self.next + 1) % REGIONS.len();
@@ -223,7 +221,7 @@ impl Agent {
         Ok(())
     }
 
-    /// Has every look ask these regions, too.
+    /// Makes every look ask these regions, too.
     fn look_also(&mut self, regions: &[String]) {
         for region in REGIONS.iter().filter(|known| regions.iter().any(|region| region == *known)) {
             if !self.active.contains(region) {
@@ -232,7 +230,7 @@ impl Agent {
         }
     }
 
-    /// Takes on the new tasks of one region; whether that has any cluster.
+    /// Takes on the new tasks of one region; returns `true` if the region has any cluster.
     async fn look_in(
         &mut self,
         region: &'static str,
@@ -265,7 +263,7 @@ impl Agent {
         self.taken.insert(arn, Taken { region, definition, stop, handle });
     }
 
-    /// Tells who is interested what runs, when that has changed.
+    /// Tells whoever listens the tasks that run, if they have changed.
     fn show(&self) {
         let running = self.taken.iter().filter(|(_, taken)| !taken.handle.is_finished());
         let task = |(arn, taken): (&String, &Taken)| RunningTask {
@@ -282,12 +280,12 @@ impl Agent {
     }
 }
 
-/// Last part of an ARN.
+/// Returns the last part of an ARN.
 fn name_of(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)
 }
 
-/// An error as one line.
+/// Formats an error as one line.
 fn text(error: AwsError) -> String {
     Error::from(error).message().map(|message| message.text).unwrap_or_default()
 }

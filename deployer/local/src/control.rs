@@ -1,4 +1,4 @@
-//! Starting, stopping and erasing the local cloud from another process than its supervisor.
+//! Starts, stops and erases the local cloud from another process than its supervisor.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
@@ -14,32 +14,32 @@ use crate::emulator::{self, await_end, await_leftover};
 use crate::options::Options;
 use crate::state::{Folder, Lock, Running, Status};
 
-/// How long `up` waits for an answer: longer than the supervisor itself, which says why there is none.
+/// Time for which `up` waits for an answer: longer than the supervisor itself, which reports why there is none.
 const START_PATIENCE: Duration = Duration::from_secs(90);
-/// How long `down` waits for an orderly end: longer than tasks and emulator are given together.
+/// Time for which `down` waits for an orderly end: longer than tasks and emulator are given together.
 const STOP_PATIENCE: Duration = Duration::from_secs(40);
-/// How long the guard of MiniStack may take once the supervisor is dead.
+/// Time that the guard of MiniStack may take once the supervisor is dead.
 const GUARD_PATIENCE: Duration = Duration::from_secs(15);
-/// How long somebody who holds the lock may take to say who it is.
+/// Time that a holder of the lock may take to identify itself.
 const IDENTITY_PATIENCE: Duration = Duration::from_secs(5);
-/// Lines of the log that are shown when a start fails.
+/// Number of lines of the log that are shown if a start fails.
 const SHOWN_LINES: usize = 15;
-/// Between two looks.
+/// Time between two looks.
 const LOOK: Duration = Duration::from_millis(40);
 
-/// What `up` found or did.
+/// The result of `up`.
 #[derive(Debug)]
 pub struct Started {
     /// The local cloud.
     pub running: Running,
-    /// It ran before.
+    /// `true` if the local cloud ran before.
     pub already: bool,
 }
 
 /// Starts the local cloud of the stack file `file` in `folder`, unless it runs, and waits until it answers.
 ///
 /// # Errors
-/// When MiniStack is missing or does not start.
+/// If MiniStack is missing or does not start.
 pub async fn start(file: &Path, folder: &Path, options: &Options) -> Result<Started> {
     if !cfg!(target_os = "linux") {
         return Err(Error::failed_with_hint(
@@ -56,12 +56,11 @@ pub async fn start(file: &Path, folder: &Path, options: &Options) -> Result<Star
     let ministack = emulator::find_for(&folder)?;
     let ministack = std::path::absolute(&ministack).map_err(|error| Error::io("find", &ministack, &error))?;
 
-    // What a crash has left must be gone before a supervisor locks the folder without having written its own.
-    // Somebody who starts the same cloud at this moment does no harm: one of the two supervisors gets the
-    // lock.
+    // The files that a crash has left must be gone before a supervisor locks the folder without having written its own.
+    // Somebody who starts the same cloud at this moment does no harm: one of the two supervisors gets the lock.
     if let Some(lock) = place.take(Duration::ZERO).await? {
         settle(&lock).await?;
-        // The supervisor checks it too; said here, it is not the end of a log.
+        // The supervisor checks the port too; reported here, an error is not the end of a log.
         if options.port.is_some() {
             emulator::free_port(options.port, None)?;
         }
@@ -75,7 +74,7 @@ pub async fn start(file: &Path, folder: &Path, options: &Options) -> Result<Star
         if let Status::Running(running) = place.status()? {
             return Ok(Started { running, already: false });
         }
-        // When another supervisor was first, this one ends and that one answers in a moment.
+        // If another supervisor was first, this one ends and that one answers in a moment.
         let ended = supervisor.try_wait()?.is_some() && place.status()? == Status::Stopped;
         if ended || Instant::now() >= deadline {
             let what = if ended { "did not start" } else { "does not answer" };
@@ -118,7 +117,7 @@ fn spawn(
     if let Some(url) = &options.worker_endpoint {
         command.args(["--worker-endpoint", url]);
     }
-    // Nothing of the user's AWS settings and proxies may reach what runs in there.
+    // Nothing of the user's AWS settings and proxies may reach the processes of the local cloud.
     command.env_clear();
     for kept in ["PATH", "HOME", "RUST_BACKTRACE"] {
         if let Some(value) = std::env::var_os(kept) {
@@ -129,10 +128,10 @@ fn spawn(
     command.spawn().map_err(|error| Error::failed(format!("could not start the local cloud: {error}")))
 }
 
-/// Stops the local cloud, if it runs, and says whether it did.
+/// Stops the local cloud, if it runs, and returns `true` if it did.
 ///
 /// # Errors
-/// When it does not end.
+/// If the local cloud does not end.
 pub async fn stop(folder: &Path) -> Result<bool> {
     let place = Folder::beside(folder);
     let Some(running) = identify(&place).await? else {
@@ -146,7 +145,7 @@ pub async fn stop(folder: &Path) -> Result<bool> {
     let supervisor = Pid::from_raw(running.pid)
         .ok_or_else(|| Error::failed("the state of the local cloud has no process"))?;
     for (signal, patience) in [(Signal::TERM, STOP_PATIENCE), (Signal::KILL, GUARD_PATIENCE)] {
-        // The lock says that the process is the supervisor; it may end by itself at this moment.
+        // The lock shows that the process is the supervisor, which may end by itself at this moment.
         if is(&place, running.pid)? {
             let _ = kill_process(supervisor, signal);
         }
@@ -172,10 +171,10 @@ pub async fn stop(folder: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// Deletes what the local cloud has stored. It must not run.
+/// Deletes the data of the local cloud, which must not run.
 ///
 /// # Errors
-/// When it runs, or something cannot be deleted.
+/// If the local cloud runs, or something cannot be deleted.
 pub async fn erase(folder: &Path) -> Result<()> {
     let place = Folder::beside(folder);
     if !place.root().exists() {
@@ -191,7 +190,7 @@ pub async fn erase(folder: &Path) -> Result<()> {
     lock.erase()
 }
 
-/// Ends what a killed supervisor has left: its emulator, which is about to end, and its state.
+/// Removes the rest of a killed supervisor: its emulator, which is about to end, and its state.
 async fn settle(lock: &Lock) -> Result<()> {
     if let Some(pid) = lock.leftover().and_then(|running| running.emulator_pid) {
         await_leftover(pid).await;
@@ -199,7 +198,7 @@ async fn settle(lock: &Lock) -> Result<()> {
     lock.clear()
 }
 
-/// Who holds the lock; waits for a supervisor that has not yet said so.
+/// Returns the holder of the lock; waits for a supervisor that has not yet identified itself.
 async fn identify(place: &Folder) -> Result<Option<Running>> {
     let deadline = Instant::now() + IDENTITY_PATIENCE;
     loop {
@@ -217,7 +216,7 @@ async fn identify(place: &Folder) -> Result<Option<Running>> {
     }
 }
 
-/// Whether that process still is the supervisor.
+/// Checks whether that process still is the supervisor.
 fn is(place: &Folder, pid: i32) -> Result<bool> {
     Ok(match place.status()? {
         Status::Running(running) | Status::Starting(Some(running)) => running.pid == pid,
@@ -225,7 +224,7 @@ fn is(place: &Folder, pid: i32) -> Result<bool> {
     })
 }
 
-/// The last lines of a file; nothing when it cannot be read.
+/// Returns the last lines of a file; nothing when the file cannot be read.
 #[must_use]
 pub fn tail(path: &PathBuf, lines: usize) -> String {
     let text = std::fs::read(path).unwrap_or_default();
@@ -265,7 +264,7 @@ mod tests {
         let place = Folder::beside(temp.path());
         place.create().expect("made");
         let lock = place.take(Duration::ZERO).await.expect("lockable").expect("free");
-        // This very process: the test would not survive its being signalled.
+        // The lock names this very process: the test would not survive a signal to it.
         lock.write(&Running { ready: true, ..Running::starting().expect("a pid") }).expect("written");
         drop(lock);
         assert!(!stop(temp.path()).await.expect("nothing to do"));

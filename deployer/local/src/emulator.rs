@@ -1,5 +1,4 @@
-//! MiniStack as a process: finding it, starting it so that nothing of it can be left over, knowing when it
-//! answers.
+//! MiniStack as a process: finding it, starting it so that nothing of it can be left over, waiting until it answers.
 
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
@@ -17,19 +16,19 @@ use tokio::time::{sleep, timeout};
 
 use crate::state::Folder;
 
-/// Version that the local cloud has been tested with.
+/// The version that the local cloud has been tested with.
 pub const TESTED_VERSION: &str = "1.5.33";
 /// Variable that names the executable, before any search.
 pub const VARIABLE: &str = "DEPLOYER_MINISTACK";
 
-/// Port to try where no other is wanted: what people know from other emulators.
+/// Port to try if no other is wanted: the usual one of other emulators.
 const USUAL_PORT: u16 = 4566;
-/// How long the guard and MiniStack have together to save and end. The guard itself kills after ten seconds.
+/// Time that the guard and MiniStack have together to save and end. The guard itself kills after ten seconds.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
-/// How long killed processes take to be gone at most.
+/// Longest time that killed processes take to be gone.
 const KILL_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Runs MiniStack until that ends or standard input does, and leaves nothing of its process group behind.
+/// Script that runs MiniStack until that ends or standard input does, and leaves nothing of its process group.
 ///
 /// Standard input is a pipe from the supervisor, so it also ends when the supervisor is killed. The functions
 /// that MiniStack runs outlive it, hence the last line, which takes the guard along.
@@ -52,7 +51,7 @@ kill -KILL 0
 /// Finds MiniStack: the variable, a virtual environment beside or above the stack file, the search path.
 ///
 /// # Errors
-/// When it is nowhere.
+/// If MiniStack is nowhere.
 pub fn find(folder: &Path, variable: Option<&OsStr>, search_path: Option<&OsStr>) -> Result<PathBuf> {
     if let Some(named) = variable.filter(|named| !named.is_empty()) {
         let named = PathBuf::from(named);
@@ -76,7 +75,7 @@ pub fn find(folder: &Path, variable: Option<&OsStr>, search_path: Option<&OsStr>
     })
 }
 
-/// Finds MiniStack for the stack file in `folder`, as the environment of this process says.
+/// Finds MiniStack for the stack file in `folder`, with the environment of this process.
 ///
 /// # Errors
 /// As [`find`].
@@ -86,14 +85,14 @@ pub fn find_for(folder: &Path) -> Result<PathBuf> {
     find(&absolute, variable.as_deref(), search_path.as_deref())
 }
 
-/// How to install MiniStack where [`find`] finds it, whatever the system says of its own Python.
+/// Returns the command that installs MiniStack where [`find`] finds it, independent of the system's own Python.
 fn install(folder: &Path) -> String {
     let here = std::env::current_dir().is_ok_and(|here| here == folder);
     let environment = if here { PathBuf::from(".venv") } else { folder.join(".venv") };
     format!("install it beside stack.yaml: `{}`", install_into(&environment))
 }
 
-/// The command that installs MiniStack into a virtual environment.
+/// Returns the command that installs MiniStack into a virtual environment.
 #[must_use]
 pub fn install_into(environment: &Path) -> String {
     let environment = quoted(&environment.to_string_lossy());
@@ -104,10 +103,10 @@ fn is_executable(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
 
-/// A port to listen on: the wanted one, else the first free one of the last, the usual and any.
+/// Returns a port to listen on: the wanted one, else the first free one of the last, the usual and any.
 ///
 /// # Errors
-/// When the wanted port is taken, or there is none at all.
+/// If the wanted port is taken, or there is none at all.
 pub fn free_port(wanted: Option<u16>, last: Option<u16>) -> Result<u16> {
     let free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).and_then(|one| one.local_addr());
     if let Some(port) = wanted {
@@ -124,44 +123,45 @@ pub fn free_port(wanted: Option<u16>, last: Option<u16>) -> Result<u16> {
     address.map(|address| address.port()).map_err(|error| Error::failed(format!("no port is free: {error}")))
 }
 
-/// MiniStack, running.
+/// A running MiniStack.
 #[derive(Debug)]
 pub struct Emulator {
     guard: Child,
-    /// Kept open: its end tells the guard to stop MiniStack.
+    /// Pipe that is kept open: its end tells the guard to stop MiniStack.
     leash: Option<ChildStdin>,
     group: Pid,
     /// URL of all services.
     pub endpoint: String,
-    /// URL at which functions and tasks look for them.
+    /// URL at which functions and tasks look for all services.
     pub worker_endpoint: String,
-    /// Named pipe in which the region of each call stands that starts or stops tasks, once MiniStack has made it.
+    /// Named pipe with the region of each call that starts or stops tasks, once MiniStack has created it.
     pub told: PathBuf,
 }
 
-/// Why MiniStack does not answer.
+/// The reason why MiniStack does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotReady {
-    /// It has ended.
+    /// The end of MiniStack.
     Ended,
-    /// It takes too long.
+    /// A start that takes too long.
     Late,
 }
 
-/// Python runs this before MiniStack. Its runtime API for functions writes head and body of an answer one by one; with
-/// Nagle's algorithm the body waits for the acknowledgement of the head, which Linux delays by 40 ms: once an invocation.
-/// It also tells the agent of calls that start or stop tasks, so that nobody has to ask for them all the time.
+/// Python code that runs before MiniStack. Its runtime API for functions writes head and body of an answer one by one;
+/// with Nagle's algorithm the body waits for the acknowledgement of the head, which Linux delays by 40 ms: once an
+/// invocation. The code also tells the agent of calls that start or stop tasks, so that nobody has to ask for them all
+/// the time.
 const CUSTOMIZATION: &str = include_str!("sitecustomize.py");
 /// Folder of the customization, below that of MiniStack's data.
 const PYTHON: &str = "python";
-/// Name of the pipe through which it tells.
+/// Name of the pipe through which the customization tells of calls.
 const TOLD: &str = "tasks";
 
 impl Emulator {
     /// Starts MiniStack on a port. Its functions look for AWS at `worker_endpoint`, else at MiniStack itself.
     ///
     /// # Errors
-    /// When the process cannot be started.
+    /// If the process cannot be started.
     pub fn start(program: &Path, folder: &Folder, port: u16, worker_endpoint: Option<&str>) -> Result<Self> {
         let (data, temporary) = (folder.data(), folder.temporary());
         let (state, objects) = (data.join("state"), data.join("s3"));
@@ -172,7 +172,7 @@ impl Emulator {
         let customization = python.join("sitecustomize.py");
         std::fs::write(&customization, CUSTOMIZATION)
             .map_err(|error| Error::io("write", &customization, &error))?;
-        // Of a MiniStack that has ended; this one makes its own.
+        // The pipe is that of a MiniStack that has ended; this one creates its own.
         let told = python.join(TOLD);
         let _ = std::fs::remove_file(&told);
         let log = folder.emulator_log();
@@ -196,7 +196,7 @@ impl Emulator {
             .env("GATEWAY_PORT", port.to_string())
             .env("MINISTACK_HOST", "127.0.0.1")
             .env("MINISTACK_REGION", "us-east-1")
-            // MiniStack itself has no use for it: it is what functions inherit.
+            // MiniStack itself has no use for the variable: functions inherit it.
             .env("AWS_ENDPOINT_URL", &worker_endpoint)
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
@@ -206,7 +206,7 @@ impl Emulator {
             .env("S3_PERSIST", "1")
             .env("S3_DATA_DIR", objects)
             .env("TMPDIR", temporary)
-            // A listener that nothing here needs, on a port that somebody else may need.
+            // Nothing here needs this listener, whose port somebody else may need.
             .env("IOT_MTLS_ENABLED", "0")
             // With a Docker daemon MiniStack would run tasks itself, and the same stack would behave
             // differently.
@@ -221,13 +221,13 @@ impl Emulator {
         Ok(Self { leash: guard.stdin.take(), guard, group, endpoint, worker_endpoint, told })
     }
 
-    /// Leader of its process group.
+    /// Returns the id of the guard's process, which is the leader of its process group.
     #[must_use]
     pub fn pid(&self) -> i32 {
         self.group.as_raw_nonzero().get()
     }
 
-    /// Waits until it answers.
+    /// Waits until MiniStack answers.
     pub async fn ready(
         &mut self,
         http: &reqwest::Client,
@@ -249,19 +249,19 @@ impl Emulator {
         Err(NotReady::Late)
     }
 
-    /// Its version, as it says itself.
+    /// Returns the version that MiniStack reports.
     pub async fn version(&self, http: &reqwest::Client) -> Option<String> {
         let answer = http.get(format!("{}/_ministack/health", self.endpoint)).send().await.ok()?;
         let health: serde_json::Value = serde_json::from_slice(&answer.bytes().await.ok()?).ok()?;
         Some(health.get("version")?.as_str()?.to_owned())
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until MiniStack ends by itself.
     pub async fn ended(&mut self) {
         let _ = self.guard.wait().await;
     }
 
-    /// Stops it: it saves its state first, and whatever has not ended in time is killed.
+    /// Stops MiniStack: it saves its state first, and every process that has not ended in time is killed.
     pub async fn stop(mut self) {
         drop(self.leash.take());
         let _ = timeout(STOP_PATIENCE, self.guard.wait()).await;
@@ -269,7 +269,7 @@ impl Emulator {
         self.kill().await;
     }
 
-    /// Ends it at once, without saving anything.
+    /// Ends MiniStack at once, without saving anything.
     pub async fn kill(mut self) {
         let _ = kill_process_group(self.group, Signal::KILL);
         let _ = timeout(KILL_PATIENCE, self.guard.wait()).await;
@@ -277,7 +277,7 @@ impl Emulator {
     }
 }
 
-/// Waits until no process of the group is left; `false` when that takes too long.
+/// Waits until no process of the group is left; returns `false` if that takes too long.
 pub async fn await_end(group: Pid, patience: Duration) -> bool {
     let deadline = Instant::now() + patience;
     while has_process(group) {
@@ -289,8 +289,7 @@ pub async fn await_end(group: Pid, patience: Duration) -> bool {
     true
 }
 
-/// Waits for a MiniStack whose supervisor was killed a moment ago: it still saves its state and holds its
-/// port.
+/// Waits for a MiniStack whose supervisor was killed a moment ago: it still saves its state and holds its port.
 pub async fn await_leftover(pid: i32) {
     // The id may belong to another process by now, but only a guard has that text in its command line.
     let is_guard = std::fs::read(format!("/proc/{pid}/cmdline"))
@@ -300,13 +299,13 @@ pub async fn await_leftover(pid: i32) {
     }
 }
 
-/// Whether the group has a process that runs. One that has ended stays in its group until somebody asks how
-/// it ended, which in many containers nobody ever does.
+/// Checks whether the group has a process that runs. A process that has ended stays in its group until its parent asks
+/// how it ended, which in many containers never happens.
 fn has_process(group: Pid) -> bool {
     if test_kill_process_group(group).is_err() {
         return false;
     }
-    // Where there is no /proc the answer of the kernel stands.
+    // Without /proc, the answer of the kernel is final.
     let Ok(processes) = std::fs::read_dir("/proc") else { return true };
     let group = group.as_raw_nonzero().to_string();
     processes.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("stat")).ok()).any(|stat| {
@@ -348,7 +347,7 @@ mod tests {
         assert_eq!(find(&folder, None, Some(bin.as_os_str())).expect("found"), installed);
         executable(&above, "");
         assert_eq!(find(&folder, Some(OsStr::new("")), Some(bin.as_os_str())).expect("found"), above);
-        // A wrong variable is said, not passed over.
+        // A wrong variable is reported, not passed over.
         assert!(find(&folder, Some(named.as_os_str()), None).is_err());
         executable(&named, "");
         assert_eq!(find(&folder, Some(named.as_os_str()), None).expect("found"), named);
@@ -364,7 +363,7 @@ mod tests {
         assert_eq!(free_port(None, Some(port)).expect("the last"), port);
     }
 
-    /// A stand-in for MiniStack with a child that outlives it, as its functions do.
+    /// Creates a substitute for MiniStack with a child that outlives it, as its functions do.
     fn stand_in(temp: &Path, last_line: &str) -> (PathBuf, PathBuf) {
         let (program, saved) = (temp.join("ministack"), temp.join("saved"));
         let text = format!(

@@ -1,8 +1,8 @@
-//! The local cloud: MiniStack, and what it lacks to run the pipeline.
+//! The local cloud: MiniStack, and the parts that it lacks to run the pipeline.
 //!
-//! `deployer local up` starts a supervisor ([`supervisor`]), which starts the emulator ([`emulator`]) and
-//! runs the tasks that the emulator only pretends to run ([`agent`]). All of it lives in a folder beside the
-//! stack file ([`state`]), through which other commands find it and [`control`] starts and stops it.
+//! `deployer local up` starts a supervisor ([`supervisor`]), which starts the emulator ([`emulator`]) and runs the
+//! tasks that the emulator only pretends to run ([`agent`]). All files are in a folder beside the stack file
+//! ([`state`]), through which other commands find the local cloud and [`control`] starts and stops it.
 
 pub mod agent;
 pub mod control;
@@ -15,7 +15,7 @@ pub use options::Options;
 
 /// Differences between AWS and the local cloud. The template itself is deployed unchanged.
 ///
-/// Seen with MiniStack 1.5.33, except for the last, which is how [`agent`] runs tasks.
+/// Observed with MiniStack 1.5.33, except for the last, which is how [`agent`] runs tasks.
 pub const IGNORED: [(&str, &str); 8] = [
     ("Lambda", "ReservedConcurrentExecutions is dropped; the MaximumConcurrency of each queue does limit"),
     ("S3", "BucketEncryption, LifecycleConfiguration and OwnershipControls are dropped"),

@@ -1,4 +1,4 @@
-//! How the local cloud is started, as the command line says it.
+//! The options with which the local cloud is started, as the command line takes them.
 
 /// How the local cloud is started.
 #[derive(Debug, Clone, Default, clap::Args)]

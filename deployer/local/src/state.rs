@@ -1,9 +1,9 @@
-//! The folder `.deployer/local` beside the stack file: how commands and the supervisor of the local cloud
+//! The folder `.deployer/local` beside the stack file, through which commands and the supervisor of the local cloud
 //! find each other.
 //!
-//! The supervisor holds a lock for as long as it lives, and the kernel lets go of it however the supervisor
-//! ends. So what `state.json` says, its process ids above all, counts only while the lock is held; else it is
-//! left over from a crash.
+//! The supervisor holds a lock for as long as it lives, and the kernel lets go of the lock however the supervisor ends.
+//! So the content of `state.json`, its process ids above all, counts only while the lock is held; else the file is left
+//! over from a crash.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::MetadataExt as _;
@@ -28,17 +28,17 @@ pub struct Folder {
 pub struct Running {
     /// Version of this document.
     pub schema_version: u32,
-    /// The supervisor.
+    /// Process id of the supervisor.
     pub pid: i32,
     /// Leader of the process group of MiniStack and the functions that it runs.
     pub emulator_pid: Option<i32>,
     /// URL of all services.
     pub endpoint: String,
-    /// Whether the endpoint answers already.
+    /// `true` if the endpoint answers already.
     pub ready: bool,
-    /// Seconds since 1970.
+    /// Time of the start, in seconds since 1970.
     pub started: u64,
-    /// Version of MiniStack, as it says itself.
+    /// Version that MiniStack reports.
     pub version: Option<String>,
     /// Tasks whose containers run as processes.
     pub tasks: Vec<RunningTask>,
@@ -48,14 +48,14 @@ pub struct Running {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunningTask {
-    /// Its ARN.
+    /// ARN of the task.
     pub arn: String,
-    /// Its family and revision.
+    /// Family and revision of the task definition.
     pub definition: String,
 }
 
 impl Running {
-    /// What is known of a local cloud that this process has begun to start.
+    /// Creates the state of a local cloud that this process has begun to start.
     pub fn starting() -> Result<Self> {
         Ok(Self {
             schema_version: SCHEMA_VERSION,
@@ -71,28 +71,28 @@ impl Running {
     }
 }
 
-/// What there is of a local cloud.
+/// The state of a local cloud.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
-    /// Nothing.
+    /// No local cloud.
     Stopped,
-    /// Something holds the lock and does not answer yet: a supervisor that starts, or a reset.
+    /// A holder of the lock that does not answer yet: a supervisor that starts, or a reset.
     Starting(Option<Running>),
-    /// It answers.
+    /// A local cloud that answers.
     Running(Running),
 }
 
 impl Folder {
-    /// The folder of the local cloud for the stack file in `folder`.
+    /// Returns the folder of the local cloud for the stack file in `folder`.
     #[must_use]
     pub fn beside(folder: &Path) -> Self {
         Self { root: folder.join(".deployer").join("local") }
     }
 
-    /// Makes the folder, out of sight of Git.
+    /// Creates the folder, hidden from Git.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// If the folder cannot be created.
     pub fn create(&self) -> Result<()> {
         std::fs::create_dir_all(&self.root).map_err(|error| Error::io("make", &self.root, &error))?;
         let ignore = self.root.join(".gitignore");
@@ -102,37 +102,37 @@ impl Folder {
         Ok(())
     }
 
-    /// The folder itself.
+    /// Returns the folder itself.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// What the emulator keeps between two starts.
+    /// Returns the folder with the emulator's data, which it keeps between two starts.
     #[must_use]
     pub fn data(&self) -> PathBuf {
         self.root.join("data")
     }
 
-    /// What the emulator needs while it runs.
+    /// Returns the folder with the emulator's files that it needs only while it runs.
     #[must_use]
     pub fn temporary(&self) -> PathBuf {
         self.root.join("tmp")
     }
 
-    /// Unpacked images of tasks.
+    /// Returns the folder with unpacked images of tasks.
     #[must_use]
     pub fn images(&self) -> PathBuf {
         self.root.join("images")
     }
 
-    /// What the supervisor says.
+    /// Returns the log of the supervisor.
     #[must_use]
     pub fn supervisor_log(&self) -> PathBuf {
         self.root.join("supervisor.log")
     }
 
-    /// What the emulator says.
+    /// Returns the log of the emulator.
     #[must_use]
     pub fn emulator_log(&self) -> PathBuf {
         self.root.join("ministack.log")
@@ -150,7 +150,7 @@ impl Folder {
         self.root.join("port")
     }
 
-    /// The port of the last start: stored URLs, such as those of queues, hold it.
+    /// Returns the port of the last start: stored URLs, such as those of queues, contain it.
     #[must_use]
     pub fn last_port(&self) -> Option<u16> {
         std::fs::read_to_string(self.port()).ok()?.trim().parse().ok()
@@ -159,16 +159,16 @@ impl Folder {
     /// Keeps the port for the next start.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If the port cannot be written.
     pub fn keep_port(&self, port: u16) -> Result<()> {
         std::fs::write(self.port(), format!("{port}\n"))
             .map_err(|error| Error::io("write", &self.port(), &error))
     }
 
-    /// What there is of the local cloud.
+    /// Returns the state of the local cloud.
     ///
     /// # Errors
-    /// When the lock or the state cannot be read.
+    /// If the lock or the state cannot be read.
     pub fn status(&self) -> Result<Status> {
         if !self.is_locked()? {
             return Ok(Status::Stopped);
@@ -186,7 +186,7 @@ impl Folder {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(Error::io("read", &path, &error)),
         };
-        // Shared, so that two who look at the same time do not take each other for the holder.
+        // The lock is shared, so that two processes that look at the same time do not take each other for the holder.
         match file.try_lock_shared() {
             Ok(()) => Ok(false),
             Err(TryLockError::WouldBlock) => Ok(true),
@@ -209,10 +209,10 @@ impl Folder {
         })
     }
 
-    /// Takes the lock; `None` when somebody else still holds it after `patience`.
+    /// Takes the lock; `None` when another process still holds it after `patience`.
     ///
     /// # Errors
-    /// When the lock file cannot be made.
+    /// If the lock file cannot be created.
     pub async fn take(&self, patience: Duration) -> Result<Option<Lock>> {
         let path = self.lock();
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
@@ -224,7 +224,7 @@ impl Folder {
                     let id = file.metadata().map(|data| (data.dev(), data.ino()))?;
                     return Ok(Some(Lock { _file: file, id, folder: self.clone() }));
                 }
-                // Whoever only looks at the lock holds it for a moment too.
+                // A process that only looks at the lock holds it for a moment too.
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
@@ -244,13 +244,14 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Whether the lock is still the one that others look at. It is not once somebody has deleted the folder.
+    /// Checks whether the lock is still the one that others look at, which is not so once somebody has deleted the
+    /// folder.
     #[must_use]
     pub fn is_current(&self) -> bool {
         std::fs::metadata(self.folder.lock()).is_ok_and(|data| (data.dev(), data.ino()) == self.id)
     }
 
-    /// The state of a supervisor that did not remove it, as far as it can be read.
+    /// Returns the state of a supervisor that did not remove it, as far as it can be read.
     #[must_use]
     pub fn leftover(&self) -> Option<Running> {
         self.folder.read().ok().flatten()
@@ -259,7 +260,7 @@ impl Lock {
     /// Writes the state, whole or not at all.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If the state cannot be written.
     pub fn write(&self, running: &Running) -> Result<()> {
         let path = self.folder.state();
         let new = path.with_extension("json.new");
@@ -271,25 +272,25 @@ impl Lock {
     /// Removes the state.
     ///
     /// # Errors
-    /// When it is there and cannot be removed.
+    /// If the state exists and cannot be removed.
     pub fn clear(&self) -> Result<()> {
         remove(&self.folder.state())
     }
 
-    /// Deletes everything that the local cloud has stored.
+    /// Deletes all data of the local cloud.
     ///
     /// # Errors
-    /// When something cannot be deleted.
+    /// If something cannot be deleted.
     pub fn erase(&self) -> Result<()> {
         remove(&self.folder.data())?;
         remove(&self.folder.images())?;
         remove(&self.folder.temporary())
     }
 
-    /// Deletes what only a running cloud needs, in case that the last one ended without doing so.
+    /// Deletes the files that only a running cloud needs, in case that the last one ended without doing so.
     ///
     /// # Errors
-    /// When something cannot be deleted.
+    /// If something cannot be deleted.
     pub fn sweep(&self) -> Result<()> {
         remove(&self.folder.temporary())
     }
@@ -303,10 +304,10 @@ fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// The local cloud of the stack file in `folder`.
+/// Returns the local cloud of the stack file in `folder`.
 ///
 /// # Errors
-/// When it does not run.
+/// If the local cloud does not run.
 pub fn running(folder: &Path) -> Result<Running> {
     match Folder::beside(folder).status()? {
         Status::Running(running) => Ok(running),
@@ -348,7 +349,7 @@ mod tests {
         lock.write(&state(true)).expect("written");
         assert_eq!(running(temp.path()).expect("running").endpoint, "http://127.0.0.1:4566");
 
-        // A crash: the lock goes, the file stays.
+        // After a crash, the lock is gone and the file remains.
         drop(lock);
         assert_eq!(folder.status().expect("readable"), Status::Stopped);
         let error = running(temp.path()).expect_err("stale");

@@ -1,7 +1,7 @@
-//! The process behind the local cloud: holds the lock, runs MiniStack and the task agent, and ends with them.
+//! The process that runs the local cloud: holds the lock, runs MiniStack and the task agent, and ends with them.
 //!
-//! `deployer local up` starts it in a process group of its own and lets go of it. It ends on SIGTERM, when
-//! MiniStack ends, and when somebody deletes its folder. Killed, it takes everything along: MiniStack by its
+//! `deployer local up` starts it in a process group of its own and lets go of it. The supervisor ends on SIGTERM, when
+//! MiniStack ends, and when somebody deletes its folder. If it is killed, everything ends with it: MiniStack by its
 //! guard, tasks by the kernel.
 
 use std::path::Path;
@@ -22,18 +22,18 @@ use crate::emulator::{Emulator, NotReady, TESTED_VERSION, free_port};
 use crate::options::Options;
 use crate::state::{Folder, Lock, Running, RunningTask};
 
-/// How long MiniStack may take until it answers: half a second is usual, a cold disk takes longer.
+/// Time that MiniStack may take until it answers: half a second is usual, a cold disk takes longer.
 const READY_PATIENCE: Duration = Duration::from_secs(60);
-/// How often another port is tried when somebody takes the chosen one first.
+/// Number of times that another port is tried if somebody takes the chosen one first.
 const ATTEMPTS: u32 = 3;
-/// How long somebody who only looks at the lock may hold it.
+/// Time for which a process that only looks at the lock may hold it.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
-/// How long the agent may take to stop its tasks: their grace, and what is left to write.
+/// Time that the agent may take to stop its tasks: their grace, and the rest of their output.
 const AGENT_PATIENCE: Duration = Duration::from_secs(10);
-/// How often the supervisor makes sure that its folder is still there.
+/// Interval at which the supervisor checks that its folder still exists.
 const FOLDER_CHECK: Duration = Duration::from_secs(2);
 
-/// Why the supervisor ends.
+/// The reason why the supervisor ends.
 enum End {
     Asked,
     EmulatorEnded,
@@ -43,17 +43,16 @@ enum End {
 /// Runs the local cloud of the stack file in `folder` until told to end.
 ///
 /// # Errors
-/// When it cannot start, or MiniStack ends by itself.
+/// If the local cloud cannot start, or MiniStack ends by itself.
 pub async fn supervise(folder: &Path, ministack: &Path, options: &Options) -> Result<()> {
     let ui = Rc::new(Ui::new(Settings { color: Color::Never, ..Settings::default() }));
-    // Before anything is started that a signal would leave behind.
+    // This comes before anything is started that would survive a signal.
     let mut signals = Signals::listen()?;
     let folder = Folder::beside(folder);
     let Some(lock) = folder.take(LOCK_PATIENCE).await? else {
         return Err(Error::failed("another process is running the local cloud of this folder"));
     };
-    // The kernel kills a task with the thread that started it. A local set keeps the agent on this, the main,
-    // thread.
+    // The kernel kills a task with the thread that started it. A local set keeps the agent on this, the main, thread.
     let result = LocalSet::new().run_until(run(&ui, &folder, &lock, ministack, options, &mut signals)).await;
     if lock.is_current() {
         lock.sweep()?;
@@ -73,7 +72,7 @@ async fn run(
     let mut state = Running::starting()?;
     lock.write(&state)?;
     lock.sweep()?;
-    // Everything that is asked for is on this machine; no root certificates are needed for that.
+    // All requests stay on this machine, so that no root certificates are needed.
     let http =
         reqwest::Client::builder().no_proxy().tls_certs_only([]).connect_timeout(Duration::from_secs(5));
     let http = http.read_timeout(Duration::from_secs(30)).build();
@@ -98,7 +97,7 @@ async fn run(
             Ok(())
         }
         End::FolderGone => {
-            // Saving would make the folder again.
+            // Saving would create the folder again.
             emulator.kill().await;
             Err(Error::failed(format!("{} was deleted", folder.root().display())))
         }
@@ -112,7 +111,7 @@ async fn run(
     }
 }
 
-/// Starts MiniStack and waits until it answers; `None` when told to end meanwhile.
+/// Starts MiniStack and waits until it answers; returns `None` if told to end meanwhile.
 #[expect(clippy::too_many_arguments, reason = "everything that one start touches")]
 async fn start(
     ui: &Ui,
@@ -201,7 +200,7 @@ async fn serve(
             () = signals.end() => break End::Asked,
             () = emulator.ended() => break End::EmulatorEnded,
             ended = &mut agent => {
-                // It has no end of its own, so this is a defect; without it tasks would wait for ever.
+                // The agent has no end of its own, so this is a defect; without the agent, tasks would wait for ever.
                 return Err(Error::failed(format!("the task agent has stopped: {ended:?}")));
             }
             _ = check.tick() => {
@@ -219,7 +218,7 @@ async fn serve(
     };
     stop.send_replace(true);
     if timeout(AGENT_PATIENCE, &mut agent).await.is_err() {
-        // The kernel kills what is left of the tasks when this process ends.
+        // The kernel kills the rest of the tasks when this process ends.
         ui.warn("tasks do not stop");
     }
     Ok(end)
@@ -244,7 +243,7 @@ impl Signals {
         })
     }
 
-    /// Waits until this process should end. Closing the terminal that it was started from is no reason to.
+    /// Waits until this process should end. Closing the terminal that it was started from is not a reason to.
     async fn end(&mut self) {
         loop {
             tokio::select! {

@@ -1,51 +1,51 @@
-//! Why an image cannot be had.
+//! The reasons why an image cannot be had.
 
 use crate::layer::LayerError;
 
-/// Why there is no image.
+/// The reason why an image cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum PullError {
-    /// The reference names something else.
+    /// A reference to something else.
     #[error(
         "`{0}` is not an image of the local cloud's registry, such as 000000000000.dkr.ecr.us-east-1.amazonaws.com/name@sha256:…"
     )]
     Reference(String),
-    /// The registry lacks it.
+    /// An answer of a registry that lacks the image.
     #[error("the registry answers {status} for {what}")]
     Status {
         /// HTTP status.
         status: u16,
-        /// What was asked for.
+        /// The part that was asked for.
         what: String,
     },
-    /// What came is not what was asked for.
+    /// A part with another digest than the one that was asked for.
     #[error("the digest of {what} is sha256:{found}, not sha256:{expected}")]
     Digest {
-        /// What came.
+        /// The part that arrived.
         what: String,
-        /// As asked for.
+        /// Digest as asked for.
         expected: String,
-        /// As it came.
+        /// Digest as it arrived.
         found: String,
     },
-    /// It has something that the local cloud cannot run.
+    /// An image with a property that the local cloud cannot run.
     #[error("{0}")]
     Unsupported(String),
-    /// The registry does not answer.
+    /// A registry that does not answer.
     #[error("the registry does not answer: {0}")]
     Http(#[from] reqwest::Error),
-    /// It is not what the specification says.
+    /// A document that differs from the specification.
     #[error("{what} is not valid: {error}")]
     Json {
-        /// Which document.
+        /// Name of the document.
         what: String,
-        /// What is wrong.
+        /// The error in it.
         error: serde_json::Error,
     },
-    /// A layer.
+    /// An error of a layer.
     #[error("a layer of the image cannot be unpacked: {0}")]
     Layer(#[from] LayerError),
-    /// The disk.
+    /// An error of the disk.
     #[error("{0}")]
     Io(#[from] std::io::Error),
 }

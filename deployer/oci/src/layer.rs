@@ -1,4 +1,4 @@
-//! Unpacks the layers of an image, trusting nothing that they say about where things go.
+//! Unpacks the layers of an image, without trust in the paths that they contain.
 
 use std::fs::Permissions;
 use std::io::{self, Read};
@@ -8,17 +8,17 @@ use std::path::{Component, Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 use tar::{Archive, EntryType};
 
-/// How a layer is compressed.
+/// The compression of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
-    /// It is not.
+    /// No compression.
     None,
     /// gzip.
     Gzip,
 }
 
 impl Compression {
-    /// By the media type of OCI or Docker; `None` for one that is not supported.
+    /// Returns the compression by the media type of OCI or Docker; `None` for one that is not supported.
     #[must_use]
     pub fn of(media_type: &str) -> Option<Self> {
         match media_type {
@@ -33,18 +33,18 @@ impl Compression {
     }
 }
 
-/// A layer that cannot be unpacked.
+/// The reason why a layer cannot be unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum LayerError {
-    /// An entry would land outside of the image.
+    /// An entry that would be outside of the image.
     #[error("the entry `{0}` is outside of the image")]
     Escapes(String),
-    /// The archive or the disk.
+    /// An error of the archive or the disk.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// Unpacks one layer over those before it; gives the SHA-256 of the uncompressed archive, in hex.
+/// Unpacks one layer over those before it; returns the SHA-256 of the uncompressed archive, in hex.
 ///
 /// # Errors
 /// [`LayerError`]; files may have been written by then, all of them under `root`.
@@ -101,12 +101,12 @@ fn unpack_tar(root: &Path, tar: impl Read) -> Result<String, LayerError> {
             std::fs::set_permissions(&target, Permissions::from_mode(mode | 0o700))?;
         }
     }
-    // What follows the end of the archive belongs to its digest too.
+    // The bytes after the end of the archive belong to its digest too.
     io::copy(&mut hashed, &mut io::sink())?;
     Ok(hex::encode(hashed.hash.finalize()))
 }
 
-/// The path below the root that an entry means; `None` when it climbs.
+/// Returns the path below the root that an entry means; `None` when it climbs.
 fn inner_path(path: &Path) -> Option<PathBuf> {
     let mut inner = PathBuf::new();
     for part in path.components() {
@@ -119,7 +119,7 @@ fn inner_path(path: &Path) -> Option<PathBuf> {
     Some(inner)
 }
 
-/// What an entry of this name hides of the layers before: the OCI image specification calls it a whiteout.
+/// The entries of the layers before that a name hides: the OCI image specification calls it a whiteout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Hidden {
     /// Everything in the folder.
@@ -128,7 +128,7 @@ enum Hidden {
     Name(String),
 }
 
-/// `None` for no whiteout at all, `Some(None)` for one that names no entry of its folder.
+/// Parses a whiteout: `None` for another entry, `Some(None)` for one that names no entry of its folder.
 fn hidden_by(path: &Path) -> Option<Option<Hidden>> {
     let name = path.file_name()?.to_str()?.strip_prefix(".wh.")?;
     Some(match name {
@@ -138,9 +138,9 @@ fn hidden_by(path: &Path) -> Option<Option<Hidden>> {
     })
 }
 
-/// Whether a link on the way to an entry leads out of the root.
+/// Checks whether a link on the way to an entry leads out of the root.
 fn leads_out(root: &Path, path: &Path) -> io::Result<bool> {
-    // What does not exist yet is made, as a plain folder, inside of what does.
+    // Missing folders are created, as plain ones, inside of existing ones.
     for folder in path.ancestors().skip(1) {
         match root.join(folder).canonicalize() {
             Ok(real) => return Ok(!real.starts_with(root)),
@@ -151,14 +151,14 @@ fn leads_out(root: &Path, path: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Makes a hard link within the root. The crate would take an absolute target for one outside of it.
+/// Creates a hard link within the root. The crate would take an absolute target for one outside of it.
 fn link(root: &Path, target: &Path, path: &Path) -> io::Result<()> {
     let path = root.join(path);
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
     remove(&path)?;
-    // When the target is itself a symbolic link, this is another name of the link, not of what that leads to.
+    // If the target is itself a symbolic link, this is another name of the link, not of its target.
     std::fs::hard_link(root.join(target), path)
 }
 
@@ -175,8 +175,8 @@ fn hide(root: &Path, whiteout: &Path, hidden: &Hidden) -> io::Result<()> {
     }
 }
 
-/// Removes what an earlier layer has where this one has something of another kind, as upper layers replace
-/// lower ones. `false` when nothing need be made.
+/// Removes an entry of an earlier layer if this one has another kind in its place, as upper layers replace lower ones.
+/// Returns `false` if nothing need be created.
 fn make_way(root: &Path, path: &Path, folder: bool) -> io::Result<bool> {
     let target = root.join(path);
     let is_inner_folder = || target.canonicalize().is_ok_and(|real| real.starts_with(root) && real.is_dir());
@@ -202,7 +202,7 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Hashes what is read through it.
+/// A reader that hashes the bytes read through it.
 struct Hashed<R> {
     inner: R,
     hash: Sha256,
@@ -222,8 +222,8 @@ mod tests {
 
     use super::*;
 
-    /// An archive of (kind, path, content or link). Paths are written as they are: the crate's builder
-    /// refuses `..`.
+    /// Creates an archive of (kind, path, content or link). Paths are written as they are: the crate's builder refuses
+    /// `..`.
     fn tar(entries: &[(EntryType, &str, &str)]) -> Vec<u8> {
         let mut builder = tar::Builder::new(Vec::new());
         for (kind, path, content) in entries {

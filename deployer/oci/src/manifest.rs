@@ -12,7 +12,7 @@ pub(crate) const MANIFESTS: [&str; 2] =
 pub(crate) const INDEXES: [&str; 2] =
     ["application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"];
 
-/// How an image wants to be run.
+/// The way an image wants to be run.
 #[derive(Debug, Clone, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Config {
@@ -34,7 +34,7 @@ pub(crate) struct ImageConfig {
     pub(crate) rootfs: RootFs,
 }
 
-/// The layers of an image, as they are uncompressed.
+/// The layers of an image, uncompressed.
 #[derive(Debug, Deserialize)]
 pub(crate) struct RootFs {
     pub(crate) diff_ids: Vec<String>,
@@ -51,7 +51,7 @@ pub(crate) struct Descriptor {
     pub(crate) platform: Option<Platform>,
 }
 
-/// What an image runs on.
+/// The platform that an image runs on.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Platform {
     pub(crate) os: String,
@@ -69,7 +69,7 @@ pub(crate) struct Manifest {
     pub(crate) manifests: Vec<Descriptor>,
 }
 
-/// The manifest for this machine.
+/// Returns the manifest for this machine.
 pub(crate) fn choose(manifests: &[Descriptor]) -> Result<&Descriptor, PullError> {
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -85,13 +85,13 @@ pub(crate) fn choose(manifests: &[Descriptor]) -> Result<&Descriptor, PullError>
     manifests.iter().find(fits).ok_or_else(missing)
 }
 
-/// The hex of the digest of a part.
+/// Returns the hex of the digest of a part.
 pub(crate) fn digest_in(descriptor: &Descriptor) -> Result<String, PullError> {
     let unknown = || PullError::Unsupported(format!("`{}` is not a SHA-256 digest", descriptor.digest));
     digest_of(&descriptor.digest).ok_or_else(unknown)
 }
 
-/// A document of an image.
+/// Parses a document of an image.
 pub(crate) fn json<'a, T: Deserialize<'a>>(what: &str, text: &'a [u8]) -> Result<T, PullError> {
     serde_json::from_slice(text).map_err(|error| PullError::Json { what: what.to_owned(), error })
 }

@@ -17,7 +17,7 @@ use crate::manifest::{
 };
 use crate::reference::{Reference, Version, digest_of};
 
-/// Most bytes of a manifest or a configuration: what registries allow.
+/// Most bytes of a manifest or a configuration: the limit of registries.
 const MOST_JSON: u64 = 4 << 20;
 /// Prefix of folders whose images are not complete yet.
 const INCOMPLETE: &str = ".pull-";
@@ -27,11 +27,11 @@ const INCOMPLETE: &str = ".pull-";
 pub struct PulledImage {
     /// Folder with its files.
     pub root: PathBuf,
-    /// How to run it.
+    /// Configuration by which the image is run.
     pub config: Config,
 }
 
-/// The images that have been pulled, each into a folder named by its digest.
+/// The images that have been pulled, each in a folder named by its digest.
 #[derive(Debug)]
 pub struct Images {
     folder: PathBuf,
@@ -43,10 +43,10 @@ pub struct Images {
 }
 
 impl Images {
-    /// Images in `folder`, from the registry at `endpoint`. What an interrupted pull has left goes.
+    /// Opens the images in `folder`, from the registry at `endpoint`. Removes the files of an interrupted pull.
     ///
     /// # Errors
-    /// When the folder cannot be made or swept.
+    /// If the folder cannot be created or swept.
     pub fn open(folder: &Path, endpoint: &str, http: reqwest::Client) -> std::io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         for entry in folder.read_dir()? {
@@ -64,7 +64,7 @@ impl Images {
         })
     }
 
-    /// The image, pulled unless it has been.
+    /// Returns the image, and pulls it first unless that has been done.
     ///
     /// # Errors
     /// [`PullError`]; nothing is kept then, and the next call tries again.
@@ -217,7 +217,7 @@ impl Images {
         version: &str,
     ) -> Result<reqwest::Response, PullError> {
         let Reference { registry, repository, .. } = reference;
-        // `ns` is how a mirror learns which registry is meant; the emulator finds account and region by it.
+        // By `ns`, a mirror learns which registry is meant; the emulator finds account and region in it.
         let url = format!("{}/v2/{repository}/{kind}/{version}?ns={registry}", self.endpoint);
         let accept = MANIFESTS.iter().chain(&INDEXES).copied().collect::<Vec<_>>().join(", ");
         let answer = self.http.get(url).header("Accept", accept).send().await?;
@@ -232,12 +232,13 @@ fn check(what: String, expected: String, found: String) -> Result<(), PullError>
     if expected == found { Ok(()) } else { Err(PullError::Digest { what, expected, found }) }
 }
 
-/// A folder that goes unless it has been renamed.
+/// A folder that is removed unless it has been renamed.
 struct Incomplete(PathBuf);
 
 impl Drop for Incomplete {
     fn drop(&mut self) {
-        // Renamed or not: the next start sweeps what cannot be deleted now.
+        // An error has no effect: a renamed folder is not here any more, and the next start sweeps one that cannot be
+        // deleted now.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
@@ -296,7 +297,7 @@ mod tests {
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
         let requests = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&requests);
-        // Ends with the test process.
+        // The thread ends with the test process.
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.expect("a connection");
@@ -357,7 +358,7 @@ mod tests {
             let temp = tempfile::tempdir().expect("a folder");
             let registry = serve(|files| {
                 for (_, body) in files.iter_mut().filter(|(path, _)| path.contains(kind)) {
-                    // The same length: only the digest tells.
+                    // The length is the same: only the digest tells.
                     let last = body.len() - 1;
                     body[last] ^= 1;
                 }

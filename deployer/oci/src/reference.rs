@@ -4,23 +4,23 @@ use std::str::FromStr;
 
 use crate::error::PullError;
 
-/// Where an image is: `<account>.dkr.ecr.<region>.amazonaws.com/<repository>@sha256:<digest>`, or `:<tag>`.
+/// The place of an image: `<account>.dkr.ecr.<region>.amazonaws.com/<repository>@sha256:<digest>`, or `:<tag>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
     /// Host name of the registry.
     pub registry: String,
     /// Repository.
     pub repository: String,
-    /// Which image of it.
+    /// The image in the repository.
     pub version: Version,
 }
 
-/// Which image of a repository.
+/// The name of an image in a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Version {
-    /// By content: SHA-256 in hex.
+    /// Content: SHA-256 in hex.
     Digest(String),
-    /// By name.
+    /// Tag.
     Tag(String),
 }
 
@@ -71,7 +71,7 @@ fn parse(text: &str) -> Option<Reference> {
     })
 }
 
-/// The hex of `sha256:…`.
+/// Returns the hex of `sha256:…`.
 pub(crate) fn digest_of(text: &str) -> Option<String> {
     let hex = text.strip_prefix("sha256:")?;
     let valid = hex.len() == 64 && hex.chars().all(|one| matches!(one, '0'..='9' | 'a'..='f'));

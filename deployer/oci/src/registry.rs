@@ -1,7 +1,7 @@
 //! A container registry: images by the OCI Distribution Specification 1.1, over HTTP.
 //!
-//! ECR's own API would do the same in more calls, and the local cloud takes images this way only. Every piece is named by
-//! its digest, so each may be sent again, and what is there already is not sent.
+//! ECR's own API would do the same in more calls, and the local cloud takes images only in this way. Every part is
+//! named by its digest, so each may be sent again, and existing parts are not sent.
 
 use std::time::Duration;
 
@@ -19,12 +19,12 @@ const ATTEMPTS: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// For the answer to a request without content; content gets more, by its size.
+/// Timeout of a request without content; content gets more, by its size.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// A line that is slower than this counts as broken.
+/// Rate below which a connection counts as broken.
 const LEAST_BYTES_A_SECOND: u64 = 20_000;
 
-/// A registry, and who we are there.
+/// A registry, and our credentials for it.
 #[derive(Debug, Clone)]
 pub struct Registry {
     client: reqwest::Client,
@@ -34,10 +34,11 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// The registry at a URL, such as `https://123456789012.dkr.ecr.eu-west-1.amazonaws.com`, with `Basic` credentials.
+    /// Creates a client for the registry at a URL, such as `https://123456789012.dkr.ecr.eu-west-1.amazonaws.com`, with
+    /// `Basic` credentials.
     ///
     /// # Errors
-    /// When the URL or the token makes no sense.
+    /// If the URL or the token makes no sense.
     pub fn new(base: &str, token: Option<&str>) -> Result<Self, Error> {
         let base =
             Url::parse(base).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
@@ -53,7 +54,7 @@ impl Registry {
             }
             None => None,
         };
-        // Locations are followed here, one by one, so that credentials go where they belong.
+        // Locations are followed here, one by one, so that only the registry gets the credentials.
         let builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
@@ -65,18 +66,18 @@ impl Registry {
         Ok(Self { client, base, authorization, pause: FIRST_PAUSE })
     }
 
-    /// Whether an image is there.
+    /// Checks whether an image exists.
     ///
     /// # Errors
-    /// When the registry cannot be asked.
+    /// If the registry cannot be asked.
     pub async fn has_image(&self, repository: &str, image: &Image) -> Result<bool, AwsError> {
         self.has_manifest(repository, &image.manifest).await
     }
 
-    /// Sends those parts of an image that are missing, the manifest last: then the image is there, whole.
+    /// Sends those parts of an image that are missing, the manifest last: then the image is complete.
     ///
     /// # Errors
-    /// When the registry refuses, or does not answer after several attempts.
+    /// If the registry refuses, or does not answer after several attempts.
     pub async fn push(&self, repository: &str, image: &Image) -> Result<(), AwsError> {
         if self.has_manifest(repository, &image.manifest).await? {
             return Ok(());
@@ -95,7 +96,7 @@ impl Registry {
         self.repeat(async || self.has(&call, &url).await).await
     }
 
-    /// Sends a blob unless it is there. Each attempt starts anew: what a broken upload left behind is the registry's.
+    /// Sends a blob unless it exists. Each attempt starts anew: the rest of a broken upload is the registry's.
     async fn send_blob(&self, repository: &str, blob: &Blob) -> Result<(), AwsError> {
         let resource = resource(repository, blob);
         let look = Call { operation: "BatchCheckLayerAvailability", resource: &resource };
@@ -147,14 +148,14 @@ impl Registry {
     async fn has(&self, call: &Call<'_>, url: &Url) -> Result<bool, Failure> {
         let answer = call.send(self.request(Method::HEAD, url).header(ACCEPT, MANIFEST_TYPE)).await?;
         match answer.status() {
-            // A redirection tells where it is, so it is.
+            // A redirection tells the place of the part, so the part exists.
             status if status.is_success() || status.is_redirection() => Ok(true),
             StatusCode::NOT_FOUND => Ok(false),
             _ => Err(call.refused(answer).await),
         }
     }
 
-    /// A request with our credentials, when it goes to this registry, and without them elsewhere.
+    /// Creates a request with our credentials if it goes to this registry, and without them elsewhere.
     fn request(&self, method: Method, url: &Url) -> RequestBuilder {
         let request = self.client.request(method, url.clone()).timeout(TIMEOUT);
         match &self.authorization {
@@ -169,7 +170,7 @@ impl Registry {
         self.base.join(path).map_err(|error| call.error("InvalidRequest", error.to_string()))
     }
 
-    /// Where an upload goes on: an absolute URL, or one relative to the request's.
+    /// Returns the URL for the rest of an upload: an absolute one, or one relative to the request's.
     fn location(&self, call: &Call<'_>, url: &Url, answer: &Response) -> Result<Url, Failure> {
         let location = answer.headers().get(LOCATION).and_then(|location| location.to_str().ok());
         let location = location.and_then(|location| url.join(location).ok());
@@ -241,14 +242,15 @@ mod tests {
         body: Vec<u8>,
     }
 
-    /// An HTTP server that answers as a function says, one request a connection.
+    /// An HTTP server that answers with the results of a function, one request a connection.
     struct Server {
         url: String,
         seen: Arc<Mutex<Vec<Seen>>>,
     }
 
     impl Server {
-        /// `answer` gets the request and how many came before it; it gives status, headers and body, or hangs up.
+        /// Starts a server. `answer` gets the request and the number of requests before it; it returns status, headers
+        /// and body, or hangs up.
         async fn start(answer: impl Fn(&Seen, usize) -> Option<String> + Send + Sync + 'static) -> Self {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
             let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -276,7 +278,7 @@ mod tests {
             self.seen.lock().expect("not poisoned").clone()
         }
 
-        /// Methods and last parts of the paths.
+        /// Returns methods and last parts of the paths.
         fn lines(&self) -> Vec<String> {
             self.seen().into_iter().map(|seen| seen.line).collect()
         }
@@ -313,7 +315,7 @@ mod tests {
         registry
     }
 
-    /// A registry that has nothing, and takes everything.
+    /// Answers as a registry that has nothing, and takes everything.
     fn empty(seen: &Seen) -> Option<String> {
         match seen.line.split(' ').next() {
             Some("HEAD") => answer(404, "", ""),
@@ -390,7 +392,7 @@ mod tests {
         .await;
         let image = image();
         let registry = registry(&server, None);
-        // One after the other, so that the failures meet each in turn.
+        // The calls follow each other, so that the failures meet each in turn.
         assert!(!registry.has_image("assets", &image).await.expect("asked"));
         registry.send_manifest("assets", &image.manifest).await.expect("sent");
         assert!(!registry.has_image("assets", &image).await.expect("asked"));

@@ -1,7 +1,7 @@
-//! What a released deployer carries: its own programs, packed when it was built.
+//! The content that a released deployer carries: its own programs, packed when it was built.
 //!
-//! A folder with `functions.zip`, `extraction.layer` and `packed.json`, which has the [`Facts`] of both by file name. The
-//! binary `pack` writes it, and the deployer's `build.rs` embeds it.
+//! A folder with `functions.zip`, `extraction.layer` and `packed.json`, which has the [`Facts`] of both by file name.
+//! The binary `pack` writes it, and the deployer's `build.rs` embeds it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::{Error, Facts, elf, image, zip};
 /// Name of the file with the facts.
 pub const FACTS: &str = "packed.json";
 
-/// How a program of the deployer's own is packed.
+/// Returns the file name of a packed program of the deployer's own.
 #[must_use]
 pub const fn file_name(program: Program) -> &'static str {
     match program {
@@ -23,11 +23,11 @@ pub const fn file_name(program: Program) -> &'static str {
     }
 }
 
-/// Packs the programs below a folder (`<name>/bootstrap`, as cargo-lambda leaves them) into another folder, and gives what is
-/// known of each file.
+/// Packs the programs below a folder (`<name>/bootstrap`, as cargo-lambda leaves them) into another folder, and returns
+/// the facts of each file.
 ///
 /// # Errors
-/// When one is missing, or would not run on AWS.
+/// If one is missing, or would not run on AWS.
 pub fn pack(from: &Path, to: &Path) -> Result<BTreeMap<String, Facts>, Error> {
     std::fs::create_dir_all(to).map_err(|error| Error::io("create the folder", to, &error))?;
     let mut all = BTreeMap::new();

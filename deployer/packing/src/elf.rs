@@ -1,6 +1,6 @@
-//! Would this binary run in Lambda and in an empty image? Asked before anything is published.
+//! The check that a binary would run in Lambda and in an empty image, before anything is published.
 //!
-//! Both want the same: a 64-bit program for their processor that brings its own C library. The fields are those of
+//! Both require the same: a 64-bit program for their processor that brings its own C library. The fields are those of
 //! `elf(5)`.
 
 use deployer_lang::model::code::Architecture;
@@ -11,10 +11,10 @@ use regex::bytes::{Captures, Regex};
 
 use crate::Error;
 
-/// How every program that brings GNU's C library says which: the text that `libc.so.6` prints.
+/// The pattern of GNU's C library and its version in a program that brings it: the text that `libc.so.6` prints.
 const BANNER: &str = r"(?-u)GNU C Library \([^\x00\n]*\) \w+ release version (\d+)\.(\d+)";
-/// Name resolution is part of the C library since this version; before, it is loaded from files that neither an empty image
-/// nor Lambda has: GNU C Library 2.34 release notes.
+/// The version since which name resolution is part of the C library; before, it is loaded from files that neither an
+/// empty image nor Lambda has: GNU C Library 2.34 release notes.
 const RESOLVES_NAMES_SINCE: (u32, u32) = (2, 34);
 const OLD_HINT: &str = "build where GNU's C library is 2.34 or newer (Debian 12, Ubuntu 22.04, RHEL 9, Amazon Linux 2023, or a \
     container of one of them), or use a deployer that carries its workers";
@@ -24,7 +24,7 @@ const HINT: &str = "code runs as a static Linux program: remove the file and dep
 /// Checks a binary; `what` names it in the error.
 ///
 /// # Errors
-/// When it is not a static program for this processor, with what it is instead.
+/// If it is not a static program for this processor, with the kind that it is instead.
 pub fn check(what: &str, bytes: &[u8], architecture: Architecture) -> Result<(), Error> {
     let found = match inspect(bytes, architecture) {
         Some(Found::Static) => return check_library(what, bytes),
@@ -35,13 +35,13 @@ pub fn check(what: &str, bytes: &[u8], architecture: Architecture) -> Result<(),
         .hint(HINT))
 }
 
-/// Refuses a program whose C library could not resolve names where it goes.
+/// Refuses a program whose C library could not resolve names on its target.
 fn check_library(what: &str, bytes: &[u8]) -> Result<(), Error> {
     let pattern = Regex::new(BANNER).map_err(|error| Error::new(error.to_string()))?;
     let number = |found: &Captures<'_>, at: usize| {
         std::str::from_utf8(found.get(at)?.as_bytes()).ok()?.parse::<u32>().ok()
     };
-    // One without this text has another library, such as musl, which always resolved names by itself.
+    // A program without this text has another library, such as musl, which always resolved names by itself.
     let version = pattern.captures(bytes).and_then(|found| Some((number(&found, 1)?, number(&found, 2)?)));
     match version {
         Some(version) if version < RESOLVES_NAMES_SINCE => Err(Error::new(format!(
@@ -59,7 +59,7 @@ enum Found {
     Other(String),
 }
 
-/// What a file is; `None` when it ends before its headers do.
+/// Returns the kind of a file; `None` when it ends before its headers do.
 fn inspect(bytes: &[u8], architecture: Architecture) -> Option<Found> {
     let other = |text: &str| Some(Found::Other(text.to_owned()));
     if !bytes.starts_with(&ELFMAG) {
@@ -100,7 +100,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A header and one program header of a type, followed by the text that it is about.
+    /// Creates a header and one program header of a type, followed by the text that the latter is about.
     fn elf(machine: u16, kind: u32, text: &[u8]) -> Vec<u8> {
         let mut out = vec![0; 64 + 56];
         out[..4].copy_from_slice(&ELFMAG);
@@ -117,7 +117,7 @@ pub(crate) mod tests {
         out
     }
 
-    /// A static program, as far as its headers say.
+    /// Creates a file that is a static program by its headers.
     pub fn program() -> Vec<u8> {
         elf(EM_X86_64, 1, b"")
     }
@@ -182,7 +182,7 @@ pub(crate) mod tests {
         for end in 0..whole.len() {
             assert!(check("x", &whole[..end]).is_err(), "{end}");
         }
-        // Offsets at the end of the number range.
+        // These offsets are at the end of the number range.
         let mut wild = whole;
         wild[32..40].copy_from_slice(&u64::MAX.to_le_bytes());
         assert!(check("x", &wild).is_err());

@@ -1,8 +1,8 @@
-//! A binary as Fargate wants it: an image of one layer, put together here and not by Docker. Needs no daemon, and the same
-//! binary gives the same digest.
+//! A binary as Fargate wants it: an image of one layer, put together here and not by Docker. This needs no daemon, and
+//! the same binary gives the same digest.
 //!
-//! Formats: Docker Image Manifest Version 2, Schema 2 (manifest, configuration, layer as gzipped tar), which every registry and
-//! every version of Fargate's platform takes. OCI's differ by their media types alone.
+//! Formats: Docker Image Manifest Version 2, Schema 2 (manifest, configuration, layer as gzipped tar), which every
+//! registry and every version of Fargate's platform takes. OCI's differ by their media types alone.
 
 use std::io::Write as _;
 
@@ -18,33 +18,33 @@ use crate::{Content, Error, Facts, sha256_hex};
 pub const MANIFEST_TYPE: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const CONFIG_TYPE: &str = "application/vnd.docker.container.image.v1+json";
 const LAYER_TYPE: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
-/// User and group; numbers, since an image without `/etc/passwd` knows no names. The task definition says the same.
+/// User and group; numbers, since an image without `/etc/passwd` has no names. The task definition has the same.
 const USER: &str = "65532:65532";
 const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
-/// Fixed, so that layers do not change with the library's default.
+/// Level of compression; fixed, so that layers do not change with the library's default.
 const LEVEL: u32 = 6;
-/// Names how layers are compressed; to be changed with it.
+/// Name of the method by which layers are compressed; to be changed with it.
 pub const METHOD: &str = "gzip 1";
 
 /// A part of an image, named by its digest.
 #[derive(Debug, Clone)]
 pub struct Blob {
-    /// Its media type.
+    /// Media type of the part.
     pub media_type: &'static str,
     /// `sha256:` and 64 hexadecimal digits.
     pub digest: String,
-    /// Its content.
+    /// Content of the part.
     pub content: Content,
 }
 
 impl Blob {
-    /// A part with a content.
+    /// Creates a part from a content.
     #[must_use]
     pub fn new(media_type: &'static str, content: Content) -> Self {
         Self { media_type, digest: format!("sha256:{}", content.facts.sha256), content }
     }
 
-    /// The digits of the digest.
+    /// Returns the digits of the digest.
     #[must_use]
     pub fn hex(&self) -> &str {
         self.digest.trim_start_matches("sha256:")
@@ -58,26 +58,26 @@ impl Blob {
 /// An image of one layer.
 #[derive(Debug, Clone)]
 pub struct Image {
-    /// How to run it.
+    /// Configuration by which the image is run.
     pub config: Blob,
-    /// Its files.
+    /// Layer with the files of the image.
     pub layer: Blob,
-    /// Names the others; its digest is that of the image.
+    /// Manifest with the names of the others; its digest is that of the image.
     pub manifest: Blob,
 }
 
 impl Image {
-    /// Bytes of all parts.
+    /// Returns the bytes of all parts.
     #[must_use]
     pub fn size(&self) -> u64 {
         [&self.config, &self.layer, &self.manifest].map(|blob| blob.content.facts.size).iter().sum()
     }
 }
 
-/// The layer of an image that starts a program: that program, with certificates for HTTPS and nothing else.
+/// Creates the layer of an image that starts a program: that program, with certificates for HTTPS and nothing else.
 ///
 /// # Errors
-/// When the tar library refuses.
+/// If the tar library refuses.
 pub fn layer(name: &str, binary: &[u8]) -> Result<(Vec<u8>, Facts), Error> {
     let failed = |error: std::io::Error| Error::new(format!("could not pack `{name}` as an image: {error}"));
     let tar = tar(name, binary).map_err(failed)?;
@@ -86,14 +86,15 @@ pub fn layer(name: &str, binary: &[u8]) -> Result<(Vec<u8>, Facts), Error> {
     Ok((layer, facts))
 }
 
-/// Puts an image together around a [`layer`]: how to start the program, and what names both.
+/// Puts an image together around a [`layer`]: the configuration that starts the program, and the manifest that names
+/// both.
 #[must_use]
 pub fn of(name: &str, architecture: Architecture, layer: Content) -> Image {
     let diff_id = layer.facts.diff_id.clone().unwrap_or_default();
     let layer = Blob::new(LAYER_TYPE, layer);
     let config = json!({
         "created": "1970-01-01T00:00:00Z",
-        // As Go names processors, which the image specification follows.
+        // The image specification names processors as Go does.
         "architecture": match architecture {
             Architecture::X86_64 => "amd64",
             Architecture::Arm64 => "arm64",
@@ -118,7 +119,7 @@ pub fn of(name: &str, architecture: Architecture, layer: Content) -> Image {
     Image { config, layer, manifest }
 }
 
-/// The layer's files, sorted, all of root and of 1970.
+/// Creates an archive of the layer's files, sorted, all of root and of 1970.
 fn tar(name: &str, binary: &[u8]) -> std::io::Result<Vec<u8>> {
     let certificates = certificates();
     let mut entries: Vec<(&str, u32, Option<&[u8]>)> = vec![
@@ -156,7 +157,7 @@ fn gzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// The certificate authorities that Mozilla trusts, as PEM (RFC 7468: lines of 64).
+/// Returns the certificate authorities that Mozilla trusts, as PEM (RFC 7468: lines of 64).
 fn certificates() -> String {
     let mut out = String::new();
     for certificate in webpki_root_certs::TLS_SERVER_ROOT_CERTS {

@@ -1,8 +1,8 @@
-//! From a program to what AWS takes: the zip of a function ([`zip`]), the image of a task ([`image`]). Checks before that
-//! whether the program would run there ([`elf`]). Knows nothing of AWS.
+//! From a program to the forms that AWS takes: the zip of a function ([`zip`]), the image of a task ([`image`]). Checks
+//! before that whether the program would run there ([`elf`]). Makes no calls of AWS.
 //!
-//! Everything is named by its content: the same program gives the same digest, on every machine, at any time. So a deployer
-//! that carries packed programs knows what they are called without reading them ([`Facts`]).
+//! Everything is named by its content: the same program gives the same digest, on every machine, at any time. So a
+//! deployer that carries packed programs has their names without reading them ([`Facts`]).
 
 use std::path::{Path, PathBuf};
 
@@ -15,13 +15,13 @@ pub mod elf;
 pub mod image;
 pub mod zip;
 
-/// Why something cannot be packed.
+/// The reason why something cannot be packed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
-    /// What is wrong, in lower case.
+    /// The fact, in lower case.
     pub message: String,
-    /// What to do about it.
+    /// Advice on the fact.
     pub hint: Option<String>,
 }
 
@@ -40,7 +40,7 @@ impl Error {
     }
 }
 
-/// What is known of packed code without its bytes.
+/// The facts about packed code, which need no bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Facts {
@@ -48,56 +48,56 @@ pub struct Facts {
     pub sha256: String,
     /// Number of bytes.
     pub size: u64,
-    /// Of the layer of an image: SHA-256 of what was compressed.
+    /// SHA-256 of the bytes before compression, for the layer of an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diff_id: Option<String>,
 }
 
 impl Facts {
-    /// Reads the bytes for it.
+    /// Computes the facts from the bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self { sha256: sha256_hex(bytes), size: bytes.len() as u64, diff_id: None }
     }
 }
 
-/// Where bytes are that may never be needed.
+/// The place of bytes that may never be needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Source {
-    /// In memory, or in the program's own file.
+    /// Bytes in memory, or in the program's own file.
     Here(Bytes),
-    /// In a file, which is compared with the digest when it is read.
+    /// A file, which is compared with the digest when it is read.
     File(PathBuf),
 }
 
-/// Bytes that their digest names: a program, packed code, a part of an image.
+/// Bytes that are named by their digest: a program, packed code, a part of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
-    /// What names it.
+    /// Facts that name the bytes.
     pub facts: Facts,
     source: Source,
 }
 
 impl Content {
-    /// Bytes of which nothing is known yet.
+    /// Creates a content from bytes without facts.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
         Self { facts: Facts::of(&bytes), source: Source::Here(bytes.into()) }
     }
 
-    /// Bytes that go with these facts, by the word of whoever made both.
+    /// Creates a content from bytes with these facts, trusting whoever made both.
     #[must_use]
     pub const fn known(facts: Facts, bytes: Bytes) -> Self {
         Self { facts, source: Source::Here(bytes) }
     }
 
-    /// A file that should go with these facts.
+    /// Creates a content from a file that should have these facts.
     #[must_use]
     pub const fn file(facts: Facts, path: PathBuf) -> Self {
         Self { facts, source: Source::File(path) }
     }
 
-    /// The file that the bytes are in, when they are in one.
+    /// Returns the file that the bytes are in, if they are in one.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match &self.source {
@@ -106,10 +106,10 @@ impl Content {
         }
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     ///
     /// # Errors
-    /// When the file is gone, or holds something else.
+    /// If the file is gone, or has another content.
     pub fn bytes(&self) -> Result<Bytes, Error> {
         match &self.source {
             Source::Here(bytes) => Ok(bytes.clone()),
@@ -125,13 +125,13 @@ impl Content {
     }
 }
 
-/// SHA-256.
+/// Computes the SHA-256.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// SHA-256 as 64 hexadecimal digits.
+/// Computes the SHA-256 as 64 hexadecimal digits.
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
     hex::encode(sha256(bytes))

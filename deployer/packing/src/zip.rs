@@ -1,4 +1,4 @@
-//! A binary as Lambda wants it: a zip with the program `bootstrap`. The same bytes in give the same bytes out.
+//! A binary as Lambda wants it: a zip with the program `bootstrap`. The same program gives the same zip.
 
 use std::io::{Cursor, Write as _};
 use std::path::Path;
@@ -10,21 +10,21 @@ use crate::{Content, Error};
 
 /// Name of the program that the runtime `provided.al2023` starts.
 const ENTRY: &str = "bootstrap";
-/// Readable for all, which Lambda needs, and executable.
+/// Permissions: readable for all, which Lambda needs, and executable.
 const MODE: u32 = 0o755;
-/// Fixed, so that zips do not change with the library's default.
+/// Level of compression; fixed, so that zips do not change with the library's default.
 const LEVEL: i64 = 6;
 
-/// Names how zips are made; to be changed with it.
+/// Name of the method by which zips are created; to be changed with it.
 pub const METHOD: &str = "zip 1";
 
 /// Largest zip that Lambda takes: unpacked, 250 MB. AWS Lambda Developer Guide, "Lambda quotas".
 const MAX_UNPACKED: u64 = 250 * 1024 * 1024;
 
-/// Reads a zip that is there already.
+/// Reads an existing zip.
 ///
 /// # Errors
-/// When there is no such file, when it is no zip that can be read, or when Lambda would not take it.
+/// If there is no such file, if it is not a zip that can be read, or if Lambda would not take it.
 pub fn read(path: &Path) -> Result<Content, Error> {
     let bytes = std::fs::read(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::new(format!("there is no file {}", path.display()))
@@ -53,15 +53,15 @@ pub fn read(path: &Path) -> Result<Content, Error> {
     Ok(Content::new(bytes))
 }
 
-/// Packs a program. Nothing of the file it came from, such as its time stamp, has a say.
+/// Packs a program. No property of its file, such as the time stamp, has an influence.
 ///
 /// # Errors
-/// When the zip library refuses, which it does for programs of 4 GiB and more.
+/// If the zip library refuses, which it does for programs of 4 GiB and more.
 pub fn pack(binary: &[u8]) -> Result<Vec<u8>, Error> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .compression_level(Some(LEVEL))
-        // 1980-01-01, the first day that the format knows.
+        // 1980-01-01, the first day that the format has.
         .last_modified_time(DateTime::default())
         .system(System::Unix)
         .unix_permissions(MODE);

@@ -1,9 +1,9 @@
-//! The cost of a stack as its file describes it: while idle, and for the rows that go through it if it has the deployer's
-//! workers.
+//! The cost of a stack as its file describes it: while idle, and for the rows that go through it if it has the
+//! deployer's workers.
 //!
-//! Beside the flow: nobody is asked, so what depends on use is counted from the file (`pipeline`), with every assumption said.
-//! Beside it stands the design that this pipeline comes from (`original`). What is not known is said to be so, and never
-//! counted as nothing. Prices are those of [`prices`](crate::prices).
+//! Beside the flow: AWS is not called, so use is counted from the file (`pipeline`), and every assumption is listed.
+//! The design that this pipeline comes from is estimated beside it (`original`). Unknown costs are reported as unknown,
+//! and never counted as nothing. Prices are those of [`prices`](crate::prices).
 
 use deployer_cfn::template::Template;
 use deployer_lang::model::Stack;
@@ -47,7 +47,7 @@ impl Load {
 pub struct Charge {
     /// The service that asks for it.
     pub service: String,
-    /// What is charged.
+    /// The item that is charged.
     pub what: String,
     /// The quantity.
     #[serde(serialize_with = "rounded")]
@@ -68,7 +68,7 @@ pub struct Charge {
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "unknownCharge")]
 pub struct Unknown {
-    /// What is charged, and why that is not known.
+    /// The item that is charged, and the reason why its price is not known.
     pub what: String,
     /// The price of one unit, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,11 +77,11 @@ pub struct Unknown {
     item: Option<Item>,
 }
 
-/// What is paid for together. `unknown` comes on top of `total`.
+/// Items that are paid for together. `unknown` is not part of `total`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Bill {
-    /// What is known.
+    /// The sum of the known items.
     pub charges: Vec<Charge>,
     /// Dollars of what is known.
     #[serde(serialize_with = "rounded")]
@@ -92,7 +92,7 @@ pub struct Bill {
 }
 
 impl Bill {
-    /// Adds so many of something; with what there is of it already.
+    /// Adds a quantity of something to the one that the bill has already.
     fn add(&mut self, item: Item, quantity: f64) {
         if quantity <= 0.0 {
             return;
@@ -160,7 +160,7 @@ pub struct Idle {
     pub unknown: Vec<String>,
 }
 
-/// What a row causes in the long run.
+/// The usage of a row in the long run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PerRow {
@@ -201,7 +201,7 @@ pub struct Rows {
     pub bill: Bill,
     /// The cost of what they leave, for each month that it is kept.
     pub kept: Bill,
-    /// What a row causes.
+    /// The usage of a row.
     pub per_row: PerRow,
     /// The same rows with other settings of `rowsPerEvent`, and with the stack's own.
     pub groupings: Vec<Grouping>,
@@ -220,7 +220,7 @@ pub struct Original {
     pub idle: Bill,
     /// The cost of the rows.
     pub bill: Bill,
-    /// What a row causes.
+    /// The usage of a row.
     pub per_row: PerRow,
     /// Assumptions.
     pub assumptions: Vec<String>,
@@ -248,7 +248,7 @@ pub struct Estimate {
     pub stack_region: Option<String>,
     /// Region of the prices.
     pub region: String,
-    /// When the table of prices was made.
+    /// Date of the table of prices.
     #[schemars(regex(pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"))]
     pub date: String,
     /// A month in which nothing happens.
@@ -266,7 +266,7 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// As JSON.
+    /// Returns the estimate as JSON.
     #[must_use]
     pub fn to_value(&self) -> Value {
         // Nothing in it can fail to become JSON.
@@ -274,7 +274,7 @@ impl Estimate {
     }
 }
 
-/// Without the last digits of a sum of fractions, which say nothing.
+/// Rounds to nine digits: the last digits of a sum of fractions say nothing.
 fn nine_digits(number: f64) -> f64 {
     (number * 1e9).round() / 1e9
 }
@@ -288,7 +288,7 @@ fn rounded_if_known<S: Serializer>(number: &Option<f64>, serializer: S) -> Resul
     number.map(nine_digits).serialize(serializer)
 }
 
-/// What `stack` costs, of which `template` was made.
+/// Estimates the cost of `stack`, whose template is `template`.
 #[must_use]
 pub fn estimate(stack: &Stack, template: &Template, load: Load) -> Estimate {
     let table = prices();
@@ -331,7 +331,7 @@ fn idle(template: &Value) -> Idle {
     out
 }
 
-/// The types of a template's resources.
+/// Returns the types of a template's resources.
 fn types(template: &Value) -> Vec<&str> {
     let resources = template["Resources"].as_object().into_iter().flatten();
     resources.filter_map(|(_, resource)| resource["Type"].as_str()).collect()
@@ -353,7 +353,7 @@ fn uses(template: &Value) -> Vec<Use> {
     out
 }
 
-/// The prices that were used and that nobody has read again.
+/// Returns the prices that were used and that nobody has read again.
 fn unverified(idle: &Idle, rows: Option<&Rows>, uses: &[Use]) -> Vec<String> {
     let bills = rows.into_iter().flat_map(|rows| [&rows.bill, &rows.kept]);
     let charged: Vec<Item> = bills.flat_map(|bill| &bill.charges).map(|charge| charge.item).collect();

@@ -1,8 +1,8 @@
-//! Why an operation of CloudFormation failed: the events of a stack → the first real cause, and what began it.
+//! The causes of failed operations of CloudFormation: the events of a stack → the first real cause, and what began it.
 //!
 //! A failure leaves dozens of events, most of which say that something else failed. [`diagnose`] splits them into
-//! operations and the phases of each, leaves out what is only a consequence, and looks each cause up in [`known`], the
-//! table of failures whose meaning and way out are known.
+//! operations and the phases of each, leaves out mere consequences, and looks each cause up in [`known`], the table of
+//! failures with a known meaning and fix.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,42 +23,42 @@ use phases::{Kind, Operation, Phase};
 /// An event of a stack, or of one of its resources.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Event {
-    /// When, as text.
+    /// Time, as text.
     pub time: String,
-    /// Logical id; the stack's own name for events of the stack.
+    /// Logical ID; the stack's own name for events of the stack.
     pub logical_id: String,
-    /// Name, URL, id or ARN; empty when there is none yet.
+    /// Name, URL, ID or ARN; empty when there is none yet.
     pub physical_id: String,
     /// CloudFormation type.
     pub resource_type: String,
-    /// Such as `CREATE_FAILED`.
+    /// Status, such as `CREATE_FAILED`.
     pub status: String,
-    /// Why, mostly of failures.
+    /// Reason, mostly of failures.
     pub reason: Option<String>,
     /// `true` if it is an event of the stack and not of one of its resources.
     pub of_stack: bool,
 }
 
-/// Why the last operation that failed did so.
+/// The causes of the last operation that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnosis {
     /// The first cause, and those that don't depend on it.
     pub causes: Vec<Cause>,
-    /// Why CloudFormation rolled back, when what failed in the end is the rollback or the deletion.
+    /// Causes of the rollback, if in the end the rollback or the deletion failed.
     pub began_with: Vec<Cause>,
-    /// Failures that only follow from these.
+    /// Number of failures that only follow from these.
     pub consequences: usize,
     /// CloudFormation's status of the stack after the failure.
     pub status: String,
-    /// What that status means for what is deployed.
+    /// The consequence of that status for what is deployed.
     pub fate: &'static str,
     /// The next step.
     pub next: &'static str,
     /// Resources that are no longer part of the stack, or soon will not be, and still exist.
     pub left_over: Vec<LeftOver>,
-    /// How often the rollback or the deletion failed.
+    /// Number of times that the rollback or the deletion failed.
     pub attempts: usize,
-    /// Whether a later operation succeeded.
+    /// `true` if a later operation succeeded.
     pub superseded: bool,
     /// Name of the stack.
     stack: String,
@@ -85,7 +85,7 @@ pub struct Cause {
     pub reason: String,
     /// The same without the parts that every such message has.
     pub message: String,
-    /// What it means, when it is a known failure: see failures.md.
+    /// The explanation of a known failure: see failures.md.
     pub known: Option<Explanation>,
     /// The fix.
     pub fix: String,
@@ -118,9 +118,9 @@ pub struct LeftOver {
     pub status: String,
 }
 
-/// Why the last operation that failed did so; `None` when none did.
+/// Returns the causes of the last operation that failed; `None` if none failed.
 ///
-/// Events are oldest first; `origins` leads from logical ids to names in `stack.yaml`.
+/// Events are oldest first; `origins` maps logical IDs to names in `stack.yaml`.
 #[must_use]
 pub fn diagnose(events: &[Event], origins: &BTreeMap<String, String>) -> Option<Diagnosis> {
     let operations = phases::operations(events);
@@ -161,14 +161,14 @@ impl Diagnosis {
         self.causes.iter().all(|cause| cause.resource_type == STACK && cause.origin.is_none())
     }
 
-    /// The same failure, of a stack that came into another status afterwards.
+    /// Returns the same failure, of a stack that came into another status afterwards.
     #[must_use]
     pub fn ended_in(self, status: &str) -> Self {
         let Fate { fate, next } = fate(status);
         Self { status: status.to_owned(), fate, next, ..self }.advise()
     }
 
-    /// The cause that lasts longest, when all causes pass by themselves.
+    /// Returns the cause that lasts longest, when all causes pass by themselves.
     #[must_use]
     pub fn passing(&self) -> Option<(&'static str, Passing)> {
         let lasts = |cause: &Cause| Some((cause.known.as_ref()?.id, cause.passing?));
@@ -178,7 +178,7 @@ impl Diagnosis {
 
     /// Adds the next step where nothing needs to be fixed.
     fn advise(mut self) -> Self {
-        // What lasts longer has advice of its own.
+        // A failure that lasts longer has advice of its own.
         if matches!(self.passing(), Some((_, Passing::Soon)))
             && matches!(Status::of(&self.status), Status::DeleteComplete | Status::UpdateRollbackComplete)
         {
@@ -187,19 +187,19 @@ impl Diagnosis {
         self
     }
 
-    /// Puts what validation and hooks found of resources in the place of what the stack says.
+    /// Replaces the reason of the stack by the findings of validation and hooks about its resources.
     pub fn explain_by(&mut self, findings: &[Event], origins: &BTreeMap<String, String>) {
         let about = About { stack: Some(&self.stack), changed_iam: false };
         let found: Vec<Cause> = findings.iter().map(|event| cause(event, about, origins)).collect();
         if !found.is_empty() && self.is_only_of_the_stack() {
             self.causes = found;
-            // What the stack said may have called for another step.
+            // The reason of the stack may have called for another step.
             self.next = fate(&self.status).next;
         }
     }
 }
 
-/// The causes in the phase that decided; the stack's own words when no resource says anything.
+/// Returns the causes in the phase that decided; the stack's own reason if no resource gives one.
 fn causes(
     phase: &Phase,
     operation: &Operation,
@@ -235,7 +235,7 @@ fn causes_of(
         }
     }
     if out.is_empty() {
-        // Such as an export that another stack uses: what the stack says when it turns back is all that there is.
+        // Such as an export that another stack uses: the only reason is that of the stack when it turns back.
         let turn = operation.turn_after(phase);
         let own = phase.events.iter().copied().filter(|event| event.of_stack).chain(turn);
         let says = |event: &&Event| event.reason.as_deref().is_some_and(|text| !reason::is_consequence(text));
@@ -302,7 +302,7 @@ fn left_over(operation: &Operation, status: &str) -> Vec<LeftOver> {
     }
     let wanted = |event: &&&Event| match Status::of(&event.status) {
         Status::DeleteSkipped => true,
-        // In a stack that could not be deleted it still belongs to the stack, which `recover` deals with.
+        // In a stack that could not be deleted, the resource still belongs to the stack, which `recover` deals with.
         Status::DeleteFailed => Status::of(status) != Status::DeleteFailed,
         _ => false,
     };
@@ -362,7 +362,7 @@ pub fn fate(status: &str) -> Fate {
     Fate { fate, next }
 }
 
-/// The page of the documentation: every known failure.
+/// Returns the page of the documentation: every known failure.
 #[must_use]
 pub fn page() -> String {
     let mut out = String::from(

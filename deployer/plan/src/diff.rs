@@ -1,10 +1,10 @@
-//! The changes that a deployment would make: the deployed template beside that of the file, as resolved resources, not as
-//! lines.
+//! The changes that a deployment would make: the deployed template beside that of the file, as resolved resources, not
+//! as lines.
 //!
-//! Beside the flow: `deployer diff` and `deployer deploy` show the same [`Diff`]. Each side is resolved (`resolve`), values
-//! that differ are brought into one form by the resource schemas (`canonical`) and compared (`values`), and what refers to a
-//! replaced resource changes with it (`follow`). Permissions, exposure, code and cost are read off the same resolved sides.
-//! A deployed template can be anything: nothing here expects a form or goes on without end.
+//! Beside the flow: `deployer diff` and `deployer deploy` show the same [`Diff`]. Each side is resolved (`resolve`),
+//! different values are brought into one form by the resource schemas (`canonical`) and compared (`values`), and
+//! references to a replaced resource change with it (`follow`). Permissions, exposure, code and cost are read off the
+//! same resolved sides. A deployed template can be anything: nothing here expects a form or goes on without end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,7 +42,7 @@ use canonical::{At, canonical};
 use sections::{outputs, parameters, rest, tags};
 use values::{Step, differences, schema_path, shown};
 
-/// What happens to something.
+/// A kind of change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeKind {
@@ -59,7 +59,7 @@ pub enum ChangeKind {
 }
 
 impl ChangeKind {
-    /// The word of CloudFormation's change sets.
+    /// Returns the word of CloudFormation's change sets.
     #[must_use]
     pub const fn change_set_word(self) -> &'static str {
         match self {
@@ -72,7 +72,7 @@ impl ChangeKind {
     }
 }
 
-/// Whether a change forces a replacement of the resource.
+/// The answer to the question if a change forces a replacement of the resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(rename = "replacement")]
@@ -87,7 +87,7 @@ pub enum Forces {
     Always,
 }
 
-/// What happens to a resource that is removed from the stack.
+/// The treatment of a resource that is removed from the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(rename = "removedResource")]
@@ -113,7 +113,7 @@ pub struct PropertyChange {
     /// The value in the file; an expression where it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Value>,
-    /// Whether the change forces a replacement.
+    /// `true` if the change forces a replacement.
     pub replacement: Forces,
     /// The replaced resource that the value comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,7 +132,7 @@ pub struct ResourceChange {
     /// Name in `stack.yaml` of the resource that it is created for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
-    /// What happens to it.
+    /// The change.
     pub action: ChangeKind,
     /// The replacement that its changes force, if any.
     pub replacement: Forces,
@@ -141,7 +141,7 @@ pub struct ResourceChange {
     pub holds: Option<&'static str>,
     /// `true` if the deployed template protects it (`options.protect`).
     pub protected: bool,
-    /// What happens to the deployed one when it is, or may be, deleted or replaced.
+    /// The treatment of the deployed resource if it is, or may be, deleted or replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub old: Option<Fate>,
     /// The unchanged name for which CloudFormation refuses to replace it.
@@ -158,7 +158,7 @@ pub struct ResourceChange {
 pub struct ValueChange {
     /// Its name.
     pub name: String,
-    /// What happens to it.
+    /// The change.
     #[schemars(extend("enum" = ["create", "update", "delete"]))]
     pub action: ChangeKind,
     /// The deployed value; an expression where it is not known.
@@ -187,7 +187,7 @@ pub struct Summary {
     pub keep: usize,
 }
 
-/// What a deployment would change.
+/// The changes that a deployment would make.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "plan")]
@@ -232,12 +232,12 @@ impl Diff {
             && self.template.is_empty()
     }
 
-    /// The resources that change.
+    /// Returns the resources that change.
     pub fn changed(&self) -> impl Iterator<Item = &ResourceChange> {
         self.resources.iter().filter(|resource| resource.action != ChangeKind::Keep)
     }
 
-    /// As JSON, as `docs/diff.schema.json` describes it.
+    /// Returns the diff as JSON, as `docs/diff.schema.json` describes it.
     #[must_use]
     pub fn to_value(&self) -> Value {
         // Nothing in it can fail to become JSON: its maps have texts as keys.
@@ -245,7 +245,7 @@ impl Diff {
     }
 }
 
-/// Compares what is deployed, if anything is, with what the file says. `origins`: logical id → name in the file.
+/// Compares the deployed stack, if there is one, with the file. `origins`: logical ID → name in the file.
 #[must_use]
 pub fn compare(
     before: Option<&Side<'_>>,
@@ -255,7 +255,7 @@ pub fn compare(
 ) -> Diff {
     let (nothing, none) = (json!({}), BTreeMap::new());
     let old_side = before.copied().unwrap_or(Side { template: &nothing, parameters: &none, tags: &none });
-    // What CloudFormation can't give back is no difference.
+    // A text that CloudFormation can't return is not a difference.
     let template = lossy::restored(old_side.template, after.template);
     let parameters_back = lossy::restored_texts(old_side.parameters, after.parameters);
     let tags_back = lossy::restored_texts(old_side.tags, after.tags);
@@ -303,7 +303,7 @@ pub fn compare(
     out
 }
 
-/// The differences of a resource, before it is known what else is replaced.
+/// Returns the differences of a resource, before it is known what else is replaced.
 fn resource_change(
     id: &str,
     before: Option<&Resolved>,
@@ -358,7 +358,7 @@ fn strongest(changes: &[PropertyChange]) -> Forces {
     changes.iter().map(|change| change.replacement).max().unwrap_or(Forces::Never)
 }
 
-/// The properties of a resource that comes or goes.
+/// Returns the properties of a resource that comes or goes.
 fn whole(resource: &Resolved, after: bool) -> Vec<PropertyChange> {
     let properties = resource.properties.as_object().into_iter().flatten();
     properties
@@ -393,13 +393,13 @@ fn changes_between(kind: &str, before: &Resolved, after: &Resolved) -> Vec<Prope
     out
 }
 
-/// The place of the properties of a type.
+/// Returns the place of the properties of a type.
 fn place_of(kind: &str) -> At<'static> {
     At::properties(schemas::find(kind).map_or(schemas::Shape::UNKNOWN, |kind| kind.schema().shape()))
 }
 
-/// Properties whose schema says that it depends, but whose change is certain to replace: a table's key can't be changed
-/// (DynamoDB Developer Guide, "Primary key").
+/// Properties whose schema says that it depends, but whose change certainly replaces the resource: the key of a table
+/// can't be changed (DynamoDB Developer Guide, "Primary key").
 const CERTAIN: [(&str, &str); 1] = [("AWS::DynamoDB::Table", "KeySchema")];
 
 fn forces(kind: &str, path: &[&str]) -> Forces {
@@ -417,7 +417,7 @@ fn forces(kind: &str, path: &[&str]) -> Forces {
 /// The text in the place of a secret.
 const HIDDEN: &str = "****";
 
-/// Hides what by its name is a secret: a plan is shown, and kept in files and logs.
+/// Hides values that are secrets by their names: a plan is shown, and kept in files and logs.
 fn hide(change: &mut PropertyChange) {
     let secret = change.path.split(['.', '[', ']']).any(is_secret_name);
     for value in [&mut change.before, &mut change.after].into_iter().flatten() {
@@ -425,7 +425,7 @@ fn hide(change: &mut PropertyChange) {
     }
 }
 
-/// Hides the texts of a value; what refers to a secret elsewhere may be seen.
+/// Hides the texts of a value; a reference to a secret elsewhere may be seen.
 fn hide_texts(value: &mut Value) {
     match value {
         Value::String(text) if !is_dynamic(text) => HIDDEN.clone_into(text),
@@ -485,7 +485,7 @@ fn finish(
     }
 }
 
-/// Counts resources by what becomes of them.
+/// Counts resources by action.
 #[must_use]
 pub fn summary(changes: &[ResourceChange]) -> Summary {
     let count = |action| changes.iter().filter(|change| change.action == action).count();
@@ -498,7 +498,7 @@ pub fn summary(changes: &[ResourceChange]) -> Summary {
     }
 }
 
-/// The names of two mappings, those of the second first.
+/// Returns the names of two mappings, those of the second first.
 fn names<'n>(
     after: impl Iterator<Item = &'n str>,
     before: impl Iterator<Item = &'n str>,

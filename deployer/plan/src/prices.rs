@@ -1,6 +1,6 @@
 //! The prices of AWS's services, as data: `prices.json`, for one region and with the date on which each price was read.
 //!
-//! Beside the flow: [`cost`](crate::cost) says with it what a stack costs, idle and at work.
+//! Beside the flow: [`cost`](crate::cost) estimates with it the cost of a stack, idle and at work.
 //! A resource without a price there is reported as unknown, and never counted as free.
 
 use std::collections::BTreeMap;
@@ -117,7 +117,7 @@ enum Verified {
 }
 
 impl Price {
-    /// Dollars for one of the unit.
+    /// Returns the dollars for one of the unit.
     #[must_use]
     pub fn each(&self) -> f64 {
         self.dollars / self.per
@@ -132,11 +132,11 @@ impl Price {
         }
     }
 
-    /// `$0.40 per million requests`.
+    /// Returns the price in words: `$0.40 per million requests`.
     #[must_use]
     pub fn shown(&self) -> String {
         let dollars = self.dollars;
-        // A decimal more than two where two would not say it.
+        // All decimals where two would not be exact.
         let amount =
             if (dollars * 100.0).fract() == 0.0 { format!("{dollars:.2}") } else { format!("{dollars}") };
         let per = match self.per {
@@ -149,25 +149,25 @@ impl Price {
 }
 
 impl Prices {
-    /// The price of something; nothing when the table has none.
+    /// Returns the price of something; nothing when the table has none.
     #[must_use]
     pub fn get(&self, item: Item) -> Option<&Price> {
         self.prices.get(&item)
     }
 
-    /// All prices.
+    /// Returns all prices.
     pub fn all(&self) -> impl Iterator<Item = (Item, &Price)> {
         self.prices.iter().map(|(item, price)| (*item, price))
     }
 
-    /// Requests of Lambda in a month to an empty queue that starts a function.
+    /// Returns the requests that Lambda makes in a month to an empty queue that starts a function.
     #[must_use]
     pub fn idle_polls_of_month(&self) -> f64 {
         self.idle_polls.per_minute * 60.0 * self.hours_of_month
     }
 }
 
-/// The table.
+/// Returns the table.
 #[must_use]
 pub fn prices() -> &'static Prices {
     static READ: OnceLock<Prices> = OnceLock::new();
@@ -175,7 +175,7 @@ pub fn prices() -> &'static Prices {
     READ.get_or_init(|| serde_json::from_str(PRICES).unwrap_or_default())
 }
 
-/// A whole number with a comma between thousands.
+/// Returns a whole number with a comma between thousands.
 pub(crate) fn grouped(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut out = String::new();

@@ -1,8 +1,8 @@
-//! A template with what is known put in its place: parameters, the pseudo parameters of the place, conditions, maps and
-//! texts. What can't be known stays an expression, in one form for each meaning.
+//! A template with known values in their places: parameters, the pseudo parameters of the place, conditions, maps and
+//! texts. An unknown value stays an expression, in one form for each meaning.
 //!
-//! The first step of a comparison, and of what an idle stack costs. A deployed template can be anything, so nothing here expects a form, depth is bounded, and
-//! so is what parameters may grow a template to.
+//! The first step of a comparison, and of the estimate of an idle stack. A deployed template can be anything, so
+//! nothing here expects a form, and depth is bounded, as is the size to which parameters may grow a template.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -16,12 +16,13 @@ mod sub;
 
 pub(crate) use self::sub::{SubPiece, expression, name_of, sub_pieces};
 
-/// Deeper values stay as they are: JSON readers stop at 128, and nobody writes them.
+/// Depth beyond which values stay as they are: JSON readers stop at 128, and nobody writes such values.
 pub(crate) const MAX_DEPTH: usize = 150;
 /// Bytes that parameters may add to a template, which itself has at most 1,000,000 (CloudFormation User Guide,
 /// "Understand CloudFormation quotas").
 const MAX_GROWTH: usize = 4 << 20;
-/// The text that DescribeStacks returns for the value of a `NoEcho` parameter (CloudFormation User Guide, "Parameters").
+/// The text that DescribeStacks returns for the value of a `NoEcho` parameter (CloudFormation User Guide,
+/// "Parameters").
 const HIDDEN: &str = "****";
 
 /// One side: a template as CloudFormation JSON, with the values of its parameters and the tags of the stack.
@@ -29,7 +30,7 @@ const HIDDEN: &str = "****";
 pub struct Side<'a> {
     /// The template.
     pub template: &'a Value,
-    /// Parameter → value; what is missing has its default, or on the side of the file the deployed value.
+    /// Parameter → value; a missing one has its default, or on the side of the file the deployed value.
     pub parameters: &'a BTreeMap<String, String>,
     /// Tag → value.
     pub tags: &'a BTreeMap<String, String>,
@@ -56,7 +57,7 @@ pub(crate) struct Resolved {
     pub(crate) attributes: Map<String, Value>,
 }
 
-/// The resources of a side that are there, by logical id.
+/// The resources of a side that are there, by logical ID.
 pub(crate) type Resources<'a> = BTreeMap<&'a str, Resolved>;
 
 /// The value of a condition.
@@ -64,7 +65,7 @@ pub(crate) type Resources<'a> = BTreeMap<&'a str, Resolved>;
 pub(crate) enum Truth {
     Yes,
     No,
-    /// It depends on what is not known, or on itself.
+    /// Unknown: it depends on unknown values, or on itself.
     Unknown,
 }
 
@@ -74,7 +75,7 @@ impl From<bool> for Truth {
     }
 }
 
-/// One side, ready to be asked.
+/// One side, with all that is needed to resolve it.
 pub(crate) struct Resolver<'a> {
     template: &'a Value,
     parameters: BTreeMap<&'a str, Value>,
@@ -84,7 +85,8 @@ pub(crate) struct Resolver<'a> {
 }
 
 impl<'a> Resolver<'a> {
-    /// `previous` are the values that a parameter keeps when the side has none for it, and the template no default.
+    /// Creates a resolver. `previous` are the values that a parameter keeps if the side has none for it, and the
+    /// template no default.
     pub(crate) fn new(
         side: &Side<'a>,
         previous: &BTreeMap<String, String>,
@@ -102,7 +104,7 @@ impl<'a> Resolver<'a> {
             };
             let kind = declaration["Type"].as_str().unwrap_or_default();
             let value = if kind.starts_with("AWS::SSM::Parameter::Value") {
-                // The value is the name of what holds the value.
+                // The value is the name of the parameter that holds the value.
                 json!(format!("{{{{resolve:ssm:{text}}}}}"))
             } else if kind == "CommaDelimitedList" || kind.starts_with("List<") {
                 text.split(',').map(|part| json!(part.trim())).collect()
@@ -120,13 +122,13 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// The entries of a section of the template.
+    /// Returns the entries of a section of the template.
     pub(crate) fn section(&self, name: &str) -> impl Iterator<Item = (&'a str, &'a Value)> + use<'a> {
         let section = self.template[name].as_object().into_iter().flatten();
         section.map(|(name, value)| (name.as_str(), value))
     }
 
-    /// The resources of a side that are there.
+    /// Returns the resources of a side that are there.
     pub(crate) fn resources(&self) -> Resources<'a> {
         let resource = |(id, value): (&'a str, &'a Value)| {
             let condition = value["Condition"].as_str();
@@ -139,7 +141,7 @@ impl<'a> Resolver<'a> {
             for (name, attribute) in value.as_object().into_iter().flatten() {
                 let attribute = match name.as_str() {
                     "Type" | "Properties" => continue,
-                    // A condition that holds is none.
+                    // A condition that holds is the same as none.
                     "Condition" if truth == Truth::Yes => continue,
                     "Condition" => attribute.clone(),
                     "DependsOn" => texts(attribute),
@@ -174,7 +176,7 @@ impl<'a> Resolver<'a> {
         if let Some(known) = self.conditions.borrow().get(name.as_str()) {
             return *known;
         }
-        // Whoever asks again on the way asks about a circle.
+        // A second question on the way is about a circle.
         self.conditions.borrow_mut().insert(name, Truth::Unknown);
         let truth = self.truth(value, 0);
         self.conditions.borrow_mut().insert(name, truth);
@@ -208,12 +210,12 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// A value with everything that is known in its place.
+    /// Returns a value with everything that is known in its place.
     pub(crate) fn value(&self, value: &Value) -> Value {
         self.at(value, 0).unwrap_or_default()
     }
 
-    /// `None` for what is not there: `AWS::NoValue`, and null.
+    /// Resolves a value; `None` for a missing one: `AWS::NoValue`, and null.
     fn at(&self, value: &Value, depth: usize) -> Option<Value> {
         if depth > MAX_DEPTH {
             return Some(value.clone());
@@ -270,7 +272,7 @@ impl<'a> Resolver<'a> {
         Some(self.known(name).unwrap_or_else(|| json!({ "Ref": name })))
     }
 
-    /// The value behind a name, when it is known and the template does not grow without end.
+    /// Returns the value of a name, if it is known and the template does not grow without end.
     fn known(&self, name: &str) -> Option<Value> {
         let known = |text: &Option<String>| text.as_ref().map(|text| json!(text));
         let value = match name {
@@ -358,7 +360,7 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// One of `all` being `first` decides; else all must be known.
+/// Combines truths: one that is `first` decides; otherwise all must be known.
 fn decided(all: impl Iterator<Item = Truth>, first: Truth, otherwise: Truth) -> Truth {
     let mut out = otherwise;
     for one in all {
@@ -372,7 +374,7 @@ fn decided(all: impl Iterator<Item = Truth>, first: Truth, otherwise: Truth) -> 
     out
 }
 
-/// The name and argument of a function: a mapping of one entry with the name of one.
+/// Returns the name and argument of a function: a mapping of one entry with the name of one.
 pub(crate) fn function(value: &Value) -> Option<(&str, &Value)> {
     let map = value.as_object().filter(|map| map.len() == 1)?;
     let (name, argument) = map.iter().next()?;
@@ -393,7 +395,7 @@ pub(crate) fn has_function(value: &Value, depth: usize) -> bool {
     }
 }
 
-/// A single value as text, as CloudFormation compares them.
+/// Returns a single value as text, as CloudFormation compares them.
 pub(crate) fn scalar_text(value: &Value) -> Option<String> {
     if let Some(digits) = number::digits(value) {
         return Some(digits.into_owned());
@@ -410,7 +412,7 @@ pub(crate) fn is_dynamic(text: &str) -> bool {
     text.contains("{{resolve:")
 }
 
-/// One text or a list of them as a sorted list.
+/// Returns one text or a list of them as a sorted list.
 pub(crate) fn texts(value: &Value) -> Value {
     let items = match value {
         Value::Array(items) => items.clone(),
@@ -423,7 +425,7 @@ pub(crate) fn texts(value: &Value) -> Value {
     Value::Array(items)
 }
 
-/// `true`, or the word.
+/// Returns whether a value is `true`, or the word.
 pub(crate) fn truthy(value: &Value) -> bool {
     match value {
         Value::Bool(is) => *is,
@@ -432,7 +434,7 @@ pub(crate) fn truthy(value: &Value) -> bool {
     }
 }
 
-/// `A.B` and `[A, B]` are the same.
+/// Returns the argument of `Fn::GetAtt` in one form: `A.B` and `[A, B]` are the same.
 fn attribute(argument: &Value) -> Value {
     let path = match argument {
         Value::String(text) => text.split_once('.').map(|(resource, rest)| json!([resource, rest])),
@@ -477,7 +479,7 @@ fn select(arguments: Value) -> Value {
     if let Some([index, Value::Array(items)]) = arguments.as_array().map(Vec::as_slice)
         && let Some(found) =
             scalar_text(index).and_then(|text| text.parse::<usize>().ok()).and_then(|at| items.get(at))
-        // What is chosen from could have other places when a function in it gives several.
+        // The items could have other places if a function among them gives several.
         && items.iter().all(|item| function(item).is_none_or(|(name, _)| gives_one(name)))
     {
         return found.clone();

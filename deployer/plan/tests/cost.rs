@@ -1,4 +1,4 @@
-//! What stacks cost: the published page, golden texts of cases with and without the workers, and sums by hand.
+//! The cost of stacks: the published page, golden texts of cases with and without the workers, and sums by hand.
 
 use contract::{Detail, ObjectRef, SOURCE};
 use deployer_lang::Compiled;
@@ -22,7 +22,7 @@ fn of(compiled: &Compiled, load: Load) -> Estimate {
     estimate(&compiled.stack, &compiled.template, load)
 }
 
-/// The repository's stack `dev`, with texts of its file replaced.
+/// Returns the repository's stack `dev`, with texts of its file replaced.
 fn repository(edits: &[(&str, &str)]) -> Compiled {
     let mut text = golden::read(&golden::repository().join("stack.yaml"));
     for (old, new) in edits {
@@ -32,7 +32,7 @@ fn repository(edits: &[(&str, &str)]) -> Compiled {
     stack_of(&Source::new("stack.yaml", text), Some("dev"))
 }
 
-/// Dollars of the charges of a service.
+/// Returns the dollars of the charges of a service.
 fn dollars(estimate: &Estimate, service: &str) -> f64 {
     let rows = estimate.rows.as_ref().expect("a pipeline");
     rows.bill.charges.iter().filter(|charge| charge.service == service).map(|charge| charge.dollars).sum()
@@ -66,19 +66,23 @@ fn a_million_rows_by_hand() {
     let estimate = of(&repository(&[]), MILLION);
     // Extracted, transformed and loaded: 3 events a row; 1 for the task and 1 for the end of the file. $1 a million.
     near(dollars(&estimate, "EventBridge"), 3_000_002.0 / 1e6);
-    // Each of 5,000,002 messages (transform and load 1 a row, observe 3 and 2 a file) is sent by a request of its own. Ten are
-    // received by one request, and deleted by one: 100,000 + 100,000 + 300,001 batches, the last begun. One more message tells
-    // of the file: 3 requests. $0.40 a million.
+    // Each of 5,000,002 messages (transform and load 1 a row, observe 3 and 2 a file) is sent by a request of its own.
+    // Ten are received by one request, and deleted by one: 100,000 + 100,000 + 300,001 batches, the last begun. One
+    // more message announces the file: 3 requests. $0.40 a million.
     near(dollars(&estimate, "SQS"), (5_000_002.0 + 2.0 * 500_001.0 + 3.0) * 0.40 / 1e6);
-    // Observe takes a thousand at once: 100,000 + 100,000 + 3,001 invocations, and that of extract, at $0.20 a million. 256 MiB
-    // are 0.25 GB: 100,000 × 36 ms + 100,000 × 42 ms + 3,001 × 1,000 ms + 250 ms = 10,801.25 s → 2,700.3125 GB-s at $0.0000166667.
+    // Observe takes a thousand at once: 100,000 + 100,000 + 3,001 invocations, and that of extract, at $0.20 a million.
+    // 256 MiB are 0.25 GB: 100,000 × 36 ms + 100,000 × 42 ms + 3,001 × 1,000 ms + 250 ms = 10,801.25 s → 2,700.3125
+    // GB-s at $0.0000166667.
     near(dollars(&estimate, "Lambda"), 203_002.0 * 0.20 / 1e6 + 2_700.312_5 * 0.000_016_666_7);
-    // One item a row, below 1 KB, and the tally: two items a batch of seven units each, and the summary twice. $0.625 a million.
+    // One item a row, below 1 KB, and the tally: two items a batch of seven units each, and the summary twice. $0.625 a
+    // million.
     near(dollars(&estimate, "DynamoDB"), 0.625 + (3_001.0 * 14.0 + 2.0) * 0.625 / 1e6);
-    // 538 + 533 + 580 bytes a row and 581 + 525 a file from observe, 228 + 400 an invocation, 350 from the task; $0.50 a GB.
+    // 538 + 533 + 580 bytes a row and 581 + 525 a file from observe, 228 + 400 an invocation, 350 from the task; $0.50
+    // a GB.
     let bytes = 1_651.0 * 1e6 + 1_106.0 + 628.0 * 203_002.0 + 350.0;
     near(dollars(&estimate, "CloudWatch"), bytes / 1e9 * 0.50);
-    // 1,000 rows a second and 15 seconds before: 1,015 s of a quarter of a vCPU, half a GB, one GB of disk above 20, one address.
+    // 1,000 rows a second and 15 seconds before: 1,015 s of a quarter of a vCPU, half a GB, one GB of disk above 20,
+    // one address.
     let hours = 1_015.0 / 3_600.0;
     near(dollars(&estimate, "Fargate"), hours * (0.25 * 0.040_48 + 0.5 * 0.004_445 + 0.000_111));
     near(dollars(&estimate, "VPC"), hours * 0.005);
@@ -104,8 +108,8 @@ fn rows_of_one_event_share_its_price() {
     let ten = of(&repository(&[(disk, &with(10))]), MILLION);
     // A tenth of the events of rows, and the two of the file.
     near(dollars(&ten, "EventBridge"), 300_002.0 / 1e6);
-    // 500,002 messages, ten of which have 10 × (700 + 10 × 235) = 30,500 bytes: one request each for 10,000 + 10,000 + 30,001
-    // batches to receive, and one to delete.
+    // 500,002 messages, ten of which have 10 × (700 + 10 × 235) = 30,500 bytes: one request each for 10,000 + 10,000 +
+    // 30,001 batches to receive, and one to delete.
     near(dollars(&ten, "SQS"), (500_002.0 + 2.0 * 50_001.0 + 3.0) * 0.40 / 1e6);
     // The table has as many items as before; the tally is written by a tenth of the batches, 301.
     near(dollars(&ten, "DynamoDB"), 0.625 + (301.0 * 14.0 + 2.0) * 0.625 / 1e6);
@@ -186,7 +190,8 @@ fn the_file_decides() {
     let indexed =
         of(&[(table, "properties: { key: { id: string }, indexes: { byZip: { key: { zip: string } } } }")]);
     near(dollars(&indexed, "DynamoDB"), 2.0 * 0.625 + tally);
-    // A private network has a gateway while idle, and each event goes through it: 700 + 200 + 35 bytes a row; no address.
+    // A private network has a gateway while idle, and each event goes through it: 700 + 200 + 35 bytes a row; no
+    // address.
     let private = of(&[("egress: public", "egress: nat")]);
     near(dollars(&private, "VPC"), 0.935 * 0.045);
     assert!(private.idle.total > plain.idle.total + 32.85);

@@ -1,4 +1,5 @@
-//! Why an operation failed, from the events that AWS gives: each known failure by its own words, and whole stories.
+//! The causes of failed operations, from the events that AWS returns: each known failure by its own words, and whole
+//! stories.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +19,7 @@ fn subject(resource_type: &str) -> Subject<'_> {
     }
 }
 
-/// Name of the entry that explains a reason.
+/// Returns the name of the entry that explains a reason.
 fn explains(resource_type: &str, reason: &str) -> Option<&'static str> {
     known::find(&subject(resource_type), &Reason::parse(reason)).map(|found| found.known.id.as_str())
 }
@@ -205,7 +206,7 @@ fn ids(causes: &[deployer_plan::diagnose::Cause]) -> Vec<&str> {
     causes.iter().map(|cause| cause.logical_id.as_str()).collect()
 }
 
-/// A first creation that fails, as CloudFormation tells it with `OnStackFailure: DELETE`.
+/// Returns a first creation that fails, as CloudFormation tells it with `OnStackFailure: DELETE`.
 fn failed_create() -> Vec<Event> {
     vec![
         stack("REVIEW_IN_PROGRESS", "User Initiated"),
@@ -320,7 +321,7 @@ fn what_validation_found_explains_what_the_stack_only_announces() {
         (vec!["Landing"], Some("landing"))
     );
     assert_eq!(diagnosis.causes[0].known.as_ref().map(|known| known.id), Some("bucket-name-taken"));
-    // What a resource said itself is nearer to the cause.
+    // The reason of a resource is nearer to the cause.
     diagnosis.explain_by(&[event("Other", "AWS::X::Y", "CREATE_FAILED", "no", false)], &BTreeMap::new());
     assert_eq!(ids(&diagnosis.causes), ["Landing"]);
 }
@@ -343,7 +344,7 @@ fn a_deletion_that_fails_is_a_story_of_its_own() {
     let diagnosis = diagnose(&events, &BTreeMap::new()).expect("it failed");
     assert_eq!(diagnosis.causes[0].known.as_ref().map(|known| known.id), Some("bucket-not-empty"));
     assert!(diagnosis.causes[0].fix.contains("deployer recover"));
-    // It still belongs to the stack.
+    // The resource still belongs to the stack.
     assert_eq!((diagnosis.left_over.len(), diagnosis.attempts), (0, 1));
     assert_eq!(phases::newest(&events).len(), 3);
 }
@@ -354,7 +355,7 @@ fn what_went_well_is_no_failure() {
         [stack("CREATE_IN_PROGRESS", ""), resource("A", "CREATE_COMPLETE", ""), stack("CREATE_COMPLETE", "")];
     assert_eq!(diagnose(&well, &BTreeMap::new()), None);
     assert_eq!(diagnose(&[], &BTreeMap::new()), None);
-    // A deletion of what was made does not make its creation a failure.
+    // The deletion of a created stack does not make its creation a failure.
     let gone = [well.as_slice(), &[stack("DELETE_IN_PROGRESS", ""), stack("DELETE_COMPLETE", "")]].concat();
     assert_eq!(diagnose(&gone, &BTreeMap::new()), None);
     // Consequences alone still name something.

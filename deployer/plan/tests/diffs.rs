@@ -1,9 +1,8 @@
-//! `diffs/<name>/`: two templates, or the repository's file and edits of it, and what differs.
+//! `diffs/<name>/`: two templates, or the repository's file and edits of it, and their differences.
 //!
-//! A case holds `before.json` and `after.json`, or `edits.json` with pairs of texts (those of `base` are made on both sides);
-//! `given.json` with the place, values of
-//! parameters and tags, origins, sizes of code; and what the code gives for them: `diff.json` (without what is kept),
-//! `diff.txt`, and its short form `brief.txt`.
+//! A case holds `before.json` and `after.json`, or `edits.json` with pairs of texts (those of `base` are made on both
+//! sides); `given.json` with the place, values of parameters and tags, origins, sizes of code; and the results:
+//! `diff.json` (without resources that are kept), `diff.txt`, and its short form `brief.txt`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,7 +18,7 @@ use crate::golden::{self, load};
 
 type Texts = BTreeMap<String, String>;
 
-/// What a case compares.
+/// The input of a case.
 struct Given {
     before: Option<(Value, Texts, Texts)>,
     after: (Value, Texts, Texts),
@@ -94,7 +93,7 @@ fn given(folder: &Path) -> (Given, Value) {
     (Given { before, after, pseudo, origins }, given)
 }
 
-/// Values for the parameters that name code.
+/// Returns values for the parameters that name code.
 fn code(template: &Value) -> Texts {
     let parameters = template["Parameters"].as_object().into_iter().flatten();
     let digest = "a".repeat(64);
@@ -120,7 +119,7 @@ fn case(name: &str) -> Diff {
     given(&golden::package().join("tests/diffs").join(name)).0.diff()
 }
 
-/// What a reader without colours sees.
+/// Returns a diff as a reader without colours sees it.
 fn page(diff: &Diff, width: usize) -> String {
     shown(diff, width, Detail::Full)
 }
@@ -129,7 +128,7 @@ fn shown(diff: &Diff, width: usize, detail: Detail) -> String {
     render(diff, width, detail).iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// The published schema of a diff, but strict: a field that it does not describe is an error.
+/// Returns the published schema of a diff, but strict: a field that it does not describe is an error.
 fn strict_schema() -> Value {
     fn close(value: &mut Value) {
         match value {
@@ -227,7 +226,7 @@ fn actions_are_those_of_cloudformation() {
     assert!(!page(&case("conditions-and-secrets"), 100).contains("hunter2"));
 }
 
-/// All templates of the golden cases.
+/// Returns all templates of the golden cases.
 fn templates() -> Vec<Value> {
     let cases = golden::entries(&golden::cases());
     let files = cases.iter().flat_map(|case| golden::entries(case));
@@ -244,7 +243,7 @@ fn cases_with_templates() -> impl Iterator<Item = PathBuf> {
     cases().into_iter().filter(|folder| folder.join("before.json").exists())
 }
 
-/// The template with all keys, and all lists that are certainly sets, the other way round.
+/// Returns the template with all keys, and all lists that are certainly sets, the other way round.
 fn shuffled(value: &Value, name: &str) -> Value {
     match value {
         Value::Object(map) => map
@@ -299,7 +298,7 @@ fn a_new_stack_creates_everything_and_the_same_way_back_deletes_it() {
     }
 }
 
-/// A deployed template can be anything.
+/// Returns any JSON: a deployed template can be anything.
 fn any_json() -> impl Strategy<Value = Value> {
     let word = prop::sample::select(vec![
         "Resources",

@@ -15,7 +15,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// The part `from..to` (bytes) of this span.
+    /// Returns the part `from..to` (bytes) of this span.
     #[must_use]
     pub fn slice(self, from: usize, to: usize) -> Self {
         Self { start: (self.start + from).min(self.end), end: (self.start + to).min(self.end) }
@@ -33,7 +33,7 @@ pub struct Source {
     lines: Vec<usize>,
 }
 
-/// A place in a text as people and editors count it: from 1, columns in characters.
+/// A place in a text as people and editors count: lines and columns from 1, columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
     /// Line, from 1.
@@ -43,7 +43,7 @@ pub struct Position {
 }
 
 impl Source {
-    /// A source from its name and text.
+    /// Creates a source from its name and text.
     #[must_use]
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
         let text = text.into();
@@ -51,20 +51,20 @@ impl Source {
         Self { name: name.into(), text, lines }
     }
 
-    /// Line and column of a byte offset; an offset past the end is the end.
+    /// Returns the line and column of a byte offset; an offset past the end is the end.
     #[must_use]
     pub fn position(&self, offset: usize) -> Position {
         let offset = offset.min(self.text.len());
         let line = self.lines.partition_point(|start| *start <= offset);
         let start = line.checked_sub(1).and_then(|line| self.lines.get(line)).copied().unwrap_or(0);
         let before = self.text.as_bytes().get(start..offset).unwrap_or_default();
-        // A byte order mark is no character that anybody sees.
+        // A byte order mark is not a character that anybody sees.
         let column = String::from_utf8_lossy(before).trim_start_matches('\u{feff}').chars().count() + 1;
         Position { line, column }
     }
 }
 
-/// How bad it is.
+/// Severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -92,7 +92,7 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// An error at a place.
+    /// Creates an error at a place.
     #[must_use]
     pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Self {
         Self {
@@ -105,7 +105,7 @@ impl Diagnostic {
         }
     }
 
-    /// A warning at a place.
+    /// Creates a warning at a place.
     #[must_use]
     pub fn warning(code: &'static str, span: Span, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, span, message) }
@@ -125,7 +125,7 @@ impl Diagnostic {
         self
     }
 
-    /// `did you mean …`, when one of the known names is near; else the list of them.
+    /// Adds `did you mean …` if one of the known names is near; otherwise the list of them.
     #[must_use]
     pub fn suggest<'a>(self, wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         let known: Vec<&str> = known.into_iter().collect();
@@ -147,10 +147,10 @@ impl Diagnostic {
 
 /// Known names that a message lists.
 const MAX_SHOWN: usize = 16;
-/// Longer than any name of the language; what is longer resembles none.
+/// Length beyond that of any name of the language; a longer text resembles none.
 const MAX_NAME: usize = 80;
 
-/// The known name nearest to a wrong one, if it is near enough to be meant.
+/// Returns the known name nearest to a wrong one, if it is near enough to be meant.
 #[must_use]
 pub fn nearest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
     if wrong.is_empty() || wrong.len() > MAX_NAME {
@@ -196,7 +196,7 @@ impl Diagnostics {
         self.0.is_empty()
     }
 
-    /// The problems by position, each once.
+    /// Returns the problems by position, each once.
     #[must_use]
     pub fn sorted(&self) -> Vec<&Diagnostic> {
         let mut all: Vec<&Diagnostic> = self.0.iter().collect();
@@ -205,7 +205,7 @@ impl Diagnostics {
         all
     }
 
-    /// One line a problem (`file:line:column: error[E0102]: message; help: …`), as compilers print it.
+    /// Returns one line per problem (`file:line:column: error[E0102]: message; help: …`), as compilers print it.
     #[must_use]
     pub fn to_lines(&self, source: &Source) -> String {
         self.sorted().into_iter().fold(String::new(), |mut out, diagnostic| {

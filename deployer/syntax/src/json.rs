@@ -1,4 +1,4 @@
-//! JSON text → nodes that know their place, with every digit of its numbers and every key, also one that stands twice.
+//! JSON text → nodes with their places, with every digit of its numbers and every key, including duplicate ones.
 
 use serde_json::{Map, Value};
 
@@ -6,10 +6,10 @@ use crate::diagnostic::Span;
 use crate::number;
 use crate::yaml::{self, Entry, Node};
 
-/// Nesting deeper than this is an attack or a mistake; serde_json ends there as well.
+/// Deepest nesting: anything deeper is an attack or a mistake. serde_json has the same limit.
 const MAX_DEPTH: usize = 128;
 
-/// Why a text is not JSON.
+/// The reason why a text is not JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Problem {
@@ -35,13 +35,13 @@ pub fn parse(text: &str) -> Result<Node, Problem> {
     }
 }
 
-/// The value of a JSON text, with all digits of its numbers ([`number::digits`]); of a key that stands twice, the last.
+/// Returns the value of a JSON text, with all digits of its numbers ([`number::digits`]); of duplicate keys, the last.
 #[must_use]
 pub fn value(text: &str) -> Option<Value> {
     parse(text).ok().map(|node| of_node(&node))
 }
 
-/// The value of what [`parse`] has read.
+/// Returns the value of a node that [`parse`] has read.
 #[must_use]
 pub fn of_node(node: &Node) -> Value {
     match &node.value {
@@ -157,7 +157,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A text in double quotes.
+    /// Reads a text in double quotes.
     fn string(&mut self) -> Result<String, Problem> {
         let start = self.at;
         let mut escaped = false;
@@ -180,7 +180,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A number, `true`, `false` or `null`.
+    /// Reads a number, `true`, `false` or `null`.
     fn word(&mut self) -> Result<yaml::Value, Problem> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let end = rest.find(|letter: char| !(letter.is_ascii_alphanumeric() || "+-.".contains(letter)));
@@ -232,7 +232,7 @@ mod tests {
         fn it_takes_what_serde_json_takes(text in "([\\[\\]{}:,\"\\\\ ]|[0-9.eE+-]{1,4}|true|null|ü|a|\"[a-z]?\"){0,12}") {
             let read: Option<Value> = serde_json::from_str(&text).ok();
             let ours = value(&text);
-            // Numbers beyond its range are all that serde_json refuses more.
+            // Numbers beyond its range are the only further texts that serde_json refuses.
             if let Some(read) = read {
                 let ours = ours.map(|ours| number::to_json(&ours)).unwrap_or_default();
                 prop_assert_eq!(serde_json::from_str::<Value>(&ours).ok(), Some(read));

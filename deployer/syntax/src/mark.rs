@@ -2,7 +2,7 @@
 
 use crate::number;
 
-/// Begins a mark: no text of a YAML file can hold it.
+/// Beginning of a mark: no text of a YAML file can contain it.
 pub const MARK: char = '\0';
 
 /// A text of an event that may be anything, for [`deployer_lang::matching::Event::of_value`].

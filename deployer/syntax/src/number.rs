@@ -1,8 +1,8 @@
 //! Numbers of JSON to the last digit.
 //!
 //! [`serde_json::Number`] holds 64 bits, and its feature for more would change every crate that is built with this one.
-//! A number that it can't write as it was written stands in a [`Value`] as a marked text, which [`Exact`] writes as the
-//! number again.
+//! A number that it can't write as it was written is kept in a [`Value`] as a marked text, which [`Exact`] writes as
+//! the number again.
 
 use std::borrow::Cow;
 use std::io;
@@ -11,10 +11,10 @@ use serde::Serialize as _;
 use serde_json::Value;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
-/// Begins the text that stands for a number. Texts of a stack file never hold its first character.
+/// Beginning of the text that represents a number. Texts of a stack file never contain its first character.
 const MARK: &str = "\0number:";
 
-/// The number that a text is in JSON, with all its digits.
+/// Returns the number that a text is in JSON, with all its digits.
 #[must_use]
 pub fn value(text: &str) -> Option<Value> {
     if !is_json(text) {
@@ -27,7 +27,7 @@ pub fn value(text: &str) -> Option<Value> {
     })
 }
 
-/// The digits of a value that is a number.
+/// Returns the digits of a value that is a number.
 #[must_use]
 pub fn digits(value: &Value) -> Option<Cow<'_, str>> {
     match value {
@@ -37,13 +37,13 @@ pub fn digits(value: &Value) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Returns whether a text stands for a number.
+/// Returns whether a text represents a number.
 #[must_use]
 pub fn is_marked(text: &str) -> bool {
     text.starts_with(MARK)
 }
 
-/// The nearest double of a value that is a number.
+/// Returns the nearest double of a value that is a number.
 #[must_use]
 pub fn nearest(value: &Value) -> Option<f64> {
     digits(value)?.parse().ok()
@@ -58,14 +58,14 @@ pub fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// A number in the form that all numbers of its amount have; any other value as it is.
+/// Returns a number in the form that all numbers of its amount have; any other value as it is.
 #[must_use]
 pub fn canonical(written: &Value) -> Value {
     let number = digits(written).and_then(|digits| Decimal::parse(&digits));
     number.and_then(|number| value(&number.to_string())).unwrap_or_else(|| written.clone())
 }
 
-/// Returns whether a text is nothing but digits.
+/// Returns whether a text consists of digits only.
 #[must_use]
 pub fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
@@ -92,13 +92,13 @@ fn is_json(text: &str) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decimal {
     negative: bool,
-    /// Without zeros at either end; nothing for zero.
+    /// The digits, without zeros at either end; empty for zero.
     digits: String,
     exponent: i64,
 }
 
 impl Decimal {
-    /// The amount of a number as JSON or Rust writes it; none of one whose exponent has more than 18 digits.
+    /// Returns the amount of a number as JSON or Rust writes it; `None` if its exponent has more than 18 digits.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (negative, rest) = match text.strip_prefix('-') {
@@ -126,7 +126,7 @@ impl Decimal {
 
 impl std::fmt::Display for Decimal {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        /// Beyond so many places a number is written with an exponent.
+        /// Number of places beyond which a number is written with an exponent.
         const MOST_PLACES: usize = 40;
         if self.digits.is_empty() {
             return out.write_str("0");
@@ -153,18 +153,18 @@ impl std::fmt::Display for Decimal {
     }
 }
 
-/// Compact JSON.
+/// Returns a value as compact JSON.
 #[must_use]
 pub fn to_json(value: &Value) -> String {
     written(value, CompactFormatter)
 }
 
-/// Compact JSON with every character beyond ASCII escaped, as templates are sent.
+/// Returns a value as compact JSON with every character beyond ASCII escaped, as templates are sent.
 #[must_use]
 pub fn to_ascii_json(value: &Value) -> String {
     let json = to_json(value);
     let mut out = String::with_capacity(json.len());
-    // Only texts hold characters beyond ASCII.
+    // Only texts contain characters beyond ASCII.
     for letter in json.chars() {
         if letter.is_ascii() {
             out.push(letter);
@@ -177,7 +177,7 @@ pub fn to_ascii_json(value: &Value) -> String {
     out
 }
 
-/// Indented JSON.
+/// Returns a value as indented JSON.
 #[must_use]
 pub fn to_pretty_json(value: &Value) -> String {
     written(value, PrettyFormatter::new())
@@ -190,7 +190,7 @@ fn written(value: &Value, formatter: impl Formatter) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// Writes JSON as another formatter does, and numbers that stand as marked texts as numbers.
+/// A formatter that writes JSON as another one does, and marked texts as the numbers that they represent.
 #[derive(Debug)]
 pub struct Exact<F> {
     inner: F,
@@ -200,25 +200,25 @@ pub struct Exact<F> {
 /// The state of the text that is being written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Text {
-    /// Nothing: its quote is not written yet.
+    /// A text that has begun, and whose quote is not written yet.
     Begun,
-    /// Its first character is that of [`MARK`], and is not written yet.
+    /// A text whose first character is that of [`MARK`], and is not written yet.
     MaybeNumber,
-    /// It is a number.
+    /// A number.
     Number,
-    /// It is a text, whose quote is written.
+    /// A text whose quote is written.
     Plain,
 }
 
 impl<F> Exact<F> {
-    /// A formatter that writes everything else as `inner` does.
+    /// Creates a formatter that writes everything else as `inner` does.
     pub const fn new(inner: F) -> Self {
         Self { inner, text: Text::Plain }
     }
 }
 
 impl<F: Formatter> Exact<F> {
-    /// Writes what was held back, now that the text is known to be no number.
+    /// Writes the text that was held back, now that it is known not to be a number.
     fn quote<W: io::Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
         if matches!(self.text, Text::Begun | Text::MaybeNumber) {
             self.inner.begin_string(out)?;

@@ -1,4 +1,4 @@
-//! `${…}`: texts that speak of resources and config values.
+//! `${…}`: texts that refer to resources and config values.
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::yaml::shorten;
@@ -6,7 +6,7 @@ use crate::yaml::shorten;
 /// A piece of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
-    /// Text that stands for itself.
+    /// Literal text.
     Literal(String),
     /// `${path.to.something}`.
     Path {
@@ -29,13 +29,13 @@ pub enum Part {
 pub const PSEUDO_PARAMETERS: [&str; 6] =
     ["AWS::AccountId", "AWS::Partition", "AWS::Region", "AWS::StackId", "AWS::StackName", "AWS::URLSuffix"];
 
-/// The pseudo parameter of this name among those that are a text.
+/// Returns the pseudo parameter of this name among those that are a text.
 #[must_use]
 pub fn pseudo_parameter(name: &str) -> Option<&'static str> {
     PSEUDO_PARAMETERS.into_iter().find(|known| *known == name)
 }
 
-/// A name that begins as a pseudo parameter does and is none.
+/// Returns the error about a name that begins as a pseudo parameter does, but is not one.
 #[must_use]
 pub fn unknown_pseudo_parameter<'k>(
     name: &str,
@@ -46,7 +46,7 @@ pub fn unknown_pseudo_parameter<'k>(
         .suggest(name, known)
 }
 
-/// Splits a text at its `${…}`; `$${` stands for `${` itself. `place` gives the place in the file of a range of bytes.
+/// Splits a text at its `${…}`; `$${` is a literal `${`. `place` returns the place in the file of a range of bytes.
 pub fn parse(
     text: &str,
     place: impl Fn(usize, usize) -> Span,

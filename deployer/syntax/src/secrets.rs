@@ -1,4 +1,4 @@
-//! Secrets that stand in the file in plain text: by their shape, and by the name of their key.
+//! Secrets that are in the file in plain text, recognized by their shape or by the name of their key.
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::yaml::{Entry, Node, Value, shorten};
@@ -6,9 +6,9 @@ use crate::yaml::{Entry, Node, Value, shorten};
 /// The beginning of a token, the least number of characters that follow, their kind, and the name of the token.
 type Shape = (&'static str, usize, fn(u8) -> bool, &'static str);
 
-/// Tokens by how they begin, how many characters of which kind follow at least, and what they are.
-/// Sources: IAM User Guide, "IAM identifiers" (AKIA, ASIA); the token formats that GitHub, GitLab, Slack, Stripe, Google
-/// and npm publish for secret scanners.
+/// Tokens: the beginning of each, the number and kind of characters that follow at least, and its name.
+/// Sources: IAM User Guide, "IAM identifiers" (AKIA, ASIA); the token formats that GitHub, GitLab, Slack, Stripe,
+/// Google and npm publish for secret scanners.
 const SHAPES: [Shape; 13] = [
     ("AKIA", 16, is_upper, "an AWS access key"),
     ("ASIA", 16, is_upper, "an AWS access key"),
@@ -54,7 +54,7 @@ fn shape(text: &str) -> Option<&'static str> {
         for (at, _) in text.match_indices(start) {
             let rest = &text.as_bytes()[at + start.len()..];
             let count = rest.iter().take_while(|byte| letter(**byte)).count();
-            // An access key has its exact length; it is no part of a longer word.
+            // An access key has its exact length; it is not a part of a longer word.
             let fits = if start.len() == 4 && length == 16 { count == length } else { count >= length };
             if begins_word(at) && fits {
                 return Some(what);
@@ -107,7 +107,7 @@ fn entry_of(entry: &Entry, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// The warning about a secret that is known by the name of its key.
+/// Returns the warning about a secret that is known by the name of its key.
 pub fn by_name(name: &str, span: Span) -> Diagnostic {
     let message = format!("by its name, `{}` is a secret, but its value is in plain text", shorten(name));
     Diagnostic::warning("W0402", span, message)

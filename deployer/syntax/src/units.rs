@@ -6,19 +6,19 @@ const DURATIONS: [(&str, u64); 4] = [("s", 1), ("m", 60), ("h", 3_600), ("d", 86
 const SIZES: [(&str, u64); 5] =
     [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
 
-/// Seconds of `90s`, `5m`, `12h`, `7d`. `None` when it is no duration or larger than 64 bits hold.
+/// Returns the seconds of `90s`, `5m`, `12h`, `7d`; `None` if the text is not a duration or exceeds 64 bits.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<u64> {
     parse(text, &DURATIONS)
 }
 
-/// Bytes of `512MiB`, `20GiB`. `None` when it is no size or larger than 64 bits hold.
+/// Returns the bytes of `512MiB`, `20GiB`; `None` if the text is not a size or exceeds 64 bits.
 #[must_use]
 pub fn parse_size(text: &str) -> Option<u64> {
     parse(text, &SIZES)
 }
 
-/// A whole number as all readers of YAML read it: `012` is ten to some and twelve to others.
+/// Returns a whole number if all readers of YAML read it alike: `012` is ten to some and twelve to others.
 pub fn integer(text: &str) -> Option<i64> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let canonical = digits == "0" || digits.starts_with(|first: char| matches!(first, '1'..='9'));
@@ -53,19 +53,19 @@ pub fn meant(text: &str) -> Option<String> {
     Some(format!("{number}{meant}"))
 }
 
-/// Seconds in the largest unit that holds them whole.
+/// Returns seconds in the largest unit in which they are a whole number.
 #[must_use]
 pub fn show_duration(seconds: u64) -> String {
     show(seconds, &DURATIONS)
 }
 
-/// Bytes in the largest unit that holds them whole.
+/// Returns bytes in the largest unit in which they are a whole number.
 #[must_use]
 pub fn show_size(bytes: u64) -> String {
     show(bytes, &SIZES)
 }
 
-/// A size for people, in decimal units as files are shown: `8.1 MB`.
+/// Returns a size for people, in decimal units as files are shown: `8.1 MB`.
 #[must_use]
 pub fn human(bytes: u64) -> String {
     let count = bytes as f64;

@@ -1,8 +1,8 @@
-//! Text → tree of nodes that know where they stand. First step of the flow.
+//! Text → tree of nodes with their places. First step of the flow.
 //!
 //! Built on the events of `saphyr-parser`, because no reader of YAML values keeps the place of each node, and because
-//! most accept a key that stands twice. Values stay text until [`deployer_lang::model`] asks for a type, so `no` and `012`
-//! are never silently something else.
+//! most accept duplicate keys. Values stay text until [`deployer_lang::model`] asks for a type, so `no` and `012` are
+//! never silently something else.
 
 use std::collections::HashMap;
 
@@ -10,9 +10,9 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span as Marks, Tag};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Source, Span, nearest};
 
-/// Nesting deeper than this is an attack or a mistake.
+/// Deepest nesting: anything deeper is an attack or a mistake.
 const MAX_DEPTH: usize = 64;
-/// Nodes in a file once aliases are expanded: stops "billion laughs" files.
+/// Most nodes in a file once aliases are expanded: stops "billion laughs" files.
 const MAX_NODES: usize = 200_000;
 
 /// A value and its place.
@@ -31,17 +31,17 @@ pub enum Value {
     Scalar {
         /// The text, unquoted and unescaped.
         text: String,
-        /// Written without quotes, so it may be a number, a boolean or null.
+        /// `true` if it is written without quotes, so that it may be a number, a boolean or null.
         plain: bool,
-        /// Bytes from the start of the node to the text, when it stands in the file letter by letter: behind a quote,
-        /// or at once. `None` when it was unescaped, folded, or replaced by config values.
+        /// Bytes from the start of the node to the text, if the file contains it letter by letter: after a quote, or at
+        /// once. `None` if it was unescaped, folded, or replaced by config values.
         verbatim: Option<usize>,
     },
     /// A list.
     Sequence(Vec<Node>),
-    /// Keys and values in the order of the file; no key stands twice.
+    /// Keys and values in the order of the file, without duplicate keys.
     Mapping(Vec<Entry>),
-    /// A value behind one of CloudFormation's short tags, which only some places of the language take.
+    /// A value after one of CloudFormation's short tags, which only some places of the language take.
     Tagged {
         /// The tag without its `!`.
         tag: String,
@@ -82,7 +82,7 @@ fn is_function(name: &str) -> bool {
     SHORT_TAGS.contains(&name) || nearest(name, &SHORT_TAGS).is_some()
 }
 
-/// A tag where the language takes none.
+/// Returns the error about a tag where the language takes none.
 #[must_use]
 pub fn misplaced_tag(tag: &str, span: Span) -> Diagnostic {
     let diagnostic =
@@ -108,7 +108,7 @@ pub struct Entry {
 }
 
 impl Node {
-    /// Nothing: the key was given without a value, or as `null` or `~`.
+    /// Returns whether the node is nothing: the key was given without a value, or as `null` or `~`.
     #[must_use]
     pub fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar { text, plain: true, .. } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
@@ -127,7 +127,8 @@ impl Node {
         }
     }
 
-    /// The part `from..to` (bytes) of a single value's text in the file; all of it when the text stands there otherwise.
+    /// Returns the part `from..to` (bytes) of a single value's text in the file; all of it if the file contains the
+    /// text in another form.
     #[must_use]
     pub fn part(&self, from: usize, to: usize) -> Span {
         match self.value {
@@ -146,7 +147,7 @@ impl Node {
     }
 }
 
-/// The first line of a text, and not too much of it.
+/// Returns the first line of a text, cut if it is too long.
 pub fn shorten(text: &str) -> String {
     const MAX: usize = 60;
     let line = text.lines().next().unwrap_or_default();
@@ -181,7 +182,7 @@ type ShortTag = (String, Span);
 struct Key {
     text: String,
     span: Span,
-    /// It stood in this mapping before, so that its value does not count.
+    /// `true` if the mapping has this key already, so that the value does not count.
     again: bool,
 }
 
@@ -254,7 +255,7 @@ fn explain(source: &Source, at: Span, info: &str) -> Diagnostic {
         }
         return plain();
     }
-    // The line before, and where its text stands.
+    // The line before, and the beginning of its text.
     let start = text.get(..at.start).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
     let above = text.get(..start).unwrap_or_default().trim_end_matches(['\n', '\r', ' ']);
     let above_start = above.rfind('\n').map_or(0, |end| end + 1);
@@ -287,11 +288,11 @@ fn explain(source: &Source, at: Span, info: &str) -> Diagnostic {
     plain()
 }
 
-/// The innermost bracket of a flow collection that is open at the end of a text.
+/// Returns the innermost bracket of a flow collection that is open at the end of a text.
 fn unclosed(text: &str) -> Option<(usize, char)> {
     let mut open: Vec<(usize, char)> = Vec::new();
     let mut quote: Option<char> = None;
-    // The last character that was no space: a bracket begins a collection where a value may begin.
+    // The last character that was not a space: a bracket begins a collection where a value may begin.
     let mut before = '\n';
     let mut in_comment = false;
     for (at, letter) in text.char_indices() {
@@ -376,7 +377,7 @@ impl Builder<'_> {
                     Value::Mapping(entries) => entries.last().map(|entry| entry.value.span.end),
                     Value::Scalar { .. } | Value::Tagged { .. } => None,
                 };
-                // A flow collection ends behind its bracket, a block collection where its last value ends: the
+                // A flow collection ends after its bracket, a block collection where its last value ends: the
                 // parser's mark is that of whatever comes next, with comments between.
                 let end = if span.end > span.start { span.end } else { end.unwrap_or(start.end) };
                 let end = end.max(start.start);
@@ -494,14 +495,14 @@ impl Builder<'_> {
     }
 }
 
-/// A value behind its tag; the whole begins where the tag does.
+/// Adds the tag of a value, if it has one; the whole begins where the tag does.
 fn tagged(node: Node, tag: Option<ShortTag>) -> Node {
     let Some((tag, tag_span)) = tag else { return node };
     let span = Span { start: tag_span.start, end: node.span.end.max(tag_span.end) };
     Node { value: Value::Tagged { tag, tag_span, node: Box::new(node) }, span }
 }
 
-/// The parser counts characters, everything else here counts bytes.
+/// A converter of places: the parser counts characters, everything else here counts bytes.
 struct Offsets<'a> {
     /// Byte offset of each character, and of the end; empty for ASCII text, where the two are the same.
     bytes: Vec<usize>,

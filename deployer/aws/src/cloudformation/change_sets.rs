@@ -17,9 +17,9 @@ use crate::error::AwsResult as _;
 /// One planned change of a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// What happens; with `perhaps`, it may be replaced.
+    /// Kind of the change; with `perhaps`, the resource may be replaced.
     pub kind: ChangeKind,
-    /// It depends on values that are known only when the change is made.
+    /// `true` if the change depends on values that are known only when it is made.
     pub perhaps: bool,
     /// Logical id.
     pub logical_id: String,
@@ -27,61 +27,62 @@ pub struct Change {
     pub resource_type: String,
 }
 
-/// What became of a change set.
+/// The outcome of the creation of a change set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChangeSetOutcome {
-    /// It can be executed.
+    /// A change set that can be executed, with its changes.
     Ready(Vec<Change>),
-    /// There is nothing to change.
+    /// A change set that changes nothing.
     Empty,
-    /// Another change was executed before it could be.
+    /// A change set that can't be executed, since another change was executed before.
     Overtaken,
-    /// CloudFormation refused it.
+    /// A change set that CloudFormation refused, with the reason.
     Refused(String),
 }
 
-/// How CloudFormation goes about an operation.
+/// The mode of an operation of CloudFormation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Mode {
-    /// Done as soon as the configuration is applied, without waiting for resources to become ready.
+    /// `true` if the operation ends as soon as the configuration is applied, without waiting for resources to become
+    /// ready.
     pub express: bool,
-    /// What fails stays as it is, and is not brought back to what was before.
+    /// `true` if a failure leaves everything as it is, without a rollback to the state before.
     pub no_rollback: bool,
 }
 
-/// What a change set is made from.
+/// The input for a change set.
 #[derive(Debug, Clone)]
 pub struct ChangeSetInput<'a> {
     /// Stack name.
     pub stack: &'a str,
     /// Name of the change set.
     pub name: &'a str,
-    /// Create the stack, or update it.
+    /// `true` to create the stack, `false` to update it.
     pub create: bool,
-    /// The template, or the URL of it.
+    /// The template, or its URL.
     pub template: TemplateSource<'a>,
     /// Parameter values.
     pub parameters: &'a [(String, String)],
     /// Tags of the stack and all its resources.
     pub tags: &'a BTreeMap<String, String>,
-    /// Who makes it, for whoever meets the operation.
+    /// Description that names the creator, for whoever meets the operation.
     pub description: &'a str,
-    /// How it is to be executed.
+    /// Mode of the execution.
     pub mode: Mode,
 }
 
-/// A change set that somebody made.
+/// A change set of any creator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeSet {
-    /// Name of its stack.
+    /// Name of the stack.
     pub stack: String,
-    /// Its name.
+    /// Name of the change set.
     pub name: String,
-    /// Who made it, when a deployer did.
+    /// Description that names the creator, if that was a deployer.
     pub description: Option<String>,
-    /// Whether it can be executed, in CloudFormation's words when it can't.
+    /// `Ok` if the change set can be executed, else the reason in CloudFormation's words.
     pub available: std::result::Result<(), String>,
-    /// It says by itself what becomes of a failure, so that its execution may not say it again.
+    /// `true` if the change set itself says what happens on a failure, so that its execution must not say that again.
     pub says_what_on_failure: bool,
     /// Parameter values.
     pub parameters: BTreeMap<String, String>,
@@ -96,7 +97,7 @@ fn change_set_resource(stack: &str, name: &str) -> String {
 }
 
 impl CloudFormation {
-    /// The template of a change set as it was sent.
+    /// Returns the template of a change set as it was sent.
     pub async fn change_set_template(&self, stack: &str, name: &str) -> Result<Option<String>> {
         let answer = self
             .client
@@ -110,7 +111,7 @@ impl CloudFormation {
         Ok(answer.template_body().map(str::to_owned))
     }
 
-    /// A change set by its name or ARN; `None` when there is none.
+    /// Returns a change set by its name or ARN; `None` when there is none.
     pub async fn find_change_set(&self, stack: &str, name: &str) -> Result<Option<ChangeSet>> {
         let (last, changes) = match self.describe_change_set(stack, name).await {
             Ok(found) => found,
@@ -150,7 +151,7 @@ impl CloudFormation {
             .create_change_set()
             .stack_name(input.stack)
             .change_set_name(input.name)
-            // An answer that got lost must not make a second one of the same name an error.
+            // An attempt whose answer got lost must not make a second change set of the same name an error.
             .client_token(input.name)
             .change_set_type(if input.create { ChangeSetType::Create } else { ChangeSetType::Update })
             .description(input.description)
@@ -158,7 +159,7 @@ impl CloudFormation {
             .set_parameters(Some(input.parameters.iter().map(parameter).collect()))
             .set_tags(Some(input.tags.iter().map(tag).collect()));
         let call = if input.mode.express {
-            // What CloudFormation does with rollback when nothing is said differs between the modes.
+            // The default for rollback differs between the modes.
             let config = DeploymentConfig::builder()
                 .mode(DeploymentConfigMode::Express)
                 .disable_rollback(input.mode.no_rollback);
@@ -170,16 +171,16 @@ impl CloudFormation {
             TemplateSource::Body(body) => call.template_body(body),
             TemplateSource::Url(url) => call.template_url(url),
         };
-        // A first create that fails leaves no stack behind that could only be deleted. CloudFormation takes that neither
-        // beside `DeploymentConfig` nor beside the `DisableRollback` of the execution (API Reference, CreateChangeSet), and
-        // a stack that failed with `DO_NOTHING` can't be updated any more.
+        // A first creation that fails leaves no stack that could only be deleted. CloudFormation takes that neither
+        // beside `DeploymentConfig` nor beside the `DisableRollback` of the execution (API Reference, CreateChangeSet),
+        // and a stack that failed with `DO_NOTHING` can't be updated any more.
         let call = if input.create && input.mode == Mode::default() {
             call.on_stack_failure(OnStackFailure::Delete)
         } else {
             call
         };
         let made = match call.send().await.aws("CreateChangeSet", stack_resource(input.stack)) {
-            // Made by an attempt whose answer got lost: nobody else names one so.
+            // An attempt whose answer got lost has created the change set: nobody else uses such a name.
             Err(error) if error.is("AlreadyExistsException") && error.message.contains(input.name) => None,
             made => made?.id,
         };
@@ -192,7 +193,8 @@ impl CloudFormation {
         }
     }
 
-    /// Adds what CloudFormation found when it validated a change set; its own reason only says that it found something.
+    /// Adds the errors that CloudFormation found when it validated a change set; its own reason only says that there
+    /// are some.
     async fn with_validation_errors(&self, reason: String, change_set_id: &str) -> String {
         let answer = self.client.describe_events().change_set_name(change_set_id).send().await;
         // Without the permission for this call, the plain reason must do.
@@ -210,7 +212,7 @@ impl CloudFormation {
         out
     }
 
-    /// Every page of a change set; the last one tells its state.
+    /// Reads every page of a change set; the last one tells its state.
     async fn describe_change_set(
         &self,
         stack: &str,
@@ -270,7 +272,7 @@ impl CloudFormation {
         }
     }
 
-    /// Removes a change set, and the empty stack that a first one makes.
+    /// Deletes a change set, and the empty stack that a first one creates.
     pub async fn discard_change_set(&self, stack: &str, name: &str, created: bool) -> Result<()> {
         self.client
             .delete_change_set()
@@ -295,7 +297,7 @@ impl CloudFormation {
         Ok(())
     }
 
-    /// Starts the execution of a change set. The token comes back in every event of the operation.
+    /// Starts the execution of a change set. Every event of the operation carries the token.
     pub async fn execute(&self, stack: &str, name: &str, token: &str, mode: Mode) -> Result<()> {
         let call = self
             .client
@@ -303,10 +305,10 @@ impl CloudFormation {
             .stack_name(stack)
             .change_set_name(name)
             .client_request_token(token);
-        // In express mode the change set says it already, and both together are refused.
+        // In express mode the change set contains this already, and both together are refused.
         let call = if mode.no_rollback && !mode.express { call.disable_rollback(true) } else { call };
         match call.send().await.aws("ExecuteChangeSet", stack_resource(stack)) {
-            // An attempt whose answer got lost may have begun it.
+            // An attempt whose answer got lost may have begun the execution.
             Err(error) if error.is("InvalidChangeSetStatus") && self.has_begun(stack, name).await? => Ok(()),
             begun => begun.map(drop),
         }
@@ -324,8 +326,8 @@ impl CloudFormation {
 
 fn change(change: &ResourceChange) -> Option<Change> {
     let perhaps = change.replacement() == Some(&Replacement::Conditional);
-    // It refers to something that changes, and CloudFormation does not know whether the value will: not a reason to
-    // expect another resource.
+    // The change refers to something that changes, and CloudFormation can't tell whether the value will: that is not a
+    // reason to expect another resource.
     let dynamic = !change.details().is_empty()
         && change.details().iter().all(|detail| detail.evaluation() == Some(&EvaluationType::Dynamic));
     let kind = match change.action()? {

@@ -1,4 +1,4 @@
-//! CloudFormation: whether resources are still what the template made of them.
+//! CloudFormation: detection of resources that differ from their template.
 
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::{StackDriftDetectionStatus, StackResourceDrift};
@@ -9,18 +9,18 @@ use crate::session::Session;
 
 type Result<T> = std::result::Result<T, AwsError>;
 
-/// What a detection found.
+/// The result of a drift detection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Detection {
     /// CloudFormation's word for the stack: `IN_SYNC`, `DRIFTED`, `UNKNOWN`.
     pub status: String,
-    /// Why not all was checked, when it was not.
+    /// The reason why not everything was checked, if that is so.
     pub failure: Option<String>,
-    /// The resources that were looked at.
+    /// The resources that were checked.
     pub resources: Vec<ResourceDrift>,
 }
 
-/// A resource, as it is beside what the template says.
+/// A resource compared with its template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceDrift {
     /// Logical id.
@@ -29,7 +29,7 @@ pub struct ResourceDrift {
     pub resource_type: String,
     /// CloudFormation's word: `IN_SYNC`, `MODIFIED`, `DELETED`, `NOT_CHECKED`, `UNKNOWN`, `UNSUPPORTED`.
     pub status: String,
-    /// Why it has that state, when CloudFormation says so.
+    /// The reason for the status, if CloudFormation gives one.
     pub reason: Option<String>,
     /// The properties that differ.
     pub differences: Vec<Difference>,
@@ -40,9 +40,9 @@ pub struct ResourceDrift {
 pub struct Difference {
     /// Path of the property, such as `/Tags/0/Value`.
     pub path: String,
-    /// What the template says, as JSON.
+    /// Value in the template, as JSON.
     pub expected: String,
-    /// What is, as JSON.
+    /// Value of the resource, as JSON.
     pub actual: String,
     /// CloudFormation's word: `ADD`, `REMOVE`, `NOT_EQUAL`.
     pub kind: String,
@@ -51,7 +51,7 @@ pub struct Difference {
 /// Has CloudFormation compare every resource of a stack, and waits for the result.
 ///
 /// # Errors
-/// When a call fails.
+/// If a call fails.
 pub async fn detect(session: &Session, stack: &str) -> Result<Detection> {
     let client = Client::new(&session.config);
     let resource = || format!("stack {stack}");

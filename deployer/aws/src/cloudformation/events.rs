@@ -10,12 +10,12 @@ use deployer_cfn::status::Status;
 use super::{CloudFormation, Result, stack_resource};
 use crate::error::AwsResult as _;
 
-/// An event of a stack, as far as it is shown.
+/// The fields of a stack's event that are shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// Unique id.
     pub id: String,
-    /// When, as text.
+    /// Time of the event, as text.
     pub time: String,
     /// Logical id of the resource; the stack's own name for events of the stack.
     pub logical_id: String,
@@ -23,32 +23,33 @@ pub struct Event {
     pub physical_id: String,
     /// CloudFormation type.
     pub resource_type: String,
-    /// Such as `CREATE_IN_PROGRESS`.
+    /// CloudFormation's status, such as `CREATE_IN_PROGRESS`.
     pub status: String,
-    /// Why, mostly of failures.
+    /// The reason, mostly of failures.
     pub reason: Option<String>,
-    /// Whether it is of the stack and not of one of its resources.
+    /// `true` if the event is of the stack and not of one of its resources.
     pub of_stack: bool,
-    /// What started the operation, when it was said.
+    /// Token that the operation was started with, if there was one.
     pub token: Option<String>,
 }
 
-/// What was before an operation.
+/// The events before an operation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Past {
     /// Id of the newest event.
     pub last: Option<String>,
-    /// How long the operation before took.
+    /// Duration of the operation before.
     pub took: Option<Duration>,
 }
 
-/// RFC 3339.
+/// Formats a time as RFC 3339.
 fn time(time: &DateTime) -> Option<String> {
     time.fmt(DateTimeFormat::DateTime).ok()
 }
 
 impl CloudFormation {
-    /// The newest event, behind which what is started now begins, and how long the operation took that it ended.
+    /// Returns the newest event, after which an operation that starts now begins, and the duration of the operation
+    /// that it ended.
     pub async fn past(&self, stack: &str) -> Result<Past> {
         let page = self
             .client
@@ -73,7 +74,8 @@ impl CloudFormation {
         Ok(Past { last, took })
     }
 
-    /// The events of the newest operation, oldest first, behind the last event of the one before if there was one.
+    /// Returns the events of the newest operation, oldest first: those after the last event of the operation before, if
+    /// there was one.
     pub async fn events_of_operation(&self, stack: &str) -> Result<Vec<Event>> {
         let mut out: Vec<Event> = Vec::new();
         let mut pages = self.client.describe_stack_events().stack_name(stack).into_paginator().send();
@@ -91,9 +93,9 @@ impl CloudFormation {
         Ok(out)
     }
 
-    /// The events after the one with the id `after`, oldest first.
+    /// Returns the events after the one with the id `after`, oldest first.
     ///
-    /// CloudFormation gives the newest first, so pages are read until that one is met.
+    /// CloudFormation returns the newest first, so pages are read until that event is met.
     pub async fn events_after(&self, stack: &str, after: Option<&str>) -> Result<Vec<Event>> {
         let mut out = Vec::new();
         let mut pages = self.client.describe_stack_events().stack_name(stack).into_paginator().send();
@@ -107,7 +109,7 @@ impl CloudFormation {
             }
         }
         out.reverse();
-        // Pages shift while events arrive, so one may be met twice.
+        // Pages shift while events arrive, so an event may be met twice.
         let mut seen = BTreeSet::new();
         out.retain(|event| seen.insert(event.id.clone()));
         Ok(out)

@@ -1,4 +1,5 @@
-//! CloudFormation: the ways out of the states in which a stack can get stuck, and what it says of a failure beside events.
+//! CloudFormation: ways out of the states in which a stack can get stuck, and its findings about a failure beside
+//! events.
 
 use std::collections::BTreeMap;
 
@@ -12,49 +13,49 @@ use crate::error::{AwsError, AwsResult as _};
 
 type Result<T> = std::result::Result<T, AwsError>;
 
-/// A stack, also one that is deleted.
+/// A stack, which may be deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
-    /// Its ARN, which names it after its deletion too.
+    /// ARN of the stack, which also names it after its deletion.
     pub id: String,
-    /// CloudFormation's word for its state.
+    /// CloudFormation's word for the state.
     pub status: String,
 }
 
-/// A failure that CloudFormation found by validation or in a hook, which the events of a stack don't tell.
+/// A failure that CloudFormation found by validation or in a hook, which is not among the events of a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Logical id of the resource, if it is of one.
+    /// Logical id of the resource, if the finding is about one.
     pub logical_id: Option<String>,
-    /// Its CloudFormation type.
+    /// CloudFormation type of the resource.
     pub resource_type: String,
-    /// When it was found, as text.
+    /// Time of the finding, as text.
     pub time: String,
     /// Name of the validation or the hook.
     pub by: String,
-    /// What it says.
+    /// CloudFormation's explanation.
     pub reason: String,
-    /// Path of the property, if it names one.
+    /// Path of the property, if the finding names one.
     pub path: Option<String>,
 }
 
-/// Whether a resource is as its template says.
+/// The result of a comparison of a resource with its template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Drift {
-    /// It is.
+    /// A resource as in the template.
     InSync,
-    /// It is not; these properties differ: path, expected, actual.
+    /// A resource that differs in these properties: path, expected, actual.
     Differs(Vec<(String, String, String)>),
-    /// It is not there.
+    /// A resource that does not exist any more.
     Deleted,
-    /// CloudFormation can't tell, for this reason.
+    /// Unknown: CloudFormation can't tell, for this reason.
     Unknown(String),
 }
 
 impl CloudFormation {
-    /// The stack of this name as it is, else the last one of this name that was deleted.
+    /// Returns the stack of this name, else the last one of this name that was deleted.
     ///
-    /// CloudFormation keeps what it knows of a deleted stack for 90 days: AWS CloudFormation API Reference, `ListStacks`.
+    /// CloudFormation keeps deleted stacks for 90 days: AWS CloudFormation API Reference, `ListStacks`.
     pub async fn last_of_name(&self, name: &str) -> Result<Option<Known>> {
         if let Some(stack) = self.describe(name).await? {
             return Ok(Some(Known { id: stack.id, status: stack.status }));
@@ -80,7 +81,7 @@ impl CloudFormation {
         Ok(last.map(|(_, known)| known))
     }
 
-    /// What validation and hooks found in the newest operation of a stack in which they found anything.
+    /// Returns the findings of validation and hooks in the newest operation of a stack that has any.
     pub async fn findings(&self, stack_id: &str) -> Result<Vec<Finding>> {
         let failed = EventFilter::builder().failed_events(true).build();
         let mut out = Vec::new();
@@ -101,7 +102,7 @@ impl CloudFormation {
                     event.validation_status_reason().map(|reason| (event.validation_name(), reason));
                 let hook = event.hook_status_reason().map(|reason| (event.hook_type(), reason));
                 if let Some((by, reason)) = validation.or(hook) {
-                    // Newest first: another operation is an older one.
+                    // The newest come first: another operation is an older one.
                     let this = event.operation_id().unwrap_or_default();
                     if operation.get_or_insert_with(|| this.to_owned()) != this {
                         return Ok(out);
@@ -123,8 +124,8 @@ impl CloudFormation {
         }
     }
 
-    /// Starts the deletion of a stack that keeps these resources, which only one in `DELETE_FAILED` can. One that failed in
-    /// express mode is deleted in that mode: it takes no other.
+    /// Starts the deletion of a stack that keeps these resources, which only a stack in `DELETE_FAILED` takes. A stack
+    /// that failed in express mode is deleted in that mode: it takes no other.
     pub async fn delete_but(&self, stack: &str, retain: &[String], express: bool) -> Result<()> {
         let config = match express {
             true => DeploymentConfig::builder().mode(DeploymentConfigMode::Express).build(),
@@ -136,22 +137,22 @@ impl CloudFormation {
         Ok(())
     }
 
-    /// Deletes a stack in `DELETE_FAILED` whatever can't be deleted of it.
+    /// Deletes a stack in `DELETE_FAILED`, without the resources that can't be deleted.
     pub async fn force_delete(&self, stack: &str) -> Result<()> {
         let call = self.client.delete_stack().stack_name(stack).deletion_mode(DeletionMode::ForceDeleteStack);
         call.send().await.aws("DeleteStack", stack_resource(stack))?;
         Ok(())
     }
 
-    /// Starts to take back a failed operation that was not rolled back.
+    /// Starts the rollback of a failed operation that was not rolled back.
     pub async fn roll_back(&self, stack: &str) -> Result<()> {
         let call = self.client.rollback_stack().stack_name(stack).deployment_config(with_rollback());
         call.send().await.aws("RollbackStack", stack_resource(stack))?;
         Ok(())
     }
 
-    /// Starts an update to a template that was deployed before, in express mode and without rollback: the only operation
-    /// that CloudFormation takes on a stack that failed so.
+    /// Starts an update to a template that was deployed before, in express mode and without rollback: the only
+    /// operation that CloudFormation takes on a stack that failed in that mode.
     pub async fn replay(
         &self,
         stack: &str,
@@ -181,7 +182,7 @@ impl CloudFormation {
         Ok(())
     }
 
-    /// Goes on with a rollback that failed, without these resources.
+    /// Continues a rollback that failed, without these resources.
     pub async fn continue_rollback(&self, stack: &str, skip: &[String]) -> Result<()> {
         let call = self.client.continue_update_rollback().stack_name(stack);
         let call = if skip.is_empty() { call } else { call.set_resources_to_skip(Some(skip.to_vec())) };
@@ -200,7 +201,7 @@ impl CloudFormation {
         Ok(())
     }
 
-    /// Names of the change sets of a stack that were not executed.
+    /// Returns the names of the change sets of a stack that were not executed.
     pub async fn change_sets(&self, stack: &str) -> Result<Vec<String>> {
         let mut pages = self.client.list_change_sets().stack_name(stack).into_paginator().send();
         let mut out = Vec::new();
@@ -211,14 +212,14 @@ impl CloudFormation {
         Ok(out)
     }
 
-    /// Removes a change set.
+    /// Deletes a change set.
     pub async fn delete_change_set(&self, stack: &str, name: &str) -> Result<()> {
         let call = self.client.delete_change_set().stack_name(stack).change_set_name(name);
         call.send().await.aws("DeleteChangeSet", stack_resource(stack))?;
         Ok(())
     }
 
-    /// Whether a resource is as its template says, asked now.
+    /// Compares a resource with its template as it is now.
     pub async fn resource_drift(&self, stack: &str, logical_id: &str) -> Result<Drift> {
         let call =
             self.client.detect_stack_resource_drift().stack_name(stack).logical_resource_id(logical_id);
@@ -250,7 +251,8 @@ impl CloudFormation {
     }
 }
 
-/// What these operations do by themselves, stated, since other tools may have set another mode for the stack.
+/// Returns the default of these operations, stated explicitly since other tools may have set another mode for the
+/// stack.
 fn with_rollback() -> DeploymentConfig {
     DeploymentConfig::builder().mode(DeploymentConfigMode::Standard).disable_rollback(false).build()
 }

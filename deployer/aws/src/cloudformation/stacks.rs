@@ -1,4 +1,4 @@
-//! CloudFormation: all stacks of a region, whoever made them, and one stack as a line of a table.
+//! CloudFormation: all stacks of a region, of any creator, and one stack as a line of a table.
 
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::primitives::DateTime;
@@ -10,32 +10,33 @@ use crate::session::Session;
 
 type Result<T> = std::result::Result<T, AwsError>;
 
-/// Tag that the deployer puts on its stacks.
+/// The tag that the deployer puts on its stacks.
 const OUR_TAG: &str = "deployer:stack";
 
 /// A stack of the region.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// Its name.
+    /// Name of the stack.
     pub name: String,
-    /// Its ARN.
+    /// ARN of the stack.
     pub id: String,
     /// Values of its parameters.
     pub parameters: Vec<String>,
-    /// Whether the deployer made it, or it was not made at all: then change sets may wait to be executed.
+    /// `true` if the deployer created the stack, or the stack was not created at all: then change sets may wait for
+    /// execution.
     pub may_wait: bool,
 }
 
 /// The state of a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overview {
-    /// CloudFormation's word for it.
+    /// CloudFormation's word for the state.
     pub status: String,
-    /// When it was last changed, in seconds since 1970.
+    /// Time of the last change, in seconds since 1970.
     pub changed: Option<u64>,
-    /// CloudFormation's word for whether it had drifted when that was last asked.
+    /// CloudFormation's word for the result of the last drift detection.
     pub drift: String,
-    /// When that was, in seconds since 1970.
+    /// Time of that detection, in seconds since 1970.
     pub drift_checked: Option<u64>,
 }
 
@@ -43,10 +44,10 @@ fn seconds(time: Option<&DateTime>) -> Option<u64> {
     u64::try_from(time?.secs()).ok()
 }
 
-/// Every stack that is not deleted.
+/// Returns every stack that is not deleted.
 ///
 /// # Errors
-/// When a call fails.
+/// If a call fails.
 pub async fn all(session: &Session) -> Result<Vec<Listed>> {
     let mut out = Vec::new();
     let mut pages = Client::new(&session.config).describe_stacks().into_paginator().send();
@@ -76,10 +77,10 @@ fn listed(stack: &Stack) -> Listed {
     }
 }
 
-/// Values of the parameters of all change sets of a stack that were not executed.
+/// Returns the values of the parameters of all change sets of a stack that were not executed.
 ///
 /// # Errors
-/// When a call fails.
+/// If a call fails.
 pub async fn waiting_parameters(session: &Session, stack: &str) -> Result<Vec<String>> {
     let client = Client::new(&session.config);
     let mut out = Vec::new();
@@ -95,7 +96,8 @@ pub async fn waiting_parameters(session: &Session, stack: &str) -> Result<Vec<St
                 .await
                 .aws("DescribeChangeSet", format!("stack {stack}"));
             let answer = match answer {
-                // Executed or removed in this moment: then the stack's own parameters tell, or nobody needs it.
+                // The change set was executed or deleted at this moment: then the stack's own parameters tell, or
+                // nobody needs its.
                 Err(error) if error.is("ChangeSetNotFound") || error.is("ChangeSetNotFoundException") => {
                     continue;
                 }
@@ -107,10 +109,10 @@ pub async fn waiting_parameters(session: &Session, stack: &str) -> Result<Vec<St
     Ok(out)
 }
 
-/// The state of a stack; `None` when there is none of that name.
+/// Returns the state of a stack; `None` when there is none of that name.
 ///
 /// # Errors
-/// When the call fails.
+/// If the call fails.
 pub async fn status(session: &Session, name: &str) -> Result<Option<Overview>> {
     let answer = Client::new(&session.config)
         .describe_stacks()

@@ -14,7 +14,8 @@ type Result<T> = std::result::Result<T, AwsError>;
 /// An item: attribute → value as text.
 pub type Item = BTreeMap<String, String>;
 
-/// Up to `most` items of a table, and whether it holds more. One call, so it costs what it shows.
+/// Returns up to `most` items of a table, and whether the table holds more. One call, which costs no more than these
+/// items.
 pub async fn first(session: &Session, table: &str, most: i32) -> Result<(Vec<Item>, bool)> {
     let answer = Client::new(&session.config)
         .scan()
@@ -37,8 +38,8 @@ pub type Key = BTreeMap<String, String>;
 /// Attempts to get the items that DynamoDB leaves out of an answer.
 const ATTEMPTS: usize = 4;
 
-/// The items of these keys, which must be different and 100 at most; of each only these attributes and those of its key. What is
-/// not there is left out.
+/// Returns the items of these keys, which must be different and 100 at most; of each only these attributes and those of
+/// its key. Items that do not exist are left out.
 pub async fn get(
     session: &Session,
     table: &str,
@@ -87,7 +88,7 @@ pub async fn get(
     Ok(found)
 }
 
-/// How many items a table holds, as DynamoDB counted them in the last six hours.
+/// Returns the number of items of a table, as DynamoDB counted them in the last six hours.
 pub async fn count(session: &Session, table: &str) -> Result<usize> {
     let answer = Client::new(&session.config)
         .describe_table()

@@ -1,4 +1,4 @@
-//! DynamoDB: whether a table is there, and its own protection from deletion.
+//! DynamoDB: the existence of a table, and its own protection from deletion.
 
 use aws_sdk_dynamodb::Client;
 
@@ -11,7 +11,7 @@ fn resource(table: &str) -> String {
     format!("table {table}")
 }
 
-/// Whether the table is there and stays.
+/// Checks whether the table exists and is not being deleted.
 pub async fn exists(session: &Session, table: &str) -> Result<bool> {
     let call = Client::new(&session.config).describe_table().table_name(table);
     match call.send().await.aws("DescribeTable", resource(table)) {
@@ -24,7 +24,7 @@ pub async fn exists(session: &Session, table: &str) -> Result<bool> {
     }
 }
 
-/// Lets the table be deleted.
+/// Switches off the table's protection from deletion.
 pub async fn unprotect(session: &Session, table: &str) -> Result<()> {
     let call =
         Client::new(&session.config).update_table().table_name(table).deletion_protection_enabled(false);

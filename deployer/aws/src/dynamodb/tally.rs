@@ -1,4 +1,4 @@
-//! DynamoDB and S3: the table of the tally, and which version of an object is the latest.
+//! DynamoDB and S3: the table of the tally, and the latest version of an object.
 
 use contract::ObjectRef;
 use deployer_base::error::Error;
@@ -7,13 +7,13 @@ use tally::aws::Table;
 use crate::error::{AwsError, AwsResult as _};
 use crate::session::Session;
 
-/// The table of that name.
+/// Returns the table of that name.
 #[must_use]
 pub fn table(session: &Session, name: &str) -> Table {
     Table::new(aws_sdk_dynamodb::Client::new(&session.config), name)
 }
 
-/// What the table's answer, or what is in it, means for the user.
+/// Converts an error of the table, or of its content, to one for the user.
 #[must_use]
 pub fn error(table: &str, error: tally::TallyError) -> Error {
     match error {
@@ -30,10 +30,10 @@ pub fn error(table: &str, error: tally::TallyError) -> Error {
     }
 }
 
-/// The latest version of an object; `None` when there is none.
+/// Returns the latest version of an object; `None` when there is none.
 ///
 /// # Errors
-/// What S3 answers.
+/// If the call fails.
 pub async fn latest(session: &Session, bucket: &str, key: &str) -> Result<Option<ObjectRef>, AwsError> {
     let answer = session.s3().head_object().bucket(bucket).key(key).send().await;
     if answer

@@ -1,4 +1,4 @@
-//! ECS: revisions of a task definition, made and removed for `--hotswap`.
+//! ECS: revisions of a task definition, registered and deregistered for `--hotswap`.
 
 use aws_sdk_ecs::Client;
 
@@ -7,10 +7,10 @@ use crate::session::Session;
 
 type Result<T> = std::result::Result<T, AwsError>;
 
-/// Registers the same definition with another image in the place of `from`; gives the ARN of the new revision.
+/// Registers the same definition with another image instead of `from`; returns the ARN of the new revision.
 ///
 /// # Errors
-/// What ECS answers; also when no container has that image.
+/// If a call fails; also if no container has that image.
 pub async fn register(session: &Session, definition: &str, from: &str, to: &str) -> Result<String> {
     let client = Client::new(&session.config);
     let failed = |operation, message: String| AwsError {
@@ -66,10 +66,10 @@ pub async fn register(session: &Session, definition: &str, from: &str, to: &str)
         .ok_or_else(|| failed("RegisterTaskDefinition", "the answer has no ARN".to_owned()))
 }
 
-/// Removes a revision; that it is gone already is fine.
+/// Deregisters a revision; succeeds also if the revision is gone already.
 ///
 /// # Errors
-/// What ECS answers.
+/// If the call fails.
 pub async fn deregister(session: &Session, definition: &str) -> Result<()> {
     let done = Client::new(&session.config)
         .deregister_task_definition()

@@ -1,4 +1,5 @@
-//! ECS: why tasks have stopped, as long as ECS knows (an hour: Amazon ECS API Reference, `ListTasks`).
+//! ECS: the reasons of tasks that have stopped, as long as ECS keeps them (an hour: Amazon ECS API Reference,
+//! `ListTasks`).
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::types::DesiredStatus;
@@ -8,21 +9,21 @@ use crate::session::Session;
 
 type Result<T> = std::result::Result<T, AwsError>;
 
-/// Tasks that are described; more say the same.
+/// Number of tasks that are described; more tell nothing new.
 const MOST: i32 = 10;
 
 /// A task that has stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoppedTask {
-    /// Its ARN.
+    /// ARN of the task.
     pub arn: String,
-    /// Why, in the words of ECS.
+    /// The reason, in the words of ECS.
     pub reason: String,
-    /// Its containers: name, exit code, reason.
+    /// The containers: name, exit code, reason.
     pub containers: Vec<(String, Option<i32>, Option<String>)>,
 }
 
-/// The tasks of a cluster that have stopped with something to say.
+/// Returns the tasks of a cluster that have stopped for a reason worth showing.
 pub async fn stopped_tasks(session: &Session, cluster: &str) -> Result<Vec<StoppedTask>> {
     let client = Client::new(&session.config);
     let resource = || format!("cluster {cluster}");
@@ -48,7 +49,7 @@ pub async fn stopped_tasks(session: &Session, cluster: &str) -> Result<Vec<Stopp
             })
             .collect(),
     });
-    // A task that did its work says nothing of a failure.
+    // A task that did its work explains no failure.
     let failed = |task: &StoppedTask| {
         task.containers.iter().any(|(_, code, reason)| *code != Some(0) || reason.is_some())
     };

@@ -1,7 +1,7 @@
-//! What ECS says on the default bus when a task has stopped, said in its place on the local cloud.
+//! The event that ECS sends to the default bus when a task has stopped, sent in its place on the local cloud.
 //!
-//! The emulator says nothing of tasks, and takes events of AWS's own sources from nobody, as AWS does. So the event goes
-//! to the queues of the rules that match it, which the emulator is asked for.
+//! The emulator sends no events of tasks, and takes events of AWS's own sources from nobody, as AWS does. So the event
+//! goes to the queues of the rules that match it, which are read from the emulator.
 
 use aws_sdk_eventbridge::types::RuleState;
 use serde_json::{Value, json};
@@ -12,19 +12,19 @@ use crate::session::Session;
 
 const SOURCE: &str = "aws.ecs";
 
-/// Why ECS takes a task for stopped: the codes that the local cloud has a use for.
+/// The reason for which ECS takes a task for stopped: the codes that the local cloud has a use for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopCode {
-    /// It never ran.
+    /// A task that never ran.
     TaskFailedToStart,
-    /// A container that it can't do without has ended.
+    /// The end of a container that the task can't do without.
     EssentialContainerExited,
-    /// Somebody has called StopTask.
+    /// A call of StopTask.
     UserInitiated,
 }
 
 impl StopCode {
-    /// The code in ECS's words.
+    /// Returns the code in ECS's words.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -35,7 +35,7 @@ impl StopCode {
     }
 }
 
-/// The event for a task that has ended. `containers`: the names of all, with their exit codes where they ran.
+/// Creates the event for a task that has ended. `containers`: the names of all, with their exit codes where they ran.
 #[must_use]
 pub fn stopped(
     task: &Task,
@@ -91,7 +91,7 @@ pub fn stopped(
 /// Sends an event to the queues of all rules on the default bus of `region` that match it.
 ///
 /// # Errors
-/// What EventBridge or SQS answers.
+/// If a call to EventBridge or SQS fails.
 pub async fn deliver(session: &Session, region: &str, event: &Value) -> Result<(), AwsError> {
     let region = aws_config::Region::new(region.to_owned());
     let config = session.config.to_builder().region(region).build();
@@ -105,7 +105,7 @@ pub async fn deliver(session: &Session, region: &str, event: &Value) -> Result<(
         else {
             continue;
         };
-        // A rule for something else needs no question.
+        // A rule for other events needs no further call.
         if !pattern.contains(SOURCE) {
             continue;
         }

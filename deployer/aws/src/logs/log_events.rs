@@ -9,9 +9,9 @@ use crate::session::Session;
 
 type Result<T> = std::result::Result<T, AwsError>;
 
-/// Log events reach CloudWatch late and out of order; this much of the past is read again, in milliseconds.
+/// Part of the past that is read again, in milliseconds: log events reach CloudWatch late and out of order.
 const OVERLAP: i64 = 60_000;
-/// The local cloud writes them at once.
+/// The same part for the local cloud, which writes log events at once.
 const LOCAL_OVERLAP: i64 = 1_000;
 /// Events in one answer: Amazon CloudWatch Logs API reference, `FilterLogEvents`.
 const PAGE: usize = 10_000;
@@ -19,13 +19,13 @@ const PAGE: usize = 10_000;
 /// One line of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEvent {
-    /// Milliseconds since 1970.
+    /// Time in milliseconds since 1970.
     pub timestamp: i64,
-    /// The line.
+    /// Text of the line.
     pub message: String,
 }
 
-/// Reads a log group from a moment on, each event once.
+/// A reader of a log group from a moment on, which returns each event once.
 #[derive(Debug)]
 pub struct LogReader {
     client: Client,
@@ -33,12 +33,12 @@ pub struct LogReader {
     start: i64,
     overlap: i64,
     seen: BTreeSet<String>,
-    /// Only lines with this word, and pages of answers at most.
+    /// The word that lines must have, and the most pages of an answer.
     filter: Option<(String, usize)>,
 }
 
 impl LogReader {
-    /// From `start` (milliseconds since 1970) on.
+    /// Creates a reader from `start` (milliseconds since 1970) on.
     #[must_use]
     pub fn new(session: &Session, group: &str, start: i64) -> Self {
         let overlap = if session.local { LOCAL_OVERLAP } else { OVERLAP };
@@ -52,14 +52,14 @@ impl LogReader {
         }
     }
 
-    /// Only lines that hold this word, and only so many pages of them: a log may have millions.
+    /// Restricts the reader to lines with this word, and to so many pages of them: a log may have millions.
     #[must_use]
     pub fn filtered(mut self, word: &str, pages: usize) -> Self {
         self.filter = Some((format!("\"{word}\""), pages));
         self
     }
 
-    /// The events that have arrived since the last call, by time.
+    /// Returns the events that have arrived since the last call, by time.
     pub async fn next(&mut self) -> Result<Vec<LogEvent>> {
         let mut out = Vec::new();
         let mut token = None;
@@ -91,7 +91,7 @@ impl LogReader {
                 }
             }
             token = page.next_token().map(str::to_owned);
-            // The local cloud cuts a long answer off without a token; what follows begins where it ended.
+            // The local cloud cuts a long answer off without a token; the next answer begins where this one ended.
             let last = page.events().last().and_then(|event| event.timestamp());
             match last
                 .filter(|last| token.is_none() && page.events().len() >= PAGE && (fresh || *last > from))
@@ -109,10 +109,10 @@ impl LogReader {
     }
 }
 
-/// Whether anything was ever logged to a group.
+/// Checks whether anything was ever logged to a group.
 ///
 /// # Errors
-/// What CloudWatch Logs answers.
+/// If the call fails.
 pub async fn has_streams(session: &Session, group: &str) -> Result<bool> {
     let answer = aws_sdk_cloudwatchlogs::Client::new(&session.config)
         .describe_log_streams()

@@ -1,4 +1,4 @@
-//! CloudWatch Logs: the last lines of a log group, to see what was said before a failure.
+//! CloudWatch Logs: the last lines of a log group, which show the output before a failure.
 
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::types::OrderBy;
@@ -8,7 +8,7 @@ use crate::session::Session;
 
 type Result<T> = std::result::Result<T, AwsError>;
 
-/// The last lines of the stream that was written to last, oldest first; nothing when there is no such group.
+/// Returns the last lines of the stream that was written to last, oldest first; nothing when there is no such group.
 pub async fn last_lines(session: &Session, group: &str, most: i32) -> Result<Vec<String>> {
     let client = Client::new(&session.config);
     let resource = || format!("log group {group}");

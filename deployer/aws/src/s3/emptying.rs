@@ -1,6 +1,6 @@
 //! S3: emptying a bucket with all versions of its objects, several pages at a time.
 //!
-//! Nothing is remembered: what is still there is listed, so an emptying that was broken off goes on where it was.
+//! No progress is stored: what still exists is listed, so an emptying that was broken off goes on where it was.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,23 +17,23 @@ type Result<T> = std::result::Result<T, AwsError>;
 /// Calls of DeleteObjects under way at once; S3 takes 3,500 writes a second for a prefix, each call being up to 1,000:
 /// Amazon S3 User Guide, "Best practices design patterns".
 const AT_ONCE: usize = 4;
-/// Objects that are named when they can't be deleted.
+/// Number of objects that are named if they can't be deleted.
 const NAMED: usize = 5;
-/// Passes over a bucket into which something goes on writing.
+/// Number of passes over a bucket to which something goes on writing.
 const PASSES: usize = 5;
 
-/// What became of the objects of a bucket.
+/// The result of emptying a bucket.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Emptied {
-    /// Object versions and delete markers that are deleted.
+    /// Number of object versions and delete markers that are deleted.
     pub deleted: usize,
-    /// How many could not be.
+    /// Number of those that could not be deleted.
     pub refused: usize,
-    /// Some of those: key, code, message.
+    /// Some of the latter: key, code, message.
     pub examples: Vec<(String, String, String)>,
 }
 
-/// Deletes every version of every object. `done` counts what is deleted, for whoever watches.
+/// Deletes every version of every object. `done` counts the deleted ones, for whoever watches.
 pub async fn empty(session: &Session, bucket: &str, done: &AtomicUsize) -> Result<Emptied> {
     let client = session.s3();
     let mut all = Emptied::default();
@@ -42,7 +42,7 @@ pub async fn empty(session: &Session, bucket: &str, done: &AtomicUsize) -> Resul
         all.deleted += pass.deleted;
         all.refused = pass.refused;
         all.examples = pass.examples;
-        // What can't be deleted now can't be in a moment; and what was not there can't have been missed.
+        // Versions that can't be deleted now can't be in a moment; and with nothing listed, nothing was missed.
         if pass.deleted == 0 || all.refused > 0 {
             break;
         }
@@ -50,7 +50,7 @@ pub async fn empty(session: &Session, bucket: &str, done: &AtomicUsize) -> Resul
     Ok(all)
 }
 
-/// Lists the bucket once, and deletes what is listed while the next page is asked for.
+/// Lists the bucket once, and deletes the listed versions while the next page is asked for.
 async fn pass(client: &Client, session: &Session, bucket: &str, done: &AtomicUsize) -> Result<Emptied> {
     let pages = stream::try_unfold(Some(None), async |from: Option<Marker>| {
         let Some(from) = from else { return Ok(None) };
@@ -79,7 +79,7 @@ async fn delete(
     done: &AtomicUsize,
 ) -> Result<Emptied> {
     let count = page.len();
-    // Its one required field is given.
+    // The one required field of `Delete` is given.
     let Ok(delete) = Delete::builder().set_objects(Some(page)).quiet(true).build() else {
         return Ok(Emptied::default());
     };
@@ -103,7 +103,7 @@ async fn delete(
     })
 }
 
-/// Whether the bucket is there, as far as this caller can see.
+/// Checks whether the bucket exists, as far as this caller can see.
 pub async fn bucket_exists(session: &Session, bucket: &str) -> Result<bool> {
     let call = session.s3().head_bucket().bucket(bucket).expected_bucket_owner(&session.account);
     match call.send().await {

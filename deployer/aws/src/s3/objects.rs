@@ -18,7 +18,7 @@ pub const MAX_PUT_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 /// An object as S3 keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
-    /// Version id, when the bucket is versioned.
+    /// Version id, if the bucket is versioned.
     pub version: Option<String>,
     /// Entity tag without quotes.
     pub etag: Option<String>,
@@ -66,7 +66,7 @@ pub async fn put_text(session: &Session, bucket: &str, key: &str, text: &str) ->
     Ok(())
 }
 
-/// Deletes an object; that it is gone already is fine.
+/// Deletes an object; succeeds also if the object is gone already.
 pub async fn delete(session: &Session, bucket: &str, key: &str) -> Result<()> {
     session
         .s3()
@@ -80,10 +80,10 @@ pub async fn delete(session: &Session, bucket: &str, key: &str) -> Result<()> {
     Ok(())
 }
 
-/// Where the next page begins: key and version id.
+/// The beginning of the next page: key and version id.
 pub(super) type Marker = Option<(String, String)>;
 
-/// Every version of every object, a page at a time, and where the next begins.
+/// Returns every version of every object, a page at a time, and the beginning of the next page.
 pub(super) async fn versions(
     client: &Client,
     session: &Session,
@@ -114,7 +114,7 @@ pub(super) async fn versions(
     Ok((all, next))
 }
 
-/// How many object versions a bucket holds; counting stops at `most`.
+/// Returns the number of object versions in a bucket; counting stops at `most`.
 pub async fn count(session: &Session, bucket: &str, most: usize) -> Result<usize> {
     let client = session.s3();
     let mut count = 0;

@@ -1,6 +1,6 @@
-//! S3: the texts that are kept beside the published code, records of deployments and their templates.
+//! S3: the texts beside the published code, which are records of deployments and their templates.
 //!
-//! As with code, every call says which account must own the bucket.
+//! As with code, every call names the account that must own the bucket.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ type Result<T> = std::result::Result<T, AwsError>;
 /// Largest text that is read: a template may have 1 MB, and a record holds less.
 const MAX_TEXT_BYTES: i64 = 4 * 1024 * 1024;
 const ATTEMPTS: u32 = 5;
-/// Before a text is sent again; doubled each time.
+/// Pause before a text is sent again; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 fn resource(bucket: &str, key: &str) -> String {
     format!("object {key} in bucket {bucket}")
 }
 
-/// Writes a text unless the key is taken. `false` when it is, by another text than this.
+/// Writes a text unless the key is taken. Returns `false` if another text has taken it.
 ///
 /// # Errors
-/// When the call fails.
+/// If the call fails.
 pub async fn put_new(session: &Session, bucket: &str, key: &str, text: &str) -> Result<bool> {
     for attempt in 1.. {
         let answer = session
@@ -40,11 +40,11 @@ pub async fn put_new(session: &Session, bucket: &str, key: &str, text: &str) -> 
             .await
             .aws("PutObject", resource(bucket, key));
         match answer {
-            // An attempt of ours whose answer was lost is no conflict.
+            // An attempt of ours whose answer was lost is not a conflict.
             Err(error) if error.is("PreconditionFailed") => {
                 return Ok(get(session, bucket, key).await?.as_deref() == Some(text));
             }
-            // Somebody writes the key at this moment, or the bucket was made a moment ago.
+            // Another caller writes the key at this moment, or the bucket was created a moment ago.
             Err(error)
                 if attempt < ATTEMPTS
                     && (error.is("ConditionalRequestConflict") || error.is("NoSuchBucket")) => {}
@@ -56,10 +56,10 @@ pub async fn put_new(session: &Session, bucket: &str, key: &str, text: &str) -> 
     Ok(true)
 }
 
-/// The text of an object; `None` when there is none, or no such bucket.
+/// Returns the text of an object; `None` when there is no such object or bucket.
 ///
 /// # Errors
-/// When the call fails, or the object is no text.
+/// If the call fails, or the object is not a text.
 pub async fn get(session: &Session, bucket: &str, key: &str) -> Result<Option<String>> {
     const OPERATION: &str = "GetObject";
     let unreadable = |why: String| AwsError {
@@ -93,10 +93,10 @@ pub async fn get(session: &Session, bucket: &str, key: &str) -> Result<Option<St
     String::from_utf8(bytes.to_vec()).map(Some).map_err(|error| unreadable(error.to_string()))
 }
 
-/// The keys below a prefix, in the order of their bytes; none when there is no such bucket.
+/// Returns the keys with a prefix, in the order of their bytes; none when there is no such bucket.
 ///
 /// # Errors
-/// When a call fails.
+/// If a call fails.
 pub async fn keys(session: &Session, bucket: &str, prefix: &str) -> Result<Vec<String>> {
     let mut out = Vec::new();
     let mut pages = session
@@ -113,7 +113,7 @@ pub async fn keys(session: &Session, bucket: &str, prefix: &str) -> Result<Vec<S
             page => out.extend(page?.contents().iter().filter_map(|one| one.key().map(str::to_owned))),
         }
     }
-    // Endpoints other than AWS's own may give them in any order.
+    // Endpoints other than AWS's own may return the keys in any order.
     out.sort_unstable();
     Ok(out)
 }

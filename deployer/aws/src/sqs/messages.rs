@@ -1,14 +1,14 @@
-//! SQS: how many messages lie in a queue.
+//! SQS: the number of messages in a queue.
 
 use aws_sdk_sqs::types::QueueAttributeName;
 
 use crate::error::{AwsError, AwsResult as _};
 use crate::session::Session;
 
-/// Messages that can be received, are being worked on, or are delayed, about.
+/// Returns the approximate number of messages that can be received, are being worked on, or are delayed.
 ///
 /// # Errors
-/// What SQS answers.
+/// If the call fails.
 pub async fn count(session: &Session, url: &str) -> Result<usize, AwsError> {
     let names = [
         QueueAttributeName::ApproximateNumberOfMessages,

@@ -19,18 +19,18 @@ const HIDDEN: i32 = 60;
 /// Sends one message.
 ///
 /// # Errors
-/// What SQS answers.
+/// If the call fails.
 pub async fn message(session: &Session, url: &str, body: &str) -> Result<()> {
     let call = Client::new(&session.config).send_message().queue_url(url).message_body(body);
     call.send().await.aws("SendMessage", format!("queue {url}")).map(drop)
 }
 
-/// Moves up to `most` messages from one queue to another, and says how many.
+/// Moves up to `most` messages from one queue to another, and returns their number.
 ///
-/// Each is deleted only once it has been sent, so an end in the middle gives one twice and loses none.
+/// Each message is deleted only once it has been sent, so an end in the middle duplicates one message and loses none.
 ///
 /// # Errors
-/// What SQS answers.
+/// If a call fails.
 pub async fn move_messages(session: &Session, from: &str, to: &str, most: usize) -> Result<usize> {
     let client = Client::new(&session.config);
     let mut moved = 0;
@@ -53,7 +53,8 @@ pub async fn move_messages(session: &Session, from: &str, to: &str, most: usize)
         }
         for message in answer.messages() {
             let (Some(body), Some(handle)) = (message.body(), message.receipt_handle()) else { continue };
-            // In a FIFO queue, each message has a group; its id in the dead letters tells it from those that were sent before.
+            // In a FIFO queue, each message has a group; its id in the dead letters tells it from those that were sent
+            // before.
             let group = message
                 .attributes()
                 .and_then(|all| all.get(&MessageSystemAttributeName::MessageGroupId))
@@ -90,14 +91,14 @@ pub struct Redrive {
     pub from: String,
     /// URL of the queue.
     pub to: String,
-    /// Dead letters that can be received, about.
+    /// Approximate number of dead letters that can be received.
     pub messages: usize,
 }
 
-/// What some queues say of their dead letters, and the dead-letter queues of more than one of them.
+/// Returns the dead letters of these queues, and the dead-letter queues that several of them share.
 ///
 /// # Errors
-/// What SQS answers.
+/// If a call fails.
 pub async fn redrives(session: &Session, urls: &[&str]) -> Result<(Vec<Redrive>, Vec<String>)> {
     let client = Client::new(&session.config);
     let mut known: Vec<(String, HashMap<QueueAttributeName, String>)> = Vec::new();

@@ -6,12 +6,12 @@ use super::table::terminal_width;
 use crate::output::FileDiagnostic;
 use crate::text::printable;
 
-/// Problems as data.
+/// Converts problems to data.
 pub(super) fn listed(source: &Source, diagnostics: &Diagnostics) -> Vec<FileDiagnostic> {
     diagnostics.sorted().into_iter().map(|one| FileDiagnostic::new(source, one)).collect()
 }
 
-/// Problems in one line each, whatever their messages are made of.
+/// Formats problems in one line each, independent of the lines of their messages.
 pub(super) fn short(source: &Source, diagnostics: &Diagnostics) -> String {
     diagnostics.sorted().into_iter().fold(String::new(), |mut out, diagnostic| {
         let place = source.position(diagnostic.span.start);
@@ -21,13 +21,13 @@ pub(super) fn short(source: &Source, diagnostics: &Diagnostics) -> String {
     })
 }
 
-/// Problems with the text that each is about, as text without colours, for what is data.
+/// Draws problems with the text that each is about, as text without colours, for data.
 #[must_use]
 pub fn drawn(source: &Source, diagnostics: &Diagnostics) -> String {
     drawing(source, diagnostics, miette::GraphicalTheme::unicode_nocolor())
 }
 
-/// Problems with the text that each is about, in the colours of a theme.
+/// Draws problems with the text that each is about, in the colours of a theme.
 pub(super) fn drawing(source: &Source, diagnostics: &Diagnostics, theme: miette::GraphicalTheme) -> String {
     let named = miette::NamedSource::new(&source.name, source.text.clone());
     let handler = miette::GraphicalReportHandler::new_themed(theme).with_width(terminal_width());

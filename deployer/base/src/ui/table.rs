@@ -4,10 +4,10 @@ use crate::text::printable;
 
 /// Columns of output that is not a terminal, such as a log.
 const WIDTH: usize = 110;
-/// Below it, tables would be all wrapping.
+/// Smallest width: below it, tables would be all wrapping.
 const LEAST_WIDTH: usize = 40;
 
-/// Columns to write in: what `COLUMNS` says, else those of the terminal.
+/// Returns the number of columns to write in: the value of `COLUMNS`, else the width of the terminal.
 #[must_use]
 pub fn terminal_width() -> usize {
     let terminal = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
@@ -19,15 +19,15 @@ fn width(columns: Option<&str>, terminal: impl Fn() -> Option<usize>) -> usize {
     asked.or_else(terminal).unwrap_or(WIDTH).max(LEAST_WIDTH)
 }
 
-/// Columns aligned with two spaces between them; the head in lower case, as it would be typed.
+/// Aligns columns with two spaces between them; the head in lower case, as it would be typed.
 #[must_use]
 pub fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     wide_table(&head.map(str::to_owned), rows.into_iter().map(Vec::from))
 }
 
-/// The same for columns that only the file knows.
+/// Aligns columns whose number only the file determines.
 ///
-/// Control characters are shown escaped: what is shown may come from anybody's file.
+/// Control characters are shown escaped, since the cells may come from anybody's file.
 #[must_use]
 pub fn wide_table(head: &[String], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = comfy_table::Table::new();
@@ -45,7 +45,7 @@ pub fn wide_table(head: &[String], rows: impl IntoIterator<Item = Vec<String>>) 
     })
 }
 
-/// The same for long texts: cells are wrapped to the width of the terminal.
+/// Aligns columns of long texts: cells are wrapped to the width of the terminal.
 #[must_use]
 pub fn wrapped_table(head: &[String], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = comfy_table::Table::new();

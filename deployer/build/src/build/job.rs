@@ -1,4 +1,4 @@
-//! One build: its command line, its flags, and what decides what comes out.
+//! One build: its command line, its flags, and everything that determines its result.
 
 use std::ffi::OsString;
 
@@ -7,7 +7,7 @@ use deployer_lang::model::code::Architecture;
 use crate::profile::Profile;
 use crate::workspace::{Layout, Workspace};
 
-/// Machine that code runs on, as rustc names it.
+/// Returns the machine that code runs on, as rustc names it.
 pub(super) const fn target(architecture: Architecture) -> &'static str {
     match architecture {
         Architecture::X86_64 => "x86_64-unknown-linux-gnu",
@@ -15,27 +15,28 @@ pub(super) const fn target(architecture: Architecture) -> &'static str {
     }
 }
 
-/// Without a C library of the host's: the same binary runs in Lambda and in an image with nothing else in it.
+/// Flags without a C library of the host's: the same binary runs in Lambda and in an image with nothing else in it.
 const STATIC: &str = "-C target-feature=+crt-static";
 /// Packages with the workers.
 pub(crate) const PACKAGES: [&str; 2] = ["etl-functions", "etl-task"];
 
-/// One build: what of a workspace, how.
+/// One build: a part of a workspace, and the way it is built.
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
     pub(crate) workspace: Workspace,
     pub(crate) layout: Layout,
     pub(crate) packages: Vec<String>,
-    /// Names of the binaries that must come out.
+    /// Names of the binaries that the build must produce.
     pub(crate) binaries: Vec<String>,
     pub(crate) architecture: Architecture,
     pub(crate) profile: Profile,
-    /// What `rustc -vV` says.
+    /// Output of `rustc -vV`.
     pub(crate) rustc: String,
 }
 
 impl Job {
-    /// Arguments of cargo or cargo-lambda, whose `--disable-optimizations` leaves the profile to `Cargo.toml`.
+    /// Returns the arguments of cargo or cargo-lambda, whose `--disable-optimizations` leaves the profile to
+    /// `Cargo.toml`.
     pub(super) fn arguments(&self) -> Vec<OsString> {
         let fixed = match (self.profile, self.architecture) {
             (Profile::Dev, _) => "build --bins --message-format json-render-diagnostics".to_owned(),
@@ -61,7 +62,7 @@ impl Job {
         out
     }
 
-    /// The user's flags, and ours, where there are any.
+    /// Returns the user's flags and ours, if there are any.
     pub(super) fn flags(&self) -> Option<String> {
         let own = std::env::var("CARGO_ENCODED_RUSTFLAGS").ok().map(|flags| flags.replace('\x1f', " "));
         let own = own.or_else(|| std::env::var("RUSTFLAGS").ok()).filter(|flags| !flags.trim().is_empty());
@@ -72,7 +73,8 @@ impl Job {
         }
     }
 
-    /// Everything but files that decides what comes out. Not where the workspace is: the same sources elsewhere give the same.
+    /// Returns everything but files that determines the result. Not the place of the workspace: the same sources
+    /// elsewhere give the same.
     pub(super) fn recipe(&self, flags: Option<&str>) -> String {
         let mut variables: Vec<String> = std::env::vars_os()
             .filter(|(name, _)| name.to_string_lossy().starts_with("CARGO_PROFILE_"))

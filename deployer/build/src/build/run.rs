@@ -1,4 +1,4 @@
-//! Runs cargo or cargo-lambda, and shows that it goes on.
+//! Runs cargo or cargo-lambda, and shows its progress.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -15,13 +15,13 @@ use tokio::process::Command;
 use crate::cargo_lambda;
 use crate::workspace::{Workspace, missing};
 
-/// Lines of cargo's output that are shown after a failure.
+/// Number of lines of cargo's output that are shown after a failure.
 const TAIL: usize = 60;
-/// How often a build without a terminal says that it goes on.
+/// Interval at which a build without a terminal reports that it goes on.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
-/// Runs the build: cargo's own progress on a terminal, else a line from time to time and the end of it on failure. Gives
-/// the lines that it wrote to stdout.
+/// Runs the build: with cargo's own progress on a terminal, else with a line from time to time and the end of the
+/// output on failure. Returns the lines that it wrote to stdout.
 pub(super) async fn run(
     ui: &Ui,
     workspace: &Workspace,
@@ -34,7 +34,7 @@ pub(super) async fn run(
     if let Some(flags) = flags {
         command.env("RUSTFLAGS", flags).env_remove("CARGO_ENCODED_RUSTFLAGS");
     }
-    // cargo-lambda says all it has to say on stderr.
+    // cargo-lambda writes everything to stderr.
     let terminal = std::io::stderr().is_terminal();
     if terminal {
         command.stderr(Stdio::inherit());
@@ -64,7 +64,7 @@ fn not_started(program: &Path, error: &std::io::Error) -> Error {
     }
 }
 
-/// Runs a command to its end: its exit status, the lines of its stdout, and the last of its stderr.
+/// Runs a command to its end: returns its exit status, the lines of its stdout, and the last of its stderr.
 async fn captured(
     ui: &Ui,
     mut command: Command,

@@ -1,4 +1,4 @@
-//! The digest of all that programs are made of.
+//! The digest of everything that programs are built from.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use deployer_base::error::{Error, Result};
 use sha2::{Digest as _, Sha256};
 
-/// SHA-256 of the recipe and of names and contents of all files that the workers are made of, but for `Cargo.lock`,
-/// which cargo may write.
+/// Returns the SHA-256 of the recipe and of names and contents of all files that the workers are built from, but for
+/// `Cargo.lock`, which cargo may write.
 pub(super) fn digest_of_sources(
     root: &Path,
     folders: &BTreeSet<PathBuf>,

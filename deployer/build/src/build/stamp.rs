@@ -1,4 +1,4 @@
-//! What a build gave, and the stamp that vouches for it.
+//! The result of a build, and the stamp that vouches for it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use super::job::Job;
 use crate::profile::Profile;
 use crate::workspace::{Workspace, mark};
 
-/// What a build was made from, and where that is written down.
+/// The inputs of a build, and the file that records them.
 #[derive(Debug, Clone)]
 pub(super) struct Stamp {
     pub(super) path: PathBuf,
@@ -28,17 +28,17 @@ struct Made {
     binaries: BTreeMap<String, Binary>,
 }
 
-/// A binary as it was.
+/// A binary at the time of the build.
 #[derive(Serialize, Deserialize)]
 struct Binary {
     path: PathBuf,
-    /// Its size and time stamp.
+    /// Size and time stamp of the binary.
     mark: String,
     facts: Facts,
 }
 
 impl Stamp {
-    /// The binaries that these inputs gave, unread: whoever needs their bytes compares them with the digest.
+    /// Returns the binaries that these inputs gave, unread: whoever needs their bytes compares them with the digest.
     pub(super) fn current(&self, job: &Job) -> Option<BTreeMap<String, Content>> {
         let made: Made = serde_json::from_slice(&std::fs::read(&self.path).ok()?).ok()?;
         if made.inputs != self.inputs || made.lock != job.workspace.lock_digest() {
@@ -46,7 +46,7 @@ impl Stamp {
         }
         let one = |name: &String| {
             let binary = made.binaries.get(name)?;
-            // Another build has replaced it, or a cleaner has removed it.
+            // Another build has replaced the binary, or a cleaner has removed it.
             if mark(&binary.path)? != binary.mark {
                 return None;
             }
@@ -55,7 +55,7 @@ impl Stamp {
         job.binaries.iter().map(one).collect()
     }
 
-    /// Writes down what a build gave.
+    /// Writes down the result of a build.
     pub(super) fn write(&self, workspace: &Workspace, all: &BTreeMap<String, Content>) -> Result<()> {
         let binaries = all.iter().filter_map(|(name, binary)| {
             let path = binary.path()?.to_owned();
@@ -73,7 +73,7 @@ impl Stamp {
     }
 }
 
-/// Reads and checks all binaries of a build. `said` is what cargo wrote to stdout.
+/// Reads and checks all binaries of a build. `said` is cargo's output on stdout.
 pub(super) fn read(job: &Job, said: &[String]) -> Result<BTreeMap<String, Content>> {
     let programs = executables(said);
     let one = |name: &String| {
@@ -98,7 +98,8 @@ pub(super) fn read(job: &Job, said: &[String]) -> Result<BTreeMap<String, Conten
     job.binaries.iter().map(one).collect()
 }
 
-/// Where cargo put programs, by its messages: <https://doc.rust-lang.org/cargo/reference/external-tools.html>.
+/// Returns the places of programs, by cargo's messages:
+/// <https://doc.rust-lang.org/cargo/reference/external-tools.html>.
 fn executables(said: &[String]) -> BTreeMap<String, PathBuf> {
     #[derive(Deserialize)]
     struct Message {

@@ -1,15 +1,16 @@
-//! Texts that CloudFormation may not return as they were sent: `GetTemplate` and `DescribeStacks` answer `?` in the place
-//! of characters beyond ASCII (issue 814 of aws-cloudformation/cloudformation-coverage-roadmap).
+//! Texts that CloudFormation may not return as they were sent: `GetTemplate` and `DescribeStacks` answer `?` in the
+//! place of characters beyond ASCII (issue 814 of aws-cloudformation/cloudformation-coverage-roadmap).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// Values in values that are followed.
+/// Depth to which nested values are followed.
 const MAX_DEPTH: usize = 100;
 
-/// The deployed value, with the wanted text wherever only `?` in the place of characters beyond ASCII tells the two apart.
+/// Returns the deployed value, with the wanted text wherever only `?` in the place of characters beyond ASCII tells the
+/// two apart.
 #[must_use]
 pub fn restored<'a>(deployed: &'a Value, wanted: &Value) -> Cow<'a, Value> {
     let mut out = Cow::Borrowed(deployed);
@@ -25,7 +26,7 @@ pub fn count(deployed: &Value, wanted: &Value) -> usize {
     counted(deployed, wanted, 0)
 }
 
-/// [`restored`], of parameters or tags.
+/// Applies [`restored`] to parameters or tags.
 #[must_use]
 pub fn restored_texts<'a>(
     deployed: &'a BTreeMap<String, String>,
@@ -48,7 +49,7 @@ pub fn is_lossy(deployed: &str, wanted: &str) -> bool {
         return false;
     }
     let letters: Vec<char> = deployed.chars().collect();
-    // How far the deployed text can be read so far; several ways only where `?` follow each other.
+    // The positions up to which the deployed text can be read so far; several only where `?` follow each other.
     let mut at = vec![0_usize];
     for letter in wanted.chars() {
         let most = if letter.is_ascii() { 0 } else { letter.len_utf8() };
@@ -173,7 +174,7 @@ mod tests {
         assert_eq!(*restored(&deployed, &wanted), expected);
         assert!(matches!(restored(&wanted, &wanted), Cow::Borrowed(_)));
         assert_eq!((count(&deployed, &wanted), count(&wanted, &wanted)), (3, 0));
-        // Which of the two is meant can't be known.
+        // It can't be known which of the two is meant.
         let two = json!({ "?1": 1, "?2": 2, "?": 3 });
         assert_eq!(*restored(&two, &json!({ "ä": 3, "ö": 4 })), json!({ "?1": 1, "?2": 2, "ä": 3 }));
         let texts = |text: &str| BTreeMap::from([("Name".to_owned(), text.to_owned())]);

@@ -1,4 +1,5 @@
-//! Raw properties against a type's schema: gives single values their types, and says what CloudFormation would refuse.
+//! The check of raw properties against a type's schema, which gives single values their types and reports what
+//! CloudFormation would refuse.
 //!
 //! Values that can't be known before a deployment (functions, dynamic references) are taken to be right.
 
@@ -17,7 +18,7 @@ mod together;
 
 use certain::{Presence, certain};
 
-/// Schemas refer to each other; deeper than this nobody writes.
+/// Depth to which references between schemas are followed; nobody writes deeper values.
 const MAX_REFERENCES: usize = 32;
 
 /// The place of a value in a resource: the names from the top, `*` for the items of a list.
@@ -25,11 +26,11 @@ type Path<'p> = Vec<&'p str>;
 type Report<'r> = &'r mut dyn FnMut(Diagnostic);
 
 impl TypeSchema {
-    /// Judges the properties of a resource and gives them as CloudFormation takes them.
+    /// Checks the properties of a resource and returns them as CloudFormation takes them.
     pub fn check(&self, properties: &Expression, report: &mut dyn FnMut(Diagnostic)) -> Value {
         let read_only: Vec<&str> = pointers(&self.root["readOnlyProperties"])
             .filter(|path| {
-                // What can be given at creation and read later stands in both lists.
+                // A property that can be given at creation and read later is in both lists.
                 !pointers(&self.root["createOnlyProperties"]).any(|create_only| create_only == *path)
             })
             .collect();
@@ -92,7 +93,7 @@ impl<'s> Check<'s> {
         self.alternatives(schema, expression, path, report).unwrap_or(given)
     }
 
-    /// The types that a schema takes, with those of its alternatives; none when it takes any.
+    /// Returns the types that a schema takes, with those of its alternatives; none when it takes any.
     fn types(&self, schema: &'s Value) -> Vec<&'s str> {
         let schema = self.target(schema);
         match &schema["type"] {
@@ -151,7 +152,7 @@ impl<'s> Check<'s> {
                 let item = schema.get("items").unwrap_or(&Value::Null);
                 let values: Vec<Value> =
                     items.iter().map(|one| self.value(item, one, path, report)).collect();
-                // What the first items must be besides, as far as it is known which are the first.
+                // Further rules for the first items, as far as it is known which items are the first.
                 let first = schema["prefixItems"].as_array().into_iter().flatten();
                 for (one, schema) in items.iter().take_while(|one| certain(one)).zip(first) {
                     self.value(schema, one, path, report);
@@ -183,7 +184,7 @@ impl<'s> Check<'s> {
     ) -> Value {
         let properties = schema["properties"].as_object();
         let patterns = schema["patternProperties"].as_object();
-        // A mapping without a word on its properties takes any.
+        // A schema of a mapping that says nothing about its properties takes any.
         let closed = schema["additionalProperties"] == Value::Bool(false)
             && (properties.is_some() || patterns.is_some());
         let mut out = Map::new();
@@ -282,7 +283,8 @@ impl<'s> Check<'s> {
         }
     }
 
-    /// `anyOf` and `oneOf`. The value as the alternative that fits types it, when the schema has no type of its own.
+    /// Checks `anyOf` and `oneOf`. Returns the value with the types of the alternative that fits, if the schema has no
+    /// type of its own.
     fn alternatives<'p>(
         &self,
         schema: &'s Value,
@@ -296,7 +298,7 @@ impl<'s> Check<'s> {
             else {
                 continue;
             };
-            // One that takes another kind of value is farther than one in which much is wrong.
+            // An alternative that takes another kind of value is farther than one with many problems.
             let mut nearest: Option<(bool, Vec<Diagnostic>)> = None;
             for alternative in alternatives {
                 let mut problems = Vec::new();
@@ -322,7 +324,7 @@ impl<'s> Check<'s> {
     }
 }
 
-/// The value of a single value by the types that may stand there, and whether it is of one of them.
+/// Returns a single value with a type that the place takes, and whether it has one of these types.
 fn scalar(text: &str, plain: bool, types: &[&str]) -> (Value, bool) {
     let takes = |kind: &str| types.contains(&kind);
     let number = number::value(text);
@@ -342,14 +344,14 @@ fn scalar(text: &str, plain: bool, types: &[&str]) -> (Value, bool) {
         .or_else(|| takes("number").then_some(number).flatten())
         .or_else(|| takes("boolean").then_some(boolean).flatten());
     match typed {
-        // A text in quotes is a text where one may stand.
+        // A text in quotes is a text if the place takes one.
         Some(value) if plain || !takes("string") => (value, true),
         _ => (text.into(), takes("string")),
     }
 }
 
-/// A value on which no schema says anything: numbers, `true` and `false` of YAML 1.2's JSON schema are what they are
-/// there, and every other single value is its text.
+/// Returns a value on which no schema says anything: numbers, `true` and `false` of YAML 1.2's JSON schema keep their
+/// types, and every other single value is its text.
 fn free(expression: &Expression, report: Report<'_>) -> Value {
     match &expression.is {
         ExpressionKind::Null => {
@@ -370,15 +372,15 @@ fn free(expression: &Expression, report: Report<'_>) -> Value {
     }
 }
 
-/// Returns whether a problem of a value is independent of its schema, and was reported when the schema itself was read. A
-/// part of a schema is read like one of its own, and knows nothing of most properties.
+/// Returns whether a problem of a value is independent of its schema, and was reported when the schema itself was read.
+/// A part of a schema is read like one of its own, and knows nothing of most properties.
 fn is_said(expression: &Expression, problem: &Diagnostic) -> bool {
     let mut said = false;
     free(expression, &mut |other| said |= other == *problem);
     said
 }
 
-/// Why what follows from a condition is asked for.
+/// Returns the reason why the consequence of a condition is required.
 fn reason(condition: &Value) -> String {
     let names = |schema: &Value| {
         texts(&schema["required"]).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ")
@@ -389,7 +391,7 @@ fn reason(condition: &Value) -> String {
     }
 }
 
-/// A JSON value without the quotes of a text.
+/// Returns a JSON value without the quotes of a text.
 fn shown(value: &Value) -> String {
     match (number::digits(value), value) {
         (Some(digits), _) => digits.into_owned(),
@@ -398,7 +400,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// A template holds no null anywhere: "'null' values are not allowed in templates".
+/// Returns the error about a null, which a template can't contain: "'null' values are not allowed in templates".
 fn null(span: Span, types: &[&str]) -> Diagnostic {
     mismatch(span, types, "nothing").help(
         "CloudFormation does not accept null; remove the property, or write a document that contains null as a text of JSON",

@@ -1,12 +1,12 @@
-//! A place in a type's schema: what a value there may be, and what CloudFormation takes for the same value.
+//! A place in a type's schema: the values that it takes, and those that are the same for CloudFormation.
 //!
-//! Asked by [`deployer_plan::diff`], which walks two values and the schema side by side.
+//! Used by [`deployer_plan::diff`], which walks two values and the schema side by side.
 
 use serde_json::Value;
 
 use super::{TypeSchema, texts};
 
-/// Schemas refer to each other; deeper than this nobody writes.
+/// Depth to which references between schemas are followed; nobody writes deeper values.
 const MAX_REFERENCES: usize = 32;
 
 /// A place in a schema; [`Shape::UNKNOWN`] where nothing is known.
@@ -16,25 +16,25 @@ pub struct Shape<'s>(Option<(&'s TypeSchema, &'s Value)>);
 /// The single value that a place takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scalar {
-    /// A text, for which any single value may stand.
+    /// A text, for which any single value may be given.
     Text,
     /// A number.
     Number,
     /// A boolean.
     Boolean,
-    /// Several of them, or none, or it is not known.
+    /// Several of these, none of these, or unknown.
     Any,
 }
 
 impl TypeSchema {
-    /// The place of the properties.
+    /// Returns the place of the properties.
     #[must_use]
     pub fn shape(&self) -> Shape<'_> {
         Shape(Some((self, &self.root)))
     }
 
-    /// The property at the top that names the resource: only settable at creation, and called `Name` or `<Type>Name`.
-    /// While such a name stays the same, CloudFormation can't replace the resource.
+    /// Returns the property at the top that names the resource: only settable at creation, and called `Name` or
+    /// `<Type>Name`. While such a name stays the same, CloudFormation can't replace the resource.
     pub fn name_property(&self, kind: &str) -> Option<&str> {
         let last = kind.rsplit("::").next().unwrap_or_default();
         super::pointers(&self.root["createOnlyProperties"])
@@ -52,7 +52,7 @@ impl<'s> Shape<'s> {
         self.0.is_some()
     }
 
-    /// The place of a property.
+    /// Returns the place of a property.
     #[must_use]
     pub fn property(self, name: &str) -> Self {
         self.search(&mut |schema, value| {
@@ -65,14 +65,14 @@ impl<'s> Shape<'s> {
         })
     }
 
-    /// The place of a list's items.
+    /// Returns the place of a list's items.
     #[must_use]
     pub fn item(self) -> Self {
         self.search(&mut |_, value| value.get("items"))
     }
 
     /// Returns whether it is a list whose order means nothing. Unique items alone don't say so: those of a command line
-    /// are unique, too. command line.
+    /// are unique, too.
     #[must_use]
     pub fn is_set(self) -> bool {
         self.search(&mut |_, value| value.get("insertionOrder").filter(|order| **order == Value::Bool(false)))
@@ -99,7 +99,7 @@ impl<'s> Shape<'s> {
         }
     }
 
-    /// The first answer of the place itself, of what it refers to, or of its alternatives.
+    /// Returns the first answer of the place itself, of what it refers to, or of its alternatives.
     fn search(self, ask: &mut dyn FnMut(&'s TypeSchema, &'s Value) -> Option<&'s Value>) -> Self {
         let Some((schema, value)) = self.0 else { return Self::UNKNOWN };
         Self(find(schema, value, MAX_REFERENCES, ask).map(|found| (schema, found)))

@@ -1,4 +1,4 @@
-//! The references in a template: what its functions name, and other names in their place.
+//! The references in a template: the names in its functions, and the change of these names.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ pub fn targets(map: &Map<String, Value>, found: &mut impl FnMut(&str)) {
     }
 }
 
-/// The text of an `Fn::Sub`, and its variables.
+/// Returns the text of an `Fn::Sub`, and its variables.
 fn sub(value: &Value) -> Option<(&str, Option<&Map<String, Value>>)> {
     match value {
         Value::String(text) => Some((text, None)),
@@ -49,14 +49,14 @@ fn sub(value: &Value) -> Option<(&str, Option<&Map<String, Value>>)> {
     }
 }
 
-/// The names, without attributes, in the text of an `Fn::Sub`.
+/// Returns the names, without attributes, in the text of an `Fn::Sub`.
 fn sub_names(text: &str) -> impl Iterator<Item = &str> {
     let names = text.split("${").skip(1).map(|piece| piece.split(['}', '.']).next().unwrap_or_default());
     // `${!Literal}` is CloudFormation's way to write `${Literal}`.
     names.filter(|name| !name.starts_with('!'))
 }
 
-/// Names of the conditions that `Fn::If` tests in a value.
+/// Calls `found` with the names of the conditions that `Fn::If` tests in a value.
 pub fn tested_conditions(value: &Value, found: &mut impl FnMut(&str)) {
     match value {
         Value::Object(map) => {
@@ -70,7 +70,7 @@ pub fn tested_conditions(value: &Value, found: &mut impl FnMut(&str)) {
     }
 }
 
-/// Names of the conditions that a condition is made of.
+/// Calls `found` with the names of the conditions that a condition consists of.
 pub fn conditions_of(value: &Value, found: &mut impl FnMut(&str)) {
     match value {
         Value::Object(map) => {

@@ -44,7 +44,8 @@ fn yaml_single(value: &Value) -> String {
     }
 }
 
-/// A word that no YAML reader takes for anything but itself stays bare; all else is quoted as JSON, which YAML reads.
+/// Writes a word that no YAML reader takes for anything but itself without quotes, and all else in the quotes of JSON,
+/// which YAML reads.
 fn yaml_scalar(text: &str) -> String {
     const NOT_STRINGS: [&str; 11] =
         ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"];
@@ -59,7 +60,8 @@ fn yaml_scalar(text: &str) -> String {
     if bare { text.to_owned() } else { yaml_quoted(text) }
 }
 
-/// JSON's quoted form, with what YAML 1.1 breaks lines at or refuses to read escaped too.
+/// Returns JSON's quoted form, in which the characters are escaped too at which YAML 1.1 breaks lines, or which it
+/// refuses to read.
 fn yaml_quoted(text: &str) -> String {
     let json = Value::from(text).to_string();
     let unsafe_in_yaml = |letter: char| {

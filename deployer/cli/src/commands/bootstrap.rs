@@ -18,7 +18,7 @@ pub struct Args {
     stack: Option<String>,
 }
 
-/// Where the deployer publishes code.
+/// The bucket and the repository to which the deployer publishes code.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Assets<'a> {
     /// Account.
@@ -37,7 +37,7 @@ pub(super) struct Assets<'a> {
 struct AssetBucket<'a> {
     /// Its name.
     name: &'a str,
-    /// Whether it was created.
+    /// `true` if it was created.
     result: Setup,
 }
 
@@ -47,11 +47,11 @@ struct AssetBucket<'a> {
 struct AssetRepository<'a> {
     /// Its URI.
     uri: &'a str,
-    /// Whether it was created.
+    /// `true` if it was created.
     result: Setup,
 }
 
-/// What the command did about the bucket or the repository.
+/// The action of the command on the bucket or the repository.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Setup {

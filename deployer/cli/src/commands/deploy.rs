@@ -86,7 +86,7 @@ pub(super) struct DeploymentReport<'a> {
     /// Name of the change set that waits to be executed.
     #[serde(skip_serializing_if = "Option::is_none")]
     change_set: Option<&'a str>,
-    /// What was planned.
+    /// The plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<&'a Diff>,
     /// The changes that CloudFormation announced.
@@ -107,9 +107,9 @@ pub(super) struct DeploymentFailure<'a> {
     result: FailedResult,
     /// The exit code of the command; with `--all`, the one that it would have had for this stack alone.
     exit_code: u8,
-    /// What is wrong.
+    /// The problem.
     error: String,
-    /// What to do about it.
+    /// The way to solve it.
     hint: Option<String>,
 }
 
@@ -156,7 +156,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     }
 }
 
-/// A failure as data.
+/// Returns a failure as data.
 fn failure<'a>(stack: &'a Stack, error: &Error) -> DeploymentFailure<'a> {
     let message = error.message().unwrap_or_else(|| Message::new("interrupted"));
     DeploymentFailure {
@@ -168,7 +168,7 @@ fn failure<'a>(stack: &'a Stack, error: &Error) -> DeploymentFailure<'a> {
     }
 }
 
-/// Every stack of the file at the same time. Each goes its own way: one that fails stops no other.
+/// Deploys all stacks of the file at the same time. A stack that fails doesn't stop the others.
 async fn all(context: &Context, args: &Args) -> Result<()> {
     let loaded = context.load()?;
     let mut stacks = Vec::new();
@@ -181,7 +181,7 @@ async fn all(context: &Context, args: &Args) -> Result<()> {
     );
     let ways = stacks.iter().map(|(own, compiled)| one(own, args, compiled));
     let ends = join_all(ways).await;
-    // What failed is said before anything is written: whoever reads the data may have gone.
+    // Failures are shown before anything is written: the reader of the data may have gone.
     let mut worst = 0;
     for ((own, _), end) in stacks.iter().zip(&ends) {
         if let Err(error) = end {
@@ -193,7 +193,7 @@ async fn all(context: &Context, args: &Args) -> Result<()> {
     if worst > 0 { Err(Error::Reported(worst)) } else { written }
 }
 
-/// What became of several stacks, as data.
+/// Writes the outcomes of several stacks as data.
 fn tell(context: &Context, stacks: &[(Context, Compiled)], ends: &[Result<DeployReport>]) -> Result<()> {
     if context.ui.is_json() {
         let reports = stacks.iter().zip(ends).map(|((_, compiled), end)| match end {
@@ -211,7 +211,7 @@ fn tell(context: &Context, stacks: &[(Context, Compiled)], ends: &[Result<Deploy
     Ok(())
 }
 
-/// Deploys one stack; the result is an event too.
+/// Deploys one stack; the result is also written as an event.
 async fn one(context: &Context, args: &Args, compiled: &Compiled) -> Result<DeployReport> {
     let end = go(context, args, compiled).await;
     let (result, error) = match &end {
@@ -315,7 +315,7 @@ async fn waiting(
                 .hint("`deployer deploy --no-execute` creates one; any other deployment invalidates it"),
         ));
     };
-    // An ARN names a change set whatever the stack.
+    // An ARN names a change set of any stack.
     if found.stack != stack.name {
         return Err(Error::Usage(Message::new(format!(
             "{name} is a change set of {}, not of {}",
@@ -361,7 +361,7 @@ async fn waiting(
     deployment.execute_waiting(Waiting { name: found.name, changes: found.changes }).await
 }
 
-/// New code without CloudFormation.
+/// Swaps code without CloudFormation.
 async fn swap(
     context: &Context,
     look: &Situation,
@@ -426,7 +426,7 @@ async fn swap(
     Ok(done(DeployResult::Swapped))
 }
 
-/// The outputs, for people.
+/// Shows the outputs to people.
 fn show(context: &Context, stack: &Stack, done: &DeployReport) -> Result<()> {
     match (&done.result, &done.stack) {
         (DeployResult::Planned(_), _) | (_, None) => Ok(()),
@@ -440,7 +440,7 @@ fn show(context: &Context, stack: &Stack, done: &DeployReport) -> Result<()> {
     }
 }
 
-/// The command with which somebody uses what was deployed, when its pipeline begins with a file.
+/// Returns the command with which the user can use the deployed stack, if its pipeline begins with a file.
 fn next_step(stack: &Stack) -> Option<String> {
     let landing = pipeline::landing(stack, None).ok()?;
     let ResourceType::Bucket(bucket) = &landing.is else { return None };
@@ -449,7 +449,7 @@ fn next_step(stack: &Stack) -> Option<String> {
     Some(format!("deployer upload FILE{suffix} {}{wait}", stack.target.stack))
 }
 
-/// The outcome as data.
+/// Returns the outcome as data.
 fn report<'a>(stack: &'a Stack, done: &'a DeployReport) -> DeploymentReport<'a> {
     let deployed = done.stack.as_ref();
     let change_set = match &done.result {

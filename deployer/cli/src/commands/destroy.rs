@@ -40,7 +40,7 @@ pub struct Args {
     stack: Option<String>,
 }
 
-/// How often to say how far the emptying of a bucket has come.
+/// Interval at which the progress of emptying a bucket is shown.
 const PROGRESS: Duration = Duration::from_secs(3);
 
 /// A stack that is deleted.
@@ -69,7 +69,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let Compiled { stack, template, .. } = &compiled;
     let open = context.reach(&stack.target).await?;
     let cloudformation = CloudFormation::unidentified(&open);
-    // Nothing is done before it is known who asks, but the question need not wait for it.
+    // The caller must be known before anything is done, but the question need not wait for the answer.
     let (session, deployed) = tokio::join!(open.identify(), cloudformation.describe(&stack.name));
     let session = session?;
     situation::greet(context, stack, &session)?;
@@ -104,7 +104,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     } else {
         let (doomed, last) = prepare(context, &session, &cloudformation, &compiled, &deployed).await?;
         if deployed.protected {
-            // Only now: until here the deletion may have ended, and left the stack as it was.
+            // Only here: until now the deletion may have ended, and left the stack unchanged.
             cloudformation.protect(&deployed.id, false).await?;
         }
         cloudformation.delete(&deployed.id).await?;
@@ -159,18 +159,19 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     result(context, &stack.name, Deletion::Deleted, &doomed.kept)
 }
 
-/// What a deletion is to do.
+/// The resources that a deletion affects.
 #[derive(Debug, Default)]
 struct DeletionPlan {
-    /// Resources that stay.
+    /// Resources that are kept.
     kept: Vec<StackResource>,
-    /// Resources that go.
+    /// Resources that are deleted.
     lost: Vec<StackResource>,
 }
 
-/// Asks the services themselves whether what holds data is gone, or is still there where it was to stay.
+/// Checks with the services themselves that resources with data are gone, or are still there if they were to be kept.
 ///
-/// CloudFormation says so of every resource before it says it of the stack; but of what people miss, its word is not enough.
+/// CloudFormation reports the deletion of each resource before that of the stack; but its report is not enough for
+/// resources with data.
 async fn verify(context: &Context, session: &Session, doomed: &DeletionPlan) -> Result<()> {
     let kept = doomed.kept.iter().map(|resource| (resource, true));
     let all = kept.chain(doomed.lost.iter().map(|resource| (resource, false)));
@@ -190,7 +191,7 @@ async fn verify(context: &Context, session: &Session, doomed: &DeletionPlan) -> 
             Ok(false) => {
                 wrong.push(format!("{} should have been kept, but does not exist", resource.physical_id))
             }
-            // The stack is gone all the same.
+            // The stack is deleted in any case.
             Err(error) => context.ui.warn(printable(&format!(
                 "not verified: {} of {} failed: {}",
                 error.operation, error.resource, error.message
@@ -206,7 +207,7 @@ async fn verify(context: &Context, session: &Session, doomed: &DeletionPlan) -> 
     ))
 }
 
-/// The commands that delete what stays without a stack.
+/// Lists the commands that delete the resources that are kept without a stack.
 pub fn list_kept(context: &Context, kept: &[StackResource]) {
     let width = terminal_width();
     for (index, resource) in kept.iter().enumerate() {
@@ -220,7 +221,7 @@ pub fn list_kept(context: &Context, kept: &[StackResource]) {
     }
 }
 
-/// Empties a bucket, and says every few seconds how far it has come.
+/// Empties a bucket, and shows the progress every few seconds.
 pub async fn empty(context: &Context, session: &Session, bucket: &str) -> Result<()> {
     let done = AtomicUsize::new(0);
     let watch = async {
@@ -235,7 +236,7 @@ pub async fn empty(context: &Context, session: &Session, bucket: &str) -> Result
         () = watch => return Ok(()),
     };
     let emptied = match emptied {
-        // A bucket that somebody else removed is no reason to stop.
+        // A bucket that somebody else removed is not an error.
         Err(error) if error.is("NoSuchBucket") => return Ok(()),
         emptied => emptied?,
     };
@@ -256,10 +257,10 @@ pub async fn empty(context: &Context, session: &Session, bucket: &str) -> Result
     ))
 }
 
-/// Shows what is lost and what stays, asks, and empties what must be empty. Gives what goes and what stays, and the last event
-/// before the deletion.
+/// Shows the losses and the kept resources, asks, and empties the buckets that must be empty. Returns the plan of the
+/// deletion, and the last event before it.
 ///
-/// CloudFormation obeys the template that is deployed, whatever the file says by now; so does this.
+/// CloudFormation obeys the deployed template and not the current file; so does this function.
 async fn prepare(
     context: &Context,
     session: &Session,
@@ -286,15 +287,15 @@ async fn prepare(
         policy.as_str().is_some_and(|policy| policy.starts_with("Retain"))
     };
     resources.retain(StackResource::exists);
-    // By what they are and are called, since logical ids are not shown.
+    // By type and physical ID, since logical IDs are not shown.
     resources.sort_by(|a, b| (&a.resource_type, &a.physical_id).cmp(&(&b.resource_type, &b.physical_id)));
     let (kept, lost): (Vec<StackResource>, Vec<StackResource>) = resources.into_iter().partition(retained);
-    // `options.retain: false` is the file's own word; a resource that the file no longer names has none.
+    // `options.retain: false` counts only for a resource that the file still names.
     let given_up = |one: &StackResource| {
         let found = file.resources.iter().find(|(id, _)| *id == one.logical_id);
         found.is_some_and(|(_, resource)| matches!(resource.policy, None | Some(Policy::Delete)))
     };
-    // `removal` says nothing of queues: they go with their stack.
+    // `removal` doesn't apply to queues: they are deleted with their stack.
     let is_kept = |kind: &str| diff::holds(kind).is_some() && kind != "AWS::SQS::Queue";
     let holds_data = |one: &&StackResource| is_kept(&one.resource_type) && !given_up(one);
     if stack.target.removal == Removal::Keep
@@ -316,7 +317,7 @@ async fn prepare(
     tell_data(context, "keeps", &keeps?);
     tell_data(context, "deletes", &deletes?);
     if deployed.protected {
-        // The file says that it need not be protected, or this would have ended above.
+        // The file doesn't ask for protection; otherwise the command would have ended above.
         context.ui.step("also", "termination protection is on, and will be turned off");
     }
     let running = running?;
@@ -343,7 +344,7 @@ async fn prepare(
     Ok((DeletionPlan { kept, lost }, past.last))
 }
 
-/// Says what resources hold that can't be made again.
+/// Shows the data in resources that can't be restored.
 pub async fn describe_data(
     context: &Context,
     session: &Session,
@@ -354,7 +355,7 @@ pub async fn describe_data(
     Ok(())
 }
 
-/// What resources hold that can't be made again, a line each.
+/// Describes the data in resources that can't be restored, one line each.
 async fn data_of(session: &Session, resources: &[StackResource]) -> Result<Vec<String>> {
     let holding: Vec<(&StackResource, &str)> =
         resources.iter().filter_map(|one| Some((one, diff::holds(&one.resource_type)?))).collect();
@@ -364,7 +365,7 @@ async fn data_of(session: &Session, resources: &[StackResource]) -> Result<Vec<S
         let kind = diff::kind_in_words(&resource.resource_type);
         let holds = match holds? {
             Holds::This(holds) => holds,
-            // That a table or a bucket is empty is worth a line; of queues and logs there are many.
+            // An empty table or bucket is worth a line; there are too many queues and logs for that.
             Holds::Nothing if matches!(kind.as_str(), "bucket" | "table") => "nothing".to_owned(),
             Holds::Nothing => continue,
             Holds::Unknown => format!("all {what}"),
@@ -380,7 +381,7 @@ fn tell_data(context: &Context, word: &str, lines: &[String]) {
     }
 }
 
-/// A number of them, in words.
+/// Returns a number of object versions in words.
 fn object_versions(count: usize) -> String {
     match count {
         1 => "1 object version".to_owned(),
@@ -395,7 +396,7 @@ fn result(context: &Context, stack: &str, result: Deletion, kept: &[StackResourc
     Ok(())
 }
 
-/// A resource, for programs.
+/// Returns a resource for the JSON output.
 pub fn listed(resource: &StackResource) -> ListedResource<'_> {
     ListedResource {
         logical_id: &resource.logical_id,

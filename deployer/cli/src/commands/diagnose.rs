@@ -30,7 +30,7 @@ pub(super) struct Diagnosed<'a> {
     /// CloudFormation's status of the stack.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'a str>,
-    /// Whether there is a failure to explain.
+    /// `true` if there is a failure to explain.
     failed: bool,
     /// The failure; null when there is none.
     diagnosis: Option<DiagnosisReport<'a>>,
@@ -55,7 +55,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         );
     };
     let resources = cloudformation.resources(&known.id).await;
-    // Of a deleted stack, or with few permissions, the events alone must do.
+    // For a deleted stack, or with few permissions, the events alone must suffice.
     let evidence = diagnosis::evidence(&session, &resources.unwrap_or_default(), &found).await;
     if context.ui.is_json() {
         return context.ui.json(Diagnosed {
@@ -69,7 +69,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     context.ui.data(&diagnosis::text(context, &stack.name, &found, &findings, &evidence))
 }
 
-/// There is nothing to explain.
+/// Reports that there is nothing to explain.
 fn well(context: &Context, stack: &str, id: Option<&str>, text: &str) -> Result<()> {
     if context.ui.is_json() {
         return context.ui.json(Diagnosed {

@@ -37,10 +37,10 @@ pub struct Args {
     save: Option<PathBuf>,
 }
 
-/// What a deployment would change.
+/// The changes that a deployment would make.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Difference<'a> {
-    /// Whether a deployment would change nothing.
+    /// `true` if a deployment would change nothing.
     same: bool,
     /// The plan.
     #[serde(flatten)]
@@ -67,7 +67,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     if args.change_set {
         plan = ask(context, &situation, &stack.name, plan).await?;
     }
-    // In these states a deployment would not do what is shown.
+    // In these states a deployment would not make the changes that are shown.
     let stuck =
         deployed.filter(|deployed| !matches!(deployed.stack.state, StackState::Settled | StackState::Review));
     if let Some(deployed) = stuck {
@@ -99,7 +99,8 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Lets CloudFormation compute the same, and removes what that takes: the change set, and the empty stack of a first one.
+/// Lets CloudFormation compute the changes, and removes the traces of this: the change set, and the empty stack of a
+/// first one.
 async fn ask(context: &Context, situation: &Situation, stack: &str, plan: plan::Plan) -> Result<plan::Plan> {
     let deployed = situation.deployed.as_ref().map(|deployed| &deployed.stack);
     let action = plan::action(deployed)?;
@@ -112,7 +113,7 @@ async fn ask(context: &Context, situation: &Situation, stack: &str, plan: plan::
             .hint("`deployer deploy --no-execute` creates a change set for it"),
         ));
     }
-    // A stack that was there before must be there afterwards, even when it holds nothing.
+    // A stack that existed before must exist afterwards, even if it is empty.
     let made_here = create && deployed.is_none_or(|stack| stack.state != StackState::Review);
     let name = change_set::name("deployer-diff");
     let mut values = deployed.map(|stack| stack.parameters.clone()).unwrap_or_default();

@@ -34,7 +34,7 @@ pub struct Args {
     out: Option<PathBuf>,
 }
 
-/// The names of the topics, for the help. No page is read: this is made at each start.
+/// Returns the names of the topics, for the help. It reads no page, since the help is built at each start.
 fn topic_names() -> String {
     let mut names: Vec<&str> = PAGES.files().filter_map(|file| page_name(file.path())).collect();
     names.push(ACCESS.0);
@@ -42,7 +42,7 @@ fn topic_names() -> String {
     format!("Topics: {}", names.join(", "))
 }
 
-/// The name of a page of Markdown.
+/// Returns the name of a page of Markdown.
 fn page_name(path: &Path) -> Option<&str> {
     path.file_name()?.to_str()?.strip_suffix(".md")
 }
@@ -73,13 +73,13 @@ struct Topic {
     text: String,
 }
 
-/// What a name means: the text, and its place in the page that holds all.
+/// The meaning of a name: the text, and its place in the page that contains all of them.
 struct Found {
     text: String,
     anchor: String,
 }
 
-/// Every page, by its name.
+/// Returns all pages, by name.
 fn topics() -> Vec<Topic> {
     let mut topics = pages(&PAGES);
     topics.push(Topic { name: ACCESS.0.to_owned(), text: docs::access_page() });
@@ -87,7 +87,7 @@ fn topics() -> Vec<Topic> {
     topics
 }
 
-/// The pages of a folder, by name.
+/// Returns the pages of a folder, by name.
 fn pages(folder: &Dir<'_>) -> Vec<Topic> {
     let mut pages: Vec<Topic> = folder
         .files()
@@ -114,13 +114,13 @@ pub(super) struct Page<'a> {
 }
 
 pub fn run(context: &Context, args: &Args) -> Result<()> {
-    // An unknown name is an error, however the page is wanted.
+    // An unknown name is an error in every form of output.
     let found = args.topic.as_deref().map(find).transpose()?;
     if args.open || args.out.is_some() {
         let html = html::page(&sections());
         let path = match &args.out {
             Some(path) => path.clone(),
-            // Not in the folder for temporary files, where others could lay something in its way.
+            // Not in the folder for temporary files, where other users could place a file of this name.
             None => {
                 let folder = embed::cache_folder()?;
                 std::fs::create_dir_all(&folder)
@@ -142,7 +142,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     context.ui.data(&markdown::to_terminal(&text))
 }
 
-/// What a name means.
+/// Finds the text that a name means.
 fn find(name: &str) -> Result<Found> {
     let whole = |name: &str, text: String| Found { text, anchor: html::anchor(name) };
     let pages = [topics(), pages_of("diagnostics"), pages_of("reasons")];
@@ -180,7 +180,7 @@ fn find(name: &str) -> Result<Found> {
     Err(Error::Usage(Message::new(format!("there is no type, code, reason or topic `{name}`")).hint(hint)))
 }
 
-/// What the list says of a page.
+/// Returns the description of a page in the list.
 fn about(topic: &Topic) -> String {
     if topic.name == ACCESS.0 {
         return ACCESS.1.to_owned();
@@ -206,13 +206,13 @@ fn overview() -> String {
     )
 }
 
-/// The title of a page that begins with its name, without the name.
+/// Returns the title of a page without its name, if it begins with the name.
 fn title_behind(name: &str, text: &str) -> String {
     let title = markdown::title(text);
     title.strip_prefix(name).and_then(|rest| rest.strip_prefix(": ")).unwrap_or_default().to_owned()
 }
 
-/// All pages, in the order in which somebody would look for them.
+/// Returns all pages, in the order in which a reader would look for them.
 fn sections() -> Vec<html::Section> {
     let mut out = Vec::new();
     for topic in topics() {

@@ -36,7 +36,7 @@ pub struct Args {
 /// Seconds by which clocks may differ before AWS refuses signatures: five minutes, by "Troubleshoot Signature Version 4
 /// signing for AWS API requests" of the IAM User Guide. Half of that is worth a warning.
 const SKEW: u64 = 300;
-/// For a tool to say its version.
+/// Time limit for a tool to print its version.
 const TOOL: Duration = Duration::from_secs(10);
 
 /// The findings about the tools, the account and the stack.
@@ -54,13 +54,13 @@ pub(super) struct Examination<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "examined")]
 struct Finding {
-    /// What was checked.
+    /// The check.
     about: &'static str,
     /// The result.
     state: State,
-    /// What was found.
+    /// The finding.
     text: String,
-    /// What to do about it.
+    /// The way to solve it.
     fix: Option<String>,
 }
 
@@ -108,13 +108,13 @@ impl Finding {
         Self { fix: Some(fix.into()), ..self }
     }
 
-    /// From an error that would stop a deployment too.
+    /// Creates a finding from an error that would stop a deployment too.
     fn of(about: &'static str, error: &Error) -> Self {
         let message = error.message().unwrap_or_else(|| Message::new("no reason given"));
         Self { fix: message.hint, ..Self::problem(about, message.text) }
     }
 
-    /// From an error of a call that a deployment can do without.
+    /// Creates a finding from an error of a call that a deployment can do without.
     fn unknown(about: &'static str, error: &AwsError) -> Self {
         let why = if error.is_denied() { "is denied" } else { &error.message };
         Self::warning(about, format!("not checked: {}: {why}", error.operation))
@@ -131,7 +131,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let unreachable = stack.target.target == Target::Local
         && endpoint.iter().any(|finding| finding.state == State::Problem);
     let looked = async {
-        // That nobody answers there is one problem, not two.
+        // An unreachable endpoint is one problem, not two.
         if unreachable {
             return Vec::new();
         }
@@ -148,7 +148,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     report(context, Some(&stack.name), &findings)
 }
 
-/// What can be looked at before there is a stack file. What only one of the two targets needs is not a problem yet.
+/// Checks the machine before there is a stack file. A tool that only one of the two targets needs is not a problem yet.
 async fn without_file(context: &Context) -> Result<()> {
     let Err(missing) = context.load() else {
         return Err(Error::failed("the stack file was created just now; run the command again"));
@@ -170,11 +170,11 @@ async fn without_file(context: &Context) -> Result<()> {
     report(context, None, &[Finding::of("stack file", &missing), emulator, credentials])
 }
 
-/// Where the calls go.
+/// Describes the endpoint of the calls.
 fn endpoint(context: &Context, stack: &Stack) -> Vec<Finding> {
     const ABOUT: &str = "endpoint";
     if stack.target.target == Target::Aws {
-        // Every AWS tool obeys it, which is easily forgotten.
+        // Every AWS tool obeys this variable, which is easily forgotten.
         let named = std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty());
         let named =
             named.map(|url| Finding::warning(ABOUT, format!("AWS_ENDPOINT_URL sends all calls to {url}")));
@@ -201,7 +201,7 @@ fn endpoint(context: &Context, stack: &Stack) -> Vec<Finding> {
     }]
 }
 
-/// What only AWS, or the local cloud, knows.
+/// Checks the facts that only AWS, or the local cloud, can confirm.
 async fn at_cloud(stack: &Stack, code: &[Asset], session: &Session) -> Vec<Finding> {
     const ABOUT: &str = "credentials";
     let place =
@@ -272,7 +272,7 @@ async fn repository(session: &Session) -> Finding {
     }
 }
 
-/// Limits and permissions, which the local cloud has none of.
+/// Checks limits and permissions, which the local cloud doesn't have.
 async fn account(stack: &Stack, session: &Session, images: bool) -> Vec<Finding> {
     let tasks = stack.tasks().next().is_some();
     let (concurrency, role, permissions) = tokio::join!(
@@ -364,7 +364,7 @@ async fn permissions(stack: &Stack, session: &Session, images: bool) -> Finding 
     }
 }
 
-/// What the deployer itself does in a deployment.
+/// Returns the permissions that the deployer itself needs for a deployment.
 fn intents(stack: &Stack, session: &Session, images: bool) -> Vec<Intent> {
     let (region, account) = (&session.region, &session.account);
     let partition =
@@ -413,13 +413,14 @@ fn intents(stack: &Stack, session: &Session, images: bool) -> Vec<Intent> {
     intents
 }
 
-/// Whether this machine knows what time it is. Asked apart from the credentials, which fail when it does not.
+/// Checks the clock of this machine. The check is separate from that of the credentials, which fail if the clock is
+/// wrong.
 async fn clock(context: &Context, stack: &Stack) -> Option<Finding> {
     const ABOUT: &str = "clock";
     let variable = |name| std::env::var(name).ok().filter(|region: &String| !region.is_empty());
     let region = context.region.clone().or_else(|| stack.target.region.clone());
     let region = region.or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
-    // The local cloud has this machine's clock.
+    // The local cloud uses the clock of this machine.
     let region =
         region.filter(|_| stack.target.target == Target::Aws && variable("AWS_ENDPOINT_URL").is_none())?;
     let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
@@ -444,7 +445,7 @@ fn skew(there: u64, here: u64) -> Finding {
     }
 }
 
-/// The tools that build workers, where workers must be built.
+/// Checks the tools that build workers, if workers must be built.
 async fn tools(context: &Context, stack: &Stack, code: &[Asset]) -> Vec<Finding> {
     if !needs_build(context.project(), code) {
         return vec![Finding::ok("tools", "none needed: no worker has to be built")];

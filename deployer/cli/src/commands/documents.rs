@@ -15,10 +15,10 @@ use super::{
     init, local, logs, ls, man, r#match, outputs, recover, replay, rollback, synth, tally, upload,
 };
 
-/// The schema of something that a command writes.
+/// The schema of a document that a command writes.
 type Form = fn(&mut SchemaGenerator) -> Schema;
 
-/// Everything that commands write. A command with several forms writes one of them.
+/// All documents that commands write. A command with several forms writes one of them.
 const DOCUMENTS: [(&str, &[Form]); 31] = [
     ("problems", &[line::<Problems<'_>>]),
     ("failure", &[line::<Failure<'_>>]),
@@ -63,17 +63,17 @@ const DOCUMENTS: [(&str, &[Form]); 31] = [
     ("man", &[document::<man::ManPage<'_>>, document::<man::ManFolder<'_>>]),
 ];
 
-/// A document with its version and warnings.
+/// Returns the schema of a document with its version and warnings.
 fn document<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     described::<T>(Document::<T>::json_schema(generator), generator)
 }
 
-/// A document with its version alone.
+/// Returns the schema of a document with its version alone.
 fn line<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     described::<T>(Versioned::<T>::json_schema(generator), generator)
 }
 
-/// A document is described as its body is.
+/// Gives a document the description of its body.
 fn described<T: JsonSchema>(mut schema: Schema, generator: &mut SchemaGenerator) -> Schema {
     if let Some(description) = T::json_schema(generator).remove("description") {
         schema.insert("description".to_owned(), description);
@@ -81,7 +81,7 @@ fn described<T: JsonSchema>(mut schema: Schema, generator: &mut SchemaGenerator)
     schema
 }
 
-/// What `deployer schema` writes.
+/// Returns the schema of the output of `deployer schema`.
 fn language(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "description": "The JSON Schema of stack.yaml itself, without a `schemaVersion`.",
@@ -90,31 +90,31 @@ fn language(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// Schemas as they are published: of what is written, not of what is read.
+/// Returns a generator of schemas as they are published: for documents that are written, not read.
 fn generator() -> SchemaGenerator {
     SchemaSettings::draft2020_12().for_serialize().into_generator()
 }
 
-/// Brings a schema into the form that is published.
+/// The transformation of a schema into its published form.
 struct Published;
 
 impl Transform for Published {
     fn transform(&mut self, schema: &mut Schema) {
         transform_subschemas(self, schema);
-        // Lines of a comment are lines of the source alone.
+        // The line breaks of a comment matter in the source alone.
         if let Some(Value::String(text)) = schema.get_mut("description") {
             *text = text.split("\n\n").map(|part| part.replace('\n', " ")).collect::<Vec<_>>().join("\n\n");
         }
         // Documents are complete.
         schema.remove("default");
-        // `uint64` and the like are no formats of JSON Schema.
+        // `uint64` and the like are not formats of JSON Schema.
         schema.remove("format");
         words(schema);
         never_null(schema);
     }
 }
 
-/// An enum without data as one list of words, whose meanings are in the description.
+/// Turns an enum without data into one list of words, whose meanings are in the description.
 fn words(schema: &mut Schema) {
     let Some(Value::Array(variants)) = schema.get("oneOf") else { return };
     let word =
@@ -132,7 +132,7 @@ fn words(schema: &mut Schema) {
     schema.insert("description".to_owned(), json!(description));
 }
 
-/// What a document may lack is not null where it is there (`skip_serializing_if`).
+/// Removes null from optional fields, which are left out instead (`skip_serializing_if`).
 fn never_null(schema: &mut Schema) {
     let required = schema.get("required").cloned().unwrap_or_default();
     let is_required =
@@ -156,7 +156,7 @@ fn never_null(schema: &mut Schema) {
     }
 }
 
-/// The name of a definition, which begins with a small letter as that of a field does.
+/// Returns the name of a definition, which begins with a small letter like that of a field.
 fn small(name: &str) -> String {
     name[..1].to_lowercase() + &name[1..]
 }
@@ -178,18 +178,18 @@ fn rename(value: &mut Value) {
     }
 }
 
-/// A schema as it is published, with the definitions that it refers to.
+/// Returns a schema as it is published, with the definitions that it refers to.
 fn published(mut schema: Schema, generator: &mut SchemaGenerator) -> Value {
     let definitions = schema.ensure_object().entry("$defs").or_insert_with(|| json!({}));
     for (name, definition) in generator.take_definitions(true) {
-        // Two types of one name would be told apart by a number.
+        // Two types of one name would be distinguished by a number.
         assert!(!name.ends_with(|end: char| end.is_ascii_digit()), "another type is named {name}");
         let taken = definitions.get(small(&name)).is_some();
         assert!(!taken, "a document is named as the type {name}");
         definitions[small(&name)] = definition;
     }
     Published.transform(&mut schema);
-    // This way, and not by `Schema::to_value`, keywords have one order.
+    // In this way, unlike with `Schema::to_value`, keywords have one order.
     let mut value = serde_json::to_value(schema).expect("JSON");
     rename(&mut value);
     value
@@ -226,7 +226,7 @@ fn diff_schema() -> Value {
     published(root, &mut generator)
 }
 
-/// Indented JSON, in which an object or a list that fits into a line is one.
+/// Formats JSON with indentation; an object or a list that fits into a line is written in one.
 fn pretty(value: &Value, depth: usize) -> String {
     const WIDTH: usize = 120;
     let (members, open, close, space): (Vec<String>, _, _, _) = match value {
@@ -245,7 +245,7 @@ fn pretty(value: &Value, depth: usize) -> String {
     format!("{open}\n{indent}  {}\n{indent}{close}", members.join(&format!(",\n{indent}  ")))
 }
 
-/// Compares a published file with what the types give, or writes it.
+/// Compares a published file with the schema of the types, or writes it.
 fn hold(name: &str, schema: &Value) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
     let text = pretty(schema, 0) + "\n";

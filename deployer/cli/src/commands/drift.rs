@@ -26,7 +26,8 @@ pub struct Args {
     fail: bool,
 }
 
-/// What CloudFormation leaves out of every comparison: CloudFormation API Reference, `ResourceDriftIgnoredAttribute`.
+/// Properties that CloudFormation leaves out of every comparison: CloudFormation API Reference,
+/// `ResourceDriftIgnoredAttribute`.
 const NEVER_COMPARED: [NeverCompared; 3] = [
     NeverCompared { reason: "MANAGED_BY_AWS", what: "properties that AWS sets and changes by itself" },
     NeverCompared {
@@ -43,7 +44,8 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     crate::context::check_account(&stack.target, &session)?;
     let cloudformation = CloudFormation::new(&session);
     let deployed = super::outputs::deployed(&cloudformation, &stack).await?;
-    // CloudFormation User Guide, "Detect drift on an entire CloudFormation stack": this is the one stuck state that it compares in.
+    // CloudFormation User Guide, "Detect drift on an entire CloudFormation stack": in this stuck state alone it is
+    // possible.
     if Status::of(&deployed.status) != Status::UpdateRollbackFailed {
         plan::action(Some(&deployed))?;
     }
@@ -67,14 +69,14 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     }
 }
 
-/// What a detection found, in the words of the file.
+/// The result of a detection, in the words of the file.
 #[derive(Debug)]
 struct Found<'d> {
-    /// The resources that differ, with the name in the file.
+    /// Resources that differ, with the name in the file.
     drifted: Vec<(&'d ResourceDrift, Option<&'d str>)>,
-    /// Resources that were not compared: logical id, type, why.
+    /// Resources that were not compared: logical ID, type, reason.
     unchecked: Vec<(&'d str, &'d str, &'d str)>,
-    /// How many are as they should be.
+    /// Number of resources without a difference.
     in_sync: usize,
 }
 
@@ -198,7 +200,7 @@ pub(super) struct DriftReport<'a> {
     drifted: Vec<DriftedResource<'a>>,
     /// Resources that could not be compared.
     not_compared: Vec<UncheckedResource<'a>>,
-    /// What CloudFormation leaves out of every comparison.
+    /// The part that CloudFormation leaves out of every comparison.
     never_compared: &'a [NeverCompared],
 }
 
@@ -246,12 +248,12 @@ struct UncheckedResource<'a> {
     why: &'a str,
 }
 
-/// What CloudFormation leaves out of every comparison.
+/// The part that CloudFormation leaves out of every comparison.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 struct NeverCompared {
     /// A word for it.
     reason: &'static str,
-    /// What is left out.
+    /// The part that is left out.
     what: &'static str,
 }
 

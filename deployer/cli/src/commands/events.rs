@@ -30,7 +30,7 @@ pub struct Args {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct EventReport<'a> {
-    /// When it happened, as CloudFormation says.
+    /// Time of the event, by CloudFormation.
     time: &'a str,
     /// Logical ID of the resource, or the name of the stack.
     logical_id: &'a str,
@@ -43,7 +43,7 @@ pub(super) struct EventReport<'a> {
     status: &'a str,
     /// CloudFormation's words.
     reason: Option<&'a str>,
-    /// Whether it is about the stack and not about one of its resources.
+    /// `true` if it is about the stack and not about one of its resources.
     of_stack: bool,
 }
 
@@ -68,7 +68,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Shows what happens from now on, until Ctrl-C.
+/// Shows new events until Ctrl-C.
 async fn follow(
     context: &Context,
     cloudformation: &CloudFormation,

@@ -42,7 +42,7 @@ pub struct Args {
     dry_run: bool,
 }
 
-/// Stacks and records that are read at a time.
+/// Number of stacks and records that are read at a time.
 const PARALLEL: usize = 4;
 
 fn at_least_one(text: &str) -> std::result::Result<usize, String> {
@@ -54,7 +54,7 @@ fn duration(text: &str) -> std::result::Result<u64, String> {
 }
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
-    // Before anything is looked at: what is written from now on is young.
+    // Before any listing: an object that is written from now on is young.
     let younger_than = time::now().saturating_sub(args.older_than);
     let handle = context.open(args.stack.as_deref()).await?;
     let session = &handle.session;
@@ -63,7 +63,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         if session.local { "the local cloud".to_owned() } else { format!("account {}", session.account) };
     context.ui.step("target", format!("{what}, {} as {}", session.region, session.caller));
 
-    // What is published first, then who needs it: what is published in between is not looked at.
+    // The published objects first, then their users: an object that is published in between is not considered.
     let (objects, images) =
         tokio::try_join!(published::objects(session, &bucket), published::images(session, REPOSITORY))?;
     let mut items: Vec<Item> = objects
@@ -117,7 +117,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     }
 }
 
-/// Asks everybody who may need something published.
+/// Collects the needs of every stack and record that may use a published object.
 async fn needs(context: &Context, session: &Session, bucket: &str, items: &[Item]) -> Result<Needs> {
     let records = items.iter().filter_map(|item| match &item.what {
         What::Record { stack, number } => Some((item.name.as_str(), stack.clone(), *number)),
@@ -161,7 +161,7 @@ async fn needs(context: &Context, session: &Session, bucket: &str, items: &[Item
     Ok(needs)
 }
 
-/// The digests that a stack names: in its parameters, its template, and its change sets that wait.
+/// Returns the digests that a stack names: in its parameters, its template, and its change sets that wait.
 async fn named_by(
     session: &Session,
     cloudformation: &CloudFormation,
@@ -177,7 +177,7 @@ async fn named_by(
 
 async fn delete(session: &Session, bucket: &str, objects: &[Object], garbage: &[&Item]) -> Result<Failures> {
     let names: BTreeSet<&str> = garbage.iter().map(|item| item.name.as_str()).collect();
-    // Records last: until then they say what is gone.
+    // Records last: until then they describe the objects that are gone.
     let (records, others): (Vec<&Object>, Vec<&Object>) = objects
         .iter()
         .filter(|object| names.contains(object.key.as_str()))
@@ -193,7 +193,7 @@ async fn delete(session: &Session, bucket: &str, objects: &[Object], garbage: &[
     Ok(failures)
 }
 
-/// Things of a kind with the same fate.
+/// Items of one kind with the same verdict.
 #[derive(Debug, PartialEq, Eq)]
 struct Group<'v> {
     what: &'static str,
@@ -202,7 +202,7 @@ struct Group<'v> {
     bytes: u64,
 }
 
-/// What is kept first, what goes last.
+/// Groups the items: kept ones first, deleted ones last.
 fn groups<'v>(items: &[Item], verdicts: &'v [Verdict]) -> Vec<Group<'v>> {
     let mut groups: BTreeMap<(&Verdict, &'static str), (usize, u64)> = BTreeMap::new();
     for (item, verdict) in items.iter().zip(verdicts) {
@@ -237,7 +237,7 @@ fn show(context: &Context, groups: &[Group<'_>], garbage: &[&Item]) -> Result<()
     context.ui.data(&format!("\n{}", deployer_base::ui::table(["delete", "name", "size", "written"], rows)))
 }
 
-/// What is published, and what of it is no longer used.
+/// The published files, and those of them that are no longer used.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Collection<'a> {
@@ -245,21 +245,21 @@ pub(super) struct Collection<'a> {
     bucket: &'a str,
     /// Name of the image repository.
     repository: &'a str,
-    /// Whether nothing was deleted, because of `--dry-run`.
+    /// `true` if nothing was deleted, because of `--dry-run`.
     dry_run: bool,
-    /// What stays.
+    /// The files that stay.
     kept: Vec<KeptGroup<'a>>,
-    /// What is no longer used, and is deleted.
+    /// The files that are no longer used, and are deleted.
     garbage: Vec<GarbageItem<'a>>,
 }
 
 /// Things that stay for the same reason.
 #[derive(Debug, Serialize, JsonSchema)]
 struct KeptGroup<'a> {
-    /// What they are.
+    /// Kind of the files.
     #[schemars(extend("enum" = ["zip", "image", "template", "record", "note", "other"]))]
     what: &'a str,
-    /// How many there are.
+    /// Number of the files.
     count: usize,
     /// Their size in bytes.
     bytes: u64,
@@ -270,14 +270,14 @@ struct KeptGroup<'a> {
 /// A thing that is no longer used.
 #[derive(Debug, Serialize, JsonSchema)]
 struct GarbageItem<'a> {
-    /// What it is.
+    /// Kind of the file.
     #[schemars(extend("enum" = ["zip", "image", "template", "record"]))]
     what: &'a str,
     /// Key of the object, or digest of the image.
     name: &'a str,
     /// Its size in bytes.
     bytes: u64,
-    /// When it was written.
+    /// Time at which it was written.
     #[schemars(with = "Moment")]
     written: String,
     /// Why it could not be deleted.

@@ -40,7 +40,7 @@ pub(super) struct Drawing<'a> {
     stack: &'a str,
     /// Its resources.
     nodes: Vec<DrawnNode<'a>>,
-    /// What starts what, and where data flows.
+    /// The flows: starts and data.
     edges: Vec<DrawnEdge<'a>>,
 }
 
@@ -88,7 +88,7 @@ struct DrawnEdge<'a> {
     /// Name of the resource where it ends.
     #[schemars(with = "String")]
     to: Option<&'a str>,
-    /// What flows.
+    /// Name of the flow.
     label: &'a str,
     /// `true` if it carries what failed.
     failure: bool,

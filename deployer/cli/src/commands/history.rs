@@ -23,15 +23,15 @@ pub struct Args {
     limit: usize,
 }
 
-/// Records that are looked through for a success.
+/// Number of records that are searched for a success.
 const LOOK_BACK: usize = 20;
-/// Digits of a digest that are shown, as git does.
+/// Number of digits of a digest that are shown, as git does.
 const SHORT: usize = 8;
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let handle = context.open(args.stack.as_deref()).await?;
     let cloudformation = CloudFormation::new(&handle.session);
-    // What is deployed is compared with the last success, however few records are shown.
+    // The deployed stack is compared with the last success, however few records are shown.
     let (mut records, deployed) = tokio::try_join!(
         records::list(context, &handle.session, &handle.name, args.limit.max(LOOK_BACK)),
         deployed(&cloudformation, &handle.name)
@@ -60,34 +60,34 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
 /// A stack, and the digest of its template.
 type Deployed = (DeployedStack, String);
 
-/// What is deployed, which CloudFormation alone knows.
+/// Returns the deployed stack, which only CloudFormation can describe.
 ///
 /// # Errors
-/// When CloudFormation can't be asked.
+/// Returns an error if CloudFormation can't be asked.
 pub async fn deployed(cloudformation: &CloudFormation, name: &str) -> Result<Option<Deployed>> {
     let (stack, template) = tokio::try_join!(cloudformation.describe(name), cloudformation.template(name))?;
     Ok(stack.map(|stack| (stack, sha256_hex(template.unwrap_or_default().as_bytes()))))
 }
 
-/// What is deployed, beside what is recorded.
+/// The deployed stack, compared with the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     /// There is no stack.
     Absent,
-    /// The stack is as this record says.
+    /// The stack is as this record describes it.
     Recorded(u64),
-    /// The stack is not as the last record of a success says.
+    /// The stack is not as the last record of a success describes it.
     Changed(u64),
-    /// Nor is it, and a deployer made it so: one that was interrupted before it could record it.
+    /// The stack differs too, and a deployer changed it: one that was interrupted before it could write its record.
     Interrupted,
-    /// There is a stack, and no record of a success.
+    /// The stack exists, but without a record of a success.
     Unrecorded,
 }
 
 impl Standing {
     fn of(records: &[Record], deployed: Option<&Deployed>) -> Self {
         let Some((stack, template)) = deployed else { return Self::Absent };
-        // A stack that was deleted and made again is another one, of the same name.
+        // A stack that was deleted and created again is a different one with the same name.
         let mut own = records.iter().filter(|record| record.stack_id == stack.id);
         let by_deployer = || stack.change_set.as_deref().is_some_and(is_of_deployer);
         match own.find(|record| record.is_way_back()) {
@@ -132,7 +132,7 @@ impl Standing {
     }
 }
 
-/// Whether a change set, by its ARN, is one that a deployer made to be executed.
+/// Returns whether a change set, by its ARN, is one that a deployer made to be executed.
 fn is_of_deployer(arn: &str) -> bool {
     let name = arn.split('/').nth(1).and_then(|name| name.strip_prefix("deployer-"));
     name.is_some_and(|stamp| !stamp.is_empty() && stamp.bytes().all(|byte| byte.is_ascii_digit()))
@@ -157,7 +157,7 @@ fn row(record: &Record, current: Option<u64>, now: u64) -> [String; 9] {
     ]
 }
 
-/// The first words of a cause, which may be pages long; the record has all of it.
+/// Returns the beginning of a cause, which may be pages long; the record contains all of it.
 fn shortened(cause: &str) -> String {
     const MOST: usize = 60;
     match cause.char_indices().nth(MOST) {
@@ -186,9 +186,9 @@ fn document<'a>(
 pub(super) struct History<'a> {
     /// Name of the CloudFormation stack.
     stack: &'a str,
-    /// What is deployed; null when the stack is not.
+    /// The deployed stack; null if it is not deployed.
     deployed: Option<DeployedNow<'a>>,
-    /// How what is deployed compares with the last record of a success.
+    /// Comparison of the deployed stack with the last record of a success.
     standing: Comparison, // words: ignore
     /// Number of the record of what is deployed.
     current: Option<u64>,
@@ -196,7 +196,7 @@ pub(super) struct History<'a> {
     records: &'a [Record],
 }
 
-/// What is deployed.
+/// The deployed stack.
 #[derive(Debug, Serialize, JsonSchema)]
 struct DeployedNow<'a> {
     /// CloudFormation's status of the stack.
@@ -206,13 +206,13 @@ struct DeployedNow<'a> {
     template: &'a str,
 }
 
-/// How what is deployed compares with the last record of a success.
+/// Comparison of the deployed stack with the last record of a success.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Comparison {
     /// The stack is not deployed.
     Absent,
-    /// What is deployed is as recorded.
+    /// The deployed stack is as recorded.
     Recorded,
     /// The stack was changed outside of the deployer.
     Changed,
@@ -230,7 +230,7 @@ mod tests {
 
     use super::*;
 
-    /// A stack with this template, parameter and change set.
+    /// Returns a stack with this template, parameter and change set.
     fn deployed(id: &str, template: &str, code: &str, change_set: Option<&str>) -> Deployed {
         let stack = DeployedStack {
             name: "s".to_owned(),
@@ -274,7 +274,7 @@ mod tests {
             (deployed("arn", "a", "a", None), Standing::Changed(2)),
             (deployed("arn", "b", "other", Some("by-hand")), Standing::Changed(2)),
             (deployed("arn", "a", "a", ours), Standing::Interrupted),
-            // The records are those of a stack that was deleted.
+            // The records belong to a stack that was deleted.
             (deployed("other", "b", "a", None), Standing::Unrecorded),
             (deployed("other", "b", "a", ours), Standing::Interrupted),
         ] {

@@ -33,7 +33,7 @@ static TEMPLATES: Dir<'static> = include_dir!("$OUT_DIR/templates");
 const STACK: &str = "stack.yaml";
 const SCHEMA: &str = "stack.schema.json";
 const IGNORED: &str = "# What builds and the local cloud leave behind.\n/.deployer/\ntarget/\n";
-/// What editors look for at the top of a YAML file.
+/// The marker that editors look for at the top of a YAML file.
 const SCHEMA_LINE: &str = "# yaml-language-server: $schema=";
 
 /// The project that was written.
@@ -60,7 +60,7 @@ pub(super) struct Templates {
 struct ListedTemplate {
     /// Its name.
     name: &'static str,
-    /// What it is.
+    /// Description.
     title: &'static str,
 }
 
@@ -121,7 +121,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
         context.ui.note(format!("  cd {}", quoted(&args.folder.to_string_lossy())));
     }
     if emulator::find_for(&args.folder).is_err() {
-        // Without it, the next line would end with this advice.
+        // Otherwise the next command would fail with this advice.
         context.ui.note(format!("  {}", emulator::install_into(Path::new(".venv"))));
     }
     context.ui.note("  deployer local up && deployer deploy   on this machine");
@@ -130,7 +130,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Templates with what each is, which their README says in its first sentence.
+/// Returns the templates with their descriptions: the first sentences of their READMEs.
 fn templates() -> Vec<(&'static str, &'static str)> {
     let mut out: Vec<(&str, &str)> = TEMPLATES
         .dirs()
@@ -162,7 +162,7 @@ fn list(context: &Context) -> Result<()> {
     context.ui.data(&ui::table(["template", ""], rows))
 }
 
-/// Name of the pipeline: that of the folder, as far as a stack can be named so.
+/// Returns the name of the pipeline: that of the folder, as far as it is valid for a stack.
 fn name_of(folder: &Path) -> Option<String> {
     let name = folder_name(folder)?.to_ascii_lowercase();
     let words: Vec<&str> =
@@ -176,12 +176,12 @@ fn folder_name(folder: &Path) -> Option<String> {
     Some(absolute.file_name()?.to_string_lossy().into_owned())
 }
 
-/// The name that a stack file has itself.
+/// Returns the name that a stack file contains.
 fn own_name(text: &str) -> Option<&str> {
     text.lines().find_map(|line| line.strip_prefix("name: "))
 }
 
-/// Files of a project, by path.
+/// Returns the files of a project, by path.
 fn project(template: &'static Dir<'static>, name: &Option<String>) -> Vec<(String, String)> {
     let mut out = vec![
         (".gitignore".to_owned(), IGNORED.to_owned()),
@@ -201,7 +201,7 @@ fn project(template: &'static Dir<'static>, name: &Option<String>) -> Vec<(Strin
     out
 }
 
-/// The stack file with the schema beside it, and the name of the folder.
+/// Returns the stack file with a link to the schema next to it, and with the name of the folder.
 fn stack_file(text: &str, name: Option<&str>) -> String {
     let mut out = format!("{SCHEMA_LINE}{SCHEMA}\n");
     for line in text.lines().filter(|line| !line.starts_with(SCHEMA_LINE)) {

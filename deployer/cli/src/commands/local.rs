@@ -72,9 +72,9 @@ struct Exec {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RunningCloud<'a> {
-    /// Whether its endpoint answers.
+    /// `true` if its endpoint answers.
     running: bool,
-    /// Whether it is starting.
+    /// `true` if it is starting.
     starting: bool,
     /// URL of all services.
     endpoint: &'a str,
@@ -84,7 +84,7 @@ pub(super) struct RunningCloud<'a> {
     emulator_pid: Option<i32>,
     /// Version of the emulator.
     emulator_version: Option<&'a str>,
-    /// When it was started, in seconds since 1970.
+    /// Time of its start, in seconds since 1970.
     started: u64,
     /// The tasks that are running.
     tasks: Vec<CloudTask<'a>>,
@@ -113,7 +113,7 @@ pub(super) struct StoppedCloud {
     /// Always false.
     #[schemars(extend("const" = false))]
     running: bool,
-    /// Whether it is starting.
+    /// `true` if it is starting.
     #[serde(skip_serializing_if = "Option::is_none")]
     starting: Option<bool>,
     /// Of `down`: whether it was running before.
@@ -144,7 +144,7 @@ struct CloudTask<'a> {
 struct IgnoredSetting {
     /// The service.
     service: &'static str,
-    /// What is ignored.
+    /// The part that is ignored.
     what: &'static str,
 }
 
@@ -198,7 +198,7 @@ async fn down(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Prints how to reach the local cloud.
+/// Prints the variables with which tools reach the local cloud.
 fn env(context: &Context) -> Result<()> {
     let document = context.load()?.document;
     let running = deployer_local::state::running(context.folder())?;
@@ -212,7 +212,7 @@ fn env(context: &Context) -> Result<()> {
             variables.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
         return context.ui.json(RunningCloud { environment: Some(environment), ..describe(&running) });
     }
-    // A profile or token of the shell's own would be taken for these credentials', or looked for.
+    // A profile or token of the shell would be used, or looked for, in place of these credentials.
     let mut text = "unset AWS_PROFILE AWS_SESSION_TOKEN\n".to_owned();
     for (name, value) in variables {
         text.push_str(&format!("export {name}={}\n", quoted(value)));
@@ -220,12 +220,12 @@ fn env(context: &Context) -> Result<()> {
     context.ui.data(&text)
 }
 
-/// Variables by which every AWS tool finds the local cloud; its credentials are of no account.
+/// Returns the variables by which every AWS tool finds the local cloud; its credentials have no meaning.
 fn environment<'v>(endpoint: &'v str, region: &'v str) -> [(&'static str, &'v str); 5] {
     [
         ("AWS_ENDPOINT_URL", endpoint),
         ("AWS_REGION", region),
-        // The name that version 1 of the AWS CLI and the SDK for Python read.
+        // The variable that version 1 of the AWS CLI and the SDK for Python read.
         ("AWS_DEFAULT_REGION", region),
         ("AWS_ACCESS_KEY_ID", LOCAL_CREDENTIAL),
         ("AWS_SECRET_ACCESS_KEY", LOCAL_CREDENTIAL),
@@ -245,7 +245,7 @@ async fn reset(context: &Context) -> Result<()> {
         context.ui.note("deleted what the local cloud had stored; it is not running");
         return Ok(());
     }
-    // On its old port unless somebody has taken that meanwhile.
+    // On its old port, unless another process uses that by now.
     let running = control::start(&context.file, context.folder(), &Options::default()).await?.running;
     if context.ui.is_json() {
         return context.ui.json(RunningCloud { erased: Some(true), ..describe(&running) });
@@ -323,7 +323,7 @@ fn shown(running: &Running) -> String {
     text
 }
 
-/// A time in its two largest units.
+/// Returns a time in its two largest units.
 fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
     match (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {

@@ -44,7 +44,7 @@ fn duration(text: &str) -> std::result::Result<u64, String> {
         .ok_or_else(|| "expected a duration such as 10m or 2h".to_owned())
 }
 
-/// How often to look for new log events.
+/// Interval at which new log events are looked for.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
@@ -72,7 +72,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     context.on_interrupt("no more logs are shown", "the pipeline keeps running");
     let width = readers.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     loop {
-        // One after another: CloudWatch allows few of these calls a second.
+        // One after another: CloudWatch allows only a few of these calls a second.
         let mut events: Vec<(String, LogEvent)> = Vec::new();
         for (name, reader) in &mut readers {
             match reader.next().await {
@@ -100,7 +100,8 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     }
 }
 
-/// `logs dev` means the stack `dev`, unless a function or task has that name.
+/// Returns the stack and the resource that are meant: `logs dev` means the stack `dev`, unless a function or task has
+/// that name.
 fn stack_and_resource<'a>(context: &Context, args: &'a Args) -> Result<(Stack, Option<&'a str>)> {
     let resource = args.resource.as_deref();
     if let (Some(name), None) = (resource, &args.stack) {
@@ -112,7 +113,7 @@ fn stack_and_resource<'a>(context: &Context, args: &'a Args) -> Result<(Stack, O
     Ok((context.load_stack(args.stack.as_deref())?, resource))
 }
 
-/// The functions and tasks whose logs are wanted.
+/// Returns the functions and tasks whose logs are requested.
 fn chosen(stack: &Stack, name: Option<&str>) -> Result<Vec<String>> {
     let known: Vec<String> = stack
         .resources
@@ -130,7 +131,7 @@ fn chosen(stack: &Stack, name: Option<&str>) -> Result<Vec<String>> {
     }
 }
 
-/// Name of the log group of a function or task.
+/// Returns the name of the log group of a function or task.
 pub fn log_group<'r>(resources: &'r [StackResource], name: &str) -> Option<&'r str> {
     let id = format!("{}Logs", logical_id(name));
     let found =
@@ -138,7 +139,7 @@ pub fn log_group<'r>(resources: &'r [StackResource], name: &str) -> Option<&'r s
     found.map(|resource| resource.physical_id.as_str())
 }
 
-/// Milliseconds since 1970.
+/// Returns the milliseconds since 1970.
 pub fn now() -> i64 {
     let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     time.map_or(0, |time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX))

@@ -45,11 +45,11 @@ struct ListedStack<'a> {
     region: Option<&'a str>,
     /// Account, if the file names one.
     account: Option<&'a str>,
-    /// Whether the stack is protected from deletion.
+    /// `true` if the stack is protected from deletion.
     protect: bool,
-    /// What happens to data when the stack is deleted.
+    /// The treatment of data when the stack is deleted.
     removal: Removal,
-    /// Whether commands without a stack use this one.
+    /// `true` if commands without a stack use this one.
     default: bool,
     /// With `--status`: the state of the stack in AWS.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,12 +65,12 @@ enum StackStatus<'a> {
     Deployed {
         /// CloudFormation's status.
         state: &'a str,
-        /// When it was last changed.
+        /// Time of the last change.
         #[schemars(with = "Option<Moment>")]
         changed: Option<String>,
         /// CloudFormation's drift status, as of the last check.
         drift: &'a str,
-        /// When that was checked.
+        /// Time of that check.
         #[schemars(with = "Option<Moment>")]
         drift_checked: Option<String>,
     },
@@ -86,7 +86,7 @@ enum StackStatus<'a> {
     },
 }
 
-/// List only what is in the file, without calling AWS
+/// Lists only the contents of the file, without calling AWS.
 pub fn run(context: &Context, _: &Args) -> Result<()> {
     let document = context.load()?.document;
     if context.ui.is_json() {
@@ -97,7 +97,8 @@ pub fn run(context: &Context, _: &Args) -> Result<()> {
     context.ui.data(&deployer_base::ui::table(["stack", "name", "target", "region", ""], rows))
 }
 
-/// Lists the stacks with what AWS knows of each. What can't be asked of one is said there, and fails no other.
+/// Lists the stacks with their status in AWS. A status that can't be read is reported in its row, and doesn't fail the
+/// others.
 pub async fn with_status(context: &Context) -> Result<()> {
     let document = context.load()?.document;
     let statuses = statuses(context, &document).await;
@@ -121,12 +122,12 @@ pub async fn with_status(context: &Context) -> Result<()> {
     ))
 }
 
-/// What is known of a stack.
+/// The status of a stack, as far as it could be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Known {
     Deployed(Overview),
     NotDeployed,
-    /// Why nobody could be asked: in a few words, and all of it.
+    /// The reason for which nothing could be read: in a few words, and in full.
     Unknown {
         brief: String,
         why: String,
@@ -187,7 +188,7 @@ fn no_credentials(stack: &StackTarget) -> String {
     format!("no credentials{place}")
 }
 
-/// Asks for all stacks at once; those at one place share a connection.
+/// Reads the status of all stacks at once; stacks at one place share a connection.
 async fn statuses(context: &Context, document: &Document) -> Vec<Known> {
     let mut places: BTreeMap<_, Vec<(usize, &StackTarget)>> = BTreeMap::new();
     for (at, stack) in document.stacks.iter().enumerate() {

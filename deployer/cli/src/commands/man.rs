@@ -19,7 +19,7 @@ pub struct Args {
     out: Option<PathBuf>,
 }
 
-/// The page of the program itself.
+/// Name of the page of the program itself.
 const NAME: &str = "deployer.1";
 
 /// A page for `man`.

@@ -42,7 +42,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     }
 }
 
-/// One pattern against one event.
+/// Matches one pattern with one event.
 fn one(context: &Context, pattern: &str, event: &str) -> Result<()> {
     let source = given("--pattern", pattern)?;
     let pattern = match Pattern::from_json(&source) {
@@ -68,7 +68,7 @@ fn one(context: &Context, pattern: &str, event: &str) -> Result<()> {
 const UNCERTAIN: &str = "the pattern requires a field to be absent next to a field in a list; EventBridge looks for it in the \
                          whole event or in one element, depending on the order of the names";
 
-/// A value of an option, which `@` reads from a file.
+/// Reads the value of an option, which may be a file after `@`.
 fn given(option: &str, value: &str) -> Result<Source> {
     match value.strip_prefix('@') {
         Some(file) => read(file),
@@ -108,18 +108,18 @@ fn event_of(source: &Source, node: &Node) -> Result<Event> {
     })
 }
 
-/// The events of a file, each with its line.
+/// Reads the events of a file, each with its line.
 fn events(source: &Source) -> Result<Vec<(usize, Event)>> {
     let line = |node: &Node| source.position(node.span.start).line;
     let whole = match text::parse(&source.text) {
         Ok(node) => node,
         Err(problem) => {
-            // One on each line, unless the first line is not even the beginning of that.
+            // One event on each line, unless the first line is not even the beginning of one.
             let mut out = Vec::new();
             let mut start = 0;
             for text in source.text.split_inclusive('\n') {
                 if !text.trim_matches([' ', '\t', '\r', '\n', '\u{feff}']).is_empty() {
-                    // A place behind the line end would be in the next line.
+                    // A position after the line end would be in the next line.
                     let node = match text::parse(text.trim_end_matches(['\r', '\n'])) {
                         Ok(node) => node,
                         Err(_) if out.is_empty() => return Err(invalid(source, problem.at, problem.message)),
@@ -145,7 +145,7 @@ fn events(source: &Source) -> Result<Vec<(usize, Event)>> {
     }
 }
 
-/// The events of a file against all rules and triggers of a stack.
+/// Matches the events of a file with all rules and triggers of a stack.
 fn all(context: &Context, stack: Option<&str>, file: &str) -> Result<()> {
     let stack = context.load_stack(stack)?;
     let source = read(file)?;
@@ -172,16 +172,16 @@ fn all(context: &Context, stack: Option<&str>, file: &str) -> Result<()> {
     context.ui.data(out.strip_suffix('\n').unwrap_or(&out))
 }
 
-/// Whether an event matches a pattern.
+/// The answer for one event and one pattern.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct PatternMatch {
-    /// Whether it matches.
+    /// `true` if it matches.
     matches: bool,
-    /// Whether the answer depends on how EventBridge reads `exists: false` in a list.
+    /// `true` if the answer depends on how EventBridge reads `exists: false` in a list.
     uncertain: bool,
 }
 
-/// Where the events of a file go.
+/// The destinations of the events of a file.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct EventMatches<'a> {
     /// Name of the CloudFormation stack.
@@ -190,7 +190,7 @@ pub(super) struct EventMatches<'a> {
     events: Vec<RoutedEvent<'a>>,
 }
 
-/// Where an event goes.
+/// The destinations of an event.
 #[derive(Debug, Serialize, JsonSchema)]
 struct RoutedEvent<'a> {
     /// Line of the file on which it begins.
@@ -200,7 +200,7 @@ struct RoutedEvent<'a> {
     routes: Vec<RouteMatch<'a>>,
 }
 
-/// Whether an event goes to a rule, a trigger or an archive.
+/// The answer for one event and one rule, trigger or archive.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "route")]
 struct RouteMatch<'a> {
@@ -214,11 +214,11 @@ struct RouteMatch<'a> {
     targets: &'a [String],
     /// False for a rule that is disabled.
     enabled: bool,
-    /// Whether the event matches.
+    /// `true` if the event matches.
     matches: bool,
-    /// Whether the answer depends on how EventBridge reads `exists: false` in a list.
+    /// `true` if the answer depends on how EventBridge reads `exists: false` in a list.
     uncertain: bool,
-    /// What the event lacks; empty when it matches.
+    /// The conditions that the event does not meet; empty if it matches.
     misses: Vec<Miss>,
 }
 
@@ -255,10 +255,10 @@ fn row(route: &Route, event: &Event) -> [String; 4] {
     [answer.to_owned(), name, route.bus.clone(), printable(&why)]
 }
 
-/// What an event lacks, for people.
+/// Describes for people why an event doesn't match.
 fn shown(miss: &Miss) -> String {
     let several = |values: &[String]| {
-        /// Values that are shown.
+        /// Number of values that are shown.
         const MOST: usize = 4;
         let more = if values.len() > MOST { ", …" } else { "" };
         format!("{}{more}", values.iter().take(MOST).cloned().collect::<Vec<_>>().join(", "))

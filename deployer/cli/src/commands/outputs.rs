@@ -46,10 +46,10 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     show(context, &stack, &deployed)
 }
 
-/// `NAME='value'` for each output, in which no shell finds anything to expand.
+/// Returns `NAME='value'` for each output, in which a shell finds nothing to expand.
 ///
 /// # Errors
-/// [`Error::Failed`] when two outputs would have the same name.
+/// Returns [`Error::Failed`] if two outputs would have the same name.
 fn assignments(values: &Map<String, Value>) -> Result<String> {
     let mut taken: BTreeMap<String, &str> = BTreeMap::new();
     let mut out = String::new();
@@ -67,7 +67,7 @@ fn assignments(values: &Map<String, Value>) -> Result<String> {
     Ok(out)
 }
 
-/// A name as variables have them: `queueUrl` and `queue-url` are `QUEUE_URL`.
+/// Returns a name in the form of variables: `queueUrl` and `queue-url` become `QUEUE_URL`.
 fn variable(output: &str) -> String {
     let mut name = String::new();
     let mut after_small = false;
@@ -84,10 +84,10 @@ fn variable(output: &str) -> String {
     name
 }
 
-/// The stack as it is deployed.
+/// Returns the deployed stack.
 ///
 /// # Errors
-/// [`Error::Failed`] when it is not.
+/// Returns [`Error::Failed`] if the stack is not deployed.
 pub async fn deployed(cloudformation: &CloudFormation, stack: &Stack) -> Result<DeployedStack> {
     cloudformation.describe(&stack.name).await?.ok_or_else(|| {
         Error::Failed(
@@ -97,7 +97,7 @@ pub async fn deployed(cloudformation: &CloudFormation, stack: &Stack) -> Result<
     })
 }
 
-/// Outputs under the names that the file gives them.
+/// Returns the outputs under the names that the file gives them.
 #[must_use]
 pub fn values(stack: &Stack, deployed: &DeployedStack) -> Map<String, Value> {
     stack
@@ -111,7 +111,7 @@ pub fn values(stack: &Stack, deployed: &DeployedStack) -> Map<String, Value> {
         .collect()
 }
 
-/// One output a line.
+/// Shows one output per line.
 pub fn show(context: &Context, stack: &Stack, deployed: &DeployedStack) -> Result<()> {
     let rows = values(stack, deployed)
         .into_iter()

@@ -55,9 +55,9 @@ pub struct Args {
     cancel: bool,
 }
 
-/// Records that are looked through for the last success.
+/// Number of records that are searched for the last success.
 const LOOK_BACK: usize = 50;
-/// Plans in a row, each shown and confirmed, before it is given back to the user.
+/// Plans in a row, each shown and confirmed, before the command ends and leaves the rest to the user.
 const ROUNDS: usize = 3;
 
 /// A stack and its way out of a failed state.
@@ -69,7 +69,7 @@ pub(super) struct Recovered<'a> {
     result: Recovery,
     /// CloudFormation's status of the stack; null when the stack is deleted.
     status: Option<&'a str>,
-    /// What is done; null when nothing is wrong.
+    /// The action; null if nothing is wrong.
     plan: Option<RecoveryPlan<'a>>,
     /// Resources that a rollback skipped, and how far they are from their template.
     skipped: Vec<SkippedResource<'a>>,
@@ -90,7 +90,7 @@ enum Recovery {
 /// The steps of a recovery, and what becomes of the resources.
 #[derive(Debug, Serialize, JsonSchema)]
 struct RecoveryPlan<'a> {
-    /// What the state of the stack means.
+    /// The meaning of the state of the stack.
     state: &'a str,
     /// The steps, in their order.
     steps: Vec<RecoveryStep>,
@@ -113,7 +113,7 @@ impl<'a> RecoveryPlan<'a> {
 struct RecoveryStep {
     /// The API call.
     call: &'static str,
-    /// What it does.
+    /// Description.
     what: String,
 }
 
@@ -123,7 +123,7 @@ struct RecoveryStep {
 struct SkippedResource<'a> {
     /// Logical ID.
     logical_id: &'a str,
-    /// Whether it differs from its template.
+    /// `true` if it differs from its template.
     drift: SkippedDrift,
     /// Why CloudFormation could not compare it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,7 +133,7 @@ struct SkippedResource<'a> {
     properties: Option<Vec<SkippedProperty<'a>>>,
 }
 
-/// Whether a resource differs from its template.
+/// Comparison of a resource with its template.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum SkippedDrift {
@@ -220,7 +220,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
             context.ui.confirm(&format!("Do this to {}?", stack.name)).await?;
         }
         let (outcome, drift) = match run.act(&deployed, &plan, &mut state).await {
-            // Where `DescribeStacks` does not tell the mode, this refusal does.
+            // This refusal reports the mode if `DescribeStacks` doesn't.
             Err(Error::Aws(error)) if !express && refused_for_express(&error) => {
                 context.ui.warn(printable(&error.message));
                 express = true;
@@ -233,7 +233,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
             Outcome::Failed { message, .. } => {
                 context.ui.warn(&message.text);
                 if !session.local && retries.wait(context, Repeated::Cleanup, &message).await {
-                    // The same once more is no further round, and nothing needs to be given up for it.
+                    // A repeated plan is not a further round, and nothing needs to be given up for it.
                     rounds -= 1;
                     allowed.cancel = false;
                     continue;
@@ -242,18 +242,19 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
             }
         }
         before = Some(now);
-        // These were meant for the state that it was in at first.
+        // These options were meant for the state that the stack was in at first.
         allowed = Allowed { cancel: false, skip: false, ..allowed };
     }
     Err(Error::Deployment(failure.unwrap_or_else(|| Message::new("the stack is still stuck"))))
 }
 
-/// Whether CloudFormation refuses to roll a stack back since it failed in express mode, for which there is no code.
+/// Returns whether CloudFormation refuses to roll a stack back because it failed in express mode. There is no code for
+/// that error.
 fn refused_for_express(error: &AwsError) -> bool {
     error.operation == "RollbackStack" && error.is("ValidationError") && error.message.contains("EXPRESS")
 }
 
-/// A recovery under way.
+/// A recovery in progress.
 struct Run<'a> {
     context: &'a Context,
     session: &'a Session,
@@ -262,7 +263,7 @@ struct Run<'a> {
     origins: &'a BTreeMap<String, String>,
 }
 
-/// What is known of the stack.
+/// The state of the stack, as far as it is known.
 struct State {
     resources: Vec<StackResource>,
     diagnosis: Option<Diagnosis>,
@@ -297,7 +298,7 @@ impl Run<'_> {
             self.cloudformation.template(id),
         )?;
         let template = read_deployed(&template.unwrap_or_default())?;
-        // A stack that was never made as a whole keeps nothing of what `RetainExceptOnCreate` keeps later.
+        // A stack that was never created completely doesn't keep the resources that `RetainExceptOnCreate` keeps later.
         let status = Status::of(&deployed.status);
         let never_made = status.was_never_created();
         let keeps = |resource: &Value| match resource["DeletionPolicy"].as_str() {
@@ -321,7 +322,7 @@ impl Run<'_> {
         Ok(State { resources, diagnosis, retained, express, last_good, tasks })
     }
 
-    /// The state, the plan, what is lost and what stays.
+    /// Shows the state, the plan, the losses and the kept resources.
     async fn show(&self, deployed: &DeployedStack, plan: &Plan) -> Result<()> {
         let ui = &self.context.ui;
         ui.step("state", format!("{} is in {}: {}", deployed.name, deployed.status, plan.state));
@@ -443,11 +444,11 @@ impl Run<'_> {
         Ok((outcome, drift))
     }
 
-    /// Starts to deploy again what was deployed before; gives what that is.
+    /// Starts to deploy the last successful deployment again, and returns it.
     async fn replay(&self, id: &str, state: &State) -> Result<Option<Wanted>> {
         let Some(record) = &state.last_good else { return Ok(None) };
         let wanted = super::rollback::wanted(self.session, record).await?;
-        // The template of a record lies in the asset bucket.
+        // The template of a record is in the asset bucket.
         let digest = record.template.as_deref().unwrap_or_default();
         let url =
             published::object_url(self.session, &bucket_name(self.session), &records::template_key(digest));
@@ -460,7 +461,7 @@ impl Run<'_> {
         Ok(Some(wanted))
     }
 
-    /// Notes that what was deployed before was deployed again.
+    /// Records that the last successful deployment was deployed again.
     async fn record(&self, id: &str, wanted: &Wanted, cause: Option<&str>, took: Duration) {
         let finished = Finished {
             stack: &self.stack.name,
@@ -476,7 +477,7 @@ impl Run<'_> {
         records::keep(self.context, self.session, &finished).await;
     }
 
-    /// Id of the last event before the operation that is under way.
+    /// Returns the ID of the last event before the operation in progress.
     async fn before_this(&self, id: &str) -> Result<Option<String>> {
         let events = self.cloudformation.events_after(id, None).await?;
         let before =
@@ -484,7 +485,7 @@ impl Run<'_> {
         Ok(before.and_then(|at| events.get(at)).map(|event| event.id.clone()))
     }
 
-    /// Says what the stack is in now, and what next.
+    /// Shows the present state of the stack, and the next step.
     async fn end(&self, before: &str, plan: &Plan, drift: &[(String, Drift)]) -> Result<()> {
         let ui = &self.context.ui;
         for (id, drift) in drift {
@@ -509,7 +510,7 @@ impl Run<'_> {
         let status = deployed.as_ref().map(|stack| stack.status.as_str());
         let name = &self.stack.name;
         let deploy = format!("`deployer deploy {}`", self.stack.target.stack);
-        // Where nothing failed, or somebody wanted the stack gone, there is no cause to fix.
+        // If nothing failed, or the user wanted to delete the stack, there is no cause to fix.
         let before = Status::of(before);
         let failed = !before.is_in_progress() && before != Status::DeleteFailed;
         let well = |status: &str| Status::of(status).is_complete() && !Status::of(status).is_rollback();

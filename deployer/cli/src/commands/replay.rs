@@ -53,7 +53,7 @@ pub(super) struct Replayed<'a> {
     stack: &'a str,
     /// The object that the rows are in.
     object: StoredObject<'a>,
-    /// Which rows: those that failed, or those that are missing.
+    /// The chosen rows: those that failed, or those that are missing.
     #[schemars(extend("enum" = [tally::FAILED, tally::MISSING]))]
     replay: &'a str,
     /// The number of rows when the replay was asked for.
@@ -109,7 +109,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
             "upload it again, which sends every row",
         ));
     };
-    // With what the tally knows of the object, which may be more than was asked with.
+    // With the version that the tally has of the object, which may be more than was requested.
     let object = known.summary.object.clone().unwrap_or(object);
     let (asked, what) = match replay {
         Replay::Failed => (known.failed(), tally::FAILED),
@@ -136,11 +136,11 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         .confirm(&format!("Send {rows} {what} {noun} of s3://{}/{} again?", object.bucket, object.key))
         .await?;
     let id = time::stamp();
-    // Its rows' events say which replay they belong to.
+    // The events of its rows name the replay that they belong to.
     let of_replay = ObjectRef { replay: Some(id.clone()), ..object.clone() };
     let request = ReplayRequest { replay, object: of_replay, id: id.clone() };
     let body = serde_json::to_string(&request).map_err(|error| Error::failed(error.to_string()))?;
-    // First, so that nobody who looks right after this can miss it.
+    // First, so that a reader who looks right after this can't miss it.
     place.ask(&object, &id, what, &asked).await?;
     if let Err(error) = send::message(place.session(), url, &body).await {
         place.withdraw(&object, &id).await;
@@ -154,10 +154,10 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// A queue whose dead letters go back to it.
+/// A queue and its dead letters, which are moved back to it.
 struct QueueRedrive {
     redrive: Redrive,
-    /// Logical id of the queue, for people.
+    /// Logical ID of the queue, for people.
     queue: String,
 }
 
@@ -192,7 +192,7 @@ async fn dead_letters(context: &Context, args: &Args) -> Result<()> {
     let mut moved = Vec::new();
     let mut count = 0;
     for QueueRedrive { redrive, queue } in &found {
-        // What fails again meanwhile and comes back is not sent round and round.
+        // A message that fails again meanwhile and comes back is not moved in circles.
         let messages = send::move_messages(&session, &redrive.from, &redrive.to, redrive.messages).await?;
         if messages > 0 {
             context.ui.step("moved", format!("{queue}: {messages}"));
@@ -209,7 +209,8 @@ async fn dead_letters(context: &Context, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// `replay --dead-letters dev` means the stack `dev`, unless a resource has that name.
+/// Returns the stack and the queue that are meant: `replay --dead-letters dev` means the stack `dev`, unless a resource
+/// has that name.
 fn stack_and_queue<'a>(context: &Context, args: &'a Args) -> Result<(Stack, Option<&'a str>)> {
     let queue = args.subject.as_deref();
     if let (Some(name), None) = (queue, &args.stack) {
@@ -221,7 +222,8 @@ fn stack_and_queue<'a>(context: &Context, args: &'a Args) -> Result<(Stack, Opti
     Ok((context.load_stack(args.stack.as_deref())?, queue))
 }
 
-/// The queues of a stack that have dead letters, or the one named: a queue, or the function or rule that it was made for.
+/// Returns the queues of a stack that have dead letters, or only the queue that is named: by itself, or by the function
+/// or rule that it was made for.
 async fn redrives(
     context: &Context,
     session: &Session,
@@ -239,7 +241,7 @@ async fn redrives(
         ));
     }
     let owner = |id: &str| {
-        // The longest name is the nearest.
+        // The longest name is the closest match.
         let mut owners: Vec<&str> = stack.resources.iter().map(|one| one.name.as_str()).collect();
         owners.retain(|name| id.starts_with(&logical_id(name)));
         owners.into_iter().max_by_key(|name| name.len()).map(str::to_owned)

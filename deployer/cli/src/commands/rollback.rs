@@ -39,7 +39,7 @@ pub struct Args {
     allow_replace: Vec<String>,
 }
 
-/// Records that are looked through for one that differs.
+/// Number of records that are searched for one that differs.
 const LOOK_BACK: usize = 200;
 
 /// A rollback to a record.
@@ -51,7 +51,7 @@ pub(super) struct RolledBack<'a> {
     result: DeploymentResult,
     /// Number of the record.
     to: u64,
-    /// What was planned; null when there was nothing to do.
+    /// The plan; null if there was nothing to do.
     plan: Option<&'a Diff>,
     /// The changes that CloudFormation announced.
     changes: Vec<AnnouncedChange<'a>>,
@@ -117,7 +117,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     report(context, &handle.name, number, &done)
 }
 
-/// The records that could be gone back to: the one asked for, else all that may matter.
+/// Returns the candidates for the rollback: the record that was requested, otherwise all records that may matter.
 async fn candidates(context: &Context, handle: &StackHandle, to: Option<u64>) -> Result<Vec<Record>> {
     match to {
         Some(number) => Ok(records::read(&handle.session, &handle.name, number).await?.into_iter().collect()),
@@ -125,19 +125,19 @@ async fn candidates(context: &Context, handle: &StackHandle, to: Option<u64>) ->
     }
 }
 
-/// Where to go.
+/// The target of a rollback.
 #[derive(Debug, PartialEq, Eq)]
 enum Choice<'r> {
-    /// To this record.
+    /// This record.
     Record(&'r Record),
-    /// Nowhere: what is deployed is what this record says.
+    /// None: the deployed stack is as this record describes it.
     Deployed(u64),
 }
 
-/// The record to go back to, of the newest first.
+/// Chooses the record to go back to, from the records with the newest first.
 ///
-/// That it differs from what is deployed is all that is asked of the record before: what was deployed by other means, and
-/// a deployment that failed and was rolled back, are so left behind too.
+/// The record only has to differ from the deployed stack: so changes that were deployed by other means, and a
+/// deployment that failed and was rolled back, are undone too.
 fn choose<'r>(
     records: &'r [Record],
     deployed: Option<(&str, &BTreeMap<String, String>)>,
@@ -170,7 +170,7 @@ fn choose<'r>(
     })
 }
 
-/// Collects what a record names. Everything must still be there before anything is done.
+/// Collects the parts that a record names. All of them must still exist before anything is done.
 pub(super) async fn wanted(session: &Session, record: &Record) -> Result<Wanted> {
     let digest = record.template.as_deref().unwrap_or_default();
     let hidden: Vec<&str> = record
@@ -231,8 +231,8 @@ impl Code<'_> {
     }
 }
 
-/// The published code that parameters name: zips by their keys in the asset bucket, images of the asset repository by
-/// their digests.
+/// Returns the published code that parameters name: zips by their keys in the asset bucket, images of the asset
+/// repository by their digests.
 fn codes(parameters: &BTreeMap<String, String>) -> Vec<Code<'_>> {
     let bucket = parameters.get(ASSET_BUCKET_PARAMETER);
     let mut codes = Vec::new();
@@ -287,7 +287,7 @@ mod tests {
     fn number(choice: Result<Choice<'_>>) -> std::result::Result<u64, u8> {
         match choice {
             Ok(Choice::Record(record)) => Ok(record.number),
-            // What needs nothing to be done is told from the rest by a number that no record has.
+            // The result without work to do is marked by a number that no record has.
             Ok(Choice::Deployed(number)) => Ok(number + 100),
             Err(error) => Err(error.exit_code()),
         }

@@ -46,7 +46,7 @@ pub(super) struct Synthesized<'a> {
     assets: Vec<AssetEntry<'a>>,
 }
 
-/// With `--out`: the code of a template, in a file beside it.
+/// The code of a template in a file next to it, with `--out`.
 #[derive(Debug, Serialize)]
 struct Manifest<'a> {
     assets: Vec<AssetEntry<'a>>,
@@ -72,7 +72,7 @@ struct AssetEntry<'a> {
     zip: Option<&'a str>,
     /// Processor that it is for.
     architecture: Architecture,
-    /// How it is packed.
+    /// Form of the package.
     kind: AssetKind,
 }
 

@@ -50,7 +50,7 @@ fn duration(text: &str) -> std::result::Result<u64, String> {
         .ok_or_else(|| "expected a duration such as 90s or 15m".to_owned())
 }
 
-/// Ranges of row numbers that are shown for one fact.
+/// Number of ranges of row numbers that are shown for one fact.
 const SHOWN_RANGES: usize = 20;
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
@@ -78,7 +78,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     verdict(&found)
 }
 
-/// `tally dev` means the stack `dev`.
+/// Returns the stack and the key that are meant: `tally dev` means the stack `dev`.
 fn stack_and_key<'a>(context: &Context, args: &'a Args) -> Result<(Stack, Option<&'a str>)> {
     let key = args.key.as_deref();
     if let (Some(name), None, None) = (key, &args.stack, &args.version_id)
@@ -116,7 +116,7 @@ async fn list(context: &Context, stack: &Stack, place: &TallyHandle) -> Result<(
     context.ui.data(&deployer_base::ui::table(columns, rows))
 }
 
-/// How far an object is.
+/// The progress of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(rename = "tallyState")]
@@ -145,7 +145,7 @@ impl State {
     }
 }
 
-/// The state of an object in a few words.
+/// Describes the state of an object in a few words.
 fn state_text(tally: &Tally) -> String {
     match State::of(tally) {
         State::Open if tally.total().is_none() => "reading".to_owned(),
@@ -159,7 +159,7 @@ fn state_text(tally: &Tally) -> String {
     }
 }
 
-/// `no rows`, `1 row`, `1,255 rows`.
+/// Returns a number of rows in words: `no rows`, `1 row`, `1,255 rows`.
 fn rows_text(count: u64) -> String {
     let digits = count.to_string();
     let mut grouped = String::new();
@@ -176,7 +176,7 @@ fn rows_text(count: u64) -> String {
     }
 }
 
-/// Exit 0 only when the file has rows, and each of them is in the table.
+/// Returns `Ok` (exit code 0) only if the file has rows, and all of them are in the table.
 fn verdict(tally: &Tally) -> Result<()> {
     if tally.total() == Some(0) && tally.object_failures().is_empty() {
         return Err(Error::Incomplete(
@@ -201,7 +201,7 @@ fn verdict(tally: &Tally) -> Result<()> {
     Err(Error::Incomplete(Message::new(text).hint(what_to_do(tally))))
 }
 
-/// What helps an object of which not every row is in the table.
+/// Returns the next step for an object of which not every row is in the table.
 fn what_to_do(tally: &Tally) -> String {
     let replay_failed = tally.replay_failure().map(|(stage, reason)| {
         let message = tally.message(stage, reason).map(|message| format!(": {message}")).unwrap_or_default();
@@ -214,7 +214,7 @@ fn what_to_do(tally: &Tally) -> String {
         return "a replay is in progress: `deployer tally KEY --wait` waits for it".to_owned();
     }
     match (tally.object_failures().is_empty(), tally.failed().len(), tally.missing().len()) {
-        // Rows that no task has read are not missing, so no replay sends them.
+        // Rows that the task has not read are not missing, so a replay doesn't send them.
         (false, ..) => "correct the file or the settings, and upload it again; `deployer replay` sends only rows that were read",
         (true, 0, _) => "`--wait` waits for them; `deployer replay KEY --missing` sends missing rows again",
         (true, ..) => "fix the cause, then `deployer replay KEY --failed` sends the failed rows again",
@@ -222,16 +222,16 @@ fn what_to_do(tally: &Tally) -> String {
     .to_owned()
 }
 
-/// Percent of the rows that are in the table.
+/// Returns the percentage of the rows that are in the table.
 fn percent(tally: &Tally) -> Option<f64> {
     let total = tally.total()?;
     #[expect(clippy::cast_precision_loss, reason = "shown to people")]
     let share = if total == 0 { 1.0 } else { tally.loaded.len() as f64 / total as f64 };
-    // One digit, and 100 only when it is all.
+    // One digit, and 100 only if all rows are in the table.
     Some((share * 1_000.0).floor() / 10.0)
 }
 
-/// Rows a second from the first event to the last.
+/// Returns the rows a second from the first event to the last.
 fn average(tally: &Tally) -> Option<f64> {
     let at = |text: &Option<String>| time::parse_rfc3339(text.as_deref()?);
     let seconds = at(&tally.last_at)?.checked_sub(at(&tally.started_at)?)?;
@@ -240,7 +240,7 @@ fn average(tally: &Tally) -> Option<f64> {
     rate(tally.loaded.len(), seconds).map(|rate| (rate * 10.0).round() / 10.0)
 }
 
-/// The first ranges of a set, and how many rows are in the others.
+/// Returns the first ranges of a set, and the number of rows in the others.
 fn ranges(rows: &RowSet) -> (Vec<(u64, u64)>, u64) {
     let mut all = rows.ranges();
     let shown: Vec<(u64, u64)> =
@@ -249,7 +249,7 @@ fn ranges(rows: &RowSet) -> (Vec<(u64, u64)>, u64) {
     (shown, rows.len().saturating_sub(counted))
 }
 
-/// `1–3, 7 and 12 more`.
+/// Describes the ranges of a set: `1–3, 7 and 12 more`.
 fn ranges_text(rows: &RowSet) -> String {
     let (shown, more) = ranges(rows);
     let shown: Vec<String> = shown

@@ -67,16 +67,16 @@ fn duration(text: &str) -> std::result::Result<u64, String> {
         .ok_or_else(|| "expected a duration such as 90s or 15m".to_owned())
 }
 
-/// Events that are shown one by one; after these only the counts.
+/// Number of events that are shown one by one; after these only the counts are shown.
 const SHOWN_EVENTS: usize = 60;
-/// Reasons that are shown at the end.
+/// Number of reasons that are shown at the end.
 const SHOWN_GROUPS: usize = 20;
-/// How long the words of failures are waited for, which come by the log; and how many pages of it are read.
+/// Time limit for the messages of failures, which arrive by the log; and for the pages of the log that are read.
 const WORDS_WITHIN: Duration = Duration::from_secs(5);
 const PAGES_OF_WORDS: usize = 10;
-/// Failed rows that are listed in the document.
+/// Number of failed rows that are listed in the document.
 const LISTED_FAILURES: usize = 10_000;
-/// How often the counts are shown.
+/// Interval at which the counts are shown.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
@@ -102,9 +102,9 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     super::outputs::deployed(&cloudformation, &stack).await?;
     let resources = cloudformation.resources(&stack.name).await?;
     let bucket = physical(&resources, &stack, &landing.name)?.to_owned();
-    // A stack that was deployed before it kept a tally has a log all the same.
+    // A stack that was deployed before it had a tally has a log in any case.
     let tally = pipeline::tally(&stack).ok().filter(|name| physical(&resources, &stack, name).is_ok());
-    // Before the upload: its first events may be there before its answer.
+    // Before the upload: its first events may arrive before its response.
     let reader = match (args.wait, tally) {
         (true, None) => Some(observer(&session, &stack, &resources)?),
         _ => None,
@@ -147,11 +147,11 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     finish(context, &file, &resources, &progress, started.elapsed(), args.show_sensitive).await
 }
 
-/// What was uploaded, and where to.
+/// An uploaded file, and its destination.
 struct Uploaded<'a> {
     session: &'a Session,
     stack: &'a Stack,
-    /// The start of the file, where it was checked.
+    /// The start of the file, if it was checked.
     sample: Option<Sample>,
 }
 
@@ -183,7 +183,7 @@ fn check_file(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// An object that matches no notification starts nothing.
+/// Refuses a key that no notification matches, since the object would start nothing.
 fn check_key(bucket: &Resource, key: &str) -> Result<()> {
     let ResourceType::Bucket(model) = &bucket.is else { return Ok(()) };
     let created: Vec<_> = model.notify.iter().filter(|notify| notify.on == BucketEvent::Created).collect();
@@ -191,7 +191,7 @@ fn check_key(bucket: &Resource, key: &str) -> Result<()> {
         notify.prefix.as_deref().is_none_or(|prefix| key.starts_with(prefix))
             && notify.suffix.as_deref().is_none_or(|suffix| key.ends_with(suffix))
     });
-    // Then nobody but the account's default bus is told, and whoever listens there.
+    // Otherwise only the default bus of the account is notified, and the rules on it.
     if starts || model.event_bridge {
         return Ok(());
     }
@@ -217,18 +217,18 @@ fn check_key(bucket: &Resource, key: &str) -> Result<()> {
     ))
 }
 
-/// Name of the log of the function that sees every event.
+/// Returns the name of the log of the function that sees every event.
 fn observer_group<'r>(stack: &Stack, resources: &'r [StackResource]) -> Option<&'r str> {
     let observer = stack.functions().find(|(_, function)| function.worker() == Some(Worker::Observe));
     observer.and_then(|(resource, _)| logs::log_group(resources, &resource.name))
 }
 
-/// How far the clocks of this machine and of AWS may differ, in milliseconds.
+/// Returns the possible difference between the clocks of this machine and of AWS, in milliseconds.
 const fn skew(session: &Session) -> i64 {
     if session.local { 0 } else { 60_000 }
 }
 
-/// The log of the function that sees every event.
+/// Returns a reader of the log of the function that sees every event.
 fn observer(session: &Session, stack: &Stack, resources: &[StackResource]) -> Result<LogReader> {
     let Some(group) = observer_group(stack, resources) else {
         return Err(Error::Usage(
@@ -239,8 +239,8 @@ fn observer(session: &Session, stack: &Stack, resources: &[StackResource]) -> Re
     Ok(LogReader::new(session, group, logs::now() - skew(session)))
 }
 
-/// Finds the words of what failed in the observer's log: the tally keeps reasons alone. What has not come within some seconds is
-/// told by its reason.
+/// Finds the messages of failures in the observer's log: the tally keeps only reasons. A message that doesn't arrive
+/// within some seconds is replaced by its reason.
 async fn explain(
     file: &Uploaded<'_>,
     resources: &[StackResource],
@@ -266,7 +266,7 @@ async fn explain(
     }
 }
 
-/// Waits by the tally.
+/// Waits with the tally.
 async fn follow(
     context: &Context,
     place: &TallyHandle,
@@ -277,7 +277,7 @@ async fn follow(
     Ok(Progress::of(object, &tally.unwrap_or_default(), LISTED_FAILURES))
 }
 
-/// Waits by the observer's log, where the stack keeps no tally.
+/// Waits with the observer's log, if the stack doesn't have a tally.
 async fn wait(
     context: &Context,
     mut reader: LogReader,
@@ -320,7 +320,7 @@ async fn wait(
                            too often"),
             ));
         }
-        // Watching must not slow down what is watched, so it takes a tenth of the time at most.
+        // Watching must not slow down the work that it watches, so it takes a tenth of the time at most.
         tokio::join!(pause.wait(), tokio::time::sleep(cost * 9));
     }
 }
@@ -365,7 +365,7 @@ async fn finish(
     progress.verdict()
 }
 
-/// What is shown beside the outcome may be forbidden to whoever uploads; the outcome stays the same.
+/// Warns about a part of the output that the caller has no permission to read; the outcome stays the same.
 fn not_shown(context: &Context, what: &str, error: Error) -> Result<()> {
     match error {
         Error::Aws(_) => {
@@ -399,7 +399,7 @@ pub(super) struct LoadedObject<'a> {
     loaded: u64,
     /// Rows that failed.
     failed: u64,
-    /// How long it took.
+    /// Duration.
     seconds: f64,
     /// The failures, by reason.
     reasons: Vec<FailureReason<'a>>,
@@ -453,7 +453,8 @@ struct UploadFailure<'a> {
     message: Option<&'a str>,
 }
 
-/// The fields of the only `transform`, and the table that the only `load` writes: what is needed to find the items of a file.
+/// Returns the fields of the only `transform`, and the table that the only `load` writes: both are needed to find the
+/// items of a file.
 fn fields_and_table(stack: &Stack) -> Option<(&[FieldSettings], &Resource, &Table)> {
     let only = |worker| {
         let mut found = stack.functions().filter(|(_, function)| function.worker() == Some(worker));
@@ -471,8 +472,8 @@ fn fields_and_table(stack: &Stack) -> Option<(&[FieldSettings], &Resource, &Tabl
     }
 }
 
-/// The items of the first rows of the file, in the columns that `transform` makes. A sensitive value doesn't even leave the
-/// table unless it was asked for.
+/// Shows the items of the first rows of the file, in the columns that `transform` makes. A sensitive value doesn't even
+/// leave the table unless it was requested.
 async fn show_items(
     context: &Context,
     file: &Uploaded<'_>,

@@ -1,4 +1,4 @@
-//! The change set: CloudFormation's own answer to what would change. A deployment makes one to execute it, `diff` makes one
+//! The change set: CloudFormation's own list of the changes. A deployment creates one to execute it, `diff` creates one
 //! to read it.
 
 use std::collections::BTreeMap;
@@ -24,9 +24,9 @@ use crate::state::Wanted;
 /// A change set that waits to be executed.
 #[derive(Debug, Clone)]
 pub struct Waiting {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// What it would do.
+    /// The changes.
     pub changes: Vec<Change>,
 }
 
@@ -41,22 +41,22 @@ pub struct ChangeSetRequest<'a> {
     pub stack: &'a str,
     /// Name of the change set, from [`name`].
     pub name: &'a str,
-    /// What it does to the stack.
+    /// The action on the stack.
     pub action: Action,
     /// The template and the tags.
     pub wanted: &'a Wanted,
     /// Values for the parameters of the template.
     pub values: &'a BTreeMap<String, String>,
-    /// How it is to be executed.
+    /// The mode of the execution.
     pub mode: Mode,
 }
 
 impl ChangeSetRequest<'_> {
-    /// Creates the change set, and waits until CloudFormation has computed it. The template goes with the call unless it has
-    /// an URL.
+    /// Creates the change set, and waits until CloudFormation has computed it. The template is sent with the call
+    /// unless it has a URL.
     ///
     /// # Errors
-    /// What CloudFormation answers.
+    /// Returns the error of CloudFormation.
     pub async fn create(
         &self,
         template_url: Option<&str>,
@@ -75,14 +75,14 @@ impl ChangeSetRequest<'_> {
     }
 }
 
-/// Returns a name for a change set that no other has, which begins with `prefix`.
+/// Returns a unique name for a change set, which begins with `prefix`.
 #[must_use]
 pub fn name(prefix: &str) -> String {
     format!("{prefix}-{}", jiff::Timestamp::now().as_millisecond())
 }
 
-/// Removes a change set, and the empty stack with it that creating it `made`. What stays when it can't be removed is harmless,
-/// and no reason to hide why it has to go.
+/// Removes a change set, and with it the empty stack that its creation `made`. A change set that can't be removed is
+/// harmless, so its error must not hide the reason for the removal.
 pub async fn discard(
     context: &Context,
     cloudformation: &CloudFormation,
@@ -98,7 +98,7 @@ pub async fn discard(
 }
 
 impl Deployment<'_> {
-    /// Asks CloudFormation what would change. `so_far` says what was done before.
+    /// Asks CloudFormation for the changes. `so_far` describes the steps that were done before.
     pub(super) async fn change_set(
         &self,
         action: Action,
@@ -149,7 +149,8 @@ impl Deployment<'_> {
         }
     }
 
-    /// Somebody began between our look and the change set, for which there is no code of its own.
+    /// Returns the error for an operation that began between the look at the stack and the change set. CloudFormation
+    /// has no code of its own for that.
     fn overtaken(&self, error: AwsError) -> Error {
         if !error.is("ValidationError") || !error.message.contains("_IN_PROGRESS state") {
             return error.into();
@@ -162,12 +163,12 @@ impl Deployment<'_> {
 
     /// Removes a change set of this deployment.
     pub(super) async fn discard(&self, name: &str, action: Action) {
-        // A stack that waited with another change set goes on waiting.
+        // A stack that waited with another change set continues to wait.
         let made_here = action == Action::Create && self.deployed.is_none();
         discard(self.context, self.cloudformation, self.name, name, made_here).await;
     }
 
-    /// Templates that are too large for a call go by way of the asset bucket.
+    /// Returns the URL of a template that is too large for a call, and is uploaded to the asset bucket.
     async fn template_url(&self) -> Result<Option<String>> {
         if self.wanted.text.len() <= INLINE_TEMPLATE_BYTES {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! The execution of a change set, watched to its end.
+//! The execution of a change set, watched until it ends.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,21 +14,21 @@ use crate::plan::Action;
 use crate::records;
 use crate::watch::{Goal, Outcome, Watch};
 
-/// Codes that say that a change set can't be executed any more.
+/// Error codes of a change set that can't be executed any more.
 const OUTDATED: [&str; 3] = ["InvalidChangeSetStatus", "ChangeSetNotFound", "ChangeSetNotFoundException"];
 
-/// A change set that was executed to its end.
+/// A change set whose execution has ended.
 pub(super) struct Executed {
     /// ARN of the stack.
     pub(super) id: String,
-    /// How long CloudFormation took.
+    /// Duration of the execution.
     pub(super) took: Duration,
-    /// For its record.
+    /// The prepared record.
     pub(super) ready: Result<records::Ready>,
 }
 
 impl Deployment<'_> {
-    /// Executes a change set and watches it to its end. A failure is recorded.
+    /// Executes a change set and watches it until it ends. A failure is recorded.
     pub(super) async fn watch(
         &self,
         waiting: &Waiting,
@@ -36,7 +36,7 @@ impl Deployment<'_> {
         mark: &str,
     ) -> Result<Executed> {
         let name = self.name;
-        // A stack that only waits with a change set may be another by now.
+        // A stack that only waits with a change set may be a different one by now.
         let known = self.deployed.filter(|deployed| deployed.stack.state != StackState::Review);
         let known = known.map(|deployed| deployed.stack.id.as_str());
         let past = async {
@@ -58,7 +58,8 @@ impl Deployment<'_> {
         let started = Instant::now();
         let token = format!("{mark}{}", started_at(&waiting.name));
         match self.cloudformation.execute(name, &waiting.name, &token, self.options.mode).await {
-            // Every execution makes the other change sets of a stack void: AWS CloudFormation User Guide, "Execute a change set".
+            // Every execution invalidates the other change sets of a stack: AWS CloudFormation User Guide, "Execute a
+            // change set".
             Err(error) if OUTDATED.iter().any(|code| error.is(code)) => {
                 self.discard(&waiting.name, Action::Update).await;
                 return Err(self.came_first());
@@ -93,24 +94,25 @@ impl Deployment<'_> {
     }
 }
 
-/// Removes what a first deployment of ours left that failed and was rolled back: a stack without resources, which could only
-/// be deleted. CloudFormation does so by itself where `OnStackFailure` may be said; in express mode it may not.
+/// Removes the rest of a first deployment of ours that failed and was rolled back: a stack without resources, which
+/// could only be deleted. CloudFormation does so by itself where `OnStackFailure` is allowed; in express mode it is
+/// not.
 ///
-/// Gives what is to be said of the failure: `message` when the stack stays.
+/// Returns the message of the failure: `message` if the stack stays.
 pub async fn remove_failed_create(
     watch: &Watch<'_>,
     after: Option<&str>,
     message: Message,
     status: &str,
 ) -> Message {
-    // Only the first operation on a stack ends so.
+    // Only the first operation on a stack ends in this state.
     if Status::of(status) != Status::RollbackComplete {
         return message;
     }
     match removed(watch, after).await {
         Ok(Some(message)) => message,
         Ok(None) => message,
-        // It failed as it did; what is left of it, `recover` removes.
+        // The failure stays the same; `recover` removes the rest of the stack.
         Err(error) => {
             let why = error.message().map(|message| message.text).unwrap_or_default();
             watch.context.ui.warn(format!("the empty stack was not deleted: {why}"));
@@ -135,7 +137,7 @@ async fn removed(watch: &Watch<'_>, after: Option<&str>) -> Result<Option<Messag
         .map(|found| diagnosis::message(&found.ended_in(Status::DeleteComplete.as_str()))))
 }
 
-/// The last word of a change set's name, which makes a token one of its kind.
+/// Returns the last part of a change set's name, which makes a token unique.
 fn started_at(change_set: &str) -> String {
     let word = change_set.rsplit('-').next().unwrap_or_default();
     word.chars().filter(char::is_ascii_alphanumeric).take(40).collect()

@@ -1,4 +1,5 @@
-//! What can stop a deployment before its change set: losses, questions, quotas, and what the account lacks.
+//! The checks that can stop a deployment before its change set: losses, questions, quotas, and missing parts of the
+//! account.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use crate::plan::{Action, INLINE_TEMPLATE_BYTES, Plan};
 const ROLE_SPREADS: Duration = Duration::from_secs(15);
 
 impl Deployment<'_> {
-    /// Refuses what would be lost, and asks about what is new in an account and what opens.
+    /// Refuses losses, and asks about a first deployment and about new access.
     pub(super) async fn gate(&self, plan: &Plan) -> Result<()> {
         self.gate_losses(plan).await?;
         match gates::question(self.first(plan).as_deref(), plan.widened(), plan.exposed()) {
@@ -26,7 +27,8 @@ impl Deployment<'_> {
         }
     }
 
-    /// What a first deployment to AWS makes, where, and at what price; for a change set that waits, what it needs beforehand.
+    /// Describes the result of a first deployment to AWS, its place and its price; for a change set that waits, only
+    /// its prerequisites.
     fn first(&self, plan: &Plan) -> Option<String> {
         if !plan.diff.new || self.target.target == Target::Local {
             return None;
@@ -58,7 +60,7 @@ impl Deployment<'_> {
             let counts = losses.iter().map(async |loss| {
                 let found = resources.iter().find(|one| one.logical_id == loss.logical_id);
                 match found.filter(|one| !one.physical_id.is_empty()) {
-                    // Who may not count must still be stopped.
+                    // A caller without the permission to count must still be stopped.
                     Some(one) => data_loss::of(self.session, &one.resource_type, &one.physical_id)
                         .await
                         .unwrap_or(Holds::Unknown),
@@ -71,11 +73,11 @@ impl Deployment<'_> {
             }
         }
         gates::check_losses(&losses, &self.options.allow_replace)?;
-        // Of several stacks, each need not lose what is named.
+        // With several stacks, not each must lose the resources that are named.
         if self.options.side_by_side {
             return Ok(());
         }
-        // Until CloudFormation was asked, only a name that no resource has is wrong for certain.
+        // Until CloudFormation was asked, only a name that no resource has is certainly wrong.
         let certain = |name: &&String| plan.is_final() || !plan.knows(name);
         let names: Vec<String> = self.options.allow_replace.iter().filter(certain).cloned().collect();
         gates::check_names(&losses, &names)
@@ -85,7 +87,8 @@ impl Deployment<'_> {
         self.wanted.of_type("AWS::ECS::TaskDefinition").next().is_some()
     }
 
-    /// What CloudFormation would find out ten minutes in. Gives when the role of ECS was made, if it was.
+    /// Checks conditions on which CloudFormation would fail after ten minutes. Returns the time at which the role of
+    /// ECS was created, if it was.
     pub(super) async fn preflight(&self, action: Action) -> Result<Option<Instant>> {
         if self.target.target == Target::Local {
             return Ok(None);
@@ -104,7 +107,8 @@ impl Deployment<'_> {
         Ok(made)
     }
 
-    /// Waits until a role that was just made can be assumed. Before that, ECS makes no cluster, and the whole deployment fails.
+    /// Waits until a role that was just created can be assumed. Before that, ECS creates no cluster, and the whole
+    /// deployment fails.
     pub(super) async fn let_spread(&self, made: Instant) {
         let left = ROLE_SPREADS.saturating_sub(made.elapsed());
         if left.is_zero() {
@@ -116,7 +120,7 @@ impl Deployment<'_> {
         tokio::time::sleep(left).await;
     }
 
-    /// Refuses what this account's quotas of Lambda don't allow.
+    /// Refuses settings that the account's quotas of Lambda don't allow.
     fn check_limits(&self, action: Action, concurrency: Concurrency) -> Result<()> {
         let ui = &self.context.ui;
         let too_large = |properties: &&Value| {
@@ -162,7 +166,7 @@ impl Deployment<'_> {
         Ok(())
     }
 
-    /// What a check before the deployment found; `None`, and a warning, when this caller may not ask.
+    /// Returns the result of a check before the deployment; `None`, with a warning, if the caller lacks the permission.
     fn allowed<T>(&self, found: std::result::Result<T, AwsError>) -> Result<Option<T>> {
         match found {
             Ok(found) => Ok(Some(found)),

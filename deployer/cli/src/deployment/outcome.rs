@@ -1,4 +1,4 @@
-//! How a deployment ends that does not fail, and what is left to do behind it.
+//! The end of a deployment that does not fail, and the work after it.
 
 use std::collections::BTreeMap;
 
@@ -13,25 +13,25 @@ use crate::hotswap::Swap;
 use crate::plan::{Action, Plan};
 use crate::records;
 
-/// How a deployment ended.
+/// The outcome of a deployment.
 #[derive(Debug)]
 pub struct DeployReport {
-    /// What came of it.
+    /// The result.
     pub result: DeployResult,
-    /// What was planned.
+    /// The plan.
     pub plan: Option<Plan>,
-    /// What CloudFormation said that it would do.
+    /// The changes that CloudFormation announced.
     pub changes: Vec<Change>,
     /// The stack, if there is one.
     pub stack: Option<DeployedStack>,
 }
 
-/// What came of a deployment that did not fail.
+/// The result of a deployment that did not fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeployResult {
     /// There was nothing to do.
     Unchanged,
-    /// It is done.
+    /// The stack was deployed.
     Deployed,
     /// The change set of this name waits to be executed.
     Planned(String),
@@ -40,7 +40,7 @@ pub enum DeployResult {
 }
 
 impl DeployResult {
-    /// The result, as data.
+    /// Returns the result as data.
     #[must_use]
     pub const fn summary(&self) -> DeploymentResult {
         match self {
@@ -53,7 +53,8 @@ impl DeployResult {
 }
 
 impl Deployment<'_> {
-    /// CloudFormation found nothing to do. Code that was swapped gets back what CloudFormation has.
+    /// Handles a deployment in which CloudFormation found nothing to do. Swapped code is set back to that of
+    /// CloudFormation.
     pub(super) async fn unchanged(&self, values: &BTreeMap<String, String>) -> Result<DeployReport> {
         let mut stack = self.cloudformation.describe(self.name).await?;
         if let Some(stack) = &mut stack {
@@ -85,7 +86,7 @@ impl Deployment<'_> {
         })
     }
 
-    /// What is left to do behind a deployment that is done: each can wait, so none makes it fail.
+    /// Does the work after a deployment that succeeded: each part can wait, so none makes it fail.
     pub(super) async fn succeeded(
         &self,
         plan: Plan,
@@ -119,7 +120,7 @@ impl Deployment<'_> {
         })
     }
 
-    /// Switches termination protection on where the file wants it.
+    /// Turns termination protection on if the file asks for it.
     async fn protect(&self, stack: &mut DeployedStack) {
         if !self.target.protect || stack.protected {
             return;
@@ -136,7 +137,8 @@ impl Deployment<'_> {
         }
     }
 
-    /// Gives swapped code back what CloudFormation has, where it did not do so itself. Gives whether there was any.
+    /// Sets swapped code back to that of CloudFormation, if CloudFormation did not do so itself. Returns whether there
+    /// was any.
     async fn settle_swapped(&self, now: &DeployedStack, values: &BTreeMap<String, String>) -> Result<bool> {
         let Some(deployed) = self.deployed.filter(|deployed| deployed.swapped.is_some()) else {
             return Ok(false);
@@ -157,7 +159,7 @@ impl Deployment<'_> {
     }
 }
 
-/// The changes as data.
+/// Returns the changes as data.
 #[must_use]
 pub fn announced(changes: &[Change]) -> Vec<AnnouncedChange<'_>> {
     let announced = changes.iter().map(|change| AnnouncedChange {

@@ -1,22 +1,22 @@
-//! The commands with which somebody deletes a resource that no stack has any more.
+//! The commands for a user to delete a resource that does not belong to a stack any more.
 
 use deployer_aws::cloudformation::StackResource;
 use deployer_base::text::quoted;
 
-/// The command that deletes a resource which no stack has any more, as one line.
+/// Returns the command that deletes a resource without a stack, as one line.
 #[must_use]
 pub fn delete_command(resource: &StackResource) -> String {
     let (commands, then) = delete_commands(resource);
     commands.join(then)
 }
 
-/// The same as commands of their own, with what stands between them in one line.
+/// Returns the commands that delete a resource, with the operator that joins them in one line.
 fn delete_commands(resource: &StackResource) -> (Vec<String>, &'static str) {
     let name = quoted(&resource.physical_id);
     let one = |command: String| (vec![command], "; ");
     match resource.resource_type.as_str() {
         "AWS::S3::Bucket" => {
-            // `aws s3 rb --force` deletes no old versions, and fails over them.
+            // `aws s3 rb --force` doesn't delete old versions, and fails because of them.
             let delete = format!(
                 "aws s3api delete-objects --bucket {name} --delete \"$(aws s3api list-object-versions --bucket {name} --max-items 1000 \
                  --query '{{Objects: [Versions, DeleteMarkers][].{{Key: Key, VersionId: VersionId}}}}')\""
@@ -48,10 +48,10 @@ fn delete_commands(resource: &StackResource) -> (Vec<String>, &'static str) {
     }
 }
 
-/// The commands that delete a resource, in lines of about `width` letters that a shell reads as they stand.
+/// Returns the commands that delete a resource, in lines of about `width` characters that a shell reads unchanged.
 #[must_use]
 pub fn delete_lines(resource: &StackResource, width: usize) -> Vec<String> {
-    /// Letters that further lines are moved to the right.
+    /// The indentation of further lines.
     const INDENT: &str = "    ";
     let (commands, _) = delete_commands(resource);
     let mut lines = Vec::new();
@@ -59,7 +59,7 @@ pub fn delete_lines(resource: &StackResource, width: usize) -> Vec<String> {
         let mut line = String::new();
         for (index, option) in command.split(" --").enumerate() {
             let option = if index == 0 { option.to_owned() } else { format!("--{option}") };
-            // Two for the space and the backslash that go on in the next line.
+            // Two for the space and the backslash that continue the line.
             if index > 0 && line.chars().count() + option.chars().count() + 3 > width {
                 lines.push(format!("{line} \\"));
                 line = format!("{INDENT}{option}");

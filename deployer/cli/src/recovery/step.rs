@@ -3,43 +3,43 @@
 use crate::tasks;
 use crate::watch::Goal;
 
-/// One thing that is done.
+/// One step of a recovery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Remove the change sets that were never executed.
+    /// The removal of the change sets that were never executed.
     DeleteChangeSets,
-    /// Stop so many tasks, which keep their cluster and their network from being deleted.
+    /// The stopping of this number of tasks, which prevent the deletion of their cluster and their network.
     StopTasks(usize),
-    /// Delete all that a bucket holds.
+    /// The deletion of all objects of a bucket.
     EmptyBucket(String),
-    /// Take the protection from deletion off a table.
+    /// The end of the deletion protection of a table.
     UnprotectTable(String),
-    /// Delete the stack, and keep these resources.
+    /// The deletion of the stack without these resources, which are kept.
     Delete {
-        /// Logical ids.
+        /// The logical IDs.
         retain: Vec<String>,
     },
-    /// Delete the stack whatever can't be deleted of it.
+    /// The deletion of the stack even if some of its resources can't be deleted.
     ForceDelete,
-    /// Take a failed update back.
+    /// The rollback of a failed update.
     RollBack,
-    /// Deploy what this record holds again, in express mode.
+    /// A new deployment of the contents of this record, in express mode.
     Replay(u64),
-    /// Go on with a rollback, without these resources.
+    /// The continuation of a rollback, without these resources.
     ContinueRollback {
-        /// Logical ids.
+        /// The logical IDs.
         skip: Vec<String>,
     },
-    /// Stop the update.
+    /// The cancellation of the update.
     CancelUpdate,
-    /// Watch the operation to its end.
+    /// The wait for the end of the operation.
     Watch(Goal),
-    /// See whether the resources that were skipped are as the template says.
+    /// The check that the resources that were skipped are as in the template.
     CheckDrift(Vec<String>),
 }
 
 impl Step {
-    /// The step in words.
+    /// Describes the step in words.
     #[must_use]
     pub fn describe(&self) -> String {
         match self {
@@ -70,7 +70,7 @@ impl Step {
         }
     }
 
-    /// The call that it makes, for programs.
+    /// Returns the call that the step makes, for programs.
     #[must_use]
     pub const fn call(&self) -> &'static str {
         match self {
@@ -88,7 +88,7 @@ impl Step {
         }
     }
 
-    /// Whether it changes nothing.
+    /// Returns whether the step changes nothing.
     #[must_use]
     pub const fn is_harmless(&self) -> bool {
         matches!(self, Self::Watch(_) | Self::CheckDrift(_))

@@ -1,4 +1,4 @@
-//! The commands that need no cloud, and how the others fail without one: exit code, stdout and stderr together.
+//! The commands that need no cloud, and the failures of the others without one: exit code, stdout and stderr together.
 
 mod output;
 #[path = "../output/schema.rs"]
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 const STACK: &str = include_str!("../../../../stack.yaml");
 
-/// A folder with a `stack.yaml`.
+/// Creates a folder with a `stack.yaml`.
 fn folder(stack: &str) -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     std::fs::write(folder.path().join("stack.yaml"), stack).expect("stack.yaml");
@@ -24,7 +24,7 @@ fn command(folder: &Path, args: &[&str]) -> Command {
     command
         .args(args)
         .current_dir(folder)
-        // Nothing of the developer's own: no credentials, no network.
+        // The environment holds nothing of the developer's own: no credentials, no network.
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", folder)
@@ -33,7 +33,7 @@ fn command(folder: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// Exit code, stdout, stderr.
+/// Runs the deployer; returns exit code, stdout and stderr.
 fn run(folder: &TempDir, args: &[&str]) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } =
         command(folder.path(), args).output().expect("the deployer starts");
@@ -75,7 +75,7 @@ fn synth_writes_the_template_and_nothing_else() {
     assert!(yaml.starts_with("AWSTemplateFormatVersion: \"2010-09-09\"\n"), "{yaml}");
     let (_, wrapped, _) = run(&folder, &["synth", "--output", "json"]);
     assert_eq!(json(&wrapped)["template"], template);
-    // Config on the command line comes before the stack's own.
+    // Config of the command line comes before the stack's own.
     let (_, prod, _) = run(&folder, &["synth", "prod", "--config", "throttle=7"]);
     assert_eq!(json(&prod)["Resources"]["Load"]["Properties"]["ReservedConcurrentExecutions"], 7);
 
@@ -260,7 +260,7 @@ fn docs_fit_one_page_that_needs_nothing_else() {
     for place in ["language", "events", "failures", "access", "queue", "e0102", "w0403"] {
         assert!(html.contains(&format!("<section id=\"{place}\">")), "{place}");
     }
-    // Nothing is loaded, and every link within the page leads somewhere.
+    // The page loads nothing, and every link within it leads to a place that exists.
     assert!(
         !html.contains(" src=") && !html.contains("@import") && !html.contains("<link"),
         "it loads something"
@@ -301,13 +301,13 @@ fn graph_draws_the_pipeline_in_three_formats() {
     assert!(out.contains("Events -->|\"record-extracted\"| TransformOnRecordExtractedBuffer\n"), "{out}");
 }
 
-/// Whether a program is installed on this machine.
+/// Checks whether a program is installed on this machine.
 fn on_path(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
 }
 
-/// What is wrong with the commands of a README, so that they can't be pasted into a shell.
+/// Returns the errors in the commands of a README that keep them from being pasted into a shell.
 fn wrong_with_commands(readme: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut block = String::new();
@@ -330,7 +330,7 @@ fn wrong_with_commands(readme: &str) -> Vec<String> {
                 wrong.push(format!("there is no `deployer {command}`"));
             }
         }
-        // Variables of the shell stand between a closed and an opened quote.
+        // Variables of the shell are between a closed and an opened quote.
         let filled = block.replace("'\"$BUS\"'", "bus");
         for text in filled.split('\'').skip(1).step_by(2).filter(|text| text.starts_with(['{', '['])) {
             if let Err(error) = readable(text) {
@@ -341,7 +341,7 @@ fn wrong_with_commands(readme: &str) -> Vec<String> {
     wrong
 }
 
-/// Whether a text is JSON, with the events in it, which are JSON as texts.
+/// Checks whether a text is JSON, with the events in it, which are JSON as texts.
 fn readable(text: &str) -> serde_json::Result<()> {
     let value: Value = serde_json::from_str(text)?;
     for entry in value.as_array().into_iter().flatten() {
@@ -419,7 +419,7 @@ fn doctor_says_in_one_problem_that_the_emulator_is_missing() {
         fix.contains("python3 -m venv .venv && .venv/bin/pip install ministack==")
             && fix.contains("deployer local up")
     );
-    // Without a file, what can be known is told all the same.
+    // Without a file, the findings that need none are shown all the same.
     let empty = tempfile::tempdir().expect("a temporary folder");
     let (code, found) = doctor(&empty, &[]);
     let wrong = problems(&found);
@@ -470,7 +470,7 @@ fn init_writes_projects_that_are_right() {
         }
         let readme = std::fs::read_to_string(project.join("README.md")).expect("README.md");
         assert_eq!(wrong_with_commands(&readme), [""; 0], "{template}");
-        // A second time, it leaves what is there alone.
+        // The second time, the command leaves existing files alone.
         std::fs::write(project.join("README.md"), "mine").expect("written");
         let (code, _, err) = run(&parent, &["init", &folder, "--template", template]);
         assert_eq!(code, Some(5));

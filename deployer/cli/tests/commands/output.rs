@@ -1,4 +1,4 @@
-//! Documents of the commands that need no cloud are as `docs/output.schema.json` says.
+//! Documents of the commands that need no cloud match `docs/output.schema.json`.
 
 use serde_json::{Value, json};
 
@@ -73,7 +73,7 @@ fn every_failure_is_a_document() {
         let (_, out, _) = run(place, args);
         assert_eq!(out, "", "{args:?}: nothing but data stands on stdout");
     }
-    // A document of its own says how it ended.
+    // A document of its own contains the outcome.
     let (code, out, _) = run(&folder, &["doctor", "--output", "json"]);
     assert_eq!((code, parsed(&out)["result"].clone()), (Some(1), Value::Null));
 }
@@ -108,7 +108,7 @@ fn every_command_has_a_schema() {
         .collect();
     assert!(commands.len() >= 20, "{commands:?}");
     for command in commands {
-        // No command writes that; what matters is that it is described.
+        // No command writes `null`; the test is that the command is described.
         assert_ne!(judge(command, &json!(null)), [""; 0], "{command}");
     }
 }
@@ -175,7 +175,7 @@ fn doctor_says_what_is_missing_and_how_to_get_it() {
     assert_eq!(judge("doctor", &document), [""; 0]);
     let findings = document["findings"].as_array().expect("findings");
     let about = |name: &str| findings.iter().find(|one| one["about"] == name);
-    // On a machine without an emulator, that comes first.
+    // On a machine without an emulator, that finding comes first.
     let cloud = about("endpoint").or_else(|| about("emulator")).expect("the local cloud");
     assert_eq!(cloud["state"], "problem", "{document}");
     assert!(cloud["fix"].as_str().is_some_and(|fix| fix.ends_with("`deployer local up`")), "{document}");

@@ -1,4 +1,4 @@
-//! What comes after a deployment: records, the way back, garbage, drift, and the looks at what is there.
+//! The commands after a deployment: records, the way back, garbage, drift, and the views of existing stacks.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -23,7 +23,7 @@ outputs: { queue-url: "${jobs.url}", resultsTable: "${results.name}" }
 const NAME: &str = "after-local";
 const BUCKET: &str = "deployer-assets-000000000000-us-east-1";
 
-/// A zip with a Python module that answers with this word.
+/// Creates a zip with a Python module that answers with this word.
 fn code(word: &str) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     zip.start_file("greet.py", zip::write::SimpleFileOptions::default()).expect("a file in a zip");
@@ -46,7 +46,7 @@ async fn keys(s3: &aws_sdk_s3::Client) -> Vec<String> {
     answer.contents().iter().filter_map(|one| one.key().map(str::to_owned)).collect()
 }
 
-/// Names of what `gc` would delete, or has deleted.
+/// Returns the names of objects that `gc` would delete, or has deleted.
 fn garbage(document: &Value) -> Vec<&str> {
     let garbage = document["garbage"].as_array().expect("a list");
     garbage.iter().map(|one| one["name"].as_str().expect("a name")).collect()
@@ -58,7 +58,7 @@ async fn a_stack_has_a_past_and_a_way_back() {
     let (first, second) = (code("one"), code("second"));
     let key = |code: &[u8]| format!("greet/{}.zip", hex(code));
 
-    // Before anything is deployed.
+    // Nothing is deployed yet.
     let made = cloud.json(&["bootstrap"]);
     assert_eq!((&made["bucket"]["name"], &made["bucket"]["result"]), (&BUCKET.into(), &"made".into()));
     assert_eq!(cloud.json(&["bootstrap"])["bucket"]["result"], "there");
@@ -86,7 +86,7 @@ async fn a_stack_has_a_past_and_a_way_back() {
     };
     assert_eq!(timeout().await, "120");
 
-    // The looks.
+    // These commands only look.
     let history = cloud.json(&["history"]);
     assert_eq!((&history["standing"], &history["current"]), (&"recorded".into(), &2.into()), "{history}");
     assert_eq!(cloud.json(&["history", "--limit", "1"])["records"].as_array().map(Vec::len), Some(1));
@@ -115,7 +115,7 @@ async fn a_stack_has_a_past_and_a_way_back() {
         health["findings"].as_array().expect("findings").iter().any(|one| one["about"] == "asset bucket")
     );
 
-    // Drift.
+    // The next commands detect drift.
     let calm = cloud.json(&["drift", "--fail"]);
     assert_eq!((&calm["status"], &calm["drifted"]), (&"IN_SYNC".into(), &json!([])), "{calm}");
     use aws_sdk_sqs::types::QueueAttributeName::VisibilityTimeout;
@@ -130,7 +130,7 @@ async fn a_stack_has_a_past_and_a_way_back() {
     let set = sqs.set_queue_attributes().queue_url(&url).attributes(VisibilityTimeout, "120");
     set.send().await.expect("SetQueueAttributes");
 
-    // Both codes are recorded, so nothing is garbage but what nobody needs.
+    // Both codes are recorded, so the only garbage is what nobody needs.
     let s3 = s3(&cloud).await;
     let stray = format!("old/{}.zip", "a".repeat(64));
     for key in [stray.as_str(), "notes.txt"] {
@@ -152,7 +152,7 @@ async fn a_stack_has_a_past_and_a_way_back() {
         assert!(left.iter().any(|one| one == key), "{key} is gone from {left:?}");
     }
 
-    // Back to the first, by a file that is wrong by now; then there is nothing to do.
+    // The rollback returns to the first, by a file that is wrong by now; then there is nothing to do.
     cloud.write("stack.yaml", longer.replace("type: queue", "type: qeue").as_bytes());
     assert_eq!(timeout().await, "120");
     let back = cloud.json(&["rollback"]);
@@ -172,7 +172,7 @@ async fn a_stack_has_a_past_and_a_way_back() {
     let unknown = cloud.run(&["rollback", "--to", "9", "-y"]);
     assert_eq!(unknown.status.code(), Some(2), "{}", String::from_utf8_lossy(&unknown.stderr));
 
-    // What the last two name stays; the way back to the second is closed when its code is gone.
+    // Objects that the last two records name stay; the way back to the second is closed when its code is gone.
     s3.delete_object().bucket(BUCKET).key(key(&second)).send().await.expect("DeleteObject");
     let closed = cloud.run(&["rollback", "--to", "2", "-y"]);
     let said = String::from_utf8_lossy(&closed.stderr).into_owned();
@@ -184,7 +184,7 @@ async fn a_stack_has_a_past_and_a_way_back() {
     assert!(gone.contains(&"deployments/after-local/00000001.json"), "{pruned}");
     assert!(!gone.contains(&key(&first).as_str()), "it is deployed: {pruned}");
 
-    // Changed by somebody else.
+    // Somebody else changes the code.
     cloud.write("stack.yaml", longer.as_bytes());
     cloud.write("greet.zip", &first);
     let cloudformation = aws_sdk_cloudformation::Client::new(&cloud.sdk().await);

@@ -1,4 +1,4 @@
-//! An upload that a topic announces, and what becomes of a message that announces nothing.
+//! An upload that a topic announces, and a message that announces nothing.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::cloud::{Cloud, STACK};
 
-/// The repository's stack, in which S3 announces uploads by way of a topic.
+/// Returns the repository's stack, in which S3 announces uploads by way of a topic.
 fn stack() -> String {
     let mut stack = STACK.to_owned();
     for (from, to) in [

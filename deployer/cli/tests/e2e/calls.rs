@@ -1,4 +1,4 @@
-//! How many calls of AWS's API each command makes: `calls.txt` says how many it may make at most.
+//! The number of calls of AWS's API by each command; `calls.txt` contains the maximum.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,14 +10,15 @@ use crate::cloud::Cloud;
 use crate::proxy::{Fate, Proxy};
 use crate::sample::{EMPTY, stack_with_bucket, zip};
 
-/// Called again until something has happened, so that their number says nothing.
+/// Operations that are called again until something has happened, so that their number means nothing.
 const POLLED: [&str; 3] = [
     "CloudFormation.DescribeChangeSet",
     "CloudFormation.DescribeStackEvents",
     "Lambda.GetFunctionConfiguration",
 ];
 
-/// Commands in an order in which each finds what it needs: name, command line, visibility timeout and code of the stack.
+/// Commands in an order in which each finds the resources that it needs: name, command line, visibility timeout and
+/// code of the stack.
 const COMMANDS: [(&str, &[&str], u32, &str); 24] = [
     ("ls", &["ls"], 60, "one"),
     ("synth", &["synth"], 60, "one"),
@@ -45,7 +46,7 @@ const COMMANDS: [(&str, &[&str], u32, &str); 24] = [
     ("destroy, absent", &["destroy", "-y"], 90, "two"),
 ];
 
-/// The table as text: a command a paragraph, an operation a line.
+/// Formats the table as text: a command a paragraph, an operation a line.
 fn table(all: &[(&str, BTreeMap<String, usize>)]) -> String {
     let mut out = String::from(
         "Calls of AWS's API that each command makes at most, on a stack with a bucket, a queue and a function.\n\
@@ -64,7 +65,7 @@ fn table(all: &[(&str, BTreeMap<String, usize>)]) -> String {
     out
 }
 
-/// What `calls.txt` allows: for each command, operations and how often.
+/// Parses `calls.txt`: for each command, operations and their maximum.
 fn allowed(text: &str) -> BTreeMap<String, BTreeMap<String, usize>> {
     let mut out: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
     let mut command = String::new();
@@ -80,7 +81,7 @@ fn allowed(text: &str) -> BTreeMap<String, BTreeMap<String, usize>> {
     out
 }
 
-/// What CloudFormation makes a command wait for, however near it is.
+/// The operations of CloudFormation that a command waits for, however near it is.
 const STEPS: [&str; 5] = [
     "CloudFormation.CreateChangeSet",
     "CloudFormation.DescribeChangeSet",
@@ -88,10 +89,10 @@ const STEPS: [&str; 5] = [
     "CloudFormation.DescribeStackEvents",
     "CloudFormation.DeleteStack",
 ];
-/// Added to each call, so that two of which one waits for the other begin that far apart.
+/// Delay of each call, so that two of which one waits for the other begin that far apart.
 const AWAY: Duration = Duration::from_millis(50);
 
-/// How many calls follow each other, of those that began at these times.
+/// Returns the number of calls that follow each other, of those that began at these times.
 fn depth(mut begun: Vec<Instant>) -> usize {
     begun.sort_unstable();
     let mut last: Option<Instant> = None;

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The repository's own stack: what users start from is what is tested.
+/// The repository's own stack, so that the stack that users start from is tested.
 pub const STACK: &str = include_str!("../../../../stack.yaml");
 
 /// A running local cloud.
@@ -19,12 +19,12 @@ pub struct Cloud {
     pub endpoint: String,
 }
 
-/// Root of the repository.
+/// Returns the root of the repository.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository")
 }
 
-/// A tool from the virtual environment that the Makefile makes, unless the environment names another.
+/// Returns a tool from the virtual environment that the Makefile creates, unless the environment names another.
 fn tool(variable: &str, name: &str) -> PathBuf {
     let path = std::env::var_os(variable).map_or_else(|| root().join(".venv/bin").join(name), PathBuf::from);
     assert!(path.is_file(), "{} is missing; run `make venv`", path.display());
@@ -37,7 +37,7 @@ impl Cloud {
         Self::start_with(stack, &[])
     }
 
-    /// Starts one whose workers look for AWS at this URL.
+    /// Starts a local cloud whose workers look for AWS at this URL.
     pub fn start_behind(stack: &str, worker_endpoint: &str) -> Self {
         Self::start_with(stack, &["--worker-endpoint", worker_endpoint])
     }
@@ -66,7 +66,7 @@ impl Cloud {
         cloud
     }
 
-    /// The folder that holds nothing but `stack.yaml` and what the deployer puts there.
+    /// Returns the folder that holds nothing but `stack.yaml` and the deployer's files.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -83,7 +83,7 @@ impl Cloud {
         self.command(args).output().expect("the deployer starts")
     }
 
-    /// The deployer, ready to run.
+    /// Creates a command of the deployer, ready to run.
     pub fn command(&self, args: &[&str]) -> Command {
         let target =
             std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
@@ -93,8 +93,8 @@ impl Cloud {
             .current_dir(self.folder())
             .env("DEPLOYER_MINISTACK", tool("DEPLOYER_MINISTACK", "ministack"))
             .env("DEPLOYER_CARGO_LAMBDA", tool("DEPLOYER_CARGO_LAMBDA", "cargo-lambda"))
-            // Outside of the target folder: cargo notes sources inside of it by their place there, and would take those
-            // of an earlier test for the ones to be built.
+            // The cache is outside of the target folder: cargo notes sources inside of it by their place there, and
+            // would take those of an earlier test for the ones to be built.
             .env("DEPLOYER_CACHE_DIR", root().join(".test-cache"))
             .env("CARGO_TARGET_DIR", &target)
             // Nothing of the developer's own may reach AWS from a test.
@@ -106,7 +106,7 @@ impl Cloud {
         command
     }
 
-    /// Runs the deployer, which must end well; gives stdout and stderr.
+    /// Runs the deployer, which must succeed; returns stdout and stderr.
     pub fn ok(&self, args: &[&str]) -> (String, String) {
         let output = self.run(args);
         let (out, err) = texts(&output);
@@ -114,7 +114,8 @@ impl Cloud {
         (out, err)
     }
 
-    /// Runs the deployer with `--output json`, which must end well and write what `docs/output.schema.json` says.
+    /// Runs the deployer with `--output json`, which must succeed and write a document that matches
+    /// `docs/output.schema.json`.
     pub fn json(&self, args: &[&str]) -> Value {
         let (out, err) = self.ok(&[args, &["--output", "json"]].concat());
         let value: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}\n{err}"));
@@ -130,7 +131,7 @@ impl Cloud {
         (serde_json::from_str(&out).expect("JSON on stdout"), err)
     }
 
-    /// The SDK, pointed at the emulator.
+    /// Returns the configuration of the SDK for the emulator.
     pub async fn sdk(&self) -> SdkConfig {
         aws_config::defaults(BehaviorVersion::latest())
             .credentials_provider(aws_sdk_s3::config::Credentials::new("test", "test", None, None, "test"))
@@ -140,7 +141,7 @@ impl Cloud {
             .await
     }
 
-    /// Every item of the deployed table, by its `id`.
+    /// Returns every item of the deployed table, by its `id`.
     pub async fn items(&self) -> BTreeMap<String, BTreeMap<String, String>> {
         let outputs = self.json(&["outputs"]);
         let table = outputs["outputs"]["table"].as_str().expect("the output `table`");
@@ -161,7 +162,7 @@ impl Cloud {
         items
     }
 
-    /// Visible and hidden messages in the queue of a logical id.
+    /// Returns the number of visible and hidden messages in the queue of a logical id.
     pub async fn messages(&self, logical_id: &str) -> usize {
         let client = aws_sdk_sqs::Client::new(&self.sdk().await);
         let url = self.queue_url(logical_id).await;
@@ -185,12 +186,12 @@ impl Cloud {
             .sum()
     }
 
-    /// URL of the queue of a logical id.
+    /// Returns the URL of the queue of a logical id.
     pub async fn queue_url(&self, logical_id: &str) -> String {
         self.physical_id("eventbridge-etl-local", logical_id).await
     }
 
-    /// Physical id of a resource of a stack.
+    /// Returns the physical id of a resource of a stack.
     pub async fn physical_id(&self, stack: &str, logical_id: &str) -> String {
         let client = aws_sdk_cloudformation::Client::new(&self.sdk().await);
         let answer = client
@@ -229,7 +230,7 @@ fn texts(output: &Output) -> (String, String) {
     (text(&output.stdout), text(&output.stderr))
 }
 
-/// A line of CSV.
+/// Formats a line of CSV.
 pub fn csv_line(fields: &[&str]) -> String {
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     writer.write_record(fields).expect("a record");

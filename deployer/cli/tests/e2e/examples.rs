@@ -1,4 +1,4 @@
-//! Examples with code of their own: built from their packages, and at work.
+//! Examples with code of their own: built from their packages, and running.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::cloud::Cloud;
 
-/// Waits for something that takes a moment, and says what it waited for when that never comes.
+/// Waits for something that takes a moment, and names it on failure if that never comes.
 async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     for _ in 0..240 {
         if let Some(found) = look().await {
@@ -41,7 +41,7 @@ async fn the_queue_worker_does_its_jobs() {
     };
     assert_eq!(eventually("the first result", async || words("1").await).await, "4");
     assert_eq!(eventually("the second result", async || words("2").await).await, "0");
-    // What is no job waits to be tried again, and holds up nothing.
+    // A message that is not a job waits to be tried again, and delays no other.
     eventually("the log of what failed", async || {
         let (out, _) = cloud.ok(&["logs", "worker"]);
         out.contains("the job failed").then_some(())
@@ -72,7 +72,7 @@ async fn the_thumbnailer_makes_small_pictures_of_pictures_alone() {
         Some(object.body.collect().await.expect("the body").into_bytes())
     })
     .await;
-    // PNG specification, section 11.2.1: width and height stand at bytes 16 and 20.
+    // PNG specification, section 11.2.1: width and height are at bytes 16 and 20.
     let number = |at: usize| u32::from_be_bytes(small[at..at + 4].try_into().expect("four bytes"));
     assert_eq!((number(16), number(20)), (256, 128));
     let all = s3.list_objects_v2().bucket(output("thumbs")).send().await.expect("ListObjectsV2");

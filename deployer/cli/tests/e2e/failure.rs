@@ -1,4 +1,5 @@
-//! When it fails: the cause is named after the stack is gone, and every state that the local cloud can produce has a way out.
+//! Failures: the cause is named after the stack is gone, and every state that the local cloud can produce has a way
+//! out.
 //!
 //! No stack here has a function or a task, so that each deployment takes a second.
 
@@ -20,7 +21,7 @@ resources:
 "#;
 const NAME: &str = "fails-local";
 
-/// Something of somebody else that has the name already.
+/// Creates a resource of somebody else that has the name already.
 async fn take_name(cloud: &Cloud) {
     let template = json!({ "Resources": { "P": {
         "Type": "AWS::SSM::Parameter", "Properties": { "Name": "/fails/address", "Type": "String", "Value": "other" },
@@ -75,7 +76,7 @@ async fn a_failure_is_explained_when_it_happens_and_afterwards() {
     let last: Value = serde_json::from_str(events.lines().last().expect("a line")).expect("JSON");
     assert_eq!((&last["status"], &last["ofStack"]), (&"DELETE_COMPLETE".into(), &true.into()));
 
-    // Mended, it is history; an update that fails is taken back.
+    // After the fix, the failure is history; an update that fails is rolled back.
     let mended = STACK.replace("/fails/address", "/fails/mine");
     cloud.write("stack.yaml", mended.as_bytes());
     assert_eq!(cloud.json(&["deploy", "-y"])["result"], "deployed");
@@ -92,7 +93,7 @@ async fn a_failure_is_explained_when_it_happens_and_afterwards() {
     let all = cloud.ok(&["events", "--all"]).0.lines().count();
     assert!(newest < all, "{newest} of {all}");
 
-    // What validation finds before anything is made is as good a cause.
+    // A finding of validation before anything is created is as good a cause.
     let bucket = mended.replace("name: fails", "name: again").replace(
         "landing: { type: bucket }",
         "landing: { type: AWS::S3::Bucket, properties: { BucketName: fails-local-landing-000000000000-us-east-1 } }",
@@ -123,7 +124,7 @@ async fn stuck_stacks_are_led_out() {
             client.create_stack().stack_name(NAME).template_body(bad.to_string()).on_failure(on_failure);
         call.send().await.expect("CreateStack");
         settled(&client, NAME, state).await;
-        // Nothing is done without being asked, and nothing with `--dry-run`.
+        // Nothing is done without a confirmation, and nothing with `--dry-run`.
         let planned = cloud.json(&["recover", "--dry-run"]);
         assert_eq!((&planned["result"], &planned["status"]), (&"planned".into(), &state.into()));
         assert_eq!(planned["plan"]["steps"][0]["call"], "DeleteStack");
@@ -200,7 +201,7 @@ async fn what_stays_is_listed_with_how_to_delete_it() {
     cloud.json(&["deploy", "-y"]);
     let client = Client::new(&cloud.sdk().await);
     let bucket = cloud.physical_id(NAME, "Landing").await;
-    // The file does not say that the stack is protected, so this may be switched off.
+    // The file does not protect the stack, so this may be switched off.
     let protect = client.update_termination_protection().stack_name(NAME).enable_termination_protection(true);
     protect.send().await.expect("UpdateTerminationProtection");
     assert_eq!(cloud.run(&["destroy"]).status.code(), Some(5));
@@ -227,7 +228,7 @@ async fn what_a_template_in_yaml_keeps_is_kept() {
     let s3 =
         aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&sdk).force_path_style(true).build());
     s3.put_object().bucket(&bucket).key("kept").send().await.expect("PutObject");
-    // The deployed template is the same, written by other means; the tag of the stack is what differs.
+    // The deployed template is the same, written by other means; the tag of the stack is the difference.
     assert_eq!(cloud.json(&["diff"])["summary"]["update"], 0);
     let destroyed = cloud.json(&["destroy", "-y"]);
     assert_eq!(

@@ -1,4 +1,5 @@
-//! What goes wrong while the pipeline runs must be retried, and then lie in a dead-letter queue with an event that says so.
+//! Events that fail while the pipeline runs must be retried, and then be in a dead-letter queue with an event that
+//! reports them.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +7,8 @@ use crate::cloud::{Cloud, STACK};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_loaded_is_retried_and_becomes_a_dead_letter() {
-    // One second instead of thirty, so that five attempts (each hidden for six times that) fit into a test.
+    // The timeout is one second instead of thirty, so that five attempts (each hidden for six times that) fit into a
+    // test.
     let stack = STACK.replace("worker: load\n", "worker: load\n      timeout: 1s\n");
     assert_ne!(stack, STACK);
     let cloud = Cloud::start(&stack);

@@ -10,9 +10,9 @@ use crate::cloud::Cloud;
 use crate::proxy::{Fate, Proxy};
 use crate::sample::{EMPTY, assets_are_whole, stack, zip};
 
-/// Moments at which a deployment is killed.
+/// Number of moments at which a deployment is killed.
 const MOMENTS: usize = 10;
-/// A deployment of these stacks takes a second or two.
+/// Time within which a deployment must end: one of these stacks takes a second or two.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn spawn(cloud: &Cloud) -> Child {
@@ -25,7 +25,7 @@ fn spawn(cloud: &Cloud) -> Child {
         .expect("the deployer starts")
 }
 
-/// Exit code and stderr of a deployment that must end.
+/// Returns exit code and stderr of a deployment that must end.
 fn finish(mut child: Child) -> (Option<i32>, String) {
     let deadline = Instant::now() + PATIENCE;
     while child.try_wait().expect("its state").is_none() {
@@ -60,7 +60,7 @@ async fn a_deployment_killed_at_any_moment_is_taken_up_again() {
         usize::from(killed)
     };
 
-    // The first of all makes the asset bucket, and sets it up in five calls.
+    // The first deployment of all creates the asset bucket, and sets it up in five calls.
     write("whole", 50);
     let (held, is_held) = mpsc::channel();
     proxy.decide(move |call, _| match call.operation.as_str() {
@@ -69,7 +69,7 @@ async fn a_deployment_killed_at_any_moment_is_taken_up_again() {
     });
     let mut killed = killed_then_well("whole", 50, "killed while it sets up the asset bucket", is_held).await;
 
-    // How many calls there are to choose from: of a first deployment, of an update.
+    // The number of calls to choose from: of a first deployment, of an update.
     let calls = ["whole2", "whole"].map(|name| {
         proxy.decide(|_, _| Fate::Through);
         write(name, 60);
@@ -86,7 +86,7 @@ async fn a_deployment_killed_at_any_moment_is_taken_up_again() {
         }
         let timeout = if update { 90 } else { 60 };
         write(&name, timeout);
-        // One in each tenth of the deployment.
+        // One moment is in each tenth of the deployment.
         let all = calls[usize::from(update)];
         let at = (moment * all + random.usize(0..all)) / MOMENTS;
         let passed_on = random.bool();
@@ -102,7 +102,8 @@ async fn a_deployment_killed_at_any_moment_is_taken_up_again() {
     assets_are_whole(&cloud).await;
 }
 
-/// Kills a deployment when its call is held; `false` when it was done before, since it asked less often what happens.
+/// Kills a deployment when its call is held; returns `false` if the deployment ended before, since it polled less
+/// often.
 fn kill(mut child: Child, is_held: &mpsc::Receiver<()>, place: &str) -> bool {
     let deadline = Instant::now() + PATIENCE;
     while is_held.recv_timeout(Duration::from_millis(20)).is_err() {
@@ -124,7 +125,7 @@ async fn two_deployments_at_once_do_not_harm_each_other() {
     cloud.write("code.zip", &zip("both"));
     cloud.json(&["deploy"]);
 
-    // The second comes when the first has its change set and has not executed it.
+    // The second deployment starts when the first has its change set and has not executed it.
     let (there, is_there) = mpsc::channel();
     let (go, mut gone) = {
         let (go, gone) = oneshot::channel();
@@ -144,13 +145,13 @@ async fn two_deployments_at_once_do_not_harm_each_other() {
     let (code, said) = finish(spawn(&cloud));
     assert_eq!(code, Some(0), "{said}");
     go.send(()).expect("the first waits");
-    // Its plan is of a stack that is no more.
+    // The first deployment has a plan of a stack that does not exist any more.
     let (code, said) = finish(first);
     assert_eq!(code, Some(4), "{said}");
     assert!(said.contains("another operation on both-local started first"), "{said}");
     assert_eq!(visibility(&cloud, "both-local").await, "120");
 
-    // Started at the same moment, none leaves the stack in a state that the next can't go on from.
+    // Started at the same moment, neither leaves the stack in a state that the next can't go on from.
     proxy.decide(|_, _| Fate::Through);
     cloud.write("stack.yaml", stack("both", &proxy.url, 150).as_bytes());
     let ends = [spawn(&cloud), spawn(&cloud)].map(finish);
@@ -159,7 +160,7 @@ async fn two_deployments_at_once_do_not_harm_each_other() {
     assert_eq!(visibility(&cloud, "both-local").await, "150");
 }
 
-/// Visibility timeout of the queue, asked for past the proxy.
+/// Returns the visibility timeout of the queue, asked for past the proxy.
 async fn visibility(cloud: &Cloud, stack: &str) -> String {
     use aws_sdk_sqs::types::QueueAttributeName::VisibilityTimeout;
     let url = cloud.physical_id(stack, "Jobs").await;

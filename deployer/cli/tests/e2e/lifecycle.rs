@@ -12,12 +12,12 @@ const SAMPLE: &[u8] = include_bytes!("../../../../data-to-upload/test_data.csv")
 async fn the_sample_file_arrives_and_the_stack_goes_again() {
     let cloud = Cloud::start(STACK);
 
-    // Nothing but stack.yaml: the workers come out of the deployer.
+    // The folder holds nothing but stack.yaml: the workers come out of the deployer.
     let deployed = cloud.json(&["deploy", "local"]);
     assert_eq!(deployed["result"], "deployed");
     assert_eq!(deployed["status"], "CREATE_COMPLETE");
 
-    // What is not understood starts no task, and ends as a dead letter; a test by S3 asks for nothing.
+    // A message that is not understood starts no task, and ends as a dead letter; a test event of S3 needs nothing.
     let sqs = aws_sdk_sqs::Client::new(&cloud.sdk().await);
     for foreign in ["hello", "{\"Event\":\"s3:TestEvent\"}", "{\"Records\":[{\"eventSource\":\"aws:sns\"}]}"]
     {
@@ -47,7 +47,7 @@ async fn the_sample_file_arrives_and_the_stack_goes_again() {
         .collect();
     assert_eq!(expected.len(), 5);
     assert_eq!(cloud.items().await, expected);
-    // Five attempts, five seconds apart.
+    // The message has five attempts, five seconds apart.
     for _ in 0..120 {
         if cloud.messages("Arrivals").await == 0 {
             break;
@@ -99,7 +99,7 @@ async fn the_sample_file_arrives_and_the_stack_goes_again() {
         assert_eq!(mapping.scaling_config().and_then(|scaling| scaling.maximum_concurrency()), Some(3));
     }
 
-    // The deployed stack deletes its data with it; a file that says otherwise by now must be deployed first.
+    // The deployed stack deletes its data with it; a file that has changed this since must be deployed first.
     let kept = STACK.replace("{ target: local,", "{ target: local, removal: keep,");
     assert_ne!(kept, STACK);
     cloud.write("stack.yaml", kept.as_bytes());

@@ -1,7 +1,7 @@
 //! The whole pipeline with real binaries on the local cloud: `stack.yaml` → rows in the table.
 //!
 //! Each test has a folder, a local cloud and a stack of its own. The folder holds nothing but a `stack.yaml`, so the
-//! workers are built from the sources that travel in the deployer; all tests share one build.
+//! workers are built from the sources that the deployer carries; all tests share one build.
 
 #[path = "../output/schema.rs"]
 mod schema;

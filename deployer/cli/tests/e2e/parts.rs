@@ -1,13 +1,14 @@
-//! Calls that can succeed in part: PutEvents answers for each entry, BatchWriteItem gives back what it did not get to.
+//! Calls that can succeed in part: PutEvents answers for each entry, BatchWriteItem returns the items that it did not
+//! get to.
 
 use serde_json::{Map, Value, json};
 
 use crate::wire::Call;
 
-/// Entries of one PutEvents call, at most.
+/// Most entries of one PutEvents call.
 const MAX_ENTRIES: usize = 10;
 
-/// How many entries a call has; `None` when it has no parts.
+/// Returns the number of entries of a call; `None` when it has no parts.
 pub fn count(call: &Call) -> Option<usize> {
     match call.name().as_str() {
         "EventBridge.PutEvents" => Some(call.input["Entries"].as_array()?.len()),
@@ -16,7 +17,7 @@ pub fn count(call: &Call) -> Option<usize> {
     }
 }
 
-/// The contents of the requests in which these entries of a call are passed on.
+/// Returns the contents of the requests in which these entries of a call are passed on.
 pub fn requests(call: &Call, passed_on: &[usize]) -> Vec<Value> {
     let of_items = |positions: &[usize]| {
         let mut tables = Map::new();
@@ -41,7 +42,7 @@ pub fn requests(call: &Call, passed_on: &[usize]) -> Vec<Value> {
     }
 }
 
-/// The answer to the whole call, made of those to [`requests`].
+/// Returns the answer to the whole call, made of those to [`requests`].
 pub fn answer(call: &Call, passed_on: &[usize], answers: &[Value]) -> Value {
     if call.operation == "PutEvents" {
         let given: Vec<&Value> =
@@ -70,14 +71,14 @@ pub fn answer(call: &Call, passed_on: &[usize], answers: &[Value]) -> Value {
     json!({ "UnprocessedItems": unprocessed })
 }
 
-/// The document in an answer with status 200.
+/// Returns the document in an answer with status 200.
 pub fn document(raw: &[u8]) -> Option<Value> {
     let head = raw.windows(4).position(|four| four == b"\r\n\r\n")?;
     let good = raw.get(..head)?.split(|byte| *byte == b' ').nth(1) == Some(b"200");
     good.then(|| serde_json::from_slice(&raw[head + 4..]).ok()).flatten()
 }
 
-/// The writes of a BatchWriteItem, each with its table, in their order.
+/// Returns the writes of a BatchWriteItem, each with its table, in their order.
 fn writes(call: &Call) -> Vec<(String, Value)> {
     let tables = call.input["RequestItems"].as_object();
     let of = |(table, writes): (&String, &Value)| {

@@ -1,8 +1,9 @@
-//! The pipeline through everything that AWS may do to it: a proxy between the workers and the local cloud refuses, loses,
-//! repeats and reorders, and the test kills workers in the middle of their work. Every good row must be in the table as it
-//! stands in the file, nothing else, and every bad row must be reported with its reason.
+//! The pipeline through everything that AWS may do to it: a proxy between the workers and the local cloud refuses,
+//! loses, repeats and reorders, and the test kills workers in the middle of their work. Every good row must be in the
+//! table as it is in the file, nothing else, and every bad row must be reported with its reason.
 //!
-//! `SEED` chooses the faults, but not the order of calls that meet them; `ROWS` is the size of the file, `LIMIT` its seconds.
+//! `SEED` chooses the faults, but not the order of calls that meet them; `ROWS` is the size of the file, `LIMIT` its
+//! seconds.
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -19,10 +20,11 @@ use crate::processes::{kill_function, kill_tasks};
 use crate::proxy::{Fate, Proxy};
 use crate::wire::Call;
 
-/// Rows of the file, unless `ROWS` says otherwise: as many as a test run has time for.
+/// Number of rows of the file, unless `ROWS` is set: as many as a test run has time for.
 const ROWS: u64 = 1_000;
-/// How often a single event or item is refused at most. The publisher tries six times and the table is asked six times,
-/// so what is refused more often is lost by agreement; that end has a test of its own, in `faults.rs`.
+/// Number of times that a single event or item is refused at most. The publisher tries six times and the table is asked
+/// six times, so an entry that is refused more often is lost by agreement; that end has a test of its own, in
+/// `faults.rs`.
 const MOST_REFUSALS: u32 = 3;
 /// Queues that hold work, each with its dead letters.
 const QUEUES: [(&str, &str); 4] = [
@@ -32,13 +34,13 @@ const QUEUES: [(&str, &str); 4] = [
     ("ObserveOnAnyBuffer", "ObserveOnAnyBufferDeadLetters"),
 ];
 
-/// A number from the environment.
+/// Returns a number from the environment.
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// The repository's stack, in which a message that was not dealt with comes back after half a minute: that is six times a
-/// function's timeout.
+/// Returns the repository's stack, in which a message that was not dealt with comes back after half a minute: that is
+/// six times a function's timeout.
 fn stack() -> String {
     let mut stack = STACK.replace("visibilityTimeout: 5m", "visibilityTimeout: 36s");
     for worker in ["extract", "transform", "load", "observe"] {
@@ -50,7 +52,7 @@ fn stack() -> String {
     stack
 }
 
-/// A file of which one row in a hundred is bad, and what must become of it.
+/// A file of which one row in a hundred is bad, and the expected outcome.
 struct File {
     text: Vec<u8>,
     rows: u64,
@@ -101,13 +103,14 @@ impl File {
         file
     }
 
-    /// Rows that the task itself rejects; the others need the settings of `transform` to be seen as bad.
+    /// Returns the number of rows that the task itself rejects; the others need the settings of `transform` to be seen
+    /// as bad.
     fn rejected(&self) -> usize {
         self.bad.values().filter(|reason| **reason != "missing-value").count()
     }
 }
 
-/// Whose process is killed, always in the middle of a call that has had its effect and gets no answer.
+/// The process that is killed, always in the middle of a call that has had its effect and gets no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Victim {
     /// `extract`, with a task started and not announced.
@@ -125,7 +128,7 @@ enum Victim {
 impl Victim {
     const ALL: [Self; 5] = [Self::Extract, Self::Task, Self::Transform, Self::Load, Self::Observe];
 
-    /// Who makes this call in the middle of its work.
+    /// Returns the process that makes this call in the middle of its work.
     fn of(call: &Call) -> Option<Self> {
         match (call.name().as_str(), call.input["Entries"][0]["DetailType"].as_str()) {
             ("ECS.RunTask", _) => Some(Self::Extract),
@@ -138,38 +141,38 @@ impl Victim {
     }
 }
 
-/// Whether an item of the tally is written; the checkpoints of the tasks lie in the same table.
+/// Checks whether an item of the tally is written; the checkpoints of the tasks are in the same table.
 fn is_of_tally(call: &Call) -> bool {
     let key = |name: &str| call.input["Key"][name]["S"].as_str();
     let (object, part) = (key(PARTITION_KEY), key(SORT_KEY));
     object.zip(part).is_some_and(|(object, part)| Key::parse(object, part).is_some())
 }
 
-/// What happens in one run besides the weather.
+/// The faults of one run besides the weather.
 struct Plan {
     rows: u64,
-    /// Whether the notification of the upload comes a second time.
+    /// `true` if the notification of the upload comes a second time.
     twice_notified: bool,
-    /// How often ECS has no place for a task at first.
+    /// Number of times that ECS has no place for a task at first.
     no_capacity: u32,
-    /// Whose process is killed at which of its calls, counted from one.
+    /// The processes that are killed, each with its call, counted from one.
     kills: Vec<(Victim, u32)>,
 }
 
-/// What has befallen, and how often.
+/// The faults that have happened, and their numbers.
 type Befallen = Arc<Mutex<BTreeMap<&'static str, u32>>>;
 
-/// Decides about calls of the workers.
+/// The faults of calls of the workers, by chance and by plan.
 struct Weather {
     random: fastrand::Rng,
     no_capacity: u32,
     kills: Vec<(Victim, u32)>,
     held: HashMap<Victim, mpsc::Sender<()>>,
-    /// Calls of each victim.
+    /// Number of calls of each victim.
     calls: HashMap<Victim, u32>,
     /// The newest revision of each item of the tally, by its key.
     revisions: HashMap<String, u64>,
-    /// How often an event or item was refused, by the hash of its content.
+    /// Number of refusals of an event or item, by the hash of its content.
     refused: HashMap<u64, u32>,
     befallen: Befallen,
 }
@@ -195,7 +198,7 @@ impl Weather {
             "DynamoDB.BatchWriteItem" => {
                 self.whole(call, "ProvisionedThroughputExceededException", "InternalServerError")
             }
-            // The tally and the checkpoints.
+            // These are updates of the tally and the checkpoints.
             "DynamoDB.UpdateItem" => match self.random.u32(0..10) {
                 0 => self
                     .counted("tally refused", Fate::Refused(400, "ProvisionedThroughputExceededException")),
@@ -220,7 +223,7 @@ impl Weather {
         fate
     }
 
-    /// Tells the test when this is the call in which a process is to be killed.
+    /// Tells the test if this is the call in which a process is to be killed.
     fn kill(&mut self, call: &Call) -> Option<mpsc::Sender<()>> {
         let victim = Victim::of(call)?;
         if victim == Victim::Extract && self.no_capacity > 0
@@ -233,7 +236,7 @@ impl Weather {
         self.kills.contains(&(victim, *number)).then(|| self.held.get(&victim).cloned())?
     }
 
-    /// Whether nobody has come to the tally with this revision of the item before: whoever comes second is told of a
+    /// Checks whether this is the first call for the tally with this revision of the item: a later one is told of a
     /// conflict, and nothing is written.
     fn is_first_of_revision(&mut self, call: &Call) -> bool {
         let revision = call.input["ExpressionAttributeValues"][":r"]["N"].as_str();
@@ -244,7 +247,7 @@ impl Weather {
         first
     }
 
-    /// One call in eight fails as a whole; of the others, some of their entries do.
+    /// Decides the fate of a whole call: one call in eight fails; of the others, some of their entries do.
     fn whole(&mut self, call: &Call, throttled: &'static str, broken: &'static str) -> Fate {
         match self.random.u32(0..100) {
             0..4 => self.counted("throttle", Fate::Refused(400, throttled)),
@@ -260,7 +263,7 @@ impl Weather {
         }
     }
 
-    /// One entry in ten is refused. Events come twice and in another order, too.
+    /// Decides the fate of the entries: one entry in ten is refused. Events come twice and in another order, too.
     fn partly(&mut self, call: &Call) -> Fate {
         let mut passed_on = Vec::new();
         for position in 0..parts::count(call).unwrap_or_default() {
@@ -295,12 +298,12 @@ impl Weather {
 /// A run that has come to its end.
 struct Run {
     cloud: Cloud,
-    /// Kept with the cloud, whose workers call it to the end.
+    /// Proxy that is kept with the cloud, whose workers call it to the end.
     _proxy: Proxy,
     file: File,
-    /// Seed and size, for those who want it again.
+    /// Seed and size, for a repetition.
     name: String,
-    /// Messages that ended in dead letters and were sent again.
+    /// Number of messages that ended in dead letters and were sent again.
     redriven: usize,
     befallen: BTreeMap<&'static str, u32>,
 }
@@ -351,8 +354,8 @@ impl Run {
             notify_again(&cloud, &uploaded["object"], file.text.len()).await;
         }
 
-        // The first half minute is the delay after there was no capacity, and each kill may cost another one.
-        // Restarts of a task wait, each longer than the one before.
+        // The first half minute is the delay after there was no capacity, and each kill may cost another one. Restarts
+        // of a task wait, each longer than the one before.
         let restarts = plan.kills.iter().filter(|(victim, _)| *victim == Victim::Task).count();
         let waits: u64 = [0, 60, 120, 240, 480].iter().take(restarts).sum();
         let limit = Duration::from_secs(number("LIMIT", 150 + plan.rows / 5 + waits));
@@ -398,14 +401,14 @@ impl Run {
         Self { cloud, _proxy: proxy, file, name, redriven, befallen }
     }
 
-    /// Each of these has happened: else the run shows nothing.
+    /// Checks that each of these faults has happened: else the run proves nothing.
     fn met(&self, faults: &[&str]) {
         for fault in faults {
             assert!(self.befallen.contains_key(fault), "{}: no `{fault}` in {:?}", self.name, self.befallen);
         }
     }
 
-    /// The table holds the good rows, each as it stands in the file, and nothing else.
+    /// Checks that the table holds the good rows, each as it is in the file, and nothing else.
     async fn table_is_right(&self) {
         let items = self.cloud.items().await;
         let expected: BTreeMap<&str, _> =
@@ -424,10 +427,10 @@ impl Run {
         );
     }
 
-    /// Every row has its event: the good ones `record-loaded`, the bad ones `failed` with the right reason.
+    /// Checks that every row has its event: the good ones `record-loaded`, the bad ones `failed` with the right reason.
     ///
-    /// A good row may be reported with `retries-exhausted` as well, if its message really was among the dead letters; it
-    /// was sent again from there, and must be loaded all the same.
+    /// A good row may be reported with `retries-exhausted` as well, if its message really was among the dead letters;
+    /// it was sent again from there, and must be loaded all the same.
     fn events_are_right(&self) {
         let (lines, _) = self.cloud.ok(&["logs", "observe", "--output", "json"]);
         let (mut loaded, mut failed, mut completed) = (BTreeSet::new(), BTreeMap::new(), BTreeSet::new());
@@ -471,7 +474,7 @@ impl Run {
         assert_eq!(completed, BTreeSet::from([(Some(self.file.rows), Some(rejected))]), "{name}");
     }
 
-    /// The tally names each row with what became of it.
+    /// Checks that the tally names each row with its outcome.
     fn tally_is_right(&self) {
         let name = &self.name;
         let (tally, _) = self.cloud.json_failing(&["tally", "rows.csv", "--wait", "--timeout", "60s"], 7);
@@ -494,8 +497,8 @@ impl Run {
     }
 }
 
-/// Sends the notification of an upload once more. S3 would send the same sequencer, and ECS would then know the task; the
-/// local cloud's ECS doesn't, so that this is the worst case: two tasks read the same file.
+/// Sends the notification of an upload once more. S3 would send the same sequencer, by which ECS would recognise the
+/// task; the local cloud's ECS doesn't, so that this is the worst case: two tasks read the same file.
 async fn notify_again(cloud: &Cloud, object: &Value, size: usize) {
     let body = json!({ "Records": [{
         "eventSource": "aws:s3",
@@ -516,7 +519,7 @@ async fn notify_again(cloud: &Cloud, object: &Value, size: usize) {
     sqs.send_message().queue_url(url).message_body(body.to_string()).send().await.expect("SendMessage");
 }
 
-/// Moves dead letters back to their queues; says how many.
+/// Moves dead letters back to their queues; returns their number.
 async fn redrive(cloud: &Cloud) -> usize {
     let sqs = aws_sdk_sqs::Client::new(&cloud.sdk().await);
     let mut moved = 0;

@@ -1,4 +1,4 @@
-//! What is shown is what is done: plans, gates, change sets that wait, swapped code, several stacks at once.
+//! Plans are executed as they are shown: plans, gates, change sets that wait, swapped code, several stacks at once.
 
 use std::io::Write as _;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::cloud::Cloud;
 use crate::schema::judge;
 
-/// A stack of what takes no build: two stacks of it in one file.
+/// A stack that takes no build: two stacks of it in one file.
 const STACK: &str = r#"name: plan
 config:
   delay: { type: duration, default: 5s }
@@ -30,7 +30,7 @@ outputs:
   function: ${worker.name}
 "#;
 
-/// A zip with one program, which says nothing and does nothing.
+/// Writes a zip with one program, which prints nothing and does nothing.
 fn code(cloud: &Cloud, remark: &str) {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default().unix_permissions(0o755);
@@ -43,7 +43,7 @@ fn stack(key: &str) -> String {
     STACK.replace("KEY", key)
 }
 
-/// Logical id → action, of what changes.
+/// Returns logical id and action of the resources that change.
 fn actions(diff: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let resources = diff["resources"].as_array().expect("resources").iter();
@@ -60,7 +60,7 @@ async fn what_is_shown_is_what_is_done() {
     let cloud = Cloud::start(&stack("id"));
     code(&cloud, "1");
 
-    // Nothing is there, and nothing is there afterwards.
+    // Nothing exists before the plan, and nothing after it.
     let first = cloud.json(&["diff"]);
     assert_eq!((&first["new"], &first["same"]), (&true.into(), &false.into()));
     assert!(first["summary"]["create"].as_u64() > Some(8), "{first}");
@@ -86,7 +86,7 @@ async fn what_is_shown_is_what_is_done() {
     assert_eq!(cloud.json(&["diff"])["same"], true);
     cloud.ok(&["diff", "--fail"]);
 
-    // A plan is done as it was read, or not at all.
+    // A plan is executed as it was read, or not at all.
     let planned = cloud.json(&["diff", "--config", "delay=10s", "--change-set", "--save", "plan.json"]);
     assert_eq!(actions(&planned), pairs(&[("Arrivals", "update")]));
     assert_eq!(planned["resources"][2]["changes"][0]["path"], "Properties.DelaySeconds");
@@ -120,7 +120,7 @@ async fn data_is_lost_only_by_name() {
     cloud.write("stack.yaml", stack("other").as_bytes());
     let diff = cloud.json(&["diff"]);
     assert_eq!(actions(&diff)[0], ("Records".to_owned(), "replace".to_owned()));
-    // Saying yes to everything is not naming it.
+    // A yes to everything does not name the resource.
     let refused = cloud.run(&["deploy", "-y"]);
     let said = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(5), "{said}");
@@ -134,11 +134,11 @@ async fn data_is_lost_only_by_name() {
     }
     assert_eq!(cloud.json(&["deploy", "-y", "--allow-replace", "records"])["result"], "deployed");
 
-    // An empty table is nothing to lose.
+    // An empty table holds nothing to lose.
     cloud.write("stack.yaml", stack("third").as_bytes());
     assert_eq!(cloud.json(&["deploy"])["result"], "deployed");
 
-    // What is protected stays, whatever is named.
+    // A protected resource stays, whatever is named.
     let protected =
         stack("third").replace("third: string } }", "third: string } }, options: { protect: true }");
     cloud.write("stack.yaml", protected.as_bytes());
@@ -147,7 +147,7 @@ async fn data_is_lost_only_by_name() {
     let refused = cloud.run(&["deploy", "-y", "--allow-replace", "records"]);
     assert_eq!(refused.status.code(), Some(5), "{}", String::from_utf8_lossy(&refused.stderr));
 
-    // More permissions want a yes, and nobody is here to say it.
+    // More permissions need a confirmation, and stdin is not a terminal.
     let wider = stack("third")
         .replace("      triggers:", "      access: [{ write: \"${records}\" }]\n      triggers:");
     cloud.write("stack.yaml", wider.as_bytes());
@@ -176,19 +176,20 @@ async fn swapped_code_is_known_and_taken_back() {
     let second = running().await;
     assert_ne!(first, second);
     assert_eq!(cloud.json(&["deploy", "--hotswap"])["result"], "unchanged");
-    // CloudFormation has the first; the diff says so.
+    // CloudFormation has the first code, and the diff shows this.
     let diff = cloud.json(&["diff"]);
     assert!(diff["notes"][0].as_str().is_some_and(|note| note.contains("WorkerCode")), "{diff}");
     assert_eq!(cloud.run(&["diff", "--fail"]).status.code(), Some(3));
 
-    // Back to the first: CloudFormation sees no change, and the code must change all the same.
+    // The next deployment returns to the first code: CloudFormation sees no change, and the code must change all the
+    // same.
     code(&cloud, "1");
     assert_eq!(cloud.run(&["diff", "--fail"]).status.code(), Some(3));
     assert_eq!(cloud.json(&["deploy"])["result"], "swapped");
     assert_eq!(running().await, first);
     cloud.ok(&["diff", "--fail"]);
 
-    // Swapped, and then made lasting.
+    // Code is swapped, and then deployed for good.
     code(&cloud, "2");
     cloud.json(&["deploy", "--hotswap"]);
     assert_eq!(cloud.json(&["deploy"])["result"], "deployed");
@@ -201,7 +202,7 @@ async fn swapped_code_is_known_and_taken_back() {
     assert_eq!(refused.status.code(), Some(5), "{}", String::from_utf8_lossy(&refused.stderr));
     assert_eq!(running().await, second);
 
-    // A saved plan knows of swapped code, and a stack that is made again has none.
+    // A saved plan contains swapped code, and a stack that is created again has none.
     cloud.ok(&["diff", "--save", "plan.json"]);
     assert_eq!(cloud.json(&["deploy", "--hotswap"])["result"], "swapped");
     let refused = cloud.run(&["deploy", "--plan", "plan.json"]);
@@ -225,7 +226,7 @@ async fn all_stacks_of_a_file_go_side_by_side() {
         all["stacks"].as_array().expect("stacks").iter().map(|one| &one["result"]).collect();
     assert_eq!(results, ["unchanged", "unchanged"]);
 
-    // One that is refused stops no other.
+    // A stack that is refused stops no other.
     let dynamodb = aws_sdk_dynamodb::Client::new(&cloud.sdk().await);
     let outputs = cloud.json(&["outputs", "second"]);
     let table = outputs["outputs"]["table"].as_str().expect("a table");

@@ -4,7 +4,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cloud::Cloud;
 
-/// Kills the processes of a function, by its physical name; says how many there were.
+/// Kills the processes of a function, by its physical name; returns their number.
 pub fn kill_function(cloud: &Cloud, name: &str) -> usize {
     let status = cloud.json(&["local", "status"]);
     let group = status["emulatorPid"].as_i64().expect("the emulator's process group");
@@ -12,7 +12,7 @@ pub fn kill_function(cloud: &Cloud, name: &str) -> usize {
     kill(|process| process.group == group && process.has(&wanted))
 }
 
-/// Kills the processes of all tasks; says how many there were.
+/// Kills the processes of all tasks; returns their number.
 pub fn kill_tasks(cloud: &Cloud) -> usize {
     let status = cloud.json(&["local", "status"]);
     let supervisor = status["pid"].as_i64().expect("the supervisor");

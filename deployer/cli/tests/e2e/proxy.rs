@@ -15,38 +15,38 @@ use crate::parts;
 use crate::wire::Call;
 use crate::wire::http::{Request, Response};
 
-/// What befalls a call.
+/// The fate of a call.
 #[derive(Debug)]
 pub enum Fate {
-    /// It goes through.
+    /// Passed on.
     Through,
-    /// It goes through, late.
+    /// Passed on, late.
     Late(Duration),
-    /// It is not passed on; this error is the answer: HTTP status, code.
+    /// Not passed on, and answered with this error: HTTP status, code.
     Refused(u16, &'static str),
-    /// It is not passed on; this document is the answer, with status 200.
+    /// Not passed on, and answered with this document and status 200.
     Answered(Value),
-    /// These of its entries are passed on, in this order, each as often as it stands here; the answer calls the others
-    /// not accepted. Only for calls that [`parts`] knows.
+    /// Passed on with these of its entries, in this order, each as often as its index is here; the answer calls the
+    /// others not accepted. Only for calls that [`parts`] supports.
     Parts(Vec<usize>),
-    /// The connection breaks before anything is passed on.
+    /// A connection that breaks before anything is passed on.
     LostBefore,
-    /// The connection breaks in the middle of what is passed on.
+    /// A connection that breaks in the middle of passing on.
     Cut,
-    /// It is passed on, and the answer gets lost.
+    /// Passed on, with an answer that gets lost.
     LostAfter,
-    /// It is passed on, and the connection breaks in the middle of the answer.
+    /// Passed on, with a connection that breaks in the middle of the answer.
     CutAnswer,
-    /// Nothing is answered, whether it was passed on (`true`) or not, until the caller has gone; the test is told.
+    /// Not answered, whether passed on (`true`) or not, until the caller has gone; the test is told.
     Held(bool, mpsc::Sender<()>),
-    /// It goes through when the test says so; the test is told that it is there.
+    /// Passed on when the test says so; the test is told that the call has come.
     Waits(mpsc::Sender<()>, oneshot::Receiver<()>),
 }
 
-/// Decides about a call, by what it is and how many came before it.
+/// A decision about a call, by its name and the number of calls before it.
 type Decide = Box<dyn FnMut(&Call, usize) -> Fate + Send>;
 
-/// What the proxy knows; a test changes it between commands.
+/// The state of the proxy; a test changes it between commands.
 struct State {
     /// Host and port of the local cloud.
     upstream: String,
@@ -56,7 +56,7 @@ struct State {
 
 /// A proxy, until it is dropped.
 pub struct Proxy {
-    /// Its URL.
+    /// URL of the proxy.
     pub url: String,
     state: Arc<Mutex<State>>,
     stop: Option<oneshot::Sender<()>>,
@@ -64,14 +64,14 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts one before the cloud at a URL such as `http://127.0.0.1:4566`. Every call goes through.
+    /// Starts a proxy before the cloud at a URL such as `http://127.0.0.1:4566`. Every call is passed on.
     pub fn start(upstream: &str) -> Self {
         let proxy = Self::before_nothing();
         proxy.pass_on_to(upstream);
         proxy
     }
 
-    /// Starts one before a cloud that does not run yet.
+    /// Starts a proxy before a cloud that does not run yet.
     pub fn before_nothing() -> Self {
         let state =
             State { upstream: String::new(), calls: Vec::new(), decide: Box::new(|_, _| Fate::Through) };
@@ -79,7 +79,7 @@ impl Proxy {
         let (stop, stopped) = oneshot::channel();
         let (tell_url, url) = mpsc::channel();
         let shared = Arc::clone(&state);
-        // A thread of its own: tests wait for the deployer without giving way to anything.
+        // The thread is separate: tests wait for the deployer without giving way to anything.
         let thread = std::thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -104,14 +104,14 @@ impl Proxy {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).upstream = upstream;
     }
 
-    /// Decides about all calls from now on, which are counted from zero again.
+    /// Lets `decide` decide about all calls from now on, which are counted from zero again.
     pub fn decide(&self, decide: impl FnMut(&Call, usize) -> Fate + Send + 'static) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.calls.clear();
         state.decide = Box::new(decide);
     }
 
-    /// The calls since the last decision, by name: how many.
+    /// Returns the number of calls since the last decision, by name.
     pub fn calls(&self) -> BTreeMap<String, usize> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.calls.iter().fold(BTreeMap::new(), |mut counts, name| {
@@ -133,7 +133,7 @@ impl Drop for Proxy {
 async fn accept(listener: TcpListener, state: Arc<Mutex<State>>) {
     while let Ok((stream, _)) = listener.accept().await {
         let state = Arc::clone(&state);
-        // A connection that breaks is what this is about.
+        // Connections that break are the purpose of the proxy.
         tokio::spawn(async move { drop(serve(stream, &state).await) });
     }
 }
@@ -191,7 +191,7 @@ async fn serve(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
                 forward(&request, upstream).await?;
             }
             let _ = held.send(());
-            // Ends when the caller is gone.
+            // The read ends when the caller is gone.
             let _ = stream.read_u8().await;
             return Ok(());
         }
@@ -205,12 +205,12 @@ async fn serve(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     stream.flush().await
 }
 
-/// An answer in the JSON protocol.
+/// Returns an answer in the JSON protocol.
 fn answer(document: &Value) -> Response {
     Response::new(200, "application/x-amz-json-1.1", document.to_string()).with("connection", "close")
 }
 
-/// Passes a request on; gives the whole answer.
+/// Passes a request on; returns the whole answer.
 async fn forward(request: &Request, upstream: &str) -> std::io::Result<Vec<u8>> {
     send(&closing(request), upstream).await
 }
@@ -223,13 +223,13 @@ async fn send(raw: &[u8], upstream: &str) -> std::io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-/// The request as it came, with the wish that its connection ends after the answer.
+/// Returns the request as it came, with the header that closes its connection after the answer.
 fn closing(request: &Request) -> Vec<u8> {
     let first = request.raw.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     [&request.raw[..first], b"connection: close\r\n", &request.raw[first..]].concat()
 }
 
-/// The request with another content, and the same wish.
+/// Returns the request with another content, and with the same header.
 fn with_body(request: &Request, body: &str) -> Vec<u8> {
     let head = String::from_utf8_lossy(&request.raw);
     let head = head.split_once("\r\n\r\n").map_or("", |(head, _)| head);

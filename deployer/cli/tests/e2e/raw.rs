@@ -1,4 +1,4 @@
-//! Resources of CloudFormation's own types beside ours, and what `options` say of them.
+//! Resources of CloudFormation's own types beside ours, and the effect of `options` on them.
 
 use crate::cloud::Cloud;
 
@@ -44,7 +44,7 @@ async fn raw_types_are_deployed_and_what_is_protected_stays() {
     let queues = || async { sqs.list_queues().send().await.expect("ListQueues").queue_urls().to_vec() };
     assert!(!queues().await.iter().any(|url| url.ends_with("/never")));
 
-    // Neither leaving it out, nor deleting the stack, nor both.
+    // The protected resource can't be left out, its stack can't be deleted, and both together are refused too.
     let start = STACK.find("  kept:\n").expect("the resource");
     let end = STACK.find("outputs:").expect("the outputs");
     let without = format!("{}{}", &STACK[..start], &STACK[end..]).replace("  kept: ${kept.QueueName}\n", "");
@@ -62,6 +62,6 @@ async fn raw_types_are_deployed_and_what_is_protected_stays() {
     cloud.write("stack.yaml", without.as_bytes());
     assert_eq!(cloud.json(&["deploy", "-y"])["result"], "deployed");
     assert!(!queues().await.iter().any(|url| url.ends_with(&output("kept"))));
-    // The stack keeps data, and the file says of this log group that it goes.
+    // The stack keeps data, and the file sets for this log group that it is deleted.
     assert_eq!(cloud.json(&["destroy", "-y"])["result"], "deleted");
 }

@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use crate::cloud::{Cloud, STACK, csv_line};
 
-/// 1,000 rows with quoted commas, quotes, newlines and unicode.
+/// Returns 1,000 rows with quoted commas, quotes, newlines and unicode.
 fn thousand() -> (String, BTreeMap<String, BTreeMap<String, String>>) {
     let names = ["id", "house_number", "street_address", "town", "zip"];
     let mut text = csv_line(&["ID", "HouseNum", "Street", "Town", "Zip"]);
@@ -58,7 +58,8 @@ async fn hostile_keys_and_bad_rows() {
         assert_eq!((&uploaded["object"]["key"], &uploaded["loaded"]), (&key.into(), &1.into()));
     }
 
-    // BOM, CRLF, a blank line, a short row, a long one, one without its key, one that is not UTF-8, no final newline.
+    // The rows have a BOM, CRLF, a blank line, a short row, a long one, one without its key, one that is not UTF-8, and
+    // no final newline.
     let bad = b"\xef\xbb\xbfID,HouseNum,Street,Town,Zip\r\ng1,1,A,B,C\r\n\r\nshort,2\r\nlong,3,A,B,C,D\r\n,4,A,B,C\r\nbytes,5,\xff\xfe,B,C\r\ng2,6,A,B,C";
     cloud.write("bad.csv", bad);
     let (outcome, log) = cloud.json_failing(&["upload", "bad.csv", "--wait", "--timeout", "2m"], 7);
@@ -150,7 +151,7 @@ async fn rows_that_no_event_can_carry_arrive_without_what_is_not_used() {
     assert_eq!(items["large"], large.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
 }
 
-/// The repository's stack, for compressed files of another dialect.
+/// Returns the repository's stack, for compressed files of another dialect.
 fn dialect() -> String {
     let notify = "notify: [{ on: created, queue: \"${arrivals}\", suffix: .csv }]";
     let notify_all = "notify: [{ on: created, queue: \"${arrivals}\" }]";
@@ -200,7 +201,7 @@ async fn compressed_files_of_another_dialect() {
         assert_eq!((item["town"].as_str(), item["zip"].as_str()), ("a,b", "\"07030"));
     }
 
-    // The rows in front of the damage are in the table; the file is not complete, and says why.
+    // The rows in front of the damage are in the table; the file is not complete, and its record contains the reason.
     let whole = gzip(&lines(160..170));
     cloud.write("cut.csv.gz", &[gzip(&lines(200..203)), whole[..whole.len() - 4].to_vec()].concat());
     let (outcome, log) =

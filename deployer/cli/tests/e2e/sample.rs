@@ -1,5 +1,5 @@
-//! The stack of the tests that look at deployments and not at workers: a queue, a function whose code is a zip, and for
-//! those who want it a bucket. It builds nothing and deploys in a second.
+//! The stack of the tests of deployments, not of workers: a queue, a function whose code is a zip, and on request a
+//! bucket. It builds nothing and deploys in a second.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Write as _};
@@ -9,11 +9,12 @@ use sha2::{Digest as _, Sha256};
 
 use crate::cloud::Cloud;
 
-/// What a local cloud is started beside, before there is a proxy to name.
+/// A stack file for the start of a local cloud, before there is a proxy to name.
 pub const EMPTY: &str =
     "name: none\nstacks: { local: { target: local } }\nresources: { none: { type: queue } }\n";
 
-/// A stack file; `timeout` is the visibility timeout of its queue in seconds, and tells one version from another.
+/// Returns a stack file; `timeout` is the visibility timeout of its queue in seconds, and tells one version from
+/// another.
 pub fn stack(name: &str, endpoint: &str, timeout: u32) -> String {
     format!(
         r#"
@@ -33,7 +34,7 @@ outputs:
     )
 }
 
-/// The same with a bucket.
+/// Returns the same stack file with a bucket.
 pub fn stack_with_bucket(name: &str, endpoint: &str, timeout: u32) -> String {
     let stack = stack(name, endpoint, timeout);
     stack
@@ -41,7 +42,8 @@ pub fn stack_with_bucket(name: &str, endpoint: &str, timeout: u32) -> String {
         .replace("      triggers:", "      access: [{ read: \"${landing}\" }]\n      triggers:")
 }
 
-/// The zip for it, with a word that tells one code from another; large enough to be cut in the middle.
+/// Creates the zip for the function, with a word that tells one code from another; large enough to be cut in the
+/// middle.
 pub fn zip(word: &str) -> Vec<u8> {
     let mut out = Cursor::new(Vec::new());
     let mut zip = zip::ZipWriter::new(&mut out);
@@ -56,22 +58,22 @@ pub fn zip(word: &str) -> Vec<u8> {
     out.into_inner()
 }
 
-/// SHA-256 as it stands in the names of assets.
+/// Returns the SHA-256 as in the names of assets.
 pub fn hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What lies in the asset bucket.
+/// The content of the asset bucket.
 #[derive(Debug, Default)]
 pub struct Assets {
-    /// How many zips.
+    /// Number of zips.
     pub zips: usize,
     /// Stack → its records, in their order.
     pub records: BTreeMap<String, Vec<Value>>,
 }
 
-/// Looks at all of the asset bucket: zips and templates hold what their names say, each record has its place and names a
-/// template that is there, and no upload is left behind.
+/// Checks all of the asset bucket: zips and templates have the content of their names, each record has its place and
+/// names an existing template, and no upload is left over.
 pub async fn assets_are_whole(cloud: &Cloud) -> Assets {
     const BUCKET: &str = "deployer-assets-000000000000-us-east-1";
     let config = cloud.sdk().await;
@@ -82,7 +84,7 @@ pub async fn assets_are_whole(cloud: &Cloud) -> Assets {
     assert_ne!(objects.is_truncated(), Some(true), "more assets than a test makes");
     let mut assets = Assets::default();
     let mut templates = BTreeSet::new();
-    // In the order of the names, which is that of the numbers of records.
+    // The order is that of the names, which is that of the numbers of records.
     for key in objects.contents().iter().filter_map(|object| object.key()) {
         let object = s3.get_object().bucket(BUCKET).key(key).send().await.expect("GetObject");
         let bytes = object.body.collect().await.expect("the body").into_bytes();

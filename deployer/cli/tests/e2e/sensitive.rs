@@ -1,4 +1,4 @@
-//! Sensitive columns and a customer key: what stands in a sensitive column is in the file that was uploaded and in the
+//! Sensitive columns and a customer key: the value of a sensitive column is in the file that was uploaded and in the
 //! table, and nowhere else, whatever goes wrong between the two.
 
 use std::path::Path;
@@ -13,12 +13,12 @@ use base64::engine::general_purpose::STANDARD;
 use crate::cloud::{Cloud, STACK};
 use crate::proxy::{Fate, Proxy};
 
-/// Stands in every sensitive value, and in no other.
+/// Part of every sensitive value, and of no other.
 const SECRET: &str = "PlantedSecret";
-/// Stands in every row beside it: what finds this would find the secret.
+/// Part of every row beside it: a search that finds this would find the secret.
 const CONTROL: &str = "PlantedControl";
 
-/// The repository's stack with two sensitive columns, a key, and a queue that keeps a copy of every event.
+/// Returns the repository's stack with two sensitive columns, a key, and a queue that keeps a copy of every event.
 fn stack(store: &str) -> String {
     let mut stack = STACK.to_owned();
     let mut replace = |from: &str, to: &str| {
@@ -41,12 +41,12 @@ fn stack(store: &str) -> String {
             "access: [{{ write: \"${{records}}\" }}, {{ publish: \"${{events}}\" }}, {{ decrypt: \"${{secrets}}\" }}]\n      settings: {{ store: {store} }}"
         ),
     );
-    // So that five attempts, each hidden for six times that, fit into a test.
+    // With this timeout, five attempts, each hidden for six times that, fit into a test.
     replace("worker: load\n", "worker: load\n      timeout: 1s\n");
     stack
 }
 
-/// Every message that lies in a queue of the account, with the queue's name. It is out of sight then.
+/// Returns every message in a queue of the account, with the queue's name. The messages are hidden then.
 async fn messages(cloud: &Cloud) -> Vec<(String, String)> {
     let sqs = aws_sdk_sqs::Client::new(&cloud.sdk().await);
     let queues = sqs.list_queues().send().await.expect("ListQueues");
@@ -73,7 +73,7 @@ async fn messages(cloud: &Cloud) -> Vec<(String, String)> {
     out
 }
 
-/// Every log event of the account, with its group.
+/// Returns every log event of the account, with its group.
 async fn log_events(cloud: &Cloud) -> Vec<(String, String)> {
     let logs = aws_sdk_cloudwatchlogs::Client::new(&cloud.sdk().await);
     let groups = logs.describe_log_groups().send().await.expect("DescribeLogGroups");
@@ -93,13 +93,14 @@ async fn log_events(cloud: &Cloud) -> Vec<(String, String)> {
     out
 }
 
-/// What the deployer and the local cloud have written beside the stack file, but for the uploaded files themselves.
+/// Returns the files that the deployer and the local cloud have written beside the stack file, but for the uploaded
+/// files themselves.
 fn files(folder: &Path) -> Vec<(String, String)> {
     let mut out = Vec::new();
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         match path.is_dir() {
-            // The local bucket.
+            // This is the local bucket.
             true if path.ends_with("data/s3") => {}
             true => out.extend(files(&path)),
             // A pipe or socket can't be read to its end.
@@ -113,7 +114,7 @@ fn files(folder: &Path) -> Vec<(String, String)> {
     out
 }
 
-/// Fails when one of the texts holds the secret, and when none holds what stood beside it (if it must).
+/// Fails if one of the texts holds the secret, and if none holds the text beside it (if one must).
 fn hold_no_secret(what: &str, texts: &[(String, String)], control: bool) {
     for (place, text) in texts {
         assert!(!text.contains(SECRET), "{what} {place}: {}", text.chars().take(2_000).collect::<String>());
@@ -141,7 +142,7 @@ async fn a_sensitive_value_is_seen_nowhere_but_in_the_file_and_the_table() {
     }
     let mut printed = vec![cloud.ok(&["synth", "local"]), cloud.ok(&["deploy", "local", "-y"])];
 
-    // Good rows, one too short, one without its id, and one whose secret is empty.
+    // The rows are good ones, one too short, one without its id, and one whose secret is empty.
     let mut text = "ID,HouseNum,Street,Town,Zip\n".to_owned();
     for row in 1..=20 {
         text += &format!("r{row},{row},{CONTROL} {row},\"{SECRET}, town {row}\",{SECRET}-zip-{row}\n");
@@ -151,7 +152,7 @@ async fn a_sensitive_value_is_seen_nowhere_but_in_the_file_and_the_table() {
     let (outcome, log) = cloud.json_failing(&["upload", "rows.csv", "--wait", "--timeout", "3m"], 7);
     assert_eq!((&outcome["loaded"], &outcome["failed"]), (&20.into(), &3.into()), "{outcome} {log}");
     printed.push((outcome.to_string(), log));
-    // For people, items are shown, without their sensitive values unless somebody asks.
+    // The output for people shows items, without their sensitive values unless these are asked for.
     let again = cloud.run(&["upload", "rows.csv", "--key", "again.csv", "--wait", "--timeout", "3m"]);
     let (shown, told) = (String::from_utf8_lossy(&again.stdout), String::from_utf8_lossy(&again.stderr));
     assert!(shown.contains("r1 ") && shown.contains("(sensitive)"), "{shown}{told}");
@@ -202,7 +203,7 @@ async fn a_sensitive_value_is_seen_nowhere_but_in_the_file_and_the_table() {
     hold_no_secret("log group", &events, false);
     let written: Vec<(String, String)> = std::mem::take(&mut *seen.lock().expect("lock"));
     assert!(written.iter().any(|(name, _)| name == "KMS.GenerateDataKey"), "the task asked for no key");
-    // The one call that may hold it: what `load` writes into the table.
+    // The one call that may hold the secret is the one in which `load` writes into the table.
     let (into_table, others): (Vec<_>, Vec<_>) =
         written.into_iter().partition(|(name, _)| name == "DynamoDB.BatchWriteItem");
     assert!(into_table.iter().any(|(_, input)| input.contains(SECRET)), "the proxy sees nothing");
@@ -229,7 +230,7 @@ async fn a_sensitive_value_is_seen_nowhere_but_in_the_file_and_the_table() {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
 
-    // Last, since it takes all messages away: copies of all events, errors, and what is dead.
+    // This comes last, since it takes all messages away: copies of all events, errors, and dead letters.
     let messages = messages(&cloud).await;
     assert!(messages.iter().any(|(queue, _)| queue.contains("Copies")), "no event was copied");
     hold_no_secret("queue", &messages, true);
@@ -252,7 +253,7 @@ async fn sensitive_values_may_stay_encrypted_in_the_table() {
     assert_eq!(decrypted(&cloud, &item["zip"], "ZIP").await, SECRET);
 }
 
-/// Decrypts a value as `docs/encryption.md` says how, with nothing of the workers' own code.
+/// Decrypts a value as `docs/encryption.md` describes, with nothing of the workers' own code.
 async fn decrypted(cloud: &Cloud, stored: &str, column: &str) -> String {
     let parts: Vec<&str> = stored.splitn(6, ':').collect();
     let ["enc", "v1", data_key, object, record, sealed] = parts[..] else { panic!("{stored}") };

@@ -1,11 +1,11 @@
-//! The tally: what `observe` keeps account of, as `deployer tally` shows it and `deployer replay` uses it.
+//! The tally: the account that `observe` keeps, as `deployer tally` shows it and `deployer replay` uses it.
 
 use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, STACK};
 
 const GOOD: &[u8] = b"ID,HouseNum,Street,Town,Zip\n1,1,A,B,C\n2,2,A,B,C\n3,3,A,B,C\n";
-/// A short row, and one without its key.
+/// A file with a short row, and one without its key.
 const BAD: &[u8] = b"ID,HouseNum,Street,Town,Zip\n1,1,A,B,C\nshort,2\n,4,A,B,C\n5,5,A,B,C\n";
 
 fn reasons(tally: &Value) -> Vec<(&str, &str, &Value)> {
@@ -53,12 +53,12 @@ async fn every_row_is_accounted_for() {
     assert_eq!(reasons(&bad), expected, "{bad}");
     assert!(log.contains("of 4 rows, 2 failed and 0 are missing"), "{log}");
 
-    // Nothing is missing, so nothing is sent; nobody is here to say yes to the other.
+    // Nothing is missing, so nothing is sent; the other command cannot ask for confirmation.
     let nothing = cloud.json(&["replay", "bad.csv", "--missing", "-y"]);
     assert_eq!((&nothing["rows"], &nothing["id"]), (&0.into(), &Value::Null));
     assert_eq!(cloud.run(&["replay", "bad.csv", "--failed"]).status.code(), Some(5));
 
-    // Newest first.
+    // The newest come first.
     let all = cloud.json(&["tally"]);
     let keys: Vec<&Value> =
         all["objects"].as_array().expect("objects").iter().map(|one| &one["object"]["key"]).collect();
@@ -68,7 +68,7 @@ async fn every_row_is_accounted_for() {
     assert_eq!(unknown.status.code(), Some(1), "{log}");
     assert!(log.contains("there is no object"), "{log}");
 
-    // The `failed` events wait in their queue, and what lies in dead letters goes back.
+    // The `failed` events wait in their queue, and the dead letters go back.
     assert_eq!(cloud.messages("Errors").await, 2);
     let sqs = aws_sdk_sqs::Client::new(&cloud.sdk().await);
     let dead = cloud.queue_url("ErrorsDeadLetters").await;
@@ -80,7 +80,8 @@ async fn every_row_is_accounted_for() {
     assert_eq!((cloud.messages("Errors").await, cloud.messages("ErrorsDeadLetters").await), (4, 0));
 }
 
-/// The repository's stack, with objects in parts of a mebibyte, several rows in an event, and a town in every row.
+/// Returns the repository's stack, with objects in parts of a mebibyte, several rows in an event, and a town in every
+/// row.
 fn divided() -> String {
     let edits = [
         ("worker: extract\n", "worker: extract\n      settings: { shardSize: 1MiB, maxTasks: 3 }\n"),
@@ -131,7 +132,7 @@ async fn a_file_in_parts_arrives_whole_and_what_failed_is_sent_again() {
     cloud.json(&["deploy", "local", "-y"]);
     let replayed = cloud.json(&["replay", "large.csv", "--failed", "-y"]);
     assert_eq!(replayed["rows"], 2, "{replayed}");
-    // It was complete before: waiting is for the rows that were asked for.
+    // The object was complete before: waiting is for the rows that were asked for.
     let again = cloud.json(&["tally", "large.csv", "--wait", "--timeout", "3m"]);
     assert_eq!((&again["loaded"], &again["pendingReplays"]), (&1_200.into(), &json!([])), "{again}");
     let items = cloud.items().await;

@@ -8,10 +8,10 @@ use crate::proxy::{Fate, Proxy};
 use crate::sample::{EMPTY, assets_are_whole, hex, stack, zip};
 use crate::wire::Call;
 
-/// Stacks that are deployed side by side.
+/// Number of stacks that are deployed side by side.
 const LANES: usize = 5;
-/// What each is made to be, one after the other: visibility timeout of its queue in seconds, content of its function.
-/// Two that are the same leave nothing to do.
+/// The states of each stack, one after the other: visibility timeout of its queue in seconds, content of its function.
+/// Two equal ones leave nothing to do.
 const STATES: [(u32, &str); 10] = [
     (60, "first"),
     (60, "first"),
@@ -25,7 +25,8 @@ const STATES: [(u32, &str); 10] = [
     (62, "fourth"),
 ];
 
-/// One call in six meets something: 10 % an error, 3 % a throttle, 4 % a lost connection, 1 % two seconds.
+/// Returns a decision by which one call in six meets something: 10 % an error, 3 % a throttle, 4 % a lost connection, 1
+/// % two seconds.
 fn weather(seed: u64) -> impl FnMut(&Call, usize) -> Fate + Send + 'static {
     let mut random = fastrand::Rng::with_seed(seed);
     move |call, _| match random.u32(0..100) {
@@ -93,7 +94,7 @@ async fn fifty_deployments_arrive_through_every_weather() {
     }
     assert!(calls > 400, "only {calls} calls went by the proxy");
 
-    // What is there now is what the last file says, asked for past the proxy.
+    // The stack must be as the last file describes it, asked for past the proxy.
     let (last_timeout, last_content) = STATES[STATES.len() - 1];
     let sqs = aws_sdk_sqs::Client::new(&cloud.sdk().await);
     let cloudformation = aws_sdk_cloudformation::Client::new(&cloud.sdk().await);

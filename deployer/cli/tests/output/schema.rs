@@ -1,10 +1,10 @@
-//! `docs/output.schema.json`, as a judge of what commands write.
+//! The check of documents of commands against `docs/output.schema.json`.
 
 use serde_json::{Value, json};
 
 const SCHEMA: &str = include_str!("../../../../docs/output.schema.json");
 
-/// The schema as it is published, but strict: a field that it does not describe is an error here, and may come with any
+/// Returns the published schema, but strict: a field that it does not describe is an error here, and may come with any
 /// version there.
 fn strict() -> Value {
     fn close(value: &mut Value, is_part: bool) {
@@ -33,7 +33,7 @@ fn strict() -> Value {
     schema
 }
 
-/// What the description of a command's document says against a document.
+/// Returns the errors of a document by the description of a command's document.
 pub fn judge(command: &str, document: &Value) -> Vec<String> {
     let mut schema = strict();
     assert!(schema["$defs"][command].is_object(), "docs/output.schema.json does not describe `{command}`");

@@ -1,4 +1,4 @@
-//! The output of an operation, written as its service writes it. Its shape comes from AWS's models.
+//! The output of an operation, written as its service writes it. The shape comes from AWS's models.
 
 use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use serde_json::{Map, Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::wire::http::Response;
 use crate::wire::{Call, MODELS, REQUEST_ID, escape};
 
-/// The answer to a call.
+/// Creates the answer to a call.
 pub fn answer(call: &Call, value: &Value) -> Response {
     if call.service == "Registry" {
         return registry(call, value);
@@ -49,7 +49,7 @@ pub fn answer(call: &Call, value: &Value) -> Response {
     }
 }
 
-/// The answer of a container registry: OCI Distribution Specification 1.1, "Endpoints".
+/// Creates the answer of a container registry: OCI Distribution Specification 1.1, "Endpoints".
 fn registry(call: &Call, value: &Value) -> Response {
     let status = match call.operation.split(' ').next() {
         Some("POST") => 202,
@@ -62,7 +62,7 @@ fn registry(call: &Call, value: &Value) -> Response {
     })
 }
 
-/// Shapes of a service.
+/// The shapes of a service.
 struct Shapes<'a> {
     all: &'a Value,
 }
@@ -76,7 +76,7 @@ impl<'a> Shapes<'a> {
         self.get(member["shape"].as_str().unwrap_or_default())
     }
 
-    /// Members of a structure as XML, one after the other.
+    /// Formats the members of a structure as XML, one after the other.
     fn xml_members(&self, shape: &Value, value: &Value) -> String {
         let mut out = String::new();
         for (name, member) in shape["members"].as_object().into_iter().flatten() {
@@ -122,7 +122,7 @@ impl<'a> Shapes<'a> {
         }
     }
 
-    /// A value as JSON: as it stands, but for times, which JSON protocols write in seconds.
+    /// Formats a value as JSON: unchanged, but for times, which JSON protocols write in seconds.
     fn json(&self, shape: &Value, value: &Value) -> Value {
         match (shape["type"].as_str(), value) {
             (Some("structure"), Value::Object(members)) => {
@@ -149,7 +149,7 @@ impl<'a> Shapes<'a> {
         }
     }
 
-    /// The members that stand in headers.
+    /// Adds the members that belong in headers.
     fn with_headers(&self, shape: Option<&Value>, value: &Value, answer: Response) -> Response {
         let members = shape.and_then(|shape| shape["members"].as_object()).into_iter().flatten();
         members.fold(answer, |answer, (name, member)| {

@@ -1,4 +1,4 @@
-//! A case: a folder with a conversation, and what a person sees of it.
+//! A case: a folder with a conversation, and with the output that a person sees.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,26 +17,26 @@ use tokio::process::Command;
 use crate::conversation::Exchange;
 use crate::server::Server;
 
-/// A command that takes longer hangs.
+/// Time after which a command counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// What makes a case; all else in its folder lies beside the stack file.
+/// Files of the case itself; all others in its folder are put beside the stack file.
 const OWN: [&str; 2] = ["conversation.json", "seen.txt"];
 
-/// Text of a stack file → its template.
+/// The template of each stack file, by its text.
 static SYNTHESIZED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
 
-/// `conversation.json`.
+/// The content of `conversation.json`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Script {
     /// Command lines, one after the other, without the program.
     commands: Vec<String>,
-    /// A stack of `shared/stacks/`, when the case has none of its own.
+    /// A stack of `shared/stacks/`, if the case has none of its own.
     stack: Option<String>,
     /// Variables that are set, or (`null`) not set.
     #[serde(default)]
     environment: BTreeMap<String, Option<String>>,
-    /// Exchanges of `shared/exchanges/`, for what the case's own do not expect.
+    /// Exchanges of `shared/exchanges/`, for calls that the case's own do not expect.
     #[serde(default)]
     with: Vec<String>,
     /// Rules of CloudFormation (`judge::RULES`) that the case breaks on purpose.
@@ -46,12 +46,12 @@ struct Script {
     exchanges: Vec<Exchange>,
 }
 
-/// The folder of this test.
+/// Returns the folder of this test.
 pub fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/replay")
 }
 
-/// Plays a case; gives what is wrong with it, or nothing.
+/// Plays a case; returns its errors, or nothing.
 pub async fn play(folder: &Path) -> Option<String> {
     let text = read(&folder.join("conversation.json"));
     let script: Script = match serde_json::from_str(&text) {
@@ -96,7 +96,7 @@ pub async fn play(folder: &Path) -> Option<String> {
     difference(&folder.join("seen.txt"), &seen)
 }
 
-/// A folder with what the stack of `shared/stacks` consists of, and with what the case has of its own.
+/// Creates a folder with the files of the stack of `shared/stacks`, and with those of the case.
 fn lay_out(folder: &Path, script: &Script) -> TempDir {
     let place = tempfile::tempdir().expect("a temporary folder");
     if let Some(name) = &script.stack {
@@ -120,14 +120,14 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Template of every stack file that an answer wants: `{"$template": "stack.yaml"}`, or another that lies beside it; also
-/// where only its digest, or the mark of its deployment, is wanted.
+/// Returns the template of every stack file that an answer wants: `{"$template": "stack.yaml"}`, or another beside it;
+/// also if only its digest, or the mark of its deployment, is wanted.
 async fn templates(folder: &Path, place: &TempDir, text: &str) -> BTreeMap<String, String> {
     let mut templates = BTreeMap::new();
     let pattern = Regex::new(r#""\$(?:template|digest|mark)": *"([^"]+)""#).expect("a pattern");
     for found in pattern.captures_iter(text) {
         let name = &found[1];
-        // Cases share stacks, and what is in the file is all that the template depends on.
+        // Cases share stacks, and the template depends on nothing but the content of the file.
         let file = read(&place.path().join(name));
         let known = SYNTHESIZED.lock().expect("not poisoned").get(&file).cloned();
         if let Some(template) = known {
@@ -145,9 +145,9 @@ async fn templates(folder: &Path, place: &TempDir, text: &str) -> BTreeMap<Strin
     templates
 }
 
-/// The deployer, with credentials of nobody, and nothing of the developer's own.
+/// Creates a command of the deployer, with credentials of nobody, and nothing of the developer's own.
 fn deployer(folder: &Path) -> Command {
-    // Tools that the case brings stand in for those of the machine.
+    // Tools of the case replace those of the machine.
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths([folder.join("tools")].into_iter().chain(std::env::split_paths(&path)));
     let path = path.expect("folders without a colon");
@@ -167,7 +167,7 @@ fn deployer(folder: &Path) -> Command {
     command
 }
 
-/// What a person sees, without what is different each time.
+/// Formats the output that a person sees, without the parts that are different each time.
 fn show(line: &str, output: &Output, folder: &Path, url: &str) -> String {
     let end = match output.status.code() {
         Some(code) => format!("exit {code}"),
@@ -197,7 +197,7 @@ fn mask(text: &str, folder: &Path, url: &str) -> String {
         (r"\b[0-9]+\.[0-9] [kM]B\b", "<size>"),
         (r"\b[0-9-]{10}T[0-9:]{8}\.[0-9]+Z\b", "<moment>"),
         (r"\b[0-9]{13}\b", "<milliseconds>"),
-        // Since 1995, as long as it has five digits.
+        // The pattern matches dates since 1995, as long as the number has five digits.
         (r"\b[0-9]{5} days ago\b", "<n> days ago"),
         (r"\b[0-9a-f]{64}\b", "<digest>"),
         (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "<uuid>"),
@@ -209,7 +209,8 @@ fn mask(text: &str, folder: &Path, url: &str) -> String {
     })
 }
 
-/// What differs between the golden file and what was seen; nothing when they are the same or the file was written.
+/// Returns the difference between the golden file and the output; nothing when they are the same or the file was
+/// written.
 fn difference(path: &Path, seen: &str) -> Option<String> {
     let expected = fs::read_to_string(path).unwrap_or_default();
     if expected == seen {

@@ -1,4 +1,4 @@
-//! A conversation with AWS: which calls are expected, and what they are answered.
+//! A conversation with AWS: the calls that are expected, and their answers.
 
 use std::time::Duration;
 
@@ -12,27 +12,27 @@ use crate::wire::{Call, MODELS};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exchange {
-    /// Such as `CloudFormation.DescribeStacks`.
+    /// Service and operation, such as `CloudFormation.DescribeStacks`.
     pub operation: String,
-    /// What the input must have; `null` where it must have nothing.
+    /// Members that the input must have; `null` for those that it must not have.
     #[serde(default)]
     when: Value,
     /// The output, under the names of AWS's model, or a short form of it.
     pub answer: Option<Value>,
-    /// An error instead.
+    /// Error instead of an output.
     pub error: Option<Fault>,
-    /// The connection breaks instead.
+    /// `true` if the connection breaks instead of an answer.
     #[serde(default)]
     pub drop: bool,
     #[serde(default)]
     delay_ms: u64,
-    /// How often it is answered so: once, unless something else is said.
+    /// Number of calls that are answered so: one, unless another is given.
     #[serde(default)]
     times: Times,
-    /// It may come or not.
+    /// `true` if the call may come or not.
     #[serde(default)]
     optional: bool,
-    /// What befalls the deployer when it has called this: `INT` or `KILL`, and then no answer comes.
+    /// Signal to the deployer after this call, `INT` or `KILL`; then no answer comes.
     pub signal: Option<String>,
 }
 
@@ -40,12 +40,12 @@ pub struct Exchange {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// Such as `ValidationError`.
+    /// Code of the error, such as `ValidationError`.
     pub code: String,
-    /// For people.
+    /// Message for people.
     #[serde(default)]
     pub message: String,
-    /// Of HTTP.
+    /// Status of HTTP.
     #[serde(default = "bad_request")]
     pub status: u16,
 }
@@ -54,7 +54,7 @@ const fn bad_request() -> u16 {
     400
 }
 
-/// How often.
+/// The number of calls that an exchange answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 enum Times {
@@ -65,7 +65,7 @@ enum Times {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Forever {
-    /// At least once, unless it is optional.
+    /// At least one call, unless the exchange is optional.
     Forever,
 }
 
@@ -76,13 +76,13 @@ impl Default for Times {
 }
 
 impl Exchange {
-    /// How long the answer takes.
+    /// Returns the delay of the answer.
     pub const fn delay(&self) -> Duration {
         Duration::from_millis(self.delay_ms)
     }
 }
 
-/// What has been said of a conversation.
+/// A conversation as far as it has gone.
 #[derive(Debug)]
 pub struct Conversation {
     exchanges: Vec<(Exchange, usize)>,
@@ -90,7 +90,7 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// A conversation that begins.
+    /// Creates a conversation that begins.
     pub fn new(exchanges: Vec<Exchange>) -> Self {
         let expanded = |mut one: Exchange| {
             let (service, operation) = one.operation.split_once('.').expect("such as S3.PutObject");
@@ -102,7 +102,7 @@ impl Conversation {
         Self { exchanges: exchanges.into_iter().map(expanded).collect(), unexpected: Vec::new() }
     }
 
-    /// The first exchange that this call fits and that is not used up. One that none fits is remembered.
+    /// Returns the first exchange that this call fits and that is not used up. Remembers a call that fits none.
     pub fn next(&mut self, call: &Call) -> Option<Exchange> {
         let name = call.name();
         let found = self.exchanges.iter_mut().find(|(one, used)| {
@@ -120,7 +120,7 @@ impl Conversation {
         Some(exchange.clone())
     }
 
-    /// What was called and not expected, and what was expected and not called.
+    /// Returns the calls that were not expected, and the expected ones that did not come.
     pub fn complaints(&self) -> Vec<String> {
         let unused = self.exchanges.iter().enumerate().filter_map(|(at, (one, used))| {
             let wanted = match one.times {
@@ -136,7 +136,8 @@ impl Conversation {
     }
 }
 
-/// Whether an input has all of this: of objects the members, of lists each element somewhere, of the rest the same text.
+/// Checks whether an input has all of this: of objects the members, of lists each element somewhere, of the rest the
+/// same text.
 fn has(input: &Value, wanted: &Value) -> bool {
     match (input, wanted) {
         (_, Value::Object(members)) => members.iter().all(|(name, wanted)| match wanted {
@@ -147,7 +148,7 @@ fn has(input: &Value, wanted: &Value) -> bool {
             wanted.iter().all(|wanted| items.iter().any(|item| has(item, wanted)))
         }
         (_, Value::Null) => true,
-        // The beginning of a text; alone, a star is what it is.
+        // The star matches the rest of a text; alone, a star is a star.
         (Value::String(input), Value::String(wanted)) => match wanted.strip_suffix('*') {
             Some(beginning) if !beginning.is_empty() => input.starts_with(beginning),
             _ => input == wanted,

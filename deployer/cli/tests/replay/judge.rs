@@ -1,9 +1,10 @@
-//! A judge of conversations with CloudFormation: a small model of its stacks, against which each call and each answer is
-//! held, across calls.
+//! A judge of conversations with CloudFormation: a small model of its stacks, with which each call and each answer is
+//! compared, across calls.
 //!
-//! The model knows which states a stack may be in, as far as the conversation tells. What is called changes that, what
-//! is answered narrows it; an answer that no such state allows breaks a rule, and so does a call that is accepted where
-//! CloudFormation refuses it. A lost answer leaves both possibilities. `tools/conversations.py` judges single exchanges.
+//! The model keeps the states in which a stack may be, as far as the conversation tells. Calls change these, answers
+//! narrow them; an answer that no such state allows breaks a rule, and so does a call that is accepted although
+//! CloudFormation refuses it. A lost answer leaves both possibilities. `tools/conversations.py` judges single
+//! exchanges.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +13,7 @@ use serde_json::Value;
 use crate::states::{ABSENT, ALL, OPERATIONS, OnFailure, Operation, by_itself, by_others, next};
 use crate::wire::Call;
 
-/// Rules, by the names under which a case says that it breaks one on purpose (`breaks`).
+/// The rules, by the names under which a case declares that it breaks one on purpose (`breaks`).
 pub const RULES: [(&str, &str); 15] = [
     ("status", "a stack changes its status only as the documentation says"),
     (
@@ -43,25 +44,25 @@ pub const RULES: [(&str, &str); 15] = [
     ("events", "the events of a stack only grow, and those of an operation carry its token"),
 ];
 
-/// How a call ended.
+/// The end of a call.
 #[derive(Debug, Clone, Copy)]
 pub enum Ended<'a> {
-    /// With this output.
+    /// An answer with this output.
     Answered(&'a Value),
-    /// With an error: message and HTTP status.
+    /// An error: message and HTTP status.
     Refused(&'a str, u16),
-    /// The answer was lost, or the caller ended first.
+    /// A lost answer, or a caller that ended first.
     Lost,
 }
 
 /// A change set.
 #[derive(Debug, Clone, Default)]
 struct ChangeSet {
-    /// Of the type CREATE; `None` where it was made before the conversation.
+    /// `true` if the type is CREATE; `None` if the change set was created before the conversation.
     create: Option<bool>,
     on_failure: Option<OnFailure>,
     express: bool,
-    /// `DisableRollback` of `DeploymentConfig`.
+    /// Value of `DisableRollback` in `DeploymentConfig`.
     config_keeps: bool,
     has_config: bool,
     status: Option<String>,
@@ -76,9 +77,9 @@ struct Stack {
     change_sets: BTreeMap<String, ChangeSet>,
     protected: Option<bool>,
     on_failure: OnFailure,
-    /// The operation under way is in express mode, without rollback.
+    /// `true` if the operation under way is in express mode, without rollback.
     express_keeps: bool,
-    /// Its last operation failed in that way.
+    /// `true` if the last operation failed in that mode.
     left_by_express: bool,
     token: Option<String>,
     /// Ids of the events that are known, newest first.
@@ -142,7 +143,7 @@ impl Judge {
         }
     }
 
-    /// What is wrong, given the rules that the case says it breaks.
+    /// Returns the errors of the conversation, given the rules that the case breaks on purpose.
     pub fn verdict(&self, breaks: &[String]) -> Vec<String> {
         let unknown = breaks.iter().filter(|name| !RULES.iter().any(|(known, _)| known == name));
         let mut out: Vec<String> = unknown.map(|name| format!("breaks: there is no rule {name}")).collect();
@@ -176,7 +177,7 @@ impl Hearing<'_> {
             if message.contains("does not exist") && !message.contains("hange") {
                 self.observe(ABSENT);
             }
-            // CloudFormation refuses before it acts; after an error of its own nobody knows.
+            // CloudFormation refuses before it acts; after an error of its own the outcome is unknown.
             if status < 500 {
                 return;
             }
@@ -227,7 +228,7 @@ impl Hearing<'_> {
         }
     }
 
-    /// The stack is in this status now.
+    /// Takes note that the stack is in this status now.
     fn observe(&mut self, status: &str) {
         let reached = by_itself(&self.stack.possible, self.stack.on_failure);
         if !reached.contains(status) {
@@ -251,7 +252,7 @@ impl Hearing<'_> {
         }
     }
 
-    /// Only a stack that exists can be answered for.
+    /// Checks that the stack may exist, since only an existing one can have an answer.
     fn exists(&mut self) {
         let reached = by_itself(&self.stack.possible, self.stack.on_failure);
         if reached.iter().all(|status| status == ABSENT) {
@@ -273,7 +274,7 @@ impl Hearing<'_> {
         } else {
             self.stack.possible.extend(after);
         }
-        // A rollback or a deletion has no choice how to fail.
+        // A rollback or a deletion has no options for its failure.
         if ![Operation::PlanCreation, Operation::PlanUpdate].contains(&operation) {
             self.stack.on_failure = OnFailure::Unknown;
         }
@@ -452,7 +453,7 @@ impl Hearing<'_> {
 
     fn events(&mut self, input: &Value, output: &Value) {
         let events = output["StackEvents"].as_array().cloned().unwrap_or_default();
-        // Older pages tell nothing new of what happens now.
+        // Older pages contain nothing new about the present.
         if !input["NextToken"].is_null() {
             return;
         }
@@ -467,7 +468,8 @@ impl Hearing<'_> {
                 }
                 at
             }
-            // Of a new stack of the same name, or behind a page: there is nothing to compare.
+            // The stack is a new one of the same name, or the known events are on a later page: there is nothing to
+            // compare.
             (None, true) => ids.len(),
             (None, false) if !output["NextToken"].is_null() => {
                 self.stack.last_event = None;
@@ -495,7 +497,7 @@ impl Hearing<'_> {
                 && before != status
             {
                 let from = BTreeSet::from([before.clone()]);
-                // Older operations may have been told anything.
+                // Older operations may have had any option for a failure.
                 let how = if first { OnFailure::Unknown } else { self.stack.on_failure };
                 let begun = |from: &String| OPERATIONS.iter().any(|one| one.of(from) == Some(status));
                 let follows = next(&before, how).contains(&status) || by_itself(&from, how).iter().any(begun);
@@ -510,7 +512,7 @@ impl Hearing<'_> {
         {
             self.observe(status);
         }
-        // A stack that is made anew under this name has events of its own.
+        // A stack that is created anew under this name has events of its own.
         let gone = self.stack.possible.contains(ABSENT);
         self.stack.events = if gone { Vec::new() } else { ids };
     }
@@ -524,12 +526,12 @@ fn list<'v>(value: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
     value.get(name).and_then(Value::as_array).into_iter().flatten()
 }
 
-/// Values of a request are texts, in the query protocol.
+/// Checks whether a value of a request is true: values are texts in the query protocol.
 fn is_true(value: &Value) -> bool {
     value.as_bool().unwrap_or(false) || value == "true"
 }
 
-/// The name of a stack in its ARN.
+/// Returns the name of a stack in its ARN.
 fn name_of(stack: &str) -> String {
     stack.strip_prefix("arn:").and_then(|arn| arn.split('/').nth(1)).unwrap_or(stack).to_owned()
 }
@@ -538,7 +540,7 @@ fn change_set_name(name: &str) -> String {
     name.strip_prefix("arn:").and_then(|arn| arn.split('/').nth(1)).unwrap_or(name).to_owned()
 }
 
-/// A token without the moment at its end, which a case cannot know.
+/// Returns a token without the moment at its end, which a case cannot predict.
 fn mark_of(token: &str) -> &str {
     token.rsplit_once('-').map_or(token, |(mark, _)| mark)
 }

@@ -1,8 +1,8 @@
-//! The deployer against replayed conversations with AWS: what a local cloud can't do.
+//! The deployer against replayed conversations with AWS, for everything that a local cloud can't do.
 //!
-//! A case is a folder in `cases/`: a stack file, the conversation that is expected, and what a person sees of it. A new
-//! case needs no code. `tools/conversations.py` holds every answer against AWS's published models, and `judge.rs` every
-//! conversation against the states and rules of CloudFormation.
+//! A case is a folder in `cases/`: a stack file, the conversation that is expected, and the output that a person sees.
+//! A new case needs no code. `tools/conversations.py` compares every answer with AWS's published models, and `judge.rs`
+//! every conversation with the states and rules of CloudFormation.
 
 #[path = "../wire/mod.rs"]
 mod wire;
@@ -19,7 +19,7 @@ use std::fs;
 
 use futures::StreamExt as _;
 
-/// Cases that are played at a time: they wait more than they work.
+/// Number of cases that are played at a time: they wait more than they work.
 const PARALLEL: usize = 12;
 
 #[tokio::test(flavor = "multi_thread")]

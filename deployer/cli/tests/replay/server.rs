@@ -1,4 +1,4 @@
-//! Stands in for AWS at a port of this machine, for one conversation.
+//! A substitute for AWS at a port of this machine, for one conversation.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -15,12 +15,13 @@ use crate::judge::{Ended, Judge};
 use crate::wire::Call;
 use crate::wire::http::Request;
 
-/// Digits of the digest in the token of an operation of ours, without which no interrupted deployment is found again.
+/// Number of digits of the digest in the token of an operation of ours, without which no interrupted deployment is
+/// found again.
 const MARK_DIGITS: usize = 24;
 
 /// A server, until it is dropped.
 pub struct Server {
-    /// Its URL.
+    /// URL of the server.
     pub url: String,
     conversation: Arc<Mutex<Conversation>>,
     judge: Arc<Mutex<Judge>>,
@@ -30,9 +31,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it. In answers, `{"$template": FILE}` is the template of that stack file, `{"$digest": FILE}` its SHA-256,
-    /// `{"$mark": FILE}` the token of an operation that deploys it, `{"$json": …}` a document as a text, and `${Name}` in a
-    /// text a member of the input.
+    /// Starts the server. In answers, `{"$template": FILE}` is the template of that stack file, `{"$digest": FILE}` its
+    /// SHA-256, `{"$mark": FILE}` the token of an operation that deploys it, `{"$json": …}` a document as a text, and
+    /// `${Name}` in a text a member of the input.
     pub async fn start(exchanges: Vec<Exchange>, templates: BTreeMap<String, String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -47,7 +48,7 @@ impl Server {
                 let judging = Arc::clone(&judging);
                 tokio::spawn(async move {
                     let mut stream = BufReader::new(stream);
-                    // A client that goes away is no concern of the server's.
+                    // A client that goes away is not a concern of the server's.
                     let _ = talk(&mut stream, &said, &judging, &who, &templates).await;
                 });
             }
@@ -55,12 +56,12 @@ impl Server {
         Self { url, conversation, judge, talking, accepting }
     }
 
-    /// Whom signals go to.
+    /// Sets the process that signals go to.
     pub fn talks_with(&self, process: Option<u32>) {
         *self.talking.lock().expect("not poisoned") = process;
     }
 
-    /// What of the conversation was not as it should be, given the rules that the case breaks on purpose.
+    /// Returns the errors of the conversation, given the rules that the case breaks on purpose.
     pub fn complaints(&self, breaks: &[String]) -> Vec<String> {
         let mut complaints = self.conversation.lock().expect("not poisoned").complaints();
         complaints.extend(self.judge.lock().expect("not poisoned").verdict(breaks));
@@ -85,7 +86,7 @@ async fn talk(
         let call = Call::of(&request);
         let exchange = conversation.lock().expect("not poisoned").next(&call);
         let Some(exchange) = exchange else {
-            // A code that no SDK tries again.
+            // No SDK tries this code again.
             let text = format!("no exchange of the conversation expects {}", call.name());
             call.error(400, "UnexpectedCall", &text).send(&request, stream).await?;
             continue;
@@ -99,7 +100,7 @@ async fn talk(
             let sent =
                 tokio::process::Command::new("kill").args([&format!("-{signal}"), &process]).status().await;
             assert!(sent.is_ok_and(|status| status.success()), "kill -{signal} {process}");
-            // It ends, and the connection with it.
+            // The deployer ends, and the connection with it.
             Request::read(stream).await?;
             return Ok(());
         }
@@ -124,7 +125,7 @@ async fn talk(
     Ok(())
 }
 
-/// Puts templates, and what was asked, where an answer wants them.
+/// Puts templates, and members of the input, where an answer wants them.
 fn fill(value: &mut Value, templates: &BTreeMap<String, String>, input: &Value) {
     match value {
         Value::Object(members) if members.contains_key("$template") => {
@@ -151,12 +152,12 @@ fn fill(value: &mut Value, templates: &BTreeMap<String, String>, input: &Value) 
     }
 }
 
-/// SHA-256 in hexadecimal digits.
+/// Returns the SHA-256 in hexadecimal digits.
 fn digest(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A text with the values of the input in the place of `${Name}`.
+/// Returns a text with the values of the input instead of `${Name}`.
 fn echo(text: &str, input: &Value) -> String {
     let members = input.as_object().into_iter().flatten();
     members.fold(text.to_owned(), |text, (name, value)| {

@@ -1,16 +1,17 @@
-//! Short forms of the answers that most conversations hold: a stack, its events, its resources, the changes of a change set.
+//! Short forms of the answers that most conversations hold: a stack, its events, its resources, the changes of a change
+//! set.
 //!
-//! `tools/conversations.py` reads them in the same way.
+//! `tools/conversations.py` reads these forms in the same way.
 
 use serde_json::{Value, json};
 
-/// The one stack of most cases.
+/// Name of the one stack of most cases.
 const NAME: &str = "orders-dev";
 const STACK_ID: &str =
     "arn:aws:cloudformation:eu-west-1:111122223333:stack/orders-dev/0a1b2c3d-1111-4222-8333-444455556666";
 const MOMENT: &str = "2026-11-24T10:00:00Z";
 
-/// Writes an answer out. What else stands beside a short form is added, to the stack itself where it is one.
+/// Expands an answer. Other members beside a short form are added, to the stack itself if the form is of one.
 pub fn expand(answer: &Value) -> Value {
     let Some(members) = answer.as_object() else { return answer.clone() };
     let others = |mut value: Value| {
@@ -55,7 +56,7 @@ pub fn expand(answer: &Value) -> Value {
     answer.clone()
 }
 
-/// `LOGICAL-ID PHYSICAL-ID TYPE`.
+/// Parses `LOGICAL-ID PHYSICAL-ID TYPE`.
 fn resource(line: &str) -> Value {
     let words: Vec<&str> = line.split(' ').collect();
     let [logical_id, physical_id, kind] = words.as_slice() else { panic!("no resource: {line}") };
@@ -68,7 +69,7 @@ fn resource(line: &str) -> Value {
     })
 }
 
-/// `ID STATUS`, of a resource followed by `LOGICAL-ID TYPE`, and then perhaps `: REASON`.
+/// Parses `ID STATUS`, of a resource followed by `LOGICAL-ID TYPE`, and then perhaps `: REASON`.
 fn event(line: &str, token: Option<&Value>) -> Value {
     let (head, reason) = line.split_once(": ").map_or((line, None), |(head, reason)| (head, Some(reason)));
     let words: Vec<&str> = head.split(' ').collect();
@@ -96,7 +97,7 @@ fn event(line: &str, token: Option<&Value>) -> Value {
     event
 }
 
-/// `ACTION LOGICAL-ID TYPE`, and then perhaps whether it is replaced: `True`, `False` or `Conditional`.
+/// Parses `ACTION LOGICAL-ID TYPE`, and then perhaps the replacement: `True`, `False` or `Conditional`.
 fn change(line: &str) -> Value {
     let words: Vec<&str> = line.split(' ').collect();
     let ([action, logical_id, kind] | [action, logical_id, kind, _]) = words.as_slice() else {

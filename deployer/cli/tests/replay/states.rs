@@ -1,14 +1,15 @@
-//! The states of a stack: which follow by themselves, which an operation begins, and which operation each allows.
+//! The states of a stack: those that follow by themselves, those that an operation begins, and the operations that each
+//! allows.
 //!
 //! Sources: AWS CloudFormation User Guide, "Stack status codes", "Choose how to handle failures when provisioning
 //! resources", "Continue rolling back an update", "Delete a stack"; API Reference of the operations.
 
 use std::collections::BTreeSet;
 
-/// A stack that does not exist, or no longer.
+/// The state of a stack that does not exist, or no longer.
 pub const ABSENT: &str = "DELETE_COMPLETE";
 
-/// Every state.
+/// All states.
 pub const ALL: [&str; 23] = [
     ABSENT,
     "REVIEW_IN_PROGRESS",
@@ -35,7 +36,7 @@ pub const ALL: [&str; 23] = [
     "IMPORT_ROLLBACK_FAILED",
 ];
 
-/// States in which a stack can be updated without more ado.
+/// The states in which a stack can be updated without another step.
 const SETTLED: [&str; 5] = [
     "CREATE_COMPLETE",
     "UPDATE_COMPLETE",
@@ -44,21 +45,21 @@ const SETTLED: [&str; 5] = [
     "IMPORT_ROLLBACK_COMPLETE",
 ];
 
-/// What an operation was told to do when it fails.
+/// The option that an operation was given for its failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnFailure {
-    /// The operation began before the conversation.
+    /// Unknown, since the operation began before the conversation.
     #[default]
     Unknown,
-    /// Roll back.
+    /// A rollback.
     RollBack,
-    /// Leave everything as it is.
+    /// No change to the state at the failure.
     Nothing,
-    /// Delete the stack.
+    /// The deletion of the stack.
     Delete,
 }
 
-/// The states that follow by themselves.
+/// Returns the states that follow by themselves.
 pub fn next(status: &str, on_failure: OnFailure) -> &'static [&'static str] {
     use OnFailure::{Delete, Nothing, RollBack, Unknown};
     match (status, on_failure) {
@@ -97,7 +98,7 @@ pub fn next(status: &str, on_failure: OnFailure) -> &'static [&'static str] {
     }
 }
 
-/// The states that are reached from these without anybody's doing, these included.
+/// Returns the states that are reached from these without anybody's doing, these included.
 pub fn by_itself(from: &BTreeSet<String>, on_failure: OnFailure) -> BTreeSet<String> {
     let mut reached = from.clone();
     let mut open: Vec<String> = from.iter().cloned().collect();
@@ -111,12 +112,12 @@ pub fn by_itself(from: &BTreeSet<String>, on_failure: OnFailure) -> BTreeSet<Str
     reached
 }
 
-/// What somebody can do to a stack.
+/// An operation on a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
-    /// A change set of the type CREATE, which makes a stack in review.
+    /// The creation of a change set of the type CREATE, which creates a stack in review.
     PlanCreation,
-    /// A change set of the type UPDATE.
+    /// The creation of a change set of the type UPDATE.
     PlanUpdate,
     /// The execution of a change set of the type CREATE.
     Create,
@@ -134,7 +135,7 @@ pub enum Operation {
     Import,
 }
 
-/// All of them.
+/// All operations.
 pub const OPERATIONS: [Operation; 9] = [
     Operation::PlanCreation,
     Operation::PlanUpdate,
@@ -148,7 +149,7 @@ pub const OPERATIONS: [Operation; 9] = [
 ];
 
 impl Operation {
-    /// The state that the operation brings a stack into; `None` where CloudFormation refuses it.
+    /// Returns the state that the operation brings a stack into; `None` when CloudFormation refuses it.
     pub fn of(self, status: &str) -> Option<&'static str> {
         let settled = SETTLED.contains(&status);
         let failed_without_rollback = ["CREATE_FAILED", "UPDATE_FAILED"].contains(&status);
@@ -162,7 +163,7 @@ impl Operation {
             Self::Create => (status == "REVIEW_IN_PROGRESS").then_some("CREATE_IN_PROGRESS"),
             Self::Update => (settled || failed_without_rollback).then_some("UPDATE_IN_PROGRESS"),
             Self::Import => settled.then_some("IMPORT_IN_PROGRESS"),
-            // Of a stack in review there is nothing to delete: it is gone at once, or nearly so.
+            // A stack in review has nothing to delete: it is gone at once, or nearly so.
             Self::Delete => {
                 let busy = status.ends_with("_IN_PROGRESS")
                     && !["REVIEW_IN_PROGRESS", "CREATE_IN_PROGRESS", "DELETE_IN_PROGRESS"].contains(&status);
@@ -182,7 +183,7 @@ impl Operation {
     }
 }
 
-/// The states that one operation of somebody else can bring a stack into from one of these.
+/// Returns the states that one operation of somebody else can bring a stack into from one of these.
 pub fn by_others(from: &BTreeSet<String>) -> BTreeSet<String> {
     let begun = from.iter().flat_map(|status| OPERATIONS.iter().filter_map(|one| one.of(status)));
     by_itself(&begun.map(str::to_owned).collect(), OnFailure::Unknown)

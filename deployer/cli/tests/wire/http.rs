@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 /// A request.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Such as `POST`.
+    /// Method, such as `POST`.
     pub method: String,
     /// Path as it was sent, without the query.
     pub path: String,
@@ -22,23 +22,23 @@ pub struct Request {
 }
 
 impl Request {
-    /// The value of a header.
+    /// Returns the value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
-    /// The value of a part of the query.
+    /// Returns the value of a part of the query.
     pub fn query(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Method and path, for requests that have no other name.
+    /// Returns method and path, for requests that have no other name.
     pub fn line(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
 
-    /// The next request of a connection; `None` at its end.
+    /// Reads the next request of a connection; `None` at its end.
     pub async fn read(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<Self>> {
         let mut raw = Vec::new();
         while !raw.ends_with(b"\r\n\r\n") {
@@ -115,20 +115,20 @@ pub struct Response {
 }
 
 impl Response {
-    /// An answer with a content.
+    /// Creates an answer with a content.
     pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         let headers = vec![("content-type".to_owned(), content_type.to_owned())];
         Self { status, headers, body: body.into() }
     }
 
-    /// With one more header.
+    /// Adds one more header.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Sends it. An answer to HEAD has no content.
+    /// Sends the answer. One to HEAD has no content.
     pub async fn send(&self, to: &Request, stream: &mut BufReader<TcpStream>) -> std::io::Result<()> {
         let mut out = format!("HTTP/1.1 {} Answer\r\n", self.status);
         for (name, value) in &self.headers {
@@ -144,7 +144,7 @@ impl Response {
     }
 }
 
-/// Percent-encoding (RFC 3986, section 2.1) undone.
+/// Undoes percent-encoding (RFC 3986, section 2.1).
 pub fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::new();

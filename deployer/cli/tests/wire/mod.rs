@@ -1,6 +1,7 @@
 //! AWS on the wire, for servers in tests: HTTP/1.1, the name and the input of a call, an error in its protocol's shape.
 //!
-//! What is known of the operations lies in `models.json`, which `tools/conversations.py` writes from AWS's published models.
+//! The models of the operations are in `models.json`, which `tools/conversations.py` writes from AWS's published
+//! models.
 
 use std::sync::LazyLock;
 
@@ -17,16 +18,16 @@ pub static MODELS: LazyLock<Value> =
 /// A call of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// Such as `CloudFormation`.
+    /// Service, such as `CloudFormation`.
     pub service: String,
-    /// Such as `DescribeStacks`.
+    /// Operation, such as `DescribeStacks`.
     pub operation: String,
     /// The members of the input that the request shows, under their names in the model.
     pub input: Value,
 }
 
 impl Call {
-    /// Which operation a request calls.
+    /// Determines the operation that a request calls.
     pub fn of(request: &Request) -> Self {
         let named = |operation: &str, input| (operation.to_owned(), input);
         let Some(service) = service(request) else {
@@ -53,12 +54,12 @@ impl Call {
         Self { service: service.to_owned(), operation, input }
     }
 
-    /// Such as `CloudFormation.DescribeStacks`.
+    /// Returns service and operation, such as `CloudFormation.DescribeStacks`.
     pub fn name(&self) -> String {
         format!("{}.{}", self.service, self.operation)
     }
 
-    /// An error as this service answers it.
+    /// Creates an error as this service answers it.
     pub fn error(&self, status: u16, code: &str, message: &str) -> Response {
         let (code_text, message_text) = (escape(code), escape(message));
         match MODELS[&self.service]["protocol"].as_str() {
@@ -93,10 +94,10 @@ impl Call {
     }
 }
 
-/// Id of every request: an answer has one, and it says nothing.
+/// Id of every request: an answer must have one, whose value means nothing.
 pub const REQUEST_ID: &str = "00000000-0000-4000-8000-000000000000";
 
-/// The service that a request is signed for: AWS Signature Version 4, the scope of the credentials.
+/// Returns the service that a request is signed for: AWS Signature Version 4, the scope of the credentials.
 fn service(request: &Request) -> Option<&'static str> {
     let scope = request.header("authorization")?.split_once("Credential=")?.1.split(',').next()?;
     let signed_as = scope.split('/').nth(3)?;
@@ -104,14 +105,14 @@ fn service(request: &Request) -> Option<&'static str> {
     models.iter().find(|(_, model)| model["signedAs"] == signed_as).map(|(service, _)| service.as_str())
 }
 
-/// A request to a container registry, which has no names for its operations.
+/// Returns operation and input of a request to a container registry, which has no names for its operations.
 fn registry(request: &Request) -> (String, Value) {
     let kinds = ["manifests", "uploads", "blobs"];
     let kind = kinds.iter().find(|kind| request.path.contains(&format!("/{kind}/")));
     (format!("{} {}", request.method, kind.copied().unwrap_or(&request.path)), json!({}))
 }
 
-/// The operation of a REST request: of those whose path and conditions fit, the one with most conditions.
+/// Returns the operation of a REST request: of those whose path and conditions fit, the one with most conditions.
 fn route(service: &str, request: &Request) -> Option<(String, Value)> {
     let operations = MODELS[service]["operations"].as_object()?;
     let fits = |operation: &Value| -> Option<(usize, Map<String, Value>)> {
@@ -160,7 +161,7 @@ fn route(service: &str, request: &Request) -> Option<(String, Value)> {
     Some((name.clone(), Value::Object(input)))
 }
 
-/// Values of the labels of a path such as `/{Bucket}/{Key+}`.
+/// Returns the values of the labels of a path such as `/{Bucket}/{Key+}`.
 fn labels(template: &str, path: &str) -> Option<Vec<(String, String)>> {
     let mut parts = path.trim_matches('/').split('/');
     let mut out = Vec::new();
@@ -183,7 +184,7 @@ fn labels(template: &str, path: &str) -> Option<Vec<(String, String)>> {
     parts.next().is_none().then_some(out)
 }
 
-/// The input of the query protocol: `Tags.member.1.Key=a` is the first of a list.
+/// Parses the input of the query protocol: `Tags.member.1.Key=a` is the first of a list.
 fn form(body: &str) -> Value {
     let mut out = json!({});
     for pair in body.split('&').filter(|pair| !pair.is_empty()) {
@@ -210,7 +211,7 @@ fn form(body: &str) -> Value {
     out
 }
 
-/// A text inside XML.
+/// Escapes a text inside XML.
 pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -1,4 +1,4 @@
-//! Rules on buckets: their computed names, and who is told of what.
+//! Rules on buckets: their computed names, and the receivers of their notifications.
 
 use deployer_syntax::diagnostic::{Diagnostic, Diagnostics};
 
@@ -36,7 +36,7 @@ fn bucket_name(stack: &Stack, resource: &Resource, diagnostics: &mut Diagnostics
     }
 }
 
-/// S3 refuses two notifications of the same event whose prefixes and suffixes overlap.
+/// Checks that no two notifications of the same event have overlapping prefixes and suffixes, which S3 refuses.
 /// Source: Amazon S3 User Guide, "Configuring event notifications using object key name filtering".
 fn notifications(bucket: &Bucket, diagnostics: &mut Diagnostics) {
     let overlaps = |a: &Option<String>, b: &Option<String>, ends: fn(&str, &str) -> bool| {
@@ -62,7 +62,7 @@ fn notifications(bucket: &Bucket, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// Amazon S3 User Guide, "Amazon S3 Event Notifications": FIFO queues and topics are no destination.
+/// Checks that no FIFO queue or topic is a destination: Amazon S3 User Guide, "Amazon S3 Event Notifications".
 fn fifo_notifications(stack: &Stack, bucket: &Bucket, diagnostics: &mut Diagnostics) {
     for notify in &bucket.notify {
         let to = notify.to.resource();

@@ -21,7 +21,7 @@ pub(super) fn check_events(stack: &Stack, bus: &ResourceRef, events: &Events, di
     let Events::Matching { pattern, .. } = events else { return };
     let name = &bus.name;
     let Some(ResourceType::Bus(bus)) = stack.resource(name).map(|resource| &resource.is) else { return };
-    // Other sources may send anything, and so may code of the user's own.
+    // Other sources may send anything, as may code of the user's own.
     let Some(sources) = pattern.exact("source") else { return };
     let known = sources == [bus.source.as_str()] && bus.existing.is_none() && bus.allow.is_none();
     if !known || !only_workers_publish(stack, name) || matches(pattern, &bus.source) {
@@ -74,7 +74,7 @@ fn matches(pattern: &Pattern, source: &str) -> bool {
             "time": UNKNOWN,
             "region": UNKNOWN,
             "detail": detail,
-            // It stands in an event that is replayed from an archive.
+            // Field of an event that is replayed from an archive.
             "replay-name": UNKNOWN,
         });
         pattern.matches(&Event::of_value(&event))

@@ -135,8 +135,8 @@ fn of_queue(
     }
 }
 
-/// AWS Lambda Developer Guide, "Configuring maximum concurrency for SQS event sources": it stays below reserved
-/// concurrency.
+/// Checks that the concurrency of queues stays below the reserved one: AWS Lambda Developer Guide, "Configuring maximum
+/// concurrency for SQS event sources".
 fn concurrency(resource: &Resource, function: &Function, diagnostics: &mut Diagnostics) {
     let Some(reserved) = function.concurrency else { return };
     let mut sum = 0;

@@ -1,4 +1,4 @@
-//! AWS's limits on what a stack becomes: an error at the limit, a warning at 80 % of it.
+//! AWS's limits on the template of a stack: an error at the limit, a warning at 80 % of it.
 
 use deployer_cfn::template::Template;
 use deployer_syntax::diagnostic::{Diagnostic, Diagnostics, Span};
@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::model::{ResourceType, Stack};
 
-/// AWS CloudFormation User Guide, "Understand CloudFormation quotas": resources, outputs, bytes of a template in S3.
+/// Limits of AWS CloudFormation User Guide, "Understand CloudFormation quotas": resources, outputs, bytes of a template
+/// in S3.
 const MAX_RESOURCES: usize = 500;
 const MAX_OUTPUTS: usize = 200;
 const MAX_TEMPLATE_BYTES: usize = 1_000_000;
@@ -80,7 +81,7 @@ fn limit(
     }
 }
 
-/// Characters of a value as JSON, once CloudFormation has filled it in.
+/// Counts the characters of a value as JSON, once CloudFormation has filled it in.
 fn filled_size(value: &Value) -> usize {
     match value {
         Value::Object(map) => match map.iter().next() {
@@ -95,7 +96,7 @@ fn filled_size(value: &Value) -> usize {
     }
 }
 
-/// The sum of reserved concurrency against what the file says that the account has.
+/// Checks the sum of reserved concurrency against the concurrency that the account has, by the file.
 fn concurrency(stack: &Stack, diagnostics: &mut Diagnostics) {
     let Some(limit) = stack.target.lambda_concurrency else { return };
     let mut sum = 0;

@@ -52,7 +52,8 @@ fn one_key(stack: &Stack, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// Keys of items stand in events, and what is encrypted twice is never the same key.
+/// Checks that no key of a table is sensitive: keys of items are in events, and a value that is encrypted twice is
+/// never the same key.
 fn table_keys(stack: &Stack, diagnostics: &mut Diagnostics) {
     let loads = stack.functions().filter(|(_, function)| function.worker() == Some(Worker::Load));
     for (_, load) in loads {
@@ -78,7 +79,8 @@ fn table_keys(stack: &Stack, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// The task knows a value by its column, `load` by the field's name: both must mean the same everywhere.
+/// Checks that a column and a field's name mean the same everywhere: the task recognizes a value by the one, `load` by
+/// the other.
 fn agreement(stack: &Stack, diagnostics: &mut Diagnostics) {
     let mut by_column: BTreeMap<String, Field<'_>> = BTreeMap::new();
     let mut names: BTreeMap<&str, Field<'_>> = BTreeMap::new();

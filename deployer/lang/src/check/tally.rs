@@ -7,7 +7,7 @@ use crate::model::Stack;
 use crate::model::access::{Access, Verb};
 use crate::model::table::KeyType;
 
-/// The key that the workers write: an object version, and what of it.
+/// The key that the workers write: an object version, and a part of its tally.
 const KEY: [&str; 2] = ["object", "part"];
 
 pub(super) fn check(stack: &Stack, access: &[Access], diagnostics: &mut Diagnostics) {

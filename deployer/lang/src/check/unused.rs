@@ -22,7 +22,7 @@ pub(super) fn check(stack: &Stack, template: &Template, diagnostics: &mut Diagno
     for (_, output) in &template.outputs {
         references(output, &mut |to| used.extend(origins.get(to).copied()));
     }
-    // Named as the stack's, it is meant to be there, whatever there is to encrypt yet.
+    // A key that is named as the stack's is meant to be there, whatever there is to encrypt yet.
     used.extend(stack.key.iter().map(|key| key.name.as_str()));
     for resource in &stack.resources {
         if let Some(help) = resource.is.unused()

@@ -1,4 +1,4 @@
-//! Rules on the deployer's own workers: what they must be allowed, what they understand, how they are set.
+//! Rules on the deployer's own workers: their permissions, their triggers and their settings.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::sensitive;
 
 /// Messages of a call that a worker takes: one PutEvents call takes ten entries.
 const MAX_BATCH: i64 = 10;
-/// The same of `observe`, which publishes nothing: what it merges is done well within its time.
+/// Messages of a call that `observe` takes: it publishes nothing, and merges them well within its time.
 const MAX_BATCH_OF_OBSERVE: i64 = 1_000;
 
 /// The trigger of a `load`.
@@ -65,7 +65,7 @@ pub(super) fn decrypts(stack: &Stack, load: &Function) -> bool {
     store == Store::Decrypted && !sensitive::of_load(stack, load).is_empty()
 }
 
-/// A worker understands the messages of one kind of trigger.
+/// Checks the triggers: a worker understands the messages of one kind alone.
 fn triggers(
     resource: &Resource,
     function: &Function,
@@ -89,7 +89,7 @@ fn triggers(
                 Worker::Observe => true,
                 Worker::Extract | Worker::Extraction => false,
             },
-            // Whoever writes a pattern knows what it matches.
+            // The author of a pattern knows what it matches.
             Trigger::Bus { .. } => matches!(worker, Worker::Transform | Worker::Load | Worker::Observe),
             Trigger::Table { .. } => false,
         };
@@ -207,7 +207,7 @@ fn table_keys(
     }
 }
 
-/// A row without a value for a key comes into no table, or no index.
+/// Warns of keys without a value in a row: such a row comes into no table, or no index.
 fn keys_without_value(
     stack: &Stack,
     transform: &Function,
@@ -248,7 +248,7 @@ fn keys_without_value(
     }
 }
 
-/// No field may take the attribute that a `load` with `onConflict: newest` writes itself.
+/// Checks that no field takes the attribute that a `load` with `onConflict: newest` writes itself.
 fn version(stack: &Stack, transform: &Function, settings: &Settings, diagnostics: &mut Diagnostics) {
     let load = stack.functions().find(|(_, function)| {
         function.worker() == Some(Worker::Load)
@@ -303,7 +303,7 @@ fn named_columns(stack: &Stack, function: &Function, diagnostics: &mut Diagnosti
     }
 }
 
-/// A worker learns where things are from its `access`; without it, it could not start.
+/// Checks the entries of `access` that a worker learns its places from, and without which it could not start.
 fn needs(
     span: Span,
     worker: Worker,
@@ -343,7 +343,7 @@ fn needs(
                 String::new()
             };
             let example = example.map_or("name", |resource| &resource.name);
-            // Keys are needed for what is sensitive alone.
+            // Keys are needed for sensitive fields alone.
             let sensitive =
                 sensitive::fields(stack).find(|field| *kind == Kind::Key && field.settings.sensitive);
             let because = sensitive.map_or(String::new(), |field| {

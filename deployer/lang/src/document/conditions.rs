@@ -9,7 +9,7 @@ use deployer_syntax::yaml::{Entry, shorten};
 use crate::model::expression;
 use crate::model::properties::{MAX_NAME, Scope, is_word};
 
-/// The conditions by logical id, as CloudFormation's JSON.
+/// Returns the conditions by logical ID, as CloudFormation's JSON.
 pub(super) fn read_conditions(entries: &[Entry], scope: &Scope) -> Option<Vec<(String, serde_json::Value)>> {
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
     let mut read = Vec::new();

@@ -19,7 +19,7 @@ enum ConfigType {
     Secret,
 }
 
-/// The section `config`, with what the stacks set.
+/// The section `config`, with the values that the stacks set.
 #[derive(Debug, Clone)]
 pub(super) struct Config {
     declared: Vec<Declared>,
@@ -28,7 +28,7 @@ pub(super) struct Config {
 }
 
 impl Config {
-    /// The values that are declared; `span_of` gives the place of a name.
+    /// Reads the declared values; `span_of` returns the place of a name.
     pub(super) fn new(
         read: Vec<(String, Option<Declaration>)>,
         span_of: impl Fn(&str) -> Span,
@@ -89,7 +89,7 @@ impl Config {
         self.of_stacks.insert(stack.to_owned(), values);
     }
 
-    /// Warns of config values that nothing takes; what is wrong may be what takes one.
+    /// Warns of unused config values; a wrong resource may be the one that uses them.
     pub(super) fn check_used(&self, scope: &Scope, diagnostics: &mut Diagnostics) {
         if scope.failures() > 0 {
             return;
@@ -109,7 +109,8 @@ impl Config {
         }
     }
 
-    /// The config values of one stack: `--config`, else the stack's own, else the default. `None` for a wrong one.
+    /// Returns the config values of one stack: `--config`, else the stack's own, else the default; `None` for a wrong
+    /// one.
     pub(super) fn values(
         &self,
         stack: &str,
@@ -163,13 +164,13 @@ impl Config {
 #[derive(Debug, Clone)]
 struct Declared {
     name: String,
-    /// Where its name stands.
+    /// Place of its name.
     span: Span,
-    /// `None` when it is wrong, which has been reported.
+    /// The declaration; `None` if it is wrong, which has been reported.
     declaration: Option<Declaration>,
 }
 
-/// What an entry under `config` says of its value.
+/// The declaration of a value under `config`.
 #[derive(Debug, Clone)]
 pub(super) struct Declaration {
     kind: ConfigType,
@@ -178,7 +179,7 @@ pub(super) struct Declaration {
     maximum: Option<Node>,
 }
 
-/// A value as it stands in the file; its type is another property's matter.
+/// A value as the file contains it; another property decides its type.
 struct Raw;
 impl Read for Raw {
     type Out = Node;
@@ -253,7 +254,7 @@ impl ConfigType {
             Self::Boolean => ("`true` or `false`", ""),
             Self::Duration => ("a duration", " such as `5m`"),
             Self::Size => ("a size", " such as `512MiB`"),
-            // What stands there may be the secret itself.
+            // The text may be the secret itself.
             Self::Secret => {
                 return format!(
                     "{what} must be the place where the secret is stored: `secretsmanager:NAME`, `secretsmanager:NAME:KEY` or \
@@ -266,7 +267,7 @@ impl ConfigType {
 }
 
 impl Declaration {
-    /// The value as text, when it fits the type and lies between minimum and maximum. `what` names it in messages.
+    /// Returns the value as text, if it fits the type and is between minimum and maximum. `what` names it in messages.
     fn value(&self, node: &Node, what: &str, scope: &Scope) -> Option<String> {
         let Value::Scalar { text, .. } = &node.value else { return None };
         let amount = self.kind.amount(text);
@@ -305,8 +306,8 @@ impl Declaration {
     }
 }
 
-/// What CloudFormation puts a secret in the place of, when it deploys: AWS CloudFormation User Guide, "Get values stored
-/// in other services using dynamic references".
+/// Returns the text that CloudFormation replaces by a secret when it deploys: AWS CloudFormation User Guide, "Get
+/// values stored in other services using dynamic references".
 fn dynamic_reference(text: &str) -> Option<String> {
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+=.@-".contains(&byte);
     let word = |text: &str| !text.is_empty() && text.bytes().all(letter);

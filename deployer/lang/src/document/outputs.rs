@@ -9,7 +9,7 @@ use deployer_syntax::yaml::{Entry, Node, Value, shorten};
 use crate::model::properties::{AnyText, Read, Scope, is_word};
 use crate::model::{Text, TextPart};
 
-/// The outputs by name; their names become CloudFormation's.
+/// Returns the outputs by name; their names become CloudFormation's.
 pub(super) fn read_outputs(node: &Node, scope: &Scope) -> Option<Vec<(String, Text)>> {
     let Value::Mapping(entries) = &node.value else { return None };
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();

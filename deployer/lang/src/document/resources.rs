@@ -11,7 +11,7 @@ use crate::model::properties::{
     Lenient, MAX_NAME, Properties, Property, Read, Scope, Shape, describe, is_word,
 };
 
-/// The word behind `type:`.
+/// The word after `type:`.
 struct TypeName;
 impl Read for TypeName {
     type Out = Kind;
@@ -50,7 +50,7 @@ pub(super) struct ResourceEntry {
 }
 
 impl ResourceEntry {
-    /// `options.logicalId`, right or wrong.
+    /// Returns `options.logicalId`, right or wrong.
     pub(super) fn logical_id(&self) -> Option<String> {
         let Some(Node { value: Value::Mapping(entries), .. }) = &self.options else { return None };
         match &entries.iter().find(|entry| entry.key == "logicalId")?.value.value {
@@ -76,7 +76,7 @@ fn read_resource(properties: &mut Properties<'_>) -> Option<(Kind, Option<Node>,
     kind.filter(|_| sound).map(|kind| (kind, given, options))
 }
 
-/// The type and the properties of one entry under `resources`; `None` when one is wrong.
+/// Returns the type and the properties of one entry under `resources`; `None` when one is wrong.
 pub(super) fn resource_type(entry: &Entry, scope: &Scope) -> Option<ResourceEntry> {
     if !is_word(&entry.key) {
         scope.report(
@@ -114,7 +114,7 @@ pub(super) fn resource_type(entry: &Entry, scope: &Scope) -> Option<ResourceEntr
     Some(ResourceEntry { kind, properties: properties.unwrap_or(empty), options })
 }
 
-/// Properties of an entry under `resources`, for the schema.
+/// Returns the properties of an entry under `resources`, for the schema.
 #[must_use]
 pub fn resource_properties() -> Vec<Property> {
     describe(read_resource)

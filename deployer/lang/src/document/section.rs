@@ -1,4 +1,4 @@
-//! A section that is kept as it stands in the file, and read later.
+//! A section that is kept as the file contains it, and read later.
 
 use deployer_syntax::diagnostic::Diagnostic;
 use deployer_syntax::yaml::{Entry, Node, Value};
@@ -27,7 +27,7 @@ impl Read for Section {
     }
 }
 
-/// The entries of a section; none where it is no mapping.
+/// Returns the entries of a section; none if it is not a mapping.
 pub(super) fn entries_of<'n>(node: &'n Node, section: &str) -> &'n [Entry] {
     let Value::Mapping(entries) = &node.value else { return &[] };
     match entries.iter().find(|entry| entry.key == section).map(|entry| &entry.value.value) {

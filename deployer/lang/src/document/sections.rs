@@ -1,4 +1,4 @@
-//! The top of the file: what each section holds, as far as it is read before a stack is known.
+//! The top of the file: the content of each section, as far as it is read before a stack is known.
 
 use deployer_syntax::diagnostic::Diagnostic;
 use deployer_syntax::yaml::Node;
@@ -11,7 +11,8 @@ use crate::model::properties::{
     Each, Lenient, Object, Properties, Property, Read, Reference, Scope, Shape, Str, describe,
 };
 
-/// AWS CloudFormation User Guide, "Understand CloudFormation quotas": template description, in bytes.
+/// Longest description: AWS CloudFormation User Guide, "Understand CloudFormation quotas": template description, in
+/// bytes.
 const MAX_DESCRIPTION: usize = 1_024;
 
 /// A reference that is read later, when the resources are known.
@@ -29,7 +30,7 @@ impl Read for Later {
     }
 }
 
-/// What `key` refers to.
+/// The types that `key` refers to.
 pub(super) const KEY: Reference = Reference(&[Kind::Key]);
 
 /// The sections as they were read; `None` for one that is missing or wrong.
@@ -44,7 +45,7 @@ pub(super) struct Sections {
     pub(super) outputs: Option<Node>,
 }
 
-/// Reads the sections, and reports what is wrong with them.
+/// Reads the sections, and reports their problems.
 pub(super) fn read_sections(properties: &mut Properties<'_>) -> Option<Sections> {
     let name = properties
         .field("name", "Name of the pipeline: lower case letters, digits and hyphens.", Str)
@@ -113,7 +114,7 @@ pub(super) fn read_sections(properties: &mut Properties<'_>) -> Option<Sections>
     Some(Sections { name, description, config, stacks, key, conditions, resources, outputs })
 }
 
-/// Properties at the top of the file.
+/// Returns the properties at the top of the file.
 #[must_use]
 pub fn top_level_properties() -> Vec<Property> {
     describe(read_sections)

@@ -7,10 +7,10 @@ use super::section::Section;
 use crate::model::properties::{Boolean, Choice, Integer, Properties, Shape, Str};
 use crate::model::target::{Removal, StackTarget, Target};
 
-/// A stack, and its `config` as it stands in the file.
+/// A stack, and its `config` as the file contains it.
 pub(super) type StackEntry = (StackTarget, Option<Node>);
 
-/// Whether a text can be a part of the name of a stack.
+/// Returns whether a text can be a part of the name of a stack.
 pub(super) fn is_stack_name(name: &str) -> bool {
     let words = name.split('-');
     name.starts_with(|first: char| first.is_ascii_lowercase())
@@ -19,7 +19,7 @@ pub(super) fn is_stack_name(name: &str) -> bool {
         })
 }
 
-/// Whether a text has the form of a region: `eu-west-1`, `us-gov-east-1`, `mx-central-1`.
+/// Returns whether a text has the form of a region: `eu-west-1`, `us-gov-east-1`, `mx-central-1`.
 #[must_use]
 pub fn is_region(region: &str) -> bool {
     let mut words = region.split('-');
@@ -31,7 +31,7 @@ pub fn is_region(region: &str) -> bool {
         && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Reads one entry under `stacks`, whose name its caller knows.
+/// Reads one entry under `stacks`, whose name its caller sets.
 pub(super) fn read_stack(properties: &mut Properties<'_>) -> Option<StackEntry> {
     let target = properties
         .field(

@@ -44,7 +44,7 @@ pub(super) fn write(graph: &Graph) -> String {
     out
 }
 
-/// Graphviz documentation, "Node Shapes".
+/// Returns a shape of the Graphviz documentation, "Node Shapes".
 const fn shape(kind: Kind) -> &'static str {
     match kind.drawing().role() {
         Role::Store => "cylinder",

@@ -30,7 +30,7 @@ pub(super) fn write(graph: &Graph) -> String {
     out
 }
 
-/// Mermaid User Guide, "Flowcharts": node shapes.
+/// Returns the brackets of a shape: Mermaid User Guide, "Flowcharts": node shapes.
 const fn shape(kind: Kind) -> (&'static str, &'static str) {
     match kind.drawing().role() {
         Role::Store => ("[(", ")]"),
@@ -42,7 +42,7 @@ const fn shape(kind: Kind) -> (&'static str, &'static str) {
     }
 }
 
-/// The same guide, "Entity codes to escape characters".
+/// Escapes a text: the same guide, "Entity codes to escape characters".
 fn escape(text: &str) -> String {
     let mut out = String::new();
     for letter in text.chars() {

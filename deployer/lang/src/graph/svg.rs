@@ -135,7 +135,7 @@ fn draw_sign(purpose: Purpose, (x, line): (f64, f64), tooltip: &str, out: &mut S
     );
 }
 
-/// Returns what the signs of the picture mean, and where that ends on the right; nothing without signs.
+/// Returns the legend of the signs, and the place where it ends on the right; `None` without signs.
 fn legend(graph: &Graph, y: f64) -> Option<(String, f64)> {
     let folded =
         graph.nodes.iter().map(|node| &node.queues).chain(graph.edges.iter().map(|edge| &edge.queues));
@@ -156,7 +156,8 @@ fn legend(graph: &Graph, y: f64) -> Option<(String, f64)> {
     (x > MARGIN).then_some((out, x - MARGIN))
 }
 
-/// Returns the colour of a node by what it does: stores, carries, computes, calls; and the radius of its corners.
+/// Returns the colour of a node by its role: a store, a carrier, a computation, a caller; and the radius of its
+/// corners.
 const fn look(node: &Node) -> (&'static str, u32) {
     if matches!(node.added, Some(Purpose::DeadLetters)) {
         return ("#fde4e0", 4);

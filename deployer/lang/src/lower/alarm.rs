@@ -9,7 +9,7 @@ use crate::model::alarm::{Alarm, Comparison, Metric, Missing, Statistic, Watches
 use crate::model::{ResourceRef, Stack};
 
 impl Lowering for Alarm {
-    /// It comes after the dead-letter queues that it watches.
+    /// Order: after the dead-letter queues that an alarm watches.
     const LATE: bool = true;
 
     fn lower(&self, builder: &mut Builder<'_>, id: &str, name: &str) {
@@ -34,14 +34,15 @@ impl Lowering for Alarm {
         }
     }
 
-    /// An alarm has no ARN before its name is known, and a policy that waits for it would be a circle.
+    /// Returns no sender: an alarm has no ARN before its name is known, and a policy that waits for it would be a
+    /// circle.
     fn sender(&self, _: &Stack, _: &str, _: &str, to: &str) -> Option<(&'static str, Value)> {
         let sends = self.notify.iter().any(|topic| topic.name == to);
         sends.then_some(("cloudwatch.amazonaws.com", Value::Null))
     }
 }
 
-/// Logical ids of the queues that hold what failed, as the template has them by now.
+/// Returns the logical IDs of the dead-letter queues that the template has by now.
 pub(super) fn dead_letter_queues(builder: &Builder<'_>) -> Vec<String> {
     let mut named: Vec<String> = Vec::new();
     for resource in &builder.stack.resources {

@@ -47,7 +47,7 @@ impl Lowering for Bucket {
             let rules: Vec<Value> = self.cors.iter().map(cors).collect();
             properties["CorsConfiguration"] = json!({ "CorsRules": rules });
         }
-        // A bucket that logs into itself is a problem of its own, and would be a circle too.
+        // A bucket that logs into itself is a problem of its own, and would also be a circle.
         if let Some(logging) = self.logging.as_ref().filter(|logging| logging.to.name != name) {
             properties["LoggingConfiguration"] = json!({
                 "DestinationBucketName": Ref(logical_id(&logging.to.name)),
@@ -76,7 +76,7 @@ impl Lowering for Bucket {
             properties["NotificationConfiguration"]["EventBridgeConfiguration"] =
                 json!({ "EventBridgeEnabled": true });
         }
-        // S3 sends a test message when the notification is made, so what allows it must stand before.
+        // S3 sends a test message when the notification is created, so the permission must exist before.
         let mut allowed: Vec<String> = self
             .notify
             .iter()
@@ -124,7 +124,7 @@ impl Lowering for Bucket {
         }
     }
 
-    /// The computed name, so that the bucket can wait for a function that speaks of it.
+    /// Returns the computed name, so that the bucket can wait for a function that refers to it.
     fn late_attribute(&self, _: &Stack, _: &str, name: &str, attribute: &str) -> Value {
         match attribute {
             "arn" => names::bucket_arn(name, ""),
@@ -132,8 +132,8 @@ impl Lowering for Bucket {
         }
     }
 
-    /// Built from the name rather than taken from the bucket: the bucket waits for its queue, and a task or function need not
-    /// wait for the bucket.
+    /// Returns the ARN built from the name rather than taken from the bucket: the bucket waits for its queue, and a
+    /// task or function need not wait for the bucket.
     fn arn(&self, _: &str, name: &str) -> Value {
         names::bucket_arn(name, "")
     }
@@ -147,7 +147,7 @@ impl Lowering for Bucket {
     }
 }
 
-/// The rules of the file, and ours where they say nothing: old versions and broken uploads cost money unseen.
+/// Returns the rules of the file, and our own where there are none: old versions and broken uploads cost money unseen.
 fn lifecycle(bucket: &Bucket) -> Vec<Value> {
     let mut rules = Vec::new();
     let everywhere = |rule: &&Rule| rule.prefix.as_deref().unwrap_or_default().is_empty();
@@ -174,7 +174,7 @@ fn lifecycle(bucket: &Bucket) -> Vec<Value> {
         }
         if let Some(days) = rule.old_versions_expire_after {
             out["NoncurrentVersionExpiration"] = json!({ "NoncurrentDays": days });
-            // S3 takes this beside no expiration in the same rule, which removes the markers by itself.
+            // S3 doesn't take this beside an expiration in the same rule, which removes the markers by itself.
             if rule.expire_after.is_none() {
                 out["ExpiredObjectDeleteMarker"] = json!(true);
             }
@@ -205,7 +205,7 @@ fn cors(cors: &Cors) -> Value {
     out
 }
 
-/// S3 may log the accesses to other buckets into this one.
+/// Returns the statements that let S3 log the accesses to other buckets into this one.
 /// Source: Amazon S3 User Guide, "Enabling Amazon S3 server access logging".
 fn loggers(stack: &Stack, id: &str, name: &str) -> Vec<Value> {
     let mut logged: Vec<(&str, &str)> = stack

@@ -33,7 +33,7 @@ impl Builder<'_> {
         &mut self.template.resources[last].1
     }
 
-    /// Adds a resource that holds data: it stays or goes as the stack's `removal` says.
+    /// Adds a resource that holds data: the stack's `removal` decides whether it stays.
     pub(super) fn add_data(
         &mut self,
         id: impl Into<String>,
@@ -41,7 +41,7 @@ impl Builder<'_> {
         properties: Value,
     ) -> &mut template::Resource {
         let policy = match self.stack.target.removal {
-            // A table that protects itself from deletion can't go with a failed creation.
+            // A table that protects itself from deletion can't be deleted with a failed creation.
             Removal::Keep if kind == "AWS::DynamoDB::Table" => Policy::Retain,
             Removal::Keep => Policy::RetainExceptOnCreate,
             Removal::Delete => Policy::Delete,

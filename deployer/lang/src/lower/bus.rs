@@ -1,4 +1,4 @@
-//! `bus` → EventBus, its policy and its archive; or nothing, when it is there already.
+//! `bus` → EventBus, its policy and its archive; or nothing, if it exists already.
 
 use contract::environment;
 use deployer_cfn::template::{GetAtt, Sub, logical_id};
@@ -17,7 +17,7 @@ impl Lowering for Bus {
 
     fn lower(&self, builder: &mut Builder<'_>, id: &str, name: &str) {
         if self.existing.is_none() {
-            // CloudFormation makes no name for a bus. Without a policy only this account may use it.
+            // CloudFormation creates no name for a bus. Without a policy only this account may use it.
             let mut properties = json!({ "Name": Sub(names::own_bus(name)) });
             if let Some(key) = &self.encryption_key {
                 properties["KmsKeyIdentifier"] = json!(GetAtt(logical_id(&key.name), "Arn"));
@@ -95,13 +95,13 @@ impl Lowering for Bus {
     }
 }
 
-/// Id of the queue for events that can't be encrypted or decrypted, which AWS recommends for a bus with a customer key:
-/// Amazon EventBridge User Guide, "Encrypting EventBridge event buses".
+/// Returns the ID of the queue for events that can't be encrypted or decrypted, which AWS recommends for a bus with a
+/// customer key: Amazon EventBridge User Guide, "Encrypting EventBridge event buses".
 fn dead_letters(id: &str) -> String {
     format!("{id}DeadLetters")
 }
 
-/// The queue has no customer key: what it is for happens when that fails.
+/// Adds the queue, which has no customer key: it is used when that key fails.
 fn add_dead_letters(builder: &mut Builder<'_>, id: &str) {
     let queue = dead_letters(id);
     let may_send = json!({

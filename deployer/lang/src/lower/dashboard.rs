@@ -13,7 +13,7 @@ const WIDTH: usize = 24;
 const HEIGHT: usize = 6;
 
 impl Lowering for Dashboard {
-    /// It comes after the dead-letter queues that it shows.
+    /// Order: after the dead-letter queues that a dashboard shows.
     const LATE: bool = true;
 
     fn lower(&self, builder: &mut Builder<'_>, id: &str, name: &str) {

@@ -1,4 +1,4 @@
-//! Targets of rules and schedules: what EventBridge and its Scheduler call, and with which role.
+//! Targets of rules and schedules: the resources that EventBridge and its Scheduler call, and the role for it.
 
 use deployer_cfn::template::{GetAtt, logical_id};
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ pub(super) fn role_statements<'t>(
         };
         let access = Access { verb, resource: target.to.clone(), span: target.span };
         for statement in iam::statements(stack, &access, None) {
-            // A target may stand twice, with another input.
+            // A target may be given twice, with another input.
             if !out.contains(&statement) {
                 out.push(statement);
             }
@@ -45,7 +45,7 @@ pub(super) fn role_statements<'t>(
     out
 }
 
-/// ARN of what is called; of a task, that of its cluster.
+/// Returns the ARN of a target; of a task, that of its cluster.
 pub(super) fn arn(stack: &Stack, target: &Target) -> Value {
     let id = logical_id(&target.to.name);
     match stack.resource(&target.to.name).map(|resource| &resource.is) {
@@ -61,7 +61,7 @@ pub(super) fn is_fifo(stack: &Stack, target: &Target) -> bool {
     matches!(resource.map(|resource| &resource.is), Some(ResourceType::Queue(queue)) if queue.fifo.is_some())
 }
 
-/// The constant input of a target, as text.
+/// Returns the constant input of a target, as text.
 pub(super) fn input(stack: &Stack, target: &Target) -> Option<Value> {
     match &target.input {
         Some(Input::Constant(json)) => Some(json_text(stack, json)),
@@ -69,7 +69,7 @@ pub(super) fn input(stack: &Stack, target: &Target) -> Option<Value> {
     }
 }
 
-/// On which capacity a task runs.
+/// Sets the capacity that a task runs on.
 pub(super) fn runs_on(parameters: &mut Value, stack: &Stack, target: &Target) {
     let resource = stack.resource(&target.to.name);
     match resource.map(|resource| &resource.is) {

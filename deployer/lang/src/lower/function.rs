@@ -23,7 +23,7 @@ const STREAM_RETRIES: i64 = 4;
 const DEFAULT_TMP: u64 = 512 << 20;
 /// Seconds for which a buffered event is kept.
 const BUFFER_RETENTION: u64 = 4 * 86_400;
-/// AWS Lambda Developer Guide, "Using Lambda with Amazon SQS": visibility timeout against function timeout.
+/// Least ratio of visibility timeout and function timeout: AWS Lambda Developer Guide, "Using Lambda with Amazon SQS".
 pub(crate) const VISIBILITY_FACTOR: u64 = 6;
 /// Smallest maximum concurrency of a queue: AWS Lambda API reference, `ScalingConfig`.
 const MIN_QUEUE_CONCURRENCY: i64 = 2;
@@ -54,7 +54,7 @@ impl Lowering for Function {
                 &Access { verb: Verb::Send, resource: queue.clone(), span: queue.span },
                 worker,
             );
-            // Beside the same in `access`, it needs an id of its own.
+            // Beside the same statement of `access`, it needs an ID of its own.
             if let Some(first) = send.first_mut() {
                 first["Sid"] = json!(format!("SendFailuresTo{}", logical_id(&queue.name)));
             }
@@ -64,8 +64,8 @@ impl Lowering for Function {
             statements.push(iam::without_resource("Trace"));
         }
         if self.network.is_some() {
-            // Lambda makes the interfaces before their ARNs are known: AWS Lambda Developer Guide, "Giving Lambda functions
-            // access to resources in an Amazon VPC".
+            // Lambda creates the interfaces before their ARNs are known: AWS Lambda Developer Guide, "Giving Lambda
+            // functions access to resources in an Amazon VPC".
             let make = [
                 "ec2:AssignPrivateIpAddresses",
                 "ec2:CreateNetworkInterface",
@@ -165,9 +165,9 @@ fn properties(stack: &Stack, id: &str, name: &str, function: &Function) -> Value
 /// The source of the invocations of one trigger.
 struct SourceOf<'f> {
     trigger: &'f Trigger,
-    /// Prefix of the logical ids that the trigger makes.
+    /// Prefix of the logical IDs that the trigger makes.
     id: String,
-    /// Logical id of the queue that the function reads, if it reads one.
+    /// Logical ID of the queue that the function reads, if it reads one.
     queue: Option<String>,
 }
 
@@ -273,8 +273,9 @@ fn add_source(builder: &mut Builder<'_>, function_id: &str, function: &Function,
     }
 }
 
-/// Executions at the same time for a trigger with a queue: its own number, else an equal share of the function's. A queue
-/// that could start more than the function may run would see its messages refused, and at last call them dead letters.
+/// Returns the executions at the same time for a trigger with a queue: its own number, else an equal share of the
+/// function's. A queue that could start more than the function may run would see its messages refused, and at last
+/// treat them as dead letters.
 pub(crate) fn queue_concurrency(function: &Function, trigger: &Trigger) -> Option<i64> {
     let own = trigger.queue_concurrency()?;
     let shares = function.triggers.iter().filter(|trigger| trigger.queue_concurrency().is_some()).count();
@@ -299,7 +300,7 @@ fn filter(stack: &Stack, pattern: &Pattern) -> Value {
     json!({ "Filters": [{ "Pattern": json_text(stack, &pattern.json) }] })
 }
 
-/// The target of a trigger's rule: the buffer, which is made here, or the function itself.
+/// Adds the target of a trigger's rule: the buffer, which is created here, or the function itself.
 fn add_bus_target(
     builder: &mut Builder<'_>,
     function_id: &str,

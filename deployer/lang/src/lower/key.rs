@@ -1,7 +1,7 @@
 //! `key` → Key, Alias.
 //!
-//! The key's policy is made when all is there that it encrypts: the policies of queues and topics say which services
-//! send to them. It names nothing that is made with the key, which would be a circle.
+//! The key's policy is made when all resources exist that the key encrypts: the policies of queues and topics name the
+//! services that send to them. It names nothing that is created with the key, which would be a circle.
 
 use std::collections::BTreeSet;
 
@@ -20,19 +20,20 @@ use crate::names;
 /// Actions that a service needs to send encrypted messages: Amazon SQS Developer Guide, "Configure KMS permissions
 /// for AWS services". `Decrypt` proves the new data key.
 const SEND: [&str; 2] = ["kms:Decrypt", "kms:GenerateDataKey"];
-/// The context of what SNS encrypts: Amazon SNS Developer Guide, "Securing Amazon SNS data with server-side encryption".
+/// The context of what SNS encrypts: Amazon SNS Developer Guide, "Securing Amazon SNS data with server-side
+/// encryption".
 const TOPIC: &str = "kms:EncryptionContext:aws:sns:topicArn";
-/// The context of a bus and of its archive: Amazon EventBridge User Guide, "Encrypting EventBridge event buses with AWS KMS
-/// keys".
+/// The context of a bus and of its archive: Amazon EventBridge User Guide, "Encrypting EventBridge event buses with AWS
+/// KMS keys".
 const BUS: &str = "kms:EncryptionContext:aws:events:event-bus:arn";
 
 impl Lowering for Key {
-    /// It comes after what it encrypts.
+    /// Order: after all that a key encrypts.
     const LATE: bool = true;
     const GRANTS: &'static [Grant] = &[
         Grant::new(Verb::Encrypt, "Encrypt", &["kms:Encrypt", "kms:GenerateDataKey"], On::Itself),
         Grant::new(Verb::Decrypt, "Decrypt", &["kms:Decrypt"], On::Itself),
-        // By way of the service whose data a key of the stack encrypts.
+        // Through the service whose data a key of the stack encrypts.
         Grant::new(Verb::Read, "DecryptWith", &["kms:Decrypt"], On::Itself),
         Grant::new(
             Verb::Write,
@@ -43,7 +44,7 @@ impl Lowering for Key {
     ];
 
     fn lower(&self, builder: &mut Builder<'_>, id: &str, name: &str) {
-        // The account's own policies decide who may use it: AWS KMS Developer Guide, "Default key policy".
+        // The account's own policies name the users: AWS KMS Developer Guide, "Default key policy".
         let mut statements = vec![json!({
             "Sid": "Account",
             "Effect": "Allow",
@@ -82,7 +83,7 @@ fn alias(name: &str) -> String {
     format!("alias/${{AWS::StackName}}-{name}")
 }
 
-/// A statement that lets services use the key; in the policy of a key, `*` is that key.
+/// Returns a statement that lets services use the key; in the policy of a key, `*` is that key.
 fn allow(sid: &str, services: &Value, actions: &[&str], condition: &Value) -> Value {
     json!({
         "Sid": sid,
@@ -103,7 +104,7 @@ fn this_account() -> Value {
 struct Senders {
     /// Buckets, by their computed ARNs.
     buckets: Vec<Value>,
-    /// Services that say for which account they send.
+    /// Services that name the account for which they send.
     others: BTreeSet<String>,
     /// `true` if EventBridge sends to a topic.
     events_to_topic: bool,
@@ -155,8 +156,8 @@ impl Senders {
             out.push(allow("SendFromServices", &json!(self.others), &SEND, &condition));
         }
         if self.events_to_topic {
-            // Amazon SNS Developer Guide, "Managing Amazon SNS encryption keys and costs": EventBridge names no source to a
-            // key here; the topic is what is known. CloudFormation begins its name with that of the stack.
+            // Amazon SNS Developer Guide, "Managing Amazon SNS encryption keys and costs": EventBridge names no source
+            // to a key here; only the topic is known. CloudFormation begins its name with that of the stack.
             let topics = "arn:${AWS::Partition}:sns:${AWS::Region}:${AWS::AccountId}:${AWS::StackName}-*";
             let condition = json!({ "StringLike": { TOPIC: Sub(topics) } });
             out.push(allow("SendFromEventsToTopics", &json!("events.amazonaws.com"), &SEND, &condition));
@@ -165,8 +166,8 @@ impl Senders {
     }
 }
 
-/// Returns the statements that EventBridge needs for the events of a bus, for its rules, and for its archive.
-/// Sources: Amazon EventBridge User Guide, "Authorizing EventBridge to use a customer managed key" and "Encrypting EventBridge
+/// Returns the statements that EventBridge needs for the events of a bus, for its rules, and for its archive. Sources:
+/// Amazon EventBridge User Guide, "Authorizing EventBridge to use a customer managed key" and "Encrypting EventBridge
 /// archives with AWS KMS keys".
 fn buses(stack: &Stack, key: &str) -> Vec<Value> {
     let mut buses: Vec<(&str, &Bus)> = stack
@@ -189,7 +190,7 @@ fn buses(stack: &Stack, key: &str) -> Vec<Value> {
     let service = json!("events.amazonaws.com");
     let condition = |arns: &[Value]| json!({ "StringEquals": { BUS: arns } });
     let mut out = vec![
-        // It looks at the key without a context, and AWS's own example has no condition here.
+        // EventBridge describes the key without a context, and AWS's own example has no condition here.
         json!({
             "Sid": "SeeForBuses",
             "Effect": "Allow",

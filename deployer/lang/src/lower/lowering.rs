@@ -1,5 +1,5 @@
-//! The half of a resource type that CloudFormation needs: what its file in this folder says of it. The other half, what the
-//! language knows, is [`crate::model`]'s.
+//! The half of a resource type that CloudFormation needs, in its file in this folder. The other half, for the language,
+//! is in [`crate::model`].
 
 use deployer_cfn::template::GetAtt;
 use serde_json::{Value, json};
@@ -8,13 +8,13 @@ use super::builder::Builder;
 use crate::model::access::Verb;
 use crate::model::{Kind, ResourceType, Stack, types};
 
-/// What becomes of a resource type in CloudFormation and IAM. Implemented for the struct of each type; the macro `types!`
-/// lists them, and gives [`Kind`] and [`ResourceType`] methods that find the right one. `id` is always the logical ID of the
-/// main resource, and `name` the name in the file.
+/// The resources of CloudFormation and the permissions of IAM that a resource type becomes. Implemented for the struct
+/// of each type; the macro `types!` lists them, and gives [`Kind`] and [`ResourceType`] methods that find the right
+/// one. `id` is always the logical ID of the main resource, and `name` the name in the file.
 pub(crate) trait Lowering {
-    /// Whether it is lowered after all others, because it is made of what their templates hold.
+    /// `true` if it is lowered after all others, because it is made of the content of their templates.
     const LATE: bool = false;
-    /// What the verbs of `access` allow on it.
+    /// Permissions that the verbs of `access` give on it.
     const GRANTS: &'static [Grant] = &[];
 
     /// Adds its resources of CloudFormation.
@@ -23,7 +23,7 @@ pub(crate) trait Lowering {
     /// Returns the CloudFormation expression for an attribute.
     fn attribute(&self, stack: &Stack, id: &str, name: &str, attribute: &str) -> Value;
 
-    /// Returns the same for something that is used only when all resources exist, such as a variable or a policy.
+    /// Returns the expression for something that is used only when all resources exist, such as a variable or a policy.
     fn late_attribute(&self, stack: &Stack, id: &str, name: &str, attribute: &str) -> Value {
         self.attribute(stack, id, name, attribute)
     }
@@ -33,31 +33,31 @@ pub(crate) trait Lowering {
         json!(GetAtt(id, "Arn"))
     }
 
-    /// Returns what a verb needs besides [`Lowering::GRANTS`], as its properties say.
+    /// Returns the statements that a verb needs besides [`Lowering::GRANTS`], by its properties.
     fn statements(&self, _stack: &Stack, _id: &str, _name: &str, _verb: Verb) -> Vec<Value> {
         Vec::new()
     }
 
-    /// Returns the AWS service that sends to the queue or topic `to` on its behalf, with the ARN that the service gives as
-    /// its source, if it sends there.
+    /// Returns the AWS service that sends to the queue or topic `to` on its behalf, with the ARN that the service gives
+    /// as its source, if it sends there.
     fn sender(&self, _stack: &Stack, _id: &str, _name: &str, _to: &str) -> Option<(&'static str, Value)> {
         None
     }
 
-    /// Returns the variables through which an entry of `access` with this verb tells a worker of the deployer where it is.
-    /// Code of one's own names it under `environment`.
+    /// Returns the variables through which an entry of `access` with this verb tells a worker of the deployer where it
+    /// is. Code of one's own names it under `environment`.
     fn variables(&self, _stack: &Stack, _id: &str, _name: &str, _verb: Verb) -> Vec<(&'static str, Value)> {
         Vec::new()
     }
 }
 
-/// What one verb allows on a resource of one type, as data: [`crate::iam::statements`] makes policies of it, and
+/// A permission of one verb on a resource of one type, as data: [`crate::iam::statements`] makes policies of it, and
 /// [`crate::docs::access_page`] a page.
 #[derive(Debug, Clone, Copy)]
 pub struct Grant {
     /// The verb.
     pub verb: Verb,
-    /// Begins the statement's id; the logical id follows.
+    /// Beginning of the statement's ID; the logical ID follows.
     pub sid: &'static str,
     /// Exact actions: those of the Service Authorization Reference.
     pub actions: &'static [&'static str],
@@ -66,13 +66,13 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// A row of [`Lowering::GRANTS`].
+    /// Creates a row of [`Lowering::GRANTS`].
     pub(super) const fn new(verb: Verb, sid: &'static str, actions: &'static [&'static str], on: On) -> Self {
         Self { verb, sid, actions, on }
     }
 }
 
-/// What a [`Grant`] is about.
+/// The object of a [`Grant`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum On {
     /// The resource itself.
@@ -81,8 +81,8 @@ pub enum On {
     Objects,
     /// The indexes of a table, if it has any.
     Indexes,
-    /// Every revision of a task, in its cluster. Were it the present one alone, new code would change the policy, and the
-    /// first tasks after a deployment could be refused until IAM has spread it.
+    /// Every revision of a task, in its cluster. If it were the present one alone, new code would change the policy,
+    /// and the first tasks after a deployment could be refused until IAM has spread it.
     Revisions,
     /// Tasks of the cluster, as they are started.
     Tasks,
@@ -93,7 +93,7 @@ pub enum On {
 }
 
 impl On {
-    /// What it is, for people.
+    /// Returns the object in words.
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
@@ -112,7 +112,7 @@ impl On {
 macro_rules! dispatch {
     ($($(#[$doc:meta])* $kind:ident($word:literal, $module:ident, $cloudformation:literal);)*) => {
         impl Kind {
-            /// Whether it is lowered after all others.
+            /// Returns whether it is lowered after all others.
             pub(super) const fn is_late(self) -> bool {
                 match self {
                     $(Self::$kind => <crate::model::$module::$kind as Lowering>::LATE,)*
@@ -120,7 +120,7 @@ macro_rules! dispatch {
                 }
             }
 
-            /// What the verbs of `access` allow on it.
+            /// Returns the permissions that the verbs of `access` give on it.
             #[must_use]
             pub const fn grants(self) -> &'static [Grant] {
                 match self {
@@ -147,7 +147,7 @@ macro_rules! dispatch {
                 }
             }
 
-            /// Returns the same for something that is used late; see [`Lowering::late_attribute`].
+            /// Returns the expression for something that is used late; see [`Lowering::late_attribute`].
             pub(super) fn late_attribute(
                 &self,
                 stack: &Stack,
@@ -169,7 +169,7 @@ macro_rules! dispatch {
                 }
             }
 
-            /// Returns what a verb needs besides [`Lowering::GRANTS`].
+            /// Returns the statements that a verb needs besides [`Lowering::GRANTS`].
             pub(crate) fn statements(&self, stack: &Stack, id: &str, name: &str, verb: Verb) -> Vec<Value> {
                 match self {
                     $(Self::$kind(one) => one.statements(stack, id, name, verb),)*

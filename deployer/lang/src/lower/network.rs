@@ -1,7 +1,7 @@
-//! `network` → VPC, subnets, routes, gateways, endpoints; or nothing, when it is there already.
+//! `network` → VPC, subnets, routes, gateways, endpoints; or nothing, if it exists already.
 //!
-//! Without NAT gateway, tasks stand in public subnets, take a public address and open no port, which costs nothing while
-//! idle.
+//! Without a NAT gateway, tasks are in public subnets, take a public address and open no port, which costs nothing
+//! while idle.
 
 use deployer_cfn::template::{GetAtt, Ref, Sub, logical_id};
 use deployer_syntax::diagnostic::Span;
@@ -13,7 +13,7 @@ use crate::model::access::{Access, Verb};
 use crate::model::network::{Egress, Network, New};
 use crate::model::{ResourceRef, ResourceType, Stack, Text, TextPart};
 
-/// Logical ids of the subnets for tasks and functions.
+/// Returns the logical IDs of the subnets for tasks and functions.
 fn own_subnets(id: &str, network: &New) -> Vec<String> {
     (1..=network.zones).map(|zone| format!("{id}Subnet{zone}")).collect()
 }
@@ -25,7 +25,7 @@ fn network<'s>(stack: &'s Stack, reference: &ResourceRef) -> Option<&'s Network>
     }
 }
 
-/// Ids of the subnets for tasks and functions.
+/// Returns the IDs of the subnets for tasks and functions.
 fn subnets(stack: &Stack, reference: &ResourceRef) -> Vec<Text> {
     match network(stack, reference) {
         Some(Network::New(new)) => own_subnets(&logical_id(&reference.name), new)
@@ -40,12 +40,12 @@ fn subnets(stack: &Stack, reference: &ResourceRef) -> Vec<Text> {
     }
 }
 
-/// Ids of the subnets, as a list.
+/// Returns the IDs of the subnets, as a list.
 pub(super) fn subnet_list(stack: &Stack, reference: &ResourceRef) -> Vec<Value> {
     subnets(stack, reference).iter().map(|subnet| text_value(stack, subnet)).collect()
 }
 
-/// Ids of the subnets in one text, with commas.
+/// Returns the IDs of the subnets in one text, with commas.
 pub(super) fn subnet_text(stack: &Stack, reference: &ResourceRef) -> Value {
     let mut parts = Vec::new();
     for subnet in subnets(stack, reference) {
@@ -57,7 +57,7 @@ pub(super) fn subnet_text(stack: &Stack, reference: &ResourceRef) -> Value {
     text_value(stack, &Text { parts, span: Span::default() })
 }
 
-/// `ENABLED` or `DISABLED`: whether tasks need a public address.
+/// Returns `ENABLED` if tasks need a public address, else `DISABLED`.
 pub(super) fn public_ip(stack: &Stack, reference: &ResourceRef) -> &'static str {
     match network(stack, reference) {
         Some(network) if !network.is_public() => "DISABLED",
@@ -65,7 +65,7 @@ pub(super) fn public_ip(stack: &Stack, reference: &ResourceRef) -> &'static str 
     }
 }
 
-/// Adds a security group for what runs in a network: some ports out, nothing in.
+/// Adds a security group for tasks or functions in a network: some ports out, nothing in.
 pub(super) fn add_security_group(
     builder: &mut Builder<'_>,
     id: &str,
@@ -140,7 +140,7 @@ fn lower_new(builder: &mut Builder<'_>, id: &str, network: &New) {
         Egress::Endpoints => add_route_table(builder, id, &table),
     }
     for (index, subnet) in own_subnets(id, network).into_iter().enumerate() {
-        // Public subnets have the VPC to themselves; private ones leave half of it to others.
+        // Public subnets share the whole VPC; private ones leave half of it to others.
         let block = match network.egress {
             Egress::Public => format!("{first}.{second}.{}.0/18", index * 64),
             Egress::Nat | Egress::Endpoints => format!("{first}.{second}.{}.0/19", index * 32),
@@ -201,7 +201,7 @@ fn add_subnet(builder: &mut Builder<'_>, id: &str, subnet: &str, index: usize, b
     );
 }
 
-/// One NAT gateway in a public subnet, for all zones: each costs as much as it stands.
+/// Adds one NAT gateway in a public subnet, for all zones: each one costs money while idle.
 fn add_nat(builder: &mut Builder<'_>, id: &str, private_table: &str, network: &New) {
     let (first, second) = network.cidr;
     let attachment = add_internet_gateway(builder, id);
@@ -224,7 +224,8 @@ fn add_nat(builder: &mut Builder<'_>, id: &str, private_table: &str, network: &N
     builder.add(format!("{id}Route"), "AWS::EC2::Route", route);
 }
 
-/// The services with an interface endpoint: what the file names, else the usual ones and what is needed besides.
+/// Returns the services with an interface endpoint: those that the file names, else the usual ones and further ones
+/// that are needed.
 fn endpoints<'n>(stack: &Stack, name: &str, network: &'n New) -> Vec<&'n str> {
     let mut out: Vec<&str> = network.endpoints.iter().map(String::as_str).collect();
     if !network.endpoints_given && uses_keys(stack, name) {
@@ -233,8 +234,8 @@ fn endpoints<'n>(stack: &Stack, name: &str, network: &'n New) -> Vec<&'n str> {
     out
 }
 
-/// Returns whether something in the network calls KMS itself. Code that reads and writes encrypted data leaves that to
-/// the service.
+/// Returns whether something in the network calls KMS itself. Code that reads and writes encrypted data leaves the
+/// calls to the service.
 fn uses_keys(stack: &Stack, name: &str) -> bool {
     let uses = |network: &ResourceRef, access: &[Access]| {
         network.name == name && access.iter().any(|entry| matches!(entry.verb, Verb::Encrypt | Verb::Decrypt))
@@ -258,7 +259,7 @@ fn add_interface_endpoints(builder: &mut Builder<'_>, id: &str, network: &New) {
             "CidrIp": format!("{first}.{second}.0.0/16"),
             "Description": "AWS APIs",
         }],
-        // Answers need no rule: a security group remembers who asked.
+        // Answers need no rule: a security group remembers the requests.
         "SecurityGroupEgress": [{
             "IpProtocol": "tcp",
             "FromPort": 443,

@@ -1,4 +1,4 @@
-//! `parameter` → Parameter; or nothing, when it is there already.
+//! `parameter` → Parameter; or nothing, if it exists already.
 
 use deployer_cfn::template::{Policy, Ref, Sub};
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ impl Lowering for Parameter {
         if let Some(description) = &new.description {
             properties["Description"] = json!(description);
         }
-        // The file holds all that is in it.
+        // The file contains its whole content.
         builder.add(id, "AWS::SSM::Parameter", properties).policy = Some(Policy::Delete);
     }
 
@@ -37,7 +37,7 @@ impl Lowering for Parameter {
         }
     }
 
-    /// The computed name, so that a parameter can hold what the function that reads it is called.
+    /// Returns the computed name, so that a parameter can contain the name of the function that reads it.
     fn late_attribute(&self, stack: &Stack, id: &str, name: &str, attribute: &str) -> Value {
         match (attribute, self) {
             ("name", Self::New(_)) => json!(Sub(own_name(name))),
@@ -45,7 +45,7 @@ impl Lowering for Parameter {
         }
     }
 
-    /// Computed: CloudFormation has no attribute with it.
+    /// Returns the computed ARN: CloudFormation has no attribute for it.
     fn arn(&self, _: &str, name: &str) -> Value {
         match self {
             Self::New(_) => names::parameter_arn(&own_name(name)),
@@ -53,8 +53,8 @@ impl Lowering for Parameter {
         }
     }
 
-    /// The value of a secure parameter is decrypted with the rights of who reads it, for this parameter alone; the key of AWS
-    /// lets everybody in the account do so who may read the parameter.
+    /// Returns the statements that a secure parameter needs. Its value is decrypted with the rights of the reader, for
+    /// this parameter alone; the key of AWS lets everybody in the account decrypt it who may read the parameter.
     /// Source: AWS Systems Manager User Guide, "AWS KMS encryption for AWS Systems Manager Parameter Store SecureString
     /// parameters".
     fn statements(&self, stack: &Stack, id: &str, name: &str, verb: Verb) -> Vec<Value> {
@@ -75,7 +75,7 @@ impl Lowering for Parameter {
     }
 }
 
-/// Name that the template gives to a parameter.
+/// Returns the name that the template gives to a parameter.
 fn own_name(name: &str) -> String {
     format!("/${{AWS::StackName}}/{name}")
 }

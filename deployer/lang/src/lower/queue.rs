@@ -10,7 +10,7 @@ use crate::model::access::Verb;
 use crate::model::queue::{MAX_MESSAGE_SIZE, Queue};
 use crate::model::{ResourceRef, Stack};
 
-/// Dead letters are kept as long as SQS can: 14 days.
+/// Seconds for which dead letters are kept: as long as SQS can, 14 days.
 const DEAD_LETTER_RETENTION: u64 = 14 * 86_400;
 
 impl Lowering for Queue {
@@ -37,7 +37,7 @@ impl Lowering for Queue {
     }
 }
 
-/// Adds a queue, its dead-letter queue, and the policies that say who may send to each.
+/// Adds a queue, its dead-letter queue, and the policies of both, which name their senders.
 pub(super) fn add_pair(
     builder: &mut Builder<'_>,
     id: &str,
@@ -86,7 +86,7 @@ pub(super) fn add_pair(
     }
 }
 
-/// Adds a queue for what could not be processed or delivered.
+/// Adds a queue for events or messages that could not be processed or delivered.
 pub(super) fn add_dead_letters(
     builder: &mut Builder<'_>,
     id: &str,

@@ -16,13 +16,13 @@ impl Lowering for Raw {
         builder.add(id, self.type_id.name(), properties);
     }
 
-    /// Texts name it as CloudFormation does.
+    /// Returns the reference: texts name the resource as CloudFormation does.
     fn attribute(&self, _: &Stack, id: &str, _: &str, _: &str) -> Value {
         json!(Ref(id))
     }
 }
 
-/// A value with what its texts with references become.
+/// Returns a value whose texts with references are CloudFormation expressions.
 pub(super) fn resolved(stack: &Stack, value: &Value) -> Value {
     match value {
         Value::Object(map) => match map.get(TEXT) {

@@ -1,5 +1,5 @@
-//! Worker `extract` → the rule that tells it of tasks that stopped, so that it can start again what was not brought to its
-//! end, and the permission to send itself what is to wait.
+//! Worker `extract` → the rule that reports stopped tasks to it, so that it can start again those that were not
+//! finished, and the permission to send itself a message that is to wait.
 
 use deployer_cfn::template::{GetAtt, Sub, logical_id};
 use serde_json::{Value, json};
@@ -13,12 +13,12 @@ use crate::model::worker::Worker;
 use crate::model::{ResourceRef, ResourceType, Stack};
 use crate::names;
 
-/// Logical id of the rule of the function `id`.
+/// Returns the logical ID of the rule of the function `id`.
 pub(super) fn rule_id(id: &str) -> String {
     format!("{id}OnTaskStopped")
 }
 
-/// The queue in which the function hears of stopped tasks: that of the uploads, which no FIFO queue is.
+/// Returns the queue in which the function learns of stopped tasks: that of the uploads, which is never a FIFO queue.
 fn hears_in<'s>(stack: &'s Stack, function: &'s Function) -> Option<(&'s ResourceRef, &'s Queue)> {
     if function.worker() != Some(Worker::Extract) || tasks(stack, function).next().is_none() {
         return None;
@@ -40,8 +40,8 @@ pub(super) fn sends(stack: &Stack, function: &Function, to: &str) -> bool {
     })
 }
 
-/// Statements of the policy of the dead-letter queue that is made for the queue `name`: what can't be delivered to the queue
-/// goes there at once.
+/// Returns the statements of the policy of the dead-letter queue that is created for the queue `name`: events that
+/// can't be delivered to the queue go there at once.
 pub(super) fn may_send_dead_letters(stack: &Stack, name: &str, dead_letters: &str) -> Vec<Value> {
     let mut rules: Vec<String> = stack
         .functions()
@@ -59,7 +59,7 @@ pub(super) fn statements(stack: &Stack, function: &Function) -> Vec<Value> {
     iam::statements(stack, &access, function.worker())
 }
 
-/// Names of the tasks that the function starts, and of their clusters.
+/// Returns the names of the tasks that the function starts, and of their clusters.
 fn tasks<'s>(stack: &'s Stack, function: &'s Function) -> impl Iterator<Item = (&'s str, &'s str)> {
     let runs = function.access.iter().filter(|access| access.verb == Verb::Run);
     runs.filter_map(|access| match stack.resource(&access.resource.name).map(|resource| &resource.is) {
@@ -78,7 +78,7 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, function: &
     clusters.sort();
     clusters.dedup();
     let clusters: Vec<Value> = clusters.into_iter().map(|cluster| json!(GetAtt(cluster, "Arn"))).collect();
-    // Every revision: the one that was stopped may be the one before a deployment.
+    // Every revision: the stopped one may be the one before a deployment.
     let definitions: Vec<Value> = tasks(stack, function)
         .map(|(task, _)| {
             let family = names::family(task);

@@ -1,4 +1,4 @@
-//! `rule` → Rule, its dead-letter queue, and per target what lets EventBridge call it.
+//! `rule` → Rule, its dead-letter queue, and per target the permission by which EventBridge calls it.
 
 use deployer_cfn::template::{GetAtt, Ref, logical_id};
 use serde_json::{Value, json};
@@ -106,7 +106,7 @@ fn target(stack: &Stack, target: &Target, role: &str, dead_letters: &str) -> Val
     out
 }
 
-/// The name of a bus, which the stack makes or finds.
+/// Returns the name of a bus, which the stack creates or finds.
 pub(super) fn bus_name(stack: &Stack, bus: &ResourceRef) -> Value {
     let id = logical_id(&bus.name);
     match stack.resource(&bus.name).map(|resource| &resource.is) {
@@ -115,7 +115,7 @@ pub(super) fn bus_name(stack: &Stack, bus: &ResourceRef) -> Value {
     }
 }
 
-/// The event pattern of a rule on a bus.
+/// Returns the event pattern of a rule on a bus.
 pub(super) fn pattern(stack: &Stack, bus: &ResourceRef, events: &Events) -> Value {
     match events {
         Events::Named(event) => {

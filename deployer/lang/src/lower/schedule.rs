@@ -78,7 +78,7 @@ impl Lowering for Schedule {
     }
 }
 
-/// EventBridge Scheduler User Guide, "Schedule types".
+/// Returns the expression of a schedule: EventBridge Scheduler User Guide, "Schedule types".
 fn expression(when: &When) -> String {
     match when {
         When::Cron(fields) => format!("cron({fields})"),

@@ -16,7 +16,7 @@ pub(super) struct Sender {
     pub(super) arn: Value,
 }
 
-/// All that sends to the queue or topic of this name, by name, so that the order of the file changes no policy.
+/// Returns all senders to the queue or topic of this name, sorted, so that the order of the file changes no policy.
 pub(super) fn senders(stack: &Stack, name: &str) -> Vec<Sender> {
     let mut out: Vec<Sender> = stack
         .resources
@@ -31,10 +31,11 @@ pub(super) fn senders(stack: &Stack, name: &str) -> Vec<Sender> {
     out
 }
 
-/// A statement of a resource policy that lets a sender do this.
+/// Returns a statement of a resource policy that allows an action to a sender.
 ///
-/// EventBridge User Guide, "Using resource-based policies": no conditions in policies of SNS topics. What one with them does is
-/// not said, so they are left out, and no role is set, with which delivery to encrypted topics may fail.
+/// EventBridge User Guide, "Using resource-based policies": no conditions in policies of SNS topics. The effect of a
+/// condition there is not documented, so there are none, and no role is set, with which delivery to encrypted topics
+/// may fail.
 pub(super) fn allow(sender: &Sender, action: &str, resource: &Value) -> Value {
     if sender.service == EVENTBRIDGE && action == "sns:Publish" {
         return json!({

@@ -1,4 +1,4 @@
-//! The variables that tell workers of sensitive fields.
+//! The variables that name sensitive fields to workers.
 
 use contract::environment;
 use deployer_cfn::template::{GetAtt, logical_id};
@@ -10,7 +10,7 @@ use crate::model::task::Task;
 use crate::model::worker::Worker;
 use crate::sensitive::{self, Field};
 
-/// The variables with the sensitive fields that a worker seals or opens, and their key.
+/// Returns the variables with the sensitive fields that a worker seals or opens, and their key.
 pub(super) fn variables(
     worker: Worker,
     access: &[Access],
@@ -23,7 +23,7 @@ pub(super) fn variables(
     fields.into_iter().chain(key.map(|arn| (environment::DATA_KEY, json!(arn)))).collect()
 }
 
-/// The variable with the columns that a task expects in its files, if there are any.
+/// Returns the variable with the columns that a task expects in its files, if there are any.
 pub(super) fn columns(stack: &Stack, task: &Task) -> Option<(&'static str, Value)> {
     let names = sensitive::columns_of(&sensitive::expected(stack, task));
     (!names.is_empty()).then(|| (environment::COLUMNS, json!(json!(names).to_string())))

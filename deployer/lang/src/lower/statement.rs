@@ -7,7 +7,7 @@ use crate::iam;
 use crate::model::Stack;
 use crate::model::statement::Statement;
 
-/// The statements of the file, by their place in the list.
+/// Returns the statements of the file, by their place in the list.
 pub(super) fn statements(stack: &Stack, statements: &[Statement]) -> Vec<Value> {
     let one = |(index, statement): (usize, &Statement)| {
         let resources: Vec<Value> =

@@ -19,7 +19,7 @@ impl Lowering for Table {
             &["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan"],
             On::Itself,
         ),
-        // Items are got from the table alone; an index is queried and scanned.
+        // Single items are read from the table alone; an index is queried and scanned.
         Grant::new(Verb::Read, "ReadIndexesOf", &["dynamodb:Query", "dynamodb:Scan"], On::Indexes),
         Grant::new(Verb::Write, "Write", &["dynamodb:PutItem", "dynamodb:BatchWriteItem"], On::Itself),
         Grant::new(Verb::Update, "Update", &["dynamodb:UpdateItem"], On::Itself),

@@ -142,7 +142,7 @@ fn pull(stack: &Stack, task: &Task) -> Vec<Value> {
     vec![iam::without_resource("LogInToRegistry"), iam::allow("PullImage", &actions, repository)]
 }
 
-/// ARN of the repository that an image of ECR lies in: `<account>.dkr.ecr.<region>.amazonaws.com/<name>:<tag>`.
+/// Returns the ARN of the repository of an image in ECR: `<account>.dkr.ecr.<region>.amazonaws.com/<name>:<tag>`.
 fn private_repository(stack: &Stack, uri: &Text) -> Option<Value> {
     let mut parts = uri.parts.iter();
     // The repository may be a resource: `${repository.RepositoryUri}:latest`.
@@ -196,7 +196,8 @@ fn read_secrets(stack: &Stack, task: &Task) -> Vec<Value> {
     .collect()
 }
 
-/// Amazon ECS Developer Guide, "Pass sensitive data to an Amazon ECS container": `arn:json-key:version-stage:version-id`.
+/// Returns the place of a secret: Amazon ECS Developer Guide, "Pass sensitive data to an Amazon ECS container":
+/// `arn:json-key:version-stage:version-id`.
 fn value_from(stack: &Stack, secret: &Secret) -> Value {
     match secret {
         Secret::Secret { arn, key: None } => text_value(stack, arn),

@@ -10,8 +10,8 @@ use crate::model::Stack;
 use crate::model::access::Verb;
 use crate::model::topic::{Subscriber, Subscription, Topic};
 
-/// The key of the account that SNS makes. Other services can't use it: Amazon SNS Developer Guide, "Enable compatibility
-/// between event sources from AWS services and encrypted topics".
+/// The key of the account that SNS makes. Other services can't use it: Amazon SNS Developer Guide, "Enable
+/// compatibility between event sources from AWS services and encrypted topics".
 const MANAGED_KEY: &str = "alias/aws/sns";
 
 impl Lowering for Topic {
@@ -74,7 +74,7 @@ fn subscribe(builder: &mut Builder<'_>, id: &str, subscription: &Subscription) {
             let function = logical_id(&function.name);
             (function.clone(), "lambda", json!(GetAtt(function, "Arn")))
         }
-        // Letters and digits alone are left of the address: a logical id has no others.
+        // Only letters and digits of the address are kept: a logical ID has no others.
         Subscriber::Email(address) => {
             (address.chars().filter(char::is_ascii_alphanumeric).collect(), "email", json!(address))
         }

@@ -1,4 +1,4 @@
-//! IP addresses in patterns: a text that is one is compared as one, and ranges hold several.
+//! IP addresses in patterns: a text that is an address is compared as one, and ranges contain several.
 //!
 //! The matcher writes addresses as hexadecimal digits and ends as soon as digits decide, so addresses of one version
 //! are compared with ranges of the other by their first digits.
@@ -32,18 +32,18 @@ impl Range {
     }
 }
 
-/// The one address that a text is.
+/// Returns the range of the one address that a text is.
 pub fn single(text: &str) -> Option<Range> {
     let digits = hexadecimal(&bytes(text)?).into_bytes();
     Some(Range { low: digits.clone(), high: digits })
 }
 
-/// The hexadecimal digits of the address that a text is.
+/// Returns the hexadecimal digits of the address that a text is.
 pub fn digits(text: &str) -> Option<String> {
     bytes(text).map(|bytes| hexadecimal(&bytes))
 }
 
-/// A range in CIDR notation, or what is wrong with it.
+/// Parses a range in CIDR notation. An error is its problem.
 pub fn parse_range(text: &str) -> Result<Range, String> {
     let parts: Vec<&str> = text.trim_end_matches('/').split('/').collect();
     let [address, mask] = parts.as_slice() else {
@@ -72,13 +72,14 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
-/// The 4 or 16 bytes of an address. Groups may begin with zeros, and an IPv4 address in an IPv6 one is that.
+/// Returns the 4 or 16 bytes of an address. Groups may begin with zeros, and an IPv4 address in an IPv6 one counts as
+/// IPv4.
 fn bytes(text: &str) -> Option<Vec<u8>> {
     if text.contains(':') { version_6(text) } else { version_4(text) }
 }
 
 fn version_4(text: &str) -> Option<Vec<u8>> {
-    /// Longer texts are names to the matcher's library.
+    /// Length beyond which the matcher's library takes texts for names.
     const MAX_LENGTH: usize = 15;
     let parts: Vec<&str> = text.split('.').collect();
     let octet = |part: &&str| part.parse::<u8>().ok().filter(|_| is_digits(part));

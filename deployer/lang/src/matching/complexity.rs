@@ -1,21 +1,22 @@
-//! Wildcards that EventBridge refuses as too complex: Amazon EventBridge User Guide, "Wildcard matching", and what its
-//! matcher counts: the beginnings of wildcards that one value can fit at the same time.
+//! Wildcards that EventBridge refuses as too complex: Amazon EventBridge User Guide, "Wildcard matching", and the count
+//! of its matcher: the beginnings of wildcards that one value can fit at the same time.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Compiled, Matcher, wildcard};
 
-/// The limit is not published. Patterns that count 9 are known to be taken, and ones that count 11 to be refused.
+/// Limit of beginnings, which is not published. Patterns with 9 are known to be accepted, and those with 11 to be
+/// refused.
 const MOST_BEGINNINGS: usize = 10;
-/// A search that goes on longer is given up; the pattern is then taken to be right.
+/// Steps after which a search is given up; the pattern is then taken to be right.
 const MOST_STEPS: usize = 20_000;
 
-/// The names of fields up to one, and what that one may be in each alternative.
+/// The names of fields up to one, and the matchers of that one in each alternative.
 type Group<'p> = (Vec<&'p str>, Vec<&'p Arc<[Matcher]>>);
 
-/// Returns whether EventBridge refuses the wildcards of a pattern. Those of one field count together, over the alternatives
-/// that can lead to it.
+/// Returns whether EventBridge refuses the wildcards of a pattern. Those of one field count together, over the
+/// alternatives that can lead to it.
 pub fn is_too_complex(pattern: &Compiled) -> bool {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for alternative in &pattern.alternatives {
@@ -41,7 +42,7 @@ pub fn is_too_complex(pattern: &Compiled) -> bool {
     })
 }
 
-/// A place in a wildcard: which one, and how many of its pieces are behind it.
+/// A place in wildcards: the index of one, and the number of its pieces before the place.
 type Place = (usize, usize);
 
 fn exceeds(wildcards: &[Vec<Option<char>>]) -> bool {
@@ -54,7 +55,7 @@ fn exceeds(wildcards: &[Vec<Option<char>>]) -> bool {
     let mut letters: Vec<Option<char>> = quoted.iter().flatten().copied().collect();
     letters.sort_unstable();
     letters.dedup();
-    // Where a letter leads from a place; `None` is any letter that stands in no wildcard.
+    // The places to which a letter leads; `None` is any letter that is in no wildcard.
     let step = |place: Place, letter: Option<char>, out: &mut BTreeSet<Place>| {
         let (of, at) = place;
         let is_star = at > 0 && piece((of, at - 1)) == Some(None);
@@ -64,7 +65,7 @@ fn exceeds(wildcards: &[Vec<Option<char>>]) -> bool {
         match piece(place) {
             Some(None) => {
                 out.insert((of, at + 1));
-                // The star may also stand for nothing.
+                // The star may also be empty.
                 if letter.is_some() && piece((of, at + 1)) == Some(letter) {
                     out.insert((of, at + 2));
                 }

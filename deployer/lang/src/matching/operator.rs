@@ -9,18 +9,18 @@ use serde_json::Value;
 use super::address::{self, Range};
 use super::value::{Amount, Leaf, amount};
 
-/// One thing that a field may be.
+/// A thing that a field may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Matcher {
-    /// Not known before the deployment.
+    /// A text that is not known before the deployment.
     Unknown,
-    /// This text.
+    /// A text.
     Text(String),
     /// `true`, `false`, `null`, or a number as written.
     Word(String),
-    /// This address, however it is written.
+    /// An address, however it is written.
     Address(String, Range),
-    /// This amount, however it is written.
+    /// An amount, however it is written.
     Number(String, Amount),
     /// Amounts between two, each within or not.
     Numeric { shown: String, low: Option<(Amount, bool)>, high: Option<(Amount, bool)> },
@@ -32,9 +32,9 @@ pub enum Matcher {
     AnythingBut { shown: String, texts: Vec<String>, amounts: Vec<Amount> },
     /// Not what any of these takes.
     Not(Vec<Test>),
-    /// The field is there.
+    /// Presence of the field.
     Exists,
-    /// The field is not there.
+    /// Absence of the field.
     Absent,
 }
 
@@ -58,7 +58,7 @@ enum Operator {
 }
 
 impl Matcher {
-    /// Returns the meaning of an entry of a pattern's list, which the reader has checked.
+    /// Returns the matcher of an entry of a pattern's list, which the reader has checked.
     pub fn of(value: &Value) -> Self {
         let Some((name, argument)) = value.as_object().and_then(|map| map.iter().next()) else {
             return Self::plain(value);
@@ -134,7 +134,7 @@ impl Matcher {
         Self::AnythingBut { shown: number::to_json(argument), texts, amounts }
     }
 
-    /// Wildcards in it, and whether several count as one pattern.
+    /// Returns the wildcards in it.
     pub fn wildcards(&self) -> Vec<&str> {
         let tests: &[Test] = match self {
             Self::Is(test) => std::slice::from_ref(test),
@@ -172,7 +172,7 @@ impl Matcher {
             }),
             Self::Address(_, range) | Self::Cidr(_, range) => match value {
                 Leaf::Text(text) => address::digits(text).is_some_and(|digits| range.holds(&digits)),
-                // A number that is not compared as one stands for its own digits.
+                // A number that is not compared as one is compared by its digits.
                 Leaf::Word(word) => number.is_none() && range.holds(word),
                 Leaf::Unknown => true,
             },
@@ -278,7 +278,7 @@ impl Test {
     }
 }
 
-/// The places to which all units of a text lead, each in one of its two forms.
+/// Returns the places to which all units of a text lead, each in one of its two forms.
 fn ends_of<'u>(
     start: usize,
     units: impl Iterator<Item = &'u [String; 2]>,
@@ -293,8 +293,8 @@ fn ends_of<'u>(
     })
 }
 
-/// The lower and the upper case of each letter. The matcher takes UTF-16 one by one, and half of a character beyond it
-/// becomes a question mark.
+/// Returns the lower and the upper case of each letter. The matcher takes UTF-16 unit by unit, and half of a character
+/// beyond it becomes a question mark.
 fn foldings(text: &str) -> impl Iterator<Item = [String; 2]> {
     text.chars().map(|letter| match letter.len_utf16() {
         1 => [letter.to_lowercase().collect(), letter.to_uppercase().collect()],
@@ -310,7 +310,7 @@ fn is_open(value: &Value) -> bool {
     value.as_str().is_some_and(is_mark)
 }
 
-/// The letters of a wildcard; `None` stands for any number of letters.
+/// Parses the letters of a wildcard; `None` is any number of letters.
 pub fn wildcard(text: &str) -> Result<Vec<Option<char>>, String> {
     let mut pieces = Vec::new();
     let mut letters = text.chars();

@@ -7,7 +7,7 @@ use deployer_syntax::number::Decimal;
 /// A single value of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Leaf {
-    /// Not known before the deployment.
+    /// A text that is not known before the deployment.
     Unknown,
     /// A text.
     Text(String),
@@ -37,7 +37,8 @@ impl Amount {
     }
 }
 
-/// The amount of a number, unless its digits are not those of a double: the matcher takes that for no number.
+/// Returns the amount of a number, unless it has digits that a double doesn't: the matcher doesn't take that for a
+/// number.
 pub fn amount(text: &str) -> Option<Amount> {
     let decimal = Decimal::parse(text)?;
     let double: f64 = text.parse().ok().filter(|double: &f64| double.is_finite())?;

@@ -1,4 +1,4 @@
-//! `access:` entries: what a function or task may do, in one verb and one resource.
+//! `access:` entries: the permissions of a function or task, each as one verb and one resource.
 
 use std::sync::LazyLock;
 
@@ -12,7 +12,7 @@ use super::{Kind, ResourceRef};
 pub struct Access {
     /// The verb.
     pub verb: Verb,
-    /// To which resource.
+    /// The resource.
     pub resource: ResourceRef,
     /// Place of the entry.
     pub span: Span,
@@ -50,8 +50,8 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// Every verb: its word, and the beginning of what it allows, which [`super::definition::Definition::ACCESS`] ends for
-    /// each type.
+    /// Every verb: its word, and the beginning of its description, which [`super::definition::Definition::ACCESS`] ends
+    /// for each type.
     pub const ALL: [(Self, &'static str, &'static str); 13] = [
         (Self::Read, "read", "Read"),
         (Self::Write, "write", "Write"),
@@ -68,19 +68,19 @@ impl Verb {
         (Self::Decrypt, "decrypt", "Decrypt with"),
     ];
 
-    /// The types that it applies to, by their words.
+    /// Returns the types that it applies to, by their words.
     #[must_use]
     pub fn kinds(self) -> &'static [Kind] {
         VERBS.iter().find(|verb| verb.verb == self).map_or(&[], |verb| &verb.kinds)
     }
 
-    /// The word in `stack.yaml`.
+    /// Returns the word in `stack.yaml`.
     #[must_use]
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|(verb, ..)| *verb == self).map_or("", |(_, name, ..)| name)
     }
 
-    /// The word as it stands before a resource in a sentence.
+    /// Returns the word as it is before a resource in a sentence.
     #[must_use]
     pub fn phrase(self) -> &'static str {
         match self {
@@ -97,7 +97,7 @@ impl Verb {
     }
 }
 
-/// A verb with all that the types say of it.
+/// A verb with all that the types define for it.
 struct Described {
     verb: Verb,
     name: &'static str,

@@ -13,7 +13,7 @@ use super::{Kind, Resource, ResourceRef, Stack};
 pub struct Alarm {
     /// The metrics that are watched.
     pub watches: Watches,
-    /// Topics that are told.
+    /// Topics that are notified.
     pub notify: Vec<ResourceRef>,
 }
 
@@ -26,7 +26,7 @@ pub enum Watches {
     Metric(Metric),
 }
 
-/// A metric and when it is alarming.
+/// A metric, and the condition under which it is alarming.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metric {
     /// The resource that it is about.
@@ -39,7 +39,7 @@ pub struct Metric {
     pub comparison: Comparison,
     /// The threshold, in the metric's unit.
     pub threshold: i64,
-    /// Seconds.
+    /// Seconds of a period.
     pub period: u64,
     /// Number of consecutive periods that must be alarming.
     pub periods: i64,
@@ -78,15 +78,15 @@ pub enum Comparison {
 /// Treatment of a period without a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
-    /// All is well.
+    /// No alarm.
     NotBreaching,
-    /// Alarm.
+    /// An alarm.
     Breaching,
-    /// The state stays.
+    /// The state before.
     Ignore,
 }
 
-/// Amazon CloudWatch API reference, `PutMetricAlarm`: actions of a state.
+/// Most actions of a state: Amazon CloudWatch API reference, `PutMetricAlarm`.
 const MAX_ACTIONS: usize = 5;
 
 impl Definition for Alarm {
@@ -228,7 +228,7 @@ impl Definition for Alarm {
     }
 }
 
-/// What is wrong when a type has no metric of this name.
+/// Returns the error if a type has no metric of this name.
 fn unknown_metric(kind: Kind, metric: &Metric) -> Option<Diagnostic> {
     let known = kind.metrics()?.names;
     (!known.contains(&metric.name.as_str())).then(|| {

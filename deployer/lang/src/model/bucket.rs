@@ -17,7 +17,7 @@ pub struct Bucket {
     pub notify: Vec<Notification>,
     /// `true` if S3 sends every change to the account's default event bus.
     pub event_bridge: bool,
-    /// Keep overwritten and removed objects as old versions.
+    /// `true` if overwritten and removed objects are kept as old versions.
     pub versioning: bool,
     /// Rules for objects as they get older.
     pub lifecycle: Vec<Rule>,
@@ -32,11 +32,11 @@ pub struct Bucket {
 /// One `lifecycle` entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// Only keys that begin with this.
+    /// Beginning of the keys that it applies to.
     pub prefix: Option<String>,
-    /// Days after which an object goes.
+    /// Days after which an object is removed.
     pub expire_after: Option<u64>,
-    /// Days after which a version goes that is no longer the newest.
+    /// Days after which a version is removed that is no longer the newest.
     pub old_versions_expire_after: Option<u64>,
     /// Cheaper storage with time: storage class and days.
     pub transitions: Vec<(StorageClass, u64)>,
@@ -45,20 +45,20 @@ pub struct Rule {
 /// The storage class of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StorageClass {
-    /// For what is read now and then.
+    /// A class for objects that are read now and then.
     StandardIa,
-    /// S3 watches what is read, and chooses.
+    /// A class that S3 chooses by the reads that it sees.
     IntelligentTiering,
-    /// Archive that can be read at once.
+    /// An archive that can be read at once.
     GlacierIr,
-    /// Archive that is read after minutes to hours.
+    /// An archive that is read after minutes to hours.
     Glacier,
-    /// Archive that is read after hours.
+    /// An archive that is read after hours.
     DeepArchive,
 }
 
 impl StorageClass {
-    /// S3's word for it.
+    /// Returns S3's word for it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -102,7 +102,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// The word for it.
+    /// Returns the word for it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -131,25 +131,25 @@ pub struct Notification {
     pub on: BucketEvent,
     /// The receiver.
     pub to: Notified,
-    /// Only keys that begin with this.
+    /// Beginning of the keys that it applies to.
     pub prefix: Option<String>,
-    /// Only keys that end with this.
+    /// End of the keys that it applies to.
     pub suffix: Option<String>,
 }
 
 /// The receiver of notifications about objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notified {
-    /// A queue gets a message.
+    /// A queue, which gets a message.
     Queue(ResourceRef),
-    /// A function is called.
+    /// A function, which is called.
     Function(ResourceRef),
-    /// A topic gets a message.
+    /// A topic, which gets a message.
     Topic(ResourceRef),
 }
 
 impl Notified {
-    /// The resource.
+    /// Returns the resource.
     #[must_use]
     pub const fn resource(&self) -> &ResourceRef {
         match self {
@@ -161,9 +161,9 @@ impl Notified {
 /// An event of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BucketEvent {
-    /// It was created or overwritten.
+    /// The creation or the replacement of an object.
     Created,
-    /// It was removed.
+    /// The removal of an object.
     Removed,
 }
 
@@ -326,7 +326,7 @@ fn whole_days(properties: &mut Properties<'_>, name: &str, seconds: u64) {
     }
 }
 
-/// Storage class and days.
+/// Reads a storage class and days.
 fn read_transition(properties: &mut Properties<'_>) -> Option<(StorageClass, u64)> {
     let to = properties
         .field(

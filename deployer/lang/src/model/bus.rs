@@ -15,9 +15,9 @@ use super::{Kind, ResourceRef};
 pub struct Bus {
     /// `source` of the events that the stack's workers publish on it.
     pub source: String,
-    /// Name of a bus of the account that is there already; nothing is made then.
+    /// Name of a bus that the account has already; nothing is created then.
     pub existing: Option<String>,
-    /// Others who may put events on it.
+    /// Other accounts that may put events on it.
     pub allow: Option<Allow>,
     /// The archive of its events, from which they can be replayed.
     pub archive: Option<Archive>,
@@ -30,7 +30,7 @@ pub struct Bus {
 pub struct Allow {
     /// Accounts, by their 12 digits.
     pub accounts: Vec<String>,
-    /// All accounts of an organization, by its id.
+    /// All accounts of an organization, by its ID.
     pub organization: Option<String>,
 }
 
@@ -39,7 +39,7 @@ pub struct Allow {
 pub struct Archive {
     /// Days for which an event is kept; for ever without it.
     pub retention: Option<u64>,
-    /// Only events that match.
+    /// A pattern of the events that are kept.
     pub pattern: Option<Pattern>,
 }
 
@@ -118,7 +118,7 @@ impl Definition for Bus {
     }
 
     fn encryption_key_mut(&mut self) -> Option<&mut Option<ResourceRef>> {
-        // A bus that is there keeps its own key; an archive of it is the stack's.
+        // An existing bus keeps its own key; an archive of it is the stack's.
         (self.existing.is_none() || self.archive.is_some()).then_some(&mut self.encryption_key)
     }
 

@@ -18,10 +18,10 @@ pub enum Code {
     Package {
         /// Folder with its `Cargo.toml`, relative to the stack file, with `/` between the names.
         path: String,
-        /// The binary; that of the package's name when it is not given.
+        /// The binary; that of the package's name if it is not given.
         bin: Option<String>,
     },
-    /// A zip that is there already.
+    /// An existing zip.
     Zip {
         /// The file, relative to the stack file, with `/` between the names.
         path: String,
@@ -51,7 +51,7 @@ impl Code {
         }
     }
 
-    /// The worker, when it is one.
+    /// Returns the worker, if it is one.
     #[must_use]
     pub const fn worker(&self) -> Option<Worker> {
         match self {
@@ -61,7 +61,7 @@ impl Code {
     }
 }
 
-/// The code of a function, and how Lambda starts it.
+/// The code of a function, and the way in which Lambda starts it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionCode {
     /// The code.
@@ -78,10 +78,10 @@ const OS_RUNTIME: &str = "provided.al2023";
 const RUNTIMES: [&str; 6] = ["provided.al", "python3.", "nodejs", "java", "dotnet", "ruby3."];
 
 impl FunctionCode {
-    /// One of the deployer's own workers.
+    /// Returns the code of one of the deployer's own workers.
     #[must_use]
     pub fn of_worker(worker: Worker) -> Self {
-        // One program for all functions, which learns by the handler what it is.
+        // One program for all functions, whose handler names the worker.
         Self { handler: worker.name().to_owned(), ..Self::program(Code::Worker(worker)) }
     }
 
@@ -188,12 +188,12 @@ fn package(properties: &mut Properties<'_>) -> Option<Code> {
 pub enum Image {
     /// A program, of which the deployer makes an image.
     Program(Code),
-    /// An image that is there already, by its URI.
+    /// An existing image, by its URI.
     Uri(Text),
 }
 
 impl Image {
-    /// The deployer's own worker, when it is one.
+    /// Returns the deployer's own worker, if it is one.
     #[must_use]
     pub const fn worker(&self) -> Option<Worker> {
         match self {
@@ -223,7 +223,7 @@ impl Image {
     }
 }
 
-/// Reports when not exactly one of these properties is given.
+/// Reports properties of which not exactly one is given.
 pub(super) fn one_of_these(properties: &mut Properties<'_>, names: &[&str], example: &str) {
     let given: Vec<&str> = names.iter().copied().filter(|name| properties.has(name)).collect();
     let words = super::properties::one_of(names.iter().copied());
@@ -252,7 +252,7 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    /// The word in `stack.yaml`, which is Lambda's.
+    /// Returns the word in `stack.yaml`, which is Lambda's.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -153,7 +153,7 @@ impl Read for OneCharacter {
             return Some(found);
         }
         let help = match text.as_str() {
-            // An empty text is what YAML makes of a bare `|` or `>`.
+            // YAML reads a bare `|` or `>` as an empty text.
             "" => "in quotes, such as `\"|\"`",
             "\\t" | "tab" => "a tab is `\"\\t\"`, in double quotes",
             _ => "an ASCII character that is not a line end, such as `\";\"` or `\"\\t\"`",
@@ -176,7 +176,7 @@ impl Read for OneCharacter {
     }
 }
 
-/// The name of a column, trimmed as those of a header are, and where it stands.
+/// The name of a column, trimmed as those of a header are, and its place.
 struct Column;
 impl Read for Column {
     type Out = (String, Span);

@@ -1,5 +1,5 @@
-//! The half of a resource type that the language needs: what its file in this folder says of it. The other half, what it
-//! becomes in CloudFormation, is [`crate::lower`]'s.
+//! The half of a resource type that the language needs, in its file in this folder. The other half, for CloudFormation,
+//! is in [`crate::lower`].
 
 use deployer_syntax::diagnostic::Diagnostics;
 
@@ -11,15 +11,15 @@ use super::{Resource, ResourceRef, Stack};
 /// A resource type of the language. Implemented by the struct of each type; the macro `types!` lists them, and gives
 /// [`super::Kind`] and [`super::ResourceType`] methods that find the right one.
 pub(crate) trait Definition: Sized {
-    /// What the type is.
+    /// Description of the type.
     const DESCRIPTION: &'static str;
-    /// Attributes for `${name.attribute}`, with what each is; the first is meant by `${name}` alone.
+    /// Attributes for `${name.attribute}`, with a description of each; `${name}` alone means the first.
     const ATTRIBUTES: &'static [(&'static str, &'static str)];
     /// The verbs of `access` that can be used with it, each with the object that completes the verb's description.
     const ACCESS: &'static [(Verb, &'static str)] = &[];
     /// Its metrics in CloudWatch, for alarms and dashboards.
     const METRICS: Option<Metrics> = None;
-    /// How the drawing of the pipeline shows it.
+    /// Its place in the drawing of the pipeline.
     const DRAWING: Drawing = Drawing::Always(Role::Other);
 
     /// Reads its properties. The same questions describe them.
@@ -28,7 +28,7 @@ pub(crate) trait Definition: Sized {
     /// Applies the rules about this resource and those that it names, when all of them have been read.
     fn check(&self, _stack: &Stack, _resource: &Resource, _diagnostics: &mut Diagnostics) {}
 
-    /// What to do if nothing in the stack refers to it; `None` if it is of use even so.
+    /// Returns the advice if nothing in the stack refers to it; `None` if it is of use even so.
     fn unused(&self) -> Option<&'static str> {
         None
     }
@@ -36,23 +36,23 @@ pub(crate) trait Definition: Sized {
     /// Adds what flows from it, and to it, as far as its own properties say so.
     fn flows(&self, _name: &str, _flows: &mut Flows) {}
 
-    /// Queues of the file that receive what it could not process or deliver.
+    /// Returns the queues of the file that receive the events or messages that it could not process or deliver.
     fn dead_letter_queues(&self) -> Vec<&ResourceRef> {
         Vec::new()
     }
 
-    /// The customer key that encrypts its data, and the service that uses the key for callers.
+    /// Returns the customer key that encrypts its data, and the service that uses the key for callers.
     fn encryption_key(&self) -> Option<(&ResourceRef, &'static str)> {
         None
     }
 
-    /// The place of the customer key, if the stack's `key` applies to it.
+    /// Returns the place of the customer key, if the stack's `key` applies to it.
     fn encryption_key_mut(&mut self) -> Option<&mut Option<ResourceRef>> {
         None
     }
 }
 
-/// What to do with an unused resource of most types.
+/// Advice for an unused resource of most types.
 pub(crate) const UNUSED: &str = "refer to it, name it in `outputs` if others use it, or remove it";
 
 /// The metrics of a type. Source: the pages on CloudWatch metrics in the guides of Lambda, SQS, DynamoDB and SNS.
@@ -71,19 +71,19 @@ pub struct Metrics {
 /// A graph of a dashboard: its title, its statistic, its metrics.
 pub type Graph = (&'static str, &'static str, &'static [&'static str]);
 
-/// Whether the drawing of the pipeline shows the resources of a type, and as what.
+/// The place of the resources of a type in the drawing of the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Drawing {
-    /// Not at all: where something runs and how it is encrypted is not a flow, and a dashboard only looks on.
+    /// None: the place and the encryption of something are not a flow, and a dashboard only looks on.
     Never,
-    /// If something flows from it or to it.
+    /// A place if something flows from it or to it.
     IfConnected(Role),
-    /// Always.
+    /// A place in any case.
     Always(Role),
 }
 
 impl Drawing {
-    /// Its role in the pipeline.
+    /// Returns its role in the pipeline.
     #[must_use]
     pub const fn role(self) -> Role {
         match self {

@@ -18,7 +18,7 @@ pub struct Target {
     pub input: Option<Input>,
     /// Number and time of the retries of a delivery.
     pub retry: Retry,
-    /// Send events that can't be delivered to a dead-letter queue.
+    /// `true` if events that can't be delivered are sent to a dead-letter queue.
     pub dead_letter: bool,
     /// Place of the entry.
     pub span: Span,
@@ -27,13 +27,13 @@ pub struct Target {
 /// The input of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// Always this.
+    /// A constant.
     Constant(Json),
     /// A part of the event.
     Path(String),
     /// A text with parts of the event.
     Transformer {
-        /// Names of the user's own → JSON paths.
+        /// Names that the user chose → JSON paths.
         paths: Vec<(String, String)>,
         /// The text, with `<name>` for each.
         template: String,
@@ -49,7 +49,7 @@ pub struct Retry {
     pub max_age: u64,
 }
 
-/// Amazon EventBridge API reference, `RetryPolicy`; the Scheduler's has the same bounds.
+/// Most retries: Amazon EventBridge API reference, `RetryPolicy`; the Scheduler's has the same bounds.
 const MAX_ATTEMPTS: i64 = 185;
 const MAX_AGE: u64 = 86_400;
 
@@ -78,12 +78,12 @@ const BUS: (Kind, &str, &[Kind]) = (Kind::Bus, "Another bus to put it on.", &[Ki
 const TASK: (Kind, &str, &[Kind]) = (Kind::Task, "A task to run in its cluster.", &[Kind::Task]);
 
 impl Target {
-    /// A target of a rule.
+    /// Reads a target of a rule.
     pub(crate) fn of_rule(properties: &mut Properties<'_>) -> Option<Self> {
         Self::read(properties, &[FUNCTION, QUEUE, TOPIC, BUS, TASK], true)
     }
 
-    /// The target of a schedule.
+    /// Reads the target of a schedule.
     pub(crate) fn of_schedule(properties: &mut Properties<'_>) -> Option<Self> {
         Self::read(properties, &[FUNCTION, QUEUE, TOPIC, TASK], false)
     }
@@ -167,7 +167,7 @@ impl Target {
     }
 }
 
-/// Amazon EventBridge User Guide, "Amazon EventBridge input transformation".
+/// Predefined variables: Amazon EventBridge User Guide, "Amazon EventBridge input transformation".
 const PREDEFINED: [&str; 5] = [
     "aws.events.rule-arn",
     "aws.events.rule-name",
@@ -212,7 +212,7 @@ fn read_transformer(properties: &mut Properties<'_>) -> Option<(Vec<(String, Str
     Some((paths, template))
 }
 
-/// `$.detail.key`, `$.items[0].name`: what EventBridge takes of JSON path.
+/// Checks a path such as `$.detail.key` or `$.items[0].name`: the part of JSON path that EventBridge takes.
 fn check_path(properties: &mut Properties<'_>, path: &str, span: Span) {
     let word = |part: &str| {
         let (name, index) = part.split_once('[').unwrap_or((part, "0]"));

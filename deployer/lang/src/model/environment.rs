@@ -23,7 +23,7 @@ pub struct Variable {
 }
 
 impl Variable {
-    /// The value as far as it stands in the file.
+    /// Returns the literal parts of the value.
     #[must_use]
     pub fn literal(&self) -> String {
         let literal = |part: &TextPart| match part {
@@ -34,15 +34,15 @@ impl Variable {
     }
 }
 
-/// Reads `environment`.
+/// A reader of `environment`.
 pub enum Variables {
-    /// Lambda keeps some names for itself.
+    /// Of a function: Lambda reserves some names.
     OfFunction,
-    /// ECS takes any name of letters, digits and `_`.
+    /// Of a task: ECS takes any name of letters, digits and `_`.
     OfTask,
 }
 
-/// AWS Lambda Developer Guide, "Defined runtime environment variables": reserved ones.
+/// Reserved names: AWS Lambda Developer Guide, "Defined runtime environment variables".
 const RESERVED: [&str; 19] = [
     "_HANDLER",
     "_X_AMZN_TRACE_ID",

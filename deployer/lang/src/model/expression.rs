@@ -1,6 +1,6 @@
 //! Nodes → expressions: values of raw CloudFormation properties with their intrinsic functions, and conditions.
 //!
-//! The references of functions are checked here; the types of properties are the matter of resource schemas.
+//! The references of functions are checked here; resource schemas check the types of properties.
 
 use std::ops::RangeInclusive;
 
@@ -18,11 +18,11 @@ use crate::model::properties::{Scope, attribute, mismatch, one_of};
 mod condition;
 mod sub;
 
-/// Stands in the JSON of an expression for a text with references, whose pieces are its value: what a reference becomes
-/// is known when all resources are. No key of a template begins so.
+/// Key for a text with references in the JSON of an expression, with the pieces of the text as its value: the value of
+/// a reference is known when all resources are. No key of a template begins so.
 pub(crate) const TEXT: &str = "\u{0}text";
 
-/// Functions, and how each is written.
+/// Functions, and the form of each.
 /// Source: AWS CloudFormation Template Reference, "Intrinsic function reference".
 const FUNCTIONS: [(&str, &str); 11] = [
     ("Ref", "`!Ref name`"),
@@ -38,7 +38,7 @@ const FUNCTIONS: [(&str, &str); 11] = [
     ("Fn::Sub", "`!Sub \"${name.Attribute}\"`, or `!Sub [\"${variable}\", { variable: value }]`"),
 ];
 
-/// Functions that make a condition, and how each is written.
+/// Functions that make a condition, and the form of each.
 const CONDITION_FUNCTIONS: [(&str, &str); 5] = [
     ("Condition", "`!Condition name`"),
     ("Fn::And", "`!And [condition, condition]`, with 2 to 10 of them"),
@@ -47,7 +47,7 @@ const CONDITION_FUNCTIONS: [(&str, &str); 5] = [
     ("Fn::Or", "`!Or [condition, condition]`, with 2 to 10 of them"),
 ];
 
-/// Functions of CloudFormation that the language doesn't have, and what to do instead.
+/// Functions of CloudFormation that the language doesn't have, and the alternative to each.
 const UNAVAILABLE: [(&str, &str); 5] = [
     ("Fn::FindInMap", "there are no mappings; declare a value under `config`, which each stack may set"),
     (
@@ -62,10 +62,10 @@ const UNAVAILABLE: [(&str, &str); 5] = [
     ("Fn::Transform", "a macro changes the template after it was checked; write its result"),
 ];
 
-/// Functions that may give an operand of `Fn::Equals`. The same source, "Condition functions".
+/// Functions that may give an operand of `Fn::Equals`: the same source, "Condition functions".
 const IN_CONDITIONS: [&str; 5] = ["Ref", "Fn::Join", "Fn::Select", "Fn::Split", "Fn::Sub"];
 
-/// Pseudo parameters that `Ref` takes and no text: a list, and the one that removes its property.
+/// Pseudo parameters that `Ref` takes, and texts don't: a list, and the one that removes its property.
 const NOTIFICATION_ARNS: &str = "AWS::NotificationARNs";
 const NO_VALUE: &str = "AWS::NoValue";
 
@@ -79,7 +79,7 @@ pub(crate) fn condition(node: &Node, scope: &Scope) -> Option<Json> {
     Reader { scope, in_condition: true }.condition(node)
 }
 
-/// An expression whose place has no schema: single values are texts.
+/// Converts an expression whose place has no schema: single values are texts.
 pub(crate) fn to_json(expression: &Expression) -> Json {
     match &expression.is {
         ExpressionKind::Null => Json::Null,
@@ -96,18 +96,18 @@ pub(crate) fn to_json(expression: &Expression) -> Json {
     }
 }
 
-/// A call as it stands in the file, in either form.
+/// A call as the file contains it, in either form.
 struct Call<'n> {
     /// Its long name.
     name: String,
     /// Place of its name.
     at: Span,
     argument: &'n Node,
-    /// All of it.
+    /// Place of the whole call.
     span: Span,
 }
 
-/// The call that a node is, if it is one.
+/// Returns the call that a node is, if it is one.
 fn call(node: &Node) -> Option<Call<'_>> {
     match &node.value {
         Value::Tagged { tag, tag_span, node: argument } => {
@@ -172,7 +172,7 @@ fn depends_on_resources(value: &Json) -> bool {
 
 struct Reader<'s> {
     scope: &'s Scope,
-    /// Under `conditions`, where no resource exists yet.
+    /// `true` under `conditions`, where no resource exists yet.
     in_condition: bool,
 }
 
@@ -215,8 +215,8 @@ impl Reader<'_> {
         ExpressionEntry { key: entry.key.clone(), key_span: entry.key_span, value }
     }
 
-    /// A part of a larger value. For a wrong one, which has been reported, stands a function of which nothing is known,
-    /// so that the rest is judged all the same.
+    /// Reads a part of a larger value. A wrong part, which has been reported, becomes a function of which nothing is
+    /// known, so that the rest is judged all the same.
     fn part(&self, node: &Node) -> Expression {
         self.expression(node).unwrap_or_else(|| {
             let is = ExpressionKind::Function { value: Json::Null, gives: Gives::Any };
@@ -224,7 +224,7 @@ impl Reader<'_> {
         })
     }
 
-    /// A text, with what `${…}` in it stands for.
+    /// Reads a text, with the values of `${…}` in it.
     fn text(&self, node: &Node, text: &str, plain: bool) -> Option<Expression> {
         if !text.contains("${") {
             let is = ExpressionKind::Scalar { text: text.to_owned(), plain };
@@ -362,7 +362,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A function that there is not.
+    /// Reports a function that does not exist.
     fn unknown(&self, call: &Call<'_>) {
         // `Fn::ForEach::Name` carries a name of the user's own.
         let unavailable = UNAVAILABLE.iter().find(|(name, _)| {
@@ -388,7 +388,7 @@ impl Reader<'_> {
         );
     }
 
-    /// The arguments, of which there must be so many.
+    /// Returns the arguments if their number is in the range, and reports them otherwise.
     fn items<'n>(&self, call: &Call<'n>, count: RangeInclusive<usize>) -> Option<&'n [Node]> {
         let (low, high) = (*count.start(), *count.end());
         let wanted = match (low, high) {
@@ -429,7 +429,7 @@ impl Reader<'_> {
         Some(to_json(&read))
     }
 
-    /// A text that must be known now.
+    /// Reads a text that must be known now.
     fn literal(&self, call: &Call<'_>, node: &Node) -> Option<String> {
         match &node.value {
             Value::Scalar { .. } if !node.is_null() => {
@@ -442,7 +442,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A whole number in a range, or a function that gives one.
+    /// Reads a whole number in a range, or a function that gives one.
     fn number(&self, call: &Call<'_>, node: &Node, range: RangeInclusive<i64>) -> Option<Json> {
         let read = self.expression(node)?;
         match &read.is {
@@ -528,7 +528,7 @@ impl Reader<'_> {
         Some(json!({ "Fn::GetAtt": [id, attribute] }))
     }
 
-    /// The logical id of the resource of this name.
+    /// Returns the logical ID of the resource of this name.
     fn target(&self, name: &str, span: Span) -> Option<String> {
         if self.in_condition {
             self.no_resources(name, span);

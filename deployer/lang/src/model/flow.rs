@@ -6,17 +6,17 @@ use super::access::{Access, Verb};
 /// The part of a resource in a pipeline: it decides the shape and the color in a drawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Stores data.
+    /// A store of data.
     Store,
-    /// Holds messages until they are processed.
+    /// A queue of messages until they are processed.
     Queue,
-    /// Passes events or messages on to many.
+    /// A hub that passes events or messages on to many.
     Hub,
-    /// Computes for a short time.
+    /// A computation for a short time.
     Function,
-    /// Computes for as long as it takes.
+    /// A computation for as long as it takes.
     Task,
-    /// Starts or notifies others.
+    /// A resource that starts or notifies others.
     Caller,
     /// Anything else.
     Other,
@@ -33,7 +33,7 @@ pub enum Flow {
         to: String,
         /// The name of the flow; empty if it has none.
         label: String,
-        /// `true` if it carries what failed.
+        /// `true` if it carries failed events or messages.
         failure: bool,
         /// `true` if the lowering puts a queue between the two.
         buffered: bool,
@@ -64,7 +64,7 @@ impl Flows {
         self.between(from, to, label.into(), false, true);
     }
 
-    /// Adds the flow of what failed.
+    /// Adds the flow of failed events or messages.
     pub fn add_failure(&mut self, from: &str, to: &ResourceRef, label: &str) {
         self.between(from, &to.name, label.to_owned(), true, false);
     }

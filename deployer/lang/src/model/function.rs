@@ -34,9 +34,9 @@ pub struct Function {
     pub architecture: Architecture,
     /// Reserved concurrency, if it has any.
     pub concurrency: Option<i64>,
-    /// Bytes.
+    /// Bytes of memory.
     pub memory: u64,
-    /// Seconds.
+    /// Seconds until it is stopped.
     pub timeout: u64,
     /// Seconds for which log events are kept.
     pub log_retention: u64,
@@ -44,7 +44,7 @@ pub struct Function {
     pub tmp: u64,
     /// `true` if X-Ray records its executions.
     pub tracing: bool,
-    /// Variables of the file's own.
+    /// Variables from the file.
     pub environment: Environment,
     /// ARNs of layer versions.
     pub layers: Vec<Text>,
@@ -96,7 +96,7 @@ pub enum UrlAuth {
 }
 
 impl Function {
-    /// The deployer's own worker that it runs, if it does.
+    /// Returns the deployer's own worker that it runs, if it does.
     #[must_use]
     pub const fn worker(&self) -> Option<Worker> {
         self.code.code.worker()
@@ -309,11 +309,11 @@ impl Definition for Function {
     }
 }
 
-/// AWS Lambda Developer Guide, "Lambda quotas": layers of a function.
+/// Most layers of a function: AWS Lambda Developer Guide, "Lambda quotas".
 const MAX_LAYERS: usize = 5;
 
 impl Async {
-    /// Bounds: AWS Lambda API reference, `PutFunctionEventInvokeConfig`.
+    /// Reads it. Bounds: AWS Lambda API reference, `PutFunctionEventInvokeConfig`.
     fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let retries = properties.field("retries", "Number of retries.", Integer(0, 2)).or(2);
         let max_age = properties

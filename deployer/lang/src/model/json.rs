@@ -1,6 +1,6 @@
 //! Free JSON in a stack file, as EventBridge takes it: constant inputs, event patterns, widgets.
 //!
-//! Texts in it may speak of resources. They stand in the value as marks, so that it stays plain JSON until the lowering
+//! Texts in it may refer to resources. They are in the value as marks, so that it stays plain JSON until the lowering
 //! puts CloudFormation's expressions in their places.
 
 use deployer_syntax::mark::MARK;
@@ -12,17 +12,17 @@ use super::Text;
 use super::TextPart;
 use super::properties::{AnyText, Read, Scope, Shape, mismatch};
 
-/// JSON with texts that are known once CloudFormation has made the resources.
+/// JSON with texts that are known once CloudFormation has created the resources.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Json {
-    /// The value; a text that names resources stands in it as a mark.
+    /// The value; a text that names resources is in it as a mark.
     pub value: Value,
-    /// The texts that the marks stand for.
+    /// The texts of the marks.
     pub texts: Vec<Text>,
 }
 
 impl Json {
-    /// Puts `place(text)` where a text names resources.
+    /// Replaces each text that names resources by `place(text)`.
     #[must_use]
     pub fn filled(&self, place: &impl Fn(&Text) -> Value) -> Value {
         self.fill(&self.value, place)
@@ -57,13 +57,13 @@ impl Json {
         has_null(&self.value)
     }
 
-    /// The text that a mark stands for.
+    /// Returns the text of a mark.
     #[must_use]
     pub fn marked(&self, text: &str) -> Option<&Text> {
         self.texts.get(text.strip_prefix(MARK)?.parse::<usize>().ok()?)
     }
 
-    /// Compact JSON in pieces, so that a text with references can be made of it: `text` writes one that names resources,
+    /// Returns compact JSON in pieces, so that a text with references can be made of it. Texts that name resources are
     /// between quotes that are there already.
     #[must_use]
     pub fn pieces(&self) -> Vec<TextPart> {
@@ -95,13 +95,13 @@ impl Json {
         parts
     }
 
-    /// Characters of the compact JSON, without the texts that are not known yet.
+    /// Counts the characters of the compact JSON, without the texts that are not known yet.
     #[must_use]
     pub fn length(&self) -> usize {
         number::to_json(&self.filled(&|_| Value::from(""))).chars().count()
     }
 
-    /// Reads a single value: what a plain one is in YAML 1.2's JSON schema, else a text.
+    /// Reads a single value: a plain one by YAML 1.2's JSON schema, else a text.
     pub(crate) fn single(&mut self, node: &Node, scope: &Scope) -> Option<Value> {
         let yaml::Value::Scalar { text: written, plain, .. } = &node.value else { return None };
         if node.is_null() {
@@ -152,8 +152,8 @@ fn push(parts: &mut Vec<TextPart>, text: &str) {
     }
 }
 
-/// A plain scalar by YAML 1.2's JSON schema: `true`, `12`, `1.50` and `1e3` are what they are, with all digits; `012`,
-/// `yes` and all else is text.
+/// Returns a plain scalar by YAML 1.2's JSON schema: `true`, `12`, `1.50` and `1e3` keep their types, with all digits;
+/// `012`, `yes` and all else is text.
 fn typed(text: &str) -> Value {
     match text {
         "true" => Value::Bool(true),
@@ -164,7 +164,7 @@ fn typed(text: &str) -> Value {
 
 /// A mapping of any shape.
 pub enum JsonMapping {
-    /// Sent as a text, in which a null may stand.
+    /// A mapping that is sent as a text, which may contain a null.
     Document,
     /// A part of the template, which takes no null.
     Part,

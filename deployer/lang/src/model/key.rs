@@ -16,9 +16,9 @@ const DAY: u64 = 86_400;
 pub struct Key {
     /// Description of the key.
     pub description: Option<String>,
-    /// Days after which new key material is made.
+    /// Days after which new key material is created.
     pub rotation: u64,
-    /// Days from deletion until the key is gone.
+    /// Days from the deletion until the key no longer exists.
     pub deletion_window: u64,
 }
 
@@ -30,7 +30,7 @@ impl Definition for Key {
     const ACCESS: &'static [(Verb, &'static str)] = &[(Verb::Encrypt, "a key"), (Verb::Decrypt, "a key")];
     const DRAWING: Drawing = Drawing::Never;
 
-    /// Bounds: AWS KMS API reference, `EnableKeyRotation` and `ScheduleKeyDeletion`.
+    /// Reads it. Bounds: AWS KMS API reference, `EnableKeyRotation` and `ScheduleKeyDeletion`.
     fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let description = properties.field("description", "Description of the key.", Str).optional();
         let rotation = properties
@@ -62,8 +62,8 @@ impl Definition for Key {
     }
 }
 
-/// Gives the stack's key to every resource that can have one and names none, so that nothing behind asks where a key
-/// comes from.
+/// Gives the stack's key to every resource that can have one and names none, so that later steps need not ask for the
+/// origin of a key.
 pub(crate) fn encrypt(stack: &mut Stack) {
     let Some(key) = &stack.key else { return };
     let logged = |resource: &super::Resource| match &resource.is {
@@ -72,7 +72,8 @@ pub(crate) fn encrypt(stack: &mut Stack) {
     };
     let logs: BTreeSet<String> = stack.resources.iter().filter_map(logged).collect();
     for resource in &mut stack.resources {
-        // Amazon S3 User Guide, "Enabling Amazon S3 server access logging": logs come to no bucket with a KMS key.
+        // Amazon S3 User Guide, "Enabling Amazon S3 server access logging": logs are not delivered to a bucket with a
+        // KMS key.
         if logs.contains(&resource.name) {
             continue;
         }

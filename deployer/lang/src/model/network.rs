@@ -10,13 +10,13 @@ use super::properties::{AnyText, Boolean, Choice, Integer, List, Object, Propert
 /// A VPC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Network {
-    /// The stack makes it.
+    /// A VPC that the stack creates.
     New(New),
-    /// It is there already.
+    /// An existing VPC.
     Existing(Existing),
 }
 
-/// A VPC that the stack makes.
+/// A VPC that the stack creates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct New {
     /// Availability zones, one subnet in each.
@@ -25,18 +25,18 @@ pub struct New {
     pub egress: Egress,
     /// First two bytes of its addresses, `a.b.0.0/16`.
     pub cidr: (u8, u8),
-    /// AWS services with an interface endpoint, as they stand in the endpoint's name.
+    /// AWS services with an interface endpoint, as the endpoint's name contains them.
     pub endpoints: Vec<String>,
-    /// `true` if the file names them. Otherwise, what runs in the network may need more.
+    /// `true` if the file names them. Otherwise, the tasks and functions in the network may need more.
     pub endpoints_given: bool,
 }
 
 /// Existing VPC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Existing {
-    /// Its id.
+    /// Its ID.
     pub vpc: Text,
-    /// Ids of the subnets that tasks and functions stand in.
+    /// IDs of the subnets of tasks and functions.
     pub subnets: Vec<Text>,
     /// `true` if those have a route to an internet gateway, so that tasks need a public address.
     pub public: bool,
@@ -45,7 +45,7 @@ pub struct Existing {
 /// The way in which tasks and functions reach AWS and the internet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Egress {
-    /// Public subnets and public addresses: costs nothing while idle. Nothing may come in.
+    /// Public subnets and public addresses: they cost nothing while idle. No traffic may come in.
     Public,
     /// Private subnets and a NAT gateway, which costs money while idle.
     Nat,
@@ -154,7 +154,7 @@ impl Definition for Network {
     }
 }
 
-/// Reads `outbound` of what runs in a network.
+/// Reads `outbound` of tasks and functions in a network.
 pub(super) fn outbound(properties: &mut Properties<'_>) -> Vec<i64> {
     properties
         .field(
@@ -165,7 +165,7 @@ pub(super) fn outbound(properties: &mut Properties<'_>) -> Vec<i64> {
         .or(vec![443])
 }
 
-/// RFC 1918.
+/// Returns the first two bytes of a private range: RFC 1918.
 fn private_range(text: &str) -> Option<(u8, u8)> {
     let (first, second) = text.strip_suffix(".0.0/16")?.split_once('.')?;
     let byte = |text: &str| {

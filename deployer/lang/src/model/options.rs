@@ -1,4 +1,4 @@
-//! `options` of a resource: how CloudFormation treats it, whatever its type.
+//! `options` of a resource: its treatment by CloudFormation, whatever its type.
 
 use deployer_syntax::diagnostic::Diagnostic;
 use deployer_syntax::yaml::shorten;
@@ -6,21 +6,21 @@ use deployer_syntax::yaml::shorten;
 use super::ResourceRef;
 use super::properties::{AnyResource, Boolean, ConditionName, List, Properties, Str};
 
-/// Longest logical id: AWS CloudFormation User Guide, "Resources syntax".
+/// Longest logical ID: AWS CloudFormation User Guide, "Resources syntax".
 const MAX_LOGICAL_ID: usize = 255;
 
 /// Options of a resource for CloudFormation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Resources that must be there before it.
+    /// Resources that must exist before it.
     pub depends_on: Vec<ResourceRef>,
     /// `true` if it is protected from deletion and replacement.
     pub protect: bool,
     /// `true` if it is kept when it leaves the stack; by default, the stack's `removal` decides.
     pub retain: Option<bool>,
-    /// The logical id of its main resource; made of its name when it is not given.
+    /// The logical ID of its main resource; made of its name if it is not given.
     pub logical_id: Option<String>,
-    /// Logical id of the condition under which it exists.
+    /// Logical ID of the condition under which it exists.
     pub condition: Option<String>,
 }
 

@@ -14,13 +14,13 @@ use super::{Resource, Stack, Text, TextPart};
 /// A parameter of Systems Manager.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parameter {
-    /// The stack makes it.
+    /// A parameter that the stack creates.
     New(New),
-    /// It is there already.
+    /// An existing parameter.
     Existing(Existing),
 }
 
-/// A parameter that the stack makes.
+/// A parameter that the stack creates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct New {
     /// Its value.
@@ -29,7 +29,7 @@ pub struct New {
     pub description: Option<String>,
 }
 
-/// A parameter of the account that is there already.
+/// An existing parameter of the account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Existing {
     /// Its name.
@@ -38,12 +38,12 @@ pub struct Existing {
     pub encryption_key: Option<Text>,
 }
 
-/// Limits of a standard parameter, in bytes and characters: AWS Systems Manager API reference, `PutParameter`. The fully
-/// qualified name includes the ARN before it, which has at most 50 characters.
+/// Limits of a standard parameter, in bytes and characters: AWS Systems Manager API reference, `PutParameter`. The
+/// fully qualified name includes the ARN before it, which has at most 50 characters.
 const MAX_VALUE: usize = 4_096;
 const MAX_DESCRIPTION: usize = 1_024;
 const MAX_NAME: usize = 1_011 - 50;
-/// Beginnings of names that AWS keeps for itself: AWS Systems Manager User Guide, "Understanding parameter name requirements
+/// Beginnings of names that AWS reserves: AWS Systems Manager User Guide, "Understanding parameter name requirements
 /// and constraints".
 const RESERVED: [&str; 2] = ["aws", "ssm"];
 
@@ -140,7 +140,7 @@ impl Definition for Parameter {
     }
 }
 
-/// The word with which a name begins that AWS does not accept.
+/// Returns the reserved word with which a name begins, if AWS does not accept it.
 fn reserved(name: &str) -> Option<&'static str> {
     let name = name.trim_start_matches('/').to_ascii_lowercase();
     RESERVED.into_iter().find(|word| name.starts_with(word))
@@ -178,7 +178,7 @@ fn check_value(properties: &mut Properties<'_>, value: &Text) {
     }
 }
 
-/// A key is named by its ARN alone: IAM allows nothing on an alias.
+/// Checks that a key is named by its ARN: IAM allows nothing on an alias.
 fn check_key(properties: &mut Properties<'_>, key: &Text) {
     if let [TextPart::Literal(text)] = key.parts.as_slice()
         && !(text.starts_with("arn:") && text.contains(":key/"))
@@ -190,7 +190,8 @@ fn check_key(properties: &mut Properties<'_>, key: &Text) {
     }
 }
 
-/// The name of an existing parameter, but of none of AWS: others are read under an ARN without an account, or elsewhere.
+/// Checks the name of an existing parameter, which can't be one of AWS: those are read under an ARN without an account,
+/// or elsewhere.
 fn check_name(properties: &mut Properties<'_>, name: &str, span: Span) {
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
     let fits = (1..=MAX_NAME).contains(&name.len())

@@ -1,4 +1,4 @@
-//! Event patterns of EventBridge: read and checked with the place of every part. [`crate::matching`] holds them against
+//! Event patterns of EventBridge: read and checked with the place of every part. [`crate::matching`] compares them with
 //! events.
 //!
 //! The syntax is that of the Amazon EventBridge User Guide, "Comparison operators for use in event patterns", as
@@ -17,10 +17,10 @@ use crate::matching::{Compiled, Event, is_too_complex};
 
 mod reader;
 
-/// Characters of a pattern: Amazon EventBridge User Guide, "Amazon EventBridge quotas".
+/// Most characters of a pattern: Amazon EventBridge User Guide, "Amazon EventBridge quotas".
 const MAX_LENGTH: usize = 2_048;
-/// Bounds of a number in `numeric` for SNS: Amazon SNS Developer Guide, "Filter policy constraints". EventBridge's matcher
-/// takes every number that a double holds.
+/// Bounds of a number in `numeric` for SNS: Amazon SNS Developer Guide, "Filter policy constraints". EventBridge's
+/// matcher takes every number that a double holds.
 const MAX_NOTIFICATION_NUMBER: f64 = 1e9;
 /// The fields that every event has: Amazon EventBridge User Guide, "Event structure"; a replayed one has the last.
 const FIELDS: [&str; 10] = [
@@ -70,18 +70,18 @@ const RESERVED: [&str; 15] = [
 pub struct Pattern {
     /// The pattern as EventBridge takes it.
     pub json: Json,
-    /// The same, ready for events.
+    /// The pattern, ready for events.
     pub compiled: Compiled,
     /// Its place in the file.
     pub span: Span,
 }
 
-/// Lambda takes these of the operators: AWS Lambda Developer Guide, "Filter rule syntax".
+/// Operators that Lambda takes: AWS Lambda Developer Guide, "Filter rule syntax".
 const FILTER_OPERATORS: [&str; 6] =
     ["prefix", "suffix", "equals-ignore-case", "anything-but", "numeric", "exists"];
-/// Characters of a filter: the same guide, "Lambda quotas".
+/// Most characters of a filter: the same guide, "Lambda quotas".
 const MAX_FILTER_LENGTH: usize = 4_096;
-/// AWS Lambda Developer Guide, "Using Lambda with Amazon SQS": fields of a message.
+/// Fields of a message: AWS Lambda Developer Guide, "Using Lambda with Amazon SQS".
 const MESSAGE_FIELDS: [&str; 9] = [
     "messageId",
     "receiptHandle",
@@ -93,7 +93,7 @@ const MESSAGE_FIELDS: [&str; 9] = [
     "eventSourceARN",
     "awsRegion",
 ];
-/// AWS Lambda Developer Guide, "Using AWS Lambda with Amazon DynamoDB": fields of a change.
+/// Fields of a change: AWS Lambda Developer Guide, "Using AWS Lambda with Amazon DynamoDB".
 const CHANGE_FIELDS: [&str; 8] = [
     "eventID",
     "eventName",
@@ -105,13 +105,13 @@ const CHANGE_FIELDS: [&str; 8] = [
     "userIdentity",
 ];
 
-/// SNS takes these: Amazon SNS Developer Guide, "Amazon SNS subscription filter policies".
+/// Operators that SNS takes: Amazon SNS Developer Guide, "Amazon SNS subscription filter policies".
 const NOTIFICATION_OPERATORS: [&str; 7] =
     ["prefix", "suffix", "equals-ignore-case", "anything-but", "numeric", "exists", "cidr"];
-/// Bytes of a filter policy: the same guide, "Filter policy constraints".
+/// Most bytes of a filter policy: the same guide, "Filter policy constraints".
 const MAX_POLICY_LENGTH: usize = 262_144;
 
-/// Reads an event pattern, by what it is matched against.
+/// A reader of event patterns, by the values that they are matched against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PatternReader {
     /// Events of EventBridge.
@@ -127,7 +127,7 @@ pub enum PatternReader {
 }
 
 impl PatternReader {
-    /// Fields at the top.
+    /// Returns the fields at the top.
     const fn fields(self) -> &'static [&'static str] {
         match self {
             Self::OfEvent => &FIELDS,
@@ -137,7 +137,7 @@ impl PatternReader {
         }
     }
 
-    /// Those of them that have fields of their own.
+    /// Returns those fields at the top that have fields of their own.
     const fn open_fields(self) -> &'static [&'static str] {
         match self {
             Self::OfEvent => &["detail"],
@@ -164,7 +164,7 @@ impl PatternReader {
         }
     }
 
-    /// Returns the name of what is matched, for messages.
+    /// Returns the name of the values that are matched, for messages.
     const fn what(self) -> &'static str {
         match self {
             Self::OfEvent | Self::OfAnything => "events",
@@ -214,7 +214,7 @@ impl Read for PatternReader {
 }
 
 impl Pattern {
-    /// Reads a pattern that is JSON, with any fields; a text stands for itself.
+    /// Reads a pattern that is JSON, with any fields; a text is literal.
     ///
     /// # Errors
     /// The problems of the pattern, with places in `source`.
@@ -246,7 +246,7 @@ impl Pattern {
         self.compiled.matches(event)
     }
 
-    /// The texts that a top-level field must be one of, if the pattern lists nothing but texts for it.
+    /// Returns the texts that a top-level field must be one of, if the pattern lists nothing but texts for it.
     #[must_use]
     pub fn exact(&self, field: &str) -> Option<Vec<&str>> {
         self.json.value.get(field)?.as_array()?.iter().map(Value::as_str).collect()

@@ -1,7 +1,7 @@
-//! Reading a mapping of the file into a typed value: every property is asked for by name, kind and meaning.
+//! The reading of a mapping of the file into a typed value: every property is asked for by name, kind and meaning.
 //!
-//! The same questions serve three ends. They give the value; what nobody asked for is an unknown key; and asked in
-//! [`describe`] they list what the language knows, for [`crate::schema`] and the documentation.
+//! The same questions serve three ends. They give the value; a key that nobody asked for is unknown; and asked in
+//! [`describe`] they list the properties of the language, for [`crate::schema`] and the documentation.
 
 use deployer_syntax::diagnostic::{Diagnostic, Span};
 use deployer_syntax::yaml::{self, Entry, Node, Value, shorten};
@@ -25,7 +25,7 @@ pub(crate) use self::single::{MAX_NAME, is_word};
 pub enum Shape {
     /// Any text.
     String,
-    /// Text in which `${…}` may stand.
+    /// Text that may contain `${…}`.
     Text,
     /// A whole number in a range.
     Integer(i64, i64),
@@ -33,7 +33,7 @@ pub enum Shape {
     WordOrInteger(&'static str, i64, i64),
     /// `true` or `false`.
     Boolean,
-    /// One character of ASCII that is no line end.
+    /// One character of ASCII that is not a line end.
     Character,
     /// A duration between two numbers of seconds.
     Duration(u64, u64),
@@ -49,7 +49,7 @@ pub enum Shape {
     Any,
     /// A list.
     List(Box<Shape>),
-    /// Names of the user's own → values.
+    /// Names that the user chose → values.
     Map(Box<Shape>),
     /// A mapping with these properties.
     Object(Vec<Property>),
@@ -60,7 +60,7 @@ pub enum Shape {
 pub struct Property {
     /// Its name.
     pub name: &'static str,
-    /// One sentence on what it is for.
+    /// One sentence on its purpose.
     pub description: &'static str,
     /// The form of its value.
     pub shape: Shape,
@@ -76,21 +76,21 @@ pub trait Read {
     type Out;
     /// Returns the form of the value.
     fn shape(&self) -> Shape;
-    /// Reads it; `None` when it was wrong, which has been reported.
+    /// Reads it; `None` if it is wrong, which has been reported.
     fn read(&self, node: &Node, scope: &Scope) -> Option<Self::Out>;
-    /// The value as it would be written, for defaults.
+    /// Returns the value as it would be written, for defaults.
     fn show(&self, value: &Self::Out) -> Option<String>;
 }
 
 pub(crate) fn mismatch(node: &Node, wanted: &str) -> Diagnostic {
-    // The tag alone is wrong: what stands behind it may well be right.
+    // The tag alone is wrong: the value after it may well be right.
     if let Value::Tagged { tag, tag_span, .. } = &node.value {
         return yaml::misplaced_tag(&format!("!{tag}"), *tag_span);
     }
     Diagnostic::error("E0103", node.span, format!("expected {wanted}, found {}", node.describe()))
 }
 
-/// `a`, `b` or `c`.
+/// Joins words: `a`, `b` or `c`.
 pub(crate) fn one_of<'a>(words: impl Iterator<Item = &'a str>) -> String {
     let words: Vec<String> = words.map(|word| format!("`{word}`")).collect();
     match words.split_last() {
@@ -100,13 +100,13 @@ pub(crate) fn one_of<'a>(words: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
-/// `a bucket`, `an alarm`.
+/// Returns a noun with its article: `a bucket`, `an alarm`.
 pub(crate) fn with_article(noun: &str) -> String {
     let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u', 'A']) { "an" } else { "a" };
     format!("{article} {noun}")
 }
 
-/// The properties that a reader asks for.
+/// Returns the properties that a reader asks for.
 pub fn describe<T>(read: fn(&mut Properties<'_>) -> Option<T>) -> Vec<Property> {
     let scope = Scope::of_description();
     let mut properties =
@@ -118,11 +118,11 @@ pub fn describe<T>(read: fn(&mut Properties<'_>) -> Option<T>) -> Vec<Property> 
 /// A mapping that is being read.
 pub struct Properties<'a> {
     entries: &'a [Entry],
-    /// Beginning of the mapping: its first key, or all of it between its braces.
+    /// Beginning of the mapping: its first key, or the place of the whole if it has braces.
     head: Span,
     scope: &'a Scope,
     known: Vec<Property>,
-    /// Failures before it was read.
+    /// Number of failures before it was read.
     before: usize,
 }
 
@@ -133,7 +133,7 @@ impl<'a> Properties<'a> {
         Self::read_leniently(node, scope, read).filter(|_| scope.failures.get() == before)
     }
 
-    /// The same, but gives what could be read even when something else was wrong.
+    /// Reads a mapping likewise, but returns the values that could be read even if something else was wrong.
     pub fn read_leniently<T>(
         node: &'a Node,
         scope: &'a Scope,
@@ -176,7 +176,7 @@ impl<'a> Properties<'a> {
         Field { given: entry.is_some(), value, properties: self, name, description, kind }
     }
 
-    /// Place of a property's value, or where the mapping begins when it is not given.
+    /// Returns the place of a property's value, or the beginning of the mapping if it is not given.
     #[must_use]
     pub fn span_of(&self, name: &str) -> Span {
         self.entries.iter().find(|entry| entry.key == name).map_or(self.head, |entry| entry.value.span)
@@ -200,7 +200,7 @@ impl<'a> Properties<'a> {
         self.scope.failures.get() == self.before
     }
 
-    /// Reports what is right and likely not meant.
+    /// Reports a value that is right and likely not meant.
     pub fn warn(&mut self, warning: Diagnostic) {
         if !self.scope.describing {
             self.scope.warn(warning);
@@ -215,7 +215,7 @@ impl<'a> Properties<'a> {
     }
 }
 
-/// A property that was asked for; what to do when it is not given comes last.
+/// A property that was asked for; the treatment of a missing one comes last.
 pub struct Field<'p, 'a, R: Read> {
     properties: &'p mut Properties<'a>,
     name: &'static str,
@@ -237,7 +237,7 @@ impl<R: Read> Field<'_, '_, R> {
         });
     }
 
-    /// It must be given. `None` when it is missing or wrong, which has been reported.
+    /// Returns the value, which must be given; `None` if it is missing or wrong, which has been reported.
     pub fn required(mut self) -> Option<R::Out> {
         self.note(true, None);
         if !self.given {
@@ -256,13 +256,13 @@ impl<R: Read> Field<'_, '_, R> {
         self.value
     }
 
-    /// It may be left out.
+    /// Returns the value, which may be left out.
     pub fn optional(mut self) -> Option<R::Out> {
         self.note(false, None);
         self.value
     }
 
-    /// It may be left out; then this holds.
+    /// Returns the value, or a default if it is left out.
     pub fn or(mut self, default: R::Out) -> R::Out {
         let shown = self.kind.show(&default);
         self.note(false, shown);

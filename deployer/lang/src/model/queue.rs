@@ -10,7 +10,7 @@ use super::{Kind, Resource, ResourceRef, Stack};
 
 /// Defaults and bounds: Amazon SQS Developer Guide, "Quotas related to messages".
 const DAY: u64 = 86_400;
-/// Bytes: the same page.
+/// Most bytes of a message: the same page.
 pub const MAX_MESSAGE_SIZE: u64 = 1 << 20;
 
 /// An SQS queue.
@@ -26,7 +26,7 @@ pub struct Queue {
     pub receive_wait: u64,
     /// Largest message in bytes.
     pub max_message_size: u64,
-    /// In order and without duplicates, when given.
+    /// Settings of a FIFO queue, in order and without duplicates; a standard queue without them.
     pub fifo: Option<Fifo>,
     /// The dead-letter queue, and the number of receives before it.
     pub dead_letter: DeadLetter,
@@ -48,7 +48,7 @@ pub struct Fifo {
 pub struct DeadLetter {
     /// Number of receives after which a message is moved there.
     pub after: i64,
-    /// Another queue of the stack that gets them; without one the queue has a dead-letter queue of its own.
+    /// Another queue of the stack that receives them; without one the queue has a dead-letter queue of its own.
     pub queue: Option<ResourceRef>,
 }
 
@@ -59,7 +59,7 @@ impl Default for DeadLetter {
 }
 
 impl Queue {
-    /// A queue without anything special.
+    /// Creates a queue without special settings.
     #[must_use]
     pub const fn standard(visibility_timeout: u64, retention: u64, dead_letter: DeadLetter) -> Self {
         Self {

@@ -15,7 +15,7 @@ pub const DESCRIPTION: &str = "Any CloudFormation type, by its own name and with
 pub struct Raw {
     /// Its type.
     pub type_id: TypeId,
-    /// Its properties as CloudFormation takes them, but for texts with references (`expression::TEXT`).
+    /// Its properties as CloudFormation takes them, except for texts with references (`expression::TEXT`).
     pub properties: Value,
 }
 

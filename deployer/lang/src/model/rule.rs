@@ -10,10 +10,10 @@ use super::pattern::PatternReader;
 use super::properties::{Choice, List, Object, Properties, Reference};
 use super::{Kind, ResourceRef};
 
-/// Amazon EventBridge User Guide, "Amazon EventBridge quotas": targets of a rule.
+/// Most targets of a rule: Amazon EventBridge User Guide, "Amazon EventBridge quotas".
 const MAX_TARGETS: usize = 5;
 
-/// EventBridge rule: events of a bus that match, to targets.
+/// An EventBridge rule: events of a bus that match, to targets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// The bus.
@@ -22,7 +22,7 @@ pub struct Rule {
     pub events: Events,
     /// The targets of the events.
     pub targets: Vec<Target>,
-    /// State of the rule.
+    /// `true` if the rule is enabled.
     pub enabled: bool,
 }
 

@@ -11,7 +11,7 @@ use super::rule::STATES;
 
 const DAY: u64 = 86_400;
 
-/// EventBridge Scheduler schedule.
+/// A schedule of EventBridge Scheduler.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
     /// The times at which it starts its target.
@@ -22,22 +22,22 @@ pub struct Schedule {
     pub window: Option<u64>,
     /// Target that it starts.
     pub target: Target,
-    /// State of the schedule.
+    /// `true` if the schedule is enabled.
     pub enabled: bool,
-    /// It starts nothing before this time.
+    /// Time before which it starts nothing.
     pub start: Option<String>,
-    /// It starts nothing after this time.
+    /// Time after which it starts nothing.
     pub end: Option<String>,
 }
 
 /// The times at which a schedule starts its target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum When {
-    /// Every so many seconds.
+    /// An interval in seconds.
     Every(u64),
     /// The six fields of a cron expression.
     Cron(String),
-    /// Once, at this local time.
+    /// One local time.
     At(String),
 }
 
@@ -92,7 +92,8 @@ impl Definition for Schedule {
                 );
             }
         }
-        // People copy the expression with what the API wants around it; one space between the fields is all it takes.
+        // People copy the expression with the form that the API requires around it; one space between the fields is
+        // enough.
         let cron = cron.map(|text| {
             let inner = text.trim().strip_prefix("cron(").and_then(|inner| inner.strip_suffix(')'));
             inner.unwrap_or(&text).split_whitespace().collect::<Vec<_>>().join(" ")
@@ -182,7 +183,7 @@ const CRON: [CronField; 6] = [
 ];
 
 /// Checks a cron expression. An error is the problem with its solution; the result of a correct one is the first range
-/// that goes round, with the name of its field.
+/// that ends before it begins, with the name of its field.
 fn check_cron(text: &str) -> Result<Option<(&'static str, &str)>, (String, String)> {
     let fields: Vec<&str> = text.split_whitespace().collect();
     if fields.len() != CRON.len() {
@@ -228,7 +229,7 @@ fn check_cron(text: &str) -> Result<Option<(&'static str, &str)>, (String, Strin
     Ok(ranges.find(|(field, range)| goes_round(range, field)).map(|(field, range)| (field.0, range)))
 }
 
-/// The value of a number or a name in a field.
+/// Returns the value of a number or a name in a field.
 fn cron_value(text: &str, field: &CronField) -> Option<u32> {
     let (_, low, high, names, _) = field;
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -287,7 +288,7 @@ fn fits_field(text: &str, field: &CronField) -> bool {
     special(text) || text.split(',').all(plain)
 }
 
-/// `2027-01-31T08:00:00`, on a day that the calendar has.
+/// Returns whether a text is a time such as `2027-01-31T08:00:00`, on a day that the calendar has.
 fn is_time(text: &str) -> bool {
     let shape = "dddd-dd-ddTdd:dd:dd";
     let shaped = text.len() == shape.len()
@@ -312,7 +313,7 @@ fn is_time(text: &str) -> bool {
     (1..=days).contains(&day) && number(11, 13) < 24 && number(14, 16) < 60 && number(17, 19) < 60
 }
 
-/// The form of a name in the IANA time zone database.
+/// Returns whether a text has the form of a name in the IANA time zone database.
 fn is_timezone(text: &str) -> bool {
     let part = |part: &str| {
         part.starts_with(|first: char| first.is_ascii_alphabetic())

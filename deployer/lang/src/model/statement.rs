@@ -1,4 +1,4 @@
-//! `statements:` entries: what `access` has no verb for, in IAM's own words.
+//! `statements:` entries: permissions that `access` has no verb for, in IAM's own words.
 
 use deployer_syntax::diagnostic::Diagnostic;
 use deployer_syntax::yaml::shorten;
@@ -12,7 +12,7 @@ use super::properties::{AnyText, List, Properties, Str};
 pub struct Statement {
     /// Actions, such as `sqs:ReceiveMessage`.
     pub actions: Vec<String>,
-    /// ARNs, which may hold `*`.
+    /// ARNs, which may contain `*`.
     pub resources: Vec<Text>,
     /// `Condition` of the statement.
     pub condition: Option<Json>,
@@ -59,7 +59,8 @@ impl Statement {
     }
 }
 
-/// `s3:ListBucket`, `dynamodb:Describe*`; all actions of a service, or of all, are too many to be meant.
+/// Returns whether a text is an action, such as `s3:ListBucket` or `dynamodb:Describe*`; all actions of a service, or
+/// of all, are too many to be meant.
 fn is_action(text: &str) -> bool {
     let Some((service, action)) = text.split_once(':') else { return false };
     let service_byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';

@@ -9,7 +9,8 @@ use super::flow::Role;
 use super::properties::{Boolean, Choice, Integer, List, Map, Object, Properties, Reference, Str};
 use super::{Kind, ResourceRef};
 
-/// Amazon DynamoDB Developer Guide, "Quotas": attribute names that are keys. No comma, since the worker gets a list.
+/// Longest name of an attribute that is a key: Amazon DynamoDB Developer Guide, "Quotas". It has no comma, since the
+/// worker gets a list.
 const MAX_KEY_NAME: usize = 255;
 
 /// A DynamoDB table.
@@ -25,7 +26,7 @@ pub struct Table {
     pub stream: Option<StreamView>,
     /// Provisioned capacity; on demand without it.
     pub capacity: Option<Capacity>,
-    /// Allow the table to be restored to any second of the last 35 days.
+    /// `true` if the table can be restored to any second of the last 35 days.
     pub point_in_time_recovery: bool,
     /// The storage class, by which storage is billed.
     pub class: TableClass,
@@ -80,9 +81,9 @@ pub struct Capacity {
 /// The storage class, by which storage is billed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TableClass {
-    /// For most tables.
+    /// The class for most tables.
     Standard,
-    /// Cheaper storage, dearer reads and writes.
+    /// The class with cheaper storage, and dearer reads and writes.
     InfrequentAccess,
 }
 
@@ -98,7 +99,7 @@ pub enum KeyType {
 }
 
 impl KeyType {
-    /// DynamoDB's letter for it.
+    /// Returns DynamoDB's letter for it.
     #[must_use]
     pub const fn letter(self) -> &'static str {
         match self {
@@ -112,15 +113,15 @@ impl KeyType {
 /// Words for the types of key attributes.
 const TYPES: Choice<KeyType> =
     Choice(&[("string", KeyType::String), ("number", KeyType::Number), ("binary", KeyType::Binary)]);
-/// Global secondary indexes of a table: Amazon DynamoDB Developer Guide, "Quotas".
+/// Most global secondary indexes of a table: Amazon DynamoDB Developer Guide, "Quotas".
 const MAX_INDEXES: usize = 20;
-/// Attributes that all indexes of a table name with `include`: the same page.
+/// Most attributes that all indexes of a table name with `include`: the same page.
 const MAX_INCLUDED: usize = 100;
 /// Default quota of a table: the same page.
 const MAX_CAPACITY: i64 = 40_000;
 
 impl Table {
-    /// The attributes that are keys of the table or of an index, each once, with their types.
+    /// Returns the attributes that are keys of the table or of an index, each once, with their types.
     #[must_use]
     pub fn key_attributes(&self) -> Vec<(&str, KeyType)> {
         let mut all: Vec<(&str, KeyType)> = Vec::new();

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// Where a stack goes and how it is treated there.
+/// The account and region of a stack, and its treatment there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StackTarget {
     /// Key under `stacks`.
@@ -18,11 +18,11 @@ pub struct StackTarget {
     pub endpoint: Option<String>,
     /// `true` if the stack is protected from deletion.
     pub protect: bool,
-    /// What happens to data when the stack is deleted.
+    /// Treatment of data when the stack is deleted.
     pub removal: Removal,
     /// `true` if commands without a stack mean this one.
     pub default: bool,
-    /// Executions at the same time that Lambda allows the account there, as far as the file says.
+    /// Executions at the same time that Lambda allows the account there, if the file names them.
     pub lambda_concurrency: Option<i64>,
 }
 
@@ -36,7 +36,7 @@ pub enum Target {
     Local,
 }
 
-/// What happens to data when the stack is deleted.
+/// The treatment of data when the stack is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Removal {

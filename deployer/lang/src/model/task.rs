@@ -34,7 +34,7 @@ pub struct Task {
     pub outbound: Vec<i64>,
     /// CPU units; 1,024 are one virtual CPU.
     pub cpu: i64,
-    /// Bytes.
+    /// Bytes of memory.
     pub memory: u64,
     /// Ephemeral storage in bytes.
     pub disk: u64,
@@ -44,7 +44,7 @@ pub struct Task {
     pub spot: bool,
     /// Command that replaces the image's.
     pub command: Vec<Text>,
-    /// Variables of the file's own.
+    /// Variables from the file.
     pub environment: Environment,
     /// Variables whose values are kept elsewhere.
     pub secrets: Vec<(String, Secret)>,
@@ -60,7 +60,7 @@ pub struct Task {
     pub settings: Option<ExtractionSettings>,
 }
 
-/// One of `secrets`: where the value is kept.
+/// One of `secrets`: the place of the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Secret {
     /// A secret of Secrets Manager, by ARN.
@@ -74,7 +74,7 @@ pub enum Secret {
     Parameter(String),
 }
 
-/// User and group without a name; numbers, since an image without `/etc/passwd` knows no names.
+/// User and group without a name; numbers, since an image without `/etc/passwd` has no names.
 const USER: &str = "65532:65532";
 
 impl Definition for Task {
@@ -276,7 +276,7 @@ const FARGATE: [(i64, u64, u64, u64); 7] = [
     (16_384, 32_768, 122_880, 8_192),
 ];
 
-/// CPU units of a task: which there are is said where a number is none of them.
+/// CPU units of a task: the message about a wrong number lists the possible ones.
 struct CpuUnits;
 impl Read for CpuUnits {
     type Out = i64;

@@ -16,7 +16,7 @@ use super::{Kind, Resource, ResourceRef, Stack};
 pub struct Topic {
     /// Receivers of the messages.
     pub subscriptions: Vec<Subscription>,
-    /// In order and without duplicates, when given.
+    /// Settings of a FIFO topic, in order and without duplicates; a standard topic without them.
     pub fifo: Option<Fifo>,
     /// The customer key that encrypts its messages.
     pub encryption_key: Option<ResourceRef>,
@@ -27,7 +27,7 @@ pub struct Topic {
 pub struct Subscription {
     /// The subscriber.
     pub to: Subscriber,
-    /// Only messages that match.
+    /// Pattern of the messages that are delivered.
     pub filter: Option<Pattern>,
     /// `true` if the filter applies to the body of the message, and not to its attributes.
     pub filter_body: bool,
@@ -46,7 +46,7 @@ pub enum Subscriber {
     Queue(ResourceRef),
     /// A function.
     Function(ResourceRef),
-    /// An address, whose owner is asked first.
+    /// An address, whose owner must confirm first.
     Email(String),
 }
 
@@ -93,7 +93,7 @@ impl Definition for Topic {
         Some(Self { subscriptions, fifo, encryption_key })
     }
 
-    /// Amazon SNS Developer Guide, "Amazon SNS FIFO topics": who may subscribe to what; and nobody twice.
+    /// Checks that each subscriber is allowed, and given once: Amazon SNS Developer Guide, "Amazon SNS FIFO topics".
     fn check(&self, stack: &Stack, _: &Resource, diagnostics: &mut Diagnostics) {
         for (index, subscription) in self.subscriptions.iter().enumerate() {
             if self.subscriptions[..index].iter().any(|other| other.to.is_same(&subscription.to)) {
@@ -152,7 +152,7 @@ impl Definition for Topic {
 }
 
 impl Subscriber {
-    /// Whether SNS takes both for the same receiver.
+    /// Returns whether SNS takes both for the same receiver.
     fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Queue(a), Self::Queue(b)) | (Self::Function(a), Self::Function(b)) => a.name == b.name,
@@ -230,8 +230,8 @@ impl Subscription {
     }
 }
 
-/// Amazon SNS Developer Guide, "Filter policy constraints": fields of a policy, and the combinations of their values. In a
-/// body, a field's values count as often as it lies deep.
+/// Checks the fields of a filter policy, and the combinations of their values: Amazon SNS Developer Guide, "Filter
+/// policy constraints". In a body, the number of a field's values is multiplied by its depth.
 fn check_filter(properties: &mut Properties<'_>, filter: &Pattern, of_body: bool) {
     const MOST_FIELDS: usize = 5;
     const MOST_COMBINATIONS: usize = 150;

@@ -1,6 +1,6 @@
-//! The workers that the deployer carries, and the programs that they run in.
+//! The workers that the deployer carries, and the programs that contain them.
 
-/// The workers that the deployer carries.
+/// A worker that the deployer carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Worker {
     /// Lambda: object created → start a task.
@@ -19,7 +19,7 @@ impl Worker {
     /// Every worker.
     pub const ALL: [Self; 5] = [Self::Extract, Self::Transform, Self::Load, Self::Observe, Self::Extraction];
 
-    /// Its name in `stack.yaml`.
+    /// Returns its name in `stack.yaml`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -31,7 +31,7 @@ impl Worker {
         }
     }
 
-    /// The program that it runs in.
+    /// Returns the program that it runs in.
     #[must_use]
     pub const fn program(self) -> Program {
         match self {
@@ -44,7 +44,7 @@ impl Worker {
 /// A program of the deployer's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Program {
-    /// All functions of the pipeline; the handler says which one it is.
+    /// The program of all functions of the pipeline, whose handler names the worker.
     Functions,
     /// The program of the task.
     Extraction,
@@ -54,7 +54,7 @@ impl Program {
     /// Every program.
     pub const ALL: [Self; 2] = [Self::Functions, Self::Extraction];
 
-    /// The name of its binary.
+    /// Returns the name of its binary.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! Sends what containers print to CloudWatch Logs, in batches.
+//! Sends the output of containers to CloudWatch Logs, in batches.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,23 +11,23 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// Longest time that a line waits for others.
 const FLUSH: Duration = Duration::from_millis(500);
-/// Limits of PutLogEvents: events, bytes, and what each event counts in addition to its text.
+/// Limits of PutLogEvents: events, bytes, and the bytes that each event counts in addition to its text.
 const MOST_EVENTS: usize = 10_000;
 const MOST_BYTES: usize = 1_048_576;
 const EVENT_BYTES: usize = 26;
-/// Lines that may wait. When they are more, the process waits: nothing it prints is lost.
+/// Number of lines that may wait. With more, the process waits, so that none of its output is lost.
 const WAITING: usize = 10_000;
 
-/// Where the lines of one container go.
+/// The destination of the lines of one container.
 #[derive(Debug)]
 pub struct Output {
-    /// Takes lines.
+    /// Sender of lines.
     pub lines: mpsc::Sender<LogLine>,
     handle: JoinHandle<()>,
 }
 
 impl Output {
-    /// Starts to ship to `stream`; without one, lines are dropped, as they are on AWS.
+    /// Starts to send lines to `stream`; without one, lines are dropped, as they are on AWS.
     #[must_use]
     pub fn open(stream: Option<LogStream>, ui: Rc<Ui>) -> Self {
         let (lines, waiting) = mpsc::channel(WAITING);
@@ -70,7 +70,7 @@ async fn ship(stream: Option<LogStream>, mut waiting: mpsc::Receiver<LogLine>, u
             if let Some(stream) = stream.as_ref().filter(|_| !lines.is_empty()) {
                 let count = lines.len();
                 let result = stream.put(lines).await;
-                // Said once, not twice a second.
+                // The error is reported once, not twice a second.
                 if let Err(error) = &result
                     && !failing
                 {
@@ -88,7 +88,7 @@ async fn ship(stream: Option<LogStream>, mut waiting: mpsc::Receiver<LogLine>, u
     }
 }
 
-/// Lines that go together.
+/// Lines that are sent together.
 #[derive(Debug, Default)]
 struct Batch {
     lines: Vec<LogLine>,
@@ -105,8 +105,7 @@ impl Batch {
         self.lines.push(line);
     }
 
-    /// The lines in the order that PutLogEvents demands; two streams of one process may be milliseconds
-    /// apart.
+    /// Takes the lines in the order that PutLogEvents demands; two streams of one process may be milliseconds apart.
     fn take(&mut self) -> Vec<LogLine> {
         self.bytes = 0;
         let mut lines = std::mem::take(&mut self.lines);

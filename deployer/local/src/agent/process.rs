@@ -1,4 +1,4 @@
-//! One container as a process of its own: what it runs, with which environment, and how it is stopped.
+//! One container as a process of its own: its program, its environment, and its end.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -18,35 +18,34 @@ use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// Time between SIGTERM and SIGKILL unless the container names another: what ECS gives.
+/// Time between SIGTERM and SIGKILL unless the container names another: the default of ECS.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
-/// The same when the local cloud ends: somebody waits for it.
+/// Time between SIGTERM and SIGKILL when the local cloud ends, since somebody waits for that.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long output of a process may come after its end.
+/// Time for which output of a process may come after its end.
 const LAST_OUTPUT: Duration = Duration::from_secs(5);
-/// Longest line, in bytes; longer ones are split. As text it fits into one log event, even where it is no
-/// UTF-8.
+/// Longest line, in bytes; longer ones are split. As text, a line fits into one log event, even if it is not UTF-8.
 const LONGEST_LINE: usize = 64 << 10;
 /// Search path of containers whose image sets none.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Why processes are stopped.
+/// The reason why processes are stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
-    /// Somebody has called StopTask, or the task is gone.
+    /// A call of StopTask, or the end of the task elsewhere.
     Elsewhere,
-    /// The local cloud ends.
+    /// The end of the local cloud.
     Shutdown,
-    /// A container that the task cannot do without has ended.
+    /// The end of a container that the task cannot do without.
     Sibling,
 }
 
-/// What to run.
+/// A program to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launch {
     /// The program, inside of the unpacked image.
     pub program: PathBuf,
-    /// Its arguments.
+    /// Arguments of the program.
     pub arguments: Vec<String>,
     /// All of its environment.
     pub environment: BTreeMap<String, String>,
@@ -56,25 +55,25 @@ pub struct Launch {
     pub stop_timeout: Duration,
 }
 
-/// What a container cannot be run for.
+/// The reason why a container cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
-    /// Neither image nor definition name a program.
+    /// A container for which neither image nor definition names a program.
     #[error("neither the image nor the task definition names a command")]
     NoCommand,
-    /// The program is not in the image.
+    /// A program that is not in the image.
     #[error("`{0}` is not in the image")]
     Missing(String),
-    /// It is, but by a link to somewhere else.
+    /// A program that is in the image only as a link to somewhere else.
     #[error("`{0}` is outside of the image")]
     Outside(String),
-    /// It is no program.
+    /// A file that is not a program.
     #[error("`{0}` is not executable")]
     NotExecutable(String),
 }
 
 impl Launch {
-    /// What ECS would run for a container; `local` are the variables that lead to the local cloud.
+    /// Returns the program that ECS would run for a container; `local` are the variables that lead to the local cloud.
     ///
     /// # Errors
     /// [`LaunchError`].
@@ -88,14 +87,14 @@ impl Launch {
         let own = config.env.iter().flatten().filter_map(|variable| variable.split_once('='));
         let defined = container.environment.iter().chain(run.iter().flat_map(|run| &run.environment));
         let defined = defined.map(|(name, value)| (name.as_str(), value.as_str()));
-        // Later ones win.
+        // Later variables replace earlier ones.
         let environment: BTreeMap<String, String> = own
             .chain(defined)
             .chain(local.iter().copied())
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
 
-        // As with Docker, an entry point from elsewhere takes the arguments of the image's own one away.
+        // As with Docker, an entry point from elsewhere discards the arguments of the image's own one.
         let entry_point = container.entry_point.as_ref().or(config.entrypoint.as_ref());
         let own_arguments = if container.entry_point.is_some() { None } else { config.cmd.as_ref() };
         let arguments =
@@ -117,7 +116,7 @@ impl Launch {
         })
     }
 
-    /// Time between SIGTERM and SIGKILL, by why it is stopped.
+    /// Returns the time between SIGTERM and SIGKILL, by the reason of the stop.
     fn patience(&self, stop: Stop) -> Duration {
         match stop {
             Stop::Shutdown => self.stop_timeout.min(SHUTDOWN_TIMEOUT),
@@ -140,8 +139,8 @@ fn find(root: &Path, directory: &Path, program: &str, search_path: &str) -> Resu
     if mode & 0o111 == 0 { Err(LaunchError::NotExecutable(program.to_owned())) } else { Ok(path) }
 }
 
-/// The real path of what a container calls `path`. The process has no root of its own, so links must not lead
-/// it astray.
+/// Returns the real path of a container's `path`. The process has no root of its own, so links must not lead out of the
+/// image.
 fn inside(root: &Path, directory: &Path, path: &str) -> Result<PathBuf, LaunchError> {
     let joined = match path.strip_prefix('/') {
         Some(path) => root.join(path.trim_start_matches('/')),
@@ -151,15 +150,14 @@ fn inside(root: &Path, directory: &Path, path: &str) -> Result<PathBuf, LaunchEr
     if real.starts_with(root) { Ok(real) } else { Err(LaunchError::Outside(path.to_owned())) }
 }
 
-/// Runs a container to its end and gives its exit code, as a shell tells it: 128 and the signal when one
-/// ended it.
+/// Runs a container to its end and returns its exit code, as a shell reports it: 128 and the signal if one ended it.
 ///
-/// The process starts as this very program, which asks the kernel to be killed when the agent is, and then
-/// becomes the container's program (`deployer local exec`). The kernel takes the agent for dead when the
-/// *thread* ends that started the process. That is why the agent runs on the main thread.
+/// The process starts as this very program, which asks the kernel to be killed when the agent is, and then becomes the
+/// container's program (`deployer local exec`). The kernel takes the agent for dead when the *thread* ends that started
+/// the process. That is why the agent runs on the main thread.
 ///
 /// # Errors
-/// When no process can be started.
+/// If no process can be started.
 pub async fn run(
     launch: &Launch,
     output: &mpsc::Sender<LogLine>,
@@ -208,7 +206,7 @@ pub async fn run(
             }
         }
     };
-    // A container ends with its first process, whatever that has started.
+    // A container ends with its first process, together with all processes that this has started.
     let _ = kill_process_group(group, Signal::KILL);
     for mut reader in readers.into_iter().flatten() {
         if timeout(LAST_OUTPUT, &mut reader).await.is_err() {
@@ -222,13 +220,13 @@ fn exit_code(status: ExitStatus) -> i32 {
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
 }
 
-/// Sends what a process prints, line by line.
+/// Sends the output of a process, line by line.
 async fn forward(mut reader: impl AsyncBufRead + Unpin, output: mpsc::Sender<LogLine>) {
     let mut line = Vec::new();
     loop {
         let chunk = match reader.fill_buf().await {
             Ok(chunk) if !chunk.is_empty() => chunk,
-            // The end, or a pipe that broke with its process.
+            // This is the end, or a pipe that broke with its process.
             _ => break,
         };
         let end = chunk.iter().position(|byte| *byte == b'\n');
@@ -244,8 +242,7 @@ async fn forward(mut reader: impl AsyncBufRead + Unpin, output: mpsc::Sender<Log
     send(&mut line, &output).await;
 }
 
-/// Sends a line, unless it is empty: CloudWatch Logs has no empty events. `false` when nobody listens any
-/// more.
+/// Sends a line, unless it is empty: CloudWatch Logs has no empty events. Returns `false` if the receiver is gone.
 async fn send(line: &mut Vec<u8>, output: &mpsc::Sender<LogLine>) -> bool {
     let bytes = std::mem::take(line);
     let text = String::from_utf8_lossy(&bytes);
@@ -253,13 +250,13 @@ async fn send(line: &mut Vec<u8>, output: &mpsc::Sender<LogLine>) -> bool {
     text.is_empty() || output.send(LogLine { time: now(), text: text.to_owned() }).await.is_ok()
 }
 
-/// Milliseconds since 1970.
+/// Returns the current time in milliseconds since 1970.
 pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Becomes the program of a container, to be killed when process `parent` ends. Comes back only on failure.
+/// Becomes the program of a container, to be killed when process `parent` ends. Returns only on failure.
 #[must_use]
 pub fn become_program(parent: i32, words: &[OsString]) -> io::Error {
     use std::os::unix::process::CommandExt as _;
@@ -271,7 +268,7 @@ pub fn become_program(parent: i32, words: &[OsString]) -> io::Error {
     if let Err(error) = rustix::process::set_parent_process_death_signal(Some(Signal::KILL)) {
         return error.into();
     }
-    // It may have ended before the kernel was asked.
+    // The parent may have ended before the kernel was asked.
     if rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get()) != Some(parent) {
         return io::Error::other("the local cloud has stopped");
     }

@@ -19,22 +19,22 @@ use super::{Shared, name_of, text};
 
 /// Reason of tasks that the end of the local cloud has stopped.
 const SHUTDOWN_REASON: &str = "local cloud stopped";
-/// How long the last word about a task may take when the local cloud ends.
+/// Time that the last report of a task may take when the local cloud ends.
 const LAST_WORD: Duration = Duration::from_secs(2);
-/// How long the rules may take that want to know of the end of a task.
+/// Time that delivery to the rules for the end of a task may take.
 const DELIVERY: Duration = Duration::from_secs(10);
-/// Waits between attempts to say how a task has ended.
+/// First pause between attempts to report how a task has ended.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// How a task has ended.
+/// The end of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum End {
-    /// By itself, for this reason, which has to be said.
+    /// An end of its own, for this reason, which has to be reported.
     Reason(StopCode, String),
-    /// The local cloud ends.
+    /// The end of the local cloud.
     Shutdown,
-    /// Somebody else has stopped it, and said so.
+    /// A stop by somebody else, who has reported it.
     Elsewhere,
 }
 
@@ -44,7 +44,7 @@ struct Prepared {
     launch: Launch,
 }
 
-/// Runs a task to its end and says how it ended.
+/// Runs a task to its end and reports how it ended.
 pub(super) async fn run(
     shared: Rc<Shared>,
     ecs: Ecs,
@@ -69,7 +69,7 @@ pub(super) async fn run(
     let event = match &end {
         End::Elsewhere => Some(stopped(StopCode::UserInitiated, "Task stopped by user")),
         End::Reason(code, reason) => Some(stopped(*code, reason)),
-        // Nobody is left who could start it again.
+        // Nobody is left who could start the task again.
         End::Shutdown => None,
     };
     match end {
@@ -112,7 +112,7 @@ async fn run_containers(
         Err(error) => return failed_to_start(format!("ResourceInitializationError: {}", text(error))),
     };
     ended.extend(containers.iter().map(|container| (container.name.clone(), None)));
-    // All images first, then all processes, so that no container runs in a task that cannot.
+    // All images come first, then all processes, so that no container runs in a task that cannot.
     let mut prepared = Vec::with_capacity(containers.len());
     for container in containers {
         let output = open(shared, region, task, &container);
@@ -124,7 +124,7 @@ async fn run_containers(
         match launch {
             Ok(launch) => prepared.push((Prepared { container, launch }, output)),
             Err(end) => {
-                // AWS says it in the task only; here it is found where everything else that a task says is.
+                // AWS reports the reason in the task only; here it is also beside the other output of the task.
                 if let End::Reason(_, reason) = &end {
                     let _ = output.lines.send(LogLine { time: now(), text: reason.clone() }).await;
                 }
@@ -157,7 +157,8 @@ async fn run_containers(
                     (true, failed_to_start(format!("CannotStartContainerError: {}: {error}", container.name)))
                 }
             };
-            // The first that counts says why; a task of only other containers ends with its last one.
+            // The first essential container determines the reason; a task of only other containers ends with its last
+            // one.
             if end.is_none() && (essential || running.is_empty()) {
                 end = Some(match *stopping.borrow() {
                     Some(_) => stopped(stopping),
@@ -184,7 +185,7 @@ async fn close_all(prepared: Vec<(Prepared, Output)>) {
     }
 }
 
-/// How a task ends that has been told to stop.
+/// Returns the end of a task that has been told to stop.
 fn stopped(stopping: &watch::Receiver<Option<Stop>>) -> End {
     match *stopping.borrow() {
         Some(Stop::Shutdown) => End::Shutdown,
@@ -195,7 +196,7 @@ fn stopped(stopping: &watch::Receiver<Option<Stop>>) -> End {
 fn open(shared: &Rc<Shared>, region: &str, task: &Task, container: &Container) -> Output {
     let stream = container.log.as_ref().map(|log| {
         let id = name_of(&task.arn);
-        // Without a prefix Docker names the stream by the container's id, which there is none of here.
+        // Without a prefix Docker names the stream by the container's id, which does not exist here.
         let stream = match &log.prefix {
             Some(prefix) => format!("{prefix}/{}/{id}", container.name),
             None => id.to_owned(),
@@ -205,7 +206,7 @@ fn open(shared: &Rc<Shared>, region: &str, task: &Task, container: &Container) -
     Output::open(stream, Rc::clone(&shared.ui))
 }
 
-/// Gets the image and works out what to run; the error is the reason that ECS would give.
+/// Pulls the image and determines the program to run; the error is the reason that ECS would give.
 async fn prepare(
     shared: &Shared,
     region: &str,
@@ -226,7 +227,7 @@ async fn prepare(
     Launch::new(&image, container, run, &local).map_err(|error| format!("CannotStartContainerError: {error}"))
 }
 
-/// Says how the task has ended, again and again until the emulator hears it or the local cloud ends.
+/// Reports how the task has ended, again and again until the emulator accepts the report or the local cloud ends.
 async fn say(
     shared: &Shared,
     ecs: &Ecs,
@@ -240,7 +241,7 @@ async fn say(
         let said = timeout(LAST_WORD, ecs.stop(&task.cluster, &task.arn, reason)).await;
         match said {
             Ok(Ok(())) => return,
-            // It has answered: the task is gone, say after a reset.
+            // The emulator has answered: the task is gone, for example after a reset.
             Ok(Err(error)) if error.code.is_some() => {
                 shared.ui.warn(format!("task {}: {}", name_of(&task.arn), text(error)));
                 return;

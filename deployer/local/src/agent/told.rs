@@ -1,4 +1,5 @@
-//! Calls that start or stop tasks, as MiniStack tells of them (`sitecustomize.py`): a line with the region in a named pipe.
+//! Calls that start or stop tasks, as MiniStack tells of them (`sitecustomize.py`): a line with the region in a named
+//! pipe.
 
 use std::path::PathBuf;
 
@@ -10,7 +11,7 @@ use tokio::net::unix::pipe;
 pub(super) struct Told {
     path: PathBuf,
     pipe: Option<pipe::Receiver>,
-    /// What has been read and is no line yet.
+    /// Bytes that have been read and are not a complete line yet.
     read: Vec<u8>,
 }
 
@@ -19,7 +20,7 @@ impl Told {
         Self { path, pipe: None, read: Vec::new() }
     }
 
-    /// Whether the pipe is there, so that somebody tells. It is made when ECS is first called.
+    /// Checks whether the pipe exists, so that calls are told. MiniStack creates it when ECS is first called.
     pub(super) fn listens(&mut self) -> bool {
         if self.pipe.is_none() {
             let mut options = pipe::OpenOptions::new();
@@ -31,13 +32,13 @@ impl Told {
         self.pipe.is_some()
     }
 
-    /// Gives up the pipe, for it may be that of an emulator that has ended.
+    /// Gives up the pipe, which may be that of an emulator that has ended.
     pub(super) fn forget(&mut self) {
         self.pipe = None;
         self.read.clear();
     }
 
-    /// The regions of the next calls; waits for ever while nobody tells.
+    /// Returns the regions of the next calls; waits for ever while none are told.
     pub(super) async fn next(&mut self) -> Vec<String> {
         loop {
             if let Some(end) = self.read.iter().rposition(|byte| *byte == b'\n') {
@@ -48,7 +49,7 @@ impl Told {
             let mut some = [0; 1024];
             match pipe.read(&mut some).await {
                 Ok(count) if count > 0 => self.read.extend_from_slice(&some[..count]),
-                // Gone with whoever told.
+                // The pipe is gone with the emulator.
                 Ok(_) | Err(_) => self.forget(),
             }
         }

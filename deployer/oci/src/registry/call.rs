@@ -1,4 +1,4 @@
-//! One operation on a registry: its request, its answer, and whether another attempt may do.
+//! One operation on a registry: its request, its answer, and the decision on another attempt.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -7,21 +7,21 @@ use deployer_base::aws_error::AwsError;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{RequestBuilder, Response, StatusCode};
 
-/// What went wrong with one attempt.
+/// The failure of one attempt.
 pub(super) enum Failure {
-    /// Another attempt may do.
+    /// A failure after which another attempt may succeed.
     Passing(AwsError, Option<Duration>),
     Lasting(AwsError),
 }
 
-/// An operation on one repository; its name is that of the permission that AWS asks for it.
+/// An operation on one repository; its name is that of the permission that AWS requires for it.
 pub(super) struct Call<'a> {
     pub(super) operation: &'static str,
     pub(super) resource: &'a str,
 }
 
 impl Call<'_> {
-    /// An error of this operation.
+    /// Creates an error of this operation.
     pub(super) fn error(&self, code: &str, message: String) -> AwsError {
         AwsError {
             operation: self.operation,
@@ -31,7 +31,7 @@ impl Call<'_> {
         }
     }
 
-    /// Any answer.
+    /// Sends the request, and returns any answer.
     pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
         request.send().await.map_err(|error| {
             let passing = error.is_connect() || error.is_timeout() || error.is_request() || error.is_body();
@@ -48,7 +48,7 @@ impl Call<'_> {
         })
     }
 
-    /// The answer with the status that the specification wants.
+    /// Returns the answer with the status that the specification wants.
     pub(super) async fn answer(
         &self,
         request: RequestBuilder,
@@ -61,7 +61,7 @@ impl Call<'_> {
         Err(self.refused(answer).await)
     }
 
-    /// What the registry says against it.
+    /// Converts the registry's refusal to a failure.
     pub(super) async fn refused(&self, answer: Response) -> Failure {
         let status = answer.status();
         let asked = answer.headers().get(RETRY_AFTER).and_then(|text| text.to_str().ok()?.parse().ok());
@@ -74,7 +74,7 @@ impl Call<'_> {
             text("message").unwrap_or_else(|| status.canonical_reason().unwrap_or("refused").to_lowercase());
         let message = format!("{reason} (HTTP {})", status.as_u16());
         let code = match status {
-            // The codes of AWS for the same, for which there is advice.
+            // AWS has these codes for the same errors, and there is advice for them.
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "AccessDeniedException".to_owned(),
             StatusCode::TOO_MANY_REQUESTS => "TooManyRequestsException".to_owned(),
             _ => text("code").unwrap_or_else(|| status.as_u16().to_string()),
@@ -92,7 +92,7 @@ impl Call<'_> {
     }
 }
 
-/// The causes of an error of HTTP, outermost first.
+/// Returns the causes of an error of HTTP, outermost first.
 pub(super) fn chain(error: &reqwest::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

@@ -1,4 +1,5 @@
-//! `pack FROM TO`: packs the workers' programs below `FROM` for the deployer to carry; see [`deployer_packing::carried`].
+//! `pack FROM TO`: packs the workers' programs below `FROM` for the deployer to carry; see
+//! [`deployer_packing::carried`].
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
 //! The cost of a stack while nothing happens in it. Storage, messages and executions come on top.
 //!
-//! Prices are data ([`crate::prices`]), of one region and with their date. What has no price there is said to be unknown, never
-//! taken for nothing.
+//! Prices are data ([`crate::prices`]), of one region and with their date. A resource without a price there is reported
+//! as unknown, and never counted as nothing.
 
 use std::collections::BTreeMap;
 
@@ -34,12 +34,13 @@ impl IdleCost {
     }
 }
 
-/// Rounded, so that sums of fractions are the same everywhere. Never `-0`.
+/// Rounds dollars to cents, so that sums of fractions are the same everywhere. Never returns `-0`.
 pub(crate) fn cents(dollars: f64) -> f64 {
     (dollars * 100.0).round() / 100.0 + 0.0
 }
 
-/// Returns the cost of each resource of a template while nothing happens in it, by logical ID; `None` where it is not known.
+/// Returns the cost of each resource of a template while nothing happens in it, by logical ID; `None` where it is not
+/// known.
 pub(crate) fn of_template(template: &Value) -> Vec<(String, Option<IdleCost>)> {
     let none = BTreeMap::new();
     let pseudo = PseudoParameters::default();
@@ -69,7 +70,7 @@ fn is_nothing(prices: &Prices, kind: &str) -> bool {
     prices.nothing.iter().any(same)
 }
 
-/// So many of something that is paid for by the hour, or by the month.
+/// Returns the monthly cost of so many units of something that is paid for by the hour, or by the month.
 fn month(prices: &'static Prices, item: Item, count: f64, what: impl Into<String>) -> Option<IdleCost> {
     let price = prices.get(item)?;
     let times = match price.unit.as_str() {
@@ -123,7 +124,7 @@ fn known(prices: &'static Prices, resource: &Resolved, all: &Resources<'_>) -> O
             if properties["BillingMode"] == "PAY_PER_REQUEST" {
                 return Some(IdleCost::nothing("table on demand"));
             }
-            // The class for what is seldom read has other prices, which the table has not.
+            // The class for rarely read items has other prices, which the table doesn't contain.
             if !properties["TableClass"].is_null() && properties["TableClass"] != "STANDARD" {
                 return None;
             }
@@ -154,7 +155,7 @@ fn known(prices: &'static Prices, resource: &Resolved, all: &Resources<'_>) -> O
             let mut function = None;
             references(&properties["FunctionName"], &mut |to| function = all.get(to));
             let function = &function?.properties;
-            // Without a word on it, 128 MB (AWS::Lambda::Function, `MemorySize`).
+            // By default, 128 MB (AWS::Lambda::Function, `MemorySize`).
             let memory = function.get("MemorySize").map_or(Some(128.0), number)?;
             let arm = function["Architectures"][0] == "arm64";
             let item = if arm { Item::ProvisionedGbSecondArm } else { Item::ProvisionedGbSecondX86 };
@@ -165,8 +166,8 @@ fn known(prices: &'static Prices, resource: &Resolved, all: &Resources<'_>) -> O
     }
 }
 
-/// A queue that starts a function is looked into without end, and each look is a request that SQS charges: AWS Knowledge
-/// Center, "Why are my Amazon SQS charges higher than expected?"
+/// Returns the cost of a queue that starts a function: Lambda polls it without end, and SQS charges each request.
+/// Source: AWS Knowledge Center, "Why are my Amazon SQS charges higher than expected?"
 fn polled_queue(prices: &'static Prices, properties: &Value, all: &Resources<'_>) -> Option<IdleCost> {
     if !properties["ProvisionedPollerConfig"].is_null() {
         return None;
@@ -180,7 +181,7 @@ fn polled_queue(prices: &'static Prices, properties: &Value, all: &Resources<'_>
         _ if is_off => return Some(IdleCost::nothing("nothing while idle")),
         Some(Some(queue)) if queue.kind == "AWS::SQS::Queue" => truthy(&queue.properties["FifoQueue"]),
         None if text.contains(":sqs:") => text.ends_with(".fifo"),
-        // Streams and brokers: Lambda asks nothing for looking.
+        // Lambda doesn't charge for polling streams and brokers.
         Some(Some(_)) => return Some(IdleCost::nothing("nothing while idle")),
         None if text.starts_with("arn:") => return Some(IdleCost::nothing("nothing while idle")),
         // A parameter that the deployment fills.

@@ -1,7 +1,9 @@
-//! The design that the pipeline comes from, for the same rows: cdkpatterns' "The EventBridge ETL", as its sources deploy it.
+//! The design that the pipeline comes from, for the same rows: cdkpatterns' "The EventBridge ETL", as its sources
+//! deploy it.
 //!
-//! One event for each step of a row, each put by a call of its own; three rules that invoke functions without a queue, the
-//! observer for every event; a table with capacity for five writes a second, and a NAT gateway in each of two zones.
+//! One event for each step of a row, each put by a call of its own; three rules that invoke functions without a queue,
+//! the observer for every event; a table with capacity for five writes a second, and a NAT gateway in each of two
+//! zones.
 
 use super::pipeline::{CHUNK, GB, LOAD_MS, OBSERVE_MS, TRANSFORM_MS, pieces};
 use super::{Bill, Load, Original, PerRow};
@@ -19,7 +21,8 @@ const UNITS: f64 = 5.0;
 const MEMORY: f64 = 0.125;
 /// An event of EventBridge without its detail. A test makes one.
 const ENVELOPE: f64 = 300.0;
-/// Bytes that each invocation logs beside the row: the event indented by two, and Lambda's three lines. A test makes the first.
+/// Bytes that each invocation logs beside the row: the event indented by two, and Lambda's three lines. A test makes
+/// the first.
 const LOG_BYTES: f64 = 350.0 + 254.0;
 
 /// Estimates its cost.
@@ -38,7 +41,7 @@ pub(super) fn original(load: Load) -> Original {
     bill.add(Item::LambdaRequest, rows * INVOCATIONS);
     let seconds = (TRANSFORM_MS + LOAD_MS + EVENTS * OBSERVE_MS) / 1_000.0;
     bill.add(Item::LambdaGbSecondX86, rows * seconds * MEMORY);
-    // The file: S3 tells of it, and it is written and read.
+    // The file: S3 sends a notification about it, and the file is written and read.
     bill.add(Item::QueueRequest, 3.0);
     bill.add(Item::ObjectWrite, 1.0);
     bill.add(Item::ObjectRead, 1.0);

@@ -1,7 +1,9 @@
-//! The use that rows cause in the pipeline of the deployer's workers, counted from the file: batches, memory, queues, tables.
+//! The use that rows cause in the pipeline of the deployer's workers, counted from the file: batches, memory, queues,
+//! tables.
 //!
-//! The workers put one event on the bus for each step of each row, or of as many rows as `rowsPerEvent` says (`workers/contract`), ten in a call (`workers/publisher`), and
-//! log one line a batch, the observer one more for each event.
+//! The workers put one event on the bus for each step of each row, or of as many rows as `rowsPerEvent` says
+//! (`workers/contract`), ten in a call (`workers/publisher`), and log one line a batch, the observer one more for each
+//! event.
 
 use contract::EventKind;
 use deployer_lang::model::access::Verb;
@@ -34,41 +36,42 @@ const GIB: f64 = (1_u64 << 30) as f64;
 
 /// An event of a row without the row: EventBridge's envelope, object and record. A test makes one.
 const EVENT_BYTES: f64 = 700.0;
-/// Milliseconds of an invocation with ten messages: medians of 300 (observe: 903) invocations on the local cloud, x86, two cores,
-/// 3,000 rows of 40 bytes through the repository's stack file. Calls of the real services take other times.
+/// Milliseconds of an invocation with ten messages: medians of 300 (observe: 903) invocations on the local cloud, x86,
+/// two cores, 3,000 rows of 40 bytes through the repository's stack file. Calls of the real services take other times.
 pub(super) const TRANSFORM_MS: f64 = 36.0;
-/// The same of `load`.
+/// Milliseconds of an invocation of `load` with ten messages, in the same run.
 pub(super) const LOAD_MS: f64 = 42.0;
-/// The same of `observe`, which calls nobody.
+/// Milliseconds of an invocation of `observe` with ten messages, in the same run. It calls no service.
 pub(super) const OBSERVE_MS: f64 = 10.0;
-/// The same of `extract` with its one message; its first invocation, since there is one a file.
+/// Milliseconds of an invocation of `extract` with its one message: its first invocation, since there is one per file.
 const EXTRACT_MS: f64 = 250.0;
-/// Rows a second of the extraction task, in the same run: 3,000 in 2.5 seconds with the start. A quarter of a vCPU may be slower.
+/// Rows a second of the extraction task, in the same run: 3,000 in 2.5 seconds with the start. A quarter of a vCPU may
+/// be slower.
 const TASK_ROWS: f64 = 1_000.0;
 /// Seconds in which a task is paid for before it reads: pulling a small image and starting; not measured on Fargate.
 const TASK_START: f64 = 15.0;
-/// Settings of `rowsPerEvent` that stand beside the stack's own.
+/// Settings of `rowsPerEvent` that are shown beside the stack's own.
 const GROUPINGS: [u32; 4] = [1, 10, 25, 100];
 /// Bytes of rows that the task puts into one event at most, unless a single one has more.
 const GROUP_BYTES: f64 = 60.0 * 1_024.0;
 /// Bytes of the line `batch done`, in the same run.
 const BATCH_LINE: f64 = 228.0;
-/// Bytes of `platform.start` and `platform.report`, which Lambda logs of each invocation in the form of the AWS Lambda Developer
-/// Guide ("Log-level filtering": at INFO, these two); counted from that form.
+/// Bytes of `platform.start` and `platform.report`, which Lambda logs of each invocation in the form of the AWS Lambda
+/// Developer Guide ("Log-level filtering": at INFO, these two); counted from that form.
 const PLATFORM_LINES: f64 = 400.0;
 /// Bytes of the two lines of the task, in the same run.
 const TASK_LINES: f64 = 350.0;
 
 /// Rows of an item of the tally: `workers/tally`.
 const TALLY_CHUNK: f64 = 65_536.0;
-/// Items of the tally that a batch of the observer writes: its messages are of rows that are near each other, and of three stages,
-/// one of which is often in another item than the others.
+/// Items of the tally that a batch of the observer writes: its messages are of rows that are near each other, and of
+/// three stages, one of which is often in another item than the others.
 const TALLY_ITEMS: f64 = 2.0;
-/// Write units of such an item, and of folding it: a test of `workers/tally` merges the events of 65,536 rows by two writers, of
-/// which 1,000 at a time come in any order, and finds less than seven a batch.
+/// Write units of such an item, and of folding it: a test of `workers/tally` merges the events of 65,536 rows by two
+/// writers, of which 1,000 at a time come in any order, and finds less than seven a batch.
 const TALLY_UNITS: f64 = 7.0;
 
-/// Bytes of the observer's line for an event, in the same run.
+/// Returns the bytes of the observer's line for an event, in the same run.
 const fn observed(kind: EventKind) -> f64 {
     match kind {
         EventKind::TaskStarted => 581.0,
@@ -105,7 +108,7 @@ struct Count {
     file: f64,
 }
 
-/// The pipeline: a task that reads files, and puts their rows on a bus of the stack.
+/// Returns the pipeline: a task that reads files, and puts their rows on a bus of the stack.
 pub(super) fn find(stack: &Stack) -> Option<Pipeline<'_>> {
     stack.tasks().filter(|(_, task)| task.image.worker() == Some(Worker::Extraction)).find_map(
         |(resource, task)| {
@@ -122,7 +125,7 @@ pub(super) fn find(stack: &Stack) -> Option<Pipeline<'_>> {
     )
 }
 
-/// Pieces that are paid for, each begun one whole.
+/// Returns the number of pieces that are paid for, each begun one as a whole.
 pub(super) fn pieces(bytes: f64, size: f64) -> f64 {
     (bytes / size).ceil().max(1.0)
 }
@@ -176,7 +179,7 @@ impl<'s> Pipeline<'s> {
         count
     }
 
-    /// Rows of an event.
+    /// Returns the number of rows of an event.
     fn grouped(&self, load: Load) -> f64 {
         let fit = (GROUP_BYTES / (load.bytes() + self.names()).max(1.0)).floor().max(1.0);
         f64::from(self.rows_per_event).min(fit)
@@ -202,7 +205,7 @@ impl<'s> Pipeline<'s> {
         self.consumers().iter().filter(makes).count() as f64
     }
 
-    /// The functions that start the task.
+    /// Returns the functions that start the task.
     fn starters(&self) -> Vec<(&'s str, &'s Function)> {
         let starts = |function: &Function| {
             function.worker() == Some(Worker::Extract)
@@ -237,7 +240,7 @@ impl<'s> Pipeline<'s> {
         }
     }
 
-    /// Bytes of the names of an item's attributes, which DynamoDB counts, and the events carry.
+    /// Returns the bytes of the names of an item's attributes, which DynamoDB counts, and the events carry.
     fn names(&self) -> f64 {
         let settings = self.stack.functions().filter_map(|(_, function)| function.settings.as_ref());
         settings.flat_map(|settings| &settings.transform.fields).map(|field| field.name.len() as f64).sum()
@@ -268,7 +271,7 @@ impl<'s> Pipeline<'s> {
         out
     }
 
-    /// Bytes of what the observer writes of the events that it takes.
+    /// Returns the bytes that the observer writes about the events that it takes.
     fn observed_bytes(&self, kind: EventKind, load: Load) -> Count {
         let kinds = EventKind::ALL.into_iter().filter(|one| *one == kind || kind == EventKind::Any);
         kinds.filter(|one| *one != EventKind::Any).fold(Count { row: 0.0, file: 0.0 }, |sum, one| {
@@ -337,7 +340,7 @@ impl<'s> Pipeline<'s> {
         })
     }
 
-    /// The tables that rows are written to, each once for each function that writes it.
+    /// Returns the tables that rows are written to, each once for each function that writes it.
     fn tables(&self) -> Vec<(&'s str, &'s Table)> {
         let loads = self.consumers().into_iter().filter(|consumer| {
             consumer.function.worker() == Some(Worker::Load)
@@ -356,7 +359,7 @@ impl<'s> Pipeline<'s> {
 }
 
 impl Consumer<'_> {
-    /// Events of an invocation.
+    /// Returns the number of events of an invocation.
     fn batch(&self) -> f64 {
         // Without a buffer EventBridge invokes the function for each event.
         if self.trigger.is_buffered() { self.trigger.batch().size as f64 } else { 1.0 }

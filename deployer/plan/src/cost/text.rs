@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::{Bill, Charge, Estimate, Original, Rows, Unknown};
 use crate::prices::{Item, grouped, prices};
 
-/// Calls to KMS of a queue with a key in a data key reuse period, with one sender and one reader; and such periods of an hour:
-/// Amazon SQS Developer Guide, "Estimating AWS KMS costs". CloudFormation's default is five minutes.
+/// Calls to KMS of a queue with a key in a data key reuse period, with one sender and one reader; and such periods of
+/// an hour: Amazon SQS Developer Guide, "Estimating AWS KMS costs". CloudFormation's default is five minutes.
 const QUEUE_KEY_CALLS: f64 = 3.0;
 const QUEUE_KEY_PERIODS: f64 = 12.0;
 
@@ -15,7 +15,7 @@ const ORIGINAL: &str = "*The original* is the pattern that this pipeline reimple
     *The EventBridge ETL* of [cdkpatterns.com](https://cdkpatterns.com), as its code deploys it: in a network with a NAT gateway, \
     and without queues between the functions.";
 
-/// The estimate of a stack; beside it, if that is wanted, what the original pattern costs.
+/// Returns the estimate of a stack; with `compare`, beside the cost of the original pattern.
 #[must_use]
 pub fn render(estimate: &Estimate, compare: bool) -> String {
     let mut out = format!("# Cost of {}\n\n", estimate.stack);
@@ -24,7 +24,7 @@ pub fn render(estimate: &Estimate, compare: bool) -> String {
     out
 }
 
-/// The page of the documentation: what the repository's own stack costs, and all prices.
+/// Returns the page of the documentation: the cost of the repository's own stack, and all prices.
 #[must_use]
 pub fn page(estimate: &Estimate) -> String {
     let mut out = String::from(
@@ -216,12 +216,12 @@ fn of_rows(rows: &Rows, original: Option<&Original>) -> String {
     out
 }
 
-/// A cell of a table that is there for the comparison alone.
+/// Returns a cell of a table that is there for the comparison alone.
 fn column(original: Option<&Original>, cell: &str) -> String {
     original.map(|_| format!("{cell}|")).unwrap_or_default()
 }
 
-/// The sum of a bill; a lower bound where not all prices are known.
+/// Returns the sum of a bill; a lower bound where not all prices are known.
 fn total(bill: &Bill) -> String {
     let least = if bill.unknown.is_empty() { "" } else { "at least " };
     format!("{least}{}", money(bill.total))
@@ -311,7 +311,7 @@ fn table_of_prices() -> String {
     out
 }
 
-/// Dollars: cents, and where that would be nothing, two digits that say something.
+/// Formats dollars: cents, or two significant digits where that would be nothing.
 fn money(dollars: f64) -> String {
     if dollars <= 0.0 {
         return "$0.00".to_owned();
@@ -324,7 +324,7 @@ fn money(dollars: f64) -> String {
     format!("${}.{:02}", grouped((cents / 100.0).floor()), cents % 100.0)
 }
 
-/// A quantity: whole from a thousand on, else with what says something.
+/// Formats a quantity: whole from a thousand on, else with its significant digits.
 fn amount(quantity: f64) -> String {
     if quantity >= 1_000.0 || quantity.fract() == 0.0 {
         return grouped(quantity);
@@ -352,7 +352,7 @@ fn names(names: &[String]) -> String {
     names.iter().map(|name| cell(name)).collect::<Vec<_>>().join(", ")
 }
 
-/// Text that ends no cell of a table.
+/// Escapes a text so that it ends no cell of a table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }

@@ -1,8 +1,8 @@
-//! Failures that are known: how AWS words them, what they mean, and what to do about them in terms of `stack.yaml`.
+//! The known failures: AWS's words for them, their meaning, and the fix in terms of `stack.yaml`.
 //!
-//! The entries are data: `known.yaml`, whose beginning says what an entry consists of. It is read when the first failure
-//! is looked up, and not before. Patterns are matched against the message alone ([`Reason`]); what they capture fills the
-//! places in the texts.
+//! The entries are data: `known.yaml`, whose beginning describes the parts of an entry. It is read when the first
+//! failure is looked up, and not before. Patterns are matched against the message alone ([`Reason`]); their captures
+//! fill the places in the texts.
 
 use std::sync::OnceLock;
 
@@ -39,7 +39,7 @@ pub struct Known {
     pub meaning: String,
     /// The fix, without a full stop.
     pub fix: String,
-    /// Such reasons, as AWS words them.
+    /// Examples of such reasons, as AWS words them.
     pub examples: Vec<String>,
     /// Reasons that are similar and mean something else.
     #[serde(default)]
@@ -48,7 +48,7 @@ pub struct Known {
     pub source: String,
 }
 
-/// How long a failure lasts that passes by itself.
+/// Duration of a failure that passes by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Passing {
@@ -80,9 +80,9 @@ impl Passing {
 pub struct Subject<'s> {
     /// CloudFormation type.
     pub resource_type: &'s str,
-    /// Logical id.
+    /// Logical ID.
     pub logical_id: &'s str,
-    /// Name, URL, id or ARN, or nothing.
+    /// Name, URL, ID or ARN, or nothing.
     pub physical_id: &'s str,
     /// Name in `stack.yaml` of the resource that it was made for.
     pub origin: Option<&'s str>,
@@ -101,7 +101,7 @@ pub struct Found {
     pub fix: String,
 }
 
-/// All of them; a test holds that the file can be read.
+/// Returns all known failures; a test checks that the file can be read.
 #[must_use]
 pub fn table() -> &'static [Known] {
     static READ: OnceLock<Vec<Known>> = OnceLock::new();
@@ -115,7 +115,7 @@ impl Known {
         self.passing.is_some()
     }
 
-    /// The types that fail like that, in words.
+    /// Returns the types that fail like that, in words.
     #[must_use]
     pub fn types_in_words(&self) -> String {
         match self.types.as_slice() {
@@ -133,13 +133,13 @@ impl Known {
     }
 }
 
-/// The entry of this name.
+/// Returns the entry of this name.
 #[must_use]
 pub fn entry(id: &str) -> Option<&'static Known> {
     table().iter().find(|known| known.id == id)
 }
 
-/// The patterns of each entry, compiled when the first failure is looked up.
+/// Returns the patterns of each entry, compiled when the first failure is looked up.
 fn patterns() -> &'static [Vec<Regex>] {
     static PATTERNS: OnceLock<Vec<Vec<Regex>>> = OnceLock::new();
     PATTERNS.get_or_init(|| {
@@ -148,7 +148,7 @@ fn patterns() -> &'static [Vec<Regex>] {
     })
 }
 
-/// The first entry that explains a reason: one whose pattern fits, else one whose code does.
+/// Returns the first entry that explains a reason: one whose pattern fits, else one whose code does.
 #[must_use]
 pub fn find(subject: &Subject, reason: &Reason) -> Option<Found> {
     let of_type = || table().iter().zip(patterns()).filter(|(known, _)| known.is_of(subject.resource_type));

@@ -1,8 +1,8 @@
 //! The events of a stack as operations, each with its phases: forward, and back when that failed.
 //!
-//! CloudFormation numbers nothing that both old and new events carry, so the statuses of the stack itself are what
-//! separates: a status that ends in `_IN_PROGRESS` begins a phase. A rollback belongs to what it takes back, and so does
-//! the deletion of a stack whose creation failed.
+//! CloudFormation numbers nothing that both old and new events carry, so operations are separated by the statuses of
+//! the stack itself: a status that ends in `_IN_PROGRESS` begins a phase. A rollback belongs to the operation that it
+//! takes back, and so does the deletion of a stack whose creation failed.
 
 use deployer_cfn::status::Status;
 
@@ -11,11 +11,11 @@ use super::Event;
 /// The direction of a phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Create, update or import.
+    /// A creation, an update or an import.
     Forward,
-    /// Back to what was before.
+    /// The way back to the state before.
     Rollback,
-    /// To nothing.
+    /// A deletion.
     Delete,
 }
 
@@ -29,7 +29,7 @@ pub struct Phase<'e> {
 }
 
 impl Phase<'_> {
-    /// The stack's last status in it.
+    /// Returns the stack's last status in it.
     #[must_use]
     pub fn status(&self) -> Option<&str> {
         self.events.iter().rev().find(|event| event.of_stack).map(|event| event.status.as_str())
@@ -48,7 +48,7 @@ pub struct Operation<'e> {
 }
 
 impl<'e> Operation<'e> {
-    /// The stack's last status in it.
+    /// Returns the stack's last status in it.
     #[must_use]
     pub fn status(&self) -> Option<&str> {
         self.phases.iter().rev().find_map(Phase::status)
@@ -62,13 +62,13 @@ impl<'e> Operation<'e> {
         turned_back || self.phases.iter().any(Phase::failed)
     }
 
-    /// Returns whether it did what it was started for.
+    /// Returns whether it succeeded in the purpose that it was started for.
     #[must_use]
     pub fn has_succeeded(&self) -> bool {
         !self.has_failed() && self.status().is_some_and(|status| Status::of(status).is_complete())
     }
 
-    /// The name of the stack.
+    /// Returns the name of the stack.
     #[must_use]
     pub fn stack(&self) -> Option<&'e str> {
         let mut events = self.phases.iter().flat_map(|phase| &phase.events);
@@ -86,7 +86,7 @@ impl<'e> Operation<'e> {
             .any(|status| status.is_complete() && !status.is_deletion())
     }
 
-    /// The phase whose failures decided, and the one that began it, when that is another.
+    /// Returns the phase whose failures decided, and the one that began it, when that is another.
     #[must_use]
     pub fn decisive(&self) -> (&Phase<'e>, Option<&Phase<'e>>) {
         let forward = self.phases.iter().find(|phase| phase.kind == Kind::Forward);
@@ -106,7 +106,7 @@ impl<'e> Operation<'e> {
         self.phases.iter().filter(|phase| phase.kind != Kind::Forward && phase.failed()).count()
     }
 
-    /// The event with which the stack turned back after a phase, whose reason may be all that was said.
+    /// Returns the event with which the stack turned back after a phase, whose reason may be all that was said.
     #[must_use]
     pub fn turn_after(&self, phase: &Phase<'e>) -> Option<&'e Event> {
         let at = self.phases.iter().position(|one| std::ptr::eq(one, phase))?;
@@ -114,14 +114,14 @@ impl<'e> Operation<'e> {
     }
 }
 
-/// The operations in the events of a stack, oldest first.
+/// Returns the operations in the events of a stack, oldest first.
 #[must_use]
 pub fn operations(events: &[Event]) -> Vec<Operation<'_>> {
     let mut out: Vec<Operation> = Vec::new();
     for event in events {
         let begins = event.of_stack.then(|| kind(Status::of(&event.status))).flatten();
         let previous = out.last().and_then(|operation| operation.phases.last());
-        // CloudFormation repeats a status, such as that of a create behind its review.
+        // CloudFormation repeats a status, such as that of a creation after its review.
         let continues = match (begins, previous) {
             (None, _) => true,
             (Some(kind), Some(phase)) => {
@@ -148,7 +148,7 @@ pub fn operations(events: &[Event]) -> Vec<Operation<'_>> {
     out
 }
 
-/// The events of the newest operation.
+/// Returns the events of the newest operation.
 #[must_use]
 pub fn newest(events: &[Event]) -> &[Event] {
     let operations = operations(events);
@@ -163,7 +163,7 @@ fn joins(kind: Kind, operation: &Operation) -> bool {
     match kind {
         Kind::Forward => false,
         Kind::Rollback => true,
-        // Of a stack that was never there as a whole, the deletion is the end of its creation.
+        // The deletion of a stack that never existed as a whole is the end of its creation.
         Kind::Delete => {
             let created = operation.phases.first().is_some_and(|phase| {
                 phase.kind == Kind::Forward

@@ -3,8 +3,8 @@
 /// A reason of a stack event.
 ///
 /// `Resource handler returned message: "MESSAGE (Service: Lambda, Status Code: 400, Request ID: …)" (RequestToken: …,
-/// HandlerErrorCode: InvalidRequest)` since resources have handlers, `MESSAGE (Service: AmazonEC2; Status Code: 400; Error
-/// Code: DependencyViolation; Request ID: …)` from before.
+/// HandlerErrorCode: InvalidRequest)` since resources have handlers, `MESSAGE (Service: AmazonEC2; Status Code: 400;
+/// Error Code: DependencyViolation; Request ID: …)` from before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reason<'r> {
     /// The message alone.
@@ -18,14 +18,14 @@ pub struct Reason<'r> {
 }
 
 impl<'r> Reason<'r> {
-    /// Takes a reason apart; what has another form is a message.
+    /// Parses a reason; a text in another form is the message.
     #[must_use]
     pub fn parse(text: &'r str) -> Self {
         let text = text.trim();
         let mut message = text;
         let handler_code = field(text, "HandlerErrorCode:");
         if let Some(rest) = after(message, "returned message:") {
-            // The message may hold quotes and brackets of its own: the last of them end it.
+            // The message may contain quotes and brackets of its own: the last of them end it.
             let end = rest.rfind("(RequestToken:").or_else(|| rest.rfind("(HandlerErrorCode:"));
             let rest = end.and_then(|end| rest.get(..end)).unwrap_or(rest);
             message = rest.trim().trim_matches('"').trim();
@@ -52,14 +52,14 @@ fn after<'t>(text: &'t str, mark: &str) -> Option<&'t str> {
     text.find(mark).and_then(|at| text.get(at + mark.len()..))
 }
 
-/// The word behind a mark such as `HandlerErrorCode:`.
+/// Returns the word after a mark such as `HandlerErrorCode:`.
 fn field<'t>(text: &'t str, mark: &str) -> Option<&'t str> {
     let rest = after(text, mark)?.trim_start();
     let end = rest.find([',', ';', ')', '"']).unwrap_or(rest.len());
     rest.get(..end).map(str::trim).filter(|word| !word.is_empty())
 }
 
-/// Beginnings of what CloudFormation says when something else is the cause. Source: AWS CloudFormation User Guide,
+/// Beginnings of CloudFormation's messages when something else is the cause. Source: AWS CloudFormation User Guide,
 /// "Troubleshooting CloudFormation", and the events of stacks.
 const CONSEQUENCES: [&str; 9] = [
     "Resource creation cancelled",

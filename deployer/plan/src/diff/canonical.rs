@@ -1,5 +1,5 @@
-//! One form for values that CloudFormation takes alike, by the schema of the resource: numbers written as texts, JSON
-//! written as a text, one entry where a policy takes a list, lists whose order says nothing.
+//! One form for values that are the same to CloudFormation, by the schema of the resource: numbers written as texts,
+//! JSON written as a text, one entry where a policy takes a list, lists whose order says nothing.
 //!
 //! Second step of a comparison, for resources that are not the same to the letter.
 
@@ -28,7 +28,7 @@ const SETS: [&str; 16] = [
     "TopicConfigurations",
     "NotificationTypes",
 ];
-/// Likewise by their last two names.
+/// Further such lists, by the last two names of their path.
 const SETS_IN: [(&str, &str); 2] = [("LifecycleConfiguration", "Rules"), ("S3Key", "Rules")];
 /// Members of a policy's statement that are one text or a list of them, in any order.
 const POLICY_LISTS: [&str; 4] = ["Action", "NotAction", "Resource", "NotResource"];
@@ -36,7 +36,7 @@ const POLICY_LISTS: [&str; 4] = ["Action", "NotAction", "Resource", "NotResource
 /// The way in which a value is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// Properties, of which the schema knows.
+    /// Properties that the schema describes.
     Typed,
     /// Properties of a type without a schema: CloudFormation hands single values over as texts (CloudFormation User
     /// Guide, "Custom resource request objects").
@@ -57,21 +57,21 @@ pub(super) struct At<'s> {
 }
 
 impl<'s> At<'s> {
-    /// The place of the properties of a resource.
+    /// Returns the place of the properties of a resource.
     pub(super) const fn properties(shape: Shape<'s>) -> Self {
         let mode = if shape.is_known() { Mode::Typed } else { Mode::Untyped };
         Self { shape, mode, set: false, depth: 0 }
     }
 
-    /// A place in free JSON.
+    /// Returns a place in free JSON.
     pub(super) const fn json() -> Self {
         Self { shape: Shape::UNKNOWN, mode: Mode::Json, set: false, depth: 0 }
     }
 
-    /// The place of a member. `within` is the name of the mapping.
+    /// Returns the place of a member. `within` is the name of the mapping.
     pub(super) fn member(self, within: &str, name: &str) -> Self {
         let shape = if self.mode == Mode::Typed { self.shape.property(name) } else { Shape::UNKNOWN };
-        // What the schema says no more of is free JSON: a pattern of events, a dashboard.
+        // A value that the schema doesn't describe further is free JSON: a pattern of events, a dashboard.
         let mode = match self.mode {
             Mode::Typed if !shape.is_known() && self.depth > 0 => Mode::Json,
             mode => mode,
@@ -86,13 +86,13 @@ impl<'s> At<'s> {
         Self { shape, mode, set, depth: self.depth + 1 }
     }
 
-    /// The place of an item.
+    /// Returns the place of an item.
     pub(super) fn item(self) -> Self {
         let shape = if self.mode == Mode::Typed { self.shape.item() } else { Shape::UNKNOWN };
         Self { shape, set: false, depth: self.depth + 1, ..self }
     }
 
-    /// The place of what is written here as a text, or as a document.
+    /// Returns the place of a value, which may be a policy document.
     fn document(self, value: &Value) -> Self {
         match is_policy(value) {
             true => Self { mode: Mode::Policy, shape: Shape::UNKNOWN, set: false, ..self },
@@ -100,7 +100,7 @@ impl<'s> At<'s> {
         }
     }
 
-    /// The place of a value, which says itself when it is a policy.
+    /// Returns the place of a value, as free JSON or a policy if its form says so.
     pub(super) fn of(self, value: &Value) -> Self {
         if matches!(self.mode, Mode::Typed | Mode::Untyped) { self.document(value) } else { self }
     }
@@ -115,7 +115,7 @@ pub(super) fn is_policy(value: &Value) -> bool {
     statement.is_some_and(|statement| statement["Effect"].is_string())
 }
 
-/// A resolved value in its one form.
+/// Returns a resolved value in its one form.
 pub(super) fn canonical(value: &Value, at: At<'_>, within: &str) -> Value {
     if at.depth > MAX_DEPTH {
         return value.clone();
@@ -156,14 +156,14 @@ pub(super) fn canonical(value: &Value, at: At<'_>, within: &str) -> Value {
 }
 
 impl At<'_> {
-    /// The place inside a document that is written as a text.
+    /// Returns the place inside a document that is written as a text.
     fn text_document(self, document: &Value) -> Self {
         let mode = if is_policy(document) { Mode::Policy } else { Mode::Json };
         Self { mode, shape: Shape::UNKNOWN, set: false, depth: self.depth + 1 }
     }
 }
 
-/// A function of CloudFormation; `Condition` is one only between conditions.
+/// Returns whether a value is a function of CloudFormation; `Condition` is one only between conditions.
 pub(super) fn is_expression(value: &Value) -> bool {
     function(value).is_some_and(|(name, _)| name != "Condition")
 }
@@ -195,7 +195,7 @@ fn single(value: &Value, at: At<'_>, within: &str) -> Value {
     }
 }
 
-/// The JSON list or mapping that a text is.
+/// Returns the JSON list or mapping that a text is.
 fn document(text: &str) -> Option<Value> {
     let starts = text.trim_start().starts_with(['{', '[']);
     if !starts || text.trim_start().starts_with("{{") || is_dynamic(text) {
@@ -204,7 +204,7 @@ fn document(text: &str) -> Option<Value> {
     deployer_syntax::json::value(text).filter(|value| value.is_object() || value.is_array())
 }
 
-/// The JSON that a text with references in it is, when the references stand inside its texts.
+/// Returns the JSON that a text with references in it is, if the references are inside its texts.
 fn document_of_sub(value: &Value) -> Option<Value> {
     let ("Fn::Sub", Value::String(text)) = function(value)? else { return None };
     let mut found = document(text)?;
@@ -238,7 +238,7 @@ fn expand(value: &mut Value, depth: usize) {
     }
 }
 
-/// A member of a policy or of its statements.
+/// Returns a member of a policy or of its statements in its one form.
 fn policy_member(name: &str, value: &Value, at: At<'_>) -> Value {
     match name {
         "Statement" => match value {
@@ -262,13 +262,13 @@ fn policy_member(name: &str, value: &Value, at: At<'_>) -> Value {
             other => other.clone(),
         },
         name if POLICY_LISTS.contains(&name) => texts(value),
-        // What stands free in a policy can't be more than a text.
+        // Another value in a policy can't be more than a text.
         _ => canonical(value, at, name),
     }
 }
 
-/// Principals by kind. `*` is everyone, as `{"AWS": "*"}` is; an account's root is the account (IAM User Guide, "AWS JSON
-/// policy elements: Principal").
+/// Returns principals by kind. `*` is everyone, as `{"AWS": "*"}` is; an account's root is the account (IAM User Guide,
+/// "AWS JSON policy elements: Principal").
 pub(super) fn principals(value: &Value) -> Value {
     let account = |item: &Value| match item.as_str() {
         Some(text) if text.starts_with("arn:") && text.ends_with(":root") => {
@@ -297,7 +297,7 @@ fn sorted(map: Map<String, Value>) -> Value {
     Value::Object(entries.into_iter().collect())
 }
 
-/// A canonical value as text, without what is the default anyway: the same for the same.
+/// Returns a canonical value as text, without defaults that are written out: equal values have equal texts.
 pub(super) fn text_of(value: &Value, at: At<'_>) -> String {
     without_defaults(value, at).to_string()
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::resolve::{Resolver, Side};
 
-/// What happens to code.
+/// A change of code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CodeState {
@@ -37,9 +37,9 @@ pub struct CodeChange {
     pub resources: Vec<String>,
     /// Their names in `stack.yaml`.
     pub origins: Vec<String>,
-    /// How it is packed.
+    /// Form of the package.
     pub kind: AssetKind,
-    /// What happens to it.
+    /// The change.
     pub state: CodeState,
     /// SHA-256 of the deployed code.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,7 +55,7 @@ pub struct CodeChange {
     pub after_bytes: Option<u64>,
 }
 
-/// All code of both sides.
+/// Compares all code of both sides.
 pub(super) fn changes(
     old: &Side<'_>,
     new: &Side<'_>,
@@ -105,7 +105,7 @@ pub(super) fn changes(
         .collect()
 }
 
-/// Kind and digest of what a value names.
+/// Returns the kind and the digest of the code that a value names.
 fn digest(value: &str) -> Option<(AssetKind, &str)> {
     let zip = value.strip_suffix(".zip").and_then(|rest| rest.rsplit_once('/'));
     let found = match (zip, value.rsplit_once("@sha256:")) {
@@ -117,7 +117,7 @@ fn digest(value: &str) -> Option<(AssetKind, &str)> {
     is_digest.then_some(found)
 }
 
-/// The kind of code that a declaration wants, by its pattern.
+/// Returns the kind of code that a declaration wants, by its pattern.
 fn expected(side: &Side<'_>, name: &str) -> Option<AssetKind> {
     let pattern = side.template["Parameters"][name]["AllowedPattern"].as_str()?;
     match pattern.contains("[0-9a-f]{64}") {
@@ -127,7 +127,7 @@ fn expected(side: &Side<'_>, name: &str) -> Option<AssetKind> {
     }
 }
 
-/// Parameter → resources that name it.
+/// Maps each parameter to the resources that name it.
 fn users(template: &Value) -> BTreeMap<String, BTreeSet<&str>> {
     let mut out: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for (id, resource) in template["Resources"].as_object().into_iter().flatten() {

@@ -1,4 +1,4 @@
-//! The change of what a stack costs while nothing happens in it.
+//! The change of the cost of a stack while nothing happens in it.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::resolve::Resources;
 pub struct CostItem {
     /// Logical ID.
     pub resource: String,
-    /// What is charged.
+    /// The item that is charged.
     pub what: String,
     /// Dollars a month of what is deployed; missing where it is not deployed, or not known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,7 +47,7 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// `changed` are the ids of the resources that are not kept.
+    /// Compares the costs. `changed` are the IDs of the resources that are not kept.
     pub(super) fn of(before: &Resources<'_>, after: &Resources<'_>, changed: &BTreeSet<&str>) -> Self {
         let prices = prices();
         let mut items = Vec::new();

@@ -1,4 +1,5 @@
-//! Ways in and out: what of the stack the internet or others can reach, and where the stack can reach out to.
+//! Ways in and out: the parts of the stack that the internet or others can reach, and the places that the stack can
+//! reach.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,9 +42,9 @@ pub struct Exposure {
     pub kind: ExposureKind,
     /// Logical ID of the resource.
     pub resource: String,
-    /// What it allows, as a sentence without a full stop.
+    /// The access that it allows, as a sentence without a full stop.
     pub sentence: String,
-    /// Whether it allows access from anywhere.
+    /// `true` if it allows access from anywhere.
     pub public: bool,
 }
 
@@ -51,7 +52,7 @@ type Ways = BTreeMap<(String, ExposureKind, String), bool>;
 
 /// Returns the ways that are opened and closed, by resource.
 ///
-/// A way is of one resource, so only those that change (`changed`) are asked.
+/// A way belongs to one resource, so only those that change (`changed`) are examined.
 pub(super) fn changes(
     before: &Resources<'_>,
     after: &Resources<'_>,
@@ -147,7 +148,7 @@ fn rule(rule: &Value, inward: bool, open: Open<'_>) {
     }
 }
 
-/// Protocol and ports of a rule, in words.
+/// Returns the protocol and ports of a rule, in words.
 fn traffic(rule: &Value) -> String {
     let text = |name: &str| rule.get(name).map(words);
     let protocol = text("IpProtocol").unwrap_or_else(|| "-1".to_owned());
@@ -249,8 +250,8 @@ fn bucket(resource: &Resolved, open: Open<'_>) {
         return;
     }
     let block = &resource.properties["PublicAccessBlockConfiguration"];
-    // Without a word on it S3 blocks all (S3 User Guide, "Blocking public access": since April 2023); where something is
-    // said, what is missing is off.
+    // Without the property, S3 blocks all (S3 User Guide, "Blocking public access": since April 2023); with it, missing
+    // settings are off.
     if block.is_object() {
         for name in ["BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"] {
             if !truthy(&block[name]) {
@@ -269,7 +270,7 @@ fn bucket(resource: &Resolved, open: Open<'_>) {
     }
 }
 
-/// Statements that allow everyone, without a condition that says who.
+/// Finds statements that allow everyone, without a condition that limits the callers.
 fn policies(value: &Value, open: Open<'_>, depth: usize) {
     if depth > MAX_DEPTH {
         return;
@@ -306,7 +307,7 @@ fn policies(value: &Value, open: Open<'_>, depth: usize) {
     }
 }
 
-/// Keys of conditions that say who asks, or from where (S3 User Guide, "The meaning of public").
+/// Keys of conditions that limit the callers, or their places (S3 User Guide, "The meaning of public").
 const LIMITS: [&str; 13] = [
     "aws:principalaccount",
     "aws:principalarn",
@@ -323,7 +324,8 @@ const LIMITS: [&str; 13] = [
     "s3:dataaccesspointaccount",
 ];
 
-/// Returns whether a condition limits the callers: a positive operator on such a key, with values that are not all wildcards.
+/// Returns whether a condition limits the callers: a positive operator on such a key, with values that are not all
+/// wildcards.
 fn limits(condition: &Value) -> bool {
     condition.as_object().into_iter().flatten().any(|(operator, keys)| {
         let positive = !operator.contains("Not") && !operator.ends_with("IfExists") && operator != "Null";

@@ -10,10 +10,10 @@ use super::values::{Step, keyed, schema_path, shown};
 use super::{ChangeKind, Forces, PropertyChange, ResourceChange, forces, place_of};
 use crate::resolve::{MAX_DEPTH, Resources};
 
-/// Follows replacements to everything that refers to what is replaced, until nothing more changes. Gives the ids of what
-/// is replaced for certain.
+/// Follows replacements to everything that refers to a replaced resource, until nothing more changes. Returns the IDs
+/// of the resources that are certainly replaced.
 ///
-/// A resource that is updated in place keeps its name and its attributes, as far as anybody knows before.
+/// A resource that is updated in place keeps its name and its attributes, as far as can be known before.
 pub(super) fn follow(changes: &mut [ResourceChange], after: &Resources<'_>) -> BTreeSet<String> {
     let places: BTreeMap<String, usize> =
         changes.iter().enumerate().map(|(at, change)| (change.id.clone(), at)).collect();
@@ -36,7 +36,7 @@ pub(super) fn follow(changes: &mut [ResourceChange], after: &Resources<'_>) -> B
                 {
                     continue;
                 }
-                // Each is told at most twice: that it may be, and that it is.
+                // Each resource is told at most twice: that the replacement is possible, and that it is certain.
                 if told.get(&(at, to)).is_some_and(|known| *known >= level) {
                     continue;
                 }
@@ -62,7 +62,7 @@ fn spreads(change: &ResourceChange) -> bool {
         && matches!(change.action, ChangeKind::Replace | ChangeKind::Update)
 }
 
-/// Adds the properties that change because of `cause`. Gives whether the resource is now to be replaced, and was not.
+/// Adds the properties that change because of `cause`. Returns whether the resource is now to be replaced, and was not.
 fn tell(change: &mut ResourceChange, properties: &Value, cause: &str, level: Forces) -> bool {
     let before = change.replacement;
     let kind = change.kind.clone();
@@ -71,7 +71,7 @@ fn tell(change: &mut ResourceChange, properties: &Value, cause: &str, level: For
     for (path, value) in found {
         let name = shown(&path);
         let replacement = match forces(&kind, &schema_path(&path)) {
-            // It may be only because its cause may be.
+            // The replacement is only possible, because that of its cause is.
             certain if level == Forces::Always => certain,
             own => own.min(Forces::Conditional),
         };
@@ -79,7 +79,7 @@ fn tell(change: &mut ResourceChange, properties: &Value, cause: &str, level: For
             known.path == name
                 || name.strip_prefix(&known.path).is_some_and(|rest| rest.starts_with(['.', '[']))
         }) {
-            // What changes anyway needs no other cause, but may be surer now.
+            // A property that changes anyway needs no other cause, but its replacement may be more certain now.
             Some(known) => known.replacement = known.replacement.max(replacement),
             None => change.changes.push(PropertyChange {
                 path: name,
@@ -100,7 +100,7 @@ fn tell(change: &mut ResourceChange, properties: &Value, cause: &str, level: For
     change.replacement > before && spreads(change)
 }
 
-/// The expressions that refer to `cause`, with their paths.
+/// Collects the expressions that refer to `cause`, with their paths.
 fn mentions(value: &Value, path: &mut Vec<Step>, cause: &str, found: &mut Vec<(Vec<Step>, Value)>) {
     if path.len() > MAX_DEPTH {
         return;

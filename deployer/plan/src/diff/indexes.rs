@@ -1,8 +1,9 @@
-//! Global secondary indexes. DynamoDB makes or deletes one in an update of a table, and CloudFormation passes a change of more on
-//! and fails (AWS CloudFormation Template Reference, `AWS::DynamoDB::Table`, `GlobalSecondaryIndexes`). [`updates`] gives the
-//! templates that lead from what is deployed to what is wanted, with one such change a table in each.
+//! Global secondary indexes. DynamoDB creates or deletes one in an update of a table, and CloudFormation passes a
+//! change of several on and fails (AWS CloudFormation Template Reference, `AWS::DynamoDB::Table`,
+//! `GlobalSecondaryIndexes`). [`updates`] returns the templates that lead from the deployed one to the wanted one, each
+//! with one such change per table.
 //!
-//! Indexes are made before the rest of the change, so that code finds them, and deleted after it.
+//! Indexes are created before the rest of the change, so that code finds them, and deleted after it.
 
 use std::collections::BTreeSet;
 
@@ -17,18 +18,19 @@ const ATTRIBUTES: &str = "AttributeDefinitions";
 /// A template on the way.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Update {
-    /// All of it.
+    /// The whole template.
     pub template: Value,
-    /// `true` if everything but the indexes is as it is wanted; otherwise everything but the indexes is as it is deployed.
+    /// `true` if everything but the indexes is as it is wanted; otherwise everything but the indexes is as it is
+    /// deployed.
     pub is_wanted: bool,
-    /// The changes of indexes: `create index by-zip of Records`.
+    /// The changes of indexes, in words: `create index by-zip of Records`.
     pub says: Vec<String>,
 }
 
-/// The templates on the way, the wanted one being the last of them; none when one update is enough.
+/// Returns the templates on the way, the wanted one being the last of them; none when one update is enough.
 #[must_use]
 pub fn updates(deployed: &Value, wanted: &Value) -> Vec<Update> {
-    // A template in between is sent, and must not make a `?` of what CloudFormation could not give back.
+    // A template in between is sent, and must not contain a `?` for what CloudFormation could not return.
     let deployed = &*lossy::restored(deployed, wanted);
     let tables = tables(deployed, wanted);
     let ahead = tables.iter().map(|table| table.first.len().saturating_sub(1)).max().unwrap_or_default();
@@ -89,13 +91,13 @@ struct Table<'t> {
     id: &'t str,
     deployed: &'t Map<String, Value>,
     wanted: &'t Map<String, Value>,
-    /// Before everything else changes: what is made, and what goes so that it can be made anew.
+    /// Changes before everything else: indexes that are created, and those that are deleted to be created anew.
     first: Vec<Change>,
-    /// After everything else: what goes.
+    /// Changes after everything else: indexes that are deleted.
     last: Vec<Change>,
 }
 
-/// The tables that stay, and whose indexes change.
+/// Returns the tables that stay, and whose indexes change.
 fn tables<'t>(deployed: &'t Value, wanted: &'t Value) -> Vec<Table<'t>> {
     let resources = wanted["Resources"].as_object().into_iter().flatten();
     resources.filter_map(|(id, after)| table(id, &deployed["Resources"][id], after)).collect()
@@ -106,7 +108,7 @@ fn table<'t>(id: &'t str, before: &'t Value, after: &'t Value) -> Option<Table<'
         return None;
     }
     let (deployed, wanted) = (before["Properties"].as_object()?, after["Properties"].as_object()?);
-    // A table that is replaced is made with all its indexes at once.
+    // A table that is replaced is created with all its indexes at once.
     let stays = ["KeySchema", "TableName", "LocalSecondaryIndexes"]
         .iter()
         .all(|one| deployed.get(*one) == wanted.get(*one));
@@ -135,7 +137,7 @@ fn table<'t>(id: &'t str, before: &'t Value, after: &'t Value) -> Option<Table<'
 }
 
 impl Table<'_> {
-    /// In how many updates with everything else as it is wanted.
+    /// Returns the number of updates in which everything else is as it is wanted.
     fn with_wanted(&self) -> usize {
         self.last.len() + usize::from(!self.first.is_empty())
     }
@@ -144,7 +146,7 @@ impl Table<'_> {
         self.first.iter().chain(&self.last).nth(number).map(|change| change.describe(self.id))
     }
 
-    /// The indexes after so many changes.
+    /// Returns the indexes after so many changes.
     fn after(&self, changes: usize) -> Vec<Value> {
         let mut out: Vec<Value> = indexes(self.deployed).unwrap_or_default().into_iter().cloned().collect();
         for change in self.first.iter().chain(&self.last).take(changes) {
@@ -186,7 +188,7 @@ impl Table<'_> {
     }
 }
 
-/// The indexes of a table; `None` when their names are not known before the deployment.
+/// Returns the indexes of a table; `None` when their names are not known before the deployment.
 fn indexes(properties: &Map<String, Value>) -> Option<Vec<&Value>> {
     match properties.get(INDEXES) {
         None => Some(Vec::new()),
@@ -209,7 +211,7 @@ fn is_same(old: &Value, new: &Value, deployed: &Map<String, Value>, wanted: &Map
         && keys.iter().all(|key| kind(deployed, key) == kind(wanted, key))
 }
 
-/// Names of the attributes of a key.
+/// Returns the names of the attributes of a key.
 fn attributes_of(schema: Option<&Value>) -> BTreeSet<&str> {
     let parts = schema.and_then(Value::as_array).into_iter().flatten();
     parts.filter_map(|part| part["AttributeName"].as_str()).collect()
@@ -236,7 +238,7 @@ mod tests {
         })
     }
 
-    /// A template with a table of these indexes, and something else that says which it is.
+    /// Returns a template with a table of these indexes, and something else that says which it is.
     fn template(which: &str, indexes: &[Value]) -> Value {
         let mut attributes = BTreeSet::from(["id"]);
         attributes.extend(indexes.iter().flat_map(|index| attributes_of(index.get("KeySchema"))));
@@ -256,12 +258,13 @@ mod tests {
         list.into_iter().flatten().filter_map(name).collect()
     }
 
-    /// Each update: whose everything else it has, the names of the indexes, and what it says.
+    /// Returns for each update whether everything else is as wanted, the names of the indexes, and the changes in
+    /// words.
     fn shown(updates: &[Update]) -> Vec<(bool, Vec<&str>, String)> {
         updates.iter().map(|one| (one.is_wanted, names(&one.template), one.says.join(", "))).collect()
     }
 
-    /// No update changes more than one index, and each defines exactly the attributes that it uses.
+    /// Checks that no update changes more than one index, and that each defines exactly the attributes that it uses.
     fn check(deployed: &Value, wanted: &Value) -> Vec<Update> {
         let updates = updates(deployed, wanted);
         let mut before: BTreeSet<String> = names(deployed).into_iter().map(str::to_owned).collect();
@@ -296,7 +299,7 @@ mod tests {
         ] {
             assert_eq!(updates(deployed, &wanted), []);
         }
-        // Another key replaces the table, and then nothing is one after the other.
+        // Another key replaces the table, and then no update is needed before another.
         let mut other = template("new", &[town, zip]);
         other["Resources"]["T"]["Properties"]["KeySchema"][0]["AttributeName"] = json!("town");
         assert_eq!(updates(&none, &other), []);

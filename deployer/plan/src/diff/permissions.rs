@@ -1,7 +1,7 @@
 //! Permissions: the statements of all policies of both sides, and those that are gained and lost.
 //!
-//! A policy is known by its form wherever it stands, so that the policies of any type are seen. Statements are taken apart
-//! into single grants, compared, and put together again: an action added to a statement is one gained grant.
+//! A policy is recognized by its form, wherever it is, so that the policies of any type are seen. Statements are taken
+//! apart into single grants, compared, and put together again: an action added to a statement is one gained grant.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +32,7 @@ pub enum Effect {
 pub struct Permission {
     /// True if it is gained, false if it is lost.
     pub gained: bool,
-    /// Whether it allows or denies.
+    /// `Allow` or `Deny`.
     pub effect: Effect,
     /// The principal: `role ExtractRole`, `service s3.amazonaws.com`, `account 111122223333`, `anyone`.
     pub principal: String,
@@ -43,7 +43,7 @@ pub struct Permission {
     /// The condition.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub condition: Option<Value>,
-    /// Whether it allows more than before.
+    /// `true` if it allows more than before.
     pub widens: bool,
 }
 
@@ -89,7 +89,7 @@ pub(super) fn changes(
     let (old, new) = (grants(before, None), grants(after, None));
     let mut out = Vec::new();
     for (gained, own, other) in [(true, &new, &old), (false, &old, &new)] {
-        // What covers a grant is of the same principal, or of everyone.
+        // A grant that covers another one is of the same principal, or of everyone.
         let mut by_principal: BTreeMap<&str, Vec<&Grant>> = BTreeMap::new();
         for grant in other {
             by_principal.entry(&grant.principal).or_default().push(grant);
@@ -135,7 +135,7 @@ fn about(resource: &str, ids: &BTreeSet<&str>) -> bool {
     name.is_some_and(|name| ids.contains(name))
 }
 
-/// The grants of these resources, or of all.
+/// Returns the grants of these resources, or of all.
 fn grants(resources: &Resources<'_>, only: Option<&BTreeSet<&str>>) -> BTreeSet<Grant> {
     let mut all = Collector { out: BTreeSet::new(), key: None };
     let asked = |id: &str| only.is_none_or(|only| only.contains(id));
@@ -187,7 +187,8 @@ fn holders(id: &str, kind: &str, properties: &Value) -> Vec<String> {
 
 struct Collector {
     out: BTreeSet<Grant>,
-    /// The key whose policy is read. In the policy of a key, `*` is that key: AWS KMS Developer Guide, "Elements in a key policy".
+    /// The key whose policy is read. In the policy of a key, `*` is that key: AWS KMS Developer Guide, "Elements in a
+    /// key policy".
     key: Option<String>,
 }
 
@@ -211,7 +212,7 @@ impl Collector {
         }
     }
 
-    /// The policies anywhere in a value, also where they are written as a text.
+    /// Finds the policies anywhere in a value, also where they are written as a text.
     fn documents(&mut self, value: &Value, id: &str, holders: &[String], depth: usize) {
         if depth > MAX_DEPTH {
             return;
@@ -282,7 +283,7 @@ impl Collector {
         }
     }
 
-    /// A permission of Lambda, which is a statement in other words.
+    /// Reads a permission of Lambda, which is a statement in other words.
     fn invoke(&mut self, properties: &Value) {
         let principal = match &properties["Principal"] {
             Value::String(text) if text == "*" => ANYONE.to_owned(),
@@ -305,7 +306,7 @@ impl Collector {
         self.add(&principal, Effect::Allow, condition.as_ref(), &action, &words(&properties["FunctionName"]));
     }
 
-    /// The short form of a policy of an event bus.
+    /// Reads the short form of a policy of an event bus.
     fn bus(&mut self, id: &str, properties: &Value) {
         let action = words(&properties["Action"]);
         let on = properties.get("EventBusName").map_or_else(|| id.to_owned(), words);
@@ -315,7 +316,7 @@ impl Collector {
     }
 }
 
-/// Principals in words.
+/// Returns principals in words.
 fn who(principals: &Value) -> Vec<String> {
     let mut out = Vec::new();
     for (kind, all) in principals.as_object().into_iter().flatten() {

@@ -10,7 +10,7 @@ use super::values::{Step, differences, shown};
 use super::{ChangeKind, CodeChange, ValueChange, names};
 use crate::resolve::{Resolver, Side, Truth, scalar_text, truthy};
 
-/// A change of one of two values; `None` when they are the same.
+/// Compares two values; `None` if they are the same.
 fn value_change(name: &str, before: Option<Value>, after: Option<Value>) -> Option<ValueChange> {
     let action = match (&before, &after) {
         (None, None) => return None,
@@ -34,7 +34,7 @@ pub(super) fn outputs(
         });
         let output = |(name, output): (&str, &Value)| {
             let mut output = side.value(output);
-            // A condition that holds is none.
+            // A condition that holds is the same as none.
             if let Some(map) = output.as_object_mut() {
                 map.retain(|key, value| {
                     key != "Condition"
@@ -57,7 +57,7 @@ pub(super) fn outputs(
             Some(change) if change.action == ChangeKind::Update && part(a) != part(b) => {
                 out.extend(value_change(name, part(a), part(b)));
             }
-            // Only its description, export or condition.
+            // Its description, export or condition alone.
             Some(change) if change.action == ChangeKind::Update => {
                 let nothing = Value::Null;
                 let (a, b) = (a.unwrap_or(&nothing), b.unwrap_or(&nothing));

@@ -1,10 +1,10 @@
-//! Resources that hold data that can't be made again.
+//! Resources that hold data that can't be created again.
 
 use serde_json::Value;
 
 use super::Fate;
 
-/// Type, and what is lost with it.
+/// Types, and the data that is lost with each.
 const HOLDS: [(&str, &str); 25] = [
     ("AWS::Backup::BackupVault", "recovery points"),
     ("AWS::CloudTrail::EventDataStore", "audit events"),
@@ -33,7 +33,7 @@ const HOLDS: [(&str, &str); 25] = [
     ("AWS::Timestream::Table", "measurements"),
 ];
 
-/// Returns the data that is lost with a resource of this type; `None` if it can be made again.
+/// Returns the data that is lost with a resource of this type; `None` if it can be created again.
 #[must_use]
 pub fn holds(kind: &str) -> Option<&'static str> {
     HOLDS.binary_search_by_key(&kind, |(kind, _)| kind).ok().map(|at| HOLDS[at].1)

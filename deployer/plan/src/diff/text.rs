@@ -21,22 +21,22 @@ pub use brief::kind_in_words;
 pub enum Sign {
     /// The name of a section.
     Heading,
-    /// Something comes.
+    /// A creation.
     Create,
-    /// Something changes.
+    /// A change.
     Update,
-    /// Something is replaced.
+    /// A replacement.
     Replace,
-    /// Something goes.
+    /// A deletion.
     Delete,
-    /// Something to look at before going on.
+    /// A warning, to be read before going on.
     Warning,
-    /// Nothing of these.
+    /// None of these.
     Plain,
 }
 
 impl Sign {
-    /// The sign itself.
+    /// Returns the sign itself.
     #[must_use]
     pub const fn mark(self) -> &'static str {
         match self {
@@ -83,7 +83,7 @@ impl fmt::Display for Line {
     }
 }
 
-/// Narrower than this, values could not be told apart.
+/// Width below which values could not be told apart.
 const LEAST_WIDTH: usize = 60;
 /// Letters of a digest that are shown: enough to tell two apart.
 const DIGEST: usize = 12;
@@ -92,15 +92,15 @@ const DIGEST: usize = 12;
 /// always shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Detail {
-    /// About ten lines: what is routine is only counted.
+    /// About ten lines: routine changes are only counted.
     Brief,
-    /// Every change, but the permissions of a new stack are only counted.
+    /// Every change, except that the permissions of a new stack are only counted.
     Changes,
     /// Everything.
     Full,
 }
 
-/// The diff in lines of about `width` letters.
+/// Returns the diff in lines of about `width` letters.
 #[must_use]
 pub fn render(diff: &Diff, width: usize, detail: Detail) -> Vec<Line> {
     let certain = diff.resources.iter().filter(|resource| resource.action == ChangeKind::Replace);
@@ -134,7 +134,7 @@ pub fn render(diff: &Diff, width: usize, detail: Detail) -> Vec<Line> {
     page.lines
 }
 
-/// The counts in words.
+/// Returns the counts in words.
 fn summary(diff: &Diff) -> String {
     if diff.is_empty() {
         return format!("{}: no difference", diff.stack);
@@ -161,10 +161,10 @@ fn summary(diff: &Diff) -> String {
 struct Page<'d> {
     width: usize,
     detail: Detail,
-    /// Ids of what is replaced for certain.
+    /// IDs of the resources that are certainly replaced.
     replaced: BTreeSet<&'d str>,
     lines: Vec<Line>,
-    /// Something was left out.
+    /// `true` if something was left out.
     hidden: bool,
 }
 
@@ -193,7 +193,7 @@ impl Page<'_> {
         }
     }
 
-    /// New resources are a list of their types by the name in the file, not of every property.
+    /// Lists new resources as their types by the name in the file, without their properties.
     fn by_origin(&mut self, created: &[&ResourceChange]) {
         let mut order: Vec<&str> = Vec::new();
         let mut types: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -224,7 +224,7 @@ impl Page<'_> {
         }
     }
 
-    /// A sentence that goes on in further lines, below its beginning.
+    /// Writes a sentence that continues in further lines, below its beginning.
     fn paragraph(&mut self, sign: Sign, text: &str) {
         let mut line = String::new();
         for word in text.split_inclusive(' ') {
@@ -238,12 +238,12 @@ impl Page<'_> {
         self.line(sign, line.trim_end());
     }
 
-    /// A list that goes on in further lines, below its beginning.
+    /// Writes a list that continues in further lines, below its beginning.
     fn wrapped(&mut self, sign: Sign, head: &str, items: &[String]) {
         self.wrapped_at(sign, head, items, 4);
     }
 
-    /// The same with further lines that begin at a column of one's own.
+    /// Writes a list whose further lines begin at a given column.
     fn wrapped_at(&mut self, sign: Sign, head: &str, items: &[String], indent: usize) {
         let indent = " ".repeat(indent);
         let mut line = head.to_owned();
@@ -261,7 +261,7 @@ impl Page<'_> {
         self.line(sign, line.trim_end());
     }
 
-    /// Names and type of a resource, and what becomes of the one that is deployed.
+    /// Returns the names and the type of a resource, and what becomes of the deployed one.
     fn title(&self, resource: &ResourceChange) -> String {
         let mut text = named(&resource.id, resource.origin.as_deref());
         if !resource.kind.is_empty() {
@@ -337,7 +337,7 @@ impl Page<'_> {
         self.line(sign, format!("    {path}: {text}{note}"));
     }
 
-    /// Why the value of a reference changes.
+    /// Explains why the value of a reference changes.
     fn cause(&self, id: &str) -> String {
         let word = if self.replaced.contains(id) { "because" } else { "if" };
         format!("{word} {id} is replaced")
@@ -362,12 +362,12 @@ impl Page<'_> {
         self.permissions_of(&diff.permissions.iter().collect::<Vec<_>>(), !diff.new);
     }
 
-    /// Permissions by who has them; with `marked`, those that widen say so.
+    /// Writes permissions by principal; with `marked`, those that widen are marked.
     fn permissions_of(&mut self, permissions: &[&Permission], marked: bool) {
         let mut last = "";
         for one in permissions {
             if one.principal != last {
-                // What a policy allows an account, its administrators hand out.
+                // The administrators of an account hand out the actions that a policy allows the account.
                 let whoever = if one.principal.starts_with("account ") {
                     ": principals that its IAM policies allow"
                 } else {
@@ -386,7 +386,7 @@ impl Page<'_> {
             if let Some(condition) = &one.condition {
                 text.push_str(&format!(" if {}", conditions(condition)));
             }
-            // All that a new stack may do is new.
+            // All permissions of a new stack are new.
             if one.widens && marked {
                 text.push_str("  (widens)");
             }
@@ -495,7 +495,7 @@ fn named(id: &str, origin: Option<&str>) -> String {
     }
 }
 
-/// Conditions of a policy: `aws:SourceAccount StringEquals 111122223333`.
+/// Returns conditions of a policy in words: `aws:SourceAccount StringEquals 111122223333`.
 fn conditions(condition: &Value) -> String {
     let mut out = Vec::new();
     for (operator, keys) in condition.as_object().into_iter().flatten() {
@@ -510,7 +510,7 @@ fn conditions(condition: &Value) -> String {
     if out.is_empty() { condition.to_string() } else { out.join(" and ") }
 }
 
-/// Likewise, where an empty text or one with spaces at its ends would not be seen.
+/// Returns a value in words, quoted where an empty text or one with spaces at its ends would not be seen.
 fn quoted(value: &Value) -> String {
     match value {
         Value::String(text) if text.is_empty() || text.trim() != text => value.to_string(),
@@ -518,7 +518,7 @@ fn quoted(value: &Value) -> String {
     }
 }
 
-/// The beginning and the end of a text that is too long.
+/// Returns the beginning and the end of a text that is too long.
 fn cut(text: &str, room: usize) -> String {
     let letters: Vec<char> = text.chars().collect();
     if letters.len() <= room {
@@ -529,9 +529,9 @@ fn cut(text: &str, room: usize) -> String {
     head.iter().chain(&['…']).chain(tail).collect()
 }
 
-/// Two texts, cut so that where they differ is seen.
+/// Cuts two texts so that their difference is seen.
 fn cut_pair(before: &str, after: &str, room: usize) -> (String, String) {
-    /// Letters that stay of what is the same.
+    /// Letters of the common parts that stay.
     const AROUND: usize = 8;
     let (a, b): (Vec<char>, Vec<char>) = (before.chars().collect(), after.chars().collect());
     if a.len().max(b.len()) <= room {
@@ -552,7 +552,7 @@ fn cut_pair(before: &str, after: &str, room: usize) -> (String, String) {
     (one(a), one(b))
 }
 
-/// A text from outside as one line that can't move the cursor or turn the reading direction.
+/// Returns a text from outside as one line that can't move the cursor or turn the reading direction.
 fn printable(text: &str) -> String {
     let unsafe_to_show = |letter: char| {
         letter.is_control()

@@ -22,7 +22,7 @@ pub(super) enum Step {
     Item(String),
 }
 
-/// A difference. `None` is what is not there.
+/// A difference. `None` is a missing value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Difference {
     pub(super) path: Vec<Step>,
@@ -30,7 +30,7 @@ pub(super) struct Difference {
     pub(super) after: Option<Value>,
 }
 
-/// A path for people: `Tags[team].Value`.
+/// Returns a path for people: `Tags[team].Value`.
 pub(super) fn shown(path: &[Step]) -> String {
     let mut out = String::new();
     for step in path {
@@ -43,7 +43,7 @@ pub(super) fn shown(path: &[Step]) -> String {
     out
 }
 
-/// A path as the schemas name it, without `Properties`: `*` for the entries of lists.
+/// Returns a path as the schemas name it, without `Properties`: `*` for the entries of lists.
 pub(super) fn schema_path<'p>(path: &'p [Step]) -> Vec<&'p str> {
     let word = |step: &'p Step| match step {
         Step::Member(name) => name.as_str(),
@@ -52,7 +52,7 @@ pub(super) fn schema_path<'p>(path: &'p [Step]) -> Vec<&'p str> {
     path.iter().skip(1).map(word).collect()
 }
 
-/// The differences between two canonical values.
+/// Returns the differences between two canonical values.
 pub(super) fn differences(before: &Value, after: &Value, at: At<'_>, path: Vec<Step>) -> Vec<Difference> {
     let mut walk = Walk { path, out: Vec::new() };
     walk.value(before, after, at);
@@ -96,7 +96,7 @@ impl Walk {
                     let place = at.member(&within, name);
                     self.within(Step::Member(name.clone()), |walk| match (a.get(name), b.get(name)) {
                         (Some(a), Some(b)) => walk.value(a, b, place),
-                        // A default that is written out is no difference.
+                        // A default that is written out is not a difference.
                         (Some(one), None) | (None, Some(one)) if place.shape.default() == Some(one) => {}
                         (a, b) => walk.push(a, b),
                     });
@@ -150,7 +150,7 @@ impl Walk {
         }
     }
 
-    /// Entries without an order are gone or new; one that is gone for one that is new has changed.
+    /// Compares entries without an order, which are gone or new; one that is gone for one that is new has changed.
     fn set(&mut self, before: &[Value], after: &[Value], at: At<'_>) {
         let texts =
             |items: &[Value]| -> Vec<String> { items.iter().map(|item| text_of(item, at.item())).collect() };
@@ -183,12 +183,12 @@ impl Walk {
     }
 }
 
-/// The name of an entry, if it has one.
+/// Returns the name of an entry, if it has one.
 fn name(item: &Value) -> Option<&str> {
     KEYS.iter().find_map(|key| item.get(*key)?.as_str())
 }
 
-/// The entries of a list by name, when each has one of its own, and the member that holds it.
+/// Returns the entries of a list by name, when each has one of its own, and the member that holds it.
 pub(super) fn keyed(items: &[Value]) -> Option<(&'static str, Vec<(&str, &Value)>)> {
     KEYS.iter().find_map(|key| {
         let entries: Option<Vec<(&str, &Value)>> =

@@ -1,11 +1,11 @@
-//! Values in words: as somebody would write them in a stack file.
+//! Values in words, as in a stack file.
 
 use deployer_syntax::number;
 use serde_json::Value;
 
 use crate::resolve::{MAX_DEPTH, function, name_of, scalar_text};
 
-/// A value as somebody would write it: expressions as `${…}`.
+/// Returns a value as it would be written in a stack file: expressions as `${…}`.
 pub(super) fn words(value: &Value) -> String {
     match (scalar_text(value), name_of(value), function(value)) {
         (Some(text), _, _) => text,
@@ -15,7 +15,7 @@ pub(super) fn words(value: &Value) -> String {
     }
 }
 
-/// JSON in which expressions stand as `${…}`.
+/// Returns JSON in which expressions are written as `${…}`.
 fn compact(value: &Value, depth: usize) -> String {
     if depth > MAX_DEPTH
         || (depth > 0 && function(value).is_some_and(|(name, _)| name == "Fn::Sub"))

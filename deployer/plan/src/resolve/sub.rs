@@ -10,7 +10,7 @@ pub(crate) enum SubPiece<'t> {
     Name(&'t str),
 }
 
-/// The pieces of the text of an `Fn::Sub`; `${!Literal}` is text that reads `${Literal}`.
+/// Returns the pieces of the text of an `Fn::Sub`; `${!Literal}` is text that reads `${Literal}`.
 pub(crate) fn sub_pieces(text: &str) -> impl Iterator<Item = SubPiece<'_>> {
     let mut rest = text;
     let mut pending: Option<SubPiece<'_>> = None;
@@ -27,7 +27,7 @@ pub(crate) fn sub_pieces(text: &str) -> impl Iterator<Item = SubPiece<'_>> {
         let (before, from) = rest.split_at(start);
         let (name, after) = (&from[2..length], &from[length + 1..]);
         if name.starts_with('!') {
-            // `${` is said here, and the name with its brace goes on as text.
+            // `${` is a piece here, and the name with its brace goes on as text.
             rest = &from[3..];
             pending = Some(SubPiece::Text("${"));
         } else {
@@ -70,7 +70,7 @@ impl Pieces {
         }
     }
 
-    /// A text when all is known, the expression when there is only one, else the shortest form that says all.
+    /// Returns a text if all is known, the expression if there is only one, else the shortest form that says all.
     pub(super) fn finish(mut self) -> Value {
         match self.0.as_slice() {
             [] => return json!(""),
@@ -97,7 +97,7 @@ pub(crate) fn expression(name: &str) -> Value {
     }
 }
 
-/// The name by which the text of an `Fn::Sub` would mean an expression.
+/// Returns the name by which the text of an `Fn::Sub` would mean an expression.
 pub(crate) fn name_of(value: &Value) -> Option<String> {
     match function(value)? {
         ("Ref", Value::String(name)) => Some(name.clone()),

@@ -9,7 +9,7 @@ use crate::expression::{Expression, ExpressionEntry, ExpressionKind};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Presence {
     Never,
-    /// A condition decides.
+    /// Given or not, as a condition decides.
     Perhaps,
     Surely,
 }
@@ -31,7 +31,7 @@ pub(super) fn presence(entries: &[ExpressionEntry], name: &str) -> Presence {
     entries.iter().find(|entry| entry.key == name).map_or(Presence::Never, |entry| given(&entry.value))
 }
 
-/// The least and the most properties that a mapping has.
+/// Returns the least and the most properties that a mapping has.
 pub(super) fn size(entries: &[ExpressionEntry]) -> (usize, usize) {
     entries.iter().map(|entry| given(&entry.value)).fold((0, 0), |(least, most), presence| match presence {
         Presence::Never => (least, most),
@@ -59,8 +59,9 @@ fn all(facts: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
 }
 
 impl<'s> Check<'s> {
-    /// Returns whether a value certainly matches the schema of an `if` or a `not`; `None` if that can't be known before the
-    /// deployment. Knows the words that stand in such schemas, which a test compares; of any other nothing is known.
+    /// Returns whether a value certainly matches the schema of an `if` or a `not`; `None` if that can't be known before
+    /// the deployment. Reads the words that occur in such schemas, which a test compares; any other word leaves the
+    /// answer open.
     pub(super) fn holds(&self, schema: &'s Value, expression: &Expression) -> Option<bool> {
         let words = self.target(schema).as_object()?;
         if let ExpressionKind::If { then, otherwise, .. } = &expression.is {
@@ -141,7 +142,8 @@ mod tests {
         }
     }
 
-    /// A word that `holds` does not know would make a condition hold never, and nobody would see it.
+    /// Checks that `holds` knows every word of a condition: an unknown one would make the condition never hold,
+    /// unnoticed.
     #[test]
     fn the_words_of_all_conditions_are_known() {
         fn known(schema: &Value) -> bool {

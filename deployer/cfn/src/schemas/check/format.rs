@@ -1,7 +1,7 @@
 //! Forms of texts that the schemas name: networks and dates.
 //!
-//! Only what is wrong however it is read is refused. AWS takes the address of a host for its network (`10.0.0.1/16`) and
-//! reads dates in most ways that ISO 8601 has.
+//! Only texts that are wrong in every reading are refused. AWS takes the address of a host for its network
+//! (`10.0.0.1/16`) and reads dates in most ways that ISO 8601 has.
 
 // Addresses only; sockets are in `std`.
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -43,7 +43,7 @@ fn network(text: &str, longest: u8, is_address: impl Fn(&str) -> bool) -> bool {
     })
 }
 
-/// A date, and perhaps a time, and perhaps a zone: ISO 8601 with its usual liberties.
+/// Reads a date, perhaps with a time and a zone: ISO 8601 with its usual liberties. `None` if the text is wrong.
 fn date_time(text: &str) -> Option<()> {
     let (date, time) = text.split_at_checked(10)?;
     let [year, month, day] = numbers(date, '-', &[4, 2, 2])?;
@@ -87,7 +87,7 @@ fn is_zone(zone: &str) -> bool {
     matches!(digits.len(), 2 | 4) && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Numbers of so many digits each.
+/// Reads numbers, each with the given count of digits.
 fn numbers<const COUNT: usize>(text: &str, between: char, digits: &[usize; COUNT]) -> Option<[u32; COUNT]> {
     let mut out = [0; COUNT];
     let mut parts = text.split(between);

@@ -82,7 +82,7 @@ impl<'s> Check<'s> {
         }
     }
 
-    /// `values` are the items as CloudFormation takes them.
+    /// Checks the limits of a list. `values` are the items as CloudFormation takes them.
     pub(super) fn limits_of_list(
         &self,
         schema: &'s Value,
@@ -128,7 +128,7 @@ impl<'s> Check<'s> {
     }
 }
 
-/// The text by which an entry of a list is called, and where it stands; none when only the deployment knows it.
+/// Returns the text by which an entry of a list is named, and its place; `None` if only the deployment knows it.
 fn named<'e>(entry: &'e Expression, key: &str) -> Option<(&'e str, Span)> {
     let ExpressionKind::Map(entries) = &entry.is else { return None };
     let value = &entries.iter().find(|entry| entry.key == key)?.value;
@@ -181,7 +181,7 @@ fn range(schema: &Value, amount: f64, span: Span, report: Report<'_>) {
 }
 
 fn multiple(schema: &Value, amount: f64, text: &str, span: Span, report: Report<'_>) {
-    /// Of the quotient: 0.29 / 0.01 is 28.999999999999996 in doubles.
+    /// Precision of the quotient: 0.29 / 0.01 is 28.999999999999996 in doubles.
     const PRECISION: f64 = 1e-9;
     let Some(step) = schema["multipleOf"].as_f64().filter(|step| *step > 0.0) else { return };
     let steps = amount / step;

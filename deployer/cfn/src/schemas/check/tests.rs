@@ -2,7 +2,7 @@ use super::super::find;
 use super::*;
 use serde_json::json;
 
-/// A value of a template as it would have been read.
+/// Returns a value of a template as it would have been read.
 pub(super) fn expression(value: &Value) -> Expression {
     let is = match value {
         Value::Null => ExpressionKind::Null,
@@ -92,7 +92,7 @@ fn what_is_wrong_is_said_with_what_would_be_right() {
     }
 }
 
-/// Conditions, functions and dynamic references may each turn out right.
+/// Checks that conditions, functions and dynamic references are accepted, since each may turn out right.
 #[test]
 fn what_only_the_deployment_knows_is_right() {
     let nothing = || json!({ "Ref": "AWS::NoValue" });

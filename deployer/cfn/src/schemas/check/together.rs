@@ -70,7 +70,7 @@ impl<'s> Check<'s> {
 
     /// Checks the number of properties.
     fn number(&self, schema: &'s Value, entries: &[ExpressionEntry], head: Span, report: Report<'_>) {
-        /// More names than these say nothing.
+        /// Number of names beyond which a list of them says nothing.
         const MOST_NAMES: usize = 12;
         let (least, most) = size(entries);
         let Some((amount, bounds)) = outside(schema, "minProperties", "maxProperties", least, most) else {

@@ -47,7 +47,7 @@ pub struct TallySummary<'a> {
     object: Option<StoredObject<'a>>,
     /// Name of this version of the object in the tally.
     digest: &'a str,
-    /// Whether the object was read completely, and each row is in the table or has failed.
+    /// `true` if the object was read completely, and each row is in the table or has failed.
     complete: bool,
     /// The state of the object.
     state: State,
@@ -125,7 +125,7 @@ struct ObjectFailure<'a> {
 struct ReplayProgress {
     /// Its ID, as `replay` gave it: the time at which it was asked for.
     id: String,
-    /// Which rows: those that failed, or those that are missing.
+    /// The chosen rows: those that failed, or those that are missing.
     #[schemars(extend("enum" = [tally::FAILED, tally::MISSING]))]
     replay: String,
     /// The number of rows that were asked for.

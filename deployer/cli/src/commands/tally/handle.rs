@@ -13,7 +13,7 @@ use crate::commands::outputs;
 use crate::context::Context;
 use crate::pipeline::{self, physical};
 
-/// Where the tally and the objects are.
+/// The places of the tally and of the objects.
 pub struct TallyHandle {
     session: Session,
     resources: Vec<StackResource>,
@@ -26,7 +26,7 @@ impl TallyHandle {
     /// Finds both in a deployed stack.
     ///
     /// # Errors
-    /// [`Error::Usage`] when the file lacks one, [`Error::Failed`] when the deployed stack does.
+    /// Returns [`Error::Usage`] if the file lacks one of them, [`Error::Failed`] if the deployed stack does.
     pub async fn find(
         context: &Context,
         stack: &Stack,
@@ -44,10 +44,10 @@ impl TallyHandle {
         Self::new(&session, resources, stack, tally, bucket)
     }
 
-    /// Where the tally of that name in the file is, beside a bucket that is known.
+    /// Finds the tally with that name in the file, for a bucket that is known.
     ///
     /// # Errors
-    /// [`Error::Failed`] when the deployed stack lacks the table.
+    /// Returns [`Error::Failed`] if the deployed stack lacks the table.
     pub fn new(
         session: &Session,
         resources: Vec<StackResource>,
@@ -60,21 +60,21 @@ impl TallyHandle {
         Ok(Self { session: session.clone(), resources, table, table_name, bucket })
     }
 
-    /// Who asks, where.
+    /// Returns the session of the caller.
     pub const fn session(&self) -> &Session {
         &self.session
     }
 
-    /// The stack's resources.
+    /// Returns the resources of the stack.
     pub fn resources(&self) -> &[StackResource] {
         &self.resources
     }
 
-    /// The version of an object that is meant: the one named, or the latest; of an object that is gone, the latest
-    /// in the tally.
+    /// Returns the version of an object that is meant: the one that is named, or the latest; for a deleted object, the
+    /// latest in the tally.
     ///
     /// # Errors
-    /// [`Error::Failed`] when there is none.
+    /// Returns [`Error::Failed`] if there is none.
     pub async fn object(&self, key: &str, version: Option<&str>) -> Result<ObjectRef> {
         let bucket = self.bucket.clone().unwrap_or_default();
         let unknown = || {
@@ -103,25 +103,25 @@ impl TallyHandle {
         known.into_iter().next().and_then(|one| one.summary.object).ok_or_else(unknown)
     }
 
-    /// What is known of an object.
+    /// Reads the tally of an object.
     ///
     /// # Errors
-    /// What DynamoDB answers, or an item that can't be read.
+    /// Returns the error of DynamoDB, or an error if an item can't be read.
     pub async fn read(&self, object: &ObjectRef) -> Result<Option<Tally>> {
         tally::read(&self.table, object).await.map_err(|error| table::error(&self.table_name, error))
     }
 
-    /// Notes in the tally that rows of an object were asked for again, so that whoever waits knows of it.
+    /// Notes in the tally that rows of an object were requested again, so that waiting readers learn of it.
     ///
     /// # Errors
-    /// What DynamoDB answers.
+    /// Returns the error of DynamoDB.
     pub async fn ask(&self, object: &ObjectRef, id: &str, what: &str, rows: &RowSet) -> Result<()> {
         let mut batch = Batch::default();
         batch.ask(object, id, what, rows);
         self.note(batch).await
     }
 
-    /// Takes back what [`Self::ask`] noted. If that fails too, whoever waits gives up in the end.
+    /// Withdraws the note of [`Self::ask`]. If that fails too, waiting readers give up in the end.
     pub async fn withdraw(&self, object: &ObjectRef, id: &str) {
         let mut batch = Batch::default();
         batch.withdraw(object, id);
@@ -139,7 +139,7 @@ impl TallyHandle {
         }
     }
 
-    /// What is known of all objects, the newest first.
+    /// Reads the tallies of all objects, the newest first.
     pub(super) async fn list(&self) -> Result<Vec<Tally>> {
         let mut all =
             tally::list(&self.table).await.map_err(|error| table::error(&self.table_name, error))?;
@@ -148,7 +148,7 @@ impl TallyHandle {
     }
 }
 
-/// When an object came, for sorting; of two that came at once, the digest decides.
+/// Returns the time at which an object arrived, for sorting; for two objects of the same time, the digest decides.
 pub(super) fn newest(tally: &Tally) -> (Option<&String>, &str) {
     let uploaded = tally.summary.object.as_ref().and_then(|object| object.uploaded.as_ref());
     (uploaded.or(tally.started_at.as_ref()), &tally.digest)

@@ -10,13 +10,13 @@ use tally::Tally;
 use super::handle::TallyHandle;
 use crate::context::Context;
 
-/// How often the counts are shown where there is no bar.
+/// Interval at which the counts are shown if there is no progress bar.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// Looks again and again until nothing is left to wait for.
+/// Reads the tally again and again until there is nothing left to wait for.
 ///
 /// # Errors
-/// [`Error::Incomplete`] when the time is over.
+/// Returns [`Error::Incomplete`] if the time is over.
 pub async fn wait(
     context: &Context,
     place: &TallyHandle,
@@ -28,7 +28,7 @@ pub async fn wait(
     let mut pause = Pause::new();
     let bar = context.ui.bar();
     let mut last: Option<Tally> = None;
-    // How many were in the table when this began: what came before says nothing of the speed now.
+    // The rows that were in the table at the beginning: they don't count for the present speed.
     let mut first: Option<(Instant, u64)> = None;
     loop {
         let asked = Instant::now();
@@ -55,7 +55,7 @@ pub async fn wait(
             return Err(gave_up(limit, found.as_ref()));
         }
         last = found;
-        // Watching must not slow down what is watched, so it takes a tenth of the time at most.
+        // Watching must not slow down the work that it watches, so it takes a tenth of the time at most.
         tokio::join!(pause.wait(), tokio::time::sleep(cost * 9));
     }
 }
@@ -76,20 +76,21 @@ fn gave_up(limit: Duration, found: Option<&Tally>) -> Error {
     )
 }
 
-/// Whether nothing more will come: all rows are settled, or the object was given up; and no replay is under way.
+/// Returns whether no more events will follow: all rows are settled, or the object was given up; and no replay is in
+/// progress.
 pub(super) fn is_over(tally: &Tally) -> bool {
     let settled = tally.is_complete() || !tally.object_failures().is_empty();
     settled && (tally.is_loaded() || tally.pending_replays().is_empty())
 }
 
-/// Rows a second; none while nothing can be said.
+/// Returns the rows a second; `None` while it can't be estimated.
 pub(super) fn rate(rows: u64, seconds: f64) -> Option<f64> {
     #[expect(clippy::cast_precision_loss, reason = "shown to people")]
     let rows = rows as f64;
     (rows > 0.0 && seconds >= 1.0).then(|| rows / seconds)
 }
 
-/// Speed, and when it will be over.
+/// Describes the speed, and the remaining time.
 fn outlook(tally: &Tally, rate: Option<f64>) -> String {
     let Some(rate) = rate else { return String::new() };
     #[expect(clippy::cast_precision_loss, reason = "shown to people")]
@@ -100,7 +101,7 @@ fn outlook(tally: &Tally, rate: Option<f64>) -> String {
     }
 }
 
-/// The counts in a few words.
+/// Describes the counts in a few words.
 pub(super) fn describe(tally: &Tally) -> String {
     let mut text = match tally.total() {
         None if tally.extracted.is_empty() && !tally.object_failures().is_empty() => {

@@ -4,7 +4,7 @@ use super::*;
 
 const NONE: &str = "Stack with id s does not exist";
 
-/// A conversation: the operation, its input, and its output or the message of its error.
+/// One call of a conversation: the operation, its input, and its output or the message of its error.
 type Said = (&'static str, Value, Result<Value, &'static str>);
 
 fn judged(said: Vec<Said>) -> Vec<&'static str> {

@@ -1,6 +1,6 @@
-//! The layout of the picture, in columns from left to right (Sugiyama's method). Columns of nodes alternate with columns of
-//! labels. Every edge has a place of its own in each column that it passes, so neither a label nor a line can be where
-//! something else is.
+//! The layout of the picture, in columns from left to right (Sugiyama's method). Columns of nodes alternate with
+//! columns of labels. Every edge has a place of its own in each column that it passes, so neither a label nor a line
+//! can be where something else is.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ pub(super) struct Rectangle {
 /// The line of an edge.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Line {
-    /// From the begin of the flow to its end.
+    /// The pieces, from the beginning of the flow to its end.
     pub(super) pieces: Vec<Piece>,
     /// The middle of the label, at the height of the line under it.
     pub(super) label: (f64, f64),
@@ -89,7 +89,8 @@ impl Layout {
 }
 
 impl<'g> Order<'g> {
-    /// Returns where each edge leaves its left node and reaches its right one, from the middle of the node downwards.
+    /// Returns the heights at which each edge leaves its left node and reaches its right one, from the middle of the
+    /// node downwards.
     fn ports(&self) -> Vec<(f64, f64)> {
         let rows = self.rows();
         let mut ports = vec![(0.0, 0.0); self.ways.len()];
@@ -171,7 +172,7 @@ impl<'g> Order<'g> {
         rooms: &BTreeMap<Place, Room>,
         margin: f64,
     ) -> BTreeMap<Place, f64> {
-        // For the neighbours before, and for those after.
+        // Of the neighbours before, and of those after.
         let mut wishes: [Wishes; 2] = [Wishes::new(), Wishes::new()];
         for (way, (leaves, reaches)) in self.ways.iter().zip(ports) {
             for (step, pair) in way.windows(2).enumerate() {
@@ -235,7 +236,7 @@ impl<'g> Order<'g> {
         });
         let mut taken: Vec<(f64, f64)> = own.chain(lines).collect();
         taken.sort_by(|a, b| a.0.total_cmp(&b.0));
-        // Where a part begins, and how far it moves down.
+        // The beginning of each part, and the distance by which it moves down.
         let mut moves: Vec<(f64, f64)> = Vec::new();
         let mut bottom = f64::NEG_INFINITY;
         for (from, to) in taken {
@@ -396,12 +397,12 @@ fn reversed(pieces: &[Piece]) -> Vec<Piece> {
     out
 }
 
-/// Returns how high a loop rises over its node.
+/// Returns the height of a loop over its node.
 fn loop_height(at: usize) -> f64 {
     16.0 + 6.0 * at as f64
 }
 
-/// Returns how far below the first place of a column each of its places is, at least.
+/// Returns the least distance of each place of a column from the first one.
 fn offsets(places: &[Place], rooms: &BTreeMap<Place, Room>) -> Vec<f64> {
     let mut out = Vec::new();
     let mut offset = 0.0;

@@ -48,7 +48,7 @@ impl Reader<'_> {
             }
         }
         let is = match (plain, variables.is_empty()) {
-            // Nothing is left to replace: config values have been.
+            // There is nothing left to replace: config values have been replaced.
             (Some(text), _) => ExpressionKind::Scalar { text, plain: false },
             (None, true) => {
                 ExpressionKind::Function { value: json!({ "Fn::Sub": text }), gives: Gives::Single }
@@ -61,7 +61,7 @@ impl Reader<'_> {
         Some(Expression { is, span: call.span })
     }
 
-    /// The text of an `Fn::Sub`, with logical ids in the place of names and config values in theirs.
+    /// Returns the text of an `Fn::Sub`, with logical IDs in the place of names, and config values in their places.
     fn sub_text(&self, node: &Node, text: &str, variables: &[Entry]) -> Option<Replaced> {
         let mut out = String::new();
         let mut plain = Some(String::new());
@@ -141,10 +141,10 @@ impl Reader<'_> {
     }
 }
 
-/// The text of an `Fn::Sub` once names have become logical ids.
+/// The text of an `Fn::Sub` once names have been replaced by logical IDs.
 struct Replaced {
     text: String,
-    /// The text that it stands for, when nothing in it is left to replace.
+    /// The literal text, if nothing in it is left to replace.
     plain: Option<String>,
     /// The names in it, including variables.
     used: BTreeSet<String>,

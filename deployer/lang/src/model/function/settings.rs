@@ -9,18 +9,18 @@ use super::MIB;
 use crate::model::properties::{Boolean, Choice, Integer, Map, Object, Properties, Size, Str};
 use crate::model::worker::Worker;
 
-/// Settings of a worker. Which of them a worker has is a rule of [`crate::check`].
+/// Settings of a worker. A rule of [`crate::check`] decides which of them a worker has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Of `extract`.
+    /// Settings of `extract`.
     pub extract: ExtractSettings,
-    /// Of `transform`.
+    /// Settings of `transform`.
     pub transform: TransformSettings,
     /// Places of its fields.
     pub fields: Vec<Span>,
-    /// Of `load`.
+    /// Settings of `load`.
     pub load: LoadSettings,
-    /// Names of those that are given, and where.
+    /// Names of the given settings, with their places.
     pub given: Vec<(&'static str, Span)>,
 }
 
@@ -93,7 +93,7 @@ impl Settings {
         self.given.iter().any(|(given, _)| *given == name)
     }
 
-    /// The JSON that the worker reads.
+    /// Returns the JSON of the settings that the worker reads.
     #[must_use]
     pub fn json(&self, worker: Worker) -> Option<String> {
         match worker {

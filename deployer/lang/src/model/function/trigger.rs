@@ -14,7 +14,7 @@ pub enum Trigger {
     Queue {
         /// The queue.
         queue: ResourceRef,
-        /// Only messages that match.
+        /// Pattern of the messages that are taken.
         pattern: Option<Pattern>,
         /// Messages a call.
         batch: Batch,
@@ -38,7 +38,7 @@ pub enum Trigger {
     Table {
         /// The table.
         table: ResourceRef,
-        /// Only changes that match.
+        /// Pattern of the changes that are taken.
         pattern: Option<Pattern>,
         /// `true` if it begins with the oldest change that is still available, and not with the next one.
         from_oldest: bool,
@@ -50,13 +50,13 @@ pub enum Trigger {
 /// A selection of the events of a bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Events {
-    /// Those of the contract with this name.
+    /// Events of the contract with this name.
     Named(EventKind),
-    /// Those that match.
+    /// Events that match.
     Matching {
         /// The pattern that they match.
         pattern: Pattern,
-        /// Name of the trigger among those of its function, where the bus alone does not tell them apart.
+        /// Name of the trigger among those of its function, if the bus alone does not tell them apart.
         name: Option<String>,
     },
 }
@@ -64,7 +64,7 @@ pub enum Events {
 /// The number of messages of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batch {
-    /// Messages at most.
+    /// Most messages of a call.
     pub size: i64,
     /// Seconds that a call waits for them.
     pub window: u64,
@@ -85,7 +85,7 @@ pub(in crate::model) const EVENTS: &[(&str, EventKind)] = &[
 ];
 
 impl Trigger {
-    /// The resource that it names.
+    /// Returns the resource that it names.
     #[must_use]
     pub const fn source(&self) -> &ResourceRef {
         match self {
@@ -95,7 +95,7 @@ impl Trigger {
         }
     }
 
-    /// Messages a call.
+    /// Returns the number of messages of a call.
     #[must_use]
     pub const fn batch(&self) -> Batch {
         match self {
@@ -109,7 +109,7 @@ impl Trigger {
         matches!(self, Self::Bus { buffer: true, .. })
     }
 
-    /// `concurrency` of the trigger, when it has a queue: `Some(None)` when the file leaves it open.
+    /// Returns `concurrency` of the trigger, if it has a queue: `Some(None)` if the file leaves it open.
     #[must_use]
     pub const fn queue_concurrency(&self) -> Option<Option<i64>> {
         match self {

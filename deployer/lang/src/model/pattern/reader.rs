@@ -1,4 +1,4 @@
-//! Reads a pattern field by field, and operator by operator.
+//! The reader of a pattern, field by field, and operator by operator.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::matching::{Compiled, MAX_ALTERNATIVES, Matcher, amount, parse_range, 
 use crate::model::json::Json;
 use crate::model::properties::{Scope, mismatch, one_of};
 
-/// A pattern that is being read.
+/// A reader of a pattern.
 pub(super) struct Reader<'s> {
     pub(super) scope: &'s Scope,
     pub(super) json: Json,
@@ -36,7 +36,7 @@ impl Reader<'_> {
         None
     }
 
-    /// A mapping of fields.
+    /// Reads a mapping of fields.
     pub(super) fn fields(&mut self, node: &Node, top: bool) -> Option<Value> {
         let entries = match &node.value {
             yaml::Value::Mapping(entries) if !entries.is_empty() => entries,
@@ -112,7 +112,7 @@ impl Reader<'_> {
                 self.wrong(node.span, format!("`{key}` is a single value and has no fields"), help)
             }
             yaml::Value::Mapping(entries) => match entries.as_slice() {
-                // A field could have the name of an operator; one whose value is no list and no mapping can't.
+                // A field could have the name of an operator; one whose value is neither a list nor a mapping can't.
                 [one]
                     if OPERATORS.contains(&one.key.as_str())
                         && matches!(one.value.value, yaml::Value::Scalar { .. }) =>
@@ -141,7 +141,7 @@ impl Reader<'_> {
         None
     }
 
-    /// `$or`: a list of mappings of fields.
+    /// Reads `$or`: a list of mappings of fields.
     fn either(&mut self, node: &Node, top: bool) -> Option<Value> {
         match &node.value {
             yaml::Value::Sequence(items) if items.len() > 1 => {
@@ -173,7 +173,7 @@ impl Reader<'_> {
         }
     }
 
-    /// One thing that a field may be.
+    /// Reads a thing that a field may be.
     fn matcher(&mut self, node: &Node) -> Option<Value> {
         match &node.value {
             yaml::Value::Scalar { .. } => self.json.single(node, self.scope),
@@ -255,7 +255,7 @@ impl Reader<'_> {
         }
     }
 
-    /// An operator in an operator.
+    /// Reads an operator in an operator.
     fn nested(&mut self, node: &Node, known: &[&'static str]) -> Option<Value> {
         let yaml::Value::Mapping(entries) = &node.value else { return None };
         let [entry] = entries.as_slice() else {
@@ -264,7 +264,7 @@ impl Reader<'_> {
         };
         let value = match known {
             ["equals-ignore-case"] => self.operator(entry, known)?,
-            // `anything-but` takes a list behind its operators, which take one text elsewhere.
+            // `anything-but` takes a list after its operators, which take one text elsewhere.
             _ if known.contains(&entry.key.as_str()) => self.anything_but(&entry.value, Some(&entry.key))?,
             _ => self.operator(entry, known)?,
         };
@@ -322,7 +322,7 @@ impl Reader<'_> {
         Some(Value::Array(values))
     }
 
-    /// A single value.
+    /// Reads a single value.
     fn single(&mut self, node: &Node, wanted: &str) -> Option<Value> {
         match &node.value {
             yaml::Value::Scalar { .. } => self.json.single(node, self.scope),
@@ -369,7 +369,7 @@ impl Reader<'_> {
         )
     }
 
-    /// `["=", 5]`, `[">", 0]`, `[">=", 0, "<", 10]`.
+    /// Reads `["=", 5]`, `[">", 0]` or `[">=", 0, "<", 10]`.
     fn numeric(&mut self, node: &Node) -> Option<Value> {
         const HELP: &str = "such as `[\">\", 0]`, or `[\">=\", 0, \"<\", 10]` with the lower bound first";
         let yaml::Value::Sequence(items) = &node.value else {

@@ -14,7 +14,7 @@ impl<R: Read> Read for List<R> {
     fn read(&self, node: &Node, scope: &Scope) -> Option<Self::Out> {
         match &node.value {
             Value::Sequence(items) => {
-                // All are read before any is missed, so that every problem is reported.
+                // All are read before a wrong one ends the reading, so that every problem is reported.
                 let read: Vec<Option<R::Out>> = items.iter().map(|item| self.0.read(item, scope)).collect();
                 read.into_iter().collect()
             }
@@ -29,7 +29,7 @@ impl<R: Read> Read for List<R> {
     }
 }
 
-/// Names of the user's own → values of one kind, in the order of the file.
+/// Names that the user chose → values of one kind, in the order of the file.
 pub struct Map<R>(pub R);
 impl<R: Read> Read for Map<R> {
     type Out = Vec<(String, R::Out)>;
@@ -59,7 +59,7 @@ impl<R: Read> Read for Map<R> {
     }
 }
 
-/// Names of the user's own → values of one kind, and `None` for a wrong one: the others are read all the same.
+/// Names that the user chose → values of one kind, and `None` for a wrong one: the others are read all the same.
 pub struct Each<R>(pub R);
 impl<R: Read> Read for Each<R> {
     type Out = Vec<(String, Option<R::Out>)>;
@@ -82,7 +82,7 @@ impl<R: Read> Read for Each<R> {
     }
 }
 
-/// A mapping with properties of its own, of which what is right is read even when something else is wrong.
+/// A mapping with properties of its own, whose right values are read even if something else is wrong.
 pub struct Lenient<T>(pub fn(&mut Properties<'_>) -> Option<T>);
 impl<T> Read for Lenient<T> {
     type Out = T;
@@ -113,7 +113,7 @@ impl<T> Read for Object<T> {
             let properties = describe(self.0);
             let mut required = properties.iter().filter(|property| property.required);
             let help = match (required.next(), required.next(), &node.value) {
-                // The one thing that must be given is what was written.
+                // The one property that must be given is the one that was written.
                 (Some(only), None, Value::Scalar { text, .. }) if !node.is_null() => {
                     format!("write `{{ {}: {} }}`", only.name, shorten(text))
                 }

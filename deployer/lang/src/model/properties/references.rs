@@ -112,7 +112,7 @@ impl Read for AnyResource {
     }
 }
 
-/// The name of an entry under `conditions`; gives its logical id.
+/// The name of an entry under `conditions`, read as its logical ID.
 pub struct ConditionName;
 impl Read for ConditionName {
     type Out = String;
@@ -128,7 +128,7 @@ impl Read for ConditionName {
     }
 }
 
-/// Text in which `${resource}` and `${resource.attribute}` may stand.
+/// Text that may contain `${resource}` and `${resource.attribute}`.
 pub struct AnyText;
 impl Read for AnyText {
     type Out = Text;
@@ -162,7 +162,7 @@ impl Read for AnyText {
     }
 }
 
-/// Returns the meaning of `${name}` or `${name.attribute}`.
+/// Returns the attribute of `${name}` or `${name.attribute}`.
 pub(crate) fn attribute(path: &[String], span: Span, scope: &Scope) -> Option<TextPart> {
     let name = &path[0];
     let Some(kind) = scope.resources.get(name) else {
@@ -200,7 +200,7 @@ pub(crate) fn attribute(path: &[String], span: Span, scope: &Scope) -> Option<Te
     }
 }
 
-/// `bucket`, `queue or topic`, `function, queue or topic`.
+/// Joins the words of types: `bucket`, `queue or topic`, `function, queue or topic`.
 fn any_of(kinds: &[Kind]) -> String {
     let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
     match names.split_last() {

@@ -13,29 +13,29 @@ use crate::model::Kind;
 
 /// The names and values that are known while values are read.
 pub struct Scope {
-    /// Values of `config` for this stack, and `None` for a wrong one, which has been reported; `None` as long as no
-    /// stack is chosen.
+    /// Values of `config` for this stack, and `None` for a wrong one, which has been reported; `None` as a whole as
+    /// long as no stack is chosen.
     config: Option<BTreeMap<String, Option<String>>>,
-    /// Types of the resources, and `None` where it is wrong, which has been reported.
+    /// Types of the resources, and `None` for a wrong one, which has been reported.
     pub(super) resources: BTreeMap<String, Option<Kind>>,
-    /// Logical ids of the resources → their names.
+    /// Logical IDs of the resources → their names.
     logical_ids: BTreeMap<String, String>,
     /// Names of the conditions.
     conditions: BTreeSet<String>,
-    /// Those of them that something tests.
+    /// Names of the conditions that something tests.
     used_conditions: RefCell<BTreeSet<String>>,
-    /// Config values that something takes.
+    /// Config values that something uses.
     used_config: RefCell<BTreeSet<String>>,
     diagnostics: RefCell<Diagnostics>,
     /// Number of failures, including those that had been reported before.
     pub(super) failures: Cell<usize>,
     pub(super) describing: bool,
-    /// Texts stand for themselves, also where `${` is in them.
+    /// `true` if texts are literal, also if `${` is in them.
     literal: bool,
 }
 
 impl Scope {
-    /// A scope for what is the same in all stacks.
+    /// Creates a scope for the parts that are the same in all stacks.
     #[must_use]
     pub fn of_file() -> Self {
         Self {
@@ -52,18 +52,18 @@ impl Scope {
         }
     }
 
-    /// A scope without a file, in which readers only describe themselves.
+    /// Creates a scope without a file, in which readers only describe themselves.
     pub(super) fn of_description() -> Self {
         Self { describing: true, ..Self::of_file() }
     }
 
-    /// A scope for JSON, in which `${…}` means nothing.
+    /// Creates a scope for JSON, in which `${…}` means nothing.
     #[must_use]
     pub(crate) fn of_json() -> Self {
         Self { literal: true, ..Self::of_file() }
     }
 
-    /// A scope for reading one stack: its config values and the types of its resources, `None` for wrong ones.
+    /// Creates a scope for reading one stack: its config values and the types of its resources, `None` for wrong ones.
     #[must_use]
     pub fn of_stack(
         config: BTreeMap<String, Option<String>>,
@@ -72,7 +72,7 @@ impl Scope {
         Self { config: Some(config), resources, ..Self::of_file() }
     }
 
-    /// Adds what functions and options may name: conditions, and resources by their logical ids.
+    /// Adds the names that functions and options may use: conditions, and resources by their logical IDs.
     #[must_use]
     pub(crate) fn with_names(
         self,
@@ -82,17 +82,17 @@ impl Scope {
         Self { conditions, logical_ids, ..self }
     }
 
-    /// Conditions that something read in this scope tests.
+    /// Returns the conditions that values read in this scope test.
     pub(crate) fn used_conditions(&self) -> BTreeSet<String> {
         self.used_conditions.borrow().clone()
     }
 
-    /// Config values that something read in this scope takes.
+    /// Returns the config values that values read in this scope use.
     pub(crate) fn used_config(&self) -> BTreeSet<String> {
         self.used_config.borrow().clone()
     }
 
-    /// The logical id of the condition of this name, which may also be the logical id itself.
+    /// Returns the logical ID of the condition of this name, which may also be the logical ID itself.
     pub(crate) fn use_condition(&self, name: &str, span: Span) -> Option<String> {
         let found = self.conditions.iter().find(|known| *known == name || logical_id(known) == name);
         let Some(found) = found else {
@@ -108,7 +108,8 @@ impl Scope {
         Some(logical_id(found))
     }
 
-    /// The name of the resource that is called so in the file or in CloudFormation. A wrong one is not named again.
+    /// Returns the name of the resource that has this name in the file or in CloudFormation. A wrong one is not
+    /// reported again.
     pub(crate) fn target(&self, name: &str, span: Span) -> Option<String> {
         let key = match self.resources.contains_key(name) {
             true => Some(name),
@@ -157,7 +158,7 @@ impl Scope {
         self.diagnostics.borrow_mut().push(diagnostic);
     }
 
-    /// Adds a warning, which is no failure.
+    /// Adds a warning, which is not a failure.
     pub(crate) fn warn(&self, warning: Diagnostic) {
         self.diagnostics.borrow_mut().push(warning);
     }
@@ -179,13 +180,13 @@ impl Scope {
         }
     }
 
-    /// Names of the resources of some types.
+    /// Returns the names of the resources of some types.
     pub(super) fn resources_of(&self, kinds: &[Kind]) -> impl Iterator<Item = &str> {
         let fits = |kind: &Option<Kind>| kind.is_none_or(|kind| kinds.contains(&kind));
         self.resources.iter().filter(move |(_, kind)| fits(kind)).map(|(name, _)| name.as_str())
     }
 
-    /// A resource that would fit: the one whose name was written without `${…}`, else any.
+    /// Returns a resource that would fit: the one whose name was written without `${…}`, else any.
     pub(super) fn example(&self, kinds: &[Kind], text: &str) -> &str {
         let fits = |(_, kind): &(&String, &Option<Kind>)| kind.is_some_and(|kind| kinds.contains(&kind));
         let mut fitting = self.resources.iter().filter(fits).map(|(name, _)| name.as_str());
@@ -193,7 +194,7 @@ impl Scope {
         fitting.find(|name| *name == text).or(first).unwrap_or("name")
     }
 
-    /// The pieces of a single value, with config values in their places.
+    /// Returns the pieces of a single value, with config values in their places.
     pub(crate) fn parts(&self, node: &Node, text: &str) -> Option<Vec<Part>> {
         if self.literal {
             let whole = (!text.is_empty()).then(|| Part::Literal(text.to_owned()));
@@ -260,7 +261,7 @@ impl Scope {
         }
     }
 
-    /// A single value as text, with config values in their places, and whether it may be a number or boolean.
+    /// Returns a single value as text, with config values in their places, and whether it may be a number or boolean.
     pub(crate) fn single(&self, node: &Node, wanted: &str) -> Option<(String, bool)> {
         let (text, plain) = match &node.value {
             Value::Scalar { text, plain, .. } if !node.is_null() => (text, *plain),

@@ -6,7 +6,7 @@ use deployer_syntax::yaml::{Node, Value, shorten};
 
 use super::{Read, Scope, Shape, mismatch, one_of};
 
-/// The same for a single value that config values may have given.
+/// Returns the error about a single value of the wrong kind, which config values may have given.
 fn mismatch_of(node: &Node, given: &str, wanted: &str) -> Diagnostic {
     match &node.value {
         Value::Scalar { text, .. } if text != given => {
@@ -84,7 +84,7 @@ impl Read for Boolean {
     }
 }
 
-/// A whole number in a range, or a word that means none.
+/// A whole number in a range, or a word that means no number.
 pub struct WordOrInteger(pub &'static str, pub i64, pub i64);
 impl Read for WordOrInteger {
     type Out = Option<i64>;
@@ -102,7 +102,7 @@ impl Read for WordOrInteger {
     }
 }
 
-/// A name that a logical id can be made from.
+/// A name that a logical ID can be made from.
 pub struct Word;
 impl Read for Word {
     type Out = String;
@@ -128,10 +128,10 @@ impl Read for Word {
     }
 }
 
-/// Longest name of a resource or output: what is made of it stays below 255 characters, CloudFormation's limit.
+/// Longest name of a resource or output: names made of it stay below 255 characters, CloudFormation's limit.
 pub(crate) const MAX_NAME: usize = 64;
 
-/// A name that a logical id can be made from.
+/// Returns whether a logical ID can be made from a name.
 pub(crate) fn is_word(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
         && name.starts_with(|first: char| first.is_ascii_alphabetic())

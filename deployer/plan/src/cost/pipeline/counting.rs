@@ -31,7 +31,7 @@ impl Counting<'_, '_> {
         count.row * self.load.rows() + count.file
     }
 
-    /// The events, and the archive that keeps them.
+    /// Adds the events, and the archive that keeps them.
     pub(super) fn publish(&mut self) {
         let events = self.total(self.pipeline.events(EventKind::Any, self.load));
         self.bill.add(Item::Event, events * pieces(self.event_bytes, CHUNK));
@@ -51,7 +51,7 @@ impl Counting<'_, '_> {
         }
     }
 
-    /// A function that takes events, and the queue before it.
+    /// Adds a function that takes events, and the queue before it.
     pub(super) fn consume(&mut self, consumer: &Consumer<'_>) {
         let name = consumer.name;
         let Events::Named(kind) = consumer.events else {
@@ -93,7 +93,7 @@ impl Counting<'_, '_> {
         self.leave(name, consumer.function.network.as_ref().map(|network| network.name.as_str()), events);
     }
 
-    /// Messages through a queue: each is sent alone, and received and deleted with others.
+    /// Adds messages through a queue: each is sent alone, and received and deleted with others.
     fn queue(&mut self, messages: f64, batch: f64) {
         let together = batch.min(CALL);
         let taken = (messages / together).ceil();
@@ -112,7 +112,7 @@ impl Counting<'_, '_> {
         }
     }
 
-    /// Items into the tables.
+    /// Adds items in the tables.
     fn write(&mut self, rows: f64) {
         for (name, table) in self.pipeline.tables() {
             if table.capacity.is_some() {
@@ -131,7 +131,7 @@ impl Counting<'_, '_> {
         }
     }
 
-    /// The tally: each batch of the observer writes the items of the rows that it speaks of.
+    /// Adds the tally: each batch of the observer writes the items of the rows that it is about.
     fn tally(&mut self, function: &Function, batches: f64) {
         for access in function.access.iter().filter(|access| access.verb == Verb::Tally) {
             let name = &access.resource.name;
@@ -163,7 +163,7 @@ impl Counting<'_, '_> {
         }
     }
 
-    /// The task, and the file that it reads.
+    /// Adds the task, and the file that it reads.
     pub(super) fn read(&mut self) {
         let task = self.pipeline.task;
         let seconds = (TASK_START + self.load.rows() / TASK_ROWS).max(LEAST_SECONDS);

@@ -1,5 +1,5 @@
-//! The short form of a diff: counts of what is routine, and in full what is lost, what is replaced and what opens the
-//! stack to others.
+//! The short form of a diff: counts of routine changes, and in full the losses, the replacements and the changes that
+//! open the stack to others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,11 +12,11 @@ use crate::diff::Permission;
 const SHOWN_UPDATES: usize = 10;
 /// Properties of such a resource that are shown.
 const SHOWN_PROPERTIES: usize = 4;
-/// Letters of the labels of a new stack, with the space behind them.
+/// Letters of the labels of a new stack, with the space after them.
 const LABEL: usize = 13;
 
 impl Page<'_> {
-    /// A stack that is not there yet, a line or two for each subject.
+    /// Writes a stack that is not there yet, a line or two for each subject.
     pub(super) fn new_stack(&mut self, diff: &Diff) {
         let kinds: Vec<&str> = diff.changed().map(|resource| resource.kind.as_str()).collect();
         if !kinds.is_empty() {
@@ -55,7 +55,7 @@ impl Page<'_> {
         self.labelled(Sign::Plain, "cost", &[total(diff)]);
     }
 
-    /// The resources of a stack that is there: each that is lost or replaced, and the others as far as they are few.
+    /// Writes the resources of an existing stack: each that is lost or replaced, and the others as far as they are few.
     pub(super) fn few_resources(&mut self, diff: &Diff) {
         if diff.changed().next().is_none() {
             return;
@@ -84,7 +84,7 @@ impl Page<'_> {
         self.by_origin(&created);
     }
 
-    /// A resource that is changed in place.
+    /// Writes a resource that is changed in place.
     fn update(&mut self, resource: &ResourceChange) {
         let (documents, properties): (Vec<_>, Vec<_>) =
             resource.changes.iter().partition(|change| self.reads_as_permissions(change));
@@ -100,7 +100,7 @@ impl Page<'_> {
         self.documents(documents.len());
     }
 
-    /// The permissions that give somebody more than before; of the others, how many they are.
+    /// Writes the permissions that give somebody more than before; of the others, their number.
     pub(super) fn few_permissions(&mut self, diff: &Diff) {
         if diff.new {
             self.hidden |= !diff.permissions.is_empty();
@@ -152,14 +152,14 @@ impl Page<'_> {
         self.permissions_of(&far, false);
     }
 
-    /// `+ resources    2 queues, 1 table`.
+    /// Writes a line with a label: `+ resources    2 queues, 1 table`.
     fn labelled(&mut self, sign: Sign, label: &str, items: &[String]) {
         self.wrapped_at(sign, &format!("{label:LABEL$}"), items, LABEL);
         self.hidden = true;
     }
 }
 
-/// The permissions that allow something new.
+/// Returns the permissions that allow something new.
 fn granted(diff: &Diff) -> impl Iterator<Item = &Permission> {
     diff.permissions.iter().filter(|one| one.gained && one.effect == Effect::Allow)
 }
@@ -186,7 +186,7 @@ fn total(diff: &Diff) -> String {
     }
 }
 
-/// `3 queues`, `1 table`: most of them first.
+/// Counts types in words, the most frequent first: `3 queues`, `1 table`.
 fn counted(kinds: &[&str]) -> Vec<String> {
     let mut counts: Vec<(&str, usize)> = Vec::new();
     for kind in kinds {
@@ -195,7 +195,7 @@ fn counted(kinds: &[&str]) -> Vec<String> {
             None => counts.push((kind, 1)),
         }
     }
-    // Stable: what is as frequent stays in the order of the template.
+    // Stable: equally frequent types stay in the order of the template.
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let names: Vec<String> = counts.iter().map(|(kind, _)| kind_in_words(kind)).collect();
     let text = |(index, (kind, number)): (usize, &(&str, usize))| {
@@ -211,7 +211,7 @@ fn count(number: usize, one: &str, several: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { several })
 }
 
-/// The last words of a type as people write them: `AWS::EC2::VPCGatewayAttachment` is a VPC gateway attachment.
+/// Returns the last words of a type as people write them: `AWS::EC2::VPCGatewayAttachment` is a VPC gateway attachment.
 #[must_use]
 pub fn kind_in_words(kind: &str) -> String {
     let Some(name) = kind.strip_prefix("AWS::").and_then(|name| name.rsplit("::").next()) else {
@@ -236,7 +236,7 @@ pub fn kind_in_words(kind: &str) -> String {
     out.iter().map(lower).collect::<Vec<_>>().join(" ")
 }
 
-/// The plural of an English noun, as far as names of types need it.
+/// Returns the plural of an English noun, as far as names of types need it.
 fn plural(noun: &str) -> String {
     let ends = |ending: &[&str]| ending.iter().any(|ending| noun.ends_with(ending));
     match noun.strip_suffix('y') {

@@ -1,11 +1,11 @@
-//! The order of everything in columns: edges that go back are turned round, nodes get the column after the last one that
-//! flows to them, and crossings are reduced by the middle of the neighbours, and by swaps.
+//! The order of everything in columns: edges that go back are turned round, nodes get the column after the last one
+//! that flows to them, and crossings are reduced by the middle of the neighbours, and by swaps.
 
 use std::collections::BTreeMap;
 
 use crate::graph::Graph;
 
-/// Passes over the columns, in turn from both sides; more change nothing in pipelines that people write.
+/// Passes over the columns, in turn from both sides; more passes change nothing in pipelines that people write.
 pub(super) const PASSES: usize = 12;
 
 /// A node, or the point where an edge passes a column.
@@ -21,8 +21,8 @@ pub(super) struct Order<'g> {
     pub(super) graph: &'g Graph,
     /// `true` for each edge that is drawn from right to left.
     pub(super) turned: Vec<bool>,
-    /// The places that each edge visits, from left to right: a node, one passage or more, and a node. An edge from a node to
-    /// itself visits none.
+    /// The places that each edge visits, from left to right: a node, one passage or more, and a node. An edge from a
+    /// node to itself visits none.
     pub(super) ways: Vec<Vec<Place>>,
     /// The places of each column, from top to bottom.
     pub(super) columns: Vec<Vec<Place>>,
@@ -166,13 +166,13 @@ fn centred(places: &[Place]) -> impl Iterator<Item = (Place, f64)> {
     places.iter().enumerate().map(move |(row, place)| (*place, row as f64 - middle))
 }
 
-/// Returns which edges lead back to where a walk came from; turned round, they leave no circle.
+/// Returns the edges that lead back to a node on the way of a walk; turned round, they leave no circle.
 fn turned(graph: &Graph) -> Vec<bool> {
     let mut turned = vec![false; graph.edges.len()];
     let mut state = vec![0_u8; graph.nodes.len()];
     let out = |node: usize| graph.edges.iter().enumerate().filter(move |(_, edge)| edge.from == node);
     let entered = |node: usize| graph.edges.iter().any(|edge| edge.to == node && edge.from != node);
-    // Where the flow begins, the walk begins.
+    // The walk begins where the flow begins.
     let starts = (0..graph.nodes.len()).filter(|node| !entered(*node)).chain(0..graph.nodes.len());
     for start in starts {
         if state[start] != 0 {
