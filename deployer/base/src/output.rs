@@ -102,9 +102,9 @@ pub struct FileDiagnostic {
     message: String,
     /// The way to solve it.
     help: Option<String>,
-    /// Place of its begin.
+    /// Position of its start.
     start: FilePlace,
-    /// Place of its end.
+    /// Position of its end.
     end: FilePlace,
 }
 

@@ -72,7 +72,7 @@ impl ChangeKind {
     }
 }
 
-/// The answer to the question if a change forces a replacement of the resource.
+/// The degree to which a change forces a replacement of the resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(rename = "replacement")]
@@ -113,7 +113,7 @@ pub struct PropertyChange {
     /// The value in the file; an expression where it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Value>,
-    /// `true` if the change forces a replacement.
+    /// The degree to which the change forces a replacement.
     pub replacement: Forces,
     /// The replaced resource that the value comes from.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -37,7 +37,7 @@ pub(super) struct Assets<'a> {
 struct AssetBucket<'a> {
     /// Its name.
     name: &'a str,
-    /// `true` if it was created.
+    /// `made` if the command created it, `there` if it existed.
     result: Setup,
 }
 
@@ -47,7 +47,7 @@ struct AssetBucket<'a> {
 struct AssetRepository<'a> {
     /// Its URI.
     uri: &'a str,
-    /// `true` if it was created.
+    /// `made` if the command created it, `there` if it existed.
     result: Setup,
 }
 

@@ -123,7 +123,7 @@ struct RecoveryStep {
 struct SkippedResource<'a> {
     /// Logical ID.
     logical_id: &'a str,
-    /// `true` if it differs from its template.
+    /// The comparison with its template.
     drift: SkippedDrift,
     /// Why CloudFormation could not compare it.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -32,7 +32,7 @@ pub enum Effect {
 pub struct Permission {
     /// True if it is gained, false if it is lost.
     pub gained: bool,
-    /// `Allow` or `Deny`.
+    /// `allow` or `deny`.
     pub effect: Effect,
     /// The principal: `role ExtractRole`, `service s3.amazonaws.com`, `account 111122223333`, `anyone`.
     pub principal: String,
