@@ -64,20 +64,43 @@ pub enum Reason {
     RowLength,
     /// The header or the item is too large for an event; or the row is, and cannot be read by itself either.
     RowTooLarge,
-    /// The row (or the header) is not UTF-8, or the file is UTF-16.
+    /// The row (or the header) has bytes that are not text in the encoding of the file.
     InvalidEncoding,
+    /// The text has control characters where letters are meant: the file has another encoding than the settings say.
+    WrongEncoding,
     /// The compressed object is damaged, or ends too early.
     InvalidCompression,
     /// A quoted field is never closed.
     UnclosedQuote,
     /// There is text after the closing quote of a field; within quotes, a quote is written twice.
     InvalidQuoting,
-    /// The file is not CSV, but another format: a spreadsheet or an archive, for example.
+    /// The file is not CSV, or not of the format of the settings, but of another one: a spreadsheet or an archive, for example.
     UnsupportedFormat,
+    /// A cell of a workbook has a formula without a stored result, or an error.
+    NoStoredResult,
     /// The file lacks a column that a field of `transform` needs, and that is not `optional`.
     MissingColumn,
     /// A required value is empty.
     MissingValue,
+    /// A value is not a number, is infinite, has decimals where there may be none, or has more than 38 digits.
+    InvalidNumber,
+    /// A value is not one of the texts that are true or false.
+    InvalidBoolean,
+    /// A value is not a timestamp or date in a format of its field, or names a time that does not exist or exists twice.
+    InvalidTimestamp,
+    /// A value is not a list or set of elements of the type of its field.
+    InvalidList,
+    /// A value is not JSON, or is JSON that DynamoDB cannot store; or the line is not an object of JSON.
+    InvalidJson,
+    /// A value is not base64 or hexadecimal bytes.
+    InvalidBinary,
+    /// A value is not one of the `values` of its field, or does not match its `pattern`.
+    NotAllowed,
+    /// A value is below the `minimum`, above the `maximum` or longer than the `maxLength` of its field, or beyond the
+    /// numbers of DynamoDB.
+    OutOfRange,
+    /// The expression of a field cannot be evaluated with the values of the row.
+    InvalidExpression,
     /// The content of the event cannot be read.
     MalformedEvent,
     /// The table does not accept the item (key missing or too long, item too large).

@@ -1,6 +1,14 @@
 //! The `settings` of each worker, as they are in `stack.yaml` and reach the worker in [`crate::environment::SETTINGS`].
 
+mod encoding;
+mod fields;
+
 use serde::{Deserialize, Serialize};
+
+use crate::columns;
+
+pub use encoding::{EncodingSetting, Fallback};
+pub use fields::{Case, Element, Empty, FieldSettings, Fold, Form, Otherwise, Type};
 
 /// Settings of the worker `transform`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -8,28 +16,9 @@ use serde::{Deserialize, Serialize};
 pub struct TransformSettings {
     /// The item's attributes, in the order of the file: attribute name and source of its value.
     pub fields: Vec<FieldSettings>,
-}
-
-/// One attribute of the item.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct FieldSettings {
-    /// Name of the attribute.
-    pub name: String,
-    /// Name of the column in the CSV, found by [`crate::columns::find`].
-    pub from: String,
-    /// `true` if a row without a value fails.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub required: bool,
-    /// `true` if a file may lack the column; otherwise such a file fails as a whole.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub optional: bool,
-    /// The value to use when the value is empty, or when an optional column is missing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub default: Option<String>,
-    /// `true` if the value must never be seen: the task encrypts it, and only `load` decrypts it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub sensitive: bool,
+    /// An expression that is true for the rows that become items; the others are skipped. `None`: all rows.
+    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
 }
 
 /// A sensitive field, as the task and `load` need it.
@@ -40,6 +29,28 @@ pub struct SensitiveField {
     pub name: String,
     /// Name of the column in the CSV, as it is in the settings of `transform`.
     pub from: String,
+    /// The settings of the field, if its value has a type or rules: the task checks it before it is encrypted, and
+    /// `load` converts it after it is decrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Box<FieldSettings>>,
+}
+
+impl SensitiveField {
+    /// Returns what the task and `load` need of a field; `None` if it comes from no column.
+    #[must_use]
+    pub fn new(field: &FieldSettings) -> Option<Self> {
+        let from = columns::trim(field.from.as_deref()?).to_owned();
+        // `transform` does what these say, which does not depend on the value.
+        let plain = FieldSettings {
+            name: field.name.clone(),
+            from: field.from.clone(),
+            required: field.required,
+            sensitive: true,
+            ..FieldSettings::default()
+        };
+        let settings = (*field != plain).then(|| Box::new(field.clone()));
+        Some(Self { name: field.name.clone(), from, settings })
+    }
 }
 
 /// Settings of the worker `extract`.
@@ -97,8 +108,17 @@ pub enum Store {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ExtractionSettings {
-    /// The dialect of the files.
+    /// The format of the files.
+    #[serde(skip_serializing_if = "Format::is_default")]
+    pub format: Format,
+    /// The dialect of the files, if they are CSV.
     pub csv: CsvSettings,
+    /// The columns of the files, if they are JSON Lines.
+    #[serde(skip_serializing_if = "JsonSettings::is_default")]
+    pub json: JsonSettings,
+    /// The sheet of files that are workbooks.
+    #[serde(skip_serializing_if = "XlsxSettings::is_default")]
+    pub xlsx: XlsxSettings,
     /// The greatest number of rows in an event.
     pub rows_per_event: u32,
     /// The greatest number of events that a task publishes in a second. `None`: as many as the bus takes.
@@ -108,7 +128,95 @@ pub struct ExtractionSettings {
 
 impl Default for ExtractionSettings {
     fn default() -> Self {
-        Self { csv: CsvSettings::default(), rows_per_event: 1, events_per_second: None }
+        Self {
+            format: Format::Csv,
+            csv: CsvSettings::default(),
+            json: JsonSettings::default(),
+            xlsx: XlsxSettings::default(),
+            rows_per_event: 1,
+            events_per_second: None,
+        }
+    }
+}
+
+impl ExtractionSettings {
+    /// Returns the names of the columns, if the settings give them.
+    #[must_use]
+    pub fn columns(&self) -> &[String] {
+        match self.format {
+            Format::Csv => &self.csv.columns,
+            Format::JsonLines => &self.json.columns,
+        }
+    }
+}
+
+/// The format of the files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// CSV, by RFC 4180 and the dialect of the settings.
+    #[default]
+    Csv,
+    /// JSON Lines: an object of JSON on each line.
+    JsonLines,
+}
+
+impl Format {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The columns of JSON Lines.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct JsonSettings {
+    /// The members that are columns: names, or paths such as `a.b`. Empty: every member.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
+}
+
+impl JsonSettings {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The sheet of workbooks (`.xlsx`), which are recognized among files of CSV. They have the header, the columns and the
+/// skipped lines of [`CsvSettings`] as well.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct XlsxSettings {
+    /// The name of the sheet. `None`: the first visible one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
+    /// The treatment of merged cells.
+    #[serde(skip_serializing_if = "Fill::is_default")]
+    pub fill: Fill,
+}
+
+impl XlsxSettings {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The treatment of merged cells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fill {
+    /// The first cell has the value, and the others are empty.
+    #[default]
+    None,
+    /// The cells below the first one have its value, too.
+    Down,
+}
+
+impl Fill {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 
@@ -116,6 +224,9 @@ impl Default for ExtractionSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct CsvSettings {
+    /// The encoding of the files. `None`: UTF-8, or UTF-16 where the bytes are that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<EncodingSetting>,
     /// The character between two fields. Unless given, it is found in the header; without a header it is a comma.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<Character>,
@@ -143,6 +254,7 @@ pub struct CsvSettings {
 impl Default for CsvSettings {
     fn default() -> Self {
         Self {
+            encoding: None,
             delimiter: None,
             quote: Character::QUOTE,
             escape: None,
@@ -244,6 +356,9 @@ mod tests {
             r#"{"csv":{"delimiter":"€"}}"#,
             r#"{"csv":{"quote":"\n"}}"#,
             r#"{"csv":{"quote":""}}"#,
+            r#"{"csv":{"encoding":"cp850"}}"#,
+            r#"{"csv":{"encoding":{"auto":"xx"}}}"#,
+            r#"{"csv":{"encoding":{"auto":"de","x":1}}}"#,
             r#"{"cvs":{}}"#,
         ] {
             assert!(read(wrong).is_err(), "{wrong}");
@@ -253,6 +368,7 @@ mod tests {
     #[test]
     fn settings_survive_the_environment() {
         let csv = CsvSettings {
+            encoding: None,
             delimiter: Character::try_from('\t').ok(),
             quote: Character::try_from('\'').expect("a quote"),
             escape: Character::try_from('\\').ok(),
@@ -262,8 +378,46 @@ mod tests {
             header: true,
             columns: vec!["a".to_owned(), "ü".to_owned()],
         };
-        let settings = ExtractionSettings { csv, rows_per_event: 25, events_per_second: Some(600) };
+        let settings = ExtractionSettings {
+            format: Format::JsonLines,
+            csv,
+            json: JsonSettings { columns: vec!["a.b".to_owned()] },
+            xlsx: XlsxSettings { sheet: Some("Orders".to_owned()), fill: Fill::Down },
+            rows_per_event: 25,
+            events_per_second: Some(600),
+        };
         let text = serde_json::to_string(&settings).expect("JSON");
         assert_eq!(serde_json::from_str::<ExtractionSettings>(&text).expect("own JSON"), settings);
+    }
+
+    #[test]
+    fn encodings_survive_the_environment_under_their_own_names() {
+        for (written, kept) in [
+            (r#""latin9""#, r#""iso-8859-15""#),
+            (r#""auto""#, r#""auto""#),
+            (r#"{"auto":"de-AT"}"#, r#"{"auto":"de"}"#),
+            (r#"{"auto":"cp1250"}"#, r#"{"auto":"windows-1250"}"#),
+        ] {
+            let read: EncodingSetting = serde_json::from_str(written).expect(written);
+            let text = serde_json::to_string(&read).expect("JSON");
+            assert_eq!(text, kept);
+            assert_eq!(serde_json::from_str::<EncodingSetting>(&text).expect("own JSON"), read);
+        }
+    }
+
+    #[test]
+    fn a_file_is_divided_only_if_no_encoding_of_the_setting_forbids_it() {
+        for (written, divisible) in [
+            (r#""auto""#, true),
+            (r#""utf-16""#, true),
+            (r#""windows-1252""#, true),
+            (r#""shift_jis""#, false),
+            (r#"{"auto":"pl"}"#, true),
+            (r#"{"auto":"ja"}"#, false),
+            (r#"{"auto":"big5"}"#, false),
+        ] {
+            let read: EncodingSetting = serde_json::from_str(written).expect(written);
+            assert_eq!(read.is_divisible(), divisible, "{written}");
+        }
     }
 }
