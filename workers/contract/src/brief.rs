@@ -118,6 +118,8 @@ pub enum What<'a> {
     },
     /// Rows became items.
     Transformed,
+    /// Rows were left out on purpose.
+    Skipped,
     /// Items were written.
     Loaded {
         /// Table name.
@@ -137,6 +139,10 @@ pub enum What<'a> {
         code: Text<'a>,
         /// One sentence for a person.
         message: Text<'a>,
+        /// Name of the field that the row failed by.
+        field: Option<Text<'a>>,
+        /// Name of the column that the row failed by.
+        column: Option<Text<'a>>,
     },
 }
 
@@ -199,6 +205,10 @@ struct Body<'a> {
     reason: Option<Text<'a>>,
     #[serde(borrow, default)]
     message: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    field: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    column: Option<Text<'a>>,
 }
 
 impl<'a> Brief<'a> {
@@ -213,7 +223,8 @@ impl<'a> Brief<'a> {
                 let code = detail.reason?;
                 let text: StrDeserializer<'_, Error> = (*code).into_deserializer();
                 let reason = Reason::deserialize(text).ok()?;
-                (What::Failed { stage, reason, code, message: detail.message? }, About::Any)
+                let (message, field, column) = (detail.message?, detail.field, detail.column);
+                (What::Failed { stage, reason, code, message, field, column }, About::Any)
             }
             ("ecs-started", _) => (What::TaskStarted { task: detail.task? }, About::Object),
             ("s3RecordExtraction", _) => (What::Extracted, About::Record),
@@ -222,6 +233,7 @@ impl<'a> Brief<'a> {
                 (What::Completed { rows, bytes, rejected, shard: detail.shard }, About::Object)
             }
             ("transform", _) => (What::Transformed, About::Record),
+            ("transformSkipped", _) => (What::Skipped, About::Record),
             ("data-loaded", _) => {
                 let (table, key, overwritten) = (detail.table?, detail.key, detail.overwritten);
                 (What::Loaded { table, key, overwritten }, About::Record)
@@ -303,13 +315,15 @@ mod tests {
                     assert_eq!(key, detail.to_value()["key"]);
                 }
                 (
-                    What::Failed { stage, reason, code, message },
-                    Detail::Failed { stage: s, reason: r, message: m, .. },
+                    What::Failed { stage, reason, code, message, field, column },
+                    Detail::Failed { stage: s, reason: r, message: m, field: f, column: c, .. },
                 ) => {
                     assert_eq!((stage, reason, &**code, &**message), (s, r, &*r.code(), m.as_str()));
+                    assert_eq!((field.as_deref(), column.as_deref()), (f.as_deref(), c.as_deref()));
                 }
                 (What::Extracted, Detail::RecordExtracted { .. })
-                | (What::Transformed, Detail::RecordTransformed { .. }) => {}
+                | (What::Transformed, Detail::RecordTransformed { .. })
+                | (What::Skipped, Detail::RecordSkipped { .. }) => {}
                 (what, detail) => panic!("{what:?} is not {detail:?}"),
             }
         }

@@ -9,7 +9,7 @@ mod samples;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{FailedStage, Location, ObjectRef, Reason, RecordRef, Shard, characters};
+use crate::{Encoding, FailedStage, Location, ObjectRef, Reason, RecordRef, Shard, characters};
 
 pub use kind::EventKind;
 #[cfg(test)]
@@ -93,6 +93,8 @@ pub enum Detail {
         /// Lines that are not rows. `None` if there are none, and if a task continued after another one, which had
         /// skipped some.
         skipped: Option<Skipped>,
+        /// The encoding of the object, if it is not UTF-8.
+        encoding: Option<Encoding>,
         /// The part of the object that was read, if others are read by other tasks; the counts are those of this part.
         shard: Option<Shard>,
     },
@@ -106,6 +108,13 @@ pub enum Detail {
         data: Vec<Map<String, Value>>,
         /// The key of the sensitive values among them, encrypted by KMS, in Base64.
         data_key: Option<String>,
+    },
+    /// `transformSkipped`.
+    RecordSkipped {
+        /// The object.
+        object: ObjectRef,
+        /// The row, or several, that `transform` left out on purpose.
+        record: RecordRef,
     },
     /// `data-loaded`.
     RecordLoaded {
@@ -132,6 +141,11 @@ pub enum Detail {
         reason: Reason,
         /// One sentence for a person; it never contains a value of the row.
         message: String,
+        /// Name of the field of the item that the row failed by, with the names of the fields around it:
+        /// `address.street`.
+        field: Option<String>,
+        /// Name of the column of the file that the row failed by.
+        column: Option<String>,
     },
 }
 
@@ -202,6 +216,16 @@ fn insert<T: Serialize>(fields: &mut Value, name: &str, value: Option<&T>) {
 }
 
 impl Detail {
+    /// Returns the failure with the names of the field and the column that the row failed by; any other event
+    /// unchanged.
+    #[must_use]
+    pub fn failed_by(mut self, by_field: Option<String>, by_column: Option<String>) -> Self {
+        if let Self::Failed { field, column, .. } = &mut self {
+            (*field, *column) = (by_field, by_column);
+        }
+        self
+    }
+
     /// Returns the event's `detail-type`.
     #[must_use]
     pub const fn detail_type(&self) -> &'static str {
@@ -210,6 +234,7 @@ impl Detail {
             Self::RecordExtracted { .. } => "s3RecordExtraction",
             Self::ExtractionCompleted { .. } => "s3ExtractionCompleted",
             Self::RecordTransformed { .. } => "transform",
+            Self::RecordSkipped { .. } => "transformSkipped",
             Self::RecordLoaded { .. } => "data-loaded",
             Self::Failed { stage, .. } => stage.detail_type(),
         }
@@ -223,6 +248,7 @@ impl Detail {
             | Self::RecordExtracted { object, .. }
             | Self::ExtractionCompleted { object, .. }
             | Self::RecordTransformed { object, .. }
+            | Self::RecordSkipped { object, .. }
             | Self::RecordLoaded { object, .. } => Some(object),
             Self::Failed { object, .. } => object.as_ref(),
         }
@@ -234,6 +260,7 @@ impl Detail {
         match self {
             Self::RecordExtracted { record, .. }
             | Self::RecordTransformed { record, .. }
+            | Self::RecordSkipped { record, .. }
             | Self::RecordLoaded { record, .. } => Some(record),
             Self::Failed { record, .. } => record.as_ref(),
             Self::TaskStarted { .. } | Self::ExtractionCompleted { .. } => None,
@@ -254,9 +281,10 @@ impl Detail {
                 insert(&mut rest, "dataKey", data_key.as_ref());
                 ("extracted", rest)
             }
-            Self::ExtractionCompleted { rows, bytes, rejected, skipped, shard, .. } => {
+            Self::ExtractionCompleted { rows, bytes, rejected, skipped, encoding, shard, .. } => {
                 let mut rest = json!({ "rows": rows, "bytes": bytes, "rejected": rejected });
                 insert(&mut rest, "skipped", skipped.as_ref());
+                insert(&mut rest, "encoding", encoding.as_ref());
                 insert(&mut rest, "shard", shard.as_ref());
                 ("completed", rest)
             }
@@ -265,13 +293,17 @@ impl Detail {
                 insert(&mut rest, "dataKey", data_key.as_ref());
                 ("transformed", rest)
             }
+            Self::RecordSkipped { .. } => ("skipped", json!({})),
             Self::RecordLoaded { table, key, overwritten, .. } => {
                 let mut rest = json!({ "table": table, "key": one_or_many(key) });
                 insert(&mut rest, "overwritten", Some(overwritten).filter(|rows| !rows.is_empty()));
                 ("success", rest)
             }
-            Self::Failed { reason, message, .. } => {
-                ("failed", json!({ "reason": reason, "message": message }))
+            Self::Failed { reason, message, field, column, .. } => {
+                let mut rest = json!({ "reason": reason, "message": message });
+                insert(&mut rest, "field", field.as_ref());
+                insert(&mut rest, "column", column.as_ref());
+                ("failed", rest)
             }
         };
         let Value::Object(rest) = rest else { unreachable!("every body above is an object") };
@@ -328,6 +360,8 @@ impl Detail {
                 record: body.record,
                 reason: field!("reason"),
                 message: field!("message"),
+                field: optional!("field"),
+                column: optional!("column"),
             });
         }
         let object = body.object.ok_or_else(|| missing("object"));
@@ -352,6 +386,7 @@ impl Detail {
                 bytes: field!("bytes"),
                 rejected: field!("rejected"),
                 skipped: optional!("skipped"),
+                encoding: optional!("encoding"),
                 shard: optional!("shard"),
             },
             "transform" => {
@@ -359,6 +394,7 @@ impl Detail {
                 let data_key = optional!("dataKey");
                 Self::RecordTransformed { object: object?, record: record?, data, data_key }
             }
+            "transformSkipped" => Self::RecordSkipped { object: object?, record: record? },
             "data-loaded" => {
                 let Items(key) = field!("key");
                 let overwritten: Option<Vec<u64>> = optional!("overwritten");

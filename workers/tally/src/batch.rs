@@ -191,7 +191,7 @@ impl Entry {
                     *kept = message;
                 }
             }
-            What::Extracted | What::Transformed | What::Loaded { .. } => {}
+            What::Extracted | What::Transformed | What::Skipped | What::Loaded { .. } => {}
         }
     }
 
@@ -206,6 +206,10 @@ impl Entry {
                 What::Transformed => {
                     rows.transformed.insert_range(offsets.clone());
                     false
+                }
+                What::Skipped => {
+                    rows.skipped.insert_range(offsets.clone());
+                    true
                 }
                 What::Loaded { .. } => {
                     rows.loaded.insert_range(offsets.clone());

@@ -68,7 +68,7 @@ pub enum TallyError {
     Call(CallError),
 }
 
-/// Rows that failed in one stage for one reason, and were not loaded.
+/// Rows that failed in one stage for one reason, and were neither loaded nor skipped.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failure {
     /// The stage: `extraction`, `transform` or `load`.
@@ -105,6 +105,8 @@ pub struct Tally {
     pub extracted: RowSet,
     /// Rows that became an item.
     pub transformed: RowSet,
+    /// Rows that `transform` left out on purpose, and that were not loaded.
+    pub skipped: RowSet,
     /// Rows in the table.
     pub loaded: RowSet,
     /// Time of the first event.
@@ -124,6 +126,7 @@ impl Tally {
             (Content::Rows(rows), Some(chunk)) => {
                 self.extracted.add_chunk(chunk, &rows.extracted);
                 self.transformed.add_chunk(chunk, &rows.transformed);
+                self.skipped.add_chunk(chunk, &(&rows.skipped - &rows.loaded));
                 self.loaded.add_chunk(chunk, &rows.loaded);
                 for (why, set) in rows.failed {
                     self.by_reason.entry(why).or_default().add_chunk(chunk, &set);
@@ -159,6 +162,7 @@ impl Tally {
     pub fn known(&self) -> RowSet {
         let mut known = self.extracted.clone();
         known.add(&self.transformed);
+        known.add(&self.skipped);
         known.add(&self.loaded);
         for set in self.by_reason.values() {
             known.add(set);
@@ -169,7 +173,8 @@ impl Tally {
         known
     }
 
-    /// Returns the rows that failed, and were not loaded.
+    /// Returns the rows that failed, and were neither loaded nor skipped: a replay after a change of the settings may
+    /// leave out a row that had failed before.
     #[must_use]
     pub fn failed(&self) -> RowSet {
         let mut failed = RowSet::default();
@@ -177,19 +182,21 @@ impl Tally {
             failed.add(set);
         }
         failed.remove(&self.loaded);
+        failed.remove(&self.skipped);
         failed
     }
 
-    /// Returns the rows that were not loaded, and that no stage reports as failed.
+    /// Returns the rows that were neither loaded nor skipped, and that no stage reports as failed.
     #[must_use]
     pub fn missing(&self) -> RowSet {
         let mut missing = self.known();
         missing.remove(&self.loaded);
+        missing.remove(&self.skipped);
         missing.remove(&self.failed());
         missing
     }
 
-    /// Returns the rows that failed and were not loaded, by stage and reason.
+    /// Returns the rows of [`failed`](Self::failed), by stage and reason.
     #[must_use]
     pub fn failures(&self) -> Vec<Failure> {
         self.by_reason
@@ -197,6 +204,7 @@ impl Tally {
             .filter_map(|((stage, reason), set)| {
                 let mut rows = set.clone();
                 rows.remove(&self.loaded);
+                rows.remove(&self.skipped);
                 let message = self.message(stage, reason);
                 let failure = Failure { stage: stage.clone(), reason: reason.clone(), rows, message };
                 (!failure.rows.is_empty()).then_some(failure)
@@ -204,13 +212,14 @@ impl Tally {
             .collect()
     }
 
-    /// Returns whether the object was read completely, and each of its rows is in the table or has failed.
+    /// Returns whether the object was read completely, and each of its rows is in the table, was skipped or has
+    /// failed.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.total().is_some() && self.missing().is_empty()
     }
 
-    /// Returns whether every row of the object is in the table.
+    /// Returns whether every row of the object is in the table or was skipped.
     #[must_use]
     pub fn is_loaded(&self) -> bool {
         self.is_complete() && self.failed().is_empty()
@@ -223,18 +232,19 @@ impl Tally {
     }
 
     /// Returns the replays that were requested and are not done, the earliest first. A replay is done when each of its
-    /// rows is in the table or has failed because of it, or when it failed as a whole; or when the same rows were
-    /// requested again later.
+    /// rows is in the table, was skipped, or has failed because of it, or when it failed as a whole; or when the same
+    /// rows were requested again later.
     ///
-    /// A row that had failed is no longer failed only if it is in the table. So all failed rows that were requested are
-    /// among those that the replay sends, or need not be sent. A row that was missing may have been late, and have
-    /// failed meanwhile.
+    /// A row that had failed is no longer failed only if it is in the table or was skipped. So all failed rows that were
+    /// requested are among those that the replay sends, or need not be sent. A row that was missing may have been late,
+    /// and have failed meanwhile.
     #[must_use]
     pub fn pending_replays(&self) -> Vec<PendingReplay> {
         let mut latest: BTreeMap<&str, PendingReplay> = BTreeMap::new();
         for (id, replay) in &self.summary.replays {
             let mut rows = self.asked.get(id).cloned().unwrap_or_default();
             rows.remove(&self.loaded);
+            rows.remove(&self.skipped);
             if let Some(replayed) = self.replayed.get(id) {
                 rows.remove(replayed);
             }

@@ -27,6 +27,7 @@ const MAX_REPLAY_ID: usize = 40;
 
 const EXTRACTED: &str = "extracted";
 const TRANSFORMED: &str = "transformed";
+const SKIPPED: &str = "skipped";
 const LOADED: &str = "loaded";
 const OVERWRITTEN: &str = "overwritten";
 const STARTED_AT: &str = "startedAt";
@@ -39,6 +40,8 @@ pub struct Rows {
     pub(crate) extracted: RoaringBitmap,
     /// Made an item.
     pub(crate) transformed: RoaringBitmap,
+    /// Left out by `transform` on purpose.
+    pub(crate) skipped: RoaringBitmap,
     /// Written to the table.
     pub(crate) loaded: RoaringBitmap,
     /// Failed, by stage and reason.
@@ -47,7 +50,7 @@ pub struct Rows {
     pub(crate) overwritten: RoaringBitmap,
     /// Rows that a replay was requested for, by its ID.
     pub(crate) asked: BTreeMap<String, RoaringBitmap>,
-    /// Rows that were loaded or failed because of a replay, by its ID.
+    /// Rows that were loaded, skipped or failed because of a replay, by its ID.
     pub(crate) replayed: BTreeMap<String, RoaringBitmap>,
     /// Time of the first event.
     pub(crate) started_at: Option<String>,
@@ -101,18 +104,19 @@ pub(crate) fn is_of_replay(name: &str) -> bool {
 }
 
 impl Rows {
-    /// Returns the rows that were loaded or have failed.
+    /// Returns the rows that were loaded or skipped, or have failed.
     pub(crate) fn settled(&self) -> RoaringBitmap {
         let mut settled = self.loaded.clone();
+        settled |= &self.skipped;
         for set in self.failed.values() {
             settled |= set;
         }
         settled
     }
 
-    /// Returns whether any row was loaded or has failed.
+    /// Returns whether any row was loaded or skipped, or has failed.
     pub(crate) fn settles(&self) -> bool {
-        !self.loaded.is_empty() || !self.failed.is_empty()
+        !self.loaded.is_empty() || !self.skipped.is_empty() || !self.failed.is_empty()
     }
 
     /// Returns the rows that any stage has seen.
@@ -127,6 +131,7 @@ impl Rows {
     pub(crate) fn merge(&mut self, other: &Self) -> bool {
         let mut new = union(&mut self.extracted, &other.extracted);
         new |= union(&mut self.transformed, &other.transformed);
+        new |= union(&mut self.skipped, &other.skipped);
         new |= union(&mut self.loaded, &other.loaded);
         for (why, set) in &other.failed {
             new |= union(self.failed.entry(why.clone()).or_default(), set);
@@ -144,6 +149,7 @@ impl Rows {
         let named = [
             (EXTRACTED, &self.extracted),
             (TRANSFORMED, &self.transformed),
+            (SKIPPED, &self.skipped),
             (LOADED, &self.loaded),
             (OVERWRITTEN, &self.overwritten),
         ];
@@ -176,7 +182,7 @@ impl Rows {
 
     /// Returns whether [`read`](Self::read) knows an attribute of that name.
     pub(crate) fn reads(name: &str) -> bool {
-        [EXTRACTED, TRANSFORMED, LOADED, OVERWRITTEN, STARTED_AT, LAST_AT].contains(&name)
+        [EXTRACTED, TRANSFORMED, SKIPPED, LOADED, OVERWRITTEN, STARTED_AT, LAST_AT].contains(&name)
             || is_of_replay(name)
             || name.strip_prefix(FAILED).is_some_and(|why| why.contains('#'))
     }
@@ -191,6 +197,7 @@ impl Rows {
             let set = match name.as_str() {
                 EXTRACTED => &mut rows.extracted,
                 TRANSFORMED => &mut rows.transformed,
+                SKIPPED => &mut rows.skipped,
                 LOADED => &mut rows.loaded,
                 OVERWRITTEN => &mut rows.overwritten,
                 STARTED_AT => {
@@ -295,6 +302,26 @@ mod tests {
         all.insert_range(0..65_536);
         assert!(encode(&every_other).len() <= 8_192 + 16, "{}", encode(&every_other).len());
         assert!(encode(&all).len() <= 32, "{}", encode(&all).len());
+    }
+
+    /// Versions before that of `skipped` wrote no such attribute, and leave to newer ones what they don't read.
+    #[test]
+    fn an_item_without_skipped_rows_is_as_it_was_before_there_were_any() {
+        let set = |rows: &[u32]| Attribute::Bytes(encode(&rows.iter().copied().collect()));
+        let old = Attributes::from([
+            ("extracted".to_owned(), set(&[1, 2])),
+            ("transformed".to_owned(), set(&[1, 2])),
+            ("loaded".to_owned(), set(&[1])),
+            ("failed#load#invalid-item".to_owned(), set(&[2])),
+        ]);
+        let rows = Rows::read(&old).expect("sound");
+        assert!(rows.skipped.is_empty() && rows.attributes() == old, "{rows:?}");
+        let mut new = old;
+        new.insert("skipped".to_owned(), set(&[3]));
+        let rows = Rows::read(&new).expect("sound");
+        assert_eq!(rows.attributes(), new);
+        assert_eq!(rows.settled(), [1, 2, 3].into_iter().collect());
+        assert!(new.keys().all(|name| Rows::reads(name)));
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub enum EventKind {
     ExtractionCompleted,
     /// A row became an item.
     RecordTransformed,
+    /// A row was left out on purpose.
+    RecordSkipped,
     /// An item was written to the table.
     RecordLoaded,
     /// An object or a row could not be processed.
@@ -26,11 +28,12 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind, in the order in which they happen.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::TaskStarted,
         Self::RecordExtracted,
         Self::ExtractionCompleted,
         Self::RecordTransformed,
+        Self::RecordSkipped,
         Self::RecordLoaded,
         Self::Failed,
         Self::Any,
@@ -44,6 +47,7 @@ impl EventKind {
             Self::RecordExtracted => "record-extracted",
             Self::ExtractionCompleted => "extraction-completed",
             Self::RecordTransformed => "record-transformed",
+            Self::RecordSkipped => "record-skipped",
             Self::RecordLoaded => "record-loaded",
             Self::Failed => "failed",
             Self::Any => "any",
@@ -65,6 +69,7 @@ impl EventKind {
             Self::RecordExtracted => of(&["s3RecordExtraction"], "extracted"),
             Self::ExtractionCompleted => of(&["s3ExtractionCompleted"], "completed"),
             Self::RecordTransformed => of(&["transform"], "transformed"),
+            Self::RecordSkipped => of(&["transformSkipped"], "skipped"),
             Self::RecordLoaded => of(&["data-loaded"], "success"),
             Self::Failed => of(&FailedStage::ALL.map(FailedStage::detail_type), "failed"),
             Self::Any => json!({ "source": [source] }),
@@ -89,11 +94,14 @@ impl EventKind {
                 vec![(
                     "s3ExtractionCompleted",
                     "completed",
-                    &["object", "rows", "bytes", "rejected", "skipped", "shard", ESCAPED],
+                    &["object", "rows", "bytes", "rejected", "skipped", "encoding", "shard", ESCAPED],
                 )]
             }
             Self::RecordTransformed => {
                 vec![("transform", "transformed", &["object", "record", "data", "dataKey", ESCAPED])]
+            }
+            Self::RecordSkipped => {
+                vec![("transformSkipped", "skipped", &["object", "record", ESCAPED])]
             }
             Self::RecordLoaded => {
                 vec![(
@@ -104,7 +112,8 @@ impl EventKind {
             }
             Self::Failed => FailedStage::ALL
                 .map(|stage| {
-                    let fields: &[&str] = &["object", "record", "reason", "message", ESCAPED];
+                    let fields: &[&str] =
+                        &["object", "record", "reason", "message", "field", "column", ESCAPED];
                     (stage.detail_type(), "failed", fields)
                 })
                 .to_vec(),

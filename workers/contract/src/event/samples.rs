@@ -23,6 +23,8 @@ pub(crate) fn samples() -> Vec<(EventKind, Detail)> {
         record,
         reason: Reason::RowLength,
         message: "m".into(),
+        field: None,
+        column: None,
     };
     vec![
         (EventKind::TaskStarted, Detail::TaskStarted { object: object.clone(), task: "arn".into() }),
@@ -64,6 +66,7 @@ pub(crate) fn samples() -> Vec<(EventKind, Detail)> {
                     escape: None,
                     trailing: false,
                     pad: true,
+                    encoding: None,
                 }),
             },
         ),
@@ -75,6 +78,7 @@ pub(crate) fn samples() -> Vec<(EventKind, Detail)> {
                 bytes: 9,
                 rejected: 1,
                 skipped: Some(Skipped { blank: 1, headers: 0, comments: 3 }),
+                encoding: crate::Encoding::from_label("latin9").ok(),
                 shard: Some(Shard { index: 2, of: 2 }),
             },
         ),
@@ -96,6 +100,11 @@ pub(crate) fn samples() -> Vec<(EventKind, Detail)> {
                 data_key: Some("AQI=".into()),
             },
         ),
+        (EventKind::RecordSkipped, Detail::RecordSkipped { object: object.clone(), record: record.clone() }),
+        (
+            EventKind::RecordSkipped,
+            Detail::RecordSkipped { object: object.clone(), record: object.records(3, 2) },
+        ),
         (
             EventKind::RecordLoaded,
             Detail::RecordLoaded {
@@ -108,6 +117,11 @@ pub(crate) fn samples() -> Vec<(EventKind, Detail)> {
         ),
         (EventKind::Failed, failed(FailedStage::Extraction, None)),
         (EventKind::Failed, failed(FailedStage::Transform, Some(record.clone()))),
+        (
+            EventKind::Failed,
+            failed(FailedStage::Transform, Some(record.clone()))
+                .failed_by(Some("address.street".into()), Some("Street \"1\"".into())),
+        ),
         (EventKind::Failed, failed(FailedStage::Load, Some(record))),
     ]
 }

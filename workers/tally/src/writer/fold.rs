@@ -338,5 +338,9 @@ mod tests {
         let mut failed = rows(1..3);
         failed.failed.entry(("load".into(), "invalid-item".into())).or_default().insert(3);
         assert!(is_done(&failed, 0, 3));
+        let mut skipped = rows(1..3);
+        assert!(!is_done(&skipped, 0, 3));
+        skipped.skipped.insert(3);
+        assert!(is_done(&skipped, 0, 3));
     }
 }

@@ -1,5 +1,6 @@
 //! Writers against a table that fails in scripted ways.
 
+mod events;
 mod folds;
 mod replays;
 
@@ -11,10 +12,10 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use contract::assignment::Replay;
-use contract::brief::{Object, Record, Text, What};
-use contract::{Brief, Detail, FailedStage, ObjectRef, Reason, RecordRef, Shard};
+use contract::{Detail, FailedStage, ObjectRef, Reason};
 use proptest::prelude::*;
 
+use self::events::*;
 use super::*;
 use crate::attribute::Attribute;
 use crate::reader::{self, Scope, Source, Stored, Tally};
@@ -210,71 +211,6 @@ impl Source for Memory {
     }
 }
 
-fn object() -> ObjectRef {
-    ObjectRef {
-        bucket: "b".into(),
-        key: "k.csv".into(),
-        version: Some("1".into()),
-        etag: None,
-        uploaded: None,
-        replay: None,
-    }
-}
-
-/// Returns rows without the ID, which is a digest and takes a while.
-fn records(first: u64, count: u64) -> RecordRef {
-    RecordRef { index: first, id: String::new(), count }
-}
-
-fn extracted(first: u64, count: u64) -> Detail {
-    Detail::RecordExtracted {
-        object: object(),
-        record: records(first, count),
-        headers: String::new(),
-        data: String::new(),
-        data_key: None,
-        location: None,
-    }
-}
-
-fn transformed(first: u64, count: u64) -> Detail {
-    Detail::RecordTransformed {
-        object: object(),
-        record: records(first, count),
-        data: Vec::new(),
-        data_key: None,
-    }
-}
-
-fn loaded(first: u64, count: u64) -> Detail {
-    Detail::RecordLoaded {
-        object: object(),
-        record: records(first, count),
-        table: String::new(),
-        key: Vec::new(),
-        overwritten: Vec::new(),
-    }
-}
-
-/// Returns the event of a row that was loaded, and has replaced others.
-fn replacing(row: u64, rows: &[u64]) -> Detail {
-    match loaded(row, 1) {
-        Detail::RecordLoaded { object, record, table, key, .. } => {
-            Detail::RecordLoaded { object, record, table, key, overwritten: rows.to_vec() }
-        }
-        other => other,
-    }
-}
-
-fn failed(first: u64, count: u64, stage: FailedStage, reason: Reason) -> Detail {
-    let record = Some(records(first, count));
-    Detail::Failed { stage, object: Some(object()), record, reason, message: String::new() }
-}
-
-fn completed(rows: u64, shard: Option<Shard>) -> Detail {
-    Detail::ExtractionCompleted { object: object(), rows, bytes: 10, rejected: 0, skipped: None, shard }
-}
-
 fn writer(memory: &Memory) -> Writer<Memory> {
     Writer::new(memory.clone(), Backoff::immediate(200))
 }
@@ -291,63 +227,8 @@ fn batch_at(details: &[Detail], time: &str) -> Batch {
     batch
 }
 
-/// Returns the result of [`Brief::parse`] for an event, which its own tests check; a hundred thousand of them take a
-/// while to write.
-fn brief<'a>(detail: &'a Detail, time: &'a str) -> Brief<'a> {
-    let text = |text: &'a str| Text(text.into());
-    let optional = |of: &'a Option<String>| of.as_deref().map(text);
-    let what = match detail {
-        Detail::TaskStarted { task, .. } => What::TaskStarted { task: text(task) },
-        Detail::RecordExtracted { .. } => What::Extracted,
-        Detail::ExtractionCompleted { rows, bytes, rejected, shard, .. } => {
-            What::Completed { rows: *rows, bytes: *bytes, rejected: *rejected, shard: *shard }
-        }
-        Detail::RecordTransformed { .. } => What::Transformed,
-        Detail::RecordLoaded { table, overwritten, .. } => {
-            What::Loaded { table: text(table), key: None, overwritten: overwritten.clone() }
-        }
-        Detail::Failed { stage, reason, message, .. } => {
-            let code = Text(reason.code().into());
-            What::Failed { stage: *stage, reason: *reason, code, message: text(message) }
-        }
-    };
-    Brief {
-        detail_type: text(detail.detail_type()),
-        source: None,
-        time: Some(text(time)),
-        status: text(""),
-        object: detail.object().map(|object| Object {
-            bucket: text(&object.bucket),
-            key: text(&object.key),
-            version: optional(&object.version),
-            etag: optional(&object.etag),
-            uploaded: optional(&object.uploaded),
-            replay: optional(&object.replay),
-        }),
-        record: detail.record().map(|record| Record {
-            index: record.index,
-            id: text(&record.id),
-            count: record.count,
-        }),
-        what,
-    }
-}
-
 async fn tally(memory: &Memory) -> Tally {
     reader::read(memory, &object()).await.expect("a tally").expect("known")
-}
-
-fn event() -> impl Strategy<Value = Detail> {
-    // Around the border of two chunks.
-    let rows = (65_500_u64..65_580, 1_u64..40);
-    (0_u8..6, rows).prop_map(|(kind, (first, count))| match kind {
-        0 => extracted(first, count),
-        1 => transformed(first, count),
-        2 => loaded(first, count),
-        3 => failed(first, count, FailedStage::Transform, Reason::MissingValue),
-        4 => failed(first, count, FailedStage::Load, Reason::InvalidItem),
-        _ => completed(first, Some(Shard { index: u32::try_from(count % 3).expect("small") + 1, of: 3 })),
-    })
 }
 
 fn fault() -> impl Strategy<Value = Fault> {

@@ -61,6 +61,8 @@ async fn the_end_of_an_object_may_be_the_last_that_is_heard_of_it() {
         record: None,
         reason: Reason::MissingColumn,
         message: "the file has no column `ID`".into(),
+        field: None,
+        column: Some("ID".into()),
     };
     writer(&memory).merge(batch(&[whole])).await;
     assert_eq!(memory.parts(), ["summary"]);
@@ -68,6 +70,26 @@ async fn the_end_of_an_object_may_be_the_last_that_is_heard_of_it() {
     assert_eq!(known.object_failures(), [("extraction", "missing-column")]);
     let message = known.message("extraction", "missing-column");
     assert_eq!(message.as_deref(), Some("the file has no column `ID`"));
+}
+
+#[tokio::test]
+async fn skipped_rows_are_settled_and_are_folded_with_the_others() {
+    let memory = Memory::default();
+    let (one, other) = (writer(&memory), writer(&memory));
+    one.merge(batch(&[extracted(1, 6), transformed(1, 2), loaded(1, 2), skipped(3, 2)])).await;
+    other.merge(batch(&[completed(6, None)])).await;
+    assert!(!is_folded(&memory, &object()), "rows are on their way: {:?}", memory.parts());
+    // The last event of the object, and again what is known.
+    writer(&memory).merge(batch(&[skipped(4, 3), extracted(1, 6)])).await;
+    assert_eq!(memory.parts(), ["summary", "rows#000000000000"]);
+    let known = tally(&memory).await;
+    assert_eq!(known.skipped.ranges().collect::<Vec<_>>(), [3..=6]);
+    assert!(known.is_complete() && known.is_loaded() && known.loaded.len() == 2, "{known:?}");
+    // An object of which no row becomes an item.
+    let memory = Memory::default();
+    writer(&memory).merge(batch(&[completed(3, None), skipped(1, 3)])).await;
+    assert_eq!(memory.parts(), ["summary", "rows#000000000000"]);
+    assert!(tally(&memory).await.is_loaded());
 }
 
 #[tokio::test]
@@ -204,6 +226,7 @@ fn small_objects(count: u64) -> Batch {
             bytes: 1,
             rejected: 0,
             skipped: None,
+            encoding: None,
             shard: None,
         };
         for detail in [loaded, completed] {
@@ -272,4 +295,20 @@ async fn what_a_newer_version_wrote_is_left_to_it() {
         memory.state().items.values().filter(|(_, attributes)| attributes.contains_key("later")).count();
     assert_eq!(left, 2);
     assert!(tally(&memory).await.is_loaded(), "what is known of it counts");
+}
+
+/// In an item of all writers there may be attributes of a newer version too, which a fold leaves alone.
+#[tokio::test]
+async fn a_fold_keeps_attributes_that_it_does_not_read() {
+    let memory = Memory::default();
+    let (one, other) = (writer(&memory), writer(&memory));
+    one.merge(batch(&[extracted(1, 2), loaded(1, 2), completed(3, None)])).await;
+    one.fold_all(&Key::shared(object().digest(), Some(0))).await.expect("folded");
+    for (_, attributes) in memory.state().items.values_mut() {
+        attributes.insert("later".into(), Attribute::Text("x".into()));
+    }
+    other.merge(batch(&[extracted(3, 1), loaded(3, 1)])).await;
+    assert_eq!(memory.parts(), ["summary", "rows#000000000000"]);
+    let state = memory.state();
+    assert!(state.items.values().all(|(_, attributes)| attributes.contains_key("later")));
 }

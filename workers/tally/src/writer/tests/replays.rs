@@ -1,5 +1,7 @@
 //! A tally as it is read: rows that are missing, replaced, sent again or failed.
 
+use contract::RecordRef;
+
 use super::*;
 
 /// Returns the event for the same object, as a replay sends its rows.
@@ -9,8 +11,9 @@ fn of_replay(detail: Detail, id: &str) -> Detail {
         Detail::RecordLoaded { record, table, key, overwritten, .. } => {
             Detail::RecordLoaded { object, record, table, key, overwritten }
         }
-        Detail::Failed { stage, record, reason, message, .. } => {
-            Detail::Failed { stage, object: Some(object), record, reason, message }
+        Detail::RecordSkipped { record, .. } => Detail::RecordSkipped { object, record },
+        Detail::Failed { stage, record, reason, message, field, column, .. } => {
+            Detail::Failed { stage, object: Some(object), record, reason, message, field, column }
         }
         other => other,
     }
@@ -52,6 +55,8 @@ async fn a_replay_is_pending_until_each_of_its_rows_was_heard_of() {
         record: None,
         reason: Reason::ObjectUnreadable,
         message: "gone".into(),
+        field: None,
+        column: None,
     };
     writer.merge(batch(&[of_replay(gone, second)])).await;
     let known = tally(&memory).await;
@@ -60,6 +65,82 @@ async fn a_replay_is_pending_until_each_of_its_rows_was_heard_of() {
         (vec![], Some(("extraction", "object-unreadable")))
     );
     assert_eq!(known.object_failures(), [], "it was read before");
+}
+
+/// The way out for rows that fail and should not be in the table: another `where`, and a replay.
+#[tokio::test]
+async fn a_replay_ends_when_its_rows_are_skipped() {
+    let (first, second) = ("2026-11-28T12:00:00.000Z", "2026-11-28T12:00:01.000Z");
+    let memory = Memory::default();
+    let writer = writer(&memory);
+    writer.merge(batch(&[loaded(1, 3), failed(4, 2, FailedStage::Transform, Reason::MissingValue)])).await;
+    writer.merge(batch(&[completed(6, None)])).await;
+    let mut ask = Batch::default();
+    let known = tally(&memory).await;
+    ask.ask(&object(), first, reader::FAILED, &known.failed());
+    ask.ask(&object(), second, reader::MISSING, &known.missing());
+    writer.merge(ask).await;
+    let pending =
+        |tally: &Tally| -> Vec<u64> { tally.pending_replays().into_iter().map(|one| one.pending).collect() };
+    assert_eq!(pending(&tally(&memory).await), [2, 1]);
+    writer.merge(batch(&[of_replay(skipped(4, 1), first)])).await;
+    let known = tally(&memory).await;
+    assert_eq!((pending(&known), known.failed().len()), (vec![1, 1], 1));
+    assert_eq!(known.failures().first().map(|failure| failure.rows.len()), Some(1));
+    writer.merge(batch(&[of_replay(skipped(5, 1), first), of_replay(skipped(6, 1), second)])).await;
+    let known = tally(&memory).await;
+    assert!(pending(&known).is_empty() && known.failures().is_empty() && known.is_loaded(), "{known:?}");
+    let again = reader::rows_to_replay(&memory, &object(), Replay::Failed).await.expect("read");
+    assert!(again.is_empty(), "a skipped row is not sent again");
+}
+
+#[tokio::test]
+async fn a_row_that_was_skipped_and_loaded_later_counts_as_loaded() {
+    let memory = Memory::default();
+    let writer = writer(&memory);
+    writer.merge(batch(&[extracted(1, 4), loaded(1, 2), skipped(3, 2)])).await;
+    let known = tally(&memory).await;
+    assert_eq!(known.known().ranges().collect::<Vec<_>>(), [1..=4]);
+    assert_eq!((known.missing(), known.skipped.len()), (RowSet::default(), 2));
+    assert!(!known.is_complete(), "the file may go on");
+    writer.merge(batch(&[loaded(3, 1), completed(5, None)])).await;
+    let known = tally(&memory).await;
+    assert_eq!((known.loaded.len(), known.skipped.len()), (3, 1));
+    assert_eq!(known.missing().ranges().collect::<Vec<_>>(), [5..=5]);
+}
+
+proptest! {
+    /// Whatever has happened to a row, it is counted once: loaded, else skipped, else failed, else missing.
+    #[test]
+    fn every_row_has_one_fate(details in proptest::collection::vec(event(), 1..12)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("runtime");
+        let memory = Memory::default();
+        let known = runtime.block_on(async {
+            writer(&memory).merge(batch(&details)).await;
+            tally(&memory).await
+        });
+        let of = |wanted: fn(&Detail) -> bool| -> BTreeSet<u64> {
+            let details = details.iter().filter(|detail| wanted(detail));
+            details.filter_map(Detail::record).flat_map(RecordRef::rows).collect()
+        };
+        let loaded = of(|detail| matches!(detail, Detail::RecordLoaded { .. }));
+        let skipped = of(|detail| matches!(detail, Detail::RecordSkipped { .. }));
+        let failed = of(|detail| matches!(detail, Detail::Failed { .. }));
+        let all = known.known();
+        let fates = [known.loaded.clone(), known.skipped.clone(), known.failed(), known.missing()];
+        // Rows before those of the events are known from the end of the object alone.
+        for row in (65_499..65_700).filter(|row| all.contains(*row)) {
+            let found = fates.each_ref().map(|set| set.contains(row));
+            let expected = [
+                loaded.contains(&row),
+                !loaded.contains(&row) && skipped.contains(&row),
+                !loaded.contains(&row) && !skipped.contains(&row) && failed.contains(&row),
+                ![&loaded, &skipped, &failed].iter().any(|set| set.contains(&row)),
+            ];
+            prop_assert_eq!(found, expected, "row {}", row);
+        }
+        prop_assert_eq!(fates.iter().map(RowSet::len).sum::<u64>(), all.len());
+    }
 }
 
 #[tokio::test]
