@@ -3,11 +3,14 @@
 //! The task finds the row's end and keeps nothing of it. [`Location::fields`] checks the row as the task checks other
 //! rows, and returns the fields that the task would have found.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
-use crate::Reason;
 use crate::dialect::{Dialect, Ended, Flaw, Parser, Record};
+use crate::encoding::{Form, Utf16, has_control};
 use crate::settings::Character;
+use crate::{Encoding, Reason};
 
 /// The mark with which a file may begin; it does not belong to the first row.
 pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -34,6 +37,9 @@ pub struct Location {
     /// `true` if the row may lack fields at its end, which are then empty.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pad: bool,
+    /// The encoding of the object, if it is not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<Encoding>,
 }
 
 /// The reason why the bytes of a location are not a row.
@@ -53,9 +59,12 @@ pub enum LocationError {
         /// The number of columns.
         columns: usize,
     },
-    /// A field is not UTF-8.
-    #[error("the row is not UTF-8")]
-    InvalidEncoding,
+    /// A field is not text in the encoding of the object.
+    #[error("the row is not {0}")]
+    InvalidEncoding(Encoding),
+    /// A field has control characters where letters are meant.
+    #[error("the row has control characters when it is read as {0}, so the file has another encoding")]
+    WrongEncoding(Encoding),
 }
 
 impl LocationError {
@@ -66,7 +75,8 @@ impl LocationError {
             Self::NotOneRow => Reason::MalformedEvent,
             Self::InvalidQuoting => Reason::InvalidQuoting,
             Self::RowLength { .. } => Reason::RowLength,
-            Self::InvalidEncoding => Reason::InvalidEncoding,
+            Self::InvalidEncoding(_) => Reason::InvalidEncoding,
+            Self::WrongEncoding(_) => Reason::WrongEncoding,
         }
     }
 }
@@ -75,6 +85,21 @@ impl Location {
     /// Bytes of the largest row that goes by reference. `transform` holds it up to four times, as bytes, as one record,
     /// as fields and as an item, and may have no more than 128 MiB.
     pub const MAX_BYTES: u64 = 16 << 20;
+
+    /// The same for an object that is not UTF-8: its text may have three times its bytes.
+    const MAX_ENCODED_BYTES: u64 = 8 << 20;
+
+    /// Returns whether the row is too large to go by reference.
+    #[must_use]
+    pub const fn is_too_large(&self) -> bool {
+        self.length() > self.max_bytes()
+    }
+
+    /// Returns the number of bytes of the largest row of this encoding that goes by reference.
+    #[must_use]
+    pub const fn max_bytes(&self) -> u64 {
+        if self.encoding.is_some() { Self::MAX_ENCODED_BYTES } else { Self::MAX_BYTES }
+    }
 
     /// Returns the number of bytes; zero if it ends before it begins.
     #[must_use]
@@ -87,9 +112,19 @@ impl Location {
     /// # Errors
     /// [`LocationError`], which contains nothing of the bytes.
     pub fn fields(&self, bytes: &[u8], columns: usize) -> Result<Vec<String>, LocationError> {
+        let encoding = self.encoding.unwrap_or(Encoding::UTF_8);
+        let text = match encoding.form() {
+            Form::Utf16(order) => {
+                let (mut utf_16, mut text) = (Utf16::new(order), Vec::new());
+                utf_16.decode(bytes, &mut text);
+                utf_16.finish(&mut text);
+                Cow::Owned(text)
+            }
+            _ => Cow::Borrowed(bytes),
+        };
         let bytes = match self.from {
-            0 => bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes),
-            _ => bytes,
+            0 => text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text),
+            _ => &text,
         };
         let record = self.record(bytes, columns).ok_or(LocationError::NotOneRow)?;
         if record.flaw().is_some() {
@@ -102,13 +137,23 @@ impl Location {
         if !fits {
             return Err(LocationError::RowLength { found, columns });
         }
+        let table = encoding.table();
         let mut start = 0;
         let texts = record.ends().iter().map(|&end| {
             let field = record.text().get(std::mem::replace(&mut start, end)..end).unwrap_or_default();
-            std::str::from_utf8(field).map(str::to_owned)
+            match &table {
+                None => std::str::from_utf8(field).map(str::to_owned).ok(),
+                Some(table) => {
+                    let mut text = String::new();
+                    table.decode(field, &mut text).then_some(text)
+                }
+            }
         });
         let mut fields: Vec<String> =
-            texts.collect::<Result<_, _>>().map_err(|_| LocationError::InvalidEncoding)?;
+            texts.collect::<Option<_>>().ok_or(LocationError::InvalidEncoding(encoding))?;
+        if table.is_some() && fields.iter().any(|field| has_control(field)) {
+            return Err(LocationError::WrongEncoding(encoding));
+        }
         fields.resize(columns, String::new());
         Ok(fields)
     }
@@ -157,6 +202,7 @@ mod tests {
         escape: None,
         trailing: false,
         pad: false,
+        encoding: None,
     };
     const LATER: Location = Location { from: 9, ..FIRST };
 
@@ -196,9 +242,9 @@ mod tests {
         for text in ["", "\n\r\n", "1,2\n3,4\n", "1,2\n\n3", "1,\"2", "\"1,2\n", "\u{feff}"] {
             assert_eq!(fields(FIRST, text, 2), Err(LocationError::NotOneRow), "{text:?}");
         }
-        assert_eq!(LATER.fields(b"1,\xff\n", 2), Err(LocationError::InvalidEncoding));
+        assert_eq!(LATER.fields(b"1,\xff\n", 2), Err(LocationError::InvalidEncoding(Encoding::UTF_8)));
         // Two halves of one character, which would be valid together.
-        assert_eq!(LATER.fields(b"\xc3,\xa9\n", 2), Err(LocationError::InvalidEncoding));
+        assert_eq!(LATER.fields(b"\xc3,\xa9\n", 2), Err(LocationError::InvalidEncoding(Encoding::UTF_8)));
     }
 
     #[test]

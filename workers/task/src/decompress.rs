@@ -1,7 +1,7 @@
 //! The decoder, which returns the text of an object whose bytes may be compressed: gzip and zstd, recognized by their
 //! first bytes.
 //!
-//! It is between [`crate::download`] and [`crate::reader`]. Offsets are those of the stored bytes: when the connection
+//! It is between [`crate::download`] and [`crate::encoding`]. Offsets are those of the stored bytes: when the connection
 //! breaks, the download continues at the stored byte that it had reached, and the decoder does not notice the break. So
 //! no text is decoded twice, and rows keep their numbers.
 //!
@@ -9,9 +9,11 @@
 //! stands for, and windows are bounded. Bytes that can't be decoded are a [`Fault`], and so is an end that comes too
 //! early.
 //!
-//! No I/O: [`Decoder::feed`] takes bytes, [`Decoder::end`] marks their end, [`Decoder::read`] returns text.
+//! No I/O: [`Decoder::feed`] takes bytes, [`Decoder::end`] marks their end, [`Decoder::fill`] decodes a piece of text,
+//! and [`Decoder::piece`] returns the part of it that is not consumed yet.
 
 use std::io::{self, BufRead, ErrorKind, Read};
+use std::ops::Range;
 
 use contract::Reason;
 use flate2::bufread::GzDecoder;
@@ -36,7 +38,9 @@ const WINDOW: u32 = 27;
 pub struct Decoder {
     format: Format,
     out: Vec<u8>,
-    /// Bytes of text returned so far.
+    /// The bytes of `out` that are text and not consumed yet.
+    ready: Range<usize>,
+    /// Bytes of text decoded so far.
     given: u64,
 }
 
@@ -58,44 +62,69 @@ impl Decoder {
     /// Creates a decoder of one object.
     #[must_use]
     pub const fn new() -> Self {
-        Self { format: Format::Unknown(Input::new()), out: Vec::new(), given: 0 }
+        Self { format: Format::Unknown(Input::new()), out: Vec::new(), ready: 0..0, given: 0 }
     }
 
-    /// Takes the next bytes of the object. To be called when [`Self::read`] has returned `None`.
+    /// Takes the next bytes of the object. To be called when [`Self::fill`] has returned `false`.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.input().add(bytes);
     }
 
-    /// Marks the end of the object. [`Self::read`] then returns the rest.
+    /// Marks the end of the object. [`Self::fill`] then decodes the rest.
     pub fn end(&mut self) {
         self.input().ended = true;
     }
 
-    /// Returns the next piece of text, which is never empty; `None` if more bytes are needed, or at the end.
+    /// Returns whether the end of the object was marked.
+    #[must_use]
+    pub fn is_ended(&mut self) -> bool {
+        self.input().ended
+    }
+
+    /// Decodes the next piece of text, unless some of the last one is left; returns `false` if more bytes are needed, or
+    /// at the end.
     ///
     /// # Errors
     /// A [`Fault`] when the bytes can't be decoded, or end too early. The text that was returned before it was not
     /// completely checked: the checksums follow the data.
-    pub fn read(&mut self) -> Result<Option<&[u8]>, Fault> {
+    pub fn fill(&mut self) -> Result<bool, Fault> {
+        if !self.ready.is_empty() {
+            return Ok(true);
+        }
         self.compressed()?;
         let (name, read) = match &mut self.format {
-            Format::Unknown(_) => return Ok(None),
-            Format::Plain(input) => {
-                let text = input.take_all();
-                self.given += text.len() as u64;
-                return Ok((!text.is_empty()).then_some(text));
-            }
+            Format::Unknown(_) => return Ok(false),
+            Format::Plain(input) => return Ok(!input.rest().is_empty()),
             Format::Gzip(gzip) => (Kind::Gzip.name(), gzip.read(&mut self.out)),
             Format::Zstd(zstd) => (Kind::Zstd.name(), zstd.read(&mut self.out)),
         };
-        match read {
-            Ok(0) => Ok(None),
-            Ok(count) => {
-                self.given += count as u64;
-                Ok(self.out.get(..count))
-            }
-            Err(error) => Err(fault(name, self.given, &error)),
+        let count = read.map_err(|error| fault(name, self.given, &error))?;
+        self.given += count as u64;
+        self.ready = 0..count;
+        Ok(count > 0)
+    }
+
+    /// Returns the text that is decoded and not consumed yet.
+    #[must_use]
+    pub fn piece(&self) -> &[u8] {
+        match &self.format {
+            Format::Unknown(_) => &[],
+            Format::Plain(input) => input.rest(),
+            Format::Gzip(_) | Format::Zstd(_) => self.out.get(self.ready.clone()).unwrap_or_default(),
         }
+    }
+
+    /// Consumes `count` bytes of the piece.
+    pub fn consume(&mut self, count: usize) {
+        match &mut self.format {
+            Format::Plain(input) => input.consume(count),
+            _ => self.ready.start = (self.ready.start + count).min(self.ready.end),
+        }
+    }
+
+    /// Continues with other bytes of an object that is not compressed, after the end was marked perhaps.
+    pub fn resume(&mut self) {
+        *self.input() = Input::new();
     }
 
     /// Returns whether the object is compressed; `None` while there are too few bytes to decide.
@@ -204,11 +233,6 @@ impl Input {
 
     fn rest(&self) -> &[u8] {
         self.bytes.get(self.used..).unwrap_or_default()
-    }
-
-    fn take_all(&mut self) -> &[u8] {
-        let from = std::mem::replace(&mut self.used, self.bytes.len());
-        self.bytes.get(from..).unwrap_or_default()
     }
 }
 

@@ -3,25 +3,32 @@
 //! [`contract::dialect`] divides bytes into records. The reader adds the things that a file of unknown origin needs:
 //! its `head` tells the format of the file and its delimiter; other names for the columns, trailing delimiters, lines
 //! that are not rows, a limit on a row's size, and a verdict for every row that doesn't fit, so that none is dropped
-//! silently.
+//! silently. Text in a single-byte encoding is divided as it is in the file, and decoded field by field; any other text
+//! is UTF-8 when it comes here, see [`crate::encoding`].
 //!
 //! Every row knows its place in the text, so that the work on one file can be divided, and continue after a break: see
-//! [`Row::span`] and [`Reader::resume`].
+//! [`Row::span`] and [`RowReader::resume`].
 //!
-//! No I/O: [`Reader::read`] consumes from a slice, [`Reader::finish`] marks the end.
+//! No I/O: [`RowReader::advance`] consumes from a slice, [`RowReader::advance_at_end`] marks the end.
 
 use std::ops::Range;
 
 use contract::dialect::{Dialect, Ended, Flaw, Parser, Record};
+use contract::encoding::{Form, Suspect, length_in_utf_16};
 use contract::event::Skipped;
 use contract::settings::{Character, CsvSettings, Short};
-use contract::{Location, Reason};
+use contract::{Encoding, Location, Reason};
 
+mod fields;
 mod head;
 mod header;
 
+pub use fields::Fields;
+use fields::{Characters, Decoded, Garbled};
+pub(crate) use head::not_text;
 use head::{Head, Opening};
 use header::Header;
+pub(crate) use header::check_columns;
 
 /// The reason why an object or one row of it cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,16 +50,18 @@ impl Fault {
 pub struct Row<'a> {
     /// Position in the file from 1, without the header and the lines that are skipped.
     pub index: u64,
-    /// The bytes of the text for this row: from the end of the row before it to its own end. Lines that are skipped and
+    /// The bytes of the file for this row (of the text, if it was compressed or is not [`Encoding::is_divisible`]): from the end of the row before it to its own end. Lines that are skipped and
     /// a byte order mark may precede the row.
     pub span: Range<u64>,
-    /// Names of the columns, trimmed.
+    /// A number that rows share if they have the same columns.
+    pub layout: u64,
+    /// Names of the columns, trimmed. A row that is rejected may have none.
     pub columns: &'a [String],
     /// Its fields, as many as there are columns; or the reason why it is rejected.
     pub fields: Result<Fields<'a>, Fault>,
     /// The lines that were skipped between the row before it and this one.
     pub skipped: Skipped,
-    location: Location,
+    pub(crate) location: Location,
 }
 
 impl Row<'_> {
@@ -63,46 +72,52 @@ impl Row<'_> {
     }
 }
 
-/// The fields of a good row.
-#[derive(Debug, Clone, Copy)]
-pub struct Fields<'a> {
-    text: &'a str,
-    ends: &'a [usize],
+/// A reader of rows, whatever their format.
+pub trait RowReader: Send {
+    /// Accepts files that lack an expected column, for a caller that reports it by itself.
+    fn lenient(&mut self);
+
+    /// Takes the text from now on for text of this encoding; of UTF-8 by default. What was read of it before must be
+    /// ASCII.
+    fn set_encoding(&mut self, encoding: Option<Encoding>);
+
+    /// Reads from the front of `input` up to the end of the next row, which is then [`Self::row`]; returns `false` if
+    /// the input is used up.
+    ///
+    /// # Errors
+    /// A [`Fault`] that makes the whole object useless.
+    fn advance(&mut self, input: &mut &[u8]) -> Result<bool, Fault>;
+
+    /// Marks the end of the input, and reads the next row that ends with it, which is then [`Self::row`]; returns
+    /// `false` if there is none.
+    ///
+    /// # Errors
+    /// A [`Fault`] that makes the whole object useless.
+    fn advance_at_end(&mut self) -> Result<bool, Fault>;
+
+    /// Returns the row that was read last. To be called once for each.
+    fn row(&mut self) -> Row<'_>;
+
+    /// Continues after row number `rows`, at the byte of the text where that row's span ends; all input from now on is
+    /// the text from there. To be called when a row has been read: the header must be known.
+    fn resume(&mut self, position: u64, rows: u64);
+
+    /// Returns the number of rows that have been read, rejected ones included.
+    fn rows(&self) -> u64;
+
+    /// Returns the number of lines that were skipped since the last row.
+    fn skipped(&self) -> Skipped;
+
+    /// Returns the names of the columns, once they are known.
+    fn columns(&self) -> Option<&[String]>;
+
+    /// Returns what a person should know of the file, in sentences without a value.
+    fn notes(&self) -> &[String] {
+        &[]
+    }
 }
 
-impl<'a> Fields<'a> {
-    /// Returns the fields of a record; `None` if they are not texts.
-    fn new(record: &'a Record) -> Option<Self> {
-        let text = std::str::from_utf8(record.text()).ok()?;
-        // Two halves of one character in neighbouring fields are valid together, and neither is a text.
-        let ends = record.ends();
-        ends.iter().all(|&end| text.is_char_boundary(end)).then_some(Self { text, ends })
-    }
-
-    /// Returns the fields in their order.
-    pub fn iter(self) -> impl Iterator<Item = &'a str> {
-        let mut start = 0;
-        self.ends.iter().map(move |&end| {
-            // Both ends were found to be character boundaries when the row was read.
-            let field = self.text.get(start..end).unwrap_or_default();
-            start = end;
-            field
-        })
-    }
-
-    /// Removes empty fields at the end for which there is no column.
-    fn without_trailing(mut self, columns: usize) -> Self {
-        while let [rest @ .., before, last] = self.ends
-            && rest.len() + 2 > columns
-            && before == last
-        {
-            self.ends = self.ends.get(..rest.len() + 1).unwrap_or_default();
-        }
-        self
-    }
-}
-
-/// A reader. See the module.
+/// A reader of CSV. See the module.
 #[derive(Debug)]
 pub struct Reader {
     /// The greatest number of bytes of a row or a header; larger ones are rejected. Also the bound of every buffer.
@@ -134,6 +149,8 @@ pub struct Reader {
     record_start: u64,
     /// `true` if lines are counted from the beginning of the text.
     lines_known: bool,
+    characters: Characters,
+    decoded: Decoded,
 }
 
 impl Reader {
@@ -161,79 +178,19 @@ impl Reader {
             span_start: 0,
             record_start: 0,
             lines_known: true,
+            characters: Characters::UTF_8,
+            decoded: Decoded::default(),
         }
-    }
-
-    /// Accepts files that lack an expected column, for a caller that reports it by itself.
-    #[must_use]
-    pub const fn lenient(mut self) -> Self {
-        self.strict = false;
-        self
-    }
-
-    /// Returns the number of data rows that have been read, rejected ones included.
-    #[must_use]
-    pub const fn rows(&self) -> u64 {
-        self.rows
-    }
-
-    /// Returns the number of lines that were skipped since the last row.
-    #[must_use]
-    pub const fn skipped(&self) -> Skipped {
-        self.skipped
-    }
-
-    /// Returns the names of the columns, once they are known.
-    #[must_use]
-    pub fn columns(&self) -> Option<&[String]> {
-        self.header.as_ref().map(|header| &header.columns[..])
-    }
-
-    /// Continues after row number `rows`, at the byte of the text where that row's span ends; all input from now on is
-    /// the text from there. To be called when a row has been read: the header must be known.
-    pub fn resume(&mut self, position: u64, rows: u64) {
-        self.parser.reset();
-        (self.opening, self.opening_read) = (Vec::new(), 0);
-        (self.position, self.span_start, self.rows) = (position, position, rows);
-        self.skipped = Skipped::default();
-        self.lines_known = false;
-    }
-
-    /// Reads from the front of `input` up to the end of the next row; returns `None` if the input is used up.
-    ///
-    /// # Errors
-    /// A [`Fault`] in the header, which makes the whole object useless.
-    pub fn read(&mut self, input: &mut &[u8]) -> Result<Option<Row<'_>>, Fault> {
-        if let Some(head) = &mut self.head {
-            if !head.feed(input) {
-                return Ok(None);
-            }
-            self.open(false)?;
-        }
-        Ok(if self.next_in_opening()? || self.next_in(input)? { Some(self.row()) } else { None })
-    }
-
-    /// Marks the end of the input, and returns the rows that end with it. To be called until it returns `None`.
-    ///
-    /// # Errors
-    /// A [`Fault`] in the header.
-    pub fn finish(&mut self) -> Result<Option<Row<'_>>, Fault> {
-        self.open(true)?;
-        if self.next_in_opening()? {
-            return Ok(Some(self.row()));
-        }
-        let ended = self.parser.finish(&mut self.record);
-        Ok(if self.end(ended)? { Some(self.row()) } else { None })
     }
 
     /// Reads the head of the file, which may be all of it.
     fn open(&mut self, complete: bool) -> Result<(), Fault> {
         let Some(head) = self.head.take() else { return Ok(()) };
-        let Opening { bytes, position, delimiter, skip, line } =
-            head.open(&self.settings, &self.expected, complete)?;
+        let Opening { before, bytes, delimiter, skip, line } =
+            head.open(&self.settings, &self.characters, &self.expected, complete)?;
         self.delimiter = delimiter;
         self.parser = Parser::new(Dialect::new(&self.settings, delimiter), skip, line);
-        (self.position, self.opening, self.opening_line) = (position, bytes, line);
+        (self.position, self.opening, self.opening_line) = (self.length(&before), bytes, line);
         // Without a header, the settings name the columns: they are known now.
         match &self.header {
             Some(header) if self.strict => header.check(&self.expected),
@@ -246,8 +203,8 @@ impl Reader {
             self.begin_record();
             let rest = self.opening.get(self.opening_read..).unwrap_or_default();
             let (used, ended) = self.parser.read(rest, &mut self.record);
+            self.position += self.length(rest.get(..used).unwrap_or_default());
             self.opening_read += used;
-            self.position += used as u64;
             if self.end(ended)? {
                 return Ok(true);
             }
@@ -262,13 +219,19 @@ impl Reader {
         while !input.is_empty() {
             self.begin_record();
             let (used, ended) = self.parser.read(input, &mut self.record);
-            *input = input.get(used..).unwrap_or_default();
-            self.position += used as u64;
+            let (read, rest) = input.split_at_checked(used).unwrap_or((input, &[]));
+            self.position += self.length(read);
+            *input = rest;
             if self.end(ended)? {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Returns the number of bytes that a part of the text has in the file.
+    fn length(&self, text: &[u8]) -> u64 {
+        if self.characters.is_utf_16() { length_in_utf_16(text) } else { text.len() as u64 }
     }
 
     fn begin_record(&mut self) {
@@ -312,7 +275,7 @@ impl Reader {
         Ok(false)
     }
 
-    fn read_header(&self) -> Result<Header, Fault> {
+    fn read_header(&mut self) -> Result<Header, Fault> {
         let limit = self.limit;
         let header = match self.record.flaw() {
             Some(flaw) => return Err(self.flawed("the header", flaw)),
@@ -321,7 +284,7 @@ impl Reader {
                     format!("the header has more than {limit} bytes, which is too large for an event");
                 return Err(Fault::new(Reason::RowTooLarge, message));
             }
-            None => Header::new(&self.record, &self.settings.columns)?,
+            None => Header::new(&self.record, &self.characters, &mut self.decoded, &self.settings.columns)?,
         };
         if !self.strict {
             return Ok(header);
@@ -332,6 +295,7 @@ impl Reader {
                     &self.opening,
                     self.opening_line,
                     &self.settings,
+                    &self.characters,
                     &self.expected,
                     self.record.line(),
                 );
@@ -376,7 +340,45 @@ impl Reader {
         }
     }
 
-    /// Returns the data row that [`Self::end`] has just counted.
+    /// Returns the bytes of its buffers, without the head of the file, which has a bound of its own.
+    #[cfg(test)]
+    fn buffered(&self) -> usize {
+        assert!(self.opening.len() <= head::MAX_BYTES + 1);
+        self.record.capacity()
+    }
+}
+
+impl RowReader for Reader {
+    fn lenient(&mut self) {
+        self.strict = false;
+    }
+
+    fn set_encoding(&mut self, encoding: Option<Encoding>) {
+        let encoding = encoding.unwrap_or(Encoding::UTF_8);
+        if self.characters.encoding != encoding {
+            self.characters = Characters::of(encoding);
+        }
+    }
+
+    fn advance(&mut self, input: &mut &[u8]) -> Result<bool, Fault> {
+        if let Some(head) = &mut self.head {
+            if !head.feed(input) {
+                return Ok(false);
+            }
+            self.open(false)?;
+        }
+        Ok(self.next_in_opening()? || self.next_in(input)?)
+    }
+
+    fn advance_at_end(&mut self) -> Result<bool, Fault> {
+        self.open(true)?;
+        if self.next_in_opening()? {
+            return Ok(true);
+        }
+        let ended = self.parser.finish(&mut self.record);
+        self.end(ended)
+    }
+
     fn row(&mut self) -> Row<'_> {
         let index = self.rows;
         let span = std::mem::replace(&mut self.span_start, self.position)..self.position;
@@ -389,6 +391,7 @@ impl Reader {
             .map_or((&[][..], false, ""), |header| (&header.columns, header.trailing, header.says));
         let expected = columns.len();
         let pad = self.settings.short == Short::Pad;
+        let encoding = self.characters.encoding;
         let location = Location {
             from: self.record_start,
             to: span.end,
@@ -397,20 +400,33 @@ impl Reader {
             escape: self.settings.escape,
             trailing,
             pad,
+            encoding: (encoding != Encoding::UTF_8).then_some(encoding),
         };
         if pad && flaw.is_none() {
             self.record.pad(expected);
         }
-        let fields = match (flaw, Fields::new(&self.record)) {
+        let fields = match (flaw, Fields::new(&self.record, &self.characters, &mut self.decoded)) {
             (Some(flaw), _) => Err(flaw),
             _ if self.record.is_too_large() => Err(Fault::new(
                 Reason::RowTooLarge,
                 format!("row {index} has more than {} bytes, which is too large for an event", self.limit),
             )),
-            (None, None) => Err(Fault::new(Reason::InvalidEncoding, format!("row {index} is not UTF-8"))),
-            (None, Some(fields)) => {
+            (None, Err(Garbled::NotText)) => {
+                Err(Fault::new(Reason::InvalidEncoding, format!("row {index} is not {encoding}")))
+            }
+            (None, Err(Garbled::Control(position))) => {
+                let name = columns.get(position).filter(|name| !name.is_empty());
+                // A name that nobody has checked may be a value.
+                let name = name.filter(|_| !self.settings.header || !self.expected.is_empty());
+                let column = match name {
+                    Some(name) => format!("in column `{name}`"),
+                    None => format!("in column {}", position + 1),
+                };
+                Err(wrong_encoding(&format!("row {index}"), &column, &self.record, encoding))
+            }
+            (None, Ok(fields)) => {
                 let fields = if trailing { fields.without_trailing(expected) } else { fields };
-                let found = fields.ends.len();
+                let found = fields.count();
                 (found == expected).then_some(fields).ok_or_else(|| {
                     let (found, expected) =
                         (counted(found as u64, "field"), counted(expected as u64, "column"));
@@ -418,15 +434,41 @@ impl Reader {
                 })
             }
         };
-        Row { index, span, columns, fields, skipped, location }
+        Row { index, span, layout: 0, columns, fields, skipped, location }
     }
 
-    /// Returns the bytes of its buffers, without the head of the file, which has a bound of its own.
-    #[cfg(test)]
-    fn buffered(&self) -> usize {
-        assert!(self.opening.len() <= head::MAX_BYTES + 1);
-        self.record.capacity()
+    fn resume(&mut self, position: u64, rows: u64) {
+        self.parser.reset();
+        (self.opening, self.opening_read) = (Vec::new(), 0);
+        (self.position, self.span_start, self.rows) = (position, position, rows);
+        self.skipped = Skipped::default();
+        self.lines_known = false;
     }
+
+    fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    fn skipped(&self) -> Skipped {
+        self.skipped
+    }
+
+    fn columns(&self) -> Option<&[String]> {
+        self.header.as_ref().map(|header| &header.columns[..])
+    }
+}
+
+/// Returns the fault of a row, or of the header, that has control characters in a column.
+fn wrong_encoding(what: &str, column: &str, record: &Record, encoding: Encoding) -> Fault {
+    // The bytes of other encodings are not known any more.
+    let suspect = match encoding.form() {
+        Form::SingleByte => {
+            format!("; the encoding is probably {}", Suspect::of(record.text(), encoding))
+        }
+        _ => String::new(),
+    };
+    let message = format!("{what} has control characters {column} when it is read as {encoding}{suspect}");
+    Fault::new(Reason::WrongEncoding, message)
 }
 
 /// Returns `1 field`, `2 fields`.

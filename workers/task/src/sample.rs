@@ -4,13 +4,14 @@
 
 use std::io::Read;
 
-use contract::settings::CsvSettings;
+use contract::Encoding;
+use contract::settings::ExtractionSettings;
 use publisher::MAX_BYTES;
 
-use crate::decompress::Decoder;
-use crate::reader::{Fault, Reader, Row};
+use crate::reader::{Fault, Row};
+use crate::scan::{Indivisible, Scan, Step};
 
-/// Bytes of text after which no more is read, once the columns are known.
+/// Bytes of the file, or of its rows, after which no more is read, once the columns are known.
 const ENOUGH: u64 = 256 * 1024;
 /// Bytes of the file that are read at a time.
 const CHUNK: usize = 64 * 1024;
@@ -26,8 +27,12 @@ pub struct Sample {
     pub seen: u64,
     /// The number of bytes of text in the header and these rows.
     pub bytes: u64,
-    /// `true` if the file is compressed.
+    /// `true` if the file is compressed, as a workbook is.
     pub compressed: bool,
+    /// The encoding of the part that was read, unless it is UTF-8.
+    pub encoding: Option<Encoding>,
+    /// What a person should know of the file, in sentences without a value.
+    pub notes: Vec<String>,
     /// `true` if the file was read completely.
     pub whole: bool,
 }
@@ -57,39 +62,47 @@ impl Sample {
     /// [`SampleError::Fault`] when the task would fail the file, as far as its start tells.
     pub fn read(
         mut file: impl Read,
-        settings: &CsvSettings,
+        settings: &ExtractionSettings,
         expected: &[String],
         most: usize,
     ) -> Result<Self, SampleError> {
         let mut sample = Self::default();
-        let mut reader = Reader::new(MAX_BYTES, settings, expected).lenient();
-        let mut decoder = Decoder::new();
+        let mut scan = Scan::new(MAX_BYTES, settings, expected, &[]).lenient();
         let mut chunk = vec![0; CHUNK];
-        let mut text_read = 0;
-        while !sample.whole {
-            match file.read(&mut chunk)? {
-                0 => {
-                    decoder.end();
+        let mut bytes_read = 0;
+        loop {
+            match scan.step()? {
+                Step::Row => {
+                    if sample.columns.is_empty() {
+                        sample.columns = scan.columns().unwrap_or_default().to_vec();
+                    }
+                    sample.take(&scan.row(), most);
+                    // Compressed bytes may stand for many times as much.
+                    if sample.bytes >= ENOUGH {
+                        break;
+                    }
+                }
+                Step::Piece => {}
+                Step::Starved if bytes_read >= ENOUGH && scan.columns().is_some() => break,
+                Step::Starved => match file.read(&mut chunk)? {
+                    0 => scan.end(),
+                    count => {
+                        bytes_read += count as u64;
+                        scan.feed(chunk.get(..count).unwrap_or_default());
+                    }
+                },
+                Step::End => {
                     sample.whole = true;
-                }
-                count => decoder.feed(chunk.get(..count).unwrap_or_default()),
-            }
-            while let Some(text) = decoder.read()? {
-                let mut text = text;
-                text_read += text.len() as u64;
-                while let Some(row) = reader.read(&mut text)? {
-                    sample.take(&row, most);
-                }
-                if text_read >= ENOUGH && reader.columns().is_some() {
-                    sample.whole = false;
-                    return Ok(sample.with(&reader, decoder.compressed()?));
+                    break;
                 }
             }
         }
-        while let Some(row) = reader.finish()? {
-            sample.take(&row, most);
-        }
-        Ok(sample.with(&reader, decoder.compressed()?))
+        sample.columns = scan.columns().unwrap_or_default().to_vec();
+        sample.compressed =
+            matches!(scan.indivisible()?, Some(Indivisible::Compressed | Indivisible::Workbook));
+        sample.notes = scan.notes().to_vec();
+        sample.encoding = scan.encoding();
+        Ok(sample)
     }
 
     fn take(&mut self, row: &Row<'_>, most: usize) {
@@ -97,13 +110,18 @@ impl Sample {
         if let Ok(fields) = &row.fields
             && self.rows.len() < most
         {
-            self.rows.push((row.index, fields.iter().map(str::to_owned).collect()));
+            let values: Vec<&str> = fields.iter().collect();
+            let value = |position: usize| values.get(position).copied().unwrap_or_default().to_owned();
+            let values = match row.columns == self.columns {
+                true => values.into_iter().map(str::to_owned).collect(),
+                // Rows of JSON have columns of their own.
+                false => {
+                    let position = |name| row.columns.iter().position(|column| column == name);
+                    self.columns.iter().map(|name| position(name).map_or_else(String::new, value)).collect()
+                }
+            };
+            self.rows.push((row.index, values));
         }
-    }
-
-    fn with(self, reader: &Reader, compressed: Option<bool>) -> Self {
-        let columns = reader.columns().unwrap_or_default().to_vec();
-        Self { columns, compressed: compressed.unwrap_or_default(), ..self }
     }
 
     /// Returns the approximate number of rows of a file of `file_bytes` bytes; the exact one if it was read completely.
@@ -127,7 +145,7 @@ mod tests {
     use super::*;
 
     fn sample(bytes: &[u8]) -> Result<Sample, SampleError> {
-        Sample::read(bytes, &CsvSettings::default(), &[], 2)
+        Sample::read(bytes, &ExtractionSettings::default(), &[], 2)
     }
 
     fn gzip(text: &[u8]) -> Vec<u8> {

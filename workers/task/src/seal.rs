@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use contract::columns::{self, MissingColumns};
+use contract::row::Cell;
 use contract::settings::SensitiveField;
 use contract::{ObjectRef, Reason, row};
 use runtime::Backoff;
 use sealing::{Kms, KmsError, SealError, Sealer};
+use transform::Problem;
+use transform::sensitive::SensitiveValue;
 
 use crate::reader::{Fault, Fields};
 
@@ -16,6 +19,8 @@ use crate::reader::{Fault, Fields};
 pub struct Sealing<K> {
     sealer: Sealer<K>,
     fields: Vec<SensitiveField>,
+    /// The rules of fields whose values have a type or rules, by position among `fields`.
+    rules: Vec<(usize, SensitiveValue)>,
     /// Position in the row → the name that the value is bound to; `None` before the header is known.
     columns: Option<BTreeMap<usize, String>>,
 }
@@ -29,9 +34,38 @@ pub(crate) struct EncodedRow {
 
 impl<K: Kms> Sealing<K> {
     /// Creates an encoder that seals the columns of `fields` in rows of `object`, with keys that `kms` generates.
+    ///
+    /// # Errors
+    /// The problems of settings that the deployer would not have deployed.
+    pub fn new(kms: K, object: &ObjectRef, fields: Vec<SensitiveField>) -> Result<Self, Vec<Problem>> {
+        let rules = fields.iter().enumerate().filter_map(|(position, field)| {
+            let rules = SensitiveValue::new(field.settings.as_deref()?);
+            Some(rules.map(|rules| (position, rules)))
+        });
+        let rules = rules.collect::<Result<_, _>>()?;
+        Ok(Self { sealer: Sealer::new(kms, object.digest()), fields, rules, columns: None })
+    }
+
+    /// Returns the fault of a row with a sensitive value that breaks a rule of its field: once it is encrypted, nobody
+    /// but `load` can tell.
+    pub(crate) fn check(&self, columns: &[String], fields: Fields<'_>) -> Option<Fault> {
+        self.rules.iter().find_map(|(position, rules)| {
+            // A column that is missing or ambiguous fails the object when it is sealed.
+            let position = columns::find(columns, &self.fields.get(*position)?.from).ok()??;
+            let failure = rules.convert(fields.cells().nth(position)?).err()?;
+            Some(Fault::new(failure.reason, failure.message))
+        })
+    }
+
+    /// Returns the names of the columns that are sealed.
     #[must_use]
-    pub fn new(kms: K, object: &ObjectRef, fields: Vec<SensitiveField>) -> Self {
-        Self { sealer: Sealer::new(kms, object.digest()), fields, columns: None }
+    pub fn columns(&self) -> Vec<String> {
+        self.fields.iter().map(|field| field.from.clone()).collect()
+    }
+
+    /// Finds the columns again in the next row, which has others.
+    pub(crate) fn forget_columns(&mut self) {
+        self.columns = None;
     }
 
     /// Limits the number of values of each key, which is greater otherwise.
@@ -60,11 +94,11 @@ impl<K: Kms> Sealing<K> {
             .collect();
         let sealed = seal(&mut self.sealer, record, &values, backoff).await?;
         let mut values = sealed.values.iter();
-        let line = row::encode(fields.iter().enumerate().map(|(position, value)| {
+        let line = row::encode_cells(fields.cells().enumerate().map(|(position, cell)| {
             match sensitive.contains_key(&position) {
                 // As many as there are sensitive columns.
-                true => values.next().map_or("", String::as_str),
-                false => value,
+                true => Cell { text: values.next().map_or("", String::as_str), ..cell },
+                false => cell,
             }
         }));
         Ok(EncodedRow { line, data_key: Some(sealed.data_key) })

@@ -137,7 +137,7 @@ impl Parser {
                 State::FieldStart | State::Blanks => match self.class(byte) {
                     Class::Quote => {
                         record.clear_field();
-                        record.bare = false;
+                        (record.bare, record.in_quotes) = (false, true);
                         (self.state, self.opened) = (State::Quoted, self.line);
                         (self.after_return, self.after_line) = (false, false);
                         at += 1;

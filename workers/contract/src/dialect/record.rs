@@ -7,6 +7,10 @@ use super::Flaw;
 pub struct Record {
     pub(super) text: Vec<u8>,
     ends: Vec<usize>,
+    /// Positions of empty fields that were written as two quotes.
+    quoted: Vec<usize>,
+    /// `true` if the field that has begun has a quote.
+    pub(super) in_quotes: bool,
     /// Bytes of text and field ends that are kept.
     limit: usize,
     /// Fields that are kept.
@@ -27,6 +31,8 @@ impl Record {
         Self {
             text: Vec::new(),
             ends: Vec::new(),
+            quoted: Vec::new(),
+            in_quotes: false,
             limit,
             most: usize::MAX,
             fields: 0,
@@ -57,6 +63,12 @@ impl Record {
     #[must_use]
     pub fn ends(&self) -> &[usize] {
         &self.ends
+    }
+
+    /// Returns the positions of the empty fields that were written as two quotes, from 0.
+    #[must_use]
+    pub fn quoted(&self) -> &[usize] {
+        &self.quoted
     }
 
     /// Returns the number of fields, including those that are not kept.
@@ -119,6 +131,8 @@ impl Record {
     pub(super) fn begin(&mut self, line: u64) {
         self.text.clear();
         self.ends.clear();
+        self.quoted.clear();
+        self.in_quotes = false;
         (self.fields, self.line, self.flaw) = (0, line, None);
         (self.too_large, self.beyond, self.bare) = (false, None, true);
     }
@@ -153,6 +167,7 @@ impl Record {
     #[inline]
     pub(super) fn end_field(&mut self) {
         self.fields += 1;
+        let in_quotes = std::mem::take(&mut self.in_quotes);
         if self.too_large || self.ends.len() >= self.most {
             return;
         }
@@ -165,6 +180,9 @@ impl Record {
             let capacity = self.ends.capacity().saturating_mul(2).max(length).min(self.limit.max(length));
             self.ends.reserve_exact(capacity - self.ends.len());
         }
+        if in_quotes && self.field_start() == self.text.len() {
+            self.quoted.push(self.ends.len());
+        }
         self.ends.push(self.text.len());
     }
 
@@ -172,6 +190,7 @@ impl Record {
         self.too_large = true;
         self.text.clear();
         self.ends.clear();
+        self.quoted.clear();
     }
 
     /// Removes the blanks at the beginning of a field.

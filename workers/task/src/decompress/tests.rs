@@ -35,23 +35,36 @@ pub fn decode<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Vec<u8>>, 
             None => decoder.end(),
         }
         loop {
-            match decoder.read() {
-                Ok(Some(piece)) => {
+            match decoder.fill() {
+                Ok(true) => {
+                    let piece = decoder.piece().to_vec();
                     assert!(
                         !piece.is_empty()
                             && piece.len() <= BUFFER.max(chunk.map_or(MAGIC, <[u8]>::len) + MAGIC)
                     );
-                    pieces.push(piece.to_vec());
+                    decoder.consume(piece.len());
+                    pieces.push(piece);
                 }
-                Ok(None) => break,
+                Ok(false) => break,
                 Err(fault) => return (pieces, Err(fault)),
             }
         }
         if chunk.is_none() {
-            assert!(matches!(decoder.read(), Ok(None)), "text after the end");
+            assert!(matches!(decoder.fill(), Ok(false)), "text after the end");
             return (pieces, Ok(()));
         }
     }
+}
+
+/// Decodes what can be decoded, and returns its length.
+fn drain(decoder: &mut Decoder) -> usize {
+    let mut length = 0;
+    while decoder.fill().expect("sound") {
+        let count = decoder.piece().len();
+        decoder.consume(count);
+        length += count;
+    }
+    length
 }
 
 fn whole(bytes: &[u8]) -> Result<Vec<u8>, Fault> {
@@ -201,15 +214,11 @@ fn a_bomb_takes_no_memory() {
         let (mut decoder, mut length) = (Decoder::new(), 0);
         for chunk in bytes.chunks(BUFFER) {
             decoder.feed(chunk);
-            while let Some(piece) = decoder.read().expect("sound") {
-                length += piece.len();
-            }
+            length += drain(&mut decoder);
             assert!(decoder.buffered() <= 4 * BUFFER, "{} bytes buffered", decoder.buffered());
         }
         decoder.end();
-        while let Some(piece) = decoder.read().expect("sound") {
-            length += piece.len();
-        }
+        length += drain(&mut decoder);
         assert_eq!(length, 48 * PIECE.len());
     }
 }

@@ -7,6 +7,7 @@ use contract::location::BYTE_ORDER_MARK;
 use contract::settings::{Character, CsvSettings};
 
 use super::Fault;
+use super::fields::Characters;
 
 /// The greatest number of bytes that are examined before the first row.
 pub(super) const MAX_BYTES: usize = 64 * 1024;
@@ -29,10 +30,10 @@ pub(super) struct Head {
 
 /// The way in which the rest of the file is read.
 pub(super) struct Opening {
+    /// Text before the first line, which belongs to no row.
+    pub(super) before: Vec<u8>,
     /// The bytes of the head, as rows.
     pub(super) bytes: Vec<u8>,
-    /// Their position in the text.
-    pub(super) position: u64,
     pub(super) delimiter: Character,
     /// The number of lines to skip.
     pub(super) skip: u64,
@@ -68,10 +69,11 @@ impl Head {
     pub(super) fn open(
         mut self,
         settings: &CsvSettings,
+        characters: &Characters,
         expected: &[String],
         complete: bool,
     ) -> Result<Opening, Fault> {
-        if let Some(fault) = not_csv(&self.bytes) {
+        if let Some(fault) = not_text(&self.bytes, "CSV") {
             return Err(fault);
         }
         let mut position = if self.bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
@@ -84,7 +86,7 @@ impl Head {
             position += length;
             (skip, line) = (skip.saturating_sub(1), 2);
         }
-        self.bytes.drain(..position);
+        let before = self.bytes.drain(..position).collect();
         let delimiter = match delimiter {
             Some(delimiter) => delimiter,
             // Values contain other delimiters as often as not, so they give no hint.
@@ -92,7 +94,7 @@ impl Head {
             None => {
                 let mut best: Option<(Score, Character)> = None;
                 for candidate in candidates(settings) {
-                    let score = score(&self.bytes, settings, candidate, skip, expected, complete);
+                    let score = score(&self.bytes, settings, characters, candidate, skip, expected, complete);
                     // The first of those that fit best: the comma wins every tie, also where there is no delimiter at
                     // all.
                     if best.is_none_or(|(other, _)| score > other) {
@@ -102,7 +104,7 @@ impl Head {
                 best.map_or(Character::COMMA, |(_, candidate)| candidate)
             }
         };
-        Ok(Opening { bytes: self.bytes, position: position as u64, delimiter, skip, line })
+        Ok(Opening { before, bytes: self.bytes, delimiter, skip, line })
     }
 }
 
@@ -140,6 +142,7 @@ type Score = (bool, usize, usize, usize);
 fn score(
     bytes: &[u8],
     settings: &CsvSettings,
+    characters: &Characters,
     delimiter: Character,
     skip: u64,
     expected: &[String],
@@ -152,7 +155,7 @@ fn score(
         match &header {
             Some((_, of_header)) => alike += usize::from(width == *of_header && width > 1),
             None if record.is_bare() && settings.columns.is_empty() => {}
-            None => header = Some((names(record), width)),
+            None => header = Some((names(record, characters), width)),
         }
         true
     });
@@ -189,14 +192,14 @@ fn records(
     }
 }
 
-fn names(record: &Record) -> Vec<String> {
+fn names(record: &Record, characters: &Characters) -> Vec<String> {
     let mut start = 0;
     record
         .ends()
         .iter()
         .map(|&end| {
             let field = record.text().get(std::mem::replace(&mut start, end)..end).unwrap_or_default();
-            columns::trim(&String::from_utf8_lossy(field)).to_owned()
+            columns::trim(&characters.lossy(field)).to_owned()
         })
         .collect()
 }
@@ -207,6 +210,7 @@ pub(super) fn header_below(
     bytes: &[u8],
     first: u64,
     settings: &CsvSettings,
+    characters: &Characters,
     expected: &[String],
     header: u64,
 ) -> Option<String> {
@@ -214,7 +218,8 @@ pub(super) fn header_below(
         let mut found = None;
         let dialect = Dialect { comment: None, ..Dialect::new(settings, delimiter) };
         records(bytes, dialect, 0, first, false, |record| {
-            let fits = columns::missing(&names(record), expected.iter().map(String::as_str)).is_none();
+            let fits =
+                columns::missing(&names(record, characters), expected.iter().map(String::as_str)).is_none();
             found = fits.then_some(record.line());
             !fits
         });
@@ -231,9 +236,12 @@ pub(super) fn header_below(
 
 /// Formats of files that are not text, by their first bytes.
 const FORMATS: [(&[u8], &str); 15] = [
-    (b"PK\x03\x04", "a zip archive, as .xlsx and .ods spreadsheets are"),
+    (b"PK\x03\x04", "a zip archive, as .ods spreadsheets are"),
     (b"PK\x05\x06", "an empty zip archive"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Microsoft Office file, as .xls spreadsheets are"),
+    (
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        "an old Microsoft Office file, as .xls spreadsheets and those with a password are",
+    ),
     (b"\xfd7zXZ\x00", "compressed with xz"),
     (b"BZh", "compressed with bzip2"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
@@ -252,22 +260,16 @@ const PAGES: [(&[u8], &str); 3] =
     [(b"<!doctype html", "an HTML page"), (b"<html", "an HTML page"), (b"<?xml", "an XML document")];
 /// POSIX, "pax": the mark of a tar archive, and its position.
 const TAR: (usize, &[u8]) = (257, b"ustar");
-/// Byte order marks of UTF-16 and UTF-32.
-const WIDE: [(&[u8], &str); 4] = [
-    (b"\xff\xfe\x00\x00", "UTF-32"),
-    (b"\x00\x00\xfe\xff", "UTF-32"),
-    (b"\xff\xfe", "UTF-16"),
-    (b"\xfe\xff", "UTF-16"),
-];
+/// Byte order marks of UTF-32.
+const UTF_32: [&[u8]; 2] = [b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff"];
 
-/// Returns the reason why a file that begins with these bytes is not a CSV file that can be read.
-fn not_csv(bytes: &[u8]) -> Option<Fault> {
+/// Returns the reason why a file that begins with these bytes is not a file of the `wanted` format that can be read.
+pub(crate) fn not_text(bytes: &[u8], wanted: &str) -> Option<Fault> {
     let line = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
     // Words such as `ORC` may begin a header: then text follows.
     let text = !line.iter().take(512).any(|byte| *byte < b' ' && *byte != b'\t');
-    let wide = WIDE.iter().find(|(mark, _)| bytes.starts_with(mark)).map(|(_, name)| *name);
-    if let Some(name) = wide.or_else(|| is_utf_16(line).then_some("UTF-16")) {
-        let message = format!("the file is {name}, but must be UTF-8: save or export it as UTF-8");
+    if UTF_32.iter().any(|mark| bytes.starts_with(mark)) {
+        let message = "the file is UTF-32, which cannot be read: save or export it as UTF-8";
         return Some(Fault::new(Reason::InvalidEncoding, message));
     }
     let is_word = |magic: &[u8]| magic.iter().all(u8::is_ascii_alphanumeric);
@@ -283,7 +285,7 @@ fn not_csv(bytes: &[u8]) -> Option<Fault> {
     found.map(|name| {
         Fault::new(
             Reason::UnsupportedFormat,
-            format!("the file is {name}, but must be CSV, which can be compressed with gzip or zstd"),
+            format!("the file is {name}, but must be {wanted}, which can be compressed with gzip or zstd"),
         )
     })
 }
@@ -291,13 +293,4 @@ fn not_csv(bytes: &[u8]) -> Option<Fault> {
 fn begins_with(bytes: &[u8], start: &[u8]) -> bool {
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes).trim_ascii_start();
     bytes.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
-}
-
-/// Returns whether every second byte is NUL, and no other is: the form of ASCII in UTF-16.
-fn is_utf_16(line: &[u8]) -> bool {
-    let (high, low): (Vec<_>, Vec<_>) =
-        line.iter().take(64).enumerate().partition(|(position, _)| position % 2 == 0);
-    let nul = |bytes: &[(usize, &u8)]| bytes.iter().all(|(_, byte)| **byte == 0);
-    let text = |bytes: &[(usize, &u8)]| bytes.iter().all(|(_, byte)| **byte != 0);
-    low.len() > 1 && ((nul(&high) && text(&low)) || (text(&high) && nul(&low)))
 }

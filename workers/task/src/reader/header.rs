@@ -7,7 +7,8 @@ use contract::columns;
 use contract::dialect::Record;
 use contract::location::BYTE_ORDER_MARK;
 
-use super::{Fault, Fields, counted};
+use super::fields::{Characters, Decoded, Garbled};
+use super::{Fault, Fields, counted, wrong_encoding};
 
 const HEADER_HAS: &str = "the header has";
 const SETTINGS_NAME: &str = "the settings have";
@@ -34,9 +35,14 @@ impl Header {
 
     /// Reads the header line. If the settings have `names`, those of the line are ignored: they may be empty,
     /// duplicate, or not text.
-    pub(super) fn new(record: &Record, names: &[String]) -> Result<Self, Fault> {
+    pub(super) fn new(
+        record: &Record,
+        characters: &Characters,
+        decoded: &mut Decoded,
+        names: &[String],
+    ) -> Result<Self, Fault> {
         let (columns, trailing) = match names {
-            [] => named(record)?,
+            [] => named(record, characters, decoded)?,
             names => (names.to_vec(), renamed(record, names)?),
         };
         let line = Some((record.text().to_vec(), record.ends().to_vec()));
@@ -50,14 +56,7 @@ impl Header {
 
     /// Checks that each of the expected columns is there once.
     pub(super) fn check(&self, expected: &[String]) -> Result<(), Fault> {
-        if let Some(missing) = columns::missing(&self.columns, expected.iter().map(String::as_str)) {
-            return Err(Fault::new(Reason::MissingColumn, missing.to_string()));
-        }
-        for name in expected {
-            columns::find(&self.columns, name)
-                .map_err(|ambiguous| Fault::new(Reason::DuplicateHeader, ambiguous.to_string()))?;
-        }
-        Ok(())
+        check_columns(&self.columns, expected)
     }
 
     /// Returns whether a record is the header line again, as in files that were joined from several; perhaps after a
@@ -90,11 +89,31 @@ impl Header {
     }
 }
 
+/// Checks that each of the expected columns is there once.
+pub(crate) fn check_columns(found: &[String], expected: &[String]) -> Result<(), Fault> {
+    if let Some(missing) = columns::missing(found, expected.iter().map(String::as_str)) {
+        return Err(Fault::new(Reason::MissingColumn, missing.to_string()));
+    }
+    for name in expected {
+        columns::find(found, name)
+            .map_err(|ambiguous| Fault::new(Reason::DuplicateHeader, ambiguous.to_string()))?;
+    }
+    Ok(())
+}
+
 /// Returns the names in the header, and whether they are followed by columns without one.
-fn named(record: &Record) -> Result<(Vec<String>, bool), Fault> {
-    let Some(fields) = Fields::new(record) else {
-        return Err(Fault::new(Reason::InvalidEncoding, "the header is not UTF-8"));
-    };
+fn named(
+    record: &Record,
+    characters: &Characters,
+    decoded: &mut Decoded,
+) -> Result<(Vec<String>, bool), Fault> {
+    let encoding = characters.encoding;
+    let fields = Fields::new(record, characters, decoded).map_err(|garbled| match garbled {
+        Garbled::NotText => Fault::new(Reason::InvalidEncoding, format!("the header is not {encoding}")),
+        Garbled::Control(position) => {
+            wrong_encoding("the header", &format!("in column {}", position + 1), record, encoding)
+        }
+    })?;
     let mut columns: Vec<String> = fields.iter().map(|name| columns::trim(name).to_owned()).collect();
     let all = columns.len();
     while columns.last().is_some_and(String::is_empty) {

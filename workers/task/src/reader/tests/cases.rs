@@ -208,3 +208,34 @@ fn each_file_is_read_or_refused_as_is_right() {
         assert_eq!(divided, report, "{name:?}: in pieces");
     }
 }
+
+/// The kinds of files that people test readers of CSV with, each with its header and rows.
+#[test]
+fn files_of_every_common_kind_are_read() {
+    const KINDS: &[(&str, &[&[&str]])] = &[
+        ("a,b\n1,2\n", &[&["a", "b"], &["1", "2"]]),
+        ("a,b\r\n1,2\r\n3,4\r\n", &[&["a", "b"], &["1", "2"], &["3", "4"]]),
+        ("name,place\nAda,\"Turin, Italy\"\n", &[&["name", "place"], &["Ada", "Turin, Italy"]]),
+        ("a,b,c\n1,\"\",\"\"\n2,3,4\n", &[&["a", "b", "c"], &["1", "", ""], &["2", "3", "4"]]),
+        ("a,b,c\r\n1,\"\",\"\"\r\n,3,\r\n", &[&["a", "b", "c"], &["1", "", ""], &["", "3", ""]]),
+        (
+            "a,b\n1,\"she said \"\"no\"\"\"\n2,\"\"\"\"\n",
+            &[&["a", "b"], &["1", "she said \"no\""], &["2", "\""]],
+        ),
+        (
+            "key,value\n1,\"{\"\"x\"\": [1.5, \"\"y\"\"]}\"\n",
+            &[&["key", "value"], &["1", "{\"x\": [1.5, \"y\"]}"]],
+        ),
+        ("a,b\n\"once\nupon\",\"a\n\ntime\"\n", &[&["a", "b"], &["once\nupon", "a\n\ntime"]]),
+        ("a,b\r\n\"once\r\nupon\",5\r\n", &[&["a", "b"], &["once\r\nupon", "5"]]),
+        ("a,b\n1,\"\"\"so\"\"\nhe said\"\n", &[&["a", "b"], &["1", "\"so\"\nhe said"]]),
+        ("a,b\n1,ʤ\nß,日本\n", &[&["a", "b"], &["1", "ʤ"], &["ß", "日本"]]),
+        ("lat,lon\n\"45°28′N\",\"9°11′E\"\n", &[&["lat", "lon"], &["45°28′N", "9°11′E"]]),
+    ];
+    for (text, expected) in KINDS {
+        let report = read(text);
+        let fields = report.rows.iter().map(|(_, row)| row.clone().expect("a good row"));
+        let found: Vec<Vec<String>> = std::iter::once(report.columns.clone()).chain(fields).collect();
+        assert_eq!(found, *expected, "{text:?}");
+    }
+}
