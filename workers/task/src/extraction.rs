@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use contract::event::Skipped;
 use contract::settings::ExtractionSettings;
-use contract::{Assignment, Detail, FailedStage, ObjectRef, Reason, RecordRef};
+use contract::{Assignment, Detail, Encoding, FailedStage, ObjectRef, Reason, RecordRef};
 use publisher::{Failure, MAX_BYTES, Publisher, PutEvents};
 use runtime::Backoff;
 use sealing::Kms;
@@ -32,9 +32,9 @@ use tally::checkpoint::{Checkpoint, Checkpoints};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::decompress::Decoder;
 use crate::download::{Download, ReadError, Source};
-use crate::reader::{Fault, Reader};
+use crate::reader::Fault;
+use crate::scan::{Scan, Step};
 use crate::seal::Sealing;
 
 use rows::Rows;
@@ -116,7 +116,7 @@ pub async fn extract<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints
     };
     if let Checkpoint { rows, rejected, done: Some(bytes), .. } = reached {
         tracing::info!("the object has already been extracted");
-        return conclude(job, publisher, Ok(Totals { rows, rejected, bytes }), None).await;
+        return conclude(job, publisher, Ok(Totals { rows, rejected, bytes }), Found::default()).await;
     }
     if reached.index > 0 {
         tracing::info!(row = reached.index, offset = reached.offset, "continuing after this row");
@@ -125,25 +125,24 @@ pub async fn extract<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints
     if let Some(Selection { of: Some(had), .. }) = job.selection {
         let has = match count_rows(job, &mut download, stop.clone()).await {
             Ok(has) => has,
-            Err(fault) => return conclude(job, publisher, Err(fault), None).await,
+            Err(fault) => return conclude(job, publisher, Err(fault), Found::default()).await,
         };
         if has != had {
             let message = format!(
                 "the file has {has} rows, but had {had} when it was first read, so the row numbers refer to other rows"
             );
             let fault = Fault::new(Reason::RowsRenumbered, message);
-            return conclude(job, publisher, Err(fault), None).await;
+            return conclude(job, publisher, Err(fault), Found::default()).await;
         }
         download.seek(0);
     }
+    let sensitive = sealing.as_ref().map(Sealing::columns).unwrap_or_default();
     let mut extraction = Extraction {
         job,
         download,
-        reader: Reader::new(MAX_BYTES, &job.settings.csv, job.columns),
-        decoder: Decoder::new(),
+        scan: Scan::new(MAX_BYTES, job.settings, job.columns, &sensitive),
         rows: Rows::new(job, publisher.stream_at(job.events_per_second()), sealing, backoff, reached),
         resume: (reached.index > 0).then_some(reached),
-        useless: false,
         checkpoints,
         saved: Instant::now(),
     };
@@ -157,10 +156,16 @@ pub async fn extract<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints
     let mut last = extraction.rows.acknowledged();
     let outcome = match end {
         // Each task of the object finds that, and the first reports it for all.
-        Err(fault) if extraction.useless && job.assignment.part.is_some_and(|part| part.shard.index > 1) => {
+        Err(fault)
+            if extraction.scan.is_useless()
+                && job.assignment.part.is_some_and(|part| part.shard.index > 1) =>
+        {
             Outcome::Failed(fault)
         }
-        end => conclude(job, publisher, end.map(|()| totals), extraction.skipped()).await,
+        end => {
+            let found = Found { skipped: extraction.skipped(), encoding: extraction.scan.encoding() };
+            conclude(job, publisher, end.map(|()| totals), found).await
+        }
     };
     if let Outcome::Completed(Totals { rows, rejected, bytes }) = outcome {
         last = Checkpoint { rows, rejected, done: Some(bytes), ..last };
@@ -175,29 +180,34 @@ async fn count_rows<S: Source + 'static>(
     download: &mut Download<S>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<u64, Fault> {
-    let mut reader = Reader::new(MAX_BYTES, &job.settings.csv, job.columns);
-    let mut decoder = Decoder::new();
-    let mut ended = false;
-    while !ended {
-        let chunk = tokio::select! {
-            biased;
-            () = told_to_stop(&mut stop) => return Err(interrupted(0)),
-            chunk = download.read() => chunk.map_err(|error| unreadable(&error))?,
-        };
-        match chunk {
-            Some(chunk) => decoder.feed(chunk),
-            None => {
-                decoder.end();
-                ended = true;
+    let mut scan = Scan::new(MAX_BYTES, job.settings, job.columns, &[]);
+    loop {
+        match scan.step()? {
+            Step::Row => {}
+            Step::Piece => tokio::task::yield_now().await,
+            Step::Starved => {
+                let chunk = tokio::select! {
+                    biased;
+                    () = told_to_stop(&mut stop) => return Err(interrupted(0)),
+                    chunk = download.read() => chunk.map_err(|error| unreadable(&error))?,
+                };
+                match chunk {
+                    Some(chunk) => scan.feed(chunk),
+                    None => scan.end(),
+                }
             }
-        }
-        while let Some(mut text) = decoder.read()? {
-            while reader.read(&mut text)?.is_some() {}
-            tokio::task::yield_now().await;
+            Step::End => return Ok(scan.rows()),
         }
     }
-    while reader.finish()?.is_some() {}
-    Ok(reader.rows())
+}
+
+/// Facts about the object, besides its counts, for the event about its end.
+#[derive(Default)]
+struct Found {
+    /// Lines that are not rows.
+    skipped: Option<Skipped>,
+    /// The encoding, unless it is UTF-8.
+    encoding: Option<Encoding>,
 }
 
 /// Publishes the end of the extraction.
@@ -205,7 +215,7 @@ async fn conclude<P: PutEvents>(
     job: &Job<'_>,
     publisher: &Publisher<P>,
     end: Result<Totals, Fault>,
-    skipped: Option<Skipped>,
+    Found { skipped, encoding }: Found,
 ) -> Outcome {
     let object = job.object.clone();
     let end = match end {
@@ -213,7 +223,8 @@ async fn conclude<P: PutEvents>(
         Ok(totals) => {
             let Totals { rows, rejected, bytes } = totals;
             let shard = job.assignment.part.map(|part| part.shard);
-            let completed = Detail::ExtractionCompleted { object, rows, bytes, rejected, skipped, shard };
+            let completed =
+                Detail::ExtractionCompleted { object, rows, bytes, rejected, skipped, encoding, shard };
             let published = publish(publisher, completed).await.map(|()| totals);
             // All rows are on the bus: another task finds that at the checkpoint, and has only this event to publish.
             published.map_err(|_| Fault::new(Reason::Interrupted, "could not publish the end of the object"))
@@ -268,6 +279,8 @@ fn failed(object: &ObjectRef, record: Option<RecordRef>, fault: &Fault) -> Detai
         record,
         reason: fault.reason,
         message: fault.message.clone(),
+        field: None,
+        column: None,
     }
 }
 
@@ -296,48 +309,27 @@ fn interrupted(row: u64) -> Fault {
 struct Extraction<'a, S, P, C, K> {
     job: &'a Job<'a>,
     download: Download<S>,
-    decoder: Decoder,
-    reader: Reader,
+    scan: Scan,
     rows: Rows<'a, P, K>,
-    /// The position at which the reader has to continue, once it knows the header.
+    /// The position at which the scan has to continue, once it knows the header and the encoding.
     resume: Option<Checkpoint>,
-    /// `true` if the reader found that no row of the object can be read.
-    useless: bool,
     checkpoints: Option<&'a C>,
     saved: Instant,
 }
 
 impl<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints, K: Kms> Extraction<'_, S, P, C, K> {
     async fn run(&mut self, mut stop: watch::Receiver<bool>) -> Result<(), Fault> {
-        let mut ended = false;
-        'chunks: while !ended {
-            let chunk = tokio::select! {
-                biased;
-                () = told_to_stop(&mut stop) => return Err(interrupted(self.reader.rows())),
-                chunk = self.download.read() => chunk.map_err(|error| unreadable(&error))?,
-            };
-            match chunk {
-                Some(chunk) => self.decoder.feed(chunk),
-                None => {
-                    self.decoder.end();
-                    ended = true;
-                }
-            }
-            if let Some(compressed) = self.decoder.compressed()? {
-                self.rows.compressed = compressed;
-                // Compressed text can't be divided: the first part is all of it.
-                if compressed && self.job.assignment.part.is_some_and(|part| part.shard.index > 1) {
-                    return Ok(());
-                }
-            }
-            while let Some(mut text) = self.decoder.read()? {
-                while let Some(row) = self.reader.read(&mut text).inspect_err(|_| self.useless = true)? {
-                    if let Some(at) = self.resume.take_if(|_| !self.rows.compressed) {
-                        self.reader.resume(at.offset, at.index);
+        loop {
+            match self.scan.step()? {
+                Step::Row => {
+                    if let Some(at) =
+                        self.resume.take_if(|_| self.rows.indivisible.is_none() && self.scan.may_resume())
+                    {
+                        self.scan.resume(at.offset, at.index);
                         self.download.seek(at.offset);
-                        ended = false;
-                        continue 'chunks;
+                        continue;
                     }
+                    let row = self.scan.row();
                     let index = row.index;
                     if self.rows.take(row).await?.is_break() {
                         return Ok(());
@@ -355,25 +347,41 @@ impl<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints, K: Kms> Extrac
                 }
                 // A compressed chunk may stand for gigabytes without a row; nothing else runs until this waits for
                 // something.
-                tokio::task::yield_now().await;
-                if *stop.borrow() {
-                    return Err(interrupted(self.reader.rows()));
+                Step::Piece => {
+                    tokio::task::yield_now().await;
+                    if *stop.borrow() {
+                        return Err(interrupted(self.scan.rows()));
+                    }
                 }
+                Step::Starved => {
+                    let chunk = tokio::select! {
+                        biased;
+                        () = told_to_stop(&mut stop) => return Err(interrupted(self.scan.rows())),
+                        chunk = self.download.read() => chunk.map_err(|error| unreadable(&error))?,
+                    };
+                    match chunk {
+                        Some(chunk) => self.scan.feed(chunk),
+                        None => self.scan.end(),
+                    }
+                    self.rows.indivisible = self.scan.indivisible()?;
+                    self.rows.refusal = self.scan.refusal()?;
+                    // Text that can't be divided: the first part is all of it.
+                    if self.rows.indivisible.is_some()
+                        && self.job.assignment.part.is_some_and(|part| part.shard.index > 1)
+                    {
+                        return Ok(());
+                    }
+                }
+                Step::End => return Ok(()),
             }
         }
-        while let Some(row) = self.reader.finish().inspect_err(|_| self.useless = true)? {
-            if self.rows.take(row).await?.is_break() {
-                return Ok(());
-            }
-        }
-        Ok(())
     }
 
     fn totals(&self) -> Totals {
         let Checkpoint { rows, rejected, .. } = self.rows.at;
         let length = self.download.length();
         let bytes = match self.job.assignment.part {
-            Some(part) if !self.rows.compressed => {
+            Some(part) if self.rows.indivisible.is_none() => {
                 part.to.map_or(length, |to| to.min(length)).saturating_sub(part.from)
             }
             Some(part) if part.shard.index > 1 => 0,
@@ -387,8 +395,8 @@ impl<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints, K: Kms> Extrac
     fn skipped(&self) -> Option<Skipped> {
         let mut skipped = self.rows.skipped?;
         // After the last row of the object.
-        if self.job.assignment.part.is_none_or(|part| part.to.is_none() || self.rows.compressed) {
-            skipped += self.reader.skipped();
+        if self.job.assignment.part.is_none_or(|part| part.to.is_none() || self.rows.indivisible.is_some()) {
+            skipped += self.scan.skipped();
         }
         (skipped.total() > 0).then_some(skipped)
     }

@@ -80,7 +80,12 @@ async fn run() -> Result<Outcome, StartError> {
         [] => None,
         _ => {
             let kms = AwsKms::new(aws_sdk_kms::Client::new(config), variables.required(DATA_KEY)?);
-            Some(Sealing::new(kms, &object, fields))
+            let sealing = Sealing::new(kms, &object, fields).map_err(|problems| {
+                let messages: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
+                let expected = format!("settings of fields: {}", messages.join("; "));
+                VariableError::Invalid { name: SENSITIVE, expected }
+            })?;
+            Some(sealing)
         }
     };
     let selection = match assignment.replay {

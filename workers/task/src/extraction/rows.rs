@@ -14,6 +14,7 @@ use tally::checkpoint::Checkpoint;
 use super::{Job, failed, not_published};
 use crate::group::Group;
 use crate::reader::{Fault, Row};
+use crate::scan::Indivisible;
 use crate::seal::{EncodedRow, Sealing};
 
 /// The destination of rows.
@@ -22,11 +23,14 @@ pub(super) struct Rows<'a, P, K> {
     stream: Stream<P>,
     sealing: Option<Sealing<K>>,
     backoff: Backoff,
-    /// The header as every event carries it.
-    headers: Option<String>,
+    /// The header as events carry it, and the layout of the rows that it is for.
+    headers: Option<(u64, String)>,
     /// Good rows that wait for more of them.
     group: Option<Group>,
-    pub(super) compressed: bool,
+    /// The reason why positions in the text are not positions in the object, if they aren't.
+    pub(super) indivisible: Option<Indivisible>,
+    /// The reason why no row can be read by itself, if there is one.
+    pub(super) refusal: Option<&'static str>,
     /// Lines of this part that were skipped before its rows; `None` if that isn't known.
     pub(super) skipped: Option<Skipped>,
     /// The position after the last row that was taken, including the rows of the group.
@@ -52,7 +56,8 @@ impl<'a, P: PutEvents + 'static, K: Kms> Rows<'a, P, K> {
             backoff,
             headers: None,
             group: None,
-            compressed: false,
+            indivisible: None,
+            refusal: None,
             skipped,
             at,
             marks,
@@ -66,7 +71,7 @@ impl<'a, P: PutEvents + 'static, K: Kms> Rows<'a, P, K> {
         if row.index <= self.at.index {
             return Ok(ControlFlow::Continue(()));
         }
-        let part = self.job.assignment.part.filter(|_| !self.compressed);
+        let part = self.job.assignment.part.filter(|_| self.indivisible.is_none());
         if part.and_then(|part| part.to).is_some_and(|to| row.span.start >= to) {
             return Ok(ControlFlow::Break(()));
         }
@@ -83,15 +88,18 @@ impl<'a, P: PutEvents + 'static, K: Kms> Rows<'a, P, K> {
             self.pass(index, offset, 1);
         } else {
             let headers = row.columns;
-            self.headers.get_or_insert_with(|| row::encode(headers.iter().map(String::as_str)));
-            match row.fields {
+            if row.fields.is_ok() || (self.headers.is_none() && !headers.is_empty()) {
+                self.set_headers(row.layout, headers).await?;
+            }
+            let broken = |fields| self.sealing.as_ref().and_then(|sealing| sealing.check(headers, fields));
+            match row.fields.and_then(|fields| broken(fields).map_or(Ok(fields), Err)) {
                 Ok(fields) => {
                     let sealed = match &mut self.sealing {
                         Some(sealing) => {
                             let record = self.job.object.record(index);
                             sealing.row(&record.id, headers, fields, self.backoff).await?
                         }
-                        None => EncodedRow { line: row::encode(fields.iter()), data_key: None },
+                        None => EncodedRow { line: row::encode_cells(fields.cells()), data_key: None },
                     };
                     self.add(index, location, sealed).await?;
                 }
@@ -111,6 +119,22 @@ impl<'a, P: PutEvents + 'static, K: Kms> Rows<'a, P, K> {
             0 => Ok(ControlFlow::Continue(())),
             lost => Err(not_published(lost)),
         }
+    }
+
+    /// Takes the header of the rows from now on.
+    async fn set_headers(&mut self, layout: u64, columns: &[String]) -> Result<(), Fault> {
+        if self.headers.as_ref().is_some_and(|(known, _)| *known == layout) {
+            return Ok(());
+        }
+        let headers = row::encode(columns.iter().map(String::as_str));
+        if self.headers.as_ref().is_none_or(|(_, known)| *known != headers) {
+            self.flush().await?;
+            if let Some(sealing) = &mut self.sealing {
+                sealing.forget_columns();
+            }
+        }
+        self.headers = Some((layout, headers));
+        Ok(())
     }
 
     /// Moves the position after a row, which counts as `rows` rows of this part.
@@ -157,7 +181,7 @@ impl<'a, P: PutEvents + 'static, K: Kms> Rows<'a, P, K> {
         Detail::RecordExtracted {
             object: self.job.object.clone(),
             record: self.job.object.records(first, count),
-            headers: self.headers.clone().unwrap_or_default(),
+            headers: self.headers.as_ref().map(|(_, headers)| headers.clone()).unwrap_or_default(),
             data: text,
             data_key: data_key.map(str::to_owned),
             location,
@@ -208,11 +232,14 @@ impl<'a, P: PutEvents + 'static, K: Kms> Rows<'a, P, K> {
         if self.sealing.is_some() {
             return Err("a row with sensitive columns can't be read from the object later");
         }
-        if self.compressed {
-            return Err("a row of a compressed object can't be read by itself");
+        if let Some(refusal) = self.refusal {
+            return Err(refusal);
         }
-        if location.length() > Location::MAX_BYTES {
-            return Err("at most 16 MiB of an object can be read by themselves");
+        if location.is_too_large() {
+            return Err(match location.encoding {
+                None => "at most 16 MiB of an object can be read by themselves",
+                Some(_) => "at most 8 MiB of an object that is not UTF-8 can be read by themselves",
+            });
         }
         Ok(())
     }

@@ -18,7 +18,9 @@ use crate::decompress::tests as decompress;
 use crate::download::Opened;
 
 mod content;
+mod encodings;
 mod ends;
+mod json;
 mod sensitive;
 mod shares;
 mod transfer;
@@ -289,9 +291,10 @@ fn lines(bus: &Shared) -> Vec<(u64, String)> {
     let mut out = Vec::new();
     for detail in bus.published() {
         if let Detail::RecordExtracted { record, data, .. } = detail {
-            let rows = row::decode_all(&data).expect("own rows");
+            let rows = row::Rows::read(&data).expect("own rows");
             assert_eq!(rows.len() as u64, record.count);
-            out.extend(record.rows().zip(rows.iter().map(|row| row::encode(row.iter().map(String::as_str)))));
+            let lines = rows.iter().map(|row| row::encode(row.iter().map(|cell| cell.text)));
+            out.extend(record.rows().zip(lines));
         }
     }
     out.sort_unstable();

@@ -19,6 +19,7 @@ async fn every_row_is_published_and_then_completed() {
             bytes,
             rejected: 0,
             skipped: None,
+            encoding: None,
             shard: None
         })
     );

@@ -44,10 +44,13 @@ impl Kms for &Vault {
 }
 
 fn sensitive(columns: &[&str]) -> Vec<SensitiveField> {
-    columns.iter().map(|from| SensitiveField { name: from.to_lowercase(), from: (*from).into() }).collect()
+    columns
+        .iter()
+        .map(|from| SensitiveField { name: from.to_lowercase(), from: (*from).into(), settings: None })
+        .collect()
 }
 
-async fn run_sealed(
+pub(super) async fn run_sealed(
     settings: &ExtractionSettings,
     text: &str,
     sealing: Sealing<&Vault>,
@@ -64,8 +67,8 @@ async fn run_sealed(
     (outcome, bus)
 }
 
-fn seal<'v>(vault: &'v Vault, columns: &[&str]) -> Sealing<&'v Vault> {
-    Sealing::new(vault, &object(), sensitive(columns))
+pub(super) fn seal<'v>(vault: &'v Vault, columns: &[&str]) -> Sealing<&'v Vault> {
+    Sealing::new(vault, &object(), sensitive(columns)).expect("no rules")
 }
 
 /// Returns all rows on the bus: number, fields and data key.
@@ -73,7 +76,9 @@ fn rows(bus: &Shared) -> Vec<(u64, Vec<String>, String)> {
     let mut out = Vec::new();
     for detail in bus.published() {
         if let Detail::RecordExtracted { record, data, data_key, .. } = detail {
-            for (index, fields) in record.rows().zip(row::decode_all(&data).expect("rows")) {
+            let rows = row::Rows::read(&data).expect("rows");
+            for (index, fields) in record.rows().zip(rows.iter()) {
+                let fields = fields.iter().map(|cell| cell.text.to_owned()).collect();
                 out.push((index, fields, data_key.clone().expect("a key")));
             }
         }
@@ -114,6 +119,29 @@ async fn a_sensitive_column_leaves_sealed_and_bound_to_its_row() {
     }
     assert_eq!(rows.len(), 3);
     assert_eq!(vault.made.load(Ordering::SeqCst), 1, "one key for the object");
+}
+
+#[tokio::test]
+async fn a_value_that_breaks_a_rule_of_its_field_is_never_sealed() {
+    let vault = Vault::default();
+    let rules = serde_json::json!({ "name": "n", "from": "N", "type": "integer", "sensitive": true });
+    let rules = serde_json::from_value(rules).expect("settings");
+    let field = SensitiveField::new(&rules).expect("a column");
+    let sealing = Sealing::new(&vault, &object(), vec![field]).expect("right");
+    let (outcome, bus) = run_sealed(&grouped(2), "id,N\n1,42\n2,sEcReT\n3,\n4,7\n", sealing).await;
+    assert_eq!(outcome, Outcome::Completed(Totals { rows: 4, rejected: 1, bytes: 26 }));
+    let failed: Vec<(Reason, String)> = bus
+        .published()
+        .into_iter()
+        .filter_map(|detail| match detail {
+            Detail::Failed { reason, message, .. } => Some((reason, message)),
+            _ => None,
+        })
+        .collect();
+    assert!(
+        matches!(&failed[..], [(Reason::InvalidNumber, message)] if message.starts_with("the column `N` is not"))
+    );
+    assert_eq!(rows(&bus).iter().map(|(index, ..)| *index).collect::<Vec<_>>(), [1, 3, 4]);
 }
 
 #[tokio::test]

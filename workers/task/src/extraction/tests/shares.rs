@@ -52,6 +52,7 @@ async fn a_compressed_object_is_the_first_parts_alone() {
             bytes,
             rejected: 0,
             skipped: None,
+            encoding: None,
             shard: Some(shard),
         };
         assert_eq!(bus.published().last(), Some(&completed));
