@@ -2,9 +2,11 @@
 
 mod objects;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
     AttributeValue, PutRequest, ReturnValue, ReturnValuesOnConditionCheckFailure, WriteRequest,
 };
@@ -19,7 +21,9 @@ use contract::environment::{
 use contract::settings::VERSION_ATTRIBUTE;
 use contract::{Assignment, ObjectRef};
 use runtime::{CallError, call_error};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value as Json};
+use transform::event::read_event_json;
+use transform::{Number, Value};
 
 use crate::extract::{Delay, StartError, Tasks};
 use crate::item::Item;
@@ -266,7 +270,7 @@ impl Table for Dynamo {
     }
 
     async fn put_newest(&self, item: &Item) -> Result<Option<String>, WriteError> {
-        let version = item.attributes.get(VERSION_ATTRIBUTE).map(attribute).ok_or(WriteError::Invalid)?;
+        let version = item.attributes.get(VERSION_ATTRIBUTE).map(written).ok_or(WriteError::Invalid)?;
         let answer = self
             .client
             .put_item()
@@ -308,10 +312,10 @@ fn write_error(error: &CallError) -> WriteError {
 /// Returns the positions of the items that these requests were made of.
 fn unprocessed(items: &[&Item], left: &[&WriteRequest]) -> Vec<usize> {
     let position = |request: &WriteRequest| {
-        let written = request.put_request()?.item();
-        items.iter().position(|item| {
-            item.key.iter().all(|(name, value)| written.get(name) == Some(&attribute(value)))
-        })
+        let returned = request.put_request()?.item();
+        items
+            .iter()
+            .position(|item| item.key.iter().all(|(name, value)| returned.get(name) == Some(&written(value))))
     };
     // A request that matches none of the items must be one of them all the same: write all again, rather than report
     // one as loaded that isn't.
@@ -319,19 +323,32 @@ fn unprocessed(items: &[&Item], left: &[&WriteRequest]) -> Vec<usize> {
     positions.unwrap_or_else(|| (0..items.len()).collect())
 }
 
-fn attributes(map: &Map<String, Value>) -> HashMap<String, AttributeValue> {
-    map.iter().map(|(name, value)| (name.clone(), attribute(value))).collect()
+///
+/// [`Item::new`] has found that there is a value for each.
+fn attributes(map: &Map<String, Json>) -> HashMap<String, AttributeValue> {
+    map.iter().map(|(name, value)| (name.clone(), written(value))).collect()
 }
 
-/// Converts JSON into DynamoDB's types.
-fn attribute(value: &Value) -> AttributeValue {
+/// Returns the attribute that a value of an event is written as.
+fn written(value: &Json) -> AttributeValue {
+    attribute(read_event_json(value).unwrap_or(Value::Null))
+}
+
+/// Converts a value into the SDK's type.
+fn attribute(value: Value<'_>) -> AttributeValue {
     match value {
         Value::Null => AttributeValue::Null(true),
-        Value::Bool(value) => AttributeValue::Bool(*value),
+        Value::Boolean(value) => AttributeValue::Bool(value),
         Value::Number(number) => AttributeValue::N(number.to_string()),
-        Value::String(text) => AttributeValue::S(text.clone()),
-        Value::Array(values) => AttributeValue::L(values.iter().map(attribute).collect()),
-        Value::Object(map) => AttributeValue::M(attributes(map)),
+        Value::Text(text) => AttributeValue::S(text.into_owned()),
+        Value::Binary(bytes) => AttributeValue::B(Blob::new(bytes)),
+        Value::TextSet(set) => AttributeValue::Ss(set.into_iter().map(Cow::into_owned).collect()),
+        Value::NumberSet(set) => AttributeValue::Ns(set.iter().map(Number::to_string).collect()),
+        Value::BinarySet(set) => AttributeValue::Bs(set.into_iter().map(Blob::new).collect()),
+        Value::List(values) => AttributeValue::L(values.into_iter().map(attribute).collect()),
+        Value::Map(entries) => AttributeValue::M(
+            entries.into_iter().map(|(name, value)| (name.into_owned(), attribute(value))).collect(),
+        ),
     }
 }
 
@@ -354,13 +371,21 @@ mod tests {
 
     #[test]
     fn every_kind_of_value_has_its_type() {
+        let value = json!({
+            "s": "x", "n": { "N": "1.5" }, "b": { "BOOL": true }, "z": { "NULL": true }, "y": { "B": "AA==" },
+            "ss": { "SS": ["x"] }, "ns": { "NS": ["1"] }, "bs": { "BS": ["AA=="] }, "l": ["x"],
+        });
         assert_eq!(
-            attribute(&json!({ "s": "x", "n": 1.5, "b": true, "z": null, "l": ["x"] })),
+            attribute(read_event_json(&value).expect("a value")),
             AttributeValue::M(HashMap::from([
                 ("s".into(), AttributeValue::S("x".into())),
                 ("n".into(), AttributeValue::N("1.5".into())),
                 ("b".into(), AttributeValue::Bool(true)),
                 ("z".into(), AttributeValue::Null(true)),
+                ("y".into(), AttributeValue::B(Blob::new([0]))),
+                ("ss".into(), AttributeValue::Ss(vec!["x".into()])),
+                ("ns".into(), AttributeValue::Ns(vec!["1".into()])),
+                ("bs".into(), AttributeValue::Bs(vec![Blob::new([0])])),
                 ("l".into(), AttributeValue::L(vec![AttributeValue::S("x".into())])),
             ]))
         );

@@ -168,6 +168,7 @@ impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
                 bytes: 0,
                 rejected: 0,
                 skipped: None,
+                encoding: None,
                 shard: None,
             });
             return;

@@ -1,20 +1,15 @@
 //! Items that the table can take.
 
-use serde_json::{Map, Value};
-
-/// Limits of DynamoDB:
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
-const MAX_ITEM: usize = 400 * 1024;
-const MAX_PARTITION_KEY: usize = 2048;
-const MAX_SORT_KEY: usize = 1024;
+use serde_json::{Map, Value as Json};
+use transform::event::read_event_json;
 
 /// A checked item.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {
     /// All attributes.
-    pub attributes: Map<String, Value>,
+    pub attributes: Map<String, Json>,
     /// The attributes of the table's key.
-    pub key: Map<String, Value>,
+    pub key: Map<String, Json>,
 }
 
 impl Item {
@@ -22,50 +17,19 @@ impl Item {
     ///
     /// # Errors
     /// One sentence that says what is wrong, without any value.
-    pub fn new(attributes: Map<String, Value>, key_names: &[String]) -> Result<Self, String> {
-        let mut key = Map::new();
-        for (name, limit) in key_names.iter().zip([MAX_PARTITION_KEY, MAX_SORT_KEY]) {
-            let value =
-                attributes.get(name).ok_or_else(|| format!("the key attribute `{name}` is missing"))?;
-            match value {
-                Value::String(text) if text.is_empty() => {
-                    return Err(format!("the key attribute `{name}` is empty"));
-                }
-                Value::String(text) if text.len() > limit => {
-                    return Err(format!(
-                        "the key attribute `{name}` has {} bytes, but can have at most {limit}",
-                        text.len()
-                    ));
-                }
-                Value::String(_) | Value::Number(_) => {}
-                _ => return Err(format!("the key attribute `{name}` is neither a string nor a number")),
-            }
-            key.insert(name.clone(), value.clone());
+    pub fn new(attributes: Map<String, Json>, key_names: &[String]) -> Result<Self, String> {
+        let mut values = Vec::with_capacity(attributes.len());
+        for (name, json) in &attributes {
+            let value = read_event_json(json);
+            values
+                .push(value.ok_or_else(|| {
+                    format!("DynamoDB has no number as large or exact as that of `{name}`")
+                })?);
         }
-        let size = map_size(&attributes);
-        if size > MAX_ITEM {
-            return Err(format!("the item has {size} bytes, but can have at most {MAX_ITEM}"));
-        }
+        transform::item::check(key_names, attributes.keys().map(String::as_str).zip(&values))?;
+        let key = key_names.iter().filter_map(|name| Some((name.clone(), attributes.get(name)?.clone())));
+        let key = key.collect();
         Ok(Self { attributes, key })
-    }
-}
-
-/// Returns the size as DynamoDB counts it, estimated from above where it depends on the value (numbers, nested
-/// overhead), so that nothing passes here only to fail a whole batch there. Close to the limit it may be a little
-/// strict.
-///
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
-fn map_size(map: &Map<String, Value>) -> usize {
-    map.iter().map(|(name, value)| name.len() + size(value)).sum()
-}
-
-fn size(value: &Value) -> usize {
-    match value {
-        Value::Null | Value::Bool(_) => 1,
-        Value::Number(_) => 21,
-        Value::String(text) => text.len(),
-        Value::Array(values) => 3 + values.iter().map(|value| 1 + size(value)).sum::<usize>(),
-        Value::Object(map) => 3 + map.len() + map_size(map),
     }
 }
 
@@ -75,15 +39,22 @@ mod tests {
 
     use super::*;
 
-    fn item(attributes: Value, key: &[&str]) -> Result<Item, String> {
-        let Value::Object(attributes) = attributes else { panic!("an object") };
+    fn item(attributes: Json, key: &[&str]) -> Result<Item, String> {
+        let Json::Object(attributes) = attributes else { panic!("an object") };
         Item::new(attributes, &key.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_key_may_be_a_number_or_bytes() {
+        let attributes = json!({ "id": { "N": "7" }, "sort": { "B": "AA==" } });
+        let found = item(attributes.clone(), &["id", "sort"]).expect("an item");
+        assert_eq!(Json::Object(found.key), attributes);
     }
 
     #[test]
     fn the_key_is_taken_from_the_attributes() {
         let found = item(json!({ "a": 1, "id": "7", "n": 3.5 }), &["id", "n"]).expect("an item");
-        assert_eq!(Value::Object(found.key), json!({ "id": "7", "n": 3.5 }));
+        assert_eq!(Json::Object(found.key), json!({ "id": "7", "n": 3.5 }));
     }
 
     #[test]
@@ -92,7 +63,9 @@ mod tests {
         for (attributes, key, problem) in [
             (json!({ "a": "x" }), &["id"][..], "is missing"),
             (json!({ "id": "" }), &["id"], "is empty"),
-            (json!({ "id": null }), &["id"], "neither a string nor a number"),
+            (json!({ "id": null }), &["id"], "neither a string nor a number nor binary"),
+            (json!({ "id": { "SS": ["x"] } }), &["id"], "neither a string nor a number nor binary"),
+            (json!({ "id": { "B": "" } }), &["id"], "is empty"),
             (json!({ "id": ["x"] }), &["id"], "neither a string nor a number"),
             (json!({ "id": "k".repeat(2049) }), &["id"], "has 2049 bytes, but can have at most 2048"),
             (
@@ -110,10 +83,15 @@ mod tests {
 
     #[test]
     fn the_size_counts_names_and_values() {
-        let fits = MAX_ITEM - "idx".len() - "text".len();
+        let fits = 400 * 1024 - "idx".len() - "text".len();
         assert!(item(json!({ "id": "x", "text": "t".repeat(fits) }), &["id"]).is_ok());
         let error = item(json!({ "id": "x", "text": "t".repeat(fits + 1) }), &["id"]).expect_err("too large");
         assert_eq!(error, "the item has 409601 bytes, but can have at most 409600");
-        assert_eq!(size(&json!({ "a": [true, null, "xy", 1] })), 3 + 1 + 1 + 3 + 2 + 2 + 3 + 22);
+    }
+
+    #[test]
+    fn a_number_that_is_none_of_dynamodbs_is_no_attribute() {
+        let error = item(json!({ "id": "x", "n": [1e300] }), &["id"]).expect_err("too large");
+        assert_eq!(error, "DynamoDB has no number as large or exact as that of `n`");
     }
 }

@@ -3,7 +3,7 @@
 //! | function | takes | does | publishes |
 //! |---|---|---|---|
 //! | [`extract`] | S3 notifications | starts a task per uploaded object | `task-started` |
-//! | [`transform`] | `record-extracted` | makes an item of a row, by the settings | `record-transformed` |
+//! | [`transform`] | `record-extracted` | makes an item of a row, by the settings, or leaves the row out | `record-transformed`, `record-skipped` |
 //! | [`load`] | `record-transformed` | writes the item into the table | `record-loaded` |
 //! | [`observe`] | every event | writes one line into the log, and keeps the tally | |
 //!
@@ -16,7 +16,6 @@ pub mod extract;
 pub mod item;
 pub mod load;
 pub mod located;
-pub mod mapping;
 pub mod messages;
 pub mod notification;
 pub mod observe;

@@ -16,6 +16,7 @@ use publisher::{Publisher, PutEvents};
 use runtime::Backoff;
 use sealing::Kms;
 use serde_json::{Map, Value};
+use transform::Failure;
 
 use crate::item::Item;
 use crate::messages::{Delivery, Handler, Malformed, Outcome};
@@ -205,6 +206,10 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
             SecretError::Undecryptable(name) => {
                 let message = format!("the sensitive attribute `{name}` can't be decrypted");
                 Refused::Failed(Box::new(self.stage.failed(object, record, Reason::Undecryptable, message)))
+            }
+            SecretError::Failed(Failure { reason, field, column, message }) => {
+                let failed = self.stage.failed(object, record, reason, message);
+                Refused::Failed(Box::new(failed.failed_by(field, column)))
             }
             SecretError::Unavailable(cause) => {
                 let reason = Reason::RetriesExhausted;

@@ -36,8 +36,8 @@ pub async fn fields<O: Objects>(
 ) -> Result<Vec<String>, NoFields> {
     let malformed = |message: &str| NoFields::Failed(Reason::MalformedEvent, message.into());
     let length = location.length();
-    if length == 0 || length > Location::MAX_BYTES {
-        return Err(malformed("the event's location has no byte, or more than 16 MiB"));
+    if length == 0 || location.is_too_large() {
+        return Err(malformed("the event's location has no byte, or more than can be read at once"));
     }
     let bytes = objects.read(object, location).await.map_err(not_read)?;
     if bytes.len() as u64 != length {

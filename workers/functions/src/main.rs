@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use contract::environment::{
     DATA_KEY, HANDLER, SENSITIVE, SETTINGS, TABLE, TABLE_INDEX_KEYS, TABLE_KEY, TALLY_TABLE, VariableError,
 };
-use contract::settings::{ExtractSettings, LoadSettings as Settings, SensitiveField, Store};
+use contract::settings::{
+    ExtractSettings, LoadSettings as Settings, SensitiveField, Store, TransformSettings,
+};
 use functions::aws::{Dynamo, Fargate, Queues, S3, TaskSettings};
 use functions::extract::Extract;
 use functions::load::{Load, LoadSettings};
@@ -49,11 +51,15 @@ fn extract(environment: &Environment) -> Result<impl Handler + use<>, VariableEr
 /// Builds `transform`: see [`functions::transform`].
 fn transform(environment: &Environment) -> Result<impl Handler + use<>, VariableError> {
     let objects = S3::new(&environment.config, environment.custom_endpoint());
-    Ok(Transform::new(
-        environment.variables.json(SETTINGS)?,
-        objects,
-        Publisher::from_environment(environment)?,
-    ))
+    let settings: TransformSettings = environment.variables.json(SETTINGS)?;
+    Transform::new(&settings, objects, Publisher::from_environment(environment)?)
+        .map_err(|problems| invalid(SETTINGS, problems))
+}
+
+/// Returns the error about a variable with settings of fields that can't be.
+fn invalid(name: &'static str, problems: Vec<::transform::Problem>) -> VariableError {
+    let messages: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
+    VariableError::Invalid { name, expected: format!("settings of fields: {}", messages.join("; ")) }
 }
 
 /// Builds `load`: see [`functions::load`].
@@ -73,6 +79,7 @@ fn load(environment: &Environment) -> Result<impl Handler + use<>, VariableError
         }
         _ => Secrets::encrypted(sensitive),
     };
+    let secrets = secrets.map_err(|problems| invalid(SENSITIVE, problems))?;
     let index_keys = match variables.optional(TABLE_INDEX_KEYS) {
         Some(_) => variables.list(TABLE_INDEX_KEYS)?,
         None => Vec::new(),

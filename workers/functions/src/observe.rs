@@ -272,6 +272,10 @@ struct Line<'a> {
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<&'a str>,
     target: &'static str,
 }
 
@@ -305,9 +309,16 @@ impl<'a> Line<'a> {
             },
             What::Transformed => Self { message: "record-transformed", ..line },
             What::Loaded { table, .. } => Self { message: "record-loaded", table: Some(table), ..line },
-            What::Failed { code, message, .. } => {
-                Self { level: WARN, message: "failed", reason: Some(code), cause: Some(message), ..line }
-            }
+            What::Skipped => Self { message: "record-skipped", ..line },
+            What::Failed { code, message, field, column, .. } => Self {
+                level: WARN,
+                message: "failed",
+                reason: Some(code),
+                cause: Some(message),
+                field: field.as_deref(),
+                column: column.as_deref(),
+                ..line
+            },
         }
     }
 
@@ -498,6 +509,7 @@ mod tests {
                     bytes: 99,
                     rejected: 2,
                     skipped: None,
+                    encoding: None,
                     shard: None,
                 },
                 json!({ "message": "extraction-completed", "status": "completed", "rows": 5, "bytes": 99, "rejected": 2 }),
@@ -528,9 +540,17 @@ mod tests {
                     record: Some(record.clone()),
                     reason: Reason::InvalidItem,
                     message: "why".into(),
+                    field: Some("address.street".into()),
+                    column: Some("Street".into()),
                 },
                 json!({ "message": "failed", "level": "WARN", "detailType": "loadFailed", "status": "failed",
-                    "reason": "invalid-item", "cause": "why", "record": 7 }),
+                    "reason": "invalid-item", "cause": "why", "field": "address.street", "column": "Street",
+                    "record": 7 }),
+            ),
+            (
+                Detail::RecordSkipped { object: object(), record: object().records(7, 3) },
+                json!({ "message": "record-skipped", "level": "INFO", "detailType": "transformSkipped",
+                    "status": "skipped", "record": 7, "recordId": record.id, "recordCount": 3 }),
             ),
         ] {
             let line = line(event(&detail)).await;

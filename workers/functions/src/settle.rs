@@ -53,7 +53,7 @@ impl<P: PutEvents> Stage<P> {
         Self { publisher, stage }
     }
 
-    /// Returns a `failed` event of this stage.
+    /// Returns a `failed` event of this stage. [`Detail::failed_by`] adds the names of a field and a column.
     pub fn failed(
         &self,
         object: Option<ObjectRef>,
@@ -61,7 +61,8 @@ impl<P: PutEvents> Stage<P> {
         reason: Reason,
         message: impl Into<String>,
     ) -> Detail {
-        Detail::Failed { stage: self.stage, object, record, reason, message: message.into() }
+        let (stage, message) = (self.stage, message.into());
+        Detail::Failed { stage, object, record, reason, message, field: None, column: None }
     }
 
     /// Returns the verdict on a message that the function does not understand.

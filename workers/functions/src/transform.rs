@@ -1,18 +1,20 @@
 //! `transform`: `record-extracted` becomes `record-transformed`.
 //!
-//! The event contains everything that it needs, so nothing can fail but the data and the bus. For a row that is too
-//! large, the event contains the location: [`located`] reads the row.
+//! The package `transform` makes the items. The event contains everything that it needs, so nothing can fail but the
+//! data and the bus. For a row that is too large, the event contains the location: [`located`] reads the row.
 
 use std::time::Duration;
 
 use contract::settings::TransformSettings;
 use contract::{Detail, FailedStage, Location, ObjectRef, Reason, RecordRef, row};
 use publisher::{MAX_BYTES, Publisher, PutEvents};
+use row::{Cell, Rows};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
+use transform::event::read_event_json;
+use transform::{Context, Failure, Mapping, Outcome as Fate, Problem, Sensitive};
 
 use crate::located::{self, NoFields, Objects};
-use crate::mapping::Mapping;
 use crate::messages::{Delivery, Handler, Malformed, Outcome};
 use crate::settle::{Stage, Unfinished, Verdict};
 
@@ -25,7 +27,9 @@ const READING: Duration = Duration::from_secs(20);
 /// The function. See the module.
 #[derive(Debug)]
 pub struct Transform<P, O> {
-    settings: TransformSettings,
+    items: transform::Transform,
+    /// `true` if a field is sensitive.
+    sensitive: bool,
     objects: O,
     stage: Stage<P>,
     reading: Duration,
@@ -34,8 +38,21 @@ pub struct Transform<P, O> {
 impl<P: PutEvents, O: Objects> Transform<P, O> {
     /// Creates the function, which transforms by `settings`, reads large rows in `objects` and publishes through
     /// `publisher`.
-    pub const fn new(settings: TransformSettings, objects: O, publisher: Publisher<P>) -> Self {
-        Self { settings, objects, stage: Stage::new(publisher, FailedStage::Transform), reading: READING }
+    ///
+    /// # Errors
+    /// The problems of settings that the deployer would not have deployed.
+    pub fn new(
+        settings: &TransformSettings,
+        objects: O,
+        publisher: Publisher<P>,
+    ) -> Result<Self, Vec<Problem>> {
+        Ok(Self {
+            items: transform::Transform::new(settings, None)?,
+            sensitive: settings.fields.iter().any(|field| field.sensitive),
+            objects,
+            stage: Stage::new(publisher, FailedStage::Transform),
+            reading: READING,
+        })
     }
 
     /// Returns the verdict on a message; rows in objects are read until `end`.
@@ -69,32 +86,41 @@ impl<P: PutEvents, O: Objects> Transform<P, O> {
         data: &str,
         data_key: Option<String>,
     ) -> Vec<Detail> {
-        let failed = |record: RecordRef, reason, message: String| {
-            self.stage.failed(Some(object.clone()), Some(record), reason, message)
-        };
-        let rows = row::decode(headers).and_then(|headers| Ok((headers, row::decode_all(data)?)));
-        let (headers, rows) = match rows {
-            Ok(rows) => rows,
-            Err(error) => return vec![failed(record.clone(), Reason::MalformedEvent, error.to_string())],
+        let failed = |record: RecordRef, failure: Failure| self.failed(object, record, failure);
+        let malformed =
+            |message: String| vec![failed(record.clone(), Failure::of_row(Reason::MalformedEvent, message))];
+        let (headers, rows) = match row::decode(headers).and_then(|headers| Ok((headers, Rows::read(data)?)))
+        {
+            Ok(read) => read,
+            Err(error) => return malformed(error.to_string()),
         };
         if rows.len() as u64 != record.count {
-            let message =
-                format!("the event should contain {} rows, but contains {}", record.count, rows.len());
-            return vec![failed(record.clone(), Reason::MalformedEvent, message)];
+            return malformed(format!(
+                "the event should contain {} rows, but contains {}",
+                record.count,
+                rows.len()
+            ));
         }
         // A fault of the header is one of each of these rows, and is reported once.
-        let mapping = match Mapping::new(&self.settings, &headers) {
+        let mapping = match self.items.bind(&headers, Sensitive::Sealed(sealing::is_sealed)) {
             Ok(mapping) => mapping,
-            Err((reason, message)) => return vec![failed(record.clone(), reason, message)],
+            Err(failure) => return vec![failed(record.clone(), failure)],
         };
         let mut runs = Runs { object, data_key, out: Vec::new(), bytes: 0 };
-        for (index, row) in record.rows().zip(&rows) {
-            match mapping.item(row) {
-                Ok(item) => runs.add(index, item),
-                Err((reason, message)) => runs.out.push(failed(object.record(index), reason, message)),
+        for (index, cells) in record.rows().zip(rows.iter()) {
+            match item(&mapping, &cells, object, index) {
+                Ok(Some(item)) => runs.add(index, item),
+                Ok(None) => runs.skip(index),
+                Err(failure) => runs.out.push(failed(object.record(index), failure)),
             }
         }
         runs.out
+    }
+
+    fn failed(&self, object: &ObjectRef, record: RecordRef, failure: Failure) -> Detail {
+        let Failure { reason, field, column, message } = failure;
+        let failed = self.stage.failed(Some(object.clone()), Some(record), reason, message);
+        failed.failed_by(field, column)
     }
 
     /// Returns the verdict on a row that is in its object.
@@ -107,14 +133,13 @@ impl<P: PutEvents, O: Objects> Transform<P, O> {
         end: Instant,
     ) -> Verdict {
         match self.item_at(location, &object, &record, headers, end).await {
-            Ok(item) => {
+            Ok(Some(item)) => {
                 let record = object.record(record.index);
                 Detail::RecordTransformed { object, record, data: vec![item], data_key: None }.into()
             }
-            Err(NoFields::Failed(reason, message)) => {
-                self.stage.failed(Some(object), Some(record), reason, message).into()
-            }
-            Err(NoFields::Unfinished(cause)) => {
+            Ok(None) => Detail::RecordSkipped { record: object.record(record.index), object }.into(),
+            Err(Unmade::Failed(failure)) => self.failed(&object, record, failure).into(),
+            Err(Unmade::Unfinished(cause)) => {
                 let (object, record, reason) = (Some(object), Some(record), Reason::RetriesExhausted);
                 Verdict {
                     publish: Vec::new(),
@@ -131,8 +156,8 @@ impl<P: PutEvents, O: Objects> Transform<P, O> {
         record: &RecordRef,
         headers: &str,
         end: Instant,
-    ) -> Result<Map<String, Value>, NoFields> {
-        let failed = |reason, message: String| NoFields::Failed(reason, message);
+    ) -> Result<Option<Map<String, Value>>, Unmade> {
+        let failed = |reason, message: String| Unmade::Failed(Failure::of_row(reason, message));
         let headers =
             row::decode(headers).map_err(|error| failed(Reason::MalformedEvent, error.to_string()))?;
         if record.count != 1 {
@@ -140,25 +165,60 @@ impl<P: PutEvents, O: Objects> Transform<P, O> {
             return Err(failed(Reason::MalformedEvent, message));
         }
         // The task sends none then: in the object they are in clear.
-        if self.settings.fields.iter().any(|field| field.sensitive) {
+        if self.sensitive {
             let message = "a row with sensitive values cannot be read from its object".into();
             return Err(failed(Reason::NotEncrypted, message));
         }
         let mapping =
-            Mapping::new(&self.settings, &headers).map_err(|(reason, message)| failed(reason, message))?;
+            self.items.bind(&headers, Sensitive::Sealed(sealing::is_sealed)).map_err(Unmade::Failed)?;
         let read = located::fields(&self.objects, object, location, headers.len());
         let fields = timeout_at(end, read)
             .await
             .unwrap_or_else(|_| Err(NoFields::Unfinished("the row was not read in time".into())))?;
-        let item = mapping.item(&fields).map_err(|(reason, message)| failed(reason, message))?;
+        let cells: Vec<Cell<'_>> = fields.iter().map(|text| Cell::from(text.as_str())).collect();
+        let Some(item) = item(&mapping, &cells, object, record.index).map_err(Unmade::Failed)? else {
+            return Ok(None);
+        };
         // In an event a byte may take six: an item that cannot fit isn't written first.
-        if item.values().filter_map(Value::as_str).map(str::len).sum::<usize>() > MAX_BYTES {
+        if item.values().filter_map(read_event_json).map(|value| value.size()).sum::<usize>() > MAX_BYTES {
             let message =
                 format!("the item has more than {MAX_BYTES} bytes, which is too large for an event");
             return Err(failed(Reason::RowTooLarge, message));
         }
-        Ok(item)
+        Ok(Some(item))
     }
+}
+
+/// The reason why there is no item of a row that is in its object.
+enum Unmade {
+    /// For good.
+    Failed(Failure),
+    /// For now: the failure, in a few words.
+    Unfinished(String),
+}
+
+impl From<NoFields> for Unmade {
+    fn from(cause: NoFields) -> Self {
+        match cause {
+            NoFields::Failed(reason, message) => Self::Failed(Failure::of_row(reason, message)),
+            NoFields::Unfinished(cause) => Self::Unfinished(cause),
+        }
+    }
+}
+
+/// Returns the item of a row, as events carry it; `None` if it is left out.
+fn item(
+    mapping: &Mapping<'_>,
+    cells: &[Cell<'_>],
+    object: &ObjectRef,
+    index: u64,
+) -> Result<Option<Map<String, Value>>, Failure> {
+    let context =
+        Context { bucket: &object.bucket, key: &object.key, version: object.version.as_deref(), index };
+    Ok(match mapping.row(cells, &context)? {
+        Fate::Item(item) => Some(item.to_event_json()),
+        Fate::Skipped => None,
+    })
 }
 
 /// The greatest number of bytes of items in one event, unless a single one has more: the unit that EventBridge bills,
@@ -189,6 +249,17 @@ impl Runs<'_> {
         let (object, record): (ObjectRef, RecordRef) = (self.object.clone(), self.object.record(index));
         let data_key = self.data_key.clone();
         self.out.push(Detail::RecordTransformed { object, record, data: vec![item], data_key });
+    }
+
+    fn skip(&mut self, index: u64) {
+        if let Some(Detail::RecordSkipped { record, .. }) = self.out.last_mut()
+            && record.rows().end == index
+        {
+            record.count += 1;
+            return;
+        }
+        let (object, record) = (self.object.clone(), self.object.record(index));
+        self.out.push(Detail::RecordSkipped { object, record });
     }
 }
 

@@ -83,6 +83,7 @@ mod tests {
             escape: None,
             trailing: false,
             pad: false,
+            encoding: None,
         }
     }
 

@@ -168,6 +168,7 @@ async fn an_empty_object_is_complete_without_a_task() {
         bytes: 0,
         rejected: 0,
         skipped: None,
+        encoding: None,
         shard: None,
     };
     assert_eq!(bus.published(), [completed]);

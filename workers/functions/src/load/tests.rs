@@ -124,7 +124,7 @@ fn configured<'a>(
     bus: &Bus,
     on_conflict: OnConflict,
 ) -> Load<&'a Memory, &'static FakeKms, Bus> {
-    with(memory, bus, Secrets::encrypted(Vec::new()), on_conflict)
+    with(memory, bus, Secrets::encrypted(Vec::new()).expect("no rules"), on_conflict)
 }
 
 fn with<'a, 'k>(

@@ -52,7 +52,7 @@ fn settings(fields: Value) -> TransformSettings {
 fn reading<'a>(bus: &Bus, memory: &'a Memory) -> Transform<Bus, &'a Memory> {
     let fields =
         json!([{ "name": "id", "from": "ID", "required": true }, { "name": "note", "from": "Note" }]);
-    Transform::new(settings(fields), memory, bus.publisher())
+    Transform::new(&settings(fields), memory, bus.publisher()).expect("right settings")
 }
 
 static NOTHING: LazyLock<Memory> = LazyLock::new(Memory::default);
@@ -70,6 +70,7 @@ fn referred(index: u64, headers: &str, from: u64, to: u64) -> Detail {
         escape: None,
         trailing: true,
         pad: false,
+        encoding: None,
     };
     Detail::RecordExtracted {
         object: object(),
@@ -382,11 +383,72 @@ async fn an_item_that_no_event_can_carry_fails() {
 }
 
 #[tokio::test]
+async fn values_have_their_types_and_a_failure_names_field_and_column() {
+    let bus = Bus::default();
+    let fields = json!([{ "name": "id", "from": "ID" }, { "name": "n", "from": "N", "type": "number" }]);
+    let function = Transform::new(&settings(fields), &*NOTHING, bus.publisher()).expect("right settings");
+    let rows = Detail::RecordExtracted {
+        object: object(),
+        record: object().records(1, 3),
+        headers: "ID,N".into(),
+        data: "7,1.50\n8,sEcReT\n9,".into(),
+        data_key: None,
+        location: None,
+    };
+    assert_eq!(function.handle(&[delivery(event(&rows), 1)]).await, [Ok(())]);
+    let published = bus.published();
+    assert_eq!(published[0], transformed(1, json!({ "id": "7", "n": { "N": "1.5" } })));
+    assert_eq!(published[2], transformed(3, json!({ "id": "9" })));
+    let Detail::Failed { reason, field, column, message, .. } = &published[1] else {
+        panic!("{published:?}")
+    };
+    assert_eq!((*reason, field.as_deref(), column.as_deref()), (Reason::InvalidNumber, Some("n"), Some("N")));
+    assert!(!message.contains("sEcReT"), "{message}");
+}
+
+#[tokio::test]
+async fn rows_that_where_leaves_out_are_skipped_together() {
+    let bus = Bus::default();
+    let given = json!({ "fields": [{ "name": "id", "from": "ID" }], "where": "ID != 'x'" });
+    let given: TransformSettings = serde_json::from_value(given).expect("settings");
+    let memory = Memory::new("x\n");
+    let function = Transform::new(&given, &memory, bus.publisher()).expect("right settings");
+    let rows = Detail::RecordExtracted {
+        object: object(),
+        record: object().records(1, 5),
+        headers: "ID".into(),
+        data: "x\nx\n3\nx\n5".into(),
+        data_key: None,
+        location: None,
+    };
+    let messages = [delivery(event(&rows), 1), delivery(event(&referred(6, "ID", 0, 2)), 1)];
+    assert_eq!(function.handle(&messages).await, [Ok(()), Ok(())]);
+    let skipped = |record| Detail::RecordSkipped { object: object(), record };
+    assert_eq!(
+        bus.published(),
+        [
+            skipped(object().records(1, 2)),
+            transformed(3, json!({ "id": "3" })),
+            skipped(object().record(4)),
+            transformed(5, json!({ "id": "5" })),
+            skipped(object().record(6)),
+        ]
+    );
+}
+
+#[test]
+fn settings_that_cannot_be_start_no_function() {
+    let fields = settings(json!([{ "name": "n", "from": "N", "type": "number", "pattern": "x" }]));
+    let problems = Transform::new(&fields, &*NOTHING, Bus::default().publisher()).err().expect("wrong");
+    assert_eq!(problems.len(), 1, "{problems:?}");
+}
+
+#[tokio::test]
 async fn a_row_with_sensitive_values_is_not_read_in_its_object() {
     let memory = Memory::new("1;2\n");
     let bus = Bus::default();
     let fields = settings(json!([{ "name": "id", "from": "ID", "sensitive": true }]));
-    let function = Transform::new(fields, &memory, bus.publisher());
+    let function = Transform::new(&fields, &memory, bus.publisher()).expect("right settings");
     assert_eq!(function.handle(&[delivery(event(&referred(1, "ID,Note", 0, 4)), 1)]).await, [Ok(())]);
     assert_eq!(bus.published().iter().map(reason).collect::<Vec<_>>(), [Some(Reason::NotEncrypted)]);
     assert!(memory.reads.lock().expect("lock").is_empty());

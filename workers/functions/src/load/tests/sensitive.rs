@@ -6,7 +6,7 @@ use sealing::Sealer;
 use super::*;
 
 fn fields() -> Vec<SensitiveField> {
-    vec![SensitiveField { name: "s".into(), from: " S".into() }]
+    vec![SensitiveField { name: "s".into(), from: " S".into(), settings: None }]
 }
 
 fn items(memory: &Memory) -> Vec<Value> {
@@ -33,6 +33,7 @@ async fn both(message: impl Fn() -> Delivery) -> [(Vec<Value>, Vec<Detail>); 2] 
     let mut out = Vec::new();
     for secrets in [Secrets::decrypted(fields(), &kms), Secrets::encrypted(fields())] {
         let (memory, bus) = (Memory::default(), Bus::default());
+        let secrets = secrets.expect("no rules");
         let outcomes = with(&memory, &bus, secrets, OnConflict::Overwrite).handle(&[message()]).await;
         assert_eq!(outcomes, [Ok(())]);
         out.push((items(&memory), bus.published()));
@@ -49,6 +50,33 @@ async fn a_sensitive_value_is_decrypted_on_its_way_or_kept() {
     let prefix = format!("enc:v1:{key}:{}:{}:", object().digest(), object().record(1).id);
     assert!(kept.starts_with(&prefix), "{kept}");
     assert!(!format!("{events:?}{other:?}").contains("sEcReT"));
+}
+
+#[tokio::test]
+async fn a_sensitive_value_gets_its_type_after_it_is_decrypted() {
+    let rules = json!({ "name": "s", "from": " S", "type": "number", "maximum": "100", "sensitive": true });
+    let rules = serde_json::from_value(rules).expect("settings");
+    let fields = vec![SensitiveField::new(&rules).expect("a column")];
+    let kms = FakeKms::default();
+    for (value, expected) in [
+        ("99.50", Ok(json!({ "id": "1", "s": { "N": "99.5" } }))),
+        ("sEcReT", Err(Reason::InvalidNumber)),
+        ("101", Err(Reason::OutOfRange)),
+    ] {
+        let (memory, bus) = (Memory::default(), Bus::default());
+        let (row, key) = sealed(1, value).await;
+        let secrets = Secrets::decrypted(fields.clone(), &kms).expect("right");
+        let load = with(&memory, &bus, secrets, OnConflict::Overwrite);
+        assert_eq!(load.handle(&[message(1, row, Some(&key))]).await, [Ok(())]);
+        match expected {
+            Ok(item) => assert_eq!(items(&memory), [item]),
+            Err(reason) => {
+                let published = bus.published();
+                assert_eq!(reasons(&published), [(1, reason)]);
+                assert!(!format!("{published:?}").contains(value));
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -101,7 +129,8 @@ async fn without_kms_messages_come_again_and_it_is_asked_once() {
     // Base64 of `down`.
     let down = Some("ZG93bg==");
     let messages = [message(1, one, down), message(2, two, down)];
-    let load = with(&memory, &bus, Secrets::decrypted(fields(), &kms), OnConflict::Overwrite);
+    let secrets = Secrets::decrypted(fields(), &kms).expect("no rules");
+    let load = with(&memory, &bus, secrets, OnConflict::Overwrite);
     let outcomes = load.handle(&messages).await;
     assert!(outcomes.iter().all(Result::is_err), "{outcomes:?}");
     assert!(bus.published().is_empty() && items(&memory).is_empty());
