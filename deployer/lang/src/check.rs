@@ -11,6 +11,7 @@ use crate::model::{Kind, Resource, ResourceRef, ResourceType, Stack};
 
 mod bucket;
 mod events;
+mod fields;
 mod function;
 mod limits;
 mod sensitive;

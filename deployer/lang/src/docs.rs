@@ -9,7 +9,7 @@ use crate::document;
 use crate::iam::{Grant, WITHOUT_RESOURCE, WORKER_GRANTS};
 use crate::model::Kind;
 use crate::model::access::Verb;
-use crate::model::properties::{Property, Shape};
+use crate::model::properties::{Property, Shape, with_article};
 
 /// Returns the reference of `stack.yaml`: every section, type, property and attribute.
 #[must_use]
@@ -160,6 +160,8 @@ fn nested(out: &mut String, path: &str, shape: &Shape) {
         Shape::Object(properties) => rows(out, &format!("{path}."), properties),
         Shape::List(item) => nested(out, &format!("{path}[]"), item),
         Shape::Map(item) => nested(out, &format!("{path}.*"), item),
+        Shape::Either(shapes) => shapes.iter().for_each(|shape| nested(out, path, shape)),
+        Shape::Named(_, shape) => nested(out, path, shape),
         _ => {}
     }
 }
@@ -169,6 +171,8 @@ fn value(shape: &Shape) -> String {
     match shape {
         Shape::String => "text".to_owned(),
         Shape::Text => "text with references".to_owned(),
+        Shape::Template => "text with columns".to_owned(),
+        Shape::AnyCharacter => "one character".to_owned(),
         Shape::Integer(low, high) => format!("number from {low} to {high}"),
         Shape::WordOrInteger(word, low, high) => format!("`{word}`, or a number from {low} to {high}"),
         Shape::Boolean => "`true` or `false`".to_owned(),
@@ -189,5 +193,8 @@ fn value(shape: &Shape) -> String {
         Shape::List(item) => format!("list: {}", value(item)),
         Shape::Map(item) => format!("mapping: {}", value(item)),
         Shape::Object(_) => "mapping".to_owned(),
+        Shape::Either(shapes) => shapes.iter().map(value).collect::<Vec<_>>().join(", or "),
+        Shape::Named(_, shape) => value(shape),
+        Shape::Again(name) => with_article(name),
     }
 }

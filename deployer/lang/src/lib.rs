@@ -7,6 +7,7 @@
 
 pub mod assets;
 pub mod check;
+pub mod columns;
 pub mod compile;
 pub mod docs;
 pub mod document;

@@ -9,8 +9,10 @@ use crate::model::{Kind, raw};
 /// Returns the schema of `stack.yaml`.
 #[must_use]
 pub fn schema() -> Value {
-    let mut root = object(&document::top_level_properties());
-    let variants: Vec<Value> = Kind::ALL.into_iter().map(resource).chain([raw()]).collect();
+    let mut named = Map::new();
+    let mut root = object(&document::top_level_properties(), &mut named);
+    let mut variants: Vec<Value> = Kind::ALL.into_iter().map(|kind| resource(kind, &mut named)).collect();
+    variants.push(raw(&mut named));
     root["properties"]["resources"] = json!({ "type": "object", "description": "The resources: name → type and properties.", "additionalProperties": { "oneOf": variants } });
     let mut out = Map::new();
     out.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
@@ -18,11 +20,15 @@ pub fn schema() -> Value {
     if let Value::Object(root) = root {
         out.extend(root);
     }
+    if !named.is_empty() {
+        out.insert("$defs".to_owned(), Value::Object(named));
+    }
     Value::Object(out)
 }
 
-fn resource(kind: Kind) -> Value {
-    let mut out = object(&document::resource_properties());
+/// Returns the schema of a resource of one type; `named` gets the forms that have a name.
+fn resource(kind: Kind, named: &mut Map<String, Value>) -> Value {
+    let mut out = object(&document::resource_properties(), named);
     out["title"] = json!(kind.name());
     out["description"] = json!(kind.description());
     out["properties"]["type"] = json!({ "const": kind.name(), "description": kind.description() });
@@ -30,13 +36,13 @@ fn resource(kind: Kind) -> Value {
     if properties.iter().any(|property| property.required) {
         out["required"] = json!(["type", "properties"]);
     }
-    out["properties"]["properties"] = object(&properties);
+    out["properties"]["properties"] = object(&properties, named);
     out
 }
 
 /// Returns the schema of a resource of a CloudFormation type: its properties are that type's.
-fn raw() -> Value {
-    let mut out = object(&document::resource_properties());
+fn raw(named: &mut Map<String, Value>) -> Value {
+    let mut out = object(&document::resource_properties(), named);
     out["title"] = json!("AWS::…");
     out["description"] = json!(raw::DESCRIPTION);
     out["properties"]["type"] = json!({ "type": "string", "pattern": "^AWS::[A-Za-z0-9]+::[A-Za-z0-9:]+$", "description": raw::DESCRIPTION });
@@ -45,10 +51,10 @@ fn raw() -> Value {
     out
 }
 
-fn object(properties: &[Property]) -> Value {
+fn object(properties: &[Property], named: &mut Map<String, Value>) -> Value {
     let mut members = Map::new();
     for property in properties {
-        let mut schema = value(&property.shape);
+        let mut schema = value(&property.shape, named);
         schema["description"] = json!(property.description);
         if let Some(default) = &property.default {
             // As it is written in YAML: a number or boolean without quotes.
@@ -65,12 +71,12 @@ fn object(properties: &[Property]) -> Value {
 }
 
 /// Returns the schema of a value: everything but a mapping may also be `${config.…}`.
-fn value(shape: &Shape) -> Value {
+fn value(shape: &Shape, named: &mut Map<String, Value>) -> Value {
     const CONFIG: &str = r"\$\{config\.[A-Za-z0-9_-]+\}";
     let or_config = |schema: Value| json!({ "anyOf": [schema, { "type": "string", "pattern": CONFIG }] });
     match shape {
         // A value of any type can be text: `default: 2`.
-        Shape::String | Shape::Text => json!({ "type": ["string", "number", "boolean"] }),
+        Shape::String | Shape::Text | Shape::Template => json!({ "type": ["string", "number", "boolean"] }),
         Shape::Integer(low, high) => or_config(json!({ "type": "integer", "minimum": low, "maximum": high })),
         Shape::WordOrInteger(word, low, high) => or_config(
             json!({ "anyOf": [{ "const": word }, { "type": "integer", "minimum": low, "maximum": high }] }),
@@ -82,13 +88,35 @@ fn value(shape: &Shape) -> Value {
         ),
         Shape::Duration(..) => or_config(json!({ "type": "string", "pattern": "^[0-9]+(s|m|h|d)$" })),
         Shape::Size(..) => or_config(json!({ "type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB|TiB)$" })),
+        // The word without quotes is YAML's null.
+        Shape::Choice(words) if words.contains(&"null") => {
+            let words: Vec<Value> = words.iter().map(|word| json!(word)).chain([Value::Null]).collect();
+            or_config(json!({ "enum": words }))
+        }
         Shape::Choice(words) => or_config(json!({ "enum": words })),
         Shape::Any => json!({}),
         Shape::Reference(_) | Shape::AnyReference => {
             json!({ "type": "string", "pattern": r"^\$\{[A-Za-z][A-Za-z0-9_-]*\}$" })
         }
-        Shape::List(item) => json!({ "type": "array", "items": value(item) }),
-        Shape::Map(item) => json!({ "type": "object", "additionalProperties": value(item) }),
-        Shape::Object(properties) => object(properties),
+        Shape::AnyCharacter => or_config(
+            json!({ "anyOf": [{ "type": "string", "minLength": 1, "maxLength": 1 }, { "type": "integer", "minimum": 0, "maximum": 9 }] }),
+        ),
+        Shape::List(item) => json!({ "type": "array", "items": value(item, named) }),
+        Shape::Map(item) => json!({ "type": "object", "additionalProperties": value(item, named) }),
+        Shape::Object(properties) => object(properties, named),
+        Shape::Either(shapes) => {
+            json!({ "anyOf": shapes.iter().map(|shape| value(shape, named)).collect::<Vec<_>>() })
+        }
+        Shape::Named(name, shape) => {
+            let schema = value(shape, named);
+            named.insert((*name).to_owned(), schema);
+            reference(name)
+        }
+        Shape::Again(name) => reference(name),
     }
+}
+
+/// Returns the schema that stands for the form of this name.
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/$defs/{name}") })
 }

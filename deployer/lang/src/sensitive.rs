@@ -9,6 +9,7 @@ use contract::event::EventKind;
 use contract::settings::{FieldSettings, SensitiveField};
 use deployer_syntax::diagnostic::Span;
 
+use crate::columns::{Use, uses};
 use crate::model::access::{Access, Verb};
 use crate::model::function::{Events, Function, Trigger};
 use crate::model::statement::Statement;
@@ -16,7 +17,7 @@ use crate::model::task::Task;
 use crate::model::worker::Worker;
 use crate::model::{Kind, Resource, ResourceType, Stack};
 
-/// A field of a `transform` worker.
+/// A field of a `transform` worker, at the top level: an attribute of the item.
 #[derive(Debug, Clone, Copy)]
 pub struct Field<'s> {
     /// The function, as a resource.
@@ -30,10 +31,11 @@ pub struct Field<'s> {
 }
 
 impl Field<'_> {
-    /// Returns the name of its column, without blanks and invisible characters around it.
+    /// Returns the name of its column, without blanks and invisible characters around it; `None` if it has another
+    /// source.
     #[must_use]
-    pub fn column(&self) -> &str {
-        columns::trim(&self.settings.from)
+    pub fn column(&self) -> Option<&str> {
+        self.settings.from.as_deref().map(columns::trim)
     }
 }
 
@@ -45,7 +47,7 @@ pub fn fields(stack: &Stack) -> impl Iterator<Item = Field<'_>> {
         .filter_map(|(of, function)| Some((of, function, function.settings.as_ref()?)))
         .flat_map(|(of, function, settings)| {
             let fields = settings.transform.fields.iter().zip(&settings.fields);
-            fields.map(move |(settings, span)| Field { of, function, settings, span: *span })
+            fields.map(move |(settings, place)| Field { of, function, settings, span: place.span })
         })
 }
 
@@ -61,11 +63,11 @@ pub fn of_task<'s>(stack: &'s Stack, task: &'s Task) -> Vec<Field<'s>> {
     sensitive(stack).filter(|field| triggering(field.function).any(|bus| buses.contains(bus))).collect()
 }
 
-/// Returns the fields of every `transform` that certainly gets all rows of this task: without the column of one of
-/// them, no row of a file would become an item. If a pattern chooses among events, the file may be meant for another
+/// Returns the uses of columns by every `transform` that certainly gets all rows of this task: without one of these
+/// columns, no row of a file would become an item. If a pattern chooses among events, the file may be meant for another
 /// function.
 #[must_use]
-pub fn expected<'s>(stack: &'s Stack, task: &Task) -> Vec<Field<'s>> {
+pub fn expected<'s>(stack: &'s Stack, task: &Task) -> Vec<Use<'s>> {
     let all_rows =
         |events: &Events| matches!(events, Events::Named(EventKind::RecordExtracted | EventKind::Any));
     let mut buses: BTreeSet<&str> = BTreeSet::new();
@@ -97,16 +99,16 @@ pub fn expected<'s>(stack: &'s Stack, task: &Task) -> Vec<Field<'s>> {
             _ => false,
         })
     };
-    fields(stack).filter(|field| !field.settings.optional && gets_all(field.function)).collect()
+    uses(stack).filter(|used| !used.optional && gets_all(used.function)).collect()
 }
 
-/// Returns the names of the columns of fields, each once.
+/// Returns the names of the columns that are used, each once.
 #[must_use]
-pub fn columns_of(fields: &[Field<'_>]) -> Vec<String> {
+pub fn columns_of(uses: &[Use<'_>]) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
-    for field in fields {
-        if !out.iter().any(|name| columns::same(name, field.column())) {
-            out.push(field.column().to_owned());
+    for Use { column, .. } in uses {
+        if !out.iter().any(|name| columns::same(name, column)) {
+            out.push(column.clone());
         }
     }
     out
@@ -125,12 +127,18 @@ pub fn comes_to(stack: &Stack, from: &Function, to: &Function) -> bool {
     triggering(to).any(|bus| buses.contains(bus))
 }
 
+/// Returns whether rows that a task publishes may start a function.
+#[must_use]
+pub fn rows_come_to(stack: &Stack, from: &Task, to: &Function) -> bool {
+    let buses = reached(stack, published(&from.access));
+    triggering(to).any(|bus| buses.contains(bus))
+}
+
 /// Returns the fields in the form that workers read, each once.
 #[must_use]
 pub fn contract(fields: &[Field<'_>]) -> Vec<SensitiveField> {
     let mut out: Vec<SensitiveField> = Vec::new();
-    for field in fields {
-        let field = SensitiveField { name: field.settings.name.clone(), from: field.column().to_owned() };
+    for field in fields.iter().filter_map(|field| SensitiveField::new(field.settings)) {
         if !out.contains(&field) {
             out.push(field);
         }

@@ -23,7 +23,7 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
         replay: None,
     };
     let record = object.record(1);
-    let item = json!({ "id": "1", "house_number": "21", "town": "Bristol" });
+    let item = json!({ "id": "1", "house_number": { "N": "21" }, "town": "Bristol" });
     let item = item.as_object().expect("an object").clone();
     let extracted = |record, data: &str, location| Detail::RecordExtracted {
         object: object.clone(),
@@ -39,6 +39,8 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
         record,
         reason,
         message: message.into(),
+        field: None,
+        column: None,
     };
     vec![
         (
@@ -70,6 +72,7 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
                         escape: None,
                         trailing: false,
                         pad: false,
+                        encoding: None,
                     }),
                 ),
             ],
@@ -79,19 +82,25 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
             "The task read the object completely. `rows` counts rejected rows too. If several tasks read one object, each sends \
              this event for its part, with `shard`: the number of the part and of all parts. `skipped` counts lines that are \
              not rows: `blank` lines (also those with delimiters only), repeated `headers`, and `comments`; it is left out if \
-             there are none, and if the task continued after one that was interrupted.",
+             there are none, and if the task continued after one that was interrupted. `encoding` is there if it is not UTF-8.",
             vec![Detail::ExtractionCompleted {
                 object: object.clone(),
                 rows: 5,
                 bytes: 193,
                 rejected: 0,
                 skipped: None,
+                encoding: None,
                 shard: None,
             }],
         ),
         (
             EventKind::RecordTransformed,
-            "`transform` created an item from a row. `data` holds the item's attributes; of several rows it is a list of items.",
+            "`transform` created an item from a row. `data` holds the item's attributes; of several rows it is a list of items. A string \
+             is a JSON string, and every other value DynamoDB's JSON, an object with one member that is named as the type: \
+             `{\"N\":\"1.5\"}` (the number as a text, so that no digit is lost), `{\"BOOL\":true}`, `{\"NULL\":true}`, `{\"B\":\"…\"}` \
+             (base64), `{\"SS\":[…]}`, `{\"NS\":[…]}`, `{\"L\":[…]}` and `{\"M\":{…}}`, within which strings are `{\"S\":\"…\"}`. A pattern \
+             can match on both: `{\"detail\":{\"data\":{\"town\":[\"Bristol\"],\"paid\":{\"BOOL\":[true]}}}}`. `load` reads plain JSON too, as code of \
+             your own may write it.",
             vec![Detail::RecordTransformed {
                 object: object.clone(),
                 record: record.clone(),
@@ -100,8 +109,14 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
             }],
         ),
         (
+            EventKind::RecordSkipped,
+            "`transform` left out a row on purpose: its settings want other rows only (`where`). The row becomes no item, and it \
+             has not failed. Lines that the task skips, such as comments, are not rows, and have no such event.",
+            vec![Detail::RecordSkipped { object: object.clone(), record: object.record(3) }],
+        ),
+        (
             EventKind::RecordLoaded,
-            "`load` wrote an item to the table. Of several rows `key` is a list. `overwritten`, if present, lists rows of the \
+            "`load` wrote an item to the table. `key` has the form of `data` above; of several rows it is a list. `overwritten`, if present, lists rows of the \
              object that a later row of it with the same key replaces, as far as `load` can tell: those of one invocation, and \
              with `onConflict: newest` also those that it finds in the table, unless an answer was lost or a newer item of \
              another object was written in between.",
@@ -116,7 +131,9 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
         (
             EventKind::Failed,
             "An object or a row could not be processed. `record` is missing when it is about the whole object. \
-             `reason` is one of the codes below; `message` is for people and contains no value of the row.",
+             `reason` is one of the codes below; `message` is for people and contains no value of the row. If the row failed by one \
+             field of its item, `field` is the name of the field (of a field within a map `address.street`, for example), and \
+             `column` the name of the column that its value comes from.",
             vec![
                 failed(
                     FailedStage::Extraction,
@@ -128,8 +145,9 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
                     FailedStage::Transform,
                     Some(record.clone()),
                     Reason::MissingValue,
-                    "`id` has no value",
-                ),
+                    "the column `ID` is empty",
+                )
+                .failed_by(Some("id".into()), Some("ID".into())),
                 failed(FailedStage::Load, Some(record), Reason::InvalidItem, "the key `id` is too long"),
             ],
         ),

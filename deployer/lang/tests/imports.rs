@@ -88,6 +88,7 @@ fn every_crate_is_known_here() {
         "workers/sealing",
         "workers/tally",
         "workers/task",
+        "workers/transform",
         "workers/workspace-hack",
     ];
     assert_eq!(names, known, "say in this file what the new crate may use");
@@ -117,7 +118,7 @@ fn the_language_and_the_plan_are_pure() {
 }
 
 #[test]
-fn contract_is_pure() {
+fn contract_and_transform_are_pure() {
     let forbidden = [
         "tokio",
         "async ",
@@ -129,7 +130,15 @@ fn contract_is_pure() {
         "std::fs",
         "std::env",
     ];
-    assert_eq!(places("workers/contract/src", &forbidden, &[]), Vec::<String>::new());
+    // The language depends on the second one.
+    for folder in ["workers/contract", "workers/transform"] {
+        assert_eq!(places(&format!("{folder}/src"), &forbidden, &[]), Vec::<String>::new());
+        let manifest = dependencies(&golden::repository().join(folder));
+        assert!(
+            !["tokio", "aws-", "workspace-hack"].iter().any(|name| manifest.contains(name)),
+            "{manifest}"
+        );
+    }
 }
 
 #[test]

@@ -70,6 +70,11 @@ fn change() -> impl Strategy<Value = Change> {
         "exists: true",
         "existing: default",
         "0 2 * * ? *",
+        "type: number, ",
+        "expression: ",
+        "map: ",
+        "double(",
+        "%H:%M",
         "AKIAIOSFODNN7EXAMPLE",
         "null",
         "~",
@@ -160,7 +165,9 @@ proptest! {
 
     #[test]
     fn a_changed_stack_file_is_read(
-        case in prop::sample::select(vec!["repository", "raw", "options", "compute", "messaging", "networks"]),
+        case in prop::sample::select(vec![
+            "repository", "raw", "options", "compute", "messaging", "networks", "fields", "fields", "fields-keys",
+        ]),
         changes in proptest::collection::vec(change(), 1..6),
     ) {
         check(apply(&source_of(case).text, &changes));
@@ -179,6 +186,9 @@ fn a_file_that_is_too_large_is_not_read() {
 fn large_files_come_to_an_end() {
     let entries = |entry: &dyn Fn(usize) -> String| (0..20_000).map(entry).collect::<String>();
     let head = "name: large\nstacks: { dev: {} }\n";
+    let transform = "resources:\n  b: { type: bus }\n  t:\n    type: function\n    properties:\n      worker: transform\n      \
+                     triggers: [{ bus: \"${b}\", event: any }]\n      access: [{ publish: \"${b}\" }]\n      settings:\n        \
+                     fields:\n";
     for text in [
         format!("{head}resources:\n{}", entries(&|at| format!("  r{at}: {{ type: bus }}\n"))),
         format!("{head}resources:\n{}", entries(&|_| "  same: { type: bus }\n".to_owned())),
@@ -195,6 +205,10 @@ fn large_files_come_to_an_end() {
             "{head}resources:\n  b: {{ type: bus }}\n  q: {{ type: queue }}\n  r: {{ type: rule, properties: {{ bus: \"${{b}}\", targets: [{{ queue: \"${{q}}\" }}], pattern: {{ source: [{}] }} }} }}\n",
             "x, ".repeat(50_000)
         ),
+        format!("{head}{transform}{}", entries(&|at| format!("            f{at}: {{ from: c{at} }}\n"))),
+        format!("{head}{transform}            f: \"{}\"\n", "${a} $${b} ".repeat(20_000)),
+        format!("{head}{transform}            f: {{ expression: \"{}\" }}\n", "a + ".repeat(20_000)),
+        format!("{head}{transform}            f: {}\n", "{ map: { f: ".repeat(500)),
         "[".repeat(50_000),
         "- ".repeat(5_000),
         "a: &a [*a, *a]\n".repeat(1_000),

@@ -46,7 +46,50 @@ pub fn unknown_pseudo_parameter<'k>(
         .suggest(name, known)
 }
 
-/// Splits a text at its `${…}`; `$${` is a literal `${`. `place` returns the place in the file of a range of bytes.
+/// A piece of a text with `${…}`, by its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Piece {
+    /// Text that means itself.
+    Literal(usize, usize),
+    /// `$${`, which is a literal `${`.
+    Escape(usize, usize),
+    /// `${…}`.
+    Reference(usize, usize),
+    /// `${` without `}`, up to the end of the text.
+    Unclosed(usize, usize),
+}
+
+/// Splits a text at its `${…}` and `$${`, whatever is between the braces.
+#[must_use]
+pub fn pieces(text: &str) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut at = 0;
+    let literal = |from: usize, to: usize, pieces: &mut Vec<Piece>| {
+        if from < to {
+            pieces.push(Piece::Literal(from, to));
+        }
+    };
+    while let Some(found) = text[at..].find("${") {
+        let start = at + found;
+        if text[at..start].ends_with('$') {
+            literal(at, start - 1, &mut pieces);
+            pieces.push(Piece::Escape(start - 1, start + 2));
+            at = start + 2;
+            continue;
+        }
+        literal(at, start, &mut pieces);
+        let Some(length) = text[start..].find('}') else {
+            pieces.push(Piece::Unclosed(start, text.len()));
+            return pieces;
+        };
+        at = start + length + 1;
+        pieces.push(Piece::Reference(start, at));
+    }
+    literal(at, text.len(), &mut pieces);
+    pieces
+}
+
+/// Reads the references in a text; `$${` is a literal `${`. `place` returns the place in the file of a range of bytes.
 pub fn parse(
     text: &str,
     place: impl Fn(usize, usize) -> Span,
@@ -54,24 +97,25 @@ pub fn parse(
 ) -> Option<Vec<Part>> {
     let mut parts = Vec::new();
     let mut literal = String::new();
-    let mut at = 0;
-    while let Some(found) = text[at..].find("${") {
-        let start = at + found;
-        if text[..start].ends_with('$') {
-            literal.push_str(&text[at..start - 1]);
-            literal.push_str("${");
-            at = start + 2;
-            continue;
-        }
-        literal.push_str(&text[at..start]);
-        let Some(length) = text[start..].find('}') else {
-            diagnostics.push(
-                Diagnostic::error("E0010", place(start, text.len()), "`${` without `}`")
-                    .help("close the reference, or write `$${` for the two characters themselves"),
-            );
-            return None;
+    for piece in pieces(text) {
+        let (start, end) = match piece {
+            Piece::Literal(from, to) => {
+                literal.push_str(&text[from..to]);
+                continue;
+            }
+            Piece::Escape(..) => {
+                literal.push_str("${");
+                continue;
+            }
+            Piece::Unclosed(start, end) => {
+                diagnostics.push(
+                    Diagnostic::error("E0010", place(start, end), "`${` without `}`")
+                        .help("close the reference, or write `$${` for the two characters themselves"),
+                );
+                return None;
+            }
+            Piece::Reference(start, end) => (start, end),
         };
-        let end = start + length + 1;
         if !literal.is_empty() {
             parts.push(Part::Literal(std::mem::take(&mut literal)));
         }
@@ -82,7 +126,6 @@ pub fn parse(
                 return None;
             };
             parts.push(Part::Pseudo { name, at: (start, end) });
-            at = end;
             continue;
         }
         let path: Vec<String> = inner.split('.').map(str::to_owned).collect();
@@ -105,9 +148,7 @@ pub fn parse(
             return None;
         }
         parts.push(Part::Path { path, at: (start, end) });
-        at = end;
     }
-    literal.push_str(&text[at..]);
     if !literal.is_empty() {
         parts.push(Part::Literal(literal));
     }
@@ -140,7 +181,32 @@ mod tests {
         }
     }
 
+    #[test]
+    fn pieces_are_what_they_look_like() {
+        assert_eq!(
+            pieces("a${Order ID}$${b}${"),
+            [
+                Piece::Literal(0, 1),
+                Piece::Reference(1, 12),
+                Piece::Escape(12, 15),
+                Piece::Literal(15, 17),
+                Piece::Unclosed(17, 19),
+            ]
+        );
+        assert_eq!(pieces("$"), [Piece::Literal(0, 1)]);
+    }
+
     proptest! {
+        #[test]
+        fn pieces_are_the_whole_text(text in "(\\$|\\{|\\}|a| |\\.|ü){0,20}") {
+            let mut joined = String::new();
+            for piece in pieces(&text) {
+                let (Piece::Literal(from, to) | Piece::Escape(from, to) | Piece::Reference(from, to) | Piece::Unclosed(from, to)) = piece;
+                joined.push_str(&text[from..to]);
+            }
+            prop_assert_eq!(joined, text);
+        }
+
         #[test]
         fn any_text_is_split_or_refused(text in "(\\$|\\{|\\}|a|\\.|ü){0,20}") {
             let _ = read(&text);

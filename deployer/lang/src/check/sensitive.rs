@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use contract::columns;
+use contract::settings::SensitiveField;
 use deployer_syntax::diagnostic::{Diagnostic, Diagnostics};
 use deployer_syntax::yaml::shorten;
 
 use super::{table, worker};
+use crate::columns::Source;
 use crate::model::Stack;
 use crate::model::access::Verb;
 use crate::model::worker::Worker;
@@ -19,6 +21,7 @@ pub(super) fn check(stack: &Stack, diagnostics: &mut Diagnostics) {
     one_key(stack, diagnostics);
     table_keys(stack, diagnostics);
     agreement(stack, diagnostics);
+    uses(stack, diagnostics);
 }
 
 /// Checks that `load` can decrypt the values that a task encrypts.
@@ -85,9 +88,10 @@ fn agreement(stack: &Stack, diagnostics: &mut Diagnostics) {
     let mut by_column: BTreeMap<String, Field<'_>> = BTreeMap::new();
     let mut names: BTreeMap<&str, Field<'_>> = BTreeMap::new();
     for field in sensitive::fields(stack) {
-        let of_column = *by_column.entry(columns::key(field.column())).or_insert(field);
+        let of_column = field.column().map(|column| *by_column.entry(columns::key(column)).or_insert(field));
         let of_name = *names.entry(&field.settings.name).or_insert(field);
-        let found = of_one_column(of_column, field).or_else(|| of_one_name(of_name, field));
+        let found = of_column.and_then(|first| of_one_column(first, field));
+        let found = found.or_else(|| of_one_name(of_name, field));
         if let Some((message, help)) = found {
             diagnostics.push(Diagnostic::error("E0353", field.span, message).help(help));
         }
@@ -96,14 +100,15 @@ fn agreement(stack: &Stack, diagnostics: &mut Diagnostics) {
 
 /// Returns the problem of two fields of the same column, and its solution.
 fn of_one_column(first: Field<'_>, second: Field<'_>) -> Option<(String, &'static str)> {
-    let column = shorten(second.column());
+    let (of_first, of_second) = (first.column()?, second.column()?);
+    let column = shorten(of_second);
     let what = |field: Field<'_>| format!("`{}` of `{}`", field.settings.name, field.of.name);
     match (first.settings.sensitive, second.settings.sensitive) {
-        (true, true) if first.column() != second.column() => Some((
+        (true, true) if of_first != of_second => Some((
             format!(
                 "the column of sensitive fields is spelled in two ways: `{}` and `{}`",
-                shorten(first.column()),
-                shorten(second.column())
+                shorten(of_first),
+                shorten(of_second)
             ),
             "a value is bound to the name of its column; write it the same way everywhere",
         )),
@@ -124,15 +129,43 @@ fn of_one_name(first: Field<'_>, second: Field<'_>) -> Option<(String, &'static 
     let name = &first.settings.name;
     let (one, other) = (&first.of.name, &second.of.name);
     let help = "`load` finds a field by its name; rename one of them, or make them the same";
+    let (of_first, of_second) = (first.column().unwrap_or_default(), second.column().unwrap_or_default());
     let message = match (first.settings.sensitive, second.settings.sensitive) {
-        (true, true) if !columns::same(first.column(), second.column()) => format!(
+        (true, true) if !columns::same(of_first, of_second) => format!(
             "the sensitive field `{name}` comes from `{}` in `{one}`, and from `{}` in `{other}`",
-            shorten(first.column()),
-            shorten(second.column())
+            shorten(of_first),
+            shorten(of_second)
         ),
+        (true, true) if SensitiveField::new(first.settings) != SensitiveField::new(second.settings) => {
+            format!("the sensitive field `{name}` has other settings in `{one}` than in `{other}`")
+        }
         (true, false) => format!("the field `{name}` is sensitive in `{one}`, and not in `{other}`"),
         (false, true) => format!("the field `{name}` is sensitive in `{other}`, and not in `{one}`"),
         _ => return None,
     };
     Some((message, help))
+}
+
+/// Checks that no template, expression or map uses a sensitive column: the task has encrypted it by then, so that only
+/// `load` could read it.
+fn uses(stack: &Stack, diagnostics: &mut Diagnostics) {
+    let sealed: BTreeMap<String, Field<'_>> = sensitive::sensitive(stack)
+        .filter_map(|field| Some((columns::key(field.column()?), field)))
+        .collect();
+    for used in crate::columns::uses(stack) {
+        // Two fields of one column at the top level are compared above.
+        let compared = used.source == Source::From && used.outermost;
+        let Some(field) = sealed.get(&columns::key(&used.column)).filter(|_| !compared) else { continue };
+        let message = format!(
+            "{} uses the column `{}`, which is sensitive in `{}` of `{}`",
+            used.user(),
+            shorten(&used.column),
+            field.settings.name,
+            field.of.name
+        );
+        diagnostics.push(Diagnostic::error("E0353", used.span, message).help(
+            "the task encrypts it, and `transform` sees the encrypted value only; use another column, or remove \
+             `sensitive`",
+        ));
+    }
 }

@@ -1,19 +1,15 @@
 //! Rules on the deployer's own workers: their permissions, their triggers and their settings.
 
-use std::collections::BTreeMap;
-
-use contract::settings::{OnConflict, Store, TransformSettings, VERSION_ATTRIBUTE};
-use contract::{EventKind, columns};
+use contract::EventKind;
+use contract::settings::Store;
 use deployer_syntax::diagnostic::{Diagnostic, Diagnostics, Span};
-use deployer_syntax::yaml::shorten;
 
-use super::{kind_of, table};
+use super::{fields, kind_of};
 use crate::model::access::{Access, Verb};
-use crate::model::function::{Events, Function, SETTINGS, Settings, Trigger};
-use crate::model::table::{KeyType, Table};
+use crate::model::function::{Events, Function, SETTINGS, Trigger};
 use crate::model::task::Task;
 use crate::model::worker::Worker;
-use crate::model::{Kind, Resource, ResourceType, Stack};
+use crate::model::{Kind, Resource, Stack};
 use crate::sensitive;
 
 /// Messages of a call that a worker takes: one PutEvents call takes ten entries.
@@ -152,153 +148,8 @@ fn settings(
                     .help("write `settings: { fields: { id: { from: ID, required: true } } }`"),
             ),
             Some(settings) => {
-                table_keys(stack, resource, &settings.transform, diagnostics);
-                keys_without_value(stack, function, settings, diagnostics);
-                version(stack, function, settings, diagnostics);
-                named_columns(stack, function, diagnostics);
+                fields::check(stack, resource, function, settings, diagnostics);
             }
-        }
-    }
-}
-
-/// Checks that the items of `transform` have the key of every table that `load` writes on the same bus.
-fn table_keys(
-    stack: &Stack,
-    resource: &Resource,
-    settings: &TransformSettings,
-    diagnostics: &mut Diagnostics,
-) {
-    let tables = stack
-        .functions()
-        .filter(|(_, function)| function.worker() == Some(Worker::Load))
-        .flat_map(|(_, function)| &function.access)
-        .filter(|access| access.verb == Verb::Write)
-        .filter_map(|access| Some((&access.resource.name, table(stack, &access.resource)?)));
-    for (name, table) in tables {
-        for (key, kind) in &table.key {
-            if *kind != KeyType::String {
-                let place = stack.resource(name).map_or(resource.span, |table| table.span);
-                diagnostics.push(
-                    Diagnostic::error(
-                        "E0307",
-                        place,
-                        format!("the key attribute `{key}` of `{name}` is not a string"),
-                    )
-                    .help(format!(
-                        "the values that `{}` reads from a CSV are strings; write `{key}: string`",
-                        resource.name
-                    )),
-                );
-            }
-            if !settings.fields.iter().any(|field| field.name == *key) {
-                diagnostics.push(
-                    Diagnostic::error(
-                        "E0307",
-                        resource.span,
-                        format!(
-                            "no field of `{}` sets `{key}`, a key attribute of the table `{name}`",
-                            resource.name
-                        ),
-                    )
-                    .help(format!("add `{key}: {{ from: …, required: true }}` to `settings.fields`")),
-                );
-            }
-        }
-    }
-}
-
-/// Warns of keys without a value in a row: such a row comes into no table, or no index.
-fn keys_without_value(
-    stack: &Stack,
-    transform: &Function,
-    settings: &Settings,
-    diagnostics: &mut Diagnostics,
-) {
-    let loads = stack.functions().filter(|(_, function)| {
-        function.worker() == Some(Worker::Load) && sensitive::comes_to(stack, transform, function)
-    });
-    let tables = loads
-        .flat_map(|(_, load)| load.access.iter().filter(|access| access.verb == Verb::Write))
-        .filter_map(|access| Some((access.resource.name.as_str(), table(stack, &access.resource)?)));
-    let tables: BTreeMap<&str, &Table> = tables.collect();
-    for (field, span) in settings.transform.fields.iter().zip(&settings.fields) {
-        if field.required || field.default.is_some() {
-            continue;
-        }
-        let name = &field.name;
-        let is_key = |key: &[(String, KeyType)]| key.iter().any(|(attribute, _)| attribute == name);
-        let found = tables.iter().find_map(|(of, table)| {
-            if is_key(&table.key) {
-                return Some((
-                    format!("the field `{name}` is a key of the table `{of}`, and not required"),
-                    "write `required: true`: without it, a row without a value fails only when `load` writes it",
-                ));
-            }
-            let (index, _) = table.indexes.iter().find(|(_, index)| is_key(&index.key))?;
-            (!field.optional).then(|| {
-                (
-                    format!("the field `{name}` is a key of the index `{index}` of `{of}`, and not required"),
-                    "items without a value are not in the index; write `required: true`, or `optional: true` if this is intended",
-                )
-            })
-        });
-        if let Some((message, help)) = found {
-            diagnostics.push(Diagnostic::warning("W0410", *span, message).help(help));
-        }
-    }
-}
-
-/// Checks that no field takes the attribute that a `load` with `onConflict: newest` writes itself.
-fn version(stack: &Stack, transform: &Function, settings: &Settings, diagnostics: &mut Diagnostics) {
-    let load = stack.functions().find(|(_, function)| {
-        function.worker() == Some(Worker::Load)
-            && sensitive::comes_to(stack, transform, function)
-            && function.settings.as_ref().is_some_and(|own| own.load.on_conflict == OnConflict::Newest)
-    });
-    let field = settings
-        .transform
-        .fields
-        .iter()
-        .zip(&settings.fields)
-        .find(|(field, _)| field.name == VERSION_ATTRIBUTE);
-    if let (Some((load, _)), Some((_, span))) = (load, field) {
-        diagnostics.push(
-            Diagnostic::error(
-                "E0354",
-                *span,
-                format!(
-                    "`{}` writes an attribute `{VERSION_ATTRIBUTE}` of its own, to tell which item is newer",
-                    load.name
-                ),
-            )
-            .help("give the field another name, or remove `onConflict: newest`"),
-        );
-    }
-}
-
-/// Checks that every required field comes from a column that the settings of an extraction name, if they name any:
-/// otherwise all files would fail.
-fn named_columns(stack: &Stack, function: &Function, diagnostics: &mut Diagnostics) {
-    for extraction in &stack.resources {
-        let ResourceType::Task(task) = &extraction.is else { continue };
-        let named = task.settings.as_ref().map_or(&[][..], |settings| &settings.csv.columns[..]);
-        if named.is_empty() {
-            continue;
-        }
-        let expected = sensitive::expected(stack, task);
-        for field in expected.iter().filter(|field| std::ptr::eq(field.function, function)) {
-            if named.iter().any(|column| columns::same(column, field.column())) {
-                continue;
-            }
-            let (name, from, task) = (&field.settings.name, shorten(field.column()), &extraction.name);
-            diagnostics.push(
-                Diagnostic::error(
-                    "E0316",
-                    field.span,
-                    format!("the field `{name}` comes from the column `{from}`, which the files of `{task}` don't have"),
-                )
-                .suggest(field.column(), named.iter().map(String::as_str)),
-            );
         }
     }
 }

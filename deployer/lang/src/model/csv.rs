@@ -1,15 +1,46 @@
-//! `settings.csv` of a task with `worker: extraction`: the dialect of the files.
+//! Settings of a task with `worker: extraction`: the format of the files, and their dialect.
 
 use contract::columns;
-use contract::settings::{Character, CsvSettings, ExtractionSettings, Short};
+use contract::encoding::{Encoding, LabelError, Language};
+use contract::settings::{
+    Character, CsvSettings, EncodingSetting, ExtractionSettings, Fallback, Fill, Format, JsonSettings, Short,
+    XlsxSettings,
+};
 use deployer_syntax::diagnostic::{Diagnostic, Span};
-use deployer_syntax::yaml::{Node, shorten};
+use deployer_syntax::yaml::{Node, Value, shorten};
 
-use super::properties::{Boolean, Choice, Integer, List, Object, Properties, Read, Scope, Shape, Str};
+use super::properties::{
+    Boolean, Choice, Integer, List, Object, Properties, Read, Scope, Shape, Str, describe,
+};
 
 /// Reads `settings`.
 pub(super) fn read_settings(properties: &mut Properties<'_>) -> Option<ExtractionSettings> {
-    let csv = properties.field("csv", "Format of the files.", Object(read_csv)).or(CsvSettings::default());
+    let format = properties
+        .field(
+            "format",
+            "Format of the files. `json-lines`: an object of JSON on each line.",
+            Choice(&[("csv", Format::Csv), ("json-lines", Format::JsonLines)]),
+        )
+        .or(Format::Csv);
+    let csv = properties.field("csv", "Dialect of the files, if they are CSV.", Object(read_csv));
+    let csv = csv.or(CsvSettings::default());
+    let json = properties.field("json", "Columns of the files, if they are JSON Lines.", Object(read_json));
+    let json = json.or(JsonSettings::default());
+    let xlsx = properties.field(
+        "xlsx",
+        "Sheet of files that are workbooks (`.xlsx`), which are recognized among files of CSV.",
+        Object(read_xlsx),
+    );
+    let xlsx = xlsx.or(XlsxSettings::default());
+    for (name, of) in [("csv", Format::Csv), ("xlsx", Format::Csv), ("json", Format::JsonLines)] {
+        if properties.has(name) && format != of && properties.is_sound() {
+            let span = properties.span_of(name);
+            properties.report(
+                Diagnostic::error("E0107", span, format!("`{name}` is for files of another `format`"))
+                    .help("`csv` and `xlsx` belong to `format: csv`, which is the default, and `json` to `format: json-lines`"),
+            );
+        }
+    }
     let defaults = ExtractionSettings::default();
     let rows_per_event = properties
         .field(
@@ -26,13 +57,73 @@ pub(super) fn read_settings(properties: &mut Properties<'_>) -> Option<Extractio
         )
         .optional();
     Some(ExtractionSettings {
+        format,
         csv,
+        json,
+        xlsx,
         rows_per_event: u32::try_from(rows_per_event).unwrap_or(1),
         events_per_second: events_per_second.and_then(|events| u32::try_from(events).ok()),
     })
 }
 
+fn read_json(properties: &mut Properties<'_>) -> Option<JsonSettings> {
+    let columns = properties
+        .field(
+            "columns",
+            "Members that become columns, such as `id` or, in an object, `address.street`. By default all of them.",
+            List(Column),
+        )
+        .or(Vec::new());
+    if !properties.is_sound() {
+        return None;
+    }
+    if properties.has("columns") && columns.is_empty() {
+        let span = properties.span_of("columns");
+        properties.report(
+            Diagnostic::error("E0106", span, "no columns")
+                .help("name the members that are needed, or leave `columns` out for all of them"),
+        );
+    }
+    report_twice(properties, &columns);
+    Some(JsonSettings { columns: columns.into_iter().map(|(name, _)| name).collect() })
+}
+
+fn read_xlsx(properties: &mut Properties<'_>) -> Option<XlsxSettings> {
+    let sheet =
+        properties.field("sheet", "Name of the sheet. By default the first visible one.", Str).optional();
+    let fill = properties
+        .field(
+            "fill",
+            "Treatment of merged cells. `none`: the first has the value, and the others are empty; `down`: those below the first have it, too.",
+            Choice(&[("none", Fill::None), ("down", Fill::Down)]),
+        )
+        .or(Fill::None);
+    Some(XlsxSettings { sheet, fill })
+}
+
+/// Reports columns with the name of an earlier one.
+fn report_twice(properties: &mut Properties<'_>, columns: &[(String, Span)]) {
+    for (position, (name, span)) in columns.iter().enumerate() {
+        if let Some(first) = columns[..position].iter().position(|(other, _)| other == name) {
+            let (first, second) = (first + 1, position + 1);
+            let message = format!("columns {first} and {second} have the same name, `{}`", shorten(name));
+            properties.report(
+                Diagnostic::error("E0303", *span, message)
+                    .help("fields are found by the name of their column"),
+            );
+        }
+    }
+}
+
 fn read_csv(properties: &mut Properties<'_>) -> Option<CsvSettings> {
+    let encoding = properties
+        .field(
+            "encoding",
+            "Encoding of files without a byte order mark: a label of the Encoding Standard, or `auto`, which chooses between UTF-8, \
+             UTF-16 and one other. By default UTF-8, or UTF-16 where the bytes are that.",
+            OneEncoding,
+        )
+        .optional();
     let delimiter = properties
         .field(
             "delimiter",
@@ -122,19 +213,86 @@ fn read_csv(properties: &mut Properties<'_>) -> Option<CsvSettings> {
         }
         _ => {}
     }
-    for (position, (name, span)) in columns.iter().enumerate() {
-        if let Some(first) = columns[..position].iter().position(|(other, _)| other == name) {
-            let (first, second) = (first + 1, position + 1);
-            let message = format!("columns {first} and {second} have the same name, `{}`", shorten(name));
-            properties.report(
-                Diagnostic::error("E0303", *span, message)
-                    .help("fields are found by the name of their column"),
-            );
-        }
-    }
+    report_twice(properties, &columns);
     let columns = columns.into_iter().map(|(name, _)| name).collect();
     let skip = u32::try_from(skip).unwrap_or(0);
-    Some(CsvSettings { delimiter, quote, escape, comment, skip, short, header, columns })
+    Some(CsvSettings { encoding, delimiter, quote, escape, comment, skip, short, header, columns })
+}
+
+/// A label of an encoding, `auto`, or `{ auto: … }`.
+struct OneEncoding;
+impl Read for OneEncoding {
+    type Out = EncodingSetting;
+    fn shape(&self) -> Shape {
+        Shape::Either(vec![Shape::String, Shape::Object(describe(read_auto))])
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<EncodingSetting> {
+        if matches!(node.value, Value::Mapping(_)) {
+            let fallback = Properties::read(node, scope, read_auto)?;
+            return Some(EncodingSetting::Auto(Some(fallback)));
+        }
+        let (text, _) = scope.single(node, "an encoding, `auto`, or `{ auto: … }`")?;
+        if text == "auto" {
+            return Some(EncodingSetting::Auto(None));
+        }
+        match Encoding::from_label(&text) {
+            Ok(encoding) => Some(EncodingSetting::Declared(encoding)),
+            Err(error) => {
+                let known = Encoding::COMMON.into_iter().chain(["auto"]);
+                scope.report(no_encoding(node, &text, &error, "is not a known encoding", known));
+                None
+            }
+        }
+    }
+    fn show(&self, _: &EncodingSetting) -> Option<String> {
+        None
+    }
+}
+
+fn read_auto(properties: &mut Properties<'_>) -> Option<Fallback> {
+    properties
+        .field(
+            "auto",
+            "Encoding of a file that is neither UTF-8 nor UTF-16: the code of the language in which it is written, such as `de`, or a label.",
+            OneFallback,
+        )
+        .required()
+}
+
+/// The code of a language, or a label of an encoding.
+struct OneFallback;
+impl Read for OneFallback {
+    type Out = Fallback;
+    fn shape(&self) -> Shape {
+        Shape::String
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<Fallback> {
+        let (text, _) = scope.single(node, "a language or an encoding")?;
+        Fallback::from_text(&text)
+            .inspect_err(|error| {
+                let known = Encoding::COMMON.into_iter().chain(Language::codes());
+                let unknown = "is neither a known language nor a known encoding";
+                scope.report(no_encoding(node, &text, error, unknown, known));
+            })
+            .ok()
+    }
+    fn show(&self, _: &Fallback) -> Option<String> {
+        None
+    }
+}
+
+fn no_encoding<'a>(
+    node: &Node,
+    text: &str,
+    error: &LabelError,
+    unknown: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> Diagnostic {
+    let problem = |words: &str| Diagnostic::error("E0108", node.span, format!("`{}` {words}", shorten(text)));
+    match error {
+        LabelError::Unknown => problem(unknown).suggest(text, known),
+        LabelError::Unreadable(why) => problem("cannot be read").help(*why),
+    }
 }
 
 /// A delimiter or a quote.

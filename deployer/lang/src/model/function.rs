@@ -15,9 +15,11 @@ use super::statement::Statement;
 use super::worker::Worker;
 use super::{Kind, ResourceRef, Text, network};
 
+mod fields;
 mod settings;
 mod trigger;
 
+pub use self::fields::{Expressions, FieldPlace, Place, ReadColumn, is_constant};
 pub use self::settings::{SETTINGS, Settings};
 pub use self::trigger::{Batch, Events, Trigger};
 pub(super) use self::trigger::{EVENTS, read_events};
@@ -63,7 +65,7 @@ pub struct Function {
     /// Further permissions, as statements of IAM.
     pub statements: Vec<Statement>,
     /// The worker's own settings.
-    pub settings: Option<Settings>,
+    pub settings: Option<Box<Settings>>,
 }
 
 /// `async` of a function.
@@ -219,7 +221,7 @@ impl Definition for Function {
         let settings = properties
             .field(
                 "settings",
-                "Settings of the worker: `extract` has `shardSize` and `maxTasks`, `transform` has `fields`, `load` has `onConflict` and `store`.",
+                "Settings of the worker: `extract` has `shardSize` and `maxTasks`, `transform` has `fields` and `where`, `load` has `onConflict` and `store`.",
                 Object(Settings::read),
             )
             .optional();
@@ -270,7 +272,7 @@ impl Definition for Function {
             triggers,
             access,
             statements,
-            settings,
+            settings: settings.map(Box::new),
         })
     }
 

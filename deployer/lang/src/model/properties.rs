@@ -27,6 +27,10 @@ pub enum Shape {
     String,
     /// Text that may contain `${…}`.
     Text,
+    /// Text that may contain `${…}` of columns.
+    Template,
+    /// One character.
+    AnyCharacter,
     /// A whole number in a range.
     Integer(i64, i64),
     /// One word, or a whole number in a range.
@@ -53,6 +57,12 @@ pub enum Shape {
     Map(Box<Shape>),
     /// A mapping with these properties.
     Object(Vec<Property>),
+    /// One of several forms.
+    Either(Vec<Shape>),
+    /// A form with a name, by which parts of it are of the same form.
+    Named(&'static str, Box<Shape>),
+    /// The form of this name, which is around it.
+    Again(&'static str),
 }
 
 /// The description of one property.

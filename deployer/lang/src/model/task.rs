@@ -141,7 +141,7 @@ impl Definition for Task {
         let settings = properties
             .field(
                 "settings",
-                "Settings of the worker; `extraction` has `csv`, `rowsPerEvent` and `eventsPerSecond`.",
+                "Settings of the worker; `extraction` has `format`, `csv`, `json`, `xlsx`, `rowsPerEvent` and `eventsPerSecond`.",
                 Object(csv::read_settings),
             )
             .optional();

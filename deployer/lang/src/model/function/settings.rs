@@ -3,10 +3,11 @@
 use contract::settings::{
     ExtractSettings, FieldSettings, LoadSettings, OnConflict, Store, TransformSettings,
 };
-use deployer_syntax::diagnostic::{Diagnostic, Span};
+use deployer_syntax::diagnostic::Span;
 
 use super::MIB;
-use crate::model::properties::{Boolean, Choice, Integer, Map, Object, Properties, Size, Str};
+use super::fields::{self, Expression, Expressions, FieldPlace, Fields, Place, Placed};
+use crate::model::properties::{Choice, Integer, Properties, Size};
 use crate::model::worker::Worker;
 
 /// Settings of a worker. A rule of [`crate::check`] decides which of them a worker has.
@@ -17,7 +18,11 @@ pub struct Settings {
     /// Settings of `transform`.
     pub transform: TransformSettings,
     /// Places of its fields.
-    pub fields: Vec<Span>,
+    pub fields: Vec<FieldPlace>,
+    /// Place of its `where`.
+    pub filter: Option<Place>,
+    /// The facts that only its expressions show.
+    pub expressions: Expressions,
     /// Settings of `load`.
     pub load: LoadSettings,
     /// Names of the given settings, with their places.
@@ -27,7 +32,7 @@ pub struct Settings {
 /// Names of the settings of each worker.
 pub const SETTINGS: [(Worker, &[&str]); 5] = [
     (Worker::Extract, &["shardSize", "maxTasks"]),
-    (Worker::Transform, &["fields"]),
+    (Worker::Transform, &["fields", "where"]),
     (Worker::Load, &["onConflict", "store"]),
     (Worker::Observe, &[]),
     (Worker::Extraction, &[]),
@@ -54,11 +59,27 @@ impl Settings {
             .field(
                 "fields",
                 "For `transform`: attributes of the item, name → source of the value.",
-                Map(Object(read_field)),
+                Fields { nested: false },
             )
-            .or(Vec::new());
-        let spans = fields.iter().map(|(_, (_, span))| *span).collect();
-        let fields = fields.into_iter().map(|(name, (field, _))| FieldSettings { name, ..field }).collect();
+            .optional();
+        // Fields that can't be read would make others seem wrong.
+        let complete = fields.is_some();
+        let fields = fields.unwrap_or_default();
+        let (fields, places): (Vec<FieldSettings>, Vec<FieldPlace>) = fields.into_iter().unzip();
+        let filter = properties
+            .field(
+                "where",
+                "For `transform`: expression of CEL that is true for the rows that become items; the others are skipped.",
+                Placed(Expression),
+            )
+            .optional();
+        let (filter, filter_place) = filter.unzip();
+        let transform = TransformSettings { fields, filter };
+        let complete = complete && filter_place.is_some() == properties.has("where");
+        let expressions = match complete {
+            true => fields::check(&transform, &places, filter_place.as_ref(), properties),
+            false => Expressions::default(),
+        };
         let on_conflict = properties
             .field(
                 "onConflict",
@@ -80,8 +101,10 @@ impl Settings {
             names.filter(|name| properties.has(name)).map(|name| (name, properties.span_of(name))).collect();
         Some(Self {
             extract: ExtractSettings { shard_size, max_tasks: u32::try_from(max_tasks).unwrap_or(1) },
-            transform: TransformSettings { fields },
-            fields: spans,
+            transform,
+            fields: places,
+            filter: filter_place,
+            expressions,
             load: LoadSettings { on_conflict, store },
             given,
         })
@@ -104,48 +127,4 @@ impl Settings {
         }
         .ok()
     }
-}
-
-fn read_field(properties: &mut Properties<'_>) -> Option<(FieldSettings, Span)> {
-    let from = properties.field("from", "Column of the CSV.", Str).required();
-    let required = properties.field("required", "Fail rows without a value.", Boolean).or(false);
-    let optional = properties
-        .field(
-            "optional",
-            "Accept files without the column. By default, such a file fails as a whole.",
-            Boolean,
-        )
-        .or(false);
-    let default = properties
-        .field("default", "Value to use if the row has none, or the file lacks the optional column.", Str)
-        .optional();
-    let sensitive = properties
-        .field("sensitive", "Encrypt the value in the task so that only `load` can read it (KMS).", Boolean)
-        .or(false);
-    if sensitive && properties.has("default") {
-        let span = properties.span_of("default");
-        properties.report(
-            Diagnostic::error("E0107", span, "a sensitive field has no `default`")
-                .help("it would be in plain text, here and in the template; remove it"),
-        );
-    }
-    for (with, message, help) in [
-        (
-            sensitive,
-            "a sensitive field can't be optional",
-            "in a file with another name for the column, its values would not be encrypted; remove `optional`",
-        ),
-        (
-            required,
-            "a field can't be both required and optional",
-            "`optional` allows files without the column, and `required` would fail each of their rows; remove one of them",
-        ),
-    ] {
-        if optional && with {
-            let span = properties.span_of("optional");
-            properties.report(Diagnostic::error("E0107", span, message).help(help));
-        }
-    }
-    let field = FieldSettings { name: String::new(), from: from?, required, optional, default, sensitive };
-    Some((field, properties.span_of("")))
 }

@@ -79,6 +79,7 @@ pub(in crate::model) const EVENTS: &[(&str, EventKind)] = &[
     (EventKind::RecordExtracted.name(), EventKind::RecordExtracted),
     (EventKind::ExtractionCompleted.name(), EventKind::ExtractionCompleted),
     (EventKind::RecordTransformed.name(), EventKind::RecordTransformed),
+    (EventKind::RecordSkipped.name(), EventKind::RecordSkipped),
     (EventKind::RecordLoaded.name(), EventKind::RecordLoaded),
     (EventKind::Failed.name(), EventKind::Failed),
     (EventKind::Any.name(), EventKind::Any),
