@@ -37,7 +37,7 @@ pub enum Error {
     Deployment(Message),
     /// A refusal by a gate or the user. Exit 5.
     Refused(Message),
-    /// Rows of an object that are not in the table. Exit 7.
+    /// Rows of an object that are not in the table, or of a file that would not be. Exit 7.
     Incomplete(Message),
     /// Ctrl-C. Exit 130.
     Interrupted(Message),

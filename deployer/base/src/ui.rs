@@ -40,6 +40,26 @@ pub enum Output {
     Json,
     /// Shell variables, for `outputs` only
     Env,
+    /// One JSON document a row, for `preview` only
+    Ndjson,
+    /// One item a line, as DynamoDB imports them from S3, for `preview` only
+    DynamodbJson,
+    /// CSV, for `preview` only
+    Csv,
+}
+
+impl Output {
+    /// Returns the only command that writes this, if there is one, and the word for it on the command line.
+    #[must_use]
+    pub const fn only(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Text | Self::Json => None,
+            Self::Env => Some(("outputs", "env")),
+            Self::Ndjson => Some(("preview", "ndjson")),
+            Self::DynamodbJson => Some(("preview", "dynamodb-json")),
+            Self::Csv => Some(("preview", "csv")),
+        }
+    }
 }
 
 /// Form of the problems of a stack file.
@@ -134,6 +154,40 @@ impl Bar {
         self.0.set_length(of);
         self.0.set_position(done);
         self.0.set_message(printable(text.as_ref()));
+    }
+}
+
+/// Much data for stdout, which is written in large pieces.
+#[derive(Debug, Default)]
+pub struct Stream(Vec<u8>);
+
+impl Stream {
+    /// Bytes that are collected before they are written.
+    const PIECE: usize = 128 * 1024;
+
+    /// Returns the buffer, to append whole lines to.
+    pub const fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+
+    /// Writes the buffer if there is enough in it. To be called after each line.
+    ///
+    /// # Errors
+    /// [`Error::BrokenPipe`] if the reader is gone.
+    pub fn line(&mut self) -> Result<()> {
+        if self.0.len() >= Self::PIECE { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes the buffer.
+    ///
+    /// # Errors
+    /// [`Error::BrokenPipe`] if the reader is gone.
+    pub fn flush(&mut self) -> Result<()> {
+        let mut out = std::io::stdout().lock();
+        out.write_all(&self.0)?;
+        out.flush()?;
+        self.0.clear();
+        Ok(())
     }
 }
 
@@ -248,6 +302,12 @@ impl Ui {
     #[must_use]
     pub fn is_live(&self) -> bool {
         !self.shared.live.is_hidden()
+    }
+
+    /// Returns `true` if data appears among the lines for people, on one terminal.
+    #[must_use]
+    pub fn is_data_on_terminal(&self) -> bool {
+        std::io::stdout().is_terminal()
     }
 
     /// Writes a line to stderr, above those that keep changing.

@@ -1,27 +1,30 @@
 //! The check of a CSV file before its upload: its start is read as the task would read it, and its columns are compared
-//! with the fields of the stack. A file is refused only if it would certainly fail as a whole.
+//! with the fields of the stack; then items are made of its first rows. A file is refused only if it would certainly
+//! fail as a whole, or if all of these rows would.
+
+mod items;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
 
 use contract::columns;
-use contract::settings::{ExtractionSettings, FieldSettings};
+use contract::settings::ExtractionSettings;
 use deployer_aws::dynamodb::items::Key;
 use deployer_base::error::{Error, Message, Result};
 use deployer_lang::Stack;
+use deployer_lang::columns::Use;
 use deployer_lang::model::bucket::{BucketEvent, Notified};
 use deployer_lang::model::function::Trigger;
-use deployer_lang::model::table::KeyType;
 use deployer_lang::model::task::Task;
 use deployer_lang::model::worker::Worker;
 use deployer_lang::model::{Resource, ResourceType};
-use deployer_lang::sensitive::{self, Field};
+use deployer_lang::sensitive;
 use deployer_syntax::{Source, diagnostic};
 use task::sample::{Sample, SampleError};
 
-/// Number of rows of a file that are kept, and whose items are shown at the end.
-pub const KEPT_ROWS: usize = 20;
+/// Number of rows of a file that are transformed, and whose items are shown at the end.
+const KEPT_ROWS: u64 = 20;
 /// Number of rows of a file from which on the number of rows per event matters.
 const MANY_ROWS: u64 = 5_000;
 /// Number of columns that are listed in a message.
@@ -30,10 +33,10 @@ const LISTED_COLUMNS: usize = 30;
 /// The result of the check of a file.
 #[derive(Debug)]
 pub struct Checked {
-    /// The start of the file.
-    pub sample: Sample,
     /// Advice that is not an error.
     pub advice: Vec<String>,
+    /// The keys of the items of the first rows, by the rows' numbers. Empty if the stack doesn't define them.
+    pub keys: BTreeMap<u64, Key>,
 }
 
 /// Reads the start of a file that is to be uploaded to `landing`. Returns `None` if it isn't certain that the stack's
@@ -56,7 +59,7 @@ pub fn check(
     let name = path.display();
     let expected = sensitive::expected(stack, task);
     let names = sensitive::columns_of(&expected);
-    let sample = Sample::read(file, &settings.csv, &names, KEPT_ROWS).map_err(|error| match error {
+    let sample = Sample::read(file, &settings, &names, 0).map_err(|error| match error {
         SampleError::Io(error) => io(&error),
         SampleError::Fault(fault) => {
             let code = fault.reason.code();
@@ -78,7 +81,10 @@ pub fn check(
         let position = source.position(resource.span.start);
         format!("{}:{}", source.name, position.line)
     };
-    let mut advice = Vec::new();
+    let mut advice: Vec<String> = sample.notes.iter().map(|note| format!("{name}: {note}")).collect();
+    if let Some(encoding) = sample.encoding {
+        advice.push(format!("{name} is read as {encoding}"));
+    }
     if sample.whole && sample.seen == 0 {
         advice.push(match sample.columns.is_empty() {
             true => format!("{name} is empty"),
@@ -93,7 +99,9 @@ pub fn check(
             place(resource)
         )
     }));
-    Ok(Some(Checked { sample, advice }))
+    let items::FirstItems { keys, warning } = items::check(stack, key, path)?;
+    advice.extend(warning);
+    Ok(Some(Checked { advice, keys }))
 }
 
 /// Returns the stack's own task, if it is the only one and reads the files that are uploaded to this bucket under this
@@ -125,18 +133,16 @@ fn reader<'s>(stack: &'s Stack, landing: &Resource, key: &str) -> Option<(&'s Re
     }
 }
 
-/// Describes the fields that get no values from the columns of a file, and the solution.
-fn unmet(source: &Source, headers: &[String], fields: &[Field<'_>], file: &str) -> Option<Message> {
+/// Describes the uses of columns that a file doesn't have, and the solution.
+fn unmet(source: &Source, headers: &[String], uses: &[Use<'_>], file: &str) -> Option<Message> {
     let mut lines = Vec::new();
     // Without any of the fields, the first row may contain values, which must not be shown.
-    let is_header = fields.iter().any(|field| matches!(columns::find(headers, field.column()), Ok(Some(_))));
-    for field in fields {
-        let column = field.column();
-        let position = source.position(field.span.start);
-        let needed = format!(
-            "needed by the field `{}` ({}:{}:{})",
-            field.settings.name, source.name, position.line, position.column
-        );
+    let is_header = uses.iter().any(|used| matches!(columns::find(headers, &used.column), Ok(Some(_))));
+    for used in uses {
+        let column = used.column.as_str();
+        let position = source.position(used.span.start);
+        let needed =
+            format!("needed by {} ({}:{}:{})", used.user(), source.name, position.line, position.column);
         match columns::find(headers, column) {
             Ok(Some(_)) => {}
             Ok(None) => {
@@ -187,32 +193,6 @@ fn grouping(settings: &ExtractionSettings, sample: &Sample, bytes: u64) -> Optio
     // Two digits: more would suggest a precision that the estimate doesn't have.
     let unit = 10_u64.pow(rows.ilog10().saturating_sub(1));
     Some(rows / unit * unit)
-}
-
-/// Returns the keys of the items that the kept rows become, by the rows' numbers. The result is empty if the stack
-/// doesn't define them.
-#[must_use]
-pub fn keys(sample: &Sample, fields: &[FieldSettings], key: &[(String, KeyType)]) -> BTreeMap<u64, Key> {
-    let sources: Option<Vec<(&String, &FieldSettings, Option<usize>)>> = key
-        .iter()
-        .map(|(name, key_type)| {
-            let field = fields.iter().find(|field| field.name == *name)?;
-            let column = columns::find(&sample.columns, &field.from).ok()?;
-            (*key_type == KeyType::String).then_some((name, field, column))
-        })
-        .collect();
-    let Some(sources) = sources.filter(|sources| !sources.is_empty()) else { return BTreeMap::new() };
-    let keyed = sample.rows.iter().filter_map(|(row, values)| {
-        let key: Option<Key> = sources
-            .iter()
-            .map(|(name, field, column)| {
-                let value = column.and_then(|column| values.get(column)).filter(|value| !value.is_empty());
-                Some(((*name).clone(), value.or(field.default.as_ref())?.clone()))
-            })
-            .collect();
-        Some((*row, key?))
-    });
-    keyed.collect()
 }
 
 #[cfg(test)]
@@ -337,34 +317,36 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_those_that_transform_makes() {
-        let field = |name: &str, from: &str, default: Option<&str>| FieldSettings {
-            name: name.into(),
-            from: from.into(),
-            required: false,
-            optional: false,
-            default: default.map(str::to_owned),
-            sensitive: false,
-        };
-        let sample = Sample {
-            columns: vec!["Id".into(), "Sort".into()],
-            rows: vec![
-                (1, vec!["a".into(), "x".into()]),
-                (3, vec![String::new(), "y".into()]),
-                (4, vec!["b".into(), String::new()]),
-            ],
-            ..Sample::default()
-        };
-        let key = |names: &[&str]| -> Vec<(String, KeyType)> {
-            names.iter().map(|name| ((*name).to_owned(), KeyType::String)).collect()
-        };
-        let fields = [field("id", "ID", None), field("sort", "sort", Some("z"))];
-        let found = keys(&sample, &fields, &key(&["id", "sort"]));
-        let texts: Vec<(u64, String)> = found
-            .into_iter()
-            .map(|(row, key)| (row, key.into_values().collect::<Vec<_>>().join(" ")))
-            .collect();
-        assert_eq!(texts, [(1, "a x".to_owned()), (4, "b z".to_owned())]);
-        assert_eq!(keys(&sample, &fields, &key(&["other"])), BTreeMap::new());
+    fn a_file_of_which_all_rows_fail_is_refused() {
+        let all = format!("ID,HouseNum,Street,Town,Zip\n{}", ",2,3,4,5\n1,2\n".repeat(20));
+        let message = refusal(STACK, all.as_bytes());
+        for part in [
+            "all of its first 20 rows would fail",
+            "nothing of ",
+            "row 1: ",
+            "`id`",
+            "`ID`",
+            "(missing-value)",
+            "\n  row 2: ",
+            "(row-length)",
+        ] {
+            assert!(message.text.contains(part), "{part}\n{}", message.text);
+        }
+        let hint = message.hint.expect("a hint");
+        for part in ["`deployer preview ", "`deployer docs missing-value`", "`--no-check`"] {
+            assert!(hint.contains(part), "{part}\n{hint}");
+        }
+        let only = refusal(STACK, b"ID,HouseNum,Street,Town,Zip\n,2,3,4,5\n");
+        assert!(only.text.contains("its only row would fail"), "{}", only.text);
+    }
+
+    #[test]
+    fn a_file_with_a_few_bad_rows_is_accepted_with_a_warning() {
+        let some = b"ID,HouseNum,Street,Town,Zip\n1,2,3,4,5\n,2,3,4,5\n7,2,3,4,5\n";
+        let Checked { advice, keys, .. } = checked(STACK, some).expect("accepted").expect("checked");
+        let warning = advice.join("\n");
+        assert!(warning.contains("1 of the first 3 rows of "), "{warning}");
+        assert!(warning.contains("row 2: ") && warning.contains("(missing-value)"), "{warning}");
+        assert_eq!(keys.into_keys().collect::<Vec<_>>(), [1, 3]);
     }
 }

@@ -18,7 +18,7 @@ mod original;
 mod pipeline;
 mod text;
 
-pub use text::{page, render};
+pub use text::{money, page, render};
 
 /// Rows that go through the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -224,6 +224,26 @@ pub struct Original {
     pub per_row: PerRow,
     /// Assumptions.
     pub assumptions: Vec<String>,
+}
+
+/// The time that rows take, by the slowest stage of the pipeline.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Pace {
+    /// Seconds, with the start of the task.
+    #[serde(serialize_with = "rounded")]
+    pub seconds: f64,
+    /// Rows a second of the slowest stage.
+    #[serde(serialize_with = "rounded")]
+    pub rows_per_second: f64,
+    /// The slowest stage, and the setting that limits it; or the start of the task, if that takes longer.
+    pub limit: String,
+}
+
+/// Estimates the time that rows take; `None` without rows, or if the stack does not have the deployer's workers.
+#[must_use]
+pub fn pace(stack: &Stack, load: Load) -> Option<Pace> {
+    pipeline::find(stack)?.pace(load)
 }
 
 /// The price of something that depends on use.

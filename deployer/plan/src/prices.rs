@@ -176,7 +176,8 @@ pub fn prices() -> &'static Prices {
 }
 
 /// Returns a whole number with a comma between thousands.
-pub(crate) fn grouped(number: f64) -> String {
+#[must_use]
+pub fn grouped(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut out = String::new();
     for (at, digit) in digits.char_indices() {

@@ -2,7 +2,7 @@
 
 use contract::{Detail, ObjectRef, SOURCE};
 use deployer_lang::Compiled;
-use deployer_plan::cost::{Estimate, Load, estimate, page, render};
+use deployer_plan::cost::{Estimate, Load, estimate, pace, page, render};
 use deployer_syntax::Source;
 use proptest::prelude::*;
 use serde_json::json;
@@ -99,6 +99,31 @@ fn a_million_rows_by_hand() {
     near(rows.per_row.invocations, 0.203);
     near(rows.per_row.calls, 0.3);
     near(rows.per_row.log_bytes, 1_651.0 + 0.203 * 628.0);
+}
+
+#[test]
+fn the_slowest_stage_decides_the_time() {
+    let of = |edits: &[(&str, &str)], load| pace(&repository(edits).stack, load).expect("a pipeline");
+    // Two executions of `load` write ten rows in 42 ms each; `transform` takes 36 ms, `observe` a second for a thousand
+    // events, of which a row has three.
+    let found = of(&[], MILLION);
+    near(found.rows_per_second, 2.0 * 10.0 / 0.042);
+    near(found.seconds, 15.0 + 1e6 * 0.042 / 20.0);
+    assert_eq!(found.limit, "`load`: 2 executions at the same time (`concurrency`)");
+    // With many executions, it is the task.
+    let many =
+        of(&[("throttle: { type: integer, default: 2", "throttle: { type: integer, default: 50")], MILLION);
+    near(many.rows_per_second, 1_000.0);
+    assert_eq!(many.limit, "`extraction`: 1 task, which publishes 1,000 rows a second");
+    let slow = [("disk: 21GiB", "disk: 21GiB\n      settings: { eventsPerSecond: 20, rowsPerEvent: 10 }")];
+    let slow = of(&slow, MILLION);
+    near(slow.rows_per_second, 200.0);
+    assert_eq!(slow.limit, "`eventsPerSecond: 20` of `extraction`");
+    let capacity = [("{ key: { id: string } }", "{ key: { id: string }, capacity: { read: 1, write: 5 } }")];
+    let capacity = of(&capacity, Load { rows: 10, bytes_per_row: 1_500 });
+    near(capacity.rows_per_second, 2.5);
+    assert_eq!(capacity.limit, "the start of the task");
+    assert_eq!(pace(&repository(&[]).stack, Load { rows: 0, bytes_per_row: 1 }), None);
 }
 
 #[test]

@@ -3,7 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use deployer_syntax::number::Decimal;
 
 use crate::Pause;
 use crate::error::{AwsError, AwsResult as _};
@@ -32,8 +36,41 @@ pub async fn first(session: &Session, table: &str, most: i32) -> Result<(Vec<Ite
     Ok((items.collect(), answer.last_evaluated_key().is_some_and(|key| !key.is_empty())))
 }
 
-/// The key of an item whose attributes are strings: attribute → value.
-pub type Key = BTreeMap<String, String>;
+/// The key of an item: attribute → value.
+pub type Key = BTreeMap<String, KeyValue>;
+
+/// The value of a key attribute.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeyValue {
+    /// `S`.
+    Text(String),
+    /// `N`: the digits.
+    Number(String),
+    /// `B`.
+    Binary(Vec<u8>),
+}
+
+impl KeyValue {
+    fn to_attribute(&self) -> AttributeValue {
+        match self {
+            Self::Text(text) => AttributeValue::S(text.clone()),
+            Self::Number(digits) => AttributeValue::N(digits.clone()),
+            Self::Binary(bytes) => AttributeValue::B(Blob::new(bytes.clone())),
+        }
+    }
+
+    /// Returns whether an attribute has this value. DynamoDB returns a number with other digits than it was given.
+    fn is(&self, value: &AttributeValue) -> bool {
+        match (self, value) {
+            (Self::Text(own), AttributeValue::S(text)) => own == text,
+            (Self::Number(own), AttributeValue::N(digits)) => {
+                own == digits || Decimal::parse(own).is_some_and(|own| Decimal::parse(digits) == Some(own))
+            }
+            (Self::Binary(own), AttributeValue::B(bytes)) => own == bytes.as_ref(),
+            _ => false,
+        }
+    }
+}
 
 /// Attempts to get the items that DynamoDB leaves out of an answer.
 const ATTEMPTS: usize = 4;
@@ -51,9 +88,8 @@ pub async fn get(
     let names: Vec<(String, String)> =
         names.into_iter().enumerate().map(|(at, name)| (format!("#a{at}"), name.clone())).collect();
     let projection: Vec<&str> = names.iter().map(|(short, _)| short.as_str()).collect();
-    let attributes = |key: &Key| {
-        key.iter().map(|(name, value)| (name.clone(), AttributeValue::S(value.clone()))).collect()
-    };
+    let attributes =
+        |key: &Key| key.iter().map(|(name, value)| (name.clone(), value.to_attribute())).collect();
     let asked = keys.iter().map(attributes);
     let asked = KeysAndAttributes::builder()
         .set_keys(Some(asked.collect()))
@@ -73,11 +109,12 @@ pub async fn get(
             .await
             .aws("BatchGetItem", format!("table {table}"))?;
         for item in answer.responses().and_then(|tables| tables.get(table)).into_iter().flatten() {
-            let item: Item = item.iter().map(|(name, value)| (name.clone(), text(value))).collect();
-            if let Some(key) =
-                keys.iter().find(|key| key.iter().all(|(name, value)| item.get(name) == Some(value)))
-            {
-                found.insert(key.clone(), item);
+            let is_of = |key: &&Key| {
+                key.iter().all(|(name, value)| item.get(name).is_some_and(|found| value.is(found)))
+            };
+            if let Some(key) = keys.iter().find(is_of) {
+                let item = item.iter().map(|(name, value)| (name.clone(), text(value)));
+                found.insert(key.clone(), item.collect());
             }
         }
         next = answer.unprocessed_keys().cloned();
@@ -100,12 +137,56 @@ pub async fn count(session: &Session, table: &str) -> Result<usize> {
     Ok(usize::try_from(count).unwrap_or_default())
 }
 
+/// Returns a value for people, without its type.
 fn text(value: &AttributeValue) -> String {
+    let list = |texts: &mut dyn Iterator<Item = String>| texts.collect::<Vec<_>>().join(", ");
     match value {
         AttributeValue::S(text) | AttributeValue::N(text) => text.clone(),
         AttributeValue::Bool(value) => value.to_string(),
         AttributeValue::Null(_) => String::new(),
-        AttributeValue::L(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
-        _ => "(binary or nested)".to_owned(),
+        AttributeValue::L(items) => list(&mut items.iter().map(text)),
+        AttributeValue::Ss(texts) | AttributeValue::Ns(texts) => list(&mut texts.iter().cloned()),
+        AttributeValue::B(bytes) => STANDARD.encode(bytes),
+        AttributeValue::Bs(all) => list(&mut all.iter().map(|bytes| STANDARD.encode(bytes))),
+        AttributeValue::M(map) => {
+            let map: BTreeMap<&String, &AttributeValue> = map.iter().collect();
+            list(&mut map.into_iter().map(|(name, value)| format!("{name}: {}", text(value))))
+        }
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_found_among_the_items_of_an_answer() {
+        let number = |digits: &str| KeyValue::Number(digits.to_owned());
+        for (key, value, same) in [
+            (number("1.50"), AttributeValue::N("1.5".into()), true),
+            (number("1E+3"), AttributeValue::N("1000".into()), true),
+            (number("-0"), AttributeValue::N("0".into()), true),
+            (
+                number("12345678901234567890123456789012345678"),
+                AttributeValue::N("12345678901234567890123456789012345679".into()),
+                false,
+            ),
+            (number("1"), AttributeValue::S("1".into()), false),
+            (KeyValue::Text("1".into()), AttributeValue::S("1".into()), true),
+            (KeyValue::Binary(vec![1, 2]), AttributeValue::B(Blob::new([1, 2])), true),
+        ] {
+            assert_eq!(key.is(&value), same, "{key:?} {value:?}");
+            assert!(key.is(&key.to_attribute()));
+        }
+    }
+
+    #[test]
+    fn values_are_shown_without_types() {
+        let map =
+            [("b", AttributeValue::Bool(true)), ("a", AttributeValue::Ns(vec!["1".into(), "2".into()]))];
+        let map = map.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        assert_eq!(text(&AttributeValue::M(map)), "a: 1, 2, b: true");
+        assert_eq!(text(&AttributeValue::B(Blob::new([0xde, 0xad]))), "3q0=");
     }
 }

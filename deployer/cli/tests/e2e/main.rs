@@ -20,6 +20,7 @@ mod lifecycle;
 mod parts;
 mod pipeline_faults;
 mod plan;
+mod preview;
 mod processes;
 mod proxy;
 mod raw;

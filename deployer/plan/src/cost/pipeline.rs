@@ -18,6 +18,7 @@ use super::{Bill, Grouping, Load, PerRow, Rows};
 use crate::prices::{Item, grouped};
 
 mod counting;
+mod pace;
 
 /// Bytes that EventBridge and SQS count as one event or request: Amazon EventBridge Pricing, Amazon SQS Pricing.
 pub(super) const CHUNK: f64 = 65_536.0;
@@ -79,7 +80,7 @@ const fn observed(kind: EventKind) -> f64 {
         EventKind::ExtractionCompleted => 525.0,
         EventKind::RecordTransformed => 533.0,
         EventKind::RecordLoaded => 580.0,
-        EventKind::Failed | EventKind::Any => 0.0,
+        EventKind::RecordSkipped | EventKind::Failed | EventKind::Any => 0.0,
     }
 }
 
@@ -230,7 +231,8 @@ impl<'s> Pipeline<'s> {
                 let loads = self.makers(Worker::Load, EventKind::RecordTransformed);
                 Count { row: transformed * loads, file: 0.0 }
             }
-            EventKind::Failed => Count { row: 0.0, file: 0.0 },
+            // Every row is taken as valid and wanted.
+            EventKind::RecordSkipped | EventKind::Failed => Count { row: 0.0, file: 0.0 },
             EventKind::Any => {
                 let all = EventKind::ALL.into_iter().filter(|kind| *kind != EventKind::Any);
                 all.map(|kind| self.events(kind, load)).fold(Count { row: 0.0, file: 0.0 }, |sum, count| {

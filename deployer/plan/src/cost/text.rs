@@ -312,7 +312,8 @@ fn table_of_prices() -> String {
 }
 
 /// Formats dollars: cents, or two significant digits where that would be nothing.
-fn money(dollars: f64) -> String {
+#[must_use]
+pub fn money(dollars: f64) -> String {
     if dollars <= 0.0 {
         return "$0.00".to_owned();
     }
