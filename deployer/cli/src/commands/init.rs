@@ -12,24 +12,45 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::guess::counted;
+
+mod fitting;
+mod from;
+mod render;
 
 /// Create a project that can be deployed as it is: a stack.yaml, its code and a README
 ///
-/// Never overwrites existing files.
+/// With `--from FILE`, the project is for that CSV file, which is read completely: delimiter, types, formats of dates and the key
+/// of the table are guessed from it, and the comments in stack.yaml give the reasons. Never overwrites existing files.
+/// `deployer docs init` explains the guesses.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Folder of the project, created if it is missing; its name becomes the name of the pipeline
     #[arg(default_value = ".")]
     folder: PathBuf,
     /// Template to start from; `--list` lists all templates
-    #[arg(long, value_name = "NAME", default_value = "etl")]
+    #[arg(long, value_name = "NAME", default_value = ETL)]
     template: String,
     /// List the templates
     #[arg(long)]
     list: bool,
+    /// Guess the fields from a CSV file, which can be compressed with gzip or zstd
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["template", "list"])]
+    from: Option<PathBuf>,
+    /// Column that is the key of the table; given twice, the second one is the sort key
+    #[arg(long, value_name = "COLUMN", requires = "from")]
+    key: Vec<String>,
+    /// Name of the pipeline [default: that of the folder]
+    #[arg(long, value_name = "NAME", value_parser = pipeline_name, conflicts_with = "list")]
+    name: Option<String>,
 }
 
+/// The template of the pipeline for CSV files.
+const ETL: &str = "etl";
+
 static TEMPLATES: Dir<'static> = include_dir!("$OUT_DIR/templates");
+/// The README of a project for a CSV file.
+const FROM_README: &str = include_str!("init/from.md");
 const STACK: &str = "stack.yaml";
 const SCHEMA: &str = "stack.schema.json";
 const IGNORED: &str = "# What builds and the local cloud leave behind.\n/.deployer/\ntarget/\n";
@@ -45,6 +66,26 @@ pub(super) struct Project<'a> {
     template: &'a str,
     /// The files that were written.
     files: Vec<&'a str>,
+    /// With `--from`: the file that the fields were guessed from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<Guessed<'a>>,
+}
+
+/// The file that the fields were guessed from.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "guessedFile")]
+struct Guessed<'a> {
+    /// The file.
+    file: &'a Path,
+    /// The number of its rows, without those that the task rejects.
+    rows: u64,
+    /// The number of rows that the task rejects.
+    rejected: u64,
+    /// The attributes of the key, the partition key first.
+    key: Vec<&'a str>,
+    /// Facts to know before the pipeline is used.
+    warnings: &'a [String],
 }
 
 /// With `--list`: the templates.
@@ -78,56 +119,165 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
             Message::new(format!("there is no template `{}`", args.template)).hint(hint),
         ));
     };
-    let name = name_of(&args.folder);
-    let mut project = project(template, &name);
+    let name = args.name.clone().or_else(|| name_of(&args.folder));
+    if let Some(path) = &args.from {
+        return run_from(context, args, path, name, template);
+    }
+    let project = project(template, name.as_deref());
+    write(&args.folder, &project)?;
+    let files: Vec<&str> = project.iter().map(|(path, _)| path.as_str()).collect();
+    if context.ui.is_json() {
+        return context.ui.json(Project {
+            folder: &args.folder,
+            template: &args.template,
+            files,
+            from: None,
+        });
+    }
+    let taken = name.as_deref().or_else(|| own_name(file(template, STACK)?));
+    say_written(context, args, &files, taken);
+    context.ui.note("\nWhat next:");
+    enter(context, &args.folder);
+    context.ui.note("  deployer local up && deployer deploy   on this machine");
+    context.ui.note("  deployer deploy dev                    on AWS, with your credentials");
+    context.ui.note("  README.md                              what it does, and what to look at");
+    Ok(())
+}
+
+/// Creates a project for a CSV file.
+fn run_from(
+    context: &Context,
+    args: &Args,
+    path: &Path,
+    name: Option<String>,
+    template: &'static Dir<'static>,
+) -> Result<()> {
+    if let [_, _, third, ..] = args.key.as_slice() {
+        return Err(Error::Usage(
+            Message::new(format!("`--key {third}` is the third column, but a key has two at most"))
+                .hint("the first column is the partition key, and the second one the sort key"),
+        ));
+    }
+    // Not only after a large file was read.
+    refuse_existing(&args.folder, [".gitignore", "README.md", SCHEMA, STACK].into_iter())?;
+    let found = from::read(&context.ui, path, &args.key)?;
+    let file_name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = name.or_else(|| name_of(Path::new(file_name.split('.').next().unwrap_or_default())));
+    let name = name.unwrap_or_else(|| ETL.to_owned());
+    let naming = render::Naming { name: &name, file: &file_name };
+    let stack = fitting::stack_file(file(template, STACK).unwrap_or_default(), naming, &found)?;
+    let there = quoted(&seen_from(&args.folder, path).to_string_lossy());
+    let readme = FROM_README.replace("{file}", &file_name).replace("{path}", &there);
+    let mut project = common();
+    project.push((STACK.to_owned(), stack_file(&stack, None)));
+    project.push(("README.md".to_owned(), readme));
     project.sort();
-    let there: Vec<&str> = project
-        .iter()
-        .filter(|(path, _)| args.folder.join(path).symlink_metadata().is_ok())
-        .map(|(path, _)| path.as_str())
-        .collect();
-    if !there.is_empty() {
-        return Err(Error::Refused(
+    write(&args.folder, &project)?;
+    let files: Vec<&str> = project.iter().map(|(path, _)| path.as_str()).collect();
+    let rejected = found.survey.rejected().values().map(|rejected| rejected.count).sum();
+    if context.ui.is_json() {
+        let key = found.guess.key.iter().map(|part| part.name.as_str()).collect();
+        let from =
+            Guessed { file: path, rows: found.survey.rows(), rejected, key, warnings: &found.warnings };
+        return context.ui.json(Project { folder: &args.folder, template: ETL, files, from: Some(from) });
+    }
+    say_written(context, args, &files, Some(&name));
+    context.ui.note(format!(
+        "\nGuessed from {} of {}: the key is {}.",
+        counted(found.survey.rows(), "row"),
+        path.display(),
+        found.guess.key_notes.first().cloned().unwrap_or_default()
+    ));
+    for warning in &found.warnings {
+        context.ui.warn(warning);
+    }
+    context.ui.note("\nWhat next:");
+    enter(context, &args.folder);
+    context.ui.note(format!("  deployer preview {there}"));
+    context.ui.note("  deployer local up && deployer deploy local");
+    context.ui.note(format!("  deployer upload {there} --wait"));
+    context.ui.note(format!("The comments in {STACK} say what was guessed, and what is in doubt."));
+    Ok(())
+}
+
+/// Returns the path of a file as seen from a folder.
+fn seen_from(folder: &Path, path: &Path) -> PathBuf {
+    let plain = |path: &Path| {
+        path.components()
+            .all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir))
+    };
+    if path.is_absolute() {
+        return path.to_owned();
+    }
+    if !plain(folder) {
+        return std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    }
+    let depth = folder.components().filter(|part| matches!(part, std::path::Component::Normal(_))).count();
+    PathBuf::from("../".repeat(depth)).join(path)
+}
+
+/// Refuses to write where there are files already.
+fn refuse_existing<'f>(folder: &Path, files: impl Iterator<Item = &'f str>) -> Result<()> {
+    let there: Vec<&str> = files.filter(|path| folder.join(path).symlink_metadata().is_ok()).collect();
+    match there.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Refused(
             Message::new(format!(
                 "{} already has {}; nothing was written",
-                args.folder.display(),
+                folder.display(),
                 there.join(", ")
             ))
             .hint("name another folder: `deployer init my-pipeline`"),
-        ));
+        )),
     }
-    for (path, text) in &project {
-        let path = args.folder.join(path);
-        let parent = path.parent().unwrap_or(&args.folder);
+}
+
+/// Writes the files of a project, none of which may exist.
+fn write(folder: &Path, project: &[(String, String)]) -> Result<()> {
+    refuse_existing(folder, project.iter().map(|(path, _)| path.as_str()))?;
+    for (path, text) in project {
+        let path = folder.join(path);
+        let parent = path.parent().unwrap_or(folder);
         std::fs::create_dir_all(parent).map_err(|error| Error::io("create the folder", parent, &error))?;
         files::write_whole(&path, text)?;
     }
-    let files: Vec<&str> = project.iter().map(|(path, _)| path.as_str()).collect();
-    if context.ui.is_json() {
-        return context.ui.json(Project { folder: &args.folder, template: &args.template, files });
-    }
-    let taken = name.as_deref().or_else(|| own_name(file(template, STACK)?));
+    Ok(())
+}
+
+fn say_written(context: &Context, args: &Args, files: &[&str], taken: Option<&str>) {
     for file in files {
         context.ui.note(format!("wrote {}", args.folder.join(file).display()));
     }
-    if let Some(taken) = taken.filter(|taken| folder_name(&args.folder).as_deref() != Some(taken)) {
+    let taken =
+        taken.filter(|taken| args.name.is_none() && folder_name(&args.folder).as_deref() != Some(taken));
+    if let Some(taken) = taken {
         context.ui.note(format!(
             "\nThe pipeline is named `{taken}`, because the name of the folder is not a valid one (lower case letters, digits \
              and hyphens, starting with a letter). Change it with `name:` in {STACK}."
         ));
     }
-    context.ui.note("\nWhat next:");
-    if args.folder != Path::new(".") {
-        context.ui.note(format!("  cd {}", quoted(&args.folder.to_string_lossy())));
+}
+
+/// Shows the commands that lead to the project.
+fn enter(context: &Context, folder: &Path) {
+    if folder != Path::new(".") {
+        context.ui.note(format!("  cd {}", quoted(&folder.to_string_lossy())));
     }
-    if emulator::find_for(&args.folder).is_err() {
+    if emulator::find_for(folder).is_err() {
         // Otherwise the next command would fail with this advice.
         context.ui.note(format!("  {}", emulator::install_into(Path::new(".venv"))));
     }
-    context.ui.note("  deployer local up && deployer deploy   on this machine");
-    context.ui.note("  deployer deploy dev                    on AWS, with your credentials");
-    context.ui.note("  README.md                              what it does, and what to look at");
-    Ok(())
+}
+
+/// Reads the name of a pipeline.
+fn pipeline_name(text: &str) -> std::result::Result<String, String> {
+    match name_of_text(text).as_deref() == Some(text) {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("expected lower case letters, digits and single hyphens, beginning with a letter, at most 40"
+                .to_owned())
+        }
+    }
 }
 
 /// Returns the templates with their descriptions: the first sentences of their READMEs.
@@ -164,7 +314,12 @@ fn list(context: &Context) -> Result<()> {
 
 /// Returns the name of the pipeline: that of the folder, as far as it is valid for a stack.
 fn name_of(folder: &Path) -> Option<String> {
-    let name = folder_name(folder)?.to_ascii_lowercase();
+    name_of_text(&folder_name(folder)?)
+}
+
+/// Returns a text as the name of a pipeline, as far as it is valid.
+fn name_of_text(text: &str) -> Option<String> {
+    let name = text.to_ascii_lowercase();
     let words: Vec<&str> =
         name.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
     let name = words.join("-");
@@ -182,11 +337,8 @@ fn own_name(text: &str) -> Option<&str> {
 }
 
 /// Returns the files of a project, by path.
-fn project(template: &'static Dir<'static>, name: &Option<String>) -> Vec<(String, String)> {
-    let mut out = vec![
-        (".gitignore".to_owned(), IGNORED.to_owned()),
-        (SCHEMA.to_owned(), format!("{:#}\n", deployer_lang::schema::schema())),
-    ];
+fn project(template: &'static Dir<'static>, name: Option<&str>) -> Vec<(String, String)> {
+    let mut out = common();
     let mut folders = vec![template];
     while let Some(folder) = folders.pop() {
         folders.extend(folder.dirs());
@@ -194,11 +346,20 @@ fn project(template: &'static Dir<'static>, name: &Option<String>) -> Vec<(Strin
             let Ok(path) = file.path().strip_prefix(template.path()) else { continue };
             let words: Vec<&str> = path.iter().filter_map(|word| word.to_str()).collect();
             let (path, text) = (words.join("/"), file.contents_utf8().unwrap_or_default());
-            let text = if path == STACK { stack_file(text, name.as_deref()) } else { text.to_owned() };
+            let text = if path == STACK { stack_file(text, name) } else { text.to_owned() };
             out.push((path, text));
         }
     }
+    out.sort();
     out
+}
+
+/// Returns the files that every project has.
+fn common() -> Vec<(String, String)> {
+    vec![
+        (".gitignore".to_owned(), IGNORED.to_owned()),
+        (SCHEMA.to_owned(), format!("{:#}\n", deployer_lang::schema::schema())),
+    ]
 }
 
 /// Returns the stack file with a link to the schema next to it, and with the name of the folder.
