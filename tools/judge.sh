@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Lets cfn-lint, checkov and parliament judge every template: those of the repository's stacks and of the examples as the
-# deployer writes them now, and those of the tests. No finding of any level may be left; what is not asked, and why, stands in the files of settings
+# deployer writes them now, those of stack files that `init --from` guesses, and those of the tests. No finding of any level may be left; what is not asked, and why, stands in the files of settings
 # beside this one.
 #
 # Usage: tools/judge.sh DEPLOYER BIN   (the deployer's binary, the folder of the judges)
@@ -27,6 +27,13 @@ for example in examples/*/stack.yaml; do
     # A warning in an example is a mistake too.
     "$deployer" --file "$example" synth dev >"$out/example-$name.json" 2>"$out/warnings"
     [ ! -s "$out/warnings" ] || { cat "$out/warnings" >&2; exit 1; }
+done
+for file in deployer/cli/tests/commands/from/*; do
+    name=$(basename "$file")
+    guessed=$(mktemp -d)
+    "$deployer" --quiet init "$guessed" --from "$file" --name guessed
+    "$deployer" --file "$guessed/stack.yaml" synth dev >"$out/guessed-$name.json"
+    rm -r "$guessed"
 done
 rm "$out/warnings"
 for template in deployer/lang/tests/cases/*/template*.json; do

@@ -32,6 +32,7 @@ mod ls;
 mod man;
 mod r#match;
 mod outputs;
+mod preview;
 mod recover;
 mod replay;
 mod rollback;
@@ -43,7 +44,8 @@ mod upload;
 /// Deploy an event-driven pipeline to AWS, or to this machine, from one stack.yaml
 ///
 /// Exit codes: 0 success, 1 failed for a reason outside the file, 2 usage or invalid file, 3 differences found, 4 the deployment
-/// failed, 5 refused or declined, 6 no credentials or access denied, 7 rows of a file are not in the table, 130 interrupted.
+/// failed, 5 refused or declined, 6 no credentials or access denied, 7 rows of a file are not in the table or would fail, 130
+/// interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "deployer", version, propagate_version = true, max_term_width = 180)]
 pub struct Cli {
@@ -86,6 +88,7 @@ pub enum Command {
     Init(init::Args),
     Ls(ls::Args),
     Synth(synth::Args),
+    Preview(preview::Args),
     Match(r#match::Args),
     Diff(diff::Args),
     Deploy(deploy::Args),
@@ -116,9 +119,14 @@ pub enum Command {
 impl Command {
     /// Runs the command. Commands that don't use the network start no runtime, which keeps them fast.
     pub fn run(self, context: &Context) -> Result<()> {
-        if context.ui.output == Output::Env && !matches!(self, Self::Outputs(_)) {
+        let own = matches!(
+            (&self, context.ui.output),
+            (Self::Outputs(_), Output::Env)
+                | (Self::Preview(_), Output::Ndjson | Output::DynamodbJson | Output::Csv)
+        );
+        if let (false, Some((command, form))) = (own, context.ui.output.only()) {
             return Err(Error::Usage(
-                Message::new("only `deployer outputs` supports `--output env`")
+                Message::new(format!("only `deployer {command}` supports `--output {form}`"))
                     .hint("all commands support `--output text` and `--output json`"),
             ));
         }
@@ -127,6 +135,7 @@ impl Command {
             Self::Ls(args) if args.status => block_on(interruptible(context, ls::with_status(context))),
             Self::Ls(args) => ls::run(context, &args),
             Self::Synth(args) => synth::run(context, &args),
+            Self::Preview(args) => preview::run(context, &args),
             Self::Match(args) => r#match::run(context, &args),
             Self::Schema(args) => schema::run(context, &args),
             Self::Docs(args) => docs::run(context, &args),

@@ -134,6 +134,8 @@ pub struct Progress {
     rows: Option<u64>,
     extracted: BTreeSet<u64>,
     transformed: BTreeSet<u64>,
+    /// Rows that were skipped, even if they were loaded later.
+    skipped: RowSet,
     loaded: BTreeSet<u64>,
     failed: BTreeMap<u64, Failure>,
     file_failure: Option<Failure>,
@@ -146,6 +148,7 @@ struct Counts {
     extracted: u64,
     transformed: u64,
     loaded: u64,
+    skipped: u64,
     failed: u64,
 }
 
@@ -157,6 +160,7 @@ impl Progress {
             extracted: tally.extracted.len(),
             transformed: tally.transformed.len(),
             loaded: tally.loaded.len(),
+            skipped: tally.skipped.len(),
             failed: tally.failed().len(),
         };
         let group = |stage: &str, reason: &str, rows| Group {
@@ -168,7 +172,9 @@ impl Progress {
         let of_file = of_file.iter().map(|(stage, reason)| group(stage, reason, None));
         let failures = tally.failures();
         let of_rows = failures.iter().map(|one| group(&one.stage, &one.reason, Some(one.rows.clone())));
-        Self::counted(object, tally.total(), counts, of_file.chain(of_rows).collect(), most)
+        let groups = of_file.chain(of_rows).collect();
+        let counted = Self::counted(object, tally.total(), counts, groups, most);
+        Self { skipped: tally.skipped.clone(), ..counted }
     }
 
     fn counted(
@@ -204,6 +210,7 @@ impl Progress {
             rows: None,
             extracted: BTreeSet::new(),
             transformed: BTreeSet::new(),
+            skipped: RowSet::default(),
             loaded: BTreeSet::new(),
             failed: BTreeMap::new(),
             file_failure: None,
@@ -219,6 +226,11 @@ impl Progress {
         match (entry.event.as_str(), entry.record) {
             ("record-extracted", Some(record)) => self.extracted.insert(record),
             ("record-transformed", Some(record)) => self.transformed.insert(record),
+            ("record-skipped", Some(record)) => {
+                let new = !self.skipped.contains(record);
+                self.skipped.add(&RowSet::range(record..record.saturating_add(1)));
+                new
+            }
             ("record-loaded", Some(record)) => self.loaded.insert(record),
             ("extraction-completed", _) => self.rows.replace(entry.rows.unwrap_or_default()) != entry.rows,
             ("failed", Some(record)) => {
@@ -233,11 +245,11 @@ impl Progress {
         }
     }
 
-    /// Returns whether every row is in the table or has failed, or the file as a whole has failed.
+    /// Returns whether every row is in the table, was skipped or has failed, or the file as a whole has failed.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        let settled = self.loaded.len() + self.failed.keys().filter(|row| !self.loaded.contains(row)).count();
-        self.file_failure.is_some() || self.rows.is_some_and(|rows| settled as u64 >= rows)
+        let Counts { loaded, skipped, failed, .. } = self.counts();
+        self.file_failure.is_some() || self.rows.is_some_and(|rows| loaded + skipped + failed >= rows)
     }
 
     /// Returns the number of rows in the file, once the task has read all of it.
@@ -252,7 +264,19 @@ impl Progress {
         self.counts().loaded
     }
 
-    /// Returns the number of rows that failed and were not loaded by a later attempt.
+    /// Returns the number of rows that `transform` left out on purpose.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.counts().skipped
+    }
+
+    /// Returns whether a row was left out on purpose.
+    #[must_use]
+    pub fn is_skipped(&self, row: u64) -> bool {
+        self.skipped.contains(row) && !self.loaded.contains(&row)
+    }
+
+    /// Returns the number of rows that failed, and that no later attempt loaded or skipped.
     #[must_use]
     pub fn failed(&self) -> u64 {
         self.counts().failed
@@ -260,7 +284,7 @@ impl Progress {
 
     /// Returns the failures: the row (`None` for the file), and the reason.
     pub fn failures(&self) -> impl Iterator<Item = (Option<u64>, &Failure)> {
-        let rows = self.failed.iter().filter(|(row, _)| !self.loaded.contains(row));
+        let rows = self.failed.iter().filter(|(row, _)| self.is_failed(**row));
         let file = self.file_failure.iter().map(|failure| (None, failure));
         file.chain(rows.map(|(row, failure)| (Some(*row), failure)))
     }
@@ -331,7 +355,7 @@ impl Progress {
         self.groups().iter().any(|group| group.failure.message.is_none())
     }
 
-    /// Returns `Ok` only if the file has rows, and all of them are in the table.
+    /// Returns `Ok` only if the file has rows, and each of them is in the table or was skipped.
     ///
     /// # Errors
     /// Returns [`Error::Incomplete`] otherwise.
@@ -371,10 +395,19 @@ impl Progress {
             (None, Some(_)) => "the file was not read completely".to_owned(),
             (None, None) => "still reading the file".to_owned(),
         };
+        let skipped = match counts.skipped {
+            0 => String::new(),
+            skipped => format!(", {skipped} skipped"),
+        };
         format!(
-            "{rows}: {} extracted, {} transformed, {} loaded, {} failed",
+            "{rows}: {} extracted, {} transformed, {} loaded, {} failed{skipped}",
             counts.extracted, counts.transformed, counts.loaded, counts.failed
         )
+    }
+
+    /// Returns whether a row failed, and no later attempt loaded or skipped it.
+    fn is_failed(&self, row: u64) -> bool {
+        self.failed.contains_key(&row) && !self.loaded.contains(&row) && !self.skipped.contains(row)
     }
 
     fn counts(&self) -> Counts {
@@ -382,7 +415,9 @@ impl Progress {
             extracted: self.extracted.len() as u64,
             transformed: self.transformed.len() as u64,
             loaded: self.loaded.len() as u64,
-            failed: self.failed.keys().filter(|row| !self.loaded.contains(row)).count() as u64,
+            skipped: self.skipped.len()
+                - self.loaded.iter().filter(|row| self.skipped.contains(**row)).count() as u64,
+            failed: self.failed.keys().filter(|row| self.is_failed(**row)).count() as u64,
         })
     }
 }
@@ -437,6 +472,35 @@ mod tests {
     }
 
     #[test]
+    fn a_skipped_row_is_neither_failed_nor_missing() {
+        let mut progress = Progress::new(object("1"));
+        progress.add(&entry("extraction-completed", "1", &json!({ "rows": 4, "rejected": 0 })));
+        progress.add(&entry("record-loaded", "1", &json!({ "record": 1 })));
+        assert!(!progress.describe().contains("skipped"), "{}", progress.describe());
+        for record in 2..=3 {
+            assert!(progress.add(&entry("record-skipped", "1", &json!({ "record": record }))));
+        }
+        assert!(!progress.add(&entry("record-skipped", "1", &json!({ "record": 3 }))), "delivered twice");
+        assert!(!progress.is_complete());
+        // It fails first, and a replay with other settings skips it.
+        let failed = json!({ "record": 4, "reason": "missing-value", "cause": "the column `ID` is empty" });
+        progress.add(&entry("failed", "1", &failed));
+        assert!(progress.is_complete() && progress.verdict().is_err());
+        progress.add(&entry("record-skipped", "1", &json!({ "record": 4 })));
+        assert!(progress.is_complete() && progress.verdict().is_ok() && progress.groups().is_empty());
+        assert_eq!((progress.loaded(), progress.skipped(), progress.failed()), (1, 3, 0));
+        assert_eq!(progress.describe(), "4 rows: 0 extracted, 0 transformed, 1 loaded, 0 failed, 3 skipped");
+        // Loaded after all.
+        progress.add(&entry("record-loaded", "1", &json!({ "record": 2 })));
+        assert_eq!((progress.loaded(), progress.skipped()), (2, 2));
+        assert!(!progress.is_skipped(2) && progress.is_skipped(3) && progress.is_complete());
+        let mut tally = Tally::default();
+        tally.skipped = RowSet::range(1..3);
+        let progress = Progress::of(object("1"), &tally, 10);
+        assert!(progress.is_skipped(2) && progress.skipped() == 2);
+    }
+
+    #[test]
     fn failures_are_told_once_a_reason_with_the_words_of_the_first_row() {
         let group = |stage: &str, reason: &str, rows| Group {
             stage: Some(stage.to_owned()),
@@ -447,7 +511,7 @@ mod tests {
             group("load", "invalid-item", [2, 3, 4, 9].into_iter().collect()),
             group("transform", "missing-value", RowSet::range(1..301)),
         ];
-        let counts = Counts { extracted: 300, transformed: 0, loaded: 0, failed: 300 };
+        let counts = Counts { extracted: 300, transformed: 0, loaded: 0, skipped: 0, failed: 300 };
         let mut progress = Progress::counted(object("1"), Some(300), counts, groups, 10);
         assert_eq!(progress.failures().count(), 10);
         let told = |progress: &Progress| progress.groups().iter().map(Group::describe).collect::<Vec<_>>();

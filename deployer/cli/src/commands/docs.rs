@@ -53,11 +53,11 @@ static PAGES: Dir<'static> = include_dir!("$OUT_DIR/docs");
 /// Names under which people look for a topic, with the heading that explains it.
 const ALIASES: [(&str, &str); 10] = [
     ("csv", "workers-and-their-settings"),
-    ("fields", "workers-and-their-settings"),
+    ("where", "fields"),
     ("settings", "workers-and-their-settings"),
     ("extract", "workers-and-their-settings"),
     ("extraction", "workers-and-their-settings"),
-    ("transform", "workers-and-their-settings"),
+    ("transform", "fields"),
     ("load", "workers-and-their-settings"),
     ("observe", "tally"),
     ("sensitive", "encryption"),

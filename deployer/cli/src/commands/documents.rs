@@ -12,14 +12,14 @@ use serde_json::{Map, Value, json};
 
 use super::{
     bootstrap, completions, deploy, destroy, diagnose, diff, docs, doctor, drift, events, gc, graph, history,
-    init, local, logs, ls, man, r#match, outputs, recover, replay, rollback, synth, tally, upload,
+    init, local, logs, ls, man, r#match, outputs, preview, recover, replay, rollback, synth, tally, upload,
 };
 
 /// The schema of a document that a command writes.
 type Form = fn(&mut SchemaGenerator) -> Schema;
 
 /// All documents that commands write. A command with several forms writes one of them.
-const DOCUMENTS: [(&str, &[Form]); 31] = [
+const DOCUMENTS: [(&str, &[Form]); 32] = [
     ("problems", &[line::<Problems<'_>>]),
     ("failure", &[line::<Failure<'_>>]),
     ("init", &[document::<init::Project<'_>>, document::<init::Templates>]),
@@ -58,6 +58,7 @@ const DOCUMENTS: [(&str, &[Form]); 31] = [
     ("docs", &[document::<docs::Page<'_>>]),
     ("match", &[document::<r#match::EventMatches<'_>>, document::<r#match::PatternMatch>]),
     ("cost", &[document::<Estimate>]),
+    ("preview", &[document::<preview::report::FilePreview<'_>>]),
     ("graph", &[document::<graph::Drawing<'_>>]),
     ("completions", &[document::<completions::Completions<'_>>]),
     ("man", &[document::<man::ManPage<'_>>, document::<man::ManFolder<'_>>]),

@@ -29,10 +29,10 @@ pub struct Args {
     subject: Option<String>,
     /// The stack; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
-    /// Send the rows that failed and are not in the table
+    /// Send the rows that failed, are not in the table and were not skipped
     #[arg(long)]
     failed: bool,
-    /// Send the rows that are not in the table and were not reported as failed
+    /// Send the rows that are not in the table and were not reported as failed or skipped
     #[arg(long)]
     missing: bool,
     /// Send the messages of dead-letter queues, each back to the queue that it came from

@@ -22,9 +22,10 @@ use document::{ObjectTallies, ObjectTally, TallySummary};
 use handle::newest;
 use waiting::rate;
 
-/// Show which rows of a file are in the table, have failed or are missing
+/// Show which rows of a file are in the table, were skipped, have failed or are missing
 ///
-/// Exits with 0 if every row of the file is in the table, and with 7 if rows are missing or have failed, or the file has no rows.
+/// Exits with 0 if every row of the file is in the table or was skipped, and with 7 if rows are missing or have failed, or the file
+/// has no rows.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Key of the object; all objects by default
@@ -37,7 +38,7 @@ pub struct Args {
     /// Name of the bucket in the stack file, if there are several
     #[arg(long)]
     bucket: Option<String>,
-    /// Wait until every row is in the table or has failed, including the rows of a replay
+    /// Wait until every row is in the table, was skipped or has failed, including the rows of a replay
     #[arg(long, requires = "key")]
     wait: bool,
     /// Stop waiting after this time
@@ -90,6 +91,9 @@ fn stack_and_key<'a>(context: &Context, args: &'a Args) -> Result<(Stack, Option
     Ok((context.load_stack(args.stack.as_deref())?, key))
 }
 
+/// Position of the column for skipped rows, which is there only if there are any.
+const SKIPPED_COLUMN: usize = 4;
+
 async fn list(context: &Context, stack: &Stack, place: &TallyHandle) -> Result<()> {
     let all = place.list().await?;
     if context.ui.is_json() {
@@ -100,9 +104,10 @@ async fn list(context: &Context, stack: &Stack, place: &TallyHandle) -> Result<(
         context.ui.note("no object has been uploaded yet");
         return Ok(());
     }
+    let skips = all.iter().any(|one| !one.skipped.is_empty());
     let rows = all.iter().map(|one| {
         let object = one.summary.object.as_ref();
-        [
+        let mut row = vec![
             object.map(|object| object.key.clone()).unwrap_or_default(),
             newest(one).0.cloned().unwrap_or_default(),
             one.total().map_or_else(|| "?".to_owned(), |total| total.to_string()),
@@ -110,10 +115,18 @@ async fn list(context: &Context, stack: &Stack, place: &TallyHandle) -> Result<(
             one.failed().len().to_string(),
             one.missing().len().to_string(),
             state_text(one),
-        ]
+        ];
+        if skips {
+            row.insert(SKIPPED_COLUMN, one.skipped.len().to_string());
+        }
+        row
     });
-    let columns = ["key", "uploaded", "rows", "loaded", "failed", "missing", "state"];
-    context.ui.data(&deployer_base::ui::table(columns, rows))
+    let mut columns =
+        ["key", "uploaded", "rows", "loaded", "failed", "missing", "state"].map(str::to_owned).to_vec();
+    if skips {
+        columns.insert(SKIPPED_COLUMN, "skipped".to_owned());
+    }
+    context.ui.data(&deployer_base::ui::wide_table(&columns, rows))
 }
 
 /// The progress of an object.
@@ -123,9 +136,9 @@ async fn list(context: &Context, stack: &Stack, place: &TallyHandle) -> Result<(
 enum State {
     /// Rows are still to come, or missing.
     Open,
-    /// Every row is in the table.
+    /// Every row is in the table or was skipped.
     Loaded,
-    /// Rows have failed, and the others are in the table.
+    /// Rows have failed, and the others are in the table or were skipped.
     RowsFailed,
     /// The object as a whole could not be read.
     ObjectFailed,
@@ -176,7 +189,7 @@ fn rows_text(count: u64) -> String {
     }
 }
 
-/// Returns `Ok` (exit code 0) only if the file has rows, and all of them are in the table.
+/// Returns `Ok` (exit code 0) only if the file has rows, and each of them is in the table or was skipped.
 fn verdict(tally: &Tally) -> Result<()> {
     if tally.total() == Some(0) && tally.object_failures().is_empty() {
         return Err(Error::Incomplete(
@@ -196,7 +209,13 @@ fn verdict(tally: &Tally) -> Result<()> {
             let failed = if failed == 0 { "none".to_owned() } else { failed.to_string() };
             format!("still reading the file: {} in progress, {failed} failed", rows_text(missing))
         }
-        (None, Some(total)) => format!("of {total} rows, {failed} failed and {missing} are missing"),
+        (None, Some(total)) => match tally.skipped.len() {
+            0 => format!("of {total} rows, {failed} failed and {missing} are missing"),
+            1 => format!("of {total} rows, 1 was skipped, {failed} failed and {missing} are missing"),
+            skipped => {
+                format!("of {total} rows, {skipped} were skipped, {failed} failed and {missing} are missing")
+            }
+        },
     };
     Err(Error::Incomplete(Message::new(text).hint(what_to_do(tally))))
 }
@@ -275,6 +294,10 @@ fn show(context: &Context, tally: &Tally) -> Result<()> {
             format!("{}{percent}{rate}", of(tally.loaded.len()))
         }],
     ];
+    if !tally.skipped.is_empty() {
+        let text = format!("{}: {}", of(tally.skipped.len()), ranges_text(&tally.skipped));
+        rows.push(["skipped".to_owned(), text]);
+    }
     for failure in tally.failures() {
         let message = failure.message.map(|message| format!(" ({message})")).unwrap_or_default();
         rows.push([
@@ -356,6 +379,25 @@ mod tests {
             (error.exit_code(), error.message().expect("a message").text.as_str()),
             (7, "the file has no rows")
         );
+    }
+
+    #[test]
+    fn skipped_rows_are_done_and_are_counted() {
+        let mut tally = sample(6);
+        for (skipped, text) in [
+            (RowSet::range(4..5), "of 6 rows, 1 was skipped, 0 failed and 2 are missing"),
+            (RowSet::range(4..6), "of 6 rows, 2 were skipped, 0 failed and 1 are missing"),
+        ] {
+            tally.skipped = skipped;
+            let error = verdict(&tally).expect_err("row 6 is missing");
+            assert_eq!((error.exit_code(), error.message().expect("a message").text.as_str()), (7, text));
+            assert!(!is_over(&tally) && State::of(&tally) == State::Open);
+        }
+        tally.skipped = RowSet::range(4..7);
+        assert!(verdict(&tally).is_ok() && is_over(&tally));
+        assert_eq!((State::of(&tally), percent(&tally)), (State::Loaded, Some(50.0)));
+        assert_eq!(describe(&tally), "6 rows: 5 extracted, 0 transformed, 3 loaded, 0 failed, 3 skipped");
+        assert!(!describe(&sample(6)).contains("skipped"));
     }
 
     #[test]

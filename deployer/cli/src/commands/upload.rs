@@ -1,6 +1,6 @@
 //! `deployer upload`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -17,12 +17,10 @@ use deployer_base::output::StoredObject;
 use deployer_lang::Stack;
 use deployer_lang::model::access::Verb;
 use deployer_lang::model::bucket::BucketEvent;
-use deployer_lang::model::table::Table;
 use deployer_lang::model::worker::Worker;
 use deployer_lang::model::{Resource, ResourceType};
 use schemars::JsonSchema;
 use serde::Serialize;
-use task::sample::Sample;
 
 use super::tally::TallyHandle;
 use super::{logs, tally};
@@ -33,8 +31,9 @@ use crate::progress::{self, Entry, Group, Progress};
 
 /// Upload a CSV file to the bucket of the stack, which starts the pipeline
 ///
-/// Compares the columns of the file with the fields of the stack first, and sends nothing if a column is missing. With `--wait`,
-/// exits with 0 if every row is in the table, and with 7 if rows have failed or the file has no rows.
+/// Compares the columns of the file with the fields of the stack first and makes items of its first rows, and sends nothing if a
+/// column is missing or all of these rows would fail. With `--wait`, exits with 0 if every row is in the table or was skipped, and
+/// with 7 if rows have failed or the file has no rows.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// File to upload
@@ -48,10 +47,10 @@ pub struct Args {
     /// Name of the bucket in the stack file, if there are several
     #[arg(long)]
     bucket: Option<String>,
-    /// Upload the file without checking that its columns match the fields of the stack, and that its key starts the pipeline
+    /// Upload the file without checking its columns and first rows, and that its key starts the pipeline
     #[arg(long)]
     no_check: bool,
-    /// Show the progress until every row is in the table or has failed, then the items of the first rows
+    /// Show the progress until every row is in the table, was skipped or has failed, then the items of the first rows
     #[arg(long)]
     wait: bool,
     /// Show the values of sensitive fields too
@@ -122,7 +121,8 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         replay: None,
     };
     let limit = Duration::from_secs(args.timeout);
-    let file = Uploaded { session: &session, stack: &stack, sample: checked.map(|checked| checked.sample) };
+    let keys = checked.map(|checked| checked.keys).unwrap_or_default();
+    let file = Uploaded { session: &session, stack: &stack, keys };
     let Some(reader) = reader else {
         if let (true, Some(tally)) = (args.wait, tally) {
             let place = TallyHandle::new(&session, resources, &stack, tally, Some(bucket))?;
@@ -151,8 +151,8 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
 struct Uploaded<'a> {
     session: &'a Session,
     stack: &'a Stack,
-    /// The start of the file, if it was checked.
-    sample: Option<Sample>,
+    /// The keys of the items of its first rows, by the rows' numbers, if it was checked.
+    keys: BTreeMap<u64, items::Key>,
 }
 
 fn default_key(path: &Path) -> Result<String> {
@@ -352,6 +352,7 @@ async fn finish(
             object: (&progress.object).into(),
             rows: progress.rows(),
             loaded: progress.loaded(),
+            skipped: Some(progress.skipped()).filter(|skipped| *skipped > 0),
             failed: progress.failed(),
             seconds: elapsed.as_secs_f64(),
             reasons: groups.iter().map(FailureReason::new).collect(),
@@ -397,6 +398,9 @@ pub(super) struct LoadedObject<'a> {
     rows: Option<u64>,
     /// Rows that are in the table.
     loaded: u64,
+    /// Rows that `transform` left out on purpose; absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped: Option<u64>,
     /// Rows that failed.
     failed: u64,
     /// Duration.
@@ -455,7 +459,7 @@ struct UploadFailure<'a> {
 
 /// Returns the fields of the only `transform`, and the table that the only `load` writes: both are needed to find the
 /// items of a file.
-fn fields_and_table(stack: &Stack) -> Option<(&[FieldSettings], &Resource, &Table)> {
+fn fields_and_table(stack: &Stack) -> Option<(&[FieldSettings], &Resource)> {
     let only = |worker| {
         let mut found = stack.functions().filter(|(_, function)| function.worker() == Some(worker));
         match (found.next(), found.next()) {
@@ -467,7 +471,7 @@ fn fields_and_table(stack: &Stack) -> Option<(&[FieldSettings], &Resource, &Tabl
     let written = only(Worker::Load)?.access.iter().find(|access| access.verb == Verb::Write)?;
     let resource = stack.resource(&written.resource.name)?;
     match &resource.is {
-        ResourceType::Table(table) => Some((fields, resource, table)),
+        ResourceType::Table(_) => Some((fields, resource)),
         _ => None,
     }
 }
@@ -481,9 +485,8 @@ async fn show_items(
     progress: &Progress,
     show_sensitive: bool,
 ) -> Result<()> {
-    let Some((fields, resource, table)) = fields_and_table(file.stack) else { return Ok(()) };
-    let Some(sample) = &file.sample else { return Ok(()) };
-    let keys = precheck::keys(sample, fields, &table.key);
+    let Some((fields, resource)) = fields_and_table(file.stack) else { return Ok(()) };
+    let keys = &file.keys;
     if keys.is_empty() {
         return Ok(());
     }
@@ -495,6 +498,8 @@ async fn show_items(
     let items = items::get(file.session, name, &different, &asked).await?;
     let rows: Vec<Vec<String>> = keys
         .iter()
+        // The item with the key of a skipped row comes from another row or another file.
+        .filter(|(row, _)| !progress.is_skipped(**row))
         .filter_map(|(row, key)| Some((row, items.get(key)?)))
         .map(|(row, item)| {
             let value = |field: &FieldSettings| match hidden(&field) {

@@ -1,6 +1,8 @@
 //! The commands that need no cloud, and the failures of the others without one: exit code, stdout and stderr together.
 
+mod from;
 mod output;
+mod preview;
 #[path = "../output/schema.rs"]
 mod schema;
 

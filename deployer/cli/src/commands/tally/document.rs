@@ -27,8 +27,11 @@ pub struct ObjectTally<'a> {
     /// The counts.
     #[serde(flatten)]
     summary: TallySummary<'a>,
-    /// Rows that are not in the table, and of which no stage says that they failed.
+    /// Rows that are not in the table, and of which no stage says that they failed or were skipped.
     missing_rows: RowRanges,
+    /// Rows that `transform` left out on purpose; absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped_rows: Option<RowRanges>,
     /// Rows that later rows of the object with the same key have replaced.
     overwritten_rows: RowRanges,
     /// Rows that failed, by stage and reason.
@@ -47,7 +50,7 @@ pub struct TallySummary<'a> {
     object: Option<StoredObject<'a>>,
     /// Name of this version of the object in the tally.
     digest: &'a str,
-    /// `true` if the object was read completely, and each row is in the table or has failed.
+    /// `true` if the object was read completely, and each row is in the table, was skipped or has failed.
     complete: bool,
     /// The state of the object.
     state: State,
@@ -59,9 +62,12 @@ pub struct TallySummary<'a> {
     transformed: u64,
     /// Rows that are in the table.
     loaded: u64,
-    /// Rows that failed and are not in the table.
+    /// Rows that `transform` left out on purpose; absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped: Option<u64>,
+    /// Rows that failed, are not in the table and were not skipped later.
     failed: u64,
-    /// Rows that are not in the table, and of which no stage says that they failed.
+    /// Rows that are not in the table, and of which no stage says that they failed or were skipped.
     missing: u64,
     /// Rows that later rows of the object with the same key have replaced: at least so many.
     overwritten: u64,
@@ -130,7 +136,7 @@ struct ReplayProgress {
     replay: String,
     /// The number of rows that were asked for.
     rows: u64,
-    /// Those that have neither been loaded nor failed since.
+    /// Those that have neither been loaded nor skipped, and have not failed, since.
     pending: u64,
 }
 
@@ -179,6 +185,7 @@ impl<'a> TallySummary<'a> {
             extracted: tally.extracted.len(),
             transformed: tally.transformed.len(),
             loaded: tally.loaded.len(),
+            skipped: Some(tally.skipped.len()).filter(|skipped| *skipped > 0),
             failed: tally.failed().len(),
             missing: tally.missing().len(),
             overwritten: tally.overwritten.len(),
@@ -211,6 +218,7 @@ impl<'a> ObjectTally<'a> {
             stack,
             summary: TallySummary::new(tally),
             missing_rows: RowRanges::new(&tally.missing()),
+            skipped_rows: (!tally.skipped.is_empty()).then(|| RowRanges::new(&tally.skipped)),
             overwritten_rows: RowRanges::new(&tally.overwritten),
             failures: failures.collect(),
             shards: shards.collect(),

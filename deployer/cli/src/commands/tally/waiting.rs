@@ -35,7 +35,7 @@ pub async fn wait(
         let found = place.read(object).await?;
         let cost = asked.elapsed();
         if let Some(found) = &found {
-            let settled = found.loaded.len() + found.failed().len();
+            let settled = found.loaded.len() + found.skipped.len() + found.failed().len();
             let (since, before) = *first.get_or_insert((asked, settled));
             let rate = rate(settled.saturating_sub(before), since.elapsed().as_secs_f64());
             let text = format!("{}{}", describe(found), outlook(found, rate));
@@ -118,6 +118,9 @@ pub(super) fn describe(tally: &Tally) -> String {
         tally.loaded.len(),
         tally.failed().len()
     ));
+    if !tally.skipped.is_empty() {
+        text.push_str(&format!(", {} skipped", tally.skipped.len()));
+    }
     for replay in tally.pending_replays() {
         text.push_str(&format!(", replay of {} rows: {} to go", replay.rows, replay.pending));
     }
