@@ -14,6 +14,7 @@ import tempfile
 import time
 
 import beside_cdk
+import beside_rows
 import functions
 import measure
 import task
@@ -222,6 +223,12 @@ def main():
             benchmark(deployer, min(args.runs, most))
 
 
+def preview(deployer, runs):
+    """Measures items of rows beside Python, Node.js and DuckDB, and the memory over a large file."""
+    beside_rows.compare(deployer, runs)
+    beside_rows.memory(deployer)
+
+
 # With the most runs that each makes, since some take long.
 BENCHMARKS = {
     "synth": (synth, 100),
@@ -235,6 +242,7 @@ BENCHMARKS = {
     "functions": (lambda _, runs: functions.transform(runs), 5),
     "observe": (lambda _, runs: functions.observe(runs), 5),
     "throttle": (throttle, 10),
+    "preview": (preview, 5),
 }
 
 
