@@ -116,6 +116,16 @@ impl<'s> Compiler<'s> {
     fn field(&mut self, settings: &FieldSettings, path: &[String]) -> Option<Field> {
         let before = self.problems.len();
         combinations::check(settings, path, &mut self.problems);
+        if settings.name.is_empty() {
+            self.problems.push(Problem {
+                place: Place { field: path.to_vec(), ..Place::default() },
+                kind: ProblemKind::Value,
+                message: "an attribute needs a name".into(),
+                help: Some(
+                    "write a name before the colon: DynamoDB has no attribute with an empty one".into(),
+                ),
+            });
+        }
         if settings.sensitive && path.len() > 1 {
             self.problem(
                 path,

@@ -245,6 +245,15 @@ impl Number {
         i64::try_from(if self.negative { -value } else { value }).ok()
     }
 
+    /// Returns the bytes that DynamoDB counts for the number, at most: one for two significant digits, and two more.
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let (digits, _) = self.to_parts();
+        let count = digits.checked_ilog10().map_or(1, |power| power + 1);
+        usize::try_from(count.div_ceil(2)).unwrap_or_default() + 2
+    }
+
     /// Appends the number in its canonical form: plain digits (`-1234.56`) while they are at most 40 characters, else
     /// with an exponent (`1.5E+100`).
     pub fn write(&self, out: &mut Vec<u8>) {

@@ -11,9 +11,6 @@ use serde_json::Value as Json;
 
 use crate::number::Number;
 
-/// Bytes of a number at most.
-const MAX_NUMBER: usize = 21;
-
 /// The value of an attribute. Texts are borrowed from the row where they are stored as they are in the file.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value<'a> {
@@ -71,11 +68,11 @@ impl<'a> Value<'a> {
     pub fn size(&self) -> usize {
         match self {
             Self::Null | Self::Boolean(_) => 1,
-            Self::Number(_) => MAX_NUMBER,
+            Self::Number(number) => number.size(),
             Self::Text(text) => text.len(),
             Self::Binary(bytes) => bytes.len(),
             Self::TextSet(texts) => texts.iter().map(|text| text.len()).sum(),
-            Self::NumberSet(numbers) => numbers.len() * MAX_NUMBER,
+            Self::NumberSet(numbers) => numbers.iter().map(Number::size).sum(),
             Self::BinarySet(all) => all.iter().map(Vec::len).sum(),
             Self::List(values) => 3 + values.iter().map(|value| 1 + value.size()).sum::<usize>(),
             Self::Map(entries) => {
@@ -275,7 +272,7 @@ mod tests {
             Value::text("xy"),
             Value::Number(Number::from_i64(1)),
         ]);
-        assert_eq!(Value::Map(vec![entry(list)]).size(), 3 + 2 + 3 + 2 + 2 + 3 + 22);
+        assert_eq!(Value::Map(vec![entry(list)]).size(), 3 + 2 + 3 + 2 + 2 + 3 + 4);
         assert_eq!(Value::Binary(vec![0; 4]).size(), 4);
         assert_eq!(Value::TextSet(vec!["ab".into(), "c".into()]).size(), 3);
     }

@@ -152,7 +152,7 @@ fn people_see_the_first_items_and_the_results_of_the_file() {
     }
     for part in [
         "invalid-timestamp",
-        "largest item: row 4, ",
+        "largest item: row 1, ",
         "cost: ",
         "deployer cost --rows 6 --bytes-per-row ",
         "time: about ",
@@ -201,7 +201,7 @@ fn the_document_has_the_results_and_the_first_rows() {
         (json!("row-length"), json!([6])),
     ];
     assert_eq!(failures, expected);
-    assert_eq!(document["largestItem"]["row"], 4);
+    assert_eq!(document["largestItem"]["row"], 1);
     assert_eq!(document["results"].as_array().map(Vec::len), Some(3));
     assert_eq!(document["results"][0]["item"]["email"], json!({ "S": "(sensitive)" }));
     assert!(document["cost"]["dollars"].as_f64().is_some_and(|dollars| dollars > 0.0), "{document}");

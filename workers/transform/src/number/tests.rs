@@ -323,3 +323,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_size_is_that_of_the_significant_digits() {
+    for (text, size) in [("0", 3), ("7", 3), ("-10", 3), ("12.5", 4), ("1e100", 3)] {
+        assert_eq!(text.parse::<Number>().expect("a number").size(), size, "{text}");
+    }
+    assert_eq!("9".repeat(38).parse::<Number>().expect("a number").size(), 21);
+}
