@@ -81,6 +81,7 @@ fn every_crate_is_known_here() {
         "deployer/packing",
         "deployer/plan",
         "deployer/syntax",
+        "workers/client",
         "workers/contract",
         "workers/functions",
         "workers/publisher",
