@@ -11,7 +11,7 @@ use serde::de::value::{Error, StrDeserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::event::ESCAPED;
+use crate::event::{ESCAPED, Notes};
 use crate::{FailedStage, ObjectRef, Reason, Shard, characters};
 
 /// A text in a message. It is borrowed unless it contains escapes.
@@ -95,6 +95,17 @@ const fn one() -> u64 {
     1
 }
 
+/// What `load` did with the items of rows.
+#[derive(Debug, Clone)]
+pub struct Written<'a> {
+    /// Table name.
+    pub table: Text<'a>,
+    /// Keys of the items, one for each row: a map, or a list of maps.
+    pub key: Option<&'a RawValue>,
+    /// Rows about which there is more to say.
+    pub notes: Notes,
+}
+
 /// The content of an event.
 #[derive(Debug, Clone)]
 pub enum What<'a> {
@@ -117,17 +128,30 @@ pub enum What<'a> {
         shard: Option<Shard>,
     },
     /// Rows became items.
-    Transformed,
+    Transformed {
+        /// Rows about which there is more to say.
+        notes: Notes,
+    },
+    /// Rows became requests to delete items.
+    Deletion,
     /// Rows were left out on purpose.
     Skipped,
     /// Items were written.
-    Loaded {
-        /// Table name.
-        table: Text<'a>,
-        /// Keys of the items, one for each row: a map, or a list of maps.
-        key: Option<&'a RawValue>,
-        /// Rows that were replaced by another row of the same object with the same key.
-        overwritten: Vec<u64>,
+    Loaded(Written<'a>),
+    /// Items were deleted.
+    Deleted(Written<'a>),
+    /// Items were not written, because the table had some of the same keys.
+    Existing(Written<'a>),
+    /// Every row of the object is settled.
+    ObjectCompleted {
+        /// The number of the attempt.
+        attempt: u64,
+        /// Rows, as far as they are known.
+        rows: u64,
+        /// Rows that are in the table.
+        loaded: u64,
+        /// Rows that failed.
+        failed: u64,
     },
     /// The object or a row failed.
     Failed {
@@ -178,6 +202,7 @@ struct Envelope<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Body<'a> {
     #[serde(borrow)]
     status: Text<'a>,
@@ -194,13 +219,25 @@ struct Body<'a> {
     #[serde(default)]
     rejected: Option<u64>,
     #[serde(default)]
+    attempt: Option<u64>,
+    #[serde(default)]
+    loaded: Option<u64>,
+    #[serde(default)]
+    failed: Option<u64>,
+    #[serde(default)]
     shard: Option<Shard>,
     #[serde(borrow, default)]
     table: Option<Text<'a>>,
     #[serde(borrow, default)]
     key: Option<&'a RawValue>,
     #[serde(default)]
-    overwritten: Vec<u64>,
+    overwritten: Overwritten,
+    #[serde(default)]
+    replaced: Vec<u64>,
+    #[serde(default)]
+    outdated: Vec<u64>,
+    #[serde(default)]
+    leap_seconds: Vec<u64>,
     #[serde(borrow, default)]
     reason: Option<Text<'a>>,
     #[serde(borrow, default)]
@@ -211,12 +248,41 @@ struct Body<'a> {
     column: Option<Text<'a>>,
 }
 
+/// The detail type of the outcome of an object.
+const OBJECT_COMPLETED: &str = "s3ObjectCompleted";
+
+/// Rows that were replaced: their numbers in an event about rows, their count in the outcome of an object.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Overwritten {
+    Rows(Vec<u64>),
+    Count(#[expect(dead_code, reason = "it is read to be skipped")] u64),
+}
+
+impl Default for Overwritten {
+    fn default() -> Self {
+        Self::Rows(Vec::new())
+    }
+}
+
+impl Overwritten {
+    /// Returns the rows; `None` where there should be some, and is a count.
+    fn into_rows(self, detail_type: &str) -> Option<Vec<u64>> {
+        match self {
+            Self::Rows(rows) => Some(rows),
+            Self::Count(_) => (detail_type == OBJECT_COMPLETED).then(Vec::new),
+        }
+    }
+}
+
 impl<'a> Brief<'a> {
     /// Reads an event; returns `None` if it is not an event of the pipeline.
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
         let Envelope { detail_type, source, time, detail } = serde_json::from_str(text).ok()?;
-        let Body { status, object, record, .. } = detail;
+        let Body { status, object, record, overwritten, replaced, outdated, leap_seconds, .. } = detail;
+        let overwritten = overwritten.into_rows(&detail_type)?;
+        let notes = Notes { overwritten, replaced, outdated, leap_seconds };
         let stage = FailedStage::ALL.into_iter().find(|stage| stage.detail_type() == &*detail_type);
         let (what, about) = match (&*detail_type, stage) {
             (_, Some(stage)) => {
@@ -232,11 +298,25 @@ impl<'a> Brief<'a> {
                 let (rows, bytes, rejected) = (detail.rows?, detail.bytes?, detail.rejected?);
                 (What::Completed { rows, bytes, rejected, shard: detail.shard }, About::Object)
             }
-            ("transform", _) => (What::Transformed, About::Record),
+            ("transform", _) => (What::Transformed { notes }, About::Record),
+            ("transformDeletion", _) => (What::Deletion, About::Record),
             ("transformSkipped", _) => (What::Skipped, About::Record),
-            ("data-loaded", _) => {
-                let (table, key, overwritten) = (detail.table?, detail.key, detail.overwritten);
-                (What::Loaded { table, key, overwritten }, About::Record)
+            ("data-loaded" | "data-deleted" | "loadSkipped", _) => {
+                if &*detail_type == "loadSkipped" {
+                    detail.reason.as_ref()?;
+                }
+                let written = Written { table: detail.table?, key: detail.key, notes };
+                let what = match &*detail_type {
+                    "data-loaded" => What::Loaded(written),
+                    "data-deleted" => What::Deleted(written),
+                    _ => What::Existing(written),
+                };
+                (what, About::Record)
+            }
+            (OBJECT_COMPLETED, _) => {
+                let (attempt, rows) = (detail.attempt?, detail.rows?);
+                let (loaded, failed) = (detail.loaded?, detail.failed?);
+                (What::ObjectCompleted { attempt, rows, loaded, failed }, About::Object)
             }
             _ => return None,
         };
@@ -309,10 +389,17 @@ mod tests {
                     What::Completed { rows, bytes, rejected, shard },
                     Detail::ExtractionCompleted { rows: r, bytes: b, rejected: j, shard: s, .. },
                 ) => assert_eq!((rows, bytes, rejected, shard), (r, b, j, s)),
-                (What::Loaded { table, key, .. }, Detail::RecordLoaded { table: t, .. }) => {
-                    assert_eq!(**table, *t.as_str());
-                    let key: Value = serde_json::from_str(key.expect("a key").get()).expect("JSON");
+                (What::Loaded(written), Detail::RecordLoaded { table, notes, .. })
+                | (What::Deleted(written), Detail::RecordDeleted { table, notes, .. }) => {
+                    assert_eq!((&*written.table, &written.notes), (table.as_str(), notes));
+                    let key: Value = serde_json::from_str(written.key.expect("a key").get()).expect("JSON");
                     assert_eq!(key, detail.to_value()["key"]);
+                }
+                (What::Existing(written), Detail::RecordExisting { table, .. }) => {
+                    assert_eq!((&*written.table, &written.notes), (table.as_str(), &Notes::default()));
+                }
+                (What::Transformed { notes }, Detail::RecordTransformed { notes: expected, .. }) => {
+                    assert_eq!(notes, expected);
                 }
                 (
                     What::Failed { stage, reason, code, message, field, column },
@@ -321,8 +408,15 @@ mod tests {
                     assert_eq!((stage, reason, &**code, &**message), (s, r, &*r.code(), m.as_str()));
                     assert_eq!((field.as_deref(), column.as_deref()), (f.as_deref(), c.as_deref()));
                 }
+                (
+                    What::ObjectCompleted { attempt, rows, loaded, failed },
+                    Detail::ObjectCompleted { outcome, .. },
+                ) => assert_eq!(
+                    (*attempt, *rows, *loaded, *failed),
+                    (outcome.attempt, outcome.rows, outcome.loaded, outcome.failed)
+                ),
                 (What::Extracted, Detail::RecordExtracted { .. })
-                | (What::Transformed, Detail::RecordTransformed { .. })
+                | (What::Deletion, Detail::DeletionRequested { .. })
                 | (What::Skipped, Detail::RecordSkipped { .. }) => {}
                 (what, detail) => panic!("{what:?} is not {detail:?}"),
             }

@@ -62,6 +62,12 @@ pub fn same(one: &str, other: &str) -> bool {
     }
 }
 
+/// Returns whether a column of JSON Lines contains another one: `a` is an object of which `a.b` is a member.
+#[must_use]
+pub fn contains(one: &str, other: &str) -> bool {
+    key(other).strip_prefix(&key(one)).is_some_and(|rest| rest.starts_with('.'))
+}
+
 /// Returns the position of the column named `name`: that of its exact name, else of one that is the [`same`]; `None` if
 /// there is no such column. A column without a name is never found.
 ///
@@ -153,6 +159,17 @@ mod tests {
         for (one, other) in [("Town", "Towns"), ("a b", "ab"), ("é", "e"), ("a\u{200b}b", "ab"), ("ı", "i")]
         {
             assert!(!same(one, other), "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn a_column_contains_the_members_of_its_object() {
+        for (one, other) in [("a", "a.b"), (" A", "a.b.c"), ("Größe", "GRÖSSE.x")] {
+            assert!(contains(one, other), "{one} {other}");
+            assert!(!contains(other, one), "{other} {one}");
+        }
+        for (one, other) in [("a", "a"), ("a", "ab"), ("a.b", "a.bc"), ("a", "b.a")] {
+            assert!(!contains(one, other), "{one} {other}");
         }
     }
 

@@ -7,6 +7,7 @@
 
 mod parser;
 mod record;
+mod writer;
 
 use crate::settings::{Character, CsvSettings};
 

@@ -8,6 +8,9 @@ use serde::de::DeserializeOwned;
 /// The handler of the function's configuration, which names the worker; Lambda sets it.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
 pub const HANDLER: &str = "_HANDLER";
+/// Name of the function; Lambda sets it.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
+pub const FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
 /// Name of the event bus that `access: [{ publish: … }]` grants.
 pub const EVENT_BUS: &str = "EVENT_BUS_NAME";
 /// `source` of every event that the worker publishes.
@@ -37,6 +40,8 @@ pub const TASK_SPOT: &str = "TASK_SPOT";
 pub const MAX_RECEIVE_COUNT: &str = "MAX_RECEIVE_COUNT";
 /// The worker's `settings`, as one JSON document.
 pub const SETTINGS: &str = "SETTINGS";
+/// The `settings` of the task, as one JSON document, for an `extract` that reads small objects itself.
+pub const EXTRACTION_SETTINGS: &str = "EXTRACTION_SETTINGS";
 /// The object that a task works on, as the JSON of [`crate::ObjectRef`]; set by `extract` when it starts the task.
 pub const OBJECT: &str = "OBJECT";
 /// The work of the task, as the JSON of [`crate::Assignment`]; set by `extract` when it starts the task.
@@ -45,6 +50,10 @@ pub const ASSIGNMENT: &str = "ASSIGNMENT";
 pub const STARTED_BY: &str = "deployer";
 /// Name of the table in which `access: [{ tally: … }]` keeps account of every row.
 pub const TALLY_TABLE: &str = "TALLY_TABLE_NAME";
+/// `true` in a stack with a worker `report`: the workers before it keep what it needs, and ignore what it writes.
+pub const RESULT_FILES: &str = "RESULT_FILES";
+/// ARN of the topic that `access: [{ publish: … }]` grants to a `report`.
+pub const TOPIC: &str = "TOPIC_ARN";
 
 /// The sensitive fields, as the JSON of a list of [`crate::settings::SensitiveField`]. The task encrypts their columns, and
 /// `load` takes them in no other form.
@@ -52,6 +61,9 @@ pub const SENSITIVE: &str = "SENSITIVE_FIELDS";
 /// The columns that the header of a file must have, as a JSON list of names: those that fields of `transform` come from, unless
 /// they are optional. The task fails a file without one of them before its first row.
 pub const COLUMNS: &str = "EXPECTED_COLUMNS";
+/// The columns that files may lack, as a JSON list of names: those of optional fields of `transform`. The task fails a file in which
+/// such a name fits several columns before its first row.
+pub const OPTIONAL_COLUMNS: &str = "OPTIONAL_COLUMNS";
 /// ARN of the KMS key that `access: [{ encrypt: … }]` and `{ decrypt: … }` grant.
 pub const DATA_KEY: &str = "DATA_KEY_ARN";
 

@@ -3,15 +3,26 @@
 //! Detail types and statuses of the first four are those of the original pattern, so that rules written for it match.
 
 mod kind;
+mod notes;
+mod outcome;
 #[cfg(test)]
 mod samples;
+mod write;
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{Encoding, FailedStage, Location, ObjectRef, Reason, RecordRef, Shard, characters};
 
 pub use kind::EventKind;
+pub use notes::Notes;
+pub use outcome::{
+    ObjectFailure, ObjectOutcome, REJECT_COLUMNS, RESULT_PREFIXES, ResultFiles, is_result_file,
+};
 #[cfg(test)]
 pub(crate) use samples::samples;
 
@@ -108,6 +119,17 @@ pub enum Detail {
         data: Vec<Map<String, Value>>,
         /// The key of the sensitive values among them, encrypted by KMS, in Base64.
         data_key: Option<String>,
+        /// Rows about which there is more to say.
+        notes: Notes,
+    },
+    /// `transformDeletion`.
+    DeletionRequested {
+        /// The object.
+        object: ObjectRef,
+        /// The row, or several.
+        record: RecordRef,
+        /// Key attributes of the item to delete, of one item for each row.
+        key: Vec<Map<String, Value>>,
     },
     /// `transformSkipped`.
     RecordSkipped {
@@ -126,8 +148,39 @@ pub enum Detail {
         table: String,
         /// Key attributes of the item, of one item for each row.
         key: Vec<Map<String, Value>>,
-        /// Rows of the object that another row of it with the same key has replaced, as far as `load` knows.
-        overwritten: Vec<u64>,
+        /// Rows about which there is more to say.
+        notes: Notes,
+    },
+    /// `data-deleted`.
+    RecordDeleted {
+        /// The object.
+        object: ObjectRef,
+        /// The row, or several.
+        record: RecordRef,
+        /// Table name.
+        table: String,
+        /// Key attributes of the item that is not in the table any more, of one item for each row.
+        key: Vec<Map<String, Value>>,
+        /// Rows about which there is more to say.
+        notes: Notes,
+    },
+    /// `loadSkipped`.
+    RecordExisting {
+        /// The object.
+        object: ObjectRef,
+        /// The row, or several, whose item `load` left out on purpose: the table had one of the same key.
+        record: RecordRef,
+        /// Table name.
+        table: String,
+        /// Key attributes of the item that was there, of one item for each row.
+        key: Vec<Map<String, Value>>,
+    },
+    /// `s3ObjectCompleted`.
+    ObjectCompleted {
+        /// The object; its `replay` is the last replay that the outcome contains, if there was any.
+        object: ObjectRef,
+        /// The outcome of its rows.
+        outcome: Box<ObjectOutcome>,
     },
     /// `extractionFailed`, `transformFailed` or `loadFailed`.
     Failed {
@@ -165,54 +218,90 @@ pub enum DetailError {
     },
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Body {
-    status: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "status")]
+    _status: String,
+    #[serde(default)]
     object: Option<ObjectRef>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     record: Option<RecordRef>,
     #[serde(flatten)]
     rest: serde_json::Map<String, Value>,
 }
 
+/// Bytes of the text of most events.
+const USUAL: usize = 512;
+
 /// The field by which a body says that its texts are escaped: see [`characters`].
 pub(crate) const ESCAPED: &str = "escaped";
 
 /// One map, or a list of them: the first four events keep the form of the original pattern where they concern one row.
-#[derive(Deserialize)]
-#[serde(from = "OneOrMany")]
 struct Items(Vec<Map<String, Value>>);
 
+impl<'de> Deserialize<'de> for Items {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMany;
+
+        impl<'de> Visitor<'de> for OneOrMany {
+            type Value = Items;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object, or a list of objects")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Items, A::Error> {
+                Ok(Items(vec![Map::deserialize(MapAccessDeserializer::new(map))?]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Items, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(Items)
+            }
+        }
+
+        deserializer.deserialize_any(OneOrMany)
+    }
+}
+
+/// Reads a member that may be missing, but not `null`.
+fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// The body of `record-extracted` in its usual form.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(Map<String, Value>),
-    Many(Vec<Map<String, Value>>),
+#[serde(rename_all = "camelCase")]
+struct Extracted<'a> {
+    #[serde(rename = "status")]
+    _status: &'a str,
+    object: ObjectRef,
+    record: RecordRef,
+    headers: String,
+    data: String,
+    #[serde(default, deserialize_with = "some")]
+    data_key: Option<String>,
+    #[serde(default, deserialize_with = "some")]
+    location: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "some")]
+    escaped: Option<IgnoredAny>,
 }
 
-impl From<OneOrMany> for Items {
-    fn from(items: OneOrMany) -> Self {
-        Self(match items {
-            OneOrMany::One(item) => vec![item],
-            OneOrMany::Many(items) => items,
-        })
-    }
-}
-
-fn one_or_many(items: &[Map<String, Value>]) -> Value {
-    match items {
-        [item] => json!(item),
-        items => json!(items),
-    }
-}
-
-/// Sets an optional field.
-fn insert<T: Serialize>(fields: &mut Value, name: &str, value: Option<&T>) {
-    if let Some(value) = value {
-        fields[name] = json!(value);
-    }
+/// The body of `record-transformed` in its usual form.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Transformed<'a> {
+    #[serde(rename = "status")]
+    _status: &'a str,
+    object: ObjectRef,
+    record: RecordRef,
+    data: Items,
+    #[serde(default, deserialize_with = "some")]
+    data_key: Option<String>,
+    #[serde(default)]
+    leap_seconds: Vec<u64>,
+    #[serde(default, deserialize_with = "some")]
+    escaped: Option<IgnoredAny>,
 }
 
 impl Detail {
@@ -234,8 +323,12 @@ impl Detail {
             Self::RecordExtracted { .. } => "s3RecordExtraction",
             Self::ExtractionCompleted { .. } => "s3ExtractionCompleted",
             Self::RecordTransformed { .. } => "transform",
+            Self::DeletionRequested { .. } => "transformDeletion",
             Self::RecordSkipped { .. } => "transformSkipped",
             Self::RecordLoaded { .. } => "data-loaded",
+            Self::RecordDeleted { .. } => "data-deleted",
+            Self::RecordExisting { .. } => "loadSkipped",
+            Self::ObjectCompleted { .. } => "s3ObjectCompleted",
             Self::Failed { stage, .. } => stage.detail_type(),
         }
     }
@@ -248,8 +341,12 @@ impl Detail {
             | Self::RecordExtracted { object, .. }
             | Self::ExtractionCompleted { object, .. }
             | Self::RecordTransformed { object, .. }
+            | Self::DeletionRequested { object, .. }
             | Self::RecordSkipped { object, .. }
-            | Self::RecordLoaded { object, .. } => Some(object),
+            | Self::RecordLoaded { object, .. }
+            | Self::RecordDeleted { object, .. }
+            | Self::RecordExisting { object, .. }
+            | Self::ObjectCompleted { object, .. } => Some(object),
             Self::Failed { object, .. } => object.as_ref(),
         }
     }
@@ -260,73 +357,98 @@ impl Detail {
         match self {
             Self::RecordExtracted { record, .. }
             | Self::RecordTransformed { record, .. }
+            | Self::DeletionRequested { record, .. }
             | Self::RecordSkipped { record, .. }
-            | Self::RecordLoaded { record, .. } => Some(record),
+            | Self::RecordLoaded { record, .. }
+            | Self::RecordDeleted { record, .. }
+            | Self::RecordExisting { record, .. } => Some(record),
             Self::Failed { record, .. } => record.as_ref(),
-            Self::TaskStarted { .. } | Self::ExtractionCompleted { .. } => None,
+            Self::TaskStarted { .. } | Self::ExtractionCompleted { .. } | Self::ObjectCompleted { .. } => {
+                None
+            }
+        }
+    }
+
+    /// Returns the event's `status`.
+    const fn status(&self) -> &'static str {
+        match self {
+            Self::TaskStarted { .. } | Self::RecordLoaded { .. } | Self::RecordDeleted { .. } => "success",
+            Self::RecordExtracted { .. } => "extracted",
+            Self::ExtractionCompleted { .. } | Self::ObjectCompleted { .. } => "completed",
+            Self::RecordTransformed { .. } => "transformed",
+            Self::DeletionRequested { .. } => "requested",
+            Self::RecordSkipped { .. } | Self::RecordExisting { .. } => "skipped",
+            Self::Failed { .. } => "failed",
         }
     }
 
     /// Returns the event's `detail`, as it goes onto the bus.
     #[must_use]
     pub fn to_value(&self) -> Value {
-        let (status, rest) = match self {
-            Self::TaskStarted { task, .. } => ("success", json!({ "task": task })),
-            Self::RecordExtracted { headers, data, data_key, location, .. } => {
-                let mut rest = json!({ "headers": headers });
-                match location {
-                    Some(location) => insert(&mut rest, "location", Some(location)),
-                    None => insert(&mut rest, "data", Some(data)),
-                }
-                insert(&mut rest, "dataKey", data_key.as_ref());
-                ("extracted", rest)
-            }
-            Self::ExtractionCompleted { rows, bytes, rejected, skipped, encoding, shard, .. } => {
-                let mut rest = json!({ "rows": rows, "bytes": bytes, "rejected": rejected });
-                insert(&mut rest, "skipped", skipped.as_ref());
-                insert(&mut rest, "encoding", encoding.as_ref());
-                insert(&mut rest, "shard", shard.as_ref());
-                ("completed", rest)
-            }
-            Self::RecordTransformed { data, data_key, .. } => {
-                let mut rest = json!({ "data": one_or_many(data) });
-                insert(&mut rest, "dataKey", data_key.as_ref());
-                ("transformed", rest)
-            }
-            Self::RecordSkipped { .. } => ("skipped", json!({})),
-            Self::RecordLoaded { table, key, overwritten, .. } => {
-                let mut rest = json!({ "table": table, "key": one_or_many(key) });
-                insert(&mut rest, "overwritten", Some(overwritten).filter(|rows| !rows.is_empty()));
-                ("success", rest)
-            }
-            Self::Failed { reason, message, field, column, .. } => {
-                let mut rest = json!({ "reason": reason, "message": message });
-                insert(&mut rest, "field", field.as_ref());
-                insert(&mut rest, "column", column.as_ref());
-                ("failed", rest)
-            }
-        };
-        let Value::Object(rest) = rest else { unreachable!("every body above is an object") };
-        json!(Body {
-            status: status.to_owned(),
-            object: self.object().cloned(),
-            record: self.record().cloned(),
-            rest,
-        })
+        json!(self)
     }
 
     /// Returns the event's `detail` as the text that goes onto the bus, in characters that every service on its way
     /// takes.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let value = self.to_value();
-        let json = value.to_string();
+        // Written without a tree of values: every row becomes such a text, twice or more.
+        let mut json = Vec::with_capacity(USUAL);
+        let written = serde_json::to_writer(&mut json, self).ok().and_then(|()| String::from_utf8(json).ok());
+        let json = written.unwrap_or_else(|| self.to_value().to_string());
         if !characters::are_refused(&json) {
             return json;
         }
-        let mut escaped = characters::escape(value);
+        let mut escaped = characters::escape(self.to_value());
         escaped[ESCAPED] = json!(true);
         escaped.to_string()
+    }
+
+    /// Reads the text of a `detail` from the bus.
+    ///
+    /// # Errors
+    /// [`DetailError`] when the detail type is unknown or the text does not fit it.
+    pub fn from_json(detail_type: &str, detail: &str) -> Result<Self, DetailError> {
+        if let Some(read) = Self::of_row(detail_type, detail) {
+            return Ok(read);
+        }
+        let value = serde_json::from_str(detail)
+            .map_err(|source| DetailError::Malformed { detail_type: detail_type.to_owned(), source })?;
+        Self::from_value(detail_type, value)
+    }
+
+    /// Reads the events of rows in their usual form, without a tree of values: they are nearly all events. `None` means
+    /// nothing but that it is another form, or another event.
+    fn of_row(detail_type: &str, detail: &str) -> Option<Self> {
+        match detail_type {
+            "s3RecordExtraction" => {
+                let Extracted {
+                    object, record, headers, data, data_key, location: None, escaped: None, ..
+                } = serde_json::from_str(detail).ok()?
+                else {
+                    return None;
+                };
+                Some(Self::RecordExtracted { object, record, headers, data, data_key, location: None })
+            }
+            "transform" => {
+                let Transformed {
+                    object,
+                    record,
+                    data: Items(data),
+                    data_key,
+                    leap_seconds,
+                    escaped: None,
+                    ..
+                } = serde_json::from_str(detail).ok()?
+                else {
+                    return None;
+                };
+                // What `load` finds later is in no event of `transform`.
+                let notes = Notes { leap_seconds, ..Notes::default() };
+                Some(Self::RecordTransformed { object, record, data, data_key, notes })
+            }
+            _ => None,
+        }
     }
 
     /// Reads a `detail` from the bus.
@@ -392,20 +514,33 @@ impl Detail {
             "transform" => {
                 let Items(data) = field!("data");
                 let data_key = optional!("dataKey");
-                Self::RecordTransformed { object: object?, record: record?, data, data_key }
+                let notes = Notes::of(rest).map_err(malformed)?;
+                Self::RecordTransformed { object: object?, record: record?, data, data_key, notes }
+            }
+            "transformDeletion" => {
+                let Items(key) = field!("key");
+                Self::DeletionRequested { object: object?, record: record?, key }
             }
             "transformSkipped" => Self::RecordSkipped { object: object?, record: record? },
-            "data-loaded" => {
+            "data-loaded" | "data-deleted" => {
                 let Items(key) = field!("key");
-                let overwritten: Option<Vec<u64>> = optional!("overwritten");
-                Self::RecordLoaded {
-                    object: object?,
-                    record: record?,
-                    table: field!("table"),
-                    key,
-                    overwritten: overwritten.unwrap_or_default(),
+                let (object, record, table) = (object?, record?, field!("table"));
+                let notes = Notes::of(rest).map_err(malformed)?;
+                match detail_type {
+                    "data-loaded" => Self::RecordLoaded { object, record, table, key, notes },
+                    _ => Self::RecordDeleted { object, record, table, key, notes },
                 }
             }
+            "loadSkipped" => {
+                // There is one.
+                let _: String = field!("reason");
+                let Items(key) = field!("key");
+                Self::RecordExisting { object: object?, record: record?, table: field!("table"), key }
+            }
+            "s3ObjectCompleted" => Self::ObjectCompleted {
+                object: object?,
+                outcome: serde_json::from_value(Value::Object(rest)).map_err(malformed)?,
+            },
             other => return Err(DetailError::UnknownDetailType(other.to_owned())),
         })
     }

@@ -14,6 +14,7 @@ pub mod encoding;
 pub mod environment;
 pub mod event;
 pub mod failure;
+pub mod json;
 pub mod location;
 pub mod object;
 pub mod row;
@@ -23,7 +24,7 @@ pub use assignment::{Assignment, Part, Replay, ReplayRequest, RestartRequest, Sh
 pub use brief::Brief;
 pub use content_range::ContentRange;
 pub use encoding::Encoding;
-pub use event::{Detail, EventKind, SOURCE};
+pub use event::{Detail, EventKind, Notes, SOURCE};
 pub use failure::{FailedStage, Reason};
 pub use location::Location;
 pub use object::{ObjectRef, RecordRef};

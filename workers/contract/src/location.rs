@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dialect::{Dialect, Ended, Flaw, Parser, Record};
 use crate::encoding::{Form, Utf16, has_control};
+use crate::row::Cell;
 use crate::settings::Character;
 use crate::{Encoding, Reason};
 
@@ -40,6 +41,23 @@ pub struct Location {
     /// The encoding of the object, if it is not UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoding: Option<Encoding>,
+}
+
+/// One field of a row that was read at its location.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Field {
+    /// The text, without the quotes around it.
+    pub text: String,
+    /// `true` if it is empty and there are quotes around it.
+    pub quoted: bool,
+}
+
+impl Field {
+    /// Returns the field as it is in rows that travel in events.
+    #[must_use]
+    pub const fn cell(&self) -> Cell<'_> {
+        Cell { text: self.text.as_str(), quoted: self.quoted }
+    }
 }
 
 /// The reason why the bytes of a location are not a row.
@@ -111,7 +129,7 @@ impl Location {
     ///
     /// # Errors
     /// [`LocationError`], which contains nothing of the bytes.
-    pub fn fields(&self, bytes: &[u8], columns: usize) -> Result<Vec<String>, LocationError> {
+    pub fn fields(&self, bytes: &[u8], columns: usize) -> Result<Vec<Field>, LocationError> {
         let encoding = self.encoding.unwrap_or(Encoding::UTF_8);
         let text = match encoding.form() {
             Form::Utf16(order) => {
@@ -138,23 +156,24 @@ impl Location {
             return Err(LocationError::RowLength { found, columns });
         }
         let table = encoding.table();
-        let mut start = 0;
-        let texts = record.ends().iter().map(|&end| {
+        let (mut start, mut quoted) = (0, record.quoted().iter().copied().peekable());
+        let read = record.ends().iter().enumerate().map(|(position, &end)| {
             let field = record.text().get(std::mem::replace(&mut start, end)..end).unwrap_or_default();
-            match &table {
+            let text = match &table {
                 None => std::str::from_utf8(field).map(str::to_owned).ok(),
                 Some(table) => {
                     let mut text = String::new();
                     table.decode(field, &mut text).then_some(text)
                 }
-            }
+            };
+            Some(Field { text: text?, quoted: quoted.next_if_eq(&position).is_some() })
         });
-        let mut fields: Vec<String> =
-            texts.collect::<Option<_>>().ok_or(LocationError::InvalidEncoding(encoding))?;
-        if table.is_some() && fields.iter().any(|field| has_control(field)) {
+        let mut fields: Vec<Field> =
+            read.collect::<Option<_>>().ok_or(LocationError::InvalidEncoding(encoding))?;
+        if table.is_some() && fields.iter().any(|field| has_control(&field.text)) {
             return Err(LocationError::WrongEncoding(encoding));
         }
-        fields.resize(columns, String::new());
+        fields.resize_with(columns, Field::default);
         Ok(fields)
     }
 
@@ -207,7 +226,8 @@ mod tests {
     const LATER: Location = Location { from: 9, ..FIRST };
 
     fn fields(location: Location, text: &str, columns: usize) -> Result<Vec<String>, LocationError> {
-        location.fields(text.as_bytes(), columns)
+        let fields = location.fields(text.as_bytes(), columns)?;
+        Ok(fields.into_iter().map(|field| field.text).collect())
     }
 
     fn texts<const N: usize>(texts: [&str; N]) -> Result<Vec<String>, LocationError> {
@@ -221,6 +241,17 @@ mod tests {
         // Only at the start of the object it does not belong to the row.
         assert_eq!(fields(LATER, "\u{feff}1,2", 2), texts(["\u{feff}1", "2"]));
         assert_eq!(fields(FIRST, "\n\u{feff}1,2", 2), texts(["\u{feff}1", "2"]));
+    }
+
+    #[test]
+    fn an_empty_text_in_quotes_is_told_from_nothing() {
+        let quoted = |location: Location, text: &str, columns| -> Vec<bool> {
+            let fields = location.fields(text.as_bytes(), columns).expect("a row");
+            fields.iter().map(|field| field.cell().quoted).collect()
+        };
+        assert_eq!(quoted(LATER, "\"\",,\"a\", \"\" \n", 4), [true, false, false, true]);
+        assert_eq!(quoted(Location { pad: true, ..LATER }, "\"\"\n", 3), [true, false, false]);
+        assert_eq!(quoted(Location { trailing: true, ..LATER }, ",\"\",\"\"\n", 2), [false, true]);
     }
 
     #[test]
@@ -272,7 +303,7 @@ mod tests {
         let error = LocationError::RowLength { found: (1 << 20) + 1, columns: 2 };
         assert_eq!(LATER.fields(&bytes, 2), Err(error));
         let tolerant = Location { trailing: true, ..LATER };
-        assert_eq!(tolerant.fields(&bytes, 2), texts(["", ""]));
+        assert_eq!(tolerant.fields(&bytes, 2), Ok(vec![Field::default(); 2]));
         assert!(tolerant.record(&bytes, 2).expect("one").capacity() < 100);
     }
 }

@@ -88,10 +88,22 @@ const fn is_one(count: &u64) -> bool {
     *count == 1
 }
 
+/// Returns 32 hexadecimal digits that name these parts together.
+pub(crate) fn digest(parts: &[&[u8]]) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    hex(&hasher.finalize())
+}
+
 /// Returns the first 128 bits: enough that two rows of all files ever uploaded do not meet.
 fn hex(digest: &[u8]) -> String {
     let digits = digest.iter().take(16).flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+    let mut out = String::with_capacity(32);
+    out.extend(digits.filter_map(|digit| char::from_digit(digit.into(), 16)));
+    out
 }
 
 #[cfg(test)]

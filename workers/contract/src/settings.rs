@@ -19,6 +19,13 @@ pub struct TransformSettings {
     /// An expression that is true for the rows that become items; the others are skipped. `None`: all rows.
     #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
+    /// An expression that is true for the rows that delete the item of their key. `None`: no row does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete: Option<String>,
+    /// With `delete`, the attributes of the keys of the tables that `load` writes: all that a deletion needs of its row.
+    /// They are not in `stack.yaml`, whose tables have them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub key: Vec<String>,
 }
 
 /// A sensitive field, as the task and `load` need it.
@@ -61,12 +68,23 @@ pub struct ExtractSettings {
     pub shard_size: u64,
     /// The greatest number of tasks that read one object.
     pub max_tasks: u32,
+    /// Bytes of an object up to which `extract` reads it itself, without a task. `None`: a task reads every object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inline: Option<u64>,
 }
 
 impl Default for ExtractSettings {
     fn default() -> Self {
-        Self { shard_size: 1 << 30, max_tasks: 4 }
+        Self { shard_size: 1 << 30, max_tasks: 4, inline: None }
     }
+}
+
+/// Settings of the worker `observe`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ObserveSettings {
+    /// `true` if it writes metrics about each file at its end.
+    pub metrics: bool,
 }
 
 /// Settings of the worker `load`.
@@ -88,10 +106,38 @@ pub enum OnConflict {
     Overwrite,
     /// The item of the object that was uploaded last is kept, and of one object that of the last row.
     Newest,
+    /// The item that is in the table is kept.
+    Keep,
+    /// The item gets the attributes of the row, and keeps its others.
+    Merge,
 }
 
-/// The attribute that orders the items of one key, with [`OnConflict::Newest`].
+impl OnConflict {
+    /// Returns whether items have the attribute [`VERSION_ATTRIBUTE`], which names their rows.
+    #[must_use]
+    pub const fn has_versions(self) -> bool {
+        matches!(self, Self::Newest | Self::Keep)
+    }
+
+    /// Returns the word in `stack.yaml`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Overwrite => "overwrite",
+            Self::Newest => "newest",
+            Self::Keep => "keep",
+            Self::Merge => "merge",
+        }
+    }
+}
+
+/// The attribute that names the row of an item: it orders the items of one key with [`OnConflict::Newest`], and tells with
+/// [`OnConflict::Keep`] whether an item is that of a row which is delivered again.
 pub const VERSION_ATTRIBUTE: &str = "_version";
+
+/// The greatest number of attributes that [`OnConflict::Merge`] takes of a row, besides the key: an expression of DynamoDB
+/// has 4 KB at most, of which each takes up to ten bytes (Amazon DynamoDB Developer Guide, "Quotas").
+pub const MAX_MERGED: usize = 400;
 
 /// The form in which sensitive values are written to the table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -362,6 +408,26 @@ mod tests {
             r#"{"cvs":{}}"#,
         ] {
             assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn settings_of_functions_that_are_not_given_are_not_written() {
+        let text = serde_json::to_string(&TransformSettings::default()).expect("JSON");
+        assert_eq!(text, r#"{"fields":[]}"#);
+        let given = r#"{"fields":[],"where":"a","delete":"b","key":["id","sort"]}"#;
+        let read: TransformSettings = serde_json::from_str(given).expect("settings");
+        assert_eq!((read.delete.as_deref(), read.key.len()), (Some("b"), 2));
+        assert_eq!(serde_json::to_string(&read).expect("JSON"), given);
+        for (text, on_conflict) in [
+            ("{}", OnConflict::Overwrite),
+            (r#"{"onConflict":"newest"}"#, OnConflict::Newest),
+            (r#"{"onConflict":"keep"}"#, OnConflict::Keep),
+            (r#"{"onConflict":"merge"}"#, OnConflict::Merge),
+        ] {
+            let read: LoadSettings = serde_json::from_str(text).expect("settings");
+            assert_eq!(read.on_conflict, on_conflict);
+            assert!(serde_json::to_string(&read).expect("JSON").contains(on_conflict.word()));
         }
     }
 

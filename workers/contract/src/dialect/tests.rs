@@ -191,3 +191,41 @@ fn escaped_line_ends_outside_of_quotes_are_lines_too() {
         );
     }
 }
+
+proptest! {
+    /// What is written in a dialect is read back in it, and is one record.
+    #[test]
+    fn what_is_written_is_read_back(
+        fields in proptest::collection::vec(("[ab,;'\"\\\\# \t\r\n\u{feff}é]{0,6}", any::<bool>()), 1..5),
+        delimiter in proptest::sample::select(vec![',', ';', '\t', '|']),
+        quote in proptest::sample::select(vec!['"', '\'']),
+        escape in proptest::sample::select(vec![None, Some('\\')]),
+        comment in proptest::sample::select(vec![None, Some('#')]),
+    ) {
+        let dialect = Dialect {
+            delimiter: character(delimiter),
+            quote: character(quote),
+            escape: escape.map(character),
+            comment: comment.map(character),
+        };
+        let cell = |(text, quoted): &'_ (String, bool)| (text.clone(), *quoted && text.is_empty());
+        let cells: Vec<(String, bool)> = fields.iter().map(cell).collect();
+        let mut text = String::new();
+        dialect.write(cells.iter().map(|(text, quoted)| crate::row::Cell { text, quoted: *quoted }), &mut text);
+        let mut parser = Parser::new(dialect, 0, 1);
+        let mut record = Record::new(usize::MAX);
+        let (used, ended) = parser.read(text.as_bytes(), &mut record);
+        prop_assert_eq!((used, ended, record.flaw()), (text.len(), Some(Ended::Record), None), "{:?}", text);
+        let mut start = 0;
+        let read: Vec<(String, bool)> = record.ends().iter().enumerate().map(|(position, &end)| {
+            let field = record.text()[std::mem::replace(&mut start, end)..end].to_vec();
+            (String::from_utf8(field).expect("UTF-8"), record.quoted().contains(&position))
+        }).collect();
+        let alone = cells.len() == 1;
+        for ((written, quoted), (found, was)) in cells.iter().zip(&read) {
+            prop_assert_eq!(written, found, "{:?}", text);
+            prop_assert!(quoted == was || (alone && *was), "{:?}", text);
+        }
+        prop_assert_eq!(read.len(), cells.len());
+    }
+}

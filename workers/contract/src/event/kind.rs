@@ -5,6 +5,10 @@ use serde_json::{Value, json};
 use super::ESCAPED;
 use crate::FailedStage;
 
+/// The fields of the events that `load` publishes about what it has written or deleted.
+const WRITTEN: &[&str] =
+    &["object", "record", "table", "key", "overwritten", "replaced", "outdated", "leapSeconds", ESCAPED];
+
 /// The events that a trigger in `stack.yaml` can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EventKind {
@@ -16,10 +20,18 @@ pub enum EventKind {
     ExtractionCompleted,
     /// A row became an item.
     RecordTransformed,
+    /// A row became the request to delete an item.
+    DeletionRequested,
     /// A row was left out on purpose.
     RecordSkipped,
     /// An item was written to the table.
     RecordLoaded,
+    /// An item was deleted from the table.
+    RecordDeleted,
+    /// An item was not written, because the table had one of the same key.
+    RecordExisting,
+    /// Every row of an object is settled.
+    ObjectCompleted,
     /// An object or a row could not be processed.
     Failed,
     /// Every event of the pipeline.
@@ -28,13 +40,17 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind, in the order in which they happen.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::TaskStarted,
         Self::RecordExtracted,
         Self::ExtractionCompleted,
         Self::RecordTransformed,
+        Self::DeletionRequested,
         Self::RecordSkipped,
         Self::RecordLoaded,
+        Self::RecordDeleted,
+        Self::RecordExisting,
+        Self::ObjectCompleted,
         Self::Failed,
         Self::Any,
     ];
@@ -47,8 +63,12 @@ impl EventKind {
             Self::RecordExtracted => "record-extracted",
             Self::ExtractionCompleted => "extraction-completed",
             Self::RecordTransformed => "record-transformed",
+            Self::DeletionRequested => "deletion-requested",
             Self::RecordSkipped => "record-skipped",
             Self::RecordLoaded => "record-loaded",
+            Self::RecordDeleted => "record-deleted",
+            Self::RecordExisting => "record-existing",
+            Self::ObjectCompleted => "object-completed",
             Self::Failed => "failed",
             Self::Any => "any",
         }
@@ -63,17 +83,24 @@ impl EventKind {
     /// Returns the EventBridge event pattern that matches exactly these events of `source`.
     #[must_use]
     pub fn pattern(self, source: &str) -> Value {
-        let of = |detail_types: &[&str], status: &str| json!({ "source": [source], "detail-type": detail_types, "detail": { "status": [status] } });
-        match self {
-            Self::TaskStarted => of(&["ecs-started"], "success"),
-            Self::RecordExtracted => of(&["s3RecordExtraction"], "extracted"),
-            Self::ExtractionCompleted => of(&["s3ExtractionCompleted"], "completed"),
-            Self::RecordTransformed => of(&["transform"], "transformed"),
-            Self::RecordSkipped => of(&["transformSkipped"], "skipped"),
-            Self::RecordLoaded => of(&["data-loaded"], "success"),
-            Self::Failed => of(&FailedStage::ALL.map(FailedStage::detail_type), "failed"),
-            Self::Any => json!({ "source": [source] }),
+        Self::pattern_of(&[self], source)
+    }
+
+    /// Returns the event pattern that matches exactly the events of these kinds.
+    #[must_use]
+    pub fn pattern_of(kinds: &[Self], source: &str) -> Value {
+        if kinds.contains(&Self::Any) {
+            return json!({ "source": [source] });
         }
+        let (mut detail_types, mut statuses) = (Vec::new(), Vec::new());
+        for (detail_type, status, _) in kinds.iter().flat_map(|kind| kind.details()) {
+            detail_types.push(detail_type);
+            // Each detail type has one status, so no event has the one of another kind.
+            if !statuses.contains(&status) {
+                statuses.push(status);
+            }
+        }
+        json!({ "source": [source], "detail-type": detail_types, "detail": { "status": statuses } })
     }
 }
 
@@ -98,16 +125,42 @@ impl EventKind {
                 )]
             }
             Self::RecordTransformed => {
-                vec![("transform", "transformed", &["object", "record", "data", "dataKey", ESCAPED])]
+                let fields = &["object", "record", "data", "dataKey", "leapSeconds", ESCAPED];
+                vec![("transform", "transformed", fields)]
+            }
+            Self::DeletionRequested => {
+                vec![("transformDeletion", "requested", &["object", "record", "key", ESCAPED])]
             }
             Self::RecordSkipped => {
                 vec![("transformSkipped", "skipped", &["object", "record", ESCAPED])]
             }
             Self::RecordLoaded => {
+                vec![("data-loaded", "success", WRITTEN)]
+            }
+            Self::RecordDeleted => vec![("data-deleted", "success", WRITTEN)],
+            Self::RecordExisting => {
+                vec![("loadSkipped", "skipped", &["object", "record", "reason", "table", "key", ESCAPED])]
+            }
+            Self::ObjectCompleted => {
                 vec![(
-                    "data-loaded",
-                    "success",
-                    &["object", "record", "table", "key", "overwritten", ESCAPED],
+                    "s3ObjectCompleted",
+                    "completed",
+                    &[
+                        "object",
+                        "id",
+                        "attempt",
+                        "rows",
+                        "loaded",
+                        "skipped",
+                        "failed",
+                        "reasons",
+                        "overwritten",
+                        "bytes",
+                        "seconds",
+                        "failure",
+                        "files",
+                        ESCAPED,
+                    ],
                 )]
             }
             Self::Failed => FailedStage::ALL

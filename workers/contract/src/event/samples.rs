@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Detail, EventKind, Skipped};
+use super::{Detail, EventKind, Notes, ObjectFailure, ObjectOutcome, ResultFiles, Skipped};
 use crate::{FailedStage, Location, ObjectRef, Reason, Shard};
 
 /// Returns an event of each kind, and two of those that can carry several rows.
@@ -89,6 +89,7 @@ pub(crate) fn samples() -> Vec<(EventKind, Detail)> {
                 record: record.clone(),
                 data: vec![key.clone()],
                 data_key: None,
+                notes: Notes::default(),
             },
         ),
         (
@@ -98,6 +99,15 @@ pub(crate) fn samples() -> Vec<(EventKind, Detail)> {
                 record: object.records(3, 2),
                 data: vec![key.clone(), key.clone()],
                 data_key: Some("AQI=".into()),
+                notes: Notes { leap_seconds: vec![4], ..Notes::default() },
+            },
+        ),
+        (
+            EventKind::DeletionRequested,
+            Detail::DeletionRequested {
+                object: object.clone(),
+                record: object.records(3, 2),
+                key: vec![key.clone(), key.clone()],
             },
         ),
         (EventKind::RecordSkipped, Detail::RecordSkipped { object: object.clone(), record: record.clone() }),
@@ -111,8 +121,68 @@ pub(crate) fn samples() -> Vec<(EventKind, Detail)> {
                 object: object.clone(),
                 record: record.clone(),
                 table: "t".into(),
+                key: vec![key.clone()],
+                notes: Notes::default(),
+            },
+        ),
+        (
+            EventKind::RecordDeleted,
+            Detail::RecordDeleted {
+                object: object.clone(),
+                record: record.clone(),
+                table: "t".into(),
+                key: vec![key.clone()],
+                notes: Notes {
+                    overwritten: vec![2],
+                    replaced: vec![3],
+                    outdated: vec![3],
+                    leap_seconds: vec![3],
+                },
+            },
+        ),
+        (
+            EventKind::RecordExisting,
+            Detail::RecordExisting {
+                object: object.clone(),
+                record: record.clone(),
+                table: "t".into(),
                 key: vec![key],
-                overwritten: Vec::new(),
+            },
+        ),
+        (
+            EventKind::ObjectCompleted,
+            Detail::ObjectCompleted {
+                object: object.clone(),
+                outcome: Box::new(ObjectOutcome {
+                    id: ObjectOutcome::id_of(&object, 2),
+                    attempt: 2,
+                    rows: 9,
+                    loaded: 5,
+                    skipped: 1,
+                    failed: 3,
+                    reasons: [("row-length".to_owned(), 2), ("invalid-number".to_owned(), 1)].into(),
+                    overwritten: 1,
+                    bytes: Some(99),
+                    seconds: Some(4),
+                    failure: None,
+                    files: Some(ResultFiles::of(&object.key, Some("csv"))),
+                }),
+            },
+        ),
+        (
+            EventKind::ObjectCompleted,
+            Detail::ObjectCompleted {
+                object: object.clone(),
+                outcome: Box::new(ObjectOutcome {
+                    id: ObjectOutcome::id_of(&object, 1),
+                    attempt: 1,
+                    failure: Some(ObjectFailure {
+                        stage: "extraction".into(),
+                        reason: "missing-column".into(),
+                        message: Some("m".into()),
+                    }),
+                    ..ObjectOutcome::default()
+                }),
             },
         ),
         (EventKind::Failed, failed(FailedStage::Extraction, None)),

@@ -53,7 +53,9 @@ proptest! {
             Detail::RecordExtracted {
                 object: object.clone(), record: record.clone(), headers: "h".into(), data, data_key: None, location: None,
             },
-            Detail::RecordTransformed { object, record, data: vec![item], data_key: None },
+            Detail::RecordTransformed {
+                object, record, data: vec![item], data_key: None, notes: Notes::default(),
+            },
         ] {
             let json = detail.to_json();
             let value: Value = serde_json::from_str(&json).expect("JSON");
@@ -109,6 +111,39 @@ fn a_pattern_matches_its_own_events_and_no_others() {
 }
 
 #[test]
+fn a_pattern_of_several_kinds_matches_the_events_of_each_and_no_others() {
+    let kinds = [EventKind::RecordTransformed, EventKind::DeletionRequested, EventKind::RecordSkipped];
+    let pattern = EventKind::pattern_of(&kinds, SOURCE);
+    for (kind, detail) in samples() {
+        let event =
+            json!({ "source": SOURCE, "detail-type": detail.detail_type(), "detail": detail.to_value() });
+        assert_eq!(matches(&pattern, &event), kinds.contains(&kind), "{event}");
+    }
+    assert_eq!(EventKind::pattern_of(&[EventKind::Any], "s"), json!({ "source": ["s"] }));
+}
+
+#[test]
+fn a_body_has_no_other_fields_than_its_kind_is_said_to_have() {
+    for (kind, detail) in samples() {
+        let body = detail.to_value();
+        let known = kind.details();
+        let (.., fields) = known
+            .iter()
+            .find(|(detail_type, ..)| *detail_type == detail.detail_type())
+            .expect("a detail type of its kind");
+        let names = body.as_object().expect("an object").keys();
+        for name in names.filter(|name| *name != "status") {
+            assert!(fields.contains(&name.as_str()), "{name} in {body}");
+        }
+    }
+    let notes = Notes { overwritten: vec![1], replaced: vec![2], outdated: vec![3], leap_seconds: vec![4] };
+    let body = json!(notes);
+    let names: Vec<&str> = body.as_object().expect("an object").keys().map(String::as_str).collect();
+    assert_eq!(names, Notes::NAMES);
+    assert!(notes.lists().all(|(name, rows)| body[name] == json!(rows)), "{body}");
+}
+
+#[test]
 fn the_originals_names_are_kept() {
     let bodies: Vec<(&str, Value)> =
         samples().iter().map(|(_, detail)| (detail.detail_type(), detail.to_value())).collect();
@@ -142,4 +177,35 @@ fn foreign_bodies_are_errors() {
     for bad in [json!(null), json!("x"), json!({}), json!({ "status": "extracted" })] {
         assert!(Detail::from_value("s3RecordExtraction", bad).is_err());
     }
+}
+
+#[test]
+fn a_text_is_read_as_its_value_is() {
+    for (_, detail) in samples() {
+        let (kind, whole) = (detail.detail_type(), detail.to_value());
+        let mut forms = vec![whole.clone(), json!(null), json!([whole.clone()])];
+        let names: Vec<String> =
+            whole.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+        for name in names.iter().map(String::as_str).chain(["dataKey", "location", "escaped", "more"]) {
+            for member in [json!(null), json!(7), json!("x"), json!(true), json!({}), json!([{ "a": "b" }])] {
+                let mut form = whole.clone();
+                form[name] = member;
+                forms.push(form);
+            }
+            let mut form = whole.clone();
+            form.as_object_mut().expect("an object").remove(name);
+            forms.push(form);
+        }
+        for data in [json!("a\\ufffe"), json!({ "a": "a\\ufffe" })] {
+            let mut form = whole.clone();
+            (form["data"], form["escaped"]) = (data, json!(true));
+            forms.push(form);
+        }
+        for form in forms {
+            let read = Detail::from_json(kind, &form.to_string()).ok();
+            assert_eq!(read, Detail::from_value(kind, form.clone()).ok(), "{kind}: {form}");
+        }
+        assert_eq!(Detail::from_json(kind, &detail.to_json()).ok(), Some(detail));
+    }
+    assert!(Detail::from_json("transform", "{").is_err());
 }
