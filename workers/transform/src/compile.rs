@@ -7,7 +7,7 @@ use crate::column::Columns;
 use crate::combinations;
 use crate::conversion::Conversion;
 use crate::expression::{self, Expression, Kind, Scope};
-use crate::field::{Computed, Field, Fields, Source};
+use crate::field::{Computed, Deletion, Field, Fields, Source};
 use crate::problem::{Place, Problem, ProblemKind};
 use crate::template::Template;
 
@@ -52,13 +52,19 @@ impl<'s> Compiler<'s> {
                 *slot = field;
             }
         }
-        let filter = settings.filter.as_deref().and_then(|text| self.filter(text));
+        let filter = settings.filter.as_deref().and_then(|text| self.condition("where", text));
+        let delete = settings.delete.as_deref().and_then(|text| self.condition("delete", text));
+        let delete = delete.map(|when| {
+            let is_key = |name: &String| settings.key.contains(name);
+            let positions = all.iter().enumerate().filter(|(_, field)| is_key(&field.name));
+            Deletion { when, key: positions.map(|(position, _)| position).collect() }
+        });
         let Self { columns, problems, .. } = self;
         let fields: Option<Vec<Field>> = fields.into_iter().collect();
         match fields.filter(|_| problems.is_empty()) {
             Some(fields) => {
                 let plain = fields.iter().all(|field| field.reads().is_empty());
-                Ok(Fields { columns: columns.0, all: fields, order, filter, plain })
+                Ok(Fields { columns: columns.0, all: fields, order, filter, delete, plain })
             }
             None => Err(problems),
         }
@@ -239,13 +245,14 @@ impl<'s> Compiler<'s> {
         Some(Computed { expression, columns, fields })
     }
 
-    fn filter(&mut self, text: &str) -> Option<Computed> {
-        let place = Place { property: Some("where"), ..Place::default() };
+    /// Compiles a condition on rows.
+    fn condition(&mut self, property: &'static str, text: &str) -> Option<Computed> {
+        let place = Place { property: Some(property), ..Place::default() };
         let computed = self.expression(text, false, &place)?;
         match computed.expression.kind() {
             Kind::Boolean => Some(computed),
             other => {
-                let message = format!("`where` is true or false, and this is of type {other}");
+                let message = format!("`{property}` is true or false, and this is of type {other}");
                 let help = Some("write a comparison such as `Status != \"X\"`".into());
                 self.problems.push(Problem { place, kind: ProblemKind::Expression, message, help });
                 None

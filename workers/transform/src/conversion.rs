@@ -14,7 +14,7 @@ use crate::failure::Flaw;
 use crate::number::{Number, NumberFormat};
 use crate::problem::{Place, Problem, ProblemKind};
 use crate::text::{self, Booleans, ListFormat};
-use crate::time::{Instant, TimeFormat};
+use crate::time::{Instant, Parsed, TimeFormat};
 use crate::value::Value;
 
 /// The greatest size of a compiled pattern, in bytes: many times that of any pattern that a person writes.
@@ -59,6 +59,8 @@ enum Reader {
 pub(crate) struct Converted<'r> {
     pub(crate) value: Value<'r>,
     pub(crate) instant: Option<Instant>,
+    /// The number of timestamps in it whose second 60 was taken as 59.
+    pub(crate) leap_seconds: u32,
 }
 
 impl<'r> From<Cell<'r>> for Input<'r> {
@@ -69,7 +71,7 @@ impl<'r> From<Cell<'r>> for Input<'r> {
 
 impl<'r> From<Value<'r>> for Converted<'r> {
     fn from(value: Value<'r>) -> Self {
-        Self { value, instant: None }
+        Self { value, instant: None, leap_seconds: 0 }
     }
 }
 
@@ -321,8 +323,13 @@ impl Conversion {
                 Err(_) if is_blank(&text) => return Ok(None),
                 Err(flaw) => return Err(flaw),
             },
-            (Reader::Time(format), text) => match format.parse(&text) {
-                Ok(instant) => return Ok(Some(timed(format, instant))),
+            (Reader::Time(format), text) => match format.parse_fully(&text) {
+                Ok(Parsed { instant, leap_second }) => {
+                    return Ok(Some(Converted {
+                        leap_seconds: leap_second.into(),
+                        ..timed(format, instant)
+                    }));
+                }
                 Err(_) if is_blank(&text) => return Ok(None),
                 Err(flaw) => return Err(flaw),
             },
@@ -401,15 +408,12 @@ fn is_blank(text: &str) -> bool {
 }
 
 fn timed(format: &TimeFormat, instant: Instant) -> Converted<'static> {
-    Converted { value: format.value(instant), instant: Some(instant) }
+    Converted { value: format.value(instant), instant: Some(instant), leap_seconds: 0 }
 }
 
 /// Returns the instant of a timestamp of expressions; `None` outside the years 1000 to 9999.
 fn instant(timestamp: Timestamp) -> Option<Instant> {
-    const NANOSECONDS: i128 = 1_000_000_000;
-    let all = timestamp.as_nanosecond();
-    let seconds = i64::try_from(all.div_euclid(NANOSECONDS)).ok()?;
-    Instant::new(seconds, u32::try_from(all.rem_euclid(NANOSECONDS)).ok()?)
+    Instant::new(timestamp.seconds(), timestamp.nanosecond())
 }
 
 /// Returns the value of an expression that no type reads.

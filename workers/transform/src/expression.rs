@@ -26,8 +26,9 @@ mod time;
 
 pub use datum::{Datum, Elements};
 pub use fault::{EvaluationError, Fault};
-pub use jiff::{SignedDuration, Timestamp};
+pub use jiff::SignedDuration;
 pub use kind::Kind;
+pub use time::Timestamp;
 
 /// The longest expression, in bytes. An expression is for people, who stop reading it long before.
 pub const LONGEST_EXPRESSION: usize = 4 * 1024;

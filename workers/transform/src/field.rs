@@ -18,6 +18,7 @@ pub(crate) struct Fields {
     /// Positions of the fields, so that each comes after those that its expression reads.
     pub(crate) order: Vec<usize>,
     pub(crate) filter: Option<Computed>,
+    pub(crate) delete: Option<Deletion>,
     /// No expression reads a field.
     pub(crate) plain: bool,
 }
@@ -25,8 +26,16 @@ pub(crate) struct Fields {
 impl Fields {
     /// Returns whether no field and no row depends on the value of another field.
     pub(crate) const fn is_plain(&self) -> bool {
-        self.filter.is_none() && self.plain
+        self.filter.is_none() && self.delete.is_none() && self.plain
     }
+}
+
+/// The rows that delete items.
+#[derive(Debug)]
+pub(crate) struct Deletion {
+    pub(crate) when: Computed,
+    /// Positions of the fields that are keys of tables.
+    pub(crate) key: Vec<usize>,
 }
 
 /// One field, ready for rows.

@@ -2,23 +2,40 @@
 
 use contract::Reason;
 
+use crate::conversion::Converted;
 use crate::failure::Failure;
+use crate::field::Field;
 use crate::value::{self, Value};
 
-/// Limits of DynamoDB:
+/// The greatest number of bytes of an item, as DynamoDB counts them:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
-const MAX_ITEM: usize = 400 * 1024;
-const MAX_PARTITION_KEY: usize = 2048;
-const MAX_SORT_KEY: usize = 1024;
+pub const MAX_ITEM: usize = 400 * 1024;
+/// The greatest number of bytes of a partition key (same source).
+pub const MAX_PARTITION_KEY: usize = 2048;
+/// The greatest number of bytes of a sort key (same source).
+pub const MAX_SORT_KEY: usize = 1024;
 
 /// The attributes of an item, in the order of the settings.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Item<'r> {
     /// Names and values.
     pub attributes: Vec<(&'r str, Value<'r>)>,
+    /// The number of timestamps among them that have the second 59 where the file has the second 60.
+    pub leap_seconds: u32,
 }
 
 impl<'r> Item<'r> {
+    /// Creates an item without attributes, with room for so many.
+    pub(crate) fn with_capacity(attributes: usize) -> Self {
+        Self { attributes: Vec::with_capacity(attributes), leap_seconds: 0 }
+    }
+
+    /// Appends the attribute of a field.
+    pub(crate) fn add(&mut self, field: &'r Field, converted: Converted<'r>) {
+        self.attributes.push((field.name.as_str(), converted.value));
+        self.leap_seconds = self.leap_seconds.saturating_add(converted.leap_seconds);
+    }
+
     /// Returns the value of an attribute.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value<'r>> {
@@ -27,12 +44,12 @@ impl<'r> Item<'r> {
 
     /// Appends the item as a JSON object of DynamoDB's JSON.
     pub fn write_dynamodb_json(&self, out: &mut Vec<u8>) {
-        self.write(out, value::write_dynamodb_json);
+        value::write_object(&self.attributes, out, value::write_dynamodb_json);
     }
 
     /// Appends the item as the pipeline's events carry it: texts as themselves, everything else as DynamoDB's JSON.
     pub fn write_event_json(&self, out: &mut Vec<u8>) {
-        self.write(out, value::write_event_json);
+        value::write_object(&self.attributes, out, value::write_event_json);
     }
 
     /// Returns the item as the pipeline's events carry it.
@@ -42,19 +59,6 @@ impl<'r> Item<'r> {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value::to_event_json(value)))
             .collect()
-    }
-
-    fn write(&self, out: &mut Vec<u8>, write: impl Fn(&Value<'_>, &mut Vec<u8>)) {
-        out.push(b'{');
-        for (position, (name, value)) in self.attributes.iter().enumerate() {
-            if position > 0 {
-                out.push(b',');
-            }
-            value::write_string(name, out);
-            out.push(b':');
-            write(value, out);
-        }
-        out.push(b'}');
     }
 }
 

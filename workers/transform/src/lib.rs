@@ -36,4 +36,5 @@ pub use mapping::{Mapping, Outcome, Sensitive};
 pub use number::Number;
 pub use problem::{Place, Problem, ProblemKind};
 pub use transform::Transform;
+pub use uses::Owner;
 pub use value::Value;

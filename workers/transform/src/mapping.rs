@@ -29,6 +29,8 @@ pub enum Sensitive {
 pub enum Outcome<'r> {
     /// It became an item.
     Item(Item<'r>),
+    /// It deletes the item of its key: an item with the attributes of the key alone.
+    Deletion(Item<'r>),
     /// `where` leaves it out.
     Skipped,
 }
@@ -75,32 +77,37 @@ impl<'t> Mapping<'t> {
         let mut row = Row { mapping: self, cells, context, values: Vec::new() };
         if fields.is_plain() {
             // No expression reads a value, so none is kept.
-            let mut attributes = Vec::with_capacity(fields.all.len());
+            let mut item = Item::with_capacity(fields.all.len());
             for field in &fields.all {
                 if let Some(converted) = row.value(field)? {
-                    attributes.push((field.name.as_str(), converted.value));
+                    item.add(field, converted);
                 }
             }
-            return Ok(Outcome::Item(Item { attributes }));
+            return Ok(Outcome::Item(item));
         }
         row.values = vec![None; fields.all.len()];
-        if let Some(filter) = &fields.filter {
-            row.prepare(&filter.fields)?;
-            match row.evaluate(filter) {
-                Ok(Datum::Boolean(true)) => {}
-                Ok(_) => return Ok(Outcome::Skipped),
-                Err(rule) => {
-                    let message = format!("`where` has no value: {rule}");
-                    return Err(Failure::of_row(Reason::InvalidExpression, message));
-                }
-            }
+        if let Some(filter) = &fields.filter
+            && !row.holds("where", filter)?
+        {
+            return Ok(Outcome::Skipped);
+        }
+        if let Some(deletion) = &fields.delete
+            && row.holds("delete", &deletion.when)?
+        {
+            // The other fields may be without a value that makes sense.
+            row.prepare(&deletion.key)?;
+            return Ok(Outcome::Deletion(row.item(&deletion.key)));
         }
         for &index in &fields.order {
             row.compute(index)?;
         }
-        let values = fields.all.iter().zip(row.values);
-        let attributes = values.filter_map(|(field, value)| Some((field.name.as_str(), value??.value)));
-        Ok(Outcome::Item(Item { attributes: attributes.collect() }))
+        let mut item = Item::with_capacity(fields.all.len());
+        for (field, value) in fields.all.iter().zip(row.values) {
+            if let Some(converted) = value.flatten() {
+                item.add(field, converted);
+            }
+        }
+        Ok(Outcome::Item(item))
     }
 }
 
@@ -114,6 +121,30 @@ struct Row<'r> {
 }
 
 impl<'r> Row<'r> {
+    /// Returns whether a condition on the row is true.
+    fn holds(&mut self, property: &str, condition: &'r Computed) -> Result<bool, Failure> {
+        self.prepare(&condition.fields)?;
+        match self.evaluate(condition) {
+            Ok(value) => Ok(value == Datum::Boolean(true)),
+            Err(rule) => {
+                let message = format!("`{property}` has no value: {rule}");
+                Err(Failure::of_row(Reason::InvalidExpression, message))
+            }
+        }
+    }
+
+    /// Returns the item of some fields that are computed.
+    fn item(self, fields: &[usize]) -> Item<'r> {
+        let mut item = Item::with_capacity(fields.len());
+        let all = self.mapping.fields.all.iter().zip(self.values).enumerate();
+        for (_, (field, value)) in all.filter(|(position, _)| fields.contains(position)) {
+            if let Some(converted) = value.flatten() {
+                item.add(field, converted);
+            }
+        }
+        item
+    }
+
     /// Computes the fields that an expression reads.
     fn prepare(&mut self, fields: &[usize]) -> Result<(), Failure> {
         for &index in fields {
@@ -190,13 +221,15 @@ impl<'r> Row<'r> {
 
     /// Returns the map of nested fields; nothing if none of them has a value.
     fn map(&self, fields: &'r [Field]) -> Result<Option<Converted<'r>>, Failure> {
-        let mut entries = Vec::with_capacity(fields.len());
+        let (mut entries, mut all) = (Vec::with_capacity(fields.len()), 0);
         for field in fields {
-            if let Some(Converted { value, .. }) = self.value(field)? {
+            if let Some(Converted { value, leap_seconds, .. }) = self.value(field)? {
                 entries.push((Cow::Borrowed(field.name.as_str()), value));
+                all += leap_seconds;
             }
         }
-        Ok((!entries.is_empty()).then_some(Value::Map(entries).into()))
+        let map = |entries| Converted { leap_seconds: all, ..Value::Map(entries).into() };
+        Ok((!entries.is_empty()).then(|| map(entries)))
     }
 }
 
@@ -223,8 +256,7 @@ impl<'r> Input<'r> for Read<'_, 'r> {
         let (field, converted) = self.converted(slot)?;
         match (&converted.value, converted.instant, field.kind.as_ref()?) {
             (_, Some(instant), Kind::Timestamp) => {
-                let nanosecond = i32::try_from(instant.nanosecond()).ok()?;
-                Timestamp::new(instant.seconds(), nanosecond).ok().map(Datum::Timestamp)
+                Timestamp::new(instant.seconds(), instant.nanosecond()).map(Datum::Timestamp)
             }
             (value, _, kind) => datum(value, kind),
         }

@@ -25,12 +25,13 @@ impl SensitiveValue {
             .map(|transform| transform.0.all.into_iter().next().map(Self).ok_or_else(Vec::new))?
     }
 
-    /// Converts a value; `None` if it is empty, and the item has no such attribute then.
+    /// Converts a value; `None` if it is empty, and the item has no such attribute then. The number is that of
+    /// timestamps whose second 60 was taken as 59.
     ///
     /// # Errors
     /// [`Failure`] when the value breaks a rule of the field.
-    pub fn convert<'r>(&'r self, cell: Cell<'r>) -> Result<Option<Value<'r>>, Failure> {
+    pub fn convert<'r>(&'r self, cell: Cell<'r>) -> Result<Option<(Value<'r>, u32)>, Failure> {
         let converted = self.0.conversion.convert(cell.into()).map_err(|flaw| self.0.failure(flaw))?;
-        Ok(converted.map(|converted| converted.value))
+        Ok(converted.map(|converted| (converted.value, converted.leap_seconds)))
     }
 }

@@ -160,7 +160,12 @@ pub fn parse_binary(text: &str) -> Result<Value<'static>, Flaw> {
     let text = without_blanks(text);
     if let Some(digits) = text.strip_prefix("\\x") {
         return hexadecimal(digits).map(Value::Binary).ok_or_else(|| {
-            Flaw::new(Reason::InvalidBinary, "is not pairs of hexadecimal digits after `\\x`")
+            let rule = match digits.contains('\\') {
+                // A printable byte is shown as it is, so that `\xDEab` may be four bytes or two.
+                true => "is bytes as DuckDB shows them, which can mean others: export them as base64",
+                false => "is not pairs of hexadecimal digits after `\\x`",
+            };
+            Flaw::new(Reason::InvalidBinary, rule)
         });
     }
     let lines: Cow<'_, str> = match text.contains(['\n', '\r']) {
@@ -169,7 +174,11 @@ pub fn parse_binary(text: &str) -> Result<Value<'static>, Flaw> {
     };
     let engine = if lines.contains(['-', '_']) { &BASE64_URL } else { &BASE64 };
     let bytes = engine.decode(lines.as_bytes());
-    bytes.map(Value::Binary).map_err(|_| Flaw::new(Reason::InvalidBinary, "is not base64"))
+    bytes.map(Value::Binary).map_err(|_| {
+        let of_python = text.starts_with("b'") || text.starts_with("b\"");
+        let rule = if of_python { "is bytes as Python shows them, and not base64" } else { "is not base64" };
+        Flaw::new(Reason::InvalidBinary, rule)
+    })
 }
 
 fn hexadecimal(digits: &str) -> Option<Vec<u8>> {

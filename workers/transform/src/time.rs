@@ -21,7 +21,8 @@ mod span;
 mod tests;
 mod zone;
 
-use fields::{DAY, Fault, Fields, date, days, days_of_month};
+pub(crate) use fields::{DAY, date, days, days_of_month, weekday_of};
+use fields::{Fault, Fields};
 use format::{Context, Format};
 use names::Names;
 use parts::trim;
@@ -109,6 +110,15 @@ impl Instant {
         text.push('-');
         push_pair(day.into(), text);
     }
+}
+
+/// The instant of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parsed {
+    /// The instant.
+    pub instant: Instant,
+    /// `true` if the text has the second 60, of which the instant is the second 59.
+    pub leap_second: bool,
 }
 
 /// All pairs of digits.
@@ -241,20 +251,30 @@ impl TimeFormat {
         if problems.is_empty() { Ok(found) } else { Err(problems) }
     }
 
+    /// Returns the instant of a text: see [`TimeFormat::parse_fully`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn parse(&self, text: &str) -> Result<Instant, Flaw> {
+        self.parse_fully(text).map(|parsed| parsed.instant)
+    }
+
     /// Parses a text of the file, checks it against the limits, and adds the span of the field to it. Blanks around the
     /// text are ignored.
     ///
     /// # Errors
     /// [`Reason::InvalidTimestamp`] for a text that is not of a format or not a time of the calendar and the zone;
     /// [`Reason::OutOfRange`] for one beyond the limits, or that the span moves beyond the year 9999.
-    pub fn parse(&self, text: &str) -> Result<Instant, Flaw> {
-        let instant = self.bounded(self.read(trim(text)).map_err(|fault| self.flaw(fault))?)?;
-        match &self.plus {
+    pub fn parse_fully(&self, text: &str) -> Result<Parsed, Flaw> {
+        let parsed = self.read(trim(text)).map_err(|fault| self.flaw(fault))?;
+        let instant = self.bounded(parsed.instant)?;
+        let instant = match &self.plus {
             Some(span) => self.add(instant, *span).ok_or_else(|| {
                 Flaw::new(Reason::OutOfRange, "is not in the years 1000 to 9999 once `plus` is added")
-            }),
-            None => Ok(instant),
-        }
+            })?,
+            None => instant,
+        };
+        Ok(Parsed { instant, ..parsed })
     }
 
     /// Checks an instant against the limits.
@@ -287,7 +307,7 @@ impl TimeFormat {
         }
     }
 
-    fn read(&self, text: &str) -> Result<Instant, Fault> {
+    fn read(&self, text: &str) -> Result<Parsed, Fault> {
         if self.formats.is_empty() {
             let iso = iso::read(text)?;
             let midnight = Fields { year: 0, month: 0, day: 0, offset: None, ..iso.fields }
@@ -300,7 +320,7 @@ impl TimeFormat {
         let mut fault = Fault::Syntax;
         for format in &self.formats {
             match format.read(text, self.names).and_then(|fields| self.resolve(&fields)) {
-                Ok(instant) => return Ok(instant),
+                Ok(parsed) => return Ok(parsed),
                 // The first format that the text has says most about it.
                 Err(found) if matches!(fault, Fault::Syntax | Fault::Year) && found != Fault::Syntax => {
                     fault = found;
@@ -311,7 +331,11 @@ impl TimeFormat {
         Err(if fault == Fault::Syntax { iso::name(text) } else { fault })
     }
 
-    fn resolve(&self, fields: &Fields) -> Result<Instant, Fault> {
+    fn resolve(&self, fields: &Fields) -> Result<Parsed, Fault> {
+        Ok(Parsed { instant: self.instant(fields)?, leap_second: fields.is_leap_second() })
+    }
+
+    fn instant(&self, fields: &Fields) -> Result<Instant, Fault> {
         if let Some((seconds, nanosecond)) = fields.epoch {
             let instant = Instant::new(seconds, nanosecond).ok_or(Fault::Year)?;
             return match self.context {

@@ -22,7 +22,7 @@ impl Transform {
         Compiler::new(columns).compile(settings).map(Self)
     }
 
-    /// Returns the columns that the fields and `where` need, each once.
+    /// Returns the columns that the fields, `where` and `delete` need, each once.
     #[must_use]
     pub fn columns(&self) -> &[Column] {
         &self.0.columns

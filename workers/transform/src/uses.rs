@@ -7,17 +7,30 @@ use crate::expression::Kind;
 use crate::field::{Computed, Field, Source};
 use crate::transform::Transform;
 
+/// The setting that has an expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// A field, by its path: `address.street`.
+    Field(String),
+    /// `where`.
+    Where,
+    /// `delete`.
+    Delete,
+}
+
 impl Transform {
-    /// Returns the columns that expressions read, each with the path of its field, such as `address.street`, which is
-    /// empty for `where`. A column is optional if the expression asks whether it is there.
+    /// Returns the columns that expressions read. A column is optional if the expression asks whether it is there.
     #[must_use]
-    pub fn columns_of_expressions(&self) -> Vec<(&str, Column)> {
+    pub fn columns_of_expressions(&self) -> Vec<(Owner, Column)> {
         let mut found = Vec::new();
         for field in &self.0.all {
             in_field(field, &mut found);
         }
         if let Some(filter) = &self.0.filter {
-            add("", filter, &mut found);
+            add(&Owner::Where, filter, &mut found);
+        }
+        if let Some(deletion) = &self.0.delete {
+            add(&Owner::Delete, &deletion.when, &mut found);
         }
         found
     }
@@ -33,18 +46,19 @@ impl Transform {
     }
 }
 
-fn in_field<'t>(field: &'t Field, found: &mut Vec<(&'t str, Column)>) {
+fn in_field(field: &Field, found: &mut Vec<(Owner, Column)>) {
     match &field.source {
-        Source::Expression(computed) => add(&field.path, computed, found),
+        Source::Expression(computed) => add(&Owner::Field(field.path.clone()), computed, found),
         Source::Map(fields) => fields.iter().for_each(|field| in_field(field, found)),
         Source::Column(_) | Source::Template { .. } => {}
     }
 }
 
-fn add<'t>(path: &'t str, computed: &'t Computed, found: &mut Vec<(&'t str, Column)>) {
+fn add(owner: &Owner, computed: &Computed, found: &mut Vec<(Owner, Column)>) {
     let columns = computed.expression.columns().iter();
     found.extend(
-        columns.map(|column| (path, Column { name: column.name.clone(), optional: column.optional })),
+        columns
+            .map(|column| (owner.clone(), Column { name: column.name.clone(), optional: column.optional })),
     );
 }
 
@@ -78,22 +92,25 @@ mod tests {
                 { "name": "a", "map": [{ "name": "b", "expression": "double(Net) * 2.0" }] },
             ],
             "where": "Status != ''",
+            "delete": "Op == 'D'",
         }))
         .expect("settings");
         let transform = Transform::new(&settings, None).expect("a transform");
-        let columns: Vec<(&str, String, bool)> = transform
+        let columns: Vec<(Owner, String, bool)> = transform
             .columns_of_expressions()
             .into_iter()
-            .map(|(path, column)| (path, column.name, column.optional))
+            .map(|(owner, column)| (owner, column.name, column.optional))
             .collect();
+        let field = |path: &str| Owner::Field(path.to_owned());
         let expected = [
-            ("size", "Note", false),
-            ("late", "Due", true),
-            ("late", "Date", false),
-            ("a.b", "Net", false),
-            ("", "Status", false),
+            (field("size"), "Note", false),
+            (field("late"), "Due", true),
+            (field("late"), "Date", false),
+            (field("a.b"), "Net", false),
+            (Owner::Where, "Status", false),
+            (Owner::Delete, "Op", false),
         ];
-        assert_eq!(columns, expected.map(|(path, name, optional)| (path, name.to_owned(), optional)));
+        assert_eq!(columns, expected.map(|(owner, name, optional)| (owner, name.to_owned(), optional)));
         assert_eq!(transform.types_of_expressions(), [("size", Type::Integer), ("late", Type::Boolean)]);
     }
 }

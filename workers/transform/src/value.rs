@@ -11,6 +11,8 @@ use serde_json::Value as Json;
 
 use crate::number::Number;
 
+pub use contract::json::write_string;
+
 /// The value of an attribute. Texts are borrowed from the row where they are stored as they are in the file.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value<'a> {
@@ -164,16 +166,9 @@ pub fn write_dynamodb_json(value: &Value<'_>, out: &mut Vec<u8>) {
             out.push(b'}');
         }
         Value::Map(entries) => {
-            out.extend_from_slice(b"{\"M\":{");
-            for (position, (name, value)) in entries.iter().enumerate() {
-                if position > 0 {
-                    out.push(b',');
-                }
-                write_string(name, out);
-                out.push(b':');
-                write_dynamodb_json(value, out);
-            }
-            out.extend_from_slice(b"}}");
+            out.extend_from_slice(b"{\"M\":");
+            write_object(entries, out, write_dynamodb_json);
+            out.push(b'}');
         }
     }
 }
@@ -209,7 +204,8 @@ pub fn to_dynamodb_json(value: &Value<'_>) -> Json {
     Json::Object([(value.type_name().to_owned(), inner)].into_iter().collect())
 }
 
-fn write_list<T>(values: &[T], out: &mut Vec<u8>, write: impl Fn(&T, &mut Vec<u8>)) {
+/// Appends an array of JSON, whose elements `write` appends.
+pub fn write_list<T>(values: &[T], out: &mut Vec<u8>, write: impl Fn(&T, &mut Vec<u8>)) {
     out.push(b'[');
     for (position, value) in values.iter().enumerate() {
         if position > 0 {
@@ -220,43 +216,22 @@ fn write_list<T>(values: &[T], out: &mut Vec<u8>, write: impl Fn(&T, &mut Vec<u8
     out.push(b']');
 }
 
-/// Appends a text as a JSON string (RFC 8259, section 7).
-pub fn write_string(text: &str, out: &mut Vec<u8>) {
-    out.push(b'"');
-    let mut rest = text.as_bytes();
-    loop {
-        let (plain, behind) = rest.split_at_checked(plain_length(rest)).unwrap_or((rest, &[]));
-        out.extend_from_slice(plain);
-        let Some((byte, behind)) = behind.split_first() else { break };
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            byte => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+/// Appends an object of JSON, whose values `write` appends.
+pub fn write_object<N: AsRef<str>, T>(
+    members: &[(N, T)],
+    out: &mut Vec<u8>,
+    write: impl Fn(&T, &mut Vec<u8>),
+) {
+    out.push(b'{');
+    for (position, (name, value)) in members.iter().enumerate() {
+        if position > 0 {
+            out.push(b',');
         }
-        rest = behind;
+        write_string(name.as_ref(), out);
+        out.push(b':');
+        write(value, out);
     }
-    out.push(b'"');
-}
-
-/// Returns the number of bytes before the first that a JSON string has to escape, looking at eight at a time.
-fn plain_length(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    // Each is 0x80 in every byte that is found; a byte after it may be found as well, which is looked at below.
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-    let control = |word: u64| word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-    let (words, _) = bytes.as_chunks::<8>();
-    let plain = words.iter().take_while(|bytes| {
-        let word = u64::from_ne_bytes(**bytes);
-        control(word) | zero(word ^ (ONES * 0x22)) | zero(word ^ (ONES * 0x5c)) == 0
-    });
-    let start = plain.count() * 8;
-    let rest = bytes.get(start..).unwrap_or_default();
-    let found = rest.iter().position(|byte| matches!(byte, 0..=0x1f | b'"' | b'\\'));
-    start + found.unwrap_or(rest.len())
+    out.push(b'}');
 }
 
 #[cfg(test)]
@@ -275,27 +250,5 @@ mod tests {
         assert_eq!(Value::Map(vec![entry(list)]).size(), 3 + 2 + 3 + 2 + 2 + 3 + 4);
         assert_eq!(Value::Binary(vec![0; 4]).size(), 4);
         assert_eq!(Value::TextSet(vec!["ab".into(), "c".into()]).size(), 3);
-    }
-
-    #[test]
-    fn what_is_escaped_is_found_at_any_position() {
-        for byte in 0..=0x7f_u8 {
-            for at in 0..20 {
-                let mut text = [b'~'; 20];
-                text[at] = byte;
-                let escaped = matches!(byte, 0..=0x1f | b'"' | b'\\');
-                assert_eq!(plain_length(&text), if escaped { at } else { 20 }, "{byte} at {at}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_text_is_written_as_json() {
-        let text = "\u{0}\u{1f}\"\\/\n\r\t\u{8}\u{7f}ü\u{2028}";
-        let mut out = Vec::new();
-        write_string(text, &mut out);
-        let read: String = serde_json::from_slice(&out).expect("JSON");
-        assert_eq!(read, text);
-        assert!(out.iter().all(|byte| *byte >= 0x20));
     }
 }

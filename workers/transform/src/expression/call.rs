@@ -29,7 +29,7 @@ pub(super) fn one<'r>(
         (Function::Int, Text(text)) => Integer(integer(&text)?),
         (Function::Int, Double(value)) => Integer(truncated(value)?),
         (Function::Int, Integer(value)) => Integer(value),
-        (Function::Int, Timestamp(value)) => Integer(time::seconds(value)),
+        (Function::Int, Timestamp(value)) => Integer(value.seconds()),
         (Function::Bool, Text(text)) => Boolean(boolean(&text)?),
         (Function::Bool, Boolean(value)) => Boolean(value),
         (Function::Timestamp, Text(text)) => Timestamp(time::timestamp(&text)?),

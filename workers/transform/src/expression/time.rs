@@ -1,38 +1,67 @@
 //! Timestamps and durations. Everything that expressions need of a calendar is in this file.
 
-pub(super) use jiff::{SignedDuration, Timestamp};
-
-use jiff::civil::{Date, DateTime, Time};
-use jiff::tz::Offset;
+pub(super) use jiff::SignedDuration;
 
 use super::fault::Fault;
 use super::functions::Part;
+use crate::time::{DAY, date, days, days_of_month, weekday_of};
 
-/// 0001-01-01T00:00:00Z, the first instant of CEL, in seconds since 1970. The last one is that of the
-/// calendar's library, on 9999-12-30.
-const FIRST_SECOND: i64 = -62_135_596_800;
+/// The first second of the year 1, and that after the year 9999: the instants of CEL (`google.protobuf.Timestamp`).
+const RANGE: std::ops::Range<i64> = days(1, 1, 1) * DAY..days(10_000, 1, 1) * DAY;
 /// The longest duration of CEL, about 10,000 years, in seconds (`google.protobuf.Duration`).
 const LONGEST_SECONDS: i128 = 315_576_000_000;
 const NANOSECONDS: i128 = 1_000_000_000;
+
+/// An instant from the year 1 to 9999, to the nanosecond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp {
+    seconds: i64,
+    nanosecond: u32,
+}
+
+impl Timestamp {
+    /// Returns the instant of seconds since 1970 and nanoseconds after them; `None` outside the years 1 to 9999.
+    #[must_use]
+    pub fn new(seconds: i64, nanosecond: u32) -> Option<Self> {
+        (RANGE.contains(&seconds) && nanosecond < 1_000_000_000).then_some(Self { seconds, nanosecond })
+    }
+
+    /// Returns the seconds since 1970; of an instant between two seconds, the first.
+    #[must_use]
+    pub const fn seconds(self) -> i64 {
+        self.seconds
+    }
+
+    /// Returns the nanoseconds after [`Timestamp::seconds`].
+    #[must_use]
+    pub const fn nanosecond(self) -> u32 {
+        self.nanosecond
+    }
+
+    /// Returns the nanoseconds since 1970.
+    fn nanoseconds(self) -> i128 {
+        i128::from(self.seconds) * NANOSECONDS + i128::from(self.nanosecond)
+    }
+
+    fn from_nanoseconds(nanoseconds: i128) -> Option<Self> {
+        let seconds = i64::try_from(nanoseconds.div_euclid(NANOSECONDS)).ok()?;
+        Self::new(seconds, u32::try_from(nanoseconds.rem_euclid(NANOSECONDS)).ok()?)
+    }
+}
 
 /// Returns the instant that a text is by RFC 3339: `2026-03-29T03:30:00+02:00`, or with `Z`.
 pub(super) fn timestamp(text: &str) -> Result<Timestamp, Fault> {
     if text.is_empty() {
         return Err(Fault::EmptyText);
     }
-    parse(text).ok_or(Fault::NotATimestamp).and_then(in_range)
+    let (seconds, nanosecond) = parse(text).ok_or(Fault::NotATimestamp)?;
+    Timestamp::new(seconds, nanosecond).ok_or(Fault::TimestampOutOfRange)
 }
 
-fn in_range(timestamp: Timestamp) -> Result<Timestamp, Fault> {
-    match seconds(timestamp) >= FIRST_SECOND {
-        true => Ok(timestamp),
-        false => Err(Fault::TimestampOutOfRange),
-    }
-}
-
-fn parse(text: &str) -> Option<Timestamp> {
+/// Returns the seconds since 1970 and the nanoseconds after them.
+fn parse(text: &str) -> Option<(i64, u32)> {
     let mut digits = Digits(text);
-    let year = i16::try_from(digits.number(4)?).ok()?;
+    let year = i64::from(digits.number(4)?);
     digits.sign(b"-")?;
     let month = digits.small(2)?;
     digits.sign(b"-")?;
@@ -57,9 +86,9 @@ fn parse(text: &str) -> Option<Timestamp> {
     let offset = match digits.sign(b"Z+-")? {
         b'Z' => 0,
         sign => {
-            let hours = i32::try_from(digits.number(2)?).ok()?;
+            let hours = i64::from(digits.small(2)?);
             digits.sign(b":")?;
-            let minutes = i32::try_from(digits.number(2)?).ok()?;
+            let minutes = i64::from(digits.small(2)?);
             if hours > 23 || minutes > 59 {
                 return None;
             }
@@ -67,12 +96,12 @@ fn parse(text: &str) -> Option<Timestamp> {
             if sign == b'-' { -seconds } else { seconds }
         }
     };
-    if !digits.0.is_empty() {
+    let exists = (1..=days_of_month(year, month)?).contains(&day) && hour < 24 && minute < 60 && second < 60;
+    if !digits.0.is_empty() || !exists {
         return None;
     }
-    let date = Date::new(year, month, day).ok()?;
-    let time = Time::new(hour, minute, second, i32::try_from(nanosecond).ok()?).ok()?;
-    Offset::from_seconds(offset).ok()?.to_timestamp(DateTime::from_parts(date, time)).ok()
+    let time = (i64::from(hour) * 60 + i64::from(minute)) * 60 + i64::from(second);
+    Some((days(year, month, day) * DAY + time - offset, nanosecond))
 }
 
 /// The rest of a text of digits and signs.
@@ -88,8 +117,8 @@ impl Digits<'_> {
         digits.parse().ok()
     }
 
-    fn small(&mut self, length: usize) -> Option<i8> {
-        i8::try_from(self.number(length)?).ok()
+    fn small(&mut self, length: usize) -> Option<u8> {
+        u8::try_from(self.number(length)?).ok()
     }
 
     /// Takes one of the signs.
@@ -102,13 +131,7 @@ impl Digits<'_> {
 
 /// Returns the instant that is so many seconds after 1970.
 pub(super) fn of_seconds(seconds: i64) -> Result<Timestamp, Fault> {
-    Timestamp::from_second(seconds).map_err(|_| Fault::TimestampOutOfRange).and_then(in_range)
-}
-
-/// Returns the seconds since 1970, without a fraction: those of the second in which the instant is.
-pub(super) fn seconds(timestamp: Timestamp) -> i64 {
-    // The library's seconds and nanoseconds have one sign: half a second before 1970 is in second -1.
-    timestamp.as_second() - i64::from(timestamp.subsec_nanosecond() < 0)
+    Timestamp::new(seconds, 0).ok_or(Fault::TimestampOutOfRange)
 }
 
 /// Returns the duration that a text is: `90d`, `1h30m` or `1.5s`, the larger units before the smaller ones.
@@ -200,30 +223,31 @@ pub(super) fn add_durations(
 
 /// Returns the instant that is a duration later, or earlier.
 pub(super) fn add(timestamp: Timestamp, duration: SignedDuration, sign: i8) -> Result<Timestamp, Fault> {
-    Timestamp::from_nanosecond(timestamp.as_nanosecond() + i128::from(sign) * duration.as_nanos())
-        .map_err(|_| Fault::TimestampOutOfRange)
-        .and_then(in_range)
+    let moved = timestamp.nanoseconds() + i128::from(sign) * duration.as_nanos();
+    Timestamp::from_nanoseconds(moved).ok_or(Fault::TimestampOutOfRange)
 }
 
 /// Returns the time from one instant to another.
 pub(super) fn between(end: Timestamp, start: Timestamp) -> Result<SignedDuration, Fault> {
-    of_nanoseconds(end.as_nanosecond() - start.as_nanosecond())
+    of_nanoseconds(end.nanoseconds() - start.nanoseconds())
 }
 
 /// Returns a part of a timestamp in UTC.
 pub(super) fn part(timestamp: Timestamp, part: Part) -> i64 {
-    let at = Offset::UTC.to_datetime(timestamp);
+    let (day, second) = (timestamp.seconds.div_euclid(DAY), timestamp.seconds.rem_euclid(DAY));
+    let (year, month, of_month) = date(day);
     match part {
-        Part::FullYear => i64::from(at.year()),
-        Part::Month => i64::from(at.month()) - 1,
-        Part::Date => i64::from(at.day()),
-        Part::DayOfMonth => i64::from(at.day()) - 1,
-        Part::DayOfWeek => i64::from(at.weekday().to_sunday_zero_offset()),
-        Part::DayOfYear => i64::from(at.day_of_year()) - 1,
-        Part::Hours => i64::from(at.hour()),
-        Part::Minutes => i64::from(at.minute()),
-        Part::Seconds => i64::from(at.second()),
-        Part::Milliseconds => i64::from(at.subsec_nanosecond()) / 1_000_000,
+        Part::FullYear => year,
+        Part::Month => i64::from(month) - 1,
+        Part::Date => i64::from(of_month),
+        Part::DayOfMonth => i64::from(of_month) - 1,
+        // Weekdays are counted from 1, Monday, to 7 there, and from 0, Sunday, here.
+        Part::DayOfWeek => i64::from(weekday_of(day)) % 7,
+        Part::DayOfYear => day - days(year, 1, 1),
+        Part::Hours => second / 3600,
+        Part::Minutes => second / 60 % 60,
+        Part::Seconds => second % 60,
+        Part::Milliseconds => i64::from(timestamp.nanosecond) / 1_000_000,
     }
 }
 
@@ -239,17 +263,11 @@ pub(super) const fn whole(duration: SignedDuration, part: Part) -> Option<i64> {
 
 /// Returns the text of an instant by RFC 3339 in UTC, with as many decimals as it needs.
 pub(super) fn timestamp_text(timestamp: Timestamp) -> String {
-    let at = Offset::UTC.to_datetime(timestamp);
-    let seconds = decimals(at.second(), at.subsec_nanosecond().into(), 2);
-    let (date, time) = (at.date(), at.time());
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{seconds}Z",
-        date.year(),
-        date.month(),
-        date.day(),
-        time.hour(),
-        time.minute()
-    )
+    let (year, month, day) = date(timestamp.seconds.div_euclid(DAY));
+    let second = timestamp.seconds.rem_euclid(DAY);
+    let seconds = decimals(second % 60, timestamp.nanosecond.into(), 2);
+    let (hour, minute) = (second / 3600, second / 60 % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{seconds}Z")
 }
 
 /// Returns the text of a duration in seconds, with as many decimals as it needs: `5400s`.

@@ -30,6 +30,7 @@ fn run_cells(given: Json, headers: &[&str], row: &[Cell<'_>]) -> Result<Json, Fa
     let mapping = transform.bind(&headers, Sensitive::Sealed(|text| text.starts_with("enc:v1:")))?;
     match mapping.row(row, &CONTEXT)? {
         Outcome::Item(item) => Ok(Json::Object(item.to_event_json())),
+        Outcome::Deletion(key) => Ok(json!({ "deletes": key.to_event_json() })),
         Outcome::Skipped => Ok(Json::Null),
     }
 }
@@ -339,6 +340,46 @@ fn an_expression_without_a_value_fails_its_row() {
 }
 
 #[test]
+fn the_last_hours_of_the_year_9999_are_read() {
+    let fields = json!([
+        { "name": "at", "from": "At", "type": "timestamp", "format": ["%s"], "zone": "America/New_York" },
+        { "name": "later", "expression": "string(at + duration('1s'))" },
+        { "name": "day", "from": "At", "type": "timestamp", "format": ["%s"], "zone": "America/New_York", "plus": "-1d" },
+    ]);
+    let last = 253_402_300_798_u64.to_string();
+    assert_eq!(
+        run(fields.clone(), &["At"], &[&last]),
+        Ok(
+            json!({ "at": "9999-12-31T23:59:58Z", "later": "9999-12-31T23:59:59Z", "day": "9999-12-30T23:59:58Z" })
+        )
+    );
+    let (reason, field, _, message) = failed(fields, &["At"], &["253402300799"]);
+    assert_eq!((reason, field.as_deref()), (Reason::InvalidExpression, Some("later")));
+    assert!(message.contains("the timestamp is not in the years 1 to 9999 in `at + "), "{message}");
+}
+
+#[test]
+fn a_second_60_is_counted_where_it_is_taken() {
+    let time = |name: &str| json!({ "name": name, "from": name, "type": "timestamp", "leapSeconds": true });
+    let item = |fields: Json, row: &[&str]| {
+        let transform = Transform::new(&settings(fields), None).expect("right settings");
+        let headers = ["a", "b", "c"].map(str::to_owned);
+        let mapping = transform.bind(&headers, Sensitive::Clear).expect("bound");
+        match mapping.row(&cells(row), &CONTEXT) {
+            Ok(Outcome::Item(item)) => item.leap_seconds,
+            other => panic!("{other:?}"),
+        }
+    };
+    let nested = json!({ "name": "m", "map": [time("b"), time("c")] });
+    let all = json!([time("a"), nested, { "name": "same", "expression": "a" }]);
+    let (leap, plain) = ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z");
+    assert_eq!(item(all.clone(), &[leap, leap, plain]), 2);
+    assert_eq!(item(all, &[plain, plain, ""]), 0);
+    // Without an expression, no value is kept.
+    assert_eq!(item(json!([time("a"), time("b"), time("c")]), &[leap, plain, leap]), 2);
+}
+
+#[test]
 fn where_leaves_rows_out_before_other_fields_can_fail() {
     let given = json!({
         "fields": [{ "name": "a", "from": "A", "type": "number" }, { "name": "s", "from": "S" }],
@@ -346,6 +387,52 @@ fn where_leaves_rows_out_before_other_fields_can_fail() {
     });
     assert_eq!(run(given.clone(), &["A", "S"], &["no number", "X"]), Ok(Json::Null));
     assert_eq!(run(given, &["A", "S"], &["1", "Y"]), Ok(json!({ "a": { "N": "1" }, "s": "Y" })));
+}
+
+#[test]
+fn a_row_that_deletes_needs_nothing_but_its_key() {
+    let given = json!({
+        "fields": [
+            { "name": "pk", "template": "ORDER#${ID}" },
+            { "name": "n", "from": "N", "type": "integer", "required": true },
+            { "name": "amount", "from": "Amount", "type": "number", "required": true },
+            { "name": "twice", "expression": "amount * 2.0" },
+        ],
+        "where": "Op != 'X'",
+        "delete": "Op == 'D'",
+        "key": ["n", "pk", "of no field"],
+    });
+    let headers = ["ID", "N", "Amount", "Op"];
+    let row = |row: [&str; 4]| run(given.clone(), &headers, &row);
+    // In the order of the fields.
+    let key = json!({ "deletes": { "pk": "ORDER#7", "n": { "N": "3" } } });
+    assert_eq!(row(["7", "3", "", "D"]), Ok(key));
+    assert_eq!(row(["7", "3", "x", "X"]), Ok(Json::Null), "`where` comes first");
+    let item = json!({ "pk": "ORDER#7", "n": { "N": "3" }, "amount": { "N": "1.5" }, "twice": { "N": "3" } });
+    assert_eq!(row(["7", "3", "1.5", "U"]), Ok(item));
+    // The key of a row that deletes is held against its rules.
+    let Err(failure) = row(["7", "three", "", "D"]) else { panic!("no number") };
+    assert_eq!((failure.reason, failure.field.as_deref()), (Reason::InvalidNumber, Some("n")));
+}
+
+#[test]
+fn a_deletion_that_cannot_be_decided_fails_the_row() {
+    let fields = json!([{ "name": "id", "from": "ID" }]);
+    let given = json!({ "fields": fields, "delete": "int(Op) > 1", "key": ["id"] });
+    let (reason, field, _, message) = failed(given, &["ID", "Op"], &["1", "x"]);
+    assert_eq!((reason, field), (Reason::InvalidExpression, None));
+    assert_eq!(message, "`delete` has no value: the text is not a whole number in `int(Op)`");
+    for (delete, message) in [
+        ("Op", "`delete` is true or false, and this is of type string"),
+        ("SSN == 'x'", "the column `SSN` is sensitive"),
+    ] {
+        let fields =
+            json!([{ "name": "id", "from": "ID" }, { "name": "ssn", "from": "SSN", "sensitive": true }]);
+        let given = settings(json!({ "fields": fields, "delete": delete, "key": ["id"] }));
+        let problems = Transform::new(&given, None).expect_err("wrong");
+        assert_eq!(problems[0].message, message);
+        assert_eq!(problems[0].place.property, Some("delete"));
+    }
 }
 
 #[test]

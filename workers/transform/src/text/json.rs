@@ -20,7 +20,7 @@ const MAX_DEPTH: usize = 32;
 ///
 /// # Errors
 /// [`Reason::InvalidJson`] for a text that is not JSON, also for `NaN` and `Infinity`, and for JSON that DynamoDB cannot
-/// store: numbers beyond its own, halves of characters, more than 32 levels; and for a member twice in one object.
+/// store: numbers beyond its own, halves of characters, more than 32 levels, members without a name; and for a member twice in one object.
 pub fn parse(text: &str) -> Result<Value<'_>, Flaw> {
     let mut reader = Reader { text, rest: text };
     let value = reader.value(0)?;
@@ -194,6 +194,10 @@ impl<'a> Reader<'a> {
         names.sort_unstable();
         if names.windows(2).any(|pair| matches!(pair, [one, other] if one == other)) {
             return Err(Self::flaw("has a member twice in one object"));
+        }
+        // Amazon DynamoDB Developer Guide, "Naming rules": an attribute's name has one character at least.
+        if names.first() == Some(&"") {
+            return Err(Self::flaw("has a member without a name, which no attribute can have"));
         }
         Ok(Value::Map(members))
     }

@@ -143,8 +143,8 @@ impl ListFormat {
         }
         let text = without_blanks(text);
         match text.as_bytes() {
-            [b'[', .., b']'] => tokens(text, '[', ']'),
-            [b'{', .., b'}'] => tokens(text, '{', '}'),
+            [b'[', .., b']'] => tokens(text, '[', ']', &BRACKETS),
+            [b'{', .., b'}'] => tokens(text, '{', '}', &BRACES),
             _ => Err(flaw("is not a list in brackets or braces, such as `[1, 2]` or `{1,2}`")),
         }
     }
@@ -168,33 +168,65 @@ fn flaw(rule: impl Into<String>) -> Flaw {
     Flaw::new(Reason::InvalidList, rule)
 }
 
+/// The rules by which lists in brackets or in braces are written.
+struct Notation {
+    /// The characters around texts.
+    quotes: &'static [char],
+    escapes: Escapes,
+    /// The characters that end a text without quotes.
+    ends: &'static [char],
+    /// The characters that begin a list or map within the list.
+    nested: &'static [char],
+    /// `true` if the word `None` is null, as Python writes it.
+    none: bool,
+}
+
+/// JSON, Python and DuckDB.
+const BRACKETS: Notation = Notation {
+    quotes: &['"', '\''],
+    escapes: Escapes::Python,
+    ends: &[',', '[', ']', '{', '}', '"'],
+    nested: &['[', '{'],
+    none: true,
+};
+
+/// PostgreSQL, for which brackets are text.
+/// <https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO>
+const BRACES: Notation = Notation {
+    quotes: &['"'],
+    escapes: Escapes::Any,
+    ends: &[',', '{', '}', '"'],
+    nested: &['{'],
+    none: false,
+};
+
 /// Reads the elements of a list between an opening and a closing character, with commas between them.
-fn tokens(text: &str, open: char, close: char) -> Result<Vec<Token<'_>>, Flaw> {
+fn tokens<'a>(text: &'a str, open: char, close: char, notation: &Notation) -> Result<Vec<Token<'a>>, Flaw> {
     let inside = text.strip_prefix(open).and_then(|text| text.strip_suffix(close)).unwrap_or_default();
     let mut tokens = Vec::new();
+    // Positions of the word `None`, and whether Python has written the list: it writes each text in quotes.
+    let (mut nones, mut of_python) = (Vec::new(), notation.none);
     let mut rest = inside.trim_start();
     if rest.is_empty() {
         return Ok(tokens);
     }
-    let (quotes, escapes): (&[char], Escapes) =
-        if open == '[' { (&['"', '\''], Escapes::Python) } else { (&['"'], Escapes::Any) };
     loop {
         let position = tokens.len() + 1;
         let token;
         let opening = rest.chars().next();
-        (token, rest) = match opening.filter(|first| quotes.contains(first)) {
+        (token, rest) = match opening.filter(|first| notation.quotes.contains(first)) {
             Some(quote) => {
-                let (text, behind) = quoted::read(rest.get(1..).unwrap_or_default(), quote, escapes)
+                let (text, behind) = quoted::read(rest.get(1..).unwrap_or_default(), quote, notation.escapes)
                     .map_err(|_| {
                         flaw(format!("has an element {position} whose quotes or escapes are wrong"))
                     })?;
                 (Token::Text(text), behind)
             }
             None => {
-                let end = rest.find([',', '[', ']', '{', '}', '"']).unwrap_or(rest.len());
+                let end = rest.find(notation.ends).unwrap_or(rest.len());
                 let (word, behind) = rest.split_at_checked(end).unwrap_or((rest, ""));
                 let word = word.trim();
-                if behind.starts_with(['[', '{']) {
+                if behind.starts_with(notation.nested) {
                     let rule = "which `type: json` reads if it is JSON";
                     return Err(flaw(format!(
                         "has an element {position} that is itself a list or map, {rule}"
@@ -203,18 +235,36 @@ fn tokens(text: &str, open: char, close: char) -> Result<Vec<Token<'_>>, Flaw> {
                 if word.is_empty() {
                     return Err(flaw(format!("has an element {position} that is missing")));
                 }
-                let null = ["null", "none"].iter().any(|null| word.eq_ignore_ascii_case(null));
+                let null = word.eq_ignore_ascii_case("null");
+                if word == "None" {
+                    nones.push(tokens.len());
+                } else if (null && word != "null") || (!null && is_text_without_quotes(word)) {
+                    of_python = false;
+                }
                 (if null { Token::Null } else { Token::Text(Cow::Borrowed(word)) }, behind)
             }
         };
         tokens.push(token);
         rest = rest.trim_start();
         if rest.is_empty() {
-            return Ok(tokens);
+            break;
         }
         rest = rest
             .strip_prefix(',')
             .ok_or_else(|| flaw(format!("has something after its element {position} that is not a comma")))?
             .trim_start();
     }
+    for none in nones.into_iter().filter(|_| of_python) {
+        if let Some(token) = tokens.get_mut(none) {
+            *token = Token::Null;
+        }
+    }
+    Ok(tokens)
+}
+
+/// Returns whether a word is a text, and not a number or a word of JSON or Python.
+fn is_text_without_quotes(word: &str) -> bool {
+    let number = word.trim_start_matches(['-', '+', '.']).starts_with(|first: char| first.is_ascii_digit());
+    let known = ["true", "false", "nan", "inf", "-inf", "infinity", "-infinity"];
+    !number && !known.iter().any(|known| word.eq_ignore_ascii_case(known))
 }

@@ -105,6 +105,16 @@ fn bytes_are_base64_or_hexadecimal() {
     for text in ["b'\\xde'", "3q2+7", "a+b_", "3q2+7x", "é", "\\xabc", "\\xzz", "a b c d", "="] {
         assert_eq!(parse_binary(text).expect_err(text).reason, Reason::InvalidBinary, "{text}");
     }
+    for (text, rule) in [
+        ("b'\\xde\\xad'", "is bytes as Python shows them"),
+        ("b\"'\"", "is bytes as Python shows them"),
+        ("\\xDE\\xAD", "is bytes as DuckDB shows them"),
+        ("\\xDEx\\x00", "is bytes as DuckDB shows them"),
+        ("\\xDEx", "is not pairs of hexadecimal digits"),
+    ] {
+        let found = parse_binary(text).expect_err(text).rule;
+        assert!(found.starts_with(rule), "{text}: {found}");
+    }
 }
 
 fn list(text: &str, of: Element) -> Result<Option<Value<'_>>, Flaw> {
@@ -132,6 +142,14 @@ fn lists_are_read_as_others_write_them() {
         ("{1,NULL,\"a,b\"}", vec![text("1"), Value::Null, text("a,b")]),
         ("{\"a\\\"b\\\\c\",\"NULL\",it's}", vec![text("a\"b\\c"), text("NULL"), text("it's")]),
         ("[\"\\ud83d\\ude00\", \"]\"]", vec![text("😀"), text("]")]),
+        // Brackets are text to PostgreSQL, and `None` is text to all but Python.
+        ("{[x],\"{y}\",a[1]}", vec![text("[x]"), text("{y}"), text("a[1]")]),
+        ("{\"NULL\",None,NULL}", vec![text("NULL"), text("None"), Value::Null]),
+        ("{None,1}", vec![text("None"), text("1")]),
+        ("[None, NULL]", vec![text("None"), Value::Null]),
+        ("[a, None]", vec![text("a"), text("None")]),
+        ("[none]", vec![text("none")]),
+        ("['a', None, 1.5, True, nan]", vec![text("a"), Value::Null, text("1.5"), text("True"), text("nan")]),
         (" [ ] ", vec![]),
         ("{}", vec![]),
         ("[don't]", vec![text("don't")]),
@@ -254,11 +272,11 @@ fn lists_that_cannot_be_are_problems() {
 #[test]
 fn json_becomes_values_with_all_digits_and_in_order() {
     let digits = "0.12345678901234567890123456789012345678";
-    let text = format!(" {{\"z\": [1, -0.0, 1E2, {digits}], \"a\": {{\"é\\n\": null}}, \"\": true}}\r\n");
+    let text = format!(" {{\"z\": [1, -0.0, 1E2, {digits}], \"a\": {{\"é\\n\": null}}, \" \": true}}\r\n");
     let expected = Value::Map(vec![
         ("z".into(), Value::List(vec![number("1"), number("0"), number("100"), number(digits)])),
         ("a".into(), Value::Map(vec![("é\n".into(), Value::Null)])),
-        ("".into(), Value::Boolean(true)),
+        (" ".into(), Value::Boolean(true)),
     ]);
     assert_eq!(parse_json(&text), Ok(expected));
     assert_eq!(parse_json("\"\\ud83d\\ude00\\/\""), Ok(Value::text("😀/")));
@@ -294,6 +312,7 @@ fn json_that_cannot_be_stored_is_refused() {
         ("\"\\x41\"", "is not JSON from byte 2 on"),
         ("\"\\u12\"", "is not JSON from byte 2 on"),
         ("\u{feff}1", "is not JSON from byte 1 on"),
+        ("[{\"\": 1}]", "has a member without a name"),
         ("NaN", "is not JSON: it has a number that is not finite"),
         ("[-Infinity]", "is not JSON: it has a number that is not finite"),
         ("1e999", "has a number that is beyond the greatest number of DynamoDB"),
@@ -319,6 +338,7 @@ fn of_serde(value: &serde_json::Value) -> Option<Value<'static>> {
         serde_json::Value::Number(value) => Value::Number(value.to_string().parse().ok()?),
         serde_json::Value::String(text) => Value::text(text.clone()),
         serde_json::Value::Array(values) => Value::List(values.iter().map(of_serde).collect::<Option<_>>()?),
+        serde_json::Value::Object(members) if members.contains_key("") => return None,
         serde_json::Value::Object(members) => Value::Map(
             members
                 .iter()

@@ -46,7 +46,7 @@ pub(super) enum WeekStart {
 const FIRST_YEAR: u16 = 1000;
 
 /// The seconds of a day.
-pub(super) const DAY: i64 = 86_400;
+pub(crate) const DAY: i64 = 86_400;
 
 /// The fields of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +140,11 @@ impl Fields {
         if belongs { Ok(day) } else { Err(Fault::Day) }
     }
 
+    /// Returns whether the second is 60.
+    pub(super) const fn is_leap_second(&self) -> bool {
+        self.second == 60
+    }
+
     /// Returns the second of the day. A second 60 is 59 where there may be one.
     pub(super) fn second_of_day(&self, leap_seconds: bool) -> Result<i64, Fault> {
         let hour = match self.afternoon {
@@ -163,7 +168,7 @@ fn checked_year(year: u16) -> Result<u16, Fault> {
 }
 
 /// Returns the number of days in a month; `None` if there is no such month.
-pub(super) const fn days_of_month(year: i64, month: u8) -> Option<u8> {
+pub(crate) const fn days_of_month(year: i64, month: u8) -> Option<u8> {
     Some(match month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
         4 | 6 | 9 | 11 => 30,
@@ -181,7 +186,7 @@ const fn first_day(year: i64) -> i64 {
 }
 
 /// Returns the number of days from 1970-01-01 to a day of the Gregorian calendar, which has the month and the day.
-pub(super) const fn days(year: i64, month: u8, day: u8) -> i64 {
+pub(crate) const fn days(year: i64, month: u8, day: u8) -> i64 {
     // Months from March, each of which begins a fixed number of days after 1 March: 31, 30, 31, 30, 31 and again.
     let (year, month) = if month > 2 { (year, month as i64 - 3) } else { (year - 1, month as i64 + 9) };
     let from_march = (153 * month + 2) / 5 + day as i64 - 1;
@@ -190,7 +195,7 @@ pub(super) const fn days(year: i64, month: u8, day: u8) -> i64 {
 }
 
 /// Returns the year, month and day of a day that is counted from 1970.
-pub(super) fn date(day: i64) -> (i64, u8, u8) {
+pub(crate) fn date(day: i64) -> (i64, u8, u8) {
     // Days since 1 March of year 0, in cycles of 400 years of 146,097 days.
     let shifted = day + 719_468;
     let (cycle, of_cycle) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
@@ -203,7 +208,7 @@ pub(super) fn date(day: i64) -> (i64, u8, u8) {
 }
 
 /// Returns the weekday of a day that is counted from 1970: from 1, Monday, to 7.
-pub(super) fn weekday_of(day: i64) -> u8 {
+pub(crate) fn weekday_of(day: i64) -> u8 {
     // 1970-01-01 was a Thursday.
     u8::try_from((day + 3).rem_euclid(7) + 1).unwrap_or(1)
 }

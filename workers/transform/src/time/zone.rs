@@ -106,6 +106,8 @@ impl Zone {
         let Self::Named(zone) = self else {
             return Ok(0);
         };
+        // The last instant of `jiff` is on 9999-12-30, and no clock changes in the hours after it.
+        let seconds = seconds.min(jiff::Timestamp::MAX.as_second());
         let instant = jiff::Timestamp::from_second(seconds).map_err(|_| Fault::Year)?;
         Ok(zone.to_offset(instant).seconds().into())
     }

@@ -1,5 +1,8 @@
 //! Expressions that compile, with their values.
 
+use proptest::prelude::*;
+
+use super::super::{Timestamp, time};
 use super::*;
 
 /// Expressions with the type and the value that they have for the row of the tests.
@@ -154,6 +157,11 @@ const RIGHT: &[(&str, &str, &str)] = &[
     ("int(placed)", "int", "1774747800"),
     ("int(timestamp(\"1969-12-31T23:59:59.5Z\"))", "int", "-1"),
     ("timestamp(0)", "timestamp", "timestamp 1970-01-01T00:00:00Z"),
+    // The first and the last instant.
+    ("int(timestamp('0001-01-01T00:00:00Z'))", "int", "-62135596800"),
+    ("timestamp('9999-12-31T23:59:59.999999999Z')", "timestamp", "timestamp 9999-12-31T23:59:59.999999999Z"),
+    ("timestamp(253402300799) - duration('1d')", "timestamp", "timestamp 9999-12-30T23:59:59Z"),
+    ("timestamp('9999-12-31T23:00:00Z').getDayOfYear()", "int", "364"),
 ];
 
 #[test]
@@ -200,4 +208,33 @@ fn a_text_that_is_unchanged_is_borrowed() {
 fn a_long_chain_of_alternatives_is_not_deep() {
     let text = (0..200).map(|number| format!("Name=='{number}'")).collect::<Vec<_>>().join("||");
     assert_eq!(evaluate(&text), Ok(Datum::Boolean(false)));
+}
+
+proptest! {
+    /// The calendar is that of `jiff`, where it has one: its last instant is on 9999-12-30.
+    #[test]
+    fn timestamps_are_written_and_taken_apart_as_by_jiff(seconds in -62_135_596_800..253_402_207_200_i64, nanosecond in 0..1_000_000_000_u32) {
+        use crate::expression::functions::Part;
+        let timestamp = Timestamp::new(seconds, nanosecond).expect("in range");
+        let text = time::timestamp_text(timestamp);
+        let expected = jiff::Timestamp::from_second(seconds).expect("in range");
+        let expected = expected + jiff::SignedDuration::new(0, i32::try_from(nanosecond).expect("below"));
+        prop_assert_eq!(&text, &expected.to_string());
+        prop_assert_eq!(time::timestamp(&text), Ok(timestamp));
+        let at = jiff::tz::Offset::UTC.to_datetime(expected);
+        for (part, value) in [
+            (Part::FullYear, i64::from(at.year())),
+            (Part::Month, i64::from(at.month()) - 1),
+            (Part::Date, at.day().into()),
+            (Part::DayOfMonth, i64::from(at.day()) - 1),
+            (Part::DayOfWeek, at.weekday().to_sunday_zero_offset().into()),
+            (Part::DayOfYear, i64::from(at.day_of_year()) - 1),
+            (Part::Hours, at.hour().into()),
+            (Part::Minutes, at.minute().into()),
+            (Part::Seconds, at.second().into()),
+            (Part::Milliseconds, at.millisecond().into()),
+        ] {
+            prop_assert_eq!(time::part(timestamp, part), value, "{:?} of {}", part, text);
+        }
+    }
 }

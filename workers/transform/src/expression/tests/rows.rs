@@ -60,6 +60,11 @@ fn a_row_without_a_value_says_which_part_and_why() {
             Fault::TimestampOutOfRange,
             "the timestamp is not in the years 1 to 9999 in `timestamp(count * 1000000000000)`",
         ),
+        (
+            "timestamp(253402300796 + count)",
+            Fault::TimestampOutOfRange,
+            "the timestamp is not in the years 1 to 9999 in `timestamp(253402300796 + count)`",
+        ),
         ("tags[count]", Fault::IndexOutOfRange, "the list has no element of this position in `tags[count]`"),
         (
             "tags[0 - count]",
