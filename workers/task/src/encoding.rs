@@ -10,10 +10,11 @@
 //! - An encoding of several bytes is decoded here, and positions are those of the decoded text. As in a compressed
 //!   object, they can't be found without reading all that is before them.
 //!
-//! With `auto`, bytes of ASCII pass until the first other one: it and the [`WINDOW`] after it decide. So the decision
+//! With `auto`, bytes of ASCII pass until the first other one: it and the window after it decide. So the decision
 //! doesn't depend on the pieces in which the bytes arrive, nor on the task that reads them.
 
 mod guess;
+mod look;
 
 use contract::Encoding;
 use contract::Reason;
@@ -24,6 +25,8 @@ use encoding_rs::DecoderResult;
 use crate::decompress::Decoder;
 use crate::reader::Fault;
 use crate::workbook;
+
+pub use look::{Look, Suggestion};
 
 /// Bytes at the beginning by which UTF-16 is recognized.
 const HEAD: usize = 512;

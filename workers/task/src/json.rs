@@ -280,7 +280,8 @@ impl RowReader for JsonReader {
             Ok(layout) => (layout, self.layouts.columns(layout), Ok(self.line.fields())),
             Err(fault) => (0, &[][..], Err(fault)),
         };
-        Row { index, span, layout, columns, fields, skipped, location }
+        let line = (!self.too_large).then_some(&self.bytes[..]);
+        Row { index, span, layout, columns, fields, found: None, line, skipped, location }
     }
 
     fn resume(&mut self, position: u64, rows: u64) {

@@ -20,12 +20,13 @@ use contract::settings::{Character, CsvSettings, Short};
 use contract::{Encoding, Location, Reason};
 
 mod fields;
+mod foreign;
 mod head;
 mod header;
 
 pub use fields::Fields;
 use fields::{Characters, Decoded, Garbled};
-pub(crate) use head::not_text;
+pub(crate) use foreign::not_text;
 use head::{Head, Opening};
 use header::Header;
 pub(crate) use header::check_columns;
@@ -40,7 +41,8 @@ pub struct Fault {
 }
 
 impl Fault {
-    pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
+    /// Creates the fault of this reason, with a message for a person.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
     }
 }
@@ -59,6 +61,10 @@ pub struct Row<'a> {
     pub columns: &'a [String],
     /// Its fields, as many as there are columns; or the reason why it is rejected.
     pub fields: Result<Fields<'a>, Fault>,
+    /// The fields that were found, as far as they are texts, also in a row that is rejected.
+    pub found: Option<Fields<'a>>,
+    /// The line, of a format in which a row is one line and has no fields of its own.
+    pub line: Option<&'a [u8]>,
     /// The lines that were skipped between the row before it and this one.
     pub skipped: Skipped,
     pub(crate) location: Location,
@@ -76,6 +82,10 @@ impl Row<'_> {
 pub trait RowReader: Send {
     /// Accepts files that lack an expected column, for a caller that reports it by itself.
     fn lenient(&mut self);
+
+    /// Rejects files in which one of these columns, which they may lack, can't be told from another. Does nothing where
+    /// rows have columns of their own.
+    fn set_optional(&mut self, _: &[String]) {}
 
     /// Takes the text from now on for text of this encoding; of UTF-8 by default. What was read of it before must be
     /// ASCII.
@@ -115,6 +125,11 @@ pub trait RowReader: Send {
     fn notes(&self) -> &[String] {
         &[]
     }
+
+    /// Returns the reason why no row of the file can be read by itself, as a clause, once the columns are known.
+    fn refusal(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// A reader of CSV. See the module.
@@ -125,6 +140,8 @@ pub struct Reader {
     settings: CsvSettings,
     /// Columns that the header must have.
     expected: Vec<String>,
+    /// Columns that it may lack, but not have twice.
+    optional: Vec<String>,
     /// `true` if a file without an expected column is rejected.
     strict: bool,
     /// The delimiter of the settings, until the head contains another.
@@ -141,6 +158,11 @@ pub struct Reader {
     header: Option<Header>,
     rows: u64,
     skipped: Skipped,
+    /// The number of lines that `skip` has left out.
+    left_out: u64,
+    /// `true` if the last line is a blank one that is a row where anything follows it.
+    held: bool,
+    notes: Vec<String>,
     /// Bytes of text that the parser has read, including those before them that do not belong to it.
     position: u64,
     /// The end of the last row.
@@ -151,6 +173,10 @@ pub struct Reader {
     lines_known: bool,
     characters: Characters,
     decoded: Decoded,
+    /// The number of columns before those of the file.
+    ignored: usize,
+    /// `true` if the next record is a header that the settings don't expect.
+    has_names: bool,
 }
 
 impl Reader {
@@ -163,6 +189,7 @@ impl Reader {
             limit: limit.max(1),
             settings: settings.clone(),
             expected: expected.to_vec(),
+            optional: Vec::new(),
             strict: true,
             delimiter,
             head: Some(Head::new(settings)),
@@ -174,32 +201,43 @@ impl Reader {
             header: (!settings.header).then(|| Header::of_settings(settings.columns.clone())),
             rows: 0,
             skipped: Skipped::default(),
+            left_out: 0,
+            held: false,
+            notes: Vec::new(),
             position: 0,
             span_start: 0,
             record_start: 0,
             lines_known: true,
             characters: Characters::UTF_8,
             decoded: Decoded::default(),
+            ignored: 0,
+            has_names: false,
         }
     }
 
     /// Reads the head of the file, which may be all of it.
     fn open(&mut self, complete: bool) -> Result<(), Fault> {
         let Some(head) = self.head.take() else { return Ok(()) };
-        let Opening { before, bytes, delimiter, skip, line } =
+        let Opening { before, bytes, delimiter, found, skip, line, ignored } =
             head.open(&self.settings, &self.characters, &self.expected, complete)?;
         self.delimiter = delimiter;
+        (self.ignored, self.has_names) = (ignored, ignored > 0 && !self.settings.header);
         self.parser = Parser::new(Dialect::new(&self.settings, delimiter), skip, line);
         (self.position, self.opening, self.opening_line) = (self.length(&before), bytes, line);
+        // A line `sep=;` is one of those to skip.
+        self.left_out = u64::from(self.settings.skip) - skip;
         // Without a header, the settings name the columns: they are known now.
-        match &self.header {
-            Some(header) if self.strict => header.check(&self.expected),
-            _ => Ok(()),
-        }
+        let Some(header) = &mut self.header else { return Ok(()) };
+        // Nothing says that `a,` is anything but a text.
+        header.trailing = found || header.columns.len() > 1;
+        if self.strict { header.check(&self.expected, &self.optional) } else { Ok(()) }
     }
 
     fn next_in_opening(&mut self) -> Result<bool, Fault> {
         while self.opening_read < self.opening.len() {
+            if self.take_held() {
+                return Ok(true);
+            }
             self.begin_record();
             let rest = self.opening.get(self.opening_read..).unwrap_or_default();
             let (used, ended) = self.parser.read(rest, &mut self.record);
@@ -217,6 +255,9 @@ impl Reader {
     /// Reads up to the end of the next data row; returns `false` if the input is used up before.
     fn next_in(&mut self, input: &mut &[u8]) -> Result<bool, Fault> {
         while !input.is_empty() {
+            if self.take_held() {
+                return Ok(true);
+            }
             self.begin_record();
             let (used, ended) = self.parser.read(input, &mut self.record);
             let (read, rest) = input.split_at_checked(used).unwrap_or((input, &[]));
@@ -242,15 +283,22 @@ impl Reader {
 
     /// Takes the text that has ended, and returns whether it is a data row.
     fn end(&mut self, ended: Option<Ended>) -> Result<bool, Fault> {
-        let one_column = self.header.as_ref().is_some_and(Header::is_one_column);
+        let one_column = self.ignored == 0 && self.header.as_ref().is_some_and(Header::is_one_column);
         match ended {
-            None | Some(Ended::Skipped) => return Ok(false),
+            None => return Ok(false),
+            Some(Ended::Skipped) => {
+                self.left_out += 1;
+                return Ok(false);
+            }
             Some(Ended::Comment) => {
                 self.skipped.comments += 1;
                 return Ok(false);
             }
-            // If there is one column, it is a row whose value is empty.
-            Some(Ended::Blank) if one_column => self.record.set_empty(),
+            // If there is one column, it is a row whose value is empty, unless it is the end of the file.
+            Some(Ended::Blank) if one_column => {
+                self.held = true;
+                return Ok(false);
+            }
             Some(Ended::Blank) => {
                 self.skipped.blank += 1;
                 return Ok(false);
@@ -258,6 +306,10 @@ impl Reader {
             Some(Ended::Record) => {}
         }
         let bare = self.record.is_bare() && self.record.flaw().is_none();
+        if std::mem::take(&mut self.has_names) {
+            self.span_start = self.position;
+            return Ok(false);
+        }
         match &self.header {
             Some(header) if header.is_repeated_by(&self.record) => self.skipped.headers += 1,
             Some(_) if bare && !one_column => self.skipped.blank += 1,
@@ -275,6 +327,36 @@ impl Reader {
         Ok(false)
     }
 
+    /// Takes the blank line that was held as a row.
+    fn take_held(&mut self) -> bool {
+        let held = std::mem::take(&mut self.held);
+        if held {
+            self.record.set_empty();
+            self.rows += 1;
+        }
+        held
+    }
+
+    /// Adds a note if the file has come to its end without a header, and lines were left out.
+    fn note_left_out(&mut self) {
+        let Skipped { blank, comments, .. } = self.skipped;
+        let (left_out, skip) = (self.left_out, self.settings.skip);
+        if left_out == 0 || self.rows > 0 || (self.settings.header && self.header.is_some()) {
+            return;
+        }
+        let lines = counted(left_out + blank + comments, "line");
+        let note = match blank + comments {
+            0 => format!("the file has {lines}, and all of them are left out by `skip: {skip}`"),
+            _ => format!(
+                "the file has {lines}: after those that are left out by `skip: {skip}`, the others are blank or comments"
+            ),
+        };
+        if !self.notes.contains(&note) {
+            tracing::warn!(left_out, skip, "no line of the file is a header or a row");
+            self.notes.push(note);
+        }
+    }
+
     fn read_header(&mut self) -> Result<Header, Fault> {
         let limit = self.limit;
         let header = match self.record.flaw() {
@@ -284,12 +366,18 @@ impl Reader {
                     format!("the header has more than {limit} bytes, which is too large for an event");
                 return Err(Fault::new(Reason::RowTooLarge, message));
             }
-            None => Header::new(&self.record, &self.characters, &mut self.decoded, &self.settings.columns)?,
+            None => Header::new(
+                &self.record,
+                &self.characters,
+                &mut self.decoded,
+                &self.settings.columns,
+                self.ignored,
+            )?,
         };
         if !self.strict {
             return Ok(header);
         }
-        header.check(&self.expected).map_err(|fault| match fault.reason {
+        header.check(&self.expected, &self.optional).map_err(|fault| match fault.reason {
             Reason::MissingColumn => {
                 let hint = head::header_below(
                     &self.opening,
@@ -353,6 +441,10 @@ impl RowReader for Reader {
         self.strict = false;
     }
 
+    fn set_optional(&mut self, columns: &[String]) {
+        self.optional = columns.to_vec();
+    }
+
     fn set_encoding(&mut self, encoding: Option<Encoding>) {
         let encoding = encoding.unwrap_or(Encoding::UTF_8);
         if self.characters.encoding != encoding {
@@ -376,7 +468,13 @@ impl RowReader for Reader {
             return Ok(true);
         }
         let ended = self.parser.finish(&mut self.record);
-        self.end(ended)
+        let is_row = self.end(ended)?;
+        // The last line of the file is the end of the one before it.
+        self.skipped.blank += u64::from(std::mem::take(&mut self.held));
+        if !is_row {
+            self.note_left_out();
+        }
+        Ok(is_row)
     }
 
     fn row(&mut self) -> Row<'_> {
@@ -403,9 +501,12 @@ impl RowReader for Reader {
             encoding: (encoding != Encoding::UTF_8).then_some(encoding),
         };
         if pad && flaw.is_none() {
-            self.record.pad(expected);
+            self.record.pad(expected + self.ignored);
         }
-        let fields = match (flaw, Fields::new(&self.record, &self.characters, &mut self.decoded)) {
+        let read = Fields::new(&self.record, &self.characters, &mut self.decoded);
+        let read = read.map(|fields| fields.without_first(self.ignored));
+        let found = read.ok().filter(|_| !self.record.is_too_large());
+        let fields = match (flaw, read) {
             (Some(flaw), _) => Err(flaw),
             _ if self.record.is_too_large() => Err(Fault::new(
                 Reason::RowTooLarge,
@@ -415,7 +516,8 @@ impl RowReader for Reader {
                 Err(Fault::new(Reason::InvalidEncoding, format!("row {index} is not {encoding}")))
             }
             (None, Err(Garbled::Control(position))) => {
-                let name = columns.get(position).filter(|name| !name.is_empty());
+                let name = position.checked_sub(self.ignored).and_then(|column| columns.get(column));
+                let name = name.filter(|name| !name.is_empty());
                 // A name that nobody has checked may be a value.
                 let name = name.filter(|_| !self.settings.header || !self.expected.is_empty());
                 let column = match name {
@@ -434,14 +536,18 @@ impl RowReader for Reader {
                 })
             }
         };
-        Row { index, span, layout: 0, columns, fields, skipped, location }
+        Row { index, span, layout: 0, columns, fields, found, line: None, skipped, location }
+    }
+
+    fn refusal(&self) -> Option<&'static str> {
+        (self.ignored > 0).then_some("a row of a file of rejected rows can't be read by itself")
     }
 
     fn resume(&mut self, position: u64, rows: u64) {
         self.parser.reset();
         (self.opening, self.opening_read) = (Vec::new(), 0);
         (self.position, self.span_start, self.rows) = (position, position, rows);
-        self.skipped = Skipped::default();
+        (self.skipped, self.held) = (Skipped::default(), false);
         self.lines_known = false;
     }
 
@@ -455,6 +561,10 @@ impl RowReader for Reader {
 
     fn columns(&self) -> Option<&[String]> {
         self.header.as_ref().map(|header| &header.columns[..])
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
     }
 }
 

@@ -103,6 +103,16 @@ impl Scan {
         self
     }
 
+    /// Rejects files in which one of these columns, which they may lack, can't be told from another.
+    #[must_use]
+    pub fn with_optional(mut self, columns: &[String]) -> Self {
+        self.reader.set_optional(columns);
+        if let Some(workbook) = &mut self.workbook {
+            workbook.set_optional(columns);
+        }
+        self
+    }
+
     /// Takes the next bytes of the object. To be called after [`Step::Starved`].
     pub fn feed(&mut self, bytes: &[u8]) {
         self.text.feed(bytes);
@@ -169,7 +179,7 @@ impl Scan {
     /// # Errors
     /// A [`Fault`] when a decoder cannot be created.
     pub fn refusal(&mut self) -> Result<Option<&'static str>, Fault> {
-        Ok(self.indivisible()?.map(Indivisible::refusal).or(self.format))
+        Ok(self.indivisible()?.map(Indivisible::refusal).or(self.format).or_else(|| self.reader.refusal()))
     }
 
     /// Returns whether the scan can continue at another byte, after the first row of an object that can be divided.

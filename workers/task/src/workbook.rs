@@ -4,9 +4,10 @@
 //! [`MAX_BYTES`]; its sheet is then read row by row on a thread of its own, which is never far ahead.
 //!
 //! The first row with a value is the header, wherever it is; blank rows are skipped. What a cell is worth is decided
-//! by the cell alone: see [`cell`].
+//! by the cell alone: see `cell.rs`.
 
 mod cell;
+mod raw;
 mod sheet;
 
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -16,6 +17,7 @@ use contract::settings::{Character, CsvSettings, ExtractionSettings, XlsxSetting
 use contract::{Encoding, Location, Reason, columns};
 
 use crate::reader::{Fault, Fields, Row, RowReader, check_columns};
+pub use sheet::Start;
 use sheet::{Cells, Message};
 
 /// The greatest number of bytes of a workbook.
@@ -32,8 +34,17 @@ pub(crate) fn is_archive(bytes: &[u8]) -> bool {
     bytes.starts_with(ZIP)
 }
 
+/// Returns the first rows, at most this number, of each visible sheet of a workbook.
+///
+/// # Errors
+/// A [`Fault`] when it is not a workbook that can be read.
+pub fn starts(bytes: &[u8], most: usize) -> Result<Vec<Start>, Fault> {
+    sheet::starts(bytes, most)
+}
+
 /// Returns whether a file that begins with these bytes may be a workbook.
-pub(crate) fn may_be_workbook(bytes: &[u8]) -> bool {
+#[must_use]
+pub fn may_be_workbook(bytes: &[u8]) -> bool {
     // The name of the part follows 30 bytes.
     let name = bytes.get(30..).unwrap_or_default();
     is_archive(bytes) && PARTS.iter().any(|part| name.starts_with(part))
@@ -46,6 +57,7 @@ pub struct WorkbookReader {
     csv: CsvSettings,
     xlsx: XlsxSettings,
     expected: Vec<String>,
+    optional: Vec<String>,
     strict: bool,
     bytes: Vec<u8>,
     /// The rows of the sheet, once all bytes are there.
@@ -60,6 +72,8 @@ pub struct WorkbookReader {
     skipped: Skipped,
     notes: Vec<String>,
     digits_lost: u64,
+    /// The number of cells with a control character that is written as an escape, and the name of the first.
+    escapes: Option<(u64, String)>,
 }
 
 /// The columns of a sheet.
@@ -82,6 +96,7 @@ impl WorkbookReader {
             csv: settings.csv.clone(),
             xlsx: settings.xlsx.clone(),
             expected: expected.to_vec(),
+            optional: Vec::new(),
             strict: true,
             bytes: Vec::new(),
             sheet: None,
@@ -94,6 +109,7 @@ impl WorkbookReader {
             skipped: Skipped::default(),
             notes: Vec::new(),
             digits_lost: 0,
+            escapes: None,
         }
     }
 
@@ -104,8 +120,7 @@ impl WorkbookReader {
             let (bytes, xlsx, skip) = (std::mem::take(&mut self.bytes), self.xlsx.clone(), self.csv.skip);
             let thread = std::thread::Builder::new().name("workbook".to_owned());
             let started = thread.spawn(move || {
-                let end =
-                    sheet::read(bytes, &xlsx, skip, &send).map_or_else(Message::Failed, |()| Message::End);
+                let end = sheet::read(&bytes, &xlsx, skip, &send).map_or_else(Message::Failed, Message::End);
                 // Nobody is left to read it if the task has stopped.
                 let _ = send.send(end);
             });
@@ -123,7 +138,7 @@ impl WorkbookReader {
         let Some(header) = &self.header else {
             let header = self.read_header(&cells)?;
             if self.strict {
-                check_columns(&header.columns, &self.expected)?;
+                check_columns(&header.columns, &self.expected, &self.optional)?;
             }
             let is_row = header.texts.is_none();
             self.header = Some(header);
@@ -176,6 +191,36 @@ impl WorkbookReader {
         Ok(Header { columns, first, texts: Some(texts) })
     }
 
+    /// Adds notes about the cells that were read, when the sheet has come to its end after this number of rows.
+    fn note_cells(&mut self, rows: u64) {
+        let digits_lost = std::mem::take(&mut self.digits_lost);
+        if digits_lost > 0 {
+            tracing::warn!(numbers = digits_lost, "numbers of the workbook have lost digits");
+            let has = if digits_lost == 1 { "number has" } else { "numbers have" };
+            self.notes.push(format!(
+                "{digits_lost} {has} more than 15 digits, and the workbook has lost the others (digits-lost)"
+            ));
+        }
+        if let Some((count, first)) = self.escapes.take() {
+            let cells = match count {
+                1 => format!("the cell {first}"),
+                count => format!("{count} cells, of which {first} is the first"),
+            };
+            tracing::info!(cells = count, first, "escapes in texts of the workbook are control characters");
+            self.notes.push(format!(
+                "an escape such as `_x000D_` is read as the control character that spreadsheet programs write so, in {cells}"
+            ));
+        }
+        let skip = self.csv.skip;
+        let left_out = self.header.is_none() && skip > 0 && rows > 0;
+        let note =
+            format!("the last row of the sheet is {rows}, and all rows are left out by `skip: {skip}`");
+        if left_out && !self.notes.contains(&note) {
+            tracing::warn!(rows, skip, "no row of the sheet is a header or a row");
+            self.notes.push(note);
+        }
+    }
+
     /// Puts the cells of the row into the order of the columns.
     fn arrange(&mut self) -> Result<(), Fault> {
         let index = self.rows;
@@ -214,6 +259,10 @@ impl RowReader for WorkbookReader {
         self.strict = false;
     }
 
+    fn set_optional(&mut self, columns: &[String]) {
+        self.optional = columns.to_vec();
+    }
+
     fn set_encoding(&mut self, _: Option<Encoding>) {}
 
     fn advance(&mut self, input: &mut &[u8]) -> Result<bool, Fault> {
@@ -236,25 +285,18 @@ impl RowReader for WorkbookReader {
                 }
                 Ok(Message::Row(cells)) => {
                     self.digits_lost += cells.digits_lost;
+                    if let Some((count, first)) = cells.escapes() {
+                        self.escapes.get_or_insert((0, first)).0 += count;
+                    }
                     if self.take(cells)? {
                         return Ok(true);
                     }
                 }
-                Ok(Message::End) => {
-                    if self.digits_lost > 0 {
-                        tracing::warn!(
-                            numbers = self.digits_lost,
-                            "numbers of the workbook have lost digits"
-                        );
-                        self.notes.push(format!(
-                            "{} numbers have more than 15 digits, and the workbook has lost the others (digits-lost)",
-                            self.digits_lost
-                        ));
-                        self.digits_lost = 0;
-                    }
+                Ok(Message::End(rows)) => {
+                    self.note_cells(rows);
                     let (send, receive) = sync_channel(1);
                     // The end is still the end when it is asked for again.
-                    let _ = send.send(Message::End);
+                    let _ = send.send(Message::End(rows));
                     self.sheet = Some(receive);
                     return Ok(false);
                 }
@@ -279,7 +321,8 @@ impl RowReader for WorkbookReader {
         };
         let columns = self.header.as_ref().map_or(&[][..], |header| &header.columns);
         let fields = arranged.map(|()| Fields::of_texts(&self.text, &self.ends, &self.quoted));
-        Row { index: self.rows, span: 0..0, layout: 0, columns, fields, skipped, location }
+        let found = fields.as_ref().ok().copied();
+        Row { index: self.rows, span: 0..0, layout: 0, columns, fields, found, line: None, skipped, location }
     }
 
     /// A workbook is always read from its first row.

@@ -89,7 +89,7 @@ fn detect(bytes: &[u8], whole: bool, language: Option<Language>) -> Option<Encod
 
 /// Returns whether the text has enough different letters for a guess. Half-width katakana are no letters here: what is
 /// Western text with signs such as `½` and `°` is made of them in Shift_JIS.
-fn has_enough_signs(bytes: &[u8], encoding: Encoding) -> bool {
+pub(super) fn has_enough_signs(bytes: &[u8], encoding: Encoding) -> bool {
     let letter = |character: &char| {
         !character.is_ascii() && character.is_alphabetic() && !matches!(*character, '\u{ff61}'..='\u{ff9f}')
     };
@@ -99,7 +99,7 @@ fn has_enough_signs(bytes: &[u8], encoding: Encoding) -> bool {
 
 /// Returns the text in this encoding, without a character that is cut off at its end; `None` if it has bytes that are
 /// not text.
-fn decode(bytes: &[u8], encoding: Encoding) -> Option<String> {
+pub(super) fn decode(bytes: &[u8], encoding: Encoding) -> Option<String> {
     if let (Form::SingleByte, Some(table)) = (encoding.form(), encoding.table()) {
         let mut text = String::new();
         return table.decode(bytes, &mut text).then_some(text);

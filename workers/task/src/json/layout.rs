@@ -183,9 +183,9 @@ impl Layouts {
 
     /// Returns whether a column contains a sensitive one, or is a part of one.
     fn reveals(&self, column: &str) -> bool {
-        let column = columns::key(column);
-        let contains =
-            |one: &str, other: &str| other.strip_prefix(one).is_some_and(|rest| rest.starts_with('.'));
-        self.sensitive.iter().any(|(_, key)| contains(&column, key) || contains(key, &column))
+        let sensitive = self.sensitive.iter().map(|(name, _)| name.as_str());
+        sensitive
+            .into_iter()
+            .any(|other| columns::contains(column, other) || columns::contains(other, column))
     }
 }

@@ -61,13 +61,15 @@ pub struct Fields<'a> {
     ends: &'a [usize],
     /// Positions of empty fields that are an empty text, and not nothing.
     quoted: &'a [usize],
+    /// The number of fields before the first one, and their end in the text.
+    ignored: (usize, usize),
 }
 
 impl<'a> Fields<'a> {
     /// Returns fields that follow each other in `text`, each up to one of the `ends`; `quoted` are the positions of empty
     /// fields that are an empty text.
     pub(crate) const fn of_texts(text: &'a str, ends: &'a [usize], quoted: &'a [usize]) -> Self {
-        Self { text, ends, quoted }
+        Self { text, ends, quoted, ignored: (0, 0) }
     }
 
     /// Returns the fields of a record, which are decoded into `decoded` if they are not UTF-8.
@@ -99,6 +101,7 @@ impl<'a> Fields<'a> {
             text,
             ends,
             quoted: record.quoted(),
+            ignored: (0, 0),
         })
     }
 
@@ -109,7 +112,7 @@ impl<'a> Fields<'a> {
 
     /// Returns the fields in their order.
     pub fn iter(self) -> impl Iterator<Item = &'a str> {
-        let mut start = 0;
+        let mut start = self.ignored.1;
         self.ends.iter().map(move |&end| {
             // Both ends were found to be character boundaries when the row was read.
             let field = self.text.get(start..end).unwrap_or_default();
@@ -120,10 +123,21 @@ impl<'a> Fields<'a> {
 
     /// Returns the fields in their order, each with the fact whether it is empty and was in quotes.
     pub fn cells(self) -> impl Iterator<Item = Cell<'a>> {
-        let mut quoted = self.quoted.iter().copied().peekable();
-        self.iter()
-            .enumerate()
+        let ignored = self.ignored.0;
+        let mut quoted =
+            self.quoted.iter().copied().skip_while(move |position| *position < ignored).peekable();
+        (ignored..)
+            .zip(self.iter())
             .map(move |(position, text)| Cell { text, quoted: quoted.next_if_eq(&position).is_some() })
+    }
+
+    /// Removes the first fields.
+    pub(super) fn without_first(mut self, count: usize) -> Self {
+        let (removed, rest) = self.ends.split_at(count.min(self.ends.len()));
+        if let Some(end) = removed.last() {
+            (self.ends, self.ignored) = (rest, (self.ignored.0 + removed.len(), *end));
+        }
+        self
     }
 
     /// Removes empty fields at the end for which there is no column.
@@ -150,5 +164,5 @@ fn decode<'a>(record: &'a Record, table: &Table, decoded: &'a mut Decoded) -> Op
         }
         decoded.ends.push(decoded.text.len());
     }
-    Some(Fields { text: &decoded.text, ends: &decoded.ends, quoted: record.quoted() })
+    Some(Fields { text: &decoded.text, ends: &decoded.ends, quoted: record.quoted(), ignored: (0, 0) })
 }

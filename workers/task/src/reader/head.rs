@@ -1,13 +1,14 @@
 //! The head of a file: the format of the file, and its delimiter.
 
-use contract::Reason;
 use contract::columns;
 use contract::dialect::{Dialect, Ended, Parser, Record};
+use contract::event::REJECT_COLUMNS;
 use contract::location::BYTE_ORDER_MARK;
 use contract::settings::{Character, CsvSettings};
 
 use super::Fault;
 use super::fields::Characters;
+use super::foreign::{json, not_text};
 
 /// The greatest number of bytes that are examined before the first row.
 pub(super) const MAX_BYTES: usize = 64 * 1024;
@@ -35,10 +36,14 @@ pub(super) struct Opening {
     /// The bytes of the head, as rows.
     pub(super) bytes: Vec<u8>,
     pub(super) delimiter: Character,
+    /// `true` if the settings or the file name the delimiter, or if the first lines have several fields by it.
+    pub(super) found: bool,
     /// The number of lines to skip.
     pub(super) skip: u64,
     /// The number of their first line.
     pub(super) line: u64,
+    /// The number of columns before those of the file: a file of rejected rows has some.
+    pub(super) ignored: usize,
 }
 
 impl Head {
@@ -77,6 +82,21 @@ impl Head {
             return Err(fault);
         }
         let mut position = if self.bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+        let rest = self.bytes.get(position..).unwrap_or_default();
+        if let Some(delimiter) = delimiter_of_rejects(rest, settings, characters, complete) {
+            let before = self.bytes.drain(..position).collect();
+            // The lines before the header were not rows, so they are not in such a file.
+            let ignored = REJECT_COLUMNS.len();
+            return Ok(Opening {
+                before,
+                bytes: self.bytes,
+                delimiter,
+                found: true,
+                skip: 0,
+                line: 1,
+                ignored,
+            });
+        }
         let (mut skip, mut line) = (u64::from(settings.skip), 1);
         let mut delimiter = settings.delimiter;
         if let Some((named, length)) = separator_line(self.bytes.get(position..).unwrap_or_default())
@@ -87,10 +107,15 @@ impl Head {
             (skip, line) = (skip.saturating_sub(1), 2);
         }
         let before = self.bytes.drain(..position).collect();
-        let delimiter = match delimiter {
-            Some(delimiter) => delimiter,
-            // Values contain other delimiters as often as not, so they give no hint.
-            None if !settings.header => Character::COMMA,
+        if let Some(fault) = json(&self.bytes, settings, skip) {
+            return Err(fault);
+        }
+        let one_column = settings.columns.len() == 1;
+        let (delimiter, found) = match delimiter {
+            Some(delimiter) => (delimiter, true),
+            // Values contain other delimiters as often as not, so they give no hint; but a line that is one value
+            // contains any of them.
+            None if !settings.header && !one_column => (Character::COMMA, true),
             None => {
                 let mut best: Option<(Score, Character)> = None;
                 for candidate in candidates(settings) {
@@ -101,11 +126,34 @@ impl Head {
                         best = Some((score, candidate));
                     }
                 }
-                best.map_or(Character::COMMA, |(_, candidate)| candidate)
+                best.map_or((Character::COMMA, false), |(score, candidate)| (candidate, score.alike > 0))
             }
         };
-        Ok(Opening { before, bytes: self.bytes, delimiter, skip, line })
+        Ok(Opening { before, bytes: self.bytes, delimiter, found, skip, line, ignored: 0 })
     }
+}
+
+/// Returns the delimiter of a file of rejected rows, which begins with the names of its own columns.
+fn delimiter_of_rejects(
+    bytes: &[u8],
+    settings: &CsvSettings,
+    characters: &Characters,
+    complete: bool,
+) -> Option<Character> {
+    let quote = usize::from(bytes.first() == Some(&settings.quote.byte()));
+    if !bytes.get(quote..).is_some_and(|rest| rest.starts_with(REJECT_COLUMNS[0].as_bytes())) {
+        return None;
+    }
+    settings.delimiter.into_iter().chain(candidates(settings)).find(|delimiter| {
+        let mut found = false;
+        records(bytes, Dialect::new(settings, *delimiter), 0, 1, complete, |record| {
+            let names = names(record, characters);
+            found = names.iter().zip(REJECT_COLUMNS).filter(|(name, own)| name == own).count()
+                == REJECT_COLUMNS.len();
+            false
+        });
+        found
+    })
 }
 
 fn candidates(settings: &CsvSettings) -> impl Iterator<Item = Character> {
@@ -135,9 +183,19 @@ fn separator_line(bytes: &[u8]) -> Option<(Character, usize)> {
     Some((named, 2 * quoted + 5 + end))
 }
 
-/// A measure of how well a delimiter fits, the most important part first: whether the header has as many columns as the
-/// settings name; the number of expected columns; the number of rows that are as wide as it; the number of its columns.
-type Score = (bool, usize, usize, usize);
+/// A measure of how well a delimiter fits, the most important part first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Score {
+    /// The header has as many columns as the settings name. Where they name one, every delimiter that is not in the
+    /// file does that, so a delimiter by which rows are as wide as the header counts more.
+    fits: bool,
+    /// The number of expected columns.
+    expected: usize,
+    /// The number of rows that are as wide as the header, if it has several columns.
+    alike: usize,
+    /// The number of columns in the header; where the settings name one in its place, whether it has no more.
+    width: usize,
+}
 
 fn score(
     bytes: &[u8],
@@ -149,19 +207,29 @@ fn score(
     complete: bool,
 ) -> Score {
     let mut header: Option<(Vec<String>, usize)> = None;
-    let mut alike = 0;
+    let (mut alike, mut rows) = (0, 0);
     records(bytes, Dialect::new(settings, delimiter), skip, 1, complete, |record| {
         let width = record.fields();
         match &header {
-            Some((_, of_header)) => alike += usize::from(width == *of_header && width > 1),
+            Some((_, of_header)) => {
+                rows += 1;
+                alike += usize::from(width == *of_header && width > 1);
+            }
             None if record.is_bare() && settings.columns.is_empty() => {}
             None => header = Some((names(record, characters), width)),
         }
         true
     });
     let (names, width) = header.unwrap_or_default();
+    if settings.columns.len() == 1 {
+        // A few lines of text may be alike by chance.
+        let alike = if 2 * alike > rows { alike } else { 0 };
+        let width = usize::from(settings.header && width == 1);
+        return Score { fits: false, expected: 0, alike, width };
+    }
     let found = expected.iter().filter(|name| columns::missing(&names, [name.as_str()]).is_none()).count();
-    (!settings.columns.is_empty() && width == settings.columns.len(), found, alike, width)
+    let fits = !settings.columns.is_empty() && width == settings.columns.len();
+    Score { fits, expected: found, alike, width }
 }
 
 /// Gives the records of the head to `each`, until that returns `false`. The last one is left out if it may continue
@@ -232,65 +300,4 @@ pub(super) fn header_below(
         false => format!("skip: {}", line - 1),
     };
     Some(format!("; line {line} looks like the header: write `csv: {{ {write} }}`"))
-}
-
-/// Formats of files that are not text, by their first bytes.
-const FORMATS: [(&[u8], &str); 15] = [
-    (b"PK\x03\x04", "a zip archive, as .ods spreadsheets are"),
-    (b"PK\x05\x06", "an empty zip archive"),
-    (
-        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
-        "an old Microsoft Office file, as .xls spreadsheets and those with a password are",
-    ),
-    (b"\xfd7zXZ\x00", "compressed with xz"),
-    (b"BZh", "compressed with bzip2"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
-    (b"Rar!\x1a\x07", "a rar archive"),
-    (b"\x04\x22\x4d\x18", "compressed with lz4"),
-    (b"\x1f\x9d", "compressed with compress"),
-    (b"\x1f\x8b", "compressed with gzip twice"),
-    (b"%PDF-", "a PDF document"),
-    (b"PAR1", "a Parquet file"),
-    (b"ORC", "an ORC file"),
-    (b"Obj\x01", "an Avro file"),
-    (b"SQLite format 3\x00", "an SQLite database"),
-];
-/// Beginnings, in any case, of pages that are sent in the place of a file, such as an error of a server.
-const PAGES: [(&[u8], &str); 3] =
-    [(b"<!doctype html", "an HTML page"), (b"<html", "an HTML page"), (b"<?xml", "an XML document")];
-/// POSIX, "pax": the mark of a tar archive, and its position.
-const TAR: (usize, &[u8]) = (257, b"ustar");
-/// Byte order marks of UTF-32.
-const UTF_32: [&[u8]; 2] = [b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff"];
-
-/// Returns the reason why a file that begins with these bytes is not a file of the `wanted` format that can be read.
-pub(crate) fn not_text(bytes: &[u8], wanted: &str) -> Option<Fault> {
-    let line = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
-    // Words such as `ORC` may begin a header: then text follows.
-    let text = !line.iter().take(512).any(|byte| *byte < b' ' && *byte != b'\t');
-    if UTF_32.iter().any(|mark| bytes.starts_with(mark)) {
-        let message = "the file is UTF-32, which cannot be read: save or export it as UTF-8";
-        return Some(Fault::new(Reason::InvalidEncoding, message));
-    }
-    let is_word = |magic: &[u8]| magic.iter().all(u8::is_ascii_alphanumeric);
-    let named = FORMATS
-        .iter()
-        .find(|(magic, _)| bytes.starts_with(magic) && !(is_word(magic) && text))
-        .or_else(|| PAGES.iter().find(|(start, _)| begins_with(bytes, start)))
-        .map(|(_, name)| *name);
-    let tar = bytes.get(TAR.0..).is_some_and(|rest| rest.starts_with(TAR.1)).then_some("a tar archive");
-    let found = named
-        .or(tar)
-        .or_else(|| line.contains(&0).then_some("not text: there are NUL bytes in its first line"));
-    found.map(|name| {
-        Fault::new(
-            Reason::UnsupportedFormat,
-            format!("the file is {name}, but must be {wanted}, which can be compressed with gzip or zstd"),
-        )
-    })
-}
-
-fn begins_with(bytes: &[u8], start: &[u8]) -> bool {
-    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes).trim_ascii_start();
-    bytes.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
 }

@@ -34,16 +34,17 @@ impl Header {
     }
 
     /// Reads the header line. If the settings have `names`, those of the line are ignored: they may be empty,
-    /// duplicate, or not text.
+    /// duplicate, or not text. The first `ignored` fields are not names of columns.
     pub(super) fn new(
         record: &Record,
         characters: &Characters,
         decoded: &mut Decoded,
         names: &[String],
+        ignored: usize,
     ) -> Result<Self, Fault> {
         let (columns, trailing) = match names {
-            [] => named(record, characters, decoded)?,
-            names => (names.to_vec(), renamed(record, names)?),
+            [] => named(record, characters, decoded, ignored)?,
+            names => (names.to_vec(), renamed(record, names, ignored)?),
         };
         let line = Some((record.text().to_vec(), record.ends().to_vec()));
         Ok(Self { columns, trailing, says: HEADER_HAS, line })
@@ -54,9 +55,9 @@ impl Header {
         self.columns.len() == 1 && (self.line.is_none() || !self.trailing)
     }
 
-    /// Checks that each of the expected columns is there once.
-    pub(super) fn check(&self, expected: &[String]) -> Result<(), Fault> {
-        check_columns(&self.columns, expected)
+    /// Checks that each of the expected columns is there once, and each of the optional ones at most once.
+    pub(super) fn check(&self, expected: &[String], optional: &[String]) -> Result<(), Fault> {
+        check_columns(&self.columns, expected, optional)
     }
 
     /// Returns whether a record is the header line again, as in files that were joined from several; perhaps after a
@@ -89,12 +90,12 @@ impl Header {
     }
 }
 
-/// Checks that each of the expected columns is there once.
-pub(crate) fn check_columns(found: &[String], expected: &[String]) -> Result<(), Fault> {
+/// Checks that each of the expected columns is there once, and each of the optional ones at most once.
+pub(crate) fn check_columns(found: &[String], expected: &[String], optional: &[String]) -> Result<(), Fault> {
     if let Some(missing) = columns::missing(found, expected.iter().map(String::as_str)) {
         return Err(Fault::new(Reason::MissingColumn, missing.to_string()));
     }
-    for name in expected {
+    for name in expected.iter().chain(optional) {
         columns::find(found, name)
             .map_err(|ambiguous| Fault::new(Reason::DuplicateHeader, ambiguous.to_string()))?;
     }
@@ -106,6 +107,7 @@ fn named(
     record: &Record,
     characters: &Characters,
     decoded: &mut Decoded,
+    ignored: usize,
 ) -> Result<(Vec<String>, bool), Fault> {
     let encoding = characters.encoding;
     let fields = Fields::new(record, characters, decoded).map_err(|garbled| match garbled {
@@ -114,6 +116,7 @@ fn named(
             wrong_encoding("the header", &format!("in column {}", position + 1), record, encoding)
         }
     })?;
+    let fields = fields.without_first(ignored);
     let mut columns: Vec<String> = fields.iter().map(|name| columns::trim(name).to_owned()).collect();
     let all = columns.len();
     while columns.last().is_some_and(String::is_empty) {
@@ -137,10 +140,11 @@ fn named(
 }
 
 /// Returns whether the header has more fields than there are names; the additional ones must be blank.
-fn renamed(record: &Record, names: &[String]) -> Result<bool, Fault> {
+fn renamed(record: &Record, names: &[String], ignored: usize) -> Result<bool, Fault> {
+    let wanted = names.len() + ignored;
     let mut found = record.ends().len();
     let start = |field: usize| field.checked_sub(1).and_then(|before| record.ends().get(before)).copied();
-    while found > names.len().max(1) {
+    while found > wanted.max(1) {
         let from = start(found - 1).unwrap_or_default();
         let last = record.ends().get(found - 1).and_then(|to| record.text().get(from..*to));
         if !last.is_some_and(|last| last.trim_ascii().is_empty()) {
@@ -148,7 +152,8 @@ fn renamed(record: &Record, names: &[String]) -> Result<bool, Fault> {
         }
         found -= 1;
     }
-    if found != names.len() {
+    if found != wanted {
+        let found = found.saturating_sub(ignored);
         let (found, names) = (counted(found as u64, "field"), counted(names.len() as u64, "column"));
         return Err(Fault::new(
             Reason::RowLength,

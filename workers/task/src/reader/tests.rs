@@ -8,7 +8,9 @@ use super::*;
 use crate::decompress::tests as decompress;
 
 mod cases;
+mod lines;
 mod properties;
+mod rejects;
 
 impl Reader {
     /// Reads up to the end of the next row; returns `None` if the input is used up.
@@ -29,6 +31,8 @@ struct Report {
     rows: Vec<(u64, Result<Vec<String>, Fault>)>,
     spans: Vec<Range<u64>>,
     locations: Vec<Location>,
+    /// For each row, the positions of its fields that are empty and in quotes.
+    quoted: Vec<Vec<usize>>,
     skipped: Skipped,
     end: Result<(), Fault>,
 }
@@ -38,6 +42,8 @@ fn keep(rows: &mut Report, row: Row<'_>) {
     rows.spans.push(row.span.clone());
     rows.locations.push(row.location());
     rows.skipped += row.skipped;
+    let cells = row.fields.iter().flat_map(|fields| fields.cells().enumerate());
+    rows.quoted.push(cells.filter(|(_, cell)| cell.quoted).map(|(position, _)| position).collect());
     rows.rows.push((row.index, row.fields.map(|fields| fields.iter().map(str::to_owned).collect())));
 }
 
@@ -62,6 +68,7 @@ fn read_expecting<'a>(
         rows: Vec::new(),
         spans: Vec::new(),
         locations: Vec::new(),
+        quoted: Vec::new(),
         skipped: Skipped::default(),
         end: Ok(()),
     };
@@ -414,17 +421,6 @@ fn lines_that_are_no_rows_are_skipped_and_counted() {
     assert_eq!(read_with(r#"{"header":false,"columns":["a","b"]}"#, &[], "a,b\na,b\n").rows.len(), 2);
     let report = read_with(r##"{"comment":"#"}"##, &[], "# x, y\na,b\n#\n1,#\n \"#\",2\n#");
     assert_eq!((report.rows.len(), report.skipped), (2, Skipped { comments: 3, ..Skipped::default() }));
-}
-
-#[test]
-fn in_a_file_of_one_column_a_blank_line_is_an_empty_value() {
-    for text in ["\na\n1\n\n\"\"\n\n2", "a\r\n1\r\n\r\n\r\n\r\n2\r\n", "a\r1\r\r\r\r2\r"] {
-        assert_eq!(rows(text), [["1"], [""], [""], [""], ["2"]], "{text:?}");
-        let bytes: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
-        assert_eq!(read_chunks(100, bytes), read(text));
-    }
-    assert_eq!(read("a,\n1,\n\n,\n").rows.len(), 1, "two columns, one of which has no name");
-    assert_eq!(read_with(r#"{"header":false,"columns":["a"]}"#, &[], "1\n\n2\n").rows.len(), 3);
 }
 
 #[test]

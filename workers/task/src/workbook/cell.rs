@@ -38,12 +38,27 @@ impl From<String> for Content {
     }
 }
 
+/// The part of a date and time that a format shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// The day, month or year, perhaps with the time.
+    Date,
+    /// The time alone.
+    Time,
+}
+
+/// Returns whether a number is a time of day, if its format shows no more: it is less than a day.
+pub(super) fn may_be_time(value: ExcelDateTime) -> bool {
+    !value.is_duration() && (0.0..1.0).contains(&value.as_f64())
+}
+
 /// Returns the content of a cell; `None` if it is empty. The message of a fault is a clause about the row, in which
 /// [`CELL`] stands for the name of the cell.
 pub(super) fn content(
     value: DataRef<'_>,
     has_formula: bool,
     is_1904: bool,
+    shown: Shown,
 ) -> Result<Option<Content>, Fault> {
     Ok(Some(match value {
         DataRef::Empty if has_formula => {
@@ -65,7 +80,7 @@ pub(super) fn content(
             let digits_lost = value.fract() == 0.0 && value.abs() >= MAX_DIGITS;
             Content { text: number(value), digits_lost }
         }
-        DataRef::DateTime(value) => date_time(value, is_1904)?.into(),
+        DataRef::DateTime(value) => date_time(value, is_1904, shown)?.into(),
     }))
 }
 
@@ -81,7 +96,7 @@ fn number(value: f64) -> String {
 }
 
 /// Returns a date, a time of day, both, or a duration: `2026-03-29`, `06:30:00`, `2026-03-29T06:30:00`, `30:00:00`.
-fn date_time(value: ExcelDateTime, is_1904: bool) -> Result<String, Fault> {
+fn date_time(value: ExcelDateTime, is_1904: bool, shown: Shown) -> Result<String, Fault> {
     let days = value.as_f64();
     let none = |why: &str| Fault::new(Reason::InvalidTimestamp, format!("has {why} in the cell {CELL}"));
     if value.is_duration() {
@@ -100,9 +115,14 @@ fn date_time(value: ExcelDateTime, is_1904: bool) -> Result<String, Fault> {
     }
     // A time that is noon by a hair is noon.
     let milliseconds = (days * DAY as f64).round() as i64;
+    if shown == Shown::Time && may_be_time(value) {
+        // There is no day after it.
+        return Ok(time(milliseconds.min(DAY - 1)));
+    }
     let (day, milliseconds) = (milliseconds.div_euclid(DAY), milliseconds.rem_euclid(DAY));
-    if day == 0 {
-        return Ok(time(milliseconds));
+    // Of the other epoch, 0 is the first day.
+    if days < 1.0 && !is_1904 {
+        return Err(none("a date before the first one of its workbook"));
     }
     let day = if is_1904 { day + EPOCH_1904 } else { day };
     let since_1970 = match day {
@@ -145,12 +165,16 @@ mod tests {
     use super::*;
 
     fn text(value: DataRef<'_>) -> String {
-        content(value, false, false).expect("a value").expect("a text").text
+        content(value, false, false, Shown::Date).expect("a value").expect("a text").text
     }
 
     fn serial(value: f64, is_1904: bool) -> Result<String, Reason> {
+        shown(value, is_1904, Shown::Date)
+    }
+
+    fn shown(value: f64, is_1904: bool, shown: Shown) -> Result<String, Reason> {
         let value = ExcelDateTime::new(value, ExcelDateTimeType::DateTime, is_1904);
-        date_time(value, is_1904).map_err(|fault| fault.reason)
+        date_time(value, is_1904, shown).map_err(|fault| fault.reason)
     }
 
     #[test]
@@ -172,7 +196,8 @@ mod tests {
             assert_eq!(text(DataRef::Float(value)), expected);
         }
         let lost = |value| {
-            content(DataRef::Float(value), false, false).expect("a value").expect("a text").digits_lost
+            let content = content(DataRef::Float(value), false, false, Shown::Date);
+            content.expect("a value").expect("a text").digits_lost
         };
         assert_eq!((lost(999_999_999_999_999.0), lost(1e15), lost(1.5e-9)), (false, true, false));
     }
@@ -197,8 +222,10 @@ mod tests {
             (f64::NAN, false, Err(Reason::InvalidTimestamp)),
             (-1.0, false, Err(Reason::InvalidTimestamp)),
             // A time of day has no date.
-            (0.0, false, Ok("00:00:00")),
-            (0.270_833_333_333_333_3, false, Ok("06:30:00")),
+            (0.0, false, Err(Reason::InvalidTimestamp)),
+            (0.270_833_333_333_333_3, false, Err(Reason::InvalidTimestamp)),
+            (0.0, true, Ok("1904-01-01")),
+            (0.5, true, Ok("1904-01-01T12:00:00")),
             (1.0, true, Ok("1904-01-02")),
             (60.0, true, Ok("1904-03-01")),
             (44_648.0, true, Ok("2026-03-29")),
@@ -207,6 +234,21 @@ mod tests {
         ] {
             assert_eq!(serial(value, is_1904), expected.map(str::to_owned), "{value} {is_1904}");
         }
+    }
+
+    #[test]
+    fn times_of_day_end_with_the_day() {
+        for (value, expected) in [
+            (0.0, "00:00:00"),
+            (0.270_833_333_333_333_3, "06:30:00"),
+            (0.5 - 1e-12, "12:00:00"),
+            (0.999_999_999_988_426, "23:59:59.999"),
+        ] {
+            assert_eq!(shown(value, false, Shown::Time), Ok(expected.to_owned()), "{value}");
+            assert_eq!(shown(value, true, Shown::Time), Ok(expected.to_owned()), "{value}");
+        }
+        // The format shows a part of it only.
+        assert_eq!(shown(1.25, false, Shown::Time), Ok("1900-01-01T06:00:00".to_owned()));
     }
 
     #[test]
@@ -234,7 +276,7 @@ mod tests {
     fn durations_are_hours() {
         let duration = |days| {
             let value = ExcelDateTime::new(days, ExcelDateTimeType::TimeDelta, false);
-            date_time(value, false).map_err(|fault| fault.reason)
+            date_time(value, false, Shown::Time).map_err(|fault| fault.reason)
         };
         assert_eq!(duration(1.25), Ok("30:00:00".to_owned()));
         assert_eq!(duration(0.0), Ok("00:00:00".to_owned()));
@@ -249,10 +291,11 @@ mod tests {
         assert_eq!(text(DataRef::String(String::new())), "");
         assert_eq!(text(DataRef::Bool(true)), "true");
         assert_eq!(text(DataRef::DateTimeIso("2026-03-29".into())), "2026-03-29");
-        assert_eq!(content(DataRef::Empty, false, false), Ok(None));
-        let fault = content(DataRef::Empty, true, false).expect_err("no result");
+        assert_eq!(content(DataRef::Empty, false, false, Shown::Date), Ok(None));
+        let fault = content(DataRef::Empty, true, false, Shown::Date).expect_err("no result");
         assert_eq!(fault.reason, Reason::NoStoredResult);
-        let fault = content(DataRef::Error(CellErrorType::NA), true, false).expect_err("an error");
+        let fault =
+            content(DataRef::Error(CellErrorType::NA), true, false, Shown::Date).expect_err("an error");
         assert_eq!(
             (fault.reason, &*fault.message),
             (Reason::NoStoredResult, "has the error #N/A in the cell {cell}")

@@ -219,7 +219,7 @@ fn cells_become_texts_by_what_they_are() {
         found.notes,
         [
             "the sheet `Sheet1` is read, with its hidden rows and columns",
-            "1 numbers have more than 15 digits, and the workbook has lost the others (digits-lost)"
+            "1 number has more than 15 digits, and the workbook has lost the others (digits-lost)"
         ]
     );
     book.is_1904 = true;
@@ -237,6 +237,78 @@ fn line_ends_and_escapes_are_as_the_workbook_says() {
     assert_eq!(text("a_x000D_\nb"), "a\r\nb");
     assert_eq!(text("a\nb"), "a\nb");
     assert_eq!(text("a &amp; b"), "a & b");
+    // What only looks like an escape is text, whoever wrote it.
+    assert_eq!(text("img_x1920_1080"), "img_x1920_1080");
+    assert_eq!(text(" &lt;_x0041_&#x41;&gt; "), " <_x0041_A> ");
+    assert_eq!(text("_x005F_x000D_"), "_x000D_");
+}
+
+#[test]
+fn escapes_are_read_in_every_kind_of_text_and_told() {
+    let mut book = Book::of(
+        header(&["id", "text", "img_x1920_"])
+            + &row(2, &[("A", "><v>1</v>"), ("B", "t=\"s\"><v>1</v>"), ("C", "t=\"s\"><v>0</v>")])
+            // Cells without names, and one that is empty.
+            + "<row><c><v>2</v></c><c t=\"str\"><f>A1</f><v>b_x000D_ </v></c><c t=\"s\"/></row>"
+            + &row(5, &[("A", "><v>3</v>"), ("C", &inline("c_x000D_"))]),
+    );
+    book.strings = vec![
+        "<t>plain</t>",
+        "<r><t> a_x000D_ </t></r><rPh sb=\"0\" eb=\"1\"><t>x_x000D_</t></rPh><r><t xml:space=\"preserve\"> plan_x2026_v2</t></r>",
+    ];
+    let found = read(&book);
+    assert_eq!(found.columns, ["id", "text", "img_x1920_"]);
+    let rows: Vec<Vec<String>> = found.rows.into_iter().map(|row| row.expect("good")).collect();
+    assert_eq!(rows, [["1", "a\r plan_x2026_v2", "plain"], ["2", "b\r ", ""], ["3", "", "c\r"]]);
+    assert_eq!(
+        found.notes[1..],
+        [
+            "an escape such as `_x000D_` is read as the control character that spreadsheet programs write so, in 3 cells, of which B2 is the first"
+        ]
+    );
+    // Without a control character there is nothing to tell.
+    let plain = read(&Book::of(header(&["a"]) + &row(2, &[("A", &inline("plan_x2026_v2"))])));
+    assert_eq!((plain.rows.len(), plain.notes.len()), (1, 1));
+}
+
+#[test]
+fn a_number_below_one_is_a_time_or_no_date() {
+    let cells = |number: u32, value: &str| {
+        let date = format!("s=\"1\"><v>{value}</v>");
+        let time = format!("s=\"2\"><v>{value}</v>");
+        row(number, &[("A", time.as_str())]) + &row(number + 1, &[("A", date.as_str())])
+    };
+    let mut book =
+        Book::of(header(&["a"]) + &cells(2, "0") + &cells(4, "0.999999999988426") + &cells(6, "1"));
+    let found = read(&book);
+    let rows: Vec<Option<String>> =
+        found.rows.iter().map(|row| row.as_ref().ok().map(|row| row.concat())).collect();
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        rows,
+        [some("00:00:00"), None, some("23:59:59.999"), None, some("1900-01-01"), some("1900-01-01")]
+    );
+    let message = "has a date before the first one of its workbook in the cell";
+    assert_eq!(
+        found.messages(),
+        [
+            (Reason::InvalidTimestamp, &*format!("row 2 {message} A3")),
+            (Reason::InvalidTimestamp, &*format!("row 4 {message} A5"))
+        ]
+    );
+    book.is_1904 = true;
+    assert_eq!(read(&book).rows[1], Ok(vec!["1904-01-01".to_owned()]));
+}
+
+#[test]
+fn a_sheet_of_fewer_rows_than_are_skipped_says_so() {
+    let book = Book::of(header(&["a"]) + &row(3, &[("A", "><v>1</v>")]));
+    let notes = |settings: &str| scan(settings, &["a"], &book.bytes(), 1000).expect("a workbook").notes;
+    assert_eq!(
+        notes(r#"{"csv":{"skip":9}}"#)[1..],
+        ["the last row of the sheet is 3, and all rows are left out by `skip: 9`"]
+    );
+    assert_eq!(notes("{}").len(), 1);
 }
 
 #[test]
