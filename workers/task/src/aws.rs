@@ -1,8 +1,8 @@
-//! [`Source`] by the AWS SDK.
+//! [`Source`] by S3.
 
 use std::sync::OnceLock;
 
-use aws_sdk_s3::Client;
+use client::Client;
 use contract::ObjectRef;
 use runtime::s3::{self, ObjectError};
 
@@ -42,7 +42,7 @@ impl Source for S3Object {
         if let Some(etag) = answer.etag {
             let _ = self.first_etag.set(etag);
         }
-        let body = Box::pin(answer.body.into_async_read());
+        let body = Box::pin(answer.body);
         Ok(Opened { from: answer.from.unwrap_or(from), body, length: answer.length })
     }
 }
@@ -52,10 +52,8 @@ mod tests {
     use super::*;
 
     fn source(version: Option<&str>, etag: Option<&str>) -> S3Object {
-        let config = aws_config::SdkConfig::builder()
-            .behavior_version(aws_config::BehaviorVersion::latest())
-            .region(aws_config::Region::new("eu-west-1"))
-            .build();
+        let credentials = client::Credentials::new("id", "secret", None);
+        let client = Client::at("http://127.0.0.1:1", "eu-west-1", &credentials).expect("a client");
         let object = ObjectRef {
             bucket: "b".into(),
             key: "k".into(),
@@ -64,7 +62,7 @@ mod tests {
             uploaded: None,
             replay: None,
         };
-        S3Object::new(s3::client(&config, true), object)
+        S3Object::new(client, object)
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::task::JoinSet;
 
 /// Bytes of one request: large enough that requests cost little, small enough that two parts fit a small task.
-pub const PART: u64 = 8 << 20;
+pub const PART: u64 = 4 << 20;
 /// Bytes that are handed over at a time.
 const PIECE: usize = 64 * 1024;
 

@@ -51,6 +51,8 @@ pub struct Job<'a> {
     pub settings: &'a ExtractionSettings,
     /// The columns that its header must have.
     pub columns: &'a [String],
+    /// Columns that the header may lack, but of which none may fit two.
+    pub optional: &'a [String],
     /// The part of the object.
     pub assignment: &'a Assignment,
     /// The rows to send again, without a checkpoint and without `extraction-completed`; `None` for all rows.
@@ -140,7 +142,7 @@ pub async fn extract<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints
     let mut extraction = Extraction {
         job,
         download,
-        scan: Scan::new(MAX_BYTES, job.settings, job.columns, &sensitive),
+        scan: Scan::new(MAX_BYTES, job.settings, job.columns, &sensitive).with_optional(job.optional),
         rows: Rows::new(job, publisher.stream_at(job.events_per_second()), sealing, backoff, reached),
         resume: (reached.index > 0).then_some(reached),
         checkpoints,
@@ -170,7 +172,9 @@ pub async fn extract<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints
     if let Outcome::Completed(Totals { rows, rejected, bytes }) = outcome {
         last = Checkpoint { rows, rejected, done: Some(bytes), ..last };
     }
-    extraction.save(&last).await;
+    if let Some(checkpoints) = checkpoints {
+        save(checkpoints, &last).await;
+    }
     outcome
 }
 
@@ -180,7 +184,7 @@ async fn count_rows<S: Source + 'static>(
     download: &mut Download<S>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<u64, Fault> {
-    let mut scan = Scan::new(MAX_BYTES, job.settings, job.columns, &[]);
+    let mut scan = Scan::new(MAX_BYTES, job.settings, job.columns, &[]).with_optional(job.optional);
     loop {
         match scan.step()? {
             Step::Row => {}
@@ -322,6 +326,10 @@ impl<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints, K: Kms> Extrac
         loop {
             match self.scan.step()? {
                 Step::Row => {
+                    // What the first bytes of the text tell is known now.
+                    if self.scan.rows() == 1 {
+                        self.rows.refusal = self.scan.refusal()?;
+                    }
                     if let Some(at) =
                         self.resume.take_if(|_| self.rows.indivisible.is_none() && self.scan.may_resume())
                     {
@@ -399,12 +407,6 @@ impl<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints, K: Kms> Extrac
             skipped += self.scan.skipped();
         }
         (skipped.total() > 0).then_some(skipped)
-    }
-
-    async fn save(&self, checkpoint: &Checkpoint) {
-        if let Some(checkpoints) = self.checkpoints {
-            save(checkpoints, checkpoint).await;
-        }
     }
 }
 

@@ -10,16 +10,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use contract::environment::{
-    ASSIGNMENT, COLUMNS, DATA_KEY, OBJECT, SENSITIVE, SETTINGS, TALLY_TABLE, VariableError,
+    ASSIGNMENT, COLUMNS, DATA_KEY, OBJECT, OPTIONAL_COLUMNS, RESULT_FILES, SENSITIVE, SETTINGS, TALLY_TABLE,
+    VariableError,
 };
 use contract::settings::{ExtractionSettings, SensitiveField};
 use contract::{Assignment, ObjectRef};
 use publisher::Publisher;
-use runtime::{Allocator, Backoff, Environment, s3, set_up_logs};
+use runtime::{Allocator, Backoff, Environment, set_up_logs};
 use sealing::AwsKms;
-use tally::TallyError;
 use tally::aws::Table;
 use tally::checkpoint::DynamoCheckpoints;
+use tally::details::{Reading, note_reading};
+use tally::{MergeError, TallyError};
 use task::aws::S3Object;
 use task::{Job, Outcome, Sealing, Selection, Totals};
 use tokio::signal::unix::{SignalKind, signal};
@@ -63,23 +65,25 @@ enum StartError {
     Variable(#[from] VariableError),
     #[error("could not read from the tally which rows to send again: {0}")]
     Tally(#[from] TallyError),
+    #[error("could not note in the tally how the object is read: {0}")]
+    Reading(#[from] MergeError),
 }
 
 async fn run() -> Result<Outcome, StartError> {
-    let environment = Environment::load().await;
-    let Environment { variables, config } = &environment;
+    let environment = Environment::load()?;
+    let Environment { variables, client } = &environment;
     let object: ObjectRef = variables.json(OBJECT)?;
     let settings: ExtractionSettings = variables.json_or_default(SETTINGS)?;
     let assignment: Assignment = variables.json_or_default(ASSIGNMENT)?;
     let publisher = Arc::new(Publisher::from_environment(&environment)?);
-    let client = s3::client(config, environment.custom_endpoint());
-    let source = S3Object::new(client, object.clone());
+    let source = S3Object::new(client.clone(), object.clone());
 
     let fields: Vec<SensitiveField> = variables.json_or_default(SENSITIVE)?;
+    let sensitive: Vec<String> = fields.iter().map(|field| field.from.clone()).collect();
     let sealing = match fields.as_slice() {
         [] => None,
         _ => {
-            let kms = AwsKms::new(aws_sdk_kms::Client::new(config), variables.required(DATA_KEY)?);
+            let kms = AwsKms::new(client.clone(), variables.required(DATA_KEY)?);
             let sealing = Sealing::new(kms, &object, fields).map_err(|problems| {
                 let messages: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
                 let expected = format!("settings of fields: {}", messages.join("; "));
@@ -90,16 +94,14 @@ async fn run() -> Result<Outcome, StartError> {
     };
     let selection = match assignment.replay {
         Some(replay) => {
-            let client = aws_sdk_dynamodb::Client::new(config);
-            let table = Table::new(client, variables.required(TALLY_TABLE)?);
+            let table = Table::new(client.clone(), variables.required(TALLY_TABLE)?);
             Some((tally::rows_to_replay(&table, &object, replay).await?, tally::read(&table, &object).await?))
         }
         None => None,
     };
-    let checkpoints = variables.optional(TALLY_TABLE).map(|table| {
-        let client = aws_sdk_dynamodb::Client::new(config);
-        DynamoCheckpoints::new(client, table, &object, assignment.part.as_ref())
-    });
+    let checkpoints = variables
+        .optional(TALLY_TABLE)
+        .map(|table| DynamoCheckpoints::new(client.clone(), table, &object, assignment.part.as_ref()));
 
     let part = assignment.part.map_or(1, |part| part.shard.index);
     tracing::info!(
@@ -114,8 +116,23 @@ async fn run() -> Result<Outcome, StartError> {
         .as_ref()
         .map(|(rows, tally)| Selection { rows, of: tally.as_ref().and_then(tally::Tally::total) });
     let columns: Vec<String> = variables.json_or_default(COLUMNS)?;
-    let job =
-        Job { object: &object, settings: &settings, columns: &columns, assignment: &assignment, selection };
+    let optional: Vec<String> = variables.json_or_default(OPTIONAL_COLUMNS)?;
+    // A replay chooses rows by their numbers, which are those of the first time.
+    if let (Some(table), Some(_), None) =
+        (variables.optional(TALLY_TABLE), variables.optional(RESULT_FILES), assignment.replay)
+    {
+        let table = Table::new(client.clone(), table);
+        let reading = Reading { settings: settings.clone(), columns: columns.clone(), sensitive };
+        note_reading(&table, tally::backoff(), &object.digest(), &reading).await?;
+    }
+    let job = Job {
+        object: &object,
+        settings: &settings,
+        columns: &columns,
+        optional: &optional,
+        assignment: &assignment,
+        selection,
+    };
     let backoff = Backoff::default();
     Ok(task::extract(&job, source, &publisher, checkpoints.as_ref(), sealing, backoff, stop_signal()).await)
 }

@@ -213,7 +213,14 @@ async fn run_as(
     let destination = Destination::new("bus", "source");
     let publisher = Arc::new(Publisher::new(bus.clone(), destination, Backoff::immediate(2)));
     let (object, assignment) = (object(), Assignment::default());
-    let job = Job { object: &object, settings, columns: &[], assignment: &assignment, selection: None };
+    let job = Job {
+        object: &object,
+        settings,
+        columns: &[],
+        optional: &[],
+        assignment: &assignment,
+        selection: None,
+    };
     extract(&job, source, &publisher, None::<&Store>, CLEAR, Backoff::immediate(3), stop).await
 }
 
@@ -224,13 +231,32 @@ async fn run_expecting(
     settings: &ExtractionSettings,
     text: &[u8],
 ) -> (Outcome, Shared) {
+    run_with_columns(columns, &[], part, settings, text).await
+}
+
+/// Runs one task of an object of which these columns are expected, and those optional.
+async fn run_with_columns(
+    columns: &[&str],
+    optional: &[&str],
+    part: Option<Part>,
+    settings: &ExtractionSettings,
+    text: &[u8],
+) -> (Outcome, Shared) {
     let bus = Shared::default();
     let (_sender, stop) = watch::channel(false);
     let publisher =
         Arc::new(Publisher::new(bus.clone(), Destination::new("bus", "source"), Backoff::immediate(2)));
     let (object, assignment) = (object(), Assignment { part, ..Assignment::default() });
-    let columns: Vec<String> = columns.iter().map(|&name| name.to_owned()).collect();
-    let job = Job { object: &object, settings, columns: &columns, assignment: &assignment, selection: None };
+    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<String>>();
+    let (columns, optional) = (names(columns), names(optional));
+    let job = Job {
+        object: &object,
+        settings,
+        columns: &columns,
+        optional: &optional,
+        assignment: &assignment,
+        selection: None,
+    };
     let source = Object::new(text, []);
     let outcome = extract(&job, source, &publisher, None::<&Store>, CLEAR, Backoff::immediate(3), stop).await;
     (outcome, bus)
@@ -269,7 +295,14 @@ async fn run_job(
     let publisher =
         Arc::new(Publisher::new(bus.clone(), Destination::new("bus", "source"), Backoff::immediate(2)));
     let (object, assignment) = (object(), Assignment { part, ..Assignment::default() });
-    let job = Job { object: &object, settings, columns: &[], assignment: &assignment, selection: None };
+    let job = Job {
+        object: &object,
+        settings,
+        columns: &[],
+        optional: &[],
+        assignment: &assignment,
+        selection: None,
+    };
     extract(&job, source, &publisher, store, CLEAR, Backoff::immediate(3), stop).await
 }
 

@@ -60,7 +60,14 @@ pub(super) async fn run_sealed(
     let publisher =
         Arc::new(Publisher::new(bus.clone(), Destination::new("bus", "source"), Backoff::immediate(2)));
     let (object, assignment) = (object(), Assignment::default());
-    let job = Job { object: &object, settings, columns: &[], assignment: &assignment, selection: None };
+    let job = Job {
+        object: &object,
+        settings,
+        columns: &[],
+        optional: &[],
+        assignment: &assignment,
+        selection: None,
+    };
     let source = Object::new(text, []);
     let backoff = Backoff::immediate(3);
     let outcome = extract(&job, source, &publisher, None::<&Store>, Some(sealing), backoff, stop).await;

@@ -88,6 +88,7 @@ async fn only_selected_rows_are_sent_again_and_nothing_is_completed() {
         object: &object,
         settings: &settings,
         columns: &[],
+        optional: &[],
         assignment: &assignment,
         selection: Some(Selection { rows: &rows, of: Some(7) }),
     };
@@ -113,6 +114,7 @@ async fn rows_that_are_counted_differently_are_not_sent_again() {
             object: &object,
             settings: &settings,
             columns: &[],
+            optional: &[],
             assignment: &assignment,
             selection: Some(Selection { rows: &rows, of: Some(had) }),
         };
@@ -154,8 +156,14 @@ async fn stuck_at(eleventh: &str) {
     let store = Store::default();
     let publisher = Arc::new(Publisher::new(Stuck, Destination::new("bus", "source"), Backoff::immediate(1)));
     let (object, assignment, settings) = (object(), Assignment::default(), grouped(1));
-    let job =
-        Job { object: &object, settings: &settings, columns: &[], assignment: &assignment, selection: None };
+    let job = Job {
+        object: &object,
+        settings: &settings,
+        columns: &[],
+        optional: &[],
+        assignment: &assignment,
+        selection: None,
+    };
     let (_sender, stop) = watch::channel(false);
     let reached = async {
         while store.checkpoint().is_none_or(|checkpoint| checkpoint.index < 10) {
