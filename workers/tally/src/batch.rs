@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use contract::ObjectRef;
-use contract::brief::{Brief, What};
+use contract::brief::{Brief, What, Written};
+use contract::{Notes, ObjectRef};
 use roaring::RoaringBitmap;
 
+use crate::described::{Details, RowFailure};
 use crate::item::{Content, Key, MAX_CHUNKS};
 use crate::row_set::RowSet;
-use crate::rows::{ROWS_PER_CHUNK, Rows, is_replay_id, stage_name};
+use crate::rows::{ROWS_PER_CHUNK, Rows, chunks, is_replay_id, stage_name};
 use crate::summary::{Counts, MAX_ROWS, Replayed, Summary, shortened};
 use crate::time::{earlier, is_time, later};
 
@@ -25,6 +26,8 @@ pub struct Unusable;
 pub struct Batch {
     objects: Vec<Entry>,
     by_digest: HashMap<String, usize>,
+    /// `true` if details of failed rows are kept.
+    detailed: bool,
     /// The object of the last event: most events concern the same object as the one before.
     last: Option<(ObjectRef, usize)>,
 }
@@ -35,18 +38,53 @@ struct Entry {
     digest: String,
     summary: Summary,
     chunks: BTreeMap<u64, Rows>,
+    details: Details,
 }
 
 /// The items that an event touches: the summary of an object, and chunks of its rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Touched {
     pub(crate) object: usize,
     /// The first chunk and the last. Those between may be untouched: an event that is delivered again for nothing does no harm,
     /// one that is not delivered again is lost.
     pub(crate) chunks: Option<(u64, u64)>,
+    /// `true` if it can be the last event of the object.
+    may_end: bool,
+    /// The replay that it belongs to.
+    replay: Option<String>,
+}
+
+/// The part of a batch that concerns the end of one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The object's place in the batch.
+    pub(crate) object: usize,
+    /// Its digest.
+    pub(crate) digest: String,
+    /// Rows that the batch settles, and that were not settled as far as the writer knew.
+    pub(crate) new: u64,
+    /// All rows that the batch settles.
+    pub(crate) settled: u64,
+    /// `true` if the batch contains the end of the object, or of a part of it, or its failure as a whole.
+    pub(crate) ends: bool,
+    /// The last replay that something of the batch belongs to.
+    pub(crate) replay: Option<String>,
+}
+
+impl Progress {
+    /// Returns whether an event could be the one that all others of the object have waited for, as far as the batch
+    /// tells.
+    pub(crate) fn is_decided_by(&self, touched: &Touched) -> bool {
+        touched.may_end(self.object) && touched.replay == self.replay
+    }
 }
 
 impl Touched {
+    /// Returns whether this can be the last event of that object.
+    pub(crate) const fn may_end(&self, object: usize) -> bool {
+        self.may_end && self.object == object
+    }
+
     /// Returns whether an item of that object is touched.
     pub(crate) fn contains(&self, object: usize, chunk: Option<u64>) -> bool {
         self.object == object
@@ -65,13 +103,61 @@ pub(crate) struct Share {
     pub content: Content,
 }
 
+impl Share {
+    /// Adds the part of it that concerns the end of its object, of which `new` rows were not settled before. Most
+    /// changes have no such part.
+    pub(crate) fn add_to(&self, progress: &mut BTreeMap<usize, Progress>, new: u64) {
+        let (settled, ends, replay) = match &self.content {
+            Content::Rows(rows) => (rows.settled().len(), false, rows.replayed.keys().next_back()),
+            Content::Summary(summary) => {
+                let failed = summary.replays.iter().filter(|(_, replay)| replay.failure.is_some());
+                let ends = !summary.shards.is_empty() || !summary.failures.is_empty();
+                (0, ends, failed.map(|(id, _)| id).next_back())
+            }
+        };
+        if settled == 0 && !ends && replay.is_none() {
+            return;
+        }
+        let own = progress.entry(self.object).or_insert_with(|| Progress {
+            object: self.object,
+            digest: self.key.object.clone(),
+            new: 0,
+            settled: 0,
+            ends: false,
+            replay: None,
+        });
+        own.new += new;
+        own.settled += settled;
+        own.ends |= ends;
+        if own.replay.as_ref() < replay {
+            own.replay = replay.cloned();
+        }
+    }
+}
+
 impl Batch {
+    /// Creates a batch that also has details of failed rows, for [`crate::details::Keeper`].
+    #[must_use]
+    pub fn detailed(detailed: bool) -> Self {
+        Self { detailed, ..Self::default() }
+    }
+
+    /// Returns the details of failed rows, each with the digest of its object.
+    pub(crate) fn details(&self) -> impl Iterator<Item = (&str, &Details)> {
+        let entries = self.objects.iter().filter(|entry| !entry.details.is_empty());
+        entries.map(|entry| (entry.digest.as_str(), &entry.details))
+    }
+
     /// Adds an event, and returns the items that it touches, if it concerns an object.
     ///
     /// # Errors
     /// [`Unusable`]; nothing was added then.
     pub fn add(&mut self, event: &Brief<'_>) -> Result<Option<Touched>, Unusable> {
         let Some(about) = &event.object else { return Ok(None) };
+        // Made of the tally, in which there is nothing new then.
+        if matches!(event.what, What::ObjectCompleted { .. }) {
+            return Ok(None);
+        }
         if matches!(event.what, What::Completed { rows, .. } if rows > MAX_ROWS) {
             return Err(Unusable);
         }
@@ -94,13 +180,35 @@ impl Batch {
         stamp(&mut entry.summary.started_at, &mut entry.summary.last_at, time);
         let chunks = rows.map(|(first, last)| {
             entry.add_rows(&event.what, first, last, replay, time);
-            let first = entry.add_overwritten(&event.what, first, last).unwrap_or(first).min(first);
+            if self.detailed
+                && let What::Failed { stage, code, message, field, column, .. } = &event.what
+            {
+                let message = shortened(message);
+                let (field, column) = (field.as_deref(), column.as_deref());
+                let failure = RowFailure::new(first, stage_name(*stage), code, &message, field, column);
+                entry.details.add(&failure, time, first, last);
+            }
+            let first = entry.add_notes(&event.what, first, last).unwrap_or(first).min(first);
             (first / ROWS_PER_CHUNK, last / ROWS_PER_CHUNK)
         });
         if let Some(object) = new {
             self.last = Some((object, index));
         }
-        Ok(Some(Touched { object: index, chunks }))
+        let may_end = match event.what {
+            What::Completed { .. }
+            | What::Skipped
+            | What::Loaded(_)
+            | What::Deleted(_)
+            | What::Existing(_)
+            | What::Failed { .. } => true,
+            What::TaskStarted { .. }
+            | What::Extracted
+            | What::Transformed { .. }
+            | What::Deletion
+            | What::ObjectCompleted { .. } => false,
+        };
+        let replay = replay.filter(|_| may_end).map(str::to_owned);
+        Ok(Some(Touched { object: index, chunks, may_end, replay }))
     }
 
     /// Adds a request to send rows of an object again.
@@ -135,7 +243,7 @@ impl Batch {
     /// Returns the change to each item.
     pub(crate) fn into_shares(self) -> Vec<Share> {
         let mut shares = Vec::new();
-        for (object, Entry { digest, summary, chunks }) in self.objects.into_iter().enumerate() {
+        for (object, Entry { digest, summary, chunks, .. }) in self.objects.into_iter().enumerate() {
             for (chunk, rows) in chunks {
                 let key = Key::shared(&digest, Some(chunk));
                 shares.push(Share { object, key, content: Content::Rows(rows) });
@@ -154,6 +262,7 @@ impl Batch {
                 digest: digest.clone(),
                 summary: Summary::default(),
                 chunks: BTreeMap::new(),
+                details: Details::default(),
             });
             objects.len() - 1
         })
@@ -191,7 +300,14 @@ impl Entry {
                     *kept = message;
                 }
             }
-            What::Extracted | What::Transformed | What::Skipped | What::Loaded { .. } => {}
+            What::Extracted
+            | What::Transformed { .. }
+            | What::Deletion
+            | What::Skipped
+            | What::Loaded(_)
+            | What::Deleted(_)
+            | What::Existing(_)
+            | What::ObjectCompleted { .. } => {}
         }
     }
 
@@ -203,7 +319,7 @@ impl Entry {
                     rows.extracted.insert_range(offsets.clone());
                     false
                 }
-                What::Transformed => {
+                What::Transformed { .. } | What::Deletion => {
                     rows.transformed.insert_range(offsets.clone());
                     false
                 }
@@ -211,15 +327,25 @@ impl Entry {
                     rows.skipped.insert_range(offsets.clone());
                     true
                 }
-                What::Loaded { .. } => {
+                What::Existing(_) => {
+                    rows.skipped.insert_range(offsets.clone());
+                    rows.existing.insert_range(offsets.clone());
+                    true
+                }
+                What::Loaded(_) => {
                     rows.loaded.insert_range(offsets.clone());
+                    true
+                }
+                What::Deleted(_) => {
+                    rows.loaded.insert_range(offsets.clone());
+                    rows.deleted.insert_range(offsets.clone());
                     true
                 }
                 What::Failed { stage, code, .. } => {
                     failed(rows, stage_name(*stage), code).insert_range(offsets.clone());
                     true
                 }
-                What::TaskStarted { .. } | What::Completed { .. } => false,
+                What::TaskStarted { .. } | What::Completed { .. } | What::ObjectCompleted { .. } => false,
             };
             if let (true, Some(id)) = (settled, replay) {
                 rows.replayed.entry(id.to_owned()).or_default().insert_range(offsets);
@@ -228,22 +354,40 @@ impl Entry {
         }
     }
 
-    /// Adds the rows that those from `first` to `last` have replaced, and returns the first of them.
+    /// Adds the notes of an event about the rows from `first` to `last`, and returns the first row that they name.
     ///
-    /// `load` names for each row at most itself and the one it met, and of two the earlier. More is not from `load`,
-    /// and must not make a write of each number.
-    fn add_overwritten(&mut self, what: &What<'_>, first: u64, last: u64) -> Option<u64> {
-        let What::Loaded { overwritten, .. } = what else { return None };
+    /// `load` names for each row at most itself and the one that it met, and of two the earlier; the other notes name rows
+    /// of the event. More is not from the workers, and must not make a write of each number.
+    fn add_notes(&mut self, what: &What<'_>, first: u64, last: u64) -> Option<u64> {
+        let (What::Transformed { notes }
+        | What::Loaded(Written { notes, .. })
+        | What::Deleted(Written { notes, .. })) = what
+        else {
+            return None;
+        };
+        let Notes { overwritten, replaced, outdated, leap_seconds } = notes;
+        let lists: [(&Vec<u64>, u64, SetOf); 4] = [
+            (overwritten, 1, |rows| &mut rows.overwritten),
+            (replaced, first, |rows| &mut rows.replaced),
+            (outdated, first, |rows| &mut rows.outdated),
+            (leap_seconds, first, |rows| &mut rows.leap_seconds),
+        ];
         let most = usize::try_from((last - first + 1).saturating_mul(2)).unwrap_or(usize::MAX);
-        let valid = overwritten.iter().copied().filter(|row| (1..=last).contains(row)).take(most);
-        for row in valid.clone() {
-            for (chunk, offsets) in chunks(row, row) {
-                self.chunks.entry(chunk).or_default().overwritten.insert_range(offsets);
+        let mut named: Option<u64> = None;
+        for (list, least, set) in lists {
+            for row in list.iter().copied().filter(|row| (least..=last).contains(row)).take(most) {
+                for (chunk, offsets) in chunks(row, row) {
+                    set(self.chunks.entry(chunk).or_default()).insert_range(offsets);
+                }
+                named = Some(named.map_or(row, |other| other.min(row)));
             }
         }
-        valid.min()
+        named
     }
 }
+
+/// Returns a set of a chunk.
+type SetOf = fn(&mut Rows) -> &mut RoaringBitmap;
 
 /// Returns the rows that failed in that stage for that reason.
 fn failed<'r>(rows: &'r mut Rows, stage: &str, reason: &str) -> &'r mut RoaringBitmap {
@@ -267,15 +411,6 @@ fn rows(index: u64, count: u64) -> Result<(u64, u64), Unusable> {
         return Err(Unusable);
     }
     Ok((index, end - 1))
-}
-
-/// Returns rows by chunk: its number, and their offsets in it.
-fn chunks(first: u64, last: u64) -> impl Iterator<Item = (u64, std::ops::Range<u32>)> {
-    (first / ROWS_PER_CHUNK..=last / ROWS_PER_CHUNK).map(move |chunk| {
-        let base = chunk * ROWS_PER_CHUNK;
-        let offset = |row: u64| u32::try_from(row.saturating_sub(base).min(ROWS_PER_CHUNK)).unwrap_or(0);
-        (chunk, offset(first)..offset(last + 1))
-    })
 }
 
 #[cfg(test)]

@@ -4,13 +4,14 @@
 //! is started for an object that is done reports that again, and ends. All rows up to the checkpoint are on the bus.
 //! Some after it may be, too: they are published again with the same IDs.
 
-use std::collections::HashMap;
 use std::future::Future;
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::AttributeValue;
+use client::{Client, Service};
 use contract::{ObjectRef, Part};
-use runtime::{CallError, call_error};
+use runtime::CallError;
+use serde_json::{Map, Value, json};
+
+use crate::aws::{Item, One, REFUSED, number, text};
 
 /// The progress of an extraction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub trait Checkpoints: Send + Sync {
 pub struct DynamoCheckpoints {
     client: Client,
     table: String,
-    key: HashMap<String, AttributeValue>,
+    key: Value,
     /// The upload and the bytes that are extracted. Another division of the object has other checkpoints, and so has
     /// the same content when it is uploaded again.
     span: String,
@@ -57,26 +58,16 @@ impl DynamoCheckpoints {
             Some(Part { from, to: Some(to), .. }) => format!("{from}-{to}"),
         };
         let span = format!("{}|{bytes}", object.uploaded.as_deref().unwrap_or_default());
-        let key = HashMap::from([
-            ("object".to_owned(), AttributeValue::S(object.digest())),
-            ("part".to_owned(), AttributeValue::S(format!("checkpoint#{index}"))),
-        ]);
+        let key = json!({ "object": text(&object.digest()), "part": text(&format!("checkpoint#{index}")) });
         Self { client, table: table.into(), key, span }
     }
 }
 
 impl Checkpoints for DynamoCheckpoints {
     async fn load(&self) -> Result<Option<Checkpoint>, CallError> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(self.key.clone()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| call_error(&error))?;
-        Ok(answer.item().and_then(|item| read(item, &self.span)))
+        let input = json!({ "TableName": self.table, "Key": self.key, "ConsistentRead": true });
+        let answer: One = self.client.json(Service::DynamoDb, "GetItem", &input).await?;
+        Ok(answer.item.and_then(|item| read(&item, &self.span)))
     }
 
     async fn save(&self, checkpoint: &Checkpoint) -> Result<(), CallError> {
@@ -98,37 +89,32 @@ impl Checkpoints for DynamoCheckpoints {
         names.push(("#done", "done"));
         // If another division of the object was done, this one isn't.
         let forget = if checkpoint.done.is_none() { " REMOVE #done" } else { "" };
-        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        let number = |(name, value): (&str, u64)| (name.to_owned(), AttributeValue::N(value.to_string()));
-        let result = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(self.key.clone()))
-            .update_expression(format!("SET {}{forget}", update.join(", ")))
+        let names: Map<String, Value> =
+            names.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
+        let mut values: Map<String, Value> =
+            values.into_iter().map(|(name, value)| (name.to_owned(), number(value))).collect();
+        values.insert(":span".to_owned(), text(&self.span));
+        let input = json!({
+            "TableName": self.table,
+            "Key": self.key,
+            "UpdateExpression": format!("SET {}{forget}", update.join(", ")),
             // Of two tasks for the same bytes, only the one that is further may write.
-            .condition_expression(
+            "ConditionExpression":
                 "attribute_not_exists(#index) OR #span <> :span OR (attribute_not_exists(#done) AND #index <= :index)",
-            )
-            .set_expression_attribute_names(Some(names.into_iter().map(owned).collect()))
-            .set_expression_attribute_values(Some(values.into_iter().map(number).collect()))
-            .expression_attribute_values(":span", AttributeValue::S(self.span.clone()))
-            .send()
-            .await;
-        match result {
-            Ok(_) => Ok(()),
-            Err(error) => match call_error(&error) {
-                CallError { code, .. } if code == "ConditionalCheckFailedException" => Ok(()),
-                error => Err(error),
-            },
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": values,
+        });
+        match self.client.json::<_, Value>(Service::DynamoDb, "UpdateItem", &input).await {
+            Err(failure) if failure.error.code != REFUSED => Err(failure.into()),
+            _ => Ok(()),
         }
     }
 }
 
 /// Returns the checkpoint in an item, if it is one for the same bytes.
-fn read(item: &HashMap<String, AttributeValue>, span: &str) -> Option<Checkpoint> {
-    let number = |name: &str| item.get(name)?.as_n().ok()?.parse::<u64>().ok();
-    if item.get("span")?.as_s().ok()? != span {
+fn read(item: &Item, span: &str) -> Option<Checkpoint> {
+    let number = |name: &str| item.get(name)?["N"].as_str()?.parse::<u64>().ok();
+    if item.get("span")?["S"].as_str()? != span {
         return None;
     }
     Some(Checkpoint {
@@ -146,13 +132,13 @@ mod tests {
 
     #[test]
     fn an_item_is_a_checkpoint_if_it_is_about_the_same_bytes() {
-        let number = |value: &str| AttributeValue::N(value.to_owned());
-        let mut item: HashMap<String, AttributeValue> =
-            [("index", "9"), ("offset", "100"), ("rows", "4"), ("rejected", "1")]
-                .map(|(name, value)| (name.to_owned(), number(value)))
-                .into();
+        let number = |value: &str| json!({ "N": value });
+        let mut item: Item = [("index", "9"), ("offset", "100"), ("rows", "4"), ("rejected", "1")]
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), number(value)))
+            .collect();
         assert_eq!(read(&item, ""), None, "no span");
-        item.insert("span".into(), AttributeValue::S("50-".into()));
+        item.insert("span".into(), text("50-"));
         assert_eq!((read(&item, ""), read(&item, "50-90")), (None, None));
         let expected = Checkpoint { index: 9, offset: 100, rows: 4, rejected: 1, done: None };
         assert_eq!(read(&item, "50-"), Some(expected));

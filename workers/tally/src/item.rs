@@ -155,6 +155,14 @@ impl Content {
         }
     }
 
+    /// Returns the number of rows that are settled here, and not in `other`.
+    pub(crate) fn settles_beyond(&self, other: &Self) -> u64 {
+        match (self, other) {
+            (Self::Rows(own), Self::Rows(other)) if own.settles() => (own.settled() - other.settled()).len(),
+            _ => 0,
+        }
+    }
+
     /// Returns the content as the table stores it.
     #[must_use]
     pub fn attributes(&self) -> Attributes {

@@ -7,12 +7,16 @@
 //!
 //! One item holds 65,536 rows of an object, a bitmap for each stage; one more concerns the whole object. Each writer
 //! has its own share of both, which readers unite, until a writer finds that the rows are done and folds the shares
-//! into one. Beside them are the [`checkpoint`]s of the tasks that read the object.
+//! into one. Beside them are the [`checkpoint`]s of the tasks that read the object, and the number of settled rows, by
+//! which a writer finds that the object is at its end ([`completion`]).
 
 mod attribute;
 pub mod aws;
 mod batch;
 pub mod checkpoint;
+pub mod completion;
+mod described;
+pub mod details;
 mod item;
 mod reader;
 mod row_set;
@@ -22,7 +26,7 @@ mod time;
 mod writer;
 
 pub use attribute::{Attribute, Attributes};
-pub use batch::{Batch, MAX_ROWS_PER_EVENT, Touched, Unusable};
+pub use batch::{Batch, MAX_ROWS_PER_EVENT, Progress, Touched, Unusable};
 pub use item::{Content, Damaged, Key, PARTITION_KEY, SORT_KEY};
 pub use reader::{
     FAILED, Failure, MISSING, PendingReplay, Scope, Source, Stored, Tally, TallyError, list, read,

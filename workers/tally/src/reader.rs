@@ -9,6 +9,7 @@ use contract::assignment::Replay;
 use runtime::CallError;
 
 use crate::attribute::Attributes;
+use crate::described::{READING, Reading};
 use crate::item::{Content, Damaged, Key};
 use crate::row_set::RowSet;
 use crate::summary::Summary;
@@ -105,16 +106,28 @@ pub struct Tally {
     pub extracted: RowSet,
     /// Rows that became an item.
     pub transformed: RowSet,
-    /// Rows that `transform` left out on purpose, and that were not loaded.
+    /// Rows that `transform` or `load` left out on purpose, and that were not loaded.
     pub skipped: RowSet,
-    /// Rows in the table.
+    /// The skipped rows that `load` left out, because the table had an item of their key.
+    pub existing: RowSet,
+    /// Rows in the table, and rows that deleted the item of their key.
     pub loaded: RowSet,
+    /// The loaded rows that deleted the item of their key.
+    pub deleted: RowSet,
     /// Time of the first event.
     pub started_at: Option<String>,
     /// Time of the last event that brought something new.
     pub last_at: Option<String>,
     /// Rows that another row of the same file with the same key has replaced, as far as that is known.
     pub overwritten: RowSet,
+    /// Rows whose item has replaced one that comes from no row of the file, as far as that is known.
+    pub replaced: RowSet,
+    /// Rows that have changed nothing, because the table has a newer item of another file.
+    pub outdated: RowSet,
+    /// Rows with a timestamp whose second 60 was taken as 59.
+    pub leap_seconds: RowSet,
+    /// How the object was read, in a stack that has a `report`.
+    pub reading: Option<Reading>,
     by_reason: BTreeMap<(String, String), RowSet>,
     asked: BTreeMap<String, RowSet>,
     replayed: BTreeMap<String, RowSet>,
@@ -127,11 +140,16 @@ impl Tally {
                 self.extracted.add_chunk(chunk, &rows.extracted);
                 self.transformed.add_chunk(chunk, &rows.transformed);
                 self.skipped.add_chunk(chunk, &(&rows.skipped - &rows.loaded));
+                self.existing.add_chunk(chunk, &(&rows.existing - &rows.loaded));
                 self.loaded.add_chunk(chunk, &rows.loaded);
+                self.deleted.add_chunk(chunk, &rows.deleted);
                 for (why, set) in rows.failed {
                     self.by_reason.entry(why).or_default().add_chunk(chunk, &set);
                 }
                 self.overwritten.add_chunk(chunk, &rows.overwritten);
+                self.replaced.add_chunk(chunk, &rows.replaced);
+                self.outdated.add_chunk(chunk, &rows.outdated);
+                self.leap_seconds.add_chunk(chunk, &rows.leap_seconds);
                 for (into, by_id) in [(&mut self.asked, rows.asked), (&mut self.replayed, rows.replayed)] {
                     for (id, set) in by_id {
                         into.entry(id).or_default().add_chunk(chunk, &set);
@@ -242,16 +260,7 @@ impl Tally {
     pub fn pending_replays(&self) -> Vec<PendingReplay> {
         let mut latest: BTreeMap<&str, PendingReplay> = BTreeMap::new();
         for (id, replay) in &self.summary.replays {
-            let mut rows = self.asked.get(id).cloned().unwrap_or_default();
-            rows.remove(&self.loaded);
-            rows.remove(&self.skipped);
-            if let Some(replayed) = self.replayed.get(id) {
-                rows.remove(replayed);
-            }
-            if replay.what == MISSING {
-                rows.remove(&self.failed());
-            }
-            let pending = if replay.failure.is_some() { 0 } else { rows.len() };
+            let pending = self.pending_rows(id).len();
             let pending =
                 PendingReplay { id: id.clone(), what: replay.what.clone(), rows: replay.rows, pending };
             latest.insert(&replay.what, pending);
@@ -259,6 +268,23 @@ impl Tally {
         let mut found: Vec<_> = latest.into_values().filter(|replay| replay.pending > 0).collect();
         found.sort_by(|a, b| a.id.cmp(&b.id));
         found
+    }
+
+    /// Returns the rows that were requested by the replay with this ID, and have had no event since then.
+    pub(crate) fn pending_rows(&self, id: &str) -> RowSet {
+        let Some(replay) = self.summary.replays.get(id).filter(|replay| replay.failure.is_none()) else {
+            return RowSet::default();
+        };
+        let mut rows = self.asked.get(id).cloned().unwrap_or_default();
+        rows.remove(&self.loaded);
+        rows.remove(&self.skipped);
+        if let Some(replayed) = self.replayed.get(id) {
+            rows.remove(replayed);
+        }
+        if replay.what == MISSING {
+            rows.remove(&self.failed());
+        }
+        rows
     }
 
     /// Returns the stage and the reason of the latest replay, if it failed as a whole.
@@ -282,9 +308,13 @@ impl Tally {
 /// # Errors
 /// [`TallyError`].
 pub async fn read(source: &impl Source, object: &ObjectRef) -> Result<Option<Tally>, TallyError> {
-    let digest = object.digest();
-    let items = source.items(Scope::Object(&digest)).await.map_err(TallyError::Call)?;
-    Ok(tallies(items)?.remove(&digest))
+    read_digest(source, &object.digest()).await
+}
+
+/// Reads the tally of the object version with this digest; see [`read`].
+pub(crate) async fn read_digest(source: &impl Source, digest: &str) -> Result<Option<Tally>, TallyError> {
+    let items = source.items(Scope::Object(digest)).await.map_err(TallyError::Call)?;
+    Ok(tallies(items)?.remove(digest))
 }
 
 /// Reads the tallies of all objects.
@@ -299,7 +329,12 @@ pub async fn list(source: &impl Source) -> Result<Vec<Tally>, TallyError> {
 fn tallies(items: Vec<Stored>) -> Result<BTreeMap<String, Tally>, Damaged> {
     // The shares of all writers of one chunk first, so that chunks follow each other.
     let mut contents: BTreeMap<(String, Option<u64>), Content> = BTreeMap::new();
+    let mut readings = BTreeMap::new();
     for Stored { object, part, attributes, .. } in items {
+        if part == READING {
+            readings.extend(Reading::read(&attributes).map(|reading| (object, reading)));
+            continue;
+        }
         let Some(key) = Key::parse(&object, &part) else { continue };
         let content = Content::read(&key, &attributes)?;
         match contents.entry((object, key.chunk)) {
@@ -316,6 +351,11 @@ fn tallies(items: Vec<Stored>) -> Result<BTreeMap<String, Tally>, Damaged> {
         let tally =
             tallies.entry(object.clone()).or_insert_with(|| Tally { digest: object, ..Tally::default() });
         tally.add(chunk, content);
+    }
+    for (object, reading) in readings {
+        if let Some(tally) = tallies.get_mut(&object) {
+            tally.reading = Some(reading);
+        }
     }
     Ok(tallies)
 }

@@ -25,6 +25,12 @@ impl RowSet {
         self.0.contains(row)
     }
 
+    /// Returns the last row.
+    #[must_use]
+    pub fn last(&self) -> Option<u64> {
+        self.0.max()
+    }
+
     /// Returns the number of rows.
     #[must_use]
     pub fn len(&self) -> u64 {

@@ -25,11 +25,6 @@ pub(crate) const MAX_REPLAYS: usize = 4;
 /// The greatest number of bytes of a replay's ID.
 const MAX_REPLAY_ID: usize = 40;
 
-const EXTRACTED: &str = "extracted";
-const TRANSFORMED: &str = "transformed";
-const SKIPPED: &str = "skipped";
-const LOADED: &str = "loaded";
-const OVERWRITTEN: &str = "overwritten";
 const STARTED_AT: &str = "startedAt";
 const LAST_AT: &str = "lastAt";
 
@@ -40,14 +35,24 @@ pub struct Rows {
     pub(crate) extracted: RoaringBitmap,
     /// Made an item.
     pub(crate) transformed: RoaringBitmap,
-    /// Left out by `transform` on purpose.
+    /// Left out on purpose, by `transform` or by `load`.
     pub(crate) skipped: RoaringBitmap,
-    /// Written to the table.
+    /// Those of the skipped ones that `load` left out, because the table had an item of their key.
+    pub(crate) existing: RoaringBitmap,
+    /// In the table as the row wants it: written, or deleted.
     pub(crate) loaded: RoaringBitmap,
+    /// Those of the loaded ones that deleted the item of their key.
+    pub(crate) deleted: RoaringBitmap,
     /// Failed, by stage and reason.
     pub(crate) failed: BTreeMap<(String, String), RoaringBitmap>,
     /// Rows that another row of the same file with the same key has replaced.
     pub(crate) overwritten: RoaringBitmap,
+    /// Rows whose item has replaced one that comes from no row of the file.
+    pub(crate) replaced: RoaringBitmap,
+    /// Rows that have changed nothing, because the table has a newer item of another file.
+    pub(crate) outdated: RoaringBitmap,
+    /// Rows with a timestamp whose second 60 was taken as 59.
+    pub(crate) leap_seconds: RoaringBitmap,
     /// Rows that a replay was requested for, by its ID.
     pub(crate) asked: BTreeMap<String, RoaringBitmap>,
     /// Rows that were loaded, skipped or failed because of a replay, by its ID.
@@ -66,6 +71,34 @@ pub const fn stage_name(stage: FailedStage) -> &'static str {
         FailedStage::Load => "load",
     }
 }
+
+/// A set of a chunk that has a name of its own.
+struct Named {
+    /// The name of its attribute.
+    name: &'static str,
+    of: fn(&Rows) -> &RoaringBitmap,
+    of_mut: fn(&mut Rows) -> &mut RoaringBitmap,
+}
+
+macro_rules! named {
+    ($($field:ident = $name:literal,)+) => {
+        [$(Named { name: $name, of: |rows| &rows.$field, of_mut: |rows| &mut rows.$field },)+]
+    };
+}
+
+/// The sets that have names of their own.
+const NAMED: [Named; 10] = named! {
+    extracted = "extracted",
+    transformed = "transformed",
+    skipped = "skipped",
+    existing = "existing",
+    loaded = "loaded",
+    deleted = "deleted",
+    overwritten = "overwritten",
+    replaced = "replaced",
+    outdated = "outdated",
+    leap_seconds = "leapSeconds",
+};
 
 /// Adds the rows of one set to another, and returns whether there were new ones.
 fn union(into: &mut RoaringBitmap, other: &RoaringBitmap) -> bool {
@@ -129,14 +162,13 @@ impl Rows {
 
     /// Adds the rows of another writer, or of another batch, and returns whether any of them was new.
     pub(crate) fn merge(&mut self, other: &Self) -> bool {
-        let mut new = union(&mut self.extracted, &other.extracted);
-        new |= union(&mut self.transformed, &other.transformed);
-        new |= union(&mut self.skipped, &other.skipped);
-        new |= union(&mut self.loaded, &other.loaded);
+        let mut new = false;
+        for Named { of, of_mut, .. } in NAMED {
+            new |= union(of_mut(self), of(other));
+        }
         for (why, set) in &other.failed {
             new |= union(self.failed.entry(why.clone()).or_default(), set);
         }
-        new |= union(&mut self.overwritten, &other.overwritten);
         new |= union_by_id(&mut self.asked, &other.asked);
         new |= union_by_id(&mut self.replayed, &other.replayed);
         earlier(&mut self.started_at, other.started_at.as_ref());
@@ -146,14 +178,7 @@ impl Rows {
 
     /// Returns the sets by the names of their attributes.
     fn sets(&self) -> impl Iterator<Item = (String, &RoaringBitmap)> {
-        let named = [
-            (EXTRACTED, &self.extracted),
-            (TRANSFORMED, &self.transformed),
-            (SKIPPED, &self.skipped),
-            (LOADED, &self.loaded),
-            (OVERWRITTEN, &self.overwritten),
-        ];
-        let named = named.into_iter().map(|(name, set)| (name.to_owned(), set));
+        let named = NAMED.into_iter().map(|Named { name, of, .. }| (name.to_owned(), of(self)));
         let failed =
             self.failed.iter().map(|((stage, reason), set)| (format!("{FAILED}{stage}#{reason}"), set));
         let asked = self.asked.iter().map(|(id, set)| (format!("{ASKED}{id}"), set));
@@ -182,7 +207,8 @@ impl Rows {
 
     /// Returns whether [`read`](Self::read) knows an attribute of that name.
     pub(crate) fn reads(name: &str) -> bool {
-        [EXTRACTED, TRANSFORMED, SKIPPED, LOADED, OVERWRITTEN, STARTED_AT, LAST_AT].contains(&name)
+        NAMED.iter().any(|named| named.name == name)
+            || [STARTED_AT, LAST_AT].contains(&name)
             || is_of_replay(name)
             || name.strip_prefix(FAILED).is_some_and(|why| why.contains('#'))
     }
@@ -194,12 +220,8 @@ impl Rows {
     pub(crate) fn read(attributes: &Attributes) -> Result<Self, String> {
         let mut rows = Self::default();
         for (name, value) in attributes {
+            let named = NAMED.iter().find(|named| named.name == name);
             let set = match name.as_str() {
-                EXTRACTED => &mut rows.extracted,
-                TRANSFORMED => &mut rows.transformed,
-                SKIPPED => &mut rows.skipped,
-                LOADED => &mut rows.loaded,
-                OVERWRITTEN => &mut rows.overwritten,
                 STARTED_AT => {
                     rows.started_at = time(value);
                     continue;
@@ -209,7 +231,9 @@ impl Rows {
                     continue;
                 }
                 name => {
-                    if let Some((stage, reason)) =
+                    if let Some(Named { of_mut, .. }) = named {
+                        of_mut(&mut rows)
+                    } else if let Some((stage, reason)) =
                         name.strip_prefix(FAILED).and_then(|why| why.split_once('#'))
                     {
                         rows.failed.entry((stage.to_owned(), reason.to_owned())).or_default()
@@ -232,6 +256,15 @@ impl Rows {
         }
         Ok(rows)
     }
+}
+
+/// Returns rows by chunk: its number, and their offsets in it.
+pub(crate) fn chunks(first: u64, last: u64) -> impl Iterator<Item = (u64, std::ops::Range<u32>)> {
+    (first / ROWS_PER_CHUNK..=last / ROWS_PER_CHUNK).map(move |chunk| {
+        let base = chunk * ROWS_PER_CHUNK;
+        let offset = |row: u64| u32::try_from(row.saturating_sub(base).min(ROWS_PER_CHUNK)).unwrap_or(0);
+        (chunk, offset(first)..offset(last + 1))
+    })
 }
 
 fn encode(set: &RoaringBitmap) -> Vec<u8> {

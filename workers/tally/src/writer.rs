@@ -22,7 +22,7 @@ use futures::StreamExt as _;
 use runtime::{Backoff, CallError};
 
 use crate::attribute::Attributes;
-use crate::batch::{Batch, Share, Touched};
+use crate::batch::{Batch, Progress, Share, Touched};
 use crate::item::{Content, Damaged, Key, writer_id};
 use crate::reader::Source;
 
@@ -174,23 +174,36 @@ impl<S: Store> Writer<S> {
 
     /// Merges a batch, and returns the parts that could not be written, with the reasons.
     pub async fn merge(&self, batch: Batch) -> Errors {
+        self.merge_for(batch).await.0
+    }
+
+    /// Merges a batch; see [`Self::merge`]. Returns besides the part of it that concerns the end of each object, for
+    /// [`crate::completion::Completer::check`].
+    pub async fn merge_for(&self, batch: Batch) -> (Errors, Vec<Progress>) {
         let shares = batch.into_shares();
         let all = &shares;
         // By position, or the compiler cannot see that the future is `Send`.
-        let errors: BTreeMap<_, _> = futures::stream::iter(0..all.len())
-            .map(|position| async move {
-                let share = all.get(position)?;
-                let merged = self.merge_share(share).await;
-                Some(((share.object, share.key.chunk), merged.err()?))
-            })
+        let merged: Vec<(usize, Result<u64, MergeError>)> = futures::stream::iter(0..all.len())
+            .map(|position| async move { Some((position, self.merge_share(all.get(position)?).await)) })
             .buffer_unordered(MAX_IN_FLIGHT)
             .filter_map(std::future::ready)
             .collect()
             .await;
+        let mut errors = BTreeMap::new();
+        let mut progress: BTreeMap<usize, Progress> = BTreeMap::new();
+        for (position, merged) in merged {
+            let Some(share) = shares.get(position) else { continue };
+            match merged {
+                Ok(new) => share.add_to(&mut progress, new),
+                Err(error) => {
+                    errors.insert((share.object, share.key.chunk), error);
+                }
+            }
+        }
         if errors.is_empty() {
             self.tidy(&shares).await;
         }
-        Errors(errors)
+        (Errors(errors), progress.into_values().collect())
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -206,9 +219,13 @@ impl<S: Store> Writer<S> {
         last.unwrap_or_else(|last| last).max(than).saturating_add(1)
     }
 
-    async fn merge_share(&self, share: &Share) -> Result<(), MergeError> {
+    /// Merges the change to one item, and returns the number of its settled rows that were not, as far as this writer
+    /// remembers.
+    async fn merge_share(&self, share: &Share) -> Result<u64, MergeError> {
         let key = share.key.of(&self.id);
         let mut seen = self.known().take(&key).unwrap_or_else(|| Seen::nothing(&key));
+        // Before the first attempt, which may arrive without an answer.
+        let settled = share.content.settles_beyond(&seen.content);
         let mut cause = String::new();
         // Set when a change was sent whose answer is unknown: it is sent again unchanged.
         let mut unsure = false;
@@ -217,7 +234,7 @@ impl<S: Store> Writer<S> {
             let new = seen.content.merge(&share.content);
             if !new && !unsure && seen.revision.is_some() {
                 self.known().put(&key, seen);
-                return Ok(());
+                return Ok(settled);
             }
             let revision = self.revision(seen.revision);
             let set = seen.content.attributes_of(&share.content);
@@ -226,7 +243,7 @@ impl<S: Store> Writer<S> {
                 Ok(Updated::Done) => {
                     seen.revision = Some(revision);
                     self.known().put(&key, seen);
-                    return Ok(());
+                    return Ok(settled);
                 }
                 // An earlier attempt arrived and its answer did not; or this writer has forgotten the item.
                 Ok(Updated::Conflict(revision, attributes)) => {

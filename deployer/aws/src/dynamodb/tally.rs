@@ -1,11 +1,14 @@
 //! DynamoDB and S3: the table of the tally, and the latest version of an object.
 
+mod table;
+
 use contract::ObjectRef;
 use deployer_base::error::Error;
-use tally::aws::Table;
 
 use crate::error::{AwsError, AwsResult as _};
 use crate::session::Session;
+
+pub use table::Table;
 
 /// Returns the table of that name.
 #[must_use]

@@ -1,5 +1,6 @@
 //! Writers against a table that fails in scripted ways.
 
+mod ends;
 mod events;
 mod folds;
 mod replays;
@@ -18,6 +19,7 @@ use proptest::prelude::*;
 use self::events::*;
 use super::*;
 use crate::attribute::Attribute;
+use crate::completion::{self, Completions, Step};
 use crate::reader::{self, Scope, Source, Stored, Tally};
 use crate::row_set::RowSet;
 
@@ -43,6 +45,13 @@ struct State {
     /// The number of write units, as DynamoDB counts them.
     units: usize,
     faults: Vec<Fault>,
+    /// The items about the ends of objects, each with the holder and the end of its lease.
+    ends: BTreeMap<String, (completion::State, Option<(String, u64)>)>,
+    steps: usize,
+    /// The number of attempts to count that are refused from now on.
+    uncounted: usize,
+    /// The number of items that were read.
+    read: usize,
     /// Items that can't be deleted, each with the table's error.
     kept: BTreeMap<Key, CallError>,
 }
@@ -202,12 +211,56 @@ impl Source for Memory {
                 found.map(|(key, (revision, attributes))| (key.clone(), *revision, attributes.clone()))
             };
             let Some((key, revision, attributes)) = next else { break };
+            self.state().read += 1;
             items.push(Stored { object: key.object.clone(), part: key.part(), revision, attributes });
             end = Bound::Excluded(key);
             tokio::task::yield_now().await;
         }
         self.travel().await;
         Ok(items)
+    }
+}
+
+impl Completions for Memory {
+    async fn step(&self, object: &str, step: &Step) -> Result<Option<completion::State>, CallError> {
+        self.travel().await;
+        self.state().steps += 1;
+        if matches!(step, Step::Count { .. }) && self.state().uncounted > 0 {
+            self.state().uncounted -= 1;
+            return Err(fails("ThrottlingException", true));
+        }
+        let fault = self.fault()?;
+        let answer = {
+            let mut state = self.state();
+            let (item, lease) = state.ends.entry(object.to_owned()).or_default();
+            let done = match step {
+                Step::Count { settled, rows, failed } => {
+                    item.settled += settled;
+                    item.rows = rows.or(item.rows);
+                    item.failed |= failed;
+                    true
+                }
+                Step::Claim { attempt, holder, now, until } => {
+                    let free = lease.as_ref().is_none_or(|(other, end)| end < now || other == holder);
+                    let done = item.attempt < *attempt && free;
+                    if done {
+                        *lease = Some((holder.clone(), *until));
+                    }
+                    done
+                }
+                Step::Finish { attempt, replay, partial } => {
+                    let done = item.attempt < *attempt;
+                    if done {
+                        (item.attempt, item.replay, item.partial) = (*attempt, replay.clone(), *partial);
+                        *lease = None;
+                    }
+                    done
+                }
+            };
+            done.then(|| item.clone())
+        };
+        self.travel().await;
+        if fault == Fault::AnswerLost { Err(fails("Timeout", true)) } else { Ok(answer) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Events of one object, as the writers in the tests receive them.
 
-use contract::brief::{Object, Record, Text, What};
-use contract::{Brief, Detail, FailedStage, ObjectRef, Reason, RecordRef, Shard};
+use contract::brief::{Object, Record, Text, What, Written};
+use contract::{Brief, Detail, FailedStage, Notes, ObjectRef, Reason, RecordRef, Shard};
 use proptest::prelude::*;
 
 pub(super) fn object() -> ObjectRef {
@@ -37,6 +37,7 @@ pub(super) fn transformed(first: u64, count: u64) -> Detail {
         record: records(first, count),
         data: Vec::new(),
         data_key: None,
+        notes: Notes::default(),
     }
 }
 
@@ -50,7 +51,26 @@ pub(super) fn loaded(first: u64, count: u64) -> Detail {
         record: records(first, count),
         table: String::new(),
         key: Vec::new(),
-        overwritten: Vec::new(),
+        notes: Notes::default(),
+    }
+}
+
+pub(super) fn deleted(first: u64, count: u64) -> Detail {
+    Detail::RecordDeleted {
+        object: object(),
+        record: records(first, count),
+        table: String::new(),
+        key: Vec::new(),
+        notes: Notes { outdated: vec![first], ..Notes::default() },
+    }
+}
+
+pub(super) fn existing(first: u64, count: u64) -> Detail {
+    Detail::RecordExisting {
+        object: object(),
+        record: records(first, count),
+        table: String::new(),
+        key: Vec::new(),
     }
 }
 
@@ -58,7 +78,8 @@ pub(super) fn loaded(first: u64, count: u64) -> Detail {
 pub(super) fn replacing(row: u64, rows: &[u64]) -> Detail {
     match loaded(row, 1) {
         Detail::RecordLoaded { object, record, table, key, .. } => {
-            Detail::RecordLoaded { object, record, table, key, overwritten: rows.to_vec() }
+            let notes = Notes { overwritten: rows.to_vec(), ..Notes::default() };
+            Detail::RecordLoaded { object, record, table, key, notes }
         }
         other => other,
     }
@@ -93,11 +114,18 @@ pub(super) fn brief<'a>(detail: &'a Detail, time: &'a str) -> Brief<'a> {
         Detail::ExtractionCompleted { rows, bytes, rejected, shard, .. } => {
             What::Completed { rows: *rows, bytes: *bytes, rejected: *rejected, shard: *shard }
         }
-        Detail::RecordTransformed { .. } => What::Transformed,
+        Detail::RecordTransformed { notes, .. } => What::Transformed { notes: notes.clone() },
+        Detail::DeletionRequested { .. } => What::Deletion,
         Detail::RecordSkipped { .. } => What::Skipped,
-        Detail::RecordLoaded { table, overwritten, .. } => {
-            What::Loaded { table: text(table), key: None, overwritten: overwritten.clone() }
-        }
+        Detail::RecordLoaded { table, notes, .. } => What::Loaded(written(text(table), notes)),
+        Detail::RecordDeleted { table, notes, .. } => What::Deleted(written(text(table), notes)),
+        Detail::RecordExisting { table, .. } => What::Existing(written(text(table), &Notes::default())),
+        Detail::ObjectCompleted { outcome, .. } => What::ObjectCompleted {
+            attempt: outcome.attempt,
+            rows: outcome.rows,
+            loaded: outcome.loaded,
+            failed: outcome.failed,
+        },
         Detail::Failed { stage, reason, message, field, column, .. } => What::Failed {
             stage: *stage,
             reason: *reason,
@@ -129,16 +157,22 @@ pub(super) fn brief<'a>(detail: &'a Detail, time: &'a str) -> Brief<'a> {
     }
 }
 
+fn written<'a>(table: Text<'a>, notes: &Notes) -> Written<'a> {
+    Written { table, key: None, notes: notes.clone() }
+}
+
 pub(super) fn event() -> impl Strategy<Value = Detail> {
     // Around the border of two chunks.
     let rows = (65_500_u64..65_580, 1_u64..40);
-    (0_u8..7, rows).prop_map(|(kind, (first, count))| match kind {
+    (0_u8..9, rows).prop_map(|(kind, (first, count))| match kind {
         0 => extracted(first, count),
         1 => transformed(first, count),
         2 => loaded(first, count),
         3 => failed(first, count, FailedStage::Transform, Reason::MissingValue),
         4 => failed(first, count, FailedStage::Load, Reason::InvalidItem),
         5 => skipped(first, count),
+        6 => deleted(first, count),
+        7 => existing(first, count),
         _ => completed(first, Some(Shard { index: u32::try_from(count % 3).expect("small") + 1, of: 3 })),
     })
 }

@@ -76,11 +76,11 @@ async fn the_end_of_an_object_may_be_the_last_that_is_heard_of_it() {
 async fn skipped_rows_are_settled_and_are_folded_with_the_others() {
     let memory = Memory::default();
     let (one, other) = (writer(&memory), writer(&memory));
-    one.merge(batch(&[extracted(1, 6), transformed(1, 2), loaded(1, 2), skipped(3, 2)])).await;
+    one.merge(batch(&[extracted(1, 6), transformed(1, 2), loaded(1, 1), deleted(2, 1), skipped(3, 2)])).await;
     other.merge(batch(&[completed(6, None)])).await;
     assert!(!is_folded(&memory, &object()), "rows are on their way: {:?}", memory.parts());
     // The last event of the object, and again what is known.
-    writer(&memory).merge(batch(&[skipped(4, 3), extracted(1, 6)])).await;
+    writer(&memory).merge(batch(&[skipped(4, 2), existing(6, 1), extracted(1, 6)])).await;
     assert_eq!(memory.parts(), ["summary", "rows#000000000000"]);
     let known = tally(&memory).await;
     assert_eq!(known.skipped.ranges().collect::<Vec<_>>(), [3..=6]);
@@ -218,7 +218,7 @@ fn small_objects(count: u64) -> Batch {
             record,
             table: String::new(),
             key: Vec::new(),
-            overwritten: Vec::new(),
+            notes: contract::Notes::default(),
         };
         let completed = Detail::ExtractionCompleted {
             object: of,

@@ -1,15 +1,15 @@
 //! A tally as it is read: rows that are missing, replaced, sent again or failed.
 
-use contract::RecordRef;
+use contract::{Notes, RecordRef};
 
 use super::*;
 
 /// Returns the event for the same object, as a replay sends its rows.
-fn of_replay(detail: Detail, id: &str) -> Detail {
+pub(super) fn of_replay(detail: Detail, id: &str) -> Detail {
     let object = ObjectRef { replay: Some(id.to_owned()), ..object() };
     match detail {
-        Detail::RecordLoaded { record, table, key, overwritten, .. } => {
-            Detail::RecordLoaded { object, record, table, key, overwritten }
+        Detail::RecordLoaded { record, table, key, notes, .. } => {
+            Detail::RecordLoaded { object, record, table, key, notes }
         }
         Detail::RecordSkipped { record, .. } => Detail::RecordSkipped { object, record },
         Detail::Failed { stage, record, reason, message, field, column, .. } => {
@@ -123,8 +123,10 @@ proptest! {
             let details = details.iter().filter(|detail| wanted(detail));
             details.filter_map(Detail::record).flat_map(RecordRef::rows).collect()
         };
-        let loaded = of(|detail| matches!(detail, Detail::RecordLoaded { .. }));
-        let skipped = of(|detail| matches!(detail, Detail::RecordSkipped { .. }));
+        let deleted = of(|detail| matches!(detail, Detail::RecordDeleted { .. }));
+        let loaded = &of(|detail| matches!(detail, Detail::RecordLoaded { .. })) | &deleted;
+        let existing = of(|detail| matches!(detail, Detail::RecordExisting { .. }));
+        let skipped = &of(|detail| matches!(detail, Detail::RecordSkipped { .. })) | &existing;
         let failed = of(|detail| matches!(detail, Detail::Failed { .. }));
         let all = known.known();
         let fates = [known.loaded.clone(), known.skipped.clone(), known.failed(), known.missing()];
@@ -138,6 +140,9 @@ proptest! {
                 ![&loaded, &skipped, &failed].iter().any(|set| set.contains(&row)),
             ];
             prop_assert_eq!(found, expected, "row {}", row);
+            prop_assert_eq!(known.deleted.contains(row), deleted.contains(&row), "row {}", row);
+            let left = existing.contains(&row) && !loaded.contains(&row);
+            prop_assert_eq!(known.existing.contains(row), left, "row {}", row);
         }
         prop_assert_eq!(fates.iter().map(RowSet::len).sum::<u64>(), all.len());
     }
@@ -153,6 +158,33 @@ async fn rows_that_another_one_replaced_count_once() {
     let known = tally(&memory).await;
     assert_eq!(known.overwritten.ranges().collect::<Vec<_>>(), [1..=2, 65_536..=65_536]);
     assert_eq!(known.loaded.len(), 4, "they were loaded all the same");
+}
+
+#[tokio::test]
+async fn rows_with_notes_are_counted_once_and_rows_of_other_events_are_not() {
+    let memory = Memory::default();
+    let writer = writer(&memory);
+    let noted = |first: u64, notes: Notes| match loaded(first, 3) {
+        Detail::RecordLoaded { object, record, table, key, .. } => {
+            Detail::RecordLoaded { object, record, table, key, notes }
+        }
+        other => other,
+    };
+    let notes = Notes { replaced: vec![10, 12], outdated: vec![11], ..Notes::default() };
+    let foreign = Notes { replaced: vec![9, 23], outdated: vec![19], leap_seconds: vec![1], ..notes.clone() };
+    writer.merge(batch(&[noted(10, notes.clone()), noted(10, notes), noted(20, foreign)])).await;
+    let made = match transformed(10, 3) {
+        Detail::RecordTransformed { object, record, data, data_key, .. } => {
+            let notes = Notes { leap_seconds: vec![12], ..Notes::default() };
+            Detail::RecordTransformed { object, record, data, data_key, notes }
+        }
+        other => other,
+    };
+    self::writer(&memory).merge(batch(&[made])).await;
+    let known = tally(&memory).await;
+    let rows = |set: &RowSet| set.ranges().flatten().collect::<Vec<_>>();
+    assert_eq!((rows(&known.replaced), rows(&known.outdated)), (vec![10, 12], vec![11]));
+    assert_eq!(rows(&known.leap_seconds), [12]);
 }
 
 #[tokio::test]
