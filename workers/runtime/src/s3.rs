@@ -2,12 +2,8 @@
 
 use std::ops::Range;
 
-use aws_config::SdkConfig;
-use aws_sdk_s3::Client;
-use aws_sdk_s3::primitives::ByteStream;
+use client::{Body, CallError, Client, Object};
 use contract::{ContentRange, ObjectRef};
-
-use crate::call::call_error;
 
 /// The reason why bytes of an object could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,14 +52,7 @@ pub struct Answer {
     /// The entity tag of the object.
     pub etag: Option<String>,
     /// The bytes.
-    pub body: ByteStream,
-}
-
-/// Creates a client for the account and region of the process, or for the endpoint in `AWS_ENDPOINT_URL`.
-#[must_use]
-pub fn client(config: &SdkConfig, custom_endpoint: bool) -> Client {
-    // Bucket names as host names exist only under amazonaws.com; a custom endpoint needs them in the path.
-    Client::from_conf(aws_sdk_s3::config::Builder::from(config).force_path_style(custom_endpoint).build())
+    pub body: Body,
 }
 
 /// Returns the value of `If-Match` for an object. A version cannot change, so it needs none; anything else can be replaced
@@ -87,30 +76,33 @@ pub async fn get(
     if_match: Option<String>,
     range: Range<u64>,
 ) -> Result<Answer, ObjectError> {
-    let answer = client
-        .get_object()
-        .bucket(&object.bucket)
-        .key(&object.key)
-        .set_version_id(object.version.clone())
-        .set_if_match(if_match)
-        .range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)))
-        .send()
-        .await
-        .map_err(|error| {
-            let error = call_error(&error);
-            match error.retryable {
-                true => ObjectError::Transient { code: error.code },
-                false => ObjectError::Unreadable { code: error.code },
-            }
-        })?;
-    let (from, length) = match answer.content_range() {
+    let mut headers =
+        vec![("range", format!("bytes={}-{}", range.start, range.end.saturating_sub(1)).into())];
+    headers.extend(if_match.map(|tag| ("if-match", tag.into())));
+    let query = object.version.as_deref().map(|version| ("versionId", version));
+    let request = Object {
+        bucket: &object.bucket,
+        key: &object.key,
+        query: query.into_iter().collect(),
+        headers,
+        ..Object::default()
+    };
+    let reply = client.read(&request).await.map_err(|failure| {
+        let CallError { code, retryable, .. } = failure.error;
+        match retryable {
+            true => ObjectError::Transient { code },
+            false => ObjectError::Unreadable { code },
+        }
+    })?;
+    let (from, length) = match reply.header("content-range") {
         Some(range) => {
             let ContentRange { from, length } = ContentRange::new(range);
             (from, length)
         }
-        None => (Some(0), answer.content_length().and_then(|length| u64::try_from(length).ok())),
+        None => (Some(0), reply.header("content-length").and_then(|length| length.parse().ok())),
     };
-    Ok(Answer { from, length, etag: answer.e_tag, body: answer.body })
+    let etag = reply.header("etag").map(str::to_owned);
+    Ok(Answer { from, length, etag, body: reply.body })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! The start of a process: its logs, its variables and its AWS configuration.
+//! The start of a process: its logs, its variables and its client of AWS.
 
-use aws_config::{BehaviorVersion, SdkConfig};
-use contract::environment::Variables;
+use client::Client;
+use contract::environment::{VariableError, Variables};
 use tracing_subscriber::EnvFilter;
 
 /// The environment of a worker when it starts.
@@ -9,25 +9,19 @@ use tracing_subscriber::EnvFilter;
 pub struct Environment {
     /// The variables of the process.
     pub variables: Variables<fn(&str) -> Option<String>>,
-    /// Region, credentials and endpoints for AWS clients.
-    pub config: SdkConfig,
+    /// Calls AWS in the Region, with the credentials and at the endpoints of the environment.
+    pub client: Client,
 }
 
 impl Environment {
     /// Reads the environment of the process.
-    pub async fn load() -> Self {
-        Self {
-            variables: Variables::new(|name| std::env::var(name).ok()),
-            config: aws_config::load_defaults(BehaviorVersion::latest()).await,
-        }
-    }
-
-    /// Returns whether AWS clients use another endpoint than AWS's.
-    #[must_use]
-    pub fn custom_endpoint(&self) -> bool {
-        ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"]
-            .into_iter()
-            .any(|name| self.variables.optional(name).is_some())
+    ///
+    /// # Errors
+    /// [`VariableError`] for a variable without which AWS can't be called, such as the Region.
+    pub fn load() -> Result<Self, VariableError> {
+        let variables: Variables<fn(&str) -> Option<String>> =
+            Variables::new(|name| std::env::var(name).ok());
+        Ok(Self { client: Client::from_environment(&variables)?, variables })
     }
 }
 

@@ -1,19 +1,35 @@
-//! [`Kms`] by the AWS SDK.
+//! [`Kms`] by AWS KMS.
 
-use aws_sdk_kms::Client;
-use aws_sdk_kms::primitives::Blob;
-use aws_sdk_kms::types::DataKeySpec;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use client::{CallError, Client, Service};
 use contract::environment::DATA_KEY_CONTEXT;
-use runtime::{CallError, call_error};
+use serde::Deserialize;
+use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::kms::{DataKey, Kms, KmsError};
 
-/// [`Kms`] by the AWS SDK.
+/// [`Kms`] by AWS KMS.
 #[derive(Debug, Clone)]
 pub struct AwsKms {
     client: Client,
     key: String,
+}
+
+/// The answer of both operations: binary values in Base64.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer {
+    plaintext: Option<String>,
+    ciphertext_blob: Option<String>,
+}
+
+impl Answer {
+    fn plain(self) -> Option<Zeroizing<Vec<u8>>> {
+        let plain = Zeroizing::new(self.plaintext?);
+        Some(Zeroizing::new(STANDARD.decode(plain.as_bytes()).ok()?))
+    }
 }
 
 impl AwsKms {
@@ -27,35 +43,28 @@ impl AwsKms {
 
 impl Kms for AwsKms {
     async fn generate(&self, object: &str) -> Result<DataKey, KmsError> {
-        let answer = self
-            .client
-            .generate_data_key()
-            .key_id(&self.key)
-            .key_spec(DataKeySpec::Aes256)
-            .encryption_context(DATA_KEY_CONTEXT, object)
-            .send()
-            .await
-            .map_err(|error| unavailable(call_error(&error)))?;
-        match (answer.plaintext, answer.ciphertext_blob) {
-            (Some(plain), Some(encrypted)) => {
-                Ok(DataKey { plain: Zeroizing::new(plain.into_inner()), encrypted: encrypted.into_inner() })
-            }
+        let input = json!({
+            "KeyId": self.key,
+            "KeySpec": "AES_256",
+            "EncryptionContext": { DATA_KEY_CONTEXT: object },
+        });
+        let answer = self.client.json::<_, Answer>(Service::Kms, "GenerateDataKey", &input).await;
+        let answer = answer.map_err(|failure| unavailable(failure.into()))?;
+        let encrypted = answer.ciphertext_blob.as_ref().and_then(|blob| STANDARD.decode(blob).ok());
+        match (answer.plain(), encrypted) {
+            (Some(plain), Some(encrypted)) => Ok(DataKey { plain, encrypted }),
             _ => Err(no_key()),
         }
     }
 
     async fn decrypt(&self, encrypted: &[u8], object: &str) -> Result<Zeroizing<Vec<u8>>, KmsError> {
-        let answer = self
-            .client
-            .decrypt()
-            .ciphertext_blob(Blob::new(encrypted))
-            .key_id(&self.key)
-            .encryption_context(DATA_KEY_CONTEXT, object)
-            .send()
-            .await
-            .map_err(|error| refused(call_error(&error)))?;
-        let plain = answer.plaintext.ok_or_else(no_key)?;
-        Ok(Zeroizing::new(plain.into_inner()))
+        let input = json!({
+            "CiphertextBlob": STANDARD.encode(encrypted),
+            "KeyId": self.key,
+            "EncryptionContext": { DATA_KEY_CONTEXT: object },
+        });
+        let answer = self.client.json::<_, Answer>(Service::Kms, "Decrypt", &input).await;
+        answer.map_err(|failure| refused(failure.into()))?.plain().ok_or_else(no_key)
     }
 }
 
