@@ -1,7 +1,34 @@
-//! Items that the table can take.
+//! Changes of items that the table can take.
 
 use serde_json::{Map, Value as Json};
 use transform::event::read_event_json;
+
+/// A change of one item of the table.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// The item is written.
+    Put(Item),
+    /// The item is deleted.
+    Delete(Deletion),
+}
+
+impl Change {
+    /// Returns the key of the item.
+    #[must_use]
+    pub const fn key(&self) -> &Map<String, Json> {
+        match self {
+            Self::Put(item) => &item.key,
+            Self::Delete(deletion) => &deletion.key,
+        }
+    }
+}
+
+/// The checked key of an item that is to be deleted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deletion {
+    /// The attributes of the table's key.
+    pub key: Map<String, Json>,
+}
 
 /// A checked item.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,6 +37,19 @@ pub struct Item {
     pub attributes: Map<String, Json>,
     /// The attributes of the table's key.
     pub key: Map<String, Json>,
+}
+
+impl Deletion {
+    /// Checks the key in `attributes`, of which those of other tables' keys are left out, against a table whose key has
+    /// these attribute names, the partition key first.
+    ///
+    /// # Errors
+    /// One sentence that says what is wrong, without any value.
+    pub fn new(mut attributes: Map<String, Json>, key_names: &[String]) -> Result<Self, String> {
+        attributes.retain(|name, _| key_names.contains(name));
+        let Item { key, .. } = Item::new(attributes, key_names)?;
+        Ok(Self { key })
+    }
 }
 
 impl Item {
@@ -31,6 +71,11 @@ impl Item {
         let key = key.collect();
         Ok(Self { attributes, key })
     }
+
+    /// Returns the attributes besides those of the key.
+    pub fn others(&self) -> impl Iterator<Item = (&String, &Json)> {
+        self.attributes.iter().filter(|(name, _)| !self.key.contains_key(*name))
+    }
 }
 
 #[cfg(test)]
@@ -49,6 +94,18 @@ mod tests {
         let attributes = json!({ "id": { "N": "7" }, "sort": { "B": "AA==" } });
         let found = item(attributes.clone(), &["id", "sort"]).expect("an item");
         assert_eq!(Json::Object(found.key), attributes);
+    }
+
+    #[test]
+    fn a_deletion_has_the_key_of_its_table_alone() {
+        let Json::Object(attributes) = json!({ "id": "7", "n": { "N": "1" }, "of another": "x" }) else {
+            panic!("an object")
+        };
+        let names = ["id", "n"].map(str::to_owned);
+        let deletion = Deletion::new(attributes.clone(), &names).expect("a key");
+        assert_eq!(Json::Object(deletion.key), json!({ "id": "7", "n": { "N": "1" } }));
+        let error = Deletion::new(attributes, &["sort".to_owned()]).expect_err("no such attribute");
+        assert_eq!(error, "the key attribute `sort` is missing");
     }
 
     #[test]

@@ -1,48 +1,77 @@
-//! `load`: `record-transformed` becomes an item in the table, and `record-loaded`.
+//! `load`: `record-transformed` becomes an item in the table, and `record-loaded`; `deletion-requested` deletes one, and
+//! becomes `record-deleted`.
 //!
-//! A write puts the whole item under its key, so a row that is delivered twice is written twice with the same result.
-//! With `onConflict: newest` an older row never replaces a newer one, in whatever order they arrive. Sensitive values
-//! are decrypted here, and nowhere before.
+//! A row that is delivered twice is written twice with the same result. With `onConflict: overwrite` a write puts the
+//! whole item under its key. With `newest` an older row never replaces a newer one, in whatever order they arrive. With
+//! `keep` the item that is in the table stays, unless it is that of the row itself, and the row becomes
+//! `record-existing`; with `merge` only the attributes of the row are written. Sensitive values are decrypted here, and
+//! nowhere before.
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::ops::Range;
 use std::sync::Arc;
 
-use contract::settings::{OnConflict, VERSION_ATTRIBUTE};
-use contract::{Detail, FailedStage, ObjectRef, Reason, RecordRef};
-use futures::StreamExt as _;
+use contract::settings::{MAX_MERGED, OnConflict, VERSION_ATTRIBUTE};
+use contract::{Detail, FailedStage, Notes, ObjectRef, Reason, RecordRef};
 use publisher::{Publisher, PutEvents};
 use runtime::Backoff;
 use sealing::Kms;
 use serde_json::{Map, Value};
 use transform::Failure;
 
-use crate::item::Item;
+use crate::item::{Change, Deletion, Item};
 use crate::messages::{Delivery, Handler, Malformed, Outcome};
 use crate::secrets::{SecretError, Secrets};
 use crate::settle::{Stage, Unfinished, Verdict};
+
+mod version;
+mod write;
+
+use version::{Repeated, version};
+use write::{Done, Written};
 
 /// The greatest number of items in one BatchWriteItem call.
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
 pub const MAX_ITEMS: usize = 25;
 
-/// The number of writes with a condition at the same time, which DynamoDB takes with single items only.
-const MAX_IN_FLIGHT: usize = 8;
-
 /// A table for items. Implemented by [`crate::aws::Dynamo`], and by fakes in tests.
 pub trait Table: Send + Sync {
-    /// Writes up to [`MAX_ITEMS`] items with different keys in one call, and returns the positions of those that were
-    /// not processed.
-    fn write(&self, items: &[&Item]) -> impl Future<Output = Result<Vec<usize>, WriteError>> + Send;
+    /// Puts or deletes up to [`MAX_ITEMS`] items with different keys in one call, whatever the table has, and returns the
+    /// positions of those that were not processed.
+    fn write(&self, changes: &[&Change]) -> impl Future<Output = Result<Vec<usize>, WriteError>> + Send;
 
-    /// Writes one item.
-    fn put(&self, item: &Item) -> impl Future<Output = Result<(), WriteError>> + Send;
+    /// Puts an item unless the table has one of the same key whose [`VERSION_ATTRIBUTE`] is greater.
+    fn put_newest(&self, item: &Item) -> impl Future<Output = Result<Answer, WriteError>> + Send;
 
-    /// Writes one item unless the table has one of the same key whose [`VERSION_ATTRIBUTE`] is greater. Both is
-    /// success; returns the version of the other item, which was replaced or stays.
-    fn put_newest(&self, item: &Item) -> impl Future<Output = Result<Option<String>, WriteError>> + Send;
+    /// Puts an item unless the table has one of the same key.
+    fn put_new(&self, item: &Item) -> impl Future<Output = Result<Answer, WriteError>> + Send;
+
+    /// Sets the attributes of an item, which keeps its others; an item that is not in the table is created.
+    fn merge(&self, item: &Item) -> impl Future<Output = Result<(), WriteError>> + Send;
+
+    /// Deletes an item; with a version, unless the [`VERSION_ATTRIBUTE`] of the item is greater.
+    fn delete(
+        &self,
+        deletion: &Deletion,
+        version: Option<&str>,
+    ) -> impl Future<Output = Result<Answer, WriteError>> + Send;
+}
+
+/// The answer to a write with a condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// `true` if it was written; else the other item stays.
+    pub written: bool,
+    /// The item that was in the table; `None` if there was none.
+    pub other: Option<Other>,
+}
+
+/// An item that was in the table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Other {
+    /// Its [`VERSION_ATTRIBUTE`]; `None` if it has none.
+    pub version: Option<String>,
 }
 
 /// The reason why a write failed.
@@ -92,16 +121,16 @@ enum Refused {
     Later(Box<Unfinished>),
 }
 
-/// A written item; with `onConflict: newest`, the version of the other item of its key.
-type Written = Result<Option<String>, WriteError>;
-
-/// An item and the row that it comes from.
+/// A change and the row that it comes from.
+#[derive(Clone)]
 struct Row {
     /// Digest of the object.
     digest: Arc<str>,
     object: ObjectRef,
     record: RecordRef,
-    item: Item,
+    change: Change,
+    /// `true` if a sensitive timestamp has the second 59 where the file has the second 60.
+    leap_second: bool,
 }
 
 impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
@@ -124,21 +153,10 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
         delivery: &Delivery,
         missing: &mut HashMap<String, String>,
     ) -> Vec<Result<Row, Refused>> {
-        let one = |failed| vec![Err(Refused::Failed(Box::new(failed)))];
         match delivery.event() {
-            Ok(Detail::RecordTransformed { object, record, data, data_key }) => {
-                if data.len() as u64 != record.count {
-                    let message = format!(
-                        "the event should contain {} rows, but contains {}",
-                        record.count,
-                        data.len()
-                    );
-                    return one(self.stage.failed(
-                        Some(object),
-                        Some(record),
-                        Reason::MalformedEvent,
-                        message,
-                    ));
+            Ok(Detail::RecordTransformed { object, record, data, data_key, .. }) => {
+                if let Some(failed) = self.miscounted(&object, &record, data.len()) {
+                    return vec![Err(failed)];
                 }
                 let digest: Arc<str> = object.digest().into();
                 let mut rows = Vec::with_capacity(data.len());
@@ -156,19 +174,58 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
                         missing.insert(key.clone(), cause.clone());
                     }
                     rows.push(match revealed {
-                        Ok(()) => match self.item(&object, index, attributes) {
-                            Ok(item) => Ok(Row { digest: digest.clone(), object, record, item }),
-                            Err(message) => {
-                                Err(Refused::Failed(Box::new(self.invalid(object, record, message))))
-                            }
-                        },
+                        Ok(leap_seconds) => {
+                            let change = self.item(&object, index, attributes).map(Change::Put);
+                            self.row(&digest, object, record, change)
+                                .map(|row| Row { leap_second: leap_seconds > 0, ..row })
+                        }
                         Err(error) => Err(self.unrevealed(object, record, error)),
                     });
                 }
                 rows
             }
+            Ok(Detail::DeletionRequested { object, record, key }) => {
+                if let Some(failed) = self.miscounted(&object, &record, key.len()) {
+                    return vec![Err(failed)];
+                }
+                let digest: Arc<str> = object.digest().into();
+                let rows = record.rows().zip(key).map(|(index, key)| {
+                    let change = match self.settings.on_conflict {
+                        // The language refuses both in one stack; the event is another stack's.
+                        OnConflict::Keep => {
+                            Err("no row deletes an item of a table with `onConflict: keep`".to_owned())
+                        }
+                        _ => Deletion::new(key, &self.settings.key).map(Change::Delete),
+                    };
+                    self.row(&digest, object.clone(), object.record(index), change)
+                });
+                rows.collect()
+            }
             Ok(other) => self.not_understood(delivery, Malformed::unwanted(&other, "load")),
             Err(malformed) => self.not_understood(delivery, *malformed),
+        }
+    }
+
+    /// Returns the failure of an event that does not contain as many rows as it says.
+    fn miscounted(&self, object: &ObjectRef, record: &RecordRef, found: usize) -> Option<Refused> {
+        (found as u64 != record.count).then(|| {
+            let message = format!("the event should contain {} rows, but contains {found}", record.count);
+            let (object, record) = (Some(object.clone()), Some(record.clone()));
+            Refused::Failed(Box::new(self.stage.failed(object, record, Reason::MalformedEvent, message)))
+        })
+    }
+
+    /// Returns a row, or its failure if there is no change that the table could take.
+    fn row(
+        &self,
+        digest: &Arc<str>,
+        object: ObjectRef,
+        record: RecordRef,
+        change: Result<Change, String>,
+    ) -> Result<Row, Refused> {
+        match change {
+            Ok(change) => Ok(Row { digest: digest.clone(), object, record, change, leap_second: false }),
+            Err(message) => Err(Refused::Failed(Box::new(self.invalid(object, record, message)))),
         }
     }
 
@@ -189,15 +246,23 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
     ) -> Result<Item, String> {
         attributes
             .retain(|name, value| value.as_str() != Some("") || !self.settings.index_keys.contains(name));
-        if self.settings.on_conflict == OnConflict::Newest {
+        let on_conflict = self.settings.on_conflict;
+        if on_conflict.has_versions() {
             if attributes.contains_key(VERSION_ATTRIBUTE) {
                 return Err(format!(
-                    "the attribute `{VERSION_ATTRIBUTE}` is reserved for `onConflict: newest`"
+                    "the attribute `{VERSION_ATTRIBUTE}` is reserved for `onConflict: {}`",
+                    on_conflict.word()
                 ));
             }
             attributes.insert(VERSION_ATTRIBUTE.to_owned(), version(object, index).into());
         }
-        Item::new(attributes, &self.settings.key)
+        let item = Item::new(attributes, &self.settings.key)?;
+        if on_conflict == OnConflict::Merge && item.others().nth(MAX_MERGED).is_some() {
+            return Err(format!(
+                "the item has more than {MAX_MERGED} attributes besides its key, which `onConflict: merge` can't write"
+            ));
+        }
+        Ok(item)
     }
 
     fn unrevealed(&self, object: ObjectRef, record: RecordRef, error: SecretError) -> Refused {
@@ -224,173 +289,75 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
 
     /// Adds the result of one row to the verdict on its message.
     fn add(&self, verdict: &mut Verdict, row: Row, written: Written, repeated: &Repeated) {
-        let mut lost = repeated.overwritten(&row);
-        let replaced = written.as_ref().ok().and_then(Option::as_ref);
-        lost.extend(replaced.and_then(|other| overwritten(&row, other)));
-        lost.dedup();
-        let Row { object, record, item, .. } = row;
         match written {
-            Ok(_) => match verdict.publish.last_mut() {
-                // Rows of one message that follow each other are reported together.
-                Some(Detail::RecordLoaded { record: loaded, key, overwritten, .. })
-                    if loaded.rows().end == record.index =>
-                {
-                    loaded.count += 1;
-                    key.push(item.key);
-                    overwritten.extend(lost);
-                }
-                _ => {
-                    let table = self.settings.table.clone();
-                    let key = vec![item.key];
-                    verdict.publish.push(Detail::RecordLoaded {
-                        object,
-                        record,
-                        table,
-                        key,
-                        overwritten: lost,
-                    });
-                }
-            },
+            Ok(done) => {
+                let notes = notes(&row, done, repeated);
+                self.report(&mut verdict.publish, row, done.existing, notes);
+            }
             Err(WriteError::Invalid) => verdict.publish.push(self.invalid(
-                object,
-                record,
+                row.object,
+                row.record,
                 "DynamoDB does not accept the item (ValidationException)".into(),
             )),
             Err(WriteError::Call { code, .. }) => verdict.unfinished.push(Unfinished {
-                object: Some(object),
-                record: Some(record),
+                object: Some(row.object),
+                record: Some(row.record),
                 reason: Reason::RetriesExhausted,
                 cause: format!("could not write the item: {code}"),
             }),
         }
     }
 
-    /// Writes all items, and returns one result each. Items with the same key are written in their order: the last one
-    /// stays.
-    async fn write_all(&self, items: &[&Item]) -> Vec<Written> {
-        if self.settings.on_conflict == OnConflict::Newest {
-            // Owned, or the compiler cannot see that the future is `Send`.
-            let items: Vec<Item> = items.iter().map(|&item| item.clone()).collect();
-            let puts = items.into_iter().map(|item| async move { self.put_newest(&item).await });
-            return futures::stream::iter(puts).buffered(MAX_IN_FLIGHT).collect().await;
-        }
-        let mut results = Vec::with_capacity(items.len());
-        for range in requests(items) {
-            let request = items.get(range).unwrap_or_default();
-            match self.write_request(request).await {
-                Ok(written) => results.extend(written.into_iter().map(|written| written.map(|()| None))),
-                // One bad item fails the request of all: find it.
-                Err(WriteError::Invalid) => {
-                    for item in request {
-                        results.push(self.table.put(item).await.map(|()| None));
-                    }
-                }
-                Err(error) => results.extend(std::iter::repeat_n(Err(error), request.len())),
+    /// Adds the event of a row that is done. Rows of one message that follow each other are reported together.
+    fn report(&self, events: &mut Vec<Detail>, row: Row, existing: bool, more: Notes) {
+        let Row { object, record, change, .. } = row;
+        let (own, is_put) = (change.key().clone(), matches!(change, Change::Put(_)));
+        match events.last_mut() {
+            Some(Detail::RecordExisting { record: last, key, .. })
+                if existing && last.rows().end == record.index =>
+            {
+                last.count += 1;
+                key.push(own);
+                return;
             }
-        }
-        results
-    }
-
-    async fn put_newest(&self, item: &Item) -> Written {
-        let mut attempt = 1;
-        loop {
-            match self.table.put_newest(item).await {
-                Err(WriteError::Call { retryable: true, .. }) if attempt < self.backoff.attempts() => {
-                    self.backoff.pause(attempt).await;
-                    attempt += 1;
-                }
-                result => return result,
+            Some(Detail::RecordLoaded { record: last, key, notes, .. })
+                if is_put && !existing && last.rows().end == record.index =>
+            {
+                last.count += 1;
+                key.push(own);
+                notes.append(more);
+                return;
             }
-        }
-    }
-
-    /// Writes one request, and again the items that were not processed.
-    async fn write_request(&self, items: &[&Item]) -> Result<Vec<Result<(), WriteError>>, WriteError> {
-        let unprocessed = || WriteError::Call { code: "UnprocessedItems".into(), retryable: true };
-        let mut results = vec![Ok(()); items.len()];
-        let mut open: Vec<usize> = (0..items.len()).collect();
-        for attempt in 1..=self.backoff.attempts() {
-            let request: Vec<&Item> = open.iter().filter_map(|&index| items.get(index).copied()).collect();
-            let error = match self.table.write(&request).await {
-                Ok(left) => {
-                    open = left.into_iter().filter_map(|position| open.get(position).copied()).collect();
-                    unprocessed()
-                }
-                Err(error @ WriteError::Call { retryable: true, .. }) => error,
-                // Items that an earlier attempt has written are written again with the rest, item by item or at the
-                // next delivery: the same item under the same key.
-                Err(error) => return Err(error),
-            };
-            if open.is_empty() {
-                break;
+            Some(Detail::RecordDeleted { record: last, key, notes, .. })
+                if !is_put && last.rows().end == record.index =>
+            {
+                last.count += 1;
+                key.push(own);
+                notes.append(more);
+                return;
             }
-            if attempt == self.backoff.attempts() {
-                for &index in &open {
-                    if let Some(result) = results.get_mut(index) {
-                        *result = Err(error.clone());
-                    }
-                }
-                break;
-            }
-            self.backoff.pause(attempt).await;
+            _ => {}
         }
-        Ok(results)
+        let (table, key, notes) = (self.settings.table.clone(), vec![own], more);
+        events.push(match (existing, is_put) {
+            (true, _) => Detail::RecordExisting { object, record, table, key },
+            (false, true) => Detail::RecordLoaded { object, record, table, key, notes },
+            (false, false) => Detail::RecordDeleted { object, record, table, key, notes },
+        });
     }
 }
 
-/// Returns the place of a row among all rows of one key, as a text that sorts: time of the upload, object, row. An
-/// object whose time of upload is unknown is older than all others.
-fn version(object: &ObjectRef, index: u64) -> String {
-    format!("{}#{}#{index:020}", object.uploaded.as_deref().unwrap_or_default(), object.digest())
-}
-
-/// Returns the row that another row of the same object with the same key replaces, if the other item has that version:
-/// the earlier of the two, in whatever order they were written. A row that meets itself was delivered twice.
-fn overwritten(row: &Row, other: &str) -> Option<u64> {
-    let mut parts = other.rsplitn(3, '#');
-    let (index, digest) = (parts.next()?, parts.next()?);
-    let index: u64 = index.parse().ok()?;
-    (*digest == *row.digest && index != row.record.index).then_some(index.min(row.record.index))
-}
-
-/// The last row of each object and key among the rows of an invocation that were written.
-#[derive(Default)]
-struct Repeated(HashMap<(Arc<str>, String), u64>);
-
-impl Repeated {
-    fn key(row: &Row) -> (Arc<str>, String) {
-        // Attributes of a key have the table's order.
-        (row.digest.clone(), serde_json::to_string(&row.item.key).unwrap_or_default())
-    }
-
-    fn add(&mut self, row: &Row) {
-        let last = self.0.entry(Self::key(row)).or_default();
-        *last = row.record.index.max(*last);
-    }
-
-    /// Returns the row, if a later one of the same file has its key. It is always the earlier one, whatever the order
-    /// of the writes was: so a file whose rows are delivered again in another order has no more of them.
-    fn overwritten(&self, row: &Row) -> Vec<u64> {
-        let last = self.0.get(&Self::key(row)).copied().unwrap_or_default();
-        if last > row.record.index { vec![row.record.index] } else { Vec::new() }
-    }
-}
-
-/// Divides items into consecutive requests of at most [`MAX_ITEMS`], none of which has the same key twice.
-fn requests(items: &[&Item]) -> Vec<Range<usize>> {
-    let mut requests = Vec::new();
-    let mut start = 0;
-    for (index, item) in items.iter().enumerate() {
-        let current = items.get(start..index).unwrap_or_default();
-        if current.len() == MAX_ITEMS || current.iter().any(|other| other.key == item.key) {
-            requests.push(start..index);
-            start = index;
-        }
-    }
-    if start < items.len() {
-        requests.push(start..items.len());
-    }
-    requests
+/// Returns what there is more to say about a row that is done.
+fn notes(row: &Row, done: Done, repeated: &Repeated) -> Notes {
+    let index = row.record.index;
+    let own = |noted: bool| if noted { vec![index] } else { Vec::new() };
+    let Row { digest, change, leap_second, .. } = row;
+    // A row that deletes has no item that another row could replace.
+    let is_put = matches!(change, Change::Put(_));
+    let mut overwritten = own(is_put && !done.existing && repeated.has_later(digest, change.key(), index));
+    overwritten.extend(done.overwritten.filter(|other| !overwritten.contains(other)));
+    let (replaced, outdated) = (own(done.replaced), own(done.outdated));
+    Notes { overwritten, replaced, outdated, leap_seconds: own(*leap_second) }
 }
 
 impl<T: Table, K: Kms, P: PutEvents> Handler for Load<T, K, P> {
@@ -400,12 +367,15 @@ impl<T: Table, K: Kms, P: PutEvents> Handler for Load<T, K, P> {
         for delivery in deliveries {
             messages.push(self.rows(delivery, &mut missing).await);
         }
-        let items: Vec<&Item> = messages.iter().flatten().flatten().map(|row| &row.item).collect();
-        let written = self.write_all(&items).await;
+        let rows: Vec<&Row> = messages.iter().flatten().flatten().collect();
+        let written = self.write_all(&rows).await;
         let mut repeated = Repeated::default();
-        for (row, written) in messages.iter().flatten().flatten().zip(&written) {
-            if written.is_ok() {
-                repeated.add(row);
+        for (row, written) in rows.iter().zip(&written) {
+            // An item that is merged with another is not lost, until a row deletes it.
+            let replaces =
+                self.settings.on_conflict != OnConflict::Merge || matches!(row.change, Change::Delete(_));
+            if replaces && written.as_ref().is_ok_and(|done| !done.existing) {
+                repeated.add(&row.digest, row.change.key(), row.record.index);
             }
         }
         let mut written = written.into_iter();

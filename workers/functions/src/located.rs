@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use contract::location::Field;
 use contract::{Location, ObjectRef, Reason};
 use runtime::s3::ObjectError;
 
@@ -33,7 +34,7 @@ pub async fn fields<O: Objects>(
     object: &ObjectRef,
     location: &Location,
     columns: usize,
-) -> Result<Vec<String>, NoFields> {
+) -> Result<Vec<Field>, NoFields> {
     let malformed = |message: &str| NoFields::Failed(Reason::MalformedEvent, message.into());
     let length = location.length();
     if length == 0 || location.is_too_large() {

@@ -65,7 +65,8 @@ impl<K: Kms> Secrets<K> {
         Ok(Self { fields: secrets(fields)?, opener: None })
     }
 
-    /// Converts the sensitive attributes of a row into the form in which the table keeps them.
+    /// Converts the sensitive attributes of a row into the form in which the table keeps them. Returns the number of
+    /// timestamps among them whose second 60 was taken as 59.
     ///
     /// # Errors
     /// [`SecretError`]; the attributes are of no use then.
@@ -75,7 +76,8 @@ impl<K: Kms> Secrets<K> {
         record: &RecordRef,
         attributes: &mut Map<String, Value>,
         data_key: Option<&str>,
-    ) -> Result<(), SecretError> {
+    ) -> Result<u32, SecretError> {
+        let mut leap_seconds = 0;
         for Secret { name, from, conversion } in &self.fields {
             let Some(value) = attributes.get_mut(name) else { continue };
             let undecryptable = || SecretError::Undecryptable(name.clone());
@@ -107,8 +109,11 @@ impl<K: Kms> Secrets<K> {
                 continue;
             };
             let converted = conversion.convert(Cell::from(opened.as_str())).map_err(SecretError::Failed)?;
-            match converted.map(|converted| to_event_json(&converted)) {
-                Some(converted) => *value = converted,
+            match converted {
+                Some((converted, leaps)) => {
+                    *value = to_event_json(&converted);
+                    leap_seconds += leaps;
+                }
                 None => {
                     attributes.remove(name);
                 }
@@ -121,6 +126,7 @@ impl<K: Kms> Secrets<K> {
             let stranded = sealing::self_contained(data_key?, place, value.as_str()?).is_some() && !known;
             stranded.then(|| name.clone())
         };
-        attributes.iter().find_map(sealed).map_or(Ok(()), |name| Err(SecretError::Undecryptable(name)))
+        let stranded = attributes.iter().find_map(sealed);
+        stranded.map_or(Ok(leap_seconds), |name| Err(SecretError::Undecryptable(name)))
     }
 }

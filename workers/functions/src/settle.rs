@@ -188,7 +188,7 @@ mod tests {
             record: object().record(index),
             table: "t".into(),
             key,
-            overwritten: Vec::new(),
+            notes: contract::Notes::default(),
         }
     }
 

@@ -1,18 +1,19 @@
-//! `transform`: `record-extracted` becomes `record-transformed`.
+//! `transform`: `record-extracted` becomes `record-transformed`, or `deletion-requested`, or `record-skipped`.
 //!
 //! The package `transform` makes the items. The event contains everything that it needs, so nothing can fail but the
 //! data and the bus. For a row that is too large, the event contains the location: [`located`] reads the row.
 
 use std::time::Duration;
 
+use contract::location::Field;
 use contract::settings::TransformSettings;
-use contract::{Detail, FailedStage, Location, ObjectRef, Reason, RecordRef, row};
+use contract::{Detail, FailedStage, Location, Notes, ObjectRef, Reason, RecordRef, row};
 use publisher::{MAX_BYTES, Publisher, PutEvents};
 use row::{Cell, Rows};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 use transform::event::read_event_json;
-use transform::{Context, Failure, Mapping, Outcome as Fate, Problem, Sensitive};
+use transform::{Context, Failure, Mapping, Outcome as Fate, Place, Problem, ProblemKind, Sensitive};
 
 use crate::located::{self, NoFields, Objects};
 use crate::messages::{Delivery, Handler, Malformed, Outcome};
@@ -46,6 +47,14 @@ impl<P: PutEvents, O: Objects> Transform<P, O> {
         objects: O,
         publisher: Publisher<P>,
     ) -> Result<Self, Vec<Problem>> {
+        if settings.delete.is_some() && settings.key.is_empty() {
+            return Err(vec![Problem {
+                place: Place { property: Some("delete"), ..Place::default() },
+                kind: ProblemKind::Combination,
+                message: "`delete` without the key of a table".into(),
+                help: None,
+            }]);
+        }
         Ok(Self {
             items: transform::Transform::new(settings, None)?,
             sensitive: settings.fields.iter().any(|field| field.sensitive),
@@ -108,9 +117,8 @@ impl<P: PutEvents, O: Objects> Transform<P, O> {
         };
         let mut runs = Runs { object, data_key, out: Vec::new(), bytes: 0 };
         for (index, cells) in record.rows().zip(rows.iter()) {
-            match item(&mapping, &cells, object, index) {
-                Ok(Some(item)) => runs.add(index, item),
-                Ok(None) => runs.skip(index),
+            match made(&mapping, &cells, object, index) {
+                Ok(made) => runs.add(index, made),
                 Err(failure) => runs.out.push(failed(object.record(index), failure)),
             }
         }
@@ -132,12 +140,12 @@ impl<P: PutEvents, O: Objects> Transform<P, O> {
         headers: &str,
         end: Instant,
     ) -> Verdict {
-        match self.item_at(location, &object, &record, headers, end).await {
-            Ok(Some(item)) => {
-                let record = object.record(record.index);
-                Detail::RecordTransformed { object, record, data: vec![item], data_key: None }.into()
+        match self.made_at(location, &object, &record, headers, end).await {
+            Ok(made) => {
+                let mut runs = Runs { object: &object, data_key: None, out: Vec::new(), bytes: 0 };
+                runs.add(record.index, made);
+                Verdict { publish: runs.out, unfinished: Vec::new() }
             }
-            Ok(None) => Detail::RecordSkipped { record: object.record(record.index), object }.into(),
             Err(Unmade::Failed(failure)) => self.failed(&object, record, failure).into(),
             Err(Unmade::Unfinished(cause)) => {
                 let (object, record, reason) = (Some(object), Some(record), Reason::RetriesExhausted);
@@ -149,14 +157,14 @@ impl<P: PutEvents, O: Objects> Transform<P, O> {
         }
     }
 
-    async fn item_at(
+    async fn made_at(
         &self,
         location: &Location,
         object: &ObjectRef,
         record: &RecordRef,
         headers: &str,
         end: Instant,
-    ) -> Result<Option<Map<String, Value>>, Unmade> {
+    ) -> Result<Made, Unmade> {
         let failed = |reason, message: String| Unmade::Failed(Failure::of_row(reason, message));
         let headers =
             row::decode(headers).map_err(|error| failed(Reason::MalformedEvent, error.to_string()))?;
@@ -175,17 +183,17 @@ impl<P: PutEvents, O: Objects> Transform<P, O> {
         let fields = timeout_at(end, read)
             .await
             .unwrap_or_else(|_| Err(NoFields::Unfinished("the row was not read in time".into())))?;
-        let cells: Vec<Cell<'_>> = fields.iter().map(|text| Cell::from(text.as_str())).collect();
-        let Some(item) = item(&mapping, &cells, object, record.index).map_err(Unmade::Failed)? else {
-            return Ok(None);
-        };
+        let cells: Vec<Cell<'_>> = fields.iter().map(Field::cell).collect();
+        let made = made(&mapping, &cells, object, record.index).map_err(Unmade::Failed)?;
         // In an event a byte may take six: an item that cannot fit isn't written first.
-        if item.values().filter_map(read_event_json).map(|value| value.size()).sum::<usize>() > MAX_BYTES {
+        if let Made::Item(item, _) = &made
+            && item.values().filter_map(read_event_json).map(|value| value.size()).sum::<usize>() > MAX_BYTES
+        {
             let message =
                 format!("the item has more than {MAX_BYTES} bytes, which is too large for an event");
             return Err(failed(Reason::RowTooLarge, message));
         }
-        Ok(Some(item))
+        Ok(made)
     }
 }
 
@@ -206,18 +214,24 @@ impl From<NoFields> for Unmade {
     }
 }
 
-/// Returns the item of a row, as events carry it; `None` if it is left out.
-fn item(
-    mapping: &Mapping<'_>,
-    cells: &[Cell<'_>],
-    object: &ObjectRef,
-    index: u64,
-) -> Result<Option<Map<String, Value>>, Failure> {
+/// The end of a row, as events carry it.
+enum Made {
+    /// The attributes of an item, and whether a timestamp among them has the second 59 for the second 60.
+    Item(Map<String, Value>, bool),
+    /// The key of an item to delete.
+    Deletion(Map<String, Value>),
+    /// It is left out.
+    Skipped,
+}
+
+/// Returns the end of a row.
+fn made(mapping: &Mapping<'_>, cells: &[Cell<'_>], object: &ObjectRef, index: u64) -> Result<Made, Failure> {
     let context =
         Context { bucket: &object.bucket, key: &object.key, version: object.version.as_deref(), index };
     Ok(match mapping.row(cells, &context)? {
-        Fate::Item(item) => Some(item.to_event_json()),
-        Fate::Skipped => None,
+        Fate::Item(item) => Made::Item(item.to_event_json(), item.leap_seconds > 0),
+        Fate::Deletion(key) => Made::Deletion(key.to_event_json()),
+        Fate::Skipped => Made::Skipped,
     })
 }
 
@@ -225,7 +239,7 @@ fn item(
 /// with room for the rest. Names of attributes can make items much larger than the rows that they come from.
 const MAX_RUN: usize = 60 * 1024;
 
-/// A collector of items of rows that follow each other in one event.
+/// A collector of rows that follow each other and have the same end, in one event.
 struct Runs<'a> {
     object: &'a ObjectRef,
     data_key: Option<String>,
@@ -235,20 +249,57 @@ struct Runs<'a> {
 }
 
 impl Runs<'_> {
-    fn add(&mut self, index: u64, item: Map<String, Value>) {
-        let bytes = serde_json::to_vec(&item).map_or(MAX_RUN, |json| json.len());
-        if let Some(Detail::RecordTransformed { record, data, .. }) = self.out.last_mut()
-            && self.bytes + bytes <= MAX_RUN
+    /// Adds the end of a row; rows come in the order of the file.
+    fn add(&mut self, index: u64, made: Made) {
+        match made {
+            Made::Item(item, leap_second) => self.add_item(index, item, leap_second),
+            Made::Deletion(key) => self.add_deletion(index, key),
+            Made::Skipped => self.skip(index),
+        }
+    }
+
+    /// Returns whether a map has room in the last event, to which its bytes are added; else they are those of a new event.
+    fn fits(&mut self, map: &Map<String, Value>) -> bool {
+        let bytes = serde_json::to_vec(map).map_or(MAX_RUN, |json| json.len());
+        let fits = self.bytes + bytes <= MAX_RUN;
+        self.bytes = if fits { self.bytes + bytes } else { bytes };
+        fits
+    }
+
+    fn add_item(&mut self, index: u64, item: Map<String, Value>, leap_second: bool) {
+        if !matches!(self.out.last(), Some(Detail::RecordTransformed { .. })) {
+            self.bytes = 0;
+        }
+        let fits = self.fits(&item);
+        let leap_seconds = leap_second.then_some(index);
+        if let Some(Detail::RecordTransformed { record, data, notes, .. }) = self.out.last_mut()
+            && fits
         {
-            self.bytes += bytes;
             data.push(item);
+            record.count += 1;
+            notes.leap_seconds.extend(leap_seconds);
+            return;
+        }
+        let (object, record): (ObjectRef, RecordRef) = (self.object.clone(), self.object.record(index));
+        let notes = Notes { leap_seconds: leap_seconds.into_iter().collect(), ..Notes::default() };
+        let (data, data_key) = (vec![item], self.data_key.clone());
+        self.out.push(Detail::RecordTransformed { object, record, data, data_key, notes });
+    }
+
+    fn add_deletion(&mut self, index: u64, own: Map<String, Value>) {
+        if !matches!(self.out.last(), Some(Detail::DeletionRequested { .. })) {
+            self.bytes = 0;
+        }
+        let fits = self.fits(&own);
+        if let Some(Detail::DeletionRequested { record, key, .. }) = self.out.last_mut()
+            && fits
+        {
+            key.push(own);
             record.count += 1;
             return;
         }
-        self.bytes = bytes;
-        let (object, record): (ObjectRef, RecordRef) = (self.object.clone(), self.object.record(index));
-        let data_key = self.data_key.clone();
-        self.out.push(Detail::RecordTransformed { object, record, data: vec![item], data_key });
+        let (object, record) = (self.object.clone(), self.object.record(index));
+        self.out.push(Detail::DeletionRequested { object, record, key: vec![own] });
     }
 
     fn skip(&mut self, index: u64) {

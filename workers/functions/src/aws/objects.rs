@@ -1,7 +1,6 @@
 //! [`Objects`] by S3.
 
-use aws_config::SdkConfig;
-use aws_sdk_s3::Client;
+use client::Client;
 use contract::{Location, ObjectRef};
 use runtime::s3::{self, ObjectError};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -11,13 +10,13 @@ use crate::located::Objects;
 /// Objects of all buckets that the function may read. A server that sends more than was requested takes time, and no
 /// memory.
 #[derive(Debug)]
-pub struct S3(Client);
+pub struct S3(pub(super) Client);
 
 impl S3 {
-    /// Creates a client for the region of the process, or for its custom endpoint.
+    /// Creates a reader by `client`.
     #[must_use]
-    pub fn new(config: &SdkConfig, custom_endpoint: bool) -> Self {
-        Self(s3::client(config, custom_endpoint))
+    pub const fn new(client: Client) -> Self {
+        Self(client)
     }
 }
 
@@ -33,7 +32,7 @@ impl Objects for S3 {
         let Some(known) = answer.from.and_then(|from| location.from.checked_sub(from)) else {
             return Err(ObjectError::transient("WrongRange"));
         };
-        let bytes = take(answer.body.into_async_read(), known, location.length()).await?;
+        let bytes = take(answer.body, known, location.length()).await?;
         let complete =
             bytes.len() as u64 == location.length() || answer.length.is_some_and(|end| end < location.to);
         if complete { Ok(bytes) } else { Err(ObjectError::transient("BodyTooShort")) }
@@ -56,9 +55,7 @@ mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
 
-    use aws_config::retry::RetryConfig;
-    use aws_config::{BehaviorVersion, Region};
-    use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+    use contract::environment::Variables;
     use contract::settings::Character;
 
     use super::*;
@@ -106,16 +103,17 @@ mod tests {
             let _ = connection.write_all(answer.as_bytes());
             String::from_utf8(request).expect("text")
         });
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-west-1"))
-            .endpoint_url(format!("http://{address}"))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
-                "a", "b", None, None, "test",
-            )))
-            .retry_config(RetryConfig::disabled())
-            .build();
-        let result = S3::new(&config, true).read(object, &location).await;
+        let client = Client::from_environment(&Variables::new(|name: &str| {
+            Some(match name {
+                "AWS_REGION" => "eu-west-1".to_owned(),
+                "AWS_ENDPOINT_URL" => format!("http://{address}"),
+                "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => "a".to_owned(),
+                "AWS_MAX_ATTEMPTS" => "1".to_owned(),
+                _ => return None,
+            })
+        }))
+        .expect("a client");
+        let result = S3::new(client).read(object, &location).await;
         (result, seen.join().expect("the server"))
     }
 

@@ -12,69 +12,153 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::testing::{Bus, delivery, event, json_value, object};
 
+mod conflicts;
 mod sensitive;
 
 /// A table in memory: items by key; an item with an attribute `poison` is not valid.
 #[derive(Default)]
 struct Memory {
     items: Mutex<HashMap<String, Value>>,
-    /// The number of items in each call: positive for `write`, 0 for `put`.
+    /// The number of items in each call: positive for `write`, 0 for a call for one item.
     calls: Mutex<Vec<usize>>,
     /// The numbers of items that the next `write` calls process; they leave the rest.
     processes: Mutex<Vec<usize>>,
     /// The errors with which the next `write` calls fail.
     errors: Mutex<Vec<WriteError>>,
+    /// The faults of the next calls for single items.
+    faults: Mutex<Vec<Fault>>,
+}
+
+/// A fault of a call for a single item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    None,
+    /// It is refused, and may be repeated.
+    Throttled,
+    /// It is executed, and its answer is lost.
+    AnswerLost,
+    /// It is refused for good.
+    Denied,
+}
+
+fn key_of(key: &Map<String, Value>) -> String {
+    Value::Object(key.clone()).to_string()
+}
+
+fn failed_call(code: &str, retryable: bool) -> WriteError {
+    WriteError::Call { code: code.into(), retryable }
 }
 
 impl Memory {
     fn insert(&self, item: &Item) {
-        let key = Value::Object(item.key.clone()).to_string();
-        self.items.lock().expect("lock").insert(key, Value::Object(item.attributes.clone()));
+        let attributes = Value::Object(item.attributes.clone());
+        self.items.lock().expect("lock").insert(key_of(&item.key), attributes);
+    }
+
+    fn apply(&self, change: &Change) {
+        match change {
+            Change::Put(item) => self.insert(item),
+            Change::Delete(deletion) => {
+                self.items.lock().expect("lock").remove(&key_of(&deletion.key));
+            }
+        }
     }
 
     fn calls(&self) -> Vec<usize> {
         self.calls.lock().expect("lock").clone()
     }
+
+    /// Returns the item of a key.
+    fn item(&self, id: &str) -> Option<Value> {
+        self.items.lock().expect("lock").get(&json!({ "id": id }).to_string()).cloned()
+    }
+
+    /// Returns the item of a key as a write finds it.
+    fn other(&self, key: &Map<String, Value>) -> Option<Other> {
+        let items = self.items.lock().expect("lock");
+        let item = items.get(&key_of(key))?;
+        Some(Other { version: item[VERSION_ATTRIBUTE].as_str().map(str::to_owned) })
+    }
+
+    /// Makes a change under a condition on the item that is there, with the next fault.
+    async fn change_if(
+        &self,
+        change: &Change,
+        condition: impl Fn(Option<&Other>) -> bool,
+    ) -> Result<Answer, WriteError> {
+        self.calls.lock().expect("lock").push(0);
+        let fault = self.faults.lock().expect("lock").pop().unwrap_or(Fault::None);
+        // Lets other calls come between.
+        tokio::task::yield_now().await;
+        match fault {
+            Fault::Throttled => return Err(failed_call("ThrottlingException", true)),
+            Fault::Denied => return Err(failed_call("AccessDeniedException", false)),
+            Fault::None | Fault::AnswerLost => {}
+        }
+        if matches!(change, Change::Put(item) if item.attributes.contains_key("poison")) {
+            return Err(WriteError::Invalid);
+        }
+        let other = self.other(change.key());
+        let written = condition(other.as_ref());
+        if written {
+            self.apply(change);
+        }
+        match fault {
+            Fault::AnswerLost => Err(failed_call("Timeout", true)),
+            _ => Ok(Answer { written, other }),
+        }
+    }
+}
+
+/// Returns whether an item is not newer than a version.
+fn not_newer(other: Option<&Other>, version: Option<&str>) -> bool {
+    other.and_then(|other| other.version.as_deref()).is_none_or(|other| Some(other) <= version)
 }
 
 impl Table for &Memory {
-    async fn write(&self, items: &[&Item]) -> Result<Vec<usize>, WriteError> {
-        assert!((1..=MAX_ITEMS).contains(&items.len()));
-        self.calls.lock().expect("lock").push(items.len());
-        for (index, item) in items.iter().enumerate() {
+    async fn write(&self, changes: &[&Change]) -> Result<Vec<usize>, WriteError> {
+        assert!((1..=MAX_ITEMS).contains(&changes.len()));
+        self.calls.lock().expect("lock").push(changes.len());
+        for (index, change) in changes.iter().enumerate() {
             assert!(
-                items.iter().skip(index + 1).all(|other| other.key != item.key),
+                changes.iter().skip(index + 1).all(|other| other.key() != change.key()),
                 "equal keys in one request"
             );
         }
         if let Some(error) = self.errors.lock().expect("lock").pop() {
             return Err(error);
         }
-        if items.iter().any(|item| item.attributes.contains_key("poison")) {
+        let poisoned =
+            |change: &&Change| matches!(change, Change::Put(item) if item.attributes.contains_key("poison"));
+        if changes.iter().any(poisoned) {
             return Err(WriteError::Invalid);
         }
-        let processed = self.processes.lock().expect("lock").pop().unwrap_or(items.len()).min(items.len());
-        items.iter().take(processed).for_each(|item| self.insert(item));
-        Ok((processed..items.len()).collect())
+        let processed =
+            self.processes.lock().expect("lock").pop().unwrap_or(changes.len()).min(changes.len());
+        changes.iter().take(processed).for_each(|change| self.apply(change));
+        Ok((processed..changes.len()).collect())
     }
 
-    async fn put_newest(&self, item: &Item) -> Result<Option<String>, WriteError> {
-        let key = Value::Object(item.key.clone()).to_string();
-        let version = |attributes: &Value| attributes[VERSION_ATTRIBUTE].as_str().map(str::to_owned);
-        let present = self.items.lock().expect("lock").get(&key).and_then(version);
-        if present <= item.attributes[VERSION_ATTRIBUTE].as_str().map(str::to_owned) {
-            self.insert(item);
-        }
-        Ok(present)
+    async fn put_newest(&self, item: &Item) -> Result<Answer, WriteError> {
+        let version = item.attributes[VERSION_ATTRIBUTE].as_str();
+        self.change_if(&Change::Put(item.clone()), |other| not_newer(other, version)).await
     }
 
-    async fn put(&self, item: &Item) -> Result<(), WriteError> {
-        self.calls.lock().expect("lock").push(0);
-        if item.attributes.contains_key("poison") {
-            return Err(WriteError::Invalid);
-        }
-        self.insert(item);
-        Ok(())
+    async fn put_new(&self, item: &Item) -> Result<Answer, WriteError> {
+        self.change_if(&Change::Put(item.clone()), |other| other.is_none()).await
+    }
+
+    async fn merge(&self, item: &Item) -> Result<(), WriteError> {
+        let before = self.items.lock().expect("lock").get(&key_of(&item.key)).cloned();
+        let mut attributes = before.map(map).unwrap_or_default();
+        attributes.extend(item.attributes.clone());
+        let merged = Item { attributes, key: item.key.clone() };
+        self.change_if(&Change::Put(merged), |_| true).await.map(drop)
+    }
+
+    async fn delete(&self, deletion: &Deletion, version: Option<&str>) -> Result<Answer, WriteError> {
+        let change = Change::Delete(deletion.clone());
+        self.change_if(&change, |other| version.is_none() || not_newer(other, version)).await
     }
 }
 
@@ -112,7 +196,16 @@ fn message(index: u64, data: Value, attempt: u32) -> Delivery {
 fn messages(first: u64, data: &[Value], attempt: u32) -> Delivery {
     let record = object().records(first, data.len() as u64);
     let data = data.iter().cloned().map(map).collect();
-    delivery(event(&Detail::RecordTransformed { object: object(), record, data, data_key: None }), attempt)
+    delivery(
+        event(&Detail::RecordTransformed {
+            object: object(),
+            record,
+            data,
+            data_key: None,
+            notes: Notes::default(),
+        }),
+        attempt,
+    )
 }
 
 fn function<'a>(memory: &'a Memory, bus: &Bus) -> Load<&'a Memory, &'static FakeKms, Bus> {
@@ -148,7 +241,10 @@ fn competing(number: usize) -> Delivery {
     let object = ObjectRef { uploaded: times[number % 3].map(str::to_owned), ..object() };
     let record = object.record((number / 3) as u64 + 5);
     let data = vec![map(json!({ "id": (number / 3 % 3).to_string(), "value": number }))];
-    delivery(event(&Detail::RecordTransformed { object, record, data, data_key: None }), 1)
+    delivery(
+        event(&Detail::RecordTransformed { object, record, data, data_key: None, notes: Notes::default() }),
+        1,
+    )
 }
 
 #[tokio::test]
@@ -164,7 +260,16 @@ async fn an_empty_key_of_an_index_is_left_out_of_the_item_and_no_other_value_is(
         .map(|(index, row)| {
             let (object, record) = (object(), object().record(index));
             let data = vec![map(row.clone())];
-            delivery(event(&Detail::RecordTransformed { object, record, data, data_key: None }), 1)
+            delivery(
+                event(&Detail::RecordTransformed {
+                    object,
+                    record,
+                    data,
+                    data_key: None,
+                    notes: Notes::default(),
+                }),
+                1,
+            )
         })
         .collect();
     assert!(function(&memory, &bus).handle(&deliveries).await.iter().all(Result::is_ok));
@@ -180,7 +285,7 @@ fn loaded(index: u64, id: Value) -> Detail {
         record: object().record(index),
         table: "table".into(),
         key: vec![map(json!({ "id": id }))],
-        overwritten: Vec::new(),
+        notes: Notes::default(),
     }
 }
 
@@ -227,7 +332,7 @@ async fn equal_keys_go_into_consecutive_requests_and_the_last_one_stays() {
 /// Returns the rows that `record-loaded` names as overwritten.
 fn named(bus: &Bus) -> std::collections::BTreeSet<u64> {
     let rows = bus.published().into_iter().filter_map(|detail| match detail {
-        Detail::RecordLoaded { overwritten, .. } => Some(overwritten),
+        Detail::RecordLoaded { notes, .. } => Some(notes.overwritten),
         _ => None,
     });
     rows.flatten().collect()
@@ -248,16 +353,24 @@ async fn rows_that_another_row_of_the_file_replaces_are_named() {
     let other = ObjectRef { key: "other.csv".into(), ..object() };
     let record = other.record(7);
     let data = vec![map(json!({ "id": "a" }))];
-    let other =
-        delivery(event(&Detail::RecordTransformed { object: other, record, data, data_key: None }), 1);
+    let other = delivery(
+        event(&Detail::RecordTransformed {
+            object: other,
+            record,
+            data,
+            data_key: None,
+            notes: Notes::default(),
+        }),
+        1,
+    );
     assert!(function(&memory, &bus).handle(&[same(1), other]).await.iter().all(Result::is_ok));
     assert_eq!(named(&bus), [].into());
     // Several rows in one message.
     let bus = Bus::default();
     let rows = [json!({ "id": "x" }), json!({ "id": "x" }), json!({ "id": "y" })];
     assert_eq!(function(&memory, &bus).handle(&[messages(3, &rows, 1)]).await, [Ok(())]);
-    assert!(matches!(&bus.published()[..], [Detail::RecordLoaded { record, overwritten, .. }]
-        if record.count == 3 && overwritten == &[3]));
+    assert!(matches!(&bus.published()[..], [Detail::RecordLoaded { record, notes, .. }]
+        if record.count == 3 && notes.overwritten == [3]));
 }
 
 proptest! {
@@ -329,7 +442,7 @@ async fn one_item_that_the_table_rejects_does_not_take_others_with_it() {
         message(3, json!({ "id": "c" }), 1),
     ];
     assert!(function(&memory, &bus).handle(&messages).await.iter().all(Result::is_ok));
-    assert_eq!(memory.calls(), [3, 0, 0, 0]);
+    assert_eq!(memory.calls(), [3, 1, 1, 1]);
     let published = bus.published();
     assert_eq!(reasons(&published), [(2, Reason::InvalidItem)]);
     assert!(published.contains(&loaded(1, json!("a"))) && published.contains(&loaded(3, json!("c"))));
@@ -352,6 +465,7 @@ async fn rows_of_one_message_are_reported_together_as_far_as_they_are_good() {
         record: object().records(3, 3),
         data: vec![map(json!({ "id": "a" }))],
         data_key: None,
+        notes: Notes::default(),
     };
     let bus = Bus::default();
     function(&memory, &bus).handle(&[delivery(event(&wrong), 1)]).await;
@@ -408,12 +522,15 @@ async fn a_loaded_row_that_cannot_be_announced_goes_back() {
 proptest! {
     #[test]
     fn requests_keep_order_limits_and_keys_apart(ids in proptest::collection::vec(0..40u8, 0..120)) {
-        let items: Vec<Item> = ids
-            .iter()
-            .map(|id| Item::new(map(json!({ "id": id })), &["id".to_owned()]).expect("an item"))
-            .collect();
-        let items: Vec<&Item> = items.iter().collect();
-        let requests = requests(&items);
+        let key = ["id".to_owned()];
+        // Every third one deletes.
+        let change = |id: &u8| match id % 3 {
+            0 => Change::Delete(Deletion::new(map(json!({ "id": id })), &key).expect("a key")),
+            _ => Change::Put(Item::new(map(json!({ "id": id })), &key).expect("an item")),
+        };
+        let changes: Vec<Change> = ids.iter().map(change).collect();
+        let changes: Vec<&Change> = changes.iter().collect();
+        let requests = write::requests(&changes);
         prop_assert_eq!(requests.iter().cloned().flatten().collect::<Vec<_>>(), (0..ids.len()).collect::<Vec<_>>());
         for request in requests {
             prop_assert!((1..=MAX_ITEMS).contains(&request.len()));

@@ -104,7 +104,7 @@ fn extracted(index: u64, headers: &str, data: &str) -> Detail {
 fn transformed(index: u64, data: serde_json::Value) -> Detail {
     let serde_json::Value::Object(data) = data else { panic!("an object") };
     let (object, record) = (object(), object().record(index));
-    Detail::RecordTransformed { object, record, data: vec![data], data_key: None }
+    Detail::RecordTransformed { object, record, data: vec![data], data_key: None, notes: Notes::default() }
 }
 
 fn reason(detail: &Detail) -> Option<Reason> {
@@ -292,6 +292,30 @@ async fn a_row_in_its_object_fails_as_any_row() {
 }
 
 #[tokio::test]
+async fn an_empty_text_is_told_from_nothing_whichever_way_a_row_travels() {
+    let memory = Memory::new("1;\"\"\n2;\n");
+    let bus = Bus::default();
+    let fields = json!([
+        { "name": "id", "from": "ID", "required": true },
+        { "name": "note", "from": "Note", "empty": "null", "emptyQuoted": "keep" },
+    ]);
+    let function = Transform::new(&settings(fields), &memory, bus.publisher()).expect("right settings");
+    let details = [
+        referred(1, "ID,Note", 0, 5),
+        referred(2, "ID,Note", 5, 8),
+        extracted(1, "ID,Note", "1,\"\""),
+        extracted(2, "ID,Note", "2,"),
+    ];
+    let deliveries: Vec<Delivery> = details.iter().map(|detail| delivery(event(detail), 1)).collect();
+    assert!(function.handle(&deliveries).await.iter().all(Result::is_ok));
+    let text = transformed(1, json!({ "id": "1", "note": "" }));
+    let nothing = transformed(2, json!({ "id": "2", "note": { "NULL": true } }));
+    let mut published = bus.published();
+    published.sort_by_key(|detail| detail.record().map(|record| record.index));
+    assert_eq!(published, [text.clone(), text, nothing.clone(), nothing]);
+}
+
+#[tokio::test]
 async fn a_location_that_holds_no_row_is_malformed() {
     let memory = Memory::new("1;2\n3;4\n\n\n5;\"6");
     let bus = Bus::default();
@@ -434,6 +458,64 @@ async fn rows_that_where_leaves_out_are_skipped_together() {
             skipped(object().record(6)),
         ]
     );
+}
+
+#[tokio::test]
+async fn rows_that_delete_are_asked_for_together_with_their_keys_alone() {
+    let bus = Bus::default();
+    let given = json!({
+        "fields": [{ "name": "id", "from": "ID" }, { "name": "n", "from": "N", "type": "number", "required": true }],
+        "delete": "Op == 'D'",
+        "key": ["id"],
+    });
+    let given: TransformSettings = serde_json::from_value(given).expect("settings");
+    let memory = Memory::new("7;;D\n");
+    let function = Transform::new(&given, &memory, bus.publisher()).expect("right settings");
+    let rows = Detail::RecordExtracted {
+        object: object(),
+        record: object().records(1, 6),
+        headers: "ID,N,Op".into(),
+        data: "1,,D\n2,x,D\n3,1,U\n4,,D\n5,,U\n6,,D".into(),
+        data_key: None,
+        location: None,
+    };
+    let messages = [delivery(event(&rows), 1), delivery(event(&referred(7, "ID,N,Op", 0, 5)), 1)];
+    assert_eq!(function.handle(&messages).await, [Ok(()), Ok(())]);
+    let deletion = |record: RecordRef, ids: &[&str]| Detail::DeletionRequested {
+        object: object(),
+        record,
+        key: ids.iter().map(|id| Map::from_iter([("id".to_owned(), json!(id))])).collect(),
+    };
+    let published = bus.published();
+    assert_eq!(published[0], deletion(object().records(1, 2), &["1", "2"]));
+    assert_eq!(published[1], transformed(3, json!({ "id": "3", "n": { "N": "1" } })));
+    assert_eq!(published[2], deletion(object().record(4), &["4"]));
+    assert_eq!(reason(&published[3]), Some(Reason::MissingValue));
+    assert_eq!(published[4], deletion(object().record(6), &["6"]));
+    assert_eq!(published[5], deletion(object().record(7), &["7"]));
+    // Without the key there would be nothing to delete.
+    let given = TransformSettings { key: Vec::new(), ..given };
+    assert!(Transform::new(&given, &*NOTHING, bus.publisher()).is_err());
+}
+
+#[tokio::test]
+async fn rows_with_a_leap_second_are_named() {
+    let bus = Bus::default();
+    let at = json!({ "name": "at", "from": "At", "type": "timestamp", "leapSeconds": true });
+    let function =
+        Transform::new(&settings(json!([at])), &*NOTHING, bus.publisher()).expect("right settings");
+    let rows = Detail::RecordExtracted {
+        object: object(),
+        record: object().records(5, 3),
+        headers: "At".into(),
+        data: "2016-12-31T23:59:60Z\n2016-12-31T23:59:59Z\n2015-06-30T23:59:60Z".into(),
+        data_key: None,
+        location: None,
+    };
+    assert_eq!(function.handle(&[delivery(event(&rows), 1)]).await, [Ok(())]);
+    let published = bus.published();
+    let [Detail::RecordTransformed { data, notes, .. }] = &published[..] else { panic!("{published:?}") };
+    assert_eq!((&data[0]["at"], &notes.leap_seconds[..]), (&json!("2016-12-31T23:59:59Z"), &[5, 7][..]));
 }
 
 #[test]

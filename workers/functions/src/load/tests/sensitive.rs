@@ -24,7 +24,7 @@ async fn sealed(index: u64, value: &str) -> (Value, String) {
 fn message(index: u64, data: Value, data_key: Option<&str>) -> Delivery {
     let (object, record, data) = (object(), object().record(index), vec![map(data)]);
     let data_key = data_key.map(str::to_owned);
-    delivery(event(&Detail::RecordTransformed { object, record, data, data_key }), 1)
+    delivery(event(&Detail::RecordTransformed { object, record, data, data_key, notes: Notes::default() }), 1)
 }
 
 /// Returns the items in the table and the events, after this message with and without decryption.
@@ -50,6 +50,30 @@ async fn a_sensitive_value_is_decrypted_on_its_way_or_kept() {
     let prefix = format!("enc:v1:{key}:{}:{}:", object().digest(), object().record(1).id);
     assert!(kept.starts_with(&prefix), "{kept}");
     assert!(!format!("{events:?}{other:?}").contains("sEcReT"));
+}
+
+#[tokio::test]
+async fn a_sensitive_leap_second_is_named_where_it_is_decrypted() {
+    let rules =
+        json!({ "name": "s", "from": " S", "type": "timestamp", "leapSeconds": true, "sensitive": true });
+    let rules = serde_json::from_value(rules).expect("settings");
+    let kms = FakeKms::default();
+    let secrets = Secrets::decrypted(vec![SensitiveField::new(&rules).expect("a column")], &kms);
+    let (memory, bus) = (Memory::default(), Bus::default());
+    let load = with(&memory, &bus, secrets.expect("right"), OnConflict::Overwrite);
+    for (row, time) in [(3, "2016-12-31T23:59:60Z"), (4, "2016-12-31T23:59:59Z")] {
+        let (item, key) = sealed(row, time).await;
+        assert_eq!(load.handle(&[message(row, item, Some(&key))]).await, [Ok(())]);
+    }
+    let notes: Vec<Notes> = bus
+        .published()
+        .into_iter()
+        .filter_map(|detail| match detail {
+            Detail::RecordLoaded { notes, .. } => Some(notes),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(notes, [Notes { leap_seconds: vec![3], ..Notes::default() }, Notes::default()]);
 }
 
 #[tokio::test]
