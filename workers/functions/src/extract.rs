@@ -19,6 +19,18 @@
 //! A large object is divided among several tasks, by bytes. Each part has a token of its own, so that a delivery that
 //! is repeated after one of them could not be started starts that one alone.
 //!
+//! # Small objects
+//!
+//! With the setting `inline`, an object up to that size needs no task: `extract` reads it itself ([`crate::inline`]). No
+//! token tells a repetition then, but the checkpoint does, which says that the object is done; without a tally, the
+//! same rows are published again, with the same IDs. If the object isn't read in time, or was tried in vain before, a
+//! task is started under the usual token, and continues at the checkpoint.
+//!
+//! # Results
+//!
+//! In a stack with a `report`, the keys below `results/` and `rejects/` are those of its files. They start nothing: a
+//! report about a report would have no end.
+//!
 //! # Restarts
 //!
 //! The queue also brings ECS's events about tasks that stopped. One that did not finish is started again with the same
@@ -29,12 +41,14 @@
 
 use std::future::Future;
 
+use contract::event::is_result_file;
 use contract::settings::ExtractSettings;
 use contract::{
     Assignment, Detail, FailedStage, ObjectRef, Part, Reason, ReplayRequest, RestartRequest, Shard,
 };
 use publisher::{Publisher, PutEvents};
 
+use crate::inline::Inline;
 use crate::messages::{Delivery, Handler, Malformed, Outcome, QueueOrigin};
 use crate::notification::{Notification, Record, Upload, parse};
 use crate::settle::{Stage, Unfinished, Verdict};
@@ -89,25 +103,46 @@ pub trait Delay: Send + Sync {
 
 /// The function. See the module.
 #[derive(Debug)]
-pub struct Extract<T, D, P> {
+pub struct Extract<T, D, P, I> {
+    /// `true` if files about objects are in the bucket, which are not uploads.
+    ignores_results: bool,
     settings: ExtractSettings,
     tasks: T,
     queues: D,
     stage: Stage<P>,
+    inline: Option<I>,
 }
 
-impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
+/// The number of deliveries of a message in which `extract` reads its objects itself. If that ended the process twice,
+/// a task has more memory and time.
+const INLINE_ATTEMPTS: u32 = 2;
+
+impl<T: Tasks, D: Delay, P: PutEvents, I: Inline> Extract<T, D, P, I> {
     /// Creates the function, which divides objects by `settings`, starts tasks with `tasks`, delays failed messages
-    /// with `queues` and publishes through `publisher`.
-    pub const fn new(settings: ExtractSettings, tasks: T, queues: D, publisher: Publisher<P>) -> Self {
-        Self { settings, tasks, queues, stage: Stage::new(publisher, FailedStage::Extraction) }
+    /// with `queues`, publishes through `publisher`, and reads small objects with `inline`.
+    pub const fn new(
+        settings: ExtractSettings,
+        tasks: T,
+        queues: D,
+        publisher: Publisher<P>,
+        inline: Option<I>,
+    ) -> Self {
+        let stage = Stage::new(publisher, FailedStage::Extraction);
+        Self { ignores_results: false, settings, tasks, queues, stage, inline }
+    }
+
+    /// Returns the same function for a stack in which `report` writes files about objects beside them: with
+    /// `ignores_results`, it starts no task for these.
+    #[must_use]
+    pub fn ignoring_results(self, ignores_results: bool) -> Self {
+        Self { ignores_results, ..self }
     }
 
     async fn process(&self, delivery: &Delivery) -> Verdict {
         let message_id = &delivery.id;
         let mut verdict = Verdict::default();
         let foreign = Notification::Foreign("the message is not JSON");
-        let records = match delivery.body.as_ref().map_or(foreign, parse) {
+        let records = match delivery.value().as_ref().map_or(foreign, parse) {
             Notification::Records(records) => records,
             Notification::Test => {
                 tracing::info!(message_id, "S3 sent a test of the notification");
@@ -133,6 +168,10 @@ impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
         };
         for record in records {
             match record {
+                Record::Upload(upload) if self.ignores_results && is_result_file(&upload.object.key) => {
+                    let key = &upload.object.key;
+                    tracing::info!(message_id, key, "ignored an object that is the result of another one");
+                }
                 Record::Upload(upload) => self.upload(delivery, upload, &mut verdict).await,
                 Record::Ignored(why) => tracing::info!(message_id, why, "ignored a record of a notification"),
                 Record::Bad { object, reason, message } => {
@@ -173,6 +212,9 @@ impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
             });
             return;
         }
+        if self.read(delivery, &upload).await {
+            return;
+        }
         let token = upload.token();
         let parts = parts(&self.settings, upload.size);
         // A task takes ECS about a second, and the function has seconds.
@@ -189,6 +231,44 @@ impl<T: Tasks, D: Delay, P: PutEvents> Extract<T, D, P> {
             });
             for (assignment, started) in futures::future::join_all(starts.collect::<Vec<_>>()).await {
                 note(delivery, &upload.object, &assignment, started, verdict);
+            }
+        }
+    }
+
+    /// Reads a small object, and returns whether nothing is left to do for a task.
+    async fn read(&self, delivery: &Delivery, upload: &Upload) -> bool {
+        let most = self.settings.inline.unwrap_or_default();
+        let Some(inline) = self
+            .inline
+            .as_ref()
+            .filter(|_| upload.size.is_some_and(|size| size <= most) && delivery.attempt <= INLINE_ATTEMPTS)
+        else {
+            return false;
+        };
+        let (message_id, key) = (&delivery.id, &upload.object.key);
+        match inline.extract(&upload.object, delivery.deadline).await {
+            task::Outcome::Completed(task::Totals { rows, rejected, bytes }) => {
+                tracing::info!(message_id, key, rows, rejected, bytes, "extraction completed");
+                true
+            }
+            task::Outcome::Failed(fault) => {
+                tracing::error!(
+                    message_id,
+                    key,
+                    reason = fault.reason.code(),
+                    cause = fault.message,
+                    "extraction failed"
+                );
+                true
+            }
+            task::Outcome::Interrupted(fault) => {
+                tracing::warn!(
+                    message_id,
+                    key,
+                    cause = fault.message,
+                    "extraction interrupted, so a task continues"
+                );
+                false
             }
         }
     }
@@ -366,7 +446,7 @@ fn parts(settings: &ExtractSettings, size: Option<u64>) -> Vec<Option<Part>> {
     (1..=of).map(|index| Some(part(index))).collect()
 }
 
-impl<T: Tasks, D: Delay, P: PutEvents> Handler for Extract<T, D, P> {
+impl<T: Tasks, D: Delay, P: PutEvents, I: Inline> Handler for Extract<T, D, P, I> {
     async fn handle(&self, deliveries: &[Delivery]) -> Vec<Outcome> {
         let mut verdicts = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {

@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::*;
 use crate::testing::{Bus, delivery};
@@ -37,6 +38,15 @@ impl Tasks for &Cluster {
         let task = format!("arn:task/{}", started.len() + 1);
         started.insert(token.to_owned(), task.clone());
         Ok(task)
+    }
+}
+
+/// The reader of a function that reads no object itself.
+struct NoReader;
+
+impl Inline for NoReader {
+    async fn extract(&self, object: &ObjectRef, _: Option<Instant>) -> task::Outcome {
+        panic!("{} is read", object.key)
     }
 }
 
@@ -89,8 +99,8 @@ fn no_capacity() -> StartError {
 }
 
 async fn run(cluster: &Cluster, delays: &Delays, bus: &Bus, records: Value, attempt: u32) -> Outcome {
-    let settings = ExtractSettings { shard_size: 100, max_tasks: 4 };
-    let function = Extract::new(settings, cluster, delays, bus.publisher());
+    let settings = ExtractSettings { shard_size: 100, max_tasks: 4, inline: None };
+    let function = Extract::new(settings, cluster, delays, bus.publisher(), None::<NoReader>);
     let mut outcomes = function.handle(&[delivery(records, attempt)]).await;
     assert_eq!(outcomes.len(), 1);
     outcomes.pop().expect("one")
@@ -218,10 +228,12 @@ async fn what_is_not_understood_goes_back_soon_and_is_reported_in_the_end() {
     nameless["s3"]["bucket"] = json!({});
     for body in [Some(json!({ "hello": "world" })), Some(json!({ "Records": [nameless] })), None] {
         let delays = Delays::default();
-        let function = Extract::new(ExtractSettings::default(), &cluster, &delays, bus.publisher());
+        let function =
+            Extract::new(ExtractSettings::default(), &cluster, &delays, bus.publisher(), None::<NoReader>);
         for (attempt, reported) in [(1, 0), (2, 0), (3, 1)] {
             let before = bus.published().len();
-            let message = Delivery { body: body.clone(), ..delivery(json!({}), attempt) };
+            let message =
+                Delivery { body: body.as_ref().map(Value::to_string), ..delivery(json!({}), attempt) };
             assert!(function.handle(&[message]).await[0].is_err(), "{body:?}");
             assert_eq!(bus.published().len(), before + reported, "{body:?}");
         }
@@ -252,7 +264,7 @@ fn delays_double_up_to_a_quarter_of_an_hour() {
 
 #[test]
 fn parts_are_even_and_leave_nothing_out() {
-    let settings = ExtractSettings { shard_size: 100, max_tasks: 4 };
+    let settings = ExtractSettings { shard_size: 100, max_tasks: 4, inline: None };
     for whole in [None, Some(0), Some(100)] {
         assert_eq!(parts(&settings, whole), [None]);
     }
@@ -263,7 +275,7 @@ fn parts_are_even_and_leave_nothing_out() {
     assert_eq!(of(101), [(1, 0, Some(50)), (2, 50, None)]);
     assert_eq!(of(1000), [(1, 0, Some(250)), (2, 250, Some(500)), (3, 500, Some(750)), (4, 750, None)]);
     assert_eq!(of(u64::MAX).len(), 4);
-    let one = ExtractSettings { max_tasks: 0, shard_size: 0 };
+    let one = ExtractSettings { max_tasks: 0, shard_size: 0, inline: None };
     assert_eq!(parts(&one, Some(1000)), [None]);
 }
 
@@ -403,4 +415,28 @@ async fn a_task_that_came_to_its_end_is_not_started_again() {
         assert_eq!(run(&cluster, &delays, &bus, event, 1).await, Ok(()));
     }
     assert!(bus.published().is_empty() && cluster.tokens.lock().expect("lock").is_empty());
+}
+
+/// A report about a report would have no end.
+#[tokio::test]
+async fn files_about_objects_start_nothing() {
+    let keys = ["results%2Fa.csv.json", "rejects/a+b.csv.csv", "results/", "rejects/x.csv.partial"];
+    let (cluster, delays, bus): (Cluster, Delays, Bus) = Default::default();
+    for size in [0, 3, 1_000] {
+        let records: Vec<Value> = keys.iter().map(|key| record(key, size)).collect();
+        let function =
+            Extract::new(ExtractSettings::default(), &cluster, &delays, bus.publisher(), None::<NoReader>);
+        let function = function.ignoring_results(true);
+        let outcomes = function.handle(&[delivery(json!({ "Records": records }), 1)]).await;
+        assert_eq!(outcomes, [Ok(())]);
+    }
+    assert_eq!(bus.published(), []);
+    assert!(cluster.started.lock().expect("lock").is_empty());
+    // Others do, also where there is no report.
+    let records = json!({ "Records": [record("in/results/a.csv", 3), record("result.csv", 3)] });
+    let function =
+        Extract::new(ExtractSettings::default(), &cluster, &delays, bus.publisher(), None::<NoReader>);
+    assert_eq!(function.ignoring_results(true).handle(&[delivery(records, 1)]).await, [Ok(())]);
+    assert_eq!(run(&cluster, &delays, &bus, json!({ "Records": [record("results/a", 3)] }), 1).await, Ok(()));
+    assert_eq!(cluster.started.lock().expect("lock").len(), 3);
 }
