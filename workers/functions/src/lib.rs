@@ -1,11 +1,12 @@
-//! The functions of the pipeline: `extract`, `transform`, `load` and `observe`, all in one program (`src/main.rs`).
+//! The functions of the pipeline: `extract`, `transform`, `load`, `observe` and `report`, all in one program (`src/main.rs`).
 //!
 //! | function | takes | does | publishes |
 //! |---|---|---|---|
 //! | [`extract`] | S3 notifications | starts a task per uploaded object | `task-started` |
-//! | [`transform`] | `record-extracted` | makes an item of a row, by the settings, or leaves the row out | `record-transformed`, `record-skipped` |
-//! | [`load`] | `record-transformed` | writes the item into the table | `record-loaded` |
-//! | [`observe`] | every event | writes one line into the log, and keeps the tally | |
+//! | [`transform`] | `record-extracted` | makes an item of a row, by the settings, or a deletion, or leaves the row out | `record-transformed`, `deletion-requested`, `record-skipped` |
+//! | [`load`] | `record-transformed`, `deletion-requested` | writes the item into the table, or deletes it | `record-loaded`, `record-deleted`, `record-existing` |
+//! | [`observe`] | every event | writes one line into the log, and keeps the tally | `object-completed` |
+//! | [`report`] | `object-completed` | writes files about the object into its bucket | |
 //!
 //! They have in common: [`messages`] takes an invocation apart and answers it, and [`settle`] decides about a message
 //! whose processing failed. Handlers use AWS only through narrow traits, which [`aws`] implements; [`start`] wires them
@@ -13,12 +14,14 @@
 
 pub mod aws;
 pub mod extract;
+pub mod inline;
 pub mod item;
 pub mod load;
 pub mod located;
 pub mod messages;
 pub mod notification;
 pub mod observe;
+pub mod report;
 pub mod secrets;
 pub mod settle;
 pub mod start;

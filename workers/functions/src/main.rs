@@ -1,19 +1,22 @@
-//! The program of all four functions: built, uploaded and kept once. Lambda names the function of the process by the
+//! The program of all five functions: built, uploaded and kept once. Lambda names the function of the process by the
 //! handler of its configuration.
 
 use std::process::ExitCode;
 
 use contract::environment::{
-    DATA_KEY, HANDLER, SENSITIVE, SETTINGS, TABLE, TABLE_INDEX_KEYS, TABLE_KEY, TALLY_TABLE, VariableError,
+    DATA_KEY, EVENT_BUS, FUNCTION_NAME, HANDLER, RESULT_FILES, SENSITIVE, SETTINGS, TABLE, TABLE_INDEX_KEYS,
+    TABLE_KEY, TALLY_TABLE, TOPIC, VariableError,
 };
 use contract::settings::{
-    ExtractSettings, LoadSettings as Settings, SensitiveField, Store, TransformSettings,
+    ExtractSettings, LoadSettings as Settings, ObserveSettings, SensitiveField, Store, TransformSettings,
 };
-use functions::aws::{Dynamo, Fargate, Queues, S3, TaskSettings};
+use functions::aws::{AwsBackends, Dynamo, Fargate, Queues, S3, Sns, TaskSettings};
 use functions::extract::Extract;
+use functions::inline::Reader;
 use functions::load::{Load, LoadSettings};
 use functions::messages::Handler;
-use functions::observe::Observe;
+use functions::observe::{Ends, Observe};
+use functions::report::Report;
 use functions::secrets::Secrets;
 use functions::start::{self, Service};
 use functions::transform::Transform;
@@ -21,6 +24,8 @@ use publisher::Publisher;
 use runtime::{Allocator, Backoff, Environment};
 use sealing::AwsKms;
 use tally::aws::Table;
+use tally::completion::Completer;
+use tally::details::Keeper;
 use tally::{Writer, backoff};
 
 #[global_allocator]
@@ -35,6 +40,7 @@ async fn main() -> ExitCode {
         "transform" => Box::pin(start::run(transform)).await,
         "load" => Box::pin(start::run(load)).await,
         "observe" => Box::pin(start::run_service(observe)).await,
+        "report" => Box::pin(start::run_service(report)).await,
         _ => start::unknown(&handler),
     }
 }
@@ -42,15 +48,29 @@ async fn main() -> ExitCode {
 /// Builds `extract`: see [`functions::extract`].
 fn extract(environment: &Environment) -> Result<impl Handler + use<>, VariableError> {
     let settings = TaskSettings::read(&environment.variables)?;
-    let tasks = Fargate::new(aws_sdk_ecs::Client::new(&environment.config), settings);
-    let queues = Queues::new(aws_sdk_sqs::Client::new(&environment.config));
+    let tasks = Fargate::new(environment.client.clone(), settings);
+    let queues = Queues::new(environment.client.clone());
     let divided: ExtractSettings = environment.variables.json_or_default(SETTINGS)?;
-    Ok(Extract::new(divided, tasks, queues, Publisher::from_environment(environment)?))
+    let inline = match divided.inline {
+        Some(_) => {
+            let (backends, settings) = AwsBackends::from_environment(environment)?;
+            Some(Reader::new(
+                backends,
+                Publisher::from_environment(environment)?,
+                settings,
+                Backoff::default(),
+            ))
+        }
+        None => None,
+    };
+    let files = environment.variables.optional(RESULT_FILES).is_some();
+    let publisher = Publisher::from_environment(environment)?;
+    Ok(Extract::new(divided, tasks, queues, publisher, inline).ignoring_results(files))
 }
 
 /// Builds `transform`: see [`functions::transform`].
 fn transform(environment: &Environment) -> Result<impl Handler + use<>, VariableError> {
-    let objects = S3::new(&environment.config, environment.custom_endpoint());
+    let objects = S3::new(environment.client.clone());
     let settings: TransformSettings = environment.variables.json(SETTINGS)?;
     Transform::new(&settings, objects, Publisher::from_environment(environment)?)
         .map_err(|problems| invalid(SETTINGS, problems))
@@ -74,8 +94,8 @@ fn load(environment: &Environment) -> Result<impl Handler + use<>, VariableError
     }
     let secrets = match worker.store {
         Store::Decrypted if !sensitive.is_empty() => {
-            let client = aws_sdk_kms::Client::new(&environment.config);
-            Secrets::decrypted(sensitive, AwsKms::new(client, variables.required(DATA_KEY)?))
+            let kms = AwsKms::new(environment.client.clone(), variables.required(DATA_KEY)?);
+            Secrets::decrypted(sensitive, kms)
         }
         _ => Secrets::encrypted(sensitive),
     };
@@ -86,16 +106,37 @@ fn load(environment: &Environment) -> Result<impl Handler + use<>, VariableError
     };
     let table = variables.required(TABLE)?;
     let settings = LoadSettings { table, key, index_keys, on_conflict: worker.on_conflict };
-    let table = Dynamo::new(aws_sdk_dynamodb::Client::new(&environment.config), &settings.table);
+    let table = Dynamo::new(environment.client.clone(), &settings.table);
     Ok(Load::new(table, secrets, settings, Backoff::default(), Publisher::from_environment(environment)?))
 }
 
 /// Builds `observe`: see [`functions::observe`].
 fn observe(environment: &Environment) -> Result<impl Service + use<>, VariableError> {
     let table = environment.variables.optional(TALLY_TABLE);
-    let tally = table.map(|table| {
-        let client = aws_sdk_dynamodb::Client::new(&environment.config);
-        Writer::new(Table::new(client, table), backoff())
-    });
-    Ok(Observe::new(tally, std::io::stdout()))
+    let table = table.map(|name| Table::new(environment.client.clone(), name));
+    // A stack whose observer may publish has objects with an end.
+    let ends = match (&table, environment.variables.optional(EVENT_BUS)) {
+        (Some(table), Some(_)) => {
+            let completer = Completer::new(table.clone(), backoff());
+            Some(Ends::new(completer, Publisher::from_environment(environment)?))
+        }
+        _ => None,
+    };
+    // Only `report` reads the details of failed rows.
+    let files = environment.variables.optional(RESULT_FILES).is_some();
+    let keeper = table.clone().filter(|_| files).map(|table| Keeper::new(table, backoff()));
+    let tally = table.map(|table| Writer::new(table, backoff()));
+    let settings: ObserveSettings = environment.variables.json_or_default(SETTINGS)?;
+    let function = environment.variables.optional(FUNCTION_NAME).filter(|_| settings.metrics);
+    Ok(Observe::new(tally, std::io::stdout()).with_ends(ends).with_details(keeper).with_metrics(function))
+}
+
+/// Builds `report`: see [`functions::report`].
+fn report(environment: &Environment) -> Result<impl Service + use<>, VariableError> {
+    let table = Table::new(environment.client.clone(), environment.variables.required(TALLY_TABLE)?);
+    let files = S3::new(environment.client.clone());
+    let queues = Queues::new(environment.client.clone());
+    let count = start::max_receive_count(&environment.variables)?;
+    let topic = environment.variables.optional(TOPIC).map(|arn| Sns::new(environment.client.clone(), arn));
+    Ok(Report::new(table, files, queues, Backoff::default(), count).with_topic(topic))
 }

@@ -4,26 +4,32 @@
 //! messages to be delivered again (`ReportBatchItemFailures`); the others are deleted. A rule sends one event, and a
 //! failure is an error of the whole invocation, which Lambda repeats.
 
+use std::borrow::Cow;
 use std::future::Future;
 
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::event::sqs::SqsBatchResponse;
 use contract::event::DetailError;
 use contract::{Detail, EventKind, ObjectRef, RecordRef};
+use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 /// One message to process.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Delivery {
     /// The message's ID in its queue; `direct` without a queue.
     pub id: String,
-    /// The message's body; `None` when it is not JSON.
-    pub body: Option<Value>,
+    /// The message's body, which should be JSON; `None` when there is none.
+    pub body: Option<String>,
     /// The number of its deliveries, this one included.
     pub attempt: u32,
     /// `true` if the queue moves it to the dead-letter queue when it fails this time.
     pub last_attempt: bool,
     /// The queue that it came from.
     pub queue: Option<QueueOrigin>,
+    /// The time at which Lambda ends the invocation, if it is known.
+    pub deadline: Option<Instant>,
 }
 
 /// The data that calls to the queue about a message need.
@@ -63,34 +69,67 @@ pub trait Handler {
     fn handle(&self, deliveries: &[Delivery]) -> impl Future<Output = Vec<Outcome>> + Send;
 }
 
+/// A batch of messages, as Lambda passes it.
+///
+/// <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>
+#[derive(Deserialize)]
+struct Batch<'a> {
+    #[serde(rename = "Records", borrow)]
+    records: Vec<Message<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Message<'a> {
+    #[serde(borrow)]
+    message_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    receipt_handle: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    body: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    attributes: Option<Attributes<'a>>,
+    #[serde(rename = "eventSourceARN", borrow)]
+    queue: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    event_source: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Attributes<'a> {
+    #[serde(rename = "ApproximateReceiveCount", borrow)]
+    count: Option<Cow<'a, str>>,
+}
+
 /// Takes an invocation apart, lets `handler` process it, and returns the answer.
 ///
 /// # Errors
 /// [`InvocationError`] when the whole invocation is to be repeated.
 pub async fn serve<H: Handler>(
     handler: &H,
-    payload: Value,
+    payload: &RawValue,
     max_receive_count: Option<u32>,
+    deadline: Option<Instant>,
 ) -> Result<Option<SqsBatchResponse>, InvocationError> {
-    if !is_batch(&payload) {
+    let Some(batch) = batch(payload)? else {
         let delivery = Delivery {
             id: "direct".into(),
-            body: Some(payload),
+            body: Some(payload.get().to_owned()),
             attempt: 1,
             // Lambda repeats it twice, but doesn't name the attempt.
             last_attempt: false,
             queue: None,
+            deadline,
         };
         let outcome = handler.handle(std::slice::from_ref(&delivery)).await.pop();
         outcome.unwrap_or_else(|| Err(no_outcome()))?;
         return Ok(None);
-    }
+    };
     // Without an ID, a message cannot be named in the answer: only the whole batch can fail.
-    let batch: SqsEvent = serde_json::from_value(payload).map_err(|_| InvocationError::UnreadableBatch)?;
     let deliveries: Vec<Delivery> = batch
         .records
         .into_iter()
-        .map(|message| delivery(message, max_receive_count))
+        .map(|message| delivery(message, max_receive_count, deadline))
         .collect::<Option<_>>()
         .ok_or(InvocationError::UnreadableBatch)?;
 
@@ -113,26 +152,43 @@ fn no_outcome() -> NotDone {
     NotDone { cause: "no outcome".into() }
 }
 
-fn is_batch(payload: &Value) -> bool {
-    payload["Records"]
-        .as_array()
-        .is_some_and(|records| records.first().is_none_or(|record| record["eventSource"] == "aws:sqs"))
+/// Reads the batch of a queue; `None` if the invocation is an event.
+fn batch(payload: &RawValue) -> Result<Option<Batch<'_>>, InvocationError> {
+    let of_queue = |source: Option<&str>| source == Some("aws:sqs");
+    if let Ok(batch) = serde_json::from_str::<Batch<'_>>(payload.get()) {
+        let is_batch = batch.records.first().is_none_or(|first| of_queue(first.event_source.as_deref()));
+        return Ok(is_batch.then_some(batch));
+    }
+    let payload: Value = serde_json::from_str(payload.get()).unwrap_or_default();
+    match payload["Records"].as_array() {
+        Some(records) if records.first().is_none_or(|first| of_queue(first["eventSource"].as_str())) => {
+            Err(InvocationError::UnreadableBatch)
+        }
+        _ => Ok(None),
+    }
 }
 
-fn delivery(message: SqsMessage, max_receive_count: Option<u32>) -> Option<Delivery> {
-    let id = message.message_id.filter(|id| !id.is_empty())?;
-    let attempt =
-        message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
-    let queue = match (message.event_source_arn, message.receipt_handle) {
-        (Some(arn), Some(receipt_handle)) => Some(QueueOrigin { arn, receipt_handle }),
+fn delivery(
+    message: Message<'_>,
+    max_receive_count: Option<u32>,
+    deadline: Option<Instant>,
+) -> Option<Delivery> {
+    let id = message.message_id.filter(|id| !id.is_empty())?.into_owned();
+    let count = message.attributes.and_then(|attributes| attributes.count?.parse().ok());
+    let attempt = count.unwrap_or(1);
+    let queue = match (message.queue, message.receipt_handle) {
+        (Some(arn), Some(handle)) => {
+            Some(QueueOrigin { arn: arn.into_owned(), receipt_handle: handle.into_owned() })
+        }
         _ => None,
     };
     Some(Delivery {
         id,
-        body: message.body.and_then(|body| serde_json::from_str(&body).ok()),
+        body: message.body.map(Cow::into_owned),
         attempt,
         last_attempt: max_receive_count.is_some_and(|max| attempt >= max),
         queue,
+        deadline,
     })
 }
 
@@ -168,15 +224,40 @@ impl Malformed {
     }
 }
 
+/// The members of an event that tell what its detail is.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Event<'a> {
+    #[serde(borrow)]
+    detail_type: Cow<'a, str>,
+    #[serde(borrow)]
+    detail: &'a RawValue,
+}
+
 impl Delivery {
+    /// Returns the message's body as a value; `None` when it is not JSON.
+    #[must_use]
+    pub fn value(&self) -> Option<Value> {
+        serde_json::from_str(self.body.as_ref()?).ok()
+    }
+
     /// Returns the pipeline's event in the message.
     ///
     /// # Errors
     /// [`Malformed`] when there is none.
     pub fn event(&self) -> Result<Detail, Box<Malformed>> {
-        let Some(body) = &self.body else {
-            let message = "the message is not JSON";
-            return Err(Box::new(Malformed::new(message)));
+        let event = self.body.as_ref().and_then(|body| serde_json::from_str::<Event<'_>>(body).ok());
+        match event.map(|event| Detail::from_json(&event.detail_type, event.detail.get())) {
+            Some(Ok(detail)) => Ok(detail),
+            Some(Err(error)) => Err(self.malformed(Some(&error))),
+            None => Err(self.malformed(None)),
+        }
+    }
+
+    /// Returns the reason why the message has no event.
+    fn malformed(&self, error: Option<&DetailError>) -> Box<Malformed> {
+        let Some(body) = self.value() else {
+            return Box::new(Malformed::new("the message is not JSON"));
         };
         let detail = &body["detail"];
         let malformed = |message: &str, is_foreign: bool| {
@@ -188,22 +269,20 @@ impl Delivery {
             })
         };
         let Some(detail_type) = body["detail-type"].as_str() else {
-            return Err(malformed("the message is not an event", false));
+            return malformed("the message is not an event", false);
         };
-        // serde's own explanation would quote the value at which it failed.
-        Detail::from_value(detail_type, detail.clone()).map_err(|error| {
-            // A body that can't be read at all gives no hint at the type.
-            let ours = EventKind::Any.details().iter().any(|(of_pipeline, ..)| *of_pipeline == detail_type);
-            match error {
-                DetailError::Malformed { .. } if ours => {
-                    malformed("the detail of the event lacks a field, or has one of the wrong type", false)
-                }
-                _ => {
-                    let is_event = body["source"].is_string();
-                    malformed("the detail type of the event does not belong to the pipeline", is_event)
-                }
+        // serde's own explanation would quote the value at which it failed. A body that can't be read at all gives no
+        // hint at the type.
+        let ours = EventKind::Any.details().iter().any(|(of_pipeline, ..)| *of_pipeline == detail_type);
+        match error {
+            None | Some(DetailError::Malformed { .. }) if ours => {
+                malformed("the detail of the event lacks a field, or has one of the wrong type", false)
             }
-        })
+            _ => {
+                let is_event = body["source"].is_string();
+                malformed("the detail type of the event does not belong to the pipeline", is_event)
+            }
+        }
     }
 }
 
@@ -213,7 +292,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::testing::{batch, json_value};
+    use crate::testing::{batch, json_value, raw};
 
     /// A handler that fails the messages whose body says so, and keeps those that it received.
     #[derive(Default)]
@@ -222,8 +301,7 @@ mod tests {
     impl Handler for Scripted {
         async fn handle(&self, deliveries: &[Delivery]) -> Vec<Outcome> {
             self.0.lock().expect("lock").extend_from_slice(deliveries);
-            let failing =
-                |delivery: &Delivery| delivery.body.as_ref().is_some_and(|body| body["fail"] == true);
+            let failing = |delivery: &Delivery| delivery.value().is_some_and(|body| body["fail"] == true);
             deliveries
                 .iter()
                 .map(|delivery| match failing(delivery) {
@@ -243,7 +321,8 @@ mod tests {
             (json!("x"), 3),
             (json!({ "fail": true }), 2),
         ]);
-        let answer = serve(&handler, payload, Some(3)).await.expect("an answer").expect("a batch");
+        let answer =
+            serve(&handler, &raw(&payload), Some(3), None).await.expect("an answer").expect("a batch");
         assert_eq!(
             serde_json::to_value(answer).expect("json"),
             json!({ "batchItemFailures": [{ "itemIdentifier": "m1" }, { "itemIdentifier": "m3" }] })
@@ -258,8 +337,14 @@ mod tests {
     #[tokio::test]
     async fn a_failed_direct_event_fails_the_invocation() {
         let handler = Scripted::default();
-        assert!(serve(&handler, json!({ "detail-type": "x" }), Some(1)).await.expect("done").is_none());
-        let error = serve(&handler, json!({ "fail": true }), Some(1)).await.expect_err("not processed");
+        assert!(
+            serve(&handler, &raw(&json!({ "detail-type": "x" })), Some(1), None)
+                .await
+                .expect("done")
+                .is_none()
+        );
+        let error =
+            serve(&handler, &raw(&json!({ "fail": true })), Some(1), None).await.expect_err("not processed");
         assert_eq!(error.to_string(), "the event was not processed: scripted");
         // Without a queue the number of the attempt is unknown.
         assert!(handler.0.into_inner().expect("lock").iter().all(|delivery| !delivery.last_attempt));
@@ -269,8 +354,8 @@ mod tests {
     async fn an_s3_notification_is_a_direct_event_and_no_batch() {
         let handler = Scripted::default();
         let payload = json!({ "Records": [{ "eventSource": "aws:s3" }] });
-        assert!(serve(&handler, payload.clone(), None).await.expect("done").is_none());
-        assert_eq!(handler.0.into_inner().expect("lock")[0].body, Some(payload));
+        assert!(serve(&handler, &raw(&payload), None, None).await.expect("done").is_none());
+        assert_eq!(handler.0.into_inner().expect("lock")[0].value(), Some(payload));
     }
 
     #[tokio::test]
@@ -280,11 +365,13 @@ mod tests {
             json!({ "eventSource": "aws:sqs", "messageId": "" }),
         ] {
             let payload = json!({ "Records": [record] });
-            let error = serve(&Scripted::default(), payload, None).await.expect_err("nameless");
+            let error = serve(&Scripted::default(), &raw(&payload), None, None).await.expect_err("nameless");
             assert!(matches!(error, InvocationError::UnreadableBatch));
         }
         // No queue sends an empty batch; if one did, nothing would be lost.
-        let empty = serve(&Scripted::default(), json!({ "Records": [] }), None).await.expect("nothing to do");
+        let empty = serve(&Scripted::default(), &raw(&json!({ "Records": [] })), None, None)
+            .await
+            .expect("nothing to do");
         assert!(empty.expect("a batch").batch_item_failures.is_empty());
     }
 
@@ -292,10 +379,11 @@ mod tests {
         #[test]
         fn no_payload_and_no_body_panics(value in json_value()) {
             let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
-            let _ = runtime.block_on(serve(&Scripted::default(), value.clone(), Some(1)));
+            let _ = runtime.block_on(serve(&Scripted::default(), &raw(&value), Some(1), None));
             for body in [Some(value.clone()), Some(json!({ "detail-type": "transform", "detail": value })), None] {
+                let body = body.as_ref().map(Value::to_string);
                 let delivery =
-                    Delivery { id: "m".into(), body, attempt: 1, last_attempt: false, queue: None };
+                    Delivery { id: "m".into(), body, attempt: 1, last_attempt: false, queue: None, deadline: None };
                 let _ = delivery.event();
             }
         }
@@ -304,7 +392,14 @@ mod tests {
     #[test]
     fn a_malformed_event_names_what_it_can_and_quotes_nothing() {
         let object = json!({ "bucket": "b", "key": "k" });
-        let delivery = |body| Delivery { id: "m".into(), body, attempt: 1, last_attempt: false, queue: None };
+        let delivery = |body: Option<Value>| Delivery {
+            id: "m".into(),
+            body: body.as_ref().map(Value::to_string),
+            attempt: 1,
+            last_attempt: false,
+            queue: None,
+            deadline: None,
+        };
         let error = delivery(Some(json!({
             "detail-type": "s3RecordExtraction",
             "detail": { "status": "extracted", "object": object, "record": { "index": 1, "id": "i" }, "headers": "a", "data": { "secret": 7 } }

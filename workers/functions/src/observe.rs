@@ -6,17 +6,30 @@
 //!
 //! Each event of the pipeline arrives here, so this function has the most messages of all. It reads each once, without
 //! the values of its rows ([`contract::brief`]), and writes the lines of a batch at once.
+//!
+//! With a tally and a bus, it publishes `object-completed` when every row of an object is settled: see
+//! [`tally::completion`].
+
+mod line;
+mod metrics;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
-use contract::EventKind;
-use contract::brief::{self, Brief, Text, What};
-use serde::{Deserialize, Serialize};
+use contract::brief::{self, Brief, Text};
+use contract::event::{ObjectOutcome, ResultFiles};
+use contract::{Detail, EventKind};
+use futures::StreamExt as _;
+use publisher::{Publisher, PutEvents};
+use serde::Deserialize;
 use serde_json::Value;
-use tally::{Batch, Store, Touched, Writer};
+use tally::completion::{Completer, CompletionError, Completions, Ended};
+use tally::details::{Keeper, Notes};
+use tally::{Batch, MergeError, Progress, Store, Touched, Writer};
+use tokio::time::Instant;
 use tracing::Level;
 use tracing_subscriber::fmt::format;
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
@@ -24,16 +37,101 @@ use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use crate::messages::{InvocationError, NotDone};
 use crate::start::Service;
 
+use line::{Line, WARN};
+
 /// The approximate number of bytes in a line of the log.
 const LINE: usize = 600;
 
+/// The number of objects whose end is looked for at the same time.
+const MAX_IN_FLIGHT: usize = 8;
+
 /// The function. See the module.
-pub struct Observe<S> {
+pub struct Observe<S, P> {
     tally: Option<Writer<S>>,
+    ends: Option<Ends<S, P>>,
+    details: Option<Keeper<S>>,
+    /// The name of the function, if it writes metrics.
+    metrics: Option<String>,
     log: Mutex<Box<dyn Write + Send>>,
 }
 
-impl<S> std::fmt::Debug for Observe<S> {
+/// The means to publish that an object is at its end.
+#[derive(Debug)]
+pub struct Ends<S, P> {
+    completer: Completer<S>,
+    publisher: Publisher<P>,
+}
+
+impl<S: Completions, P: PutEvents> Ends<S, P> {
+    /// Finds ends with `completer`, and publishes them through `publisher`.
+    pub const fn new(completer: Completer<S>, publisher: Publisher<P>) -> Self {
+        Self { completer, publisher }
+    }
+
+    /// Publishes the objects that are at their end after a batch. Returns those whose event is on the bus, and the
+    /// positions of the messages that are to be delivered again, with the reasons.
+    ///
+    /// `files`: there is a `report` that writes files.
+    async fn publish(
+        &self,
+        progress: &[Progress],
+        touched: &[Option<Touched>],
+        files: bool,
+    ) -> (Vec<Ended>, Vec<(usize, NotDone)>) {
+        // By position, or the compiler cannot see that the future is `Send`.
+        let checked: Vec<(usize, Result<Option<Ended>, CompletionError>)> =
+            futures::stream::iter(0..progress.len())
+                .map(|of| async move { Some((of, self.completer.check(progress.get(of)?).await)) })
+                .buffer_unordered(MAX_IN_FLIGHT)
+                .filter_map(std::future::ready)
+                .collect()
+                .await;
+        let mut failed = Vec::new();
+        let mut ended: Vec<(usize, Ended)> = Vec::new();
+        for (of, checked) in checked {
+            match checked {
+                Ok(found) => ended.extend(found.map(|found| (of, found))),
+                Err(error) => failed.push((of, error)),
+            }
+        }
+        let details: Vec<Detail> = ended.iter().map(|(_, ended)| completed(ended, files)).collect();
+        let published = match details.is_empty() {
+            true => Vec::new(),
+            false => self.publisher.publish(&details).await,
+        };
+        let mut done = Vec::new();
+        for ((of, ended), published) in ended.into_iter().zip(published) {
+            let finished = match published {
+                Ok(()) => {
+                    let finished = self.completer.finish(&ended).await;
+                    done.push(ended);
+                    finished
+                }
+                Err(failure) => {
+                    let cause = format!("could not publish `object-completed`: {}", failure.code());
+                    Err(CompletionError::NotReported(MergeError::Call(cause)))
+                }
+            };
+            failed.extend(finished.err().map(|error| (of, error)));
+        }
+        let again = |(of, error): (usize, CompletionError)| {
+            let positions =
+                progress.get(of).map(|progress| error.again(progress, touched)).unwrap_or_default();
+            let cause = error.cause().to_string();
+            positions.into_iter().map(move |position| (position, NotDone { cause: cause.clone() }))
+        };
+        (done, failed.into_iter().flat_map(again).collect())
+    }
+}
+
+/// Returns the event about an object at its end.
+fn completed(ended: &Ended, files: bool) -> Detail {
+    let files = files.then(|| ResultFiles::of(&ended.object.key, ended.rejects));
+    let outcome = ObjectOutcome { files, ..ended.outcome.clone() };
+    Detail::ObjectCompleted { object: ended.object.clone(), outcome: Box::new(outcome) }
+}
+
+impl<S, P> std::fmt::Debug for Observe<S, P> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Observe").field("tally", &self.tally.is_some()).finish_non_exhaustive()
     }
@@ -101,10 +199,29 @@ impl<'a> Seen<'a> {
     }
 }
 
-impl<S> Observe<S> {
+impl<S, P> Observe<S, P> {
     /// Creates the function, which keeps the tally through a writer, and without one only logs; its lines go to `log`.
     pub fn new(tally: Option<Writer<S>>, log: impl Write + Send + 'static) -> Self {
-        Self { tally, log: Mutex::new(Box::new(log)) }
+        Self { tally, ends: None, details: None, metrics: None, log: Mutex::new(Box::new(log)) }
+    }
+
+    /// Returns the same function, which also publishes that objects are at their end.
+    #[must_use]
+    pub fn with_ends(self, ends: Option<Ends<S, P>>) -> Self {
+        Self { ends, ..self }
+    }
+
+    /// Returns the same function, which also keeps the details of failed rows, and names the files that `report` makes
+    /// of them.
+    #[must_use]
+    pub fn with_details(self, details: Option<Keeper<S>>) -> Self {
+        Self { details, ..self }
+    }
+
+    /// Returns the same function, which also writes metrics about files at their end, under its name.
+    #[must_use]
+    pub fn with_metrics(self, function: Option<String>) -> Self {
+        Self { metrics: function, ..self }
     }
 
     /// Writes a line for each message.
@@ -117,22 +234,36 @@ impl<S> Observe<S> {
         for seen in seen {
             let line = match &seen.event {
                 Some(event) => Line::of(event),
-                None => Line::foreign(seen),
+                None => {
+                    let Names { detail_type, source } = &seen.other;
+                    Line::foreign(seen.id, detail_type.as_deref(), source.as_deref())
+                }
             };
             let wanted = if line.level == WARN { warn } else { info };
             // Texts and numbers can always be serialised, and memory takes them.
-            if wanted && serde_json::to_writer(&mut lines, &Line { timestamp: &timestamp, ..line }).is_ok() {
+            if wanted && serde_json::to_writer(&mut lines, &line.at(&timestamp)).is_ok() {
                 lines.push(b'\n');
             }
         }
+        self.write(&lines);
+    }
+
+    /// Writes a line with metrics for each file whose end was published.
+    fn write_metrics(&self, published: &[Ended]) {
+        let Some(function) = self.metrics.as_ref().filter(|_| !published.is_empty()) else { return };
+        let line = |ended: &Ended| metrics::line(function, &ended.object.key, &ended.outcome) + "\n";
+        self.write(published.iter().map(line).collect::<String>().as_bytes());
+    }
+
+    fn write(&self, lines: &[u8]) {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = log.write_all(&lines).and_then(|()| log.flush()) {
+        if let Err(error) = log.write_all(lines).and_then(|()| log.flush()) {
             tracing::warn!(%error, "could not write the log");
         }
     }
 }
 
-impl<S: Store> Observe<S> {
+impl<S: Store + Completions + Notes, P: PutEvents> Observe<S, P> {
     /// Processes messages, and returns the positions of those that are to be delivered again, with the reasons.
     async fn process(&self, seen: Vec<Seen<'_>>) -> Vec<(usize, NotDone)> {
         self.write_log(&seen);
@@ -141,23 +272,39 @@ impl<S: Store> Observe<S> {
             .filter_map(|(position, seen)| Some((position, seen.understood().err()?)))
             .collect();
         let Some(tally) = &self.tally else { return failed };
-        let mut batch = Batch::default();
+        let mut batch = Batch::detailed(self.details.is_some());
         let touched: Vec<Option<Touched>> = seen.iter().map(|seen| add(&mut batch, seen)).collect();
         // The events are not needed any more, and the calls may take a while.
         drop(seen);
-        let errors = tally.merge(batch).await;
+        // Before the rows count as failed, so that a row that does has its details.
+        if let Some(details) = &self.details
+            && let Err(error) = details.keep(&batch).await
+        {
+            let known: HashSet<usize> = failed.iter().map(|(position, _)| *position).collect();
+            let again = touched.iter().enumerate().filter(|(_, touched)| touched.is_some());
+            let again = again.map(|(position, _)| (position, NotDone { cause: error.to_string() }));
+            failed.extend(again.filter(|(position, _)| !known.contains(position)));
+            return failed;
+        }
+        let (errors, progress) = tally.merge_for(batch).await;
         if !errors.is_empty() {
             failed.extend((0..).zip(&touched).filter_map(|(position, touched)| {
                 let error = errors.of(touched.as_ref()?)?;
                 Some((position, NotDone { cause: error.to_string() }))
             }));
         }
+        if let Some(ends) = &self.ends {
+            let (published, again) = ends.publish(&progress, &touched, self.details.is_some()).await;
+            self.write_metrics(&published);
+            let known: HashSet<usize> = failed.iter().map(|(position, _)| *position).collect();
+            failed.extend(again.into_iter().filter(|(position, _)| !known.contains(position)));
+        }
         failed
     }
 }
 
-impl<S: Store> Service for Observe<S> {
-    async fn invoke(&self, payload: &str) -> Result<Option<SqsBatchResponse>, InvocationError> {
+impl<S: Store + Completions + Notes, P: PutEvents> Service for Observe<S, P> {
+    async fn invoke(&self, payload: &str, _: Instant) -> Result<Option<SqsBatchResponse>, InvocationError> {
         let Ok(Payload { records }) = serde_json::from_str(payload) else {
             return if is_batch(payload) {
                 Err(InvocationError::UnreadableBatch)
@@ -196,7 +343,7 @@ impl<S: Store> Service for Observe<S> {
     }
 }
 
-impl<S: Store> Observe<S> {
+impl<S: Store + Completions + Notes, P: PutEvents> Observe<S, P> {
     /// Processes the event that came directly from a rule.
     async fn one(&self, event: &str) -> Result<Option<SqsBatchResponse>, InvocationError> {
         let event = brief::unescaped(event);
@@ -225,354 +372,5 @@ fn add(batch: &mut Batch, seen: &Seen<'_>) -> Option<Touched> {
     })
 }
 
-const INFO: &str = "INFO";
-const WARN: &str = "WARN";
-
-/// A line of the log, in the form in which `tracing` writes others.
-#[derive(Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Line<'a> {
-    timestamp: &'a str,
-    level: &'static str,
-    message: &'static str,
-    #[serde(rename = "message_id", skip_serializing_if = "Option::is_none")]
-    message_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail_type: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bucket: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    etag: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    record: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    record_id: Option<&'a str>,
-    /// Only where there are several.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    record_count: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    task: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rows: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rejected: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    table: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    column: Option<&'a str>,
-    target: &'static str,
-}
-
-impl<'a> Line<'a> {
-    fn of(event: &'a Brief<'_>) -> Self {
-        let (object, record) = (event.object.as_ref(), event.record.as_ref());
-        let line = Self {
-            level: INFO,
-            detail_type: Some(&event.detail_type),
-            source: event.source.as_deref(),
-            status: Some(&event.status),
-            bucket: object.map(|object| &*object.bucket),
-            key: object.map(|object| &*object.key),
-            version: object.and_then(|object| object.version.as_deref()),
-            etag: object.and_then(|object| object.etag.as_deref()),
-            record: record.map(|record| record.index),
-            record_id: record.map(|record| &*record.id),
-            record_count: record.map(|record| record.count).filter(|count| *count > 1),
-            target: module_path!(),
-            ..Self::default()
-        };
-        match &event.what {
-            What::TaskStarted { task } => Self { message: "task-started", task: Some(task), ..line },
-            What::Extracted => Self { message: "record-extracted", ..line },
-            What::Completed { rows, bytes, rejected, .. } => Self {
-                message: "extraction-completed",
-                rows: Some(*rows),
-                bytes: Some(*bytes),
-                rejected: Some(*rejected),
-                ..line
-            },
-            What::Transformed => Self { message: "record-transformed", ..line },
-            What::Loaded { table, .. } => Self { message: "record-loaded", table: Some(table), ..line },
-            What::Skipped => Self { message: "record-skipped", ..line },
-            What::Failed { code, message, field, column, .. } => Self {
-                level: WARN,
-                message: "failed",
-                reason: Some(code),
-                cause: Some(message),
-                field: field.as_deref(),
-                column: column.as_deref(),
-                ..line
-            },
-        }
-    }
-
-    fn foreign(seen: &'a Seen<'_>) -> Self {
-        Self {
-            level: WARN,
-            message: "foreign event",
-            message_id: Some(seen.id),
-            detail_type: seen.other.detail_type.as_deref(),
-            source: seen.other.source.as_deref(),
-            target: module_path!(),
-            ..Self::default()
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
-
-    use contract::{FailedStage, Reason};
-    use serde_json::json;
-
-    use contract::Detail;
-    use runtime::{Backoff, CallError};
-    use tally::{Change, Key, Scope, Source, Stored, Updated};
-
-    use super::*;
-    use crate::testing::{batch, event, json_value, object};
-
-    /// A table that takes every item but those of chunk 1, and keeps their keys.
-    #[derive(Clone, Default)]
-    struct Table(Arc<Mutex<Vec<String>>>);
-
-    impl Store for Table {
-        async fn update(&self, key: &Key, _: &Change) -> Result<Updated, CallError> {
-            if key.chunk == Some(1) {
-                return Err(CallError {
-                    code: "AccessDenied".into(),
-                    message: String::new(),
-                    retryable: false,
-                });
-            }
-            self.0.lock().expect("lock").push(Key::shared("", key.chunk).part());
-            Ok(Updated::Done)
-        }
-
-        async fn delete(&self, _: &Key, _: u64) -> Result<bool, CallError> {
-            Ok(true)
-        }
-    }
-
-    impl Source for Table {
-        async fn items(&self, _: Scope<'_>) -> Result<Vec<Stored>, CallError> {
-            Ok(Vec::new())
-        }
-    }
-
-    fn loaded(index: u64) -> Value {
-        let record = object().record(index);
-        event(&Detail::RecordLoaded {
-            object: object(),
-            record,
-            table: "t".into(),
-            key: secret(),
-            overwritten: Vec::new(),
-        })
-    }
-
-    #[tokio::test]
-    async fn only_messages_that_are_not_in_the_tally_are_given_back() {
-        let table = Table::default();
-        let writer = Writer::new(table.clone(), Backoff::immediate(2));
-        let observe = Observe::new(Some(writer), io::sink());
-        let foreign = json!({ "source": "shop", "detail-type": "sold", "detail": {} });
-        let broken = json!({ "source": "source", "detail-type": "data-loaded", "detail": {} });
-        let messages = [
-            (loaded(1), 1),
-            (loaded(70_000), 1),
-            (foreign, 1),
-            (loaded(2), 1),
-            (loaded(u64::MAX), 1),
-            (broken, 1),
-            (json!("no event"), 1),
-        ];
-        let answer = observe.invoke(&batch(messages).to_string()).await.expect("an answer").expect("a batch");
-        let mut failed: Vec<_> =
-            answer.batch_item_failures.iter().map(|one| one.item_identifier.as_str()).collect();
-        failed.sort_unstable();
-        assert_eq!(failed, ["m1", "m5", "m6"]);
-        let mut written = table.0.lock().expect("lock").clone();
-        written.sort();
-        assert_eq!(written, ["rows#000000000000", "summary"], "one call an item");
-        let error = observe.invoke(&loaded(70_000).to_string()).await.expect_err("not processed");
-        assert!(error.to_string().contains("AccessDenied"), "{error}");
-        assert!(
-            observe.invoke(&loaded(7).to_string()).await.expect("done").is_none(),
-            "straight from a rule"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_batch_whose_messages_cannot_be_named_fails_as_a_whole() {
-        let observe = Observe::<Table>::new(None, io::sink());
-        for record in [
-            json!({ "eventSource": "aws:sqs", "body": "{}" }),
-            json!({ "eventSource": "aws:sqs", "messageId": "" }),
-            json!({ "eventSource": "aws:sqs", "messageId": 7 }),
-        ] {
-            let payload = json!({ "Records": [record] }).to_string();
-            let error = observe.invoke(&payload).await.expect_err("nameless");
-            assert!(matches!(error, InvocationError::UnreadableBatch));
-        }
-        let empty = observe.invoke(&json!({ "Records": [] }).to_string()).await.expect("nothing to do");
-        assert!(empty.expect("a batch").batch_item_failures.is_empty());
-        let notification = json!({ "Records": [{ "eventSource": "aws:s3" }] }).to_string();
-        assert!(observe.invoke(&notification).await.is_err(), "not an event");
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_payload_panics(value in json_value()) {
-            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
-            let observe = Observe::<Table>::new(None, io::sink());
-            let _ = runtime.block_on(observe.invoke(&value.to_string()));
-            let detail = json!({ "detail-type": "transform", "detail": value });
-            let _ = runtime.block_on(observe.invoke(&batch([(detail, 1), (value, 2)]).to_string()));
-        }
-    }
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("lock").extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    /// Returns the one line for an event.
-    async fn line(body: Value) -> Value {
-        let lines = Lines::default();
-        // The level is checked like that of any line.
-        let subscriber = tracing_subscriber::fmt().with_writer(io::sink).finish();
-        let guard = tracing::subscriber::set_default(subscriber);
-        let observe = Observe::<Table>::new(None, lines.clone());
-        let _ = observe.invoke(&body.to_string()).await;
-        drop(guard);
-        let text = String::from_utf8(lines.0.lock().expect("lock").clone()).expect("UTF-8");
-        assert_eq!(text.lines().count(), 1, "{text}");
-        assert!(!text.contains("sEcReT"), "{text}");
-        serde_json::from_str(&text).expect("one JSON document")
-    }
-
-    fn secret() -> Vec<serde_json::Map<String, Value>> {
-        vec![serde_json::Map::from_iter([("id".to_owned(), json!("sEcReT"))])]
-    }
-
-    #[tokio::test]
-    async fn every_event_has_its_line_and_no_row_values() {
-        let record = object().record(7);
-        for (detail, expected) in [
-            (
-                Detail::TaskStarted { object: object(), task: "arn:t".into() },
-                json!({ "message": "task-started", "detailType": "ecs-started", "status": "success", "task": "arn:t" }),
-            ),
-            (
-                Detail::RecordExtracted {
-                    object: object(),
-                    record: record.clone(),
-                    headers: "h".into(),
-                    data: "sEcReT".into(),
-                    data_key: None,
-                    location: None,
-                },
-                json!({ "message": "record-extracted", "status": "extracted", "record": 7, "recordId": record.id }),
-            ),
-            (
-                Detail::ExtractionCompleted {
-                    object: object(),
-                    rows: 5,
-                    bytes: 99,
-                    rejected: 2,
-                    skipped: None,
-                    encoding: None,
-                    shard: None,
-                },
-                json!({ "message": "extraction-completed", "status": "completed", "rows": 5, "bytes": 99, "rejected": 2 }),
-            ),
-            (
-                Detail::RecordTransformed {
-                    object: object(),
-                    record: record.clone(),
-                    data: secret(),
-                    data_key: None,
-                },
-                json!({ "message": "record-transformed", "status": "transformed", "record": 7 }),
-            ),
-            (
-                Detail::RecordLoaded {
-                    object: object(),
-                    record: record.clone(),
-                    table: "t".into(),
-                    key: secret(),
-                    overwritten: Vec::new(),
-                },
-                json!({ "message": "record-loaded", "detailType": "data-loaded", "status": "success", "table": "t", "record": 7 }),
-            ),
-            (
-                Detail::Failed {
-                    stage: FailedStage::Load,
-                    object: Some(object()),
-                    record: Some(record.clone()),
-                    reason: Reason::InvalidItem,
-                    message: "why".into(),
-                    field: Some("address.street".into()),
-                    column: Some("Street".into()),
-                },
-                json!({ "message": "failed", "level": "WARN", "detailType": "loadFailed", "status": "failed",
-                    "reason": "invalid-item", "cause": "why", "field": "address.street", "column": "Street",
-                    "record": 7 }),
-            ),
-            (
-                Detail::RecordSkipped { object: object(), record: object().records(7, 3) },
-                json!({ "message": "record-skipped", "level": "INFO", "detailType": "transformSkipped",
-                    "status": "skipped", "record": 7, "recordId": record.id, "recordCount": 3 }),
-            ),
-        ] {
-            let line = line(event(&detail)).await;
-            for (name, value) in expected.as_object().expect("object") {
-                assert_eq!(&line[name], value, "{name} in {line}");
-            }
-            assert_eq!(
-                (&line["bucket"], &line["key"], &line["etag"]),
-                (&json!("b"), &json!("k.csv"), &json!("e"))
-            );
-        }
-    }
-
-    #[tokio::test]
-    async fn foreign_events_are_logged_by_type_and_source_only() {
-        let foreign = line(json!({ "source": "s", "detail-type": "t", "detail": { "x": "sEcReT" } })).await;
-        assert_eq!(
-            (&foreign["message"], &foreign["source"], &foreign["detailType"]),
-            (&json!("foreign event"), &json!("s"), &json!("t"))
-        );
-        assert_eq!(line(json!("sEcReT")).await["message"], "foreign event");
-        let broken = json!({ "source": "s", "detail-type": "transform", "detail": { "status": "sEcReT" } });
-        assert_eq!(line(broken).await["detailType"], "transform");
-    }
-}
+mod tests;

@@ -5,25 +5,27 @@
 
 use std::future::Future;
 use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use contract::environment::{MAX_RECEIVE_COUNT, VariableError, Variables};
 use lambda_runtime::{LambdaEvent, service_fn};
 use runtime::{Environment, set_up_logs};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use crate::messages::{Handler, InvocationError, serve};
 
 /// A function that reads its payload by itself.
 pub trait Service {
-    /// Processes the text of one invocation.
+    /// Processes the text of one invocation, which Lambda ends at the `deadline`.
     ///
     /// # Errors
     /// [`InvocationError`] when the whole invocation is to be repeated.
     fn invoke(
         &self,
         payload: &str,
+        deadline: Instant,
     ) -> impl Future<Output = Result<Option<SqsBatchResponse>, InvocationError>> + Send;
 }
 
@@ -35,12 +37,15 @@ pub async fn run<H: Handler>(build: impl FnOnce(&Environment) -> Result<H, Varia
         let max_receive_count = max_receive_count(&environment.variables)?;
         Ok((build(environment)?, max_receive_count))
     });
-    let Some((handler, max_receive_count)) = ready.await else { return ExitCode::FAILURE };
+    let Some((handler, max_receive_count)) = ready else { return ExitCode::FAILURE };
     let handler = &handler;
-    let service = service_fn(move |event: LambdaEvent<Value>| {
+    let service = service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         // Boxed: the futures of SDK calls inside the runtime's own are nested too deeply for the compiler.
         Box::pin(async move {
-            serve(handler, event.payload, max_receive_count).await.map_err(lambda_runtime::Error::from)
+            let deadline = instant(event.context.deadline);
+            serve(handler, &event.payload, max_receive_count, Some(deadline))
+                .await
+                .map_err(lambda_runtime::Error::from)
         })
     });
     ended(lambda_runtime::run(service).await)
@@ -50,14 +55,21 @@ pub async fn run<H: Handler>(build: impl FnOnce(&Environment) -> Result<H, Varia
 pub async fn run_service<S: Service>(
     build: impl FnOnce(&Environment) -> Result<S, VariableError>,
 ) -> ExitCode {
-    let Some(service) = ready(build).await else { return ExitCode::FAILURE };
+    let Some(service) = ready(build) else { return ExitCode::FAILURE };
     let service = &service;
     let service = service_fn(move |event: LambdaEvent<Box<RawValue>>| {
-        Box::pin(
-            async move { service.invoke(event.payload.get()).await.map_err(lambda_runtime::Error::from) },
-        )
+        Box::pin(async move {
+            let deadline = instant(event.context.deadline);
+            service.invoke(event.payload.get(), deadline).await.map_err(lambda_runtime::Error::from)
+        })
     });
     ended(lambda_runtime::run(service).await)
+}
+
+/// Returns the moment that is so many milliseconds after 1970.
+fn instant(milliseconds: u64) -> Instant {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Instant::now() + Duration::from_millis(milliseconds).saturating_sub(now)
 }
 
 /// Logs that the handler names no function of the pipeline, and returns the exit code: Lambda starts another process,
@@ -67,16 +79,16 @@ pub fn unknown(handler: &str) -> ExitCode {
     set_up_logs();
     tracing::error!(
         handler,
-        "the function cannot start: its handler must be `extract`, `transform`, `load` or `observe`"
+        "the function cannot start: its handler must be `extract`, `transform`, `load`, `observe` or `report`"
     );
     ExitCode::FAILURE
 }
 
 /// Sets up the logs, and builds the function; returns `None` if it cannot start, which is logged.
-async fn ready<H>(build: impl FnOnce(&Environment) -> Result<H, VariableError>) -> Option<H> {
+fn ready<H>(build: impl FnOnce(&Environment) -> Result<H, VariableError>) -> Option<H> {
     set_up_logs();
-    let environment = Environment::load().await;
-    build(&environment).inspect_err(|error| tracing::error!(%error, "the function cannot start")).ok()
+    let started = Environment::load().and_then(|environment| build(&environment));
+    started.inspect_err(|error| tracing::error!(%error, "the function cannot start")).ok()
 }
 
 fn ended(result: Result<(), lambda_runtime::Error>) -> ExitCode {
@@ -90,7 +102,7 @@ fn ended(result: Result<(), lambda_runtime::Error>) -> ExitCode {
 }
 
 /// Returns the greatest number of deliveries of a message; `None` for a function without a queue.
-fn max_receive_count<F: Fn(&str) -> Option<String>>(
+pub fn max_receive_count<F: Fn(&str) -> Option<String>>(
     variables: &Variables<F>,
 ) -> Result<Option<u32>, VariableError> {
     let number = |text: String| {

@@ -1,12 +1,17 @@
 //! Fakes and samples for the functions' tests.
 
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use contract::{Detail, ObjectRef};
 use proptest::prelude::*;
 use publisher::{Destination, Entry, Publisher, PutEvents, Rejection};
 use runtime::{Backoff, CallError};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tally::completion::{Completions, State, Step};
+use tally::details::Notes;
+use tally::{Attributes, Change, Key, Scope, Source, Store, Stored, Updated};
 
 use crate::messages::{Delivery, QueueOrigin};
 
@@ -63,6 +68,140 @@ impl PutEvents for Bus {
     }
 }
 
+/// A table of the tally in memory.
+#[derive(Clone, Default)]
+pub(crate) struct TallyTable(Arc<Mutex<Items>>);
+
+#[derive(Default)]
+struct Items {
+    items: BTreeMap<Key, (u64, Attributes)>,
+    ends: BTreeMap<String, (State, Option<String>)>,
+    steps: usize,
+    notes: BTreeMap<(String, String), Attributes>,
+    /// The number of notes that are refused from now on.
+    refused: usize,
+}
+
+impl TallyTable {
+    fn state(&self) -> MutexGuard<'_, Items> {
+        self.0.lock().expect("lock")
+    }
+
+    /// Refuses as many notes from now on.
+    pub(crate) fn refuse_notes(&self, count: usize) {
+        self.state().refused = count;
+    }
+
+    /// Returns the number of calls about the ends of objects.
+    pub(crate) fn steps(&self) -> usize {
+        self.state().steps
+    }
+}
+
+impl Store for TallyTable {
+    async fn update(&self, key: &Key, change: &Change) -> Result<Updated, CallError> {
+        let mut state = self.state();
+        Ok(match (state.items.get_mut(key), change.expected) {
+            (Some((revision, item)), Some(expected)) if *revision == expected => {
+                *revision = change.revision;
+                item.extend(change.set.clone());
+                item.retain(|name, _| !change.remove.contains(name));
+                Updated::Done
+            }
+            (None, None) => {
+                state.items.insert(key.clone(), (change.revision, change.set.clone()));
+                Updated::Done
+            }
+            (Some((revision, item)), _) => Updated::Conflict(*revision, item.clone()),
+            (None, Some(_)) => Updated::Gone,
+        })
+    }
+
+    async fn delete(&self, key: &Key, revision: u64) -> Result<bool, CallError> {
+        let mut state = self.state();
+        let there = state.items.get(key).is_some_and(|(own, _)| *own == revision);
+        if there {
+            state.items.remove(key);
+        }
+        Ok(there)
+    }
+}
+
+impl Source for TallyTable {
+    async fn items(&self, scope: Scope<'_>) -> Result<Vec<Stored>, CallError> {
+        let wanted = |key: &Key| match scope {
+            Scope::All => true,
+            Scope::Object(object) => key.object == object,
+            Scope::Part(object, part) => key.object == object && key.part().starts_with(part),
+        };
+        let state = self.state();
+        let stored = |(key, (revision, attributes)): (&Key, &(u64, Attributes))| Stored {
+            object: key.object.clone(),
+            part: key.part(),
+            revision: *revision,
+            attributes: attributes.clone(),
+        };
+        let items = state.items.iter().filter(|(key, _)| wanted(key)).map(stored);
+        let noted = state.notes.iter().filter(|((of, part), _)| match scope {
+            Scope::All => true,
+            Scope::Object(object) => of == object,
+            Scope::Part(object, prefix) => of == object && part.starts_with(prefix),
+        });
+        let noted = noted.map(|((object, part), attributes)| Stored {
+            object: object.clone(),
+            part: part.clone(),
+            revision: 0,
+            attributes: attributes.clone(),
+        });
+        Ok(items.chain(noted).collect())
+    }
+}
+
+impl Notes for TallyTable {
+    async fn note(&self, object: &str, part: &str, attributes: &Attributes) -> Result<(), CallError> {
+        let mut state = self.state();
+        if state.refused > 0 {
+            state.refused -= 1;
+            return Err(CallError {
+                code: "ThrottlingException".into(),
+                message: String::new(),
+                retryable: true,
+            });
+        }
+        state.notes.entry((object.to_owned(), part.to_owned())).or_default().extend(attributes.clone());
+        Ok(())
+    }
+}
+
+impl Completions for TallyTable {
+    async fn step(&self, object: &str, step: &Step) -> Result<Option<State>, CallError> {
+        let mut state = self.state();
+        state.steps += 1;
+        let (item, lease) = state.ends.entry(object.to_owned()).or_default();
+        let done = match step {
+            Step::Count { settled, rows, failed } => {
+                item.settled += settled;
+                item.rows = rows.or(item.rows);
+                item.failed |= failed;
+                true
+            }
+            Step::Claim { attempt, holder, .. } => {
+                let free = item.attempt < *attempt && lease.as_ref().is_none_or(|other| other == holder);
+                if free {
+                    *lease = Some(holder.clone());
+                }
+                free
+            }
+            Step::Finish { attempt, replay, partial } => {
+                (item.attempt, item.replay, item.partial) = (*attempt, replay.clone(), *partial);
+                *lease = None;
+                true
+            }
+        };
+        Ok(done.then(|| item.clone()))
+    }
+}
+
 pub(crate) fn object() -> ObjectRef {
     ObjectRef {
         bucket: "b".into(),
@@ -74,6 +213,11 @@ pub(crate) fn object() -> ObjectRef {
     }
 }
 
+/// Returns the text of a document.
+pub(crate) fn raw(value: &Value) -> Box<RawValue> {
+    serde_json::value::to_raw_value(value).expect("JSON")
+}
+
 /// Returns an event as it arrives from the bus.
 pub(crate) fn event(detail: &Detail) -> Value {
     json!({ "source": "source", "detail-type": detail.detail_type(), "detail": detail.to_value() })
@@ -83,10 +227,11 @@ pub(crate) fn event(detail: &Detail) -> Value {
 pub(crate) fn delivery(body: Value, attempt: u32) -> Delivery {
     Delivery {
         id: "m".into(),
-        body: Some(body),
+        body: Some(body.to_string()),
         attempt,
         last_attempt: attempt >= 3,
         queue: Some(QueueOrigin { arn: "arn:aws:sqs:eu-west-1:1:q".into(), receipt_handle: "r".into() }),
+        deadline: None,
     }
 }
 
