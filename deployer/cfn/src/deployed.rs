@@ -1,4 +1,4 @@
-//! A template as CloudFormation returns it: JSON from this deployer, JSON or YAML from others. [`deployer_plan::diff`]
+//! A template as CloudFormation returns it: JSON from this deployer, JSON or YAML from others. `deployer_plan::diff`
 //! reads it, and expects no form of it.
 
 pub mod lossy;

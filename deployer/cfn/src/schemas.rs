@@ -1,6 +1,6 @@
 //! The published resource schemas of CloudFormation: the types, and the properties that each takes.
 //!
-//! Beside the flow: [`deployer_lang::model`] asks for types and attributes, `check` judges the properties of raw
+//! Beside the flow: `deployer_lang::model` asks for types and attributes, `check` judges the properties of raw
 //! resources, and a diff asks what a change replaces. `schemas.bin` is written by `tools/registry.py`; `source.json`
 //! names its source and date. Names are found in the file as it is embedded in the program, and a type's block is read
 //! when it is first used, so a file without raw types pays nothing.

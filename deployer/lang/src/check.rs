@@ -10,6 +10,7 @@ use crate::model::table::Table;
 use crate::model::{Kind, Resource, ResourceRef, ResourceType, Stack};
 
 mod bucket;
+mod bus;
 mod events;
 mod fields;
 mod function;
@@ -46,6 +47,7 @@ fn check_resource(stack: &Stack, resource: &Resource, diagnostics: &mut Diagnost
     resource.is.check(stack, resource, diagnostics);
     match &resource.is {
         ResourceType::Bucket(bucket) => bucket::check(stack, resource, bucket, diagnostics),
+        ResourceType::Bus(bus) => bus::check(stack, resource, bus, diagnostics),
         ResourceType::Function(function) => {
             function::check(stack, resource, function, diagnostics);
             each_once(&function.access, diagnostics);

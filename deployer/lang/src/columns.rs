@@ -4,6 +4,7 @@ use contract::columns;
 use contract::settings::FieldSettings;
 use deployer_syntax::diagnostic::Span;
 use deployer_syntax::reference::{Piece, pieces};
+use transform::Owner;
 
 use crate::model::function::{FieldPlace, Function, Settings};
 use crate::model::worker::Worker;
@@ -19,7 +20,9 @@ pub enum Source {
     /// An expression.
     Expression,
     /// `where`, which belongs to no field.
-    Filter,
+    Where,
+    /// `delete`, which belongs to no field, either.
+    Delete,
 }
 
 /// A use of a column by a `transform` worker.
@@ -29,7 +32,7 @@ pub struct Use<'s> {
     pub of: &'s Resource,
     /// The function.
     pub function: &'s Function,
-    /// The name of the field, with those of the fields around it: `address.street`. Empty for `where`.
+    /// The name of the field, with those of the fields around it: `address.street`. Empty for `where` and `delete`.
     pub field: String,
     /// The part of the field.
     pub source: Source,
@@ -44,11 +47,12 @@ pub struct Use<'s> {
 }
 
 impl Use<'_> {
-    /// Returns the user of the column, for messages: the field `id`, or `where`.
+    /// Returns the user of the column, for messages: the field `id`, `where`, or `delete`.
     #[must_use]
     pub fn user(&self) -> String {
         match self.source {
-            Source::Filter => "`where`".to_owned(),
+            Source::Where => "`where`".to_owned(),
+            Source::Delete => "`delete`".to_owned(),
             _ => format!("the field `{}`", self.field),
         }
     }
@@ -87,14 +91,20 @@ fn of_settings<'s>(of: &'s Resource, function: &'s Function, settings: &Settings
             let span = place.place("template").map_or(place.span, |place| place.part(None, Some(range)));
             add(Source::Template, path, Some(field), name, false, span);
         }
-        for column in read.iter().filter(|column| column.field == path) {
+        let is_of = |owner: &Owner| matches!(owner, Owner::Field(field) if field == path);
+        for column in read.iter().filter(|column| is_of(&column.owner)) {
             let span = place.property("expression");
             add(Source::Expression, path, Some(field), &column.name, column.optional, span);
         }
     });
-    if let Some(filter) = &settings.filter {
-        for column in read.iter().filter(|column| column.field.is_empty()) {
-            add(Source::Filter, "", None, &column.name, column.optional, filter.span);
+    let conditions = [
+        (Source::Where, Owner::Where, &settings.conditions.filter),
+        (Source::Delete, Owner::Delete, &settings.conditions.delete),
+    ];
+    for (source, owner, place) in conditions {
+        let Some(place) = place else { continue };
+        for column in read.iter().filter(|column| column.owner == owner) {
+            add(source, "", None, &column.name, column.optional, place.span);
         }
     }
     found

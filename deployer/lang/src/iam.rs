@@ -1,6 +1,7 @@
 //! Least privilege: `access:` entries → IAM statements of exact actions on exact ARNs.
 
 use contract::environment::DATA_KEY_CONTEXT;
+use contract::event::RESULT_PREFIXES;
 use deployer_cfn::template::{GetAtt, Ref, Sub, logical_id};
 use serde_json::{Value, json};
 
@@ -130,27 +131,38 @@ pub fn consume(queue: &str) -> Value {
 pub(crate) const CONSUME: [&str; 4] =
     ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"];
 
+/// What a reader of objects does with the tally.
+const CHECKPOINTS: Grant = Grant {
+    verb: Verb::Tally,
+    sid: "Tally",
+    actions: &["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"],
+    on: On::Itself,
+};
+/// What a reader of objects does with the key of sensitive fields.
+const DATA_KEYS: Grant =
+    Grant { verb: Verb::Encrypt, sid: "MakeDataKeysOf", actions: &["kms:GenerateDataKey"], on: On::DataKeys };
+
 /// Permissions of the deployer's own workers in the place of those that their verb gives to others. They need less of a
-/// key, and name the object in each call; a task reads the tally and writes its checkpoints, and folds nothing.
-pub const WORKER_GRANTS: [(Worker, Kind, Grant); 3] = [
+/// key, and name the object in each call; a task, like an `extract` that does its work, reads the tally and writes its
+/// checkpoints, and folds nothing; `report` reads the tally, and writes its own files alone.
+pub const WORKER_GRANTS: [(Worker, Kind, Grant); 7] = [
+    (Worker::Extract, Kind::Table, CHECKPOINTS),
+    (Worker::Extract, Kind::Key, DATA_KEYS),
+    (Worker::Extraction, Kind::Table, CHECKPOINTS),
+    (Worker::Extraction, Kind::Key, DATA_KEYS),
     (
-        Worker::Extraction,
+        Worker::Report,
         Kind::Table,
-        Grant {
-            verb: Verb::Tally,
-            sid: "Tally",
-            actions: &["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"],
-            on: On::Itself,
-        },
+        Grant { verb: Verb::Tally, sid: "Tally", actions: &["dynamodb:Query"], on: On::Itself },
     ),
     (
-        Worker::Extraction,
-        Kind::Key,
+        Worker::Report,
+        Kind::Bucket,
         Grant {
-            verb: Verb::Encrypt,
-            sid: "MakeDataKeysOf",
-            actions: &["kms:GenerateDataKey"],
-            on: On::DataKeys,
+            verb: Verb::Write,
+            sid: "WriteResultsTo",
+            actions: &["s3:DeleteObject", "s3:PutObject"],
+            on: On::ResultFiles,
         },
     ),
     (
@@ -167,6 +179,9 @@ impl On {
         Some(match (self, &resource.is) {
             (Self::Itself | Self::DataKeys, itself) => itself.arn(&id, &resource.name),
             (Self::Objects, _) => names::bucket_arn(&resource.name, "/*"),
+            (Self::ResultFiles, _) => {
+                json!(RESULT_PREFIXES.map(|prefix| names::bucket_arn(&resource.name, &format!("/{prefix}*"))))
+            }
             (Self::Indexes, ResourceType::Table(table)) if !table.indexes.is_empty() => {
                 json!(Sub(format!("${{{id}.Arn}}/index/*")))
             }
@@ -292,13 +307,9 @@ mod tests {
     #[test]
     fn a_worker_gets_less_than_code_of_ones_own_and_says_which_object() {
         for (worker, kind, grant) in WORKER_GRANTS {
-            let general: Vec<&str> = kind
-                .grants()
-                .iter()
-                .filter(|other| other.verb == grant.verb)
-                .flat_map(|other| other.actions)
-                .copied()
-                .collect();
+            let of = |other: &&Grant| other.verb == grant.verb || grant.on == On::ResultFiles;
+            let general: Vec<&str> =
+                kind.grants().iter().filter(of).flat_map(|other| other.actions).copied().collect();
             assert!(grant.actions.iter().all(|action| general.contains(action)), "{grant:?}");
             match kind {
                 Kind::Key => {

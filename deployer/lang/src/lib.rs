@@ -13,6 +13,7 @@ pub mod docs;
 pub mod document;
 pub mod graph;
 pub mod iam;
+pub mod loading;
 pub mod lower;
 pub mod matching;
 pub mod model;

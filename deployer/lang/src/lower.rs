@@ -13,6 +13,7 @@ use crate::model::access::Verb;
 use crate::model::code::Code;
 use crate::model::json::Json;
 use crate::model::options::Options;
+use crate::model::worker::Worker;
 use crate::model::{Resource, ResourceType, Stack, Text, TextPart};
 
 mod alarm;
@@ -187,6 +188,13 @@ fn pattern(stack: &Stack, json: &Json) -> Value {
 /// Returns JSON as one text, where CloudFormation requires that.
 fn json_text(stack: &Stack, json: &Json) -> Value {
     text_value(stack, &Text { parts: json.pieces(), span: Span::default() })
+}
+
+/// Returns the variable that tells the other workers of a `report`, if the stack has one: they keep what it needs, and
+/// ignore what it writes.
+fn result_files(stack: &Stack) -> Option<(&'static str, &'static str)> {
+    let has_report = stack.functions().any(|(_, function)| function.worker() == Some(Worker::Report));
+    has_report.then_some((contract::environment::RESULT_FILES, "true"))
 }
 
 /// Returns a text in something that is used only when all resources exist, such as a variable or a policy: a bucket is

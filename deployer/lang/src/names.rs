@@ -3,7 +3,7 @@
 use deployer_cfn::template::{GetAtt, Ref, Sub};
 use serde_json::{Value, json};
 
-use crate::model::bus::Bus;
+use crate::model::bus::{Bus, LogLevel};
 
 /// Returns the name of a bucket: account and region make it unique in the world.
 #[must_use]
@@ -28,6 +28,12 @@ pub fn family(name: &str) -> String {
 #[must_use]
 pub fn own_bus(name: &str) -> String {
     format!("${{AWS::StackName}}-{name}")
+}
+
+/// Returns the name of the source of a log of a bus, and of its destination.
+#[must_use]
+pub fn event_log(stack: &str, name: &str, level: LogLevel) -> String {
+    format!("{stack}-{name}-{}", level.word())
 }
 
 /// Returns the ARN of a bus by its computed name.

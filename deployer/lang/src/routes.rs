@@ -1,11 +1,13 @@
 //! The rules and triggers of a stack that take events of a bus.
 
+use contract::EventKind;
 use deployer_syntax::diagnostic::Source;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::loading;
 use crate::matching::Compiled;
-use crate::model::function::{Events, Trigger};
+use crate::model::function::{Events, Function, Trigger};
 use crate::model::pattern::Pattern;
 use crate::model::{ResourceRef, ResourceType, Stack};
 
@@ -54,14 +56,15 @@ impl RouteKind {
 #[must_use]
 pub fn routes(stack: &Stack) -> Vec<Route> {
     let mut out = Vec::new();
-    let compiled = |bus: &ResourceRef, events: &Events| match events {
+    let compiled = |bus: &ResourceRef, events: &Events, taker: Option<&Function>| match events {
         Events::Matching { pattern, .. } => pattern.compiled.clone(),
         Events::Named(event) => {
             let source = match stack.resource(&bus.name).map(|resource| &resource.is) {
                 Some(ResourceType::Bus(bus)) => &bus.source,
                 _ => contract::SOURCE,
             };
-            let json = Source::new("event", event.pattern(source).to_string());
+            let pattern = EventKind::pattern_of(&loading::taken(stack, taker, *event), source);
+            let json = Source::new("event", pattern.to_string());
             // The contract's patterns are right, as a test shows.
             Pattern::from_json(&json).map(|pattern| pattern.compiled).unwrap_or_default()
         }
@@ -73,7 +76,7 @@ pub fn routes(stack: &Stack) -> Vec<Route> {
                 kind: RouteKind::Rule,
                 resource: name.clone(),
                 bus: rule.bus.name.clone(),
-                pattern: compiled(&rule.bus, &rule.events),
+                pattern: compiled(&rule.bus, &rule.events, None),
                 targets: rule.targets.iter().map(|target| target.to.name.clone()).collect(),
                 enabled: rule.enabled,
             }),
@@ -84,7 +87,7 @@ pub fn routes(stack: &Stack) -> Vec<Route> {
                         kind: RouteKind::Trigger,
                         resource: name.clone(),
                         bus: bus.name.clone(),
-                        pattern: compiled(bus, events),
+                        pattern: compiled(bus, events, Some(function)),
                         targets: vec![name.clone()],
                         enabled: true,
                     });
@@ -111,8 +114,6 @@ pub fn routes(stack: &Stack) -> Vec<Route> {
 
 #[cfg(test)]
 mod tests {
-    use contract::EventKind;
-
     use super::*;
 
     #[test]

@@ -63,11 +63,27 @@ pub fn of_task<'s>(stack: &'s Stack, task: &'s Task) -> Vec<Field<'s>> {
     sensitive(stack).filter(|field| triggering(field.function).any(|bus| buses.contains(bus))).collect()
 }
 
-/// Returns the uses of columns by every `transform` that certainly gets all rows of this task: without one of these
-/// columns, no row of a file would become an item. If a pattern chooses among events, the file may be meant for another
-/// function.
+/// Returns the uses of columns that a file must have by every `transform` that certainly gets all rows of this task:
+/// without one of these columns, no row of a file would become an item. If a pattern chooses among events, the file may
+/// be meant for another function.
 #[must_use]
 pub fn expected<'s>(stack: &'s Stack, task: &Task) -> Vec<Use<'s>> {
+    certain(stack, task).into_iter().filter(|used| !used.optional).collect()
+}
+
+/// Returns the uses of columns that a file may lack, and that no other use expects, by the same functions: with two
+/// columns that fit one of them, no row of a file would become an item.
+#[must_use]
+pub fn optional<'s>(stack: &'s Stack, task: &Task) -> Vec<Use<'s>> {
+    let (optional, expected): (Vec<Use<'_>>, Vec<Use<'_>>) =
+        certain(stack, task).into_iter().partition(|used| used.optional);
+    let is_expected =
+        |used: &Use<'_>| expected.iter().any(|other| columns::same(&other.column, &used.column));
+    optional.into_iter().filter(|used| !is_expected(used)).collect()
+}
+
+/// Returns the uses of columns by every `transform` that certainly gets all rows of this task.
+fn certain<'s>(stack: &'s Stack, task: &Task) -> Vec<Use<'s>> {
     let all_rows =
         |events: &Events| matches!(events, Events::Named(EventKind::RecordExtracted | EventKind::Any));
     let mut buses: BTreeSet<&str> = BTreeSet::new();
@@ -99,7 +115,7 @@ pub fn expected<'s>(stack: &'s Stack, task: &Task) -> Vec<Use<'s>> {
             _ => false,
         })
     };
-    uses(stack).filter(|used| !used.optional && gets_all(used.function)).collect()
+    uses(stack).filter(|used| gets_all(used.function)).collect()
 }
 
 /// Returns the names of the columns that are used, each once.
@@ -112,6 +128,18 @@ pub fn columns_of(uses: &[Use<'_>]) -> Vec<String> {
         }
     }
     out
+}
+
+/// Returns the task whose work an `extract` does itself for small objects; `None` if it starts a task for each.
+#[must_use]
+pub fn inlined<'s>(stack: &'s Stack, extract: &Function) -> Option<(&'s Resource, &'s Task)> {
+    extract.settings.as_ref()?.extract.inline?;
+    let run = extract.access.iter().find(|access| access.verb == Verb::Run)?;
+    let resource = stack.resource(&run.resource.name)?;
+    match &resource.is {
+        ResourceType::Task(task) if extract.worker() == Some(Worker::Extract) => Some((resource, task)),
+        _ => None,
+    }
 }
 
 /// Returns the sensitive fields of every `transform` whose events this `load` gets.
@@ -228,9 +256,9 @@ const PUT_EVENTS: &str = "events:putevents";
 #[must_use]
 pub const fn verb(worker: Worker) -> Option<Verb> {
     match worker {
-        Worker::Extraction => Some(Verb::Encrypt),
+        Worker::Extraction | Worker::Extract => Some(Verb::Encrypt),
         Worker::Load => Some(Verb::Decrypt),
-        Worker::Extract | Worker::Transform | Worker::Observe => None,
+        Worker::Transform | Worker::Observe | Worker::Report => None,
     }
 }
 

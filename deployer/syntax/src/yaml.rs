@@ -1,7 +1,7 @@
 //! Text → tree of nodes with their places. First step of the flow.
 //!
 //! Built on the events of `saphyr-parser`, because no reader of YAML values keeps the place of each node, and because
-//! most accept duplicate keys. Values stay text until [`deployer_lang::model`] asks for a type, so `no` and `012` are
+//! most accept duplicate keys. Values stay text until `deployer_lang::model` asks for a type, so `no` and `012` are
 //! never silently something else.
 
 use std::collections::HashMap;

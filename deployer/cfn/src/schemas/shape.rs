@@ -1,6 +1,6 @@
 //! A place in a type's schema: the values that it takes, and those that are the same for CloudFormation.
 //!
-//! Used by [`deployer_plan::diff`], which walks two values and the schema side by side.
+//! Used by `deployer_plan::diff`, which walks two values and the schema side by side.
 
 use serde_json::Value;
 

@@ -9,6 +9,7 @@ use crate::model::access::Verb;
 use crate::model::function::Events;
 use crate::model::pattern::Pattern;
 use crate::model::rule::Rule;
+use crate::model::worker::Worker;
 use crate::model::{ResourceRef, ResourceType, Stack};
 use contract::EventKind;
 
@@ -16,11 +17,30 @@ pub(super) fn check_rule(stack: &Stack, rule: &Rule, diagnostics: &mut Diagnosti
     check_events(stack, &rule.bus, &rule.events, diagnostics);
 }
 
-/// Warns when a pattern takes events of the workers only, and none of them.
+/// Warns when a pattern takes events of the workers only, and none of them, and when nothing publishes the ends of
+/// objects.
 pub(super) fn check_events(stack: &Stack, bus: &ResourceRef, events: &Events, diagnostics: &mut Diagnostics) {
-    let Events::Matching { pattern, .. } = events else { return };
     let name = &bus.name;
+    let span = bus.span;
     let Some(ResourceType::Bus(bus)) = stack.resource(name).map(|resource| &resource.is) else { return };
+    let pattern = match events {
+        Events::Matching { pattern, .. } => pattern,
+        Events::Named(EventKind::ObjectCompleted) if bus.existing.is_none() && !completes(stack, name) => {
+            diagnostics.push(
+                Diagnostic::warning(
+                    "W0414",
+                    span,
+                    format!("no worker publishes `object-completed` events on `{name}`"),
+                )
+                .help(format!(
+                    "the worker `observe` does, with `triggers: [{{ bus: \"${{{name}}}\", event: any }}]` and \
+                     `access: [{{ tally: \"${{…}}\" }}, {{ publish: \"${{{name}}}\" }}]`"
+                )),
+            );
+            return;
+        }
+        Events::Named(_) => return,
+    };
     // Other sources may send anything, as may code of the user's own.
     let Some(sources) = pattern.exact("source") else { return };
     let known = sources == [bus.source.as_str()] && bus.existing.is_none() && bus.allow.is_none();
@@ -39,6 +59,17 @@ pub(super) fn check_events(stack: &Stack, bus: &ResourceRef, events: &Events, di
             types.join(", ")
         )),
     );
+}
+
+/// Returns whether a worker publishes the ends of objects on a bus: an observer that keeps the tally.
+fn completes(stack: &Stack, bus: &str) -> bool {
+    stack.functions().any(|(_, function)| {
+        let may = |verb, name: Option<&str>| {
+            let is = |resource: &ResourceRef| name.is_none_or(|name| resource.name == name);
+            function.access.iter().any(|entry| entry.verb == verb && is(&entry.resource))
+        };
+        function.worker() == Some(Worker::Observe) && may(Verb::Tally, None) && may(Verb::Publish, Some(bus))
+    })
 }
 
 /// Returns whether the deployer's workers publish on a bus, and nothing else in the stack does.

@@ -10,7 +10,7 @@ use deployer_syntax::yaml::shorten;
 
 use super::table;
 use crate::columns::Source;
-use crate::model::access::Verb;
+use crate::loading;
 use crate::model::function::{FieldPlace, Function, Settings, is_constant};
 use crate::model::table::{KeyType, Table};
 use crate::model::worker::Worker;
@@ -26,23 +26,13 @@ pub(super) fn check(
     diagnostics: &mut Diagnostics,
 ) {
     table_keys(stack, resource, settings, diagnostics);
-    let tables = tables_of(stack, function);
+    let tables = loading::tables(stack, function);
     index_keys(&tables, settings, diagnostics);
     time_to_live(&tables, settings, diagnostics);
     keys_without_value(&tables, settings, diagnostics);
     version(stack, function, settings, diagnostics);
+    deletions(stack, resource, function, settings, diagnostics);
     named_columns(stack, function, diagnostics);
-}
-
-/// Returns the tables that items of a `transform` are written to, by name.
-fn tables_of<'s>(stack: &'s Stack, transform: &Function) -> BTreeMap<&'s str, &'s Table> {
-    let loads = stack.functions().filter(|(_, function)| {
-        function.worker() == Some(Worker::Load) && sensitive::comes_to(stack, transform, function)
-    });
-    loads
-        .flat_map(|(_, load)| load.access.iter().filter(|access| access.verb == Verb::Write))
-        .filter_map(|access| Some((access.resource.name.as_str(), table(stack, &access.resource)?)))
-        .collect()
 }
 
 /// The type of DynamoDB as which a field is stored.
@@ -116,8 +106,7 @@ fn table_keys(stack: &Stack, resource: &Resource, settings: &Settings, diagnosti
     let tables = stack
         .functions()
         .filter(|(_, function)| function.worker() == Some(Worker::Load))
-        .flat_map(|(_, function)| &function.access)
-        .filter(|access| access.verb == Verb::Write)
+        .flat_map(|(_, function)| loading::written(function))
         .filter_map(|access| Some((&access.resource.name, table(stack, &access.resource)?)));
     for (name, table) in tables {
         let fields: Vec<Option<(&FieldSettings, &FieldPlace)>> =
@@ -271,24 +260,62 @@ fn may_be_empty(field: &FieldSettings) -> bool {
     !never && (from || other)
 }
 
-/// Checks that no field takes the attribute that a `load` with `onConflict: newest` writes itself.
+/// Checks that no field takes the attribute that a `load` writes itself.
 fn version(stack: &Stack, transform: &Function, settings: &Settings, diagnostics: &mut Diagnostics) {
-    let load = stack.functions().find(|(_, function)| {
-        function.worker() == Some(Worker::Load)
-            && sensitive::comes_to(stack, transform, function)
-            && function.settings.as_ref().is_some_and(|own| own.load.on_conflict == OnConflict::Newest)
-    });
-    if let (Some((load, _)), Some((_, place))) = (load, field(settings, VERSION_ATTRIBUTE)) {
+    let load = loading::loads(stack, transform).find(|(_, load)| loading::on_conflict(load).has_versions());
+    if let (Some((resource, load)), Some((_, place))) = (load, field(settings, VERSION_ATTRIBUTE)) {
+        let on_conflict = loading::on_conflict(load);
+        let purpose = match on_conflict {
+            OnConflict::Keep => "from which row an item comes",
+            _ => "which item is newer",
+        };
         diagnostics.push(
             Diagnostic::error(
                 "E0354",
                 place.span,
                 format!(
-                    "`{}` writes an attribute `{VERSION_ATTRIBUTE}` of its own, to tell which item is newer",
-                    load.name
+                    "`{}` writes an attribute `{VERSION_ATTRIBUTE}` of its own, to tell {purpose}",
+                    resource.name
                 ),
             )
-            .help("give the field another name, or remove `onConflict: newest`"),
+            .help(format!("give the field another name, or remove `onConflict: {}`", on_conflict.word())),
+        );
+    }
+}
+
+/// Checks that `load` can do what rows ask for that delete items.
+fn deletions(
+    stack: &Stack,
+    resource: &Resource,
+    transform: &Function,
+    settings: &Settings,
+    diagnostics: &mut Diagnostics,
+) {
+    let Some(place) = &settings.conditions.delete else { return };
+    // One that may not write is reported itself.
+    if loading::loads(stack, transform).next().is_none() {
+        diagnostics.push(
+            Diagnostic::error(
+                "E0307",
+                place.span,
+                format!(
+                    "no `load` of this stack writes what `{}` makes, so the key to delete is not known",
+                    resource.name
+                ),
+            )
+            .help("add a function with `worker: load`, or remove `delete`"),
+        );
+    }
+    for (load, _) in
+        loading::loads(stack, transform).filter(|(_, load)| loading::on_conflict(load) == OnConflict::Keep)
+    {
+        diagnostics.push(
+            Diagnostic::error(
+                "E0355",
+                place.span,
+                format!("`{}` keeps the items of its table, and `delete` removes them", load.name),
+            )
+            .help("remove `delete`, or write another `onConflict` than `keep`"),
         );
     }
 }
@@ -309,7 +336,7 @@ fn named_columns(stack: &Stack, function: &Function, diagnostics: &mut Diagnosti
             }
             let verb = match used.source {
                 Source::From => "comes from",
-                Source::Template | Source::Expression | Source::Filter => "uses",
+                Source::Template | Source::Expression | Source::Where | Source::Delete => "uses",
             };
             let (user, column, task) = (used.user(), shorten(&used.column), &extraction.name);
             let message =

@@ -13,8 +13,11 @@ const MAX_OUTPUTS: usize = 200;
 const MAX_TEMPLATE_BYTES: usize = 1_000_000;
 /// Characters of all inline policies of a role, without white space: IAM User Guide, "IAM and AWS STS quotas".
 const MAX_POLICY: usize = 10_240;
-/// Lambda's environment in all: AWS Lambda Developer Guide, "Lambda quotas".
+/// Lambda's environment in all: AWS Lambda Developer Guide, "Lambda quotas". The error that Lambda answers ("String
+/// measured: …") shows that the variables are measured as JSON, in which a quote takes two bytes.
 const MAX_ENVIRONMENT: usize = 4_096;
+/// Bytes of a task definition: Amazon ECS Developer Guide, "Amazon ECS service quotas".
+const MAX_TASK_DEFINITION: usize = 65_536;
 /// Approximate length of a name, an ARN or an ID that CloudFormation fills in.
 const REFERENCE: usize = 100;
 /// Executions that Lambda keeps for functions without reserved concurrency: AWS Lambda Developer Guide, "Configuring
@@ -46,18 +49,24 @@ pub(super) fn check(stack: &Stack, template: &Template, diagnostics: &mut Diagno
             }
             "AWS::Lambda::Function" => {
                 let variables = resource.properties["Environment"]["Variables"].as_object();
-                let size = variables
-                    .into_iter()
-                    .flatten()
-                    .map(|(name, value)| {
-                        name.len() + value.as_str().map_or_else(|| filled_size(value), str::len)
-                    })
-                    .sum();
+                let entry = |(name, value): (&String, &Value)| {
+                    let value = value.as_str().map_or_else(|| filled_size(value) + 2, json_size);
+                    json_size(name) + value + 2
+                };
+                let size = variables.into_iter().flatten().map(entry).sum();
                 let message = format!("the environment of `{origin}` takes about {size} bytes");
                 let help = format!(
-                    "Lambda allows {MAX_ENVIRONMENT} bytes in total, including the settings of a worker"
+                    "Lambda allows {MAX_ENVIRONMENT} bytes in total, including the settings of a worker, in which a quote takes two"
                 );
                 limit(("E0306", "W0401"), span, size, MAX_ENVIRONMENT, message, help, diagnostics);
+            }
+            "AWS::ECS::TaskDefinition" => {
+                let size = filled_size(&resource.properties);
+                let message = format!("the task definition of `{origin}` has about {size} bytes");
+                let help = format!(
+                    "ECS allows {MAX_TASK_DEFINITION} bytes, including the settings of a worker and its environment"
+                );
+                limit(("E0306", "W0401"), span, size, MAX_TASK_DEFINITION, message, help, diagnostics);
             }
             _ => {}
         }
@@ -79,6 +88,11 @@ fn limit(
     } else if count * 5 >= most * 4 {
         diagnostics.push(Diagnostic::warning(warning, span, message).help(help));
     }
+}
+
+/// Returns the number of bytes of a text as JSON.
+fn json_size(text: &str) -> usize {
+    Value::from(text).to_string().len()
 }
 
 /// Counts the characters of a value as JSON, once CloudFormation has filled it in.

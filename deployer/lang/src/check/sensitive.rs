@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use contract::columns;
-use contract::settings::SensitiveField;
+use contract::settings::{Format, SensitiveField};
 use deployer_syntax::diagnostic::{Diagnostic, Diagnostics};
 use deployer_syntax::yaml::shorten;
 
 use super::{table, worker};
 use crate::columns::Source;
+use crate::loading;
 use crate::model::Stack;
-use crate::model::access::Verb;
+use crate::model::task::Task;
 use crate::model::worker::Worker;
 use crate::sensitive::{self, Field};
 
@@ -22,6 +23,7 @@ pub(super) fn check(stack: &Stack, diagnostics: &mut Diagnostics) {
     table_keys(stack, diagnostics);
     agreement(stack, diagnostics);
     uses(stack, diagnostics);
+    members(stack, diagnostics);
 }
 
 /// Checks that `load` can decrypt the values that a task encrypts.
@@ -60,9 +62,8 @@ fn one_key(stack: &Stack, diagnostics: &mut Diagnostics) {
 fn table_keys(stack: &Stack, diagnostics: &mut Diagnostics) {
     let loads = stack.functions().filter(|(_, function)| function.worker() == Some(Worker::Load));
     for (_, load) in loads {
-        let written = load.access.iter().filter(|access| access.verb == Verb::Write);
-        let tables =
-            written.filter_map(|access| Some((&access.resource.name, table(stack, &access.resource)?)));
+        let tables = loading::written(load)
+            .filter_map(|access| Some((&access.resource.name, table(stack, &access.resource)?)));
         let fields = sensitive::of_load(stack, load);
         let found = tables.flat_map(|(name, table)| fields.iter().map(move |field| (name, table, field)));
         for (table, properties, field) in found {
@@ -167,5 +168,40 @@ fn uses(stack: &Stack, diagnostics: &mut Diagnostics) {
             "the task encrypts it, and `transform` sees the encrypted value only; use another column, or remove \
              `sensitive`",
         ));
+    }
+}
+
+/// Checks that no field of JSON Lines comes from a column that contains a sensitive one, or is a part of one: neither
+/// leaves the task.
+fn members(stack: &Stack, diagnostics: &mut Diagnostics) {
+    let of_json = |task: &&Task| task.settings.as_ref().is_some_and(|is| is.format == Format::JsonLines);
+    let sealed: Vec<(&Task, Vec<Field<'_>>)> = stack
+        .tasks()
+        .map(|(_, task)| task)
+        .filter(of_json)
+        .map(|task| (task, sensitive::of_task(stack, task)))
+        .collect();
+    for used in crate::columns::uses(stack) {
+        let reached = sealed.iter().filter(|(task, _)| sensitive::rows_come_to(stack, task, used.function));
+        let related = reached.flat_map(|(_, fields)| fields).find_map(|field| {
+            let column = field.column()?;
+            let contains = columns::contains(&used.column, column);
+            (contains || columns::contains(column, &used.column)).then_some((contains, column, field))
+        });
+        let Some((contains, column, field)) = related else { continue };
+        let (how, help) = match contains {
+            true => ("contains", "name the members that are wanted, each by its path"),
+            false => ("is a part of", "use another column, or write `sensitive: true` for this one instead"),
+        };
+        let message = format!(
+            "{} uses the column `{}`, which {how} the column `{}`, which is sensitive in `{}` of `{}`",
+            used.user(),
+            shorten(&used.column),
+            shorten(column),
+            field.settings.name,
+            field.of.name
+        );
+        let help = format!("it does not leave the task, where `{}` is encrypted; {help}", shorten(column));
+        diagnostics.push(Diagnostic::error("E0356", used.span, message).help(help));
     }
 }

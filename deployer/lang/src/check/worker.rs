@@ -1,10 +1,11 @@
 //! Rules on the deployer's own workers: their permissions, their triggers and their settings.
 
 use contract::EventKind;
-use contract::settings::Store;
+use contract::settings::{OnConflict, Store};
 use deployer_syntax::diagnostic::{Diagnostic, Diagnostics, Span};
 
 use super::{fields, kind_of};
+use crate::loading;
 use crate::model::access::{Access, Verb};
 use crate::model::function::{Events, Function, SETTINGS, Trigger};
 use crate::model::task::Task;
@@ -27,20 +28,46 @@ pub(super) fn check_function(
     worker: Worker,
     diagnostics: &mut Diagnostics,
 ) {
-    let (wanted, trigger): (&[(Verb, Kind)], &str) = match worker {
-        Worker::Load if decrypts(stack, function) => (
-            &[(Verb::Write, Kind::Table), (Verb::Publish, Kind::Bus), (Verb::Decrypt, Kind::Key)],
-            LOAD_TRIGGER,
+    let (wanted, trigger) = match worker {
+        Worker::Extract => (vec![(Verb::Run, Kind::Task), (Verb::Publish, Kind::Bus)], "{ queue: \"${…}\" }"),
+        Worker::Transform => (vec![(Verb::Publish, Kind::Bus)], "{ bus: \"${…}\", event: record-extracted }"),
+        Worker::Load => (of_load(stack, function), LOAD_TRIGGER),
+        Worker::Observe => (Vec::new(), "{ bus: \"${…}\", event: any }"),
+        Worker::Report => (
+            vec![(Verb::Read, Kind::Bucket), (Verb::Write, Kind::Bucket), (Verb::Tally, Kind::Table)],
+            "{ bus: \"${…}\", event: object-completed }",
         ),
-        Worker::Extract => (&[(Verb::Run, Kind::Task), (Verb::Publish, Kind::Bus)], "{ queue: \"${…}\" }"),
-        Worker::Transform => (&[(Verb::Publish, Kind::Bus)], "{ bus: \"${…}\", event: record-extracted }"),
-        Worker::Load => (&[(Verb::Write, Kind::Table), (Verb::Publish, Kind::Bus)], LOAD_TRIGGER),
-        Worker::Observe => (&[], "{ bus: \"${…}\", event: any }"),
-        Worker::Extraction => (&[], ""),
+        Worker::Extraction => (Vec::new(), ""),
     };
-    needs(resource.span, worker, &function.access, wanted, stack, diagnostics);
+    needs(resource.span, worker, &function.access, &wanted, stack, diagnostics);
+    inline(stack, function, diagnostics);
     triggers(resource, function, worker, trigger, diagnostics);
     settings(stack, resource, function, worker, diagnostics);
+    if worker == Worker::Report {
+        // Without a topic, it sends no message.
+        let is_topic = |entry: &&Access| {
+            entry.verb == Verb::Publish && kind_of(stack, &entry.resource) == Some(Kind::Topic)
+        };
+        if let Some(second) = function.access.iter().filter(is_topic).nth(1) {
+            diagnostics.push(only_one(worker, Kind::Topic, second));
+        }
+    }
+    if worker == Worker::Observe
+        && let Some(publish) = function.access.iter().find(|entry| entry.verb == Verb::Publish)
+        && !function.access.iter().any(|entry| entry.verb == Verb::Tally)
+    {
+        diagnostics.push(
+            Diagnostic::warning(
+                "W0414",
+                publish.span,
+                format!(
+                    "`{}` publishes nothing: without a tally, it does not find the ends of objects",
+                    resource.name
+                ),
+            )
+            .help("add `{ tally: \"${…}\" }` to `access`, or remove `publish`"),
+        );
+    }
 }
 
 pub(super) fn check_task(
@@ -55,10 +82,66 @@ pub(super) fn check_task(
     needs(resource.span, worker, &task.access, wanted, stack, diagnostics);
 }
 
+/// Returns what a `load` must be allowed to do, by its settings and by what it gets.
+fn of_load(stack: &Stack, load: &Function) -> Vec<(Verb, Kind)> {
+    let mut wanted = vec![(loading::verb(load), Kind::Table)];
+    // With `overwrite`, deletions go into the same requests as items, which need no more.
+    let singly = matches!(loading::on_conflict(load), OnConflict::Newest | OnConflict::Merge);
+    if singly && loading::is_asked_to_delete(stack, load) {
+        wanted.push((Verb::Delete, Kind::Table));
+    }
+    wanted.push((Verb::Publish, Kind::Bus));
+    if decrypts(stack, load) {
+        wanted.push((Verb::Decrypt, Kind::Key));
+    }
+    wanted
+}
+
 /// Returns whether a `load` writes sensitive fields as they were in the file.
 pub(super) fn decrypts(stack: &Stack, load: &Function) -> bool {
     let store = load.settings.as_ref().map_or(Store::default(), |settings| settings.load.store);
     store == Store::Decrypted && !sensitive::of_load(stack, load).is_empty()
+}
+
+/// Shortest time of an `extract` that reads objects itself: it stops four seconds before the end, and hands over to a task.
+const LEAST_INLINE_SECONDS: u64 = 10;
+
+/// Checks that an `extract` that reads small objects itself may do what the task does, and has time for it.
+fn inline(stack: &Stack, function: &Function, diagnostics: &mut Diagnostics) {
+    let Some((resource, task)) = sensitive::inlined(stack, function) else { return };
+    let given = function.settings.iter().flat_map(|settings| &settings.given);
+    let Some((_, span)) = given.into_iter().find(|(name, _)| *name == "inline") else { return };
+    for access in &task.access {
+        let same = |own: &&Access| own.verb == access.verb && own.resource.name == access.resource.name;
+        if !function.access.iter().any(|own| same(&own)) {
+            let (verb, what) = (access.verb, &access.resource.name);
+            diagnostics.push(
+                Diagnostic::error(
+                    "E0305",
+                    *span,
+                    format!(
+                        "with `inline`, the worker `extract` does the work of `{}`, and must be allowed to {} `{what}` as well",
+                        resource.name,
+                        verb.phrase()
+                    ),
+                )
+                .help(format!("add `{{ {}: \"${{{what}}}\" }}` to its `access`", verb.name())),
+            );
+        }
+    }
+    if function.timeout < LEAST_INLINE_SECONDS {
+        diagnostics.push(
+            Diagnostic::error(
+                "E0107",
+                *span,
+                format!(
+                    "a function with a `timeout` of {} seconds has no time to read objects",
+                    function.timeout
+                ),
+            )
+            .help(format!("write `timeout: {LEAST_INLINE_SECONDS}s` or more, or remove `inline`")),
+        );
+    }
 }
 
 /// Checks the triggers: a worker understands the messages of one kind alone.
@@ -83,10 +166,13 @@ fn triggers(
                 Worker::Transform => *event == EventKind::RecordExtracted,
                 Worker::Load => *event == EventKind::RecordTransformed,
                 Worker::Observe => true,
+                Worker::Report => *event == EventKind::ObjectCompleted,
                 Worker::Extract | Worker::Extraction => false,
             },
             // The author of a pattern knows what it matches.
-            Trigger::Bus { .. } => matches!(worker, Worker::Transform | Worker::Load | Worker::Observe),
+            Trigger::Bus { .. } => {
+                matches!(worker, Worker::Transform | Worker::Load | Worker::Observe | Worker::Report)
+            }
             Trigger::Table { .. } => false,
         };
         if !understood {
@@ -133,7 +219,10 @@ fn settings(
         if !own.contains(name) {
             let help = match own {
                 [] => "remove it".to_owned(),
-                own => format!("it has `{}`", own.join("` and `")),
+                [rest @ .., last] if !rest.is_empty() => {
+                    format!("it has `{}` and `{last}`", rest.join("`, `"))
+                }
+                own => format!("it has `{}`", own.concat()),
             };
             diagnostics.push(
                 Diagnostic::error("E0101", *span, format!("the worker `{}` has no `{name}`", worker.name()))
@@ -154,6 +243,13 @@ fn settings(
     }
 }
 
+/// Returns the problem of a second resource of a kind of which a worker uses one.
+fn only_one(worker: Worker, kind: Kind, second: &Access) -> Diagnostic {
+    let message =
+        format!("the worker `{}` uses only one {}, and this is the second", worker.name(), kind.name());
+    Diagnostic::error("E0305", second.span, message).help("remove one of them")
+}
+
 /// Checks the entries of `access` that a worker learns its places from, and without which it could not start.
 fn needs(
     span: Span,
@@ -163,29 +259,25 @@ fn needs(
     stack: &Stack,
     diagnostics: &mut Diagnostics,
 ) {
+    let mut found: Vec<(Kind, &str)> = Vec::new();
     for (verb, kind) in wanted {
         let mut matching = access
             .iter()
             .filter(|entry| entry.verb == *verb && kind_of(stack, &entry.resource) == Some(*kind));
         let first = matching.next();
+        // Another verb on what is found by the one before.
+        let known = found.iter().find(|(of, _)| of == kind).map(|(_, name)| *name);
+        let one = known.or(first.map(|first| first.resource.name.as_str()));
         // A bucket is named by each event, everything else by the one variable that the worker reads.
         if *kind != Kind::Bucket
-            && let Some(second) =
-                matching.find(|entry| first.is_some_and(|first| first.resource.name != entry.resource.name))
+            && let Some(second) = first
+                .into_iter()
+                .chain(matching)
+                .find(|entry| one.is_some_and(|one| one != entry.resource.name))
         {
-            diagnostics.push(
-                Diagnostic::error(
-                    "E0305",
-                    second.span,
-                    format!(
-                        "the worker `{}` uses only one {}, and this is the second",
-                        worker.name(),
-                        kind.name()
-                    ),
-                )
-                .help("remove one of them"),
-            );
+            diagnostics.push(only_one(worker, *kind, second));
         }
+        found.extend(one.map(|one| (*kind, one)));
         if first.is_none() {
             let example = stack.resources.iter().find(|resource| resource.is.kind() == *kind);
             let first = if example.is_none() {

@@ -71,6 +71,18 @@ fn read_resource(properties: &mut Properties<'_>) -> Option<(Kind, Option<Node>,
             Section(Shape::Object(describe(Options::read))),
         )
         .optional();
+    if let Some(kind) = kind
+        && properties.has_unknown()
+    {
+        let own = kind.properties().into_iter().map(|property| property.name);
+        let names = match kind {
+            Kind::Raw(type_id) => type_id.schema().properties().collect(),
+            _ => own.collect(),
+        };
+        properties.belong_below("properties", names);
+        properties
+            .belong_below("options", describe(Options::read).into_iter().map(|option| option.name).collect());
+    }
     // Properties of the wrong shape have been reported; read as none, they would be reported as missing too.
     let sound = given.is_some() || !properties.has("properties");
     kind.filter(|_| sound).map(|kind| (kind, given, options))

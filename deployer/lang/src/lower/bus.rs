@@ -1,14 +1,14 @@
 //! `bus` → EventBus, its policy and its archive; or nothing, if it exists already.
 
 use contract::environment;
-use deployer_cfn::template::{GetAtt, Sub, logical_id};
+use deployer_cfn::template::{GetAtt, Ref, Sub, logical_id};
 use serde_json::{Value, json};
 
 use super::lowering::{Grant, Lowering, On};
 use super::{Builder, queue};
 use crate::model::Stack;
 use crate::model::access::Verb;
-use crate::model::bus::Bus;
+use crate::model::bus::{Bus, Log, LogLevel};
 use crate::names;
 
 impl Lowering for Bus {
@@ -25,7 +25,17 @@ impl Lowering for Bus {
             if self.encryption_key.is_some() {
                 properties["DeadLetterConfig"] = json!({ "Arn": GetAtt(dead_letters(id), "Arn") });
             }
+            if let Some(log) = self.log {
+                properties["LogConfig"] = json!({
+                    "Level": log.level.word().to_uppercase(),
+                    // Rows are in the details.
+                    "IncludeDetail": "NONE",
+                });
+            }
             builder.add(id, "AWS::Events::EventBus", properties);
+            if let Some(log) = self.log {
+                add_log(builder, id, name, log);
+            }
             if self.encryption_key.is_some() {
                 add_dead_letters(builder, id);
             }
@@ -92,6 +102,34 @@ impl Lowering for Bus {
 
     fn variables(&self, _: &Stack, id: &str, _: &str, _: Verb) -> Vec<(&'static str, Value)> {
         vec![(environment::EVENT_BUS, names::bus(id, self)), (environment::EVENT_SOURCE, json!(self.source))]
+    }
+}
+
+/// Adds the log group of a bus, and the deliveries to it, one for each level: Amazon EventBridge User Guide, "Logging
+/// for EventBridge event buses".
+fn add_log(builder: &mut Builder<'_>, id: &str, name: &str, log: Log) {
+    let group = format!("{id}Logs");
+    builder.add_log_group(&group, log.retention);
+    let destination = format!("{id}LogDestination");
+    let properties = json!({
+        "Name": Sub(names::event_log("${AWS::StackName}", name, LogLevel::Error)),
+        "DestinationResourceArn": GetAtt(&group, "Arn"),
+    });
+    builder.add(&destination, "AWS::Logs::DeliveryDestination", properties);
+    for level in LogLevel::ALL.into_iter().filter(|level| *level <= log.level) {
+        let word = logical_id(level.word());
+        let source = format!("{id}Log{word}");
+        let properties = json!({
+            "Name": Sub(names::event_log("${AWS::StackName}", name, level)),
+            "ResourceArn": GetAtt(id, "Arn"),
+            "LogType": format!("{}_LOGS", level.word().to_uppercase()),
+        });
+        builder.add(&source, "AWS::Logs::DeliverySource", properties);
+        let properties = json!({
+            "DeliverySourceName": Ref(&source),
+            "DeliveryDestinationArn": GetAtt(&destination, "Arn"),
+        });
+        builder.add(format!("{id}Log{word}Delivery"), "AWS::Logs::Delivery", properties);
     }
 }
 

@@ -8,6 +8,7 @@ use super::lowering::{Grant, Lowering, On};
 use super::{Builder, json_text, late_value, network, queue, restart, rule, sensitive, statement};
 use crate::assets::{ASSET_BUCKET_PARAMETER, code_parameter};
 use crate::iam;
+use crate::loading;
 use crate::model::access::{Access, Verb};
 use crate::model::function::{Async, Events, Function, Trigger, Url, UrlAuth};
 use crate::model::pattern::Pattern;
@@ -46,6 +47,9 @@ impl Lowering for Function {
         statements
             .extend(self.access.iter().flat_map(|access| iam::statements(builder.stack, access, worker)));
         statements.extend(restart::statements(builder.stack, self));
+        if worker == Some(Worker::Report) {
+            statements.extend(continues(builder.stack, &sources));
+        }
         if let Some(queue) =
             self.asynchronous.as_ref().and_then(|asynchronous| asynchronous.on_failure.as_ref())
         {
@@ -223,6 +227,19 @@ fn source_statements(stack: &Stack, source: &SourceOf<'_>) -> Vec<Value> {
     out
 }
 
+/// Returns the statements that let a report continue with a message to its own buffer.
+fn continues(stack: &Stack, sources: &[SourceOf<'_>]) -> Vec<Value> {
+    let buffers = sources.iter().filter_map(|source| source.queue.as_ref());
+    let send = |queue: &String| {
+        iam::allow(&format!("SendTo{queue}"), &["sqs:SendMessage"], json!(GetAtt(queue, "Arn")))
+    };
+    let mut out: Vec<Value> = buffers.map(send).collect();
+    if !out.is_empty() {
+        out.extend(iam::made_queue_key_statement(stack, Verb::Send));
+    }
+    out
+}
+
 fn add_source(builder: &mut Builder<'_>, function_id: &str, function: &Function, source: &SourceOf<'_>) {
     match source.trigger {
         Trigger::Bus { bus, events, .. } => {
@@ -231,11 +248,11 @@ fn add_source(builder: &mut Builder<'_>, function_id: &str, function: &Function,
                 Events::Named(event) => format!("`{}`", event.name()),
                 Events::Matching { .. } => "that match".to_owned(),
             };
-            let (stack, function) = (builder.stack, builder.origin.clone());
+            let (stack, name) = (builder.stack, builder.origin.clone());
             let properties = json!({
-                "Description": format!("Events {what} for the function {function}."),
+                "Description": format!("Events {what} for the function {name}."),
                 "EventBusName": rule::bus_name(stack, bus),
-                "EventPattern": rule::pattern(stack, bus, events),
+                "EventPattern": rule::pattern(stack, bus, events, Some(function)),
                 "State": "ENABLED",
                 "Targets": [target],
             });
@@ -383,13 +400,30 @@ fn environment_of(stack: &Stack, function: &Function) -> Map<String, Value> {
     for access in &function.access {
         let Some(resource) = stack.resource(&access.resource.name) else { continue };
         let id = logical_id(&resource.name);
-        let variables = resource.is.variables(stack, &id, &resource.name, access.verb);
+        // A `load` that merges finds its table by another verb.
+        let merges = worker == Worker::Load && access.verb == loading::verb(function);
+        let verb = if merges { Verb::Write } else { access.verb };
+        let variables = resource.is.variables(stack, &id, &resource.name, verb);
         out.extend(variables.into_iter().map(|(name, value)| (name.to_owned(), value)));
     }
     if worker == Worker::Load {
         let fields = crate::sensitive::of_load(stack, function);
         let own = sensitive::variables(worker, &function.access, &fields);
         out.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    }
+    if let Some((_, task)) = crate::sensitive::inlined(stack, function) {
+        let fields = crate::sensitive::of_task(stack, task);
+        let settings = task.settings.as_ref().map(|settings| {
+            (environment::EXTRACTION_SETTINGS, json!(serde_json::to_string(settings).unwrap_or_default()))
+        });
+        let own = sensitive::variables(worker, &function.access, &fields)
+            .into_iter()
+            .chain(sensitive::columns(stack, task))
+            .chain(settings);
+        out.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    }
+    if matches!(worker, Worker::Extract | Worker::Observe) {
+        out.extend(super::result_files(stack).map(|(name, value)| (name.to_owned(), json!(value))));
     }
     let counts = function.triggers.iter().filter_map(|trigger| match trigger {
         Trigger::Queue { queue, .. } => match &stack.resource(&queue.name)?.is {
@@ -402,7 +436,8 @@ fn environment_of(stack: &Stack, function: &Function) -> Map<String, Value> {
     if let Some(count) = counts.min() {
         out.insert(environment::MAX_RECEIVE_COUNT.to_owned(), json!(count.to_string()));
     }
-    if let Some(text) = function.settings.as_ref().and_then(|settings| settings.json(worker)) {
+    let key = if loading::deletes(function) { loading::key(stack, function) } else { Vec::new() };
+    if let Some(text) = function.settings.as_ref().and_then(|settings| settings.json(worker, key)) {
         out.insert(environment::SETTINGS.to_owned(), json!(text));
     }
     out

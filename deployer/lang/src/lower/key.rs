@@ -205,7 +205,21 @@ fn buses(stack: &Stack, key: &str) -> Vec<Value> {
         let actions = ["kms:ReEncryptFrom", "kms:ReEncryptTo"];
         out.push(allow("EncryptArchives", &service, &actions, &condition(&archived)));
     }
+    if buses.iter().any(|(_, bus)| bus.log.is_some()) {
+        out.extend(bus_logs());
+    }
     out
+}
+
+/// Returns the statements for the logs of buses: EventBridge encrypts the records, and the delivery of CloudWatch Logs
+/// decrypts them. Source: Amazon EventBridge User Guide, "Encrypting event bus logs with AWS KMS".
+fn bus_logs() -> [Value; 2] {
+    let logs = "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:*";
+    let condition = json!({ "StringLike": { "kms:EncryptionContext:SourceArn": Sub(logs) } });
+    [
+        allow("EncryptBusLogs", &json!("events.amazonaws.com"), &["kms:GenerateDataKey"], &condition),
+        allow("DeliverBusLogs", &json!("delivery.logs.amazonaws.com"), &SEND, &condition),
+    ]
 }
 
 /// Returns the statement that CloudWatch Logs needs for log groups of the stack, whose names CloudFormation begins with

@@ -79,6 +79,8 @@ pub enum On {
     Itself,
     /// The objects of a bucket.
     Objects,
+    /// The objects of a bucket that `report` writes.
+    ResultFiles,
     /// The indexes of a table, if it has any.
     Indexes,
     /// Every revision of a task, in its cluster. If it were the present one alone, new code would change the policy,
@@ -99,6 +101,7 @@ impl On {
         match self {
             Self::Itself => "the resource itself",
             Self::Objects => "every object of the bucket",
+            Self::ResultFiles => "objects of the bucket below `results/` and `rejects/`",
             Self::Indexes => "the indexes of the table, if it has any",
             Self::Revisions => "every revision of the task, if `ecs:cluster` is its cluster",
             Self::Tasks => "tasks of its cluster, if `ecs:CreateAction` is RunTask",

@@ -1,5 +1,6 @@
 //! `rule` → Rule, its dead-letter queue, and per target the permission by which EventBridge calls it.
 
+use contract::EventKind;
 use deployer_cfn::template::{GetAtt, Ref, logical_id};
 use serde_json::{Value, json};
 
@@ -7,8 +8,9 @@ use super::delivery::{Caller, ecs_network, input, role_statements, runs_on};
 use super::lowering::Lowering;
 use super::{Builder, queue};
 use crate::iam;
+use crate::loading;
 use crate::model::delivery::{Input, Target};
-use crate::model::function::Events;
+use crate::model::function::{Events, Function};
 use crate::model::rule::Rule;
 use crate::model::{Kind, ResourceRef, ResourceType, Stack};
 use crate::names;
@@ -38,7 +40,7 @@ impl Lowering for Rule {
         let properties = json!({
             "Description": format!("Rule {name} of the stack {}.", builder.stack.name),
             "EventBusName": bus_name(builder.stack, &self.bus),
-            "EventPattern": pattern(builder.stack, &self.bus, &self.events),
+            "EventPattern": pattern(builder.stack, &self.bus, &self.events, None),
             "State": if self.enabled { "ENABLED" } else { "DISABLED" },
             "Targets": targets,
         });
@@ -115,15 +117,15 @@ pub(super) fn bus_name(stack: &Stack, bus: &ResourceRef) -> Value {
     }
 }
 
-/// Returns the event pattern of a rule on a bus.
-pub(super) fn pattern(stack: &Stack, bus: &ResourceRef, events: &Events) -> Value {
+/// Returns the event pattern of a rule on a bus, which is the trigger of a function if there is one.
+pub(super) fn pattern(stack: &Stack, bus: &ResourceRef, events: &Events, taker: Option<&Function>) -> Value {
     match events {
         Events::Named(event) => {
             let source = match stack.resource(&bus.name).map(|resource| &resource.is) {
                 Some(ResourceType::Bus(bus)) => &bus.source,
                 _ => contract::SOURCE,
             };
-            event.pattern(source)
+            EventKind::pattern_of(&loading::taken(stack, taker, *event), source)
         }
         Events::Matching { pattern, .. } => super::pattern(stack, &pattern.json),
     }

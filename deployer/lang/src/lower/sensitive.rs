@@ -23,8 +23,14 @@ pub(super) fn variables(
     fields.into_iter().chain(key.map(|arn| (environment::DATA_KEY, json!(arn)))).collect()
 }
 
-/// Returns the variable with the columns that a task expects in its files, if there are any.
-pub(super) fn columns(stack: &Stack, task: &Task) -> Option<(&'static str, Value)> {
-    let names = sensitive::columns_of(&sensitive::expected(stack, task));
-    (!names.is_empty()).then(|| (environment::COLUMNS, json!(json!(names).to_string())))
+/// Returns the variables with the columns that a task expects in its files, and with those that they may lack.
+pub(super) fn columns(stack: &Stack, task: &Task) -> Vec<(&'static str, Value)> {
+    [
+        (environment::COLUMNS, sensitive::expected(stack, task)),
+        (environment::OPTIONAL_COLUMNS, sensitive::optional(stack, task)),
+    ]
+    .into_iter()
+    .filter(|(_, uses)| !uses.is_empty())
+    .map(|(name, uses)| (name, json!(json!(sensitive::columns_of(&uses)).to_string())))
+    .collect()
 }

@@ -8,7 +8,7 @@ use super::Builder;
 use super::lowering::{Grant, Lowering, On};
 use crate::model::Stack;
 use crate::model::access::Verb;
-use crate::model::table::{Index, KeyType, Projection, StreamView, Table, TableClass};
+use crate::model::table::{Capacity, Index, KeyType, Projection, StreamView, Table, TableClass, Throughput};
 use crate::model::target::Removal;
 
 impl Lowering for Table {
@@ -40,7 +40,7 @@ impl Lowering for Table {
             .collect();
         let mut properties = json!({
             "AttributeDefinitions": attributes,
-            "KeySchema": key_schema(&self.key),
+            "KeySchema": key_schema(&self.key, 1),
             "BillingMode": "PAY_PER_REQUEST",
             "SSESpecification": { "SSEEnabled": true },
             "PointInTimeRecoverySpecification": { "PointInTimeRecoveryEnabled": self.point_in_time_recovery },
@@ -50,17 +50,17 @@ impl Lowering for Table {
             properties["SSESpecification"]["SSEType"] = json!("KMS");
             properties["SSESpecification"]["KMSMasterKeyId"] = json!(GetAtt(logical_id(&key.name), "Arn"));
         }
-        let throughput = self.capacity.map(
-            |capacity| json!({ "ReadCapacityUnits": capacity.read, "WriteCapacityUnits": capacity.write }),
-        );
+        let capacity = capacity(self.capacity);
         if !self.indexes.is_empty() {
             let indexes: Vec<Value> =
-                self.indexes.iter().map(|(name, one)| index(name, one, throughput.as_ref())).collect();
+                self.indexes.iter().map(|(name, one)| index(name, one, &capacity)).collect();
             properties["GlobalSecondaryIndexes"] = json!(indexes);
         }
-        if let Some(throughput) = throughput {
+        if self.capacity.provisioned().is_some() {
             properties["BillingMode"] = json!("PROVISIONED");
-            properties["ProvisionedThroughput"] = throughput;
+        }
+        for (name, throughput) in capacity {
+            properties[name] = throughput;
         }
         if let Some(attribute) = &self.time_to_live {
             properties["TimeToLiveSpecification"] = json!({ "AttributeName": attribute, "Enabled": true });
@@ -113,22 +113,43 @@ impl Lowering for Table {
     }
 }
 
-fn key_schema(key: &[(String, KeyType)]) -> Vec<Value> {
+/// Returns the properties that say how much a table, or an index, is made for.
+fn capacity(capacity: Capacity) -> Vec<(&'static str, Value)> {
+    match capacity {
+        Capacity::Provisioned(Throughput { read, write }) => {
+            vec![("ProvisionedThroughput", json!({ "ReadCapacityUnits": read, "WriteCapacityUnits": write }))]
+        }
+        Capacity::OnDemand { warm, maximum } => {
+            let warm = warm.map(|Throughput { read, write }| {
+                ("WarmThroughput", json!({ "ReadUnitsPerSecond": read, "WriteUnitsPerSecond": write }))
+            });
+            let maximum = maximum.map(|Throughput { read, write }| {
+                ("OnDemandThroughput", json!({ "MaxReadRequestUnits": read, "MaxWriteRequestUnits": write }))
+            });
+            warm.into_iter().chain(maximum).collect()
+        }
+    }
+}
+
+/// Returns a key of which the first `partition` attributes are the partition key.
+fn key_schema(key: &[(String, KeyType)], partition: usize) -> Vec<Value> {
+    let role = |position: usize| if position < partition { "HASH" } else { "RANGE" };
     key.iter()
-        .zip(["HASH", "RANGE"])
-        .map(|((name, _), role)| json!({ "AttributeName": name, "KeyType": role }))
+        .enumerate()
+        .map(|(position, (name, _))| json!({ "AttributeName": name, "KeyType": role(position) }))
         .collect()
 }
 
-fn index(name: &str, index: &Index, throughput: Option<&Value>) -> Value {
+fn index(name: &str, index: &Index, capacity: &[(&'static str, Value)]) -> Value {
     let projection = match index.projection {
         Projection::All => json!({ "ProjectionType": "ALL" }),
         Projection::KeysOnly => json!({ "ProjectionType": "KEYS_ONLY" }),
         Projection::Include => json!({ "ProjectionType": "INCLUDE", "NonKeyAttributes": index.attributes }),
     };
-    let mut out = json!({ "IndexName": name, "KeySchema": key_schema(&index.key), "Projection": projection });
-    if let Some(throughput) = throughput {
-        out["ProvisionedThroughput"] = throughput.clone();
+    let keys = key_schema(&index.key, index.partition);
+    let mut out = json!({ "IndexName": name, "KeySchema": keys, "Projection": projection });
+    for (name, throughput) in capacity {
+        out[*name] = throughput.clone();
     }
     out
 }

@@ -244,5 +244,6 @@ fn environment_of(stack: &Stack, task: &Task) -> Vec<Value> {
     .chain(settings)
     .chain(tally)
     .chain(sensitive)
+    .chain(super::result_files(stack).map(|(name, value)| json!({ "Name": name, "Value": value })))
     .collect()
 }

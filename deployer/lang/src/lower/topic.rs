@@ -1,5 +1,6 @@
 //! `topic` → Topic, TopicPolicy, and a Subscription per entry.
 
+use contract::environment;
 use deployer_cfn::template::{GetAtt, Ref, logical_id};
 use serde_json::{Value, json};
 
@@ -53,6 +54,13 @@ impl Lowering for Topic {
 
     fn arn(&self, id: &str, _: &str) -> Value {
         json!(Ref(id))
+    }
+
+    fn variables(&self, _: &Stack, id: &str, _: &str, verb: Verb) -> Vec<(&'static str, Value)> {
+        match verb {
+            Verb::Publish => vec![(environment::TOPIC, json!(Ref(id)))],
+            _ => Vec::new(),
+        }
     }
 
     fn sender(&self, _: &Stack, id: &str, _: &str, to: &str) -> Option<(&'static str, Value)> {

@@ -6,8 +6,9 @@ use deployer_syntax::yaml::shorten;
 use super::access::Verb;
 use super::definition::{Definition, Drawing, UNUSED};
 use super::flow::{Flows, Role};
+use super::function::check_log_retention;
 use super::pattern::{Pattern, PatternReader};
-use super::properties::{Duration, List, Object, Properties, Reference, Str};
+use super::properties::{Choice, Duration, List, Object, Properties, Reference, Str};
 use super::{Kind, ResourceRef};
 
 /// An EventBridge event bus.
@@ -21,8 +22,45 @@ pub struct Bus {
     pub allow: Option<Allow>,
     /// The archive of its events, from which they can be replayed.
     pub archive: Option<Archive>,
+    /// What EventBridge logs of its events, and how long the log is kept, in seconds; nothing without it.
+    pub log: Option<Log>,
     /// The customer key that encrypts its events.
     pub encryption_key: Option<ResourceRef>,
+}
+
+/// `log` and `logRetention` of a bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    /// The least important step that is logged.
+    pub level: LogLevel,
+    /// Seconds for which a record is kept.
+    pub retention: u64,
+}
+
+/// The steps of an event that EventBridge logs, each level with those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Events that reached no target, and the reason.
+    Error,
+    /// Events that were received, matched and delivered.
+    Info,
+    /// Every step.
+    Trace,
+}
+
+impl LogLevel {
+    /// Every level, from the fewest steps to the most.
+    pub const ALL: [Self; 3] = [Self::Error, Self::Info, Self::Trace];
+
+    /// Returns the word for it, which is CloudFormation's in small letters.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Info => "info",
+            Self::Trace => "trace",
+        }
+    }
 }
 
 /// `allow` of a bus.
@@ -73,6 +111,26 @@ impl Definition for Bus {
                 Object(Archive::read),
             )
             .optional();
+        let level = properties
+            .field(
+                "log",
+                "Log the events that reached no target (`error`), also those that were delivered (`info`), or every step \
+                    (`trace`): their IDs and targets, without their contents.",
+                Choice(&[
+                    ("error", LogLevel::Error),
+                    ("info", LogLevel::Info),
+                    ("trace", LogLevel::Trace),
+                ]),
+            )
+            .optional();
+        let retention = properties
+            .field(
+                "logRetention",
+                "Time for which the log is kept, in days that CloudWatch Logs supports.",
+                Duration(DAY, 3_653 * DAY),
+            )
+            .or(30 * DAY);
+        check_log_retention(properties, retention);
         let encryption_key = properties
             .field(
                 "encryptionKey",
@@ -110,7 +168,22 @@ impl Definition for Bus {
                     .help("remove `encryptionKey`, or `existing`"),
             );
         }
-        Some(Self { source, existing, allow, archive, encryption_key })
+        if existing.is_some() && level.is_some() {
+            let span = properties.span_of("log");
+            properties.report(
+                Diagnostic::error("E0107", span, "an existing bus has its own log")
+                    .help("remove `log`, or `existing`"),
+            );
+        }
+        if !properties.has("log") && properties.has("logRetention") {
+            let span = properties.span_of("logRetention");
+            properties.report(
+                Diagnostic::error("E0107", span, "the bus has no log")
+                    .help("set `log`, such as `log: error`, or remove `logRetention`"),
+            );
+        }
+        let log = level.map(|level| Log { level, retention });
+        Some(Self { source, existing, allow, archive, log, encryption_key })
     }
 
     fn unused(&self) -> Option<&'static str> {

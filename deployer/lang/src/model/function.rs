@@ -19,7 +19,7 @@ mod fields;
 mod settings;
 mod trigger;
 
-pub use self::fields::{Expressions, FieldPlace, Place, ReadColumn, is_constant};
+pub use self::fields::{Conditions, Expressions, FieldPlace, Place, ReadColumn, is_constant};
 pub use self::settings::{SETTINGS, Settings};
 pub use self::trigger::{Batch, Events, Trigger};
 pub(super) use self::trigger::{EVENTS, read_events};
@@ -150,6 +150,7 @@ impl Definition for Function {
                     ("transform", Worker::Transform),
                     ("load", Worker::Load),
                     ("observe", Worker::Observe),
+                    ("report", Worker::Report),
                 ]),
             )
             .optional();
@@ -221,7 +222,7 @@ impl Definition for Function {
         let settings = properties
             .field(
                 "settings",
-                "Settings of the worker: `extract` has `shardSize` and `maxTasks`, `transform` has `fields` and `where`, `load` has `onConflict` and `store`.",
+                "Settings of the worker: `extract` has `shardSize`, `maxTasks` and `inline`, `transform` has `fields`, `where` and `delete`, `load` has `onConflict` and `store`, `observe` has `metrics`.",
                 Object(Settings::read),
             )
             .optional();

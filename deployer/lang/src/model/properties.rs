@@ -3,7 +3,7 @@
 //! The same questions serve three ends. They give the value; a key that nobody asked for is unknown; and asked in
 //! [`describe`] they list the properties of the language, for [`crate::schema`] and the documentation.
 
-use deployer_syntax::diagnostic::{Diagnostic, Span};
+use deployer_syntax::diagnostic::{Diagnostic, Span, nearest};
 use deployer_syntax::yaml::{self, Entry, Node, Value, shorten};
 
 use crate::model::Kind;
@@ -119,8 +119,14 @@ pub(crate) fn with_article(noun: &str) -> String {
 /// Returns the properties that a reader asks for.
 pub fn describe<T>(read: fn(&mut Properties<'_>) -> Option<T>) -> Vec<Property> {
     let scope = Scope::of_description();
-    let mut properties =
-        Properties { entries: &[], head: Span::default(), scope: &scope, known: Vec::new(), before: 0 };
+    let mut properties = Properties {
+        entries: &[],
+        head: Span::default(),
+        scope: &scope,
+        known: Vec::new(),
+        elsewhere: Vec::new(),
+        before: 0,
+    };
     let _ = read(&mut properties);
     properties.known
 }
@@ -132,6 +138,8 @@ pub struct Properties<'a> {
     head: Span,
     scope: &'a Scope,
     known: Vec<Property>,
+    /// Keys that belong elsewhere, with their places.
+    elsewhere: Vec<(Vec<&'static str>, &'static str)>,
     /// Number of failures before it was read.
     before: usize,
 }
@@ -157,21 +165,47 @@ impl<'a> Properties<'a> {
             Some(first) if first.key_span.start == node.span.start => first.key_span,
             _ => node.span,
         };
-        let mut properties = Self { entries, head, scope, known: Vec::new(), before: scope.failures.get() };
+        let before = scope.failures.get();
+        let mut properties = Self { entries, head, scope, known: Vec::new(), elsewhere: Vec::new(), before };
         let value = read(&mut properties);
-        for entry in entries {
-            if !properties.known.iter().any(|property| property.name == entry.key) {
-                scope.report(
-                    Diagnostic::error(
-                        "E0101",
-                        entry.key_span,
-                        format!("unknown key `{}`", shorten(&entry.key)),
-                    )
-                    .suggest(&entry.key, properties.known.iter().map(|property| property.name)),
-                );
-            }
+        for entry in entries.iter().filter(|entry| !properties.knows(entry)) {
+            scope.report(properties.unknown(entry));
         }
         value
+    }
+
+    /// Returns the problem of a key that was not asked for.
+    fn unknown(&self, entry: &Entry) -> Diagnostic {
+        let known: Vec<&str> = self.known.iter().map(|property| property.name).collect();
+        let near = |names: &[&'static str]| {
+            nearest(&entry.key, names).filter(|_| nearest(&entry.key, &known).is_none())
+        };
+        let exact = |names: &[&'static str]| names.iter().find(|name| **name == entry.key).copied();
+        let place = self
+            .elsewhere
+            .iter()
+            .find_map(|(names, place)| Some((exact(names).or_else(|| near(names))?, place)));
+        let unknown =
+            Diagnostic::error("E0101", entry.key_span, format!("unknown key `{}`", shorten(&entry.key)));
+        match place {
+            Some((name, place)) => unknown.help(format!("`{name}` belongs below `{place}:`")),
+            None => unknown.suggest(&entry.key, known),
+        }
+    }
+
+    fn knows(&self, entry: &Entry) -> bool {
+        self.known.iter().any(|property| property.name == entry.key)
+    }
+
+    /// Returns whether a key is given that was not asked for so far.
+    #[must_use]
+    pub fn has_unknown(&self) -> bool {
+        self.entries.iter().any(|entry| !self.knows(entry))
+    }
+
+    /// Names keys that belong below another one, for the message about one that is given here.
+    pub fn belong_below(&mut self, place: &'static str, names: Vec<&'static str>) {
+        self.elsewhere.push((names, place));
     }
 
     /// Asks for a property.

@@ -1,6 +1,6 @@
 //! `type: table`.
 
-use deployer_syntax::diagnostic::Diagnostic;
+use deployer_syntax::diagnostic::{Diagnostic, Span};
 use deployer_syntax::yaml::shorten;
 
 use super::access::Verb;
@@ -24,8 +24,8 @@ pub struct Table {
     pub time_to_live: Option<String>,
     /// The data that each change puts on the table's stream; no stream without it.
     pub stream: Option<StreamView>,
-    /// Provisioned capacity; on demand without it.
-    pub capacity: Option<Capacity>,
+    /// The reads and writes that the table and each of its indexes are made for.
+    pub capacity: Capacity,
     /// `true` if the table can be restored to any second of the last 35 days.
     pub point_in_time_recovery: bool,
     /// The storage class, by which storage is billed.
@@ -37,8 +37,10 @@ pub struct Table {
 /// One of `indexes`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Index {
-    /// Its key attributes and their types, as those of the table.
+    /// Its key attributes and their types: those of the partition key, then those of the sort key.
     pub key: Vec<(String, KeyType)>,
+    /// The number of attributes in `key` that are its partition key.
+    pub partition: usize,
     /// The attributes of each item that it contains.
     pub projection: Projection,
     /// Further attributes that it holds, with `projection: include`.
@@ -69,12 +71,26 @@ pub enum StreamView {
     NewAndOldImages,
 }
 
-/// Provisioned capacity of a table, and of each of its indexes.
+/// The reads and writes that a table, and each of its indexes, is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Capacity {
-    /// Read capacity units.
+pub enum Capacity {
+    /// Capacity that is there, and paid for, all the time.
+    Provisioned(Throughput),
+    /// Capacity by what is read and written.
+    OnDemand {
+        /// What it takes at once, without having grown to it first.
+        warm: Option<Throughput>,
+        /// What it never exceeds: more is throttled.
+        maximum: Option<Throughput>,
+    },
+}
+
+/// Reads and writes a second, in DynamoDB's units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Throughput {
+    /// Read units.
     pub read: i64,
-    /// Write capacity units.
+    /// Write units.
     pub write: i64,
 }
 
@@ -117,8 +133,16 @@ const TYPES: Choice<KeyType> =
 const MAX_INDEXES: usize = 20;
 /// Most attributes that all indexes of a table name with `include`: the same page.
 const MAX_INCLUDED: usize = 100;
-/// Default quota of a table: the same page.
+/// Default quota of a table with provisioned capacity: the same page.
 const MAX_CAPACITY: i64 = 40_000;
+/// What every table on demand takes at once, so that less can't be asked for: Amazon DynamoDB Developer Guide,
+/// "Understanding DynamoDB warm throughput".
+const WARM: Throughput = Throughput { read: 12_000, write: 4_000 };
+/// Most units of a table on demand. Its quota can be raised, so this only keeps out what is no number of units.
+const MAX_ON_DEMAND: i64 = 1_000_000_000;
+/// Most attributes of the partition key of an index, and of its sort key: Amazon DynamoDB Developer Guide,
+/// "Multi-attribute keys".
+const MAX_KEY_ATTRIBUTES: usize = 4;
 
 impl Table {
     /// Returns the attributes that are keys of the table or of an index, each once, with their types.
@@ -203,10 +227,10 @@ impl Definition for Table {
         let capacity = properties
             .field(
                 "capacity",
-                "Provisioned capacity of the table and of each index; without it, the table is on demand.",
+                "Capacity of the table and of each index: `read` and `write` provision it; without them, the table is on demand.",
                 Object(Capacity::read),
             )
-            .optional();
+            .or(Capacity::OnDemand { warm: None, maximum: None });
         let point_in_time_recovery = properties
             .field(
                 "pointInTimeRecovery",
@@ -273,6 +297,10 @@ fn check_key(properties: &mut Properties<'_>, key: &[(String, KeyType)], what: &
                 .help("write the partition key first, then the sort key"),
         );
     }
+    check_key_names(properties, span, key);
+}
+
+fn check_key_names(properties: &mut Properties<'_>, span: Span, key: &[(String, KeyType)]) {
     for (name, _) in key.iter().filter(|(name, _)| !is_attribute(name)) {
         properties.report(
             Diagnostic::error(
@@ -333,7 +361,21 @@ impl Index {
     fn read(properties: &mut Properties<'_>) -> Option<Self> {
         let key = properties
             .field("key", "Its partition key, and a sort key if there is one.", Map(TYPES))
-            .required();
+            .or(Vec::new());
+        let partition_key = properties
+            .field(
+                "partitionKey",
+                "In the place of `key`: the attributes of its partition key, one to four. A query needs all of them.",
+                Map(TYPES),
+            )
+            .or(Vec::new());
+        let sort_key = properties
+            .field(
+                "sortKey",
+                "With `partitionKey`: the attributes of its sort key, up to four, from left to right.",
+                Map(TYPES),
+            )
+            .or(Vec::new());
         let projection = properties
             .field(
                 "projection",
@@ -348,7 +390,7 @@ impl Index {
         let attributes = properties
             .field("attributes", "Attributes that it contains besides the keys.", List(Str))
             .or(Vec::new());
-        check_key(properties, key.as_deref().unwrap_or_default(), "an index");
+        let (key, partition) = index_key(properties, key, partition_key, sort_key);
         if properties.is_sound() && (projection == Projection::Include) == attributes.is_empty() {
             let span = properties.span_of("attributes");
             properties.report(
@@ -356,14 +398,159 @@ impl Index {
                     .help("write `{ projection: include, attributes: [name] }`, or neither"),
             );
         }
-        Some(Self { key: key?, projection, attributes })
+        Some(Self { key, partition, projection, attributes })
+    }
+}
+
+/// Returns all key attributes of an index, and how many of them are its partition key.
+fn index_key(
+    properties: &mut Properties<'_>,
+    key: Vec<(String, KeyType)>,
+    partition_key: Vec<(String, KeyType)>,
+    sort_key: Vec<(String, KeyType)>,
+) -> (Vec<(String, KeyType)>, usize) {
+    let span = properties.span_of("");
+    match (properties.has("key"), properties.has("partitionKey")) {
+        (false, false) => properties.report(Diagnostic::error("E0102", span, "the index has no key").help(
+            "write `key: { id: string }`, or `partitionKey` and `sortKey` if they have several attributes",
+        )),
+        (true, true) => properties.report(
+            Diagnostic::error(
+                "E0107",
+                properties.span_of("key"),
+                "`key` and `partitionKey` are two ways to write the same",
+            )
+            .help("remove one of them"),
+        ),
+        (true, false) if properties.has("sortKey") => properties.report(
+            Diagnostic::error(
+                "E0107",
+                properties.span_of("sortKey"),
+                "`sortKey` can only be used with `partitionKey`",
+            )
+            .help(
+                "write `key: { partition: string, sort: string }`, or `partitionKey` in the place of `key`",
+            ),
+        ),
+        (true, false) => check_key(properties, &key, "an index"),
+        (false, true) => check_index_key(properties, &partition_key, &sort_key),
+    }
+    if properties.has("partitionKey") {
+        let partition = partition_key.len();
+        (partition_key.into_iter().chain(sort_key).collect(), partition)
+    } else {
+        (key, 1)
+    }
+}
+
+/// Checks a key whose parts may have several attributes.
+fn check_index_key(
+    properties: &mut Properties<'_>,
+    partition: &[(String, KeyType)],
+    sort: &[(String, KeyType)],
+) {
+    for (part, name, least) in [(partition, "partitionKey", 1), (sort, "sortKey", 0)] {
+        let span = properties.span_of(name);
+        if properties.is_sound() && !(least..=MAX_KEY_ATTRIBUTES).contains(&part.len()) {
+            properties.report(
+                Diagnostic::error("E0106", span, format!("`{name}` has {} attributes", part.len()))
+                    .help(format!("an index accepts {least} to {MAX_KEY_ATTRIBUTES}")),
+            );
+        }
+        check_key_names(properties, span, part);
+    }
+    let span = properties.span_of("sortKey");
+    for (name, _) in sort.iter().filter(|(name, _)| partition.iter().any(|(other, _)| other == name)) {
+        properties.report(
+            Diagnostic::error("E0107", span, format!("`{}` is in both parts of the key", shorten(name)))
+                .help("an attribute is in one of them"),
+        );
     }
 }
 
 impl Capacity {
     fn read(properties: &mut Properties<'_>) -> Option<Self> {
-        let read = properties.field("read", "Read capacity units.", Integer(1, MAX_CAPACITY)).required();
-        let write = properties.field("write", "Write capacity units.", Integer(1, MAX_CAPACITY)).required();
+        let read =
+            properties.field("read", "Provisioned read capacity units.", Integer(1, MAX_CAPACITY)).optional();
+        let write = properties
+            .field("write", "Provisioned write capacity units.", Integer(1, MAX_CAPACITY))
+            .optional();
+        let warm = properties
+            .field(
+                "warm",
+                "On demand: units a second that the table and each index take at once, without growing to them first; AWS charges for them once.",
+                Object(|properties| Throughput::read(properties, WARM)),
+            )
+            .optional();
+        let maximum = properties
+            .field(
+                "maximum",
+                "On demand: units a second of the table and of each index, which are never exceeded; more is throttled.",
+                Object(|properties| Throughput::read(properties, Throughput { read: 1, write: 1 })),
+            )
+            .optional();
+        let (provisioned, on_demand) = (
+            ["read", "write"].map(|name| properties.has(name)),
+            ["warm", "maximum"].map(|name| properties.has(name)),
+        );
+        let (provisioned, both) = (provisioned.contains(&true), !provisioned.contains(&false));
+        if provisioned && on_demand.contains(&true) {
+            let span = properties.span_of(if on_demand[0] { "warm" } else { "maximum" });
+            properties.report(
+                Diagnostic::error(
+                    "E0107",
+                    span,
+                    "a table has either provisioned capacity, or capacity on demand",
+                )
+                .help("remove `read` and `write`, or `warm` and `maximum`"),
+            );
+        } else if provisioned && !both {
+            let span = properties.span_of("");
+            properties.report(
+                Diagnostic::error("E0102", span, "provisioned capacity needs `read` and `write`")
+                    .help("such as `{ read: 5, write: 5 }`"),
+            );
+        } else if !provisioned && !on_demand.contains(&true) {
+            let span = properties.span_of("");
+            properties.report(
+                Diagnostic::error("E0102", span, "the entry sets no capacity").help(
+                    "set `read` and `write`, or `warm` or `maximum` for a table on demand; or remove it",
+                ),
+            );
+        }
+        if let (Some(warm), Some(maximum)) = (warm, maximum)
+            && (maximum.read < warm.read || maximum.write < warm.write)
+        {
+            let span = properties.span_of("maximum");
+            properties.report(
+                Diagnostic::error("E0107", span, "the maximum is lower than the capacity that is kept warm")
+                    .help("raise `maximum`, or lower `warm`, which is paid for once and then never used"),
+            );
+        }
+        match (read, write) {
+            (Some(read), Some(write)) => Some(Self::Provisioned(Throughput { read, write })),
+            _ => Some(Self::OnDemand { warm, maximum }),
+        }
+    }
+
+    /// Returns the capacity that is there all the time.
+    #[must_use]
+    pub const fn provisioned(self) -> Option<Throughput> {
+        match self {
+            Self::Provisioned(throughput) => Some(throughput),
+            Self::OnDemand { .. } => None,
+        }
+    }
+}
+
+impl Throughput {
+    /// Reads both units, of which each is at least that of `least`.
+    fn read(properties: &mut Properties<'_>, least: Self) -> Option<Self> {
+        let read =
+            properties.field("read", "Read units a second.", Integer(least.read, MAX_ON_DEMAND)).required();
+        let write = properties
+            .field("write", "Write units a second.", Integer(least.write, MAX_ON_DEMAND))
+            .required();
         Some(Self { read: read?, write: write? })
     }
 }

@@ -11,13 +11,16 @@ pub enum Worker {
     Load,
     /// Lambda: every event → log.
     Observe,
+    /// Lambda: end of an object → files about it.
+    Report,
     /// Fargate: object → one event a row.
     Extraction,
 }
 
 impl Worker {
     /// Every worker.
-    pub const ALL: [Self; 5] = [Self::Extract, Self::Transform, Self::Load, Self::Observe, Self::Extraction];
+    pub const ALL: [Self; 6] =
+        [Self::Extract, Self::Transform, Self::Load, Self::Observe, Self::Report, Self::Extraction];
 
     /// Returns its name in `stack.yaml`.
     #[must_use]
@@ -27,6 +30,7 @@ impl Worker {
             Self::Transform => "transform",
             Self::Load => "load",
             Self::Observe => "observe",
+            Self::Report => "report",
             Self::Extraction => "extraction",
         }
     }
@@ -35,7 +39,7 @@ impl Worker {
     #[must_use]
     pub const fn program(self) -> Program {
         match self {
-            Self::Extract | Self::Transform | Self::Load | Self::Observe => Program::Functions,
+            Self::Extract | Self::Transform | Self::Load | Self::Observe | Self::Report => Program::Functions,
             Self::Extraction => Program::Extraction,
         }
     }

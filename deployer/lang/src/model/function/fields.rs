@@ -20,7 +20,7 @@ mod problems;
 mod text;
 
 pub(super) use self::problems::check;
-pub use self::problems::{Expressions, ReadColumn};
+pub use self::problems::{Conditions, Expressions, ReadColumn};
 
 /// Name of the form of a field, in the schema.
 const NAME: &str = "field";

@@ -1,13 +1,13 @@
 //! `settings` of a function that is a worker of the deployer.
 
 use contract::settings::{
-    ExtractSettings, FieldSettings, LoadSettings, OnConflict, Store, TransformSettings,
+    ExtractSettings, FieldSettings, LoadSettings, ObserveSettings, OnConflict, Store, TransformSettings,
 };
 use deployer_syntax::diagnostic::Span;
 
 use super::MIB;
-use super::fields::{self, Expression, Expressions, FieldPlace, Fields, Place, Placed};
-use crate::model::properties::{Choice, Integer, Properties, Size};
+use super::fields::{self, Conditions, Expression, Expressions, FieldPlace, Fields, Placed};
+use crate::model::properties::{Boolean, Choice, Integer, Properties, Size};
 use crate::model::worker::Worker;
 
 /// Settings of a worker. A rule of [`crate::check`] decides which of them a worker has.
@@ -19,22 +19,29 @@ pub struct Settings {
     pub transform: TransformSettings,
     /// Places of its fields.
     pub fields: Vec<FieldPlace>,
-    /// Place of its `where`.
-    pub filter: Option<Place>,
+    /// Places of its `where` and its `delete`.
+    pub conditions: Conditions,
     /// The facts that only its expressions show.
     pub expressions: Expressions,
     /// Settings of `load`.
     pub load: LoadSettings,
+    /// Settings of `observe`.
+    pub observe: ObserveSettings,
     /// Names of the given settings, with their places.
     pub given: Vec<(&'static str, Span)>,
 }
 
+/// Most bytes of an object that `extract` reads itself. A million short rows take a function longer than its 15 minutes, and
+/// are then continued by a task.
+const MAX_INLINE: u64 = 50 * MIB;
+
 /// Names of the settings of each worker.
-pub const SETTINGS: [(Worker, &[&str]); 5] = [
-    (Worker::Extract, &["shardSize", "maxTasks"]),
-    (Worker::Transform, &["fields", "where"]),
+pub const SETTINGS: [(Worker, &[&str]); 6] = [
+    (Worker::Extract, &["shardSize", "maxTasks", "inline"]),
+    (Worker::Transform, &["fields", "where", "delete"]),
     (Worker::Load, &["onConflict", "store"]),
-    (Worker::Observe, &[]),
+    (Worker::Observe, &["metrics"]),
+    (Worker::Report, &[]),
     (Worker::Extraction, &[]),
 ];
 
@@ -55,6 +62,14 @@ impl Settings {
                 Integer(1, 100),
             )
             .or(i64::from(defaults.max_tasks));
+        let inline = properties
+            .field(
+                "inline",
+                "For `extract`: size up to which it reads an object itself, without waiting for a task; without it, a task reads \
+                 every object.",
+                Size(1, MAX_INLINE),
+            )
+            .optional();
         let fields = properties
             .field(
                 "fields",
@@ -73,19 +88,36 @@ impl Settings {
                 Placed(Expression),
             )
             .optional();
-        let (filter, filter_place) = filter.unzip();
-        let transform = TransformSettings { fields, filter };
-        let complete = complete && filter_place.is_some() == properties.has("where");
+        let delete = properties
+            .field(
+                "delete",
+                "For `transform`: expression of CEL that is true for the rows that delete the item of their key.",
+                Placed(Expression),
+            )
+            .optional();
+        let ((filter, filter_place), (delete, delete_place)) = (filter.unzip(), delete.unzip());
+        let conditions = Conditions { filter: filter_place, delete: delete_place };
+        let transform = TransformSettings { fields, filter, delete, key: Vec::new() };
+        let complete = complete
+            && conditions.filter.is_some() == properties.has("where")
+            && conditions.delete.is_some() == properties.has("delete");
         let expressions = match complete {
-            true => fields::check(&transform, &places, filter_place.as_ref(), properties),
+            true => fields::check(&transform, &places, &conditions, properties),
             false => Expressions::default(),
         };
         let on_conflict = properties
             .field(
                 "onConflict",
                 "For `load`: the item that is kept if two have the same key. `overwrite`: the one that is written last; \
-                 `newest`: the one of the object that was uploaded last, and within one object the one of the last row.",
-                Choice(&[("overwrite", OnConflict::Overwrite), ("newest", OnConflict::Newest)]),
+                 `newest`: the one of the object that was uploaded last, and within one object the one of the last row; \
+                 `keep`: the one that is in the table; `merge`: the one that is in the table, with the attributes of the \
+                 row.",
+                Choice(&[
+                    ("overwrite", OnConflict::Overwrite),
+                    ("newest", OnConflict::Newest),
+                    ("keep", OnConflict::Keep),
+                    ("merge", OnConflict::Merge),
+                ]),
             )
             .or(OnConflict::Overwrite);
         let store = properties
@@ -96,18 +128,34 @@ impl Settings {
                 Choice(&[("decrypted", Store::Decrypted), ("encrypted", Store::Encrypted)]),
             )
             .or(Store::Decrypted);
+        let metrics = properties
+            .field(
+                "metrics",
+                "For `observe`, with a tally and a bus: metrics about each file at its end, by the embedded metric format in the \
+                 log: files, rows, failed rows and seconds. CloudWatch charges for each in the hours in which files end.",
+                Boolean,
+            )
+            .or(false);
         let names = SETTINGS.iter().flat_map(|(_, names)| names.iter().copied());
         let given =
             names.filter(|name| properties.has(name)).map(|name| (name, properties.span_of(name))).collect();
         Some(Self {
-            extract: ExtractSettings { shard_size, max_tasks: u32::try_from(max_tasks).unwrap_or(1) },
+            extract: ExtractSettings { shard_size, max_tasks: u32::try_from(max_tasks).unwrap_or(1), inline },
             transform,
             fields: places,
-            filter: filter_place,
+            conditions,
             expressions,
             load: LoadSettings { on_conflict, store },
+            observe: ObserveSettings { metrics },
             given,
         })
+    }
+
+    /// Returns the settings of a `transform`, with the key that deletions need.
+    #[must_use]
+    pub fn transform(&self, key: Vec<String>) -> TransformSettings {
+        let key = if self.transform.delete.is_some() { key } else { Vec::new() };
+        TransformSettings { key, ..self.transform.clone() }
     }
 
     /// Returns whether this setting is given.
@@ -116,14 +164,17 @@ impl Settings {
         self.given.iter().any(|(given, _)| *given == name)
     }
 
-    /// Returns the JSON of the settings that the worker reads.
+    /// Returns the JSON of the settings that the worker reads. `key` has the key attributes of the tables that the items
+    /// of a `transform` are written to.
     #[must_use]
-    pub fn json(&self, worker: Worker) -> Option<String> {
+    pub fn json(&self, worker: Worker, key: Vec<String>) -> Option<String> {
         match worker {
             Worker::Extract => serde_json::to_string(&self.extract),
-            Worker::Transform => serde_json::to_string(&self.transform),
+            Worker::Transform => serde_json::to_string(&self.transform(key)),
             Worker::Load => serde_json::to_string(&self.load),
-            Worker::Observe | Worker::Extraction => return None,
+            // Without this setting, it has none.
+            Worker::Observe if self.observe.metrics => serde_json::to_string(&self.observe),
+            Worker::Observe | Worker::Report | Worker::Extraction => return None,
         }
         .ok()
     }

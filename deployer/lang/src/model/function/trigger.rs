@@ -79,8 +79,12 @@ pub(in crate::model) const EVENTS: &[(&str, EventKind)] = &[
     (EventKind::RecordExtracted.name(), EventKind::RecordExtracted),
     (EventKind::ExtractionCompleted.name(), EventKind::ExtractionCompleted),
     (EventKind::RecordTransformed.name(), EventKind::RecordTransformed),
+    (EventKind::DeletionRequested.name(), EventKind::DeletionRequested),
     (EventKind::RecordSkipped.name(), EventKind::RecordSkipped),
     (EventKind::RecordLoaded.name(), EventKind::RecordLoaded),
+    (EventKind::RecordDeleted.name(), EventKind::RecordDeleted),
+    (EventKind::RecordExisting.name(), EventKind::RecordExisting),
+    (EventKind::ObjectCompleted.name(), EventKind::ObjectCompleted),
     (EventKind::Failed.name(), EventKind::Failed),
     (EventKind::Any.name(), EventKind::Any),
 ];

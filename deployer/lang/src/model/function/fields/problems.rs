@@ -3,7 +3,7 @@
 use contract::settings::{FieldSettings, TransformSettings, Type};
 use deployer_syntax::diagnostic::{Diagnostic, Span};
 use transform::expression::names;
-use transform::{Problem, ProblemKind, Transform};
+use transform::{Owner, Problem, ProblemKind, Transform};
 
 use super::{FieldPlace, Place};
 use crate::model::properties::Properties;
@@ -20,20 +20,39 @@ pub struct Expressions {
 /// A column that an expression reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadColumn {
-    /// The field, with the fields around it: `address.street`. Empty for `where`.
-    pub field: String,
+    /// The setting that has the expression.
+    pub owner: Owner,
     /// Name of the column.
     pub name: String,
     /// `true` if the expression asks whether there is such a column.
     pub optional: bool,
 }
 
+/// The places of the conditions on rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Conditions {
+    /// That of `where`.
+    pub filter: Option<Place>,
+    /// That of `delete`.
+    pub delete: Option<Place>,
+}
+
+impl Conditions {
+    /// Returns the place of a condition by its name in the file.
+    fn place(&self, name: &str) -> Option<&Place> {
+        match name {
+            "where" => self.filter.as_ref(),
+            "delete" => self.delete.as_ref(),
+            _ => None,
+        }
+    }
+}
+
 /// Reports all that is wrong with the settings of `transform`, and returns what their expressions show otherwise.
-/// `filter` is the place of `where`.
 pub(in crate::model::function) fn check(
     settings: &TransformSettings,
     places: &[FieldPlace],
-    filter: Option<&Place>,
+    conditions: &Conditions,
     properties: &mut Properties<'_>,
 ) -> Expressions {
     let problems = match Transform::new(settings, None) {
@@ -57,7 +76,7 @@ pub(in crate::model::function) fn check(
         if reads_wrong {
             continue;
         }
-        let diagnostic = diagnostic(problem, places, filter, properties.span_of("fields"));
+        let diagnostic = diagnostic(problem, places, conditions, properties.span_of("fields"));
         let Span { start, end } = diagnostic.span;
         if !reported.iter().any(|other| other.start <= start && end <= other.end) {
             reported.push(diagnostic.span);
@@ -68,9 +87,9 @@ pub(in crate::model::function) fn check(
 }
 
 fn expressions(transform: &Transform) -> Expressions {
-    let columns = transform.columns_of_expressions().into_iter().map(|(field, column)| ReadColumn {
-        field: field.to_owned(),
-        name: column.name.clone(),
+    let columns = transform.columns_of_expressions().into_iter().map(|(owner, column)| ReadColumn {
+        owner,
+        name: column.name,
         optional: column.optional,
     });
     let types = transform.types_of_expressions().into_iter().map(|(field, kind)| (field.to_owned(), kind));
@@ -135,7 +154,7 @@ pub(super) fn combinations(field: &FieldSettings, place: &FieldPlace, outermost:
     found
 }
 
-/// Returns the expression at a place, or the one of `where`.
+/// Returns the expression at a place.
 fn expression_of<'s>(settings: &'s TransformSettings, place: &transform::Place) -> Option<&'s str> {
     let mut fields = &settings.fields;
     let mut path = place.field.iter().peekable();
@@ -147,11 +166,14 @@ fn expression_of<'s>(settings: &'s TransformSettings, place: &transform::Place) 
             (Some(_), None) => return None,
         }
     }
-    settings.filter.as_deref()
+    match place.property {
+        Some("delete") => settings.delete.as_deref(),
+        _ => settings.filter.as_deref(),
+    }
 }
 
 /// Returns a problem of `transform` at its place in the file.
-fn diagnostic(problem: Problem, places: &[FieldPlace], filter: Option<&Place>, fields: Span) -> Diagnostic {
+fn diagnostic(problem: Problem, places: &[FieldPlace], conditions: &Conditions, fields: Span) -> Diagnostic {
     let Problem { place, kind, message, help } = problem;
     let span = match (FieldPlace::find(places, &place.field), place.property) {
         (Some(field), Some(property)) => {
@@ -159,8 +181,10 @@ fn diagnostic(problem: Problem, places: &[FieldPlace], filter: Option<&Place>, f
             found.map_or(field.span, |found| found.part(place.element, place.range))
         }
         (Some(field), None) => field.span,
-        (None, Some("where")) => filter.map_or(fields, |filter| filter.part(place.element, place.range)),
-        (None, _) => fields,
+        (None, property) => {
+            let condition = property.and_then(|property| conditions.place(property));
+            condition.map_or(fields, |condition| condition.part(place.element, place.range))
+        }
     };
     let code = match kind {
         ProblemKind::Combination => "E0107",
