@@ -13,15 +13,17 @@ use serde_json::Value;
 
 use crate::prices::{Item, prices};
 
+pub mod forecast;
 pub(crate) mod idle;
 mod original;
 mod pipeline;
 mod text;
 
+pub use forecast::{Pace, pace};
 pub use text::{money, page, render};
 
 /// Rows that go through the pipeline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Load {
     /// Number of rows, in one file.
@@ -29,6 +31,17 @@ pub struct Load {
     /// Bytes of a row in the file.
     #[schemars(range(min = 1))]
     pub bytes_per_row: u64,
+    /// Rows that `where` leaves out; missing if there are none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub skipped: u64,
+    /// The number of runs of such rows, one after another: of rows that share an event, each run has one of its own.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub skipped_runs: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Load {
@@ -38,6 +51,26 @@ impl Load {
 
     fn bytes(self) -> f64 {
         self.bytes_per_row as f64
+    }
+
+    /// Returns the number of rows that become items.
+    const fn items(self) -> f64 {
+        self.rows.saturating_sub(self.skipped) as f64
+    }
+
+    /// Returns the share of the rows that become items.
+    fn share(self) -> f64 {
+        if self.rows == 0 { 1.0 } else { self.items() / self.rows() }
+    }
+
+    /// Returns the number of events of items, and of rows that are left out, for each row, if this many rows share an
+    /// event: `transform` divides it wherever one kind follows the other.
+    fn divided(self, together: f64) -> (f64, f64) {
+        if self.skipped == 0 || self.rows == 0 {
+            return (1.0 / together, 0.0);
+        }
+        let events = |rows: f64| (self.skipped_runs as f64 + rows / together).min(rows) / self.rows();
+        (events(self.items()), events(self.skipped as f64))
     }
 }
 
@@ -205,6 +238,8 @@ pub struct Rows {
     pub per_row: PerRow,
     /// The same rows with other settings of `rowsPerEvent`, and with the stack's own.
     pub groupings: Vec<Grouping>,
+    /// The time that they take; null without rows.
+    pub time: Option<Pace>,
     /// Assumptions, and where they were measured.
     pub assumptions: Vec<String>,
     /// Dollars for a million rows, as far as known; missing without rows.
@@ -224,26 +259,6 @@ pub struct Original {
     pub per_row: PerRow,
     /// Assumptions.
     pub assumptions: Vec<String>,
-}
-
-/// The time that rows take, by the slowest stage of the pipeline.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Pace {
-    /// Seconds, with the start of the task.
-    #[serde(serialize_with = "rounded")]
-    pub seconds: f64,
-    /// Rows a second of the slowest stage.
-    #[serde(serialize_with = "rounded")]
-    pub rows_per_second: f64,
-    /// The slowest stage, and the setting that limits it; or the start of the task, if that takes longer.
-    pub limit: String,
-}
-
-/// Estimates the time that rows take; `None` without rows, or if the stack does not have the deployer's workers.
-#[must_use]
-pub fn pace(stack: &Stack, load: Load) -> Option<Pace> {
-    pipeline::find(stack)?.pace(load)
 }
 
 /// The price of something that depends on use.

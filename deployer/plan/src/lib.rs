@@ -6,4 +6,5 @@ pub mod cost;
 pub mod diagnose;
 pub mod diff;
 pub mod prices;
+pub mod quotas;
 mod resolve;

@@ -6,6 +6,7 @@
 //! event.
 
 use contract::EventKind;
+use deployer_lang::loading;
 use deployer_lang::model::access::Verb;
 use deployer_lang::model::function::{Events, Function, Trigger};
 use deployer_lang::model::table::Table;
@@ -44,6 +45,9 @@ pub(super) const TRANSFORM_MS: f64 = 36.0;
 pub(super) const LOAD_MS: f64 = 42.0;
 /// Milliseconds of an invocation of `observe` with ten messages, in the same run. It calls no service.
 pub(super) const OBSERVE_MS: f64 = 10.0;
+/// Milliseconds of an invocation of `report` with its one message, for a file without failed rows. An assumption, not a
+/// measurement: about that of `extract`, with a query and two more calls.
+pub(super) const REPORT_MS: f64 = 300.0;
 /// Milliseconds of an invocation of `extract` with its one message: its first invocation, since there is one per file.
 const EXTRACT_MS: f64 = 250.0;
 /// Rows a second of the extraction task, in the same run: 3,000 in 2.5 seconds with the start. A quarter of a vCPU may
@@ -72,6 +76,12 @@ const TALLY_ITEMS: f64 = 2.0;
 /// writers, of which 1,000 at a time come in any order, and finds less than seven a batch.
 const TALLY_UNITS: f64 = 7.0;
 
+/// Write units by which a batch of the observer counts the settled rows of an object, to find its end: one call for an
+/// item of less than a kibibyte, as a test of `workers/tally` shows.
+const END_UNITS: f64 = 1.0;
+/// Write units about the end of an object: it is counted when the object was read, and its event is claimed and noted.
+const END_UNITS_OF_FILE: f64 = 3.0;
+
 /// Returns the bytes of the observer's line for an event, in the same run.
 const fn observed(kind: EventKind) -> f64 {
     match kind {
@@ -80,7 +90,14 @@ const fn observed(kind: EventKind) -> f64 {
         EventKind::ExtractionCompleted => 525.0,
         EventKind::RecordTransformed => 533.0,
         EventKind::RecordLoaded => 580.0,
-        EventKind::RecordSkipped | EventKind::Failed | EventKind::Any => 0.0,
+        EventKind::ObjectCompleted => 560.0,
+        // Counted from that of an extracted row, whose names are longer.
+        EventKind::RecordSkipped => 532.0,
+        EventKind::DeletionRequested
+        | EventKind::RecordDeleted
+        | EventKind::RecordExisting
+        | EventKind::Failed
+        | EventKind::Any => 0.0,
     }
 }
 
@@ -126,6 +143,15 @@ pub(super) fn find(stack: &Stack) -> Option<Pipeline<'_>> {
     )
 }
 
+fn may(function: &Function, verb: Verb) -> bool {
+    function.access.iter().any(|access| access.verb == verb)
+}
+
+/// Returns whether an observer publishes the ends of objects.
+fn completes(observer: &Function) -> bool {
+    may(observer, Verb::Tally) && may(observer, Verb::Publish)
+}
+
 /// Returns the number of pieces that are paid for, each begun one as a whole.
 pub(super) fn pieces(bytes: f64, size: f64) -> f64 {
     (bytes / size).ceil().max(1.0)
@@ -152,6 +178,7 @@ impl<'s> Pipeline<'s> {
         Rows {
             load,
             per_row,
+            time: self.pace(load),
             assumptions,
             kept,
             groupings: groupings.collect(),
@@ -186,6 +213,19 @@ impl<'s> Pipeline<'s> {
         f64::from(self.rows_per_event).min(fit)
     }
 
+    /// Returns the number of events that `transform` makes of one.
+    fn answers(&self, load: Load) -> f64 {
+        let together = self.grouped(load);
+        let (items, skipped) = load.divided(together);
+        (items + skipped) * together
+    }
+
+    /// Returns the number of items in an event.
+    fn items(&self, load: Load) -> f64 {
+        let (events, _) = load.divided(self.grouped(load));
+        if events > 0.0 { load.share() / events } else { 1.0 }
+    }
+
     fn consumers(&self) -> Vec<Consumer<'s>> {
         let of = |(resource, function): (&'s deployer_lang::model::Resource, &'s Function)| {
             function.triggers.iter().filter_map(move |trigger| match trigger {
@@ -206,6 +246,13 @@ impl<'s> Pipeline<'s> {
         self.consumers().iter().filter(makes).count() as f64
     }
 
+    /// Returns whether the function that would start a task reads the file itself.
+    fn is_inlined(&self, load: Load) -> bool {
+        let most = |function: &Function| function.settings.as_ref()?.extract.inline;
+        let bytes = load.rows() * load.bytes();
+        self.starters().iter().any(|(_, function)| most(function).is_some_and(|most| bytes <= most as f64))
+    }
+
     /// Returns the functions that start the task.
     fn starters(&self) -> Vec<(&'s str, &'s Function)> {
         let starts = |function: &Function| {
@@ -221,7 +268,9 @@ impl<'s> Pipeline<'s> {
 
     fn events(&self, kind: EventKind, load: Load) -> Count {
         let extracted = 1.0 / self.grouped(load);
-        let transformed = extracted * self.makers(Worker::Transform, EventKind::RecordExtracted);
+        let (items, skipped) = load.divided(self.grouped(load));
+        let makers = self.makers(Worker::Transform, EventKind::RecordExtracted);
+        let (transformed, skipped) = (items * makers, skipped * makers);
         match kind {
             EventKind::TaskStarted => Count { row: 0.0, file: self.starters().len() as f64 },
             EventKind::RecordExtracted => Count { row: extracted, file: 0.0 },
@@ -231,8 +280,16 @@ impl<'s> Pipeline<'s> {
                 let loads = self.makers(Worker::Load, EventKind::RecordTransformed);
                 Count { row: transformed * loads, file: 0.0 }
             }
-            // Every row is taken as valid and wanted.
-            EventKind::RecordSkipped | EventKind::Failed => Count { row: 0.0, file: 0.0 },
+            EventKind::ObjectCompleted => Count {
+                row: 0.0,
+                file: self.observers().filter(|observer| completes(observer.function)).count() as f64,
+            },
+            EventKind::RecordSkipped => Count { row: skipped, file: 0.0 },
+            // Every row is taken as valid, and as an item that is new.
+            EventKind::DeletionRequested
+            | EventKind::RecordDeleted
+            | EventKind::RecordExisting
+            | EventKind::Failed => Count { row: 0.0, file: 0.0 },
             EventKind::Any => {
                 let all = EventKind::ALL.into_iter().filter(|kind| *kind != EventKind::Any);
                 all.map(|kind| self.events(kind, load)).fold(Count { row: 0.0, file: 0.0 }, |sum, count| {
@@ -264,9 +321,12 @@ impl<'s> Pipeline<'s> {
             if let Some(worker) = consumer.function.worker() {
                 out.log_bytes += invocations * (BATCH_LINE + PLATFORM_LINES);
                 match worker {
-                    Worker::Transform | Worker::Load => out.calls += invocations * pieces(size, CALL),
+                    Worker::Transform => {
+                        out.calls += invocations * pieces(size * self.answers(load), CALL);
+                    }
+                    Worker::Load => out.calls += invocations * pieces(size, CALL),
                     Worker::Observe => out.log_bytes += self.observed_bytes(*kind, load).row,
-                    Worker::Extract | Worker::Extraction => {}
+                    Worker::Extract | Worker::Report | Worker::Extraction => {}
                 }
             }
         }
@@ -282,22 +342,10 @@ impl<'s> Pipeline<'s> {
         })
     }
 
-    fn assumptions(&self, load: Load, event_bytes: f64) -> Vec<String> {
-        let mut out = vec![
-            "One file, in which every row is valid; nothing is delivered twice or retried.".to_owned(),
-            match self.grouped(load) {
-                1.0 => format!(
-                    "A row has {} bytes, an event of it {}.",
-                    grouped(load.bytes()),
-                    grouped(event_bytes)
-                ),
-                rows => format!(
-                    "A row has {} bytes, an event of {} of them {}.",
-                    grouped(load.bytes()),
-                    grouped(rows),
-                    grouped(event_bytes)
-                ),
-            },
+    /// Returns the assumptions about the time that rows take.
+    #[expect(clippy::unused_self, reason = "they are those of a pipeline")]
+    pub(super) fn assumptions_of_time(&self) -> [String; 3] {
+        [
             "Batches are full, as they are while rows wait in the queues: 10 of 10 on the local cloud. If rows arrive slowly, \
              they are smaller, and there are more invocations."
                 .to_owned(),
@@ -311,19 +359,65 @@ impl<'s> Pipeline<'s> {
                  that, {LEAST_SECONDS} at least.",
                 grouped(TASK_ROWS)
             ),
+        ]
+    }
+
+    fn assumptions(&self, load: Load, event_bytes: f64) -> Vec<String> {
+        let mut out = vec![
+            match load.skipped {
+                0 => {
+                    "One file, in which every row is valid; nothing is delivered twice or retried.".to_owned()
+                }
+                skipped => format!(
+                    "One file, of which `where` leaves out {} rows in {}, and all others are valid; nothing is delivered twice \
+                     or retried.",
+                    grouped(skipped as f64),
+                    match load.skipped_runs {
+                        1 => "one run".to_owned(),
+                        runs => format!("{} runs", grouped(runs as f64)),
+                    }
+                ),
+            },
+            match self.grouped(load) {
+                1.0 => format!(
+                    "A row has {} bytes, an event of it {}.",
+                    grouped(load.bytes()),
+                    grouped(event_bytes)
+                ),
+                rows => format!(
+                    "A row has {} bytes, an event of {} of them {}.",
+                    grouped(load.bytes()),
+                    grouped(rows),
+                    grouped(event_bytes)
+                ),
+            },
+        ];
+        out.extend(self.assumptions_of_time());
+        out.extend([
             "Log lines are as long as on the local cloud; those that Lambda adds have 400 bytes an invocation.".to_owned(),
             "EventBridge sends each message to SQS by a request of its own.".to_owned(),
-        ];
+        ]);
         if self.keeps_tally() {
             out.push(format!(
                 "A batch of the observer writes {TALLY_ITEMS} items of the tally, of {TALLY_UNITS} write units each, folding included: \
                  measured with two writers, and rows that overtake each other by up to a thousand."
             ));
         }
+        if self.has_report() {
+            out.push(format!(
+                "An invocation of `report` takes {REPORT_MS} ms, which is not measured. Of a file with failed rows, it also reads the \
+                 object once more and writes these rows."
+            ));
+        }
+        if self.observers().any(|observer| completes(observer.function)) {
+            out.push(format!(
+                "To find the end of the file, a batch of the observer writes {END_UNITS} unit, and the end itself {END_UNITS_OF_FILE}."
+            ));
+        }
         for (name, table) in self.tables() {
-            if let Some(capacity) = table.capacity {
+            if let Some(capacity) = table.capacity.provisioned() {
                 let units = pieces(load.bytes() + self.names(), WRITE_UNIT);
-                let hours = load.rows() * units / capacity.write as f64 / 3_600.0;
+                let hours = load.items() * units / capacity.write as f64 / 3_600.0;
                 out.push(format!(
                     "`{name}` has {} write units, which are charged while idle: these rows take at least {} hours.",
                     capacity.write,
@@ -336,10 +430,17 @@ impl<'s> Pipeline<'s> {
 
     /// Returns whether an observer keeps the tally.
     fn keeps_tally(&self) -> bool {
-        self.consumers().iter().any(|consumer| {
-            consumer.function.worker() == Some(Worker::Observe)
-                && consumer.function.access.iter().any(|access| access.verb == Verb::Tally)
-        })
+        self.observers().any(|observer| may(observer.function, Verb::Tally))
+    }
+
+    /// Returns whether a worker writes files about objects.
+    fn has_report(&self) -> bool {
+        self.stack.functions().any(|(_, function)| function.worker() == Some(Worker::Report))
+    }
+
+    /// Returns the observers.
+    fn observers(&self) -> impl Iterator<Item = Consumer<'s>> {
+        self.consumers().into_iter().filter(|consumer| consumer.function.worker() == Some(Worker::Observe))
     }
 
     /// Returns the tables that rows are written to, each once for each function that writes it.
@@ -353,8 +454,7 @@ impl<'s> Pipeline<'s> {
             _ => None,
         };
         loads
-            .flat_map(|consumer| &consumer.function.access)
-            .filter(|access| access.verb == Verb::Write)
+            .flat_map(|consumer| loading::written(consumer.function))
             .filter_map(|access| table(&access.resource.name))
             .collect()
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::forecast::duration;
 use super::{Bill, Charge, Estimate, Original, Rows, Unknown};
 use crate::prices::{Item, grouped, prices};
 
@@ -30,9 +31,9 @@ pub fn page(estimate: &Estimate) -> String {
     let mut out = String::from(
         "# Cost\n\n\
          `deployer cost` estimates the cost of a stack from its file, without calling AWS: of an idle month and, if the stack has\n\
-         the deployer's workers, of the rows of a file (`--rows`, `--bytes-per-row`). It lists the prices that are not known, \
-         which\n\
-         no sum includes, and below the sums the assumptions. `deployer diff` uses the same prices.\n\n\
+         the deployer's workers, of the rows of a file (`--rows`, `--bytes-per-row`; `--skipped` and `--skipped-runs` for rows that\n\
+         `where` leaves out). It lists the prices that are not known, which no sum includes, and below the sums the assumptions.\n\
+         `deployer diff` uses the same prices.\n\n\
          This page shows its estimate for this repository's `stack.yaml`, with `--compare`. ",
     );
     out.push_str(&basis(estimate));
@@ -186,6 +187,14 @@ fn of_rows(rows: &Rows, original: Option<&Original>) -> String {
     );
     if let Some(per_million) = rows.per_million.filter(|_| rows.load.rows != 1_000_000) {
         let _ = writeln!(out, "\nThat is {} for a million rows.", money(per_million));
+    }
+    if let Some(time) = &rows.time {
+        let _ = writeln!(
+            out,
+            "\nThey take about {}; the limit is {}. `deployer forecast` names the change that helps most.",
+            duration(time.seconds),
+            time.limit
+        );
     }
     out.push_str(&per_row(rows, original));
     out.push_str(&groupings(rows));

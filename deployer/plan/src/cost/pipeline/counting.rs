@@ -10,9 +10,9 @@ use deployer_lang::model::table::TableClass;
 use deployer_lang::model::worker::Worker;
 
 use super::{
-    BATCH_LINE, CALL, CHUNK, Consumer, Count, EXTRACT_MS, FREE_DISK, GB, GIB, ITEMS, LEAST_SECONDS, LOAD_MS,
-    OBSERVE_MS, PLATFORM_LINES, Pipeline, TALLY_CHUNK, TALLY_ITEMS, TALLY_UNITS, TASK_LINES, TASK_ROWS,
-    TASK_START, TRANSFORM_MS, WRITE_UNIT, pieces,
+    BATCH_LINE, CALL, CHUNK, Consumer, Count, END_UNITS, END_UNITS_OF_FILE, EXTRACT_MS, FREE_DISK, GB, GIB,
+    ITEMS, LEAST_SECONDS, LOAD_MS, OBSERVE_MS, PLATFORM_LINES, Pipeline, REPORT_MS, TALLY_CHUNK, TALLY_ITEMS,
+    TALLY_UNITS, TASK_LINES, TASK_ROWS, TASK_START, TRANSFORM_MS, WRITE_UNIT, completes, pieces,
 };
 use crate::cost::{Bill, Load};
 use crate::prices::{Item, grouped};
@@ -68,6 +68,7 @@ impl Counting<'_, '_> {
             Some(Worker::Transform) => TRANSFORM_MS,
             Some(Worker::Load) => LOAD_MS,
             Some(Worker::Observe) => OBSERVE_MS,
+            Some(Worker::Report) => REPORT_MS,
             Some(Worker::Extract | Worker::Extraction) | None => {
                 self.bill.add(Item::LambdaRequest, invocations);
                 let what = format!("`{name}`: the run time, the logs and the calls of its code");
@@ -78,17 +79,28 @@ impl Counting<'_, '_> {
             let lines = self.pipeline.observed_bytes(*kind, self.load);
             self.log_bytes += self.total(lines);
         }
-        let rows = self.pipeline.grouped(self.load);
+        let items = self.pipeline.items(self.load);
         let calls = match consumer.function.worker() {
-            Some(Worker::Load) => pieces(size, CALL).max(pieces(size * rows, ITEMS)),
+            Some(Worker::Load) => pieces(size, CALL).max(pieces(size * items, ITEMS)),
+            Some(Worker::Transform) => pieces(size * self.pipeline.answers(self.load), CALL),
             _ => pieces(size, CALL),
         };
         self.invoke(name, consumer.function, invocations, ms * calls);
         if consumer.function.worker() == Some(Worker::Load) {
-            self.write(events * rows);
+            self.write(events * items);
         }
         if consumer.function.worker() == Some(Worker::Observe) {
             self.tally(consumer.function, invocations);
+            if consumer.function.settings.as_ref().is_some_and(|settings| settings.observe.metrics) {
+                let what =
+                    format!("4 metrics of `{name}`: $0.30 a month each, for the hours in which files end");
+                self.bill.unknown(what, None);
+            }
+        }
+        if consumer.function.worker() == Some(Worker::Report) {
+            // It looks for earlier results, and writes those of the file; every row is taken as valid.
+            self.bill.add(Item::ObjectRead, events);
+            self.bill.add(Item::ObjectWrite, events);
         }
         self.leave(name, consumer.function.network.as_ref().map(|network| network.name.as_str()), events);
     }
@@ -115,7 +127,7 @@ impl Counting<'_, '_> {
     /// Adds items in the tables.
     fn write(&mut self, rows: f64) {
         for (name, table) in self.pipeline.tables() {
-            if table.capacity.is_some() {
+            if table.capacity.provisioned().is_some() {
                 // Paid for by the hour.
                 continue;
             }
@@ -141,8 +153,15 @@ impl Counting<'_, '_> {
             };
             let chunks = TALLY_ITEMS.min((self.load.rows() / TALLY_CHUNK).ceil().max(1.0));
             // The summary is written when the first events come, and when the object has been read.
-            let units = batches * chunks * TALLY_UNITS + 2.0;
-            match (&table.capacity, table.class) {
+            let mut units = batches * chunks * TALLY_UNITS + 2.0;
+            if completes(function) {
+                units += batches * END_UNITS + END_UNITS_OF_FILE;
+            }
+            if self.pipeline.has_report() {
+                // The task notes how it reads the file.
+                units += 1.0;
+            }
+            match (table.capacity.provisioned(), table.class) {
                 (Some(_), _) => {}
                 (None, TableClass::Standard) => self.bill.add(Item::TableWrite, units),
                 (None, TableClass::InfrequentAccess) => {
@@ -159,12 +178,23 @@ impl Counting<'_, '_> {
             if function.triggers.iter().any(|trigger| matches!(trigger, Trigger::Queue { .. })) {
                 self.queue(1.0, 1.0);
             }
-            self.invoke(name, function, 1.0, EXTRACT_MS);
+            // The function that reads the file takes as long for a row as the task.
+            let read = if self.pipeline.is_inlined(self.load) { self.load.rows() / TASK_ROWS } else { 0.0 };
+            self.invoke(name, function, 1.0, EXTRACT_MS + read * 1_000.0);
         }
     }
 
-    /// Adds the task, and the file that it reads.
+    /// Adds the file, and the task that reads it unless the function does.
     pub(super) fn read(&mut self) {
+        if !self.pipeline.is_inlined(self.load) {
+            self.run_task();
+        }
+        // A file that is uploaded in parts has a few more.
+        self.bill.add(Item::ObjectWrite, 1.0);
+        self.bill.add(Item::ObjectRead, 1.0);
+    }
+
+    fn run_task(&mut self) {
         let task = self.pipeline.task;
         let seconds = (TASK_START + self.load.rows() / TASK_ROWS).max(LEAST_SECONDS);
         let hours = seconds / 3_600.0;
@@ -192,9 +222,6 @@ impl Counting<'_, '_> {
         let events = self.total(self.pipeline.events(EventKind::RecordExtracted, self.load));
         self.leave(self.pipeline.name, Some(&task.network.name), events);
         self.log_bytes += TASK_LINES;
-        // A file that is uploaded in parts has a few more.
-        self.bill.add(Item::ObjectWrite, 1.0);
-        self.bill.add(Item::ObjectRead, 1.0);
     }
 
     /// Adds the traffic that leaves a private network on the way to the bus.
@@ -220,7 +247,7 @@ impl Counting<'_, '_> {
     /// Adds the data that the rows leave.
     pub(super) fn keep(&self, kept: &mut Bill) {
         kept.add(Item::ObjectStoredGb, self.load.rows() * self.load.bytes() / GB);
-        let items = self.load.rows() * (self.load.bytes() + self.pipeline.names()) / GB;
+        let items = self.load.items() * (self.load.bytes() + self.pipeline.names()) / GB;
         for (name, table) in self.pipeline.tables() {
             match table.class {
                 TableClass::Standard => kept.add(Item::TableStoredGb, items),
