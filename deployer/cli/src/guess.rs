@@ -4,10 +4,13 @@
 //! A guess is conservative. A column has a type only if `transform` reads every value of the file by it, and stays text
 //! where there is a doubt, with a note that says so. All of it is a function of the rows: no I/O.
 
-use contract::settings::{FieldSettings, Type};
+use contract::settings::{FieldSettings, Format, Type};
+use transform::item::MAX_PARTITION_KEY;
 
 mod column;
 pub mod dialect;
+pub mod footer;
+pub mod header;
 mod keys;
 mod names;
 mod numbers;
@@ -19,7 +22,8 @@ mod writer;
 use self::column::{Column, Counting};
 pub use self::keys::Proof;
 use self::keys::Unique;
-use self::survey::{MAX_KEY, Survey};
+pub use self::names::is_usable;
+use self::survey::Survey;
 pub use self::types::counted;
 use self::types::{Decimals, decide};
 pub use self::writer::Writer;
@@ -30,6 +34,8 @@ const ENOUGH_ROWS: u64 = 100;
 const MAX_PLAIN_KEY: usize = 64;
 /// The number of columns of which pairs are tried.
 const PAIRED: usize = 5;
+/// Columns that could be the key as well, and are named in a note.
+const NAMED_KEYS: usize = 3;
 /// The template of a key for rows that nothing else identifies.
 pub const ROW_KEY: &str = "${object.key}#${record.index}";
 
@@ -83,43 +89,47 @@ pub enum Key {
 
 /// Returns the column that identifies the rows of a file; `None` if no single column does.
 pub fn single_key(survey: &Survey) -> Option<Key> {
-    let unique = survey.unique();
-    let mut fit: Vec<(u8, usize, Proof)> = unique
-        .into_iter()
-        .filter_map(|(position, proof)| {
-            let name = survey.names().get(position)?;
-            let rank = key_rank(survey, position, name, survey.column(position)?)?;
-            Some((rank, position, proof))
-        })
-        .collect();
+    let rank = |(position, proof)| Some((key_rank(survey, position)?.ok()?, position, proof));
+    let mut fit: Vec<(u8, usize, Proof)> = survey.unique().into_iter().filter_map(rank).collect();
     fit.sort_by_key(|(rank, position, _)| (*rank, *position));
     fit.first().map(|(_, position, proof)| Key::Column(*position, *proof))
 }
 
-/// Returns how well a column, whose values are different, serves as a key: lower is better, `None` is not at all.
-fn key_rank(survey: &Survey, position: usize, name: &str, column: &Column) -> Option<u8> {
+/// Returns how well a column, whose values are different, serves as a key: lower is better. The error is the reason why
+/// it does not, as a clause. `None` if there is no such column.
+fn key_rank(survey: &Survey, position: usize) -> Option<Result<u8, String>> {
+    let (name, column) = (survey.names().get(position)?, survey.column(position)?);
     let kind = decide(name, column, Decimals::default()).settings.kind;
-    let is_filled = survey.rows() > 0 && column.filled == survey.rows();
-    if !is_filled || column.max_bytes > MAX_KEY || is_sensitive(name, column).is_some() {
-        return None;
+    if survey.rows() == 0 || column.filled < survey.rows() {
+        return Some(Err("it is empty in some rows".to_owned()));
     }
-    if !matches!(kind, None | Some(Type::String | Type::Integer)) {
-        return None;
+    if column.max_bytes > MAX_PARTITION_KEY {
+        return Some(Err(format!(
+            "it has values of up to {}, and a key can have at most {}",
+            counted(column.max_bytes as u64, "byte"),
+            counted(MAX_PARTITION_KEY as u64, "byte")
+        )));
+    }
+    if let Some(what) = is_sensitive(name, column) {
+        return Some(Err(format!("it seems to contain {what}")));
+    }
+    if let Some(kind) = kind.filter(|kind| !matches!(kind, Type::String | Type::Integer)) {
+        return Some(Err(format!("it is of `type: {}`", kind.word())));
     }
     let named = names::identifier_rank(name);
     let first = survey.names().iter().position(|name| names::is_usable(name)) == Some(position);
     let is_short = !column.has_blanks && column.max_bytes <= MAX_PLAIN_KEY;
-    if named <= names::IDENTIFIER {
-        Some(named)
+    Some(if named <= names::IDENTIFIER {
+        Ok(named)
     } else if !column.not_uuid {
-        Some(1)
+        Ok(1)
     } else if is_short && (first || survey.rows() >= ENOUGH_ROWS) {
-        Some(3)
+        Ok(3)
     } else if first {
-        Some(4)
+        Ok(4)
     } else {
-        None
-    }
+        Err("nothing but its values shows that it identifies rows".to_owned())
+    })
 }
 
 /// Returns the sensitive data that a column seems to contain.
@@ -164,17 +174,30 @@ impl Pairs {
         for (at, (_, one)) in fit.iter().enumerate() {
             pairs.extend(fit.iter().skip(at + 1).map(|(_, other)| [*one, *other]));
         }
+        let is_time = |position: usize| {
+            let named = survey.columns().nth(position);
+            let kind =
+                named.and_then(|(_, name, column)| decide(name, column, Decimals::default()).settings.kind);
+            matches!(kind, Some(Type::Date | Type::Timestamp))
+        };
         pairs.iter_mut().for_each(|pair| {
-            let is_time = |position: usize| {
-                let named = survey.columns().nth(position);
-                let kind = named
-                    .and_then(|(_, name, column)| decide(name, column, Decimals::default()).settings.kind);
-                matches!(kind, Some(Type::Date | Type::Timestamp))
-            };
             let [one, other] = *pair;
             if is_time(one) && !is_time(other) {
                 *pair = [other, one];
             }
+        });
+        // With a column that is different in all rows by chance, any pair is.
+        let by_chance: Vec<usize> = survey
+            .unique()
+            .into_iter()
+            .map(|(position, _)| position)
+            .filter(|position| {
+                let mut named = survey.columns().filter(|(at, ..)| at == position);
+                named.any(|(_, name, _)| names::identifier_rank(name) > names::IDENTIFIER)
+            })
+            .collect();
+        pairs.retain(|[one, other]| {
+            !by_chance.contains(one) && (is_time(*other) || !by_chance.contains(other))
         });
         let unique = Unique::new(pairs.len());
         (!pairs.is_empty()).then_some(Self { pairs, unique })
@@ -210,9 +233,14 @@ pub fn guess(survey: &Survey, key: &Key, dialect: &dialect::Guess) -> Guess {
     let unnamed = survey.names().iter().filter(|name| !names::is_usable(name)).count();
     if unnamed > 0 {
         notes.push(format!(
-            "{} without a usable name {} left out; `columns` in the `csv` settings of `extraction` would name all of them",
+            "{} without a usable name, of 1 to {} bytes, {} left out{}",
             counted(unnamed as u64, "column"),
-            if unnamed == 1 { "is" } else { "are" }
+            names::MAX_BYTES,
+            if unnamed == 1 { "is" } else { "are" },
+            match dialect.settings.format {
+                Format::Csv => "; `columns` in the `csv` settings of `extraction` would name all of them",
+                Format::JsonLines => "",
+            }
         ));
     }
     let named: Vec<(usize, &str, &Column)> =
@@ -240,6 +268,7 @@ pub fn guess(survey: &Survey, key: &Key, dialect: &dialect::Guess) -> Guess {
         let sensitive = is_sensitive(name, column);
         let mut settings =
             FieldSettings { name: attribute.clone(), from: Some(name.to_owned()), ..decision.settings };
+        settings.optional = column.absent > 0;
         let mut notes = decision.notes;
         if let Some(order) = positions.iter().position(|part| *part == position) {
             let is_number =
@@ -251,6 +280,7 @@ pub fn guess(survey: &Survey, key: &Key, dialect: &dialect::Guess) -> Guess {
                 notes.clear();
             }
             settings.required = true;
+            settings.optional = false;
             parts.push((order, KeyAttribute { name: attribute.clone(), is_number }));
         } else if column.empty == 0 && column.filled > 0 {
             notes.push("never empty".to_owned());
@@ -298,7 +328,7 @@ fn key_notes(survey: &Survey, key: &Key) -> Vec<String> {
             vec![format!("{}, which is never empty, and different {}", name(*position), proven(*proof))]
         }
         Key::Pair([one, other], proof) => vec![format!(
-            "{} with {} as the sort key, which together are different {}; no column is by itself",
+            "{} with {} as the sort key, which together are different {}",
             name(*one),
             name(*other),
             proven(*proof)
@@ -306,35 +336,31 @@ fn key_notes(survey: &Survey, key: &Key) -> Vec<String> {
         Key::Row => vec![
             match survey.rows() {
                 0 => "the name of the file and the position of the row, since there are no rows to compare".to_owned(),
-                _ => "the name of the file and the position of the row, since no column, and no pair of columns that was tried, is \
-                      different in all rows"
+                _ => "the name of the file and the position of the row, since no column, and no pair of columns that was tried, \
+                      identifies a row"
                     .to_owned(),
             },
             "the same file overwrites its items when it is uploaded again; another file adds its own, even of the same rows"
                 .to_owned(),
         ],
     };
-    let used: &[usize] = match key {
-        Key::Column(position, _) => std::slice::from_ref(position),
-        _ => &[],
-    };
-    let others: Vec<String> = survey
-        .unique()
-        .into_iter()
-        .map(|(position, _)| position)
-        .filter(|position| !used.contains(position) && !used.is_empty())
-        .filter(|position| {
-            let column = survey.column(*position);
-            let named = survey.names().get(*position);
-            named
-                .zip(column)
-                .is_some_and(|(name, column)| key_rank(survey, *position, name, column).is_some())
-        })
-        .take(3)
-        .map(name)
-        .collect();
-    if !others.is_empty() {
-        notes.push(format!("{} could be the key too: `--key`", others.join(" and ")));
+    let unique = survey.unique().into_iter().map(|(position, _)| position).filter(|_| survey.rows() > 0);
+    match key {
+        Key::Column(used, _) => {
+            let fit = |position: &usize| matches!(key_rank(survey, *position), Some(Ok(_)));
+            let others: Vec<String> =
+                unique.filter(|position| position != used).filter(fit).take(NAMED_KEYS).map(name).collect();
+            if !others.is_empty() {
+                notes.push(format!("{} could be the key too: `--key`", others.join(" and ")));
+            }
+        }
+        Key::Pair(..) | Key::Row => {
+            let unfit = |position| Some((name(position), key_rank(survey, position)?.err()?));
+            notes.extend(unique.filter_map(unfit).take(NAMED_KEYS).map(|(name, why)| {
+                format!("{name} is different in all rows, but not taken for the key: {why}")
+            }));
+        }
+        Key::Given(_) => {}
     }
     notes
 }

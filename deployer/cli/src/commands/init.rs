@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use deployer_base::error::{Error, Message, Result};
-use deployer_base::text::quoted;
+use deployer_base::text::{printable, quoted};
 use deployer_base::{files, ui};
 use deployer_local::emulator;
 use deployer_syntax::diagnostic::nearest;
@@ -15,14 +15,17 @@ use crate::context::Context;
 use crate::guess::counted;
 
 mod fitting;
+mod found;
 mod from;
 mod render;
+mod trial;
 
 /// Create a project that can be deployed as it is: a stack.yaml, its code and a README
 ///
-/// With `--from FILE`, the project is for that CSV file, which is read completely: delimiter, types, formats of dates and the key
-/// of the table are guessed from it, and the comments in stack.yaml give the reasons. Never overwrites existing files.
-/// `deployer docs init` explains the guesses.
+/// With `--from FILE`, the project is for that file, which is read completely: format, delimiter, encoding, types, formats of
+/// dates and the key of the table are guessed from it, and the comments in stack.yaml give the reasons. The stack file is tried on
+/// the file, and rows that would fail or overwrite each other are named. Never overwrites existing files. `deployer docs init`
+/// explains the guesses.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Folder of the project, created if it is missing; its name becomes the name of the pipeline
@@ -34,7 +37,7 @@ pub struct Args {
     /// List the templates
     #[arg(long)]
     list: bool,
-    /// Guess the fields from a CSV file, which can be compressed with gzip or zstd
+    /// Guess the fields from a file: CSV or JSON Lines, which can be compressed with gzip or zstd, or a workbook (.xlsx)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["template", "list"])]
     from: Option<PathBuf>,
     /// Column that is the key of the table; given twice, the second one is the sort key
@@ -78,12 +81,14 @@ pub(super) struct Project<'a> {
 struct Guessed<'a> {
     /// The file.
     file: &'a Path,
-    /// The number of its rows, without those that the task rejects.
+    /// The number of its rows, without those that fail.
     rows: u64,
-    /// The number of rows that the task rejects.
+    /// The number of rows that fail.
     rejected: u64,
     /// The attributes of the key, the partition key first.
     key: Vec<&'a str>,
+    /// The reasons of the key, and facts about the file and the way in which it is read.
+    notes: Vec<&'a str>,
     /// Facts to know before the pipeline is used.
     warnings: &'a [String],
 }
@@ -160,12 +165,13 @@ fn run_from(
     }
     // Not only after a large file was read.
     refuse_existing(&args.folder, [".gitignore", "README.md", SCHEMA, STACK].into_iter())?;
-    let found = from::read(&context.ui, path, &args.key)?;
     let file_name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let name = name.or_else(|| name_of(Path::new(file_name.split('.').next().unwrap_or_default())));
     let name = name.unwrap_or_else(|| ETL.to_owned());
     let naming = render::Naming { name: &name, file: &file_name };
-    let stack = fitting::stack_file(file(template, STACK).unwrap_or_default(), naming, &found)?;
+    let template = file(template, STACK).unwrap_or_default();
+    let from::Written { text: stack, found, trial } =
+        from::write(&context.ui, path, &args.key, template, naming)?;
     let there = quoted(&seen_from(&args.folder, path).to_string_lossy());
     let readme = FROM_README.replace("{file}", &file_name).replace("{path}", &there);
     let mut project = common();
@@ -174,11 +180,16 @@ fn run_from(
     project.sort();
     write(&args.folder, &project)?;
     let files: Vec<&str> = project.iter().map(|(path, _)| path.as_str()).collect();
-    let rejected = found.survey.rejected().values().map(|rejected| rejected.count).sum();
     if context.ui.is_json() {
         let key = found.guess.key.iter().map(|part| part.name.as_str()).collect();
-        let from =
-            Guessed { file: path, rows: found.survey.rows(), rejected, key, warnings: &found.warnings };
+        let from = Guessed {
+            file: path,
+            rows: trial.good,
+            rejected: trial.failed,
+            key,
+            notes: found.guess.key_notes.iter().chain(&found.guess.notes).map(String::as_str).collect(),
+            warnings: &trial.warnings,
+        };
         return context.ui.json(Project { folder: &args.folder, template: ETL, files, from: Some(from) });
     }
     say_written(context, args, &files, Some(&name));
@@ -186,9 +197,12 @@ fn run_from(
         "\nGuessed from {} of {}: the key is {}.",
         counted(found.survey.rows(), "row"),
         path.display(),
-        found.guess.key_notes.first().cloned().unwrap_or_default()
+        printable(found.guess.key_notes.first().map(String::as_str).unwrap_or_default())
     ));
-    for warning in &found.warnings {
+    for note in found.guess.key_notes.iter().skip(1).chain(&found.guess.notes) {
+        context.ui.note(format!("  {}", printable(note)));
+    }
+    for warning in &trial.warnings {
         context.ui.warn(warning);
     }
     context.ui.note("\nWhat next:");

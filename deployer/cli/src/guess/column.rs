@@ -12,7 +12,7 @@ const MAX_WORD: usize = 40;
 const MAX_MARKERS: usize = 3;
 
 /// Texts that stand for a missing value in many files.
-const MARKERS: [&str; 21] = [
+pub const MARKERS: [&str; 21] = [
     "NA",
     "N/A",
     "n/a",
@@ -45,6 +45,8 @@ pub struct Column {
     pub empty: u64,
     /// The row of the first of them.
     pub first_empty: Option<u64>,
+    /// The number of empty values that stand for a column that the row does not have.
+    pub absent: u64,
     /// The numbers of the readings that all values fit, markers apart; `None` before the first value.
     fitting: Option<Vec<u8>>,
     /// The shapes of the values.

@@ -1,22 +1,15 @@
 //! The dialect of a file, guessed from its start: delimiter, lines before the header, escape character, and names for
 //! columns that have none.
 
-use std::collections::{HashMap, HashSet};
-
-use contract::columns;
 use contract::dialect::{Dialect, Ended, Parser, Record};
 use contract::location::BYTE_ORDER_MARK;
-use contract::settings::{Character, CsvSettings};
+use contract::settings::{Character, CsvSettings, ExtractionSettings};
 use task::reader::{Reader, RowReader as _};
 
-use super::column::is_mail;
-use super::names;
-use super::readings::{self, Is};
+use super::header::{self, Line};
 
 /// The greatest number of records of the start that are examined.
-const MAX_RECORDS: usize = 400;
-/// The greatest number of lines before the header that are skipped.
-const MAX_SKIPPED: u64 = 50;
+pub const MAX_RECORDS: usize = 400;
 /// The greatest number of bytes of a header.
 const MAX_HEADER: usize = 1 << 20;
 /// Candidates for the delimiter, most preferred first, as in the task.
@@ -26,25 +19,11 @@ const DELIMITERS: [Character; 4] = [Character::COMMA, Character::SEMICOLON, Char
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Guess {
     /// The settings with which the file is read.
-    pub settings: CsvSettings,
+    pub settings: ExtractionSettings,
     /// Notes on settings that are not those of most files.
     pub notes: Vec<String>,
     /// The file begins with a line such as `sep=;`.
     pub separator_line: bool,
-}
-
-/// A record of the start.
-#[derive(Debug)]
-struct Line {
-    number: u64,
-    flawed: bool,
-    cells: Vec<String>,
-}
-
-impl Line {
-    fn filled(&self) -> usize {
-        self.cells.iter().filter(|cell| !columns::trim(cell).is_empty()).count()
-    }
 }
 
 /// The records of the start, as one delimiter divides them.
@@ -56,17 +35,23 @@ struct Division {
 }
 
 impl Division {
-    /// Returns the fitness of the delimiter: whether nearly all records from the header on are alike, whether no line
-    /// precedes the header, the share of such records in percent, and the number of fields.
-    fn score(&self) -> (bool, bool, usize, usize) {
-        if self.width < 2 {
-            return (false, false, 0, 0);
+    /// Returns the fitness of the delimiter: 2 if nearly all records from the header on are alike, 0 if there is one
+    /// column; whether no line precedes the header; the share of such records in percent; and the number of fields.
+    fn score(&self) -> (u8, bool, usize, usize) {
+        let alike = |lines: &[Line]| {
+            let alike = lines.iter().filter(|line| line.cells.len() == self.width && !line.flawed).count();
+            alike * 100 / lines.len().max(1)
+        };
+        // A header that is divided is not that of one column, however short its rows are.
+        let single = self.lines.first().is_none_or(|line| line.cells.len() < 2);
+        match (self.width < 2, single) {
+            (true, true) => return (0, false, alike(&self.lines), 0),
+            (true, false) => return (1, false, 0, 0),
+            _ => {}
         }
-        let header = header(self);
-        let rest = self.lines.get(header..).unwrap_or_default();
-        let alike = rest.iter().filter(|line| line.cells.len() == self.width && !line.flawed).count();
-        let share = alike * 100 / rest.len().max(1);
-        (share >= 90, header == 0, share, self.width)
+        let header = header::position(&self.lines, self.width);
+        let share = alike(header::without_footer(self.lines.get(header..).unwrap_or_default(), self.width));
+        (if share >= 90 { 2 } else { 1 }, header == 0, share, self.width)
     }
 
     fn flaws(&self) -> usize {
@@ -106,25 +91,19 @@ pub fn guess(text: &[u8], complete: bool) -> Guess {
     {
         (escape, division) = (Some(backslash), escaped);
     }
+    let mut csv = CsvSettings::default();
     if escape.is_some() {
-        guess.settings.escape = escape;
+        csv.escape = escape;
         guess.notes.push("quotes within values are written as `\\\"`".to_owned());
     }
-    let header = header(&division);
-    let Some(line) = division.lines.get(header) else { return guess };
-    if line.number > 1 && header > 0 {
-        guess.settings.skip = u32::try_from(line.number - 1).unwrap_or_default();
-        guess.notes.push(format!("the header is in line {}: the lines before it are skipped", line.number));
-    }
-    name_columns(&division, header, &mut guess);
+    header::find(&division.lines, &mut csv, &mut guess.notes);
     let is_comma = division.delimiter == Character::COMMA;
-    let explicit = CsvSettings { delimiter: Some(division.delimiter), ..guess.settings.clone() };
+    let explicit = CsvSettings { delimiter: Some(division.delimiter), ..csv.clone() };
     // A file of the same kind whose header has one column less would be read otherwise.
-    if !guess.separator_line
-        && (!is_comma || columns_of(text, &guess.settings) != columns_of(text, &explicit))
-    {
-        guess.settings = explicit;
+    if !guess.separator_line && (!is_comma || columns_of(text, &csv) != columns_of(text, &explicit)) {
+        csv = explicit;
     }
+    guess.settings.csv = csv;
     guess
 }
 
@@ -187,129 +166,8 @@ fn divide(text: &[u8], dialect: Dialect, first_line: u64, complete: bool) -> Div
     {
         take(&record);
     }
-    let mut widths: HashMap<usize, usize> = HashMap::new();
-    for line in &lines {
-        *widths.entry(line.cells.len()).or_default() += 1;
-    }
-    let (width, _) = widths.into_iter().max_by_key(|(width, count)| (*count, *width)).unwrap_or_default();
+    let width = header::width(&lines);
     Division { delimiter: dialect.delimiter, lines, width }
-}
-
-/// Returns the position of the header among the records: the first one, unless it has another number of fields than
-/// most, or a single value, and a later one is followed by nothing else.
-fn header(division: &Division) -> usize {
-    let (width, lines) = (division.width, &division.lines);
-    let titled = |line: &Line| line.cells.len() == width && (line.filled() > 1 || width < 3);
-    if width < 2 || lines.first().is_none_or(titled) {
-        return 0;
-    }
-    let Some(found) = lines.iter().position(titled) else { return 0 };
-    let rest = lines.get(found + 1..).unwrap_or_default();
-    let alike = rest.iter().filter(|line| line.cells.len() == width).count();
-    let is_table = !rest.is_empty() && alike * 10 >= rest.len() * 9;
-    let near = lines.get(found).is_some_and(|line| line.number <= MAX_SKIPPED);
-    // A header that is longer than its rows is no title.
-    let titles = lines.iter().take(found).all(|line| line.filled() < width);
-    if is_table && near && titles { found } else { 0 }
-}
-
-/// The kind of a value that names of columns don't have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Number,
-    Time,
-    Mail,
-}
-
-fn kind(cell: &str) -> Option<Kind> {
-    let value = cell.trim();
-    if value.is_empty() {
-        return None;
-    }
-    if is_mail(value) {
-        return Some(Kind::Mail);
-    }
-    if !value.bytes().any(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    readings::all().iter().find(|reading| reading.fits(value)).and_then(|reading| match reading.is {
-        Is::Integer | Is::Number(..) => Some(Kind::Number),
-        Is::Iso | Is::Time(_) => Some(Kind::Time),
-        Is::Boolean | Is::Json => None,
-    })
-}
-
-/// Returns whether the first line is a row: each column of numbers, dates or addresses begins with one.
-fn is_headerless(lines: &[Line]) -> bool {
-    let Some((first, rest)) = lines.split_first() else { return false };
-    let mut years = Vec::new();
-    let mut typed = 0;
-    for (position, cell) in first.cells.iter().enumerate() {
-        let below: Vec<&str> = rest
-            .iter()
-            .filter_map(|line| line.cells.get(position))
-            .map(String::as_str)
-            .filter(|cell| !cell.trim().is_empty())
-            .collect();
-        let Some(expected) = below.first().and_then(|cell| kind(cell)) else { continue };
-        if !below.iter().all(|cell| kind(cell) == Some(expected)) {
-            continue;
-        }
-        typed += 1;
-        if kind(cell) != Some(expected) {
-            return false;
-        }
-        years.push(cell.trim().parse::<u32>().is_ok_and(|year| (1800..2200).contains(&year)));
-    }
-    // Years name the columns of many tables.
-    typed > 0 && !(years.len() > 1 && years.iter().all(|is_year| *is_year))
-}
-
-/// Names the columns if the file has no header, or one that names a column twice.
-fn name_columns(division: &Division, header: usize, guess: &mut Guess) {
-    let lines = division.lines.get(header..).unwrap_or_default();
-    let Some(first) = lines.first() else { return };
-    if is_headerless(lines) {
-        let width = division.width.max(first.cells.len());
-        guess.settings.header = false;
-        guess.settings.columns = (1..=width).map(|number| format!("column_{number}")).collect();
-        guess.notes.push(
-            "the first line looks like a row, so the file has no header: name the columns here, and in `from`".to_owned(),
-        );
-        return;
-    }
-    let mut names: Vec<&str> = first.cells.iter().map(|cell| columns::trim(cell)).collect();
-    while names.last().is_some_and(|name| name.is_empty()) {
-        names.pop();
-    }
-    let mut seen = HashSet::new();
-    if names.iter().all(|name| name.is_empty() || seen.insert(*name)) {
-        return;
-    }
-    guess.settings.columns = unique(&names);
-    guess.notes.push(
-        "the header names a column twice: these names are used in its place, so files must have their columns in this order"
-            .to_owned(),
-    );
-}
-
-/// Returns a name for each column, without those that occur twice.
-fn unique(names: &[&str]) -> Vec<String> {
-    let all: HashSet<&str> = names.iter().copied().collect();
-    let mut taken: HashSet<String> = HashSet::new();
-    let named = |(position, name): (usize, &&str)| {
-        let name =
-            if names::is_usable(name) { (*name).to_owned() } else { format!("column_{}", position + 1) };
-        let mut unique = name.clone();
-        let mut number = 2;
-        while taken.contains(&unique) || (unique != name && all.contains(unique.as_str())) {
-            unique = format!("{name} {number}");
-            number += 1;
-        }
-        taken.insert(unique.clone());
-        unique
-    };
-    names.iter().enumerate().map(named).collect()
 }
 
 #[cfg(test)]
@@ -331,7 +189,11 @@ mod tests {
             "a,b\n",
         ] {
             let found = guessed(text);
-            assert_eq!((found.settings, found.notes.as_slice()), (CsvSettings::default(), &[][..]), "{text}");
+            assert_eq!(
+                (found.settings, found.notes.as_slice()),
+                (ExtractionSettings::default(), &[][..]),
+                "{text}"
+            );
         }
     }
 
@@ -343,11 +205,11 @@ mod tests {
             ("id|town\n1|a\n", '|'),
             ("Report, of 2026\n\nid;amount\n1;2,50\n2;3,75\n3;1,5\n", ';'),
         ] {
-            let found = guessed(text).settings.delimiter.map(char::from);
+            let found = guessed(text).settings.csv.delimiter.map(char::from);
             assert_eq!(found, Some(delimiter), "{text}");
         }
         let found = guessed("sep=;\nid;town\n1;a\n");
-        assert_eq!((found.separator_line, found.settings), (true, CsvSettings::default()));
+        assert_eq!((found.separator_line, found.settings), (true, ExtractionSettings::default()));
     }
 
     #[test]
@@ -355,33 +217,39 @@ mod tests {
         let bank = "\u{feff}\"Data Source\",\"Indicators\",\n\n\"Updated\",\"2026-01-31\",\n\n\"Country\",\"Code\",\"1960\",\"1961\",\n\
                     \"Aruba\",\"ABW\",\"1\",\"2\",\n\"Chad\",\"TCD\",\"3\",\"\",\n";
         let found = guessed(bank);
-        assert_eq!((found.settings.skip, found.settings.header), (4, true), "{found:?}");
-        assert_eq!(guessed("Sales;;\nid;town;zip\n1;a;b\n2;c;d\n").settings.skip, 1);
-        assert_eq!(guessed("a,b,c\n1,2\n3,4\n").settings.skip, 0, "short rows are no titles");
+        assert_eq!((found.settings.csv.skip, found.settings.csv.header), (4, true), "{found:?}");
+        assert_eq!(guessed("Sales;;\nid;town;zip\n1;a;b\n2;c;d\n").settings.csv.skip, 1);
+        assert_eq!(guessed("a,b,c\n1,2\n3,4\n").settings.csv.skip, 0, "short rows are no titles");
+    }
+
+    #[test]
+    fn a_column_of_texts_is_not_divided_by_their_commas() {
+        let found = guessed("note\nhello\nhi, you\nyes, no, and so on\nbye\n").settings.csv;
+        assert_eq!((found.delimiter.map(char::from), found.skip), (Some(';'), 0));
     }
 
     #[test]
     fn a_file_without_a_header_gets_names() {
-        let found = guessed("1,Bristol,2026-01-31\n2,Bath,2026-02-01\n").settings;
+        let found = guessed("1,Bristol,2026-01-31\n2,Bath,2026-02-01\n").settings.csv;
         assert!(!found.header);
         assert_eq!(found.columns, ["column_1", "column_2", "column_3"]);
-        assert!(guessed("a@b.de,x\nc@d.de,y\n").settings.columns.len() == 2);
+        assert!(guessed("a@b.de,x\nc@d.de,y\n").settings.csv.columns.len() == 2);
         for text in ["1960,1961\n1,2\n", "id,town\n1,a\n", "2026-01-31,b\nx,y\n", "1,2\n"] {
-            assert!(guessed(text).settings.header, "{text}");
+            assert!(guessed(text).settings.csv.header, "{text}");
         }
     }
 
     #[test]
     fn columns_that_are_named_twice_get_other_names() {
-        let found = guessed("id,name,name,,name 2\n1,a,b,c,d\n").settings;
+        let found = guessed("id,name,name,,name 2\n1,a,b,c,d\n").settings.csv;
         assert_eq!(found.columns, ["id", "name", "name 3", "column_4", "name 2"]);
     }
 
     #[test]
     fn a_backslash_before_quotes_is_noticed() {
-        let found = guessed("id,note\n1,\"say \\\"x\\\" loud\"\n2,\"b\"\n").settings;
+        let found = guessed("id,note\n1,\"say \\\"x\\\" loud\"\n2,\"b\"\n").settings.csv;
         assert_eq!(found.escape.map(char::from), Some('\\'));
-        assert_eq!(guessed("id,note\n1,\"C:\\\\\"\n").settings.escape, None);
+        assert_eq!(guessed("id,note\n1,\"C:\\\\\"\n").settings.csv.escape, None);
     }
 
     #[test]

@@ -56,9 +56,13 @@ fn is_letter(character: char) -> bool {
     character.is_alphanumeric() || matches!(character, '\u{300}'..='\u{36f}')
 }
 
-/// Returns whether a column can be named in `stack.yaml`: it has a name, without the character that AWS refuses.
+/// The greatest number of bytes of the name of a column that is used: the names of all fields have to fit into 4 KB.
+pub const MAX_BYTES: usize = 1_024;
+
+/// Returns whether a column can be named in `stack.yaml`: it has a name, which is not too long and without the character
+/// that AWS refuses.
 pub fn is_usable(column: &str) -> bool {
-    !column.is_empty() && !column.contains('\0')
+    !column.is_empty() && column.len() <= MAX_BYTES && !column.contains('\0')
 }
 
 /// The last words of names of identifiers, in several languages.

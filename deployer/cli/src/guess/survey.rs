@@ -1,28 +1,12 @@
 //! All rows of a file, looked at once: the facts about each column, and the rows that the reader rejects.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+
+use contract::Reason;
 
 use super::column::Column;
 use super::keys::{Proof, Unique};
 use super::names;
-
-/// The greatest number of bytes of a key that can also be a sort key (Amazon DynamoDB Developer Guide, "Constraints").
-pub const MAX_KEY: usize = 1024;
-/// The greatest number of bytes of an item (same source).
-const MAX_ITEM: usize = 400 * 1024;
-/// The number of rows that are named in a message.
-const NAMED_ROWS: usize = 3;
-
-/// The rows that were rejected for one reason.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rejected {
-    /// Their number.
-    pub count: u64,
-    /// The first of them.
-    pub rows: Vec<u64>,
-    /// The message of the first one, which contains no value.
-    pub message: String,
-}
 
 /// The facts about a file.
 #[derive(Debug)]
@@ -33,8 +17,8 @@ pub struct Survey {
     candidates: Vec<usize>,
     unique: Unique,
     rows: u64,
-    rejected: BTreeMap<String, Rejected>,
-    too_large: u64,
+    /// The number of rows that the reader rejects, by reason.
+    rejected: HashMap<Reason, u64>,
 }
 
 impl Survey {
@@ -50,20 +34,16 @@ impl Survey {
             unique: Unique::new(candidates.len()),
             candidates,
             rows: 0,
-            rejected: BTreeMap::new(),
-            too_large: 0,
+            rejected: HashMap::new(),
         }
     }
 
     /// Adds a row.
     pub fn take(&mut self, row: u64, values: &[&str]) {
         self.rows += 1;
-        let mut bytes = 0;
         for (column, value) in self.columns.iter_mut().zip(values) {
-            bytes += value.len();
             column.take(row, value);
         }
-        self.too_large += u64::from(bytes > MAX_ITEM);
         for (candidate, position) in self.candidates.iter().enumerate() {
             if self.unique.wants(candidate) {
                 let value = values.get(*position).map(|value| value.trim()).filter(|value| !value.is_empty());
@@ -72,16 +52,16 @@ impl Survey {
         }
     }
 
+    /// Notes that the last row does not have a column: of JSON, each has its own.
+    pub fn lacks(&mut self, position: usize) {
+        if let Some(column) = self.columns.get_mut(position) {
+            column.absent += 1;
+        }
+    }
+
     /// Adds a row that the reader rejects.
-    pub fn reject(&mut self, row: u64, reason: &str, message: &str) {
-        let rejected = self.rejected.entry(reason.to_owned()).or_default();
-        if rejected.count == 0 {
-            message.clone_into(&mut rejected.message);
-        }
-        rejected.count += 1;
-        if rejected.rows.len() < NAMED_ROWS {
-            rejected.rows.push(row);
-        }
+    pub fn reject(&mut self, reason: Reason) {
+        *self.rejected.entry(reason).or_default() += 1;
     }
 
     /// Returns the number of good rows.
@@ -89,14 +69,14 @@ impl Survey {
         self.rows
     }
 
-    /// Returns the rejected rows by their reason.
-    pub const fn rejected(&self) -> &BTreeMap<String, Rejected> {
-        &self.rejected
+    /// Returns the number of rows that the reader rejects by a reason.
+    pub fn rejected(&self, reason: Reason) -> u64 {
+        self.rejected.get(&reason).copied().unwrap_or_default()
     }
 
-    /// Returns the number of rows that are larger than an item can be.
-    pub const fn too_large(&self) -> u64 {
-        self.too_large
+    /// Returns the number of all rows.
+    pub fn seen(&self) -> u64 {
+        self.rows + self.rejected.values().sum::<u64>()
     }
 
     /// Returns the names of the columns.

@@ -101,7 +101,7 @@ fn rows_without_a_key_get_the_name_of_the_file_and_their_position() {
 fn columns_without_a_name_are_left_out_and_said() {
     let found = guessed(&["", "a", ""], &table(&[&["0", "x", "1"], &["1", "x", "1"], &["2", "x", "2"]]));
     assert!(
-        found.notes.iter().any(|note| note.starts_with("2 columns without a usable name are left out")),
+        found.notes.iter().any(|note| note.starts_with("2 columns without a usable name, of 1 to 1024 bytes, are left out")),
         "{found:?}"
     );
     assert_eq!(found.writer.map(|writer| writer.name), Some("pandas"));

@@ -107,7 +107,10 @@ fn typed(name: &str, column: &Column, decimals: Decimals) -> Option<Decision> {
         return Some(found);
     }
     if column.looks_like_json() {
-        return column.fitting().any(|reading| reading.is == Is::Json).then(|| of(Type::Json));
+        return Some(match column.fitting().any(|reading| reading.is == Is::Json) {
+            true => of(Type::Json),
+            false => stays_text("looks like JSON or an array, but an item can't hold all values as JSON"),
+        });
     }
     match number(column) {
         Some(verdict) => Some(numeric(name, column, &verdict, decimals)),

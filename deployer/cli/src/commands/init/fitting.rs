@@ -1,52 +1,76 @@
 //! The `stack.yaml` of a file, with as many fields as a function has room for.
 
-use deployer_base::error::{Error, Result};
+use std::path::Path;
+
+use deployer_base::error::{Error, Message, Result};
 use deployer_lang::{Document, compile};
 use deployer_syntax::diagnostic::Severity;
 use deployer_syntax::{Diagnostics, Source};
 
-use super::from::Found;
+use super::found::Found;
 use super::render::{self, Naming};
 
 /// The code of settings that are too large for the environment of a function.
 const TOO_LARGE: &str = "E0306";
 
+/// Bytes of the environment of a function, which all of its settings take more than.
+const ENVIRONMENT: usize = 4_096;
+/// Bytes of room that may be left: fewer than a field has.
+const STEP: usize = 16;
+
+/// A stack file that fits.
+#[derive(Debug)]
+pub(super) struct Fitted {
+    /// The stack file.
+    pub(super) text: String,
+    /// The bytes that its fields have room in.
+    pub(super) room: usize,
+}
+
 /// Returns the stack file for a file, which was compiled for each of its stacks. Fields for which the environment of a
 /// function has no room are comments in it.
 ///
 /// # Errors
-/// [`Error::Failed`] if it does not compile, which is a mistake of this program.
-pub(super) fn stack_file(template: &str, naming: Naming<'_>, found: &Found) -> Result<String> {
-    let all = found.guess.fields.len();
-    let fitting = |most: usize| {
-        let text = render::stack_file(template, naming, found, most);
-        problems(&text).map(|codes| (text, codes))
+/// [`Error::Usage`] if the columns don't fit even without the fields. [`Error::Failed`] if it does not compile, which is a
+/// mistake of this program.
+pub(super) fn stack_file(template: &str, naming: Naming<'_>, found: &Found, path: &Path) -> Result<Fitted> {
+    let fitting = |room: usize| {
+        let (text, _) = render::stack_file(template, naming, found, room);
+        match too_large(&text) {
+            Ok(problem) => Ok((Fitted { text, room }, problem)),
+            Err(problems) => Err(Error::failed_with_hint(
+                format!("the guessed stack.yaml has problems; nothing was written\n{problems}"),
+                "please report it, with the header of the file",
+            )),
+        }
     };
-    let failed = |problems: String| {
-        Error::failed_with_hint(
-            format!("the guessed stack.yaml has problems; nothing was written\n{problems}"),
-            "please report it, with the header of the file",
-        )
-    };
-    let (text, fits) = fitting(all).map_err(failed)?;
-    if fits {
-        return Ok(text);
+    let all = found.guess.fields.iter().map(|field| render::size(&field.settings)).sum();
+    let (whole, problem) = fitting(all)?;
+    if problem.is_none() {
+        return Ok(whole);
     }
-    // The greatest number of fields that fit, and the least that do not.
-    let (mut least, mut most) = (0, all);
-    let mut best = None;
-    while least + 1 < most {
-        let middle = usize::midpoint(least, most);
-        match fitting(middle).map_err(failed)? {
-            (text, true) => (least, best) = (middle, Some(text)),
-            (_, false) => most = middle,
+    let (mut best, problem) = fitting(0)?;
+    if let Some(problem) = problem {
+        let name = path.display();
+        let message =
+            format!("{name} has too many columns, or too long names of them: {problem}; nothing was written");
+        return Err(Error::Usage(
+            Message::new(message).hint("divide the file into several with fewer columns"),
+        ));
+    }
+    let mut most = all.min(ENVIRONMENT);
+    while best.room + STEP < most {
+        let middle = usize::midpoint(best.room, most);
+        match fitting(middle)? {
+            (fitted, None) => best = fitted,
+            (_, Some(_)) => most = middle,
         }
     }
-    best.ok_or_else(|| failed("no field fits into the environment of `transform`".to_owned()))
+    Ok(best)
 }
 
-/// Returns whether the settings of a stack file fit into the environments of its functions.
-fn problems(text: &str) -> std::result::Result<bool, String> {
+/// Returns the first problem of settings that don't fit into a function or a task.
+fn too_large(text: &str) -> std::result::Result<Option<String>, String> {
     let source = Source::new("stack.yaml", text.to_owned());
     let mut diagnostics = Diagnostics::default();
     if let Some(document) = Document::parse(&source, &mut diagnostics) {
@@ -54,10 +78,14 @@ fn problems(text: &str) -> std::result::Result<bool, String> {
             let _ = compile(&document, target, &[], &mut diagnostics);
         }
     }
-    let errors = diagnostics.sorted().into_iter().filter(|problem| problem.severity == Severity::Error);
-    let codes: Vec<&str> = errors.map(|problem| problem.code).collect();
-    match codes.iter().all(|code| *code == TOO_LARGE) {
-        true => Ok(codes.is_empty()),
+    let sorted = diagnostics.sorted();
+    let mut errors = sorted.iter().filter(|problem| problem.severity == Severity::Error).peekable();
+    let first = errors.peek().map(|problem| {
+        let help = problem.help.as_deref().map(|help| format!(", and {help}")).unwrap_or_default();
+        format!("{}{help}", problem.message)
+    });
+    match errors.all(|problem| problem.code == TOO_LARGE) {
+        true => Ok(first),
         false => Err(diagnostics.to_lines(&source)),
     }
 }
@@ -67,7 +95,7 @@ mod tests {
     use std::collections::HashSet;
 
     use contract::columns;
-    use contract::settings::{CsvSettings, FieldSettings};
+    use contract::settings::{CsvSettings, ExtractionSettings, FieldSettings};
     use deployer_lang::model::worker::Worker;
     use proptest::prelude::*;
 
@@ -84,7 +112,8 @@ mod tests {
         }
         let key = single_key(&survey).unwrap_or(Key::Row);
         let guess = guess(&survey, &key, &dialect::Guess::default());
-        Found { guess, csv, survey, warnings: Vec::new() }
+        let settings = ExtractionSettings { csv, ..ExtractionSettings::default() };
+        Found { guess, settings, filter: None, size: 100, survey, warnings: Vec::new() }
     }
 
     /// Returns the fields and the dialect that a stack file has.
@@ -108,7 +137,8 @@ mod tests {
         let csv = CsvSettings { skip: 3, ..CsvSettings::default() };
         let found = found(&names, &[vec!["1.5".into(), "x".into()]], csv);
         let naming = Naming { name: "shop", file: "orders.tsv" };
-        let text = render::stack_file(TEMPLATE, naming, &found, 9);
+        let (text, left_out) = render::stack_file(TEMPLATE, naming, &found, 4_000);
+        assert_eq!(left_out, 0);
         for part in [
             "name: shop\n",
             "description: \"Upload orders.tsv; every row",
@@ -144,7 +174,9 @@ mod tests {
                 values.chunks(2).map(|pair| names.iter().zip(pair.iter().cycle()).map(|(_, value)| value.clone()).collect()).collect();
             let csv = CsvSettings { columns: names.clone(), ..CsvSettings::default() };
             let found = found(&names, &rows, csv.clone());
-            let text = stack_file(TEMPLATE, Naming { name: "shop", file: &file }, &found).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            let naming = Naming { name: "shop", file: &file };
+            let fitted = stack_file(TEMPLATE, naming, &found, Path::new(&file));
+            let text = fitted.map_err(|error| TestCaseError::fail(error.to_string()))?.text;
             let (fields, read_csv) = read(&text);
             let expected: Vec<FieldSettings> = found.guess.fields.iter().map(|field| field.settings.clone()).collect();
             prop_assert_eq!(fields, expected, "{}", text);

@@ -1,13 +1,17 @@
 //! The `stack.yaml` of a file whose settings were guessed: that of the template `etl`, with fields, key and dialect of
 //! its own, and the reasons as comments.
 
-use contract::settings::{Character, CsvSettings, FieldSettings, Short};
+use contract::settings::{Character, CsvSettings, EncodingSetting, FieldSettings, Format, Short};
 
-use super::from::Found;
+use super::found::Found;
 use crate::guess::{Field, KeyAttribute, counted};
 
 /// The greatest width of a comment.
 const WIDTH: usize = 118;
+/// Bytes of a file up to which `extract` reads files of its kind itself.
+const INLINE: u64 = 5 << 20;
+/// Bytes of the names of all columns up to which `extract` does: it gets them in its variables, which have 4 KB.
+const MAX_NAMES: usize = 1_024;
 /// Rows from which on they share events.
 const MANY_ROWS: u64 = 5_000;
 
@@ -20,10 +24,11 @@ pub(super) struct Naming<'n> {
     pub(super) file: &'n str,
 }
 
-/// Returns the stack file. `template` is that of `etl`, and of the fields that are no part of the key, only the first
-/// `most` are used; the others are comments.
-pub(super) fn stack_file(template: &str, naming: Naming<'_>, found: &Found, most: usize) -> String {
+/// Returns the stack file, and the number of fields that are comments in it. `template` is that of `etl`, and of the
+/// fields that are no part of the key, those are used that have room in so many bytes of settings.
+pub(super) fn stack_file(template: &str, naming: Naming<'_>, found: &Found, room: usize) -> (String, usize) {
     let mut out = String::new();
+    let mut left_out = 0;
     // The lines of a block that is replaced have a greater indentation than this.
     let mut replaced: Option<usize> = None;
     for line in template.lines() {
@@ -44,21 +49,49 @@ pub(super) fn stack_file(template: &str, naming: Naming<'_>, found: &Found, most
         } else if text.starts_with("properties: { key: { id: ") {
             let pad = " ".repeat(indentation);
             out.push_str(&format!("{pad}properties: {{ key: {{ {} }} }}\n", key(&found.guess.key)));
+        } else if text.starts_with(STARTS) && is_inlined(found) {
+            inlined(line, indentation, &mut out);
         } else if text.starts_with("disk: ") {
             out.push_str(line);
             out.push('\n');
             reading(found, indentation, &mut out);
         } else if text.starts_with("fields:") {
             about(naming, found, indentation, &mut out);
-            out.push_str(&format!("{}fields:\n", " ".repeat(indentation)));
-            fields(found, most, indentation + 2, &mut out);
+            let pad = " ".repeat(indentation);
+            if let Some(filter) = &found.filter {
+                out.push_str(&format!("{pad}where: {}\n", quoted(&literal(filter))));
+            }
+            out.push_str(&format!("{pad}fields:\n"));
+            left_out = fields(found, room, indentation + 2, &mut out);
             replaced = Some(indentation);
         } else {
             out.push_str(line);
             out.push('\n');
         }
     }
-    out
+    (out, left_out)
+}
+
+/// The beginning of the access of `extract` in the template.
+const STARTS: &str = "access: [{ run: \"${extraction}\" }, ";
+
+/// Returns whether `extract` is to read files like this one itself.
+fn is_inlined(found: &Found) -> bool {
+    let names: usize = found.survey.names().iter().map(String::len).sum();
+    found.size <= INLINE && names <= MAX_NAMES
+}
+
+/// Writes the access and the settings of an `extract` that reads small files itself.
+fn inlined(line: &str, indentation: usize, out: &mut String) {
+    let access = line.replacen(
+        STARTS,
+        &format!("{STARTS}{{ read: \"${{landing}}\" }}, {{ tally: \"${{tally}}\" }}, "),
+        1,
+    );
+    let pad = " ".repeat(indentation);
+    out.push_str(&format!(
+        "{access}\n{pad}settings: {{ inline: 5MiB }} # without waiting for a task, which reads larger files\n"
+    ));
 }
 
 /// Returns the suffix of the files that start the pipeline: that of the file.
@@ -89,39 +122,46 @@ fn key(key: &[KeyAttribute]) -> String {
 /// Writes the settings of the task.
 fn reading(found: &Found, indentation: usize, out: &mut String) {
     let defaults = CsvSettings::default();
-    let csv = &found.csv;
-    let many = found.survey.rows() >= MANY_ROWS;
-    if *csv == defaults && !many {
-        return;
+    let (settings, csv) = (&found.settings, &found.settings.csv);
+    let mut lines: Vec<String> = Vec::new();
+    if settings.format == Format::JsonLines {
+        lines.push("format: json-lines".to_owned());
     }
-    let pad = " ".repeat(indentation);
-    out.push_str(&format!("{pad}settings:\n"));
     if *csv != defaults {
-        out.push_str(&format!("{pad}  csv:\n"));
-        for (name, character) in [("delimiter", csv.delimiter), ("escape", csv.escape)] {
-            if let Some(character) = character {
-                out.push_str(&format!("{pad}    {name}: {}\n", quoted(&char::from(character).to_string())));
-            }
+        lines.push("csv:".to_owned());
+        if let Some(EncodingSetting::Declared(encoding)) = csv.encoding {
+            lines.push(format!("  encoding: {}", encoding.name()));
         }
+        let characters =
+            [("delimiter", csv.delimiter), ("escape", csv.escape), ("comment", csv.comment)].into_iter();
+        lines.extend(characters.filter_map(|(name, character)| {
+            Some(format!("  {name}: {}", quoted(&char::from(character?).to_string())))
+        }));
         if csv.skip > 0 {
-            out.push_str(&format!("{pad}    skip: {}\n", csv.skip));
+            lines.push(format!("  skip: {}", csv.skip));
         }
         if csv.short == Short::Pad {
-            out.push_str(&format!("{pad}    short: pad\n"));
+            lines.push("  short: pad".to_owned());
         }
         if !csv.header {
-            out.push_str(&format!("{pad}    header: false\n"));
+            lines.push("  header: false".to_owned());
         }
         if !csv.columns.is_empty() {
-            out.push_str(&format!("{pad}    columns:\n"));
-            for column in &csv.columns {
-                out.push_str(&format!("{pad}      - {}\n", scalar(&literal(column))));
-            }
+            lines.push("  columns:".to_owned());
+            lines.extend(csv.columns.iter().map(|column| format!("    - {}", scalar(&literal(column)))));
         }
     }
-    if many {
-        out.push_str(&format!("{pad}  rowsPerEvent: 100 # cheaper and faster than an event for each row\n"));
+    if let Some(sheet) = &settings.xlsx.sheet {
+        lines.push(format!("xlsx: {{ sheet: {} }}", scalar(&literal(sheet))));
     }
+    if found.survey.rows() >= MANY_ROWS {
+        lines.push("rowsPerEvent: 100 # cheaper and faster than an event for each row".to_owned());
+    }
+    let pad = " ".repeat(indentation);
+    if !lines.is_empty() {
+        out.push_str(&format!("{pad}settings:\n"));
+    }
+    lines.iter().for_each(|line| out.push_str(&format!("{pad}  {line}\n")));
 }
 
 /// Writes a comment on the file and the key.
@@ -137,7 +177,7 @@ fn about(naming: Naming<'_>, found: &Found, indentation: usize, out: &mut String
             _ => "every value of the file has the type of its field. What was in doubt stays text.",
         }
     )];
-    let delimiter = found.csv.delimiter.filter(|delimiter| *delimiter != Character::COMMA);
+    let delimiter = found.settings.csv.delimiter.filter(|delimiter| *delimiter != Character::COMMA);
     if let Some(delimiter) = delimiter {
         lines.push(format!("The delimiter is {}.", quoted(&char::from(delimiter).to_string())));
     }
@@ -151,10 +191,12 @@ fn about(naming: Naming<'_>, found: &Found, indentation: usize, out: &mut String
     lines.extend(found.warnings.iter().map(|warning| sentence(warning)));
     if guess.fields.iter().any(|field| field.sensitive.is_some()) {
         lines.push(
-            "Fields that seem to be sensitive are marked below. With `sensitive: true`, a value is encrypted between the file and \
-             the table. That needs a resource `secrets: { type: key }`, `{ encrypt: \"${secrets}\" }` in the `access` of `extraction`, and \
-             `{ decrypt: \"${secrets}\" }` in that of `load`: see `deployer docs encryption`."
-                .to_owned(),
+            format!(
+                "Fields that seem to be sensitive are marked below. With `sensitive: true`, a value is encrypted between the file and \
+                 the table. That needs a resource `secrets: {{ type: key }}`, `{{ encrypt: \"${{secrets}}\" }}` in the `access` of {}, and \
+                 `{{ decrypt: \"${{secrets}}\" }}` in that of `load`: see `deployer docs encryption`.",
+                if is_inlined(found) { "`extract` and `extraction`" } else { "`extraction`" }
+            ),
         );
     }
     lines.iter().for_each(|line| comment(line, indentation, out));
@@ -167,23 +209,24 @@ fn sentence(note: &str) -> String {
     format!("{first}{}.", letters.as_str())
 }
 
-/// Writes the fields with their notes.
-fn fields(found: &Found, most: usize, indentation: usize, out: &mut String) {
+/// Writes the fields with their notes, and returns the number of those that are comments.
+fn fields(found: &Found, room: usize, indentation: usize, out: &mut String) -> usize {
     let is_key = |field: &Field| found.guess.key.iter().any(|part| part.name == field.settings.name);
     let mut used = 0;
     let mut left_out = Vec::new();
     for field in &found.guess.fields {
         if !is_key(field) {
-            used += 1;
-            if used > most {
+            let bytes = size(&field.settings);
+            if used + bytes > room {
                 left_out.push(field);
                 continue;
             }
+            used += bytes;
         }
         write_field(field, indentation, out);
     }
     if left_out.is_empty() {
-        return;
+        return 0;
     }
     comment(
         &format!(
@@ -196,9 +239,15 @@ fn fields(found: &Found, most: usize, indentation: usize, out: &mut String) {
         indentation,
         out,
     );
-    for field in left_out {
+    for field in &left_out {
         out.push_str(&format!("{}# {}\n", " ".repeat(indentation), entry(&field.settings)));
     }
+    left_out.len()
+}
+
+/// Returns the bytes of a field in the settings of the worker.
+pub(super) fn size(field: &FieldSettings) -> usize {
+    serde_json::to_string(field).map_or(usize::MAX, |json| json.len() + 1)
 }
 
 fn write_field(field: &Field, indentation: usize, out: &mut String) {
@@ -238,8 +287,10 @@ fn entry(field: &FieldSettings) -> String {
     }
     let format = field.format.iter().flatten().next();
     parts.extend(format.map(|format| format!("format: {}", quoted(format))));
-    if field.required {
-        parts.push("required: true".to_owned());
+    for (property, is) in [("required", field.required), ("optional", field.optional)] {
+        if is {
+            parts.push(format!("{property}: true"));
+        }
     }
     format!("{name}: {{ {} }}", parts.join(", "))
 }
