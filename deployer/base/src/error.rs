@@ -43,7 +43,7 @@ pub enum Error {
     Interrupted(Message),
     /// A failure that has been reported where it happened, with its exit code.
     Reported(u8),
-    /// Output that nobody reads any more. A quiet exit.
+    /// Output that nobody reads any more, so that the command has ended early. Exit 141, without a message.
     BrokenPipe,
 }
 
@@ -154,7 +154,8 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::BrokenPipe => 0,
+            // As a shell reports a program that SIGPIPE has ended: 128 and the number of the signal.
+            Self::BrokenPipe => 141,
             Self::Failed(_) => 1,
             Self::Usage(_) | Self::InvalidFile { .. } => 2,
             Self::Differences(_) => 3,

@@ -22,6 +22,7 @@ mod doctor;
 mod documents;
 mod drift;
 mod events;
+mod forecast;
 mod gc;
 mod graph;
 mod history;
@@ -45,7 +46,7 @@ mod upload;
 ///
 /// Exit codes: 0 success, 1 failed for a reason outside the file, 2 usage or invalid file, 3 differences found, 4 the deployment
 /// failed, 5 refused or declined, 6 no credentials or access denied, 7 rows of a file are not in the table or would fail, 130
-/// interrupted.
+/// interrupted, 141 the reader of the output was gone before its end.
 #[derive(Debug, Parser)]
 #[command(name = "deployer", version, propagate_version = true, max_term_width = 180)]
 pub struct Cli {
@@ -112,6 +113,7 @@ pub enum Command {
     Docs(docs::Args),
     Graph(graph::Args),
     Cost(cost::Args),
+    Forecast(forecast::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -141,6 +143,7 @@ impl Command {
             Self::Docs(args) => docs::run(context, &args),
             Self::Graph(args) => graph::run(context, &args),
             Self::Cost(args) => cost::run(context, &args),
+            Self::Forecast(args) => forecast::run(context, &args),
             Self::Completions(args) => completions::run(context, &args),
             Self::Man(args) => man::run(context, &args),
             Self::Diff(args) => block_on(interruptible(context, diff::run(context, &args))),

@@ -86,9 +86,10 @@ pub fn check(
         advice.push(format!("{name} is read as {encoding}"));
     }
     if sample.whole && sample.seen == 0 {
-        advice.push(match sample.columns.is_empty() {
-            true => format!("{name} is empty"),
-            false => format!("{name} has a header and no rows"),
+        advice.push(match (sample.columns.is_empty(), sample.notes.is_empty()) {
+            (true, true) => format!("{name} is empty"),
+            (true, false) => format!("{name} has no rows"),
+            (false, _) => format!("{name} has a header and no rows"),
         });
     }
     advice.extend(grouping(&settings, &sample, bytes).map(|rows| {

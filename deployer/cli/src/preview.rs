@@ -31,6 +31,8 @@ pub const SENSITIVE: &str = "(sensitive)";
 pub enum Fate<'r> {
     /// It becomes this item.
     Item(Item<'r>),
+    /// It deletes the item of this key.
+    Deleted(Item<'r>),
     /// `where` leaves it out.
     Skipped,
     /// It fails.
@@ -100,7 +102,7 @@ impl<'s> Preview<'s> {
     /// [`Error::Usage`] for settings that don't compile, which the check of the stack file reports as well.
     pub fn new(route: Route<'s>, key: String) -> Result<Self> {
         let settings = &route.settings().transform;
-        let transform = Transform::new(settings, None).map_err(|problems| {
+        let transform = Transform::new(&route.transform_settings(), None).map_err(|problems| {
             let message = problems.into_iter().next().map(|problem| problem.message).unwrap_or_default();
             Error::Usage(Message::new(format!("the settings of `{}` are invalid: {message}", route.name())))
         })?;
@@ -253,13 +255,15 @@ impl<'s> Preview<'s> {
         cells: &'r [Cell<'r>],
         context: &'r Context<'r>,
     ) -> Fate<'r> {
-        match mapping.row(cells, context) {
-            Ok(Outcome::Skipped) => Fate::Skipped,
+        let (mut item, fate): (_, fn(_) -> _) = match mapping.row(cells, context) {
+            Ok(Outcome::Skipped) => return Fate::Skipped,
+            Err(failure) => return Fate::Failed(failure),
+            Ok(Outcome::Item(item)) => (item, Fate::Item),
+            Ok(Outcome::Deletion(key)) => (key, Fate::Deleted),
+        };
+        match self.keys.apply(&mut item) {
+            Ok(()) => fate(item),
             Err(failure) => Fate::Failed(failure),
-            Ok(Outcome::Item(mut item)) => match self.keys.apply(&mut item) {
-                Ok(()) => Fate::Item(item),
-                Err(failure) => Fate::Failed(failure),
-            },
         }
     }
 }

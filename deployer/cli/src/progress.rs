@@ -1,23 +1,16 @@
 //! The progress of the rows of one uploaded file: by the tally, or by the lines that the observer logs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::ops::Range;
 
 use contract::{ObjectRef, Reason};
 use deployer_base::error::{Error, Message, Result};
-use serde_json::Value;
 use tally::{RowSet, Tally};
 
-/// A line of the observer: one event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Name of the event, such as `record-loaded`.
-    pub event: String,
-    object: ObjectRef,
-    record: Option<u64>,
-    rows: Option<u64>,
-    rejected: Option<u64>,
-    failure: Option<Failure>,
-}
+mod entry;
+
+pub use entry::Entry;
+use entry::Part;
 
 /// The reason for the failure of a row or a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,71 +78,49 @@ fn rows_text(rows: &RowSet) -> String {
     format!("{noun} {}{more}", shown.join(", "))
 }
 
-impl Entry {
-    /// Parses a line; `None` if it is not about an object.
-    #[must_use]
-    pub fn parse(line: &str) -> Option<Self> {
-        let line: Value = serde_json::from_str(line).ok()?;
-        let text = |name: &str| line[name].as_str().map(str::to_owned);
-        let failure = text("reason").map(|reason| Failure { reason, message: text("cause") });
-        Some(Self {
-            event: text("message")?,
-            object: ObjectRef {
-                bucket: text("bucket")?,
-                key: text("key")?,
-                version: text("version"),
-                etag: text("etag"),
-                uploaded: None,
-                replay: None,
-            },
-            record: line["record"].as_u64(),
-            rows: line["rows"].as_u64(),
-            rejected: line["rejected"].as_u64(),
-            failure,
-        })
-    }
-
-    /// Describes the event in a few words.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        let mut out = format!("{:<20} {}", self.event, self.object.key);
-        if let Some(record) = self.record {
-            out.push_str(&format!(" row {record}"));
-        }
-        if let Some(rows) = self.rows {
-            out.push_str(&format!(": {rows} rows, {} rejected", self.rejected.unwrap_or_default()));
-        }
-        if let Some(failure) = &self.failure {
-            out.push_str(&format!(": {failure}"));
-        }
-        out
-    }
-}
-
 /// The rows of one object version.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Progress {
     /// The object.
     pub object: ObjectRef,
     rows: Option<u64>,
-    extracted: BTreeSet<u64>,
-    transformed: BTreeSet<u64>,
+    /// The rows of each part, while some are missing.
+    parts: BTreeMap<u64, u64>,
+    extracted: RowSet,
+    transformed: RowSet,
     /// Rows that were skipped, even if they were loaded later.
     skipped: RowSet,
-    loaded: BTreeSet<u64>,
+    loaded: RowSet,
+    /// The loaded rows that have deleted an item.
+    deleted: RowSet,
+    /// The skipped rows whose item `load` left out.
+    existing: RowSet,
     failed: BTreeMap<u64, Failure>,
     file_failure: Option<Failure>,
     /// The counts and groups of a tally; without one, the sets above count.
     tally: Option<(Counts, Vec<Group>)>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Counts {
     extracted: u64,
     transformed: u64,
     loaded: u64,
+    /// Those of the loaded.
+    deleted: u64,
     skipped: u64,
+    /// Those of the skipped.
+    existing: u64,
     failed: u64,
+}
+
+/// Returns a count, with that of a part of it if there is any: `5 loaded (2 deleted)`.
+#[must_use]
+pub fn counted(count: u64, what: &str, part: u64, of_these: &str) -> String {
+    match part {
+        0 => format!("{count} {what}"),
+        part => format!("{count} {what} ({part} {of_these})"),
+    }
 }
 
 impl Progress {
@@ -160,7 +131,9 @@ impl Progress {
             extracted: tally.extracted.len(),
             transformed: tally.transformed.len(),
             loaded: tally.loaded.len(),
+            deleted: tally.deleted.len(),
             skipped: tally.skipped.len(),
+            existing: tally.existing.len(),
             failed: tally.failed().len(),
         };
         let group = |stage: &str, reason: &str, rows| Group {
@@ -208,10 +181,13 @@ impl Progress {
         Self {
             object,
             rows: None,
-            extracted: BTreeSet::new(),
-            transformed: BTreeSet::new(),
+            parts: BTreeMap::new(),
+            extracted: RowSet::default(),
+            transformed: RowSet::default(),
             skipped: RowSet::default(),
-            loaded: BTreeSet::new(),
+            loaded: RowSet::default(),
+            deleted: RowSet::default(),
+            existing: RowSet::default(),
             failed: BTreeMap::new(),
             file_failure: None,
             tally: None,
@@ -223,19 +199,25 @@ impl Progress {
         if entry.object.digest() != self.object.digest() {
             return false;
         }
-        match (entry.event.as_str(), entry.record) {
-            ("record-extracted", Some(record)) => self.extracted.insert(record),
-            ("record-transformed", Some(record)) => self.transformed.insert(record),
-            ("record-skipped", Some(record)) => {
-                let new = !self.skipped.contains(record);
-                self.skipped.add(&RowSet::range(record..record.saturating_add(1)));
-                new
+        match (entry.event.as_str(), &entry.records) {
+            ("record-extracted", Some(rows)) => insert(&mut self.extracted, rows),
+            ("record-transformed" | "deletion-requested", Some(rows)) => insert(&mut self.transformed, rows),
+            ("record-skipped", Some(rows)) => insert(&mut self.skipped, rows),
+            ("record-existing", Some(rows)) => {
+                insert(&mut self.existing, rows);
+                insert(&mut self.skipped, rows)
             }
-            ("record-loaded", Some(record)) => self.loaded.insert(record),
-            ("extraction-completed", _) => self.rows.replace(entry.rows.unwrap_or_default()) != entry.rows,
-            ("failed", Some(record)) => {
+            ("record-loaded", Some(rows)) => insert(&mut self.loaded, rows),
+            ("record-deleted", Some(rows)) => {
+                insert(&mut self.deleted, rows);
+                insert(&mut self.loaded, rows)
+            }
+            ("extraction-completed", _) => self.complete(entry.rows.unwrap_or_default(), entry.part),
+            ("failed", Some(rows)) => {
                 let Some(failure) = &entry.failure else { return false };
-                self.failed.insert(record, failure.clone()).is_none()
+                let before = self.failed.len();
+                self.failed.extend(rows.clone().map(|row| (row, failure.clone())));
+                self.failed.len() > before
             }
             ("failed", None) => {
                 let Some(failure) = &entry.failure else { return false };
@@ -243,6 +225,16 @@ impl Progress {
             }
             _ => true,
         }
+    }
+
+    /// Counts the rows of the object, or of a part of it; `false` if they were counted before.
+    fn complete(&mut self, rows: u64, part: Option<Part>) -> bool {
+        let Some(Part { index, of }) = part else { return self.rows.replace(rows) != Some(rows) };
+        let is_new = self.parts.insert(index, rows) != Some(rows);
+        if self.parts.len() as u64 >= of {
+            self.rows = Some(self.parts.values().sum());
+        }
+        is_new
     }
 
     /// Returns whether every row is in the table, was skipped or has failed, or the file as a whole has failed.
@@ -258,22 +250,34 @@ impl Progress {
         self.rows
     }
 
-    /// Returns the number of rows in the table.
+    /// Returns the number of rows that are in the table, or have deleted an item.
     #[must_use]
     pub fn loaded(&self) -> u64 {
         self.counts().loaded
     }
 
-    /// Returns the number of rows that `transform` left out on purpose.
+    /// Returns the number of the loaded rows that have deleted an item.
+    #[must_use]
+    pub fn deleted(&self) -> u64 {
+        self.counts().deleted
+    }
+
+    /// Returns the number of rows that were left out on purpose.
     #[must_use]
     pub fn skipped(&self) -> u64 {
         self.counts().skipped
     }
 
+    /// Returns the number of the skipped rows that `load` left out, because the table had an item of their key.
+    #[must_use]
+    pub fn existing(&self) -> u64 {
+        self.counts().existing
+    }
+
     /// Returns whether a row was left out on purpose.
     #[must_use]
     pub fn is_skipped(&self, row: u64) -> bool {
-        self.skipped.contains(row) && !self.loaded.contains(&row)
+        self.skipped.contains(row) && !self.loaded.contains(row)
     }
 
     /// Returns the number of rows that failed, and that no later attempt loaded or skipped.
@@ -328,21 +332,23 @@ impl Progress {
         if entry.object.digest() != self.object.digest() {
             return;
         }
-        let named = match entry.record {
-            Some(record) => self.failed.get_mut(&record),
-            None => self.file_failure.as_mut(),
+        let named: Vec<&mut Failure> = match &entry.records {
+            Some(rows) => self.failed.range_mut(rows.clone()).map(|(_, failure)| failure).collect(),
+            None => self.file_failure.iter_mut().collect(),
         };
-        if let Some(failure) = named.filter(|failure| failure.reason == *reason) {
+        for failure in named.into_iter().filter(|failure| failure.reason == *reason) {
             failure.message = Some(message.clone());
         }
         for group in self.tally.iter_mut().flat_map(|(_, groups)| groups) {
             let first = group.rows.as_ref().and_then(|rows| rows.ranges().next()).map(|range| *range.start());
-            let is_of_group = match (&group.rows, entry.record) {
-                (Some(rows), Some(record)) => rows.contains(record),
+            let is_of_group = match (&group.rows, &entry.records) {
+                (Some(rows), Some(records)) => rows.len_with(&RowSet::range(records.clone())) > 0,
                 (None, None) => true,
                 _ => false,
             };
-            let is_better = group.failure.message.is_none() || entry.record == first;
+            let has_first =
+                entry.records.as_ref().zip(first).is_some_and(|(rows, first)| rows.contains(&first));
+            let is_better = group.failure.message.is_none() || has_first;
             if group.failure.reason == *reason && is_of_group && is_better {
                 group.failure.message = Some(message.clone());
             }
@@ -395,185 +401,43 @@ impl Progress {
             (None, Some(_)) => "the file was not read completely".to_owned(),
             (None, None) => "still reading the file".to_owned(),
         };
+        let loaded = counted(counts.loaded, "loaded", counts.deleted, "deleted");
         let skipped = match counts.skipped {
             0 => String::new(),
-            skipped => format!(", {skipped} skipped"),
+            skipped => format!(", {}", counted(skipped, "skipped", counts.existing, "existing")),
         };
         format!(
-            "{rows}: {} extracted, {} transformed, {} loaded, {} failed{skipped}",
-            counts.extracted, counts.transformed, counts.loaded, counts.failed
+            "{rows}: {} extracted, {} transformed, {loaded}, {} failed{skipped}",
+            counts.extracted, counts.transformed, counts.failed
         )
     }
 
     /// Returns whether a row failed, and no later attempt loaded or skipped it.
     fn is_failed(&self, row: u64) -> bool {
-        self.failed.contains_key(&row) && !self.loaded.contains(&row) && !self.skipped.contains(row)
+        self.failed.contains_key(&row) && !self.loaded.contains(row) && !self.skipped.contains(row)
     }
 
     fn counts(&self) -> Counts {
+        // A row that is loaded, too, counts as that.
+        let without_loaded = |rows: &RowSet| rows.len() - rows.len_with(&self.loaded);
         self.tally.as_ref().map(|(counts, _)| *counts).unwrap_or_else(|| Counts {
-            extracted: self.extracted.len() as u64,
-            transformed: self.transformed.len() as u64,
-            loaded: self.loaded.len() as u64,
-            skipped: self.skipped.len()
-                - self.loaded.iter().filter(|row| self.skipped.contains(**row)).count() as u64,
+            extracted: self.extracted.len(),
+            transformed: self.transformed.len(),
+            loaded: self.loaded.len(),
+            deleted: self.deleted.len(),
+            skipped: without_loaded(&self.skipped),
+            existing: without_loaded(&self.existing),
             failed: self.failed.keys().filter(|row| self.is_failed(**row)).count() as u64,
         })
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn object(version: &str) -> ObjectRef {
-        ObjectRef {
-            bucket: "b".into(),
-            key: "k.csv".into(),
-            version: Some(version.into()),
-            etag: None,
-            uploaded: None,
-            replay: None,
-        }
-    }
-
-    fn entry(event: &str, version: &str, extra: &Value) -> Entry {
-        let mut line = json!({ "message": event, "bucket": "b", "key": "k.csv", "version": version });
-        for (name, value) in extra.as_object().expect("object") {
-            line[name] = value.clone();
-        }
-        Entry::parse(&line.to_string()).expect("a line of the observer")
-    }
-
-    #[test]
-    fn a_file_is_complete_when_each_row_is_loaded_or_failed() {
-        let mut progress = Progress::new(object("1"));
-        assert!(progress.add(&entry("record-loaded", "1", &json!({ "record": 1 }))));
-        assert!(!progress.add(&entry("record-loaded", "1", &json!({ "record": 1 }))), "delivered twice");
-        assert!(!progress.add(&entry("record-loaded", "2", &json!({ "record": 2 }))), "of another version");
-        assert!(!progress.is_complete());
-        progress.add(&entry("extraction-completed", "1", &json!({ "rows": 2, "rejected": 1 })));
-        assert!(!progress.is_complete());
-        progress.add(&entry(
-            "failed",
-            "1",
-            &json!({ "record": 2, "reason": "row-length", "cause": "too short" }),
-        ));
-        assert!(progress.is_complete());
-        let failure = Failure { reason: "row-length".into(), message: Some("too short".into()) };
-        assert_eq!(progress.failures().collect::<Vec<_>>(), [(Some(2), &failure)]);
-        assert_eq!(progress.groups()[0].describe(), "row 2: row-length: too short");
-        assert_eq!(progress.verdict().expect_err("a row failed").exit_code(), 7);
-        // A replay fixes the failure.
-        progress.add(&entry("record-loaded", "1", &json!({ "record": 2 })));
-        assert_eq!((progress.loaded(), progress.failed()), (2, 0));
-        assert!(progress.verdict().is_ok());
-    }
-
-    #[test]
-    fn a_skipped_row_is_neither_failed_nor_missing() {
-        let mut progress = Progress::new(object("1"));
-        progress.add(&entry("extraction-completed", "1", &json!({ "rows": 4, "rejected": 0 })));
-        progress.add(&entry("record-loaded", "1", &json!({ "record": 1 })));
-        assert!(!progress.describe().contains("skipped"), "{}", progress.describe());
-        for record in 2..=3 {
-            assert!(progress.add(&entry("record-skipped", "1", &json!({ "record": record }))));
-        }
-        assert!(!progress.add(&entry("record-skipped", "1", &json!({ "record": 3 }))), "delivered twice");
-        assert!(!progress.is_complete());
-        // It fails first, and a replay with other settings skips it.
-        let failed = json!({ "record": 4, "reason": "missing-value", "cause": "the column `ID` is empty" });
-        progress.add(&entry("failed", "1", &failed));
-        assert!(progress.is_complete() && progress.verdict().is_err());
-        progress.add(&entry("record-skipped", "1", &json!({ "record": 4 })));
-        assert!(progress.is_complete() && progress.verdict().is_ok() && progress.groups().is_empty());
-        assert_eq!((progress.loaded(), progress.skipped(), progress.failed()), (1, 3, 0));
-        assert_eq!(progress.describe(), "4 rows: 0 extracted, 0 transformed, 1 loaded, 0 failed, 3 skipped");
-        // Loaded after all.
-        progress.add(&entry("record-loaded", "1", &json!({ "record": 2 })));
-        assert_eq!((progress.loaded(), progress.skipped()), (2, 2));
-        assert!(!progress.is_skipped(2) && progress.is_skipped(3) && progress.is_complete());
-        let mut tally = Tally::default();
-        tally.skipped = RowSet::range(1..3);
-        let progress = Progress::of(object("1"), &tally, 10);
-        assert!(progress.is_skipped(2) && progress.skipped() == 2);
-    }
-
-    #[test]
-    fn failures_are_told_once_a_reason_with_the_words_of_the_first_row() {
-        let group = |stage: &str, reason: &str, rows| Group {
-            stage: Some(stage.to_owned()),
-            failure: Failure { reason: reason.to_owned(), message: None },
-            rows: Some(rows),
-        };
-        let groups = vec![
-            group("load", "invalid-item", [2, 3, 4, 9].into_iter().collect()),
-            group("transform", "missing-value", RowSet::range(1..301)),
-        ];
-        let counts = Counts { extracted: 300, transformed: 0, loaded: 0, skipped: 0, failed: 300 };
-        let mut progress = Progress::counted(object("1"), Some(300), counts, groups, 10);
-        assert_eq!(progress.failures().count(), 10);
-        let told = |progress: &Progress| progress.groups().iter().map(Group::describe).collect::<Vec<_>>();
-        // Without a message, the meaning of the code is shown.
-        assert!(progress.is_unexplained());
-        assert_eq!(told(&progress)[1], "rows 1–300: missing-value: A required value is empty");
-        for (record, reason, cause) in [
-            (7, "missing-value", "not the first"),
-            (1, "missing-value", "the first"),
-            (8, "missing-value", "late"),
-        ] {
-            progress.explain(&entry(
-                "failed",
-                "1",
-                &json!({ "record": record, "reason": reason, "cause": cause }),
-            ));
-        }
-        progress.explain(&entry(
-            "failed",
-            "2",
-            &json!({ "record": 2, "reason": "invalid-item", "cause": "of another" }),
-        ));
-        assert!(progress.is_unexplained());
-        progress.explain(&entry(
-            "failed",
-            "1",
-            &json!({ "record": 3, "reason": "invalid-item", "cause": "too long" }),
-        ));
-        assert!(!progress.is_unexplained());
-        assert_eq!(
-            told(&progress),
-            ["rows 2–4, 9: invalid-item: too long", "rows 1–300: missing-value: the first"]
-        );
-        let verdict = progress.verdict().expect_err("rows failed").message().expect("a message");
-        assert!(verdict.text.starts_with("300 of 300 rows failed"), "{}", verdict.text);
-        assert!(verdict.hint.is_some_and(|hint| hint.contains("deployer docs invalid-item")));
-    }
-
-    #[test]
-    fn a_file_without_rows_is_no_success() {
-        let mut tally = Tally::default();
-        tally.summary.shards.insert((1, 1), tally::Counts { rows: 0, rejected: 0, bytes: 9 });
-        let error = Progress::of(object("1"), &tally, 10).verdict().expect_err("no rows");
-        assert_eq!(
-            (error.exit_code(), error.message().expect("a message").text),
-            (7, "s3://b/k.csv has no rows".into())
-        );
-    }
-
-    #[test]
-    fn a_file_that_fails_as_a_whole_is_complete() {
-        let mut progress = Progress::new(object("1"));
-        progress.add(&entry("failed", "1", &json!({ "reason": "object-unreadable" })));
-        assert!(progress.is_complete());
-        assert_eq!(progress.describe(), "the file was rejected before any row was read");
-        assert_eq!(progress.verdict().expect_err("the file failed").exit_code(), 7);
-    }
-
-    #[test]
-    fn other_lines_are_passed_over() {
-        for line in ["START RequestId: x", "{}", "[1]", "{\"message\":\"foreign event\"}"] {
-            assert_eq!(Entry::parse(line), None, "{line}");
-        }
-    }
+/// Adds rows to a set, and returns whether one of them was not in it.
+fn insert(set: &mut RowSet, rows: &Range<u64>) -> bool {
+    let before = set.len();
+    set.add(&RowSet::range(rows.clone()));
+    set.len() > before
 }
+
+#[cfg(test)]
+mod tests;

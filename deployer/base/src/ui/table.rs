@@ -30,19 +30,7 @@ pub fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [St
 /// Control characters are shown escaped, since the cells may come from anybody's file.
 #[must_use]
 pub fn wide_table(head: &[String], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::NOTHING).set_header(head);
-    for row in rows {
-        table.add_row(row.iter().map(|cell| printable(cell)));
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table.lines().fold(String::new(), |mut out, line| {
-        out.push_str(line.trim_end());
-        out.push('\n');
-        out
-    })
+    aligned(comfy_table::Table::new(), head, rows)
 }
 
 /// Aligns columns of long texts: cells are wrapped to the width of the terminal.
@@ -50,10 +38,18 @@ pub fn wide_table(head: &[String], rows: impl IntoIterator<Item = Vec<String>>) 
 pub fn wrapped_table(head: &[String], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = comfy_table::Table::new();
     table
-        .load_style(comfy_table::presets::NOTHING)
         .set_content_arrangement(comfy_table::ContentArrangement::Dynamic)
-        .set_width(u16::try_from(terminal_width()).unwrap_or(u16::MAX))
-        .set_header(head);
+        .set_width(u16::try_from(terminal_width()).unwrap_or(u16::MAX));
+    aligned(table, head, rows)
+}
+
+/// Fills a table, and returns its lines, without lines around the cells.
+fn aligned(
+    mut table: comfy_table::Table,
+    head: &[String],
+    rows: impl IntoIterator<Item = Vec<String>>,
+) -> String {
+    table.load_style(comfy_table::presets::NOTHING).set_header(head);
     for row in rows {
         table.add_row(row.iter().map(|cell| printable(cell)));
     }

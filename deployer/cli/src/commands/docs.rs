@@ -51,7 +51,7 @@ fn page_name(path: &Path) -> Option<&str> {
 static PAGES: Dir<'static> = include_dir!("$OUT_DIR/docs");
 
 /// Names under which people look for a topic, with the heading that explains it.
-const ALIASES: [(&str, &str); 10] = [
+const ALIASES: [(&str, &str); 12] = [
     ("csv", "workers-and-their-settings"),
     ("where", "fields"),
     ("settings", "workers-and-their-settings"),
@@ -60,6 +60,8 @@ const ALIASES: [(&str, &str); 10] = [
     ("transform", "fields"),
     ("load", "workers-and-their-settings"),
     ("observe", "tally"),
+    ("report", "results"),
+    ("rejects", "results"),
     ("sensitive", "encryption"),
     ("replay", "tally"),
 ];

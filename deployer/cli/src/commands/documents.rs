@@ -4,6 +4,7 @@ use std::path::Path;
 
 use deployer_base::output::{Document, EventLine, Failure, Problems, Versioned};
 use deployer_plan::cost::Estimate;
+use deployer_plan::cost::forecast::Forecast;
 use deployer_plan::diff::Diff;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
@@ -19,7 +20,7 @@ use super::{
 type Form = fn(&mut SchemaGenerator) -> Schema;
 
 /// All documents that commands write. A command with several forms writes one of them.
-const DOCUMENTS: [(&str, &[Form]); 32] = [
+const DOCUMENTS: [(&str, &[Form]); 33] = [
     ("problems", &[line::<Problems<'_>>]),
     ("failure", &[line::<Failure<'_>>]),
     ("init", &[document::<init::Project<'_>>, document::<init::Templates>]),
@@ -58,6 +59,7 @@ const DOCUMENTS: [(&str, &[Form]); 32] = [
     ("docs", &[document::<docs::Page<'_>>]),
     ("match", &[document::<r#match::EventMatches<'_>>, document::<r#match::PatternMatch>]),
     ("cost", &[document::<Estimate>]),
+    ("forecast", &[document::<Forecast>]),
     ("preview", &[document::<preview::report::FilePreview<'_>>]),
     ("graph", &[document::<graph::Drawing<'_>>]),
     ("completions", &[document::<completions::Completions<'_>>]),

@@ -24,7 +24,7 @@ mod text;
 ///
 /// Reads the whole file as the deployed pipeline would read it, and makes the same items. Shows the first items, then the rows that
 /// fail and why, keys that occur more than once, the largest item, and estimates of cost and time. Exits with 0 if every row
-/// becomes an item or is left out by `where`, and with 7 if rows fail or the file fails as a whole. With `--output`, writes the
+/// becomes an item, deletes one or is left out by `where`, and with 7 if rows fail or the file fails as a whole. With `--output`, writes the
 /// results of rows for programs: `ndjson` has one document for each row, `dynamodb-json` the items in the form in which DynamoDB
 /// imports them from S3, and `csv` the items as a table. `deployer docs preview` describes them.
 #[derive(Debug, clap::Args)]

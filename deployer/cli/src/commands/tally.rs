@@ -294,9 +294,14 @@ fn show(context: &Context, tally: &Tally) -> Result<()> {
             format!("{}{percent}{rate}", of(tally.loaded.len()))
         }],
     ];
-    if !tally.skipped.is_empty() {
-        let text = format!("{}: {}", of(tally.skipped.len()), ranges_text(&tally.skipped));
-        rows.push(["skipped".to_owned(), text]);
+    let sets = [
+        ("deleted", "of the loaded rows, which deleted the item of their key", &tally.deleted),
+        ("skipped", "", &tally.skipped),
+        ("existing", "of the skipped rows, whose key was in the table", &tally.existing),
+    ];
+    for (name, about, set) in sets.into_iter().filter(|(.., set)| !set.is_empty()) {
+        let count = if about.is_empty() { of(set.len()) } else { format!("{} {about}", set.len()) };
+        rows.push([name.to_owned(), format!("{count}: {}", ranges_text(set))]);
     }
     for failure in tally.failures() {
         let message = failure.message.map(|message| format!(" ({message})")).unwrap_or_default();
@@ -320,13 +325,19 @@ fn show(context: &Context, tally: &Tally) -> Result<()> {
             format!("{} of {} {} rows to go, since {}", replay.pending, replay.rows, replay.what, replay.id);
         rows.push(["replay".to_owned(), text]);
     }
-    if !tally.overwritten.is_empty() {
-        let text = format!(
-            "at least {}, by later rows of this file with the same key: {}",
-            tally.overwritten.len(),
-            ranges_text(&tally.overwritten)
-        );
-        rows.push(["overwritten".to_owned(), text]);
+    let sets = [
+        ("overwritten", "at least ", "by later rows of this file with the same key", &tally.overwritten),
+        (
+            "replaced",
+            "at least ",
+            "which took the place of items that no row of this file wrote",
+            &tally.replaced,
+        ),
+        ("outdated", "", "for which the table has a newer item of another file", &tally.outdated),
+        ("leap seconds", "", "with a timestamp whose second 60 was taken as 59", &tally.leap_seconds),
+    ];
+    for (name, least, about, set) in sets.into_iter().filter(|(.., set)| !set.is_empty()) {
+        rows.push([name.to_owned(), format!("{least}{}, {about}: {}", set.len(), ranges_text(set))]);
     }
     let missing = tally.missing();
     if !missing.is_empty() {
@@ -398,6 +409,11 @@ mod tests {
         assert_eq!((State::of(&tally), percent(&tally)), (State::Loaded, Some(50.0)));
         assert_eq!(describe(&tally), "6 rows: 5 extracted, 0 transformed, 3 loaded, 0 failed, 3 skipped");
         assert!(!describe(&sample(6)).contains("skipped"));
+        (tally.deleted, tally.existing) = (RowSet::range(2..3), RowSet::range(5..7));
+        assert_eq!(
+            describe(&tally),
+            "6 rows: 5 extracted, 0 transformed, 3 loaded (1 deleted), 0 failed, 3 skipped (2 existing)"
+        );
     }
 
     #[test]

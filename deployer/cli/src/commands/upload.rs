@@ -15,7 +15,7 @@ use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::output::StoredObject;
 use deployer_lang::Stack;
-use deployer_lang::model::access::Verb;
+use deployer_lang::loading;
 use deployer_lang::model::bucket::BucketEvent;
 use deployer_lang::model::worker::Worker;
 use deployer_lang::model::{Resource, ResourceType};
@@ -352,7 +352,9 @@ async fn finish(
             object: (&progress.object).into(),
             rows: progress.rows(),
             loaded: progress.loaded(),
+            deleted: Some(progress.deleted()).filter(|deleted| *deleted > 0),
             skipped: Some(progress.skipped()).filter(|skipped| *skipped > 0),
+            existing: Some(progress.existing()).filter(|existing| *existing > 0),
             failed: progress.failed(),
             seconds: elapsed.as_secs_f64(),
             reasons: groups.iter().map(FailureReason::new).collect(),
@@ -396,11 +398,17 @@ pub(super) struct LoadedObject<'a> {
     object: StoredObject<'a>,
     /// The number of rows; null when the file could not be read.
     rows: Option<u64>,
-    /// Rows that are in the table.
+    /// Rows that are in the table, or have deleted an item.
     loaded: u64,
-    /// Rows that `transform` left out on purpose; absent when there are none.
+    /// The loaded rows that have deleted an item; absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted: Option<u64>,
+    /// Rows that were left out on purpose; absent when there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     skipped: Option<u64>,
+    /// The skipped rows that `load` left out, because the table had an item of their key; absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    existing: Option<u64>,
     /// Rows that failed.
     failed: u64,
     /// Duration.
@@ -468,7 +476,7 @@ fn fields_and_table(stack: &Stack) -> Option<(&[FieldSettings], &Resource)> {
         }
     };
     let fields = &only(Worker::Transform)?.settings.as_ref()?.transform.fields;
-    let written = only(Worker::Load)?.access.iter().find(|access| access.verb == Verb::Write)?;
+    let written = loading::written(only(Worker::Load)?).next()?;
     let resource = stack.resource(&written.resource.name)?;
     match &resource.is {
         ResourceType::Table(_) => Some((fields, resource)),

@@ -148,6 +148,7 @@ mod tests {
                 ("b", Value::Binary(vec![1])),
                 ("l", Value::List(Vec::new())),
             ],
+            ..Item::default()
         };
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let key = key_of(&item, &names(&["s", "n", "b"])).expect("a key");

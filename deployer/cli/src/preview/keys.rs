@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     fn item(value: Value<'_>) -> Item<'_> {
-        Item { attributes: vec![("id", value)] }
+        Item { attributes: vec![("id", value)], ..Item::default() }
     }
 
     #[test]

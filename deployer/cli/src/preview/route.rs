@@ -2,9 +2,10 @@
 //! the table that `load` writes.
 
 use contract::EventKind;
-use contract::settings::{ExtractionSettings, OnConflict};
+use contract::settings::{ExtractionSettings, OnConflict, TransformSettings};
 use deployer_base::error::{Error, Message, Result};
 use deployer_lang::Stack;
+use deployer_lang::loading;
 use deployer_lang::model::access::Verb;
 use deployer_lang::model::bucket::{Bucket, BucketEvent, Notified};
 use deployer_lang::model::function::{Events, Function, Settings, Trigger};
@@ -62,7 +63,7 @@ impl<'s> Route<'s> {
             .filter(|(_, load)| load.worker() == Some(Worker::Load))
             .filter(|(_, load)| sensitive::comes_to(stack, function, load))
             .find_map(|(_, load)| {
-                let written = load.access.iter().find(|access| access.verb == Verb::Write)?;
+                let written = loading::written(load).next()?;
                 let resource = stack.resource(&written.resource.name)?;
                 match &resource.is {
                     ResourceType::Table(table) => Some((load, resource, table)),
@@ -113,11 +114,20 @@ impl<'s> Route<'s> {
         TableKeys { index_keys: indexes.filter(|name| !key.contains(name)).collect(), key }
     }
 
+    /// Returns the settings of the function that makes items, as it gets them.
+    #[must_use]
+    pub fn transform_settings(&self) -> TransformSettings {
+        let key = match &self.transform.is {
+            ResourceType::Function(function) => loading::key(self.stack, function),
+            _ => Vec::new(),
+        };
+        self.settings.transform(key)
+    }
+
     /// Returns the item that stays of those with the same key.
     #[must_use]
     pub fn on_conflict(&self) -> OnConflict {
-        let settings = self.table.and_then(|(load, _, _)| load.settings.as_ref());
-        settings.map(|settings| settings.load.on_conflict).unwrap_or_default()
+        self.table.map(|(load, _, _)| loading::on_conflict(load)).unwrap_or_default()
     }
 
     /// Returns the dialect of the files.

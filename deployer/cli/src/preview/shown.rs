@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use transform::Value;
-use transform::value::write_string;
+use transform::value::{write_list, write_object, write_string};
 
 /// Characters of a value that people see.
 const MOST: usize = 60;
@@ -80,30 +80,8 @@ fn write_json(value: &Value<'_>, out: &mut Vec<u8>) {
             write_list(all, out, |bytes, out| write_string(&STANDARD.encode(bytes), out));
         }
         Value::List(values) => write_list(values, out, write_json),
-        Value::Map(entries) => {
-            out.push(b'{');
-            for (position, (name, value)) in entries.iter().enumerate() {
-                if position > 0 {
-                    out.push(b',');
-                }
-                write_string(name, out);
-                out.push(b':');
-                write_json(value, out);
-            }
-            out.push(b'}');
-        }
+        Value::Map(entries) => write_object(entries, out, write_json),
     }
-}
-
-fn write_list<T>(values: &[T], out: &mut Vec<u8>, write: impl Fn(&T, &mut Vec<u8>)) {
-    out.push(b'[');
-    for (position, value) in values.iter().enumerate() {
-        if position > 0 {
-            out.push(b',');
-        }
-        write(value, out);
-    }
-    out.push(b']');
 }
 
 #[cfg(test)]

@@ -38,12 +38,20 @@ pub struct Summary {
     pub rows: u64,
     /// Rows that become items.
     pub items: u64,
+    /// Rows that delete items.
+    pub deletions: u64,
     /// Rows that `where` leaves out.
     pub skipped: u64,
+    /// The number of runs of such rows, one after another.
+    pub skipped_runs: u64,
+    /// `true` if the last row was left out.
+    in_run: bool,
     /// Rows that fail.
     pub failed: u64,
     /// The failures, in the order in which they first occur.
     pub groups: Vec<Group>,
+    /// Rows with a timestamp whose second 60 is stored as 59.
+    pub leap_seconds: u64,
     /// The largest item.
     pub largest: Option<Largest>,
     /// The keys of the items.
@@ -54,9 +62,17 @@ impl Summary {
     /// Adds the fate of a row to the counts.
     pub fn count(&mut self, row: u64, fate: &Fate<'_>) {
         self.rows += 1;
+        let in_run = std::mem::replace(&mut self.in_run, matches!(fate, Fate::Skipped));
         match fate {
-            Fate::Item(_) => self.items += 1,
-            Fate::Skipped => self.skipped += 1,
+            Fate::Item(item) => {
+                self.items += 1;
+                self.leap_seconds += u64::from(item.leap_seconds > 0);
+            }
+            Fate::Deleted(_) => self.deletions += 1,
+            Fate::Skipped => {
+                self.skipped += 1;
+                self.skipped_runs += u64::from(!in_run);
+            }
             Fate::Failed(failure) => self.fail(row, failure),
         }
     }
@@ -133,10 +149,20 @@ mod tests {
             summary.count(row, &Fate::Failed(failure(if row == 2 { "b" } else { "a" })));
         }
         summary.count(10, &Fate::Skipped);
-        assert_eq!((summary.rows, summary.failed, summary.skipped, summary.items), (10, 9, 1, 0));
+        summary.count(11, &Fate::Deleted(Item::default()));
+        summary.count(12, &Fate::Item(Item { leap_seconds: 2, ..Item::default() }));
+        assert_eq!((summary.rows, summary.failed, summary.skipped, summary.items), (12, 9, 1, 1));
+        assert_eq!((summary.deletions, summary.leap_seconds), (1, 1));
+        summary.count(13, &Fate::Skipped);
+        assert_eq!((summary.skipped, summary.skipped_runs), (2, 2));
+        summary.count(14, &Fate::Skipped);
+        assert_eq!((summary.skipped, summary.skipped_runs), (3, 2));
+        summary.count(15, &Fate::Failed(failure("a")));
+        summary.count(16, &Fate::Skipped);
+        assert_eq!((summary.skipped, summary.skipped_runs), (4, 3));
         let groups: Vec<(u64, &[u64])> =
             summary.groups.iter().map(|group| (group.rows, &group.first[..])).collect();
-        assert_eq!(groups, [(8, &[1, 3, 4, 5, 6][..]), (1, &[2][..])]);
+        assert_eq!(groups, [(9, &[1, 3, 4, 5, 6][..]), (1, &[2][..])]);
         assert_eq!(summary.reasons(), [Reason::MissingValue]);
     }
 
@@ -144,7 +170,7 @@ mod tests {
     fn the_largest_item_and_its_row_are_found() {
         let mut summary = Summary::default();
         for (row, text) in [(1, "a"), (2, "abc"), (3, "xyz")] {
-            let item = Item { attributes: vec![("id", Value::text(text))] };
+            let item = Item { attributes: vec![("id", Value::text(text))], ..Item::default() };
             summary.examine(row, &Fate::Item(item), &["id".to_owned()]);
         }
         assert_eq!(summary.largest, Some(Largest { row: 2, bytes: 5 }));

@@ -26,7 +26,8 @@ pub(super) struct CostOfRows {
 /// Returns the rows of a file as the estimates take them; `None` if there are none.
 pub(super) fn load(summary: &Summary, end: &FileEnd) -> Option<Load> {
     let bytes_per_row = end.text.checked_div(summary.rows)?.max(1);
-    Some(Load { rows: summary.rows, bytes_per_row })
+    let Summary { rows, skipped, skipped_runs, .. } = *summary;
+    Some(Load { rows, bytes_per_row, skipped, skipped_runs })
 }
 
 /// Estimates the cost of rows, as `deployer cost` does.

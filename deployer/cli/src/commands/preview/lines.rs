@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use deployer_base::error::Result;
 use deployer_base::ui::{Output, Stream};
-use transform::value::write_string;
+use transform::value::{write_list, write_string};
 use transform::{Failure, Item};
 
 use super::{Job, text};
@@ -23,7 +23,7 @@ pub(super) fn run(job: &Job<'_>) -> Result<()> {
     // On one terminal, a bar would be drawn over the lines.
     let file = job.watched(!job.context.ui.is_data_on_terminal())?;
     let read = job.preview.read(file, |row, mut fate| {
-        summary.count(row, &fate);
+        summary.examine(row, &fate, job.preview.key_attributes());
         if summary.rows > job.most {
             return Ok(());
         }
@@ -54,6 +54,14 @@ pub(super) fn run(job: &Job<'_>) -> Result<()> {
     out.flush()?;
     if let Ok(end) = &end {
         job.context.ui.note(text::counts(job, &summary, end));
+        end.notes.iter().for_each(|note| job.context.ui.note(format!("note: {note}")));
+    }
+    // Their items overwrite each other, of which the lines show nothing.
+    if let Some(repeated) = text::repeated(job, &summary) {
+        job.context.ui.warn(repeated);
+    }
+    if let Some(limit) = text::not_compared(&summary) {
+        job.context.ui.note(limit);
     }
     job.verdict(&summary, end.as_ref().err())
 }
@@ -67,6 +75,10 @@ fn write_row(row: u64, fate: &Fate<'_>, out: &mut Vec<u8>) {
         Fate::Item(item) => {
             out.extend_from_slice(b",\"item\":");
             item.write_dynamodb_json(out);
+        }
+        Fate::Deleted(key) => {
+            out.extend_from_slice(b",\"deleted\":");
+            key.write_dynamodb_json(out);
         }
         Fate::Skipped => out.extend_from_slice(b",\"skipped\":\"where\""),
         Fate::Failed(Failure { reason, field, column, message }) => {
@@ -90,14 +102,9 @@ fn write_row(row: u64, fate: &Fate<'_>, out: &mut Vec<u8>) {
 fn write_file(failure: &FileFailure, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"file\":{\"reason\":");
     write_string(&failure.reason.code(), out);
-    out.extend_from_slice(b",\"columns\":[");
-    for (position, column) in failure.columns.iter().enumerate() {
-        if position > 0 {
-            out.push(b',');
-        }
-        write_string(column, out);
-    }
-    out.extend_from_slice(b"],\"message\":");
+    out.extend_from_slice(b",\"columns\":");
+    write_list(&failure.columns, out, |column, out| write_string(column, out));
+    out.extend_from_slice(b",\"message\":");
     write_string(&failure.message, out);
     out.extend_from_slice(b"}}\n");
 }
@@ -142,16 +149,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_documents_with_one_of_three_fates() {
+    fn rows_are_documents_with_one_of_four_fates() {
         let failure = |field: Option<&str>, message: &str| Failure {
             reason: Reason::MissingValue,
             field: field.map(str::to_owned),
             column: field.map(str::to_owned),
             message: message.to_owned(),
         };
-        let item = Item { attributes: vec![("id", Value::text("a\"b"))] };
+        let item = || Item { attributes: vec![("id", Value::text("a\"b"))], ..Item::default() };
         for (fate, expected) in [
-            (Fate::Item(item), json!({ "row": 7, "item": { "id": { "S": "a\"b" } } })),
+            (Fate::Item(item()), json!({ "row": 7, "item": { "id": { "S": "a\"b" } } })),
+            (Fate::Deleted(item()), json!({ "row": 7, "deleted": { "id": { "S": "a\"b" } } })),
             (Fate::Skipped, json!({ "row": 7, "skipped": "where" })),
             (
                 Fate::Failed(failure(Some("n"), "`n` is \"empty\"")),
@@ -181,7 +189,7 @@ mod tests {
         let record = |attributes: &[(&'static str, &'static str)], fields: &[&str]| {
             let attributes = attributes.iter().map(|(name, text)| (*name, Value::text(*text))).collect();
             let mut out = Vec::new();
-            write_record(&Item { attributes }, fields, &mut out);
+            write_record(&Item { attributes, ..Item::default() }, fields, &mut out);
             String::from_utf8(out).expect("UTF-8")
         };
         assert_eq!(record(&[("b", "x"), ("d", "")], &["a", "b", "c", "d"]), ",x,,\"\"\r\n");

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use task::file::FileEnd;
+use transform::Item;
 
 use super::Job;
 use super::estimates::{self, CostOfRows};
@@ -36,12 +37,18 @@ pub(in crate::commands) struct FilePreview<'a> {
     rows: u64,
     /// Rows that become items.
     items: u64,
+    /// Rows that delete the item of their key.
+    deletions: u64,
     /// Rows that `where` leaves out.
     skipped: u64,
     /// Rows that fail.
     failed: u64,
     /// Lines that are not rows, and have no number.
     lines: OtherLines,
+    /// Rows with a timestamp whose second 60 is stored as 59.
+    leap_seconds: u64,
+    /// Facts about the file for people, such as the sheet of a workbook that is read.
+    notes: Vec<String>,
     /// The failures, by reason, field and column, in the order in which they first occur.
     failures: Vec<FailureOfRows<'a>>,
     /// Keys that occur more than once; null if no table is known.
@@ -129,7 +136,7 @@ struct LargestItem {
     bytes: u64,
 }
 
-/// The result of a row: one of `item`, `failed` and `skipped`.
+/// The result of a row: one of `item`, `deleted`, `failed` and `skipped`.
 #[derive(Debug, Serialize, JsonSchema)]
 struct RowResult {
     /// Its number.
@@ -138,6 +145,10 @@ struct RowResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Map<String, Value>>")]
     item: Option<Value>,
+    /// The key of the item that it deletes, in DynamoDB's JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Map<String, Value>>")]
+    deleted: Option<Value>,
     /// The failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     failed: Option<RowFailure>,
@@ -164,14 +175,16 @@ struct RowFailure {
 
 impl RowResult {
     fn new(row: u64, fate: Fate<'_>) -> Self {
-        let mut result = Self { row, item: None, failed: None, skipped: None };
+        let mut result = Self { row, item: None, deleted: None, failed: None, skipped: None };
+        let json = |item: &Item<'_>| {
+            let mut json = Vec::new();
+            item.write_dynamodb_json(&mut json);
+            // It is JSON.
+            serde_json::from_slice(&json).ok()
+        };
         match fate {
-            Fate::Item(item) => {
-                let mut json = Vec::new();
-                item.write_dynamodb_json(&mut json);
-                // It is JSON.
-                result.item = serde_json::from_slice(&json).ok();
-            }
+            Fate::Item(item) => result.item = json(&item),
+            Fate::Deleted(key) => result.deleted = json(&key),
             Fate::Skipped => result.skipped = Some("where"),
             Fate::Failed(failure) => {
                 result.failed = Some(RowFailure {
@@ -224,9 +237,12 @@ pub(super) fn run(job: &Job<'_>, template: &Template) -> Result<()> {
         text_bytes: end.text,
         rows: summary.rows,
         items: summary.items,
+        deletions: summary.deletions,
         skipped: summary.skipped,
         failed: summary.failed,
         lines: end.skipped.into(),
+        leap_seconds: summary.leap_seconds,
+        notes: end.notes,
         failures: failures.collect(),
         repeated_keys: (!preview.key_attributes().is_empty()).then(|| RepeatedKeys {
             rows: summary.keys.repeated,

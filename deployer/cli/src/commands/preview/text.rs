@@ -7,6 +7,7 @@ use deployer_base::error::Result;
 use deployer_base::text::printable;
 use deployer_base::ui::{terminal_width, wrapped_table};
 use deployer_cfn::template::Template;
+use deployer_plan::cost::forecast::duration;
 use deployer_plan::cost::money;
 use deployer_plan::prices;
 use task::file::FileEnd;
@@ -114,13 +115,17 @@ fn table(job: &Job<'_>, items: &[Shown]) -> String {
 pub(super) fn counts(job: &Job<'_>, summary: &Summary, end: &FileEnd) -> String {
     let name = printable(&job.path.display().to_string());
     if summary.rows == 0 {
-        return match end.columns.is_empty() {
-            true => format!("{name} is empty"),
-            false => format!("{name} has a header and no rows"),
+        return match (end.columns.is_empty(), end.notes.is_empty()) {
+            (true, true) => format!("{name} is empty"),
+            (true, false) => format!("{name} has no rows"),
+            (false, _) => format!("{name} has a header and no rows"),
         };
     }
     let mut out = format!("{name}: {}", counted(summary.rows, "row"));
     let _ = write!(out, ", {}", counted(summary.items, "item"));
+    if summary.deletions > 0 {
+        let _ = write!(out, ", {}", counted(summary.deletions, "deletion"));
+    }
     if summary.skipped > 0 {
         let _ = write!(out, ", {} skipped by `where`", grouped(summary.skipped));
     }
@@ -148,30 +153,21 @@ fn results(job: &Job<'_>, template: &Template, summary: &Summary, end: &FileEnd)
     if !lines.is_empty() {
         let _ = writeln!(out, "lines that are not rows: {}", lines.join(", "));
     }
+    for note in &end.notes {
+        let _ = writeln!(out, "note: {}", printable(note));
+    }
     if summary.failed > 0 {
         out.push_str(&failures(summary));
     }
-    let keys = &summary.keys;
-    if keys.repeated > 0 {
-        let stays = match route.on_conflict() {
-            OnConflict::Overwrite => "the item that is written last stays",
-            OnConflict::Newest => "the item of the last row stays",
-        };
-        let pairs: Vec<String> =
-            keys.first.iter().map(|(first, row)| format!("{row} (as {first})")).collect();
-        let more = if keys.repeated > keys.first.len() as u64 { ", …" } else { "" };
-        let _ = writeln!(
-            out,
-            "repeated keys: {} the key of an earlier row, and {stays}: rows {}{more}",
-            match keys.repeated {
-                1 => "1 row has".to_owned(),
-                rows => format!("{} rows have", grouped(rows)),
-            },
-            pairs.join(", ")
-        );
+    for line in repeated(job, summary).as_deref().into_iter().chain(not_compared(summary)) {
+        let _ = writeln!(out, "{line}");
     }
-    if keys.beyond > 0 {
-        let _ = writeln!(out, "only the first million keys were compared with those of later rows");
+    if summary.leap_seconds > 0 {
+        let rows = match summary.leap_seconds {
+            1 => "1 row has".to_owned(),
+            rows => format!("{} rows have", grouped(rows)),
+        };
+        let _ = writeln!(out, "leap seconds: {rows} a timestamp with the second 60, which is stored as 59");
     }
     if let Some(largest) = summary.largest {
         let _ = writeln!(
@@ -187,11 +183,15 @@ fn results(job: &Job<'_>, template: &Template, summary: &Summary, end: &FileEnd)
         let at_least = if cost.incomplete { "at least " } else { "" };
         let _ = writeln!(
             out,
-            "cost: {at_least}{} in {}, as `deployer cost --rows {} --bytes-per-row {}` explains",
+            "cost: {at_least}{} in {}, as `deployer cost --rows {} --bytes-per-row {}{}` explains",
             money(cost.dollars),
             cost.region,
             load.rows,
-            load.bytes_per_row
+            load.bytes_per_row,
+            match load.skipped {
+                0 => String::new(),
+                skipped => format!(" --skipped {skipped} --skipped-runs {}", load.skipped_runs),
+            }
         );
     }
     if let Some(time) = estimates::time(route.stack(), load) {
@@ -203,6 +203,33 @@ fn results(job: &Job<'_>, template: &Template, summary: &Summary, end: &FileEnd)
         );
     }
     out
+}
+
+/// Describes the rows with the key of an earlier row, if there are any.
+pub(super) fn repeated(job: &Job<'_>, summary: &Summary) -> Option<String> {
+    let keys = &summary.keys;
+    let stays = match job.preview.route.on_conflict() {
+        OnConflict::Overwrite => "the item that is written last stays",
+        OnConflict::Newest => "the item of the last row stays",
+        OnConflict::Keep => "the item that is written first stays",
+        OnConflict::Merge => "one item has the attributes of them all",
+    };
+    let pairs: Vec<String> = keys.first.iter().map(|(first, row)| format!("{row} (as {first})")).collect();
+    let more = if keys.repeated > keys.first.len() as u64 { ", …" } else { "" };
+    let rows = match keys.repeated {
+        0 => return None,
+        1 => "1 row has".to_owned(),
+        rows => format!("{} rows have", grouped(rows)),
+    };
+    Some(format!(
+        "repeated keys: {rows} the key of an earlier row, and {stays}: rows {}{more}",
+        pairs.join(", ")
+    ))
+}
+
+/// Says that not all keys were compared, if that is so.
+pub(super) fn not_compared(summary: &Summary) -> Option<&'static str> {
+    (summary.keys.beyond > 0).then_some("only the first million keys were compared with those of later rows")
 }
 
 /// Lists the failures, by reason, field and column.
@@ -245,27 +272,12 @@ pub(super) fn bytes(bytes: u64) -> String {
     }
 }
 
-/// Formats a time that is not known exactly.
-fn duration(seconds: f64) -> String {
-    match seconds {
-        seconds if seconds < 90.0 => format!("{seconds:.0} s"),
-        seconds if seconds < 5_400.0 => format!("{:.0} min", seconds / 60.0),
-        seconds if seconds < 172_800.0 => format!("{:.1} h", seconds / 3_600.0),
-        seconds => format!("{:.1} days", seconds / 86_400.0),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn times_and_sizes_have_two_or_three_digits() {
-        for (seconds, shown) in
-            [(0.4, "0 s"), (89.0, "89 s"), (90.0, "2 min"), (7_200.0, "2.0 h"), (432_000.0, "5.0 days")]
-        {
-            assert_eq!(duration(seconds), shown);
-        }
+    fn sizes_have_two_or_three_digits() {
         for (number, shown) in
             [(999, "999 B"), (1_500, "2 kB"), (25_000_000, "25 MB"), (1_234_000_000, "1.23 GB")]
         {

@@ -29,11 +29,27 @@ pub struct ObjectTally<'a> {
     summary: TallySummary<'a>,
     /// Rows that are not in the table, and of which no stage says that they failed or were skipped.
     missing_rows: RowRanges,
-    /// Rows that `transform` left out on purpose; absent when there are none.
+    /// Rows that have deleted an item; absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted_rows: Option<RowRanges>,
+    /// Rows that were left out on purpose; absent when there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     skipped_rows: Option<RowRanges>,
-    /// Rows that later rows of the object with the same key have replaced.
+    /// The skipped rows that `load` left out, because the table had an item of their key; absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    existing_rows: Option<RowRanges>,
+    /// Rows that later rows of the object with the same key have replaced or deleted.
     overwritten_rows: RowRanges,
+    /// Rows whose item has replaced one that another object or something else had written; absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaced_rows: Option<RowRanges>,
+    /// Rows that have changed nothing, because the table has the item of an object that was uploaded later; absent when
+    /// there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outdated_rows: Option<RowRanges>,
+    /// Rows with a timestamp whose second 60 was taken as 59; absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leap_second_rows: Option<RowRanges>,
     /// Rows that failed, by stage and reason.
     failures: Vec<FailedRows>,
     /// The counts of each task that read its part completely.
@@ -60,17 +76,34 @@ pub struct TallySummary<'a> {
     extracted: u64,
     /// Rows that were transformed.
     transformed: u64,
-    /// Rows that are in the table.
+    /// Rows that are in the table, or have deleted an item.
     loaded: u64,
-    /// Rows that `transform` left out on purpose; absent when there are none.
+    /// The loaded rows that have deleted an item; absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted: Option<u64>,
+    /// Rows that were left out on purpose; absent when there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     skipped: Option<u64>,
+    /// The skipped rows that `load` left out, because the table had an item of their key; absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    existing: Option<u64>,
     /// Rows that failed, are not in the table and were not skipped later.
     failed: u64,
     /// Rows that are not in the table, and of which no stage says that they failed or were skipped.
     missing: u64,
-    /// Rows that later rows of the object with the same key have replaced: at least so many.
+    /// Rows that later rows of the object with the same key have replaced or deleted: at least so many.
     overwritten: u64,
+    /// Rows whose item has replaced one that another object or something else had written: at least so many; absent when
+    /// there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaced: Option<u64>,
+    /// Rows that have changed nothing, because the table has the item of an object that was uploaded later; absent when
+    /// there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outdated: Option<u64>,
+    /// Rows with a timestamp whose second 60 was taken as 59; absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leap_seconds: Option<u64>,
     /// Percentage of the rows that are in the table.
     percent: Option<f64>,
     /// Rows a second, from the first event to the last that brought something new.
@@ -161,6 +194,16 @@ impl RowRanges {
         let (shown, more) = ranges(rows);
         Self { rows: rows.len(), ranges: shown, more }
     }
+
+    /// Returns `None` if there are no rows.
+    fn some(rows: &RowSet) -> Option<Self> {
+        (!rows.is_empty()).then(|| Self::new(rows))
+    }
+}
+
+/// Returns the number of rows, unless there are none.
+fn some(rows: &RowSet) -> Option<u64> {
+    (!rows.is_empty()).then(|| rows.len())
 }
 
 impl<'a> TallySummary<'a> {
@@ -185,10 +228,15 @@ impl<'a> TallySummary<'a> {
             extracted: tally.extracted.len(),
             transformed: tally.transformed.len(),
             loaded: tally.loaded.len(),
-            skipped: Some(tally.skipped.len()).filter(|skipped| *skipped > 0),
+            deleted: some(&tally.deleted),
+            skipped: some(&tally.skipped),
+            existing: some(&tally.existing),
             failed: tally.failed().len(),
             missing: tally.missing().len(),
             overwritten: tally.overwritten.len(),
+            replaced: some(&tally.replaced),
+            outdated: some(&tally.outdated),
+            leap_seconds: some(&tally.leap_seconds),
             percent: percent(tally),
             rows_per_second: average(tally),
             started_at: tally.started_at.as_deref(),
@@ -218,8 +266,13 @@ impl<'a> ObjectTally<'a> {
             stack,
             summary: TallySummary::new(tally),
             missing_rows: RowRanges::new(&tally.missing()),
-            skipped_rows: (!tally.skipped.is_empty()).then(|| RowRanges::new(&tally.skipped)),
+            deleted_rows: RowRanges::some(&tally.deleted),
+            skipped_rows: RowRanges::some(&tally.skipped),
+            existing_rows: RowRanges::some(&tally.existing),
             overwritten_rows: RowRanges::new(&tally.overwritten),
+            replaced_rows: RowRanges::some(&tally.replaced),
+            outdated_rows: RowRanges::some(&tally.outdated),
+            leap_second_rows: RowRanges::some(&tally.leap_seconds),
             failures: failures.collect(),
             shards: shards.collect(),
             tasks: &tally.summary.tasks,

@@ -2,11 +2,10 @@
 
 use contract::ObjectRef;
 use deployer_aws::cloudformation::{CloudFormation, StackResource};
-use deployer_aws::dynamodb::tally as table;
+use deployer_aws::dynamodb::tally::{self as table, Table};
 use deployer_aws::session::Session;
 use deployer_base::error::{Error, Result};
 use deployer_lang::Stack;
-use tally::aws::Table;
 use tally::{Batch, RowSet, Tally, Writer};
 
 use crate::commands::outputs;

@@ -9,6 +9,7 @@ use tally::Tally;
 
 use super::handle::TallyHandle;
 use crate::context::Context;
+use crate::progress::counted;
 
 /// Interval at which the counts are shown if there is no progress bar.
 const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -112,14 +113,15 @@ pub(super) fn describe(tally: &Tally) -> String {
         None => "still reading".to_owned(),
     };
     text.push_str(&format!(
-        ": {} extracted, {} transformed, {} loaded, {} failed",
+        ": {} extracted, {} transformed, {}, {} failed",
         tally.extracted.len(),
         tally.transformed.len(),
-        tally.loaded.len(),
+        counted(tally.loaded.len(), "loaded", tally.deleted.len(), "deleted"),
         tally.failed().len()
     ));
     if !tally.skipped.is_empty() {
-        text.push_str(&format!(", {} skipped", tally.skipped.len()));
+        let skipped = counted(tally.skipped.len(), "skipped", tally.existing.len(), "existing");
+        text.push_str(&format!(", {skipped}"));
     }
     for replay in tally.pending_replays() {
         text.push_str(&format!(", replay of {} rows: {} to go", replay.rows, replay.pending));
