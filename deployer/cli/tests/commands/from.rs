@@ -3,119 +3,76 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use contract::settings::{CsvSettings, ExtractionSettings, TransformSettings};
-use deployer_lang::model::ResourceType;
+use contract::settings::TransformSettings;
 use deployer_lang::model::worker::Worker;
 use deployer_lang::{Compiled, Document, compile};
 use deployer_syntax::{Diagnostics, Source};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use task::scan::{Scan, Step};
 use tempfile::TempDir;
-use transform::{Cell, Context, Outcome, Sensitive, TableKeys, Transform};
 
 use crate::{command, json, run};
 
 /// Creates a folder with a file.
-fn folder(name: &str, bytes: &[u8]) -> TempDir {
+pub(crate) fn folder(name: &str, bytes: &[u8]) -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     std::fs::write(folder.path().join(name), bytes).expect("the file");
     folder
 }
 
 /// Reads a file that was written for these tests.
-fn file(name: &str) -> Vec<u8> {
+pub(crate) fn file(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/commands/from").join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// Makes a project of a file; returns its stack file, and the messages.
-fn init(folder: &TempDir, name: &str, args: &[&str]) -> (String, String) {
+pub(crate) fn init(folder: &TempDir, name: &str, args: &[&str]) -> (String, String) {
     let (code, out, err) = run(folder, &[&["init", "project", "--from", name], args].concat());
     assert_eq!((code, out.as_str()), (Some(0), ""), "{name}: {err}");
     let stack = std::fs::read_to_string(folder.path().join("project/stack.yaml")).expect("stack.yaml");
     (stack, err)
 }
 
-/// Returns the settings of the workers, and the key of the table.
-fn settings(stack: &str) -> (CsvSettings, TransformSettings, TableKeys) {
+/// Returns the settings of `transform`.
+fn settings(stack: &str) -> TransformSettings {
     let source = Source::new("stack.yaml", stack.to_owned());
     let mut diagnostics = Diagnostics::default();
     let document = Document::parse(&source, &mut diagnostics).expect("a document");
     let target = document.select(Some("dev")).expect("a stack");
     let compiled = compile(&document, target, &[], &mut diagnostics);
     let Compiled { stack, .. } = compiled.unwrap_or_else(|| panic!("{}", diagnostics.to_lines(&source)));
-    let mut csv = CsvSettings::default();
-    let mut keys = TableKeys::default();
-    for resource in &stack.resources {
-        match &resource.is {
-            ResourceType::Task(task) => csv = task.settings.clone().unwrap_or_default().csv,
-            ResourceType::Table(table) if resource.name == "records" => {
-                keys.key = table.key.iter().map(|(name, _)| name.clone()).collect();
-            }
-            _ => {}
-        }
-    }
     let mut transforms =
         stack.functions().filter(|(_, function)| function.worker() == Some(Worker::Transform));
     let (_, function) = transforms.next().expect("transform");
-    (csv, function.settings.clone().expect("settings").transform, keys)
+    function.settings.clone().expect("settings").transform
 }
 
-/// Transforms all rows of a file as the pipeline does; returns the number of items, and the rows that fail.
-fn transform_all(stack: &str, bytes: &[u8]) -> (u64, Vec<String>) {
-    let (csv, fields, keys) = settings(stack);
-    let ready = Transform::new(&fields, None).unwrap_or_else(|problems| panic!("{problems:?}"));
-    let settings = ExtractionSettings { csv, ..ExtractionSettings::default() };
-    let mut scan = Scan::new(publisher::MAX_BYTES, &settings, &[], &[]);
-    let (mut items, mut failed) = (0, Vec::new());
-    let mut each = |row: task::reader::Row<'_>| {
-        let fields = match row.fields {
-            Ok(fields) => fields,
-            Err(fault) => return failed.push(fault.message),
-        };
-        let mapping =
-            ready.bind(row.columns, Sensitive::Clear).unwrap_or_else(|failure| panic!("{failure:?}"));
-        let cells: Vec<Cell<'_>> = fields.iter().map(Cell::from).collect();
-        let context = Context { bucket: "b", key: "f.csv", version: None, index: row.index };
-        match mapping.row(&cells, &context) {
-            Ok(Outcome::Item(mut item)) => match keys.apply(&mut item) {
-                Ok(()) => items += 1,
-                Err(failure) => failed.push(failure.message),
-            },
-            Ok(Outcome::Skipped) => failed.push("skipped".to_owned()),
-            Err(failure) => failed.push(failure.message),
-        }
-    };
-    scan.feed(bytes);
-    loop {
-        match scan.step().expect("a text") {
-            Step::Row => each(scan.row()),
-            Step::Piece => {}
-            Step::Starved => scan.end(),
-            Step::End => break,
-        }
-    }
-    (items, failed)
-}
-
-/// Checks that the project of a file passes `synth`, and that its rows become so many items. Returns the stack file.
-fn check(name: &str, bytes: &[u8], items: u64, failed: usize) -> (String, String) {
+/// Checks that the project of a file passes `synth`, and that `preview` makes so many items of its rows. Returns the stack
+/// file, and the messages.
+pub(crate) fn check(name: &str, bytes: &[u8], items: u64, failed: u64) -> (String, String) {
     let folder = folder(name, bytes);
     let (stack, err) = init(&folder, name, &[]);
+    let project = folder.path().join("project");
     for target in ["local", "dev"] {
-        let synth = command(&folder.path().join("project"), &["synth", target]).output().expect("it starts");
+        let synth = command(&project, &["synth", target]).output().expect("it starts");
         let said = String::from_utf8_lossy(&synth.stderr).into_owned();
         assert_eq!(synth.status.code(), Some(0), "{name}: {said}\n{stack}");
         assert!(said.is_empty() || said.contains("W0401"), "{name}: {said}\n{stack}");
     }
-    let (found, failures) = transform_all(&stack, bytes);
-    assert_eq!((found, failures.len()), (items, failed), "{name}: {failures:?}\n{stack}");
+    let path = folder.path().join(name);
+    let args = ["preview", path.to_str().expect("UTF-8"), "dev", "--output", "json"];
+    let preview = command(&project, &args).output().expect("it starts");
+    let document = json(&String::from_utf8_lossy(&preview.stdout));
+    let found = (document["items"].as_u64(), document["failed"].as_u64());
+    assert_eq!(found, (Some(items), Some(failed)), "{name}: {:#}\n{stack}", document["failures"]);
+    assert_eq!(document["repeatedKeys"]["rows"], 0, "{name}\n{stack}");
+    assert_eq!(preview.status.code(), Some(if failed == 0 { 0 } else { 7 }), "{name}");
     (stack, err)
 }
 
 /// Checks that a stack file has lines.
-fn has(name: &str, stack: &str, parts: &[&str]) {
+pub(crate) fn has(name: &str, stack: &str, parts: &[&str]) {
     for part in parts {
         assert!(stack.contains(part), "{name}: no `{part}` in\n{stack}");
     }
@@ -202,7 +159,7 @@ fn an_index_of_pandas_is_no_key() {
         &stack,
         &[
             "Written by pandas",
-            "1 column without a usable name is left out",
+            "1 column without a usable name",
             "id: \"${object.key}#${record.index}\"",
             "score: { from: score, type: number }",
             "active: { from: active, type: boolean }",
@@ -264,8 +221,7 @@ fn a_mark_line_ends_in_values_and_accents_are_read() {
 #[test]
 fn any_name_of_a_column_can_be_written() {
     let (stack, _) = check("odd-names.csv", &file("odd-names.csv"), 2, 0);
-    let (_, settings, _) = settings(&stack);
-    let from: Vec<&str> = settings.fields.iter().filter_map(|field| field.from.as_deref()).collect();
+    let from: Vec<String> = settings(&stack).fields.into_iter().filter_map(|field| field.from).collect();
     assert_eq!(
         from,
         [
@@ -302,12 +258,31 @@ fn ragged_rows_and_columns_of_one_name_are_said() {
         ],
     );
     assert!(err.contains("1 row will fail (row-length): row 4; row 4 has 6 fields"), "{err}");
+    assert!(err.contains("\n  the header names a column twice"), "{err}");
 }
 
 #[test]
 fn a_file_of_excel_is_recognised() {
     let (stack, _) = check("sep.csv", &file("sep.csv"), 2, 0);
     has("sep", &stack, &["Written by Excel", "the digits are lost"]);
+}
+
+#[test]
+fn a_small_file_needs_no_task_and_a_large_one_does() {
+    let (stack, _) = check("small.csv", b"ID,Name\n1,Ann\n2,Bob\n", 2, 0);
+    has(
+        "small",
+        &stack,
+        &["{ read: \"${landing}\" }, { tally: \"${tally}\" }, { publish:", "settings: { inline: 5MiB }"],
+    );
+    let rows: String = (0..60_000).map(|row| format!("{row},{}\n", "x".repeat(90))).collect();
+    let (stack, _) = check("large.csv", format!("ID,Name\n{rows}").as_bytes(), 60_000, 0);
+    assert!(!stack.contains("inline"), "{stack}");
+    // The names of the columns would not fit into the variables of the function.
+    let names: Vec<String> = (1..=100).map(|column| format!("Measurement {column}")).collect();
+    let values = vec!["1"; 100].join(",");
+    let (stack, _) = check("wide.csv", format!("ID,{}\n7,{values}\n", names.join(",")).as_bytes(), 1, 0);
+    assert!(!stack.contains("inline"), "{stack}");
 }
 
 #[test]
@@ -331,9 +306,13 @@ fn of_many_columns_those_are_used_that_fit_into_the_environment() {
     let names: Vec<String> = (1..=200).map(|column| format!("Measurement {column}")).collect();
     let row = |row: u32| (1..=200).map(|column| format!("{}.5", row + column)).collect::<Vec<_>>().join(",");
     let text = format!("Sample ID,{}\nA1,{}\nA2,{}\n", names.join(","), row(1), row(2));
-    let (stack, _) = check("wide.csv", text.as_bytes(), 2, 0);
+    let (stack, err) = check("wide.csv", text.as_bytes(), 2, 0);
     let used = stack.lines().filter(|line| line.trim_start().starts_with("measurement_")).count();
     assert!((30..200).contains(&used), "{used}");
+    assert!(
+        err.contains(&format!("warning: {} of 201 columns are not used: Lambda holds 4 KB", 200 - used)),
+        "{err}"
+    );
     has(
         "wide",
         &stack,

@@ -5,6 +5,8 @@ mod output;
 mod preview;
 #[path = "../output/schema.rs"]
 mod schema;
+mod spectrum;
+mod strange;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -86,7 +88,7 @@ fn synth_writes_the_template_and_nothing_else() {
     let read = |name: &str| std::fs::read_to_string(folder.path().join("here/it").join(name)).expect(name);
     assert!(json(&read("eventbridge-etl-dev.template.json"))["Resources"]["Landing"].is_object());
     let assets = json(&read("eventbridge-etl-dev.assets.json"));
-    assert_eq!(assets["assets"].as_array().map(Vec::len), Some(5));
+    assert_eq!(assets["assets"].as_array().map(Vec::len), Some(6));
 }
 
 #[test]
@@ -144,7 +146,8 @@ fn what_is_asked_for_must_exist() {
         assert_eq!((code, out.as_str()), (Some(2), ""), "{args:?}: {err}");
         assert!(err.contains(wanted), "{args:?}: {err}");
     }
-    let without = STACK.replace("      access: [{ tally: \"${tally}\" }]\n", "");
+    let without = STACK.replace("access: [{ tally: \"${tally}\" }, ", "access: [");
+    assert_ne!(without, STACK);
     let (code, _, err) = run(&folder(&without), &["tally"]);
     assert_eq!(code, Some(2));
     assert!(err.contains("the stack has no tally") && err.contains("access: [{ tally:"), "{err}");
@@ -176,7 +179,7 @@ fn without_a_cloud_it_says_how_to_get_one() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn a_reader_that_goes_away_ends_the_command_quietly() {
     let folder = folder(STACK);
     let mut child = command(folder.path(), &["synth"])
         .stdout(Stdio::piped())
@@ -185,7 +188,30 @@ fn a_reader_that_goes_away_is_no_error() {
         .expect("the deployer starts");
     drop(child.stdout.take());
     let output = child.wait_with_output().expect("the deployer ends");
-    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(141), &b""[..]));
+}
+
+#[test]
+fn the_cost_counts_rows_that_are_left_out() {
+    let folder = folder(STACK);
+    let (code, out, err) = run(&folder, &["cost", "--rows", "1000", "--skipped", "400"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("leaves out 400 rows in 400 runs"), "{out}");
+    let (_, out, _) = run(&folder, &["cost", "--rows", "1000", "--skipped", "1000", "--output", "json"]);
+    assert_eq!(
+        (json(&out)["rows"]["skipped"].clone(), json(&out)["rows"]["skippedRuns"].clone()),
+        (1000.into(), 1.into())
+    );
+    for (args, part) in [
+        (&["--rows", "10", "--skipped", "11"][..], "`--skipped 11` is more than the 10 rows of the file"),
+        (&["--rows", "10", "--skipped", "4", "--skipped-runs", "5"], "it is between 1 and 4"),
+        (&["--rows", "10", "--skipped", "9", "--skipped-runs", "3"], "it is between 1 and 2"),
+        (&["--rows", "10", "--skipped-runs", "1"], "it is between 0 and 0"),
+    ] {
+        let (code, _, err) = run(&folder, &[&["cost"], args].concat());
+        assert_eq!(code, Some(2), "{args:?}: {err}");
+        assert!(err.contains(part), "{args:?}: {err}");
+    }
 }
 
 #[test]

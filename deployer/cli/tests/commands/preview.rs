@@ -1,6 +1,6 @@
 //! `deployer preview`: each form of output, exit codes, and files that fail as a whole.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::process::Stdio;
 
 use serde_json::{Value, json};
@@ -109,6 +109,70 @@ fn each_row_is_a_document_in_the_order_of_the_file() {
     assert_eq!((code, out.lines().count()), (Some(7), 1));
 }
 
+/// Returns a folder with a stack whose rows may delete, and a file.
+fn with_deletions(file: &str, bytes: &[u8], on_conflict: &str) -> TempDir {
+    let with = |from: &str, to: &str, stack: String| {
+        assert!(stack.contains(from), "{from}");
+        stack.replace(from, to)
+    };
+    let fields = "        where: \"Status != 'X'\"\n";
+    let stack = with(fields, &format!("{fields}        delete: \"Status == 'D'\"\n"), stack());
+    let date = "format: \"%d/%m/%Y\", required: true }\n";
+    let at =
+        format!("{date}          at: {{ from: At, type: timestamp, leapSeconds: true, optional: true }}\n");
+    let stack = with(date, &at, stack);
+    let settings = format!("worker: load\n      settings: {{ onConflict: {on_conflict} }}\n");
+    let stack = with("worker: load\n", &settings, stack);
+    let access = "{ write: \"${records}\" }, { publish";
+    let stack = with(access, "{ write: \"${records}\" }, { delete: \"${records}\" }, { publish", stack);
+    let folder = folder(&stack);
+    std::fs::write(folder.path().join(file), bytes).expect("a file");
+    folder
+}
+
+#[test]
+fn rows_that_delete_have_a_line_and_a_count_of_their_own() {
+    let rows = "ID,Date,Amount,Email,Note,Status,At\n\
+                1,01/02/2026,1,a@b.example,x,N,2016-12-31T23:59:60Z\n\
+                1,01/02/2026,no number,,,D,\n\
+                2,02/02/2026,,,,X,\n\
+                3,03/02/2026,,,,D,\n";
+    let folder = with_deletions("orders.csv", rows.as_bytes(), "newest");
+    let (code, out, err) = run(&folder, &["preview", "orders.csv", "--all", "--output", "ndjson"]);
+    assert_eq!(code, Some(0), "{err}");
+    let found = lines(&out);
+    let deleted = |row: u64, pk: &str, placed: &str| json!({ "row": row, "deleted": { "pk": { "S": pk }, "placed": { "S": placed } } });
+    assert_eq!(found[1], deleted(2, "ORDER#1", "2026-02-01"));
+    assert_eq!(found[2], json!({ "row": 3, "skipped": "where" }));
+    assert_eq!(found[3], deleted(4, "ORDER#3", "2026-02-03"));
+    assert!(err.contains("orders.csv: 4 rows, 1 item, 2 deletions, 1 skipped by `where`, 0 failed"), "{err}");
+
+    let (code, out, _) = run(&folder, &["preview", "orders.csv"]);
+    assert_eq!(code, Some(0));
+    assert!(out.contains("4 rows, 1 item, 2 deletions, 1 skipped by `where`, 0 failed"), "{out}");
+    assert!(
+        out.contains("leap seconds: 1 row has a timestamp with the second 60, which is stored as 59"),
+        "{out}"
+    );
+    let (_, out, _) = run(&folder, &["preview", "orders.csv", "--output", "json"]);
+    let document = parsed(&out);
+    assert_eq!(judge("preview", &document), [""; 0]);
+    assert_eq!((&document["deletions"], &document["leapSeconds"]), (&json!(2), &json!(1)));
+    assert_eq!(document["results"][3], deleted(4, "ORDER#3", "2026-02-03"));
+    // Only items are imported.
+    let (code, out, _) = run(&folder, &["preview", "orders.csv", "--output", "dynamodb-json"]);
+    assert_eq!((code, out.lines().count()), (Some(0), 1), "{out}");
+}
+
+#[test]
+fn a_deletion_without_its_key_fails() {
+    let rows = "ID,Date,Amount,Email,Note,Status\n1,,1,a@b.example,x,D\n";
+    let folder = with_deletions("orders.csv", rows.as_bytes(), "newest");
+    let (code, out, err) = run(&folder, &["preview", "orders.csv", "--output", "ndjson"]);
+    assert_eq!(code, Some(7), "{err}");
+    assert_eq!(lines(&out)[0]["failed"]["field"], "placed", "{out}");
+}
+
 #[test]
 fn items_are_written_as_dynamodb_imports_them() {
     let folder = with("orders.csv", rows().as_bytes());
@@ -130,6 +194,43 @@ fn items_are_written_as_csv() {
                     ORDER#1,2026-02-01,1234.5,a@b.example,\"x,y\"\r\n\
                     ORDER#1,2026-02-01,7,g@h.example,again\r\n";
     assert_eq!(out, expected);
+}
+
+#[test]
+fn repeated_keys_are_told_beside_every_form_of_output() {
+    let folder = with("orders.csv", rows().as_bytes());
+    for form in ["ndjson", "csv", "dynamodb-json"] {
+        let (_, out, err) = run(&folder, &["preview", "orders.csv", "--all", "--output", form]);
+        assert!(
+            err.contains("warning: repeated keys: 1 row has the key of an earlier row, and the item that is written last stays: rows 4 (as 1)"),
+            "{form}: {err}"
+        );
+        assert!(!out.contains("repeated"), "{form}: {out}");
+    }
+}
+
+#[test]
+fn a_check_whose_output_is_cut_off_is_no_success() {
+    let many: String = (1..=40_000).map(|id| format!("{id},01/02/2026,1,,{},N\n", "x".repeat(60))).collect();
+    let folder = with("orders.csv", format!("{HEADER}{many}").as_bytes());
+    for args in [
+        &["--all", "--output", "ndjson"][..],
+        &["--all", "--output", "csv"],
+        &["--all", "--output", "dynamodb-json"],
+        &["--all"],
+        &["--all", "--output", "json"],
+    ] {
+        let mut child = command(folder.path(), &[&["preview", "orders.csv"], args].concat())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the deployer starts");
+        let mut first = [0; 1];
+        child.stdout.take().expect("stdout").read_exact(&mut first).expect("some output");
+        let output = child.wait_with_output().expect("the deployer ends");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &*said), (Some(141), ""), "{args:?}");
+    }
 }
 
 #[test]
@@ -155,6 +256,7 @@ fn people_see_the_first_items_and_the_results_of_the_file() {
         "largest item: row 1, ",
         "cost: ",
         "deployer cost --rows 6 --bytes-per-row ",
+        " --skipped 1 --skipped-runs 1` explains",
         "time: about ",
     ] {
         assert!(out.contains(part), "{part}\n{out}");
@@ -350,15 +452,39 @@ fn one_of_several_functions_is_chosen() {
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_the_preview() {
-    let rows = "1,01/02/2026,1,,,N\n".repeat(100_000);
-    let folder = with("orders.csv", format!("{HEADER}{rows}").as_bytes());
-    let mut child = command(folder.path(), &["preview", "orders.csv", "--all", "--output", "ndjson"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the deployer starts");
-    drop(child.stdout.take());
-    let output = child.wait_with_output().expect("the deployer ends");
-    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+fn a_file_of_json_is_named_and_what_reads_it() {
+    for (text, named) in [
+        ("{\"ID\": 1, \"Note\": \"x\"}\n{\"ID\": 2}\n", "the file is JSON Lines, "),
+        ("[{\"ID\": 1, \"Note\": \"x\"},\n{\"ID\": 2}]\n", "the file is an array of JSON, "),
+    ] {
+        let folder = with("orders.json", text.as_bytes());
+        let (code, out, err) = run(&folder, &["preview", "orders.json", "--output", "ndjson"]);
+        assert_eq!(code, Some(7), "{err}");
+        let file = &parsed(out.trim())["file"];
+        assert_eq!(file["reason"], json!("unsupported-format"), "{out}");
+        let message = file["message"].as_str().expect("a message");
+        assert!(message.starts_with(named) && message.contains("`format: json-lines`"), "{message}");
+        assert!(err.contains("`deployer docs unsupported-format` explains it"), "{err}");
+    }
+}
+
+#[test]
+fn what_is_to_be_known_of_a_file_is_said_in_every_form() {
+    let settings = "      disk: 21GiB\n";
+    let stack = stack().replace(settings, &format!("{settings}      settings: {{ csv: {{ skip: 9 }} }}\n"));
+    let folder = folder(&stack);
+    std::fs::write(folder.path().join("orders.csv"), rows()).expect("a file");
+    std::fs::write(folder.path().join("short.csv"), "Orders\n2026\n").expect("a file");
+    let note = "the file has 2 lines, and all of them are left out by `skip: 9`";
+    let (code, out, err) = run(&folder, &["preview", "short.csv"]);
+    assert_eq!((code, out.as_str()), (Some(0), &*format!("short.csv has no rows\nnote: {note}\n")), "{err}");
+    for form in ["ndjson", "csv", "dynamodb-json"] {
+        let (code, _, err) = run(&folder, &["preview", "short.csv", "--output", form]);
+        assert_eq!(code, Some(0), "{err}");
+        assert!(err.contains(&format!("short.csv has no rows\nnote: {note}\n")), "{err}");
+    }
+    let (_, out, _) = run(&folder, &["preview", "short.csv", "--output", "json"]);
+    let document = parsed(&out);
+    assert_eq!(judge("preview", &document), [""; 0]);
+    assert_eq!((&document["notes"], &document["rows"]), (&json!([note]), &json!(0)));
 }
