@@ -111,9 +111,13 @@ venv: .venv/.stamp ## Make .venv with the local cloud and cargo-lambda
 .PHONY: check-venv
 check-venv: .venv-check/.stamp ## Make .venv-check with the judges of templates and spelling
 
+.PHONY: writers-venv
+writers-venv: .venv-writers/.stamp ## Make .venv-writers with the libraries whose files are read
+
 .venv/.stamp: tools/requirements.txt
 .venv-check/.stamp: tools/requirements-check.txt
-.venv/.stamp .venv-check/.stamp:
+.venv-writers/.stamp: tools/requirements-writers.txt
+.venv/.stamp .venv-check/.stamp .venv-writers/.stamp:
 	@$(call need,$(PYTHON),install Python 3.11 or newer (Debian: apt-get install python3 python3-venv))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: $(PYTHON) is $$($(PYTHON) --version), and 3.11 or newer is needed; name another with PYTHON=…" >&2; exit 1; }
@@ -127,7 +131,7 @@ check-venv: .venv-check/.stamp ## Make .venv-check with the judges of templates 
 ##@ Check it
 
 .PHONY: test
-test: check judge nextest ## Everything that must hold: format, lints, judges, tests
+test: check judge writers nextest ## Everything that must hold: format, lints, judges, tests
 
 .PHONY: check
 check: fmt words build ## Format, features of dependencies, imports, words, lints
@@ -145,9 +149,9 @@ words: check-venv ## Spelling, and phrases that are no longer written
 	.venv-check/bin/python tools/words.py --sources
 
 .PHONY: doc
-doc: ## Documentation of the packages, in target/doc; a broken link fails
+doc: ## Documentation of the packages, private items too, in target/doc; a broken link fails
 	@$(NEED_RUST)
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --locked --no-deps --workspace --document-private-items
 
 .PHONY: audit
 audit: ## Advisories, licenses and sources of the dependencies
@@ -159,6 +163,10 @@ audit: ## Advisories, licenses and sources of the dependencies
 judge: build check-venv venv ## Let cfn-lint, checkov and parliament judge all templates, and AWS's models the conversations
 	tools/judge.sh $(DEPLOYER) .venv-check/bin
 	.venv/bin/python tools/conversations.py
+
+.PHONY: writers
+writers: build writers-venv ## Read files of pandas, polars, DuckDB, openpyxl, XlsxWriter, PostgreSQL and SQLite
+	.venv-writers/bin/python -B tools/writers $(DEPLOYER)
 
 .PHONY: registry
 registry: check-venv ## Write the resource schemas anew from the pinned cfn-lint
@@ -198,4 +206,4 @@ golden-cli: build venv ## Write anew what people see of replayed conversations, 
 
 .PHONY: clean
 clean: ## Remove what was built and installed here; stop the local cloud first
-	rm -rf target .venv .venv-check .test-cache
+	rm -rf target .venv .venv-check .venv-writers .test-cache
