@@ -221,6 +221,11 @@ async fn a_sensitive_value_is_seen_nowhere_but_in_the_file_and_the_table() {
         .collect();
     hold_no_secret("queue", &peeked, true);
 
+    // The rows that failed come back without what is sensitive, whatever is wrong with them.
+    let rejects = crate::results::object(&cloud, "rejects/rows.csv.csv", |_| true).await;
+    assert_eq!(rejects.lines().count(), 4, "{rejects}");
+    hold_no_secret("file", &[("of rejected rows".to_owned(), rejects)], true);
+
     // Once KMS is back, the row arrives.
     down.store(false, Ordering::SeqCst);
     cloud.json(&["replay", "--dead-letters", "load", "-y"]);
