@@ -239,7 +239,7 @@ BENCHMARKS = {
     "idle": (idle, 1),
     "task": (lambda _, runs: task.speed(runs), 5),
     "memory": (lambda *_: task.memory(), 1),
-    "functions": (lambda _, runs: functions.transform(runs), 5),
+    "functions": (lambda _, runs: functions.parts(runs), 5),
     "observe": (lambda _, runs: functions.observe(runs), 5),
     "throttle": (throttle, 10),
     "preview": (preview, 5),

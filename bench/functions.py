@@ -1,4 +1,5 @@
-"""`transform` against the Runtime API and the sink, beside the same handler on Node.js; and `observe`, for each row."""
+"""`transform` and `load` against the Runtime API and the sink, beside another build and the same handler on Node.js; and
+`observe`, for each row."""
 
 import json
 import os
@@ -6,7 +7,7 @@ import shutil
 import statistics
 
 import sink
-from paths import ROOT, worker
+from paths import ROOT, beside, worker
 from runtime import Runtime
 
 BATCHES = (1, 10, 1_000)
@@ -42,42 +43,68 @@ def batch(records):
     return json.dumps({"Records": messages}).encode()
 
 
-def transform(runs):
-    """Measures the time from the start of the process to its first request, and time and peak memory for batches of
-    each size."""
-    commands = {"transform": [worker("functions")], "Node.js": ["node", str(ROOT / "bench/handler.mjs")]}
-    if not shutil.which("node"):
-        print("node is not installed: transform alone")
-        del commands["Node.js"]
-    figures = {name: {} for name in commands}
-    with sink.Sink() as target:
-        environment = target.environment() | {"_HANDLER": "transform", "SETTINGS": SETTINGS, "MAX_RECEIVE_COUNT": "5"}
-        if "Node.js" in commands:
-            commands["Node.js"][0] = shutil.which("node")
-        for records in BATCHES:
-            payload = batch(records)
-            for name, command in commands.items():
-                inits, firsts, times = [], [], []
-                for attempt in range(runs):
-                    # A process for each attempt, since peak memory and the first invocation are a process's.
-                    with Runtime(command, environment) as function:
-                        inits.append(function.init)
-                        for invocation in range(5):
-                            before = target.entries()
-                            answer, seconds = function.invoke(payload)
-                            assert target.entries() - before == records, target.entries() - before
-                            assert json.loads(answer) == {"batchItemFailures": []}, answer
-                            (times if invocation else firsts).append(seconds)
-                        peak = function.peak()
-                    figures[name].setdefault(records, []).append((inits[-1], firsts[-1], peak))
-                median = [statistics.median(column) for column in zip(*figures[name][records])]
-                figures[name][records] = (median[0], median[1], statistics.median(times), median[2])
-    for name, sizes in figures.items():
-        init = statistics.median(figure[0] for figure in sizes.values())
-        print(f"{name:<12} init {init * 1000:6.1f} ms")
-        for records, (_, first, later, peak) in sizes.items():
-            print(f"{name:<12} {records:5,} records   first {first * 1000:7.1f} ms   later {later * 1000:7.1f} ms   "
-                  f"peak {peak:5.1f} MiB")
+def transformed(records):
+    """Returns an invocation by SQS with that many `record-transformed` events, for `load`."""
+    messages = json.loads(batch(records))["Records"]
+    for row, message in enumerate(messages, 1):
+        event = json.loads(message["body"])
+        data = {"id": str(row), "house_number": {"N": str(row % 97)}, "street_address": f"Main Street {row}, Flat 7",
+                "town": f"Town {row}", "zip": "07030"}
+        about = {name: event["detail"][name] for name in ("object", "record")}
+        event |= {"detail-type": "transform", "detail": {"status": "transformed", **about, "data": data}}
+        message["body"] = json.dumps(event)
+    return json.dumps({"Records": messages}).encode()
+
+
+PARTS = {
+    "transform": (batch, {"SETTINGS": SETTINGS}),
+    "load": (transformed, {"TABLE_NAME": "records", "TABLE_KEY": "id"}),
+}
+
+
+def measured(command, environment, target, payload, records):
+    """Runs a function in a process of its own: once, and then for at least 2,000 records. Returns the processor seconds
+    before its first question and of each later invocation, the seconds of the first one, and its peak memory."""
+    rounds = max(3, 2_000 // records)
+    with Runtime(command, environment) as function:
+        init = processor(function.process)
+        before = target.entries()
+        answer, first = function.invoke(payload)
+        assert target.entries() - before == records, target.entries() - before
+        assert json.loads(answer) == {"batchItemFailures": []}, answer
+        spent = processor(function.process)
+        for _ in range(rounds):
+            function.invoke(payload)
+        spent = (processor(function.process) - spent) / rounds
+        assert target.entries() - before == records * (rounds + 1), target.entries() - before
+        return init, spent, first, function.peak()
+
+
+def parts(runs):
+    """Measures `transform` and `load`: processor time before the first question to the runtime and for each record, and
+    peak memory, in batches of each size. Beside them, in turn, another build (`BESIDE`) and Node.js."""
+    node = shutil.which("node")
+    if not node:
+        print("node is not installed: the functions alone")
+    for part, (payload_of, variables) in PARTS.items():
+        commands = {part: [worker("functions")]}
+        if beside("functions", part):
+            commands["beside"] = [beside("functions", part)]
+        if node and part == "transform":
+            commands["Node.js"] = [node, str(ROOT / "bench/handler.mjs")]
+        figures = {(name, records): [] for records in BATCHES for name in commands}
+        with sink.Sink() as target:
+            environment = target.environment() | variables | {"_HANDLER": part, "MAX_RECEIVE_COUNT": "5"}
+            for _ in range(runs):
+                for (name, records), column in figures.items():
+                    payload = payload_of(records)
+                    column.append(measured(commands[name], environment, target, payload, records))
+        medians = {key: [statistics.median(column) for column in zip(*rows)] for key, rows in figures.items()}
+        for (name, records), (init, spent, first, peak) in medians.items():
+            ratio = medians[name, records][1] / medians[part, records][1]
+            print(f"{part:<10} {name:<10} {records:5,} records   init {init * 1000:6.1f} ms of processor   "
+                  f"{spent / records * 1e6:8.1f} us of processor a record ({ratio:4.1f} x)   first {first * 1000:7.1f} ms   "
+                  f"peak {peak:5.1f} MiB", flush=True)
 
 
 def observed(first, rows):
@@ -119,12 +146,12 @@ def processor(process):
 
 
 def observe(runs):
-    """Measures `observe` for each row, with a tally: processor time, and calls. `BESIDE` names another build,
-    measured in turn."""
+    """Measures `observe` for each row, with a tally: processor time, and calls. `BESIDE` names the folder of another
+    build, measured in turn."""
     rows, invocations = 333, 30
     commands = {"observe": [worker("functions")]}
-    if os.environ.get("BESIDE"):
-        commands["beside"] = [os.environ["BESIDE"]]
+    if beside("functions", "observe"):
+        commands["beside"] = [beside("functions", "observe")]
     payloads = [observed(1 + rows * number, rows) for number in range(invocations + 1)]
     figures = {name: [] for name in commands}
     with sink.Sink() as target:
