@@ -197,7 +197,12 @@ fn a_stack_with_a_key_encrypts_all_that_holds_data() {
             }
         }
     }
-    let meant = ["encrypted: Accesses", "encrypted: ShopDeadLetters", "encrypted: PlainDeadLetters"];
+    let meant = [
+        "encrypted: Accesses",
+        "encrypted: ShopDeadLetters",
+        "encrypted: PlainDeadLetters",
+        "results: EventsDeadLetters",
+    ];
     assert_eq!(
         without, meant,
         "access logs come to no bucket with a key; dead letters of a bus are for when it fails"

@@ -1,7 +1,8 @@
 //! Generated pages under `docs/` are up to date, and pages written by hand name existing files.
 
+use contract::event::{ObjectFailure, ObjectOutcome, ResultFiles};
 use contract::settings::Character;
-use contract::{Detail, EventKind, FailedStage, Location, ObjectRef, Reason, SOURCE};
+use contract::{Detail, EventKind, FailedStage, Location, Notes, ObjectRef, Reason, SOURCE};
 use deployer_lang::docs::reference;
 use serde_json::{Value, json};
 
@@ -25,6 +26,7 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
     let record = object.record(1);
     let item = json!({ "id": "1", "house_number": { "N": "21" }, "town": "Bristol" });
     let item = item.as_object().expect("an object").clone();
+    let key = serde_json::Map::from_iter([("id".to_owned(), json!("1"))]);
     let extracted = |record, data: &str, location| Detail::RecordExtracted {
         object: object.clone(),
         record,
@@ -41,6 +43,10 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
         message: message.into(),
         field: None,
         column: None,
+    };
+    let completed = |outcome: ObjectOutcome| {
+        let outcome = ObjectOutcome { id: ObjectOutcome::id_of(&object, 1), attempt: 1, ..outcome };
+        Detail::ObjectCompleted { object: object.clone(), outcome: Box::new(outcome) }
     };
     vec![
         (
@@ -100,12 +106,26 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
              `{\"N\":\"1.5\"}` (the number as a text, so that no digit is lost), `{\"BOOL\":true}`, `{\"NULL\":true}`, `{\"B\":\"…\"}` \
              (base64), `{\"SS\":[…]}`, `{\"NS\":[…]}`, `{\"L\":[…]}` and `{\"M\":{…}}`, within which strings are `{\"S\":\"…\"}`. A pattern \
              can match on both: `{\"detail\":{\"data\":{\"town\":[\"Bristol\"],\"paid\":{\"BOOL\":[true]}}}}`. `load` reads plain JSON too, as code of \
-             your own may write it.",
+             your own may write it. `leapSeconds`, if present, lists rows with a timestamp whose second 60 was taken as 59.",
             vec![Detail::RecordTransformed {
                 object: object.clone(),
                 record: record.clone(),
                 data: vec![item],
                 data_key: None,
+                notes: Notes::default(),
+            }],
+        ),
+        (
+            EventKind::DeletionRequested,
+            "`transform` found that a row deletes an item: its setting `delete` is true for the row. `key` has the form of `data` above, \
+             and the attributes of the key of the table alone; of several rows it is a list. A `load` with the trigger \
+             `record-transformed` gets these events too, if rows of the stack may delete; all others get them by this name alone, so that \
+             nothing takes a deletion for an item. A rule that passes `record-transformed` on to another bus passes on no deletions: \
+             write another one for them.",
+            vec![Detail::DeletionRequested {
+                object: object.clone(),
+                record: object.record(2),
+                key: vec![key.clone()],
             }],
         ),
         (
@@ -116,17 +136,83 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
         ),
         (
             EventKind::RecordLoaded,
-            "`load` wrote an item to the table. `key` has the form of `data` above; of several rows it is a list. `overwritten`, if present, lists rows of the \
-             object that a later row of it with the same key replaces, as far as `load` can tell: those of one invocation, and \
-             with `onConflict: newest` also those that it finds in the table, unless an answer was lost or a newer item of \
-             another object was written in between.",
+            "`load` wrote an item to the table. `key` has the form of `data` above; of several rows it is a list. The lists of rows below \
+             are present if they have a row, and complete as far as `load` can tell. `overwritten` are rows of the object whose item a later row of it with the \
+             same key replaces, or deletes: those of one invocation, and with `onConflict: newest` also those that it finds in the \
+             table, unless an answer was lost or a newer item of another object was written in between. `replaced` (`newest` only) are \
+             rows whose item has replaced one that another object or something else had written, unless an answer was lost. \
+             `outdated` (`newest` only) are rows that have changed nothing, because the item of an object that was uploaded later is in \
+             the table. `leapSeconds` are rows with a sensitive timestamp whose second 60 was taken as 59.",
             vec![Detail::RecordLoaded {
                 object: object.clone(),
                 record: record.clone(),
                 table: "eventbridge-etl-dev-Records-1ABCDEFGHIJKL".into(),
-                key: vec![serde_json::Map::from_iter([("id".to_owned(), json!("1"))])],
-                overwritten: Vec::new(),
+                key: vec![key.clone()],
+                notes: Notes { replaced: vec![1], ..Notes::default() },
             }],
+        ),
+        (
+            EventKind::RecordDeleted,
+            "`load` deleted the item of a row from the table, or there was none. `key` is that of the item; of several rows it is a \
+             list. `overwritten` and `outdated` are those of `record-loaded`: an outdated row has deleted nothing, because the item of \
+             an object that was uploaded later is in the table.",
+            vec![Detail::RecordDeleted {
+                object: object.clone(),
+                record: object.record(2),
+                table: "eventbridge-etl-dev-Records-1ABCDEFGHIJKL".into(),
+                key: vec![key.clone()],
+                notes: Notes::default(),
+            }],
+        ),
+        (
+            EventKind::RecordExisting,
+            "`load` did not write the item of a row, because the table has one of the same key, and `onConflict: keep` says that it stays. \
+             The row has not failed. It is the item of another row, or of something else: a row that is delivered again, and finds \
+             its own item, is `record-loaded` again.",
+            vec![Detail::RecordExisting {
+                object: object.clone(),
+                record: object.record(4),
+                table: "eventbridge-etl-dev-Records-1ABCDEFGHIJKL".into(),
+                key: vec![key],
+            }],
+        ),
+        (
+            EventKind::ObjectCompleted,
+            "Every row of an object is loaded or skipped, or has failed; or the object has failed as a whole, and each row \
+             that is known of it is settled. `observe` publishes it, if it keeps the tally and may publish on the bus: once \
+             for each version of an object, with `attempt` 1, and again after each [replay](tally.md#sending-again), with the next number. \
+             It is published twice only if `observe` stopped between the event and the note that it is on the bus; `id` is \
+             the same then, and EventBridge too may deliver an event twice. `rows` is the number of rows, and the sum of `loaded`, `skipped` and \
+             `failed`. `reasons` has the number of failed rows by reason, each row once. `overwritten` counts rows that a \
+             later row of the file with the same key has replaced, as far as that is known. `bytes` are those of the object, and \
+             `seconds` those from the upload to the last event. `failure` is there if the object failed as a whole: without `bytes`, and `rows` \
+             are those that are known. `files` is there if the stack has a worker `report`: the keys of the files that it \
+             writes after this event, `rejects` only if rows have failed ([results](results.md)). A rule for files with failed rows has the pattern \
+             `{\"detail-type\":[\"s3ObjectCompleted\"],\"detail\":{\"failed\":[{\"numeric\":[\">\",0]}]}}`.",
+            vec![
+                completed(ObjectOutcome {
+                    rows: 2_000,
+                    loaded: 1_951,
+                    skipped: 12,
+                    failed: 37,
+                    reasons: [("invalid-number".to_owned(), 30), ("row-length".to_owned(), 7)].into(),
+                    overwritten: 2,
+                    bytes: Some(81_920),
+                    seconds: Some(74),
+                    files: Some(ResultFiles::of(&object.key, Some("csv"))),
+                    ..ObjectOutcome::default()
+                }),
+                completed(ObjectOutcome {
+                    failure: Some(ObjectFailure {
+                        stage: "extraction".into(),
+                        reason: "duplicate-header".into(),
+                        message: Some("the file has several columns `ID`".into()),
+                    }),
+                    seconds: Some(61),
+                    files: Some(ResultFiles::of(&object.key, None)),
+                    ..ObjectOutcome::default()
+                }),
+            ],
         ),
         (
             EventKind::Failed,

@@ -72,6 +72,7 @@ fn buffers_are_between_the_bus_and_the_functions() {
             ),
             ("load", vec!["LoadOnRecordTransformedBuffer", "LoadOnRecordTransformedBufferDeadLetters"]),
             ("observe", vec!["ObserveOnAnyBuffer", "ObserveOnAnyBufferDeadLetters"]),
+            ("report", vec!["ReportOnObjectCompletedBuffer", "ReportOnObjectCompletedBufferDeadLetters"]),
         ]
     );
     let graph = graph_of("repository", Queues::Expanded);
