@@ -28,7 +28,10 @@ impl Place {
             Value::Scalar { .. } | Value::Tagged { .. } => Vec::new(),
         };
         let verbatim = match &node.value {
-            Value::Scalar { text, verbatim, .. } if !text.contains("${config") => *verbatim,
+            // What follows is at another place in the text that is read: `$${` becomes `${` in an expression.
+            Value::Scalar { text, verbatim, .. } if !text.contains("${config") && !text.contains("$${") => {
+                *verbatim
+            }
             _ => None,
         };
         Self { span: node.span, verbatim, elements }
