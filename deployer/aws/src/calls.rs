@@ -1,4 +1,4 @@
-//! `--verbose`: every call of AWS with its result and its duration.
+//! Every call of AWS, whoever makes it: shown with its result and its duration, and made within a budget.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,16 +14,31 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
-/// The function that is told of each call: its name, its result, its duration.
+use crate::budget::Budget;
+use crate::operation::{named_operation, operation, service};
+
+/// The function that is told of each call: its name, its result, its duration; and the budget of the calls.
 #[derive(Clone)]
-pub struct Calls(Arc<Tell>);
+pub struct Calls {
+    tell: Option<Arc<Tell>>,
+    budget: Option<Budget>,
+}
 
 type Tell = dyn Fn(&str, &str, Duration) + Send + Sync;
 
 impl Calls {
     /// Creates a value that tells a function of each call.
     pub fn to(tell: impl Fn(&str, &str, Duration) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(tell))
+        Self { tell: Some(Arc::new(tell)), budget: None }
+    }
+
+    /// Creates a value by which each call is made within a budget, and told to a function if there is one.
+    pub fn within(
+        budget: Budget,
+        tell: Option<impl Fn(&str, &str, Duration) + Send + Sync + 'static>,
+    ) -> Self {
+        let tell = tell.map(|tell| Arc::new(tell) as Arc<Tell>);
+        Self { tell, budget: Some(budget) }
     }
 }
 
@@ -62,15 +77,24 @@ impl HttpClient for Shown<SharedHttpClient> {
 
 impl HttpConnector for Shown<SharedHttpConnector> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (name, calls, begun) = (name(&request), self.calls.clone(), Instant::now());
-        let answer = self.inner.call(request);
+        let (calls, inner) = (self.calls.clone(), self.inner.clone());
         HttpConnectorFuture::new(async move {
-            let answer = answer.await;
-            let text = match &answer {
-                Ok(answer) => answer.status().as_u16().to_string(),
-                Err(error) => error.to_string(),
-            };
-            (calls.0)(&name, &text, begun.elapsed());
+            let operation = operation(&request);
+            if let Some(budget) = &calls.budget {
+                budget.spend(&operation).await;
+            }
+            let (name, begun) = (name(&request), Instant::now());
+            let answer = inner.call(request).await;
+            if let (Some(budget), Ok(answer)) = (&calls.budget, &answer) {
+                budget.answered(&operation, answer.body().content_length().unwrap_or_default());
+            }
+            if let Some(tell) = &calls.tell {
+                let text = match &answer {
+                    Ok(answer) => answer.status().as_u16().to_string(),
+                    Err(error) => error.to_string(),
+                };
+                tell(&name, &text, begun.elapsed());
+            }
             answer
         })
     }
@@ -79,17 +103,8 @@ impl HttpConnector for Shown<SharedHttpConnector> {
 /// Returns the name of a request: `cloudformation DescribeStacks` in the protocols that name the operation, else
 /// service, method and path. Nothing of the query is shown, and of the body the operation alone.
 fn name(request: &HttpRequest) -> String {
-    let header = |name: &str| request.headers().get(name);
-    // `… api/cloudformation/1.136.0 …`: the SDKs' user agent.
-    let agent = header("x-amz-user-agent").or_else(|| header("user-agent")).unwrap_or_default();
-    let service = agent.split(' ').find_map(|word| word.strip_prefix("api/")?.split(['/', '#']).next());
-    let service = service.unwrap_or("aws");
-    let target = header("x-amz-target").and_then(|target| target.rsplit('.').next());
-    let body = || {
-        let body = std::str::from_utf8(request.body().bytes()?).ok()?;
-        body.split('&').find_map(|pair| pair.strip_prefix("Action="))
-    };
-    match target.or_else(body) {
+    let service = service(request);
+    match named_operation(request) {
         Some(operation) => format!("{service} {operation}"),
         None => {
             let uri = request.uri();

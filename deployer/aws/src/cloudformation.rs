@@ -3,20 +3,28 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_cloudformation::Client;
-use aws_sdk_cloudformation::types::{DeploymentConfigMode, Parameter, Stack, Tag, TemplateStage};
+use aws_sdk_cloudformation::types::{
+    DeploymentConfig, DeploymentConfigMode, Parameter, Stack, Tag, TemplateStage,
+};
 use deployer_cfn::status::Status;
 
 use crate::error::{AwsError, AwsResult as _};
 use crate::session::{Session, Unidentified};
 
 mod change_sets;
+mod changes;
 pub mod drift;
 mod events;
 pub mod recovery;
+mod refactors;
 pub mod stacks;
 
-pub use change_sets::{Change, ChangeSet, ChangeSetInput, ChangeSetOutcome, Mode};
+pub use change_sets::{
+    Begun, ChangeSet, ChangeSetInput, ChangeSetKind, ChangeSetOutcome, ImportedResource, Mode,
+};
+pub use changes::{Change, ChangeDrift};
 pub use events::{Event, Past};
+pub use refactors::{Refactor, RefactorState};
 
 type Result<T> = std::result::Result<T, AwsError>;
 
@@ -41,6 +49,10 @@ pub struct DeployedStack {
     pub tags: BTreeMap<String, String>,
     /// ARN of the change set that the last operation executed.
     pub change_set: Option<String>,
+    /// ARN of the role with which CloudFormation works on the stack; without one, it works with the caller's permissions.
+    pub role: Option<String>,
+    /// ARNs of the topics that get the events of the stack.
+    pub notifications: Vec<String>,
     /// `true` if the last operation failed in express mode, so that CloudFormation takes no operation in another mode.
     pub failed_in_express: bool,
 }
@@ -67,6 +79,15 @@ impl StackState {
             _ => Self::Dead,
         }
     }
+}
+
+/// The options of the deletion of a stack.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DeleteOptions<'a> {
+    /// ARN of the role with which CloudFormation deletes; that of the stack by default.
+    pub role: Option<&'a str>,
+    /// `true` if the deletion ends without waiting until resources have disappeared everywhere.
+    pub express: bool,
 }
 
 /// The place where CloudFormation finds a template.
@@ -106,12 +127,23 @@ fn deployed_stack(stack: &Stack) -> DeployedStack {
             .collect(),
         tags: tags(stack.tags()),
         change_set: stack.change_set_id().map(str::to_owned),
+        role: stack.role_arn().map(str::to_owned),
+        notifications: stack.notification_arns().to_vec(),
     }
 }
 
 fn parameters(parameters: &[Parameter]) -> BTreeMap<String, String> {
     let pair = |one: &Parameter| Some((one.parameter_key()?.to_owned(), one.parameter_value()?.to_owned()));
     parameters.iter().filter_map(pair).collect()
+}
+
+/// Returns a parameter of a call, with its value or the one that the deployed stack has.
+fn parameter((key, value): &(String, Option<String>)) -> Parameter {
+    let builder = Parameter::builder().parameter_key(key);
+    match value {
+        Some(value) => builder.parameter_value(value).build(),
+        None => builder.use_previous_value(true).build(),
+    }
 }
 
 fn tags(tags: &[Tag]) -> BTreeMap<String, String> {
@@ -155,11 +187,20 @@ impl CloudFormation {
 
     /// Returns the template as it was sent; `None` when there is no such stack.
     pub async fn template(&self, name: &str) -> Result<Option<String>> {
+        self.template_at(name, TemplateStage::Original).await
+    }
+
+    /// Returns the template of a stack after its transforms; `None` when there is no such stack.
+    pub async fn processed_template(&self, name: &str) -> Result<Option<String>> {
+        self.template_at(name, TemplateStage::Processed).await
+    }
+
+    async fn template_at(&self, name: &str, stage: TemplateStage) -> Result<Option<String>> {
         let answer = self
             .client
             .get_template()
             .stack_name(name)
-            .template_stage(TemplateStage::Original)
+            .template_stage(stage)
             .send()
             .await
             .aws("GetTemplate", stack_resource(name));
@@ -205,9 +246,17 @@ impl CloudFormation {
 
     /// Starts the deletion of a stack.
     pub async fn delete(&self, stack: &str) -> Result<()> {
+        self.delete_with(stack, DeleteOptions::default()).await
+    }
+
+    /// Starts the deletion of a stack, with options.
+    pub async fn delete_with(&self, stack: &str, options: DeleteOptions<'_>) -> Result<()> {
+        let express = || DeploymentConfig::builder().mode(DeploymentConfigMode::Express).build();
         self.client
             .delete_stack()
             .stack_name(stack)
+            .set_role_arn(options.role.map(str::to_owned))
+            .set_deployment_config(options.express.then(express))
             .send()
             .await
             .aws("DeleteStack", stack_resource(stack))?;
@@ -235,7 +284,11 @@ impl StackResource {
     pub fn exists(&self) -> bool {
         let gone = matches!(
             Status::of(&self.status),
-            Status::CreateFailed | Status::DeleteComplete | Status::DeleteSkipped
+            Status::CreateFailed
+                | Status::DeleteComplete
+                | Status::DeleteSkipped
+                | Status::ImportFailed
+                | Status::ImportRollbackComplete
         );
         !self.physical_id.is_empty() && !gone
     }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use aws_sdk_iam::types::PolicyEvaluationDecisionType;
+use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, PolicyEvaluationDecisionType};
 use deployer_base::error::Error;
 use deployer_base::time;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::error::{AwsError, AwsResult as _};
 use crate::preflight::ECS_ROLE;
@@ -12,13 +13,18 @@ use crate::session::Session;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Number of simulations at a time.
+const PARALLEL: usize = 4;
+
 /// Actions, and the resource that they act on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
     /// Names of the actions, such as `s3:PutObject`.
-    pub actions: &'static [&'static str],
+    pub actions: Vec<String>,
     /// ARN of the resource that they act on.
     pub resource: String,
+    /// Keys of conditions, such as `iam:PassedToService`, with the values that the calls have.
+    pub context: Vec<(String, Vec<String>)>,
 }
 
 /// The answer of IAM about intents.
@@ -77,26 +83,56 @@ pub async fn allowed(session: &Session, intents: &[Intent]) -> Result<Allowed, A
         Principal::Role(name) => role_arn(session, name).await?,
         Principal::Other => return Ok(Allowed::Unknown),
     };
-    let client = aws_sdk_iam::Client::new(&session.config);
-    let mut denied = Vec::new();
-    for intent in intents {
-        let mut pages = client
-            .simulate_principal_policy()
-            .policy_source_arn(&principal)
-            .set_action_names(Some(intent.actions.iter().map(|action| (*action).to_owned()).collect()))
-            .resource_arns(&intent.resource)
-            .into_paginator()
-            .send();
-        while let Some(page) = pages.next().await {
-            let page = page.aws("SimulatePrincipalPolicy", format!("principal {principal}"))?;
-            let refused = page
-                .evaluation_results()
-                .iter()
-                .filter(|result| *result.eval_decision() != PolicyEvaluationDecisionType::Allowed);
-            denied.extend(refused.map(|one| (one.eval_action_name().to_owned(), intent.resource.clone())));
-        }
+    allowed_for(session, &principal, intents).await
+}
+
+/// Checks the intents against the policies of a user or role of the account.
+///
+/// # Errors
+/// If a call fails; mostly because the caller may not ask.
+pub async fn allowed_for(
+    session: &Session,
+    principal: &str,
+    intents: &[Intent],
+) -> Result<Allowed, AwsError> {
+    let client = &aws_sdk_iam::Client::new(&session.config);
+    let denied = stream::iter(intents).map(|intent| denied(client, principal, intent)).buffered(PARALLEL);
+    let denied: Vec<Vec<(String, String)>> = denied.try_collect().await?;
+    Ok(Allowed::Except(denied.concat()))
+}
+
+/// Returns the actions of an intent that are not allowed, each with the resource.
+async fn denied(
+    client: &aws_sdk_iam::Client,
+    principal: &str,
+    intent: &Intent,
+) -> Result<Vec<(String, String)>, AwsError> {
+    let resource = || format!("principal {principal}");
+    let context = intent.context.iter().map(|(key, values)| {
+        ContextEntry::builder()
+            .context_key_name(key)
+            .context_key_type(ContextKeyTypeEnum::String)
+            .set_context_key_values(Some(values.clone()))
+            .build()
+    });
+    let mut pages = client
+        .simulate_principal_policy()
+        .policy_source_arn(principal)
+        .set_action_names(Some(intent.actions.clone()))
+        .resource_arns(&intent.resource)
+        .set_context_entries(Some(context.collect()))
+        .into_paginator()
+        .send();
+    let mut out = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.aws("SimulatePrincipalPolicy", resource())?;
+        let refused = page
+            .evaluation_results()
+            .iter()
+            .filter(|result| *result.eval_decision() != PolicyEvaluationDecisionType::Allowed);
+        out.extend(refused.map(|one| (one.eval_action_name().to_owned(), intent.resource.clone())));
     }
-    Ok(Allowed::Except(denied))
+    Ok(out)
 }
 
 /// A caller as IAM sees it.

@@ -1,7 +1,13 @@
-//! Lambda: the code and one variable of a function, changed in place for `--hotswap`.
+//! Lambda: the code and one variable of a function, changed in place for `--hotswap`; and invocations.
+
+use std::time::Duration;
 
 use aws_sdk_lambda::Client;
-use aws_sdk_lambda::types::{Environment, LastUpdateStatus};
+use aws_sdk_lambda::config::retry::RetryConfig;
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::{Environment, LastUpdateStatus, LogType};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::Pause;
 use crate::error::{AwsError, AwsResult as _};
@@ -11,9 +17,47 @@ type Result<T> = std::result::Result<T, AwsError>;
 
 /// Number of looks at a function that is being updated; with the pauses between them some minutes.
 const LOOKS: u32 = 120;
+/// Longest pause between two looks at a function of the local cloud, where an update takes half a second.
+const LOCAL_PAUSE: Duration = Duration::from_millis(150);
 
 fn resource(function: &str) -> String {
     format!("function {function}")
+}
+
+/// The answer to an invocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// What the function has returned, or its error: JSON of a Lambda runtime.
+    pub payload: Vec<u8>,
+    /// `true` if the function has failed.
+    pub failed: bool,
+    /// The last 4 KiB of its log.
+    pub log: String,
+}
+
+/// Invokes a function with an event, and waits for its answer.
+///
+/// The call is made once: a function whose answer was lost may have done its work.
+///
+/// # Errors
+/// If the call fails. A function that fails is an answer.
+pub async fn invoke(session: &Session, function: &str, event: &str) -> Result<Invocation> {
+    let config =
+        aws_sdk_lambda::config::Builder::from(&session.config).retry_config(RetryConfig::disabled()).build();
+    let answer = Client::from_conf(config)
+        .invoke()
+        .function_name(function)
+        .log_type(LogType::Tail)
+        .payload(Blob::new(event))
+        .send()
+        .await
+        .aws("Invoke", resource(function))?;
+    let log = answer.log_result().and_then(|log| STANDARD.decode(log).ok()).unwrap_or_default();
+    Ok(Invocation {
+        failed: answer.function_error().is_some(),
+        log: String::from_utf8_lossy(&log).into_owned(),
+        payload: answer.payload.map(Blob::into_inner).unwrap_or_default(),
+    })
 }
 
 /// Gives a function the code of this object, and waits until it runs with it.
@@ -30,7 +74,7 @@ pub async fn update_code(session: &Session, function: &str, bucket: &str, key: &
         .send()
         .await
         .aws("UpdateFunctionCode", resource(function))?;
-    settled(&client, function).await
+    settled(session, &client, function).await
 }
 
 /// Gives every variable that names a revision of the same task definition this one, and waits until the function runs
@@ -70,17 +114,18 @@ pub async fn replace_revision(session: &Session, function: &str, to: &str) -> Re
         .send()
         .await
         .aws("UpdateFunctionConfiguration", resource(function))?;
-    settled(&client, function).await
+    settled(session, &client, function).await
 }
 
-async fn settled(client: &Client, function: &str) -> Result<()> {
+async fn settled(session: &Session, client: &Client, function: &str) -> Result<()> {
     let failed = |code: &str, message: &str| AwsError {
         operation: "UpdateFunction",
         resource: resource(function),
         code: Some(code.to_owned()),
         message: message.to_owned(),
     };
-    let mut pause = Pause::new();
+    // On this machine a look costs nothing, and whoever saves code waits for it.
+    let mut pause = if session.local { Pause::up_to(LOCAL_PAUSE) } else { Pause::new() };
     for _ in 0..LOOKS {
         let now = client
             .get_function_configuration()

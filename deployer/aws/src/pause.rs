@@ -4,7 +4,10 @@ use std::time::Duration;
 
 /// The pause between two looks at something that changes: short at first, then longer.
 #[derive(Debug)]
-pub struct Pause(Duration);
+pub struct Pause {
+    next: Duration,
+    longest: Duration,
+}
 
 impl Default for Pause {
     fn default() -> Self {
@@ -19,17 +22,39 @@ impl Pause {
     /// Starts with the shortest wait.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Self::FIRST)
+        Self::up_to(Self::LONGEST)
+    }
+
+    /// Starts with the shortest wait, and never waits longer than `longest`.
+    #[must_use]
+    pub const fn up_to(longest: Duration) -> Self {
+        Self { next: Self::FIRST, longest }
     }
 
     /// Makes the next wait the shortest again, after a change.
     pub fn reset(&mut self) {
-        self.0 = Self::FIRST;
+        self.next = Self::FIRST;
     }
 
     /// Waits, and makes the next wait longer.
     pub async fn wait(&mut self) {
-        tokio::time::sleep(self.0).await;
-        self.0 = (self.0 * 3 / 2).min(Self::LONGEST);
+        tokio::time::sleep(self.next).await;
+        self.next = (self.next * 3 / 2).min(self.longest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn waits_grow_up_to_the_longest() {
+        let mut pause = Pause::up_to(Duration::from_millis(200));
+        pause.wait().await;
+        assert_eq!(pause.next, Duration::from_millis(150));
+        pause.wait().await;
+        assert_eq!(pause.next, Duration::from_millis(200));
+        pause.reset();
+        assert_eq!(pause.next, Pause::FIRST);
     }
 }

@@ -23,6 +23,7 @@ use crate::session::Session;
 
 pub mod emptying;
 pub mod objects;
+pub mod presigned;
 pub mod records;
 
 /// The tag that marks the bucket's settings as complete; set last.

@@ -1,10 +1,14 @@
 //! The caller and the place of calls: credentials, region, endpoint, and the clients that share them.
 
+use std::time::Duration;
+
 use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
@@ -23,6 +27,9 @@ pub const LOCAL_CREDENTIAL: &str = "test";
 /// Attempts of a call that fails in passing: throttled for about half a minute in all, or some seconds without a
 /// network.
 const ATTEMPTS: u32 = 8;
+/// Attempts of a call that is given up soon, and the time limit of each.
+const HASTY_ATTEMPTS: u32 = 2;
+const HASTE: Duration = Duration::from_secs(10);
 /// The SDK's default: AWS SDKs and Tools Reference Guide, "Retry behavior".
 const SDK_ATTEMPTS: u32 = 3;
 
@@ -166,6 +173,15 @@ impl Unidentified {
 }
 
 impl Session {
+    /// Returns the same session with calls that are given up soon: for a reader that reads again anyway.
+    #[must_use]
+    pub fn impatient(mut self) -> Self {
+        let retries = RetryConfig::standard().with_max_attempts(HASTY_ATTEMPTS);
+        let limits = TimeoutConfig::builder().connect_timeout(HASTE).read_timeout(HASTE).build();
+        self.config = self.config.into_builder().retry_config(retries).timeout_config(limits).build();
+        self
+    }
+
     /// Returns the partition by the caller's ARN: `aws`, `aws-cn` and others.
     #[must_use]
     pub fn partition(&self) -> &str {

@@ -1,19 +1,21 @@
 //! The permission that a call needs, under its name in policies.
 
 /// Calls whose action has another name, or needs the action of another call: Service Authorization Reference.
-const RENAMED: [(&str, &str); 9] = [
+const RENAMED: [(&str, &str); 11] = [
     ("HeadBucket", "s3:ListBucket"),
     ("HeadObject", "s3:GetObject"),
     ("ListObjectsV2", "s3:ListBucket"),
     ("ListObjectVersions", "s3:ListBucketVersions"),
     ("DeleteObjects", "s3:DeleteObject and s3:DeleteObjectVersion"),
     ("PutPublicAccessBlock", "s3:PutBucketPublicAccessBlock"),
+    ("GetBucketEncryption", "s3:GetEncryptionConfiguration"),
+    ("GetBucketNotificationConfiguration", "s3:GetBucketNotification"),
     ("GetBucketLifecycleConfiguration", "s3:GetLifecycleConfiguration"),
     ("PutBucketLifecycleConfiguration", "s3:PutLifecycleConfiguration"),
     ("UpdateFunction", "lambda:GetFunctionConfiguration"),
 ];
 /// Services by words in the names of their calls, the first that fits; their actions are named as their calls.
-const SERVICES: [(&str, &[&str]); 9] = [
+const SERVICES: [(&str, &[&str]); 12] = [
     ("cloudformation", &["Stack", "ChangeSet", "GetTemplate", "DescribeEvents"]),
     ("s3", &["Object", "Bucket"]),
     ("ecs", &["TaskDefinition", "Task", "Cluster"]),
@@ -23,6 +25,9 @@ const SERVICES: [(&str, &[&str]); 9] = [
     ("logs", &["Log"]),
     ("dynamodb", &["Table", "Scan"]),
     ("iam", &["Role", "SimulatePrincipalPolicy"]),
+    ("servicequotas", &["ServiceQuota"]),
+    ("kms", &["Key"]),
+    ("sns", &["Topic"]),
 ];
 
 /// Returns the action that a call needs: the one that the service reports as missing, else the one of the reference.
@@ -65,6 +70,10 @@ mod tests {
             ("RegisterTaskDefinition", "ecs:RegisterTaskDefinition"),
             ("GetQueueAttributes", "sqs:GetQueueAttributes"),
             ("SimulatePrincipalPolicy", "iam:SimulatePrincipalPolicy"),
+            ("GetBucketEncryption", "s3:GetEncryptionConfiguration"),
+            ("DescribeKey", "kms:DescribeKey"),
+            ("GetTopicAttributes", "sns:GetTopicAttributes"),
+            ("GetServiceQuota", "servicequotas:GetServiceQuota"),
             ("GetCallerIdentity", "GetCallerIdentity"),
         ] {
             assert_eq!(needed(operation, "Access Denied"), action);

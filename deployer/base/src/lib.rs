@@ -5,6 +5,7 @@ mod actions;
 pub mod aws_error;
 pub mod error;
 pub mod files;
+pub mod meter;
 pub mod output;
 pub mod profiles;
 pub mod text;

@@ -123,10 +123,11 @@ impl FileDiagnostic {
     }
 }
 
-/// Instead of its own document, what any command writes when the stack file is invalid; it exits with 2.
+/// Instead of its own document, what any command writes when the stack file or a rule file is invalid; it exits with 2, or with 5 if the
+/// template breaks a rule of `policies`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Problems<'a> {
-    /// The stack file.
+    /// The file.
     pub file: &'a str,
     /// Its problems.
     pub diagnostics: Vec<FileDiagnostic>,
@@ -193,6 +194,8 @@ pub struct Failure<'a> {
 pub enum ChangeAction {
     /// It is created.
     Add,
+    /// It exists, and becomes part of the stack.
+    Import,
     /// It is updated in place.
     Modify,
     /// A new one is created, which replaces it.
@@ -208,6 +211,7 @@ impl From<ChangeKind> for ChangeAction {
     fn from(kind: ChangeKind) -> Self {
         match kind {
             ChangeKind::Create => Self::Add,
+            ChangeKind::Adopt => Self::Import,
             ChangeKind::Update => Self::Modify,
             ChangeKind::Replace => Self::Replace,
             ChangeKind::Delete => Self::Remove,

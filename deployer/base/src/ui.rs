@@ -16,7 +16,7 @@ use deployer_syntax::{Diagnostics, Source, number};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use self::problems::{drawing, listed, short};
+use self::problems::{annotations, drawing, listed, short};
 use crate::error::{Error, Message, Result};
 use crate::output::{
     DeploymentEvent, Document, EventLine, FailedResult, Failure, FailureKind, FileDiagnostic, Problems,
@@ -25,9 +25,11 @@ use crate::output::{
 use crate::text::{harmless, printable};
 
 mod problems;
+mod screen;
 mod table;
 
 pub use self::problems::drawn;
+pub use self::screen::{ScreenLine, Tone};
 pub use self::table::{table, terminal_width, wide_table, wrapped_table};
 
 /// Shape of the data on stdout.
@@ -46,6 +48,10 @@ pub enum Output {
     DynamodbJson,
     /// CSV, for `preview` only
     Csv,
+    /// A comment on a pull request, for `diff` only
+    Markdown,
+    /// SARIF 2.1.0, for `check` only
+    Sarif,
 }
 
 impl Output {
@@ -58,6 +64,8 @@ impl Output {
             Self::Ndjson => Some(("preview", "ndjson")),
             Self::DynamodbJson => Some(("preview", "dynamodb-json")),
             Self::Csv => Some(("preview", "csv")),
+            Self::Markdown => Some(("diff", "markdown")),
+            Self::Sarif => Some(("check", "sarif")),
         }
     }
 }
@@ -70,6 +78,8 @@ pub enum MessageFormat {
     Human,
     /// One line per problem, for editors and grep: `stack.yaml:47:20: error[E0104]: 1 is out of range; help: between 2 and 1000`.
     Short,
+    /// Annotations of GitHub Actions, which shows each problem at its line.
+    Github,
 }
 
 /// The global options about output.
@@ -240,17 +250,20 @@ impl Ui {
     /// Returns the same output for one of several stacks: each line begins with its name.
     #[must_use]
     pub fn of_stack(&self, stack: &str) -> Self {
-        Self {
-            output: self.output,
-            verbose: self.verbose,
-            quiet: self.quiet,
-            messages: self.messages,
-            yes: self.yes,
-            started: self.started,
-            stack: Some(stack.to_owned()),
-            warnings: Mutex::default(),
-            shared: Arc::clone(&self.shared),
-        }
+        Self { stack: Some(stack.to_owned()), ..self.again() }
+    }
+
+    /// Returns the same output for one of several things in sequence: its steps count the seconds from now on.
+    #[must_use]
+    pub fn restarted(&self) -> Self {
+        Self { started: Instant::now(), ..self.again() }
+    }
+
+    fn again(&self) -> Self {
+        let Self { output, verbose, quiet, messages, yes, started, .. } = *self;
+        let (warnings, shared) = (Mutex::default(), Arc::clone(&self.shared));
+        let stack = self.stack.clone();
+        Self { output, verbose, quiet, messages, yes, started, stack, warnings, shared }
     }
 
     /// Writes events to a file too as they happen, one JSON document a line.
@@ -435,10 +448,11 @@ impl Ui {
     }
 
     /// Writes problems to stderr, in the form that was asked for.
-    fn draw(&self, source: &Source, diagnostics: &Diagnostics) {
+    pub fn draw(&self, source: &Source, diagnostics: &Diagnostics) {
         let text = match self.messages {
             MessageFormat::Human => drawing(source, diagnostics, theme()),
             MessageFormat::Short => short(source, diagnostics),
+            MessageFormat::Github => annotations(source, diagnostics),
         };
         let _ = write!(anstream::stderr(), "{text}");
     }
@@ -480,11 +494,43 @@ impl Ui {
         Ok(())
     }
 
+    /// Writes a screen to stdout. With `in_place`, it takes the place of what the terminal shows, as far as it has room.
+    ///
+    /// # Errors
+    /// [`Error::BrokenPipe`] if the reader is gone.
+    pub fn screen(&self, lines: &[ScreenLine], in_place: bool) -> Result<()> {
+        let has_color = anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
+        let height = terminal_size::terminal_size().map(|(_, height)| usize::from(height.0));
+        let room = in_place.then(|| (terminal_width(), height.unwrap_or(usize::MAX)));
+        let mut out = std::io::stdout().lock();
+        out.write_all(screen::drawn(lines, has_color, room).as_bytes())?;
+        out.flush()?;
+        Ok(())
+    }
+
     /// Asks a question that `-y` answers with yes.
     ///
     /// # Errors
     /// [`Error::Refused`] on no, and if nobody can be asked.
     pub async fn confirm(&self, question: &str) -> Result<()> {
+        self.ask(question, "[y/N]", &["y", "Y", "yes"]).await
+    }
+
+    /// Asks for a name that must be typed, since the answer can't be taken back. `-y` gives it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] on any other answer, and if nobody can be asked.
+    pub async fn confirm_by_name(&self, question: &str, name: &str) -> Result<()> {
+        self.ask(question, &format!("[type {name} to confirm]"), &[name]).await
+    }
+
+    /// Returns whether a person can be asked: there is a terminal, and `-y` does not answer for it.
+    #[must_use]
+    pub fn can_ask(&self) -> bool {
+        !self.yes && std::io::stdin().is_terminal()
+    }
+
+    async fn ask(&self, question: &str, choice: &str, accepted: &[&str]) -> Result<()> {
         if self.yes {
             return Ok(());
         }
@@ -495,7 +541,7 @@ impl Ui {
             ));
         }
         let _one = self.shared.asking.lock().await;
-        let (shared, prompt) = (Arc::clone(&self.shared), format!("{}{question} [y/N] ", self.whose()));
+        let (shared, prompt) = (Arc::clone(&self.shared), format!("{}{question} {choice} ", self.whose()));
         // The thread is separate, so that Ctrl-C is heard meanwhile.
         let answer = tokio::task::spawn_blocking(move || {
             // Lines that keep changing would write over the question.
@@ -507,9 +553,9 @@ impl Ui {
             read.map(|_| answer)
         });
         let answer = answer.await.map_err(|error| Error::failed(error.to_string()))??;
-        match answer.trim() {
-            "y" | "Y" | "yes" => Ok(()),
-            _ => Err(Error::Refused(Message::new("declined; nothing was done"))),
+        match accepted.contains(&answer.trim()) {
+            true => Ok(()),
+            false => Err(Error::Refused(Message::new("declined; nothing was done"))),
         }
     }
 }
@@ -532,7 +578,7 @@ pub fn write_failure(kind: FailureKind, message: &Message, exit_code: u8) {
 fn colored(line: &Line) -> String {
     let code = match line.sign {
         Sign::Heading => "1",
-        Sign::Create => "32",
+        Sign::Create | Sign::Adopt => "32",
         Sign::Update => "36",
         Sign::Replace => "35",
         Sign::Delete => "31",

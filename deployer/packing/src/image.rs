@@ -23,8 +23,12 @@ const USER: &str = "65532:65532";
 const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
 /// Level of compression; fixed, so that layers do not change with the library's default.
 const LEVEL: u32 = 6;
+/// The same where a layer is sent to this machine, and a person waits for it.
+const QUICK_LEVEL: u32 = 1;
 /// Name of the method by which layers are compressed; to be changed with it.
 pub const METHOD: &str = "gzip 1";
+/// The same for [`layer_quickly`].
+pub const QUICK_METHOD: &str = "gzip 1 quick";
 
 /// A part of an image, named by its digest.
 #[derive(Debug, Clone)]
@@ -50,7 +54,7 @@ impl Blob {
         self.digest.trim_start_matches("sha256:")
     }
 
-    fn descriptor(&self) -> Value {
+    pub(crate) fn descriptor(&self) -> Value {
         json!({ "mediaType": self.media_type, "digest": self.digest, "size": self.content.facts.size })
     }
 }
@@ -79,9 +83,21 @@ impl Image {
 /// # Errors
 /// If the tar library refuses.
 pub fn layer(name: &str, binary: &[u8]) -> Result<(Vec<u8>, Facts), Error> {
+    layer_at(name, binary, LEVEL)
+}
+
+/// Creates a layer as [`layer`] does, in a fraction of the time, and larger.
+///
+/// # Errors
+/// If the tar library refuses.
+pub fn layer_quickly(name: &str, binary: &[u8]) -> Result<(Vec<u8>, Facts), Error> {
+    layer_at(name, binary, QUICK_LEVEL)
+}
+
+fn layer_at(name: &str, binary: &[u8], level: u32) -> Result<(Vec<u8>, Facts), Error> {
     let failed = |error: std::io::Error| Error::new(format!("could not pack `{name}` as an image: {error}"));
     let tar = tar(name, binary).map_err(failed)?;
-    let layer = gzip(&tar).map_err(failed)?;
+    let layer = gzip(&tar, level).map_err(failed)?;
     let facts = Facts { diff_id: Some(sha256_hex(&tar)), ..Facts::of(&layer) };
     Ok((layer, facts))
 }
@@ -150,9 +166,9 @@ fn tar(name: &str, binary: &[u8]) -> std::io::Result<Vec<u8>> {
     builder.into_inner()
 }
 
-fn gzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+fn gzip(bytes: &[u8], level: u32) -> std::io::Result<Vec<u8>> {
     let out = Vec::with_capacity(bytes.len() / 2);
-    let mut encoder = GzBuilder::new().mtime(0).write(out, Compression::new(LEVEL));
+    let mut encoder = GzBuilder::new().mtime(0).write(out, Compression::new(level));
     encoder.write_all(bytes)?;
     encoder.finish()
 }

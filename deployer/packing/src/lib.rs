@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 pub mod carried;
 pub mod elf;
 pub mod image;
+pub mod layout;
 pub mod zip;
 
 /// The reason why something cannot be packed.

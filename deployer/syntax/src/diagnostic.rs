@@ -5,6 +5,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::fix::Fix;
+
 /// A range of bytes in the source text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Span {
@@ -89,6 +91,8 @@ pub struct Diagnostic {
     pub label: String,
     /// The solution of the problem.
     pub help: Option<String>,
+    /// The change of the text that is the solution, where one is certain.
+    pub fix: Option<Fix>,
 }
 
 impl Diagnostic {
@@ -102,6 +106,7 @@ impl Diagnostic {
             span,
             label: String::new(),
             help: None,
+            fix: None,
         }
     }
 
@@ -125,12 +130,26 @@ impl Diagnostic {
         self
     }
 
+    /// Sets the change of the text that is the solution.
+    #[must_use]
+    pub fn fix(mut self, fix: Fix) -> Self {
+        self.fix = Some(fix);
+        self
+    }
+
+    /// Adds `did you mean …`, and the change from the wrong name to the right one.
+    #[must_use]
+    pub fn did_you_mean(self, wrong: &str, right: &str) -> Self {
+        self.help(format!("did you mean `{right}`?"))
+            .fix(Fix::Word { wrong: wrong.to_owned(), right: right.to_owned() })
+    }
+
     /// Adds `did you mean …` if one of the known names is near; otherwise the list of them.
     #[must_use]
     pub fn suggest<'a>(self, wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         let known: Vec<&str> = known.into_iter().collect();
         match nearest(wrong, &known) {
-            Some(name) => self.help(format!("did you mean `{name}`?")),
+            Some(name) => self.did_you_mean(wrong, name),
             None if known.is_empty() => self,
             None => {
                 let shown: Vec<String> =
@@ -176,6 +195,11 @@ impl Diagnostics {
     /// Adds a problem.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         self.0.push(diagnostic);
+    }
+
+    /// Adds the problems of another run.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
     }
 
     /// Returns whether the file can't be used.

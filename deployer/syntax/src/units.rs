@@ -18,6 +18,30 @@ pub fn parse_size(text: &str) -> Option<u64> {
     parse(text, &SIZES)
 }
 
+/// Returns the hundredths of a percent of `10%`, `0.5%`, `12.25%`; `None` if the text is not a percentage, has more than
+/// two decimals or exceeds 64 bits.
+#[must_use]
+pub fn parse_percent(text: &str) -> Option<u64> {
+    let number = text.strip_suffix('%')?;
+    let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(decimals) || decimals.len() > 2 {
+        return None;
+    }
+    let hundredths: u64 = format!("{decimals:0<2}").parse().ok()?;
+    whole.parse::<u64>().ok()?.checked_mul(100)?.checked_add(hundredths)
+}
+
+/// Returns hundredths of a percent as a percentage.
+#[must_use]
+pub fn show_percent(hundredths: u64) -> String {
+    let (whole, decimals) = (hundredths / 100, hundredths % 100);
+    match decimals {
+        0 => format!("{whole}%"),
+        _ => format!("{}%", format!("{whole}.{decimals:02}").trim_end_matches('0')),
+    }
+}
+
 /// Returns a whole number if all readers of YAML read it alike: `012` is ten to some and twelve to others.
 pub fn integer(text: &str) -> Option<i64> {
     let digits = text.strip_prefix('-').unwrap_or(text);
@@ -110,6 +134,10 @@ mod tests {
             assert_eq!(parse_duration(wrong), None, "{wrong}");
         }
         assert_eq!(parse_size("512MB"), None);
+        assert_eq!(["10%", "0.5%", "12.25%", "0%"].map(parse_percent), [1_000, 50, 1_225, 0].map(Some));
+        for wrong in ["", "%", "10", "10 %", "-1%", ".5%", "1.%", "0.125%", "99999999999999999999%"] {
+            assert_eq!(parse_percent(wrong), None, "{wrong}");
+        }
     }
 
     proptest! {
@@ -117,6 +145,7 @@ mod tests {
         fn what_is_shown_is_read_back(value in any::<u64>()) {
             prop_assert_eq!(parse_duration(&show_duration(value)), Some(value));
             prop_assert_eq!(parse_size(&show_size(value)), Some(value));
+            prop_assert_eq!(parse_percent(&show_percent(value)), Some(value));
         }
     }
 }

@@ -53,12 +53,15 @@ pub enum Value {
 }
 
 /// CloudFormation's functions that have a short form, without the `!`.
-/// Source: AWS CloudFormation Template Reference, "Intrinsic function reference".
-const SHORT_TAGS: [&str; 20] = [
+/// Source: AWS CloudFormation Template Reference, "Intrinsic function reference" and "Rule-specific intrinsic functions".
+pub const SHORT_TAGS: [&str; 26] = [
     "And",
     "Base64",
     "Cidr",
     "Condition",
+    "Contains",
+    "EachMemberEquals",
+    "EachMemberIn",
     "Equals",
     "FindInMap",
     "GetAtt",
@@ -70,11 +73,14 @@ const SHORT_TAGS: [&str; 20] = [
     "Not",
     "Or",
     "Ref",
+    "RefAll",
     "Select",
     "Split",
     "Sub",
     "ToJsonString",
     "Transform",
+    "ValueOf",
+    "ValueOfAll",
 ];
 
 /// Returns whether a tag is the name of a function, perhaps misspelt.
@@ -245,7 +251,7 @@ fn explain(source: &Source, at: Span, info: &str) -> Diagnostic {
         return plain().help("indent with spaces; YAML does not allow tabs there");
     }
     let number = source.position(at.start).line;
-    if let Some((open, bracket)) = unclosed(text.get(..at.start).unwrap_or_default()) {
+    if let Some((open, bracket)) = open_at_end(text.get(..at.start).unwrap_or_default()).brackets.pop() {
         let opened = source.position(open).line;
         if opened < number {
             let closing = if bracket == '{' { '}' } else { ']' };
@@ -288,31 +294,47 @@ fn explain(source: &Source, at: Span, info: &str) -> Diagnostic {
     plain()
 }
 
-/// Returns the innermost bracket of a flow collection that is open at the end of a text.
-fn unclosed(text: &str) -> Option<(usize, char)> {
-    let mut open: Vec<(usize, char)> = Vec::new();
-    let mut quote: Option<char> = None;
+/// What is open at the end of a text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Open {
+    /// The brackets of flow collections, each with its place, the innermost last.
+    pub brackets: Vec<(usize, char)>,
+    /// The quote of a text.
+    pub quote: Option<char>,
+    /// `true` in a comment.
+    pub comment: bool,
+}
+
+/// Returns what is open at the end of a text, whether or not the text is YAML.
+#[must_use]
+pub fn open_at_end(text: &str) -> Open {
+    let mut open = Open::default();
     // The last character that was not a space: a bracket begins a collection where a value may begin.
     let mut before = '\n';
-    let mut in_comment = false;
+    let mut previous = '\n';
     for (at, letter) in text.char_indices() {
-        let previous = text.get(..at).and_then(|text| text.chars().next_back()).unwrap_or('\n');
+        let just_before = std::mem::replace(&mut previous, letter);
         match letter {
             '\n' => {
-                in_comment = false;
-                if open.is_empty() && quote.is_none() {
+                open.comment = false;
+                if open.brackets.is_empty() && open.quote.is_none() {
                     before = '\n';
                 }
                 continue;
             }
-            _ if in_comment => continue,
-            '#' if quote.is_none() && previous.is_whitespace() => in_comment = true,
-            _ if quote == Some(letter) => quote = None,
-            _ if quote.is_some() => {}
-            '"' | '\'' if matches!(before, '\n' | ':' | '-' | ',' | '[' | '{') => quote = Some(letter),
-            '{' | '[' if !open.is_empty() || matches!(before, '\n' | ':' | '-') => open.push((at, letter)),
+            _ if open.comment => continue,
+            '#' if open.quote.is_none() && just_before.is_whitespace() => {
+                open.comment = true;
+                continue;
+            }
+            _ if open.quote == Some(letter) => open.quote = None,
+            _ if open.quote.is_some() => {}
+            '"' | '\'' if matches!(before, '\n' | ':' | '-' | ',' | '[' | '{') => open.quote = Some(letter),
+            '{' | '[' if !open.brackets.is_empty() || matches!(before, '\n' | ':' | '-') => {
+                open.brackets.push((at, letter));
+            }
             '}' | ']' => {
-                open.pop();
+                open.brackets.pop();
             }
             _ => {}
         }
@@ -320,7 +342,7 @@ fn unclosed(text: &str) -> Option<(usize, char)> {
             before = letter;
         }
     }
-    open.pop()
+    open
 }
 
 impl Builder<'_> {

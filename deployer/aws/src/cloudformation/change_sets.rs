@@ -4,28 +4,14 @@ use std::collections::BTreeMap;
 
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::types::{
-    Capability, ChangeAction, ChangeSetStatus, ChangeSetType, DeploymentConfig, DeploymentConfigMode,
-    EvaluationType, ExecutionStatus, OnStackFailure, Parameter, Replacement, ResourceChange, Tag,
-    TemplateStage,
+    Capability, ChangeSetStatus, ChangeSetType, DeploymentConfig, DeploymentConfigMode, DeploymentMode,
+    ExecutionStatus, OnStackFailure, ResourceToImport, Tag, TemplateStage,
 };
-use deployer_plan::diff::ChangeKind;
 
+use super::changes::{Change, change};
 use super::{CloudFormation, Result, StackState, TemplateSource, parameters, stack_resource, tags};
 use crate::Pause;
 use crate::error::AwsResult as _;
-
-/// One planned change of a resource.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// Kind of the change; with `perhaps`, the resource may be replaced.
-    pub kind: ChangeKind,
-    /// `true` if the change depends on values that are known only when it is made.
-    pub perhaps: bool,
-    /// Logical id.
-    pub logical_id: String,
-    /// CloudFormation type.
-    pub resource_type: String,
-}
 
 /// The outcome of the creation of a change set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,10 +20,21 @@ pub enum ChangeSetOutcome {
     Ready(Vec<Change>),
     /// A change set that changes nothing.
     Empty,
-    /// A change set that can't be executed, since another change was executed before.
+    /// A change set that can't be executed, since it or another one was executed before.
     Overtaken,
     /// A change set that CloudFormation refused, with the reason.
     Refused(String),
+}
+
+/// The beginning of an execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begun {
+    /// By this call.
+    Now,
+    /// By an earlier call, whose answer got lost or which was of somebody else.
+    Before,
+    /// By an earlier call, and over.
+    Over,
 }
 
 /// The mode of an operation of CloudFormation.
@@ -48,6 +45,33 @@ pub struct Mode {
     pub express: bool,
     /// `true` if a failure leaves everything as it is, without a rollback to the state before.
     pub no_rollback: bool,
+    /// `true` if an update also takes back what was changed by other means.
+    pub revert_drift: bool,
+}
+
+/// The type of a change set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeSetKind<'a> {
+    /// The creation of the stack.
+    Create,
+    /// An update of the stack.
+    Update,
+    /// An import of these resources into the stack, which is created if it doesn't exist. The template may contain
+    /// nothing else that is new or changed, no new output, and the tags of the stack stay.
+    Import(&'a [ImportedResource]),
+}
+
+/// A resource that is imported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedResource {
+    /// Logical ID in the template.
+    pub logical_id: String,
+    /// CloudFormation type.
+    pub resource_type: String,
+    /// Name of the only key of its identifier.
+    pub key: &'static str,
+    /// Value of that key.
+    pub value: String,
 }
 
 /// The input for a change set.
@@ -57,14 +81,23 @@ pub struct ChangeSetInput<'a> {
     pub stack: &'a str,
     /// Name of the change set.
     pub name: &'a str,
-    /// `true` to create the stack, `false` to update it.
-    pub create: bool,
+    /// The type.
+    pub kind: ChangeSetKind<'a>,
     /// The template, or its URL.
     pub template: TemplateSource<'a>,
-    /// Parameter values.
-    pub parameters: &'a [(String, String)],
-    /// Tags of the stack and all its resources.
-    pub tags: &'a BTreeMap<String, String>,
+    /// Parameter values; `None` for the value that the deployed stack has.
+    pub parameters: &'a [(String, Option<String>)],
+    /// `true` if macros change the template.
+    pub macros: bool,
+    /// `true` if the template names resources of IAM.
+    pub named_iam: bool,
+    /// Tags of the stack and all its resources, in the place of those that it has; `None` to keep these. Not sent with
+    /// an import.
+    pub tags: Option<&'a BTreeMap<String, String>>,
+    /// ARNs of the topics that get the events of the stack; `None` to keep those that it has.
+    pub notifications: Option<&'a [String]>,
+    /// ARN of the role with which CloudFormation works from now on; `None` to keep that of the stack.
+    pub role: Option<&'a str>,
     /// Description that names the creator, for whoever meets the operation.
     pub description: &'a str,
     /// Mode of the execution.
@@ -142,9 +175,6 @@ impl CloudFormation {
 
     /// Creates a change set and waits until CloudFormation has computed it.
     pub async fn change_set(&self, input: &ChangeSetInput<'_>) -> Result<ChangeSetOutcome> {
-        let parameter = |(key, value): &(String, String)| {
-            Parameter::builder().parameter_key(key).parameter_value(value).build()
-        };
         let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
         let call = self
             .client
@@ -153,11 +183,29 @@ impl CloudFormation {
             .change_set_name(input.name)
             // An attempt whose answer got lost must not make a second change set of the same name an error.
             .client_token(input.name)
-            .change_set_type(if input.create { ChangeSetType::Create } else { ChangeSetType::Update })
+            .change_set_type(match input.kind {
+                ChangeSetKind::Create => ChangeSetType::Create,
+                ChangeSetKind::Update => ChangeSetType::Update,
+                ChangeSetKind::Import(_) => ChangeSetType::Import,
+            })
             .description(input.description)
-            .capabilities(Capability::CapabilityIam)
-            .set_parameters(Some(input.parameters.iter().map(parameter).collect()))
-            .set_tags(Some(input.tags.iter().map(tag).collect()));
+            .capabilities(match input.named_iam {
+                true => Capability::CapabilityNamedIam,
+                false => Capability::CapabilityIam,
+            })
+            .set_parameters(Some(input.parameters.iter().map(super::parameter).collect()));
+        // An import refuses new tags, and an empty list would remove those of the stack.
+        let call = match input.kind {
+            ChangeSetKind::Import(resources) => {
+                call.set_resources_to_import(Some(resources.iter().map(to_import).collect()))
+            }
+            _ => call.set_tags(input.tags.map(|tags| tags.iter().map(tag).collect())),
+        };
+        let call = call
+            .set_deployment_mode(input.mode.revert_drift.then_some(DeploymentMode::RevertDrift))
+            .set_notification_arns(input.notifications.map(<[String]>::to_vec))
+            .set_role_arn(input.role.map(str::to_owned));
+        let call = if input.macros { call.capabilities(Capability::CapabilityAutoExpand) } else { call };
         let call = if input.mode.express {
             // The default for rollback differs between the modes.
             let config = DeploymentConfig::builder()
@@ -174,7 +222,7 @@ impl CloudFormation {
         // A first creation that fails leaves no stack that could only be deleted. CloudFormation takes that neither
         // beside `DeploymentConfig` nor beside the `DisableRollback` of the execution (API Reference, CreateChangeSet),
         // and a stack that failed with `DO_NOTHING` can't be updated any more.
-        let call = if input.create && input.mode == Mode::default() {
+        let call = if input.kind == ChangeSetKind::Create && input.mode == Mode::default() {
             call.on_stack_failure(OnStackFailure::Delete)
         } else {
             call
@@ -245,10 +293,10 @@ impl CloudFormation {
             match last.status() {
                 Some(ChangeSetStatus::CreateComplete) => match last.execution_status() {
                     Some(ExecutionStatus::Available) => return Ok(ChangeSetOutcome::Ready(changes)),
-                    Some(ExecutionStatus::Obsolete | ExecutionStatus::ExecuteFailed) => {
-                        return Ok(ChangeSetOutcome::Overtaken);
-                    }
-                    _ => pause.wait().await,
+                    // Not computed to the end yet.
+                    Some(ExecutionStatus::Unavailable) | None => pause.wait().await,
+                    // Another change set was executed, or this one by somebody else.
+                    Some(_) => return Ok(ChangeSetOutcome::Overtaken),
                 },
                 Some(ChangeSetStatus::Failed) => {
                     let reason = last.status_reason().unwrap_or("no reason given").to_owned();
@@ -298,7 +346,7 @@ impl CloudFormation {
     }
 
     /// Starts the execution of a change set. Every event of the operation carries the token.
-    pub async fn execute(&self, stack: &str, name: &str, token: &str, mode: Mode) -> Result<()> {
+    pub async fn execute(&self, stack: &str, name: &str, token: &str, mode: Mode) -> Result<Begun> {
         let call = self
             .client
             .execute_change_set()
@@ -308,38 +356,29 @@ impl CloudFormation {
         // In express mode the change set contains this already, and both together are refused.
         let call = if mode.no_rollback && !mode.express { call.disable_rollback(true) } else { call };
         match call.send().await.aws("ExecuteChangeSet", stack_resource(stack)) {
+            Ok(_) => Ok(Begun::Now),
             // An attempt whose answer got lost may have begun the execution.
-            Err(error) if error.is("InvalidChangeSetStatus") && self.has_begun(stack, name).await? => Ok(()),
-            begun => begun.map(drop),
+            Err(error) if error.is("InvalidChangeSetStatus") => self.begun(stack, name).await?.ok_or(error),
+            Err(error) => Err(error),
         }
     }
 
-    async fn has_begun(&self, stack: &str, name: &str) -> Result<bool> {
+    /// Returns how an execution began that can't begin now; `None` if there was none.
+    async fn begun(&self, stack: &str, name: &str) -> Result<Option<Begun>> {
         let answer = self.client.describe_change_set().stack_name(stack).change_set_name(name).send().await;
         let answer = answer.aws("DescribeChangeSet", change_set_resource(stack, name))?;
-        Ok(matches!(
-            answer.execution_status(),
-            Some(ExecutionStatus::ExecuteInProgress | ExecutionStatus::ExecuteComplete)
-        ))
+        Ok(match answer.execution_status() {
+            Some(ExecutionStatus::ExecuteInProgress) => Some(Begun::Before),
+            Some(ExecutionStatus::ExecuteComplete) => Some(Begun::Over),
+            _ => None,
+        })
     }
 }
 
-fn change(change: &ResourceChange) -> Option<Change> {
-    let perhaps = change.replacement() == Some(&Replacement::Conditional);
-    // The change refers to something that changes, and CloudFormation can't tell whether the value will: that is not a
-    // reason to expect another resource.
-    let dynamic = !change.details().is_empty()
-        && change.details().iter().all(|detail| detail.evaluation() == Some(&EvaluationType::Dynamic));
-    let kind = match change.action()? {
-        ChangeAction::Add | ChangeAction::Import => ChangeKind::Create,
-        ChangeAction::Remove => ChangeKind::Delete,
-        _ if change.replacement() == Some(&Replacement::True) || (perhaps && !dynamic) => ChangeKind::Replace,
-        _ => ChangeKind::Update,
-    };
-    Some(Change {
-        kind,
-        perhaps: perhaps || dynamic,
-        logical_id: change.logical_resource_id().unwrap_or_default().to_owned(),
-        resource_type: change.resource_type().unwrap_or_default().to_owned(),
-    })
+fn to_import(resource: &ImportedResource) -> ResourceToImport {
+    ResourceToImport::builder()
+        .logical_resource_id(&resource.logical_id)
+        .resource_type(&resource.resource_type)
+        .resource_identifier(resource.key, &resource.value)
+        .build()
 }

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_cloudformation::types::{
-    Capability, DeletionMode, DeploymentConfig, DeploymentConfigMode, EventFilter, Parameter,
-    StackResourceDriftStatus, StackStatus, Tag,
+    Capability, DeletionMode, DeploymentConfig, DeploymentConfigMode, EventFilter, StackResourceDriftStatus,
+    StackStatus, Tag,
 };
 
 use super::{CloudFormation, TemplateSource, stack_resource};
@@ -37,6 +37,19 @@ pub struct Finding {
     pub reason: String,
     /// Path of the property, if the finding names one.
     pub path: Option<String>,
+}
+
+/// A deployment that is made again by an update.
+#[derive(Debug, Clone, Copy)]
+pub struct Replayed<'a> {
+    /// The template.
+    pub template: TemplateSource<'a>,
+    /// `true` if the template names resources of IAM.
+    pub named_iam: bool,
+    /// Parameter values.
+    pub parameters: &'a [(String, Option<String>)],
+    /// Tags of the stack; `None` to keep those that it has.
+    pub tags: Option<&'a BTreeMap<String, String>>,
 }
 
 /// The result of a comparison of a resource with its template.
@@ -153,16 +166,7 @@ impl CloudFormation {
 
     /// Starts an update to a template that was deployed before, in express mode and without rollback: the only
     /// operation that CloudFormation takes on a stack that failed in that mode.
-    pub async fn replay(
-        &self,
-        stack: &str,
-        template: TemplateSource<'_>,
-        parameters: &[(String, String)],
-        tags: &BTreeMap<String, String>,
-    ) -> Result<()> {
-        let parameter = |(key, value): &(String, String)| {
-            Parameter::builder().parameter_key(key).parameter_value(value).build()
-        };
+    pub async fn replay(&self, stack: &str, replayed: &Replayed<'_>) -> Result<()> {
         let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
         let config =
             DeploymentConfig::builder().mode(DeploymentConfigMode::Express).disable_rollback(true).build();
@@ -171,10 +175,13 @@ impl CloudFormation {
             .update_stack()
             .stack_name(stack)
             .deployment_config(config)
-            .capabilities(Capability::CapabilityIam)
-            .set_parameters(Some(parameters.iter().map(parameter).collect()))
-            .set_tags(Some(tags.iter().map(tag).collect()));
-        let call = match template {
+            .capabilities(match replayed.named_iam {
+                true => Capability::CapabilityNamedIam,
+                false => Capability::CapabilityIam,
+            })
+            .set_parameters(Some(replayed.parameters.iter().map(super::parameter).collect()))
+            .set_tags(replayed.tags.map(|tags| tags.iter().map(tag).collect()));
+        let call = match replayed.template {
             TemplateSource::Body(body) => call.template_body(body),
             TemplateSource::Url(url) => call.template_url(url),
         };

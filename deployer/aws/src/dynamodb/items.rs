@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use deployer_syntax::number::Decimal;
+use serde_json::{Value as Json, json};
 
 use crate::Pause;
 use crate::error::{AwsError, AwsResult as _};
@@ -21,6 +22,12 @@ pub type Item = BTreeMap<String, String>;
 /// Returns up to `most` items of a table, and whether the table holds more. One call, which costs no more than these
 /// items.
 pub async fn first(session: &Session, table: &str, most: i32) -> Result<(Vec<Item>, bool)> {
+    let (items, more) = scan(session, table, most).await?;
+    let as_text = |item: &Attributes| item.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+    Ok((items.iter().map(as_text).collect(), more))
+}
+
+async fn scan(session: &Session, table: &str, most: i32) -> Result<(Vec<Attributes>, bool)> {
     let answer = Client::new(&session.config)
         .scan()
         .table_name(table)
@@ -29,11 +36,17 @@ pub async fn first(session: &Session, table: &str, most: i32) -> Result<(Vec<Ite
         .send()
         .await
         .aws("Scan", format!("table {table}"))?;
-    let items = answer
-        .items()
-        .iter()
-        .map(|item| item.iter().map(|(name, value)| (name.clone(), text(value))).collect());
-    Ok((items.collect(), answer.last_evaluated_key().is_some_and(|key| !key.is_empty())))
+    let more = answer.last_evaluated_key().is_some_and(|key| !key.is_empty());
+    Ok((answer.items.unwrap_or_default(), more))
+}
+
+/// An item in DynamoDB's JSON.
+pub type TypedItem = serde_json::Map<String, Json>;
+
+/// Returns the same as [`first`] in DynamoDB's JSON.
+pub async fn first_typed(session: &Session, table: &str, most: i32) -> Result<(Vec<TypedItem>, bool)> {
+    let (items, more) = scan(session, table, most).await?;
+    Ok((items.iter().map(typed).collect(), more))
 }
 
 /// The key of an item: attribute → value.
@@ -51,7 +64,7 @@ pub enum KeyValue {
 }
 
 impl KeyValue {
-    fn to_attribute(&self) -> AttributeValue {
+    pub(super) fn to_attribute(&self) -> AttributeValue {
         match self {
             Self::Text(text) => AttributeValue::S(text.clone()),
             Self::Number(digits) => AttributeValue::N(digits.clone()),
@@ -83,6 +96,31 @@ pub async fn get(
     keys: &BTreeSet<Key>,
     attributes: &[String],
 ) -> Result<BTreeMap<Key, Item>> {
+    let as_text = |item: &Attributes| item.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+    found(session, table, keys, attributes, as_text).await
+}
+
+/// Returns the same as [`get`] in DynamoDB's JSON.
+pub async fn get_typed(
+    session: &Session,
+    table: &str,
+    keys: &BTreeSet<Key>,
+    attributes: &[String],
+) -> Result<BTreeMap<Key, TypedItem>> {
+    found(session, table, keys, attributes, typed).await
+}
+
+/// The attributes of an item, as the SDK reads them.
+type Attributes = HashMap<String, AttributeValue>;
+
+/// Gets items, and returns each in another form.
+async fn found<T>(
+    session: &Session,
+    table: &str,
+    keys: &BTreeSet<Key>,
+    attributes: &[String],
+    form: impl Fn(&Attributes) -> T,
+) -> Result<BTreeMap<Key, T>> {
     let client = Client::new(&session.config);
     let names: BTreeSet<&String> = keys.iter().flat_map(BTreeMap::keys).chain(attributes).collect();
     let names: Vec<(String, String)> =
@@ -98,10 +136,10 @@ pub async fn get(
         .consistent_read(true)
         .build();
     let mut next = asked.ok().map(|asked| HashMap::from([(table.to_owned(), asked)]));
-    let mut found = BTreeMap::new();
+    let mut items = BTreeMap::new();
     let mut pause = Pause::new();
     for _ in 0..ATTEMPTS {
-        let Some(request) = next.take().filter(|request| !request.is_empty()) else { break };
+        let Some(request) = next.take().filter(|request| !request.is_empty()) else { return Ok(items) };
         let answer = client
             .batch_get_item()
             .set_request_items(Some(request))
@@ -113,8 +151,7 @@ pub async fn get(
                 key.iter().all(|(name, value)| item.get(name).is_some_and(|found| value.is(found)))
             };
             if let Some(key) = keys.iter().find(is_of) {
-                let item = item.iter().map(|(name, value)| (name.clone(), text(value)));
-                found.insert(key.clone(), item.collect());
+                items.insert(key.clone(), form(item));
             }
         }
         next = answer.unprocessed_keys().cloned();
@@ -122,7 +159,16 @@ pub async fn get(
             pause.wait().await;
         }
     }
-    Ok(found)
+    // An item that was not read is not one that is missing.
+    match next.is_some_and(|next| !next.is_empty()) {
+        false => Ok(items),
+        true => Err(AwsError {
+            operation: "BatchGetItem",
+            resource: format!("table {table}"),
+            code: Some("UnprocessedKeys".to_owned()),
+            message: "DynamoDB did not read all of the items; try again later".to_owned(),
+        }),
+    }
 }
 
 /// Returns the number of items of a table, as DynamoDB counted them in the last six hours.
@@ -135,6 +181,29 @@ pub async fn count(session: &Session, table: &str) -> Result<usize> {
         .aws("DescribeTable", format!("table {table}"))?;
     let count = answer.table().and_then(|table| table.item_count()).unwrap_or_default();
     Ok(usize::try_from(count).unwrap_or_default())
+}
+
+/// Returns an item in DynamoDB's JSON.
+fn typed(item: &Attributes) -> TypedItem {
+    item.iter().map(|(name, value)| (name.clone(), to_json(value))).collect()
+}
+
+/// Returns a value in DynamoDB's JSON.
+fn to_json(value: &AttributeValue) -> Json {
+    let bytes = |bytes: &Blob| Json::from(STANDARD.encode(bytes));
+    match value {
+        AttributeValue::S(text) => json!({ "S": text }),
+        AttributeValue::N(digits) => json!({ "N": digits }),
+        AttributeValue::Bool(value) => json!({ "BOOL": value }),
+        AttributeValue::L(items) => json!({ "L": items.iter().map(to_json).collect::<Vec<_>>() }),
+        AttributeValue::M(map) => json!({ "M": typed(map) }),
+        AttributeValue::Ss(texts) => json!({ "SS": texts }),
+        AttributeValue::Ns(texts) => json!({ "NS": texts }),
+        AttributeValue::B(one) => json!({ "B": bytes(one) }),
+        AttributeValue::Bs(all) => json!({ "BS": all.iter().map(bytes).collect::<Vec<_>>() }),
+        // DynamoDB has no other type.
+        _ => json!({ "NULL": true }),
+    }
 }
 
 /// Returns a value for people, without its type.

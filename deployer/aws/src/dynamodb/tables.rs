@@ -24,6 +24,21 @@ pub async fn exists(session: &Session, table: &str) -> Result<bool> {
     }
 }
 
+/// Deletes a table with its items. A table that does not exist, or is being deleted, is no error.
+pub async fn delete(session: &Session, table: &str) -> Result<()> {
+    let call = Client::new(&session.config).delete_table().table_name(table);
+    match call.send().await.aws("DeleteTable", resource(table)) {
+        Err(error) if error.is("ResourceNotFoundException") || error.is("ResourceInUseException") => {
+            if exists(session, table).await? {
+                Err(error)
+            } else {
+                Ok(())
+            }
+        }
+        deleted => deleted.map(drop),
+    }
+}
+
 /// Switches off the table's protection from deletion.
 pub async fn unprotect(session: &Session, table: &str) -> Result<()> {
     let call =

@@ -33,7 +33,8 @@ pub struct LogReader {
     start: i64,
     overlap: i64,
     seen: BTreeSet<String>,
-    /// The word that lines must have, and the most pages of an answer.
+    cut: bool,
+    /// The pattern that CloudWatch compares lines with, and the most pages of an answer.
     filter: Option<(String, usize)>,
 }
 
@@ -48,6 +49,7 @@ impl LogReader {
             start,
             overlap,
             seen: BTreeSet::new(),
+            cut: false,
             filter: None,
         }
     }
@@ -59,13 +61,45 @@ impl LogReader {
         self
     }
 
+    /// Restricts the reader to lines with any of these words, and to so many pages of them. The local cloud, which knows no
+    /// such pattern, returns the other lines as well.
+    #[must_use]
+    pub fn filtered_by_any(mut self, words: &[&str], pages: usize) -> Self {
+        // Amazon CloudWatch Logs User Guide, "Filter pattern syntax": terms after a question mark are alternatives.
+        let pattern = words.iter().map(|word| format!("?\"{word}\"")).collect::<Vec<_>>().join(" ");
+        let pattern = if self.is_local() { String::new() } else { pattern };
+        self.filter = Some((pattern, pages));
+        self
+    }
+
+    /// Restricts the reader to lines in JSON that this pattern matches, and to so many pages of them. The local cloud, which
+    /// knows no such pattern, returns the other lines as well.
+    #[must_use]
+    pub fn matching(mut self, pattern: String, pages: usize) -> Self {
+        let pattern = if self.is_local() { String::new() } else { pattern };
+        self.filter = Some((pattern, pages));
+        self
+    }
+
+    const fn is_local(&self) -> bool {
+        self.overlap == LOCAL_OVERLAP
+    }
+
+    /// Returns whether the last answer had more pages than were to be read.
+    #[must_use]
+    pub const fn is_cut(&self) -> bool {
+        self.cut
+    }
+
     /// Returns the events that have arrived since the last call, by time.
     pub async fn next(&mut self) -> Result<Vec<LogEvent>> {
         let mut out = Vec::new();
         let mut token = None;
         let mut from = self.start;
-        let (pattern, pages) =
-            self.filter.clone().map_or((None, usize::MAX), |(word, pages)| (Some(word), pages));
+        let (pattern, pages) = self.filter.clone().map_or((None, usize::MAX), |(pattern, pages)| {
+            (Some(pattern).filter(|pattern| !pattern.is_empty()), pages)
+        });
+        let mut whole = false;
         for _ in 0..pages {
             let page = self
                 .client
@@ -97,15 +131,31 @@ impl LogReader {
                 .filter(|last| token.is_none() && page.events().len() >= PAGE && (fresh || *last > from))
             {
                 Some(last) => from = last,
-                None if token.is_none() => break,
+                None if token.is_none() => {
+                    whole = true;
+                    break;
+                }
                 None => {}
             }
         }
+        self.cut = !whole;
         out.sort_by_key(|event| event.timestamp);
         if let Some(last) = out.last() {
             self.start = self.start.max(last.timestamp - self.overlap);
         }
         Ok(out)
+    }
+}
+
+/// Deletes a log group with its logs. One that does not exist is no error.
+///
+/// # Errors
+/// If the call fails.
+pub async fn delete_group(session: &Session, group: &str) -> Result<()> {
+    let call = aws_sdk_cloudwatchlogs::Client::new(&session.config).delete_log_group().log_group_name(group);
+    match call.send().await.aws("DeleteLogGroup", format!("log group {group}")) {
+        Err(error) if error.is("ResourceNotFoundException") => Ok(()),
+        deleted => deleted.map(drop),
     }
 }
 

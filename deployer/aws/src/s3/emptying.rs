@@ -54,8 +54,8 @@ pub async fn empty(session: &Session, bucket: &str, done: &AtomicUsize) -> Resul
 async fn pass(client: &Client, session: &Session, bucket: &str, done: &AtomicUsize) -> Result<Emptied> {
     let pages = stream::try_unfold(Some(None), async |from: Option<Marker>| {
         let Some(from) = from else { return Ok(None) };
-        let (page, next) = versions(client, session, bucket, from).await?;
-        Ok::<_, AwsError>(Some((page, next.map(Some))))
+        let page = versions(client, session, bucket, from).await?;
+        Ok::<_, AwsError>(Some((page.all, page.next.map(Some))))
     });
     pages
         .try_filter(|page| std::future::ready(!page.is_empty()))
@@ -101,6 +101,15 @@ async fn delete(
         refused: errors.len(),
         examples: examples.map(|one| (text(one.key()), text(one.code()), text(one.message()))).collect(),
     })
+}
+
+/// Deletes an empty bucket. One that does not exist is no error.
+pub async fn delete_bucket(session: &Session, bucket: &str) -> Result<()> {
+    let call = session.s3().delete_bucket().bucket(bucket).expected_bucket_owner(&session.account);
+    match call.send().await.aws("DeleteBucket", format!("bucket {bucket}")) {
+        Err(error) if error.is("NoSuchBucket") => Ok(()),
+        deleted => deleted.map(drop),
+    }
 }
 
 /// Checks whether the bucket exists, as far as this caller can see.

@@ -115,17 +115,21 @@ pub async fn redrives(session: &Session, urls: &[&str]) -> Result<(Vec<Redrive>,
     Ok(pairs(&known))
 }
 
+/// Returns the ARN of the dead-letter queue that a queue's `RedrivePolicy` names.
+pub(super) fn dead_letter_target(policy: &str) -> Option<String> {
+    let policy: Value = serde_json::from_str(policy).ok()?;
+    policy["deadLetterTargetArn"].as_str().map(str::to_owned)
+}
+
 fn pairs(known: &[(String, HashMap<QueueAttributeName, String>)]) -> (Vec<Redrive>, Vec<String>) {
     let mut redrives: Vec<Redrive> = Vec::new();
     let mut shared: Vec<String> = Vec::new();
     for (to, attributes) in known {
         let policy = attributes.get(&QueueAttributeName::RedrivePolicy);
-        let policy: Option<Value> = policy.and_then(|text| serde_json::from_str(text).ok());
-        let target = policy.as_ref().and_then(|policy| policy["deadLetterTargetArn"].as_str());
-        let Some(target) = target else { continue };
+        let Some(target) = policy.and_then(|policy| dead_letter_target(policy)) else { continue };
         let dead = known
             .iter()
-            .find(|(_, other)| other.get(&QueueAttributeName::QueueArn).is_some_and(|arn| arn == target));
+            .find(|(_, other)| other.get(&QueueAttributeName::QueueArn).is_some_and(|arn| *arn == target));
         let Some((from, attributes)) = dead else { continue };
         let messages = attributes.get(&QueueAttributeName::ApproximateNumberOfMessages);
         let messages = messages.and_then(|count| count.parse().ok()).unwrap_or_default();
