@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
 use flate2::read::DeflateDecoder;
 use serde_json::Value;
@@ -61,6 +61,9 @@ fn count() -> usize {
     number(0)
 }
 
+/// Names of types without a published schema, each once, for as long as the program runs: a file names few of them.
+static UNPUBLISHED: LazyLock<Mutex<Vec<&'static str>>> = LazyLock::new(Mutex::default);
+
 /// Returns the names of all types, sorted.
 pub fn names() -> impl Iterator<Item = &'static str> {
     (0..count()).map(name_at)
@@ -86,11 +89,36 @@ pub fn find(name: &str) -> Option<TypeId> {
     None
 }
 
+/// Returns a type of which no schema is published, such as a custom resource. `None` when the program has met as many of
+/// them as there are numbers.
+#[must_use]
+pub fn unpublished(name: &str) -> Option<TypeId> {
+    let mut names = UNPUBLISHED.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = names.iter().position(|known| *known == name);
+    let index = known.unwrap_or(names.len());
+    let id = u16::try_from(count() + index).ok().map(TypeId)?;
+    if known.is_none() {
+        names.push(Box::leak(name.to_owned().into_boxed_str()));
+    }
+    Some(id)
+}
+
 impl TypeId {
     /// Returns its name, such as `AWS::SQS::Queue`.
     #[must_use]
     pub fn name(self) -> &'static str {
-        name_at(self.0.into())
+        let index = usize::from(self.0);
+        if index < count() {
+            return name_at(index);
+        }
+        let names = UNPUBLISHED.lock().unwrap_or_else(PoisonError::into_inner);
+        names.get(index - count()).copied().unwrap_or_default()
+    }
+
+    /// Returns whether the type has a published schema. One without takes any properties, and has any attributes.
+    #[must_use]
+    pub fn is_published(self) -> bool {
+        usize::from(self.0) < count()
     }
 
     /// Returns its schema, read when it is first asked for.
@@ -235,6 +263,16 @@ mod tests {
         let definition = schema("AWS::ECS::TaskDefinition");
         assert_eq!(definition.replacement(&["Cpu"]), Replacement::Always);
         assert!(schema("AWS::IAM::Role").required().eq(["AssumeRolePolicyDocument"]));
+    }
+
+    #[test]
+    fn an_unpublished_type_keeps_its_name_and_takes_anything() {
+        let own = unpublished("Custom::Thing").expect("a type");
+        let other = unpublished("Example::Service::Thing").expect("a type");
+        assert_eq!((own.name(), other.name()), ("Custom::Thing", "Example::Service::Thing"));
+        assert_eq!(unpublished("Custom::Thing"), Some(own));
+        assert!(!own.is_published() && find("AWS::SQS::Queue").expect("a type").is_published());
+        assert_eq!(own.schema().properties().count(), 0);
     }
 
     #[test]

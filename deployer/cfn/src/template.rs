@@ -11,25 +11,40 @@ use serde::ser::SerializeMap as _;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 use serde_json::{Value, json};
 
-use self::references::{rename, targets, tested_conditions};
+use self::references::{targets, tested_conditions};
 use self::yaml::write_yaml;
 
 mod references;
 mod yaml;
 
-pub use self::references::{conditions_of, references};
+pub use self::references::{
+    attributes, conditions_of, has_macros, has_named_iam, references, rename, replace_references, sub_text,
+};
+pub use self::yaml::{yaml_quoted, yaml_scalar};
 
 /// A template.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Template {
+    /// `Transform`: a name, or a list of names and mappings.
+    pub transform: Option<Value>,
     /// `Description`.
     pub description: Option<String>,
+    /// `Metadata`.
+    pub metadata: Option<Value>,
+    /// Sections that only a macro reads, by name, such as `Globals`.
+    pub sections: Vec<(String, Value)>,
     /// `Parameters`: name → type, description and constraint.
     pub parameters: Vec<(String, Value)>,
+    /// `Rules`: name → condition and assertions.
+    pub rules: Vec<(String, Value)>,
+    /// `Mappings`: name → key → key → text or list.
+    pub mappings: Vec<(String, Value)>,
     /// `Conditions`: name → condition function.
     pub conditions: Vec<(String, Value)>,
     /// `Resources` in the order of the file.
     pub resources: Vec<(String, Resource)>,
+    /// Loops among the resources: `Fn::ForEach::Name` → its arguments.
+    pub loops: Vec<(String, Value)>,
     /// `Outputs`: name → value and description.
     pub outputs: Vec<(String, Value)>,
 }
@@ -49,6 +64,8 @@ pub struct Resource {
     pub metadata: Option<Value>,
     /// `DeletionPolicy` and `UpdateReplacePolicy`.
     pub policy: Option<Policy>,
+    /// Other attributes by name, such as `CreationPolicy`; also the two policies when they differ from any [`Policy`].
+    pub attributes: Vec<(String, Value)>,
     /// `Properties`.
     pub properties: Value,
 }
@@ -149,6 +166,10 @@ impl Template {
             .chain(self.resources.iter().map(|(id, _)| id.as_str()))
             .collect();
         let mut dangling = Vec::new();
+        // A macro may add what the template refers to.
+        if self.transform.is_some() {
+            return dangling;
+        }
         let mut look = |from: &str, value: &Value| {
             references(value, &mut |to| {
                 if !to.starts_with("AWS::") && !known.contains(to) {
@@ -299,8 +320,22 @@ impl Template {
             change(id);
             resource.depends_on.iter_mut().for_each(change);
             rename(&mut resource.properties, names);
+            resource.metadata.iter_mut().for_each(|metadata| rename(metadata, names));
+            resource.attributes.iter_mut().for_each(|(_, value)| rename(value, names));
         }
+        self.loops.iter_mut().for_each(|(_, value)| rename(value, names));
         self.outputs.iter_mut().for_each(|(_, output)| rename(output, names));
+    }
+
+    /// Replaces references by texts of `Fn::Sub`, everywhere: `Name` and `Name.Attribute` → text.
+    pub fn replace_references(&mut self, texts: &BTreeMap<String, String>) {
+        for (_, resource) in &mut self.resources {
+            replace_references(&mut resource.properties, texts);
+            resource.metadata.iter_mut().for_each(|metadata| replace_references(metadata, texts));
+            resource.attributes.iter_mut().for_each(|(_, value)| replace_references(value, texts));
+        }
+        self.loops.iter_mut().for_each(|(_, value)| replace_references(value, texts));
+        self.outputs.iter_mut().for_each(|(_, output)| replace_references(output, texts));
     }
 
     /// Returns resources that wait for each other, as a path from one of them back to itself.
@@ -396,16 +431,31 @@ impl Serialize for Template {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut out = serializer.serialize_map(None)?;
         out.serialize_entry("AWSTemplateFormatVersion", "2010-09-09")?;
+        if let Some(transform) = &self.transform {
+            out.serialize_entry("Transform", transform)?;
+        }
         if let Some(description) = &self.description {
             out.serialize_entry("Description", description)?;
+        }
+        if let Some(metadata) = &self.metadata {
+            out.serialize_entry("Metadata", metadata)?;
+        }
+        for (name, section) in &self.sections {
+            out.serialize_entry(name, section)?;
         }
         if !self.parameters.is_empty() {
             out.serialize_entry("Parameters", &Entries(&self.parameters))?;
         }
+        if !self.rules.is_empty() {
+            out.serialize_entry("Rules", &Entries(&self.rules))?;
+        }
+        if !self.mappings.is_empty() {
+            out.serialize_entry("Mappings", &Entries(&self.mappings))?;
+        }
         if !self.conditions.is_empty() {
             out.serialize_entry("Conditions", &Entries(&self.conditions))?;
         }
-        out.serialize_entry("Resources", &Entries(&self.resources))?;
+        out.serialize_entry("Resources", &Resources(self))?;
         if !self.outputs.is_empty() {
             out.serialize_entry("Outputs", &Entries(&self.outputs))?;
         }
@@ -434,11 +484,30 @@ impl Serialize for Resource {
             out.serialize_entry("DeletionPolicy", deletion)?;
             out.serialize_entry("UpdateReplacePolicy", replacement)?;
         }
+        for (name, value) in &self.attributes {
+            out.serialize_entry(name, value)?;
+        }
         if let Some(metadata) = &self.metadata {
             out.serialize_entry("Metadata", metadata)?;
         }
         if self.properties.as_object().is_some_and(|properties| !properties.is_empty()) {
             out.serialize_entry("Properties", &self.properties)?;
+        }
+        out.end()
+    }
+}
+
+/// `Resources`: the resources, and the loops after them.
+struct Resources<'a>(&'a Template);
+
+impl Serialize for Resources<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_map(None)?;
+        for (id, resource) in &self.0.resources {
+            out.serialize_entry(id, resource)?;
+        }
+        for (name, arguments) in &self.0.loops {
+            out.serialize_entry(name, arguments)?;
         }
         out.end()
     }

@@ -71,6 +71,18 @@ impl<'s> Shape<'s> {
         self.search(&mut |_, value| value.get("items"))
     }
 
+    /// Returns the names of the properties that it has, of the first alternative that has any.
+    pub fn names(self) -> impl Iterator<Item = &'s str> {
+        let found = self.search(&mut |_, value| value.get("properties")).0;
+        found.and_then(|(_, value)| value.as_object()).into_iter().flatten().map(|(name, _)| name.as_str())
+    }
+
+    /// Returns the words of which it takes one; none if it takes others.
+    pub fn words(self) -> impl Iterator<Item = &'s str> {
+        let found = self.search(&mut |_, value| value.get("enum")).0;
+        found.into_iter().flat_map(|(_, value)| texts(value))
+    }
+
     /// Returns whether it is a list whose order means nothing. Unique items alone don't say so: those of a command line
     /// are unique, too.
     #[must_use]
@@ -156,6 +168,10 @@ mod tests {
         let port = group.property("SecurityGroupIngress").item().property("FromPort");
         assert_eq!(port.scalar(), Scalar::Number);
         assert!(!shape("AWS::SQS::Queue").property("Nothing").is_known());
+        let invocation: Vec<&str> = function.property("Architectures").item().words().collect();
+        assert_eq!(invocation, ["x86_64", "arm64"]);
+        assert!(function.names().any(|name| name == "MemorySize"));
+        assert!(function.property("VpcConfig").names().any(|name| name == "SubnetIds"));
     }
 
     #[test]

@@ -37,6 +37,39 @@ pub fn targets(map: &Map<String, Value>, found: &mut impl FnMut(&str)) {
     }
 }
 
+/// Calls `found` with the attributes of a resource that a value names.
+pub fn attributes(value: &Value, id: &str, found: &mut impl FnMut(&str)) {
+    match value {
+        Value::Object(map) => {
+            for (key, inner) in map {
+                match (key.as_str(), inner) {
+                    ("Fn::GetAtt", Value::String(path)) => path
+                        .split_once('.')
+                        .filter(|(target, _)| *target == id)
+                        .into_iter()
+                        .for_each(|(_, attribute)| found(attribute)),
+                    ("Fn::GetAtt", Value::Array(path)) if path.first().is_some_and(|target| target == id) => {
+                        path.get(1).and_then(Value::as_str).into_iter().for_each(&mut *found);
+                    }
+                    ("Fn::Sub", inner) => {
+                        if let Some((text, _)) = sub(inner) {
+                            let pieces = text.split("${").skip(1).filter_map(|piece| piece.split('}').next());
+                            pieces
+                                .filter_map(|name| name.split_once('.'))
+                                .filter(|(target, _)| *target == id)
+                                .for_each(|(_, attribute)| found(attribute));
+                        }
+                    }
+                    _ => {}
+                }
+                attributes(inner, id, found);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| attributes(item, id, found)),
+        _ => {}
+    }
+}
+
 /// Returns the text of an `Fn::Sub`, and its variables.
 fn sub(value: &Value) -> Option<(&str, Option<&Map<String, Value>>)> {
     match value {
@@ -54,6 +87,40 @@ fn sub_names(text: &str) -> impl Iterator<Item = &str> {
     let names = text.split("${").skip(1).map(|piece| piece.split(['}', '.']).next().unwrap_or_default());
     // `${!Literal}` is CloudFormation's way to write `${Literal}`.
     names.filter(|name| !name.starts_with('!'))
+}
+
+/// Returns whether macros change a template when it is deployed.
+#[must_use]
+pub fn has_macros(template: &Value) -> bool {
+    fn includes(value: &Value) -> bool {
+        match value {
+            Value::Object(map) => map.contains_key("Fn::Transform") || map.values().any(includes),
+            Value::Array(items) => items.iter().any(includes),
+            _ => false,
+        }
+    }
+    template.get("Transform").is_some() || includes(template)
+}
+
+/// The types of IAM whose resources may have a name of their own, and the property with the name.
+const NAMED_IAM: [(&str, &str); 5] = [
+    ("AWS::IAM::Group", "GroupName"),
+    ("AWS::IAM::InstanceProfile", "InstanceProfileName"),
+    ("AWS::IAM::ManagedPolicy", "ManagedPolicyName"),
+    ("AWS::IAM::Role", "RoleName"),
+    ("AWS::IAM::User", "UserName"),
+];
+
+/// Returns whether a template names a resource of IAM, which CloudFormation makes with `CAPABILITY_NAMED_IAM` alone: AWS
+/// CloudFormation User Guide, "Acknowledging IAM resources in CloudFormation templates".
+#[must_use]
+pub fn has_named_iam(template: &Value) -> bool {
+    let resources = template["Resources"].as_object().into_iter().flatten();
+    resources.map(|(_, resource)| resource).any(|resource| {
+        NAMED_IAM
+            .iter()
+            .any(|(kind, name)| resource["Type"] == *kind && !resource["Properties"][*name].is_null())
+    })
 }
 
 /// Calls `found` with the names of the conditions that `Fn::If` tests in a value.
@@ -86,6 +153,7 @@ pub fn conditions_of(value: &Value, found: &mut impl FnMut(&str)) {
     }
 }
 
+/// Replaces the names in `Ref`, `Fn::GetAtt` and `Fn::Sub`, however deep: present name → new name.
 pub fn rename(value: &mut Value, names: &BTreeMap<String, String>) {
     match value {
         Value::Object(map) => {
@@ -110,6 +178,75 @@ pub fn rename(value: &mut Value, names: &BTreeMap<String, String>) {
         Value::Array(items) => items.iter_mut().for_each(|item| rename(item, names)),
         _ => {}
     }
+}
+
+/// Replaces references by texts of `Fn::Sub`: `Name` and `Name.Attribute` → text.
+pub fn replace_references(value: &mut Value, texts: &BTreeMap<String, String>) {
+    match value {
+        Value::Object(map) => {
+            let known = match map.iter().next() {
+                Some((key, Value::String(id))) if map.len() == 1 && key == "Ref" => texts.get(id),
+                Some((key, path)) if map.len() == 1 && key == "Fn::GetAtt" => texts.get(&dotted(path)),
+                _ => None,
+            };
+            if let Some(text) = known {
+                *value = sub_text(text.clone());
+                return;
+            }
+            let mut plain = None;
+            for (key, inner) in map.iter_mut() {
+                if key == "Fn::Sub" && replace_in_sub(inner, texts) {
+                    plain = inner.as_str().filter(|text| !text.contains("${")).map(str::to_owned);
+                }
+                replace_references(inner, texts);
+            }
+            if let Some(plain) = plain {
+                *value = json!(plain);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| replace_references(item, texts)),
+        _ => {}
+    }
+}
+
+/// Returns a text of `Fn::Sub` as an expression: without references it is a plain text.
+#[must_use]
+pub fn sub_text(text: String) -> Value {
+    if text.contains("${") { json!({ "Fn::Sub": text }) } else { json!(text) }
+}
+
+/// Returns the argument of `Fn::GetAtt` with a dot.
+fn dotted(path: &Value) -> String {
+    let words = path.as_array().into_iter().flatten().filter_map(Value::as_str);
+    path.as_str().map_or_else(|| words.collect::<Vec<_>>().join("."), str::to_owned)
+}
+
+/// Replaces the references in an `Fn::Sub`. Returns whether there was one.
+fn replace_in_sub(value: &mut Value, texts: &BTreeMap<String, String>) -> bool {
+    let Some((text, variables)) = sub(value) else { return false };
+    let mut pieces = text.split("${");
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    let mut replaced = false;
+    for piece in pieces {
+        let (name, rest) = piece.split_once('}').unwrap_or((piece, ""));
+        let new = texts.get(name).filter(|_| variables.is_none_or(|known| !known.contains_key(name)));
+        match new {
+            Some(new) => {
+                replaced = true;
+                out.push_str(new);
+                out.push_str(rest);
+            }
+            None => {
+                out.push_str("${");
+                out.push_str(piece);
+            }
+        }
+    }
+    match value {
+        Value::Array(items) => items[0] = json!(out),
+        other => *other = json!(out),
+    }
+    replaced
 }
 
 fn rename_sub(value: &mut Value, names: &BTreeMap<String, String>) {

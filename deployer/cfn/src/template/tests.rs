@@ -111,6 +111,20 @@ fn circles_are_shown_as_a_path() {
     assert_eq!(circle, ["B", "C", "B"]);
 }
 
+#[test]
+fn resources_of_iam_that_are_named_are_found() {
+    let of = |kind: &str, properties: Value| {
+        has_named_iam(&json!({ "Resources": { "R": { "Type": kind, "Properties": properties } } }))
+    };
+    assert!(of("AWS::IAM::Role", json!({ "RoleName": { "Fn::Sub": "${AWS::StackName}-role" } })));
+    assert!(of("AWS::IAM::ManagedPolicy", json!({ "ManagedPolicyName": "p" })));
+    assert!(!of("AWS::IAM::Role", json!({ "Path": "/app/" })));
+    // A policy within a role has a name always, and needs no more than a role does.
+    assert!(!of("AWS::IAM::Policy", json!({ "PolicyName": "p" })));
+    assert!(!of("AWS::SQS::Queue", json!({ "RoleName": "p" })));
+    assert!(!has_named_iam(&json!({})));
+}
+
 proptest! {
     #[test]
     fn yaml_says_what_json_says(
@@ -122,4 +136,32 @@ proptest! {
         let read: Value = serde_yaml::from_str(&template.to_yaml()).expect("valid YAML");
         prop_assert_eq!(read, template.to_value());
     }
+}
+
+#[test]
+fn references_are_replaced_by_texts_wherever_they_are() {
+    let texts = [("Jobs", "https://sqs.${AWS::Region}/jobs"), ("Jobs.Arn", "arn:aws:sqs:r:1:jobs")];
+    let texts: BTreeMap<String, String> = texts.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
+    let mut value = json!({
+        "Url": { "Ref": "Jobs" },
+        "Arn": { "Fn::GetAtt": ["Jobs", "Arn"] },
+        "Dotted": { "Fn::GetAtt": "Jobs.Arn" },
+        "Other": { "Fn::GetAtt": ["Jobs", "Elsewhere"] },
+        "Text": { "Fn::Sub": "${Jobs.Arn}/*" },
+        "Mixed": { "Fn::Sub": "${!Jobs} ${Jobs} ${Other} ${Jobs.Elsewhere}" },
+        "Own": { "Fn::Sub": ["${Jobs} ${Jobs.Arn}", { "Jobs": { "Ref": "Jobs" } }] },
+        "Untouched": { "Fn::Sub": "plain" },
+    });
+    replace_references(&mut value, &texts);
+    let expected = json!({
+        "Url": { "Fn::Sub": "https://sqs.${AWS::Region}/jobs" },
+        "Arn": "arn:aws:sqs:r:1:jobs",
+        "Dotted": "arn:aws:sqs:r:1:jobs",
+        "Other": { "Fn::GetAtt": ["Jobs", "Elsewhere"] },
+        "Text": "arn:aws:sqs:r:1:jobs/*",
+        "Mixed": { "Fn::Sub": "${!Jobs} https://sqs.${AWS::Region}/jobs ${Other} ${Jobs.Elsewhere}" },
+        "Own": { "Fn::Sub": ["${Jobs} arn:aws:sqs:r:1:jobs", { "Jobs": { "Fn::Sub": "https://sqs.${AWS::Region}/jobs" } }] },
+        "Untouched": { "Fn::Sub": "plain" },
+    });
+    assert_eq!(value, expected);
 }

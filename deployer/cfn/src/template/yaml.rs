@@ -44,9 +44,10 @@ fn yaml_single(value: &Value) -> String {
     }
 }
 
-/// Writes a word that no YAML reader takes for anything but itself without quotes, and all else in the quotes of JSON,
-/// which YAML reads.
-fn yaml_scalar(text: &str) -> String {
+/// Returns a text on one line of YAML: a word that no reader takes for anything but itself without quotes, and all else in
+/// the quotes of JSON, which YAML reads.
+#[must_use]
+pub fn yaml_scalar(text: &str) -> String {
     const NOT_STRINGS: [&str; 11] =
         ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"];
     let word =
@@ -62,7 +63,8 @@ fn yaml_scalar(text: &str) -> String {
 
 /// Returns JSON's quoted form, in which the characters are escaped too at which YAML 1.1 breaks lines, or which it
 /// refuses to read.
-fn yaml_quoted(text: &str) -> String {
+#[must_use]
+pub fn yaml_quoted(text: &str) -> String {
     let json = Value::from(text).to_string();
     let unsafe_in_yaml = |letter: char| {
         matches!(letter, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
