@@ -11,29 +11,35 @@ use deployer_syntax::yaml::{self, Entry, Node, Value, shorten};
 
 use crate::model::key::encrypt;
 use crate::model::options::Options;
+use crate::model::organisation::Organisation;
 use crate::model::properties::{Properties, Read as _, Scope};
 use crate::model::target::StackTarget;
-use crate::model::{Resource, Stack};
+use crate::model::verbatim::verbatim;
+use crate::model::{Kind, Resource, Stack, TemplateSections};
 
 mod conditions;
 mod config;
+mod organisation;
 mod outputs;
+mod policies;
 mod resources;
 mod section;
 mod sections;
 mod stacks;
 
+pub use policies::Policy;
 pub use resources::resource_properties;
 pub use sections::top_level_properties;
 pub use stacks::is_region;
 
 use conditions::read_conditions;
 use config::Config;
+use organisation::Fields;
 use outputs::read_outputs;
 use resources::{ResourceEntry, resource_type};
 use section::entries_of;
 use sections::{KEY, Sections, read_sections};
-use stacks::is_stack_name;
+use stacks::{StackEntry, is_stack_name};
 
 /// Longest name of a stack: AWS CloudFormation API reference, `CreateStack`: `StackName`.
 const MAX_STACK_NAME: usize = 128;
@@ -51,9 +57,16 @@ pub struct Document {
     pub description: Option<String>,
     /// `stacks`, in the order of the file.
     pub stacks: Vec<StackTarget>,
+    /// `policies`: where the rule files are.
+    pub policies: Vec<Policy>,
     config: Config,
+    /// The settings for an organisation of the file, and of each stack, read when the stack is known.
+    organisation: Fields,
+    of_stacks: BTreeMap<String, Fields>,
     /// The reference under `key`, read when the resources are known.
     key: Option<Node>,
+    template: TemplateSections,
+    exact: bool,
     conditions: Vec<Entry>,
     resources: Vec<Entry>,
     outputs: Option<Node>,
@@ -94,6 +107,20 @@ impl Document {
         self.resources.iter().map(|entry| (entry.key.as_str(), entry.key_span))
     }
 
+    /// Returns the entry of a resource: its name, and the node with its type and properties.
+    #[must_use]
+    pub fn resource(&self, name: &str) -> Option<&Entry> {
+        self.resources.iter().find(|entry| entry.key == name)
+    }
+
+    /// Returns the place of the name of an output, which the template has under a logical ID.
+    #[must_use]
+    pub fn output_span(&self, id: &str) -> Option<Span> {
+        let Value::Mapping(entries) = &self.outputs.as_ref()?.value else { return None };
+        let own = entries.iter().find(|entry| entry.key == id || logical_id(&entry.key) == id);
+        own.map(|entry| entry.key_span)
+    }
+
     /// Reads the file as far as no stack need be known. Problems are added to `diagnostics`; `None` if it is useless to
     /// go on.
     pub fn parse(source: &Source, diagnostics: &mut Diagnostics) -> Option<Self> {
@@ -121,7 +148,7 @@ impl Document {
         let scope = Scope::of_file();
         let sections = Properties::read_leniently(&node, &scope, read_sections);
         let document = sections.map(|sections| Self::from_sections(&node, sections, &scope));
-        for section in ["config", "stacks", "outputs"] {
+        for section in ["config", "tags", "stacks", "outputs"] {
             entries_of(&node, section).iter().for_each(|entry| secrets::check(&entry.value, diagnostics));
         }
         scope.finish(diagnostics);
@@ -135,9 +162,9 @@ impl Document {
             entry.map_or(Span::default(), |entry| entry.key_span)
         };
         let mut config = Config::new(sections.config, |name| key_span("config", name), scope);
-        let mut stacks = Vec::new();
+        let (mut stacks, mut of_stacks) = (Vec::new(), BTreeMap::new());
         for (stack, read) in sections.stacks {
-            let Some((target, own)) = read else { continue };
+            let Some(StackEntry { target, config: own, organisation }) = read else { continue };
             let span = key_span("stacks", &stack);
             if !is_stack_name(&stack) {
                 scope.report(
@@ -164,6 +191,7 @@ impl Document {
             if let Some(Node { value: Value::Mapping(entries), .. }) = own {
                 config.read_stack(&stack, &entries, scope);
             }
+            of_stacks.insert(stack.clone(), organisation);
             stacks.push(StackTarget { stack, ..target });
         }
         let defaults: Vec<&StackTarget> = stacks.iter().filter(|stack| stack.default).collect();
@@ -183,8 +211,13 @@ impl Document {
             name,
             description: sections.description,
             stacks,
+            policies: sections.policies,
             config,
+            organisation: sections.organisation,
+            of_stacks,
             key: sections.key,
+            template: sections.template,
+            exact: sections.exact,
             conditions,
             resources,
             outputs: sections.outputs,
@@ -200,7 +233,7 @@ impl Document {
         match name {
             Some(name) => {
                 // The CloudFormation name is shown in the console, so it is accepted too.
-                let full = |stack: &StackTarget| format!("{}-{}", self.name, stack.stack);
+                let full = |stack: &StackTarget| stack.full_name(&self.name);
                 self.stacks
                     .iter()
                     .find(|stack| stack.stack == name || full(stack) == name)
@@ -214,6 +247,29 @@ impl Document {
                     .ok_or_else(|| SelectError::Ambiguous { known: known() }),
             },
         }
+    }
+
+    fn organisation_of(&self, target: &StackTarget, scope: &Scope) -> Option<Organisation> {
+        let own = self.of_stacks.get(&target.stack).cloned().unwrap_or_default();
+        own.read(&self.organisation, scope)
+    }
+
+    /// Returns the settings of one stack for its organisation, for commands that must work while a resource is wrong.
+    pub fn organisation(
+        &self,
+        target: &StackTarget,
+        overrides: &[(String, String)],
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Organisation> {
+        let scope = Scope::of_file();
+        let config = self.config.values(&target.stack, overrides, &scope);
+        scope.finish(diagnostics);
+        let parameters = self.config.parameters(&target.stack, overrides);
+        let lists = parameters.iter().map(|one| (one.name.clone(), config::is_list(&one.declaration)));
+        let scope = Scope::of_stack(config, BTreeMap::new()).with_template(lists.collect(), BTreeSet::new());
+        let organisation = self.organisation_of(target, &scope);
+        scope.finish(diagnostics);
+        organisation
     }
 
     /// Returns the model of one stack, without the rules across resources. `overrides` are the `--config k=v` of the
@@ -239,38 +295,64 @@ impl Document {
         for entry in &self.resources {
             secrets::check(&entry.value, diagnostics);
         }
-        let scope = Scope::of_file();
+        let includes = self.resources.iter().any(|entry| entry.key == "Fn::Transform");
+        let macros = self.template.transform.is_some() || includes;
+        let scope = Scope::of_file().with_form(self.exact, macros);
+        let mut template = self.template.clone();
+        let is_loop = |entry: &&Entry| {
+            macros && (entry.key == "Fn::Transform" || entry.key.starts_with("Fn::ForEach::"))
+        };
+        for entry in self.resources.iter().filter(is_loop) {
+            template.loops.extend(verbatim(&entry.value, &scope).map(|value| (entry.key.clone(), value)));
+        }
         let mut kinds = BTreeMap::new();
         let mut logical_ids = BTreeMap::new();
         let mut typed = Vec::new();
-        for entry in &self.resources {
+        for entry in self.resources.iter().filter(|entry| !is_loop(entry)) {
             let read = resource_type(entry, &scope);
             kinds.insert(entry.key.clone(), read.as_ref().map(|read| read.kind));
             let own = read.as_ref().and_then(|read| read.logical_id());
-            logical_ids.insert(own.unwrap_or_else(|| logical_id(&entry.key)), entry.key.clone());
+            let raw = read.as_ref().is_some_and(|read| matches!(read.kind, Kind::Raw(_)));
+            let id = if raw { scope.id(&entry.key) } else { logical_id(&entry.key) };
+            logical_ids.insert(own.unwrap_or(id), entry.key.clone());
             typed.push((entry, read));
         }
         let config = self.config.values(&target.stack, overrides, &scope);
+        let parameters = self.config.parameters(&target.stack, overrides);
         scope.finish(diagnostics);
         let names: BTreeSet<String> = self.conditions.iter().map(|entry| entry.key.clone()).collect();
-        let scope = Scope::of_stack(config, kinds).with_names(names.clone(), logical_ids);
+        let scope = Scope::of_stack(config, kinds)
+            .with_names(names.clone(), logical_ids)
+            .with_template(
+                parameters.iter().map(|one| (one.name.clone(), config::is_list(&one.declaration))).collect(),
+                self.template.mappings.iter().map(|(name, _)| name.clone()).collect(),
+            )
+            .with_form(self.exact, macros);
+        config::use_in_rules(&self.template, &scope);
         let conditions = read_conditions(&self.conditions, &scope);
         let resources: Vec<Option<Resource>> = typed
             .into_iter()
             .map(|(entry, read)| {
-                let ResourceEntry { kind, properties, options } = read?;
+                let ResourceEntry { kind, properties, options, was } = read?;
                 let is = kind.read(&properties, &scope);
                 let options = match options {
                     Some(options) => Properties::read(&options, &scope, Options::read),
                     None => Some(Options::default()),
                 };
-                Some(Resource { name: entry.key.clone(), span: entry.key_span, is: is?, options: options? })
+                Some(Resource {
+                    name: entry.key.clone(),
+                    span: entry.key_span,
+                    is: is?,
+                    options: options?,
+                    was,
+                })
             })
             .collect();
+        let organisation = self.organisation_of(target, &scope);
         let key = self.key.as_ref().map_or(Some(None), |node| KEY.read(node, &scope).map(Some));
         let outputs = self.outputs.as_ref().map_or(Some(Vec::new()), |node| read_outputs(node, &scope));
         // A wrong resource may be the one that tests a condition.
-        let used = if scope.failures() == 0 { scope.used_conditions() } else { names };
+        let used = if scope.failures() == 0 && !macros { scope.used_conditions() } else { names };
         for entry in self.conditions.iter().filter(|entry| !used.contains(&entry.key)) {
             diagnostics.push(
                 Diagnostic::warning(
@@ -281,14 +363,20 @@ impl Document {
                 .help("name it in `options.condition` or `!If`, or remove it"),
             );
         }
-        self.config.check_used(&scope, diagnostics);
+        if !macros {
+            self.config.check_used(&scope, diagnostics);
+        }
         scope.finish(diagnostics);
         // Rules across resources need all of them; problems elsewhere in the file don't hold the rules up.
         let mut stack = Stack {
-            name: format!("{}-{}", self.name, target.stack),
+            name: target.full_name(&self.name),
             description: self.description.clone(),
             target: target.clone(),
             key: key?,
+            organisation: organisation?,
+            exact: self.exact,
+            parameters,
+            sections: template,
             conditions: conditions?,
             resources: resources.into_iter().collect::<Option<_>>()?,
             outputs: outputs?,

@@ -10,6 +10,7 @@ use deployer_syntax::diagnostic::{Diagnostics, Span};
 
 pub mod access;
 pub mod alarm;
+pub mod arn;
 pub mod bucket;
 pub mod bus;
 pub mod cluster;
@@ -19,6 +20,7 @@ pub mod dashboard;
 pub mod definition;
 pub mod delivery;
 pub mod environment;
+pub mod existing;
 pub mod expression;
 pub mod flow;
 pub mod function;
@@ -26,6 +28,7 @@ pub mod json;
 pub mod key;
 pub mod network;
 pub mod options;
+pub mod organisation;
 pub mod parameter;
 pub mod pattern;
 pub mod properties;
@@ -38,11 +41,13 @@ pub mod table;
 pub mod target;
 pub mod task;
 pub mod topic;
+pub mod verbatim;
 pub mod worker;
 
 use access::Verb;
 use definition::{Definition, Drawing, Metrics};
 use flow::{Flows, Role};
+use organisation::Organisation;
 use properties::{Properties, Property, describe};
 use target::StackTarget;
 
@@ -210,6 +215,15 @@ macro_rules! kinds {
                 }
             }
 
+            /// Returns the resource of AWS that it refers to, if the stack does not create it.
+            #[must_use]
+            pub fn existing(&self) -> Option<&existing::Existing> {
+                match self {
+                    $(Self::$kind(one) => one.existing(),)*
+                    Self::Raw(_) => None,
+                }
+            }
+
             /// Returns the advice if nothing in the stack refers to it; `None` if it is of use even so.
             pub(crate) fn unused(&self) -> Option<&'static str> {
                 match self {
@@ -327,14 +341,72 @@ pub struct Stack {
     pub description: Option<String>,
     /// Its account and region, and the way it is treated there.
     pub target: StackTarget,
+    /// The settings that fit it into an organisation.
+    pub organisation: Organisation,
     /// The customer key of resources that have none of their own.
     pub key: Option<ResourceRef>,
+    /// `true` if the names of `AWS::…` resources, conditions and outputs are their logical IDs.
+    pub exact: bool,
+    /// The values of `config` that are parameters of the template.
+    pub parameters: Vec<Parameter>,
+    /// The sections that the template has as the file has them.
+    pub sections: TemplateSections,
     /// `conditions` by name, as CloudFormation's JSON.
     pub conditions: Vec<(String, serde_json::Value)>,
     /// The resources in the order of the file.
     pub resources: Vec<Resource>,
     /// `outputs` in the order of the file.
-    pub outputs: Vec<(String, Text)>,
+    pub outputs: Vec<(String, Output)>,
+}
+
+/// A value of `config` that is a parameter of the template.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameter {
+    /// Its name, in the file and in the template.
+    pub name: String,
+    /// Place of its name.
+    pub span: Span,
+    /// Its declaration as CloudFormation takes it.
+    pub declaration: serde_json::Value,
+    /// The value that this stack gives it; without one, CloudFormation takes the default or the value it has.
+    pub value: Option<String>,
+}
+
+/// Sections of the template that the file has as they are.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TemplateSections {
+    /// `Transform`: a name, or a list.
+    pub transform: Option<serde_json::Value>,
+    /// `Metadata`.
+    pub metadata: Option<serde_json::Value>,
+    /// `Globals`, which the macro of SAM reads.
+    pub globals: Option<serde_json::Value>,
+    /// `Rules`.
+    pub rules: Vec<(String, serde_json::Value)>,
+    /// `Mappings`.
+    pub mappings: Vec<(String, serde_json::Value)>,
+    /// `Fn::ForEach::…` among the resources.
+    pub loops: Vec<(String, serde_json::Value)>,
+}
+
+/// One entry of `outputs`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Output {
+    /// The text, or in the long form the members of CloudFormation's output, with texts as `expression::TEXT`.
+    pub is: OutputKind,
+    /// Place of its value in the file.
+    pub span: Span,
+}
+
+/// The form of an [`Output`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum OutputKind {
+    /// `name: text`.
+    Text(Text),
+    /// `name: { value: …, export: … }`.
+    Long(serde_json::Value),
+    /// `Fn::ForEach::…`: its arguments.
+    Loop(serde_json::Value),
 }
 
 /// One resource.
@@ -348,6 +420,17 @@ pub struct Resource {
     pub is: ResourceType,
     /// Its options for CloudFormation.
     pub options: options::Options,
+    /// The names that it had before, the oldest first.
+    pub was: Vec<FormerName>,
+}
+
+/// A name that a resource had in the file before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormerName {
+    /// The name.
+    pub name: String,
+    /// Place where it is written.
+    pub span: Span,
 }
 
 impl Resource {
@@ -363,6 +446,31 @@ impl Stack {
     #[must_use]
     pub fn resource(&self, name: &str) -> Option<&Resource> {
         self.resources.iter().find(|resource| resource.name == name)
+    }
+
+    /// Returns the logical ID of the main resource of this name, without `options.logicalId`.
+    #[must_use]
+    pub fn id_of(&self, name: &str) -> String {
+        match self.resource(name).map(|resource| resource.is.kind()) {
+            // One that is not in the file is made by a macro.
+            Some(Kind::Raw(_)) | None if self.exact => name.to_owned(),
+            _ => logical_id(name),
+        }
+    }
+
+    /// Returns the logical ID that the resource of this name would have under another name.
+    #[must_use]
+    pub fn id_from(&self, name: &str, other: &str) -> String {
+        match self.resource(name).map(|resource| resource.is.kind()) {
+            Some(Kind::Raw(_)) if self.exact => other.to_owned(),
+            _ => logical_id(other),
+        }
+    }
+
+    /// Returns the name of an output in the template.
+    #[must_use]
+    pub fn output_id(&self, name: &str) -> String {
+        if self.exact { name.to_owned() } else { logical_id(name) }
     }
 
     /// Returns the queue that is named here.

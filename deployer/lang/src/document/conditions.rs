@@ -2,30 +2,30 @@
 
 use std::collections::BTreeMap;
 
-use deployer_cfn::template::{circle, conditions_of, logical_id};
+use deployer_cfn::template::{circle, conditions_of};
 use deployer_syntax::diagnostic::{Diagnostic, Span};
 use deployer_syntax::yaml::{Entry, shorten};
 
 use crate::model::expression;
-use crate::model::properties::{MAX_NAME, Scope, is_word};
+use crate::model::properties::Scope;
 
 /// Returns the conditions by logical ID, as CloudFormation's JSON.
 pub(super) fn read_conditions(entries: &[Entry], scope: &Scope) -> Option<Vec<(String, serde_json::Value)>> {
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
     let mut read = Vec::new();
     for Entry { key, key_span, value } in entries {
-        if !is_word(key) {
+        if key.starts_with("Fn::ForEach::") && scope.macros {
+            // A loop; its arguments are the macro's.
+        } else if !scope.is_name(key) {
             scope.report(
                 Diagnostic::error(
                     "E0108",
                     *key_span,
                     format!("`{}` can't be the name of a condition", shorten(key)),
                 )
-                .help(format!(
-                    "letters, digits, `-` and `_`, beginning with a letter, at most {MAX_NAME} characters"
-                )),
+                .help(scope.form_of_names()),
             );
-        } else if let Some(first) = seen.insert(logical_id(key), key) {
+        } else if let Some(first) = seen.insert(scope.id(key), key) {
             scope.report(
                 Diagnostic::error(
                     "E0302",
@@ -37,7 +37,7 @@ pub(super) fn read_conditions(entries: &[Entry], scope: &Scope) -> Option<Vec<(S
                 ),
             );
         }
-        read.push(expression::condition(value, scope).map(|condition| (logical_id(key), condition)));
+        read.push(expression::condition(value, scope).map(|condition| (scope.id(key), condition)));
     }
     let uses = |condition: &serde_json::Value| {
         let mut found = Vec::new();
@@ -49,7 +49,7 @@ pub(super) fn read_conditions(entries: &[Entry], scope: &Scope) -> Option<Vec<(S
     if let Some(path) = circle(&edges) {
         let name = |id: &String| format!("`{}`", seen.get(id).copied().unwrap_or(id));
         let shown: Vec<String> = path.iter().map(name).collect();
-        let first = entries.iter().find(|entry| logical_id(&entry.key) == path[0]);
+        let first = entries.iter().find(|entry| scope.id(&entry.key) == path[0]);
         scope.report(
             Diagnostic::error(
                 "E0310",

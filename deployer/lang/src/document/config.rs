@@ -6,8 +6,11 @@ use deployer_syntax::diagnostic::{Diagnostic, Diagnostics, Span};
 use deployer_syntax::secrets;
 use deployer_syntax::units;
 use deployer_syntax::yaml::{Entry, Node, Value, shorten};
+use serde_json::{Map, Value as Json};
 
-use crate::model::properties::{Choice, Properties, Read, Scope, Shape, Str};
+use crate::model::properties::{Choice, Properties, Read, Scope, Shape, Str, is_logical_id};
+use crate::model::verbatim::Verbatim;
+use crate::model::{Parameter, TemplateSections};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ConfigType {
@@ -38,6 +41,18 @@ impl Config {
             .into_iter()
             .map(|(name, declaration)| Declared { span: span_of(&name), name, declaration })
             .collect();
+        for declared in declared.iter().filter(|declared| declared.is_parameter()) {
+            if !is_logical_id(&declared.name) {
+                scope.report(
+                    Diagnostic::error(
+                        "E0108",
+                        declared.span,
+                        format!("`{}` can't be the name of a parameter", shorten(&declared.name)),
+                    )
+                    .help("letters and digits, at most 255"),
+                );
+            }
+        }
         for Declared { name, declaration, .. } in &declared {
             if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
                 || name.is_empty()
@@ -95,18 +110,37 @@ impl Config {
             return;
         }
         let used = scope.used_config();
-        for Declared { name, span, .. } in
-            self.declared.iter().filter(|declared| !used.contains(&declared.name))
-        {
+        for declared in self.declared.iter().filter(|declared| !used.contains(&declared.name)) {
+            let Declared { name, span, .. } = declared;
+            let shown = shorten(name);
+            let reference = match declared.is_parameter() {
+                true => format!("!Ref {shown}"),
+                false => format!("${{config.{shown}}}"),
+            };
             diagnostics.push(
                 Diagnostic::warning(
                     "W0406",
                     *span,
                     format!("nothing uses the config value `{}`", shorten(name)),
                 )
-                .help(format!("write `${{config.{}}}` where it is needed, or remove it", shorten(name))),
+                .help(format!("write `{reference}` where it is needed, or remove it")),
             );
         }
+    }
+
+    /// Returns the parameters of the template, with the values that the stack gives them.
+    pub(super) fn parameters(&self, stack: &str, overrides: &[(String, String)]) -> Vec<Parameter> {
+        let own = self.of_stacks.get(stack);
+        let parameter = |declared: &Declared| {
+            let given = overrides.iter().rev().find(|(name, _)| *name == declared.name);
+            let value = match given {
+                Some((_, text)) => Some(text.clone()),
+                None => own.and_then(|own| own.get(&declared.name)).cloned().flatten(),
+            };
+            let declaration = declared.parameter()?.clone();
+            Some(Parameter { name: declared.name.clone(), span: declared.span, declaration, value })
+        };
+        self.declared.iter().filter_map(parameter).collect()
     }
 
     /// Returns the config values of one stack: `--config`, else the stack's own, else the default; `None` for a wrong
@@ -156,7 +190,82 @@ impl Config {
             );
             None
         };
-        self.declared.iter().map(|declared| (declared.name.clone(), value_of(declared))).collect()
+        let own = self.declared.iter().filter(|declared| !declared.is_parameter());
+        own.map(|declared| (declared.name.clone(), value_of(declared))).collect()
+    }
+}
+
+/// Returns whether the values of a parameter are lists.
+/// Source: AWS CloudFormation User Guide, "CloudFormation template Parameters syntax".
+pub(super) fn is_list(declaration: &Json) -> bool {
+    let kind = declaration["Type"].as_str().unwrap_or_default();
+    kind == "CommaDelimitedList" || kind.contains("List<") || kind.contains("<CommaDelimitedList>")
+}
+
+/// Notes the parameters that rules refer to, so that none of them counts as unused.
+pub(super) fn use_in_rules(template: &TemplateSections, scope: &Scope) {
+    fn names(value: &Json, found: &mut impl FnMut(&str)) {
+        match value {
+            Json::Object(map) => {
+                for (key, inner) in map {
+                    match (key.as_str(), inner) {
+                        ("Ref", Json::String(name)) => found(name),
+                        ("Fn::ValueOf", Json::Array(items)) => {
+                            items.first().and_then(Json::as_str).into_iter().for_each(&mut *found);
+                        }
+                        _ => names(inner, found),
+                    }
+                }
+            }
+            Json::Array(items) => items.iter().for_each(|item| names(item, found)),
+            _ => {}
+        }
+    }
+    for (_, rule) in &template.rules {
+        names(rule, &mut |name| {
+            scope.parameter(name);
+        });
+    }
+}
+
+/// Members of a parameter.
+/// Source: the same page.
+const PARAMETER: [&str; 11] = [
+    "AllowedPattern",
+    "AllowedValues",
+    "ConstraintDescription",
+    "Default",
+    "Description",
+    "MaxLength",
+    "MaxValue",
+    "MinLength",
+    "MinValue",
+    "NoEcho",
+    "Type",
+];
+
+fn check_parameter(properties: &mut Properties<'_>, parameter: &Map<String, Json>) {
+    let span = properties.span_of("parameter");
+    for name in parameter.keys().filter(|name| !PARAMETER.contains(&name.as_str())) {
+        properties.report(
+            Diagnostic::error("E0374", span, format!("a parameter has no member `{}`", shorten(name)))
+                .suggest(name, PARAMETER),
+        );
+    }
+    if !parameter.get("Type").is_some_and(Json::is_string) {
+        properties.report(
+            Diagnostic::error("E0374", span, "a parameter needs a `Type`")
+                .help("such as `String`, `Number`, `CommaDelimitedList` or `AWS::EC2::VPC::Id`"),
+        );
+    }
+    for other in ["type", "default", "minimum", "maximum", "description"] {
+        if properties.has(other) {
+            let span = properties.span_of(other);
+            properties.report(
+                Diagnostic::error("E0107", span, format!("`{other}` can't be given beside `parameter`"))
+                    .help("write it as CloudFormation names it, below `parameter`"),
+            );
+        }
     }
 }
 
@@ -170,9 +279,21 @@ struct Declared {
     declaration: Option<Declaration>,
 }
 
+impl Declared {
+    fn parameter(&self) -> Option<&Json> {
+        self.declaration.as_ref()?.parameter.as_ref()
+    }
+
+    fn is_parameter(&self) -> bool {
+        self.parameter().is_some()
+    }
+}
+
 /// The declaration of a value under `config`.
 #[derive(Debug, Clone)]
 pub(super) struct Declaration {
+    /// The declaration of a parameter of the template, which has no type of the language.
+    parameter: Option<Json>,
     kind: ConfigType,
     default: Option<Node>,
     minimum: Option<Node>,
@@ -206,12 +327,27 @@ const CONFIG_TYPES: &[(&str, ConfigType)] = &[
 
 /// Reads one entry under `config`.
 pub(super) fn read_declaration(properties: &mut Properties<'_>) -> Option<Declaration> {
-    let kind = properties.field("type", "Type of the value.", Choice(CONFIG_TYPES)).required();
+    let parameter = properties
+        .field(
+            "parameter",
+            "Makes the value a parameter of the template, in place of `type`: its declaration as CloudFormation takes it.",
+            Verbatim,
+        )
+        .optional();
+    let given = properties.has("parameter");
+    let kind = properties.field("type", "Type of the value; a `parameter` has none.", Choice(CONFIG_TYPES));
+    let kind = if given { kind.optional() } else { kind.required() };
     let default =
         properties.field("default", "The value unless a stack or `--config` sets one.", Raw).optional();
     let minimum = properties.field("minimum", "Smallest value.", Raw).optional();
     let maximum = properties.field("maximum", "Largest value.", Raw).optional();
     let _ = properties.field("description", "Description of the value.", Str).optional();
+    if let Some(parameter) = parameter {
+        check_parameter(properties, &parameter);
+        let kind = ConfigType::String;
+        let parameter = Some(Json::Object(parameter));
+        return Some(Declaration { parameter, kind, default: None, minimum: None, maximum: None });
+    }
     let kind = kind?;
     for (name, bound) in [("minimum", &minimum), ("maximum", &maximum)] {
         let span = properties.span_of(name);
@@ -234,7 +370,7 @@ pub(super) fn read_declaration(properties: &mut Properties<'_>) -> Option<Declar
             }
         }
     }
-    Some(Declaration { kind, default, minimum, maximum })
+    Some(Declaration { parameter: None, kind, default, minimum, maximum })
 }
 
 impl ConfigType {

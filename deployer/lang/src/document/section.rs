@@ -27,6 +27,21 @@ impl Read for Section {
     }
 }
 
+/// A value that is read later, when the stack is known.
+pub(super) struct Later<R>(pub(super) R);
+impl<R: Read> Read for Later<R> {
+    type Out = Node;
+    fn shape(&self) -> Shape {
+        self.0.shape()
+    }
+    fn read(&self, node: &Node, _: &Scope) -> Option<Node> {
+        Some(node.clone())
+    }
+    fn show(&self, _: &Node) -> Option<String> {
+        None
+    }
+}
+
 /// Returns the entries of a section; none if it is not a mapping.
 pub(super) fn entries_of<'n>(node: &'n Node, section: &str) -> &'n [Entry] {
     let Value::Mapping(entries) = &node.value else { return &[] };

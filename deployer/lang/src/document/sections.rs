@@ -2,33 +2,23 @@
 
 use deployer_syntax::diagnostic::Diagnostic;
 use deployer_syntax::yaml::Node;
+use serde_json::{Map, Value as Json};
 
 use super::config::{Declaration, read_declaration};
-use super::section::Section;
+use super::organisation::Fields;
+use super::outputs::output_properties;
+use super::policies::{Policy, RuleFiles};
+use super::section::{Later, Section};
 use super::stacks::{StackEntry, is_stack_name, read_stack};
-use crate::model::Kind;
 use crate::model::properties::{
-    Each, Lenient, Object, Properties, Property, Read, Reference, Scope, Shape, Str, describe,
+    Choice, Each, Lenient, List, Object, Properties, Property, Reference, Shape, Str, describe,
 };
+use crate::model::verbatim::{AnyVerbatim, Verbatim};
+use crate::model::{Kind, TemplateSections};
 
 /// Longest description: AWS CloudFormation User Guide, "Understand CloudFormation quotas": template description, in
 /// bytes.
 const MAX_DESCRIPTION: usize = 1_024;
-
-/// A reference that is read later, when the resources are known.
-struct Later(Reference);
-impl Read for Later {
-    type Out = Node;
-    fn shape(&self) -> Shape {
-        self.0.shape()
-    }
-    fn read(&self, node: &Node, _: &Scope) -> Option<Node> {
-        Some(node.clone())
-    }
-    fn show(&self, _: &Node) -> Option<String> {
-        None
-    }
-}
 
 /// The types that `key` refers to.
 pub(super) const KEY: Reference = Reference(&[Kind::Key]);
@@ -40,6 +30,10 @@ pub(super) struct Sections {
     pub(super) config: Vec<(String, Option<Declaration>)>,
     pub(super) stacks: Vec<(String, Option<StackEntry>)>,
     pub(super) key: Option<Node>,
+    pub(super) organisation: Fields,
+    pub(super) template: TemplateSections,
+    pub(super) exact: bool,
+    pub(super) policies: Vec<Policy>,
     pub(super) conditions: Option<Node>,
     pub(super) resources: Option<Node>,
     pub(super) outputs: Option<Node>,
@@ -81,6 +75,58 @@ pub(super) fn read_sections(properties: &mut Properties<'_>) -> Option<Sections>
             Later(KEY),
         )
         .optional();
+    let organisation = Fields::ask(properties);
+    let exact = properties
+        .field(
+            "logicalIds",
+            "`derived` makes logical ids of the names (`my-queue` becomes `MyQueue`); with `exact`, the names of `AWS::…` resources, \
+             conditions and outputs are the logical ids.",
+            Choice(&[("derived", false), ("exact", true)]),
+        )
+        .or(false);
+    let policies = properties
+        .field(
+            "policies",
+            "Rules of AWS CloudFormation Guard that the template of each stack must follow: paths of rule files, relative to the \
+             stack file, such as `rules/*.guard`.",
+            List(RuleFiles),
+        )
+        .or(Vec::new());
+    let transform = properties
+        .field(
+            "transform",
+            "Macros that change the template when it is deployed, such as `AWS::LanguageExtensions`: a name or a list.",
+            AnyVerbatim,
+        )
+        .optional();
+    let metadata =
+        properties.field("metadata", "`Metadata` of the template, as it is.", AnyVerbatim).optional();
+    let globals = properties
+        .field(
+            "globals",
+            "`Globals` of the template, as it is, for the macro `AWS::Serverless-2016-10-31`.",
+            AnyVerbatim,
+        )
+        .optional();
+    let rules = properties
+        .field(
+            "rules",
+            "Rules about parameters: name → `RuleCondition` and `Assertions`, as CloudFormation takes them.",
+            Verbatim,
+        )
+        .or(Map::new());
+    let mappings = properties
+        .field("mappings", "Values for `!FindInMap`: name → key → key → text or list.", Verbatim)
+        .or(Map::new());
+    check_mappings(properties, &mappings);
+    let template = TemplateSections {
+        transform,
+        metadata,
+        globals,
+        rules: rules.into_iter().collect(),
+        mappings: mappings.into_iter().collect(),
+        loops: Vec::new(),
+    };
     let conditions = properties
         .field(
             "conditions",
@@ -92,7 +138,14 @@ pub(super) fn read_sections(properties: &mut Properties<'_>) -> Option<Sections>
         .field("resources", "The resources: name → type and properties.", Section(Shape::Object(Vec::new())))
         .required();
     let outputs = properties
-        .field("outputs", "Values to show after a deployment.", Section(Shape::Map(Box::new(Shape::Text))))
+        .field(
+            "outputs",
+            "Values to show after a deployment.",
+            Section(Shape::Map(Box::new(Shape::Either(vec![
+                Shape::Text,
+                Shape::Object(output_properties()),
+            ])))),
+        )
         .optional();
     if let Some(name) = &name
         && !is_stack_name(name)
@@ -111,7 +164,41 @@ pub(super) fn read_sections(properties: &mut Properties<'_>) -> Option<Sections>
                 .help(format!("CloudFormation accepts at most {MAX_DESCRIPTION} bytes")),
         );
     }
-    Some(Sections { name, description, config, stacks, key, conditions, resources, outputs })
+    Some(Sections {
+        name,
+        description,
+        config,
+        stacks,
+        key,
+        organisation,
+        template,
+        exact,
+        policies,
+        conditions,
+        resources,
+        outputs,
+    })
+}
+
+/// Checks the shape of mappings: two levels of keys, then a text or a list.
+/// Source: AWS CloudFormation User Guide, "Mappings".
+fn check_mappings(properties: &mut Properties<'_>, mappings: &Map<String, Json>) {
+    for (name, first) in mappings {
+        let second = first.as_object().into_iter().flatten().map(|(_, inner)| inner.as_object());
+        let value = |value: &Json| match value {
+            Json::Array(items) => items.iter().all(|item| !item.is_array() && !item.is_object()),
+            other => !other.is_object(),
+        };
+        let mut second = second.map(|inner| inner.is_some_and(|inner| inner.values().all(value)));
+        let includes = first.get("Fn::Transform").is_some();
+        if !(includes || first.is_object() && second.all(|fits| fits)) {
+            let span = properties.span_of("mappings");
+            properties.report(
+                Diagnostic::error("E0373", span, format!("the mapping `{name}` does not have two levels of keys"))
+                    .help("write `name: { key: { key: value } }`, where a value is a text, a number, a boolean or a list of these"),
+            );
+        }
+    }
 }
 
 /// Returns the properties at the top of the file.

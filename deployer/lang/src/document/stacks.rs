@@ -1,14 +1,19 @@
 //! `stacks`: the instances of the file.
 
 use deployer_syntax::diagnostic::Diagnostic;
-use deployer_syntax::yaml::Node;
+use deployer_syntax::yaml::{Node, shorten};
 
+use super::organisation::Fields;
 use super::section::Section;
 use crate::model::properties::{Boolean, Choice, Integer, Properties, Shape, Str};
 use crate::model::target::{Removal, StackTarget, Target};
 
-/// A stack, and its `config` as the file contains it.
-pub(super) type StackEntry = (StackTarget, Option<Node>);
+/// A stack, with the parts that are read later as the file contains them.
+pub(super) struct StackEntry {
+    pub(super) target: StackTarget,
+    pub(super) config: Option<Node>,
+    pub(super) organisation: Fields,
+}
 
 /// Returns whether a text can be a part of the name of a stack.
 pub(super) fn is_stack_name(name: &str) -> bool {
@@ -31,6 +36,13 @@ pub fn is_region(region: &str) -> bool {
         && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// Returns whether CloudFormation accepts the name of a stack: AWS CloudFormation API reference, `CreateStack`: `StackName`.
+fn is_cloudformation_name(name: &str) -> bool {
+    name.len() <= 128
+        && name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
 /// Reads one entry under `stacks`, whose name its caller sets.
 pub(super) fn read_stack(properties: &mut Properties<'_>) -> Option<StackEntry> {
     let target = properties
@@ -40,6 +52,9 @@ pub(super) fn read_stack(properties: &mut Properties<'_>) -> Option<StackEntry> 
             Choice(&[("aws", Target::Aws), ("local", Target::Local)]),
         )
         .or(Target::Aws);
+    let name = properties
+        .field("name", "Name of the CloudFormation stack; by default `<name>-<stack>`.", Str)
+        .optional();
     let region = properties.field("region", "AWS region.", Str).optional();
     let account = properties.field("account", "Account to deploy to: 12 digits, quoted.", Str).optional();
     let endpoint =
@@ -55,6 +70,14 @@ pub(super) fn read_stack(properties: &mut Properties<'_>) -> Option<StackEntry> 
         .optional();
     let default =
         properties.field("default", "Use this stack for commands that name none.", Boolean).or(false);
+    let express = properties
+        .field(
+            "express",
+            "Finish deployments as soon as the configuration is applied, without waiting for resources to become ready, as with \
+             `deploy --express`.",
+            Boolean,
+        )
+        .or(false);
     let lambda_concurrency = properties
         .field(
             "lambdaConcurrency",
@@ -66,6 +89,7 @@ pub(super) fn read_stack(properties: &mut Properties<'_>) -> Option<StackEntry> 
     let config = properties
         .field("config", "Config values of this stack.", Section(Shape::Map(Box::new(Shape::String))))
         .optional();
+    let organisation = Fields::ask(properties);
     if let Some(region) = &region
         && !is_region(region)
     {
@@ -73,6 +97,15 @@ pub(super) fn read_stack(properties: &mut Properties<'_>) -> Option<StackEntry> 
         properties.report(
             Diagnostic::error("E0108", span, format!("`{region}` is not an AWS region"))
                 .help("lower case words and a number with hyphens, such as `eu-west-1`"),
+        );
+    }
+    if let Some(name) = &name
+        && !is_cloudformation_name(name)
+    {
+        let span = properties.span_of("name");
+        properties.report(
+            Diagnostic::error("E0108", span, format!("`{}` can't be the name of a stack", shorten(name)))
+                .help("letters, digits and hyphens, beginning with a letter, at most 128 characters"),
         );
     }
     if let Some(endpoint) = &endpoint
@@ -103,6 +136,7 @@ pub(super) fn read_stack(properties: &mut Properties<'_>) -> Option<StackEntry> 
     let removal = removal.unwrap_or(if target == Target::Local { Removal::Delete } else { Removal::Keep });
     let target = StackTarget {
         stack: String::new(),
+        name,
         target,
         region,
         account,
@@ -111,6 +145,7 @@ pub(super) fn read_stack(properties: &mut Properties<'_>) -> Option<StackEntry> 
         removal,
         default,
         lambda_concurrency,
+        express,
     };
-    Some((target, config))
+    Some(StackEntry { target, config, organisation })
 }

@@ -6,6 +6,7 @@ use deployer_syntax::yaml::shorten;
 use super::access::Verb;
 use super::code::one_of_these;
 use super::definition::{Definition, Drawing};
+use super::existing::{Existing, OWN_SETTINGS, Refused};
 use super::flow::{Flows, Role};
 use super::properties::{Boolean, Choice, Duration, List, Object, Properties, Reference, Str};
 use super::{Kind, ResourceRef};
@@ -13,6 +14,8 @@ use super::{Kind, ResourceRef};
 /// An S3 bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bucket {
+    /// The bucket that is there already; none is created then.
+    pub existing: Option<Existing>,
     /// Receivers of notifications about objects.
     pub notify: Vec<Notification>,
     /// `true` if S3 sends every change to the account's default event bus.
@@ -167,8 +170,17 @@ pub enum BucketEvent {
     Removed,
 }
 
+/// The properties that an existing bucket can't have.
+const REFUSED: [Refused; 4] = [
+    ("versioning", OWN_SETTINGS),
+    ("lifecycle", OWN_SETTINGS),
+    ("cors", OWN_SETTINGS),
+    ("logging", OWN_SETTINGS),
+];
+
 impl Definition for Bucket {
-    const DESCRIPTION: &'static str = "An S3 bucket: private, encrypted, versioned, TLS only.";
+    const DESCRIPTION: &'static str =
+        "An S3 bucket: private, encrypted, versioned, TLS only; or an existing one.";
     const ATTRIBUTES: &'static [(&'static str, &'static str)] = &[("name", "bucket name"), ("arn", "ARN")];
     const ACCESS: &'static [(Verb, &'static str)] = &[
         (Verb::Read, "the objects of a bucket"),
@@ -179,6 +191,12 @@ impl Definition for Bucket {
     const DRAWING: Drawing = Drawing::Always(Role::Store);
 
     fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let existing = Existing::read(
+            properties,
+            Kind::Bucket,
+            "Name or ARN of an existing bucket in the region of the stack; the stack creates none, and does not change it.",
+            &REFUSED,
+        );
         let notify = properties
             .field(
                 "notify",
@@ -224,7 +242,11 @@ impl Definition for Bucket {
                     .help("S3 accepts 998 besides those of the deployer"),
             );
         }
-        Some(Self { notify, event_bridge, versioning, lifecycle, cors, logging, encryption_key })
+        Some(Self { existing, notify, event_bridge, versioning, lifecycle, cors, logging, encryption_key })
+    }
+
+    fn existing(&self) -> Option<&Existing> {
+        self.existing.as_ref()
     }
 
     fn flows(&self, name: &str, flows: &mut Flows) {
@@ -245,6 +267,9 @@ impl Definition for Bucket {
             };
             flows.add(name, &notify.to.resource().name, format!("{on}{filter}"));
         }
+        if self.existing.is_some() {
+            flows.add_dead_letters(name, name, "undelivered");
+        }
     }
 
     fn encryption_key(&self) -> Option<(&ResourceRef, &'static str)> {
@@ -252,7 +277,7 @@ impl Definition for Bucket {
     }
 
     fn encryption_key_mut(&mut self) -> Option<&mut Option<ResourceRef>> {
-        Some(&mut self.encryption_key)
+        self.existing.is_none().then_some(&mut self.encryption_key)
     }
 }
 

@@ -282,7 +282,7 @@ impl Architecture {
 }
 
 /// A path beside the stack file.
-struct Path;
+pub(crate) struct Path;
 impl Read for Path {
     type Out = String;
     fn shape(&self) -> Shape {

@@ -12,8 +12,8 @@ pub struct Dashboard {
 }
 
 impl Definition for Dashboard {
-    const DESCRIPTION: &'static str =
-        "A CloudWatch dashboard: a row for each function, queue, table and topic of the stack.";
+    const DESCRIPTION: &'static str = "A CloudWatch dashboard: a row for each function, queue, table and topic of the stack, and the \
+         metrics of an `observe` with `metrics`.";
     const ATTRIBUTES: &'static [(&'static str, &'static str)] = &[("name", "dashboard name")];
     const DRAWING: Drawing = Drawing::Never;
 

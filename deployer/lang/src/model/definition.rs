@@ -4,6 +4,7 @@
 use deployer_syntax::diagnostic::Diagnostics;
 
 use super::access::Verb;
+use super::existing::Existing;
 use super::flow::{Flows, Role};
 use super::properties::Properties;
 use super::{Resource, ResourceRef, Stack};
@@ -27,6 +28,11 @@ pub(crate) trait Definition: Sized {
 
     /// Applies the rules about this resource and those that it names, when all of them have been read.
     fn check(&self, _stack: &Stack, _resource: &Resource, _diagnostics: &mut Diagnostics) {}
+
+    /// Returns the resource of AWS that it refers to, if the stack does not create it.
+    fn existing(&self) -> Option<&Existing> {
+        None
+    }
 
     /// Returns the advice if nothing in the stack refers to it; `None` if it is of use even so.
     fn unused(&self) -> Option<&'static str> {

@@ -5,7 +5,7 @@
 use std::ops::RangeInclusive;
 
 use deployer_cfn::expression::{Expression, ExpressionEntry, ExpressionKind, Gives};
-use deployer_cfn::template::{logical_id, references};
+use deployer_cfn::template::references;
 use deployer_syntax::diagnostic::{Diagnostic, Span};
 use deployer_syntax::reference::{PSEUDO_PARAMETERS, Part, pseudo_parameter, unknown_pseudo_parameter};
 use deployer_syntax::units::integer;
@@ -14,56 +14,17 @@ use serde_json::{Value as Json, json};
 
 use crate::model::TextPart;
 use crate::model::properties::{Scope, attribute, mismatch, one_of};
+use crate::model::verbatim::{long_name, scalar, verbatim};
 
 mod condition;
+mod functions;
 mod sub;
+
+use functions::{CONDITION_FUNCTIONS, FUNCTIONS, IN_CONDITIONS, UNAVAILABLE};
 
 /// Key for a text with references in the JSON of an expression, with the pieces of the text as its value: the value of
 /// a reference is known when all resources are. No key of a template begins so.
 pub(crate) const TEXT: &str = "\u{0}text";
-
-/// Functions, and the form of each.
-/// Source: AWS CloudFormation Template Reference, "Intrinsic function reference".
-const FUNCTIONS: [(&str, &str); 11] = [
-    ("Ref", "`!Ref name`"),
-    ("Fn::Base64", "`!Base64 text`"),
-    ("Fn::Cidr", "`!Cidr [\"10.0.0.0/16\", 4, 8]`: a block, how many, and the bits of each"),
-    ("Fn::GetAtt", "`!GetAtt name.Attribute`"),
-    ("Fn::GetAZs", "`!GetAZs \"\"`, or a region instead of `\"\"`"),
-    ("Fn::If", "`!If [condition, value, otherwise]`"),
-    ("Fn::ImportValue", "`!ImportValue name`"),
-    ("Fn::Join", "`!Join [\",\", [a, b]]`"),
-    ("Fn::Select", "`!Select [0, [a, b]]`"),
-    ("Fn::Split", "`!Split [\",\", \"a,b\"]`"),
-    ("Fn::Sub", "`!Sub \"${name.Attribute}\"`, or `!Sub [\"${variable}\", { variable: value }]`"),
-];
-
-/// Functions that make a condition, and the form of each.
-const CONDITION_FUNCTIONS: [(&str, &str); 5] = [
-    ("Condition", "`!Condition name`"),
-    ("Fn::And", "`!And [condition, condition]`, with 2 to 10 of them"),
-    ("Fn::Equals", "`!Equals [text, text]`"),
-    ("Fn::Not", "`!Not [condition]`"),
-    ("Fn::Or", "`!Or [condition, condition]`, with 2 to 10 of them"),
-];
-
-/// Functions of CloudFormation that the language doesn't have, and the alternative to each.
-const UNAVAILABLE: [(&str, &str); 5] = [
-    ("Fn::FindInMap", "there are no mappings; declare a value under `config`, which each stack may set"),
-    (
-        "Fn::ForEach",
-        "it needs a macro, which changes the template after it was checked; write each entry out",
-    ),
-    ("Fn::Length", "it needs a macro, which changes the template after it was checked; write the number"),
-    (
-        "Fn::ToJsonString",
-        "it needs a macro, which changes the template after it was checked; write the JSON as a text",
-    ),
-    ("Fn::Transform", "a macro changes the template after it was checked; write its result"),
-];
-
-/// Functions that may give an operand of `Fn::Equals`: the same source, "Condition functions".
-const IN_CONDITIONS: [&str; 5] = ["Ref", "Fn::Join", "Fn::Select", "Fn::Split", "Fn::Sub"];
 
 /// Pseudo parameters that `Ref` takes, and texts don't: a list, and the one that removes its property.
 const NOTIFICATION_ARNS: &str = "AWS::NotificationARNs";
@@ -96,6 +57,35 @@ pub(crate) fn to_json(expression: &Expression) -> Json {
     }
 }
 
+/// Converts an expression whose place has no schema: plain numbers and booleans keep their types. Reports a null.
+pub(crate) fn typed_json(expression: &Expression, scope: &Scope) -> Option<Json> {
+    Some(match &expression.is {
+        ExpressionKind::Null => {
+            scope.report(
+                Diagnostic::error("E0103", expression.span, "expected a value, found nothing")
+                    .help("CloudFormation does not accept null; remove the key"),
+            );
+            return None;
+        }
+        ExpressionKind::Scalar { text, plain } => scalar(text, *plain),
+        ExpressionKind::List(items) => {
+            let read: Vec<_> = items.iter().map(|item| typed_json(item, scope)).collect();
+            Json::Array(read.into_iter().collect::<Option<_>>()?)
+        }
+        ExpressionKind::Map(entries) => {
+            let read: Vec<_> = entries
+                .iter()
+                .map(|entry| Some((entry.key.clone(), typed_json(&entry.value, scope)?)))
+                .collect();
+            Json::Object(read.into_iter().collect::<Option<_>>()?)
+        }
+        ExpressionKind::If { condition, then, otherwise } => {
+            json!({ "Fn::If": [condition, typed_json(then, scope)?, typed_json(otherwise, scope)?] })
+        }
+        ExpressionKind::Function { .. } | ExpressionKind::NoValue => to_json(expression),
+    })
+}
+
 /// A call as the file contains it, in either form.
 struct Call<'n> {
     /// Its long name.
@@ -111,10 +101,7 @@ struct Call<'n> {
 fn call(node: &Node) -> Option<Call<'_>> {
     match &node.value {
         Value::Tagged { tag, tag_span, node: argument } => {
-            let name = match tag.as_str() {
-                "Ref" | "Condition" => tag.clone(),
-                _ => format!("Fn::{tag}"),
-            };
+            let name = long_name(tag);
             Some(Call { name, at: *tag_span, argument, span: node.span })
         }
         Value::Mapping(entries) => match entries.as_slice() {
@@ -152,7 +139,7 @@ fn is_list(expression: &Expression) -> bool {
 }
 
 /// Returns whether it refers to a resource.
-fn depends_on_resources(value: &Json) -> bool {
+fn depends_on_resources(value: &Json, scope: &Scope) -> bool {
     fn in_texts(value: &Json) -> bool {
         match value {
             Json::Object(map) => map.iter().any(|(key, inner)| match key.as_str() {
@@ -166,7 +153,7 @@ fn depends_on_resources(value: &Json) -> bool {
         }
     }
     let mut found = in_texts(value);
-    references(value, &mut |to| found |= !to.starts_with("AWS::"));
+    references(value, &mut |to| found |= !to.starts_with("AWS::") && scope.parameter(to).is_none());
     found
 }
 
@@ -188,6 +175,10 @@ impl Reader<'_> {
                 ExpressionKind::List(items.iter().map(|item| self.part(item)).collect())
             }
             Value::Mapping(entries) => {
+                let function = entries.iter().find(|entry| entry.key.starts_with("Fn::"));
+                if function.is_some_and(|entry| self.scope.macros || entry.key == "Fn::Transform") {
+                    return self.changed_by_macros(node, entries);
+                }
                 let read = entries.iter().map(|entry| self.entry(entry)).collect();
                 if let Some(function) = entries.iter().find(|entry| entry.key.starts_with("Fn::")) {
                     self.scope.report(
@@ -208,6 +199,22 @@ impl Reader<'_> {
             }
         };
         Some(Expression { is, span: node.span })
+    }
+
+    /// Reads a mapping that a macro changes: its functions are taken as they are, and no schema can judge it.
+    fn changed_by_macros(&self, node: &Node, entries: &[Entry]) -> Option<Expression> {
+        let read: Vec<_> = entries
+            .iter()
+            .map(|entry| {
+                let value = match entry.key.starts_with("Fn::") {
+                    true => verbatim(&entry.value, self.scope)?,
+                    false => typed_json(&self.expression(&entry.value)?, self.scope)?,
+                };
+                Some((entry.key.clone(), value))
+            })
+            .collect();
+        let value = Json::Object(read.into_iter().collect::<Option<_>>()?);
+        Some(Expression { is: ExpressionKind::Function { value, gives: Gives::Any }, span: node.span })
     }
 
     fn entry(&self, entry: &Entry) -> ExpressionEntry {
@@ -271,6 +278,18 @@ impl Reader<'_> {
             Some(Expression { is: ExpressionKind::Function { value, gives }, span: call.span })
         };
         let name = call.name.as_str();
+        if self.scope.macros {
+            // What a function means is known when the macros have run. `${config.…}` is the exception that is reported.
+            let argument = verbatim(call.argument, self.scope)?;
+            let argument = match (name, &argument) {
+                ("Fn::GetAtt", Json::String(path)) => match path.split_once('.') {
+                    Some((target, attribute)) => json!([target, attribute]),
+                    None => argument,
+                },
+                _ => argument,
+            };
+            return function(Json::Object([(call.name.clone(), argument)].into_iter().collect()), Gives::Any);
+        }
         if CONDITION_FUNCTIONS.iter().any(|(known, _)| *known == name) {
             self.scope.report(
                 Diagnostic::error(
@@ -313,6 +332,22 @@ impl Reader<'_> {
                 }
                 function(json!({ "Fn::Split": [between, text?] }), Gives::List)
             }
+            "Fn::FindInMap" => {
+                let items = self.items(call, 3..=3)?;
+                let mapping = match &items[0].value {
+                    Value::Scalar { .. } => {
+                        let name = self.literal(call, &items[0])?;
+                        self.scope.use_mapping(&name, items[0].span)?;
+                        json!(name)
+                    }
+                    _ => self.single(call, &items[0])?,
+                };
+                let (first, second) = (self.single(call, &items[1]), self.single(call, &items[2]));
+                function(json!({ "Fn::FindInMap": [mapping, first?, second?] }), Gives::Any)
+            }
+            "Fn::Transform" => {
+                function(json!({ "Fn::Transform": verbatim(call.argument, self.scope)? }), Gives::Any)
+            }
             "Fn::Select" => function(self.select(call)?, Gives::Any),
             "Fn::Base64" => {
                 function(json!({ "Fn::Base64": self.single(call, call.argument)? }), Gives::Single)
@@ -332,7 +367,7 @@ impl Reader<'_> {
             }
             "Fn::ImportValue" => {
                 let value = self.single(call, call.argument)?;
-                if depends_on_resources(&value) {
+                if depends_on_resources(&value, self.scope) {
                     self.scope.report(
                         Diagnostic::error(
                             "E0513",
@@ -501,7 +536,10 @@ impl Reader<'_> {
                 };
                 (json!({ "Ref": name }), Gives::Single)
             }
-            _ => (json!({ "Ref": self.target(&name, span)? }), Gives::Single),
+            _ => match self.scope.parameter(&name) {
+                Some(list) => (json!({ "Ref": name }), if list { Gives::List } else { Gives::Single }),
+                None => (json!({ "Ref": self.target(&name, span)? }), Gives::Single),
+            },
         };
         Some(Expression { is: ExpressionKind::Function { value, gives }, span: call.span })
     }
@@ -534,7 +572,7 @@ impl Reader<'_> {
             self.no_resources(name, span);
             return None;
         }
-        self.scope.target(name, span).map(|name| logical_id(&name))
+        self.scope.target(name, span).map(|name| self.scope.resource_id(&name))
     }
 
     fn no_resources(&self, name: &str, span: Span) {

@@ -151,6 +151,7 @@ impl Definition for Function {
                     ("load", Worker::Load),
                     ("observe", Worker::Observe),
                     ("report", Worker::Report),
+                    ("snapshot", Worker::Snapshot),
                 ]),
             )
             .optional();

@@ -6,14 +6,17 @@ use deployer_syntax::diagnostic::Diagnostic;
 
 use super::access::Verb;
 use super::definition::{Definition, Drawing, UNUSED};
+use super::existing::{Existing, OWN_SETTINGS, Refused};
 use super::properties::{Duration, Properties, Str};
-use super::{ResourceType, Stack};
+use super::{Kind, ResourceType, Stack};
 
 const DAY: u64 = 86_400;
 
 /// A KMS key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
+    /// The key that is there already; none is created then.
+    pub existing: Option<Existing>,
     /// Description of the key.
     pub description: Option<String>,
     /// Days after which new key material is created.
@@ -22,9 +25,12 @@ pub struct Key {
     pub deletion_window: u64,
 }
 
+/// The properties that an existing key can't have.
+const REFUSED: [Refused; 3] =
+    [("description", OWN_SETTINGS), ("rotation", OWN_SETTINGS), ("deletionWindow", OWN_SETTINGS)];
+
 impl Definition for Key {
-    const DESCRIPTION: &'static str =
-        "A KMS key of the account's own, rotated, with an alias. It costs money while idle.";
+    const DESCRIPTION: &'static str = "A KMS key of the account's own, rotated, with an alias, which costs money while idle; or an existing one.";
     const ATTRIBUTES: &'static [(&'static str, &'static str)] =
         &[("arn", "ARN"), ("id", "key id"), ("alias", "name of its alias")];
     const ACCESS: &'static [(Verb, &'static str)] = &[(Verb::Encrypt, "a key"), (Verb::Decrypt, "a key")];
@@ -32,6 +38,12 @@ impl Definition for Key {
 
     /// Reads it. Bounds: AWS KMS API reference, `EnableKeyRotation` and `ScheduleKeyDeletion`.
     fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let existing = Existing::read(
+            properties,
+            Kind::Key,
+            "ID or ARN of an existing key in the region of the stack; the stack creates none, and does not change it.",
+            &REFUSED,
+        );
         let description = properties.field("description", "Description of the key.", Str).optional();
         let rotation = properties
             .field(
@@ -54,11 +66,15 @@ impl Definition for Key {
                     .report(Diagnostic::error("E0104", span, "KMS counts whole days").help("such as `30d`"));
             }
         }
-        Some(Self { description, rotation: rotation / DAY, deletion_window: deletion_window / DAY })
+        Some(Self { existing, description, rotation: rotation / DAY, deletion_window: deletion_window / DAY })
+    }
+
+    fn existing(&self) -> Option<&Existing> {
+        self.existing.as_ref()
     }
 
     fn unused(&self) -> Option<&'static str> {
-        Some(UNUSED)
+        self.existing.is_none().then_some(UNUSED)
     }
 }
 

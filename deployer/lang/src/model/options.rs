@@ -1,16 +1,25 @@
 //! `options` of a resource: its treatment by CloudFormation, whatever its type.
 
 use deployer_syntax::diagnostic::Diagnostic;
-use deployer_syntax::yaml::shorten;
+use deployer_syntax::yaml::{self, Node, shorten};
+use serde_json::Value;
 
-use super::ResourceRef;
-use super::properties::{AnyResource, Boolean, ConditionName, List, Properties, Str};
+use super::properties::{
+    AnyResource, Boolean, ConditionName, List, MAX_LOGICAL_ID, Properties, Read, Scope, Shape, Str,
+    is_logical_id, mismatch,
+};
+use super::{ResourceRef, expression};
 
-/// Longest logical ID: AWS CloudFormation User Guide, "Resources syntax".
-const MAX_LOGICAL_ID: usize = 255;
+/// Attributes of a resource that the file names in another way.
+const OWN: [(&str, &str); 4] = [
+    ("Condition", "write `condition: name` among the options"),
+    ("DependsOn", "write `dependsOn: [\"${name}\"]` among the options"),
+    ("Properties", "write them under `properties` of the resource"),
+    ("Type", "write it as `type` of the resource"),
+];
 
 /// Options of a resource for CloudFormation.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Options {
     /// Resources that must exist before it.
     pub depends_on: Vec<ResourceRef>,
@@ -22,6 +31,45 @@ pub struct Options {
     pub logical_id: Option<String>,
     /// Logical ID of the condition under which it exists.
     pub condition: Option<String>,
+    /// Further attributes of its main resource, such as `CreationPolicy`, with texts as `expression::TEXT`.
+    pub attributes: Vec<(String, Value)>,
+}
+
+/// `attributes`: attributes of CloudFormation, by their own names.
+struct Attributes;
+impl Read for Attributes {
+    type Out = Vec<(String, Value)>;
+    fn shape(&self) -> Shape {
+        Shape::Map(Box::new(Shape::Any))
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<Self::Out> {
+        let yaml::Value::Mapping(entries) = &node.value else {
+            scope.report(mismatch(node, "a mapping").help("write `CreationPolicy: …` and the like below it"));
+            return None;
+        };
+        let read: Vec<_> = entries
+            .iter()
+            .map(|entry| {
+                if let Some((name, instead)) = OWN.iter().find(|(name, _)| *name == entry.key) {
+                    scope.report(
+                        Diagnostic::error(
+                            "E0372",
+                            entry.key_span,
+                            format!("`{name}` can't be among the attributes"),
+                        )
+                        .help(*instead),
+                    );
+                    return None;
+                }
+                let expression = expression::property(&entry.value, scope)?;
+                Some((entry.key.clone(), expression::typed_json(&expression, scope)?))
+            })
+            .collect();
+        read.into_iter().collect()
+    }
+    fn show(&self, _: &Self::Out) -> Option<String> {
+        None
+    }
 }
 
 impl Options {
@@ -61,9 +109,41 @@ impl Options {
                 ConditionName,
             )
             .optional();
+        let attributes = properties
+            .field(
+                "attributes",
+                "Other attributes of its main resource in CloudFormation, by their own names: `CreationPolicy`, \
+                 `UpdatePolicy`, `DeletionPolicy`, `UpdateReplacePolicy`, `Metadata`.",
+                Attributes,
+            )
+            .or(Vec::new());
+        let policy = attributes
+            .iter()
+            .find(|(name, _)| matches!(name.as_str(), "DeletionPolicy" | "UpdateReplacePolicy"));
+        if let Some((name, _)) = policy.filter(|_| protect || retain.is_some()) {
+            let span = properties.span_of("attributes");
+            properties.report(
+                Diagnostic::error(
+                    "E0107",
+                    span,
+                    format!("`{name}` can't be given beside `protect` and `retain`, which set it"),
+                )
+                .help("remove one of them"),
+            );
+        }
+        if protect && attributes.iter().any(|(name, _)| name == "Metadata") {
+            let span = properties.span_of("attributes");
+            properties.report(
+                Diagnostic::error(
+                    "E0107",
+                    span,
+                    "`Metadata` can't be given beside `protect`, which is kept there",
+                )
+                .help("remove one of them"),
+            );
+        }
         if let Some(id) = &logical_id
-            && !(id.bytes().all(|byte| byte.is_ascii_alphanumeric())
-                && (1..=MAX_LOGICAL_ID).contains(&id.len()))
+            && !is_logical_id(id)
         {
             let span = properties.span_of("logicalId");
             properties.report(
@@ -78,6 +158,6 @@ impl Options {
                     .help("remove `protect` or `retain: false`"),
             );
         }
-        Some(Self { depends_on, protect, retain, logical_id, condition })
+        Some(Self { depends_on, protect, retain, logical_id, condition, attributes })
     }
 }

@@ -4,21 +4,23 @@
 //! [`describe`] they list the properties of the language, for [`crate::schema`] and the documentation.
 
 use deployer_syntax::diagnostic::{Diagnostic, Span, nearest};
+use deployer_syntax::fix::Fix;
 use deployer_syntax::yaml::{self, Entry, Node, Value, shorten};
 
 use crate::model::Kind;
 
 mod collections;
+mod names;
 mod references;
 mod scope;
 mod single;
 
 pub use self::collections::{Each, Lenient, List, Map, Object};
+pub(crate) use self::names::{MAX_LOGICAL_ID, MAX_NAME, is_logical_id, is_word};
 pub(crate) use self::references::attribute;
 pub use self::references::{AnyResource, AnyText, ConditionName, Reference};
 pub use self::scope::Scope;
-pub use self::single::{Boolean, Choice, Duration, Integer, Size, Str, Word, WordOrInteger};
-pub(crate) use self::single::{MAX_NAME, is_word};
+pub use self::single::{Boolean, Choice, Duration, Integer, Percent, Size, Str, Word, WordOrInteger};
 
 /// The form of a value.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +45,8 @@ pub enum Shape {
     Duration(u64, u64),
     /// A size between two numbers of bytes.
     Size(u64, u64),
+    /// A percentage from 0 to 100.
+    Percent,
     /// One of these words.
     Choice(Vec<&'static str>),
     /// `${name}` of a resource of one of these types.
@@ -188,7 +192,10 @@ impl<'a> Properties<'a> {
         let unknown =
             Diagnostic::error("E0101", entry.key_span, format!("unknown key `{}`", shorten(&entry.key)));
         match place {
-            Some((name, place)) => unknown.help(format!("`{name}` belongs below `{place}:`")),
+            Some((name, place)) => {
+                let fix = Fix::Move { key: name.to_owned(), below: (*place).to_owned() };
+                unknown.help(format!("`{name}` belongs below `{place}:`")).fix(fix)
+            }
             None => unknown.suggest(&entry.key, known),
         }
     }

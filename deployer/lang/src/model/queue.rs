@@ -4,6 +4,7 @@ use deployer_syntax::diagnostic::{Diagnostic, Diagnostics};
 
 use super::access::Verb;
 use super::definition::{Definition, Drawing, Metrics, UNUSED};
+use super::existing::{Existing, OWN_SETTINGS, Refused};
 use super::flow::{Flows, Role};
 use super::properties::{Boolean, Duration, Integer, Object, Properties, Reference, Size};
 use super::{Kind, Resource, ResourceRef, Stack};
@@ -16,6 +17,8 @@ pub const MAX_MESSAGE_SIZE: u64 = 1 << 20;
 /// An SQS queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queue {
+    /// The queue that is there already; none is created then.
+    pub existing: Option<Existing>,
     /// Seconds for which a received message is hidden from others.
     pub visibility_timeout: u64,
     /// Seconds for which a message is kept.
@@ -63,6 +66,7 @@ impl Queue {
     #[must_use]
     pub const fn standard(visibility_timeout: u64, retention: u64, dead_letter: DeadLetter) -> Self {
         Self {
+            existing: None,
             visibility_timeout,
             retention,
             delay: 0,
@@ -75,8 +79,18 @@ impl Queue {
     }
 }
 
+/// The properties that an existing queue can't have.
+const REFUSED: [Refused; 6] = [
+    ("visibilityTimeout", "a deployment compares that of the queue with the functions that read it"),
+    ("retention", OWN_SETTINGS),
+    ("delay", OWN_SETTINGS),
+    ("receiveWait", OWN_SETTINGS),
+    ("maxMessageSize", OWN_SETTINGS),
+    ("fifo", "the name of a FIFO queue ends with `.fifo`"),
+];
+
 impl Definition for Queue {
-    const DESCRIPTION: &'static str = "An SQS queue with a dead-letter queue.";
+    const DESCRIPTION: &'static str = "An SQS queue with a dead-letter queue; or an existing one.";
     const ATTRIBUTES: &'static [(&'static str, &'static str)] =
         &[("name", "queue name"), ("arn", "ARN"), ("url", "queue URL")];
     const ACCESS: &'static [(Verb, &'static str)] = &[(Verb::Send, "a queue"), (Verb::Receive, "a queue")];
@@ -106,6 +120,12 @@ impl Definition for Queue {
     });
 
     fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let existing = Existing::read(
+            properties,
+            Kind::Queue,
+            "Name or ARN of an existing queue in the region of the stack; the stack creates none, and does not change it.",
+            &REFUSED,
+        );
         let visibility_timeout = properties
             .field(
                 "visibilityTimeout",
@@ -154,7 +174,18 @@ impl Definition for Queue {
                 Reference(&[Kind::Key]),
             )
             .optional();
+        if let Some(queue) = dead_letter.queue.as_ref().filter(|_| existing.is_some()) {
+            let message = format!("`deadLetter.queue` can't be set for an existing queue: {OWN_SETTINGS}");
+            properties.report(Diagnostic::error("E0363", queue.span, message).help(
+                "remove it; `deadLetter: { after: 3 }` names the receives after which the queue gives a message up",
+            ));
+        }
+        let fifo = match &existing {
+            Some(existing) => existing.is_fifo().then_some(Fifo::default()),
+            None => fifo,
+        };
         Some(Self {
+            existing,
             visibility_timeout,
             retention,
             delay,
@@ -179,8 +210,12 @@ impl Definition for Queue {
         }
     }
 
+    fn existing(&self) -> Option<&Existing> {
+        self.existing.as_ref()
+    }
+
     fn unused(&self) -> Option<&'static str> {
-        Some(UNUSED)
+        self.existing.is_none().then_some(UNUSED)
     }
 
     fn flows(&self, name: &str, flows: &mut Flows) {
@@ -199,7 +234,13 @@ impl Definition for Queue {
     }
 
     fn encryption_key_mut(&mut self) -> Option<&mut Option<ResourceRef>> {
-        Some(&mut self.encryption_key)
+        self.existing.is_none().then_some(&mut self.encryption_key)
+    }
+}
+
+impl Default for Fifo {
+    fn default() -> Self {
+        Self { content_based_deduplication: true, high_throughput: true }
     }
 }
 

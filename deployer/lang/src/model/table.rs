@@ -5,6 +5,7 @@ use deployer_syntax::yaml::shorten;
 
 use super::access::Verb;
 use super::definition::{Definition, Drawing, Metrics};
+use super::existing::{Existing, OWN_SETTINGS, Refused};
 use super::flow::Role;
 use super::properties::{Boolean, Choice, Integer, List, Map, Object, Properties, Reference, Str};
 use super::{Kind, ResourceRef};
@@ -16,6 +17,8 @@ const MAX_KEY_NAME: usize = 255;
 /// A DynamoDB table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
+    /// The table that is there already; none is created then.
+    pub existing: Option<Existing>,
     /// Key attributes and their types: the partition key, then the sort key if there is one.
     pub key: Vec<(String, KeyType)>,
     /// Global secondary indexes by name.
@@ -158,8 +161,18 @@ impl Table {
     }
 }
 
+/// The properties that an existing table can't have.
+const REFUSED: [Refused; 5] = [
+    ("timeToLive", OWN_SETTINGS),
+    ("stream", OWN_SETTINGS),
+    ("capacity", OWN_SETTINGS),
+    ("pointInTimeRecovery", OWN_SETTINGS),
+    ("class", OWN_SETTINGS),
+];
+
 impl Definition for Table {
-    const DESCRIPTION: &'static str = "A DynamoDB table: on demand, encrypted, with point-in-time recovery.";
+    const DESCRIPTION: &'static str =
+        "A DynamoDB table: on demand, encrypted, with point-in-time recovery; or an existing one.";
     const ATTRIBUTES: &'static [(&'static str, &'static str)] =
         &[("name", "table name"), ("arn", "ARN"), ("streamArn", "ARN of its stream, if it has one")];
     const ACCESS: &'static [(Verb, &'static str)] = &[
@@ -191,6 +204,13 @@ impl Definition for Table {
     });
 
     fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let existing = Existing::read(
+            properties,
+            Kind::Table,
+            "Name or ARN of an existing table in the account and region of the stack; the stack creates none, and does not \
+             change it. `key` and `indexes` are compared with it at each deployment.",
+            &REFUSED,
+        );
         let key = properties
             .field(
                 "key",
@@ -265,6 +285,7 @@ impl Definition for Table {
             );
         }
         Some(Self {
+            existing,
             key: key?,
             indexes,
             time_to_live,
@@ -276,12 +297,16 @@ impl Definition for Table {
         })
     }
 
+    fn existing(&self) -> Option<&Existing> {
+        self.existing.as_ref()
+    }
+
     fn encryption_key(&self) -> Option<(&ResourceRef, &'static str)> {
         Some((self.encryption_key.as_ref()?, "dynamodb"))
     }
 
     fn encryption_key_mut(&mut self) -> Option<&mut Option<ResourceRef>> {
-        Some(&mut self.encryption_key)
+        self.existing.is_none().then_some(&mut self.encryption_key)
     }
 }
 

@@ -5,6 +5,7 @@ use deployer_syntax::yaml::shorten;
 
 use super::access::Verb;
 use super::definition::{Definition, Drawing, Metrics};
+use super::existing::{Existing, Refused};
 use super::flow::{Flows, Role};
 use super::pattern::{Pattern, PatternReader};
 use super::properties::{Boolean, Choice, List, Object, Properties, Reference, Str};
@@ -14,6 +15,8 @@ use super::{Kind, Resource, ResourceRef, Stack};
 /// An SNS topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topic {
+    /// The topic that is there already; none is created then.
+    pub existing: Option<Existing>,
     /// Receivers of the messages.
     pub subscriptions: Vec<Subscription>,
     /// Settings of a FIFO topic, in order and without duplicates; a standard topic without them.
@@ -50,8 +53,12 @@ pub enum Subscriber {
     Email(String),
 }
 
+/// The properties that an existing topic can't have.
+const REFUSED: [Refused; 1] = [("fifo", "the name of a FIFO topic ends with `.fifo`")];
+
 impl Definition for Topic {
-    const DESCRIPTION: &'static str = "An SNS topic with its subscriptions: TLS only.";
+    const DESCRIPTION: &'static str =
+        "An SNS topic with its subscriptions: TLS only; or subscriptions to an existing one.";
     const ATTRIBUTES: &'static [(&'static str, &'static str)] = &[("arn", "ARN"), ("name", "topic name")];
     const ACCESS: &'static [(Verb, &'static str)] = &[(Verb::Publish, "messages on a topic")];
     const DRAWING: Drawing = Drawing::Always(Role::Hub);
@@ -72,6 +79,12 @@ impl Definition for Topic {
     });
 
     fn read(properties: &mut Properties<'_>) -> Option<Self> {
+        let existing = Existing::read(
+            properties,
+            Kind::Topic,
+            "Name or ARN of an existing topic in the region of the stack; the stack creates none, and adds its subscriptions alone.",
+            &REFUSED,
+        );
         let subscriptions = properties
             .field("subscriptions", "Receivers of the messages.", List(Object(Subscription::read)))
             .or(Vec::new());
@@ -90,7 +103,11 @@ impl Definition for Topic {
                 Reference(&[Kind::Key]),
             )
             .optional();
-        Some(Self { subscriptions, fifo, encryption_key })
+        let fifo = match &existing {
+            Some(existing) => existing.is_fifo().then_some(Fifo::default()),
+            None => fifo,
+        };
+        Some(Self { existing, subscriptions, fifo, encryption_key })
     }
 
     /// Checks that each subscriber is allowed, and given once: Amazon SNS Developer Guide, "Amazon SNS FIFO topics".
@@ -126,6 +143,10 @@ impl Definition for Topic {
         }
     }
 
+    fn existing(&self) -> Option<&Existing> {
+        self.existing.as_ref()
+    }
+
     fn flows(&self, name: &str, flows: &mut Flows) {
         for subscription in &self.subscriptions {
             if let Subscriber::Queue(to) | Subscriber::Function(to) = &subscription.to {
@@ -147,7 +168,7 @@ impl Definition for Topic {
     }
 
     fn encryption_key_mut(&mut self) -> Option<&mut Option<ResourceRef>> {
-        Some(&mut self.encryption_key)
+        self.existing.is_none().then_some(&mut self.encryption_key)
     }
 }
 

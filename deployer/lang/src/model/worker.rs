@@ -13,14 +13,23 @@ pub enum Worker {
     Observe,
     /// Lambda: end of an object → files about it.
     Report,
+    /// Lambda: end of an object → items that it lacks are deleted.
+    Snapshot,
     /// Fargate: object → one event a row.
     Extraction,
 }
 
 impl Worker {
     /// Every worker.
-    pub const ALL: [Self; 6] =
-        [Self::Extract, Self::Transform, Self::Load, Self::Observe, Self::Report, Self::Extraction];
+    pub const ALL: [Self; 7] = [
+        Self::Extract,
+        Self::Transform,
+        Self::Load,
+        Self::Observe,
+        Self::Report,
+        Self::Snapshot,
+        Self::Extraction,
+    ];
 
     /// Returns its name in `stack.yaml`.
     #[must_use]
@@ -31,6 +40,7 @@ impl Worker {
             Self::Load => "load",
             Self::Observe => "observe",
             Self::Report => "report",
+            Self::Snapshot => "snapshot",
             Self::Extraction => "extraction",
         }
     }
@@ -39,7 +49,9 @@ impl Worker {
     #[must_use]
     pub const fn program(self) -> Program {
         match self {
-            Self::Extract | Self::Transform | Self::Load | Self::Observe | Self::Report => Program::Functions,
+            Self::Extract | Self::Transform | Self::Load | Self::Observe | Self::Report | Self::Snapshot => {
+                Program::Functions
+            }
             Self::Extraction => Program::Extraction,
         }
     }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{CONDITION_FUNCTIONS, Call, FUNCTIONS, Reader, call};
 use crate::model::properties::one_of;
+use crate::model::verbatim::verbatim;
 
 impl Reader<'_> {
     pub(super) fn condition(&self, node: &Node) -> Option<Json> {
@@ -20,6 +21,9 @@ impl Reader<'_> {
             },
             _ => call(node),
         };
+        if self.scope.macros {
+            return verbatim(node, self.scope);
+        }
         let known = || one_of(CONDITION_FUNCTIONS.iter().map(|(name, _)| *name));
         let Some(call) = found else {
             self.scope.report(

@@ -40,12 +40,15 @@ impl Reader<'_> {
         let replaced = self.sub_text(node, text, given);
         let variables = read.into_iter().collect::<Option<Map<String, Json>>>()?;
         let Replaced { text, plain, used } = replaced?;
-        for entry in given {
-            if !used.contains(&entry.key) {
-                let message = format!("has a variable that its text does not use: `{}`", shorten(&entry.key));
-                self.wrong(call, entry.key_span, &message);
-                return None;
-            }
+        for entry in given.iter().filter(|entry| !used.contains(&entry.key)) {
+            self.scope.warn(
+                Diagnostic::warning(
+                    "W0370",
+                    entry.key_span,
+                    format!("the text of `Fn::Sub` does not use the variable `{}`", shorten(&entry.key)),
+                )
+                .help("remove it, or write `${…}` with its name in the text"),
+            );
         }
         let is = match (plain, variables.is_empty()) {
             // There is nothing left to replace: config values have been replaced.
@@ -131,6 +134,7 @@ impl Reader<'_> {
             return Some(inner.to_owned());
         }
         match inner.split_once('.') {
+            None if self.scope.parameter(inner).is_some() => Some(inner.to_owned()),
             None => self.target(inner, span),
             Some((name, attribute)) => {
                 let id = self.target(name, span)?;

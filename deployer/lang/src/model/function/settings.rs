@@ -1,13 +1,14 @@
 //! `settings` of a function that is a worker of the deployer.
 
 use contract::settings::{
-    ExtractSettings, FieldSettings, LoadSettings, ObserveSettings, OnConflict, Store, TransformSettings,
+    ExtractSettings, FieldSettings, LoadSettings, ObserveSettings, OnConflict, Share, SnapshotSettings,
+    Store, TransformSettings,
 };
 use deployer_syntax::diagnostic::Span;
 
 use super::MIB;
 use super::fields::{self, Conditions, Expression, Expressions, FieldPlace, Fields, Placed};
-use crate::model::properties::{Boolean, Choice, Integer, Properties, Size};
+use crate::model::properties::{Boolean, Choice, Integer, Percent, Properties, Size};
 use crate::model::worker::Worker;
 
 /// Settings of a worker. A rule of [`crate::check`] decides which of them a worker has.
@@ -27,6 +28,8 @@ pub struct Settings {
     pub load: LoadSettings,
     /// Settings of `observe`.
     pub observe: ObserveSettings,
+    /// Settings of `snapshot`.
+    pub snapshot: SnapshotSettings,
     /// Names of the given settings, with their places.
     pub given: Vec<(&'static str, Span)>,
 }
@@ -36,12 +39,13 @@ pub struct Settings {
 const MAX_INLINE: u64 = 50 * MIB;
 
 /// Names of the settings of each worker.
-pub const SETTINGS: [(Worker, &[&str]); 6] = [
+pub const SETTINGS: [(Worker, &[&str]); 7] = [
     (Worker::Extract, &["shardSize", "maxTasks", "inline"]),
     (Worker::Transform, &["fields", "where", "delete"]),
-    (Worker::Load, &["onConflict", "store"]),
+    (Worker::Load, &["onConflict", "snapshot", "store"]),
     (Worker::Observe, &["metrics"]),
     (Worker::Report, &[]),
+    (Worker::Snapshot, &["maximumDeleted"]),
     (Worker::Extraction, &[]),
 ];
 
@@ -120,6 +124,14 @@ impl Settings {
                 ]),
             )
             .or(OnConflict::Overwrite);
+        let snapshot = properties
+            .field(
+                "snapshot",
+                "For `load`, with `onConflict: newest`: write the file of each item into its attribute `_source`, so that the \
+                 worker `snapshot` deletes the items that a later version of the file lacks.",
+                Boolean,
+            )
+            .or(false);
         let store = properties
             .field(
                 "store",
@@ -136,6 +148,15 @@ impl Settings {
                 Boolean,
             )
             .or(false);
+        let maximum_deleted = properties
+            .field(
+                "maximumDeleted",
+                "For `snapshot`: largest share of the items that a file had before that its next version deletes. If it lacks more, \
+                 none are deleted, and `snapshot-completed` says so.",
+                Percent,
+            )
+            .or(SnapshotSettings::default().maximum_deleted.0.into());
+        let maximum_deleted = Share(u16::try_from(maximum_deleted).unwrap_or_default());
         let names = SETTINGS.iter().flat_map(|(_, names)| names.iter().copied());
         let given =
             names.filter(|name| properties.has(name)).map(|name| (name, properties.span_of(name))).collect();
@@ -145,8 +166,9 @@ impl Settings {
             fields: places,
             conditions,
             expressions,
-            load: LoadSettings { on_conflict, store },
+            load: LoadSettings { on_conflict, store, snapshot },
             observe: ObserveSettings { metrics },
+            snapshot: SnapshotSettings { maximum_deleted },
             given,
         })
     }
@@ -172,6 +194,7 @@ impl Settings {
             Worker::Extract => serde_json::to_string(&self.extract),
             Worker::Transform => serde_json::to_string(&self.transform(key)),
             Worker::Load => serde_json::to_string(&self.load),
+            Worker::Snapshot => serde_json::to_string(&self.snapshot),
             // Without this setting, it has none.
             Worker::Observe if self.observe.metrics => serde_json::to_string(&self.observe),
             Worker::Observe | Worker::Report | Worker::Extraction => return None,

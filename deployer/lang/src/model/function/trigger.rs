@@ -85,6 +85,7 @@ pub(in crate::model) const EVENTS: &[(&str, EventKind)] = &[
     (EventKind::RecordDeleted.name(), EventKind::RecordDeleted),
     (EventKind::RecordExisting.name(), EventKind::RecordExisting),
     (EventKind::ObjectCompleted.name(), EventKind::ObjectCompleted),
+    (EventKind::SnapshotCompleted.name(), EventKind::SnapshotCompleted),
     (EventKind::Failed.name(), EventKind::Failed),
     (EventKind::Any.name(), EventKind::Any),
 ];

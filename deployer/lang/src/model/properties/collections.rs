@@ -1,5 +1,6 @@
 //! Kinds of values that contain others: lists and mappings.
 
+use deployer_syntax::fix::Fix;
 use deployer_syntax::yaml::{Node, Value, shorten};
 
 use super::{Properties, Read, Scope, Shape, describe, mismatch};
@@ -19,7 +20,12 @@ impl<R: Read> Read for List<R> {
                 read.into_iter().collect()
             }
             _ => {
-                scope.report(mismatch(node, "a list").help("write `[a, b]`, or one `- item` per line"));
+                let problem = mismatch(node, "a list").help("write `[a, b]`, or one `- item` per line");
+                scope.report(match node.value {
+                    Value::Scalar { .. } if !node.is_null() => problem.fix(Fix::List),
+                    Value::Mapping(ref entries) if !entries.is_empty() => problem.fix(Fix::List),
+                    _ => problem,
+                });
                 None
             }
         }

@@ -1,6 +1,7 @@
 //! Kinds of values that refer to resources and conditions.
 
 use deployer_syntax::diagnostic::{Diagnostic, Span};
+use deployer_syntax::fix::Fix;
 use deployer_syntax::reference::Part;
 use deployer_syntax::yaml::{Node, Value};
 
@@ -30,7 +31,7 @@ impl Read for Reference {
         let parts = scope.parts(node, text)?;
         let [Part::Path { path, .. }] = parts.as_slice() else {
             let example = scope.example(self.0, text);
-            scope.report(mismatch(node, &wanted).help(format!("write `\"${{{example}}}\"`")));
+            scope.report(write_reference(mismatch(node, &wanted), text, example));
             return None;
         };
         let name = &path[0];
@@ -58,7 +59,8 @@ impl Read for Reference {
                         node.span,
                         format!("expected the {kinds} itself, not its `{attribute}`"),
                     )
-                    .help(format!("write `\"${{{name}}}\"`")),
+                    .help(format!("write `\"${{{name}}}\"`"))
+                    .fix(Fix::Value(format!("\"${{{name}}}\""))),
                 );
                 None
             }
@@ -102,7 +104,7 @@ impl Read for AnyResource {
             _ => {
                 let known = scope.resources.keys().find(|name| *name == text);
                 let example = known.or(scope.resources.keys().next()).map_or("name", String::as_str);
-                scope.report(mismatch(node, wanted).help(format!("write `\"${{{example}}}\"`")));
+                scope.report(write_reference(mismatch(node, wanted), text, example));
                 None
             }
         }
@@ -198,6 +200,14 @@ pub(crate) fn attribute(path: &[String], span: Span, scope: &Scope) -> Option<Te
             None
         }
     }
+}
+
+/// Adds the form of a reference to the problem of a text that is not one; the change is certain if the text is the name
+/// of the resource.
+fn write_reference(problem: Diagnostic, text: &str, example: &str) -> Diagnostic {
+    let reference = format!("\"${{{example}}}\"");
+    let problem = problem.help(format!("write `{reference}`"));
+    if text == example { problem.fix(Fix::Value(reference)) } else { problem }
 }
 
 /// Joins the words of types: `bucket`, `queue or topic`, `function, queue or topic`.

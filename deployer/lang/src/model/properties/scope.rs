@@ -8,7 +8,7 @@ use deployer_syntax::diagnostic::{Diagnostic, Diagnostics, Span};
 use deployer_syntax::reference::{self, Part};
 use deployer_syntax::yaml::{Node, Value, shorten};
 
-use super::mismatch;
+use super::{MAX_LOGICAL_ID, MAX_NAME, is_logical_id, is_word, mismatch};
 use crate::model::Kind;
 
 /// The names and values that are known while values are read.
@@ -22,6 +22,14 @@ pub struct Scope {
     logical_ids: BTreeMap<String, String>,
     /// Names of the conditions.
     conditions: BTreeSet<String>,
+    /// Parameters of the template, with whether their value is a list.
+    parameters: BTreeMap<String, bool>,
+    /// Names of the mappings.
+    mappings: BTreeSet<String>,
+    /// `true` if the names of `AWS::…` resources and conditions are their logical IDs.
+    exact: bool,
+    /// `true` if macros change the template, so that names and types that only they know may be used.
+    pub(crate) macros: bool,
     /// Names of the conditions that something tests.
     used_conditions: RefCell<BTreeSet<String>>,
     /// Config values that something uses.
@@ -43,6 +51,10 @@ impl Scope {
             resources: BTreeMap::new(),
             logical_ids: BTreeMap::new(),
             conditions: BTreeSet::new(),
+            parameters: BTreeMap::new(),
+            mappings: BTreeSet::new(),
+            exact: false,
+            macros: false,
             used_conditions: RefCell::default(),
             used_config: RefCell::default(),
             diagnostics: RefCell::default(),
@@ -82,6 +94,76 @@ impl Scope {
         Self { conditions, logical_ids, ..self }
     }
 
+    /// Adds what only the template has: its parameters with whether each is a list, and its mappings.
+    #[must_use]
+    pub(crate) fn with_template(
+        self,
+        parameters: BTreeMap<String, bool>,
+        mappings: BTreeSet<String>,
+    ) -> Self {
+        Self { parameters, mappings, ..self }
+    }
+
+    /// Sets how names become logical IDs, and whether macros change the template.
+    #[must_use]
+    pub(crate) const fn with_form(mut self, exact: bool, macros: bool) -> Self {
+        (self.exact, self.macros) = (exact, macros);
+        self
+    }
+
+    /// Returns the logical ID of a condition or an output.
+    pub(crate) fn id(&self, name: &str) -> String {
+        if self.exact { name.to_owned() } else { logical_id(name) }
+    }
+
+    /// Returns whether a name can be that of an `AWS::…` resource, a condition or an output.
+    pub(crate) fn is_name(&self, name: &str) -> bool {
+        match self.exact {
+            true => is_logical_id(name),
+            false => is_word(name),
+        }
+    }
+
+    /// Returns the form that a name must have, for messages.
+    pub(crate) fn form_of_names(&self) -> String {
+        match self.exact {
+            true => {
+                format!("with `logicalIds: exact`, letters and digits, at most {MAX_LOGICAL_ID} characters")
+            }
+            false => format!(
+                "letters, digits, `-` and `_`, beginning with a letter, at most {MAX_NAME} characters"
+            ),
+        }
+    }
+
+    /// Returns the logical ID of a resource of this name.
+    pub(crate) fn resource_id(&self, name: &str) -> String {
+        match self.resources.get(name) {
+            Some(Some(Kind::Raw(_))) if self.exact => name.to_owned(),
+            _ => logical_id(name),
+        }
+    }
+
+    /// Returns whether the value of a parameter is a list; `None` if there is no such parameter.
+    pub(crate) fn parameter(&self, name: &str) -> Option<bool> {
+        let list = self.parameters.get(name).copied()?;
+        self.used_config.borrow_mut().insert(name.to_owned());
+        Some(list)
+    }
+
+    /// Checks the name of a mapping.
+    pub(crate) fn use_mapping(&self, name: &str, span: Span) -> Option<()> {
+        if self.mappings.contains(name) {
+            return Some(());
+        }
+        let diagnostic = Diagnostic::error("E0370", span, format!("no mapping is named `{}`", shorten(name)));
+        self.report(match self.mappings.is_empty() {
+            true => diagnostic.help("declare it under `mappings`"),
+            false => diagnostic.suggest(name, self.mappings.iter().map(String::as_str)),
+        });
+        None
+    }
+
     /// Returns the conditions that values read in this scope test.
     pub(crate) fn used_conditions(&self) -> BTreeSet<String> {
         self.used_conditions.borrow().clone()
@@ -94,7 +176,10 @@ impl Scope {
 
     /// Returns the logical ID of the condition of this name, which may also be the logical ID itself.
     pub(crate) fn use_condition(&self, name: &str, span: Span) -> Option<String> {
-        let found = self.conditions.iter().find(|known| *known == name || logical_id(known) == name);
+        let found = self.conditions.iter().find(|known| *known == name || self.id(known) == name);
+        if found.is_none() && self.macros {
+            return Some(self.id(name));
+        }
         let Some(found) = found else {
             let diagnostic =
                 Diagnostic::error("E0515", span, format!("no condition is named `{}`", shorten(name)));
@@ -105,7 +190,7 @@ impl Scope {
             return None;
         };
         self.used_conditions.borrow_mut().insert(found.clone());
-        Some(logical_id(found))
+        Some(self.id(found))
     }
 
     /// Returns the name of the resource that has this name in the file or in CloudFormation. A wrong one is not
@@ -115,6 +200,9 @@ impl Scope {
             true => Some(name),
             false => self.logical_ids.get(name).map(String::as_str),
         };
+        if key.is_none() && self.macros {
+            return Some(name.to_owned());
+        }
         let Some(key) = key else {
             let diagnostic = unknown_resource(name, span, self.resources.keys().map(String::as_str));
             let in_config = self.config.as_ref().is_some_and(|config| config.contains_key(name));
@@ -135,7 +223,9 @@ impl Scope {
     pub(crate) fn check_attribute(&self, name: &str, attribute: &str, span: Span) -> Option<()> {
         let key = self.target(name, span)?;
         let kind = self.resources.get(&key).copied().flatten()?;
-        let Some(type_id) = kind.cloudformation() else { return Some(()) };
+        let Some(type_id) = kind.cloudformation().filter(|type_id| type_id.is_published()) else {
+            return Some(());
+        };
         let schema = type_id.schema();
         if schema.has_attribute(attribute) {
             return Some(());
@@ -235,6 +325,20 @@ impl Scope {
             return None;
         };
         let name = path[1..].join(".");
+        if self.parameters.contains_key(&name) {
+            self.report(
+                Diagnostic::error(
+                    "E0371",
+                    span,
+                    format!("the value of the parameter `{name}` is known to CloudFormation only"),
+                )
+                .help(format!(
+                    "write `!Ref {name}` in an `AWS::…` type, a condition or an output; a config value with a `type` can be \
+                     used in every text"
+                )),
+            );
+            return None;
+        }
         match config.get(&name) {
             Some(Some(value)) => {
                 self.used_config.borrow_mut().insert(name);

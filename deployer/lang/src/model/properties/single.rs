@@ -4,7 +4,7 @@ use deployer_syntax::diagnostic::Diagnostic;
 use deployer_syntax::units;
 use deployer_syntax::yaml::{Node, Value, shorten};
 
-use super::{Read, Scope, Shape, mismatch, one_of};
+use super::{MAX_NAME, Read, Scope, Shape, is_word, mismatch, one_of};
 
 /// Returns the error about a single value of the wrong kind, which config values may have given.
 fn mismatch_of(node: &Node, given: &str, wanted: &str) -> Diagnostic {
@@ -128,16 +128,6 @@ impl Read for Word {
     }
 }
 
-/// Longest name of a resource or output: names made of it stay below 255 characters, CloudFormation's limit.
-pub(crate) const MAX_NAME: usize = 64;
-
-/// Returns whether a logical ID can be made from a name.
-pub(crate) fn is_word(name: &str) -> bool {
-    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-        && name.starts_with(|first: char| first.is_ascii_alphabetic())
-        && name.len() <= MAX_NAME
-}
-
 /// Seconds, written with a unit, in a range.
 pub struct Duration(pub u64, pub u64);
 impl Read for Duration {
@@ -172,6 +162,28 @@ impl Read for Size {
     }
     fn show(&self, value: &u64) -> Option<String> {
         Some(units::show_size(*value))
+    }
+}
+
+/// Hundredths of a percent, written as a percentage from 0 to 100.
+pub struct Percent;
+impl Read for Percent {
+    type Out = u64;
+    fn shape(&self) -> Shape {
+        Shape::Percent
+    }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<u64> {
+        measure(
+            node,
+            scope,
+            units::parse_percent,
+            units::show_percent,
+            (0, 10_000),
+            "a percentage such as `10%`",
+        )
+    }
+    fn show(&self, value: &u64) -> Option<String> {
+        Some(units::show_percent(*value))
     }
 }
 
