@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use deployer_cfn::template::{DanglingReference, Template, logical_id};
+use deployer_cfn::template::{DanglingReference, Template, attributes};
 use deployer_syntax::diagnostic::{Diagnostic, Diagnostics, Span};
 
 use crate::model::access::Access;
@@ -12,10 +12,14 @@ use crate::model::{Kind, Resource, ResourceRef, ResourceType, Stack};
 mod bucket;
 mod bus;
 mod events;
+mod existing;
 mod fields;
 mod function;
 mod limits;
+mod organisation;
+mod renamed;
 mod sensitive;
+mod snapshot;
 mod tally;
 mod unused;
 mod worker;
@@ -31,9 +35,12 @@ pub(crate) fn check(
     for resource in &stack.resources {
         check_resource(stack, resource, diagnostics);
     }
+    renamed::check(stack, lowered, diagnostics);
     sensitive::check(stack, diagnostics);
+    snapshot::check(stack, diagnostics);
     let unexplained = template(stack, lowered, diagnostics);
     limits::check(stack, lowered, diagnostics);
+    organisation::check(stack, lowered, diagnostics);
     // While there are errors, a resource may seem unused because its name is spelled wrongly elsewhere.
     if !diagnostics.has_errors() {
         unused::check(stack, lowered, diagnostics);
@@ -45,6 +52,7 @@ pub(crate) fn check(
 /// names.
 fn check_resource(stack: &Stack, resource: &Resource, diagnostics: &mut Diagnostics) {
     resource.is.check(stack, resource, diagnostics);
+    existing::check(stack, resource, diagnostics);
     match &resource.is {
         ResourceType::Bucket(bucket) => bucket::check(stack, resource, bucket, diagnostics),
         ResourceType::Bus(bus) => bus::check(stack, resource, bus, diagnostics),
@@ -77,19 +85,23 @@ fn dangling(
     diagnostics: &mut Diagnostics,
 ) -> bool {
     let owner = stack.resources.iter().find(|resource| {
-        let id = logical_id(&resource.name);
+        let id = stack.id_of(&resource.name);
         found.to == id || found.to == format!("{id}Url") || found.to == format!("{id}SecurityGroup")
     });
     let Some(owner) = owner else { return false };
     let origin =
         template.resources.iter().find(|(id, _)| *id == found.from).map(|(_, one)| one.origin.as_str());
-    let output = stack.outputs.iter().find(|(name, _)| logical_id(name) == found.from);
+    let output = stack.outputs.iter().find(|(name, _)| stack.output_id(name) == found.from);
     let span = match (origin.and_then(|name| stack.resource(name)), output) {
         (Some(resource), _) => resource.span,
-        (None, Some((_, text))) => text.span,
+        (None, Some((_, output))) => output.span,
         (None, None) => owner.span,
     };
-    let (message, help) = match found.to.strip_prefix(&logical_id(&owner.name)).unwrap_or_default() {
+    if owner.is.existing().is_some() && found.to == stack.id_of(&owner.name) {
+        existing::without(owner, &attribute_of(template, found), span, diagnostics);
+        return true;
+    }
+    let (message, help) = match found.to.strip_prefix(&stack.id_of(&owner.name)).unwrap_or_default() {
         "Url" => (format!("`{}` has no URL", owner.name), format!("add `url: {{}}` to `{}`", owner.name)),
         "SecurityGroup" => {
             (format!("`{}` has no security group", owner.name), format!("set `network` of `{}`", owner.name))
@@ -103,11 +115,39 @@ fn dangling(
     true
 }
 
+/// Returns the attribute of a reference to nothing, by CloudFormation's name.
+fn attribute_of(template: &Template, found: &DanglingReference) -> String {
+    let resource =
+        template.resources.iter().find(|(id, _)| *id == found.from).map(|(_, one)| &one.properties);
+    let output = template.outputs.iter().find(|(name, _)| *name == found.from).map(|(_, value)| value);
+    let mut name = String::new();
+    for value in [resource, output].into_iter().flatten() {
+        attributes(value, &found.to, &mut |attribute| {
+            if name.is_empty() {
+                attribute.clone_into(&mut name);
+            }
+        });
+    }
+    name
+}
+
 /// Checks what only the template shows: equal logical IDs, references to nothing, circles.
 fn template(stack: &Stack, template: &Template, diagnostics: &mut Diagnostics) -> Option<DanglingReference> {
     let place = |name: &str| stack.resource(name).map_or(Span::default(), |resource| resource.span);
     let mut owners: BTreeMap<&str, Option<&str>> =
         template.parameters.iter().map(|(id, _)| (id.as_str(), None)).collect();
+    for parameter in &stack.parameters {
+        if template.parameters.iter().filter(|(id, _)| *id == parameter.name).count() > 1 {
+            diagnostics.push(
+                Diagnostic::error(
+                    "E0302",
+                    parameter.span,
+                    format!("the template has a parameter `{}` of its own, for code", parameter.name),
+                )
+                .help("rename the config value"),
+            );
+        }
+    }
     let mut reported = BTreeSet::new();
     for (id, resource) in &template.resources {
         let origin = resource.origin.as_str();
@@ -140,9 +180,10 @@ fn template(stack: &Stack, template: &Template, diagnostics: &mut Diagnostics) -
         let (from, span) = match origin(&found.from) {
             Some(from) => (format!("`{from}`"), place(from)),
             None => {
-                let output = stack.outputs.iter().find(|(name, _)| logical_id(name) == found.from);
-                output
-                    .map_or_else(Default::default, |(name, text)| (format!("the output `{name}`"), text.span))
+                let output = stack.outputs.iter().find(|(name, _)| stack.output_id(name) == found.from);
+                output.map_or_else(Default::default, |(name, output)| {
+                    (format!("the output `{name}`"), output.span)
+                })
             }
         };
         diagnostics.push(

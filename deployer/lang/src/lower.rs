@@ -4,6 +4,7 @@
 //! CloudFormation's own cycles (bucket → queue policy → bucket) are solved by names that can be computed
 //! ([`crate::names`]), with no custom resource and no helper function.
 
+use deployer_cfn::importable;
 use deployer_cfn::template::{self, Policy, Ref, Sub, Template, logical_id};
 use deployer_syntax::diagnostic::Span;
 use serde_json::{Value, json};
@@ -14,26 +15,29 @@ use crate::model::code::Code;
 use crate::model::json::Json;
 use crate::model::options::Options;
 use crate::model::worker::Worker;
-use crate::model::{Resource, ResourceType, Stack, Text, TextPart};
+use crate::model::{OutputKind, Resource, ResourceType, Stack, Text, TextPart};
 
 mod alarm;
 mod bucket;
+mod bucket_events;
 mod builder;
 mod bus;
 mod cluster;
 mod dashboard;
 mod delivery;
+pub mod existing;
 pub(crate) mod function;
 mod key;
 pub(crate) mod lowering;
 mod network;
+pub(crate) mod organisation;
 mod parameter;
 mod queue;
 mod raw;
 mod restart;
 mod rule;
 mod schedule;
-mod senders;
+pub mod senders;
 mod sensitive;
 mod statement;
 mod table;
@@ -41,6 +45,7 @@ mod task;
 mod topic;
 
 use builder::Builder;
+use existing::Need;
 
 #[cfg(test)]
 thread_local! {
@@ -48,37 +53,80 @@ thread_local! {
     pub(crate) static COUNT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// Returns the template of a stack. Callers get it from [`compile`](crate::compile()), which makes it once.
+/// Returns the template of a stack, and what the policies of existing resources must allow. Callers get it from [`compile`](crate::compile()), which makes it once.
 #[must_use]
-pub(crate) fn lower(stack: &Stack) -> Template {
+pub(crate) fn lower(stack: &Stack) -> (Template, Vec<Need>) {
     #[cfg(test)]
     COUNT.set(COUNT.get() + 1);
-    let mut builder = Builder { stack, template: Template::default(), origin: String::new() };
+    let mut builder =
+        Builder { stack, template: Template::default(), origin: String::new(), needs: Vec::new() };
     builder.template.description.clone_from(&stack.description);
+    let sections = &stack.sections;
+    builder.template.transform.clone_from(&sections.transform);
+    builder.template.metadata.clone_from(&sections.metadata);
+    builder.template.sections =
+        sections.globals.iter().map(|globals| ("Globals".to_owned(), globals.clone())).collect();
+    builder.template.rules.clone_from(&sections.rules);
+    builder.template.mappings.clone_from(&sections.mappings);
+    builder.template.loops.clone_from(&sections.loops);
+    let declared = stack.parameters.iter().map(|one| (one.name.clone(), one.declaration.clone()));
+    builder.template.parameters.extend(declared);
     parameters(&mut builder);
     builder.template.conditions.clone_from(&stack.conditions);
     let late = |resource: &&Resource| resource.is.kind().is_late();
     let early = stack.resources.iter().filter(|resource| !late(resource));
     for resource in early.chain(stack.resources.iter().filter(late)) {
         builder.origin.clone_from(&resource.name);
-        let id = logical_id(&resource.name);
+        let id = stack.id_of(&resource.name);
         let first = builder.template.resources.len();
         let name = resource.name.as_str();
         resource.is.lower(&mut builder, &id, name);
-        apply(&resource.options, &id, &mut builder.template.resources[first..]);
+        apply(stack, &resource.options, &id, &mut builder.template.resources[first..]);
     }
     keep_buses(&mut builder.template, stack);
     // Last, when all resources that refer to them are there.
     let names = stack
         .resources
         .iter()
-        .filter_map(|resource| Some((logical_id(&resource.name), resource.options.logical_id.clone()?)));
-    for (name, text) in &stack.outputs {
-        let value = text_value(stack, text);
-        builder.template.outputs.push((logical_id(name), json!({ "Value": value })));
+        .filter_map(|resource| Some((stack.id_of(&resource.name), resource.options.logical_id.clone()?)));
+    for (name, output) in &stack.outputs {
+        let output = match &output.is {
+            OutputKind::Text(text) => json!({ "Value": text_value(stack, text) }),
+            OutputKind::Long(members) => raw::resolved(stack, members),
+            OutputKind::Loop(arguments) => arguments.clone(),
+        };
+        builder.template.outputs.push((stack.output_id(name), output));
     }
+    existing::refer(&mut builder.template, &mut builder.needs, stack);
     builder.template.rename(&names.collect());
-    builder.template
+    tag_kept(&mut builder.template, stack.organisation.tags.len());
+    organisation::apply(&mut builder.template, stack);
+    stack.organisation.settings().add_to(&mut builder.template.metadata);
+    (builder.template, builder.needs)
+}
+
+/// Tags the resources that stay in the account when their stack is deleted, so that they can be found again. `of_stack`
+/// is the number of tags that the file gives the stack.
+fn tag_kept(template: &mut Template, of_stack: usize) {
+    for (id, resource) in &mut template.resources {
+        let stays = matches!(resource.policy, Some(Policy::Retain | Policy::RetainExceptOnCreate));
+        if !stays || importable::find(resource.kind).is_none_or(|one| !one.tagged) {
+            continue;
+        }
+        let tags = &mut resource.properties["Tags"];
+        if tags.is_null() {
+            *tags = json!([]);
+        }
+        // A function in the place of the list, or a list that is full with the tags of the stack, stays as it is.
+        let Value::Array(tags) = tags else { continue };
+        let own =
+            |tag: &Value| tag["Key"] == importable::STACK_TAG || tag["Key"] == importable::LOGICAL_ID_TAG;
+        if tags.len() + of_stack + 3 > importable::MOST_TAGS || tags.iter().any(own) {
+            continue;
+        }
+        tags.push(json!({ "Key": importable::STACK_TAG, "Value": Ref("AWS::StackName") }));
+        tags.push(json!({ "Key": importable::LOGICAL_ID_TAG, "Value": id }));
+    }
 }
 
 /// Lets clusters be deleted before the buses that their tasks publish to. EventBridge accepts events for a deleted bus,
@@ -116,13 +164,13 @@ const BUS: &str = "AWS::Events::EventBus";
 
 /// Applies `options` to the resources that were made for a resource of the file: the condition to all of them, the rest
 /// to the main one.
-fn apply(options: &Options, id: &str, made: &mut [(String, template::Resource)]) {
+fn apply(stack: &Stack, options: &Options, id: &str, made: &mut [(String, template::Resource)]) {
     for (_, resource) in made.iter_mut() {
         resource.condition.clone_from(&options.condition);
     }
     let Some((_, main)) = made.iter_mut().find(|(candidate, _)| candidate == id) else { return };
     for target in &options.depends_on {
-        let target = logical_id(&target.name);
+        let target = stack.id_of(&target.name);
         if !main.depends_on.contains(&target) {
             main.depends_on.push(target);
         }
@@ -137,6 +185,15 @@ fn apply(options: &Options, id: &str, made: &mut [(String, template::Resource)])
     };
     if table && (options.protect || options.retain.is_some()) {
         main.properties["DeletionProtectionEnabled"] = json!(options.protect || options.retain == Some(true));
+    }
+    let attributes = options.attributes.iter();
+    main.attributes = attributes.map(|(name, value)| (name.clone(), raw::resolved(stack, value))).collect();
+    if main
+        .attributes
+        .iter()
+        .any(|(name, _)| matches!(name.as_str(), "DeletionPolicy" | "UpdateReplacePolicy"))
+    {
+        main.policy = None;
     }
     if options.protect {
         main.metadata = Some(json!({ "deployer": { "protect": true } }));
@@ -168,7 +225,7 @@ fn parameters(builder: &mut Builder<'_>) {
 
 /// Returns the CloudFormation expression for an attribute of a resource.
 fn attribute(stack: &Stack, name: &str, attribute: &str) -> Value {
-    let id = logical_id(name);
+    let id = stack.id_of(name);
     match stack.resource(name) {
         Some(resource) => resource.is.attribute(stack, &id, name, attribute),
         None => json!(Ref(id)),
@@ -213,13 +270,13 @@ fn value_of(stack: &Stack, text: &Text, late: bool) -> Value {
         TextPart::Literal(_) => None,
         TextPart::Attribute { resource, attribute: name } => match stack.resource(resource) {
             Some(found) if late => {
-                Some(found.is.late_attribute(stack, &logical_id(resource), resource, name))
+                Some(found.is.late_attribute(stack, &stack.id_of(resource), resource, name))
             }
             _ => Some(attribute(stack, resource, name)),
         },
-        TextPart::Raw { resource, attribute: None } => Some(json!(Ref(logical_id(resource)))),
+        TextPart::Raw { resource, attribute: None } => Some(json!(Ref(stack.id_of(resource)))),
         TextPart::Raw { resource, attribute: Some(name) } => {
-            Some(json!({ "Fn::GetAtt": [logical_id(resource), name] }))
+            Some(json!({ "Fn::GetAtt": [stack.id_of(resource), name] }))
         }
         TextPart::Pseudo(name) => Some(json!(Ref(name))),
     };

@@ -6,8 +6,11 @@ use crate::model::bucket::{Bucket, Notified};
 use crate::model::{Resource, ResourceType, Stack};
 
 pub(super) fn check(stack: &Stack, resource: &Resource, bucket: &Bucket, diagnostics: &mut Diagnostics) {
-    bucket_name(stack, resource, diagnostics);
-    notifications(bucket, diagnostics);
+    if bucket.existing.is_none() {
+        bucket_name(stack, resource, diagnostics);
+        // Rules of an existing bucket may overlap.
+        notifications(bucket, diagnostics);
+    }
     fifo_notifications(stack, bucket, diagnostics);
     if let Some(logging) = bucket.logging.as_ref().filter(|logging| logging.to.name == resource.name) {
         diagnostics.push(

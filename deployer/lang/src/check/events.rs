@@ -5,7 +5,7 @@ use deployer_syntax::mark::UNKNOWN;
 use serde_json::{Map, Value, json};
 
 use crate::matching::Event;
-use crate::model::access::Verb;
+use crate::model::access::{Access, Verb};
 use crate::model::function::Events;
 use crate::model::pattern::Pattern;
 use crate::model::rule::Rule;
@@ -39,6 +39,17 @@ pub(super) fn check_events(stack: &Stack, bus: &ResourceRef, events: &Events, di
             );
             return;
         }
+        Events::Named(EventKind::SnapshotCompleted) if bus.existing.is_none() && !cleans(stack, name) => {
+            diagnostics.push(
+                Diagnostic::warning(
+                    "W0416",
+                    span,
+                    format!("no worker publishes `snapshot-completed` events on `{name}`"),
+                )
+                .help("the worker `snapshot` does; without one, a file ends with `object-completed`"),
+            );
+            return;
+        }
         Events::Named(_) => return,
     };
     // Other sources may send anything, as may code of the user's own.
@@ -69,6 +80,14 @@ fn completes(stack: &Stack, bus: &str) -> bool {
             function.access.iter().any(|entry| entry.verb == verb && is(&entry.resource))
         };
         function.worker() == Some(Worker::Observe) && may(Verb::Tally, None) && may(Verb::Publish, Some(bus))
+    })
+}
+
+/// Returns whether a `snapshot` publishes on a bus.
+fn cleans(stack: &Stack, bus: &str) -> bool {
+    stack.functions().any(|(_, function)| {
+        let publishes = |entry: &Access| entry.verb == Verb::Publish && entry.resource.name == bus;
+        function.worker() == Some(Worker::Snapshot) && function.access.iter().any(publishes)
     })
 }
 

@@ -4,18 +4,18 @@
 use std::collections::BTreeMap;
 
 use contract::columns;
-use contract::settings::{Element, Empty, FieldSettings, Form, OnConflict, Type, VERSION_ATTRIBUTE};
+use contract::settings::{
+    Element, Empty, FieldSettings, Form, OnConflict, SOURCE_ATTRIBUTE, Type, VERSION_ATTRIBUTE,
+};
 use deployer_syntax::diagnostic::{Diagnostic, Diagnostics};
 use deployer_syntax::yaml::shorten;
 
-use super::table;
 use crate::columns::Source;
 use crate::loading;
 use crate::model::function::{FieldPlace, Function, Settings, is_constant};
 use crate::model::table::{KeyType, Table};
-use crate::model::worker::Worker;
 use crate::model::{Resource, ResourceType, Stack};
-use crate::sensitive;
+use crate::{sensitive, supply};
 
 /// Applies the rules to the settings of one `transform`.
 pub(super) fn check(
@@ -25,12 +25,13 @@ pub(super) fn check(
     settings: &Settings,
     diagnostics: &mut Diagnostics,
 ) {
-    table_keys(stack, resource, settings, diagnostics);
-    let tables = loading::tables(stack, function);
+    let tables = supply::tables(stack, function);
+    table_keys(resource, &tables, settings, diagnostics);
     index_keys(&tables, settings, diagnostics);
     time_to_live(&tables, settings, diagnostics);
     keys_without_value(&tables, settings, diagnostics);
     version(stack, function, settings, diagnostics);
+    source(stack, function, settings, diagnostics);
     deletions(stack, resource, function, settings, diagnostics);
     named_columns(stack, function, diagnostics);
 }
@@ -101,13 +102,13 @@ fn remedy(field: &FieldSettings, wanted: KeyType) -> &'static str {
     }
 }
 
-/// Checks that the items of `transform` have the key of every table that `load` writes on the same bus.
-fn table_keys(stack: &Stack, resource: &Resource, settings: &Settings, diagnostics: &mut Diagnostics) {
-    let tables = stack
-        .functions()
-        .filter(|(_, function)| function.worker() == Some(Worker::Load))
-        .flat_map(|(_, function)| loading::written(function))
-        .filter_map(|access| Some((&access.resource.name, table(stack, &access.resource)?)));
+/// Checks that the items of `transform` have the key of every table that they are written to.
+fn table_keys(
+    resource: &Resource,
+    tables: &BTreeMap<&str, &Table>,
+    settings: &Settings,
+    diagnostics: &mut Diagnostics,
+) {
     for (name, table) in tables {
         let fields: Vec<Option<(&FieldSettings, &FieldPlace)>> =
             table.key.iter().map(|(key, _)| field(settings, key)).collect();
@@ -260,7 +261,7 @@ fn may_be_empty(field: &FieldSettings) -> bool {
     !never && (from || other)
 }
 
-/// Checks that no field takes the attribute that a `load` writes itself.
+/// Checks that no field takes the attributes that a `load` writes itself.
 fn version(stack: &Stack, transform: &Function, settings: &Settings, diagnostics: &mut Diagnostics) {
     let load = loading::loads(stack, transform).find(|(_, load)| loading::on_conflict(load).has_versions());
     if let (Some((resource, load)), Some((_, place))) = (load, field(settings, VERSION_ATTRIBUTE)) {
@@ -279,6 +280,24 @@ fn version(stack: &Stack, transform: &Function, settings: &Settings, diagnostics
                 ),
             )
             .help(format!("give the field another name, or remove `onConflict: {}`", on_conflict.word())),
+        );
+    }
+}
+
+/// Checks the same of the attribute that names the file of an item.
+fn source(stack: &Stack, transform: &Function, settings: &Settings, diagnostics: &mut Diagnostics) {
+    let load = loading::loads(stack, transform).find(|(_, load)| loading::has_sources(load));
+    if let (Some((resource, _)), Some((_, place))) = (load, field(settings, SOURCE_ATTRIBUTE)) {
+        diagnostics.push(
+            Diagnostic::error(
+                "E0354",
+                place.span,
+                format!(
+                    "`{}` writes an attribute `{SOURCE_ATTRIBUTE}` of its own, to tell from which file an item comes",
+                    resource.name
+                ),
+            )
+            .help("give the field another name, or remove `snapshot: true`"),
         );
     }
 }

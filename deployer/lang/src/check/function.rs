@@ -3,7 +3,7 @@
 use deployer_syntax::diagnostic::{Diagnostic, Diagnostics};
 use deployer_syntax::units;
 
-use super::{events, table};
+use super::{events, existing, table};
 use crate::lower::function::{VISIBILITY_FACTOR, queue_concurrency};
 use crate::model::function::{Events, Function, Trigger};
 use crate::model::network::{Egress, Network};
@@ -25,7 +25,10 @@ pub(super) fn check(stack: &Stack, resource: &Resource, function: &Function, dia
             Trigger::Queue { .. } => of_queue(stack, resource, function, trigger, diagnostics),
             Trigger::Bus { bus, events, .. } => events::check_events(stack, bus, events, diagnostics),
             Trigger::Table { table: reference, .. } => {
-                if table(stack, reference).is_some_and(|table| table.stream.is_none()) {
+                let table = table(stack, reference);
+                if table.is_some_and(|table| table.existing.is_some()) {
+                    existing::without_attribute(reference, "stream", diagnostics);
+                } else if table.is_some_and(|table| table.stream.is_none()) {
                     diagnostics.push(
                         Diagnostic::error(
                             "E0313",
@@ -85,7 +88,9 @@ fn of_queue(
     let Some(queue) = stack.queue(reference) else { return };
     let better = function.timeout * VISIBILITY_FACTOR;
     let shown = units::show_duration;
-    if queue.visibility_timeout < function.timeout {
+    if queue.existing.is_some() {
+        // A deployment asks SQS for it.
+    } else if queue.visibility_timeout < function.timeout {
         diagnostics.push(
             Diagnostic::error(
                 "E0304",

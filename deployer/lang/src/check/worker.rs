@@ -2,7 +2,8 @@
 
 use contract::EventKind;
 use contract::settings::{OnConflict, Store};
-use deployer_syntax::diagnostic::{Diagnostic, Diagnostics, Span};
+use deployer_syntax::diagnostic::{Diagnostic, Diagnostics};
+use deployer_syntax::fix::Fix;
 
 use super::{fields, kind_of};
 use crate::loading;
@@ -20,6 +21,15 @@ const MAX_BATCH_OF_OBSERVE: i64 = 1_000;
 
 /// The trigger of a `load`.
 const LOAD_TRIGGER: &str = "{ bus: \"${…}\", event: record-transformed }";
+/// The trigger of a `snapshot`, and that of a `report` in a stack without one.
+const OBJECT_COMPLETED: &str = "{ bus: \"${…}\", event: object-completed }";
+/// The trigger of a `report` in a stack with a `snapshot`.
+const SNAPSHOT_COMPLETED: &str = "{ bus: \"${…}\", event: snapshot-completed }";
+
+/// Returns whether a stack has a `snapshot`.
+fn has_snapshot(stack: &Stack) -> bool {
+    stack.functions().any(|(_, function)| function.worker() == Some(Worker::Snapshot))
+}
 
 pub(super) fn check_function(
     stack: &Stack,
@@ -35,13 +45,23 @@ pub(super) fn check_function(
         Worker::Observe => (Vec::new(), "{ bus: \"${…}\", event: any }"),
         Worker::Report => (
             vec![(Verb::Read, Kind::Bucket), (Verb::Write, Kind::Bucket), (Verb::Tally, Kind::Table)],
-            "{ bus: \"${…}\", event: object-completed }",
+            if has_snapshot(stack) { SNAPSHOT_COMPLETED } else { OBJECT_COMPLETED },
+        ),
+        Worker::Snapshot => (
+            vec![
+                (Verb::Read, Kind::Table),
+                (Verb::Delete, Kind::Table),
+                (Verb::Tally, Kind::Table),
+                (Verb::Publish, Kind::Bus),
+            ],
+            OBJECT_COMPLETED,
         ),
         Worker::Extraction => (Vec::new(), ""),
     };
-    needs(resource.span, worker, &function.access, &wanted, stack, diagnostics);
-    inline(stack, function, diagnostics);
+    needs(resource, worker, &function.access, &wanted, stack, diagnostics);
+    inline(stack, resource, function, diagnostics);
     triggers(resource, function, worker, trigger, diagnostics);
+    early_report(stack, resource, function, worker, diagnostics);
     settings(stack, resource, function, worker, diagnostics);
     if worker == Worker::Report {
         // Without a topic, it sends no message.
@@ -79,7 +99,7 @@ pub(super) fn check_task(
 ) {
     let wanted = [(Verb::Read, Kind::Bucket), (Verb::Publish, Kind::Bus), (Verb::Encrypt, Kind::Key)];
     let wanted = if sensitive::of_task(stack, task).is_empty() { &wanted[..2] } else { &wanted[..] };
-    needs(resource.span, worker, &task.access, wanted, stack, diagnostics);
+    needs(resource, worker, &task.access, wanted, stack, diagnostics);
 }
 
 /// Returns what a `load` must be allowed to do, by its settings and by what it gets.
@@ -107,7 +127,7 @@ pub(super) fn decrypts(stack: &Stack, load: &Function) -> bool {
 const LEAST_INLINE_SECONDS: u64 = 10;
 
 /// Checks that an `extract` that reads small objects itself may do what the task does, and has time for it.
-fn inline(stack: &Stack, function: &Function, diagnostics: &mut Diagnostics) {
+fn inline(stack: &Stack, own: &Resource, function: &Function, diagnostics: &mut Diagnostics) {
     let Some((resource, task)) = sensitive::inlined(stack, function) else { return };
     let given = function.settings.iter().flat_map(|settings| &settings.given);
     let Some((_, span)) = given.into_iter().find(|(name, _)| *name == "inline") else { return };
@@ -125,7 +145,8 @@ fn inline(stack: &Stack, function: &Function, diagnostics: &mut Diagnostics) {
                         verb.phrase()
                     ),
                 )
-                .help(format!("add `{{ {}: \"${{{what}}}\" }}` to its `access`", verb.name())),
+                .help(format!("add `{}` to its `access`", entry(verb, what)))
+                .fix(allow(own, verb, what)),
             );
         }
     }
@@ -166,13 +187,14 @@ fn triggers(
                 Worker::Transform => *event == EventKind::RecordExtracted,
                 Worker::Load => *event == EventKind::RecordTransformed,
                 Worker::Observe => true,
-                Worker::Report => *event == EventKind::ObjectCompleted,
+                Worker::Report => {
+                    matches!(event, EventKind::ObjectCompleted | EventKind::SnapshotCompleted)
+                }
+                Worker::Snapshot => *event == EventKind::ObjectCompleted,
                 Worker::Extract | Worker::Extraction => false,
             },
             // The author of a pattern knows what it matches.
-            Trigger::Bus { .. } => {
-                matches!(worker, Worker::Transform | Worker::Load | Worker::Observe | Worker::Report)
-            }
+            Trigger::Bus { .. } => !matches!(worker, Worker::Extract | Worker::Extraction),
             Trigger::Table { .. } => false,
         };
         if !understood {
@@ -202,6 +224,34 @@ fn triggers(
                     format!("the worker `{}` accepts at most {most} messages per call", worker.name()),
                 )
                 .help("remove `batchSize`"),
+            );
+        }
+    }
+}
+
+/// Warns of a `report` that does not wait for the deletions of a `snapshot`.
+fn early_report(
+    stack: &Stack,
+    resource: &Resource,
+    function: &Function,
+    worker: Worker,
+    diagnostics: &mut Diagnostics,
+) {
+    if worker != Worker::Report || !has_snapshot(stack) {
+        return;
+    }
+    for trigger in &function.triggers {
+        if let Trigger::Bus { bus, events: Events::Named(EventKind::ObjectCompleted), .. } = trigger {
+            diagnostics.push(
+                Diagnostic::warning(
+                    "W0415",
+                    bus.span,
+                    format!(
+                        "`{}` writes results before the items that a file lacks are deleted",
+                        resource.name
+                    ),
+                )
+                .help(format!("write `{SNAPSHOT_COMPLETED}`, which comes after every `object-completed`")),
             );
         }
     }
@@ -250,9 +300,20 @@ fn only_one(worker: Worker, kind: Kind, second: &Access) -> Diagnostic {
     Diagnostic::error("E0305", second.span, message).help("remove one of them")
 }
 
+/// Returns an entry of `access`, as it is written.
+fn entry(verb: Verb, name: &str) -> String {
+    format!("{{ {}: \"${{{name}}}\" }}", verb.name())
+}
+
+/// Returns the fix that lets a resource do something with the resource of this name.
+fn allow(resource: &Resource, verb: Verb, name: &str) -> Fix {
+    let list = ["resources", &resource.name, "properties", "access"].map(str::to_owned).to_vec();
+    Fix::Item { list, item: entry(verb, name) }
+}
+
 /// Checks the entries of `access` that a worker learns its places from, and without which it could not start.
 fn needs(
-    span: Span,
+    resource: &Resource,
     worker: Worker,
     access: &[Access],
     wanted: &[(Verb, Kind)],
@@ -266,7 +327,7 @@ fn needs(
             .filter(|entry| entry.verb == *verb && kind_of(stack, &entry.resource) == Some(*kind));
         let first = matching.next();
         // Another verb on what is found by the one before.
-        let known = found.iter().find(|(of, _)| of == kind).map(|(_, name)| *name);
+        let known = found.iter().find(|(of, _)| of == kind && *verb != Verb::Tally).map(|(_, name)| *name);
         let one = known.or(first.map(|first| first.resource.name.as_str()));
         // A bucket is named by each event, everything else by the one variable that the worker reads.
         if *kind != Kind::Bucket
@@ -285,6 +346,7 @@ fn needs(
             } else {
                 String::new()
             };
+            let fix = example.map(|of| allow(resource, *verb, &of.name));
             let example = example.map_or("name", |resource| &resource.name);
             // Keys are needed for sensitive fields alone.
             let sensitive =
@@ -292,19 +354,15 @@ fn needs(
             let because = sensitive.map_or(String::new(), |field| {
                 format!(", because the field `{}` of `{}` is sensitive", field.settings.name, field.of.name)
             });
-            diagnostics.push(
-                Diagnostic::error(
-                    "E0305",
-                    span,
-                    format!(
-                        "the worker `{}` must be allowed to {} a {}{because}",
-                        worker.name(),
-                        verb.phrase(),
-                        kind.name()
-                    ),
-                )
-                .help(format!("{first}add `access: [{{ {}: \"${{{example}}}\" }}]`", verb.name())),
+            let message = format!(
+                "the worker `{}` must be allowed to {} a {}{because}",
+                worker.name(),
+                verb.phrase(),
+                kind.name()
             );
+            let help = format!("{first}add `access: [{}]`", entry(*verb, example));
+            let problem = Diagnostic::error("E0305", resource.span, message).help(help);
+            diagnostics.push(Diagnostic { fix, ..problem });
         }
     }
 }

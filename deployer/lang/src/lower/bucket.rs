@@ -3,8 +3,8 @@
 use deployer_cfn::template::{GetAtt, Ref, Sub, logical_id};
 use serde_json::{Map, Value, json};
 
-use super::Builder;
 use super::lowering::{Grant, Lowering, On};
+use super::{Builder, bucket_events};
 use crate::iam;
 use crate::model::access::Verb;
 use crate::model::bucket::{Bucket, BucketEvent, Cors, Notification, Notified, Rule};
@@ -20,6 +20,10 @@ impl Lowering for Bucket {
     ];
 
     fn lower(&self, builder: &mut Builder<'_>, id: &str, name: &str) {
+        if self.existing.is_some() {
+            builder.need(loggers(builder.stack, id, name));
+            return bucket_events::lower(builder, id, name, self);
+        }
         let encryption = match &self.encryption_key {
             Some(key) => {
                 json!({ "SSEAlgorithm": "aws:kms", "KMSMasterKeyID": GetAtt(logical_id(&key.name), "Arn") })
@@ -125,8 +129,9 @@ impl Lowering for Bucket {
     }
 
     /// Returns the computed name, so that the bucket can wait for a function that refers to it.
-    fn late_attribute(&self, _: &Stack, _: &str, name: &str, attribute: &str) -> Value {
+    fn late_attribute(&self, stack: &Stack, id: &str, name: &str, attribute: &str) -> Value {
         match attribute {
+            _ if self.existing.is_some() => self.attribute(stack, id, name, attribute),
             "arn" => names::bucket_arn(name, ""),
             _ => json!(Sub(names::bucket(name))),
         }
@@ -135,10 +140,13 @@ impl Lowering for Bucket {
     /// Returns the ARN built from the name rather than taken from the bucket: the bucket waits for its queue, and a
     /// task or function need not wait for the bucket.
     fn arn(&self, _: &str, name: &str) -> Value {
-        names::bucket_arn(name, "")
+        names::bucket_arn_of(self, name, "")
     }
 
-    fn sender(&self, _: &Stack, _: &str, name: &str, to: &str) -> Option<(&'static str, Value)> {
+    fn sender(&self, _: &Stack, id: &str, name: &str, to: &str) -> Option<(&'static str, Value)> {
+        if self.existing.is_some() {
+            return Some((iam::EVENTBRIDGE, bucket_events::rules_to(self, id, to)?));
+        }
         let sends = self
             .notify
             .iter()

@@ -3,6 +3,7 @@
 use deployer_cfn::template::{self, GetAtt, Policy, Template, logical_id};
 use serde_json::{Value, json};
 
+use super::existing::Need;
 use crate::model::Stack;
 use crate::model::target::Removal;
 
@@ -12,6 +13,8 @@ pub(crate) struct Builder<'s> {
     pub(super) template: Template,
     /// Name in the file of the resource that is being lowered.
     pub(super) origin: String,
+    /// What the policies of existing resources must allow.
+    pub(super) needs: Vec<Need>,
 }
 
 impl Builder<'_> {
@@ -31,6 +34,12 @@ impl Builder<'_> {
         self.template.resources.push((id.into(), resource));
         let last = self.template.resources.len() - 1;
         &mut self.template.resources[last].1
+    }
+
+    /// Adds statements that the policy of the existing resource needs that is being lowered.
+    pub(super) fn need(&mut self, statements: Vec<Value>) {
+        let need = |statement| Need { resource: self.origin.clone(), statement };
+        self.needs.extend(statements.into_iter().map(need).collect::<Vec<_>>());
     }
 
     /// Adds a resource that holds data: the stack's `removal` decides whether it stays.

@@ -10,6 +10,9 @@ use crate::model::cluster::Cluster;
 
 impl Lowering for Cluster {
     fn lower(&self, builder: &mut Builder<'_>, id: &str, _: &str) {
+        if self.existing.is_some() {
+            return;
+        }
         let insights = if self.insights { "enabled" } else { "disabled" };
         let properties = json!({
             "CapacityProviders": ["FARGATE", "FARGATE_SPOT"],

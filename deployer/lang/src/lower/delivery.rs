@@ -3,16 +3,16 @@
 use deployer_cfn::template::{GetAtt, logical_id};
 use serde_json::{Value, json};
 
-use super::{json_text, network};
+use super::{Builder, json_text, network};
 use crate::iam;
 use crate::model::access::{Access, Verb};
 use crate::model::delivery::{Input, Target};
-use crate::model::{Kind, ResourceType, Stack};
+use crate::model::{Kind, ResourceRef, ResourceType, Stack};
 
 /// The caller of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Caller {
-    /// EventBridge: functions, queues and topics let it in by their own policies.
+    /// EventBridge: functions, queues and topics of the account let it in by their own policies.
     Rule,
     /// The Scheduler, which uses a role for everything.
     Schedule,
@@ -29,9 +29,10 @@ pub(super) fn role_statements<'t>(
         let verb = match (target.kind, caller) {
             (Kind::Task, _) => Verb::Run,
             (Kind::Bus, _) => Verb::Publish,
-            (Kind::Function, Caller::Schedule) => Verb::Invoke,
-            (Kind::Queue, Caller::Schedule) => Verb::Send,
-            (Kind::Topic, Caller::Schedule) => Verb::Publish,
+            (_, Caller::Rule) if !is_elsewhere(stack, &target.to.name) => continue,
+            (Kind::Function, _) => Verb::Invoke,
+            (Kind::Queue, _) => Verb::Send,
+            (Kind::Topic, _) => Verb::Publish,
             _ => continue,
         };
         let access = Access { verb, resource: target.to.clone(), span: target.span };
@@ -53,6 +54,26 @@ pub(super) fn arn(stack: &Stack, target: &Target) -> Value {
         Some(other) => other.arn(&id, &target.to.name),
         None => json!(GetAtt(id, "Arn")),
     }
+}
+
+/// Returns whether a resource is in another account than the stack, where EventBridge uses a role: Amazon EventBridge User Guide,
+/// "Sending events to an AWS service in another account".
+pub(super) fn is_elsewhere(stack: &Stack, name: &str) -> bool {
+    let existing = stack.resource(name).and_then(|resource| resource.is.existing());
+    existing.is_some_and(|existing| existing.other_account(&stack.target).is_some())
+}
+
+/// Adds the role of a rule that sends to a queue or topic of another account, and returns its ARN; `None` for one of the same account.
+pub(super) fn add_role(builder: &mut Builder<'_>, rule: &str, verb: Verb, to: &ResourceRef) -> Option<Value> {
+    if !is_elsewhere(builder.stack, &to.name) {
+        return None;
+    }
+    let access = Access { verb, resource: to.clone(), span: to.span };
+    let statements = iam::statements(builder.stack, &access, None);
+    let role = format!("{rule}Role");
+    let description = format!("What the rule {rule} may do.");
+    builder.add(&role, "AWS::IAM::Role", iam::role(&description, "events.amazonaws.com", &statements, true));
+    Some(json!(GetAtt(role, "Arn")))
 }
 
 /// Returns whether a target is a FIFO queue.

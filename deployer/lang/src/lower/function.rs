@@ -47,7 +47,7 @@ impl Lowering for Function {
         statements
             .extend(self.access.iter().flat_map(|access| iam::statements(builder.stack, access, worker)));
         statements.extend(restart::statements(builder.stack, self));
-        if worker == Some(Worker::Report) {
+        if matches!(worker, Some(Worker::Report | Worker::Snapshot)) {
             statements.extend(continues(builder.stack, &sources));
         }
         if let Some(queue) =
@@ -227,7 +227,7 @@ fn source_statements(stack: &Stack, source: &SourceOf<'_>) -> Vec<Value> {
     out
 }
 
-/// Returns the statements that let a report continue with a message to its own buffer.
+/// Returns the statements that let a worker continue with a message to its own buffer.
 fn continues(stack: &Stack, sources: &[SourceOf<'_>]) -> Vec<Value> {
     let buffers = sources.iter().filter_map(|source| source.queue.as_ref());
     let send = |queue: &String| {
@@ -400,9 +400,13 @@ fn environment_of(stack: &Stack, function: &Function) -> Map<String, Value> {
     for access in &function.access {
         let Some(resource) = stack.resource(&access.resource.name) else { continue };
         let id = logical_id(&resource.name);
-        // A `load` that merges finds its table by another verb.
-        let merges = worker == Worker::Load && access.verb == loading::verb(function);
-        let verb = if merges { Verb::Write } else { access.verb };
+        // A `load` that merges finds its table by another verb, and so does a `snapshot`.
+        let changes = match worker {
+            Worker::Load => access.verb == loading::verb(function),
+            Worker::Snapshot => access.verb == Verb::Delete,
+            _ => false,
+        };
+        let verb = if changes { Verb::Write } else { access.verb };
         let variables = resource.is.variables(stack, &id, &resource.name, verb);
         out.extend(variables.into_iter().map(|(name, value)| (name.to_owned(), value)));
     }

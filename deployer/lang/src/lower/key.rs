@@ -44,6 +44,11 @@ impl Lowering for Key {
     ];
 
     fn lower(&self, builder: &mut Builder<'_>, id: &str, name: &str) {
+        let arn = json!(GetAtt(id, "Arn"));
+        let services = self.services(builder, name, &arn);
+        if self.existing.is_some() {
+            return builder.need(services);
+        }
         // The account's own policies name the users: AWS KMS Developer Guide, "Default key policy".
         let mut statements = vec![json!({
             "Sid": "Account",
@@ -52,10 +57,7 @@ impl Lowering for Key {
             "Action": "kms:*",
             "Resource": "*",
         })];
-        let arn = json!(GetAtt(id, "Arn"));
-        statements.extend(Senders::of(&builder.template, &arn).statements());
-        statements.extend(buses(builder.stack, name));
-        statements.extend(logs(&builder.template, &arn));
+        statements.extend(services);
         let description =
             self.description.clone().unwrap_or_else(|| format!("Key {name} of {}.", builder.stack.name));
         let properties = json!({
@@ -73,9 +75,21 @@ impl Lowering for Key {
     fn attribute(&self, _: &Stack, id: &str, name: &str, attribute: &str) -> Value {
         match attribute {
             "arn" => json!(GetAtt(id, "Arn")),
+            // That of an existing key is not known, so that the reference is refused.
+            "alias" if self.existing.is_some() => json!(GetAtt(id, "AliasName")),
             "alias" => json!(Sub(alias(name))),
             _ => json!(Ref(id)),
         }
+    }
+}
+
+impl Key {
+    /// Returns the statements that let services use the key.
+    fn services(&self, builder: &Builder<'_>, name: &str, arn: &Value) -> Vec<Value> {
+        let mut out = Senders::of(builder, name, arn).statements();
+        out.extend(buses(builder.stack, name));
+        out.extend(logs(&builder.template, arn));
+        out
     }
 }
 
@@ -106,13 +120,23 @@ struct Senders {
     buckets: Vec<Value>,
     /// Services that name the account for which they send.
     others: BTreeSet<String>,
-    /// `true` if EventBridge sends to a topic.
-    events_to_topic: bool,
+    /// The topics that EventBridge sends to, as patterns of their ARNs.
+    topics_of_events: Vec<Value>,
 }
 
 impl Senders {
-    fn of(template: &Template, key: &Value) -> Self {
+    fn of(builder: &Builder<'_>, name: &str, key: &Value) -> Self {
+        let template = &builder.template;
         let mut out = Self::default();
+        for need in &builder.needs {
+            let Some(resource) = builder.stack.resource(&need.resource) else { continue };
+            if resource.is.encryption_key().is_some_and(|(own, _)| own.name == name) {
+                let topic = matches!(resource.is, ResourceType::Topic(_));
+                out.add(&need.statement, topic.then(|| need.statement["Resource"].clone()));
+            }
+        }
+        // CloudFormation begins the name of a topic with that of the stack.
+        let topics = "arn:${AWS::Partition}:sns:${AWS::Region}:${AWS::AccountId}:${AWS::StackName}-*";
         for (id, resource) in &template.resources {
             if resource.properties["KmsMasterKeyId"] != *key {
                 continue;
@@ -122,7 +146,7 @@ impl Senders {
             let statements =
                 policy.and_then(|(_, policy)| policy.properties["PolicyDocument"]["Statement"].as_array());
             for statement in statements.into_iter().flatten() {
-                out.add(statement, resource.kind == "AWS::SNS::Topic");
+                out.add(statement, (resource.kind == "AWS::SNS::Topic").then(|| json!(Sub(topics))));
             }
         }
         // By name, so that the order of the file changes no policy.
@@ -131,13 +155,18 @@ impl Senders {
         out
     }
 
-    fn add(&mut self, statement: &Value, topic: bool) {
+    /// Adds the sender of a statement, which is for a topic if there is a pattern of its ARN.
+    fn add(&mut self, statement: &Value, topic: Option<Value>) {
         let Some(service) = statement["Principal"]["Service"].as_str() else { return };
-        match service {
-            "s3.amazonaws.com" => {
+        match (service, topic) {
+            ("s3.amazonaws.com", _) => {
                 self.buckets.push(statement["Condition"]["ArnEquals"]["aws:SourceArn"].clone());
             }
-            "events.amazonaws.com" if topic => self.events_to_topic = true,
+            ("events.amazonaws.com", Some(topic)) => {
+                if !self.topics_of_events.contains(&topic) {
+                    self.topics_of_events.push(topic);
+                }
+            }
             _ => {
                 self.others.insert(service.to_owned());
             }
@@ -155,11 +184,14 @@ impl Senders {
             let condition = json!({ "StringEquals": this_account() });
             out.push(allow("SendFromServices", &json!(self.others), &SEND, &condition));
         }
-        if self.events_to_topic {
+        if !self.topics_of_events.is_empty() {
             // Amazon SNS Developer Guide, "Managing Amazon SNS encryption keys and costs": EventBridge names no source
-            // to a key here; only the topic is known. CloudFormation begins its name with that of the stack.
-            let topics = "arn:${AWS::Partition}:sns:${AWS::Region}:${AWS::AccountId}:${AWS::StackName}-*";
-            let condition = json!({ "StringLike": { TOPIC: Sub(topics) } });
+            // to a key here; only the topic is known.
+            let topics = match self.topics_of_events.as_slice() {
+                [only] => only.clone(),
+                several => json!(several),
+            };
+            let condition = json!({ "StringLike": { TOPIC: topics } });
             out.push(allow("SendFromEventsToTopics", &json!("events.amazonaws.com"), &SEND, &condition));
         }
         out

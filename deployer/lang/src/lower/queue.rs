@@ -24,6 +24,9 @@ impl Lowering for Queue {
         let senders = senders::senders(builder.stack, name);
         let statements =
             senders.iter().map(|sender| senders::allow(sender, "sqs:SendMessage", &arn)).collect();
+        if self.existing.is_some() {
+            return builder.need(statements);
+        }
         let dead_letters = restart::may_send_dead_letters(builder.stack, name, &format!("{id}DeadLetters"));
         add_pair(builder, id, self, statements, dead_letters);
     }

@@ -5,6 +5,7 @@ use deployer_cfn::template::{GetAtt, Sub, logical_id};
 use serde_json::{Value, json};
 
 use super::Builder;
+use super::delivery::add_role;
 use crate::iam;
 use crate::model::access::{Access, Verb};
 use crate::model::function::{Function, Trigger};
@@ -71,9 +72,9 @@ fn tasks<'s>(stack: &'s Stack, function: &'s Function) -> impl Iterator<Item = (
 pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, function: &Function) {
     let stack = builder.stack;
     let Some((queue, model)) = hears_in(stack, function) else { return };
-    let queue = logical_id(&queue.name);
-    let own = format!("{queue}DeadLetters");
-    let dead_letters = model.dead_letter.queue.as_ref().map_or(own, |queue| logical_id(&queue.name));
+    let (hears, queue) = (queue.clone(), logical_id(&queue.name));
+    let own = model.existing.is_none().then(|| format!("{queue}DeadLetters"));
+    let dead_letters = model.dead_letter.queue.as_ref().map_or(own, |queue| Some(logical_id(&queue.name)));
     let mut clusters: Vec<String> = tasks(stack, function).map(|(_, cluster)| logical_id(cluster)).collect();
     clusters.sort();
     clusters.dedup();
@@ -87,6 +88,15 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, function: &
             )) })
         })
         .collect();
+    let mut target = json!({ "Id": queue, "Arn": GetAtt(&queue, "Arn") });
+    // Those of an existing queue are not known.
+    if let Some(dead_letters) = dead_letters {
+        target["DeadLetterConfig"] = json!({ "Arn": GetAtt(dead_letters, "Arn") });
+    }
+    let rule = rule_id(id);
+    if let Some(role) = add_role(builder, &rule, Verb::Send, &hears) {
+        target["RoleArn"] = role;
+    }
     // Events of AWS are on the default bus alone.
     let properties = json!({
         "Description": format!("Tasks of the function {name} that have stopped."),
@@ -101,11 +111,7 @@ pub(super) fn lower(builder: &mut Builder<'_>, id: &str, name: &str, function: &
             },
         },
         "State": "ENABLED",
-        "Targets": [{
-            "Id": queue,
-            "Arn": GetAtt(&queue, "Arn"),
-            "DeadLetterConfig": { "Arn": GetAtt(dead_letters, "Arn") },
-        }],
+        "Targets": [target],
     });
-    builder.add(rule_id(id), "AWS::Events::Rule", properties);
+    builder.add(rule, "AWS::Events::Rule", properties);
 }

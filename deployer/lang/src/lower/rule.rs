@@ -1,10 +1,9 @@
 //! `rule` → Rule, its dead-letter queue, and per target the permission by which EventBridge calls it.
 
-use contract::EventKind;
 use deployer_cfn::template::{GetAtt, Ref, logical_id};
 use serde_json::{Value, json};
 
-use super::delivery::{Caller, ecs_network, input, role_statements, runs_on};
+use super::delivery::{Caller, ecs_network, input, is_elsewhere, role_statements, runs_on};
 use super::lowering::Lowering;
 use super::{Builder, queue};
 use crate::iam;
@@ -73,13 +72,14 @@ fn target(stack: &Stack, target: &Target, role: &str, dead_letters: &str) -> Val
             runs_on(&mut ecs, stack, target);
             ecs["NetworkConfiguration"] = json!({ "AwsVpcConfiguration": ecs_network(stack, target) });
             out["EcsParameters"] = ecs;
-            out["RoleArn"] = json!(GetAtt(role, "Arn"));
         }
-        Kind::Bus => out["RoleArn"] = json!(GetAtt(role, "Arn")),
         Kind::Queue if super::delivery::is_fifo(stack, target) => {
             out["SqsParameters"] = json!({ "MessageGroupId": id });
         }
         _ => {}
+    }
+    if matches!(target.kind, Kind::Task | Kind::Bus) || is_elsewhere(stack, &target.to.name) {
+        out["RoleArn"] = json!(GetAtt(role, "Arn"));
     }
     match &target.input {
         Some(Input::Path(path)) => out["InputPath"] = json!(path),
@@ -120,13 +120,7 @@ pub(super) fn bus_name(stack: &Stack, bus: &ResourceRef) -> Value {
 /// Returns the event pattern of a rule on a bus, which is the trigger of a function if there is one.
 pub(super) fn pattern(stack: &Stack, bus: &ResourceRef, events: &Events, taker: Option<&Function>) -> Value {
     match events {
-        Events::Named(event) => {
-            let source = match stack.resource(&bus.name).map(|resource| &resource.is) {
-                Some(ResourceType::Bus(bus)) => &bus.source,
-                _ => contract::SOURCE,
-            };
-            EventKind::pattern_of(&loading::taken(stack, taker, *event), source)
-        }
+        Events::Named(event) => loading::event_pattern(stack, bus, taker, *event),
         Events::Matching { pattern, .. } => super::pattern(stack, &pattern.json),
     }
 }

@@ -33,6 +33,9 @@ impl Lowering for Table {
     ];
 
     fn lower(&self, builder: &mut Builder<'_>, id: &str, _: &str) {
+        if self.existing.is_some() {
+            return;
+        }
         let attributes: Vec<Value> = self
             .key_attributes()
             .iter()

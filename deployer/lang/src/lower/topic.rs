@@ -20,6 +20,13 @@ impl Lowering for Topic {
 
     fn lower(&self, builder: &mut Builder<'_>, id: &str, name: &str) {
         let senders = senders::senders(builder.stack, name);
+        let arn = json!(Ref(id));
+        let mut statements: Vec<Value> =
+            senders.iter().map(|sender| senders::allow(sender, "sns:Publish", &arn)).collect();
+        if self.existing.is_some() {
+            builder.need(statements);
+            return self.subscriptions.iter().for_each(|one| subscribe(builder, id, one));
+        }
         let mut properties = json!({});
         match &self.encryption_key {
             Some(key) => properties["KmsMasterKeyId"] = json!(GetAtt(logical_id(&key.name), "Arn")),
@@ -34,9 +41,6 @@ impl Lowering for Topic {
             }
         }
         builder.add(id, "AWS::SNS::Topic", properties);
-        let arn = json!(Ref(id));
-        let mut statements: Vec<Value> =
-            senders.iter().map(|sender| senders::allow(sender, "sns:Publish", &arn)).collect();
         statements.push(iam::deny_without_tls("sns:Publish", arn));
         let policy = json!({ "Topics": [Ref(id)], "PolicyDocument": iam::document(&statements) });
         builder.add(format!("{id}Policy"), "AWS::SNS::TopicPolicy", policy);
