@@ -5,7 +5,7 @@ use deployer_syntax::diagnostic::Diagnostics;
 
 use crate::check;
 use crate::document::Document;
-use crate::lower;
+use crate::lower::{self, existing::Need};
 use crate::model::Stack;
 use crate::model::target::StackTarget;
 
@@ -16,6 +16,8 @@ pub struct Compiled {
     pub stack: Stack,
     /// The template that the rules were applied to.
     pub template: Template,
+    /// What the policies of existing resources must allow, and the stack does not write.
+    pub needs: Vec<Need>,
     /// A reference of the template to something that is not in it, for which the file is not to blame: a defect of the
     /// lowering.
     pub defect: Option<DanglingReference>,
@@ -33,9 +35,9 @@ pub fn compile(
     diagnostics: &mut Diagnostics,
 ) -> Option<Compiled> {
     let stack = document.model(target, overrides, diagnostics)?;
-    let template = lower::lower(&stack);
+    let (template, needs) = lower::lower(&stack);
     let defect = check::check(&stack, &template, diagnostics);
-    (!diagnostics.has_errors()).then_some(Compiled { stack, template, defect })
+    (!diagnostics.has_errors()).then_some(Compiled { stack, template, needs, defect })
 }
 
 #[cfg(test)]

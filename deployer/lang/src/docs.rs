@@ -167,7 +167,8 @@ fn nested(out: &mut String, path: &str, shape: &Shape) {
 }
 
 /// Returns the values that a property takes, in words.
-fn value(shape: &Shape) -> String {
+#[must_use]
+pub fn value(shape: &Shape) -> String {
     match shape {
         Shape::String => "text".to_owned(),
         Shape::Text => "text with references".to_owned(),
@@ -183,6 +184,7 @@ fn value(shape: &Shape) -> String {
         Shape::Size(low, high) => {
             format!("size from `{}` to `{}`", units::show_size(*low), units::show_size(*high))
         }
+        Shape::Percent => "percentage from `0%` to `100%`".to_owned(),
         Shape::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
         Shape::Reference(kinds) => {
             let kinds: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();

@@ -74,6 +74,45 @@ pub enum Purpose {
     DeadLetters,
 }
 
+/// The places of the parts of a picture, for whoever draws it: those of [`Graph::to_svg`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picture {
+    /// Width of the picture.
+    pub width: f64,
+    /// Height of the picture.
+    pub height: f64,
+    /// The nodes, in the order of the graph.
+    pub nodes: Vec<NodePicture>,
+    /// The edges, in the order of the graph.
+    pub edges: Vec<EdgePicture>,
+}
+
+/// The place of a node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodePicture {
+    /// The text under its name.
+    pub caption: &'static str,
+    /// Left edge.
+    pub x: f64,
+    /// Upper edge.
+    pub y: f64,
+    /// Width.
+    pub width: f64,
+    /// Height.
+    pub height: f64,
+}
+
+/// The line of an edge.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EdgePicture {
+    /// The line as the path of an SVG.
+    pub path: String,
+    /// The ends of its pieces, from the beginning of the flow on.
+    pub points: Vec<(f64, f64)>,
+    /// The middle of the label, at the height of the line under it.
+    pub label: (f64, f64),
+}
+
 /// The way in which added queues are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Queues {
@@ -154,6 +193,12 @@ impl Graph {
     #[must_use]
     pub fn to_dot(&self) -> String {
         dot::write(self)
+    }
+
+    /// Returns the places of the parts of its picture.
+    #[must_use]
+    pub fn picture(&self) -> Picture {
+        svg::picture(self)
     }
 
     /// Returns it as a picture.

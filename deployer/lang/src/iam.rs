@@ -144,8 +144,9 @@ const DATA_KEYS: Grant =
 
 /// Permissions of the deployer's own workers in the place of those that their verb gives to others. They need less of a
 /// key, and name the object in each call; a task, like an `extract` that does its work, reads the tally and writes its
-/// checkpoints, and folds nothing; `report` reads the tally, and writes its own files alone.
-pub const WORKER_GRANTS: [(Worker, Kind, Grant); 7] = [
+/// checkpoints, and folds nothing; `report` reads the tally, and writes its own files alone; `snapshot` reads the table as a
+/// whole, and of the tally what it has noted itself.
+pub const WORKER_GRANTS: [(Worker, Kind, Grant); 9] = [
     (Worker::Extract, Kind::Table, CHECKPOINTS),
     (Worker::Extract, Kind::Key, DATA_KEYS),
     (Worker::Extraction, Kind::Table, CHECKPOINTS),
@@ -166,6 +167,21 @@ pub const WORKER_GRANTS: [(Worker, Kind, Grant); 7] = [
         },
     ),
     (
+        Worker::Snapshot,
+        Kind::Table,
+        Grant { verb: Verb::Read, sid: "Read", actions: &["dynamodb:Scan"], on: On::Itself },
+    ),
+    (
+        Worker::Snapshot,
+        Kind::Table,
+        Grant {
+            verb: Verb::Tally,
+            sid: "Tally",
+            actions: &["dynamodb:GetItem", "dynamodb:UpdateItem"],
+            on: On::Itself,
+        },
+    ),
+    (
         Worker::Load,
         Kind::Key,
         Grant { verb: Verb::Decrypt, sid: "OpenDataKeysOf", actions: &["kms:Decrypt"], on: On::DataKeys },
@@ -178,9 +194,15 @@ impl On {
         let id = logical_id(&resource.name);
         Some(match (self, &resource.is) {
             (Self::Itself | Self::DataKeys, itself) => itself.arn(&id, &resource.name),
-            (Self::Objects, _) => names::bucket_arn(&resource.name, "/*"),
-            (Self::ResultFiles, _) => {
-                json!(RESULT_PREFIXES.map(|prefix| names::bucket_arn(&resource.name, &format!("/{prefix}*"))))
+            (Self::Objects, ResourceType::Bucket(bucket)) => {
+                names::bucket_arn_of(bucket, &resource.name, "/*")
+            }
+            (Self::ResultFiles, ResourceType::Bucket(bucket)) => {
+                json!(
+                    RESULT_PREFIXES.map(|prefix| {
+                        names::bucket_arn_of(bucket, &resource.name, &format!("/{prefix}*"))
+                    })
+                )
             }
             (Self::Indexes, ResourceType::Table(table)) if !table.indexes.is_empty() => {
                 json!(Sub(format!("${{{id}.Arn}}/index/*")))

@@ -13,14 +13,17 @@ pub mod docs;
 pub mod document;
 pub mod graph;
 pub mod iam;
+pub mod import;
 pub mod loading;
 pub mod lower;
 pub mod matching;
 pub mod model;
 pub mod names;
+pub mod renames;
 pub mod routes;
 pub mod schema;
 pub mod sensitive;
+pub mod supply;
 
 pub use compile::{Compiled, compile};
 pub use document::Document;

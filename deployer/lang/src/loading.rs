@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use contract::EventKind;
 use contract::settings::OnConflict;
+use serde_json::Value;
 
 use crate::model::access::{Access, Verb};
 use crate::model::function::Function;
 use crate::model::table::Table;
 use crate::model::worker::Worker;
-use crate::model::{Resource, ResourceType, Stack};
+use crate::model::{Resource, ResourceRef, ResourceType, Stack};
 use crate::sensitive;
 
 /// Returns the functions that write what a `transform` makes.
@@ -29,6 +30,19 @@ pub fn on_conflict(load: &Function) -> OnConflict {
     load.settings.as_ref().map(|settings| settings.load.on_conflict).unwrap_or_default()
 }
 
+/// Returns whether the items of a `load` name their files, for a `snapshot`.
+#[must_use]
+pub fn has_sources(load: &Function) -> bool {
+    load.worker() == Some(Worker::Load)
+        && load.settings.as_ref().is_some_and(|settings| settings.load.snapshot)
+}
+
+/// Returns the entries of `access` by which a `snapshot` deletes items.
+pub fn cleaned(snapshot: &Function) -> impl Iterator<Item = &Access> {
+    let is_snapshot = snapshot.worker() == Some(Worker::Snapshot);
+    snapshot.access.iter().filter(move |access| is_snapshot && access.verb == Verb::Delete)
+}
+
 /// Returns the verb of `access` by which a `load` writes items.
 #[must_use]
 pub fn verb(load: &Function) -> Verb {
@@ -44,10 +58,18 @@ pub fn written(load: &Function) -> impl Iterator<Item = &Access> {
     load.access.iter().filter(move |access| access.verb == verb)
 }
 
-/// Returns the tables that items of a `transform` are written to, by name.
+/// Returns the tables that items of a `transform` may be written to, by name.
 #[must_use]
 pub fn tables<'s>(stack: &'s Stack, transform: &'s Function) -> BTreeMap<&'s str, &'s Table> {
-    let written = loads(stack, transform).flat_map(|(_, load)| written(load));
+    written_by(stack, loads(stack, transform).map(|(_, load)| load))
+}
+
+/// Returns the tables that these functions write, by name.
+pub(crate) fn written_by<'s>(
+    stack: &'s Stack,
+    loads: impl Iterator<Item = &'s Function>,
+) -> BTreeMap<&'s str, &'s Table> {
+    let written = loads.flat_map(written);
     let table = |access: &'s Access| match &stack.resource(&access.resource.name)?.is {
         ResourceType::Table(table) => Some((access.resource.name.as_str(), table)),
         _ => None,
@@ -79,6 +101,21 @@ pub fn deletes(function: &Function) -> bool {
 #[must_use]
 pub fn is_asked_to_delete(stack: &Stack, load: &Function) -> bool {
     stack.functions().any(|(_, function)| deletes(function) && sensitive::comes_to(stack, function, load))
+}
+
+/// Returns the event pattern for the events with this name on a bus: those of the pipeline, and for a worker also those of
+/// `deployer verify`, which concern nobody else.
+#[must_use]
+pub fn event_pattern(stack: &Stack, bus: &ResourceRef, taker: Option<&Function>, event: EventKind) -> Value {
+    let source = match stack.resource(&bus.name).map(|resource| &resource.is) {
+        Some(ResourceType::Bus(bus)) => &bus.source,
+        _ => contract::SOURCE,
+    };
+    let kinds = taken(stack, taker, event);
+    match taker.and_then(Function::worker) {
+        Some(_) => EventKind::pattern_of_worker(&kinds, source),
+        None => EventKind::pattern_of(&kinds, source),
+    }
 }
 
 /// Returns the kinds of events that a trigger, or the rule of another taker, with this `event` takes: `load` gets

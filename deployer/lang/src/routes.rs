@@ -1,6 +1,5 @@
 //! The rules and triggers of a stack that take events of a bus.
 
-use contract::EventKind;
 use deployer_syntax::diagnostic::Source;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -59,11 +58,7 @@ pub fn routes(stack: &Stack) -> Vec<Route> {
     let compiled = |bus: &ResourceRef, events: &Events, taker: Option<&Function>| match events {
         Events::Matching { pattern, .. } => pattern.compiled.clone(),
         Events::Named(event) => {
-            let source = match stack.resource(&bus.name).map(|resource| &resource.is) {
-                Some(ResourceType::Bus(bus)) => &bus.source,
-                _ => contract::SOURCE,
-            };
-            let pattern = EventKind::pattern_of(&loading::taken(stack, taker, *event), source);
+            let pattern = loading::event_pattern(stack, bus, taker, *event);
             let json = Source::new("event", pattern.to_string());
             // The contract's patterns are right, as a test shows.
             Pattern::from_json(&json).map(|pattern| pattern.compiled).unwrap_or_default()
@@ -114,6 +109,8 @@ pub fn routes(stack: &Stack) -> Vec<Route> {
 
 #[cfg(test)]
 mod tests {
+    use contract::EventKind;
+
     use super::*;
 
     #[test]

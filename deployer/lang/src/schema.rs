@@ -11,9 +11,12 @@ use crate::model::{Kind, raw};
 pub fn schema() -> Value {
     let mut named = Map::new();
     let mut root = object(&document::top_level_properties(), &mut named);
+    let config = &mut root["properties"]["config"]["additionalProperties"];
+    config["required"] = json!([]);
+    config["anyOf"] = json!([{ "required": ["type"] }, { "required": ["parameter"] }]);
     let mut variants: Vec<Value> = Kind::ALL.into_iter().map(|kind| resource(kind, &mut named)).collect();
     variants.push(raw(&mut named));
-    root["properties"]["resources"] = json!({ "type": "object", "description": "The resources: name → type and properties.", "additionalProperties": { "oneOf": variants } });
+    root["properties"]["resources"] = json!({ "type": "object", "description": "The resources: name → type and properties.", "patternProperties": { "^Fn::": {} }, "additionalProperties": { "oneOf": variants } });
     let mut out = Map::new();
     out.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
     out.insert("title".to_owned(), json!("deployer stack file"));
@@ -45,7 +48,7 @@ fn raw(named: &mut Map<String, Value>) -> Value {
     let mut out = object(&document::resource_properties(), named);
     out["title"] = json!("AWS::…");
     out["description"] = json!(raw::DESCRIPTION);
-    out["properties"]["type"] = json!({ "type": "string", "pattern": "^AWS::[A-Za-z0-9]+::[A-Za-z0-9:]+$", "description": raw::DESCRIPTION });
+    out["properties"]["type"] = json!({ "type": "string", "pattern": "^[A-Za-z0-9]+::[A-Za-z0-9:_@.-]+$", "description": raw::DESCRIPTION });
     out["properties"]["properties"] =
         json!({ "type": "object", "description": "Its properties, as CloudFormation names them." });
     out
@@ -88,6 +91,9 @@ fn value(shape: &Shape, named: &mut Map<String, Value>) -> Value {
         ),
         Shape::Duration(..) => or_config(json!({ "type": "string", "pattern": "^[0-9]+(s|m|h|d)$" })),
         Shape::Size(..) => or_config(json!({ "type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB|TiB)$" })),
+        Shape::Percent => or_config(
+            json!({ "type": "string", "pattern": r"^([0-9]|[1-9][0-9])(\.[0-9]{1,2})?%$|^100(\.00?)?%$" }),
+        ),
         // The word without quotes is YAML's null.
         Shape::Choice(words) if words.contains(&"null") => {
             let words: Vec<Value> = words.iter().map(|word| json!(word)).chain([Value::Null]).collect();

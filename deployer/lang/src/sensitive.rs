@@ -258,7 +258,7 @@ pub const fn verb(worker: Worker) -> Option<Verb> {
     match worker {
         Worker::Extraction | Worker::Extract => Some(Verb::Encrypt),
         Worker::Load => Some(Verb::Decrypt),
-        Worker::Transform | Worker::Observe | Worker::Report => None,
+        Worker::Transform | Worker::Observe | Worker::Report | Worker::Snapshot => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use self::layout::{Layout, Line, Piece, Rectangle};
-use super::{AddedQueue, Edge, Graph, Node, Purpose, caption, ids};
+use super::{AddedQueue, Edge, EdgePicture, Graph, Node, NodePicture, Picture, Purpose, caption, ids};
 use crate::model::flow::Role;
 
 mod layout;
@@ -44,7 +44,31 @@ pub(super) fn write(graph: &Graph) -> String {
     out
 }
 
-fn draw_line(edge: &Edge, line: &Line, out: &mut String) {
+/// Returns the places of the parts of the picture.
+pub(super) fn picture(graph: &Graph) -> Picture {
+    let layout = Layout::of(graph, MARGIN);
+    let node = |(node, at): (&Node, &Rectangle)| NodePicture {
+        caption: caption(node),
+        x: at.x - at.width / 2.0,
+        y: at.y - at.height / 2.0,
+        width: at.width,
+        height: at.height,
+    };
+    let edge = |line: &Line| EdgePicture {
+        path: path(line),
+        points: line.pieces.iter().map(|piece| piece.end()).collect(),
+        label: line.label,
+    };
+    Picture {
+        width: layout.width,
+        height: layout.height,
+        nodes: graph.nodes.iter().zip(&layout.nodes).map(node).collect(),
+        edges: layout.edges.iter().map(edge).collect(),
+    }
+}
+
+/// Returns a line as the path of an SVG.
+fn path(line: &Line) -> String {
     let mut path = String::new();
     let mut from = (0.0, 0.0);
     for piece in &line.pieces {
@@ -61,7 +85,12 @@ fn draw_line(edge: &Edge, line: &Line, out: &mut String) {
         };
         from = piece.end();
     }
+    path
+}
+
+fn draw_line(edge: &Edge, line: &Line, out: &mut String) {
     let dashes = if edge.failure { " stroke-dasharray=\"5 4\"" } else { "" };
+    let path = path(line);
     let _ = writeln!(
         out,
         "<path d=\"{path}\" fill=\"none\" stroke=\"#555\" marker-end=\"url(#arrow)\"{dashes}/>"
@@ -185,4 +214,45 @@ fn escape(text: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Kind;
+
+    #[test]
+    fn a_picture_has_the_places_of_the_drawing() {
+        let node = |name: &str, kind| Node { name: name.to_owned(), kind, added: None, queues: Vec::new() };
+        let edge = |from, to, label: &str, failure| Edge {
+            from,
+            to,
+            label: label.to_owned(),
+            failure,
+            queues: Vec::new(),
+        };
+        let graph = Graph {
+            name: "s".to_owned(),
+            nodes: vec![node("in", Kind::Queue), node("work", Kind::Function), node("out", Kind::Table)],
+            edges: vec![
+                edge(0, 1, "messages", false),
+                edge(1, 0, "retries", true),
+                edge(1, 1, "itself", false),
+                edge(1, 2, "", false),
+            ],
+        };
+        let (picture, drawn) = (picture(&graph), graph.to_svg());
+        assert_eq!((picture.nodes.len(), picture.edges.len()), (3, 4));
+        for line in &picture.edges {
+            assert!(drawn.contains(&format!("<path d=\"{}\"", line.path)), "{}", line.path);
+            assert!(line.points.len() > 1);
+        }
+        for node in &picture.nodes {
+            let place = format!("<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\"", node.x, node.y, node.width);
+            assert!(drawn.contains(&place), "{place}");
+            assert!(node.x >= 0.0 && node.x + node.width <= picture.width, "{node:?}");
+            assert!(node.y >= 0.0 && node.y + node.height <= picture.height, "{node:?}");
+        }
+        assert_eq!(picture.nodes[0].caption, "queue");
+    }
 }
