@@ -1,6 +1,6 @@
 //! Generated pages under `docs/` are up to date, and pages written by hand name existing files.
 
-use contract::event::{ObjectFailure, ObjectOutcome, ResultFiles};
+use contract::event::{ObjectFailure, ObjectOutcome, ResultFiles, SnapshotOutcome, SnapshotReason};
 use contract::settings::Character;
 use contract::{Detail, EventKind, FailedStage, Location, Notes, ObjectRef, Reason, SOURCE};
 use deployer_lang::docs::reference;
@@ -47,6 +47,20 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
     let completed = |outcome: ObjectOutcome| {
         let outcome = ObjectOutcome { id: ObjectOutcome::id_of(&object, 1), attempt: 1, ..outcome };
         Detail::ObjectCompleted { object: object.clone(), outcome: Box::new(outcome) }
+    };
+    let cleaned = |snapshot: SnapshotOutcome| {
+        let outcome = ObjectOutcome {
+            id: ObjectOutcome::id_of(&object, 1),
+            attempt: 1,
+            rows: 2_000,
+            loaded: 2_000,
+            bytes: Some(81_920),
+            seconds: Some(74),
+            snapshot: Some(snapshot),
+            files: Some(ResultFiles::of(&object.key, None)),
+            ..ObjectOutcome::default()
+        };
+        Detail::SnapshotCompleted { object: object.clone(), outcome: Box::new(outcome) }
     };
     vec![
         (
@@ -142,7 +156,8 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
              table, unless an answer was lost or a newer item of another object was written in between. `replaced` (`newest` only) are \
              rows whose item has replaced one that another object or something else had written, unless an answer was lost. \
              `outdated` (`newest` only) are rows that have changed nothing, because the item of an object that was uploaded later is in \
-             the table. `leapSeconds` are rows with a sensitive timestamp whose second 60 was taken as 59.",
+             the table. `overlapping` (`snapshot: true` only) are rows whose key had the item of another file. `leapSeconds` are rows with a \
+             sensitive timestamp whose second 60 was taken as 59.",
             vec![Detail::RecordLoaded {
                 object: object.clone(),
                 record: record.clone(),
@@ -184,7 +199,8 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
              It is published twice only if `observe` stopped between the event and the note that it is on the bus; `id` is \
              the same then, and EventBridge too may deliver an event twice. `rows` is the number of rows, and the sum of `loaded`, `skipped` and \
              `failed`. `reasons` has the number of failed rows by reason, each row once. `overwritten` counts rows that a \
-             later row of the file with the same key has replaced, as far as that is known. `bytes` are those of the object, and \
+             later row of the file with the same key has replaced, as far as that is known. `outdated` and `overlapping`, if present, count the rows \
+             that `record-loaded` names so. `bytes` are those of the object, and \
              `seconds` those from the upload to the last event. `failure` is there if the object failed as a whole: without `bytes`, and `rows` \
              are those that are known. `files` is there if the stack has a worker `report`: the keys of the files that it \
              writes after this event, `rejects` only if rows have failed ([results](results.md)). A rule for files with failed rows has the pattern \
@@ -211,6 +227,33 @@ fn events() -> Vec<(EventKind, &'static str, Vec<Detail>)> {
                     seconds: Some(61),
                     files: Some(ResultFiles::of(&object.key, None)),
                     ..ObjectOutcome::default()
+                }),
+            ],
+        ),
+        (
+            EventKind::SnapshotCompleted,
+            "The items that the latest version of a file lacks were deleted, or left ([snapshots](language.md#snapshots)). `snapshot` publishes it \
+             after every `object-completed`, so in a stack with this worker, it is the end of a file. It has all of \
+             `object-completed`, and `snapshot`: the number of items that were `deleted`; of `candidates`, which the latest version lacks; of \
+             `items` of the file that are not newer than that version, candidates included; and the `maximum` that might have been deleted. \
+             Numbers that are not known are left out. `reason` is there if candidates are left, or were not looked for \
+             ([reasons](results.md#deleted-items)), and `latest` if another version counts than that of the event. An item that was written \
+             again in the meantime stays, so `deleted` may be less than `candidates` without a reason. An event that is published twice has the \
+             same `id` and says the same.",
+            vec![
+                cleaned(SnapshotOutcome {
+                    deleted: 12,
+                    candidates: Some(12),
+                    items: Some(2_012),
+                    maximum: Some(201),
+                    ..SnapshotOutcome::default()
+                }),
+                cleaned(SnapshotOutcome {
+                    candidates: Some(1_000),
+                    items: Some(3_000),
+                    maximum: Some(201),
+                    reason: Some(SnapshotReason::TooMany),
+                    ..SnapshotOutcome::default()
                 }),
             ],
         ),
@@ -279,6 +322,67 @@ fn the_published_events_are_those_of_the_contract() {
         }
     }
     assert_golden(&golden::repository().join("docs/events.md"), &out);
+}
+
+/// Returns the title of a page, and the first sentence after it.
+fn title_and_sentence(page: &str) -> (&str, String) {
+    let title = page.lines().next().and_then(|line| line.strip_prefix("# ")).expect("a title");
+    // Every second part is in a fence.
+    let unfenced: String = page.split("\n```").step_by(2).collect();
+    let prose = |text: &&str| !text.trim().is_empty() && !text.starts_with(['#', '|', ' ', '-', '<']);
+    let text = unfenced
+        .split("\n\n")
+        .skip(1)
+        .map(|text| text.trim_start_matches('\n'))
+        .find(prose)
+        .expect("a paragraph")
+        .to_owned();
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let sentence = line.split_inclusive(". ").next().unwrap_or_default().trim_end().to_owned();
+    // A link in it would be relative to its own page.
+    let mut parts = sentence.split("](");
+    let first = parts.next().unwrap_or_default().to_owned();
+    let rest = parts.map(|part| part.split_once(')').map_or(part, |(_, rest)| rest));
+    (title, rest.fold(first, |text, part| text + part).replace('[', ""))
+}
+
+/// The index for agents, in the form of <https://llmstxt.org>.
+#[test]
+fn the_published_index_is_that_of_the_pages() {
+    let root = golden::repository();
+    let mut out = "\
+# deployer
+
+> A command line that deploys an event-driven pipeline to AWS, or to the local machine, from one `stack.yaml`. `deployer check` finds all
+> mistakes of a file without calling AWS, `deployer docs NAME` shows each of these pages, and `--output json` gives every command a document.
+
+## Pages
+
+"
+    .to_owned();
+    for path in golden::entries(&root.join("docs")) {
+        if path.extension().is_some_and(|extension| extension == "md") {
+            let page = golden::read(&path);
+            let (title, sentence) = title_and_sentence(&page);
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            out.push_str(&format!("- [{title}](docs/{name}): {sentence}\n"));
+        }
+    }
+    out.push_str(
+        "
+## Schemas
+
+- [stack.yaml](docs/stack.schema.json): JSON Schema of the stack file.
+- [Output](docs/output.schema.json): JSON Schema of what `--output json` writes.
+
+## Optional
+
+- [Examples](examples/README.md): Pipelines of other kinds, each with its code.
+- [Changelog](CHANGELOG.md): What has changed.
+",
+    );
+    assert!(links(&out).iter().all(|target| root.join(target).exists()), "{out}");
+    assert_golden(&root.join("llms.txt"), &out);
 }
 
 /// Returns the targets of the links in a page of Markdown that lead to files.

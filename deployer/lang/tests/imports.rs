@@ -7,14 +7,22 @@ use crate::codes::sources;
 use crate::golden;
 
 /// The packages without a clock, network or client of AWS.
-const PURE: [&str; 4] = ["deployer/syntax", "deployer/cfn", "deployer/lang", "deployer/plan"];
+const PURE: [&str; 6] = [
+    "deployer/syntax",
+    "deployer/cfn",
+    "deployer/lang",
+    "deployer/editor",
+    "deployer/plan",
+    "deployer/policy",
+];
 
 /// The sources of the deployer without the language, and the packer of programs.
-const DEPLOYER: [&str; 6] = [
+const DEPLOYER: [&str; 7] = [
     "deployer/aws/src",
     "deployer/base/src",
     "deployer/build/src",
     "deployer/cli/src",
+    "deployer/console/src",
     "deployer/local/src",
     "deployer/oci/src",
 ];
@@ -75,11 +83,14 @@ fn every_crate_is_known_here() {
         "deployer/build",
         "deployer/cfn",
         "deployer/cli",
+        "deployer/console",
+        "deployer/editor",
         "deployer/lang",
         "deployer/local",
         "deployer/oci",
         "deployer/packing",
         "deployer/plan",
+        "deployer/policy",
         "deployer/syntax",
         "workers/client",
         "workers/contract",
@@ -152,6 +163,16 @@ fn packing_knows_no_aws() {
 }
 
 #[test]
+fn the_console_serves_a_page_and_knows_nothing_else() {
+    let manifest = dependencies(&golden::repository().join("deployer/console"));
+    for name in ["deployer-", "aws-", "contract", "tally", "transform", "reqwest"] {
+        assert!(!manifest.lines().any(|line| line.starts_with(name)), "{name}: {manifest}");
+    }
+    let forbidden = ["std::process", "std::env", "std::fs", "TcpStream::connect"];
+    assert_eq!(places("deployer/console/src", &forbidden, &[]), Vec::<String>::new());
+}
+
+#[test]
 fn workers_know_no_deployer() {
     for path in crates().iter().filter(|path| path.starts_with(golden::repository().join("workers"))) {
         let manifest = dependencies(path);
@@ -175,9 +196,20 @@ fn only_one_package_of_the_deployer_talks_to_aws() {
 
 #[test]
 fn packages_of_the_deployer_depend_on_those_below_them() {
-    let order = ["syntax", "cfn", "lang", "packing", "plan", "base", "oci", "aws", "build", "local", "cli"];
+    let order = [
+        "console", "syntax", "cfn", "lang", "editor", "policy", "packing", "plan", "base", "oci", "aws",
+        "build", "local", "cli",
+    ];
     // Beside each other: neither needs the other one.
-    let apart = [("oci", "aws"), ("build", "local"), ("packing", "plan")];
+    let apart = [
+        ("oci", "aws"),
+        ("build", "local"),
+        ("packing", "plan"),
+        ("editor", "policy"),
+        ("editor", "plan"),
+        ("policy", "packing"),
+        ("policy", "plan"),
+    ];
     for (at, package) in order.iter().enumerate() {
         let manifest = dependencies(&golden::repository().join("deployer").join(package));
         let names = manifest.lines().filter_map(|line| line.split(['.', ' ', '=']).next());

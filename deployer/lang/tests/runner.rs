@@ -3,8 +3,10 @@
 mod cases;
 mod codes;
 mod docs;
+mod fixes;
 mod golden;
 mod graph;
+mod import;
 mod imports;
 mod patterns;
 mod robustness;

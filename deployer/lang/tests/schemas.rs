@@ -60,8 +60,12 @@ fn every_resource_of_the_golden_templates_is_right() {
             for (id, resource) in template["Resources"].as_object().expect("resources") {
                 let empty = json!({});
                 let properties = resource.get("Properties").unwrap_or(&empty);
-                let schema =
-                    schemas::find(resource["Type"].as_str().expect("a type")).expect("a known type").schema();
+                let kind = resource["Type"].as_str().expect("a type");
+                let Some(known) = schemas::find(kind) else {
+                    assert!(!kind.starts_with("AWS::"), "{} {id}", file.display());
+                    continue;
+                };
+                let schema = known.schema();
                 let mut problems = Vec::new();
                 let value =
                     schema.check(&expression(properties), &mut |problem| problems.push(problem.to_string()));
