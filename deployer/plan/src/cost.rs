@@ -15,6 +15,7 @@ use crate::prices::{Item, prices};
 
 pub mod forecast;
 pub(crate) mod idle;
+pub mod kept;
 mod original;
 mod pipeline;
 mod text;
@@ -223,6 +224,21 @@ pub struct Grouping {
     pub total: f64,
 }
 
+/// The cost of what follows the last row of a file: the event about its end, the report and the metrics. It is a part of
+/// the bill.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EndOfFile {
+    /// Dollars for each file.
+    #[serde(serialize_with = "rounded")]
+    #[schemars(range(min = 0))]
+    pub per_file: f64,
+    /// Dollars for a million rows besides, for the batches in which settled rows are counted.
+    #[serde(serialize_with = "rounded")]
+    #[schemars(range(min = 0))]
+    pub per_million_rows: f64,
+}
+
 /// The cost of rows that go through the pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -236,6 +252,9 @@ pub struct Rows {
     pub kept: Bill,
     /// The usage of a row.
     pub per_row: PerRow,
+    /// The cost of the end of a file; missing if the stack does not publish it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<EndOfFile>,
     /// The same rows with other settings of `rowsPerEvent`, and with the stack's own.
     pub groupings: Vec<Grouping>,
     /// The time that they take; null without rows.

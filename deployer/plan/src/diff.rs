@@ -15,30 +15,38 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::resolve::{self, Resolved, Resolver, Resources, is_dynamic, truthy};
+use crate::resolve::{Resolved, Resolver, is_dynamic, truthy};
 
+mod adopted;
 mod canonical;
 mod code;
+pub mod comment;
 mod cost;
 mod exposure;
 mod follow;
 pub mod indexes;
+mod notes;
 mod permissions;
+mod renamed;
 mod sections;
+mod settings;
 mod stateful;
 mod text;
 mod values;
 mod words;
 
 pub use crate::resolve::{PseudoParameters, Side};
+pub use adopted::Adopted;
 pub use code::{CodeChange, CodeState};
 pub use cost::{Cost, CostItem};
 pub use exposure::{Exposure, ExposureKind};
+pub(crate) use permissions::fits;
 pub use permissions::{Effect, Permission};
 pub use stateful::holds;
 pub use text::{Detail, Line, Sign, kind_in_words, render};
 
 use canonical::{At, canonical};
+use notes::notes;
 use sections::{outputs, parameters, rest, tags};
 use values::{Step, differences, schema_path, shown};
 
@@ -48,6 +56,8 @@ use values::{Step, differences, schema_path, shown};
 pub enum ChangeKind {
     /// It is created.
     Create,
+    /// It exists outside of every stack, and becomes part of this one, with its data.
+    Adopt,
     /// It is updated in place.
     Update,
     /// A new one is created, which replaces it.
@@ -64,6 +74,7 @@ impl ChangeKind {
     pub const fn change_set_word(self) -> &'static str {
         match self {
             Self::Create => "add",
+            Self::Adopt => "import",
             Self::Update => "modify",
             Self::Replace => "replace",
             Self::Delete => "remove",
@@ -144,6 +155,12 @@ pub struct ResourceChange {
     /// The treatment of the deployed resource if it is, or may be, deleted or replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub old: Option<Fate>,
+    /// The resource that is adopted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<Adopted>,
+    /// The logical ID that it has in the deployed stack, if it is renamed; `action` says what changes beside that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub was: Option<String>,
     /// The unchanged name for which CloudFormation refuses to replace it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocked_by_name: Option<String>,
@@ -177,6 +194,12 @@ pub struct ValueChange {
 pub struct Summary {
     /// Resources to create.
     pub create: usize,
+    /// Resources to adopt.
+    #[serde(skip_serializing_if = "adopted::is_zero")]
+    pub adopt: usize,
+    /// Resources that get another logical ID; those that change in another way too are counted there as well.
+    #[serde(skip_serializing_if = "adopted::is_zero")]
+    pub rename: usize,
     /// Resources to update.
     pub update: usize,
     /// Resources to replace.
@@ -224,7 +247,7 @@ impl Diff {
     /// Returns whether a deployment would change nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.resources.iter().all(|resource| resource.action == ChangeKind::Keep)
+        self.resources.iter().all(|resource| resource.action == ChangeKind::Keep && resource.was.is_none())
             && self.code.iter().all(|code| code.state == CodeState::Unknown)
             && self.outputs.is_empty()
             && self.parameters.is_empty()
@@ -234,7 +257,7 @@ impl Diff {
 
     /// Returns the resources that change.
     pub fn changed(&self) -> impl Iterator<Item = &ResourceChange> {
-        self.resources.iter().filter(|resource| resource.action != ChangeKind::Keep)
+        self.resources.iter().filter(|resource| resource.action != ChangeKind::Keep || resource.was.is_some())
     }
 
     /// Returns the diff as JSON, as `docs/diff.schema.json` describes it.
@@ -329,7 +352,7 @@ fn resource_change(
     };
     let replacement = match action {
         ChangeKind::Update | ChangeKind::Replace => strongest(&changes),
-        ChangeKind::Create | ChangeKind::Delete | ChangeKind::Keep => Forces::Never,
+        ChangeKind::Create | ChangeKind::Adopt | ChangeKind::Delete | ChangeKind::Keep => Forces::Never,
     };
     ResourceChange {
         id: id.to_owned(),
@@ -339,6 +362,8 @@ fn resource_change(
         holds: None,
         protected: false,
         old: None,
+        adopted: None,
+        was: None,
         blocked_by_name: None,
         changes,
         kind,
@@ -463,7 +488,7 @@ fn finish(
         ChangeKind::Update if change.replacement == Forces::Conditional => {
             after.and_then(|after| after.attributes.get("UpdateReplacePolicy"))
         }
-        ChangeKind::Create | ChangeKind::Update | ChangeKind::Keep => return,
+        ChangeKind::Create | ChangeKind::Adopt | ChangeKind::Update | ChangeKind::Keep => return,
     };
     change.old = Some(match policy.and_then(Value::as_str) {
         Some("Retain" | "RetainExceptOnCreate") => Fate::Retained,
@@ -494,7 +519,9 @@ pub fn summary(changes: &[ResourceChange]) -> Summary {
         update: count(ChangeKind::Update),
         replace: count(ChangeKind::Replace),
         delete: count(ChangeKind::Delete),
-        keep: count(ChangeKind::Keep),
+        keep: changes.iter().filter(|one| one.action == ChangeKind::Keep && one.was.is_none()).count(),
+        rename: changes.iter().filter(|change| change.was.is_some()).count(),
+        adopt: count(ChangeKind::Adopt),
     }
 }
 
@@ -505,61 +532,4 @@ fn names<'n>(
 ) -> impl Iterator<Item = &'n str> {
     let mut seen = BTreeSet::new();
     after.chain(before).filter(move |name| seen.insert(*name))
-}
-
-fn notes(diff: &Diff, a: &Resources<'_>, b: &Resources<'_>, templates: [&Value; 2]) -> Vec<String> {
-    let mut out = Vec::new();
-    if templates.iter().any(|template| template.get("Transform").is_some()) {
-        out.push(
-            "macros (`Transform`) are not expanded here; CloudFormation's change set shows their result"
-                .to_owned(),
-        );
-    }
-    for change in &diff.resources {
-        if let (Some(before), Some(after)) = (a.get(change.id.as_str()), b.get(change.id.as_str()))
-            && before.kind != after.kind
-        {
-            out.push(format!(
-                "CloudFormation refuses to change the type of `{}`; a resource of another type needs another logical id",
-                change.id
-            ));
-        }
-        if let Some(name) = &change.blocked_by_name {
-            let name = name.trim_start_matches("Properties.");
-            out.push(format!(
-                "CloudFormation refuses to replace `{}` while its `{name}` stays the same; change or remove the name too",
-                change.id
-            ));
-        }
-    }
-    let hidden: Vec<String> = templates[1]["Parameters"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(_, declaration)| !diff.new && truthy(&declaration["NoEcho"]))
-        .map(|(name, _)| format!("`{name}`"))
-        .collect();
-    if !hidden.is_empty() {
-        out.push(format!("CloudFormation hides {}, so changes there are not detected", hidden.join(", ")));
-    }
-    if !diff.new && b.values().any(|resource| holds_dynamic(&resource.properties, 0)) {
-        out.push(
-            "values of `{{resolve:…}}` are not read here, so changes of them are not detected".to_owned(),
-        );
-    }
-    out
-}
-
-/// Returns whether a value, or a part of it, is read from elsewhere during the deployment.
-fn holds_dynamic(value: &Value, depth: usize) -> bool {
-    match value {
-        Value::String(text) => is_dynamic(text),
-        Value::Array(items) if depth < resolve::MAX_DEPTH => {
-            items.iter().any(|item| holds_dynamic(item, depth + 1))
-        }
-        Value::Object(map) if depth < resolve::MAX_DEPTH => {
-            map.values().any(|inner| holds_dynamic(inner, depth + 1))
-        }
-        _ => false,
-    }
 }

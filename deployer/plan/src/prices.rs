@@ -74,6 +74,7 @@ pub enum Item {
     AlarmMetric,
     AlarmMetricHighResolution,
     CompositeAlarm,
+    Metric,
     Dashboard,
     ObjectWrite,
     ObjectRead,

@@ -1,4 +1,4 @@
-//! The default quotas of EventBridge in each region, as data: `quotas.json`, with the date on which they were read.
+//! The default quotas of EventBridge in each region, and those of tables and buckets, as data: `quotas.json`, with the date on which they were read.
 //!
 //! Beside the flow: [`forecast`](crate::cost::forecast) looks up with them how many rows a second a region lets through.
 //! An account may have been given higher ones.
@@ -25,6 +25,12 @@ pub struct Quotas {
     put_events: BTreeMap<String, u32>,
     /// Events that rules send to their targets a second, by region.
     invocations: BTreeMap<String, u32>,
+    /// Rules on one bus, by region.
+    rules: BTreeMap<String, u32>,
+    /// Tables of an account in a region: Amazon DynamoDB Developer Guide, "Quotas in Amazon DynamoDB".
+    pub tables: f64,
+    /// Buckets of an account: Amazon S3 User Guide, "General purpose bucket quotas".
+    pub buckets: f64,
 }
 
 /// Returns the table.
@@ -39,6 +45,12 @@ impl Quotas {
     #[must_use]
     pub fn put_events(&self, region: &str) -> f64 {
         of(&self.put_events, region)
+    }
+
+    /// Returns the rules that an account may have on one bus.
+    #[must_use]
+    pub fn rules(&self, region: &str) -> f64 {
+        of(&self.rules, region)
     }
 
     /// Returns the events that the rules of an account may send to targets in a second. More are delayed.
@@ -62,6 +74,8 @@ mod tests {
         assert_eq!((table.put_events("us-east-1"), table.invocations("us-east-1")), (10_000.0, 18_750.0));
         assert_eq!((table.put_events("eu-central-1"), table.invocations("eu-central-1")), (2_400.0, 4_500.0));
         assert_eq!((table.put_events("af-south-1"), table.invocations("me-south-1")), (400.0, 750.0));
+        assert_eq!((table.rules("eu-west-1"), table.rules("af-south-1")), (300.0, 100.0));
+        assert_eq!((table.tables, table.buckets), (2_500.0, 10_000.0));
         assert_eq!(table.put_events.keys().collect::<Vec<_>>(), table.invocations.keys().collect::<Vec<_>>());
     }
 }

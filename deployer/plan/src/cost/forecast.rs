@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use deployer_lang::model::function::Trigger;
 use deployer_lang::model::table::{Capacity, Throughput};
 use deployer_lang::model::target::Target;
+use deployer_lang::model::worker::Worker;
 use deployer_lang::model::{ResourceType, Stack};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -104,7 +105,7 @@ pub fn forecast(stack: &Stack, load: Load) -> Forecast {
         load,
         stages: found.as_ref().map(|pipeline| pipeline.stages(load)).unwrap_or_default(),
         advice: time.as_ref().and_then(|time| advice(stack, load, time)),
-        assumptions: found.map(|pipeline| pipeline.assumptions_of_time().to_vec()).unwrap_or_default(),
+        assumptions: found.map(|pipeline| pipeline.assumptions_of_pace()).unwrap_or_default(),
         time,
     }
 }
@@ -132,8 +133,9 @@ fn changes(stack: &Stack) -> Vec<(String, Stack)> {
         for resource in &mut changed.resources {
             let ResourceType::Function(function) = &mut resource.is else { continue };
             let from_bus = function.triggers.iter().any(|trigger| matches!(trigger, Trigger::Bus { .. }));
-            if function.worker().is_none() || !from_bus || function.concurrency.is_none_or(|now| now >= most)
-            {
+            // Rows don't wait for the report, which comes after the last of them.
+            let takes_rows = function.worker().is_some_and(|worker| worker != Worker::Report);
+            if !takes_rows || !from_bus || function.concurrency.is_none_or(|now| now >= most) {
                 continue;
             }
             function.concurrency = Some(most);

@@ -173,9 +173,14 @@ fn polled_queue(prices: &'static Prices, properties: &Value, all: &Resources<'_>
         return None;
     }
     let source = &properties["EventSourceArn"];
-    let text = scalar_text(source).unwrap_or_default();
+    // The place in the ARN of an existing queue may not be known.
+    let text = scalar_text(source).or_else(|| scalar_text(&source["Fn::Sub"])).unwrap_or_default();
     let mut named = None;
-    references(source, &mut |to| named = Some(all.get(to)));
+    references(source, &mut |to| {
+        if !to.starts_with("AWS::") {
+            named = Some(all.get(to));
+        }
+    });
     let is_off = properties.get("Enabled").is_some_and(|enabled| !truthy(enabled));
     let fifo = match named {
         _ if is_off => return Some(IdleCost::nothing("nothing while idle")),
@@ -273,6 +278,11 @@ mod tests {
                 "AWS::Lambda::EventSourceMapping",
                 json!({ "EventSourceArn": "arn:aws:sqs:eu-west-1:111122223333:q" }),
                 Some(0.26),
+            ),
+            (
+                "AWS::Lambda::EventSourceMapping",
+                json!({ "EventSourceArn": { "Fn::Sub": "arn:${AWS::Partition}:sqs:${AWS::Region}:1:q.fifo" } }),
+                Some(0.33),
             ),
             (
                 "AWS::Lambda::EventSourceMapping",

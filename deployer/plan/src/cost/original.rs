@@ -5,9 +5,10 @@
 //! the observer for every event; a table with capacity for five writes a second, and a NAT gateway in each of two
 //! zones.
 
-use super::pipeline::{CHUNK, GB, LOAD_MS, OBSERVE_MS, TRANSFORM_MS, pieces};
+use super::pipeline::{CHUNK, GB, pieces};
 use super::{Bill, Load, Original, PerRow};
 use crate::prices::{Item, grouped, prices};
+use crate::timings::timings;
 
 /// Events of a row: extracted, transformed, loaded.
 const EVENTS: f64 = 3.0;
@@ -19,6 +20,8 @@ const GATEWAYS: f64 = 2.0;
 const UNITS: f64 = 5.0;
 /// Memory of its functions in GB: Lambda's default, which it leaves.
 const MEMORY: f64 = 0.125;
+/// Bytes of the unit of [`MEMORY`].
+const GIB: f64 = (1_u64 << 30) as f64;
 /// An event of EventBridge without its detail. A test makes one.
 const ENVELOPE: f64 = 300.0;
 /// Bytes that each invocation logs beside the row: the event indented by two, and Lambda's three lines. A test makes
@@ -39,7 +42,12 @@ pub(super) fn original(load: Load) -> Original {
     let mut bill = Bill::default();
     bill.add(Item::Event, rows * EVENTS * pieces(ENVELOPE + load.bytes(), CHUNK));
     bill.add(Item::LambdaRequest, rows * INVOCATIONS);
-    let seconds = (TRANSFORM_MS + LOAD_MS + EVENTS * OBSERVE_MS) / 1_000.0;
+    let aws = &timings().aws;
+    let bytes = MEMORY * GIB;
+    let milliseconds = aws.transform_ms(bytes, 1.0, 1.0)
+        + aws.load_ms(bytes, 1.0, 1.0, 1.0)
+        + EVENTS * aws.observe_ms(bytes, 1.0, 0.0);
+    let seconds = milliseconds / 1_000.0;
     bill.add(Item::LambdaGbSecondX86, rows * seconds * MEMORY);
     // The file: S3 sends a notification about it, and the file is written and read.
     bill.add(Item::QueueRequest, 3.0);
@@ -52,8 +60,8 @@ pub(super) fn original(load: Load) -> Original {
     let per_row =
         PerRow { events: EVENTS, calls: EVENTS, messages: 0.0, invocations: INVOCATIONS, log_bytes };
     let assumptions = vec![
-        "An invocation with one row takes as long as one of this pipeline with ten, since the call takes the time; at Lambda's \
-         default memory of 128 MB."
+        "An invocation takes as long as one of this pipeline with one row, though its language is slower; at Lambda's default \
+         memory of 128 MB."
             .to_owned(),
         "Each function logs its event indented, as in its sources, and Lambda adds three lines; results of calls are not included."
             .to_owned(),

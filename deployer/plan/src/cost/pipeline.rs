@@ -6,6 +6,7 @@
 //! event.
 
 use contract::EventKind;
+use contract::settings::{OnConflict, VERSION_ATTRIBUTE};
 use deployer_lang::loading;
 use deployer_lang::model::access::Verb;
 use deployer_lang::model::function::{Events, Function, Trigger};
@@ -15,8 +16,9 @@ use deployer_lang::model::worker::Worker;
 use deployer_lang::model::{ResourceType, Stack};
 
 use self::counting::Counting;
-use super::{Bill, Grouping, Load, PerRow, Rows};
+use super::{Bill, EndOfFile, Grouping, Load, PerRow, Rows};
 use crate::prices::{Item, grouped};
+use crate::timings::{ENTRIES, ITEMS, timings};
 
 mod counting;
 mod pace;
@@ -26,9 +28,13 @@ pub(super) const CHUNK: f64 = 65_536.0;
 /// Bytes that DynamoDB counts as one write: Amazon DynamoDB Pricing.
 const WRITE_UNIT: f64 = 1_024.0;
 /// Entries of a PutEvents call, and messages of a request to SQS: Amazon EventBridge and Amazon SQS API references.
-pub(super) const CALL: f64 = 10.0;
-/// Items of a request to DynamoDB: Amazon DynamoDB API reference, `BatchWriteItem`.
-const ITEMS: f64 = 25.0;
+const CALL: f64 = ENTRIES;
+/// Calls for single items that `load` keeps in flight, where each has a condition or is an update: `workers/functions`,
+/// `load/write.rs`.
+const SINGLE_ITEMS: f64 = 8.0;
+/// Bytes of a version that `load` adds to an item: time of the upload, digest of the object and row, as
+/// `load/version.rs` writes them.
+const VERSION_BYTES: f64 = 110.0;
 /// GiB of disk that are free with a task: AWS Fargate Pricing.
 const FREE_DISK: f64 = 20.0;
 /// Seconds that are billed for a task at least: AWS Fargate Pricing.
@@ -38,28 +44,20 @@ const GIB: f64 = (1_u64 << 30) as f64;
 
 /// An event of a row without the row: EventBridge's envelope, object and record. A test makes one.
 const EVENT_BYTES: f64 = 700.0;
-/// Milliseconds of an invocation with ten messages: medians of 300 (observe: 903) invocations on the local cloud, x86,
-/// two cores, 3,000 rows of 40 bytes through the repository's stack file. Calls of the real services take other times.
-pub(super) const TRANSFORM_MS: f64 = 36.0;
-/// Milliseconds of an invocation of `load` with ten messages, in the same run.
-pub(super) const LOAD_MS: f64 = 42.0;
-/// Milliseconds of an invocation of `observe` with ten messages, in the same run. It calls no service.
-pub(super) const OBSERVE_MS: f64 = 10.0;
-/// Milliseconds of an invocation of `report` with its one message, for a file without failed rows. An assumption, not a
-/// measurement: about that of `extract`, with a query and two more calls.
-pub(super) const REPORT_MS: f64 = 300.0;
-/// Milliseconds of an invocation of `extract` with its one message: its first invocation, since there is one per file.
-const EXTRACT_MS: f64 = 250.0;
-/// Rows a second of the extraction task, in the same run: 3,000 in 2.5 seconds with the start. A quarter of a vCPU may
-/// be slower.
-const TASK_ROWS: f64 = 1_000.0;
-/// Seconds in which a task is paid for before it reads: pulling a small image and starting; not measured on Fargate.
-const TASK_START: f64 = 15.0;
+/// Bytes that DynamoDB counts as one consistent read, and those of a page of Scan: Amazon DynamoDB Developer Guide, "Read
+/// and write operations" and "Scanning tables".
+const READ_UNIT: f64 = 4_096.0;
+const SCAN_PAGE: f64 = 1_048_576.0;
+/// Bytes of the attribute `_source` with its name: a digest.
+const SOURCE_BYTES: f64 = 39.0;
+/// Write units of the tally for a file: its version, the begin of the search and its end, in items of less than a kibibyte
+/// each but for the last two.
+const SNAPSHOT_UNITS: f64 = 6.0;
 /// Settings of `rowsPerEvent` that are shown beside the stack's own.
 const GROUPINGS: [u32; 4] = [1, 10, 25, 100];
 /// Bytes of rows that the task puts into one event at most, unless a single one has more.
 const GROUP_BYTES: f64 = 60.0 * 1_024.0;
-/// Bytes of the line `batch done`, in the same run.
+/// Bytes of the line `batch done`: of 300 invocations on the local cloud.
 const BATCH_LINE: f64 = 228.0;
 /// Bytes of `platform.start` and `platform.report`, which Lambda logs of each invocation in the form of the AWS Lambda
 /// Developer Guide ("Log-level filtering": at INFO, these two); counted from that form.
@@ -91,6 +89,8 @@ const fn observed(kind: EventKind) -> f64 {
         EventKind::RecordTransformed => 533.0,
         EventKind::RecordLoaded => 580.0,
         EventKind::ObjectCompleted => 560.0,
+        // Counted from that of `object-completed`, which has as many names.
+        EventKind::SnapshotCompleted => 560.0,
         // Counted from that of an extracted row, whose names are longer.
         EventKind::RecordSkipped => 532.0,
         EventKind::DeletionRequested
@@ -152,6 +152,31 @@ fn completes(observer: &Function) -> bool {
     may(observer, Verb::Tally) && may(observer, Verb::Publish)
 }
 
+/// Returns whether an observer writes metrics about files.
+fn writes_metrics(observer: &Function) -> bool {
+    completes(observer) && observer.settings.as_ref().is_some_and(|settings| settings.observe.metrics)
+}
+
+/// Returns the stack without what follows the last row of a file: the event `object-completed`, its metrics and its
+/// report; `None` if it has nothing of it.
+fn without_end(stack: &Stack) -> Option<Stack> {
+    let mut stack = stack.clone();
+    let mut found = false;
+    stack.resources.retain_mut(|resource| {
+        let ResourceType::Function(function) = &mut resource.is else { return true };
+        match function.worker() {
+            Some(Worker::Report) => found = true,
+            Some(Worker::Observe) => {
+                found |= completes(function);
+                function.access.retain(|access| access.verb != Verb::Publish);
+            }
+            _ => {}
+        }
+        function.worker() != Some(Worker::Report)
+    });
+    found.then_some(stack)
+}
+
 /// Returns the number of pieces that are paid for, each begun one as a whole.
 pub(super) fn pieces(bytes: f64, size: f64) -> f64 {
     (bytes / size).ceil().max(1.0)
@@ -174,6 +199,7 @@ impl<'s> Pipeline<'s> {
             let total = other.count(load).bill.total;
             Grouping { rows_per_event, events: other.per_row(load).events, total }
         });
+        let end = self.end_of_file(load);
         let per_million = (load.rows > 0).then(|| count.bill.total / load.rows() * 1e6);
         Rows {
             load,
@@ -183,8 +209,38 @@ impl<'s> Pipeline<'s> {
             kept,
             groupings: groupings.collect(),
             bill: count.bill,
+            end,
             per_million,
         }
+    }
+
+    /// Estimates the cost of what follows the last row of a file.
+    fn end_of_file(&self, load: Load) -> Option<EndOfFile> {
+        let without = without_end(self.stack)?;
+        let without = find(&without)?;
+        let more = |rows| {
+            let load = Load { rows, bytes_per_row: load.bytes_per_row, ..Load::default() };
+            self.count(load).bill.total - without.count(load).bill.total
+        };
+        let per_file = more(1);
+        Some(EndOfFile { per_file, per_million_rows: (more(1_000_000) - per_file).max(0.0) })
+    }
+
+    /// Returns the bytes of an item: a row, the names of the attributes, and the version and the source that `load` may add.
+    fn item_bytes(&self, load: Load) -> f64 {
+        let has_versions = self.loads().any(|load| loading::on_conflict(load).has_versions());
+        let version = if has_versions { VERSION_ATTRIBUTE.len() as f64 + VERSION_BYTES } else { 0.0 };
+        let source = if self.has_snapshot() { SOURCE_BYTES } else { 0.0 };
+        load.bytes() + self.names() + version + source
+    }
+
+    /// Returns the functions that write items.
+    fn loads(&self) -> impl Iterator<Item = &'s Function> {
+        let loads = |consumer: &Consumer<'_>| {
+            consumer.function.worker() == Some(Worker::Load)
+                && *consumer.events == Events::Named(EventKind::RecordTransformed)
+        };
+        self.consumers().into_iter().filter(loads).map(|consumer| consumer.function)
     }
 
     fn count(&self, load: Load) -> Counting<'_, 's> {
@@ -284,6 +340,11 @@ impl<'s> Pipeline<'s> {
                 row: 0.0,
                 file: self.observers().filter(|observer| completes(observer.function)).count() as f64,
             },
+            EventKind::SnapshotCompleted => {
+                let completed = self.events(EventKind::ObjectCompleted, load).file;
+                let snapshots = self.makers(Worker::Snapshot, EventKind::ObjectCompleted);
+                Count { row: 0.0, file: completed * snapshots }
+            }
             EventKind::RecordSkipped => Count { row: skipped, file: 0.0 },
             // Every row is taken as valid, and as an item that is new.
             EventKind::DeletionRequested
@@ -326,7 +387,7 @@ impl<'s> Pipeline<'s> {
                     }
                     Worker::Load => out.calls += invocations * pieces(size, CALL),
                     Worker::Observe => out.log_bytes += self.observed_bytes(*kind, load).row,
-                    Worker::Extract | Worker::Report | Worker::Extraction => {}
+                    Worker::Extract | Worker::Report | Worker::Snapshot | Worker::Extraction => {}
                 }
             }
         }
@@ -342,24 +403,72 @@ impl<'s> Pipeline<'s> {
         })
     }
 
-    /// Returns the assumptions about the time that rows take.
-    #[expect(clippy::unused_self, reason = "they are those of a pipeline")]
-    pub(super) fn assumptions_of_time(&self) -> [String; 3] {
-        [
-            "Batches are full, as they are while rows wait in the queues: 10 of 10 on the local cloud. If rows arrive slowly, \
-             they are smaller, and there are more invocations."
+    /// Returns the assumptions about the times of functions and tasks on AWS.
+    pub(super) fn assumptions_of_time(&self) -> Vec<String> {
+        let aws = &timings().aws;
+        let processors = self.task.cpu as f64 / 1_024.0;
+        vec![
+            "Batches are full, as they are while rows wait in the queues. If rows arrive slowly, they are smaller, and there are \
+             more invocations."
                 .to_owned(),
             format!(
-                "An invocation takes {TRANSFORM_MS} ms (transform), {LOAD_MS} ms (load), {OBSERVE_MS} ms (observe), \
-                 for each ten messages of its batch (load: or {ITEMS} rows, if those are more); {EXTRACT_MS} ms (extract). Medians on \
-                 the local cloud, not on AWS."
+                "A call of PutEvents takes {} ms, of which a worker has eight at the same time (an assumption: AWS publishes no figure), \
+                 and a request to DynamoDB {} ms (\"single-digit millisecond performance\", Amazon DynamoDB Developer Guide).",
+                aws.put_events_ms, aws.write_ms
             ),
             format!(
-                "The task reads {} rows a second, about as on the local cloud, and is charged for {TASK_START} seconds before \
-                 that, {LEAST_SECONDS} at least.",
-                grouped(TASK_ROWS)
+                "A processor takes {} µs for a row in the task, {} µs in `transform`, {} µs in `load`, and {} µs for an event in \
+                 `observe` (measured, {}); a function has one processor with {} MB (AWS Lambda Developer Guide), and a share of \
+                 it with less.",
+                aws.extraction_us,
+                aws.transform_us,
+                aws.load_us,
+                aws.observe_us,
+                timings().date,
+                grouped(aws.megabytes_of_a_processor)
+            ),
+            format!(
+                "So a task publishes {} rows a second. It is charged for {} seconds before that, {LEAST_SECONDS} at least. The \
+                 start of `extract` takes {} ms.",
+                grouped(aws.extraction(processors, self.rows_per_event.into()).floor()),
+                aws.task_start,
+                aws.extract_ms
             ),
         ]
+    }
+
+    /// Returns the milliseconds of an invocation with so many messages on AWS; `None` if its code is not known.
+    fn invocation_ms(&self, consumer: &Consumer<'_>, size: f64, load: Load) -> Option<f64> {
+        let aws = &timings().aws;
+        let memory = consumer.function.memory as f64;
+        Some(match consumer.function.worker()? {
+            Worker::Transform => {
+                aws.transform_ms(memory, size * self.grouped(load), size * self.answers(load))
+            }
+            Worker::Load => {
+                let rows = size * self.items(load);
+                let together = match loading::on_conflict(consumer.function) {
+                    OnConflict::Overwrite => ITEMS,
+                    OnConflict::Newest | OnConflict::Keep | OnConflict::Merge => SINGLE_ITEMS,
+                };
+                aws.load_ms(memory, rows, pieces(rows, together), size)
+            }
+            Worker::Observe => aws.observe_ms(memory, size, self.tally_writes(consumer.function, load)),
+            Worker::Report => aws.report_ms,
+            Worker::Snapshot => {
+                aws.snapshot_ms + aws.snapshot_page_ms * pieces(self.scanned(load), SCAN_PAGE)
+            }
+            Worker::Extract | Worker::Extraction => return None,
+        })
+    }
+
+    /// Returns the number of items of the tally that a batch of an observer writes, one after another.
+    fn tally_writes(&self, observer: &Function, load: Load) -> f64 {
+        if !may(observer, Verb::Tally) {
+            return 0.0;
+        }
+        let chunks = TALLY_ITEMS.min((load.rows() / TALLY_CHUNK).ceil().max(1.0));
+        chunks + if completes(observer) { END_UNITS } else { 0.0 }
     }
 
     fn assumptions(&self, load: Load, event_bytes: f64) -> Vec<String> {
@@ -405,8 +514,18 @@ impl<'s> Pipeline<'s> {
         }
         if self.has_report() {
             out.push(format!(
-                "An invocation of `report` takes {REPORT_MS} ms, which is not measured. Of a file with failed rows, it also reads the \
-                 object once more and writes these rows."
+                "An invocation of `report` takes {} ms, which is not measured. Of a file with failed rows, it also reads the object \
+                 once more and writes these rows.",
+                timings().aws.report_ms
+            ));
+        }
+        if self.has_snapshot() {
+            out.push(format!(
+                "`snapshot` reads the table once, with no other items in it than those of the file, and deletes none; if the file lacks \
+                 items, it reads the table a second time, and each deletion is a write. It takes {} ms, and {} ms for each mebibyte, which \
+                 is not measured.",
+                timings().aws.snapshot_ms,
+                timings().aws.snapshot_page_ms
             ));
         }
         if self.observers().any(|observer| completes(observer.function)) {
@@ -414,9 +533,21 @@ impl<'s> Pipeline<'s> {
                 "To find the end of the file, a batch of the observer writes {END_UNITS} unit, and the end itself {END_UNITS_OF_FILE}."
             ));
         }
+        for load in self.loads() {
+            let on_conflict = loading::on_conflict(load);
+            if on_conflict != OnConflict::Overwrite {
+                out.push(format!(
+                    "With `onConflict: {}`, each row is written by a call of its own, {SINGLE_ITEMS} at the same time; each round of \
+                     them takes as long as a request for {ITEMS} rows. A row whose condition fails is charged as one that is \
+                     written{}.",
+                    on_conflict.word(),
+                    if on_conflict == OnConflict::Merge { "; an update, as the larger of the item before and after it" } else { "" }
+                ));
+            }
+        }
         for (name, table) in self.tables() {
             if let Some(capacity) = table.capacity.provisioned() {
-                let units = pieces(load.bytes() + self.names(), WRITE_UNIT);
+                let units = pieces(self.item_bytes(load), WRITE_UNIT);
                 let hours = load.items() * units / capacity.write as f64 / 3_600.0;
                 out.push(format!(
                     "`{name}` has {} write units, which are charged while idle: these rows take at least {} hours.",
@@ -438,6 +569,11 @@ impl<'s> Pipeline<'s> {
         self.stack.functions().any(|(_, function)| function.worker() == Some(Worker::Report))
     }
 
+    /// Returns whether a worker deletes the items that a file lacks.
+    fn has_snapshot(&self) -> bool {
+        self.stack.functions().any(|(_, function)| function.worker() == Some(Worker::Snapshot))
+    }
+
     /// Returns the observers.
     fn observers(&self) -> impl Iterator<Item = Consumer<'s>> {
         self.consumers().into_iter().filter(|consumer| consumer.function.worker() == Some(Worker::Observe))
@@ -445,18 +581,11 @@ impl<'s> Pipeline<'s> {
 
     /// Returns the tables that rows are written to, each once for each function that writes it.
     fn tables(&self) -> Vec<(&'s str, &'s Table)> {
-        let loads = self.consumers().into_iter().filter(|consumer| {
-            consumer.function.worker() == Some(Worker::Load)
-                && *consumer.events == Events::Named(EventKind::RecordTransformed)
-        });
         let table = |name: &'s str| match self.stack.resource(name).map(|found| &found.is) {
             Some(ResourceType::Table(table)) => Some((name, table)),
             _ => None,
         };
-        loads
-            .flat_map(|consumer| loading::written(consumer.function))
-            .filter_map(|access| table(&access.resource.name))
-            .collect()
+        self.loads().flat_map(loading::written).filter_map(|access| table(&access.resource.name)).collect()
     }
 }
 

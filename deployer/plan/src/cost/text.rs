@@ -196,6 +196,14 @@ fn of_rows(rows: &Rows, original: Option<&Original>) -> String {
             time.limit
         );
     }
+    if let Some(end) = &rows.end {
+        let _ = writeln!(
+            out,
+            "\nThe end of a file (`object-completed`, `report`, metrics) costs {} for each file and {} for a million rows of these.",
+            money(end.per_file),
+            money(end.per_million_rows)
+        );
+    }
     out.push_str(&per_row(rows, original));
     out.push_str(&groupings(rows));
     out.push_str("\n### Data that the rows leave\n\nFor each month that it is kept:\n\n| service | | GB | price | a month \

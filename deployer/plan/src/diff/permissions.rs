@@ -339,7 +339,7 @@ fn who(principals: &Value) -> Vec<String> {
 }
 
 /// Returns whether a text matches a pattern with `*` and `?`, in time linear in the length of both for each `*`.
-fn fits(pattern: &str, text: &str) -> bool {
+pub(crate) fn fits(pattern: &str, text: &str) -> bool {
     let (pattern, text): (&[u8], &[u8]) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;

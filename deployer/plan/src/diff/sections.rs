@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use deployer_cfn::stack_settings;
 use deployer_cfn::template::references;
 use serde_json::{Map, Value, json};
 
@@ -130,7 +131,16 @@ pub(super) fn rest(
         let mut out = Map::new();
         for (name, value) in template.as_object().into_iter().flatten() {
             let value = match name.as_str() {
-                "Resources" | "Outputs" | "Mappings" => continue,
+                // There is one version, whether a template names it or not.
+                "Resources" | "Outputs" | "Mappings" | "AWSTemplateFormatVersion" => continue,
+                // The tags and the topics of the stack are listed themselves.
+                "Metadata" => {
+                    let mut metadata = value.clone();
+                    if let Some(members) = metadata.as_object_mut() {
+                        members.remove(stack_settings::SECTION);
+                    }
+                    metadata
+                }
                 "Conditions" => side
                     .section("Conditions")
                     .filter(|(name, _)| side.condition(name) == Truth::Unknown)
@@ -166,4 +176,29 @@ pub(super) fn rest(
         .filter(|found| !listed(&found.path))
         .filter_map(|found| value_change(&shown(&found.path), found.before, found.after))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use crate::diff::{PseudoParameters, Side, compare};
+
+    #[test]
+    fn a_template_that_names_its_version_is_the_same_as_one_that_does_not() {
+        let none = BTreeMap::new();
+        let pseudo = PseudoParameters::default();
+        let compared = |before: &serde_json::Value, after: &serde_json::Value| {
+            let side = |template| Side { template, parameters: &none, tags: &none };
+            compare(Some(&side(before)), &side(after), &pseudo, &none)
+        };
+        let plain = json!({ "Resources": { "Jobs": { "Type": "AWS::SQS::Queue" } } });
+        let mut other = plain.clone();
+        other["AWSTemplateFormatVersion"] = json!("2010-09-09");
+        assert!(compared(&plain, &other).is_empty());
+        other["Rules"] = json!({ "Few": { "Assertions": [] } });
+        assert!(!compared(&plain, &other).is_empty());
+    }
 }

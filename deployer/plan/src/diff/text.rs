@@ -13,8 +13,11 @@ use super::{
 };
 
 mod brief;
+mod short;
 
 pub use brief::kind_in_words;
+
+use short::{cut, cut_pair, printable};
 
 /// The subject of a line; a reader without colours sees its sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,6 +26,8 @@ pub enum Sign {
     Heading,
     /// A creation.
     Create,
+    /// An adoption of what exists.
+    Adopt,
     /// A change.
     Update,
     /// A replacement.
@@ -42,6 +47,7 @@ impl Sign {
         match self {
             Self::Heading | Self::Plain => " ",
             Self::Create => "+",
+            Self::Adopt => "^",
             Self::Update => "~",
             Self::Replace => "±",
             Self::Delete => "-",
@@ -54,6 +60,7 @@ impl From<ChangeKind> for Sign {
     fn from(action: ChangeKind) -> Self {
         match action {
             ChangeKind::Create => Self::Create,
+            ChangeKind::Adopt => Self::Adopt,
             ChangeKind::Update => Self::Update,
             ChangeKind::Replace => Self::Replace,
             ChangeKind::Delete => Self::Delete,
@@ -140,7 +147,9 @@ fn summary(diff: &Diff) -> String {
         return format!("{}: no difference", diff.stack);
     }
     let counts = [
+        (diff.summary.adopt, "to adopt"),
         (diff.summary.create, "to create"),
+        (diff.summary.rename, "to rename"),
         (diff.summary.update, "to update"),
         (diff.summary.replace, "to replace"),
         (diff.summary.delete, "to delete"),
@@ -186,10 +195,22 @@ impl Page<'_> {
         }
         self.heading("Resources");
         if diff.new {
-            return self.by_origin(&diff.changed().collect::<Vec<_>>());
+            self.adopted(diff);
+            let created = diff.changed().filter(|resource| resource.action != ChangeKind::Adopt);
+            return self.by_origin(&created.collect::<Vec<_>>());
         }
         for resource in diff.changed() {
             self.resource(resource);
+        }
+    }
+
+    /// Writes the resources that are adopted, and their changes after that.
+    fn adopted(&mut self, diff: &Diff) {
+        for resource in diff.resources.iter().filter(|resource| resource.action == ChangeKind::Adopt) {
+            self.line(Sign::Adopt, self.title(resource));
+            if self.detail != Detail::Brief {
+                resource.changes.iter().for_each(|change| self.property(change));
+            }
         }
     }
 
@@ -263,9 +284,16 @@ impl Page<'_> {
 
     /// Returns the names and the type of a resource, and what becomes of the deployed one.
     fn title(&self, resource: &ResourceChange) -> String {
-        let mut text = named(&resource.id, resource.origin.as_deref());
+        let id = match &resource.was {
+            Some(was) => format!("{was} → {}", resource.id),
+            None => resource.id.clone(),
+        };
+        let mut text = named(&id, resource.origin.as_deref());
         if !resource.kind.is_empty() {
             text.push_str(&format!("  {}", resource.kind));
+        }
+        if resource.was.is_some() {
+            text.push_str("  renamed");
         }
         let fate = |word: &str| match (resource.old, resource.holds) {
             (Some(Fate::Retained), _) if resource.action == ChangeKind::Delete => {
@@ -278,6 +306,10 @@ impl Page<'_> {
             (_, Some(holds)) => format!("  {word}; lost with it: {holds}"),
             _ => format!("  {word}"),
         };
+        if let Some(adopted) = resource.adopted.as_ref().filter(|_| resource.action == ChangeKind::Adopt) {
+            let holds = adopted.holds.as_ref().map(|holds| format!(", with {holds}")).unwrap_or_default();
+            text.push_str(&format!("  adopted: {}{holds}", adopted.physical_id));
+        }
         match (resource.action, resource.replacement) {
             (ChangeKind::Delete, _) => text.push_str(&fate("deleted")),
             (ChangeKind::Replace, _) => text.push_str(&fate("replaced")),
@@ -289,7 +321,7 @@ impl Page<'_> {
     }
 
     fn resource(&mut self, resource: &ResourceChange) {
-        self.line(resource.action.into(), self.title(resource));
+        self.line(sign_of(resource), self.title(resource));
         if resource.protected && matches!(resource.action, ChangeKind::Delete | ChangeKind::Replace) {
             self.line(Sign::Warning, "    protected: the deployed template has `protect: true`");
         }
@@ -488,6 +520,14 @@ impl Page<'_> {
     }
 }
 
+/// Returns the sign of a resource; a rename is a change in place.
+fn sign_of(resource: &ResourceChange) -> Sign {
+    match resource.action {
+        ChangeKind::Keep if resource.was.is_some() => Sign::Update,
+        action => action.into(),
+    }
+}
+
 fn named(id: &str, origin: Option<&str>) -> String {
     match origin {
         Some(origin) => format!("{origin}  {id}"),
@@ -516,57 +556,6 @@ fn quoted(value: &Value) -> String {
         Value::String(text) if text.is_empty() || text.trim() != text => value.to_string(),
         _ => words(value),
     }
-}
-
-/// Returns the beginning and the end of a text that is too long.
-fn cut(text: &str, room: usize) -> String {
-    let letters: Vec<char> = text.chars().collect();
-    if letters.len() <= room {
-        return text.to_owned();
-    }
-    let (head, tail) = (room / 2, room - room / 2 - 1);
-    let (head, tail) = (&letters[..head], &letters[letters.len() - tail..]);
-    head.iter().chain(&['…']).chain(tail).collect()
-}
-
-/// Cuts two texts so that their difference is seen.
-fn cut_pair(before: &str, after: &str, room: usize) -> (String, String) {
-    /// Letters of the common parts that stay.
-    const AROUND: usize = 8;
-    let (a, b): (Vec<char>, Vec<char>) = (before.chars().collect(), after.chars().collect());
-    if a.len().max(b.len()) <= room {
-        return (before.to_owned(), after.to_owned());
-    }
-    let same = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
-    let from = if same > AROUND + 1 { same - AROUND } else { 0 };
-    let (a, b) = (&a[from..], &b[from..]);
-    let left = a.len().min(b.len()) - (same - from);
-    let ending = a.iter().rev().zip(b.iter().rev()).take(left).take_while(|(a, b)| a == b).count();
-    let drop = if ending > AROUND + 1 { ending - AROUND } else { 0 };
-    let one = |letters: &[char]| {
-        let middle: String = letters[..letters.len() - drop].iter().collect();
-        let middle = cut(&middle, room.saturating_sub(2));
-        let (start, end) = (if from > 0 { "…" } else { "" }, if drop > 0 { "…" } else { "" });
-        format!("{start}{middle}{end}")
-    };
-    (one(a), one(b))
-}
-
-/// Returns a text from outside as one line that can't move the cursor or turn the reading direction.
-fn printable(text: &str) -> String {
-    let unsafe_to_show = |letter: char| {
-        letter.is_control()
-            || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().fold(String::with_capacity(text.len()), |mut out, letter| {
-        match letter {
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
-            letter if unsafe_to_show(letter) => out.extend(letter.escape_default()),
-            letter => out.push(letter),
-        }
-        out
-    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The count of what rows cause, worker by worker.
 
 use contract::EventKind;
+use contract::metrics::METRICS;
 use deployer_lang::model::ResourceType;
 use deployer_lang::model::access::Verb;
 use deployer_lang::model::code::Architecture;
@@ -10,12 +11,13 @@ use deployer_lang::model::table::TableClass;
 use deployer_lang::model::worker::Worker;
 
 use super::{
-    BATCH_LINE, CALL, CHUNK, Consumer, Count, END_UNITS, END_UNITS_OF_FILE, EXTRACT_MS, FREE_DISK, GB, GIB,
-    ITEMS, LEAST_SECONDS, LOAD_MS, OBSERVE_MS, PLATFORM_LINES, Pipeline, REPORT_MS, TALLY_CHUNK, TALLY_ITEMS,
-    TALLY_UNITS, TASK_LINES, TASK_ROWS, TASK_START, TRANSFORM_MS, WRITE_UNIT, completes, pieces,
+    BATCH_LINE, CALL, CHUNK, Consumer, Count, END_UNITS, END_UNITS_OF_FILE, FREE_DISK, GB, GIB,
+    LEAST_SECONDS, PLATFORM_LINES, Pipeline, READ_UNIT, SCAN_PAGE, SNAPSHOT_UNITS, TALLY_CHUNK, TALLY_ITEMS,
+    TALLY_UNITS, TASK_LINES, WRITE_UNIT, completes, may, pieces, writes_metrics,
 };
 use crate::cost::{Bill, Load};
-use crate::prices::{Item, grouped};
+use crate::prices::{Item, grouped, prices};
+use crate::timings::timings;
 
 /// The count under way.
 pub(super) struct Counting<'p, 's> {
@@ -24,6 +26,13 @@ pub(super) struct Counting<'p, 's> {
     pub(super) event_bytes: f64,
     pub(super) bill: Bill,
     pub(super) log_bytes: f64,
+}
+
+impl Pipeline<'_> {
+    /// Returns the bytes of the items of a file in a table that a `snapshot` reads.
+    pub(super) fn scanned(&self, load: Load) -> f64 {
+        load.items() * self.item_bytes(load)
+    }
 }
 
 impl Counting<'_, '_> {
@@ -64,43 +73,42 @@ impl Counting<'_, '_> {
         if consumer.trigger.is_buffered() {
             self.queue(events, size);
         }
-        let ms = match consumer.function.worker() {
-            Some(Worker::Transform) => TRANSFORM_MS,
-            Some(Worker::Load) => LOAD_MS,
-            Some(Worker::Observe) => OBSERVE_MS,
-            Some(Worker::Report) => REPORT_MS,
-            Some(Worker::Extract | Worker::Extraction) | None => {
-                self.bill.add(Item::LambdaRequest, invocations);
-                let what = format!("`{name}`: the run time, the logs and the calls of its code");
-                return self.bill.unknown(what, Some(time_of(consumer.function.architecture)));
-            }
+        let Some(ms) = self.pipeline.invocation_ms(consumer, size, self.load) else {
+            self.bill.add(Item::LambdaRequest, invocations);
+            let what = format!("`{name}`: the run time, the logs and the calls of its code");
+            return self.bill.unknown(what, Some(time_of(consumer.function.architecture)));
         };
         if consumer.function.worker() == Some(Worker::Observe) {
             let lines = self.pipeline.observed_bytes(*kind, self.load);
             self.log_bytes += self.total(lines);
         }
-        let items = self.pipeline.items(self.load);
-        let calls = match consumer.function.worker() {
-            Some(Worker::Load) => pieces(size, CALL).max(pieces(size * items, ITEMS)),
-            Some(Worker::Transform) => pieces(size * self.pipeline.answers(self.load), CALL),
-            _ => pieces(size, CALL),
-        };
-        self.invoke(name, consumer.function, invocations, ms * calls);
+        self.invoke(name, consumer.function, invocations, ms);
         if consumer.function.worker() == Some(Worker::Load) {
-            self.write(events * items);
+            self.write(events * self.pipeline.items(self.load));
         }
         if consumer.function.worker() == Some(Worker::Observe) {
             self.tally(consumer.function, invocations);
-            if consumer.function.settings.as_ref().is_some_and(|settings| settings.observe.metrics) {
-                let what =
-                    format!("4 metrics of `{name}`: $0.30 a month each, for the hours in which files end");
-                self.bill.unknown(what, None);
+            if writes_metrics(consumer.function) {
+                // The file ends in one hour.
+                self.bill.add(Item::Metric, METRICS.len() as f64 / prices().hours_of_month);
             }
         }
         if consumer.function.worker() == Some(Worker::Report) {
             // It looks for earlier results, and writes those of the file; every row is taken as valid.
             self.bill.add(Item::ObjectRead, events);
             self.bill.add(Item::ObjectWrite, events);
+            if may(consumer.function, Verb::Publish) {
+                // A message for people; then the results note that it was sent.
+                self.bill.add(Item::Publish, events);
+                self.bill.add(Item::ObjectWrite, events);
+                self.bill.unknown(
+                    format!("the deliveries of the messages of `{name}` to the subscribers of its topic"),
+                    None,
+                );
+            }
+        }
+        if consumer.function.worker() == Some(Worker::Snapshot) {
+            self.search(consumer.function, events);
         }
         self.leave(name, consumer.function.network.as_ref().map(|network| network.name.as_str()), events);
     }
@@ -131,13 +139,40 @@ impl Counting<'_, '_> {
                 // Paid for by the hour.
                 continue;
             }
-            let bytes = self.load.bytes() + self.pipeline.names();
+            let bytes = self.pipeline.item_bytes(self.load);
             let units = rows * pieces(bytes, WRITE_UNIT) * (1 + table.indexes.len()) as f64;
             match table.class {
                 TableClass::Standard => self.bill.add(Item::TableWrite, units),
                 TableClass::InfrequentAccess => {
                     let units = grouped(units);
                     self.bill.unknown(format!("{units} write units of `{name}`, in its table class"), None);
+                }
+            }
+        }
+    }
+
+    /// Adds the search for items that a file lacks: the table is read once, and the place is noted after each page.
+    fn search(&mut self, function: &Function, files: f64) {
+        let bytes = self.pipeline.scanned(self.load);
+        let notes = SNAPSHOT_UNITS + pieces(bytes, SCAN_PAGE);
+        for access in &function.access {
+            let name = &access.resource.name;
+            let Some(ResourceType::Table(table)) = self.pipeline.stack.resource(name).map(|found| &found.is)
+            else {
+                continue;
+            };
+            let (item, units) = match access.verb {
+                Verb::Read => (Item::TableRead, files * pieces(bytes, READ_UNIT)),
+                Verb::Tally => (Item::TableWrite, files * notes),
+                _ => continue,
+            };
+            match (table.capacity.provisioned(), table.class) {
+                (Some(_), _) => {}
+                (None, TableClass::Standard) => self.bill.add(item, units),
+                (None, TableClass::InfrequentAccess) => {
+                    let what = if item == Item::TableRead { "read" } else { "write" };
+                    let units = grouped(units);
+                    self.bill.unknown(format!("{units} {what} units of `{name}`, in its table class"), None);
                 }
             }
         }
@@ -179,8 +214,11 @@ impl Counting<'_, '_> {
                 self.queue(1.0, 1.0);
             }
             // The function that reads the file takes as long for a row as the task.
-            let read = if self.pipeline.is_inlined(self.load) { self.load.rows() / TASK_ROWS } else { 0.0 };
-            self.invoke(name, function, 1.0, EXTRACT_MS + read * 1_000.0);
+            let read = match self.pipeline.is_inlined(self.load) {
+                true => self.load.rows() / self.pipeline.inlined(function, self.load),
+                false => 0.0,
+            };
+            self.invoke(name, function, 1.0, timings().aws.extract_ms + read * 1_000.0);
         }
     }
 
@@ -196,7 +234,8 @@ impl Counting<'_, '_> {
 
     fn run_task(&mut self) {
         let task = self.pipeline.task;
-        let seconds = (TASK_START + self.load.rows() / TASK_ROWS).max(LEAST_SECONDS);
+        let seconds = (timings().aws.task_start + self.load.rows() / self.pipeline.extraction(self.load))
+            .max(LEAST_SECONDS);
         let hours = seconds / 3_600.0;
         if task.spot {
             let what = format!(

@@ -1,23 +1,21 @@
 //! The stages that rows go through, and how fast each of them is.
 //!
-//! Rows go through all stages at the same time, so that the slowest of them decides. The assumptions are those of the
-//! cost: medians of the local cloud, and full batches.
+//! Rows go through all stages at the same time, so that the slowest of them decides. On AWS, the times are those of the
+//! cost. On the local cloud, all calls of all workers wait for one process, which is a stage of its own.
 
 use contract::EventKind;
 use deployer_lang::model::ResourceType;
-use deployer_lang::model::function::{Events, Trigger};
+use deployer_lang::model::function::{Events, Function, Trigger};
 use deployer_lang::model::table::{Capacity, Table};
 use deployer_lang::model::target::Target;
 use deployer_lang::model::worker::Worker;
 
-use super::{
-    CALL, Consumer, EXTRACT_MS, ITEMS, LOAD_MS, OBSERVE_MS, Pipeline, TASK_ROWS, TASK_START, TRANSFORM_MS,
-    WRITE_UNIT, pieces,
-};
+use super::{CALL, Consumer, Pipeline, WRITE_UNIT, pieces};
 use crate::cost::Load;
 use crate::cost::forecast::{Pace, Stage};
 use crate::prices::grouped;
 use crate::quotas::quotas;
+use crate::timings::timings;
 
 /// Write units a second that a new table on demand takes at once: Amazon DynamoDB Developer Guide, "DynamoDB on-demand
 /// capacity mode".
@@ -32,9 +30,11 @@ impl Pipeline<'_> {
     pub(in crate::cost) fn pace(&self, load: Load) -> Option<Pace> {
         let stages = self.stages(load);
         let slowest = stages.iter().max_by(|a, b| a.seconds.total_cmp(&b.seconds))?;
-        let (start, what) = match self.is_inlined(load) {
-            true => (EXTRACT_MS / 1_000.0, "the start of the function"),
-            false => (TASK_START, "the start of the task"),
+        let times = timings();
+        let (start, what) = match (self.is_inlined(load), self.is_local()) {
+            (_, true) => (times.local.start, "the start of the task"),
+            (true, false) => (times.aws.extract_ms / 1_000.0, "the start of the function"),
+            (false, false) => (times.aws.task_start, "the start of the task"),
         };
         (load.rows > 0).then(|| Pace {
             seconds: start + slowest.seconds,
@@ -46,27 +46,93 @@ impl Pipeline<'_> {
     /// Returns the stages, in the order in which rows reach them.
     pub(in crate::cost) fn stages(&self, load: Load) -> Vec<Stage> {
         let mut stages = Vec::new();
-        // It was measured with a row in each event.
-        if self.grouped(load) <= 1.0 {
+        if self.is_local() {
+            stages.push(self.emulating(load));
+        } else {
             stages.push(self.reading(load));
         }
         if let Some(events) = self.task.settings.as_ref().and_then(|settings| settings.events_per_second) {
             let limit = format!("`eventsPerSecond: {events}` of `{}`", self.name);
             stages.push(steady(self.name, f64::from(events) * self.grouped(load), limit, load));
         }
-        stages.extend(self.service(load));
-        stages.extend(self.consumers().iter().filter_map(|consumer| self.consuming(consumer, load)));
+        if !self.is_local() {
+            stages.extend(self.service(load));
+            stages.extend(self.consumers().iter().filter_map(|consumer| self.consuming(consumer, load)));
+        }
         stages.extend(self.tables().into_iter().filter_map(|(name, table)| self.storing(name, table, load)));
         stages
+    }
+
+    fn is_local(&self) -> bool {
+        self.stack.target.target == Target::Local
+    }
+
+    /// Returns the rows a second that one task publishes on AWS.
+    pub(super) fn extraction(&self, load: Load) -> f64 {
+        timings().aws.extraction(self.task.cpu as f64 / 1_024.0, self.grouped(load))
+    }
+
+    /// Returns the rows a second that a function publishes on AWS.
+    pub(super) fn inlined(&self, function: &Function, load: Load) -> f64 {
+        timings().aws.inlined(function.memory as f64, self.grouped(load))
+    }
+
+    /// Returns the assumptions of the time.
+    pub(in crate::cost) fn assumptions_of_pace(&self) -> Vec<String> {
+        if !self.is_local() {
+            return self.assumptions_of_time();
+        }
+        let times = &timings().local;
+        vec![
+            format!(
+                "The emulator of the local cloud is one process. It takes {} ms for an event, {} ms for a message of a queue, {} ms \
+                 for an invocation, and {} ms for an item; and {} µs more for an event for each one that waits (fitted to runs with 2,000 and \
+                 20,000 rows on two cores, {}).",
+                times.event_ms,
+                times.message_ms,
+                times.invocation_ms,
+                times.item_ms,
+                times.waiting_us,
+                timings().date
+            ),
+            format!("Rows are read {} seconds after the upload.", times.start),
+        ]
+    }
+
+    /// Returns the emulator of the local cloud.
+    fn emulating(&self, load: Load) -> Stage {
+        let times = &timings().local;
+        let mut ms = self.events(EventKind::Any, load).row * times.event_ms;
+        for consumer in self.consumers() {
+            let Some(events) = self.received(consumer.events, load) else { continue };
+            let invocations = events / consumer.batch();
+            if consumer.trigger.is_buffered() {
+                ms += events * times.message_ms;
+            }
+            ms += invocations * times.invocation_ms;
+            if consumer.function.worker() == Some(Worker::Observe) {
+                ms += invocations * self.tally_writes(consumer.function, load) * times.item_ms;
+            }
+        }
+        ms += self.rules(load) * times.message_ms;
+        ms += load.share() * self.tables().len() as f64 * times.item_ms;
+        // On average, half of the events wait.
+        let together = self.grouped(load);
+        ms += times.waiting_us / 1_000.0 * (load.rows() / together / 2.0) / together;
+        let limit = "the local cloud: one process, for which all calls wait".to_owned();
+        steady("local cloud", 1_000.0 / ms, limit, load)
     }
 
     /// Returns the task, or the tasks that read parts of a large file.
     fn reading(&self, load: Load) -> Stage {
         if self.is_inlined(load) {
-            let name = self.starters().first().map_or(self.name, |(name, _)| name);
-            let limit =
-                format!("`{name}`, which reads the file itself: {} rows a second", grouped(TASK_ROWS));
-            return steady(name, TASK_ROWS, limit, load);
+            let starters = self.starters();
+            if let Some((name, function)) = starters.first() {
+                let rows = self.inlined(function, load);
+                let limit =
+                    format!("`{name}`, which reads the file itself: {} rows a second", grouped(rows.floor()));
+                return steady(name, rows, limit, load);
+            }
         }
         let starters = self.starters();
         let parts = starters.iter().filter_map(|(_, function)| function.settings.as_ref()).map(|settings| {
@@ -75,8 +141,9 @@ impl Pipeline<'_> {
         });
         let tasks = parts.fold(1.0, f64::max);
         let noun = if tasks > 1.0 { "tasks, each of which publishes" } else { "task, which publishes" };
-        let limit = format!("`{}`: {tasks} {noun} {} rows a second", self.name, grouped(TASK_ROWS));
-        steady(self.name, tasks * TASK_ROWS, limit, load)
+        let rows = self.extraction(load);
+        let limit = format!("`{}`: {tasks} {noun} {} rows a second", self.name, grouped(rows.floor()));
+        steady(self.name, tasks * rows, limit, load)
     }
 
     /// Returns what EventBridge takes and sends in the stack's region; nothing on the local cloud, or where the region
@@ -134,13 +201,9 @@ impl Pipeline<'_> {
         let events = self.events(*kind, load).row;
         let size = consumer.batch();
         let ms = match (consumer.function.worker()?, kind) {
-            (Worker::Transform, EventKind::RecordExtracted) => {
-                TRANSFORM_MS * pieces(size * self.answers(load), CALL)
-            }
-            (Worker::Load, EventKind::RecordTransformed) => {
-                LOAD_MS * pieces(size, CALL).max(pieces(size * self.items(load), ITEMS))
-            }
-            (Worker::Observe, _) => OBSERVE_MS * pieces(size, CALL),
+            (Worker::Transform, EventKind::RecordExtracted)
+            | (Worker::Load, EventKind::RecordTransformed)
+            | (Worker::Observe, _) => self.invocation_ms(consumer, size, load)?,
             _ => return None,
         };
         let limit = format!(
@@ -160,7 +223,7 @@ impl Pipeline<'_> {
         if share <= 0.0 {
             return None;
         }
-        let units = pieces(load.bytes() + self.names(), WRITE_UNIT);
+        let units = pieces(self.item_bytes(load), WRITE_UNIT);
         let (warm, maximum) = match table.capacity {
             Capacity::Provisioned(throughput) => {
                 let limit = format!("the {} write units of `{name}`", throughput.write);

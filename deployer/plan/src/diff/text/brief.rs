@@ -18,7 +18,9 @@ const LABEL: usize = 13;
 impl Page<'_> {
     /// Writes a stack that is not there yet, a line or two for each subject.
     pub(super) fn new_stack(&mut self, diff: &Diff) {
-        let kinds: Vec<&str> = diff.changed().map(|resource| resource.kind.as_str()).collect();
+        self.adopted(diff);
+        let created = diff.changed().filter(|resource| resource.action != ChangeKind::Adopt);
+        let kinds: Vec<&str> = created.map(|resource| resource.kind.as_str()).collect();
         if !kinds.is_empty() {
             self.labelled(Sign::Create, "resources", &counted(&kinds));
         }
@@ -62,7 +64,8 @@ impl Page<'_> {
         }
         self.heading("Resources");
         let is_update = |one: &&ResourceChange| {
-            one.action == ChangeKind::Update && matches!(one.replacement, Forces::Never | Forces::Unknown)
+            matches!(one.action, ChangeKind::Update | ChangeKind::Keep)
+                && matches!(one.replacement, Forces::Never | Forces::Unknown)
         };
         let (updated, others): (Vec<_>, Vec<_>) = diff.changed().partition(is_update);
         for resource in others.iter().filter(|one| one.action != ChangeKind::Create) {
