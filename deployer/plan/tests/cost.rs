@@ -42,6 +42,29 @@ fn dollars(estimate: &Estimate, service: &str) -> f64 {
     rows.bill.charges.iter().filter(|charge| charge.service == service).map(|charge| charge.dollars).sum()
 }
 
+/// The share of a processor that 256 of 1,769 MiB have.
+const SHARE: f64 = 256.0 / 1_769.0;
+
+/// Seconds of an invocation of `transform` with ten messages of this many rows: one call, and 10.9 µs a row.
+fn transform(rows: f64) -> f64 {
+    0.025 + rows * 10.9e-6 / SHARE
+}
+
+/// Seconds of an invocation of `load` with ten messages of this many rows: requests of 10 ms each, one call, and 13.5 µs a
+/// row.
+fn load_of(rows: f64, requests: f64) -> f64 {
+    requests * 0.010 + 0.025 + rows * 13.5e-6 / SHARE
+}
+
+/// Seconds of an invocation of `observe` with a thousand events: two items of the tally and the count of settled rows, 10
+/// ms each, and 7.4 µs an event.
+fn observe() -> f64 {
+    0.030 + 1_000.0 * OBSERVE / SHARE
+}
+
+/// Seconds of a processor for an event in `observe`.
+const OBSERVE: f64 = 7.4e-6;
+
 fn near(actual: f64, expected: f64) {
     assert!((actual - expected).abs() < 1e-9 * expected.abs().max(1.0), "{actual} is not {expected}");
 }
@@ -72,21 +95,21 @@ fn a_forecast_by_hand() {
             found,
         )
     };
-    // Ten events in each of 10,000 calls; 18,750 events to targets; two executions of 36, 42 and 1,000 ms for ten, ten
-    // and a thousand events; one write unit a row: 4,000 a second for the 250 seconds of a million rows.
+    // Ten events in each of 10,000 calls; 18,750 events to targets; two executions for ten, ten and a thousand events; one
+    // write unit a row: 4,000 a second for the 250 seconds of a million rows.
     let (rates, found) = stages(&[], MILLION);
     for (rate, expected) in rates.into_iter().zip([
         100_000.0 / 3.0,
         18_750.0 / 5.0,
-        20.0 / 0.036,
-        20.0 / 0.042,
-        2_000.0 / 3.0,
+        20.0 / transform(10.0),
+        20.0 / load_of(10.0, 1.0),
+        2_000.0 / observe() / 3.0,
         4_000.0,
     ]) {
         near(rate, expected);
     }
     let time = found.time.expect("a time");
-    near(time.seconds, 15.0 + 1e6 * 0.042 / 20.0);
+    near(time.seconds, 15.0 + 1e6 * load_of(10.0, 1.0) / 20.0);
     assert!(time.limit.starts_with("`load`"), "{}", time.limit);
 
     // In a region with the smallest quotas, the rules are the limit, and more executions do not help.
@@ -94,7 +117,7 @@ fn a_forecast_by_hand() {
     near(rates[0], 4_000.0 / 3.0);
     near(rates[1], 150.0);
     let advice = found.advice.expect("a change");
-    assert_eq!(advice.change, "`rowsPerEvent: 10` for `extraction`");
+    assert_eq!(advice.change, "`rowsPerEvent: 25` for `extraction`");
     // A table that is cold takes four thousand items a second for half an hour, and twice as many in the next.
     let large = rows_of(20_000_000, 200);
     let (rates, _) = stages(&[], large);
@@ -123,9 +146,9 @@ fn a_function_that_reads_a_small_file_starts_no_task() {
     assert!(dollars(&task, "Fargate") > 0.0 && dollars(&inline, "Lambda") > dollars(&task, "Lambda"));
     let seconds =
         |edits: &[(&str, &str)], load| pace(&repository(edits).stack, load).expect("a time").seconds;
-    // 50 rows through `load`: 0.25 seconds for the start and 42 ms for each ten, two at a time.
-    near(seconds(&edits, small), 0.25 + 50.0 * 0.042 / 20.0);
-    near(seconds(&[], small), 15.0 + 50.0 * 0.042 / 20.0);
+    // 50 rows through `load`: 0.25 seconds for the start and an invocation for each ten, two at a time.
+    near(seconds(&edits, small), 0.25 + 50.0 * load_of(10.0, 1.0) / 20.0);
+    near(seconds(&[], small), 15.0 + 50.0 * load_of(10.0, 1.0) / 20.0);
     near(seconds(&edits, MILLION), seconds(&[], MILLION));
 }
 
@@ -133,8 +156,8 @@ fn a_function_that_reads_a_small_file_starts_no_task() {
 fn the_advice_is_what_the_changed_file_gives() {
     let now = forecast::forecast(&repository(&[]).stack, MILLION);
     let advice = now.advice.expect("a change");
-    assert_eq!(advice.change, "`rowsPerEvent: 10` for `extraction`");
-    let edits = [("worker: extraction\n", "worker: extraction\n      settings: { rowsPerEvent: 10 }\n")];
+    assert_eq!(advice.change, "`concurrency: 50` for `transform`, `load`, `observe`");
+    let edits = [("throttle: { type: integer, default: 2", "throttle: { type: integer, default: 50")];
     assert_eq!(pace(&repository(&edits).stack, MILLION).as_ref(), Some(&advice.pace));
 }
 
@@ -183,6 +206,75 @@ fn rows_that_are_left_out_divide_events_and_are_not_written() {
     assert!(pace(all) > 2.0 * pace(MILLION), "{} {}", pace(all), pace(MILLION));
 }
 
+/// What `onConflict`, a topic of `report` and metrics of `observe` cost besides.
+#[test]
+fn settings_of_the_workers_have_their_price() {
+    let of = |edits: &[(&str, &str)], load| of(&repository(edits), load);
+    let seconds = |estimate: &Estimate| dollars(estimate, "Lambda") / 0.000_016_666_7 * 4.0;
+    let load_access = "access: [{ write: \"${records}\" }, { publish: \"${events}\" }]";
+    let plain = of(&[], MILLION);
+    for (word, verb) in [("newest", "write"), ("keep", "write"), ("merge", "update")] {
+        let access = format!(
+            "access: [{{ {verb}: \"${{records}}\" }}, {{ publish: \"${{events}}\" }}]\n      settings: {{ onConflict: {word} }}"
+        );
+        let single = of(&[(load_access, &access)], MILLION);
+        // Ten rows are two rounds of eight, where they were one request: 10 ms more for each of 100,000 batches.
+        assert!((seconds(&single) - seconds(&plain) - 1_000.0).abs() < 1e-3, "{word}");
+        // The same write units: a row is below a kibibyte, with its version too.
+        near(dollars(&single, "DynamoDB"), dollars(&plain, "DynamoDB"));
+        let assumptions = &single.rows.as_ref().expect("rows").assumptions;
+        assert!(
+            assumptions.iter().any(|text| text.contains(word) && text.contains("condition")),
+            "{assumptions:?}"
+        );
+        // The version takes a row of 900 bytes above one: only `merge` has none.
+        let large = of(&[(load_access, &access)], rows_of(1_000, 900));
+        let without = of(&[], rows_of(1_000, 900));
+        let more = (dollars(&large, "DynamoDB") - dollars(&without, "DynamoDB")) * 1e6 / 0.625;
+        near(more, if word == "merge" { 0.0 } else { 1_000.0 });
+    }
+
+    let report = "access: [{ read: \"${landing}\" }, { write: \"${landing}\" }, { tally: \"${tally}\" }]\n";
+    let topic = "access: [{ read: \"${landing}\" }, { write: \"${landing}\" }, { tally: \"${tally}\" }, { publish: \"${people}\" }]\n  people: { type: topic, properties: { subscriptions: [{ email: a@example.com }] } }\n";
+    let told = of(&[(report, topic)], MILLION);
+    // A message, and the results once more, which note it. Deliveries depend on the subscribers.
+    near(dollars(&told, "SNS"), 0.50 / 1e6);
+    near(dollars(&told, "S3") - dollars(&plain, "S3"), 0.005 / 1_000.0);
+    let unknown = &told.rows.as_ref().expect("rows").bill.unknown;
+    assert!(unknown.iter().any(|one| one.what.contains("subscribers")), "{unknown:?}");
+
+    let observer = "access: [{ tally: \"${tally}\" }, { publish: \"${events}\" }] # `object-completed`, when each row of a file is settled\n";
+    let metrics = format!("{observer}      settings: {{ metrics: true }}\n");
+    let measured = of(&[(observer, &metrics)], MILLION);
+    // Four metrics in one of 730 hours.
+    near(dollars(&measured, "CloudWatch") - dollars(&plain, "CloudWatch"), 4.0 * 0.30 / 730.0);
+}
+
+/// The end of a file by hand.
+#[test]
+fn the_end_of_a_file_by_hand() {
+    let end = of(&repository(&[]), MILLION).rows.expect("rows").end.expect("an end");
+    let gb_second = 0.000_016_666_7;
+    let count_of_batch = 0.625 / 1e6 + 0.010 * 0.25 * gb_second;
+    // One event, which is a message for observe, in a batch that it has anyway, and one for report: four requests. An
+    // invocation of report. The lines of both: 560, and 228 + 400 bytes. Three units for the end, and one for how the task
+    // reads the file. A look for earlier results, and the results.
+    let by_hand = 1.0 / 1e6
+        + 4.0 * 0.40 / 1e6
+        + 0.20 / 1e6
+        + 0.3 * 0.5 * gb_second
+        + (560.0 + 628.0) / 1e9 * 0.50
+        + 4.0 * 0.625 / 1e6
+        + 0.005 / 1_000.0
+        + 0.000_4 / 1_000.0;
+    near(end.per_file, by_hand + count_of_batch);
+    // Each of 3,001 batches counts the settled rows, in a write of 10 ms; one of them is that of the file.
+    near(end.per_million_rows, 3_000.0 * count_of_batch);
+    let without = [(", { publish: \"${events}\" }] # `object-completed`", "] # `object-completed`")];
+    let estimate = of(&repository(&without), MILLION);
+    assert!(estimate.rows.expect("rows").end.is_some(), "report is there");
+}
+
 #[test]
 fn a_million_rows_by_hand() {
     let estimate = of(&repository(&[]), MILLION);
@@ -193,9 +285,9 @@ fn a_million_rows_by_hand() {
     // more message announces the file, and one its end to report: 3 requests each. $0.40 a million.
     near(dollars(&estimate, "SQS"), (5_000_003.0 + 2.0 * 500_001.0 + 6.0) * 0.40 / 1e6);
     // Observe takes a thousand at once: 100,000 + 100,000 + 3,001 invocations, and those of extract and report, at $0.20 a
-    // million. 256 MiB are 0.25 GB: 100,000 × 36 ms + 100,000 × 42 ms + 3,001 × 1,000 ms + 250 ms = 10,801.25 s →
-    // 2,700.3125 GB-s, and 300 ms with 512 MiB are 0.15, at $0.0000166667.
-    near(dollars(&estimate, "Lambda"), 203_003.0 * 0.20 / 1e6 + 2_700.462_5 * 0.000_016_666_7);
+    // million. 256 MiB are 0.25 GB, and 300 ms with 512 MiB are 0.15 GB-s, at $0.0000166667.
+    let seconds = 1e5 * transform(10.0) + 1e5 * load_of(10.0, 1.0) + 3_001.0 * observe() + 0.250;
+    near(dollars(&estimate, "Lambda"), 203_003.0 * 0.20 / 1e6 + (seconds * 0.25 + 0.15) * 0.000_016_666_7);
     // One item a row, below 1 KB, and the tally: two items a batch of seven units each, and one that counts settled
     // rows; the summary twice, how the file is read, and its end three times. $0.625 a million.
     near(dollars(&estimate, "DynamoDB"), 0.625 + (3_001.0 * 15.0 + 6.0) * 0.625 / 1e6);
@@ -203,9 +295,9 @@ fn a_million_rows_by_hand() {
     // a GB.
     let bytes = 1_651.0 * 1e6 + 1_666.0 + 628.0 * 203_003.0 + 350.0;
     near(dollars(&estimate, "CloudWatch"), bytes / 1e9 * 0.50);
-    // 1,000 rows a second and 15 seconds before: 1,015 s of a quarter of a vCPU, half a GB, one GB of disk above 20,
-    // one address.
-    let hours = 1_015.0 / 3_600.0;
+    // 3,200 rows a second (eight calls of ten in 25 ms) and 15 seconds before: 327.5 s of a quarter of a vCPU, half a GB, one
+    // GB of disk above 20, one address.
+    let hours = 327.5 / 3_600.0;
     near(dollars(&estimate, "Fargate"), hours * (0.25 * 0.040_48 + 0.5 * 0.004_445 + 0.000_111));
     near(dollars(&estimate, "VPC"), hours * 0.005);
     // The upload and the download; report looks for earlier results, and writes those of the file.
@@ -224,19 +316,47 @@ fn a_million_rows_by_hand() {
 }
 
 #[test]
+fn a_snapshot_by_hand() {
+    let snapshot = "  snapshot:
+    type: function
+    properties:
+      worker: snapshot
+      timeout: 5m
+      triggers: [{ bus: \"${events}\", event: object-completed, batchSize: 1 }]
+      access: [{ read: \"${records}\" }, { delete: \"${records}\" }, { tally: \"${tally}\" }, { publish: \"${events}\" }]
+  failures: #";
+    let edits = [
+        ("worker: load\n", "worker: load\n      settings: { onConflict: newest, snapshot: true }\n"),
+        ("event: object-completed, batchSize: 1", "event: snapshot-completed, batchSize: 1"),
+        ("  failures: #", snapshot),
+    ];
+    let newest = [("worker: load\n", "worker: load\n      settings: { onConflict: newest }\n")];
+    let (without, with) = (of(&repository(&newest), MILLION), of(&repository(&edits), MILLION));
+    let more = |service: &str| dollars(&with, service) - dollars(&without, service);
+    // `snapshot-completed`, and its message to observe; one more to snapshot. Each of the two takes 3 requests, or joins others.
+    near(more("EventBridge"), 1.0 / 1e6);
+    assert!(more("SQS") > 0.0 && more("SQS") < 8.0 * 0.40 / 1e6, "{}", more("SQS"));
+    // A million items of 200 + 35 bytes, 118 of the version and 39 of the source: 95,704 reads of 4,096 at $0.125 a million. Of the
+    // tally, 6 writes for the file and one for each of 374 mebibytes, at $0.625 a million.
+    near(more("DynamoDB"), 95_704.0 * 0.125 / 1e6 + 380.0 * 0.625 / 1e6);
+    // 300 ms, and 200 for each mebibyte, with 256 MiB.
+    near(more("Lambda"), 0.20 / 1e6 + 0.25 * 75.1 * 0.000_016_666_7);
+    assert!(with.rows.expect("a pipeline").assumptions.iter().any(|text| text.contains("`snapshot` reads")));
+}
+
+#[test]
 fn the_slowest_stage_decides_the_time() {
     let of = |edits: &[(&str, &str)], load| pace(&repository(edits).stack, load).expect("a pipeline");
-    // Two executions of `load` write ten rows in 42 ms each; `transform` takes 36 ms, `observe` a second for a thousand
-    // events, of which a row has three.
+    // Two executions of `load` write ten rows each.
     let found = of(&[], MILLION);
-    near(found.rows_per_second, 2.0 * 10.0 / 0.042);
-    near(found.seconds, 15.0 + 1e6 * 0.042 / 20.0);
+    near(found.rows_per_second, 2.0 * 10.0 / load_of(10.0, 1.0));
+    near(found.seconds, 15.0 + 1e6 * load_of(10.0, 1.0) / 20.0);
     assert_eq!(found.limit, "`load`: 2 executions at the same time (`concurrency`)");
     // With many executions, it is the task.
     let many =
         of(&[("throttle: { type: integer, default: 2", "throttle: { type: integer, default: 50")], MILLION);
-    near(many.rows_per_second, 1_000.0);
-    assert_eq!(many.limit, "`extraction`: 1 task, which publishes 1,000 rows a second");
+    near(many.rows_per_second, 3_200.0);
+    assert_eq!(many.limit, "`extraction`: 1 task, which publishes 3,200 rows a second");
     let slow = [("disk: 21GiB", "disk: 21GiB\n      settings: { eventsPerSecond: 20, rowsPerEvent: 10 }")];
     let slow = of(&slow, MILLION);
     near(slow.rows_per_second, 200.0);
@@ -261,7 +381,7 @@ fn rows_of_one_event_share_its_price() {
     // The table has as many items as before; the tally is written by a tenth of the batches, 301.
     near(dollars(&ten, "DynamoDB"), 0.625 + (301.0 * 15.0 + 6.0) * 0.625 / 1e6);
     // A batch of load has 100 rows: four requests of 25.
-    let seconds = 10_000.0 * 0.036 + 10_000.0 * 4.0 * 0.042 + 301.0 + 0.250;
+    let seconds = 1e4 * transform(100.0) + 1e4 * load_of(100.0, 4.0) + 301.0 * observe() + 0.250;
     near(dollars(&ten, "Lambda"), 20_303.0 * 0.20 / 1e6 + (seconds * 0.25 + 0.15) * 0.000_016_666_7);
     let rows = ten.rows.expect("rows");
     near(rows.per_row.events, 0.3);
@@ -293,8 +413,9 @@ fn the_original_by_hand() {
     near(dollars("event on a bus"), 3.0);
     // Transform, load, and the observer three times.
     near(dollars("invocation"), 5.0 * 0.20);
-    // (36 + 42 + 3 × 10) ms at 0.125 GB.
-    near(dollars("time of a function"), 0.108 * 0.125 * 1e6 * 0.000_016_666_7);
+    // One row each, at 0.125 GB: half the share of a processor that 256 MiB have.
+    let seconds = 0.025 + 0.035 + 2.0 * (10.9e-6 + 13.5e-6 + 3.0 * OBSERVE) / SHARE;
+    near(dollars("time of a function"), seconds * 0.125 * 1e6 * 0.000_016_666_7);
     // Five times the event of 200 bytes and 604 more: 4.02 GB.
     near(dollars("log events"), 5.0 * 804.0 * 1e6 / 1e9 * 0.50);
     // Unknown things are named, and in no sum.

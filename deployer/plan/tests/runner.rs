@@ -1,10 +1,12 @@
 //! The one integration binary of `deployer-plan`: each file beside this one is a module of it.
 
+mod adopt;
 mod cost;
 mod diagnose;
 mod diffs;
 #[path = "../../lang/tests/golden.rs"]
 mod golden;
+mod permissions;
 
 #[test]
 fn no_test_file_is_forgotten() {
