@@ -1,6 +1,6 @@
 //! Stages what the deployer carries to build and publish, for `include_dir!`:
 //!
-//! - `OUT_DIR/project`: the sources of the workers as a workspace of their own.
+//! - `OUT_DIR/project`: the sources of the workers as a workspace of their own, each file in the form of zlib (RFC 1950).
 //! - `OUT_DIR/programs`: the packed workers in `DEPLOYER_EMBED_WORKERS` (`deployer_packing::carried`), if that is set.
 
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use stage::{copy_sources, fresh};
+use stage::{compress, copy_sources, fresh};
 use toml_edit::{Array, DocumentMut, Item, value};
 
 mod stage;
@@ -50,7 +50,7 @@ fn stage_project(repository: &Path, project: &Path) -> Result<(), Box<dyn Error>
     }
     let text = fs::read_to_string(&manifest).map_err(|error| format!("{}: {error}", manifest.display()))?;
     fs::write(project.join("Cargo.toml"), reduced(&text, &members, &used, &built)?)?;
-    Ok(())
+    compress(project)
 }
 
 /// Returns the name of the package of a manifest.

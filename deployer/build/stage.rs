@@ -1,8 +1,12 @@
 //! Part of the build scripts of `deployer-build` and `deployer`, which stage files for `include_dir!`.
 
 use std::error::Error;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
+
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 
 /// Endings of files that editors, merges and test tools leave behind.
 const JUNK: [&str; 8] = ["~", ".orig", ".rej", ".bak", ".swp", ".tmp", ".snap.new", ".profraw"];
@@ -31,6 +35,21 @@ pub fn copy_sources(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
             copy_sources(&entry.path(), &to.join(&name))?;
         } else if kind.is_file() {
             fs::copy(entry.path(), to.join(&name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Compresses all files below a folder in place, in the form of zlib (RFC 1950).
+pub fn compress(folder: &Path) -> Result<(), Box<dyn Error>> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            compress(&path)?;
+        } else {
+            let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+            encoder.write_all(&fs::read(&path)?)?;
+            fs::write(&path, encoder.finish()?)?;
         }
     }
     Ok(())

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use deployer_base::error::{Error, Result};
+use deployer_base::meter::Waits;
 use deployer_base::ui::Ui;
 use deployer_lang::model::code::Architecture;
 use deployer_lang::model::worker::Program;
@@ -31,7 +32,7 @@ use crate::workspace::{Layout, Workspace, host};
 
 pub(crate) mod job;
 mod run;
-mod sources;
+pub(crate) mod sources;
 mod stamp;
 
 /// A program of a Cargo package of the user's.
@@ -110,7 +111,7 @@ pub(crate) async fn packages(
 }
 
 /// Creates the build of one package.
-async fn find_package(project: Project<'_>, wanted: &Wanted, profile: Profile) -> Result<Job> {
+pub(crate) async fn find_package(project: Project<'_>, wanted: &Wanted, profile: Profile) -> Result<Job> {
     let folder = project.folder.join(&wanted.path);
     let manifest = folder.join("Cargo.toml");
     let hint = "`code.package` names the folder of a Cargo package, relative to the stack file";
@@ -190,9 +191,14 @@ async fn build(project: Project<'_>, job: Job) -> Result<(BTreeMap<String, Conte
         }
     };
     let (profile, root) = (job.profile.name(), workspace.root.display());
+    project.may_build().await;
     project.ui.step("build", format!("{what} in {root} ({profile}, {machine})"));
     let started = Instant::now();
-    let said = run(project.ui, workspace, &program, &arguments, flags.as_deref()).await?;
+    let said = run(project.ui, workspace, &program, &arguments, flags.as_deref()).await;
+    if let Some(meter) = project.meter {
+        meter.note(Waits::Build, started.elapsed());
+    }
+    let said = said?;
     project.ui.step("build", format!("done in {:.1} s", started.elapsed().as_secs_f32()));
     let all = blocking(move || {
         let all = read(&job, &said)?;

@@ -3,14 +3,16 @@
 //! is no `workers/` folder beside the stack file.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use deployer_base::error::{Error, Message, Result};
 use deployer_lang::model::worker::Program;
 use deployer_packing::{Content, Facts, carried, sha256_hex};
+use flate2::read::ZlibDecoder;
 use include_dir::{Dir, DirEntry, File, include_dir};
 
-/// `Cargo.toml`, `Cargo.lock` and `workers/`: a workspace of its own.
+/// `Cargo.toml`, `Cargo.lock` and `workers/`: a workspace of its own, whose files are compressed one by one.
 static PROJECT: Dir<'static> = include_dir!("$OUT_DIR/project");
 static PROGRAMS: Dir<'static> = include_dir!("$OUT_DIR/programs");
 
@@ -27,6 +29,19 @@ pub(crate) fn program(program: Program) -> Option<Content> {
     let name = carried::file_name(program);
     let bytes = PROGRAMS.get_file(name)?.contents();
     Some(Content::known(facts.remove(name)?, bytes.into()))
+}
+
+/// Describes the workers that the deployer carries: packed programs or sources, and the start of their digest.
+///
+/// # Errors
+/// If the program file of the deployer is damaged.
+pub fn workers() -> Result<String> {
+    let (form, digest) = match PROGRAMS.get_file(carried::FACTS) {
+        // The file has the digest of each program.
+        Some(facts) => ("packed", sha256_hex(facts.contents())),
+        None => ("sources", digest()?),
+    };
+    Ok(format!("{form} {}", &digest[..16]))
 }
 
 /// Returns the folder of unpacked sources, their builds and opened pages.
@@ -61,19 +76,19 @@ fn cache_folder_of(variable: impl Fn(&str) -> Option<PathBuf>, home: Option<Path
 pub(crate) fn unpack(cache: &Path) -> Result<PathBuf> {
     std::fs::create_dir_all(cache).map_err(|error| Error::io("create the folder", cache, &error))?;
     let cache = cache.canonicalize().map_err(|error| Error::io("find the folder", cache, &error))?;
-    let root = cache.join(format!("workers-{}", &digest()[..16]));
-    if is_whole(&root) {
+    let root = cache.join(format!("workers-{}", &digest()?[..16]));
+    if is_whole(&root)? {
         return Ok(root);
     }
     let temporary = tempfile_in(&cache)?;
     let unpacked = write(&PROJECT, &temporary).and_then(|()| {
         // A cleaner has left the folder after taking some of its files.
-        if root.exists() && !is_whole(&root) {
+        if root.exists() && !is_whole(&root)? {
             std::fs::remove_dir_all(&root).map_err(|error| Error::io("remove", &root, &error))?;
         }
         match std::fs::rename(&temporary, &root) {
             // Another deployer was faster.
-            Err(_) if is_whole(&root) => Ok(()),
+            Err(_) if is_whole(&root)? => Ok(()),
             renamed => renamed.map_err(|error| Error::io("create the folder", &root, &error)),
         }
     });
@@ -108,19 +123,48 @@ fn write(dir: &Dir<'_>, root: &Path) -> Result<()> {
         let path = root.join(file.path());
         let parent = path.parent().unwrap_or(root);
         std::fs::create_dir_all(parent).map_err(|error| Error::io("create the folder", parent, &error))?;
-        std::fs::write(&path, file.contents()).map_err(|error| Error::io("write", &path, &error))?;
+        std::fs::write(&path, content(file)?).map_err(|error| Error::io("write", &path, &error))?;
     }
     Ok(())
 }
 
-fn is_whole(root: &Path) -> bool {
-    files(&PROJECT).iter().all(|file| {
+/// Returns the content of a file that the deployer carries compressed.
+///
+/// # Errors
+/// If the program file of the deployer is damaged.
+pub fn content(file: &File<'_>) -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    ZlibDecoder::new(file.contents()).read_to_end(&mut content).map_err(|error| damaged(file, &error))?;
+    Ok(content)
+}
+
+/// Returns the content of a text that the deployer carries compressed.
+///
+/// # Errors
+/// If the program file of the deployer is damaged.
+pub fn text(file: &File<'_>) -> Result<String> {
+    String::from_utf8(content(file)?).map_err(|error| damaged(file, &error))
+}
+
+fn damaged(file: &File<'_>, error: &dyn std::fmt::Display) -> Error {
+    let name = file.path().display();
+    Error::failed(format!("{name} in the deployer can't be read: {error}; install the deployer again"))
+}
+
+fn is_whole(root: &Path) -> Result<bool> {
+    for file in files(&PROJECT) {
         let path = root.join(file.path());
-        if file.path() == Path::new(LOCK) {
-            return path.is_file();
+        let is_there = if file.path() == Path::new(LOCK) {
+            path.is_file()
+        } else {
+            let content = content(file)?;
+            std::fs::read(path).is_ok_and(|bytes| bytes == content)
+        };
+        if !is_there {
+            return Ok(false);
         }
-        std::fs::read(path).is_ok_and(|bytes| bytes == file.contents())
-    })
+    }
+    Ok(true)
 }
 
 /// Returns all files, sorted by path.
@@ -139,11 +183,12 @@ fn files<'a>(dir: &'a Dir<'a>) -> Vec<&'a File<'a>> {
     out
 }
 
-fn digest() -> String {
-    let lines = files(&PROJECT)
-        .into_iter()
-        .map(|file| format!("{} {}\n", sha256_hex(file.contents()), file.path().display()));
-    sha256_hex(lines.collect::<String>().as_bytes())
+fn digest() -> Result<String> {
+    let mut lines = String::new();
+    for file in files(&PROJECT) {
+        lines.push_str(&format!("{} {}\n", sha256_hex(&content(file)?), file.path().display()));
+    }
+    Ok(sha256_hex(lines.as_bytes()))
 }
 
 #[cfg(test)]
@@ -197,7 +242,8 @@ mod tests {
             "{names:?}"
         );
         assert!(!names.iter().any(|name| name.contains("/target/")), "{names:?}");
-        let manifest = PROJECT.get_file("Cargo.toml").and_then(File::contents_utf8).expect("a manifest");
+        let manifest = PROJECT.get_file("Cargo.toml").expect("a manifest");
+        let manifest = String::from_utf8(content(manifest).expect("it is compressed")).expect("a text");
         for word in ["deployer-", "clap", "deployer/", "saphyr"] {
             assert!(!manifest.contains(word), "{word} in\n{manifest}");
         }

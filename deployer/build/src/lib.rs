@@ -16,9 +16,14 @@ mod prepared;
 mod profile;
 mod project;
 mod publish;
+mod sources;
 mod workspace;
 
+pub use build::sources::is_source;
 pub use prepare::{needs_build, needs_cargo_lambda, prepare};
 pub use prepared::Prepared;
 pub use project::Project;
-pub use publish::{REPOSITORY, bucket_name, ensure_bucket, ensure_repository, expected_values, publish};
+pub use publish::{
+    REPOSITORY, bucket_name, bucket_name_of, ensure_bucket, ensure_repository, expected_values, publish,
+};
+pub use sources::{Sources, sources};

@@ -97,7 +97,7 @@ pub async fn prepare(project: Project<'_>, assets: &[Asset], local: bool) -> Res
             let name = asset.code.program().to_owned();
             let (program, cache) = found.ok_or_else(|| lost(&name))?;
             let kind = recipe.kind;
-            let packed = blocking(move || pack(&name, kind, &program, &cache)).await?;
+            let packed = blocking(move || pack(&name, kind, profile, &program, &cache)).await?;
             Ok::<_, Error>((recipe, Arc::new(package(asset, packed))))
         },
     );
@@ -153,16 +153,27 @@ pub fn needs_cargo_lambda(local: bool) -> bool {
     !matches!(Profile::of(local), Ok(Profile::Dev))
 }
 
-/// Packs a program as it is sent: as a zip, or as the layer of an image.
-fn pack(name: &str, kind: AssetKind, program: &Content, cache: &Cache) -> Result<Content> {
-    match kind {
-        AssetKind::Zip => cache.packed(&format!("{name}.zip"), zip::METHOD, program, |program| {
-            let zip = zip::pack(program)?;
-            let facts = deployer_packing::Facts::of(&zip);
-            Ok((zip, facts))
-        }),
-        AssetKind::Image => cache
-            .packed(&format!("{name}.layer"), image::METHOD, program, |program| image::layer(name, program)),
+/// Packs a program as it is sent: as a zip, or as the layer of an image. A program for this machine is packed quickly, and one for
+/// AWS as small as can be.
+fn pack(name: &str, kind: AssetKind, profile: Profile, program: &Content, cache: &Cache) -> Result<Content> {
+    let zipped = |zip: Vec<u8>| {
+        let facts = deployer_packing::Facts::of(&zip);
+        (zip, facts)
+    };
+    let (zip, layer) = (format!("{name}.zip"), format!("{name}.layer"));
+    match (kind, profile) {
+        (AssetKind::Zip, Profile::Dev) => {
+            cache.packed(&zip, zip::QUICK_METHOD, program, |program| zip::pack_quickly(program).map(zipped))
+        }
+        (AssetKind::Zip, Profile::Release) => {
+            cache.packed(&zip, zip::METHOD, program, |program| zip::pack(program).map(zipped))
+        }
+        (AssetKind::Image, Profile::Dev) => {
+            cache.packed(&layer, image::QUICK_METHOD, program, |program| image::layer_quickly(name, program))
+        }
+        (AssetKind::Image, Profile::Release) => {
+            cache.packed(&layer, image::METHOD, program, |program| image::layer(name, program))
+        }
     }
 }
 

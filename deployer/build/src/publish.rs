@@ -29,7 +29,13 @@ const PARALLEL: usize = 4;
 /// region only.
 #[must_use]
 pub fn bucket_name(session: &Session) -> String {
-    format!("deployer-assets-{}-{}", session.account, session.region)
+    bucket_name_of(&session.account, &session.region)
+}
+
+/// Returns the name of the bucket for zips of an account and region.
+#[must_use]
+pub fn bucket_name_of(account: &str, region: &str) -> String {
+    format!("deployer-assets-{account}-{region}")
 }
 
 /// Publishes the missing code, and returns the template's parameters for code.

@@ -38,13 +38,23 @@ impl Workspace {
         if !workers.is_dir() {
             return None;
         }
-        let Some(root) = [folder, &workers].into_iter().find(|folder| is_workspace(folder)) else {
+        let found = Self::of_workers(folder);
+        if found.is_none() {
             let workers = workers.display();
             project.ui.warn(format!(
                 "{workers} is not a Cargo workspace; the deployer's own workers are used instead"
             ));
+        }
+        found
+    }
+
+    /// Returns the workspace of the `workers/` folder in a folder, if it is one.
+    pub(crate) fn of_workers(folder: &Path) -> Option<Self> {
+        let workers = folder.join("workers");
+        if !workers.is_dir() {
             return None;
-        };
+        }
+        let root = [folder, &workers].into_iter().find(|folder| is_workspace(folder))?;
         let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
         Some(Self { locked: root.join("Cargo.lock").is_file(), root, target: None })
     }

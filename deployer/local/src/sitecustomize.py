@@ -40,12 +40,49 @@ def listen(module):
     os.mkfifo(PIPE, 0o600)
 
 
+# Bytes of the bodies in a batch at most: Lambda invokes a function with 6 MB, in which each body is a text of JSON.
+BATCH_BYTES = 4_000_000
+
+
+def take_whole_batches(module):
+    """Gives a function as many messages as its trigger says, as Lambda does. MiniStack gives ten at most, so that a
+    function that takes three events of each row and a thousand at a time would be the slowest of all."""
+    names = ("_queues_lock", "_get_q", "_expire_retained", "_dlq_sweep", "_collect_msgs", "_receive_messages_for_esm")
+    if not all(hasattr(module, name) for name in names):
+        return
+    receive = module._receive_messages_for_esm
+
+    def receive_batch(queue_url, most):
+        if int(most or 1) <= 10:
+            return receive(queue_url, most)
+        with module._queues_lock:
+            queue = module._get_q(queue_url)
+            module._expire_retained(queue)
+            module._dlq_sweep(queue)
+            now, number, size = module.time.time(), 0, 0
+            for message in queue["messages"]:
+                if message.get("visible_at", now) > now:
+                    continue
+                size += len(message["body"])
+                if number == int(most) or (number and size > BATCH_BYTES):
+                    break
+                number += 1
+            visible_after = int(queue["attributes"].get("VisibilityTimeout", "30"))
+            return module._collect_msgs(queue, number, visible_after)
+
+    module._receive_messages_for_esm = receive_batch
+
+
+CHANGES = {"ministack.services.ecs": listen, "ministack.services.sqs": take_whole_batches}
+
+
 class Finder:
-    """Finds the one module that is changed, which MiniStack imports when it is first called."""
+    """Finds the modules that are changed, which MiniStack imports when they are first called."""
 
     @staticmethod
     def find_spec(name, path=None, target=None):
-        if name != "ministack.services.ecs":
+        change = CHANGES.get(name)
+        if change is None:
             return None
         spec = PathFinder.find_spec(name, path, target)
         if spec is not None:
@@ -53,7 +90,7 @@ class Finder:
 
             def exec_module(module):
                 run(module)
-                listen(module)
+                change(module)
 
             spec.loader.exec_module = exec_module
         return spec

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use deployer_base::error::{Error, Result};
 use deployer_base::ui::Ui;
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::cargo_lambda;
 use crate::workspace::{Workspace, missing};
@@ -71,7 +72,9 @@ async fn captured(
     program: &Path,
     heartbeats: bool,
 ) -> Result<(ExitStatus, Vec<String>, VecDeque<String>)> {
-    let mut child = command.spawn().map_err(|error| not_started(program, &error))?;
+    // A build that is given up ends as a whole: its compilers too, which would go on without cargo.
+    let mut child = command.process_group(0).spawn().map_err(|error| not_started(program, &error))?;
+    let group = Group::led_by(&child);
     let (sender, mut lines) = tokio::sync::mpsc::unbounded_channel();
     let pipes: [(bool, Option<Box<dyn AsyncRead + Send + Unpin>>); 2] = [
         (true, child.stdout.take().map(|pipe| Box::new(pipe) as Box<_>)),
@@ -114,5 +117,83 @@ async fn captured(
         }
     }
     let status = child.wait().await.map_err(|error| not_started(program, &error))?;
+    group.ended();
     Ok((status, said, tail))
+}
+
+/// The process group of a build, which is killed if the build is given up.
+#[derive(Debug)]
+struct Group(Option<Pid>);
+
+impl Group {
+    /// Returns the group of a process that was started as its leader.
+    fn led_by(child: &Child) -> Self {
+        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+    }
+
+    /// Lets go of the group, since its leader has ended by itself.
+    fn ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // Until its end was asked for, the leader keeps its id, so no other group can have it.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Instant;
+
+    use deployer_base::ui::Settings;
+    use rustix::process::test_kill_process;
+
+    use super::*;
+
+    /// Returns whether a process runs: one that has ended may wait for its parent.
+    fn runs(id: i32) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        let state = stat.rsplit_once(") ").map(|(_, rest)| rest.chars().next());
+        Pid::from_raw(id).is_some_and(|id| test_kill_process(id).is_ok())
+            && !matches!(state, Some(Some('Z' | 'X')))
+    }
+
+    async fn id_in(path: &Path) -> i32 {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            if let Ok(id) = std::fs::read_to_string(path).unwrap_or_default().trim().parse() {
+                return id;
+            }
+            assert!(Instant::now() < deadline, "the process does not start");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_build_that_is_given_up_leaves_no_process() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let told = folder.path().join("compiler");
+        let workspace = Workspace { root: folder.path().to_owned(), locked: false, target: None };
+        // The shell is to its child as cargo is to a compiler.
+        let script = format!("sleep 600 & echo $! >{}; wait", told.display());
+        let ui = Ui::new(Settings::default());
+        let arguments = ["-c".into(), script.into()];
+        let shell = PathBuf::from("sh");
+        let building = run(&ui, &workspace, &shell, &arguments, None);
+        let compiler = tokio::select! {
+            ended = building => panic!("it ended by itself: {ended:?}"),
+            id = id_in(&told) => id,
+        };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while runs(compiler) {
+            assert!(Instant::now() < deadline, "process {compiler} goes on");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The digest of everything that programs are built from.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use deployer_base::error::{Error, Result};
@@ -18,9 +19,7 @@ pub(super) fn digest_of_sources(
     for folder in folders {
         collect(folder, target, &mut files)?;
     }
-    let settings =
-        ["Cargo.toml", "rust-toolchain", "rust-toolchain.toml", ".cargo/config", ".cargo/config.toml"];
-    files.extend(settings.iter().map(|name| root.join(name)).filter(|path| path.is_file()));
+    files.extend(SETTINGS.iter().map(|name| root.join(name)).filter(|path| path.is_file()));
     let mut hasher = Sha256::new();
     hasher.update(recipe);
     for path in &files {
@@ -32,14 +31,23 @@ pub(super) fn digest_of_sources(
     Ok(hex::encode(hasher.finalize()))
 }
 
+/// Returns whether a file or folder of this name can be a source: it is not hidden, nor a target folder.
+#[must_use]
+pub fn is_source(name: &OsStr) -> bool {
+    !name.as_encoded_bytes().starts_with(b".") && name != "target"
+}
+
+/// Files of a workspace, beside those of its packages, that determine the result of a build.
+pub(crate) const SETTINGS: [&str; 5] =
+    ["Cargo.toml", "rust-toolchain", "rust-toolchain.toml", ".cargo/config", ".cargo/config.toml"];
+
 fn collect(folder: &Path, target: &Path, files: &mut BTreeSet<PathBuf>) -> Result<()> {
     let failed = |error: &std::io::Error| Error::io("read the folder", folder, error);
     for entry in std::fs::read_dir(folder).map_err(|error| failed(&error))? {
         let entry = entry.map_err(|error| failed(&error))?;
         let path = entry.path();
         let name = entry.file_name();
-        let hidden = name.to_string_lossy().starts_with('.');
-        if hidden || path == target || name == "target" || name == "Cargo.lock" {
+        if !is_source(&name) || path == target || name == "Cargo.lock" {
             continue;
         }
         let kind = entry.file_type().map_err(|error| failed(&error))?;
