@@ -3,6 +3,7 @@
 mod backends;
 mod files;
 mod objects;
+mod scan;
 mod table;
 mod topic;
 
@@ -21,6 +22,7 @@ use crate::messages::QueueOrigin;
 
 pub use backends::AwsBackends;
 pub use objects::S3;
+pub use scan::Scanned;
 pub use table::Dynamo;
 pub use topic::Sns;
 

@@ -45,6 +45,7 @@ use contract::event::is_result_file;
 use contract::settings::ExtractSettings;
 use contract::{
     Assignment, Detail, FailedStage, ObjectRef, Part, Reason, ReplayRequest, RestartRequest, Shard,
+    verification,
 };
 use publisher::{Publisher, PutEvents};
 
@@ -311,6 +312,16 @@ impl<T: Tasks, D: Delay, P: PutEvents, I: Inline> Extract<T, D, P, I> {
         );
         let restarts = usize::try_from(assignment.restarts).unwrap_or(usize::MAX);
         let seconds = match may_restart(cause, restarts, &container, &said) {
+            // Somebody waits to hear of it.
+            Ok(_) if verification::is_marked(&object) && cause != Cause::CapacityLost => {
+                let message = format!("the task of a verification has stopped: {said}");
+                let reason = match cause {
+                    Cause::NotStarted => Reason::TaskNotStarted,
+                    _ => Reason::Interrupted,
+                };
+                verdict.publish.push(self.stage.failed(Some(object), None, reason, message));
+                return;
+            }
             Ok(seconds) => seconds,
             Err((reason, message)) => {
                 verdict.publish.push(self.stage.failed(Some(object), None, reason, message));

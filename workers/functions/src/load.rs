@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 
-use contract::settings::{MAX_MERGED, OnConflict, VERSION_ATTRIBUTE};
+use contract::settings::{MAX_MERGED, OnConflict, SOURCE_ATTRIBUTE, VERSION_ATTRIBUTE};
 use contract::{Detail, FailedStage, Notes, ObjectRef, Reason, RecordRef};
 use publisher::{Publisher, PutEvents};
 use runtime::Backoff;
@@ -23,11 +23,12 @@ use crate::item::{Change, Deletion, Item};
 use crate::messages::{Delivery, Handler, Malformed, Outcome};
 use crate::secrets::{SecretError, Secrets};
 use crate::settle::{Stage, Unfinished, Verdict};
+use crate::transform::note_marked;
 
-mod version;
+pub(crate) mod version;
 mod write;
 
-use version::{Repeated, version};
+use version::{have_later, version};
 use write::{Done, Written};
 
 /// The greatest number of items in one BatchWriteItem call.
@@ -49,6 +50,15 @@ pub trait Table: Send + Sync {
 
     /// Sets the attributes of an item, which keeps its others; an item that is not in the table is created.
     fn merge(&self, item: &Item) -> impl Future<Output = Result<(), WriteError>> + Send;
+
+    /// Writes an item over one that has this ID in [`contract::verification::ATTRIBUTE`], and nothing otherwise: with `merge` as
+    /// [`Self::merge`] does, else as a whole. The ID stays.
+    fn write_marked(
+        &self,
+        item: &Item,
+        id: &str,
+        merge: bool,
+    ) -> impl Future<Output = Result<Answer, WriteError>> + Send;
 
     /// Deletes an item; with a version, unless the [`VERSION_ATTRIBUTE`] of the item is greater.
     fn delete(
@@ -72,6 +82,8 @@ pub struct Answer {
 pub struct Other {
     /// Its [`VERSION_ATTRIBUTE`]; `None` if it has none.
     pub version: Option<String>,
+    /// Its [`SOURCE_ATTRIBUTE`]; `None` if it has none.
+    pub source: Option<String>,
 }
 
 /// The reason why a write failed.
@@ -111,6 +123,8 @@ pub struct LoadSettings {
     pub index_keys: Vec<String>,
     /// The choice of the item that stays when two have the same key.
     pub on_conflict: OnConflict,
+    /// `true` if each item names its file, for the worker `snapshot`.
+    pub snapshot: bool,
 }
 
 /// A row that is not written.
@@ -126,7 +140,7 @@ enum Refused {
 struct Row {
     /// Digest of the object.
     digest: Arc<str>,
-    object: ObjectRef,
+    object: Arc<ObjectRef>,
     record: RecordRef,
     change: Change,
     /// `true` if a sensitive timestamp has the second 59 where the file has the second 60.
@@ -155,13 +169,14 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
     ) -> Vec<Result<Row, Refused>> {
         match delivery.event() {
             Ok(Detail::RecordTransformed { object, record, data, data_key, .. }) => {
-                if let Some(failed) = self.miscounted(&object, &record, data.len()) {
+                note_marked(delivery, &object, &record);
+                if let Some(failed) = self.unusable(&object, &record, data.len()) {
                     return vec![Err(failed)];
                 }
-                let digest: Arc<str> = object.digest().into();
+                let (digest, object): (Arc<str>, _) = (object.digest().into(), Arc::new(object));
                 let mut rows = Vec::with_capacity(data.len());
                 for (index, mut attributes) in record.rows().zip(data) {
-                    let (object, record): (ObjectRef, RecordRef) = (object.clone(), object.record(index));
+                    let (object, record) = (object.clone(), object.record(index));
                     let cause = data_key.as_ref().and_then(|key| missing.get(key));
                     let revealed = match cause {
                         Some(cause) => Err(SecretError::Unavailable(cause.clone())),
@@ -185,10 +200,10 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
                 rows
             }
             Ok(Detail::DeletionRequested { object, record, key }) => {
-                if let Some(failed) = self.miscounted(&object, &record, key.len()) {
+                if let Some(failed) = self.unusable(&object, &record, key.len()) {
                     return vec![Err(failed)];
                 }
-                let digest: Arc<str> = object.digest().into();
+                let (digest, object): (Arc<str>, _) = (object.digest().into(), Arc::new(object));
                 let rows = record.rows().zip(key).map(|(index, key)| {
                     let change = match self.settings.on_conflict {
                         // The language refuses both in one stack; the event is another stack's.
@@ -206,20 +221,27 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
         }
     }
 
-    /// Returns the failure of an event that does not contain as many rows as it says.
-    fn miscounted(&self, object: &ObjectRef, record: &RecordRef, found: usize) -> Option<Refused> {
-        (found as u64 != record.count).then(|| {
-            let message = format!("the event should contain {} rows, but contains {found}", record.count);
-            let (object, record) = (Some(object.clone()), Some(record.clone()));
-            Refused::Failed(Box::new(self.stage.failed(object, record, Reason::MalformedEvent, message)))
-        })
+    /// Returns the failure of an event that does not contain as many rows as it says, or whose rows have no place among
+    /// those of other versions of their file.
+    fn unusable(&self, object: &ObjectRef, record: &RecordRef, found: usize) -> Option<Refused> {
+        let message = if found as u64 != record.count {
+            format!("the event should contain {} rows, but contains {found}", record.count)
+        } else if self.settings.snapshot && object.uploaded.is_none() {
+            // Rows of an earlier version would take the place of its items, and be deleted as such.
+            "the event lacks the time of the upload, by which `snapshot` orders the versions of a file"
+                .to_owned()
+        } else {
+            return None;
+        };
+        let (object, record) = (Some(object.clone()), Some(record.clone()));
+        Some(Refused::Failed(Box::new(self.stage.failed(object, record, Reason::MalformedEvent, message))))
     }
 
     /// Returns a row, or its failure if there is no change that the table could take.
     fn row(
         &self,
         digest: &Arc<str>,
-        object: ObjectRef,
+        object: Arc<ObjectRef>,
         record: RecordRef,
         change: Result<Change, String>,
     ) -> Result<Row, Refused> {
@@ -256,6 +278,12 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
             }
             attributes.insert(VERSION_ATTRIBUTE.to_owned(), version(object, index).into());
         }
+        if self.settings.snapshot {
+            if attributes.contains_key(SOURCE_ATTRIBUTE) {
+                return Err(format!("the attribute `{SOURCE_ATTRIBUTE}` is reserved for `snapshot: true`"));
+            }
+            attributes.insert(SOURCE_ATTRIBUTE.to_owned(), object.source().into());
+        }
         let item = Item::new(attributes, &self.settings.key)?;
         if on_conflict == OnConflict::Merge && item.others().nth(MAX_MERGED).is_some() {
             return Err(format!(
@@ -265,8 +293,8 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
         Ok(item)
     }
 
-    fn unrevealed(&self, object: ObjectRef, record: RecordRef, error: SecretError) -> Refused {
-        let (object, record) = (Some(object), Some(record));
+    fn unrevealed(&self, object: Arc<ObjectRef>, record: RecordRef, error: SecretError) -> Refused {
+        let (object, record) = (Some(Arc::unwrap_or_clone(object)), Some(record));
         match error {
             SecretError::Undecryptable(name) => {
                 let message = format!("the sensitive attribute `{name}` can't be decrypted");
@@ -283,15 +311,15 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
         }
     }
 
-    fn invalid(&self, object: ObjectRef, record: RecordRef, message: String) -> Detail {
-        self.stage.failed(Some(object), Some(record), Reason::InvalidItem, message)
+    fn invalid(&self, object: Arc<ObjectRef>, record: RecordRef, message: String) -> Detail {
+        self.stage.failed(Some(Arc::unwrap_or_clone(object)), Some(record), Reason::InvalidItem, message)
     }
 
     /// Adds the result of one row to the verdict on its message.
-    fn add(&self, verdict: &mut Verdict, row: Row, written: Written, repeated: &Repeated) {
+    fn add(&self, verdict: &mut Verdict, row: Row, written: Written, has_later: bool) {
         match written {
             Ok(done) => {
-                let notes = notes(&row, done, repeated);
+                let notes = notes(&row, done, has_later);
                 self.report(&mut verdict.publish, row, done.existing, notes);
             }
             Err(WriteError::Invalid) => verdict.publish.push(self.invalid(
@@ -300,7 +328,7 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
                 "DynamoDB does not accept the item (ValidationException)".into(),
             )),
             Err(WriteError::Call { code, .. }) => verdict.unfinished.push(Unfinished {
-                object: Some(row.object),
+                object: Some(Arc::unwrap_or_clone(row.object)),
                 record: Some(row.record),
                 reason: Reason::RetriesExhausted,
                 cause: format!("could not write the item: {code}"),
@@ -311,7 +339,10 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
     /// Adds the event of a row that is done. Rows of one message that follow each other are reported together.
     fn report(&self, events: &mut Vec<Detail>, row: Row, existing: bool, more: Notes) {
         let Row { object, record, change, .. } = row;
-        let (own, is_put) = (change.key().clone(), matches!(change, Change::Put(_)));
+        let (own, is_put) = match change {
+            Change::Put(item) => (item.key, true),
+            Change::Delete(deletion) => (deletion.key, false),
+        };
         match events.last_mut() {
             Some(Detail::RecordExisting { record: last, key, .. })
                 if existing && last.rows().end == record.index =>
@@ -339,6 +370,7 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
             _ => {}
         }
         let (table, key, notes) = (self.settings.table.clone(), vec![own], more);
+        let object = Arc::unwrap_or_clone(object);
         events.push(match (existing, is_put) {
             (true, _) => Detail::RecordExisting { object, record, table, key },
             (false, true) => Detail::RecordLoaded { object, record, table, key, notes },
@@ -347,17 +379,17 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
     }
 }
 
-/// Returns what there is more to say about a row that is done.
-fn notes(row: &Row, done: Done, repeated: &Repeated) -> Notes {
+/// Returns what there is more to say about a row that is done; `has_later` if a later row of its file has its key.
+fn notes(row: &Row, done: Done, has_later: bool) -> Notes {
     let index = row.record.index;
     let own = |noted: bool| if noted { vec![index] } else { Vec::new() };
-    let Row { digest, change, leap_second, .. } = row;
+    let Row { change, leap_second, .. } = row;
     // A row that deletes has no item that another row could replace.
     let is_put = matches!(change, Change::Put(_));
-    let mut overwritten = own(is_put && !done.existing && repeated.has_later(digest, change.key(), index));
+    let mut overwritten = own(is_put && !done.existing && has_later);
     overwritten.extend(done.overwritten.filter(|other| !overwritten.contains(other)));
-    let (replaced, outdated) = (own(done.replaced), own(done.outdated));
-    Notes { overwritten, replaced, outdated, leap_seconds: own(*leap_second) }
+    let (replaced, outdated, overlapping) = (own(done.replaced), own(done.outdated), own(done.overlapping));
+    Notes { overwritten, replaced, outdated, overlapping, leap_seconds: own(*leap_second) }
 }
 
 impl<T: Table, K: Kms, P: PutEvents> Handler for Load<T, K, P> {
@@ -369,16 +401,15 @@ impl<T: Table, K: Kms, P: PutEvents> Handler for Load<T, K, P> {
         }
         let rows: Vec<&Row> = messages.iter().flatten().flatten().collect();
         let written = self.write_all(&rows).await;
-        let mut repeated = Repeated::default();
-        for (row, written) in rows.iter().zip(&written) {
-            // An item that is merged with another is not lost, until a row deletes it.
-            let replaces =
-                self.settings.on_conflict != OnConflict::Merge || matches!(row.change, Change::Delete(_));
-            if replaces && written.as_ref().is_ok_and(|done| !done.existing) {
-                repeated.add(&row.digest, row.change.key(), row.record.index);
-            }
-        }
-        let mut written = written.into_iter();
+        // An item that is merged with another is not lost, until a row deletes it.
+        let replaces = |row: &Row, written: &Written| {
+            (self.settings.on_conflict != OnConflict::Merge || matches!(row.change, Change::Delete(_)))
+                && written.as_ref().is_ok_and(|done| !done.existing)
+        };
+        let replacing: Vec<bool> =
+            rows.iter().zip(&written).map(|(row, written)| replaces(row, written)).collect();
+        let has_later = have_later(&rows, &replacing);
+        let mut written = written.into_iter().zip(has_later);
         let unwritten = || WriteError::Call { code: "NoResult".into(), retryable: true };
         let mut verdicts = Vec::with_capacity(messages.len());
         for rows in messages {
@@ -386,8 +417,9 @@ impl<T: Table, K: Kms, P: PutEvents> Handler for Load<T, K, P> {
             for row in rows {
                 match row {
                     Ok(row) => {
-                        let written = written.next().unwrap_or_else(|| Err(unwritten()));
-                        self.add(&mut verdict, row, written, &repeated);
+                        let (written, has_later) =
+                            written.next().unwrap_or_else(|| (Err(unwritten()), false));
+                        self.add(&mut verdict, row, written, has_later);
                     }
                     Err(Refused::Failed(failed)) => verdict.publish.push(*failed),
                     Err(Refused::Later(unfinished)) => verdict.unfinished.push(*unfinished),

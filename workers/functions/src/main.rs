@@ -1,4 +1,4 @@
-//! The program of all five functions: built, uploaded and kept once. Lambda names the function of the process by the
+//! The program of all six functions: built, uploaded and kept once. Lambda names the function of the process by the
 //! handler of its configuration.
 
 use std::process::ExitCode;
@@ -8,9 +8,10 @@ use contract::environment::{
     TABLE_KEY, TALLY_TABLE, TOPIC, VariableError,
 };
 use contract::settings::{
-    ExtractSettings, LoadSettings as Settings, ObserveSettings, SensitiveField, Store, TransformSettings,
+    ExtractSettings, LoadSettings as Settings, ObserveSettings, SensitiveField, SnapshotSettings, Store,
+    TransformSettings,
 };
-use functions::aws::{AwsBackends, Dynamo, Fargate, Queues, S3, Sns, TaskSettings};
+use functions::aws::{AwsBackends, Dynamo, Fargate, Queues, S3, Scanned, Sns, TaskSettings};
 use functions::extract::Extract;
 use functions::inline::Reader;
 use functions::load::{Load, LoadSettings};
@@ -18,6 +19,7 @@ use functions::messages::Handler;
 use functions::observe::{Ends, Observe};
 use functions::report::Report;
 use functions::secrets::Secrets;
+use functions::snapshot::Snapshot;
 use functions::start::{self, Service};
 use functions::transform::Transform;
 use publisher::Publisher;
@@ -41,6 +43,7 @@ async fn main() -> ExitCode {
         "load" => Box::pin(start::run(load)).await,
         "observe" => Box::pin(start::run_service(observe)).await,
         "report" => Box::pin(start::run_service(report)).await,
+        "snapshot" => Box::pin(start::run_service(snapshot)).await,
         _ => start::unknown(&handler),
     }
 }
@@ -105,7 +108,8 @@ fn load(environment: &Environment) -> Result<impl Handler + use<>, VariableError
         None => Vec::new(),
     };
     let table = variables.required(TABLE)?;
-    let settings = LoadSettings { table, key, index_keys, on_conflict: worker.on_conflict };
+    let Settings { on_conflict, snapshot, .. } = worker;
+    let settings = LoadSettings { table, key, index_keys, on_conflict, snapshot };
     let table = Dynamo::new(environment.client.clone(), &settings.table);
     Ok(Load::new(table, secrets, settings, Backoff::default(), Publisher::from_environment(environment)?))
 }
@@ -139,4 +143,16 @@ fn report(environment: &Environment) -> Result<impl Service + use<>, VariableErr
     let count = start::max_receive_count(&environment.variables)?;
     let topic = environment.variables.optional(TOPIC).map(|arn| Sns::new(environment.client.clone(), arn));
     Ok(Report::new(table, files, queues, Backoff::default(), count).with_topic(topic))
+}
+
+/// Builds `snapshot`: see [`functions::snapshot`].
+fn snapshot(environment: &Environment) -> Result<impl Service + use<>, VariableError> {
+    let Environment { variables, client } = environment;
+    let settings: SnapshotSettings = variables.json_or_default(SETTINGS)?;
+    let items = Scanned::new(client.clone(), variables.required(TABLE)?, variables.list(TABLE_KEY)?);
+    let memory = Table::new(client.clone(), variables.required(TALLY_TABLE)?);
+    let queues = Queues::new(client.clone());
+    let count = start::max_receive_count(variables)?;
+    let publisher = Publisher::from_environment(environment)?;
+    Ok(Snapshot::new(settings, items, memory, queues, publisher, Backoff::default(), count))
 }

@@ -14,14 +14,14 @@ mod line;
 mod metrics;
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use contract::brief::{self, Brief, Text};
 use contract::event::{ObjectOutcome, ResultFiles};
-use contract::{Detail, EventKind};
+use contract::{Detail, EventKind, verification};
 use futures::StreamExt as _;
 use publisher::{Publisher, PutEvents};
 use serde::Deserialize;
@@ -182,6 +182,12 @@ impl<'a> Seen<'a> {
         Self { id, event, other }
     }
 
+    /// Returns the key of the object if its rows are those of `deployer verify`.
+    fn marked_key(&self) -> Option<&str> {
+        let key = &*self.event.as_ref()?.object.as_ref()?.key;
+        verification::id_of(key).map(|_| key)
+    }
+
     /// Fails if the message cannot be understood, so that a person looks at it. Events of others do not concern the
     /// tally.
     fn understood(&self) -> Result<(), NotDone> {
@@ -252,7 +258,8 @@ impl<S, P> Observe<S, P> {
     fn write_metrics(&self, published: &[Ended]) {
         let Some(function) = self.metrics.as_ref().filter(|_| !published.is_empty()) else { return };
         let line = |ended: &Ended| metrics::line(function, &ended.object.key, &ended.outcome) + "\n";
-        self.write(published.iter().map(line).collect::<String>().as_bytes());
+        let counted = published.iter().filter(|ended| !verification::is_marked(&ended.object));
+        self.write(counted.map(line).collect::<String>().as_bytes());
     }
 
     fn write(&self, lines: &[u8]) {
@@ -273,7 +280,18 @@ impl<S: Store + Completions + Notes, P: PutEvents> Observe<S, P> {
             .collect();
         let Some(tally) = &self.tally else { return failed };
         let mut batch = Batch::detailed(self.details.is_some());
-        let touched: Vec<Option<Touched>> = seen.iter().map(|seen| add(&mut batch, seen)).collect();
+        let left_out = permits(tally, &seen).await;
+        let touched: Vec<Option<Touched>> = seen
+            .iter()
+            .map(|seen| match seen.marked_key().and_then(|key| left_out.get(key)) {
+                Some(_) => None,
+                None => add(&mut batch, seen),
+            })
+            .collect();
+        failed.extend((0..).zip(&seen).filter_map(|(position, seen)| {
+            let cause = left_out.get(seen.marked_key()?)?.clone()?;
+            Some((position, NotDone { cause }))
+        }));
         // The events are not needed any more, and the calls may take a while.
         drop(seen);
         // Before the rows count as failed, so that a row that does has its details.
@@ -360,6 +378,26 @@ fn is_batch(payload: &str) -> bool {
     payload["Records"]
         .as_array()
         .is_some_and(|records| records.first().is_some_and(|record| record["eventSource"] == "aws:sqs"))
+}
+
+/// Returns the keys of marked objects about which nothing is written, each with the cause if the table did not answer.
+async fn permits<S: Store>(tally: &Writer<S>, seen: &[Seen<'_>]) -> HashMap<String, Option<String>> {
+    let mut left_out = HashMap::new();
+    let keys: HashSet<&str> = seen.iter().filter_map(Seen::marked_key).collect();
+    for key in keys {
+        match tally.is_permitted(key).await {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::info!(key, "the verification is over, so nothing is recorded");
+                left_out.insert(key.to_owned(), None);
+            }
+            Err(error) => {
+                let cause = format!("could not read whether the verification is over: {}", error.code);
+                left_out.insert(key.to_owned(), Some(cause));
+            }
+        }
+    }
+    left_out
 }
 
 /// Adds an event to the batch, and returns the items that it touches. A message that is not an event of the pipeline

@@ -1,13 +1,17 @@
 //! `report`: for every object at its end, files about it in its bucket.
 //!
+//! In a stack with a `snapshot`, that end is `snapshot-completed`; the two events differ by what `snapshot` adds.
+//!
 //! `results/<key>.json` has the facts of `object-completed`. If rows have failed, `rejects/<key>.csv` has the header and
 //! these rows, as they are in the file, each with its number and what was wrong before it, and without the values of
 //! sensitive columns; it can be corrected and uploaded as it is. It is written first: who sees the results, finds the
 //! rejects.
 //!
 //! The tally says which rows failed, and how the object was read; the task's own reader reads it again, up to the last of
-//! these rows. Nothing depends on the size of the file but time. Before the time of the function ends, the work is put
-//! beside the files (`….partial`), and the message goes to the queue once more.
+//! these rows, and passes over the others. Nothing depends on the size of the file but time. Before the time of the
+//! function ends, the work is put beside the files (`….partial`), and the message goes to the queue once more. If the
+//! time is too short to go on, again and again, the rows that are left are written without their values, and the results
+//! have the reason.
 //!
 //! The files are made of the tally and the object alone, so a message that is delivered twice writes them twice, and
 //! nothing else. Of two events about one key, the later upload counts, and of one upload the last attempt.
@@ -20,23 +24,25 @@ use std::future::Future;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
+use client::Bytes;
 use contract::event::{ObjectOutcome, ResultFiles};
-use contract::{Detail, ObjectRef};
+use contract::{Detail, ObjectRef, verification};
 use runtime::{Backoff, CallError};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use task::download::Source as Bytes;
+use tally::verification::is_permitted;
+use task::download::Source;
 use tokio::time::Instant;
 
+use crate::continued::{self, Continued, not_understood};
 use crate::extract::Delay;
-use crate::messages::{Delivery, Handler, InvocationError, Malformed, NotDone, Outcome, serve};
+use crate::messages::{Delivery, InvocationError, Malformed, NotDone, Outcome};
 use crate::start::Service;
 
 pub use notice::Topic;
 use rejects::Written;
 
-/// Bytes of a part of an upload in parts; a file of less is written at once. S3 takes 10,000 parts, of 5 MiB at least:
-/// Amazon S3 User Guide, "Amazon S3 multipart upload limits".
+/// Bytes of the first parts of an upload in parts; a file of less is written at once. S3 takes 5 MiB at least: Amazon S3
+/// User Guide, "Amazon S3 multipart upload limits".
 const PART: usize = 8 << 20;
 /// The time before the end of an invocation in which the work is put aside.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -44,7 +50,7 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// The objects in a bucket. Implemented by [`crate::aws::S3`], and by fakes in tests.
 pub trait Files: Send + Sync {
     /// An object that is open for reading.
-    type Object: Bytes + 'static;
+    type Object: Source + 'static;
 
     /// Opens an object, of which nothing is read yet.
     fn open(&self, object: &ObjectRef) -> Self::Object;
@@ -84,7 +90,7 @@ pub trait Files: Send + Sync {
         key: &str,
         upload: &str,
         number: i32,
-        bytes: Vec<u8>,
+        bytes: Bytes,
     ) -> impl Future<Output = Result<String, CallError>> + Send;
 
     /// Makes an object of the parts with these tags.
@@ -129,7 +135,7 @@ pub struct Report<T, F, Q, N> {
 /// The state of a report.
 enum State {
     Done,
-    /// Put aside; something of it was done.
+    /// Put aside; the next invocation goes on.
     Continues,
     /// Put aside, and nothing was done.
     Stuck,
@@ -154,43 +160,20 @@ impl<T: tally::Source, F: Files, Q: Delay, N: Topic> Report<T, F, Q, N> {
         Self { topic, ..self }
     }
 
-    /// Processes one message until `end`.
-    async fn process(&self, delivery: &Delivery, end: Instant) -> Outcome {
-        let (object, outcome) = match delivery.event() {
-            Ok(Detail::ObjectCompleted { object, outcome }) => (object, outcome),
-            Ok(other) => return Err(not_understood(&Malformed::unwanted(&other, "report"))),
-            Err(malformed) => return Err(not_understood(&malformed)),
-        };
-        match self.report(object, *outcome, end).await? {
-            State::Done => Ok(()),
-            State::Continues => self.again(delivery).await,
-            State::Stuck => {
-                let cause =
-                    "the time of the function is too short to reach a row; raise `timeout` of the function";
-                Err(NotDone { cause: cause.to_owned() })
-            }
-        }
-    }
-
-    /// Sends the message once more: each delivery that has done something counts as the first.
-    async fn again(&self, delivery: &Delivery) -> Outcome {
-        let body = delivery.body.as_ref().map(ToString::to_string).unwrap_or_default();
-        let Some(queue) = &delivery.queue else {
-            return Err(NotDone {
-                cause: "the report is not finished, and continues with the next attempt".into(),
-            });
-        };
-        self.queues.send_later(queue, &body, 0).await.map_err(|code| NotDone {
-            cause: format!("the report is not finished, and could not be sent to the queue again: {code}"),
-        })
-    }
-
     async fn report(
         &self,
         object: ObjectRef,
         outcome: ObjectOutcome,
         end: Instant,
+        last: bool,
     ) -> Result<State, NotDone> {
+        if verification::is_marked(&object) {
+            let permitted = self.retried(|| is_permitted(&self.tally, &object.key)).await?;
+            if !permitted {
+                tracing::info!(key = object.key, "the verification is over, so no result is written");
+                return Ok(State::Done);
+            }
+        }
         let mut files = outcome.files.clone().unwrap_or_else(|| ResultFiles::of(&object.key, None));
         let before = self.results(&object.bucket, &files.results).await?;
         if before.as_ref().is_some_and(|before| is_later(before, &object, &outcome)) {
@@ -199,7 +182,7 @@ impl<T: tally::Source, F: Files, Q: Delay, N: Topic> Report<T, F, Q, N> {
         }
         let mut problem = None;
         if let Some(key) = files.rejects.clone() {
-            match self.write_rejects(&object, &outcome, &key, end).await? {
+            match self.write_rejects(&object, &outcome, &key, end, last).await? {
                 Written::All => {}
                 Written::Not { problem: why, .. } => {
                     tracing::error!(key = object.key, why, "the rejected rows could not be written");
@@ -209,8 +192,8 @@ impl<T: tally::Source, F: Files, Q: Delay, N: Topic> Report<T, F, Q, N> {
                     tracing::error!(key = object.key, why, "some rejected rows could not be read");
                     problem = Some(why);
                 }
-                Written::Part { progress: true } => return Ok(State::Continues),
-                Written::Part { progress: false } => return Ok(State::Stuck),
+                Written::Part => return Ok(State::Continues),
+                Written::Nothing => return Ok(State::Stuck),
             }
         }
         // Those of an earlier attempt have been corrected.
@@ -220,9 +203,10 @@ impl<T: tally::Source, F: Files, Q: Delay, N: Topic> Report<T, F, Q, N> {
         }
         let notified = before.is_some_and(|before| before.outcome.id == outcome.id && before.notified);
         let outcome = ObjectOutcome { files: Some(files), ..outcome };
+        let is_marked = verification::is_marked(&object);
         let mut results = Results { object, outcome, problem, notified };
         self.write_results(&results).await?;
-        if let Some(topic) = self.topic.as_ref().filter(|_| !notified) {
+        if let Some(topic) = self.topic.as_ref().filter(|_| !notified && !is_marked) {
             let (subject, message) = (notice::subject(&results), notice::message(&results));
             self.retried(|| topic.publish(&subject, &message)).await?;
             // If the process ends here, the message is sent twice.
@@ -260,44 +244,52 @@ impl<T: tally::Source, F: Files, Q: Delay, N: Topic> Report<T, F, Q, N> {
         &self,
         call: impl Fn() -> C,
     ) -> Result<O, NotDone> {
-        let mut attempt = 1;
-        loop {
-            match call().await {
-                Ok(answer) => return Ok(answer),
-                Err(error) if error.retryable && attempt < self.backoff.attempts() => {}
-                Err(error) => return Err(NotDone { cause: error.to_string() }),
-            }
-            self.backoff.pause(attempt).await;
-            attempt += 1;
-        }
+        continued::retried(self.backoff, call).await
     }
+}
+
+/// Returns whether there is no further attempt, or may be none: Lambda does not name the attempt of an event that comes
+/// directly from a rule.
+const fn is_last(delivery: &Delivery) -> bool {
+    delivery.last_attempt || delivery.queue.is_none()
 }
 
 /// Returns whether results are those of a later upload of the same key, or of a later attempt.
 fn is_later(before: &Results, object: &ObjectRef, outcome: &ObjectOutcome) -> bool {
     if before.object.digest() == object.digest() {
-        return before.outcome.attempt > outcome.attempt;
+        // Of one attempt, the event of `snapshot` says more.
+        let place = |outcome: &ObjectOutcome| (outcome.attempt, outcome.snapshot.is_some());
+        return place(&before.outcome) > place(outcome);
     }
     before.object.key == object.key && before.object.uploaded > object.uploaded
 }
 
-fn not_understood(malformed: &Malformed) -> NotDone {
-    NotDone { cause: format!("cannot process the message: {}", malformed.message) }
-}
+impl<T: tally::Source, F: Files, Q: Delay, N: Topic> Continued for Report<T, F, Q, N> {
+    fn margin(&self) -> Duration {
+        self.margin
+    }
 
-/// The function during an invocation that ends at some time.
-struct Until<'r, T, F, Q, N> {
-    report: &'r Report<T, F, Q, N>,
-    end: Instant,
-}
+    fn max_receive_count(&self) -> Option<u32> {
+        self.max_receive_count
+    }
 
-impl<T: tally::Source, F: Files, Q: Delay, N: Topic> Handler for Until<'_, T, F, Q, N> {
-    async fn handle(&self, deliveries: &[Delivery]) -> Vec<Outcome> {
-        let mut outcomes = Vec::with_capacity(deliveries.len());
-        for delivery in deliveries {
-            outcomes.push(self.report.process(delivery, self.end).await);
+    async fn process(&self, delivery: &Delivery, end: Instant) -> Outcome {
+        let (object, outcome) = match delivery.event() {
+            Ok(
+                Detail::ObjectCompleted { object, outcome } | Detail::SnapshotCompleted { object, outcome },
+            ) => (object, outcome),
+            Ok(other) => return Err(not_understood(&Malformed::unwanted(&other, "report"))),
+            Err(malformed) => return Err(not_understood(&malformed)),
+        };
+        match self.report(object, *outcome, end, is_last(delivery)).await? {
+            State::Done => Ok(()),
+            State::Continues => continued::again(&self.queues, delivery, "the report").await,
+            State::Stuck => {
+                let cause =
+                    "the time of the function is too short to reach a row; raise `timeout` of the function";
+                Err(NotDone { cause: cause.to_owned() })
+            }
         }
-        outcomes
     }
 }
 
@@ -307,12 +299,7 @@ impl<T: tally::Source, F: Files, Q: Delay, N: Topic> Service for Report<T, F, Q,
         payload: &str,
         deadline: Instant,
     ) -> Result<Option<SqsBatchResponse>, InvocationError> {
-        let payload: &RawValue =
-            serde_json::from_str(payload).map_err(|_| InvocationError::UnreadableBatch)?;
-        // Of a short time, a third.
-        let left = deadline.saturating_duration_since(Instant::now());
-        let end = deadline - self.margin.min(left / 3);
-        serve(&Until { report: self, end }, payload, self.max_receive_count, Some(deadline)).await
+        continued::invoke(self, payload, deadline).await
     }
 }
 

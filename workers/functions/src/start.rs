@@ -79,7 +79,7 @@ pub fn unknown(handler: &str) -> ExitCode {
     set_up_logs();
     tracing::error!(
         handler,
-        "the function cannot start: its handler must be `extract`, `transform`, `load`, `observe` or `report`"
+        "the function cannot start: its handler must be `extract`, `transform`, `load`, `observe`, `report` or `snapshot`"
     );
     ExitCode::FAILURE
 }

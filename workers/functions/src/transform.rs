@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use contract::location::Field;
 use contract::settings::TransformSettings;
-use contract::{Detail, FailedStage, Location, Notes, ObjectRef, Reason, RecordRef, row};
+use contract::{Detail, FailedStage, Location, Notes, ObjectRef, Reason, RecordRef, row, verification};
 use publisher::{MAX_BYTES, Publisher, PutEvents};
 use row::{Cell, Rows};
 use serde_json::{Map, Value};
@@ -75,6 +75,7 @@ impl<P: PutEvents, O: Objects> Transform<P, O> {
             }
             Err(malformed) => return self.stage.not_understood(delivery, *malformed),
         };
+        note_marked(delivery, &object, &record);
         match location {
             None => {
                 let publish = self.rows(&object, &record, &headers, &data, data_key);
@@ -194,6 +195,18 @@ impl<P: PutEvents, O: Objects> Transform<P, O> {
             return Err(failed(Reason::RowTooLarge, message));
         }
         Ok(made)
+    }
+}
+
+/// Logs that marked rows have arrived: `deployer verify` finds the line.
+pub(crate) fn note_marked(delivery: &Delivery, object: &ObjectRef, record: &RecordRef) {
+    if verification::is_marked(object) {
+        tracing::info!(
+            message_id = delivery.id,
+            key = object.key,
+            rows = record.count,
+            "marked rows arrived"
+        );
     }
 }
 

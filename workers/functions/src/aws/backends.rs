@@ -11,6 +11,7 @@ use sealing::AwsKms;
 use tally::aws::Table;
 use tally::checkpoint::DynamoCheckpoints;
 use tally::details::{Reading, note_reading};
+use tally::verification::is_permitted;
 use task::aws::S3Object;
 
 use crate::inline::{Backends, ReaderSettings};
@@ -55,13 +56,21 @@ impl Backends for AwsBackends {
     type Kms = AwsKms;
 
     async fn prepare(&self, object: &ObjectRef, settings: &ReaderSettings) -> Result<(), String> {
-        let Some(table) = self.tally.clone().filter(|_| self.reported) else { return Ok(()) };
+        let Some(table) = self.tally.clone() else { return Ok(()) };
+        let table = Table::new(self.client.clone(), table);
+        match is_permitted(&table, &object.key).await {
+            Ok(true) => {}
+            Ok(false) => return Err("the verification is over".to_owned()),
+            Err(error) => return Err(format!("could not read the tally: {}", error.code)),
+        }
+        if !self.reported {
+            return Ok(());
+        }
         let reading = Reading {
             settings: settings.extraction.clone(),
             columns: settings.columns.clone(),
             sensitive: settings.sensitive.iter().map(|field| field.from.clone()).collect(),
         };
-        let table = Table::new(self.client.clone(), table);
         let noted = note_reading(&table, tally::backoff(), &object.digest(), &reading).await;
         noted.map_err(|error| format!("could not note in the tally how the object is read: {error}"))
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use client::{Client, Failure, Method, Object, Reply};
+use client::{Bytes, Client, Failure, Method, Object, Reply};
 use contract::ObjectRef;
 use runtime::CallError;
 use task::aws::S3Object;
@@ -65,11 +65,11 @@ impl Files for S3 {
         key: &str,
         upload: &str,
         number: i32,
-        bytes: Vec<u8>,
+        bytes: Bytes,
     ) -> Result<String, CallError> {
         let number = number.to_string();
         let query = vec![("partNumber", number.as_str()), ("uploadId", upload)];
-        let object = Object { bucket, key, query, body: bytes.into(), ..Object::default() };
+        let object = Object { bucket, key, query, body: bytes, ..Object::default() };
         let reply = call(&self.0, Method::PUT, &object).await?;
         reply.header("etag").map(str::to_owned).ok_or_else(|| incomplete("no entity tag"))
     }
@@ -88,11 +88,7 @@ impl Files for S3 {
     }
 }
 
-async fn call(
-    client: &Client,
-    method: Method,
-    object: &Object<'_>,
-) -> Result<Reply<client::Bytes>, CallError> {
+async fn call(client: &Client, method: Method, object: &Object<'_>) -> Result<Reply<Bytes>, CallError> {
     client.object(method, object).await.map_err(CallError::from)
 }
 

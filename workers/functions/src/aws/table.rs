@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use client::{Client, Failure, Service};
-use contract::settings::VERSION_ATTRIBUTE;
+use contract::settings::{SOURCE_ATTRIBUTE, VERSION_ATTRIBUTE};
+use contract::verification;
 use runtime::CallError;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -58,8 +59,9 @@ struct Before {
 impl Before {
     /// Returns what there is to know about the item.
     fn other(&self) -> Option<Other> {
-        let version = self.item.as_ref()?.get(VERSION_ATTRIBUTE).and_then(|version| version["S"].as_str());
-        Some(Other { version: version.map(str::to_owned) })
+        let item = self.item.as_ref()?;
+        let text = |name: &str| item.get(name).and_then(|value| value["S"].as_str()).map(str::to_owned);
+        Some(Other { version: text(VERSION_ATTRIBUTE), source: text(SOURCE_ATTRIBUTE) })
     }
 }
 
@@ -153,6 +155,27 @@ impl Dynamo {
         input
     }
 
+    /// Sets the attributes of an item, under a condition.
+    async fn merge_marked(
+        &self,
+        item: &Item,
+        id: &Json,
+        condition: &Condition<'_>,
+    ) -> Result<Answer, WriteError> {
+        let mut input: Json =
+            serde_json::from_slice(&self.merge_of(item)).map_err(|_| WriteError::Invalid)?;
+        input["ConditionExpression"] = condition.expression.into();
+        input["ExpressionAttributeNames"][condition.name.0] = condition.name.1.into();
+        input["ExpressionAttributeValues"][":verification"] = serde_json::json!({ "S": id });
+        match self.call::<IgnoredAny>("UpdateItem", input.to_string().into_bytes()).await {
+            Ok(_) => Ok(Answer { written: true, other: None }),
+            Err(failure) if failure.error.code == "ConditionalCheckFailedException" => {
+                Ok(Answer { written: false, other: None })
+            }
+            Err(failure) => Err(write_error(&failure.error)),
+        }
+    }
+
     /// Makes a call that changes one item, unless a condition refuses it.
     async fn change(
         &self,
@@ -213,6 +236,21 @@ impl Table for Dynamo {
     async fn merge(&self, item: &Item) -> Result<(), WriteError> {
         let answer = self.call::<IgnoredAny>("UpdateItem", self.merge_of(item)).await;
         answer.map(drop).map_err(|failure| write_error(&failure.error))
+    }
+
+    async fn write_marked(&self, item: &Item, id: &str, merge: bool) -> Result<Answer, WriteError> {
+        let id = Json::from(id);
+        let condition = Condition {
+            expression: "#verification = :verification",
+            name: ("#verification", verification::ATTRIBUTE),
+            value: Some((":verification", &id)),
+        };
+        if merge {
+            return self.merge_marked(item, &id, &condition).await;
+        }
+        let mut attributes = item.attributes.clone();
+        attributes.insert(verification::ATTRIBUTE.to_owned(), id.clone());
+        self.change("PutItem", self.begin("Item", &attributes), Some(&condition)).await
     }
 
     async fn delete(&self, deletion: &Deletion, version: Option<&str>) -> Result<Answer, WriteError> {
@@ -363,6 +401,27 @@ mod tests {
         assert!((3_000..=4_096).contains(&expression.len()));
     }
 
+    #[test]
+    fn a_marked_row_is_written_on_condition_of_its_place() {
+        let id = Json::from("0123");
+        let condition = Condition {
+            expression: "#verification = :verification",
+            name: ("#verification", verification::ATTRIBUTE),
+            value: Some((":verification", &id)),
+        };
+        let mut input = Vec::new();
+        condition.write(&mut input);
+        let members: Json = serde_json::from_slice(&[b"{\"x\":1", &*input, b"}"].concat()).expect("JSON");
+        assert_eq!(
+            members,
+            json!({
+                "x": 1, "ConditionExpression": "#verification = :verification",
+                "ExpressionAttributeNames": { "#verification": "_verification" },
+                "ExpressionAttributeValues": { ":verification": { "S": "0123" } },
+            })
+        );
+    }
+
     /// A write with a condition says what it was refused for; one without is never refused.
     #[test]
     fn a_condition_is_a_part_of_its_call() {
@@ -380,9 +439,9 @@ mod tests {
         );
         let before = |text: &str| serde_json::from_str::<Before>(text).expect("JSON").other();
         assert_eq!(before("{}"), None);
-        assert_eq!(before(r#"{"Item":{"id":{"S":"x"}}}"#), Some(Other { version: None }));
-        let other = Some(Other { version: Some("1".into()) });
-        assert_eq!(before(r#"{"Attributes":{"_version":{"S":"1"}}}"#), other);
+        assert_eq!(before(r#"{"Item":{"id":{"S":"x"}}}"#), Some(Other::default()));
+        let other = Some(Other { version: Some("1".into()), source: Some("s".into()) });
+        assert_eq!(before(r#"{"Attributes":{"_version":{"S":"1"},"_source":{"S":"s"}}}"#), other);
     }
 
     #[test]

@@ -369,6 +369,34 @@ async fn restarts_wait_by_stop_code_and_count() {
     }
 }
 
+/// Somebody waits for a verification: only a task whose capacity was taken away is started again.
+#[tokio::test]
+async fn a_task_of_a_verification_is_given_up_at_once() {
+    for (code, exit, reason) in [
+        ("EssentialContainerExited", Some(1), Some(Reason::Interrupted)),
+        ("TaskFailedToStart", None, Some(Reason::TaskNotStarted)),
+        ("SpotInterruption", Some(137), None),
+    ] {
+        let (cluster, delays, bus): (Cluster, Delays, Bus) = Default::default();
+        let mut event = task_stopped(code, exit, &Assignment::default(), "arn");
+        let key = format!("{}0123456789abcdef0123456789abcdef.csv", verification::MARK);
+        event["detail"]["overrides"]["containerOverrides"][0]["environment"][0]["value"] =
+            json!(json!(object(&key)).to_string());
+        assert_eq!(run(&cluster, &delays, &bus, event, 1).await, Ok(()));
+        let found = bus.published().iter().find_map(|detail| match detail {
+            Detail::Failed { reason, .. } => Some(*reason),
+            _ => None,
+        });
+        assert_eq!(found, reason, "{code}");
+        let started = cluster.started.lock().expect("lock").len();
+        assert_eq!(
+            (started, delays.sent.lock().expect("lock").len()),
+            (usize::from(reason.is_none()), 0),
+            "{code}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn what_would_end_in_the_same_way_is_not_started_again() {
     let (waited, reason, _) = restarts("UserInitiated", Some(1)).await;

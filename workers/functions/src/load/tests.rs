@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use contract::verification::ATTRIBUTE;
 use proptest::prelude::*;
 use sealing::{DataKey, KmsError};
 use serde_json::json;
@@ -13,6 +14,7 @@ use super::*;
 use crate::testing::{Bus, delivery, event, json_value, object};
 
 mod conflicts;
+mod marked;
 mod sensitive;
 
 /// A table in memory: items by key; an item with an attribute `poison` is not valid.
@@ -77,7 +79,8 @@ impl Memory {
     fn other(&self, key: &Map<String, Value>) -> Option<Other> {
         let items = self.items.lock().expect("lock");
         let item = items.get(&key_of(key))?;
-        Some(Other { version: item[VERSION_ATTRIBUTE].as_str().map(str::to_owned) })
+        let text = |name: &str| item[name].as_str().map(str::to_owned);
+        Some(Other { version: text(VERSION_ATTRIBUTE), source: text(SOURCE_ATTRIBUTE) })
     }
 
     /// Makes a change under a condition on the item that is there, with the next fault.
@@ -156,6 +159,17 @@ impl Table for &Memory {
         self.change_if(&Change::Put(merged), |_| true).await.map(drop)
     }
 
+    async fn write_marked(&self, item: &Item, id: &str, merge: bool) -> Result<Answer, WriteError> {
+        let before = self.items.lock().expect("lock").get(&key_of(&item.key)).cloned();
+        let Some(before) = before.filter(|before| before[ATTRIBUTE] == id) else {
+            return Ok(Answer { written: false, other: None });
+        };
+        let mut attributes = if merge { map(before) } else { Map::new() };
+        attributes.extend(item.attributes.clone());
+        attributes.insert(ATTRIBUTE.to_owned(), id.into());
+        self.change_if(&Change::Put(Item { attributes, key: item.key.clone() }), |_| true).await
+    }
+
     async fn delete(&self, deletion: &Deletion, version: Option<&str>) -> Result<Answer, WriteError> {
         let change = Change::Delete(deletion.clone());
         self.change_if(&change, |other| version.is_none() || not_newer(other, version)).await
@@ -231,6 +245,7 @@ fn with<'a, 'k>(
         key: vec!["id".into()],
         index_keys: vec!["town".into()],
         on_conflict,
+        snapshot: false,
     };
     Load::new(memory, secrets, settings, Backoff::immediate(3), bus.publisher())
 }

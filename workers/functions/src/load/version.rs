@@ -1,14 +1,14 @@
 //! Versions of items: the row that an item comes from, as the item names it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use contract::ObjectRef;
-use serde_json::{Map, Value};
+
+use super::Row;
 
 /// Returns the place of a row among all rows of one key, as a text that sorts: time of the upload, object, row. An
 /// object whose time of upload is unknown is older than all others.
-pub(super) fn version(object: &ObjectRef, index: u64) -> String {
+pub(crate) fn version(object: &ObjectRef, index: u64) -> String {
     format!("{}#{}#{index:020}", object.uploaded.as_deref().unwrap_or_default(), object.digest())
 }
 
@@ -20,25 +20,37 @@ pub(super) fn row_of(version: &str, digest: &str) -> Option<u64> {
     index.parse().ok().filter(|_| of == digest)
 }
 
-/// The last row of each object and key among the rows of an invocation that were written.
-#[derive(Default)]
-pub(super) struct Repeated(HashMap<(Arc<str>, String), u64>);
+/// A version, taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct VersionOf<'a> {
+    /// The time of the upload; empty if it is not known.
+    pub(crate) uploaded: &'a str,
+    /// The digest of the object.
+    pub(crate) digest: &'a str,
+}
 
-impl Repeated {
-    fn key(digest: &Arc<str>, key: &Map<String, Value>) -> (Arc<str>, String) {
-        // Attributes of a key have the table's order.
-        (digest.clone(), serde_json::to_string(key).unwrap_or_default())
+impl<'a> VersionOf<'a> {
+    /// Takes a version apart; returns `None` if it names no row.
+    pub(crate) fn parse(version: &'a str) -> Option<Self> {
+        let mut parts = version.rsplitn(3, '#');
+        let (index, digest, uploaded) = (parts.next()?, parts.next()?, parts.next()?);
+        index.parse::<u64>().ok().map(|_| Self { uploaded, digest })
     }
+}
 
-    pub(super) fn add(&mut self, digest: &Arc<str>, key: &Map<String, Value>, index: u64) {
-        let last = self.0.entry(Self::key(digest, key)).or_default();
+/// Returns for each row whether a later row of the same file has its key, among those that are `replacing`.
+///
+/// It is always the earlier of two that is replaced, whatever the order of the writes was: so a file whose rows are
+/// delivered again in another order has no more of them.
+pub(super) fn have_later(rows: &[&Row], replacing: &[bool]) -> Vec<bool> {
+    // Attributes of a key have the table's order.
+    let keys: Vec<String> =
+        rows.iter().map(|row| serde_json::to_string(row.change.key()).unwrap_or_default()).collect();
+    let places = || rows.iter().zip(&keys).map(|(row, key)| ((&*row.digest, key.as_str()), row.record.index));
+    let mut last: HashMap<(&str, &str), u64> = HashMap::with_capacity(rows.len());
+    for ((place, index), _) in places().zip(replacing).filter(|(_, replacing)| **replacing) {
+        let last = last.entry(place).or_default();
         *last = index.max(*last);
     }
-
-    /// Returns whether a later row of the same file has the key. It is always the earlier of two that is replaced,
-    /// whatever the order of the writes was: so a file whose rows are delivered again in another order has no more of
-    /// them.
-    pub(super) fn has_later(&self, digest: &Arc<str>, key: &Map<String, Value>, index: u64) -> bool {
-        self.0.get(&Self::key(digest, key)).is_some_and(|last| *last > index)
-    }
+    places().map(|(place, index)| last.get(&place).is_some_and(|last| *last > index)).collect()
 }

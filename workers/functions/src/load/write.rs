@@ -4,6 +4,7 @@ use std::future::Future;
 use std::ops::Range;
 
 use contract::settings::OnConflict;
+use contract::verification;
 use futures::StreamExt as _;
 use publisher::PutEvents;
 use sealing::Kms;
@@ -24,6 +25,8 @@ pub(super) struct Done {
     pub(super) outdated: bool,
     /// The item has replaced one that comes from no row of the object.
     pub(super) replaced: bool,
+    /// The table has or had an item of another file.
+    pub(super) overlapping: bool,
     /// The earlier of two rows of the object with the same key, the item of one of which was in the table.
     pub(super) overwritten: Option<u64>,
 }
@@ -36,11 +39,13 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
     /// uploads and of the file: so the last one stays, and with `keep` the first.
     pub(super) async fn write_all(&self, rows: &[&Row]) -> Vec<Written> {
         let mut order: Vec<usize> = (0..rows.len()).collect();
-        let place = |row: &Row| {
-            let uploaded = row.object.uploaded.clone().unwrap_or_default();
-            (uploaded, row.digest.clone(), row.record.index)
-        };
-        order.sort_by_cached_key(|position| rows.get(*position).map(|row| place(row)));
+        fn place<'r>(row: &&'r Row) -> (&'r str, &'r str, u64) {
+            (row.object.uploaded.as_deref().unwrap_or_default(), &row.digest, row.record.index)
+        }
+        order.sort_by(|a, b| rows.get(*a).map(place).cmp(&rows.get(*b).map(place)));
+        let (marked, order): (Vec<usize>, Vec<usize>) = order.into_iter().partition(|position| {
+            rows.get(*position).is_some_and(|row| verification::is_marked(&row.object))
+        });
         let ordered: Vec<&Row> = order.iter().filter_map(|position| rows.get(*position).copied()).collect();
         let mut results: Vec<Option<Written>> = vec![None; rows.len()];
         let written = match self.settings.on_conflict {
@@ -48,6 +53,14 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
             OnConflict::Newest | OnConflict::Keep | OnConflict::Merge => self.write_singly(&ordered).await,
         };
         for (position, written) in order.into_iter().zip(written) {
+            if let Some(result) = results.get_mut(position) {
+                *result = Some(written);
+            }
+        }
+        for position in marked {
+            // Owned, or the compiler cannot see that the future is `Send`.
+            let Some(row) = rows.get(position).map(|row| Row::clone(row)) else { continue };
+            let written = self.write_marked(&row).await;
             if let Some(result) = results.get_mut(position) {
                 *result = Some(written);
             }
@@ -128,6 +141,23 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
         results
     }
 
+    /// Writes a row of `deployer verify`. It neither replaces nor deletes an item of others, whatever the settings are.
+    async fn write_marked(&self, row: &Row) -> Written {
+        let skipped = Done { existing: true, ..Done::default() };
+        let (Some(id), Change::Put(item)) = (verification::id_of(&row.object.key), &row.change) else {
+            return Ok(skipped);
+        };
+        let merge = self.settings.on_conflict == OnConflict::Merge;
+        let answer = self.repeat(|| self.table.write_marked(item, id, merge)).await?;
+        if !answer.written {
+            tracing::info!(
+                key = row.object.key,
+                "the table has no place for the marked row, so it is left out"
+            );
+        }
+        Ok(if answer.written { Done::default() } else { skipped })
+    }
+
     async fn write_one(&self, row: &Row) -> Written {
         let table = &self.table;
         match (self.settings.on_conflict, &row.change) {
@@ -185,7 +215,8 @@ fn newest(row: &Row, answer: &Answer) -> Done {
     let Some(other) = &answer.other else { return Done::default() };
     let index = row.record.index;
     let is_put = matches!(row.change, Change::Put(_));
-    match other.version.as_deref().and_then(|version| row_of(version, &row.digest)) {
+    let overlapping = other.source.as_ref().is_some_and(|source| *source != row.object.source());
+    let done = match other.version.as_deref().and_then(|version| row_of(version, &row.digest)) {
         // A row that meets itself was delivered twice. Of two, it is the earlier one that is replaced, in whatever order
         // they were written; a row that deletes has no item that could be.
         Some(other) if other < index => Done { overwritten: Some(other), ..Done::default() },
@@ -193,7 +224,8 @@ fn newest(row: &Row, answer: &Answer) -> Done {
         Some(_) => Done::default(),
         None if answer.written => Done { replaced: is_put, ..Done::default() },
         None => Done { outdated: true, ..Done::default() },
-    }
+    };
+    Done { overlapping, ..done }
 }
 
 /// Divides changes into consecutive requests of at most [`MAX_ITEMS`], none of which has the same key twice.

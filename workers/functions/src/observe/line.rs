@@ -1,6 +1,7 @@
 //! The line that `observe` logs for an event.
 
 use contract::brief::{Brief, What};
+use contract::event::SnapshotReason;
 use serde::Serialize;
 
 /// The target of the lines: that of the function.
@@ -57,6 +58,9 @@ pub(super) struct Line<'a> {
     loaded: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failed: Option<u64>,
+    /// Items that `snapshot` has deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     table: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,6 +119,16 @@ impl<'a> Line<'a> {
                 rows: Some(*rows),
                 loaded: Some(*loaded),
                 failed: Some(*failed),
+                ..line
+            },
+            What::SnapshotCompleted { attempt, rows, snapshot } => Self {
+                // Items that should go and stay are something to look at.
+                level: if snapshot.reason.is_some() { WARN } else { INFO },
+                message: "snapshot-completed",
+                attempt: Some(*attempt),
+                rows: Some(*rows),
+                deleted: Some(snapshot.deleted),
+                reason: snapshot.reason.map(SnapshotReason::code),
                 ..line
             },
             What::Failed { code, message, field, column, .. } => Self {

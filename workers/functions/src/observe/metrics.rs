@@ -5,21 +5,16 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use contract::event::ObjectOutcome;
+use contract::metrics::{DIMENSION, FAILED_ROWS, FILES, METRICS, NAMESPACE, ROWS};
 use serde_json::{Value, json};
-
-/// The namespace of the metrics.
-pub(super) const NAMESPACE: &str = "EventbridgeEtl";
-/// The metrics, each with its unit.
-const METRICS: [(&str, &str); 4] =
-    [("Files", "Count"), ("Rows", "Count"), ("FailedRows", "Count"), ("Seconds", "Seconds")];
 
 /// Returns the line about a file, which `function` has seen at its end.
 pub(super) fn line(function: &str, key: &str, outcome: &ObjectOutcome) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let value = |name: &str| match name {
-        "Files" => Some(1),
-        "Rows" => Some(outcome.rows),
-        "FailedRows" => Some(outcome.failed),
+        FILES => Some(1),
+        ROWS => Some(outcome.rows),
+        FAILED_ROWS => Some(outcome.failed),
         _ => outcome.seconds,
     };
     let known: Vec<(&str, &str, u64)> =
@@ -29,9 +24,9 @@ pub(super) fn line(function: &str, key: &str, outcome: &ObjectOutcome) -> String
     let mut line = json!({
         "_aws": {
             "Timestamp": u64::try_from(now.as_millis()).unwrap_or_default(),
-            "CloudWatchMetrics": [{ "Namespace": NAMESPACE, "Dimensions": [["Function"]], "Metrics": metrics }],
+            "CloudWatchMetrics": [{ "Namespace": NAMESPACE, "Dimensions": [[DIMENSION]], "Metrics": metrics }],
         },
-        "Function": function,
+        DIMENSION: function,
         "level": "INFO",
         "message": "metrics",
         "key": key,

@@ -142,6 +142,53 @@ async fn a_file_at_its_end_has_metrics_if_they_are_wanted() {
     }
 }
 
+/// With the permit, a marked file has a tally and an end, in the name of the verification; without it, nothing.
+#[tokio::test]
+async fn a_marked_file_is_recorded_only_while_it_is_permitted() {
+    let id = "0123456789abcdef0123456789abcdef";
+    let marked = contract::ObjectRef { key: format!("{}{id}.csv", verification::MARK), ..object() };
+    let details = || {
+        let loaded = Detail::RecordLoaded {
+            object: marked.clone(),
+            record: marked.record(1),
+            table: "t".into(),
+            key: secret(),
+            notes: contract::Notes::default(),
+        };
+        let Detail::ExtractionCompleted { rows, bytes, rejected, skipped, encoding, shard, .. } =
+            completed_event(1)
+        else {
+            panic!("an end");
+        };
+        let object = marked.clone();
+        [
+            loaded,
+            Detail::ExtractionCompleted { object, rows, bytes, rejected, skipped, encoding, shard },
+            load_event(1),
+        ]
+    };
+    for permitted in [false, true] {
+        let (table, bus, lines) = (TallyTable::default(), Bus::default(), Lines::default());
+        if permitted {
+            let (partition, sort) = verification::permit(id);
+            table.note(&partition, sort, &tally::Attributes::default()).await.expect("noted");
+        }
+        let observe = publishing(&table, &bus).with_metrics(Some("f".to_owned()));
+        let observe = Observe { log: Mutex::new(Box::new(lines.clone())), ..observe };
+        assert!(again(&observe, details()).await.is_empty());
+        let found = tally::read(&table, &marked).await.expect("a tally");
+        assert_eq!(found.is_some_and(|tally| tally.is_loaded()), permitted);
+        assert_eq!(
+            bus.published().iter().filter_map(Detail::object).filter(|of| **of == marked).count(),
+            usize::from(permitted)
+        );
+        let listed = tally::list(&table).await.expect("tallies");
+        assert_eq!(listed.len(), 1, "the user's alone: {listed:?}");
+        let text = String::from_utf8(lines.0.lock().expect("lock").clone()).expect("UTF-8");
+        assert!(!text.contains("\"CloudWatchMetrics\""), "{text}");
+    }
+}
+
 #[tokio::test]
 async fn an_end_that_the_bus_refuses_brings_one_message_back() {
     let table = TallyTable::default();

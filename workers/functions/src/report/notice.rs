@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use contract::event::SnapshotOutcome;
 use runtime::CallError;
 
 use super::Results;
@@ -59,7 +60,9 @@ pub(super) fn message(results: &Results) -> String {
     if let Some(uploaded) = &object.uploaded {
         lines.push(format!("Uploaded: {uploaded}"));
     }
-    lines.push(format!("Result: {}", self::outcome(results)));
+    let deleted = outcome.snapshot.as_ref().and_then(SnapshotOutcome::sentence);
+    let deleted = deleted.map(|sentence| format!("; {sentence}")).unwrap_or_default();
+    lines.push(format!("Result: {}{deleted}", self::outcome(results)));
     if let Some(failure) = &outcome.failure {
         lines.push(format!("Reason: {}", failure.message.as_ref().unwrap_or(&failure.reason)));
     }
@@ -155,6 +158,12 @@ mod tests {
         };
         assert!(subject(&failed).ends_with(": the file failed: missing-column"));
         assert!(message(&failed).contains("\nReason: the file has no column `ID`\n"));
+        let snapshot = SnapshotOutcome { deleted: 5, candidates: Some(5), ..SnapshotOutcome::default() };
+        let outcome = ObjectOutcome { snapshot: Some(snapshot), ..failed.outcome.clone() };
+        let cleaned = message(&Results { outcome, ..failed });
+        let line =
+            "Result: the file failed: missing-column; 5 items that the latest version lacks were deleted";
+        assert!(cleaned.contains(line), "{cleaned}");
     }
 
     proptest! {

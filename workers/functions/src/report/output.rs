@@ -1,5 +1,7 @@
 //! The output: an object that is written at once, or in parts if it is large, and that can be put aside in between.
 
+use client::Bytes;
+use contract::settings::Character;
 use serde::{Deserialize, Serialize};
 
 use super::{Files, Report, Topic};
@@ -11,6 +13,19 @@ pub(super) const CSV: &str = "text/csv; charset=utf-8";
 /// The same for JSON Lines.
 pub(super) const JSON_LINES: &str = "application/x-ndjson";
 
+/// The number of parts that S3 takes, and the bytes of the largest: Amazon S3 User Guide, "Amazon S3 multipart upload
+/// limits".
+const MAX_PARTS: usize = 10_000;
+const MAX_PART: u64 = 5 << 30;
+/// A part has at least this share of the bytes before it. So a file of less than 11 GB is in parts of one size, and one of
+/// 5 TB in fewer than 10,000; the largest of them, which is all that is in memory, has 3.6 GB then.
+const GROWTH: u64 = 1_400;
+
+/// Returns the bytes of the next part after `uploaded` bytes, if the first parts have `least` of them.
+fn part_size(least: usize, uploaded: u64) -> u64 {
+    (least as u64).max((uploaded / GROWTH).min(MAX_PART))
+}
+
 /// An output in progress.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Output {
@@ -19,12 +34,23 @@ pub(super) struct Output {
     /// The ID of the upload in parts, if there is one, and the tags of its parts.
     upload: Option<String>,
     tags: Vec<String>,
-    /// Number of the last row of the file that was read.
+    /// The number of bytes in these parts.
+    #[serde(default)]
+    uploaded: u64,
+    /// Number of the last row of the file that was read, or written without its values.
     pub(super) row: u64,
     /// The byte of the file after that row.
     pub(super) offset: u64,
     /// `true` if the header is written.
     pub(super) has_header: bool,
+    /// The delimiter of the file, and the number of its columns, once a row is written.
+    #[serde(default)]
+    pub(super) columns: Option<(Character, usize)>,
+    /// The reason why no further row can be read, and the number of those that were written without their values.
+    #[serde(default)]
+    pub(super) over: Option<String>,
+    #[serde(default)]
+    pub(super) missing: u64,
     /// What is not uploaded yet.
     #[serde(skip)]
     pub(super) text: String,
@@ -87,7 +113,7 @@ impl<T: tally::Source, F: Files, Q: Delay, N: Topic> Report<T, F, Q, N> {
         content_type: &str,
         output: &mut Output,
     ) -> Result<(), NotDone> {
-        if output.text.len() < self.part {
+        if (output.text.len() as u64) < part_size(self.part, output.uploaded) {
             return Ok(());
         }
         if output.upload.is_none() {
@@ -98,11 +124,22 @@ impl<T: tally::Source, F: Files, Q: Delay, N: Topic> Report<T, F, Q, N> {
 
     async fn upload(&self, bucket: &str, key: &str, output: &mut Output) -> Result<(), NotDone> {
         let Some(upload) = output.upload.clone() else { return Ok(()) };
-        let text = std::mem::take(&mut output.text).into_bytes();
+        if output.tags.len() >= MAX_PARTS {
+            let bytes = output.uploaded;
+            let cause =
+                format!("the rejected rows have more than {bytes} bytes, and S3 takes no larger object");
+            return Err(NotDone { cause });
+        }
+        // Bytes share their memory, however often they are sent.
+        let text = Bytes::from(std::mem::take(&mut output.text));
+        let length = text.len() as u64;
         let number = i32::try_from(output.tags.len() + 1).unwrap_or(i32::MAX);
         let tag = self.retried(|| self.files.part(bucket, key, &upload, number, text.clone())).await;
         match tag {
-            Ok(tag) => output.tags.push(tag),
+            Ok(tag) => {
+                output.tags.push(tag);
+                output.uploaded += length;
+            }
             Err(error) => {
                 // An upload that S3 has given up can't be continued: the next attempt begins anew.
                 if error.cause.starts_with("NoSuchUpload") {
@@ -139,5 +176,35 @@ impl<T: tally::Source, F: Files, Q: Delay, N: Topic> Report<T, F, Q, N> {
             self.retried(|| self.files.delete(bucket, &partial)).await?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::PART;
+    use super::*;
+
+    /// Amazon S3 User Guide, "Amazon S3 multipart upload limits".
+    #[test]
+    fn five_terabytes_fit_the_parts_of_an_upload() {
+        let (mut uploaded, mut parts, mut largest) = (0_u64, 0, 0);
+        while uploaded < 5_000_000_000_000 {
+            let size = part_size(PART, uploaded);
+            assert!((5 << 20..=MAX_PART).contains(&size), "{size}");
+            // A part ends with a row, so it is larger by up to one.
+            (uploaded, parts, largest) = (uploaded + size, parts + 1, largest.max(size));
+        }
+        assert!(parts <= MAX_PARTS, "{parts}");
+        assert!(largest < 4_000_000_000, "{largest}");
+        // No part of a file of 10 GB is larger than the first.
+        assert_eq!(part_size(PART, 10_000_000_000), PART as u64);
+        assert_eq!(part_size(PART, u64::MAX), MAX_PART);
+    }
+
+    #[test]
+    fn work_that_an_earlier_release_put_aside_is_continued() {
+        let json = r#"{"id":"a","upload":"u","tags":["t"],"row":3,"offset":60,"has_header":true}"#;
+        let found = Output::from_bytes(format!("{json}\ntext").into_bytes(), "a").expect("an output");
+        assert_eq!((found.uploaded, found.over, found.text.as_str()), (0, None, "text"));
     }
 }

@@ -1,12 +1,13 @@
 //! The rows that failed, as a file that can be corrected and uploaded.
 
 use std::fmt;
+use std::time::Duration;
 
 use contract::dialect::Dialect;
 use contract::event::{ObjectOutcome, REJECT_COLUMNS};
 use contract::location::BYTE_ORDER_MARK;
 use contract::row::Cell;
-use contract::settings::Format;
+use contract::settings::{Character, Format};
 use contract::{Location, ObjectRef, columns};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::json;
@@ -25,6 +26,15 @@ use crate::messages::NotDone;
 
 /// Rows between two looks at the clock.
 const BETWEEN_LOOKS: u64 = 256;
+/// The share of its time that an invocation must have for rows that none has read before it. A file that can't be
+/// continued in its middle is read from its first byte each time, so with less, a file would take any number of
+/// invocations.
+const LEAST_SHARE: u32 = 16;
+/// The reason why rows are missing of which the file has no more.
+const TOO_SHORT: &str = "the file ends before them";
+/// The reason why rows are missing that no invocation reaches.
+const TOO_SLOW: &str = "one invocation of the function is too short to read the file up to them; raise its `timeout`, and its \
+    `memory`, which gives it more processor time, and send the rows again";
 
 /// The result of writing rejected rows.
 pub(super) enum Written {
@@ -41,10 +51,9 @@ pub(super) enum Written {
         problem: String,
     },
     /// The work is put aside.
-    Part {
-        /// `true` if something was done.
-        progress: bool,
-    },
+    Part,
+    /// Nothing was done, and nothing is put aside.
+    Nothing,
 }
 
 /// The end of reading.
@@ -53,8 +62,8 @@ enum Read {
     ToTheEnd,
     /// Up to a fault of the object, after which no row can be read.
     ToAFault(String),
-    /// The time is over.
-    InPart,
+    /// The time is over. `progress`: there was time for rows that were not read before.
+    InPart { progress: bool },
     /// The object can't be read.
     Not(String),
 }
@@ -67,16 +76,63 @@ struct Rejected<'a> {
     reading: &'a Reading,
     rows: RowSet,
     last: u64,
+    /// The file to write.
+    key: &'a str,
+    content_type: &'static str,
+    /// The time at which the work is put aside.
+    end: Instant,
+}
+
+/// The time of an invocation.
+struct Clock {
+    began: Instant,
+    end: Instant,
+    /// The time from which rows were read that had not been read before.
+    progress: Option<Instant>,
+    /// `true` if no row is read twice.
+    never_too_slow: bool,
+}
+
+impl Clock {
+    fn new(end: Instant) -> Self {
+        Self { began: Instant::now(), end, progress: None, never_too_slow: false }
+    }
+
+    /// Notes whether a row was read that had not been read before.
+    fn read(&mut self, is_new: bool) {
+        if is_new {
+            self.progress.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Notes that the reading continues where it had stopped.
+    const fn never_too_slow(&mut self) {
+        self.never_too_slow = true;
+    }
+
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.end
+    }
+
+    /// Returns the end of reading because the time is over.
+    fn end(&self) -> Read {
+        let time = self.end.saturating_duration_since(self.began);
+        let least = if self.never_too_slow { Duration::ZERO } else { time / LEAST_SHARE };
+        let progress = self.progress.is_some_and(|from| self.end.saturating_duration_since(from) >= least);
+        Read::InPart { progress }
+    }
 }
 
 impl<T: tally::Source, F: Files, Q: Delay, N: Topic> Report<T, F, Q, N> {
-    /// Writes the rejected rows of an object to `key`, until `end`.
+    /// Writes the rejected rows of an object to `key`, until `end`. `last`: if that is too early to read anything, no
+    /// further attempt is made to read them.
     pub(super) async fn write_rejects(
         &self,
         object: &ObjectRef,
         outcome: &ObjectOutcome,
         key: &str,
         end: Instant,
+        last: bool,
     ) -> Result<Written, NotDone> {
         let unreadable = |error: tally::TallyError| NotDone { cause: error.to_string() };
         let tally = tally::read(&self.tally, object).await.map_err(unreadable)?;
@@ -87,38 +143,46 @@ impl<T: tally::Source, F: Files, Q: Delay, N: Topic> Report<T, F, Q, N> {
         };
         let rows = tally.failed();
         // A replay has loaded them since then; its own event follows.
-        let Some(last) = rows.last() else {
+        let Some(last_row) = rows.last() else {
             return Ok(Written::Not { problem: "no row has failed any more".to_owned() });
         };
-        let rejected = Rejected { object, digest: object.digest(), tally, reading, rows, last };
-        let (mut output, aside) = self.begin_output(&object.bucket, key, &outcome.id).await?;
-        let begun = output.row;
         let content_type = match reading.settings.format {
             Format::Csv => CSV,
             Format::JsonLines => JSON_LINES,
         };
-        let mut writer = Writer::new(reading);
-        let read = self.read_rejected(&rejected, key, content_type, &mut writer, &mut output, end).await?;
-        let problem = match read {
-            Read::Not(problem) => return Ok(Written::Not { problem }),
-            Read::InPart => {
-                let progress = output.row > begun;
-                if progress {
+        let rejected = Rejected {
+            object,
+            digest: object.digest(),
+            tally,
+            reading,
+            rows,
+            last: last_row,
+            key,
+            content_type,
+            end,
+        };
+        let (mut output, aside) = self.begin_output(&object.bucket, key, &outcome.id).await?;
+        let writer = Writer::new(reading);
+        if output.over.is_none() {
+            output.over = match self.read_rejected(&rejected, &writer, &mut output).await? {
+                Read::Not(problem) => return Ok(Written::Not { problem }),
+                Read::InPart { progress: false } if !last => return Ok(Written::Nothing),
+                Read::InPart { progress } => {
+                    output.over = (!progress).then(|| TOO_SLOW.to_owned());
                     self.put_aside(&object.bucket, key, &output).await?;
+                    return Ok(Written::Part);
                 }
-                return Ok(Written::Part { progress });
-            }
-            Read::ToTheEnd => None,
-            Read::ToAFault(fault) => Some(fault),
-        };
-        let missing = self.write_missing(&rejected, &mut writer, &mut output).await?;
-        let problem = match (problem, missing) {
-            (_, 0) => None,
-            (Some(fault), rows) => Some(format!("{rows} rows are there without their values: {fault}")),
-            (None, rows) => {
-                Some(format!("{rows} rows are there without their values: the file ends before them"))
-            }
-        };
+                Read::ToTheEnd => Some(TOO_SHORT.to_owned()),
+                Read::ToAFault(fault) => Some(fault),
+            };
+        }
+        if !self.write_missing(&rejected, &writer, &mut output).await? {
+            self.put_aside(&object.bucket, key, &output).await?;
+            return Ok(Written::Part);
+        }
+        let problem = output.over.take().filter(|_| output.missing > 0);
+        let problem =
+            problem.map(|why| format!("{} rows are there without their values: {why}", output.missing));
         self.finish_output(&object.bucket, key, content_type, output, aside).await?;
         Ok(problem.map_or(Written::All, |problem| Written::Some { problem }))
     }
@@ -127,33 +191,38 @@ impl<T: tally::Source, F: Files, Q: Delay, N: Topic> Report<T, F, Q, N> {
     async fn read_rejected(
         &self,
         rejected: &Rejected<'_>,
-        key: &str,
-        content_type: &str,
-        writer: &mut Writer<'_>,
+        writer: &Writer<'_>,
         output: &mut Output,
-        end: Instant,
     ) -> Result<Read, NotDone> {
         let Reading { settings, columns, .. } = rejected.reading;
         // A row that was too large for an event has room here.
         let limit = usize::try_from(Location::MAX_BYTES).unwrap_or(usize::MAX);
         let mut scan = Scan::new(limit, settings, columns, &[]).lenient();
         let mut download = Download::new(self.files.open(rejected.object), self.backoff);
-        let mut resume = (output.row > 0).then_some((output.offset, output.row));
+        let begun = output.row;
+        let mut resume = (begun > 0).then_some((output.offset, begun));
+        let mut wanted = rejected.rows.iter().skip_while(|row| *row <= begun).peekable();
         let mut chunk: Option<(u64, ChunkFailures)> = None;
+        let mut clock = Clock::new(rejected.end);
         loop {
             match scan.step() {
                 Err(fault) => return Ok(Read::ToAFault(fault.message)),
                 Ok(Step::End) => return Ok(Read::ToTheEnd),
                 Ok(Step::Piece) => {
                     tokio::task::yield_now().await;
-                    if Instant::now() >= end {
-                        return Ok(Read::InPart);
+                    let (row, offset) = scan.passed();
+                    if row > output.row {
+                        (output.row, output.offset) = (row, offset);
+                    }
+                    clock.read(output.row > begun);
+                    if clock.is_over() {
+                        return Ok(clock.end());
                     }
                 }
                 Ok(Step::Starved) => {
                     let read = tokio::select! {
                         biased;
-                        () = tokio::time::sleep_until(end) => return Ok(Read::InPart),
+                        () = tokio::time::sleep_until(rejected.end) => return Ok(clock.end()),
                         read = download.read() => read,
                     };
                     match read {
@@ -173,57 +242,67 @@ impl<T: tally::Source, F: Files, Q: Delay, N: Topic> Report<T, F, Q, N> {
                         // Elsewhere, the rows before are read again.
                         if divisible && scan.may_resume() {
                             scan.resume(offset, row);
+                            scan.pass_over(wanted.peek().map_or(row, |row| row - 1), 0);
                             download.seek(offset);
+                            clock.never_too_slow();
                             continue;
                         }
                     }
                     let row = scan.row();
-                    if row.index <= output.row {
-                        continue;
-                    }
                     let (index, offset) = (row.index, row.span.end);
-                    if rejected.rows.contains(index) {
-                        let of = index / ROWS_PER_CHUNK;
-                        let known = match chunk.take().filter(|(known, _)| *known == of) {
-                            Some(known) => known,
-                            None => (of, self.failures(rejected, index).await?),
-                        };
-                        let told = Told::of(rejected.tally, &known.1, index);
-                        writer.write(&row, &told, output);
-                        chunk = Some(known);
+                    if index > output.row {
+                        if wanted.next_if_eq(&index).is_some() {
+                            let of = index / ROWS_PER_CHUNK;
+                            let known = match chunk.take().filter(|(known, _)| *known == of) {
+                                Some(known) => known,
+                                None => (of, self.failures(rejected, index).await?),
+                            };
+                            let told = Told::of(rejected.tally, &known.1, index);
+                            writer.write(&row, &told, output);
+                            chunk = Some(known);
+                        }
+                        (output.row, output.offset) = (index, offset);
+                        clock.read(true);
+                        self.flush(&rejected.object.bucket, rejected.key, rejected.content_type, output)
+                            .await?;
+                        if index >= rejected.last {
+                            return Ok(Read::ToTheEnd);
+                        }
                     }
-                    (output.row, output.offset) = (index, offset);
-                    self.flush(&rejected.object.bucket, key, content_type, output).await?;
-                    if index >= rejected.last {
-                        return Ok(Read::ToTheEnd);
+                    if let Some(next) = wanted.peek() {
+                        scan.pass_over(next - 1, 0);
                     }
-                    if index % BETWEEN_LOOKS == 0 && Instant::now() >= end {
-                        return Ok(Read::InPart);
+                    if index.is_multiple_of(BETWEEN_LOOKS) && clock.is_over() {
+                        return Ok(clock.end());
                     }
                 }
             }
         }
     }
 
-    /// Writes the rejected rows that could not be read, without their values, and returns their number.
+    /// Writes the rejected rows that could not be read, without their values; returns whether there was time for all.
     async fn write_missing(
         &self,
         rejected: &Rejected<'_>,
-        writer: &mut Writer<'_>,
+        writer: &Writer<'_>,
         output: &mut Output,
-    ) -> Result<u64, NotDone> {
-        let (mut missing, mut chunk, read) = (0, None, output.row);
-        let ranges = rejected.rows.ranges().skip_while(|rows| *rows.end() <= read);
-        for row in ranges.flatten().filter(|row| *row > read) {
+    ) -> Result<bool, NotDone> {
+        let (mut chunk, read) = (None, output.row);
+        for row in rejected.rows.iter().skip_while(|row| *row <= read) {
             let of = row / ROWS_PER_CHUNK;
             if chunk.as_ref().is_none_or(|(known, _)| *known != of) {
                 chunk = Some((of, self.failures(rejected, row).await?));
             }
             let Some((_, failures)) = &chunk else { continue };
             writer.write_empty(row, &Told::of(rejected.tally, failures, row), output);
-            missing += 1;
+            output.row = row;
+            output.missing += 1;
+            self.flush(&rejected.object.bucket, rejected.key, rejected.content_type, output).await?;
+            if output.missing.is_multiple_of(BETWEEN_LOOKS) && Instant::now() >= rejected.end {
+                return Ok(false);
+            }
         }
-        Ok(missing)
+        Ok(true)
     }
 
     async fn failures(&self, rejected: &Rejected<'_>, row: u64) -> Result<ChunkFailures, NotDone> {
@@ -274,23 +353,22 @@ struct Writer<'r> {
     reading: &'r Reading,
     /// Keys of the sensitive columns.
     sensitive: Vec<String>,
-    /// The dialect of the file, and the number of its columns, once a row was read.
-    dialect: Option<(Dialect, usize)>,
 }
 
 impl<'r> Writer<'r> {
     fn new(reading: &'r Reading) -> Self {
         let sensitive = reading.sensitive.iter().map(|name| columns::key(name)).collect();
-        Self { reading, sensitive, dialect: None }
+        Self { reading, sensitive }
     }
 
     /// Writes a row that was read.
-    fn write(&mut self, row: &Row<'_>, told: &Told, output: &mut Output) {
+    fn write(&self, row: &Row<'_>, told: &Told, output: &mut Output) {
         if self.reading.settings.format == Format::JsonLines {
             return self.write_json(row.index, row.line, told, output);
         }
-        let dialect = Dialect::new(&self.reading.settings.csv, row.location().delimiter);
-        self.dialect = Some((dialect, row.columns.len()));
+        let delimiter = row.location().delimiter;
+        let dialect = Dialect::new(&self.reading.settings.csv, delimiter);
+        output.columns = Some((delimiter, row.columns.len()));
         if !std::mem::replace(&mut output.has_header, true) {
             write_header(dialect, row.columns, &mut output.text);
         }
@@ -314,8 +392,9 @@ impl<'r> Writer<'r> {
             return self.write_json(row, None, told, output);
         }
         let csv = &self.reading.settings.csv;
-        let comma = || (Dialect::new(csv, csv.delimiter.unwrap_or(contract::settings::Character::COMMA)), 0);
-        let (dialect, width) = self.dialect.unwrap_or_else(comma);
+        let (delimiter, width) =
+            output.columns.unwrap_or_else(|| (csv.delimiter.unwrap_or(Character::COMMA), 0));
+        let dialect = Dialect::new(csv, delimiter);
         if !std::mem::replace(&mut output.has_header, true) {
             write_header(dialect, &[], &mut output.text);
         }

@@ -191,6 +191,25 @@ async fn rows_that_failed_are_a_file_that_can_be_corrected() {
 }
 
 #[tokio::test]
+async fn the_event_of_a_snapshot_counts_more_than_the_one_before() {
+    let world = World::new(FILE.as_bytes(), &reading("{}", &[]), &file_events()).await;
+    let ended = world.ended(1).await;
+    let Detail::ObjectCompleted { object, outcome } = ended.clone() else { panic!("an end") };
+    let snapshot = Some(contract::event::SnapshotOutcome { deleted: 2, ..Default::default() });
+    let outcome = Box::new(ObjectOutcome { snapshot, ..*outcome });
+    let cleaned = Detail::SnapshotCompleted { object, outcome };
+    for detail in [&ended, &cleaned, &ended] {
+        assert_eq!(world.process(detail).await, Ok(()));
+    }
+    let results: Value = serde_json::from_str(&world.bucket.text("results/k.csv.json")).expect("JSON");
+    assert_eq!((&results["snapshot"]["deleted"], &results["failed"]), (&json!(2), &json!(3)));
+    // The event of a replay counts, also before its snapshot.
+    assert_eq!(world.process(&world.ended(2).await).await, Ok(()));
+    let results: Value = serde_json::from_str(&world.bucket.text("results/k.csv.json")).expect("JSON");
+    assert_eq!((&results["snapshot"], &results["attempt"]), (&Value::Null, &json!(2)));
+}
+
+#[tokio::test]
 async fn sensitive_values_are_in_no_file() {
     let file = b"ID,Name,Town\n1,sEcReT,Lund\n2,sEcReT,Oslo,sEcReT\n3,\"sEcReT\"x,Oslo\n4,sEcReT,\xff\n";
     let reading = reading("{}", &["name"]);
@@ -306,10 +325,15 @@ async fn what_cannot_be_read_is_said() {
 
 /// Returns a file of many rows, of which every third fails, and its events.
 fn large(rows: u64) -> (String, Vec<Detail>) {
+    wide(rows, 3)
+}
+
+/// The same with rows of five times as many bytes as `words`.
+fn wide(rows: u64, words: usize) -> (String, Vec<Detail>) {
     let mut file = "ID,Town\n".to_owned();
     let mut details = vec![completed(rows)];
     for row in 1..=rows {
-        file.push_str(&format!("{row},{}\n", "Town ".repeat(3)));
+        file.push_str(&format!("{row},{}\n", "Town ".repeat(words)));
         if row % 3 == 0 {
             details.push(failed(row, FailedStage::Transform, Reason::MissingValue, "m", Some("x")));
         } else {
@@ -377,6 +401,8 @@ async fn a_report_that_ends_at_any_call_is_made_again() {
                 if poll_fn(|context| Poll::Ready(process.as_mut().poll(context))).await.is_ready() {
                     break;
                 }
+                // Tasks that wait side by side are woken by the runtime alone.
+                tokio::task::yield_now().await;
             }
         }
         assert_eq!(world.process(&ended).await, Ok(()));
@@ -416,6 +442,74 @@ async fn a_report_continues_where_it_stopped() {
         assert!(continued > 0, "{settings}: {time:?}");
         assert_eq!(world.bucket.content().objects, expected, "{settings}");
     }
+}
+
+/// An object whose bytes come too late for any invocation: of a compressed file, each of them begins at the first byte.
+#[tokio::test]
+async fn a_file_that_no_invocation_can_read_has_results_that_say_so() {
+    let (file, details) = wide(300, 4_000);
+    let settings = reading(r#"{"csv":{"encoding":"shift_jis"}}"#, &[]);
+    // All of the file comes too late, or all after the first bytes that are requested.
+    for (from, time) in [(0, 20), (task::download::PART, 1_000)] {
+        let world = World::new(file.as_bytes(), &settings, &details).await;
+        let ended = world.ended(1).await;
+        world.bucket.content().never_from = Some(from);
+        let (mut attempt, mut invocations) = (1, 0);
+        loop {
+            invocations += 1;
+            assert!(invocations < 20, "it takes any number of invocations");
+            let end = Instant::now() + Duration::from_millis(time);
+            match world.report().process(&delivery(event(&ended), attempt), end).await {
+                Err(error) => {
+                    assert!(error.cause.contains("raise `timeout`"), "{error}");
+                    attempt += 1;
+                    assert!(attempt <= 3, "{error}");
+                }
+                Ok(()) if sent(&world).is_empty() => break,
+                Ok(()) => attempt = 1,
+            }
+        }
+        let results: Value = serde_json::from_str(&world.bucket.text("results/k.csv.json")).expect("JSON");
+        let problem = results["problem"].as_str().expect("a problem");
+        assert!(problem.contains("too short to read the file up to them; raise its `timeout`"), "{problem}");
+        let text = world.bucket.text("rejects/k.csv.csv");
+        // The header, and each row that has failed.
+        assert_eq!(text.lines().count(), 101);
+        let with_values = text.lines().filter(|line| line.contains("Town Town")).count();
+        assert_eq!(with_values > 0, from > 0, "{with_values}");
+        let without = 100 - with_values;
+        assert!(problem.starts_with(&format!("{without} rows are there without their values")), "{problem}");
+        // In the dialect of the file, whichever invocation writes them.
+        let columns = if from > 0 { 6 } else { 4 };
+        assert!(text.lines().all(|line| line.split(',').count() == columns), "{problem}");
+        assert!(!world.bucket.keys().contains(&"rejects/k.csv.csv.partial".to_owned()));
+    }
+}
+
+/// Rows without values are written in parts, and continued, as others are.
+#[tokio::test]
+async fn rows_without_values_are_continued_too() {
+    let (file, details) = large(3_000);
+    let damaged = &file.as_bytes()[..file.len() / 3];
+    let world = World::new(damaged, &reading("{}", &[]), &details).await;
+    let delivery = delivery(event(&world.ended(1).await), 1);
+    assert_eq!(world.report().process(&delivery, later()).await, Ok(()));
+    let expected = world.bucket.content().objects.clone();
+    let problem = world.bucket.text("results/k.csv.json");
+    assert!(problem.contains("rows are there without their values: the file ends before them"), "{problem}");
+    world.bucket.content().objects.retain(|key, _| key == "k.csv");
+    let (mut continued, mut time) = (0, Duration::from_millis(1));
+    loop {
+        let mut report = world.report();
+        report.part = 9_000;
+        match report.process(&delivery, Instant::now() + time).await {
+            Err(_) => time *= 2,
+            Ok(()) if sent(&world).is_empty() => break,
+            Ok(()) => continued += 1,
+        }
+    }
+    assert!(continued > 0, "{time:?}");
+    assert_eq!(world.bucket.content().objects, expected);
 }
 
 /// S3 gives up an upload after some days: the work that was put aside with it can't be continued.
@@ -461,6 +555,30 @@ async fn people_get_one_message_about_a_file() {
     assert_eq!(subject, "k.csv: 2 of 5 rows loaded, 3 failed");
     assert!(message.contains("To correct and upload: s3://b/rejects/k.csv.csv\n"), "{message}");
     assert!(world.bucket.text("results/k.csv.json").contains("\"notified\": true"));
+}
+
+#[tokio::test]
+async fn a_marked_file_has_results_while_it_is_permitted_and_nobody_is_told() {
+    let id = "0123456789abcdef0123456789abcdef";
+    let world = World::new(FILE.as_bytes(), &reading("{}", &[]), &file_events()).await;
+    let Detail::ObjectCompleted { object: of, outcome } = world.ended(1).await else { panic!("an end") };
+    let object = ObjectRef { key: format!("{}{id}.csv", verification::MARK), ..of };
+    let results = ResultFiles::of(&object.key, None).results;
+    let outcome = ObjectOutcome { failed: 0, files: None, ..*outcome };
+    let delivery = delivery(event(&Detail::ObjectCompleted { object, outcome: Box::new(outcome) }), 1);
+    let people = People::default();
+    for permitted in [false, true] {
+        if permitted {
+            let (partition, sort) = verification::permit(id);
+            tally::details::Notes::note(&world.table, &partition, sort, &tally::Attributes::default())
+                .await
+                .expect("noted");
+        }
+        let report = world.report().with_topic(Some(people.clone()));
+        assert_eq!(report.process(&delivery, later()).await, Ok(()));
+        assert_eq!(world.bucket.content().objects.contains_key(&results), permitted);
+    }
+    assert_eq!(people.messages.lock().expect("lock").len(), 0);
 }
 
 #[tokio::test]

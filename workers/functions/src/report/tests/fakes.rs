@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use client::Bytes;
 use contract::ObjectRef;
 use runtime::CallError;
 use runtime::s3::ObjectError;
-use task::download::{Opened, Source as Bytes};
+use task::download::{Opened, Source};
 
 use super::super::{Files, Topic};
 use crate::extract::Delay;
@@ -24,6 +25,8 @@ pub(super) struct Content {
     /// The number of the call that fails, with its code, before or after it was executed.
     pub(super) fails: Option<(usize, &'static str, bool)>,
     pub(super) opened: Vec<(u64, u64)>,
+    /// The byte of objects from which no request is answered.
+    pub(super) never_from: Option<u64>,
 }
 
 impl Bucket {
@@ -67,8 +70,12 @@ pub(super) struct Stored {
     key: String,
 }
 
-impl Bytes for Stored {
+impl Source for Stored {
     async fn open(&self, from: u64, to: u64) -> Result<Opened, ObjectError> {
+        let never = self.bucket.content().never_from.is_some_and(|never| from >= never);
+        if never {
+            std::future::pending::<()>().await;
+        }
         let mut content = self.bucket.content();
         content.opened.push((from, to));
         let Some(bytes) = content.objects.get(&self.key) else {
@@ -76,8 +83,9 @@ impl Bytes for Stored {
         };
         let range =
             usize::try_from(from).expect("small")..bytes.len().min(usize::try_from(to).unwrap_or(usize::MAX));
-        let body = std::io::Cursor::new(bytes.get(range).unwrap_or_default().to_vec());
-        Ok(Opened { from, body: Box::pin(body), length: Some(bytes.len() as u64) })
+        let bytes_of_range = bytes.get(range).unwrap_or_default().to_vec();
+        let length = Some(bytes.len() as u64);
+        Ok(Opened { from, body: Box::pin(std::io::Cursor::new(bytes_of_range)), length })
     }
 }
 
@@ -115,11 +123,11 @@ impl Files for Bucket {
         _: &str,
         upload: &str,
         number: i32,
-        bytes: Vec<u8>,
+        bytes: Bytes,
     ) -> Result<String, CallError> {
         let added = self.call(|content| {
             let tag = format!("{number}:{}", bytes.len());
-            content.uploads.get_mut(upload).map(|parts| (parts.insert(number, bytes), tag))
+            content.uploads.get_mut(upload).map(|parts| (parts.insert(number, bytes.to_vec()), tag))
         });
         let gone = CallError { code: "NoSuchUpload".into(), message: "m".into(), retryable: false };
         added.await?.map(|(_, tag)| tag).ok_or(gone)
