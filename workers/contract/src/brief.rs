@@ -11,7 +11,7 @@ use serde::de::value::{Error, StrDeserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::event::{ESCAPED, Notes};
+use crate::event::{ESCAPED, Notes, SnapshotOutcome};
 use crate::{FailedStage, ObjectRef, Reason, Shard, characters};
 
 /// A text in a message. It is borrowed unless it contains escapes.
@@ -153,6 +153,15 @@ pub enum What<'a> {
         /// Rows that failed.
         failed: u64,
     },
+    /// Items that the latest version of the file lacks were deleted, or left.
+    SnapshotCompleted {
+        /// The number of the attempt.
+        attempt: u64,
+        /// Rows of the object, as far as they are known.
+        rows: u64,
+        /// The facts.
+        snapshot: SnapshotOutcome,
+    },
     /// The object or a row failed.
     Failed {
         /// The stage that reports it.
@@ -225,17 +234,21 @@ struct Body<'a> {
     #[serde(default)]
     failed: Option<u64>,
     #[serde(default)]
+    snapshot: Option<SnapshotOutcome>,
+    #[serde(default)]
     shard: Option<Shard>,
     #[serde(borrow, default)]
     table: Option<Text<'a>>,
     #[serde(borrow, default)]
     key: Option<&'a RawValue>,
     #[serde(default)]
-    overwritten: Overwritten,
+    overwritten: RowsOrCount,
     #[serde(default)]
     replaced: Vec<u64>,
     #[serde(default)]
-    outdated: Vec<u64>,
+    outdated: RowsOrCount,
+    #[serde(default)]
+    overlapping: RowsOrCount,
     #[serde(default)]
     leap_seconds: Vec<u64>,
     #[serde(borrow, default)]
@@ -248,29 +261,30 @@ struct Body<'a> {
     column: Option<Text<'a>>,
 }
 
-/// The detail type of the outcome of an object.
+/// The detail types of the outcome of an object.
 const OBJECT_COMPLETED: &str = "s3ObjectCompleted";
+const SNAPSHOT_COMPLETED: &str = "s3SnapshotCompleted";
 
-/// Rows that were replaced: their numbers in an event about rows, their count in the outcome of an object.
+/// Rows about which there is more to say: their numbers in an event about rows, their count in the outcome of an object.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Overwritten {
+enum RowsOrCount {
     Rows(Vec<u64>),
     Count(#[expect(dead_code, reason = "it is read to be skipped")] u64),
 }
 
-impl Default for Overwritten {
+impl Default for RowsOrCount {
     fn default() -> Self {
         Self::Rows(Vec::new())
     }
 }
 
-impl Overwritten {
+impl RowsOrCount {
     /// Returns the rows; `None` where there should be some, and is a count.
     fn into_rows(self, detail_type: &str) -> Option<Vec<u64>> {
         match self {
             Self::Rows(rows) => Some(rows),
-            Self::Count(_) => (detail_type == OBJECT_COMPLETED).then(Vec::new),
+            Self::Count(_) => [OBJECT_COMPLETED, SNAPSHOT_COMPLETED].contains(&detail_type).then(Vec::new),
         }
     }
 }
@@ -280,9 +294,11 @@ impl<'a> Brief<'a> {
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
         let Envelope { detail_type, source, time, detail } = serde_json::from_str(text).ok()?;
-        let Body { status, object, record, overwritten, replaced, outdated, leap_seconds, .. } = detail;
-        let overwritten = overwritten.into_rows(&detail_type)?;
-        let notes = Notes { overwritten, replaced, outdated, leap_seconds };
+        let Body { status, object, record, replaced, leap_seconds, .. } = detail;
+        let overwritten = detail.overwritten.into_rows(&detail_type)?;
+        let outdated = detail.outdated.into_rows(&detail_type)?;
+        let overlapping = detail.overlapping.into_rows(&detail_type)?;
+        let notes = Notes { overwritten, replaced, outdated, overlapping, leap_seconds };
         let stage = FailedStage::ALL.into_iter().find(|stage| stage.detail_type() == &*detail_type);
         let (what, about) = match (&*detail_type, stage) {
             (_, Some(stage)) => {
@@ -317,6 +333,10 @@ impl<'a> Brief<'a> {
                 let (attempt, rows) = (detail.attempt?, detail.rows?);
                 let (loaded, failed) = (detail.loaded?, detail.failed?);
                 (What::ObjectCompleted { attempt, rows, loaded, failed }, About::Object)
+            }
+            (SNAPSHOT_COMPLETED, _) => {
+                let (attempt, rows, snapshot) = (detail.attempt?, detail.rows?, detail.snapshot?);
+                (What::SnapshotCompleted { attempt, rows, snapshot }, About::Object)
             }
             _ => return None,
         };
@@ -414,6 +434,13 @@ mod tests {
                 ) => assert_eq!(
                     (*attempt, *rows, *loaded, *failed),
                     (outcome.attempt, outcome.rows, outcome.loaded, outcome.failed)
+                ),
+                (
+                    What::SnapshotCompleted { attempt, rows, snapshot },
+                    Detail::SnapshotCompleted { outcome, .. },
+                ) => assert_eq!(
+                    (*attempt, *rows, Some(snapshot)),
+                    (outcome.attempt, outcome.rows, outcome.snapshot.as_ref())
                 ),
                 (What::Extracted, Detail::RecordExtracted { .. })
                 | (What::Deletion, Detail::DeletionRequested { .. })

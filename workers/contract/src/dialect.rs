@@ -6,13 +6,16 @@
 //! unquoted field is text.
 
 mod parser;
+mod pass;
 mod record;
+mod search;
 mod writer;
 
 use crate::settings::{Character, CsvSettings};
 
 pub use parser::Parser;
 pub use record::Record;
+pub use search::Search;
 
 /// The characters that have a meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,7 +21,8 @@ use crate::{Encoding, FailedStage, Location, ObjectRef, Reason, RecordRef, Shard
 pub use kind::EventKind;
 pub use notes::Notes;
 pub use outcome::{
-    ObjectFailure, ObjectOutcome, REJECT_COLUMNS, RESULT_PREFIXES, ResultFiles, is_result_file,
+    LatestVersion, ObjectFailure, ObjectOutcome, REJECT_COLUMNS, RESULT_PREFIXES, ResultFiles,
+    SnapshotOutcome, SnapshotReason, is_result_file,
 };
 #[cfg(test)]
 pub(crate) use samples::samples;
@@ -61,7 +62,7 @@ impl std::ops::AddAssign for Skipped {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-const fn is_zero(count: &u64) -> bool {
+pub(crate) const fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
@@ -180,6 +181,13 @@ pub enum Detail {
         /// The object; its `replay` is the last replay that the outcome contains, if there was any.
         object: ObjectRef,
         /// The outcome of its rows.
+        outcome: Box<ObjectOutcome>,
+    },
+    /// `s3SnapshotCompleted`.
+    SnapshotCompleted {
+        /// The object of `s3ObjectCompleted`.
+        object: ObjectRef,
+        /// The same outcome, and in it what was deleted afterwards.
         outcome: Box<ObjectOutcome>,
     },
     /// `extractionFailed`, `transformFailed` or `loadFailed`.
@@ -329,6 +337,7 @@ impl Detail {
             Self::RecordDeleted { .. } => "data-deleted",
             Self::RecordExisting { .. } => "loadSkipped",
             Self::ObjectCompleted { .. } => "s3ObjectCompleted",
+            Self::SnapshotCompleted { .. } => "s3SnapshotCompleted",
             Self::Failed { stage, .. } => stage.detail_type(),
         }
     }
@@ -346,7 +355,8 @@ impl Detail {
             | Self::RecordLoaded { object, .. }
             | Self::RecordDeleted { object, .. }
             | Self::RecordExisting { object, .. }
-            | Self::ObjectCompleted { object, .. } => Some(object),
+            | Self::ObjectCompleted { object, .. }
+            | Self::SnapshotCompleted { object, .. } => Some(object),
             Self::Failed { object, .. } => object.as_ref(),
         }
     }
@@ -363,9 +373,10 @@ impl Detail {
             | Self::RecordDeleted { record, .. }
             | Self::RecordExisting { record, .. } => Some(record),
             Self::Failed { record, .. } => record.as_ref(),
-            Self::TaskStarted { .. } | Self::ExtractionCompleted { .. } | Self::ObjectCompleted { .. } => {
-                None
-            }
+            Self::TaskStarted { .. }
+            | Self::ExtractionCompleted { .. }
+            | Self::ObjectCompleted { .. }
+            | Self::SnapshotCompleted { .. } => None,
         }
     }
 
@@ -374,7 +385,9 @@ impl Detail {
         match self {
             Self::TaskStarted { .. } | Self::RecordLoaded { .. } | Self::RecordDeleted { .. } => "success",
             Self::RecordExtracted { .. } => "extracted",
-            Self::ExtractionCompleted { .. } | Self::ObjectCompleted { .. } => "completed",
+            Self::ExtractionCompleted { .. }
+            | Self::ObjectCompleted { .. }
+            | Self::SnapshotCompleted { .. } => "completed",
             Self::RecordTransformed { .. } => "transformed",
             Self::DeletionRequested { .. } => "requested",
             Self::RecordSkipped { .. } | Self::RecordExisting { .. } => "skipped",
@@ -541,6 +554,14 @@ impl Detail {
                 object: object?,
                 outcome: serde_json::from_value(Value::Object(rest)).map_err(malformed)?,
             },
+            "s3SnapshotCompleted" => {
+                let outcome: Box<ObjectOutcome> =
+                    serde_json::from_value(Value::Object(rest)).map_err(malformed)?;
+                if outcome.snapshot.is_none() {
+                    return Err(missing("snapshot"));
+                }
+                Self::SnapshotCompleted { object: object?, outcome }
+            }
             other => return Err(DetailError::UnknownDetailType(other.to_owned())),
         })
     }

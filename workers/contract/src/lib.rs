@@ -16,9 +16,11 @@ pub mod event;
 pub mod failure;
 pub mod json;
 pub mod location;
+pub mod metrics;
 pub mod object;
 pub mod row;
 pub mod settings;
+pub mod verification;
 
 pub use assignment::{Assignment, Part, Replay, ReplayRequest, RestartRequest, Shard};
 pub use brief::Brief;

@@ -33,6 +33,12 @@ impl ObjectRef {
         hex(&self.hasher().finalize())
     }
 
+    /// Returns 32 hexadecimal digits that name the file of which this is a version: its bucket and its key.
+    #[must_use]
+    pub fn source(&self) -> String {
+        digest(&[self.bucket.as_bytes(), self.key.as_bytes()])
+    }
+
     /// Returns the row `index` of this object, counted from 1 without the header and without blank lines.
     #[must_use]
     pub fn record(&self, index: u64) -> RecordRef {
@@ -89,7 +95,8 @@ const fn is_one(count: &u64) -> bool {
 }
 
 /// Returns 32 hexadecimal digits that name these parts together.
-pub(crate) fn digest(parts: &[&[u8]]) -> String {
+#[must_use]
+pub fn digest(parts: &[&[u8]]) -> String {
     let mut hasher = Sha256::new();
     for part in parts {
         hasher.update((part.len() as u64).to_be_bytes());
@@ -131,6 +138,9 @@ mod tests {
         assert_ne!(a.record(1).id, a.record(2).id);
         assert_ne!(a.digest(), object("b", "k.csv", Some("2")).digest());
         assert_ne!(a.digest(), object("b", "k.csv", None).digest());
+        assert_eq!(a.source(), object("b", "k.csv", None).source());
+        assert_ne!(a.source(), object("b", "k", Some("1")).source());
+        assert_ne!(object("ab", "c", None).source(), object("a", "bc", None).source());
         assert_ne!(object("ab", "c", None).digest(), object("a", "bc", None).digest());
     }
 }

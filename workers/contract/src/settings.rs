@@ -95,6 +95,47 @@ pub struct LoadSettings {
     pub on_conflict: OnConflict,
     /// The form in which sensitive values are written.
     pub store: Store,
+    /// `true` if each item names its file in [`SOURCE_ATTRIBUTE`], so that `snapshot` finds those that a later version of
+    /// the file lacks.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub snapshot: bool,
+}
+
+/// Settings of the worker `snapshot`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct SnapshotSettings {
+    /// The greatest share of the items that a file had before that may be deleted when its next version is complete.
+    pub maximum_deleted: Share,
+}
+
+impl Default for SnapshotSettings {
+    fn default() -> Self {
+        Self { maximum_deleted: Share::percent(10) }
+    }
+}
+
+/// A share of a number, in hundredths of a percent: 0 to 10,000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Share(pub u16);
+
+impl Share {
+    /// All of it.
+    pub const ALL: Self = Self::percent(100);
+
+    /// Returns a share of whole percents.
+    #[must_use]
+    pub const fn percent(percent: u16) -> Self {
+        Self(percent.saturating_mul(100))
+    }
+
+    /// Returns this share of a number, rounded down.
+    #[must_use]
+    pub fn of(self, number: u64) -> u64 {
+        let share = u128::from(number) * u128::from(self.min(Self::ALL).0) / 10_000;
+        u64::try_from(share).unwrap_or(number)
+    }
 }
 
 /// The treatment of an item whose key is already in the table.
@@ -134,6 +175,9 @@ impl OnConflict {
 /// The attribute that names the row of an item: it orders the items of one key with [`OnConflict::Newest`], and tells with
 /// [`OnConflict::Keep`] whether an item is that of a row which is delivered again.
 pub const VERSION_ATTRIBUTE: &str = "_version";
+
+/// The attribute that names the file of an item, by [`crate::ObjectRef::source`], with [`LoadSettings::snapshot`].
+pub const SOURCE_ATTRIBUTE: &str = "_source";
 
 /// The greatest number of attributes that [`OnConflict::Merge`] takes of a row, besides the key: an expression of DynamoDB
 /// has 4 KB at most, of which each takes up to ten bytes (Amazon DynamoDB Developer Guide, "Quotas").
@@ -454,6 +498,23 @@ mod tests {
         };
         let text = serde_json::to_string(&settings).expect("JSON");
         assert_eq!(serde_json::from_str::<ExtractionSettings>(&text).expect("own JSON"), settings);
+    }
+
+    #[test]
+    fn a_share_is_rounded_down_and_is_never_more_than_all() {
+        for (share, of, expected) in [
+            (Share::percent(10), 1_009, 100),
+            (Share::percent(10), 9, 0),
+            (Share(50), 1_000, 5),
+            (Share(0), u64::MAX, 0),
+            (Share::ALL, u64::MAX, u64::MAX),
+            (Share(u16::MAX), 7, 7),
+        ] {
+            assert_eq!(share.of(of), expected, "{share:?} of {of}");
+        }
+        let text = serde_json::to_string(&SnapshotSettings::default()).expect("JSON");
+        assert_eq!(text, r#"{"maximumDeleted":1000}"#);
+        assert_eq!(serde_json::to_string(&LoadSettings::default()).expect("JSON").find("snapshot"), None);
     }
 
     #[test]

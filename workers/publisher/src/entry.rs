@@ -2,19 +2,23 @@
 
 use std::sync::Arc;
 
-use contract::Detail;
+use contract::{Detail, verification};
 
 /// The destination of events: a bus, and the `source` that they carry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
     bus: Arc<str>,
     source: Arc<str>,
+    /// The `source` of marked events.
+    marked: Arc<str>,
 }
 
 impl Destination {
     /// Creates the destination of events from `source` on the bus named `bus`.
     pub fn new(bus: impl Into<Arc<str>>, source: impl Into<Arc<str>>) -> Self {
-        Self { bus: bus.into(), source: source.into() }
+        let source = source.into();
+        let marked = verification::source(&source).into();
+        Self { bus: bus.into(), source, marked }
     }
 
     /// Returns `detail` as an entry for this destination.
@@ -22,7 +26,11 @@ impl Destination {
     pub fn entry(&self, detail: &Detail) -> Entry {
         Entry {
             bus: Arc::clone(&self.bus),
-            source: Arc::clone(&self.source),
+            source: Arc::clone(if detail.object().is_some_and(verification::is_marked) {
+                &self.marked
+            } else {
+                &self.source
+            }),
             detail_type: detail.detail_type(),
             detail: detail.to_json(),
         }
@@ -50,5 +58,30 @@ impl Entry {
     #[must_use]
     pub fn size(&self) -> usize {
         self.source.len() + self.detail_type.len() + self.detail.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::ObjectRef;
+
+    use super::*;
+
+    #[test]
+    fn marked_events_have_a_source_of_their_own() {
+        let destination = Destination::new("bus", "shop");
+        let source = |key: &str| {
+            let object = ObjectRef {
+                bucket: "b".into(),
+                key: key.into(),
+                version: None,
+                etag: None,
+                uploaded: None,
+                replay: None,
+            };
+            destination.entry(&Detail::TaskStarted { object, task: "arn".into() }).source.to_string()
+        };
+        assert_eq!(source("orders.csv"), "shop");
+        assert_eq!(source("deployer-verify-0123456789abcdef0123456789abcdef.csv"), "shop.verify");
     }
 }

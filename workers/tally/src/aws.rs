@@ -1,5 +1,7 @@
 //! The tally's table in DynamoDB.
 
+mod memory;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use client::{Client, Failure, Service};

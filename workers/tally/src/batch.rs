@@ -155,7 +155,7 @@ impl Batch {
     pub fn add(&mut self, event: &Brief<'_>) -> Result<Option<Touched>, Unusable> {
         let Some(about) = &event.object else { return Ok(None) };
         // Made of the tally, in which there is nothing new then.
-        if matches!(event.what, What::ObjectCompleted { .. }) {
+        if matches!(event.what, What::ObjectCompleted { .. } | What::SnapshotCompleted { .. }) {
             return Ok(None);
         }
         if matches!(event.what, What::Completed { rows, .. } if rows > MAX_ROWS) {
@@ -205,7 +205,8 @@ impl Batch {
             | What::Extracted
             | What::Transformed { .. }
             | What::Deletion
-            | What::ObjectCompleted { .. } => false,
+            | What::ObjectCompleted { .. }
+            | What::SnapshotCompleted { .. } => false,
         };
         let replay = replay.filter(|_| may_end).map(str::to_owned);
         Ok(Some(Touched { object: index, chunks, may_end, replay }))
@@ -307,7 +308,8 @@ impl Entry {
             | What::Loaded(_)
             | What::Deleted(_)
             | What::Existing(_)
-            | What::ObjectCompleted { .. } => {}
+            | What::ObjectCompleted { .. }
+            | What::SnapshotCompleted { .. } => {}
         }
     }
 
@@ -345,7 +347,10 @@ impl Entry {
                     failed(rows, stage_name(*stage), code).insert_range(offsets.clone());
                     true
                 }
-                What::TaskStarted { .. } | What::Completed { .. } | What::ObjectCompleted { .. } => false,
+                What::TaskStarted { .. }
+                | What::Completed { .. }
+                | What::ObjectCompleted { .. }
+                | What::SnapshotCompleted { .. } => false,
             };
             if let (true, Some(id)) = (settled, replay) {
                 rows.replayed.entry(id.to_owned()).or_default().insert_range(offsets);
@@ -365,11 +370,12 @@ impl Entry {
         else {
             return None;
         };
-        let Notes { overwritten, replaced, outdated, leap_seconds } = notes;
-        let lists: [(&Vec<u64>, u64, SetOf); 4] = [
+        let Notes { overwritten, replaced, outdated, overlapping, leap_seconds } = notes;
+        let lists: [(&Vec<u64>, u64, SetOf); 5] = [
             (overwritten, 1, |rows| &mut rows.overwritten),
             (replaced, first, |rows| &mut rows.replaced),
             (outdated, first, |rows| &mut rows.outdated),
+            (overlapping, first, |rows| &mut rows.overlapping),
             (leap_seconds, first, |rows| &mut rows.leap_seconds),
         ];
         let most = usize::try_from((last - first + 1).saturating_mul(2)).unwrap_or(usize::MAX);

@@ -22,13 +22,13 @@ use contract::event::ObjectOutcome;
 use runtime::{Backoff, CallError};
 
 use crate::batch::{Progress, Touched};
-use crate::item::{Content, Key, writer_id};
+use crate::item::{COMPLETION, Content, Key, writer_id};
 use crate::reader::{self, MISSING, Scope, Source, Tally, TallyError};
 use crate::rows::ROWS_PER_CHUNK;
 use crate::writer::MergeError;
 
 /// The sort key of the item.
-pub const PART: &str = "completion";
+pub const PART: &str = COMPLETION;
 /// Seconds for which a writer may take to publish: several attempts of a call, and less than a message is hidden for.
 const LEASE: u64 = 60;
 /// The number of objects of which something is remembered.

@@ -104,7 +104,8 @@ async fn note(
 }
 
 /// Returns the partition key of the details of an object: readers of its tally, who need none, don't read them.
-fn beside(object: &str) -> String {
+#[must_use]
+pub fn beside(object: &str) -> String {
     format!("{object}{DETAILS}")
 }
 

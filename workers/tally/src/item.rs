@@ -13,6 +13,8 @@ pub const SORT_KEY: &str = "part";
 
 const ROWS: &str = "rows#";
 const SUMMARY: &str = "summary";
+/// The sort key of the item about the end of an object: see [`crate::completion`].
+pub(crate) const COMPLETION: &str = "completion";
 /// Digits of a chunk's number, so that texts sort as numbers: enough for 6.5 × 10¹⁶ rows.
 const CHUNK_DIGITS: usize = 12;
 /// The number of chunks that can be numbered.

@@ -8,7 +8,8 @@
 //! One item holds 65,536 rows of an object, a bitmap for each stage; one more concerns the whole object. Each writer
 //! has its own share of both, which readers unite, until a writer finds that the rows are done and folds the shares
 //! into one. Beside them are the [`checkpoint`]s of the tasks that read the object, and the number of settled rows, by
-//! which a writer finds that the object is at its end ([`completion`]).
+//! which a writer finds that the object is at its end ([`completion`]); and what the worker `snapshot` remembers
+//! ([`snapshot`]).
 
 mod attribute;
 pub mod aws;
@@ -21,8 +22,10 @@ mod item;
 mod reader;
 mod row_set;
 mod rows;
+pub mod snapshot;
 mod summary;
 mod time;
+pub mod verification;
 mod writer;
 
 pub use attribute::{Attribute, Attributes};

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::future::Future;
 
-use contract::ObjectRef;
 use contract::assignment::Replay;
+use contract::event::SnapshotOutcome;
+use contract::{ObjectRef, verification};
 use runtime::CallError;
 
-use crate::attribute::Attributes;
+use crate::attribute::{Attribute, Attributes};
 use crate::described::{READING, Reading};
-use crate::item::{Content, Damaged, Key};
+use crate::item::{COMPLETION, Content, Damaged, Key};
 use crate::row_set::RowSet;
+use crate::snapshot::SnapshotState;
 use crate::summary::Summary;
 use crate::time::{earlier, later};
 
@@ -124,10 +126,16 @@ pub struct Tally {
     pub replaced: RowSet,
     /// Rows that have changed nothing, because the table has a newer item of another file.
     pub outdated: RowSet,
+    /// Rows whose key had the item of another file, as far as that is known.
+    pub overlapping: RowSet,
     /// Rows with a timestamp whose second 60 was taken as 59.
     pub leap_seconds: RowSet,
     /// How the object was read, in a stack that has a `report`.
     pub reading: Option<Reading>,
+    /// The number of the last attempt whose `object-completed` is on the bus, and the last replay in it. `None`: none is.
+    pub ended: Option<(u64, String)>,
+    /// What `snapshot` did after the last attempt that it has seen.
+    pub snapshot: Option<SnapshotState>,
     by_reason: BTreeMap<(String, String), RowSet>,
     asked: BTreeMap<String, RowSet>,
     replayed: BTreeMap<String, RowSet>,
@@ -149,6 +157,7 @@ impl Tally {
                 self.overwritten.add_chunk(chunk, &rows.overwritten);
                 self.replaced.add_chunk(chunk, &rows.replaced);
                 self.outdated.add_chunk(chunk, &rows.outdated);
+                self.overlapping.add_chunk(chunk, &rows.overlapping);
                 self.leap_seconds.add_chunk(chunk, &rows.leap_seconds);
                 for (into, by_id) in [(&mut self.asked, rows.asked), (&mut self.replayed, rows.replayed)] {
                     for (id, set) in by_id {
@@ -166,6 +175,16 @@ impl Tally {
         };
         earlier(&mut self.started_at, started_at.as_ref());
         later(&mut self.last_at, last_at.as_ref());
+    }
+
+    /// Returns the outcome of the search for items that the file lacks, if it is at its end and nothing follows: that of the
+    /// last attempt, and no later replay was requested.
+    #[must_use]
+    pub fn cleaned(&self) -> Option<&SnapshotOutcome> {
+        let (attempt, replay) = self.ended.as_ref()?;
+        let is_last = self.summary.replays.keys().next_back().is_none_or(|last| last <= replay);
+        let state = self.snapshot.as_ref().filter(|state| is_last && state.attempt == *attempt)?;
+        state.outcome.as_ref()
     }
 
     /// Returns the number of rows of the object, rejected ones included, once it has been read completely.
@@ -323,16 +342,30 @@ pub(crate) async fn read_digest(source: &impl Source, digest: &str) -> Result<Op
 /// [`TallyError`].
 pub async fn list(source: &impl Source) -> Result<Vec<Tally>, TallyError> {
     let items = source.items(Scope::All).await.map_err(TallyError::Call)?;
-    Ok(tallies(items)?.into_values().collect())
+    let marked = |tally: &Tally| tally.summary.object.as_ref().is_some_and(verification::is_marked);
+    Ok(tallies(items)?.into_values().filter(|tally| !marked(tally)).collect())
 }
 
 fn tallies(items: Vec<Stored>) -> Result<BTreeMap<String, Tally>, Damaged> {
     // The shares of all writers of one chunk first, so that chunks follow each other.
     let mut contents: BTreeMap<(String, Option<u64>), Content> = BTreeMap::new();
     let mut readings = BTreeMap::new();
+    let mut snapshots: BTreeMap<String, SnapshotState> = BTreeMap::new();
+    let mut ends = BTreeMap::new();
     for Stored { object, part, attributes, .. } in items {
         if part == READING {
             readings.extend(Reading::read(&attributes).map(|reading| (object, reading)));
+            continue;
+        }
+        if part == COMPLETION {
+            ends.extend(ended(&attributes).map(|ended| (object, ended)));
+            continue;
+        }
+        if let Some(state) = SnapshotState::read(&part, &attributes) {
+            let last = snapshots.entry(object).or_insert_with(|| state.clone());
+            if last.attempt < state.attempt {
+                *last = state;
+            }
             continue;
         }
         let Some(key) = Key::parse(&object, &part) else { continue };
@@ -357,7 +390,27 @@ fn tallies(items: Vec<Stored>) -> Result<BTreeMap<String, Tally>, Damaged> {
             tally.reading = Some(reading);
         }
     }
+    for (object, ended) in ends {
+        if let Some(tally) = tallies.get_mut(&object) {
+            tally.ended = Some(ended);
+        }
+    }
+    for (object, snapshot) in snapshots {
+        if let Some(tally) = tallies.get_mut(&object) {
+            tally.snapshot = Some(snapshot);
+        }
+    }
     Ok(tallies)
+}
+
+/// Reads the item about the end of an object.
+fn ended(attributes: &Attributes) -> Option<(u64, String)> {
+    let Some(Attribute::Number(attempt)) = attributes.get("attempt") else { return None };
+    let replay = match attributes.get("replay") {
+        Some(Attribute::Text(replay)) => replay.clone(),
+        _ => String::new(),
+    };
+    Some((*attempt, replay))
 }
 
 /// Returns the rows of an object that a replay sends again, by the tally at this moment.

@@ -59,6 +59,11 @@ impl RowSet {
         self.0.intersection_len(&other.0)
     }
 
+    /// Returns the rows in their order.
+    pub fn iter(&self) -> impl Iterator<Item = u64> {
+        self.0.iter()
+    }
+
     /// Returns the runs of consecutive rows, each from its first row to its last.
     pub fn ranges(&self) -> impl Iterator<Item = RangeInclusive<u64>> {
         let mut rows = self.0.iter().peekable();

@@ -51,6 +51,8 @@ pub struct Rows {
     pub(crate) replaced: RoaringBitmap,
     /// Rows that have changed nothing, because the table has a newer item of another file.
     pub(crate) outdated: RoaringBitmap,
+    /// Rows whose key had the item of another file.
+    pub(crate) overlapping: RoaringBitmap,
     /// Rows with a timestamp whose second 60 was taken as 59.
     pub(crate) leap_seconds: RoaringBitmap,
     /// Rows that a replay was requested for, by its ID.
@@ -87,7 +89,7 @@ macro_rules! named {
 }
 
 /// The sets that have names of their own.
-const NAMED: [Named; 10] = named! {
+const NAMED: [Named; 11] = named! {
     extracted = "extracted",
     transformed = "transformed",
     skipped = "skipped",
@@ -97,6 +99,7 @@ const NAMED: [Named; 10] = named! {
     overwritten = "overwritten",
     replaced = "replaced",
     outdated = "outdated",
+    overlapping = "overlapping",
     leap_seconds = "leapSeconds",
 };
 

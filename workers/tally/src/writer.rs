@@ -206,6 +206,14 @@ impl<S: Store> Writer<S> {
         (Errors(errors), progress.into_values().collect())
     }
 
+    /// Returns whether the object of this key may have a tally: see [`crate::verification::is_permitted`].
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn is_permitted(&self, key: &str) -> Result<bool, CallError> {
+        crate::verification::is_permitted(&self.store, key).await
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

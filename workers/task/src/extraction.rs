@@ -4,9 +4,9 @@
 //!
 //! A row belongs to the part that contains its first byte. The beginnings of rows can't be found from the middle of a
 //! file: a line end may be in a quoted field, and any quote may open one or close one. So every task reads from the
-//! first byte, with the same reader, and skips the rows of the parts before its own. Reading is cheap in comparison
-//! with publishing, which is divided. The rows of all parts are those that one task would have read, with the same
-//! numbers.
+//! first byte, with the same reader, which passes over the rows of the parts before its own: it finds where each ends,
+//! and nothing else. That is cheap in comparison with publishing, which is divided. The rows of all parts are those that
+//! one task would have read, with the same numbers.
 //!
 //! # Rows that are too large for an event
 //!
@@ -147,6 +147,7 @@ pub async fn extract<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints
         resume: (reached.index > 0).then_some(reached),
         checkpoints,
         saved: Instant::now(),
+        opened: false,
     };
     let end = extraction.run(stop).await;
     // In any case, the events of the rows that were read are in flight: wait for them.
@@ -187,7 +188,7 @@ async fn count_rows<S: Source + 'static>(
     let mut scan = Scan::new(MAX_BYTES, job.settings, job.columns, &[]).with_optional(job.optional);
     loop {
         match scan.step()? {
-            Step::Row => {}
+            Step::Row => scan.pass_over(u64::MAX, 0),
             Step::Piece => tokio::task::yield_now().await,
             Step::Starved => {
                 let chunk = tokio::select! {
@@ -319,6 +320,8 @@ struct Extraction<'a, S, P, C, K> {
     resume: Option<Checkpoint>,
     checkpoints: Option<&'a C>,
     saved: Instant,
+    /// `true` if a row has been read, after which the header is known.
+    opened: bool,
 }
 
 impl<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints, K: Kms> Extraction<'_, S, P, C, K> {
@@ -327,11 +330,14 @@ impl<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints, K: Kms> Extrac
             match self.scan.step()? {
                 Step::Row => {
                     // What the first bytes of the text tell is known now.
-                    if self.scan.rows() == 1 {
+                    if !std::mem::replace(&mut self.opened, true) {
                         self.rows.refusal = self.scan.refusal()?;
+                        self.pass_over();
                     }
+                    let rows = self.scan.rows();
                     if let Some(at) =
                         self.resume.take_if(|_| self.rows.indivisible.is_none() && self.scan.may_resume())
+                        && rows <= at.index
                     {
                         self.scan.resume(at.offset, at.index);
                         self.download.seek(at.offset);
@@ -346,12 +352,7 @@ impl<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints, K: Kms> Extrac
                     if *stop.borrow() {
                         return Err(interrupted(index));
                     }
-                    if let Some(checkpoints) = self.checkpoints
-                        && self.saved.elapsed() >= BETWEEN_CHECKPOINTS
-                    {
-                        save(checkpoints, &self.rows.acknowledged()).await;
-                        self.saved = Instant::now();
-                    }
+                    self.save().await;
                 }
                 // A compressed chunk may stand for gigabytes without a row; nothing else runs until this waits for
                 // something.
@@ -360,6 +361,9 @@ impl<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints, K: Kms> Extrac
                     if *stop.borrow() {
                         return Err(interrupted(self.scan.rows()));
                     }
+                    let (row, offset) = self.scan.passed();
+                    self.rows.pass_to(row, offset);
+                    self.save().await;
                 }
                 Step::Starved => {
                     let chunk = tokio::select! {
@@ -382,6 +386,23 @@ impl<S: Source + 'static, P: PutEvents + 'static, C: Checkpoints, K: Kms> Extrac
                 }
                 Step::End => return Ok(()),
             }
+        }
+    }
+
+    /// Leaves out the rows that are not of this part, or that were published before.
+    fn pass_over(&mut self) {
+        // Of an object that can't be divided, positions in the text are not those of the part.
+        let part = self.job.assignment.part.filter(|_| self.rows.indivisible.is_none());
+        self.scan.pass_over(self.rows.at.index, part.map_or(0, |part| part.from));
+    }
+
+    /// Writes a checkpoint if it is time for one.
+    async fn save(&mut self) {
+        if let Some(checkpoints) = self.checkpoints
+            && self.saved.elapsed() >= BETWEEN_CHECKPOINTS
+        {
+            save(checkpoints, &self.rows.acknowledged()).await;
+            self.saved = Instant::now();
         }
     }
 

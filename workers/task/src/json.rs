@@ -11,13 +11,14 @@
 mod layout;
 mod line;
 
+use contract::dialect::Search;
 use contract::encoding::{Form, length_in_utf_16};
 use contract::event::Skipped;
 use contract::location::BYTE_ORDER_MARK;
 use contract::settings::{Character, JsonSettings};
 use contract::{Encoding, Location, Reason};
 
-use crate::reader::{Fault, Row, RowReader, not_text};
+use crate::reader::{Fault, Passed, Row, RowReader, not_text};
 use layout::Layouts;
 use line::{Flaw, Line};
 
@@ -25,6 +26,8 @@ use line::{Flaw, Line};
 const HEAD_BYTES: usize = 64 * 1024;
 /// The greatest number of lines that are examined, without blank ones.
 const HEAD_LINES: usize = 20;
+/// The end of a line.
+const LINE_FEED: Search = Search::new([b'\n'; 4]);
 
 /// A reader. See the module.
 #[derive(Debug)]
@@ -53,6 +56,7 @@ pub struct JsonReader {
     position: u64,
     span_start: u64,
     record_start: u64,
+    passed: Passed,
 }
 
 impl JsonReader {
@@ -80,6 +84,7 @@ impl JsonReader {
             position: 0,
             span_start: 0,
             record_start: 0,
+            passed: Passed::default(),
         }
     }
 
@@ -160,16 +165,18 @@ impl JsonReader {
         let mut used = 0;
         while let Some(rest) = input.get(used..).filter(|rest| !rest.is_empty()) {
             self.begin_line();
-            let end = rest.iter().position(|byte| *byte == b'\n');
+            let end = LINE_FEED.find(rest);
             let part = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
             let read = part.len() + usize::from(end.is_some());
             self.position += self.length(rest.get(..read).unwrap_or_default());
             used += read;
             self.blank = self.blank && part.trim_ascii().is_empty();
-            self.too_large = self.too_large || self.bytes.len() + part.len() > self.limit;
-            match self.too_large {
-                true => self.bytes.clear(),
-                false => self.bytes.extend_from_slice(part),
+            if !self.passed.has(self.rows + 1, self.span_start) {
+                self.too_large = self.too_large || self.bytes.len() + part.len() > self.limit;
+                match self.too_large {
+                    true => self.bytes.clear(),
+                    false => self.bytes.extend_from_slice(part),
+                }
             }
             if end.is_some() && self.end_line() {
                 return (used, true);
@@ -186,14 +193,19 @@ impl JsonReader {
         }
     }
 
-    /// Ends a line, and returns whether it is a row.
-    const fn end_line(&mut self) -> bool {
+    /// Ends a line, and returns whether it is a row that is not passed over.
+    fn end_line(&mut self) -> bool {
         self.ended = true;
-        match self.blank {
-            true => self.skipped.blank += 1,
-            false => self.rows += 1,
+        if self.blank {
+            self.skipped.blank += 1;
+            return false;
         }
-        !self.blank
+        self.rows += 1;
+        let passed = self.passed.has(self.rows, self.span_start);
+        if passed {
+            (self.span_start, self.skipped) = (self.position, Skipped::default());
+        }
+        !passed
     }
 
     fn next_in_opening(&mut self) -> bool {
@@ -288,6 +300,14 @@ impl RowReader for JsonReader {
         (self.opening, self.opening_read) = (Vec::new(), 0);
         (self.position, self.span_start, self.record_start, self.rows) = (position, position, position, rows);
         (self.skipped, self.ended) = (Skipped::default(), true);
+    }
+
+    fn pass_over(&mut self, rows: u64, before: u64) {
+        self.passed = Passed { rows, before };
+    }
+
+    fn passed(&self) -> (u64, u64) {
+        (self.rows, self.span_start)
     }
 
     fn rows(&self) -> u64 {

@@ -23,6 +23,8 @@ mod fields;
 mod foreign;
 mod head;
 mod header;
+mod pass;
+mod row_reader;
 
 pub use fields::Fields;
 use fields::{Characters, Decoded, Garbled};
@@ -30,6 +32,8 @@ pub(crate) use foreign::not_text;
 use head::{Head, Opening};
 use header::Header;
 pub(crate) use header::check_columns;
+pub(crate) use pass::Passed;
+pub use row_reader::RowReader;
 
 /// The reason why an object or one row of it cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,60 +82,6 @@ impl Row<'_> {
     }
 }
 
-/// A reader of rows, whatever their format.
-pub trait RowReader: Send {
-    /// Accepts files that lack an expected column, for a caller that reports it by itself.
-    fn lenient(&mut self);
-
-    /// Rejects files in which one of these columns, which they may lack, can't be told from another. Does nothing where
-    /// rows have columns of their own.
-    fn set_optional(&mut self, _: &[String]) {}
-
-    /// Takes the text from now on for text of this encoding; of UTF-8 by default. What was read of it before must be
-    /// ASCII.
-    fn set_encoding(&mut self, encoding: Option<Encoding>);
-
-    /// Reads from the front of `input` up to the end of the next row, which is then [`Self::row`]; returns `false` if
-    /// the input is used up.
-    ///
-    /// # Errors
-    /// A [`Fault`] that makes the whole object useless.
-    fn advance(&mut self, input: &mut &[u8]) -> Result<bool, Fault>;
-
-    /// Marks the end of the input, and reads the next row that ends with it, which is then [`Self::row`]; returns
-    /// `false` if there is none.
-    ///
-    /// # Errors
-    /// A [`Fault`] that makes the whole object useless.
-    fn advance_at_end(&mut self) -> Result<bool, Fault>;
-
-    /// Returns the row that was read last. To be called once for each.
-    fn row(&mut self) -> Row<'_>;
-
-    /// Continues after row number `rows`, at the byte of the text where that row's span ends; all input from now on is
-    /// the text from there. To be called when a row has been read: the header must be known.
-    fn resume(&mut self, position: u64, rows: u64);
-
-    /// Returns the number of rows that have been read, rejected ones included.
-    fn rows(&self) -> u64;
-
-    /// Returns the number of lines that were skipped since the last row.
-    fn skipped(&self) -> Skipped;
-
-    /// Returns the names of the columns, once they are known.
-    fn columns(&self) -> Option<&[String]>;
-
-    /// Returns what a person should know of the file, in sentences without a value.
-    fn notes(&self) -> &[String] {
-        &[]
-    }
-
-    /// Returns the reason why no row of the file can be read by itself, as a clause, once the columns are known.
-    fn refusal(&self) -> Option<&'static str> {
-        None
-    }
-}
-
 /// A reader of CSV. See the module.
 #[derive(Debug)]
 pub struct Reader {
@@ -177,6 +127,7 @@ pub struct Reader {
     ignored: usize,
     /// `true` if the next record is a header that the settings don't expect.
     has_names: bool,
+    passed: Passed,
 }
 
 impl Reader {
@@ -212,6 +163,7 @@ impl Reader {
             decoded: Decoded::default(),
             ignored: 0,
             has_names: false,
+            passed: Passed::default(),
         }
     }
 
@@ -236,6 +188,9 @@ impl Reader {
     fn next_in_opening(&mut self) -> Result<bool, Fault> {
         while self.opening_read < self.opening.len() {
             if self.take_held() {
+                if self.is_passed() {
+                    continue;
+                }
                 return Ok(true);
             }
             self.begin_record();
@@ -243,7 +198,7 @@ impl Reader {
             let (used, ended) = self.parser.read(rest, &mut self.record);
             self.position += self.length(rest.get(..used).unwrap_or_default());
             self.opening_read += used;
-            if self.end(ended)? {
+            if self.end(ended)? && !self.is_passed() {
                 return Ok(true);
             }
         }
@@ -254,8 +209,15 @@ impl Reader {
 
     /// Reads up to the end of the next data row; returns `false` if the input is used up before.
     fn next_in(&mut self, input: &mut &[u8]) -> Result<bool, Fault> {
-        while !input.is_empty() {
+        loop {
+            self.pass(input);
+            if input.is_empty() {
+                return Ok(false);
+            }
             if self.take_held() {
+                if self.is_passed() {
+                    continue;
+                }
                 return Ok(true);
             }
             self.begin_record();
@@ -263,11 +225,10 @@ impl Reader {
             let (read, rest) = input.split_at_checked(used).unwrap_or((input, &[]));
             self.position += self.length(read);
             *input = rest;
-            if self.end(ended)? {
+            if self.end(ended)? && !self.is_passed() {
                 return Ok(true);
             }
         }
-        Ok(false)
     }
 
     /// Returns the number of bytes that a part of the text has in the file.
@@ -468,7 +429,7 @@ impl RowReader for Reader {
             return Ok(true);
         }
         let ended = self.parser.finish(&mut self.record);
-        let is_row = self.end(ended)?;
+        let is_row = self.end(ended)? && !self.is_passed();
         // The last line of the file is the end of the one before it.
         self.skipped.blank += u64::from(std::mem::take(&mut self.held));
         if !is_row {
@@ -549,6 +510,14 @@ impl RowReader for Reader {
         (self.position, self.span_start, self.rows) = (position, position, rows);
         (self.skipped, self.held) = (Skipped::default(), false);
         self.lines_known = false;
+    }
+
+    fn pass_over(&mut self, rows: u64, before: u64) {
+        self.passed = Passed { rows, before };
+    }
+
+    fn passed(&self) -> (u64, u64) {
+        (self.rows, self.span_start)
     }
 
     fn rows(&self) -> u64 {

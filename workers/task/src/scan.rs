@@ -194,6 +194,19 @@ impl Scan {
         self.reader.resume(position, rows);
     }
 
+    /// Leaves out the rows up to number `rows`, and those that begin before byte `before`, as far as the format allows
+    /// that. To be called when a row has been read.
+    pub fn pass_over(&mut self, rows: u64, before: u64) {
+        self.reader.pass_over(rows, before);
+    }
+
+    /// Returns the number of the last row that was taken or passed over, and the byte of the text where its span ends; 0
+    /// for both if no row is passed over.
+    #[must_use]
+    pub fn passed(&self) -> (u64, u64) {
+        self.reader.passed()
+    }
+
     /// Returns whether the last fault is one that every task of the object finds.
     #[must_use]
     pub const fn is_useless(&self) -> bool {

@@ -1,11 +1,12 @@
 //! The parser: a state machine over bytes.
 
+use super::search::Search;
 use super::{Dialect, Ended, Flaw, Record};
 use crate::settings::Character;
 
 /// The meaning of a byte outside of quotes. The order matters: the classes that end unquoted text come last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
-enum Class {
+pub(super) enum Class {
     Text,
     Blank,
     Quote,
@@ -52,13 +53,17 @@ const fn ends_in_quotes(class: Class) -> bool {
 #[derive(Debug)]
 pub struct Parser {
     classes: Box<[Class; 256]>,
-    quote: u8,
+    pub(super) quote: u8,
     escape: Option<u8>,
-    comment: Option<u8>,
+    pub(super) comment: Option<u8>,
+    /// The bytes that may end a record or begin something in it that is not text.
+    pub(super) search: Search,
+    /// `true` if no delimiter is also a quote or a line end.
+    pub(super) is_plain: bool,
     state: State,
-    skip: u64,
+    pub(super) skip: u64,
     /// The line of the next byte.
-    line: u64,
+    pub(super) line: u64,
     /// The last byte in quotes was a carriage return.
     after_return: bool,
     /// The last byte in quotes ended a line.
@@ -86,11 +91,17 @@ impl Parser {
                 *slot = class;
             }
         }
+        let quote = dialect.quote.byte();
+        let is = |byte: u8, class| classes.get(usize::from(byte)) == Some(&class);
+        let is_plain =
+            is(quote, Class::Quote) && is(b'\n', Class::LineFeed) && is(b'\r', Class::CarriageReturn);
         Self {
             classes,
-            quote: dialect.quote.byte(),
+            quote,
             escape: escape.map(Character::byte),
             comment: dialect.comment.map(Character::byte),
+            search: Search::new([quote, b'\n', b'\r', escape.map_or(quote, Character::byte)]),
+            is_plain,
             state: State::Start,
             skip,
             line,
@@ -297,7 +308,7 @@ impl Parser {
         Some(Ended::Record)
     }
 
-    fn class(&self, byte: u8) -> Class {
+    pub(super) fn class(&self, byte: u8) -> Class {
         self.classes.get(usize::from(byte)).copied().unwrap_or(Class::Text)
     }
 

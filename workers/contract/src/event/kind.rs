@@ -3,11 +3,42 @@
 use serde_json::{Value, json};
 
 use super::ESCAPED;
-use crate::FailedStage;
+use crate::{FailedStage, verification};
 
 /// The fields of the events that `load` publishes about what it has written or deleted.
-const WRITTEN: &[&str] =
-    &["object", "record", "table", "key", "overwritten", "replaced", "outdated", "leapSeconds", ESCAPED];
+const WRITTEN: &[&str] = &[
+    "object",
+    "record",
+    "table",
+    "key",
+    "overwritten",
+    "replaced",
+    "outdated",
+    "overlapping",
+    "leapSeconds",
+    ESCAPED,
+];
+
+/// The fields of the outcome of an object. Its last is in `snapshot-completed` alone.
+static OUTCOME: [&str; 17] = [
+    "object",
+    "id",
+    "attempt",
+    "rows",
+    "loaded",
+    "skipped",
+    "failed",
+    "reasons",
+    "overwritten",
+    "outdated",
+    "overlapping",
+    "bytes",
+    "seconds",
+    "failure",
+    "files",
+    ESCAPED,
+    "snapshot",
+];
 
 /// The events that a trigger in `stack.yaml` can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,6 +63,8 @@ pub enum EventKind {
     RecordExisting,
     /// Every row of an object is settled.
     ObjectCompleted,
+    /// The items that the latest version of a file lacks are deleted, or left.
+    SnapshotCompleted,
     /// An object or a row could not be processed.
     Failed,
     /// Every event of the pipeline.
@@ -40,7 +73,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind, in the order in which they happen.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::TaskStarted,
         Self::RecordExtracted,
         Self::ExtractionCompleted,
@@ -51,6 +84,7 @@ impl EventKind {
         Self::RecordDeleted,
         Self::RecordExisting,
         Self::ObjectCompleted,
+        Self::SnapshotCompleted,
         Self::Failed,
         Self::Any,
     ];
@@ -69,6 +103,7 @@ impl EventKind {
             Self::RecordDeleted => "record-deleted",
             Self::RecordExisting => "record-existing",
             Self::ObjectCompleted => "object-completed",
+            Self::SnapshotCompleted => "snapshot-completed",
             Self::Failed => "failed",
             Self::Any => "any",
         }
@@ -89,8 +124,19 @@ impl EventKind {
     /// Returns the event pattern that matches exactly the events of these kinds.
     #[must_use]
     pub fn pattern_of(kinds: &[Self], source: &str) -> Value {
+        Self::pattern_from(kinds, &[source])
+    }
+
+    /// Returns the event pattern for a worker: that of [`Self::pattern_of`], which also matches the marked events of
+    /// [`crate::verification`].
+    #[must_use]
+    pub fn pattern_of_worker(kinds: &[Self], source: &str) -> Value {
+        Self::pattern_from(kinds, &[source, &verification::source(source)])
+    }
+
+    fn pattern_from(kinds: &[Self], sources: &[&str]) -> Value {
         if kinds.contains(&Self::Any) {
-            return json!({ "source": [source] });
+            return json!({ "source": sources });
         }
         let (mut detail_types, mut statuses) = (Vec::new(), Vec::new());
         for (detail_type, status, _) in kinds.iter().flat_map(|kind| kind.details()) {
@@ -100,7 +146,7 @@ impl EventKind {
                 statuses.push(status);
             }
         }
-        json!({ "source": [source], "detail-type": detail_types, "detail": { "status": statuses } })
+        json!({ "source": sources, "detail-type": detail_types, "detail": { "status": statuses } })
     }
 }
 
@@ -142,27 +188,10 @@ impl EventKind {
                 vec![("loadSkipped", "skipped", &["object", "record", "reason", "table", "key", ESCAPED])]
             }
             Self::ObjectCompleted => {
-                vec![(
-                    "s3ObjectCompleted",
-                    "completed",
-                    &[
-                        "object",
-                        "id",
-                        "attempt",
-                        "rows",
-                        "loaded",
-                        "skipped",
-                        "failed",
-                        "reasons",
-                        "overwritten",
-                        "bytes",
-                        "seconds",
-                        "failure",
-                        "files",
-                        ESCAPED,
-                    ],
-                )]
+                let fields = OUTCOME.split_last().map_or(&[][..], |(_, fields)| fields);
+                vec![("s3ObjectCompleted", "completed", fields)]
             }
+            Self::SnapshotCompleted => vec![("s3SnapshotCompleted", "completed", &OUTCOME)],
             Self::Failed => FailedStage::ALL
                 .map(|stage| {
                     let fields: &[&str] =

@@ -17,6 +17,9 @@ pub struct Notes {
     /// Rows of the event that have changed nothing: the table has a newer item of their key, of another object.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub outdated: Vec<u64>,
+    /// Rows of the event whose key had the item of another file, with `snapshot: true`: files whose keys overlap.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overlapping: Vec<u64>,
     /// Rows of the event with a timestamp whose second 60 was taken as 59.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub leap_seconds: Vec<u64>,
@@ -24,21 +27,23 @@ pub struct Notes {
 
 impl Notes {
     /// The names of the fields, as they are in events.
-    pub const NAMES: [&'static str; 4] = ["overwritten", "replaced", "outdated", "leapSeconds"];
+    pub const NAMES: [&'static str; 5] =
+        ["overwritten", "replaced", "outdated", "overlapping", "leapSeconds"];
 
     /// Appends other notes, about rows of the same object.
     pub fn append(&mut self, other: Self) {
-        let Self { overwritten, replaced, outdated, leap_seconds } = other;
+        let Self { overwritten, replaced, outdated, overlapping, leap_seconds } = other;
         self.overwritten.extend(overwritten);
         self.replaced.extend(replaced);
         self.outdated.extend(outdated);
+        self.overlapping.extend(overlapping);
         self.leap_seconds.extend(leap_seconds);
     }
 
     /// Returns the lists with their names, as they are in events.
     pub(super) fn lists(&self) -> impl Iterator<Item = (&'static str, &Vec<u64>)> {
-        let Self { overwritten, replaced, outdated, leap_seconds } = self;
-        Self::NAMES.into_iter().zip([overwritten, replaced, outdated, leap_seconds])
+        let Self { overwritten, replaced, outdated, overlapping, leap_seconds } = self;
+        Self::NAMES.into_iter().zip([overwritten, replaced, outdated, overlapping, leap_seconds])
     }
 
     /// Reads them from the fields of a body.

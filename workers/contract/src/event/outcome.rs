@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::is_zero;
 use crate::ObjectRef;
 use crate::object::digest;
 
@@ -28,6 +29,12 @@ pub struct ObjectOutcome {
     pub reasons: BTreeMap<String, u64>,
     /// Rows that another row of the file with the same key has replaced, as far as `load` can tell.
     pub overwritten: u64,
+    /// Rows that have changed nothing, because the table has a newer item of their key.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub outdated: u64,
+    /// Rows whose key had the item of another file, as far as `load` can tell; with `snapshot: true` only.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub overlapping: u64,
     /// Bytes of the object, as it is stored. `None` for a file that could not be read to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
@@ -37,9 +44,131 @@ pub struct ObjectOutcome {
     /// The reason why the file failed as a whole, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<ObjectFailure>,
+    /// What the worker `snapshot` did after the file was complete. `None` in `object-completed`, which comes before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotOutcome>,
     /// Keys of the files about it, if the stack has a worker `report`, which writes them after this event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<ResultFiles>,
+}
+
+/// The items that the worker `snapshot` has deleted: those that an earlier version of the file loaded, and that its latest
+/// complete version lacks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotOutcome {
+    /// Items that were deleted.
+    pub deleted: u64,
+    /// Items that the latest complete version lacks. `None` if they were not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidates: Option<u64>,
+    /// Items of the file that are not newer than that version, the candidates included. `None` if they were not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<u64>,
+    /// The greatest number of items that might have been deleted, by the setting `maximumDeleted`. `None` if there were no
+    /// candidates, or none may be deleted for another reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maximum: Option<u64>,
+    /// The reason why candidates were left in the table, or were not looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<SnapshotReason>,
+    /// The version that counts, if it is not this one: a later upload that was complete before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest: Option<LatestVersion>,
+}
+
+/// A version of a file by its upload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatestVersion {
+    /// Version ID, when the bucket is versioned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The time of the upload.
+    pub uploaded: String,
+}
+
+/// The reason why `snapshot` has left items in the table that the latest version lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SnapshotReason {
+    /// Rows of the file failed, so it is not known which items it lacks.
+    FailedRows,
+    /// The file failed as a whole.
+    FileFailed,
+    /// Rows of the file have changed nothing, because the table has newer items of their keys: those of another file, or of
+    /// another time.
+    OutdatedRows,
+    /// There are more than `maximumDeleted` allows.
+    TooMany,
+    /// It is not known how many items the file had before: no earlier version of it was complete, or the tally was deleted.
+    NoBaseline,
+    /// The time of the upload is not known, so the file can't be compared with other versions.
+    UploadTimeUnknown,
+}
+
+impl SnapshotReason {
+    /// Every reason.
+    pub const ALL: [Self; 6] = [
+        Self::FailedRows,
+        Self::FileFailed,
+        Self::OutdatedRows,
+        Self::TooMany,
+        Self::NoBaseline,
+        Self::UploadTimeUnknown,
+    ];
+
+    /// Returns the code, as it is in events.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::FailedRows => "failed-rows",
+            Self::FileFailed => "file-failed",
+            Self::OutdatedRows => "outdated-rows",
+            Self::TooMany => "too-many",
+            Self::NoBaseline => "no-baseline",
+            Self::UploadTimeUnknown => "upload-time-unknown",
+        }
+    }
+
+    /// Returns the meaning in a few words.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::FailedRows => "rows of the file failed",
+            Self::FileFailed => "the file failed as a whole",
+            Self::OutdatedRows => "the table has newer items for rows of the file",
+            Self::TooMany => "more than `maximumDeleted` allows",
+            Self::NoBaseline => "no earlier version was complete, so their share of its items is not known",
+            Self::UploadTimeUnknown => "the time of the upload is not known",
+        }
+    }
+}
+
+impl SnapshotOutcome {
+    /// Describes the outcome in one sentence without a full stop; `None` if there was nothing to delete.
+    #[must_use]
+    pub fn sentence(&self) -> Option<String> {
+        let items = |count: u64| if count == 1 { "1 item".to_owned() } else { format!("{count} items") };
+        let left = self.candidates.map_or(0, |candidates| candidates.saturating_sub(self.deleted));
+        let why = |reason: SnapshotReason| format!("{} ({})", reason.meaning(), reason.code());
+        match (self.reason, self.candidates) {
+            (Some(reason), None) => Some(format!("no items were deleted: {}", why(reason))),
+            (Some(reason), Some(_)) if self.deleted == 0 => Some(format!(
+                "{} that the latest version lacks were not deleted: {}",
+                items(left),
+                why(reason)
+            )),
+            (Some(reason), Some(_)) => Some(format!(
+                "{} that the latest version lacks were deleted, and others were not: {}",
+                items(self.deleted),
+                why(reason)
+            )),
+            (None, _) if self.deleted > 0 => {
+                Some(format!("{} that the latest version lacks were deleted", items(self.deleted)))
+            }
+            (None, _) => None,
+        }
+    }
 }
 
 /// The failure of an object as a whole.
@@ -184,6 +313,42 @@ mod tests {
         assert_eq!(id(&object, 2), id(&replayed, 2));
         assert_ne!(id(&object, 1), id(&object, 2));
         assert_ne!(id(&object, 1), id(&ObjectRef { version: Some("2".into()), ..object.clone() }, 1));
+    }
+
+    #[test]
+    fn a_snapshot_is_described_in_a_sentence() {
+        let outcome = |deleted, candidates, reason| SnapshotOutcome {
+            deleted,
+            candidates,
+            reason,
+            ..SnapshotOutcome::default()
+        };
+        for (outcome, sentence) in [
+            (outcome(0, Some(0), None), None),
+            (outcome(1, Some(1), None), Some("1 item that the latest version lacks were deleted")),
+            (
+                outcome(0, Some(50), Some(SnapshotReason::TooMany)),
+                Some(
+                    "50 items that the latest version lacks were not deleted: more than `maximumDeleted` allows (too-many)",
+                ),
+            ),
+            (
+                outcome(0, None, Some(SnapshotReason::FailedRows)),
+                Some("no items were deleted: rows of the file failed (failed-rows)"),
+            ),
+            (
+                outcome(5, Some(9), Some(SnapshotReason::TooMany)),
+                Some(
+                    "5 items that the latest version lacks were deleted, and others were not: more than `maximumDeleted` allows \
+                     (too-many)",
+                ),
+            ),
+        ] {
+            assert_eq!(outcome.sentence().as_deref(), sentence);
+        }
+        for reason in SnapshotReason::ALL {
+            assert_eq!(serde_json::to_value(reason).expect("JSON"), reason.code());
+        }
     }
 
     proptest! {

@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use super::{Detail, EventKind, Notes, ObjectFailure, ObjectOutcome, ResultFiles, Skipped};
+use super::{
+    Detail, EventKind, LatestVersion, Notes, ObjectFailure, ObjectOutcome, ResultFiles, Skipped,
+    SnapshotOutcome, SnapshotReason,
+};
 use crate::{FailedStage, Location, ObjectRef, Reason, Shard};
 
 /// Returns an event of each kind, and two of those that can carry several rows.
@@ -136,6 +139,7 @@ pub(crate) fn samples() -> Vec<(EventKind, Detail)> {
                     overwritten: vec![2],
                     replaced: vec![3],
                     outdated: vec![3],
+                    overlapping: vec![3],
                     leap_seconds: vec![3],
                 },
             },
@@ -162,9 +166,12 @@ pub(crate) fn samples() -> Vec<(EventKind, Detail)> {
                     failed: 3,
                     reasons: [("row-length".to_owned(), 2), ("invalid-number".to_owned(), 1)].into(),
                     overwritten: 1,
+                    outdated: 1,
+                    overlapping: 2,
                     bytes: Some(99),
                     seconds: Some(4),
                     failure: None,
+                    snapshot: None,
                     files: Some(ResultFiles::of(&object.key, Some("csv"))),
                 }),
             },
@@ -180,6 +187,30 @@ pub(crate) fn samples() -> Vec<(EventKind, Detail)> {
                         stage: "extraction".into(),
                         reason: "missing-column".into(),
                         message: Some("m".into()),
+                    }),
+                    ..ObjectOutcome::default()
+                }),
+            },
+        ),
+        (
+            EventKind::SnapshotCompleted,
+            Detail::SnapshotCompleted {
+                object: object.clone(),
+                outcome: Box::new(ObjectOutcome {
+                    id: ObjectOutcome::id_of(&object, 1),
+                    attempt: 1,
+                    rows: 9,
+                    loaded: 9,
+                    snapshot: Some(SnapshotOutcome {
+                        deleted: 0,
+                        candidates: Some(4),
+                        items: Some(13),
+                        maximum: Some(1),
+                        reason: Some(SnapshotReason::TooMany),
+                        latest: Some(LatestVersion {
+                            version: Some("v".into()),
+                            uploaded: "2026-11-24T12:00:00.000Z".into(),
+                        }),
                     }),
                     ..ObjectOutcome::default()
                 }),

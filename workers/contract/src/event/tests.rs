@@ -136,7 +136,13 @@ fn a_body_has_no_other_fields_than_its_kind_is_said_to_have() {
             assert!(fields.contains(&name.as_str()), "{name} in {body}");
         }
     }
-    let notes = Notes { overwritten: vec![1], replaced: vec![2], outdated: vec![3], leap_seconds: vec![4] };
+    let notes = Notes {
+        overwritten: vec![1],
+        replaced: vec![2],
+        outdated: vec![3],
+        overlapping: vec![5],
+        leap_seconds: vec![4],
+    };
     let body = json!(notes);
     let names: Vec<&str> = body.as_object().expect("an object").keys().map(String::as_str).collect();
     assert_eq!(names, Notes::NAMES);

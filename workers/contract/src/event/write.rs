@@ -90,7 +90,9 @@ impl Serialize for Detail {
                 members.add("table", table)?;
                 members.add("key", &Few(key))?;
             }
-            Self::ObjectCompleted { outcome, .. } => members.add_all(outcome)?,
+            Self::ObjectCompleted { outcome, .. } | Self::SnapshotCompleted { outcome, .. } => {
+                members.add_all(outcome)?;
+            }
             Self::Failed { reason, message, field, column, .. } => {
                 members.add("reason", reason)?;
                 members.add("message", message)?;

@@ -37,9 +37,12 @@ impl Tally {
             failed: counted.len(),
             reasons,
             overwritten: self.overwritten.len(),
+            outdated: self.outdated.len(),
+            overlapping: self.overlapping.len(),
             bytes: self.summary.total().map(|total| total.bytes),
             seconds: object.and_then(|object| elapsed(object.uploaded.as_deref()?, self.last_at.as_deref()?)),
             failure,
+            snapshot: None,
             files: None,
         }
     }

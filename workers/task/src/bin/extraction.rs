@@ -21,6 +21,7 @@ use sealing::AwsKms;
 use tally::aws::Table;
 use tally::checkpoint::DynamoCheckpoints;
 use tally::details::{Reading, note_reading};
+use tally::verification::is_permitted;
 use tally::{MergeError, TallyError};
 use task::aws::S3Object;
 use task::{Job, Outcome, Sealing, Selection, Totals};
@@ -63,7 +64,7 @@ async fn main() -> ExitCode {
 enum StartError {
     #[error(transparent)]
     Variable(#[from] VariableError),
-    #[error("could not read from the tally which rows to send again: {0}")]
+    #[error("could not read the tally before the first row: {0}")]
     Tally(#[from] TallyError),
     #[error("could not note in the tally how the object is read: {0}")]
     Reading(#[from] MergeError),
@@ -78,6 +79,12 @@ async fn run() -> Result<Outcome, StartError> {
     let publisher = Arc::new(Publisher::from_environment(&environment)?);
     let source = S3Object::new(client.clone(), object.clone());
 
+    if let Some(table) = variables.optional(TALLY_TABLE)
+        && !is_permitted(&Table::new(client.clone(), table), &object.key).await.map_err(TallyError::Call)?
+    {
+        tracing::info!(key = object.key, "the verification is over, so the object is not read");
+        return Ok(Outcome::Completed(Totals::default()));
+    }
     let fields: Vec<SensitiveField> = variables.json_or_default(SENSITIVE)?;
     let sensitive: Vec<String> = fields.iter().map(|field| field.from.clone()).collect();
     let sealing = match fields.as_slice() {

@@ -145,6 +145,14 @@ impl<'a, P: PutEvents + 'static, K: Kms> Rows<'a, P, K> {
         }
     }
 
+    /// Moves the position after rows that were passed over, none of which belongs to this part. Does nothing where it is
+    /// already further.
+    pub(super) fn pass_to(&mut self, index: u64, offset: u64) {
+        if index > self.at.index {
+            self.pass(index, offset, 0);
+        }
+    }
+
     /// Adds a good row to the group, and publishes the group when it is full.
     async fn add(&mut self, index: u64, location: Location, row: EncodedRow) -> Result<(), Fault> {
         let EncodedRow { line, data_key } = row;

@@ -18,6 +18,7 @@ use crate::decompress::tests as decompress;
 use crate::download::Opened;
 
 mod content;
+mod divided;
 mod encodings;
 mod ends;
 mod json;

@@ -24,7 +24,7 @@ pub(super) struct Header {
     /// The source of the number of columns, for messages.
     pub(super) says: &'static str,
     /// The header line itself: its text, and the ends of its fields.
-    line: Option<(Vec<u8>, Vec<usize>)>,
+    pub(super) line: Option<(Vec<u8>, Vec<usize>)>,
 }
 
 impl Header {

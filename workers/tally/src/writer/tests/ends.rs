@@ -247,6 +247,8 @@ async fn of_two_that_see_the_last_rows_at_once_one_publishes() {
                 done = Some(ready);
                 break;
             }
+            // Tasks that wait side by side are woken by the runtime alone.
+            tokio::task::yield_now().await;
         }
         again.extend(other.observe(&before).await.into_iter().map(|_| loaded(6, 1)));
         let done = match done {

@@ -126,6 +126,11 @@ pub(super) fn brief<'a>(detail: &'a Detail, time: &'a str) -> Brief<'a> {
             loaded: outcome.loaded,
             failed: outcome.failed,
         },
+        Detail::SnapshotCompleted { outcome, .. } => What::SnapshotCompleted {
+            attempt: outcome.attempt,
+            rows: outcome.rows,
+            snapshot: outcome.snapshot.clone().unwrap_or_default(),
+        },
         Detail::Failed { stage, reason, message, field, column, .. } => What::Failed {
             stage: *stage,
             reason: *reason,

@@ -154,6 +154,69 @@ proptest! {
         prop_assert_eq!(&rest.quoted[..], &whole.quoted[at + 1..]);
     }
 
+    /// The rows after those that are passed over are the same, and so are their places and the lines in messages.
+    #[test]
+    fn rows_that_are_passed_over_are_counted_and_change_no_other(
+        before in noise(), bytes in noise(), header in "id|id,no|,no|\"id\"\"s\",no|a", settings in any_settings(),
+        limit in 20..60usize, at in any::<[proptest::sample::Index; 2]>(), by_number in any::<bool>(), size in 1..200usize,
+    ) {
+        // More lines than are examined as the head of the file.
+        let rows = "1,2\r\n3,\"4\n,\"\n".repeat(15);
+        let text = [header.as_bytes(), b"\n", &before, b"\n", rows.as_bytes(), &bytes, header.as_bytes(), b"\n1,1\n"].concat();
+        let whole = read_as(&settings, limit, [&text[..]]);
+        if whole.spans.is_empty() {
+            return Ok(());
+        }
+        let [first, second] = at.map(|at| at.index(whole.spans.len()));
+        let goal = |row: usize| match by_number {
+            true => (row as u64, 0),
+            // Somewhere in the row before.
+            false => (0, whole.spans[row].start.saturating_sub(3)),
+        };
+        let goals = [goal(first), goal(second)];
+        let (mut current, mut next) = ((0, 0), goals.iter());
+        let is_wanted = |row: &usize| {
+            let wanted = *row as u64 >= current.0 && whole.spans[*row].start >= current.1;
+            if let Some(goal) = Some(&mut next).filter(|_| wanted).and_then(Iterator::next) {
+                current = *goal;
+            }
+            wanted
+        };
+        let expected: Vec<usize> = (0..whole.spans.len()).filter(is_wanted).collect();
+        let mut reader = Reader::new(limit, &settings, &[]);
+        let mut found = Report { rows: Vec::new(), spans: Vec::new(), locations: Vec::new(), ..whole.clone() };
+        let (mut chunks, mut chunk, mut next) = (text.chunks(size), &text[..0], goals.iter());
+        loop {
+            let is_row = match reader.advance(&mut chunk) {
+                Ok(false) => match chunks.next() {
+                    Some(next) => {
+                        chunk = next;
+                        continue;
+                    }
+                    None => reader.advance_at_end(),
+                },
+                is_row => is_row,
+            };
+            match is_row {
+                Ok(true) => keep(&mut found, reader.row()),
+                Ok(false) => break,
+                Err(fault) => {
+                    prop_assert_eq!(Err(fault), whole.end.clone());
+                    return Ok(());
+                }
+            }
+            let last = found.spans.last().expect("a row");
+            prop_assert_eq!(reader.passed(), (reader.rows(), last.end));
+            if let Some((rows, before)) = next.next() {
+                reader.pass_over(*rows, *before);
+            }
+        }
+        prop_assert_eq!(reader.rows(), whole.rows.len() as u64);
+        prop_assert_eq!(&found.rows, &expected.iter().map(|row| whole.rows[*row].clone()).collect::<Vec<_>>());
+        prop_assert_eq!(&found.spans, &expected.iter().map(|row| whole.spans[*row].clone()).collect::<Vec<_>>());
+        prop_assert_eq!(&found.locations, &expected.iter().map(|row| whole.locations[*row]).collect::<Vec<_>>());
+    }
+
     #[test]
     fn a_row_that_is_too_large_has_at_its_location_what_a_reader_with_room_finds(
         bytes in noise(), settings in any_settings(), limit in 3..30usize,
