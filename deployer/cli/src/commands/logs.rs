@@ -11,9 +11,16 @@ use deployer_lang::model::{ResourceType, Stack};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::period;
 use crate::context::Context;
 
+pub mod filter;
+
+use filter::{Filter, Level};
+
 /// Show the logs of functions and tasks
+///
+/// `--level`, `--key` and `--row` choose lines; at the end, the number of the others is shown.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Function or task; all of them by default
@@ -23,9 +30,18 @@ pub struct Args {
     /// Keep showing new log events, until Ctrl-C
     #[arg(long)]
     follow: bool,
-    /// How far back to start
-    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration)]
+    /// How far back to start; at least 1s
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = period)]
     since: u64,
+    /// Only lines of this level or a more important one, and lines without a level that Lambda did not write itself
+    #[arg(long, value_enum)]
+    level: Option<Level>,
+    /// Only lines about the object with this key
+    #[arg(long)]
+    key: Option<String>,
+    /// Only lines about this row of the object
+    #[arg(long, value_name = "N", requires = "key", value_parser = clap::value_parser!(u64).range(1..))]
+    row: Option<u64>,
 }
 
 /// A log event, in a line of its own.
@@ -37,11 +53,6 @@ pub(super) struct LoggedEvent<'a> {
     timestamp: i64,
     /// The message.
     message: &'a str,
-}
-
-fn duration(text: &str) -> std::result::Result<u64, String> {
-    deployer_syntax::units::parse_duration(text)
-        .ok_or_else(|| "expected a duration such as 10m or 2h".to_owned())
 }
 
 /// Interval at which new log events are looked for.
@@ -70,6 +81,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         ));
     }
     context.on_interrupt("no more logs are shown", "the pipeline keeps running");
+    let filter = Filter { level: args.level, key: args.key.clone(), row: args.row };
     let width = readers.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     loop {
         // One after another: CloudWatch allows only a few of these calls a second.
@@ -81,6 +93,9 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
                 Err(error) => return Err(error.into()),
             }
         }
+        let all = events.len();
+        events.retain(|(_, event)| filter.takes(&event.message));
+        let left_out = all - events.len();
         events.sort_by_key(|(_, event)| event.timestamp);
         let mut out = String::new();
         for (name, event) in events {
@@ -94,6 +109,10 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         }
         context.ui.data(&out)?;
         if !args.follow {
+            if left_out > 0 {
+                let noun = if left_out == 1 { "line is" } else { "lines are" };
+                context.ui.note(format!("{left_out} other {noun} not shown"));
+            }
             return Ok(());
         }
         tokio::time::sleep(INTERVAL).await;

@@ -20,7 +20,7 @@ pub use waiting::wait;
 
 use document::{ObjectTallies, ObjectTally, TallySummary};
 use handle::newest;
-use waiting::rate;
+pub use waiting::{is_over, rate};
 
 /// Show which rows of a file are in the table, were skipped, have failed or are missing
 ///
@@ -28,7 +28,7 @@ use waiting::rate;
 /// has no rows.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Key of the object; all objects by default
+    /// Key of the object; all objects by default. The name of a stack alone means the stack: write the stack after a key of that name
     key: Option<String>,
     /// The stack; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
@@ -55,7 +55,8 @@ fn duration(text: &str) -> std::result::Result<u64, String> {
 const SHOWN_RANGES: usize = 20;
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
-    let (stack, key) = stack_and_key(context, args)?;
+    let only = [("--wait", args.wait), ("--version-id", args.version_id.is_some())];
+    let (stack, key) = stack_and_key(context, args.key.as_deref(), args.stack.as_deref(), &only)?;
     let place = TallyHandle::find(context, &stack, args.bucket.as_deref(), key.is_some()).await?;
     let Some(key) = key else { return list(context, &stack, &place).await };
     let object = place.object(key, args.version_id.as_deref()).await?;
@@ -74,21 +75,32 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     if context.ui.is_json() {
         context.ui.json(ObjectTally::new(&stack.name, &found))?;
     } else {
-        show(context, &found)?;
+        context.ui.data(&describe_rows(&found))?;
     }
     verdict(&found)
 }
 
-/// Returns the stack and the key that are meant: `tally dev` means the stack `dev`.
-fn stack_and_key<'a>(context: &Context, args: &'a Args) -> Result<(Stack, Option<&'a str>)> {
-    let key = args.key.as_deref();
-    if let (Some(name), None, None) = (key, &args.stack, &args.version_id)
-        && !args.wait
+/// Returns the stack and the key that are meant: `tally dev` means the stack `dev`, also if an object has that key. `only` are
+/// the options that mean something with a key alone, and whether they are given.
+pub(super) fn stack_and_key<'a>(
+    context: &Context,
+    key: Option<&'a str>,
+    stack: Option<&str>,
+    only: &[(&str, bool)],
+) -> Result<(Stack, Option<&'a str>)> {
+    if let (Some(name), None) = (key, stack)
         && context.load()?.document.stacks.iter().any(|stack| stack.stack == name)
     {
+        if let Some((option, _)) = only.iter().find(|(_, is_given)| *is_given) {
+            return Err(Error::Usage(
+                Message::new(format!("`{option}` is about an object, and `{name}` is a stack of the file")).hint(
+                    format!("write the key, and the stack after it; `{name} {name}` is the object with the key `{name}`"),
+                ),
+            ));
+        }
         return Ok((context.load_stack(Some(name))?, None));
     }
-    Ok((context.load_stack(args.stack.as_deref())?, key))
+    Ok((context.load_stack(stack)?, key))
 }
 
 /// Position of the column for skipped rows, which is there only if there are any.
@@ -133,7 +145,7 @@ async fn list(context: &Context, stack: &Stack, place: &TallyHandle) -> Result<(
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(rename = "tallyState")]
-enum State {
+pub enum State {
     /// Rows are still to come, or missing.
     Open,
     /// Every row is in the table or was skipped.
@@ -145,7 +157,7 @@ enum State {
 }
 
 impl State {
-    fn of(tally: &Tally) -> Self {
+    pub fn of(tally: &Tally) -> Self {
         if !tally.object_failures().is_empty() {
             Self::ObjectFailed
         } else if tally.is_loaded() {
@@ -159,7 +171,7 @@ impl State {
 }
 
 /// Describes the state of an object in a few words.
-fn state_text(tally: &Tally) -> String {
+pub(super) fn state_text(tally: &Tally) -> String {
     match State::of(tally) {
         State::Open if tally.total().is_none() => "reading".to_owned(),
         State::Open => "loading".to_owned(),
@@ -191,6 +203,11 @@ fn rows_text(count: u64) -> String {
 
 /// Returns `Ok` (exit code 0) only if the file has rows, and each of them is in the table or was skipped.
 fn verdict(tally: &Tally) -> Result<()> {
+    judge(tally, || what_to_do(tally))
+}
+
+/// Returns the same as [`verdict`], with other advice.
+pub(super) fn judge(tally: &Tally, advice: impl FnOnce() -> String) -> Result<()> {
     if tally.total() == Some(0) && tally.object_failures().is_empty() {
         return Err(Error::Incomplete(
             Message::new("the file has no rows").hint("the file is empty, or has only a header"),
@@ -217,7 +234,7 @@ fn verdict(tally: &Tally) -> Result<()> {
             }
         },
     };
-    Err(Error::Incomplete(Message::new(text).hint(what_to_do(tally))))
+    Err(Error::Incomplete(Message::new(text).hint(advice())))
 }
 
 /// Returns the next step for an object of which not every row is in the table.
@@ -279,7 +296,8 @@ fn ranges_text(rows: &RowSet) -> String {
     format!("{}{more}", shown.join(", "))
 }
 
-fn show(context: &Context, tally: &Tally) -> Result<()> {
+/// Describes the rows of an object: a line for each stage, and one for each reason of failures.
+pub(super) fn describe_rows(tally: &Tally) -> String {
     let total = tally.total();
     let of = |count: u64| match (percent(tally), total) {
         (Some(_), Some(total)) if total > 0 => format!("{count} of {total}"),
@@ -334,16 +352,29 @@ fn show(context: &Context, tally: &Tally) -> Result<()> {
             &tally.replaced,
         ),
         ("outdated", "", "for which the table has a newer item of another file", &tally.outdated),
+        (
+            "overlapping",
+            "at least ",
+            "whose key had the item of another file; with `snapshot`, files must not have the same keys",
+            &tally.overlapping,
+        ),
         ("leap seconds", "", "with a timestamp whose second 60 was taken as 59", &tally.leap_seconds),
     ];
     for (name, least, about, set) in sets.into_iter().filter(|(.., set)| !set.is_empty()) {
         rows.push([name.to_owned(), format!("{least}{}, {about}: {}", set.len(), ranges_text(set))]);
     }
+    if let Some(state) = &tally.snapshot {
+        let text = match &state.outcome {
+            None => "looking for items that the latest version of the file lacks".to_owned(),
+            Some(outcome) => outcome.sentence().unwrap_or_else(|| "the file lacks no item".to_owned()),
+        };
+        rows.push(["snapshot".to_owned(), text]);
+    }
     let missing = tally.missing();
     if !missing.is_empty() {
         rows.push(["missing".to_owned(), format!("{}: {}", missing.len(), ranges_text(&missing))]);
     }
-    context.ui.data(&deployer_base::ui::table(["rows", ""], rows))
+    deployer_base::ui::table(["rows", ""], rows)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use contract::ObjectRef;
+use contract::event::SnapshotOutcome;
 use contract::settings::FieldSettings;
 use deployer_aws::Pause;
 use deployer_aws::cloudformation::{CloudFormation, StackResource};
@@ -23,20 +24,28 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::tally::TallyHandle;
+use super::tally::document::SnapshotCounts;
 use super::{logs, tally};
 use crate::context::Context;
+use crate::existing;
 use crate::pipeline::{self, landing, physical};
 use crate::precheck;
 use crate::progress::{self, Entry, Group, Progress};
+
+pub(super) mod presign;
 
 /// Upload a CSV file to the bucket of the stack, which starts the pipeline
 ///
 /// Compares the columns of the file with the fields of the stack first and makes items of its first rows, and sends nothing if a
 /// column is missing or all of these rows would fail. With `--wait`, exits with 0 if every row is in the table or was skipped, and
 /// with 7 if rows have failed or the file has no rows.
+///
+/// With `--presign`, prints a `curl` line with which somebody without AWS credentials uploads one file, and sends nothing. It is valid
+/// until `--expires`, or until your own credentials expire.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// File to upload
+    /// File to upload; with `--presign`, the key under which somebody else uploads it
+    #[arg(value_name = "FILE")]
     path: PathBuf,
     /// The stack; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
@@ -59,6 +68,21 @@ pub struct Args {
     /// Stop waiting after this time
     #[arg(long, value_name = "DURATION", default_value = "15m", requires = "wait", value_parser = duration)]
     timeout: u64,
+    /// Print a `curl` line with which anyone who has it can upload one file under this key, once
+    #[arg(long, conflicts_with_all = ["wait", "no_check"])]
+    presign: bool,
+    /// End of the validity of `--presign`; 7d at most
+    #[arg(long, value_name = "DURATION", default_value = "1h", requires = "presign", value_parser = presign::validity)]
+    expires: u64,
+    /// Write an HTML page with a form for the upload to this file, instead of a `curl` line
+    #[arg(long, value_name = "PAGE", requires = "presign")]
+    form: Option<PathBuf>,
+    /// Largest file that the form takes; 5GiB at most
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", requires = "form", value_parser = presign::size)]
+    max_size: u64,
+    /// Let the upload of `--presign` replace an object of that key
+    #[arg(long, requires = "presign")]
+    overwrite: bool,
 }
 
 fn duration(text: &str) -> std::result::Result<u64, String> {
@@ -79,6 +103,9 @@ const LISTED_FAILURES: usize = 10_000;
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
+    if args.presign {
+        return presign::run(context, args).await;
+    }
     let (source, stack) = context.load_stack_and_source(args.stack.as_deref())?;
     let landing = landing(&stack, args.bucket.as_deref())?;
     let key = match &args.key {
@@ -99,7 +126,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let session = context.connect(&stack.target).await?;
     let cloudformation = CloudFormation::new(&session);
     super::outputs::deployed(&cloudformation, &stack).await?;
-    let resources = cloudformation.resources(&stack.name).await?;
+    let resources = existing::resources(&cloudformation, &session, &stack).await?;
     let bucket = physical(&resources, &stack, &landing.name)?.to_owned();
     // A stack that was deployed before it had a tally has a log in any case.
     let tally = pipeline::tally(&stack).ok().filter(|name| physical(&resources, &stack, name).is_ok());
@@ -184,7 +211,7 @@ fn check_file(path: &Path) -> Result<()> {
 }
 
 /// Refuses a key that no notification matches, since the object would start nothing.
-fn check_key(bucket: &Resource, key: &str) -> Result<()> {
+pub fn check_key(bucket: &Resource, key: &str) -> Result<()> {
     let ResourceType::Bucket(model) = &bucket.is else { return Ok(()) };
     let created: Vec<_> = model.notify.iter().filter(|notify| notify.on == BucketEvent::Created).collect();
     let starts = created.iter().any(|notify| {
@@ -341,6 +368,9 @@ async fn finish(
     if groups.len() > SHOWN_GROUPS {
         context.ui.step("failed", format!("and for {} more reasons", groups.len() - SHOWN_GROUPS));
     }
+    if let Some(sentence) = progress.snapshot.as_ref().and_then(SnapshotOutcome::sentence) {
+        context.ui.step("snapshot", sentence);
+    }
     if context.ui.is_json() {
         let failures = progress.failures().map(|(record, failure)| UploadFailure {
             record,
@@ -356,6 +386,7 @@ async fn finish(
             skipped: Some(progress.skipped()).filter(|skipped| *skipped > 0),
             existing: Some(progress.existing()).filter(|existing| *existing > 0),
             failed: progress.failed(),
+            snapshot: progress.snapshot.as_ref().map(Into::into),
             seconds: elapsed.as_secs_f64(),
             reasons: groups.iter().map(FailureReason::new).collect(),
             failures: failures.collect(),
@@ -411,6 +442,9 @@ pub(super) struct LoadedObject<'a> {
     existing: Option<u64>,
     /// Rows that failed.
     failed: u64,
+    /// What `snapshot` did afterwards; absent in a stack without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshot: Option<SnapshotCounts<'a>>,
     /// Duration.
     seconds: f64,
     /// The failures, by reason.

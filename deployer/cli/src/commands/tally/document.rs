@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use contract::event::{SnapshotOutcome, SnapshotReason};
 use deployer_base::output::StoredObject;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -47,6 +48,9 @@ pub struct ObjectTally<'a> {
     /// there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     outdated_rows: Option<RowRanges>,
+    /// Rows whose key had the item of another file, with `snapshot: true`; absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overlapping_rows: Option<RowRanges>,
     /// Rows with a timestamp whose second 60 was taken as 59; absent when there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     leap_second_rows: Option<RowRanges>,
@@ -101,6 +105,12 @@ pub struct TallySummary<'a> {
     /// there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     outdated: Option<u64>,
+    /// Rows whose key had the item of another file, with `snapshot: true`: at least so many; absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overlapping: Option<u64>,
+    /// What `snapshot` did after the last attempt; absent while it has not ended, and in a stack without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshot: Option<SnapshotCounts<'a>>,
     /// Rows with a timestamp whose second 60 was taken as 59; absent when there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     leap_seconds: Option<u64>,
@@ -118,12 +128,45 @@ pub struct TallySummary<'a> {
     pending_replays: Vec<ReplayProgress>,
 }
 
+/// Items that the latest version of a file lacks.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "snapshotCounts")]
+pub struct SnapshotCounts<'a> {
+    /// Items that were deleted.
+    deleted: u64,
+    /// Items that the latest version lacks; null when they were not counted.
+    candidates: Option<u64>,
+    /// Items of the file that are not newer than that version, the candidates included; null when they were not counted.
+    items: Option<u64>,
+    /// The largest number that might have been deleted; null when there were no candidates, or the number is not known.
+    maximum: Option<u64>,
+    /// Why candidates were not deleted, or not looked for; null when there is no reason.
+    #[schemars(extend("enum" = ["failed-rows", "file-failed", "outdated-rows", "too-many", "no-baseline", "upload-time-unknown", null]))]
+    reason: Option<&'static str>,
+    /// Time of the upload of the version that counts; null when it is this one.
+    latest: Option<&'a str>,
+}
+
+impl<'a> From<&'a SnapshotOutcome> for SnapshotCounts<'a> {
+    fn from(outcome: &'a SnapshotOutcome) -> Self {
+        Self {
+            deleted: outcome.deleted,
+            candidates: outcome.candidates,
+            items: outcome.items,
+            maximum: outcome.maximum,
+            reason: outcome.reason.map(SnapshotReason::code),
+            latest: outcome.latest.as_ref().map(|latest| latest.uploaded.as_str()),
+        }
+    }
+}
+
 /// Rows, by their numbers in the file.
 #[derive(Debug, PartialEq, Serialize, JsonSchema)]
 #[schemars(rename = "tallyRows")]
-pub(super) struct RowRanges {
+pub(in crate::commands) struct RowRanges {
     /// The number of rows.
-    pub(super) rows: u64,
+    pub(in crate::commands) rows: u64,
     /// The first and the last row of each range; the first ranges only.
     pub(super) ranges: Vec<(u64, u64)>,
     /// The number of rows in ranges that are not listed.
@@ -133,29 +176,29 @@ pub(super) struct RowRanges {
 /// Rows that failed in one stage for one reason.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "tallyFailedRows")]
-struct FailedRows {
+pub(in crate::commands) struct FailedRows {
     /// The stage.
     #[schemars(extend("enum" = ["extraction", "transform", "load"]))]
-    stage: String,
+    pub(in crate::commands) stage: String,
     /// The reason, as in `failed` events.
-    reason: String,
+    pub(in crate::commands) reason: String,
     /// For people, from one of the `failed` events.
-    message: Option<String>,
+    pub(in crate::commands) message: Option<String>,
     /// The rows.
     #[serde(flatten)]
-    rows: RowRanges,
+    pub(in crate::commands) rows: RowRanges,
 }
 
 /// Why an object as a whole could not be read.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "tallyObjectFailure")]
-struct ObjectFailure<'a> {
+pub(in crate::commands) struct ObjectFailure<'a> {
     /// The stage.
-    stage: &'a str,
+    pub(in crate::commands) stage: &'a str,
     /// The reason, as in `failed` events.
-    reason: &'a str,
+    pub(in crate::commands) reason: &'a str,
     /// For people, from one of the `failed` events.
-    message: Option<String>,
+    pub(in crate::commands) message: Option<String>,
 }
 
 /// A replay that is not done.
@@ -189,6 +232,29 @@ struct ShardCounts {
     bytes: u64,
 }
 
+impl<'a> ObjectFailure<'a> {
+    /// Returns why an object could not be read.
+    pub(in crate::commands) fn of(tally: &'a Tally) -> Vec<Self> {
+        let failures = tally.object_failures().into_iter();
+        failures
+            .map(|(stage, reason)| Self { stage, reason, message: tally.message(stage, reason) })
+            .collect()
+    }
+}
+
+impl FailedRows {
+    /// Returns the rows of an object that failed, by stage and reason.
+    pub(in crate::commands) fn of(tally: &Tally) -> Vec<Self> {
+        let failures = tally.failures().into_iter().map(|failure| Self {
+            rows: RowRanges::new(&failure.rows),
+            stage: failure.stage,
+            reason: failure.reason,
+            message: failure.message,
+        });
+        failures.collect()
+    }
+}
+
 impl RowRanges {
     pub(super) fn new(rows: &RowSet) -> Self {
         let (shown, more) = ranges(rows);
@@ -207,12 +273,7 @@ fn some(rows: &RowSet) -> Option<u64> {
 }
 
 impl<'a> TallySummary<'a> {
-    pub(super) fn new(tally: &'a Tally) -> Self {
-        let object_failures = tally.object_failures().into_iter().map(|(stage, reason)| ObjectFailure {
-            stage,
-            reason,
-            message: tally.message(stage, reason),
-        });
+    pub(in crate::commands) fn new(tally: &'a Tally) -> Self {
         let pending_replays = tally.pending_replays().into_iter().map(|replay| ReplayProgress {
             id: replay.id,
             replay: replay.what,
@@ -236,25 +297,21 @@ impl<'a> TallySummary<'a> {
             overwritten: tally.overwritten.len(),
             replaced: some(&tally.replaced),
             outdated: some(&tally.outdated),
+            overlapping: some(&tally.overlapping),
+            snapshot: tally.snapshot.as_ref().and_then(|state| state.outcome.as_ref()).map(Into::into),
             leap_seconds: some(&tally.leap_seconds),
             percent: percent(tally),
             rows_per_second: average(tally),
             started_at: tally.started_at.as_deref(),
             last_at: tally.last_at.as_deref(),
-            object_failures: object_failures.collect(),
+            object_failures: ObjectFailure::of(tally),
             pending_replays: pending_replays.collect(),
         }
     }
 }
 
 impl<'a> ObjectTally<'a> {
-    pub(super) fn new(stack: &'a str, tally: &'a Tally) -> Self {
-        let failures = tally.failures().into_iter().map(|failure| FailedRows {
-            rows: RowRanges::new(&failure.rows),
-            stage: failure.stage,
-            reason: failure.reason,
-            message: failure.message,
-        });
+    pub(in crate::commands) fn new(stack: &'a str, tally: &'a Tally) -> Self {
         let shards = tally.summary.shards.iter().map(|((of, index), counts)| ShardCounts {
             index: *index,
             of: *of,
@@ -272,8 +329,9 @@ impl<'a> ObjectTally<'a> {
             overwritten_rows: RowRanges::new(&tally.overwritten),
             replaced_rows: RowRanges::some(&tally.replaced),
             outdated_rows: RowRanges::some(&tally.outdated),
+            overlapping_rows: RowRanges::some(&tally.overlapping),
             leap_second_rows: RowRanges::some(&tally.leap_seconds),
-            failures: failures.collect(),
+            failures: FailedRows::of(tally),
             shards: shards.collect(),
             tasks: &tally.summary.tasks,
         }

@@ -6,10 +6,12 @@ use deployer_aws::dynamodb::tally::{self as table, Table};
 use deployer_aws::session::Session;
 use deployer_base::error::{Error, Result};
 use deployer_lang::Stack;
+use deployer_lang::model::worker::Worker;
 use tally::{Batch, RowSet, Tally, Writer};
 
 use crate::commands::outputs;
 use crate::context::Context;
+use crate::existing;
 use crate::pipeline::{self, physical};
 
 /// The places of the tally and of the objects.
@@ -19,6 +21,8 @@ pub struct TallyHandle {
     table: Table,
     table_name: String,
     bucket: Option<String>,
+    /// `true` if the stack has a `snapshot`, with which a file ends.
+    cleans: bool,
 }
 
 impl TallyHandle {
@@ -37,7 +41,7 @@ impl TallyHandle {
         let session = context.connect(&stack.target).await?;
         let cloudformation = CloudFormation::new(&session);
         outputs::deployed(&cloudformation, stack).await?;
-        let resources = cloudformation.resources(&stack.name).await?;
+        let resources = existing::resources(&cloudformation, &session, stack).await?;
         let bucket = landing.map(|landing| physical(&resources, stack, &landing.name)).transpose()?;
         let bucket = bucket.map(str::to_owned);
         Self::new(&session, resources, stack, tally, bucket)
@@ -56,7 +60,13 @@ impl TallyHandle {
     ) -> Result<Self> {
         let table_name = physical(&resources, stack, tally)?.to_owned();
         let table = table::table(session, &table_name);
-        Ok(Self { session: session.clone(), resources, table, table_name, bucket })
+        let cleans = stack.functions().any(|(_, function)| function.worker() == Some(Worker::Snapshot));
+        Ok(Self { session: session.clone(), resources, table, table_name, bucket, cleans })
+    }
+
+    /// Returns whether the stack has a `snapshot`, with which a file ends.
+    pub(super) const fn cleans(&self) -> bool {
+        self.cleans
     }
 
     /// Returns the session of the caller.
@@ -139,7 +149,7 @@ impl TallyHandle {
     }
 
     /// Reads the tallies of all objects, the newest first.
-    pub(super) async fn list(&self) -> Result<Vec<Tally>> {
+    pub async fn list(&self) -> Result<Vec<Tally>> {
         let mut all =
             tally::list(&self.table).await.map_err(|error| table::error(&self.table_name, error))?;
         all.sort_by(|a, b| newest(b).cmp(&newest(a)));

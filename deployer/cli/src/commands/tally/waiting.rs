@@ -13,6 +13,9 @@ use crate::progress::counted;
 
 /// Interval at which the counts are shown if there is no progress bar.
 const HEARTBEAT: Duration = Duration::from_secs(5);
+/// The longest pause between two reads: between the batches of the observer, a second apart, nothing changes, and the
+/// counts should not get older than that for it.
+const LONGEST: Duration = Duration::from_millis(500);
 
 /// Reads the tally again and again until there is nothing left to wait for.
 ///
@@ -26,9 +29,11 @@ pub async fn wait(
 ) -> Result<Option<Tally>> {
     let started = Instant::now();
     let mut said = Instant::now();
-    let mut pause = Pause::new();
+    let mut pause = Pause::up_to(LONGEST);
     let bar = context.ui.bar();
     let mut last: Option<Tally> = None;
+    // A file that ended before the stack had a `snapshot` is not waited for.
+    let mut was_open = false;
     // The rows that were in the table at the beginning: they don't count for the present speed.
     let mut first: Option<(Instant, u64)> = None;
     loop {
@@ -45,9 +50,11 @@ pub async fn wait(
                 context.ui.step("rows", &text);
                 said = Instant::now();
             }
-            if is_over(found) {
+            let is_at_work = was_open || found.snapshot.as_ref().is_some_and(|state| state.outcome.is_none());
+            if is_over(found) && (!place.cleans() || !is_at_work || found.cleaned().is_some()) {
                 return Ok(Some(found.clone()));
             }
+            was_open |= !is_over(found);
         }
         if found != last {
             pause.reset();
@@ -56,9 +63,19 @@ pub async fn wait(
             return Err(gave_up(limit, found.as_ref()));
         }
         last = found;
-        // Watching must not slow down the work that it watches, so it takes a tenth of the time at most.
-        tokio::join!(pause.wait(), tokio::time::sleep(cost * 9));
+        tokio::join!(pause.wait(), tokio::time::sleep(rest(cost)));
     }
+}
+
+/// The age that counts should not exceed: a read tells what was so at its beginning, and is shown until the next one ends.
+const OLDEST: Duration = Duration::from_secs(1);
+
+/// Returns the pause after a read that took so long.
+///
+/// Watching must not slow down the work that it watches, so it takes a tenth of the time. But where a read takes long,
+/// it mostly waits for other calls, and the counts would become too old for it: there is less of a pause then.
+fn rest(cost: Duration) -> Duration {
+    (cost * 9).min(OLDEST.saturating_sub(cost * 2).max(cost / 4))
 }
 
 fn gave_up(limit: Duration, found: Option<&Tally>) -> Error {
@@ -69,6 +86,9 @@ fn gave_up(limit: Duration, found: Option<&Tally>) -> Error {
              started; `deployer replay KEY --{}` sends the rows again",
             replay.pending, replay.rows, replay.id, replay.what
         ),
+        None if found.is_some_and(is_over) => {
+            "all rows are settled, but `snapshot` has not said which items were deleted: `deployer logs snapshot` shows why".to_owned()
+        }
         None => "`deployer tally KEY` shows which rows are missing, and `deployer replay KEY --missing` sends them again"
             .to_owned(),
     };
@@ -79,13 +99,13 @@ fn gave_up(limit: Duration, found: Option<&Tally>) -> Error {
 
 /// Returns whether no more events will follow: all rows are settled, or the object was given up; and no replay is in
 /// progress.
-pub(super) fn is_over(tally: &Tally) -> bool {
+pub fn is_over(tally: &Tally) -> bool {
     let settled = tally.is_complete() || !tally.object_failures().is_empty();
     settled && (tally.is_loaded() || tally.pending_replays().is_empty())
 }
 
 /// Returns the rows a second; `None` while it can't be estimated.
-pub(super) fn rate(rows: u64, seconds: f64) -> Option<f64> {
+pub fn rate(rows: u64, seconds: f64) -> Option<f64> {
     #[expect(clippy::cast_precision_loss, reason = "shown to people")]
     let rows = rows as f64;
     (rows > 0.0 && seconds >= 1.0).then(|| rows / seconds)
@@ -127,4 +147,20 @@ pub(super) fn describe(tally: &Tally) -> String {
         text.push_str(&format!(", replay of {} rows: {} to go", replay.rows, replay.pending));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_not_old_and_watching_leaves_time_for_the_work() {
+        for milliseconds in 0..5_000 {
+            let cost = Duration::from_millis(milliseconds);
+            let rest = rest(cost);
+            assert!(milliseconds > 440 || cost * 2 + rest <= OLDEST, "{cost:?}");
+            assert!(rest >= cost / 4, "{cost:?}");
+            assert!(milliseconds > 90 || rest == cost * 9, "more than a tenth: {cost:?}");
+        }
+    }
 }
