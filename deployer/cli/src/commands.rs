@@ -8,12 +8,17 @@ use deployer_base::error::{Error, Message, Result};
 use deployer_base::ui::{Color, MessageFormat, Output};
 
 use crate::context::Context;
+#[cfg(feature = "policies")]
+use crate::policies;
 
 mod bootstrap;
+mod check;
 mod completions;
+pub mod console;
 mod cost;
 mod deploy;
 mod destroy;
+mod dev;
 mod diagnose;
 mod diff;
 mod docs;
@@ -21,26 +26,36 @@ mod doctor;
 #[cfg(test)]
 mod documents;
 mod drift;
+mod errors;
 mod events;
 mod forecast;
 mod gc;
 mod graph;
 mod history;
+mod import;
+mod import_resources;
+mod import_template;
 mod init;
+mod invoke;
+mod items;
 mod local;
 mod logs;
 mod ls;
+mod lsp;
 mod man;
 mod r#match;
 mod outputs;
+mod permissions;
 mod preview;
 mod recover;
 mod replay;
 mod rollback;
 mod schema;
+mod status;
 mod synth;
 mod tally;
 mod upload;
+mod verify;
 
 /// Deploy an event-driven pipeline to AWS, or to this machine, from one stack.yaml
 ///
@@ -87,12 +102,15 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Init(init::Args),
+    Import(import::Args),
     Ls(ls::Args),
+    Check(check::Args),
     Synth(synth::Args),
     Preview(preview::Args),
     Match(r#match::Args),
     Diff(diff::Args),
     Deploy(deploy::Args),
+    Dev(dev::Args),
     Destroy(destroy::Args),
     Diagnose(diagnose::Args),
     Recover(recover::Args),
@@ -102,20 +120,31 @@ pub enum Command {
     Rollback(rollback::Args),
     Drift(drift::Args),
     Doctor(doctor::Args),
+    Permissions(permissions::Args),
     Bootstrap(bootstrap::Args),
     Gc(gc::Args),
+    Verify(verify::Args),
     Upload(upload::Args),
+    Status(status::Args),
+    Console(console::Args),
     Tally(tally::Args),
+    Items(items::Args),
     Replay(replay::Args),
+    Errors(errors::Args),
     Logs(logs::Args),
+    Invoke(invoke::Args),
     Local(local::Args),
     Schema(schema::Args),
+    Lsp(lsp::Args),
     Docs(docs::Args),
     Graph(graph::Args),
     Cost(cost::Args),
     Forecast(forecast::Args),
     Completions(completions::Args),
     Man(man::Args),
+    #[cfg(feature = "policies")]
+    #[command(hide = true)]
+    EvaluateRules(policies::Evaluate),
 }
 
 impl Command {
@@ -124,6 +153,8 @@ impl Command {
         let own = matches!(
             (&self, context.ui.output),
             (Self::Outputs(_), Output::Env)
+                | (Self::Diff(_), Output::Markdown)
+                | (Self::Check(_), Output::Sarif)
                 | (Self::Preview(_), Output::Ndjson | Output::DynamodbJson | Output::Csv)
         );
         if let (false, Some((command, form))) = (own, context.ui.output.only()) {
@@ -134,18 +165,24 @@ impl Command {
         }
         match self {
             Self::Init(args) => init::run(context, &args),
+            Self::Import(args) => import::run(context, &args),
             Self::Ls(args) if args.status => block_on(interruptible(context, ls::with_status(context))),
             Self::Ls(args) => ls::run(context, &args),
+            Self::Check(args) => check::run(context, &args),
             Self::Synth(args) => synth::run(context, &args),
             Self::Preview(args) => preview::run(context, &args),
             Self::Match(args) => r#match::run(context, &args),
             Self::Schema(args) => schema::run(context, &args),
+            Self::Lsp(args) => lsp::run(context, &args),
             Self::Docs(args) => docs::run(context, &args),
             Self::Graph(args) => graph::run(context, &args),
             Self::Cost(args) => cost::run(context, &args),
             Self::Forecast(args) => forecast::run(context, &args),
+            Self::Permissions(args) => permissions::run(context, &args),
             Self::Completions(args) => completions::run(context, &args),
             Self::Man(args) => man::run(context, &args),
+            #[cfg(feature = "policies")]
+            Self::EvaluateRules(_) => policies::evaluate(&context.ui),
             Self::Diff(args) => block_on(interruptible(context, diff::run(context, &args))),
             Self::Deploy(args) => block_on(interruptible(context, deploy::run(context, &args))),
             Self::Destroy(args) => block_on(interruptible(context, destroy::run(context, &args))),
@@ -159,10 +196,17 @@ impl Command {
             Self::Doctor(args) => block_on(interruptible(context, doctor::run(context, &args))),
             Self::Bootstrap(args) => block_on(interruptible(context, bootstrap::run(context, &args))),
             Self::Gc(args) => block_on(interruptible(context, gc::run(context, &args))),
+            Self::Status(args) => block_on(interruptible(context, status::run(context, &args))),
+            Self::Console(args) => block_on(interruptible(context, console::run(context, &args))),
             Self::Tally(args) => block_on(interruptible(context, tally::run(context, &args))),
+            Self::Items(args) => block_on(interruptible(context, items::run(context, &args))),
             Self::Replay(args) => block_on(interruptible(context, replay::run(context, &args))),
+            Self::Verify(args) => block_on(interruptible(context, verify::run(context, &args))),
             Self::Upload(args) => block_on(interruptible(context, upload::run(context, &args))),
+            Self::Errors(args) => block_on(interruptible(context, errors::run(context, &args))),
             Self::Logs(args) => block_on(interruptible(context, logs::run(context, &args))),
+            Self::Invoke(args) => block_on(interruptible(context, invoke::run(context, &args))),
+            Self::Dev(args) => block_on(dev::run(context, &args)),
             Self::Local(args) => block_on(local::run(context, &args)),
         }
     }
@@ -173,6 +217,47 @@ fn region(text: &str) -> std::result::Result<String, String> {
         true => Ok(text.to_owned()),
         false => Err("expected an AWS region, such as eu-west-1".to_owned()),
     }
+}
+
+/// The option for the role of CloudFormation.
+#[derive(Debug, Default, clap::Args)]
+struct RoleArgs {
+    /// Role with which CloudFormation works on the stack from now on; by default that of the file, else that of the stack
+    #[arg(long, value_name = "ARN", value_parser = role_arn)]
+    role_arn: Option<String>,
+}
+
+impl RoleArgs {
+    /// Returns the role that was given, else the one of the file.
+    fn or(&self, of_file: Option<String>) -> Option<String> {
+        self.role_arn.clone().or(of_file)
+    }
+}
+
+fn role_arn(text: &str) -> std::result::Result<String, String> {
+    match deployer_lang::model::organisation::is_role_arn(text) {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("expected the ARN of a role, such as arn:aws:iam::111122223333:role/cloudformation"
+                .to_owned())
+        }
+    }
+}
+
+/// Reads the number of things that a command shows.
+fn count(text: &str) -> std::result::Result<usize, String> {
+    const MOST: usize = 1_000;
+    text.parse()
+        .ok()
+        .filter(|count| (1..=MOST).contains(count))
+        .ok_or_else(|| "expected a number from 1 to 1000".to_owned())
+}
+
+/// Reads the time that a command looks back.
+fn period(text: &str) -> std::result::Result<u64, String> {
+    deployer_syntax::units::parse_duration(text)
+        .filter(|seconds| *seconds > 0)
+        .ok_or_else(|| "expected a duration of at least 1s, such as 10m or 2h".to_owned())
 }
 
 fn key_value(text: &str) -> std::result::Result<(String, String), String> {

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use deployer_aws::cloudformation::Mode;
+use deployer_aws::cloudformation::{DeployedStack, Mode, StackState};
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::output::{
     AnnouncedChange, DeploymentEvent, DeploymentResult, DoneResult, FailedResult, OutputValues,
 };
 use deployer_build::publish;
 use deployer_cfn::deployed;
+use deployer_cfn::status::Status;
+use deployer_lang::assets::ASSET_BUCKET_PARAMETER;
 use deployer_lang::model::ResourceType;
 use deployer_lang::{Compiled, Stack};
 use deployer_plan::diff::Diff;
@@ -18,14 +20,17 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::RoleArgs;
+use super::verify::Verification;
 use crate::context::Context;
-use crate::deployment::{DeployReport, DeployResult, Deployment, Options, Waiting, announced};
+use crate::deployment::{DeployReport, DeployResult, Deployment, Losses, Options, Waiting, announced};
+use crate::existing;
 use crate::hotswap::{self, Swap, Swapped};
 use crate::pipeline;
 use crate::plan;
 use crate::records::{self, Finished, Kind};
 use crate::saved_plan::SavedPlan;
-use crate::situation::{Busy, Situation};
+use crate::situation::{self, Busy, Look, Situation};
 use crate::state::{Deployed, Wanted};
 
 /// Build and publish the code, and deploy the stack
@@ -33,7 +38,7 @@ use crate::state::{Deployed, Wanted};
 /// Shows what would change, asks before it creates a stack in an AWS account or widens permissions, and stops if data would be
 /// lost. Run it again at any time: what is up to date is not touched, and a deployment that was interrupted is watched until it
 /// finishes.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct Args {
     /// The stack; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
@@ -52,6 +57,9 @@ pub struct Args {
     /// Allow a resource with data to be removed or replaced, by its logical id or its name in the file; can be given several times
     #[arg(long, value_name = "ID")]
     allow_replace: Vec<String>,
+    /// Adopt nothing that a deleted stack of this name has kept: create all resources anew, with new names for buckets
+    #[arg(long, conflicts_with_all = ["change_set", "hotswap"])]
+    fresh: bool,
     /// Finish as soon as the configuration is applied, without waiting for resources to become ready
     #[arg(long)]
     express: bool,
@@ -61,12 +69,37 @@ pub struct Args {
     /// Update the code of functions and tasks without CloudFormation, in seconds; for development
     #[arg(long, conflicts_with_all = ["no_execute", "plan", "express", "no_rollback"])]
     hotswap: bool,
+    /// Also take back what was changed by other means since the last deployment: properties of the template, and deleted resources
+    #[arg(long, conflicts_with_all = ["change_set", "express", "fresh", "hotswap", "plan"])]
+    revert_drift: bool,
+    #[command(flatten)]
+    role: RoleArgs,
     /// Wait if another operation is in progress on the stack
     #[arg(long)]
     wait: bool,
+    /// Verify the pipeline afterwards, as `deployer verify` does; with `rollback`, deploy again what was deployed before if it fails
+    #[arg(
+        long,
+        value_name = "ACTION",
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "report",
+        conflicts_with_all = ["all", "no_execute", "change_set"]
+    )]
+    verify: Option<Verify>,
     /// Write events to a file as they happen, one JSON document per line
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
+}
+
+/// The reaction to a verification that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Verify {
+    /// Name the hop that fails
+    Report,
+    /// Deploy again what was deployed before
+    Rollback,
 }
 
 /// A deployment that did not fail.
@@ -95,6 +128,9 @@ pub(super) struct DeploymentReport<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<OutputValues>")]
     outputs: Option<Map<String, Value>>,
+    /// With `--verify`: the verification.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verification: Option<Verification>,
 }
 
 /// A deployment that failed, was refused, or was interrupted.
@@ -142,16 +178,79 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     if args.all {
         return all(context, args).await;
     }
-    let compiled = context.compile(args.stack.as_deref())?;
+    let compiled = context.compile_by_policies(args.stack.as_deref())?;
     let stack = &compiled.stack;
-    match one(context, args, &compiled).await {
-        Ok(done) if context.ui.is_json() => context.ui.json(report(stack, &done)),
-        Ok(done) => show(context, stack, &done),
+    if args.verify.is_some() {
+        // What can't be verified is not deployed in the hope that it can.
+        super::verify::prepare(&compiled, &super::verify::Options::default())?;
+    }
+    let done = match one(context, args, &compiled).await {
+        Ok(done) => verified(context, args, &compiled, &done).await.map(|verification| (done, verification)),
+        Err(error) => Err(error),
+    };
+    match done {
+        Ok((done, verification)) if context.ui.is_json() => {
+            context.ui.json(DeploymentReport { verification, ..report(stack, &done) })
+        }
+        Ok((done, _)) => show(context, stack, &done),
         Err(error) => {
             if context.ui.is_json() {
                 context.ui.json(failure(stack, &error))?;
             }
             Err(error)
+        }
+    }
+}
+
+/// Verifies a deployment, if that is wanted.
+///
+/// # Errors
+/// [`Error::Incomplete`] with the hop that failed, and [`Error::Deployment`] if the deployment before it is in its place again; those of
+/// the verification.
+async fn verified(
+    context: &Context,
+    args: &Args,
+    compiled: &Compiled,
+    done: &DeployReport,
+) -> Result<Option<Verification>> {
+    let Some(verify) = args.verify else { return Ok(None) };
+    let stack = &compiled.stack;
+    let verification = super::verify::verify(context, compiled, &super::verify::Options::default()).await?;
+    let Err(error) = verification.verdict() else { return Ok(Some(verification)) };
+    if verify == Verify::Report {
+        return Err(error);
+    }
+    let found = error.message().unwrap_or_else(|| Message::new("the verification failed"));
+    let stays = |why: &str| {
+        let hint = found.hint.as_deref().unwrap_or_default();
+        Err(Error::Incomplete(Message::new(format!("{}; {why}", found.text)).hint(hint)))
+    };
+    match done.result {
+        DeployResult::Unchanged => {
+            return stays("this run has deployed nothing, so there is nothing to go back to");
+        }
+        DeployResult::Swapped => {
+            return stays("swapped code is not rolled back: deploy it without `--hotswap`");
+        }
+        DeployResult::Deployed | DeployResult::Planned(_) => {}
+    }
+    let is_first = |found: &DeployedStack| Status::of(&found.status) == Status::CreateComplete;
+    if done.stack.as_ref().is_some_and(is_first) {
+        return stays("this is the first deployment of the stack, so there is nothing to go back to");
+    }
+    context.ui.step("rollback", format!("{}: what was deployed before is deployed again", stack.name));
+    match super::rollback::last(context, &stack.target.stack, args.role.role_arn.clone()).await {
+        Ok(gone) => Err(Error::Deployment(
+            Message::new(format!("{}; record {} is deployed again", found.text, gone.to))
+                .hint(found.hint.unwrap_or_default()),
+        )),
+        Err(Error::Failed(why)) => stays(&format!("nothing was rolled back: {}", why.text)),
+        Err(error) => {
+            let why = error.message().map(|message| message.text).unwrap_or_default();
+            Err(Error::Deployment(
+                Message::new(format!("{}; the rollback failed: {why}", found.text))
+                    .hint(format!("`deployer rollback {}` tries again", stack.target.stack)),
+            ))
         }
     }
 }
@@ -173,7 +272,9 @@ async fn all(context: &Context, args: &Args) -> Result<()> {
     let loaded = context.load()?;
     let mut stacks = Vec::new();
     for target in &loaded.document.stacks {
-        stacks.push((context.of_stack(&target.stack), context.compile_in(&loaded, target)?));
+        let compiled = context.compile_in(&loaded, target)?;
+        context.check_policies(&loaded, &compiled)?;
+        stacks.push((context.of_stack(&target.stack), compiled));
     }
     context.on_interrupt(
         "CloudFormation continues the deployments that were started",
@@ -223,23 +324,71 @@ async fn one(context: &Context, args: &Args, compiled: &Compiled) -> Result<Depl
 }
 
 async fn go(context: &Context, args: &Args, compiled: &Compiled) -> Result<DeployReport> {
-    let stack = &compiled.stack;
     let saved = args.plan.as_deref().map(SavedPlan::load).transpose()?;
-    let look =
-        Situation::new(context, compiled, true, if args.wait { Busy::Wait } else { Busy::Refuse }).await?;
+    let busy = if args.wait { Busy::Wait } else { Busy::Refuse };
+    let look = Look { code: true, busy, fresh: args.fresh, allow_replace: &args.allow_replace };
+    let look = Situation::new(context, compiled, look).await?;
+    let swapping = if args.hotswap { Swapping::Always } else { Swapping::Never };
+    act(context, args, compiled, &look, saved, swapping, Losses::Refused).await
+}
+
+/// The use of a swap of code in place of a deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Swapping {
+    /// All changes are deployed.
+    Never,
+    /// A change of anything but code is refused.
+    Always,
+    /// Changes of code alone are swapped, and others are deployed.
+    WherePossible,
+}
+
+/// Deploys what `look` has found. Nothing was changed before, and from here on an end may leave things half done.
+pub(super) async fn act(
+    context: &Context,
+    args: &Args,
+    compiled: &Compiled,
+    look: &Situation,
+    saved: Option<SavedPlan>,
+    swapping: Swapping,
+    losses: Losses,
+) -> Result<DeployReport> {
+    let stack = &compiled.stack;
+    existing::gate(context, look, compiled).await?;
     let cloudformation = &look.cloudformation;
-    let mode = Mode { express: args.express, no_rollback: args.no_rollback };
+    // What a command line says wins over the default of the stack; a change set that waits has its own mode.
+    let by_default =
+        stack.target.express && !args.no_rollback && !args.revert_drift && args.change_set.is_none();
+    let mode = Mode {
+        express: args.express || by_default,
+        no_rollback: args.no_rollback,
+        revert_drift: args.revert_drift,
+    };
+    let role = args.role.or(stack.organisation.role_arn.clone());
+    situation::show_role(context, role.as_deref(), look.deployed.as_ref().map(|deployed| &deployed.stack));
     let options = Options {
         allow_replace: args.allow_replace.clone(),
         no_execute: args.no_execute,
         mode,
+        role,
         accepted: saved.is_some(),
         side_by_side: args.all,
+        losses,
     };
     if let Some(name) = &args.change_set {
-        return waiting(context, &look, stack, name, &options).await;
+        return waiting(context, look, stack, name, &options).await;
     }
     let deployed = look.deployed.as_ref();
+    if args.revert_drift && deployed.is_none_or(Deployed::is_empty) {
+        return Err(Error::Refused(
+            Message::new(format!("{} is not deployed, so nothing can have drifted", stack.name))
+                .hint("deploy it without `--revert-drift`"),
+        ));
+    }
+    let adoption = match args.fresh {
+        true => None,
+        false => look.adoption(&stack.name, &args.allow_replace).await?,
+    };
     let deployment = Deployment {
         context,
         session: &look.session,
@@ -248,18 +397,21 @@ async fn go(context: &Context, args: &Args, compiled: &Compiled) -> Result<Deplo
         target: &stack.target,
         wanted: &look.wanted,
         deployed,
+        adoption: adoption.as_ref(),
+        imports: &[],
         options: &options,
     };
     if let Some(saved) = saved {
         saved.check(&SavedPlan::of(&look.session, &look.wanted, deployed, &deployment.plan()))?;
     }
-    if let Some(found) = deployed
-        && plan::is_current(found, &look.wanted.text, &look.wanted.code)
+    if let Some(found) = deployed.filter(|_| !args.revert_drift)
+        && plan::is_current(found, &look.wanted)
     {
         if stack.target.protect && !found.stack.protected {
             cloudformation.protect(&found.stack.id, true).await?;
             context.ui.step("protected", "termination protection is on, because of `protect: true`");
         }
+        look.remark_renames(context, stack)?;
         let result = match look.resumed {
             Some(took) => {
                 deployment.record(&found.stack.id, None, took, &found.stack.parameters, &[]).await;
@@ -274,27 +426,42 @@ async fn go(context: &Context, args: &Args, compiled: &Compiled) -> Result<Deplo
         let stack = Some(found.stack.clone());
         return Ok(DeployReport { result, plan: None, changes: Vec::new(), stack });
     }
-    let done = match (args.hotswap, deployed) {
-        (true, Some(deployed)) => swap(context, &look, stack, deployed).await?,
-        (true, None) => {
+    look.remark_renames(context, stack)?;
+    let done = match (swapping, deployed) {
+        (Swapping::Always, Some(deployed)) => {
+            check_swap(look, deployed)?;
+            let done = swap(context, look, stack, deployed).await?;
+            if done.result == DeployResult::Swapped {
+                context.ui.note(NOT_RECORDED);
+            }
+            done
+        }
+        (Swapping::Always, None) => {
             return Err(Error::Refused(
                 Message::new(format!("{} is not deployed, so it has no code to swap", stack.name))
                     .hint("deploy it without `--hotswap` first"),
             ));
         }
-        (false, _) => deployment.run().await?,
+        (Swapping::WherePossible, Some(deployed)) if is_of_code(look, deployed) => {
+            swap(context, look, stack, deployed).await?
+        }
+        (Swapping::Never | Swapping::WherePossible, _) => {
+            let done = deployment.run().await?;
+            if done.result == DeployResult::Swapped {
+                context.ui.step("done", "the code of the last deployment is in place again");
+            }
+            done
+        }
     };
-    match (&done.result, args.hotswap) {
-        (DeployResult::Unchanged, _) => {
-            context.ui.step("done", format!("nothing to do: {} is up to date", stack.name));
-        }
-        (DeployResult::Swapped, false) => {
-            context.ui.step("done", "the code of the last deployment is in place again")
-        }
-        _ => {}
+    if done.result == DeployResult::Unchanged {
+        context.ui.step("done", format!("nothing to do: {} is up to date", stack.name));
     }
     Ok(done)
 }
+
+/// The note on swapped code.
+const NOT_RECORDED: &str =
+    "\nthis code is not recorded in CloudFormation; `deployer deploy` makes it permanent";
 
 /// Executes a change set that waits for it.
 async fn waiting(
@@ -347,6 +514,7 @@ async fn waiting(
         tags: found.tags,
         origins: look.wanted.origins.clone(),
         code: Vec::new(),
+        renames: Vec::new(),
     };
     let deployment = Deployment {
         context,
@@ -356,9 +524,43 @@ async fn waiting(
         target: &stack.target,
         wanted: &wanted,
         deployed: look.deployed.as_ref(),
+        adoption: None,
+        imports: &[],
         options,
     };
     deployment.execute_waiting(Waiting { name: found.name, changes: found.changes }).await
+}
+
+/// Returns whether a parameter differs from the code in use.
+fn differs(deployed: &Deployed, (name, value): (&String, &String)) -> bool {
+    Swapped::in_use(deployed.swapped.as_ref(), &deployed.stack.parameters, name) != Some(value)
+}
+
+/// Refuses a swap if more than code has changed, or a user of the code would not learn of it.
+fn check_swap(look: &Situation, deployed: &Deployed) -> Result<()> {
+    if !plan::is_template(deployed, &look.wanted.text) {
+        return Err(Error::Refused(
+            Message::new("more than code has changed since the last deployment").hint(
+                "`deployer diff` shows the changes; deploy them without `--hotswap`; nothing was changed",
+            ),
+        ));
+    }
+    plan::action(Some(&deployed.stack))?;
+    let parameters = look.wanted.parameters.iter().filter(|&pair| differs(deployed, pair));
+    hotswap::check(&deployed.template, parameters.map(|(name, _)| name))
+}
+
+/// Returns whether nothing but code has changed, and the code can be swapped.
+fn is_of_code(look: &Situation, deployed: &Deployed) -> bool {
+    let wanted = &look.wanted;
+    let is_code = |name: &str| {
+        name == ASSET_BUCKET_PARAMETER || wanted.code.iter().any(|one| one.asset.parameter == name)
+    };
+    deployed.stack.state == StackState::Settled
+        && wanted.tags_to_send(Some(deployed)).is_none()
+        && wanted.notifications_to_send(Some(deployed)).is_none()
+        && wanted.parameters.iter().all(|pair| is_code(pair.0) || !differs(deployed, pair))
+        && check_swap(look, deployed).is_ok()
 }
 
 /// Swaps code without CloudFormation.
@@ -368,24 +570,11 @@ async fn swap(
     stack: &Stack,
     deployed: &Deployed,
 ) -> Result<DeployReport> {
-    if !plan::is_template(deployed, &look.wanted.text) {
-        return Err(Error::Refused(
-            Message::new("more than code has changed since the last deployment").hint(
-                "`deployer diff` shows the changes; deploy them without `--hotswap`; nothing was changed",
-            ),
-        ));
-    }
-    plan::action(Some(&deployed.stack))?;
-    let differs = |(name, value): &(&String, &String)| {
-        Swapped::in_use(deployed.swapped.as_ref(), &deployed.stack.parameters, name) != Some(value)
-    };
-    let parameters = look.wanted.parameters.iter().filter(differs);
-    hotswap::check(&deployed.template, parameters.map(|(name, _)| name))?;
     let resources = look.cloudformation.resources(&deployed.stack.id);
     let (values, resources) = tokio::join!(publish(&context.ui, &look.session, &look.wanted.code), resources);
     let (values, resources) = (values?, resources?);
     let new: BTreeMap<String, String> =
-        values.into_iter().filter(|(name, value)| differs(&(name, value))).collect();
+        values.into_iter().filter(|(name, value)| differs(deployed, (name, value))).collect();
     let done = |result| DeployReport {
         result,
         plan: None,
@@ -419,10 +608,10 @@ async fn swap(
         parameters: &parameters,
         tags: &deployed.stack.tags,
         changes: &[],
+        remains: None,
     };
     records::keep(context, &look.session, &finished).await;
     context.ui.step("done", format!("code swapped: {}", hotswap::names(&new)));
-    context.ui.note("\nthis code is not recorded in CloudFormation; `deployer deploy` makes it permanent");
     Ok(done(DeployResult::Swapped))
 }
 
@@ -441,7 +630,7 @@ fn show(context: &Context, stack: &Stack, done: &DeployReport) -> Result<()> {
 }
 
 /// Returns the command with which the user can use the deployed stack, if its pipeline begins with a file.
-fn next_step(stack: &Stack) -> Option<String> {
+pub(super) fn next_step(stack: &Stack) -> Option<String> {
     let landing = pipeline::landing(stack, None).ok()?;
     let ResourceType::Bucket(bucket) = &landing.is else { return None };
     let suffix = bucket.notify.iter().find_map(|one| one.suffix.as_deref()).unwrap_or_default();
@@ -465,5 +654,6 @@ fn report<'a>(stack: &'a Stack, done: &'a DeployReport) -> DeploymentReport<'a> 
         plan: done.plan.as_ref().map(|plan| &plan.diff),
         changes: announced(&done.changes),
         outputs: deployed.map(|deployed| super::outputs::values(stack, deployed)),
+        verification: None,
     }
 }

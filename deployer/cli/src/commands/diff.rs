@@ -4,21 +4,25 @@ use std::path::PathBuf;
 
 use deployer_aws::cloudformation::{ChangeSetOutcome, Mode, StackState};
 use deployer_base::error::{Error, Message, Result};
+use deployer_base::ui::Output;
+use deployer_plan::diff::comment::{MAX_BYTES, comment};
 use deployer_plan::diff::{Detail, Diff};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::account_usage;
 use crate::context::Context;
 use crate::deployment::change_set::{self, ChangeSetRequest};
 use crate::deployment::{Deployment, Options};
+use crate::existing;
 use crate::plan::{self, Action, INLINE_TEMPLATE_BYTES};
 use crate::saved_plan::SavedPlan;
-use crate::situation::{Busy, Situation};
+use crate::situation::{Busy, Look, Situation};
 
 /// Show what a deployment would change: resources, permissions, exposure, code, outputs and cost
 ///
 /// Compares what is deployed with the file, and changes nothing in the account. Builds the code if it is stale. With `--verbose`,
-/// lists the permissions of a new stack too.
+/// lists the permissions of a new stack too. With `--output markdown`, writes a comment for a pull request, of at most 65,536 bytes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The stack; optional if the file has one stack, or one marked `default: true`
@@ -32,6 +36,9 @@ pub struct Args {
     /// Check with CloudFormation too, in a change set that is deleted afterwards
     #[arg(long)]
     change_set: bool,
+    /// Adopt nothing that a deleted stack of this name has kept, and give buckets new names
+    #[arg(long)]
+    fresh: bool,
     /// Write the plan to a file, for `deployer deploy --plan FILE`
     #[arg(long, value_name = "FILE", conflicts_with = "no_build")]
     save: Option<PathBuf>,
@@ -48,11 +55,20 @@ pub(super) struct Difference<'a> {
 }
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
-    let compiled = context.compile(args.stack.as_deref())?;
+    let compiled = context.compile_by_policies(args.stack.as_deref())?;
     let stack = &compiled.stack;
-    let situation = Situation::new(context, &compiled, !args.no_build, Busy::Ignore).await?;
+    let situation = Situation::new(
+        context,
+        &compiled,
+        Look { code: !args.no_build, busy: Busy::Ignore, fresh: args.fresh, allow_replace: &[] },
+    )
+    .await?;
     let deployed = situation.deployed.as_ref();
     let options = Options::default();
+    let adoption = match args.fresh {
+        true => None,
+        false => situation.adoption(&stack.name, &[]).await?,
+    };
     let deployment = Deployment {
         context,
         session: &situation.session,
@@ -61,12 +77,27 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         target: &stack.target,
         wanted: &situation.wanted,
         deployed,
+        adoption: adoption.as_ref(),
+        imports: &[],
         options: &options,
     };
     let mut plan = deployment.plan();
+    situation.remark_renames(context, stack)?;
+    if args.change_set && plan.diff.summary.rename > 0 {
+        return Err(Error::Refused(
+            Message::new("a change set can't rename resources, which the file does with `was`")
+                .hint("run `deployer diff` without `--change-set`"),
+        ));
+    }
     if args.change_set {
         plan = ask(context, &situation, &stack.name, plan).await?;
     }
+    let (mismatches, scarce) = tokio::join!(
+        existing::notes(context, &situation, &compiled),
+        account_usage::notes(context, &situation, stack, &plan)
+    );
+    plan.diff.notes.extend(mismatches?);
+    plan.diff.notes.extend(scarce);
     // In these states a deployment would not make the changes that are shown.
     let stuck =
         deployed.filter(|deployed| !matches!(deployed.stack.state, StackState::Settled | StackState::Review));
@@ -88,10 +119,10 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     }
     let swapped = deployed.is_some_and(|deployed| deployed.swapped.is_some());
     let same = plan.diff.is_empty() && !swapped && stuck.is_none();
-    if context.ui.is_json() {
-        context.ui.json(Difference { same, plan: &plan.diff })?;
-    } else {
-        context.ui.plan_data(&plan.lines(context, Detail::Changes))?;
+    match context.ui.output {
+        Output::Json => context.ui.json(Difference { same, plan: &plan.diff })?,
+        Output::Markdown => context.ui.data(&comment(&plan.diff, MAX_BYTES))?,
+        _ => context.ui.plan_data(&plan.lines(context, Detail::Changes))?,
     }
     if args.fail && !same {
         return Err(Error::Differences(Message::new(format!("{} differs from the file", stack.name))));
@@ -124,7 +155,10 @@ async fn ask(context: &Context, situation: &Situation, stack: &str, plan: plan::
         stack,
         name: &name,
         action,
+        imports: &[],
         wanted: &situation.wanted,
+        deployed: situation.deployed.as_ref(),
+        role: None,
         values: &values,
         mode: Mode::default(),
     };

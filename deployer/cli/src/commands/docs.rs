@@ -51,7 +51,7 @@ fn page_name(path: &Path) -> Option<&str> {
 static PAGES: Dir<'static> = include_dir!("$OUT_DIR/docs");
 
 /// Names under which people look for a topic, with the heading that explains it.
-const ALIASES: [(&str, &str); 12] = [
+const ALIASES: [(&str, &str); 15] = [
     ("csv", "workers-and-their-settings"),
     ("where", "fields"),
     ("settings", "workers-and-their-settings"),
@@ -62,8 +62,11 @@ const ALIASES: [(&str, &str); 12] = [
     ("observe", "tally"),
     ("report", "results"),
     ("rejects", "results"),
+    ("snapshot", "snapshots"),
     ("sensitive", "encryption"),
     ("replay", "tally"),
+    ("existing", "resources-that-exist"),
+    ("tags", "organisation"),
 ];
 
 /// The topic that is generated as a whole.
@@ -82,28 +85,27 @@ struct Found {
 }
 
 /// Returns all pages, by name.
-fn topics() -> Vec<Topic> {
-    let mut topics = pages(&PAGES);
+fn topics() -> Result<Vec<Topic>> {
+    let mut topics = pages(&PAGES)?;
     topics.push(Topic { name: ACCESS.0.to_owned(), text: docs::access_page() });
     topics.sort_by(|a, b| a.name.cmp(&b.name));
-    topics
+    Ok(topics)
 }
 
 /// Returns the pages of a folder, by name.
-fn pages(folder: &Dir<'_>) -> Vec<Topic> {
-    let mut pages: Vec<Topic> = folder
-        .files()
-        .filter_map(|file| {
-            let name = page_name(file.path())?.to_owned();
-            Some(Topic { name, text: file.contents_utf8()?.to_owned() })
-        })
-        .collect();
+fn pages(folder: &Dir<'_>) -> Result<Vec<Topic>> {
+    let mut pages = Vec::new();
+    for file in folder.files() {
+        if let Some(name) = page_name(file.path()) {
+            pages.push(Topic { name: name.to_owned(), text: embed::text(file)? });
+        }
+    }
     pages.sort_by(|a, b| a.name.cmp(&b.name));
-    pages
+    Ok(pages)
 }
 
-fn pages_of(folder: &str) -> Vec<Topic> {
-    PAGES.get_dir(folder).map(pages).unwrap_or_default()
+fn pages_of(folder: &str) -> Result<Vec<Topic>> {
+    PAGES.get_dir(folder).map_or_else(|| Ok(Vec::new()), pages)
 }
 
 /// A page of the documentation.
@@ -119,35 +121,59 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     // An unknown name is an error in every form of output.
     let found = args.topic.as_deref().map(find).transpose()?;
     if args.open || args.out.is_some() {
-        let html = html::page(&sections());
         let path = match &args.out {
-            Some(path) => path.clone(),
-            // Not in the folder for temporary files, where other users could place a file of this name.
-            None => {
-                let folder = embed::cache_folder()?;
-                std::fs::create_dir_all(&folder)
-                    .map_err(|error| Error::io("create the folder", &folder, &error))?;
-                folder.join("docs.html")
+            Some(path) => {
+                files::write_whole(path, html::page(&sections()?))?;
+                path.clone()
             }
+            None => write_in_cache()?,
         };
-        files::write_whole(&path, &html)?;
         if args.open {
             html::open(&path, &found.map(|found| found.anchor).unwrap_or_default())?;
         }
         context.ui.note(format!("wrote {}", path.display()));
         return Ok(());
     }
-    let text = found.map_or_else(overview, |found| found.text);
+    let text = found.map_or_else(overview, |found| Ok(found.text))?;
     if context.ui.is_json() {
         return context.ui.json(Page { topic: args.topic.as_deref(), markdown: &text });
     }
     context.ui.data(&markdown::to_terminal(&text))
 }
 
+/// Writes the whole documentation into the cache, and returns the path of the file.
+///
+/// # Errors
+/// Returns an error if there is no cache, or the file can't be written.
+pub(super) fn write_in_cache() -> Result<PathBuf> {
+    // Not in the folder for temporary files, where other users could place a file of this name.
+    let folder = embed::cache_folder()?;
+    std::fs::create_dir_all(&folder).map_err(|error| Error::io("create the folder", &folder, &error))?;
+    let path = folder.join("docs.html");
+    files::write_whole(&path, html::page(&sections()?))?;
+    Ok(path)
+}
+
+/// Returns the page of a code, as Markdown.
+///
+/// # Errors
+/// If the program file of the deployer is damaged.
+pub(super) fn page_of_code(code: &str) -> Result<Option<String>> {
+    PAGES.get_file(format!("diagnostics/{code}.md")).map(embed::text).transpose()
+}
+
+/// Returns the page of the reason of a failed row or file.
+///
+/// # Errors
+/// If the program file of the deployer is damaged.
+pub fn page_of_reason(reason: &str) -> Result<Option<String>> {
+    PAGES.get_file(format!("reasons/{reason}.md")).map(embed::text).transpose()
+}
+
 /// Finds the text that a name means.
 fn find(name: &str) -> Result<Found> {
     let whole = |name: &str, text: String| Found { text, anchor: html::anchor(name) };
-    let pages = [topics(), pages_of("diagnostics"), pages_of("reasons")];
+    let pages = [topics()?, pages_of("diagnostics")?, pages_of("reasons")?];
     if let Some(page) = pages.iter().flatten().find(|page| page.name.eq_ignore_ascii_case(name)) {
         return Ok(whole(&page.name, page.text.clone()));
     }
@@ -182,6 +208,14 @@ fn find(name: &str) -> Result<Found> {
     Err(Error::Usage(Message::new(format!("there is no type, code, reason or topic `{name}`")).hint(hint)))
 }
 
+/// Returns the title of the page of a code, which says in a sentence what is wrong.
+///
+/// # Errors
+/// If the program file of the deployer is damaged.
+pub(super) fn title_of_code(code: &str) -> Result<Option<String>> {
+    Ok(page_of_code(code)?.map(|page| title_behind(code, &page)))
+}
+
 /// Returns the description of a page in the list.
 fn about(topic: &Topic) -> String {
     if topic.name == ACCESS.0 {
@@ -191,21 +225,22 @@ fn about(topic: &Topic) -> String {
 }
 
 /// Lists the names that can be explained.
-fn overview() -> String {
+fn overview() -> Result<String> {
     let row = |name: &str, what: &str| format!("| `{name}` | {what} |\n");
     let types: String = Kind::ALL.map(|kind| row(kind.name(), kind.description())).concat();
-    let topics: String = topics().iter().map(|topic| row(&topic.name, &about(topic))).collect();
-    let reasons = pages_of("reasons");
-    let reasons: String =
-        reasons.iter().map(|page| row(&page.name, &title_behind(&page.name, &page.text))).collect();
-    format!(
+    let topics: String = topics()?.iter().map(|topic| row(&topic.name, &about(topic))).collect();
+    let reasons: String = pages_of("reasons")?
+        .iter()
+        .map(|page| row(&page.name, &title_behind(&page.name, &page.text)))
+        .collect();
+    Ok(format!(
         "# Documentation\n\n`deployer docs NAME` shows one of these; `--open` shows all of them in the browser.\n\n\
          ## Topics\n\n| topic | |\n|---|---|\n{topics}\n\
          ## Types\n\n| type | |\n|---|---|\n{types}| `AWS::SQS::Queue` | Any of the {} types of CloudFormation, by its name. |\n\n\
          ## Reasons of failed rows and files\n\n| reason | |\n|---|---|\n{reasons}\n\
          ## Codes\n\n`deployer docs E0102` explains a code of a problem in stack.yaml, with a wrong and a right example.\n",
         schemas::names().count()
-    )
+    ))
 }
 
 /// Returns the title of a page without its name, if it begins with the name.
@@ -215,9 +250,9 @@ fn title_behind(name: &str, text: &str) -> String {
 }
 
 /// Returns all pages, in the order in which a reader would look for them.
-fn sections() -> Vec<html::Section> {
+fn sections() -> Result<Vec<html::Section>> {
     let mut out = Vec::new();
-    for topic in topics() {
+    for topic in topics()? {
         let title = match markdown::title(&topic.text) {
             title if title.eq_ignore_ascii_case(&topic.name) => String::new(),
             title => title,
@@ -231,12 +266,12 @@ fn sections() -> Vec<html::Section> {
         text: docs::type_page(kind),
     }));
     for (group, folder) in [("Reasons", "reasons"), ("Codes", "diagnostics")] {
-        out.extend(pages_of(folder).into_iter().map(|page| {
+        out.extend(pages_of(folder)?.into_iter().map(|page| {
             let title = title_behind(&page.name, &page.text);
             html::Section { group, title, name: page.name, text: page.text }
         }));
     }
-    out
+    Ok(out)
 }
 
 #[cfg(test)]
@@ -250,7 +285,7 @@ mod tests {
 
     #[test]
     fn every_reason_has_its_page() {
-        let pages = pages_of("reasons");
+        let pages = pages_of("reasons").expect("pages");
         let named: BTreeSet<&str> = pages.iter().map(|page| page.name.as_str()).collect();
         let codes: Vec<String> = Reason::ALL.iter().map(|reason| reason.code()).collect();
         assert_eq!(named, codes.iter().map(String::as_str).collect(), "docs/reasons, and the contract");
@@ -275,7 +310,7 @@ mod tests {
         for name in workers.into_iter().chain(failures).chain(ALIASES.map(|(alias, _)| alias)) {
             assert!(find(name).is_ok(), "{name}");
         }
-        for topic in topics() {
+        for topic in topics().expect("pages") {
             assert!(!about(&topic).is_empty(), "{}", topic.name);
             assert!(topic_names().contains(&topic.name));
         }
@@ -283,7 +318,14 @@ mod tests {
 
     #[test]
     fn links_between_pages_are_names_that_can_be_asked_for() {
-        for page in [topics(), pages_of("diagnostics"), pages_of("reasons")].iter().flatten() {
+        for page in [
+            topics().expect("pages"),
+            pages_of("diagnostics").expect("pages"),
+            pages_of("reasons").expect("pages"),
+        ]
+        .iter()
+        .flatten()
+        {
             for link in page.text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
                 if let Some(topic) = markdown::topic(link) {
                     assert!(find(topic).is_ok(), "{}: {link}", page.name);

@@ -4,29 +4,36 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use deployer_aws::calls::Calls;
-use deployer_aws::cloudformation::{CloudFormation, StackState};
+use deployer_aws::cloudformation::{CloudFormation, DeployedStack, StackState};
 use deployer_aws::doctor;
-use deployer_aws::doctor::{Allowed, Intent};
 use deployer_aws::error::AwsError;
 use deployer_aws::session::{Connection, Session, Unidentified};
 use deployer_aws::{ecr, preflight, s3};
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::time;
 use deployer_build::{REPOSITORY, bucket_name, cargo_lambda, needs_build, needs_cargo_lambda};
-use deployer_lang::Stack;
+use deployer_cfn::Template;
 use deployer_lang::assets::{Asset, AssetKind, assets};
 use deployer_lang::model::target::Target;
+use deployer_lang::{Compiled, Stack};
 use deployer_local::emulator;
 use deployer_local::state::{Folder, Status};
+use deployer_plan::usage::{Room, Takes};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::account_usage::{Demand, Holder, QuotaUsage, look, tasks, total};
 use crate::context::{Context, check_account};
 use crate::watch::way_out;
 
+mod permissions;
+mod quotas;
+
 /// Check what a deployment needs, and show how to fix what is missing
 ///
-/// Read-only. Exits with 1 if there is a problem.
+/// Compares the quotas of the account (Lambda, EventBridge, Fargate) with what the stack needs, shows how much of them all stacks of
+/// the account and Region use, and lets IAM simulate the permissions that `deployer permissions` prints. Read-only. Exits with 1 if there
+/// is a problem.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The stack; optional if the file has one stack, or one marked `default: true`
@@ -48,6 +55,8 @@ pub(super) struct Examination<'a> {
     problems: usize,
     /// The findings.
     findings: &'a [Finding],
+    /// What the account has in use of the quotas that the stack takes from; empty on the local cloud.
+    usage: &'a [QuotaUsage],
 }
 
 /// The result of one check.
@@ -73,7 +82,7 @@ enum State {
     Ok,
     /// A deployment may fail, or something could not be checked.
     Warning,
-    /// A deployment will fail.
+    /// A deployment will fail, or the stack could not work.
     Problem,
 }
 
@@ -125,7 +134,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     if !context.file.exists() {
         return without_file(context).await;
     }
-    let stack = context.load_stack(args.stack.as_deref())?;
+    let Compiled { stack, template, .. } = context.compile(args.stack.as_deref())?;
     let code = assets(&stack);
     let endpoint = endpoint(context, &stack);
     let unreachable = stack.target.target == Target::Local
@@ -133,19 +142,20 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let looked = async {
         // An unreachable endpoint is one problem, not two.
         if unreachable {
-            return Vec::new();
+            return (Vec::new(), Vec::new());
         }
         match context.connect(&stack.target).await {
-            Ok(session) => at_cloud(&stack, &code, &session).await,
-            Err(error) => vec![Finding::of("credentials", &error)],
+            Ok(session) => at_cloud(&stack, &template, &code, &session).await,
+            Err(error) => (vec![Finding::of("credentials", &error)], Vec::new()),
         }
     };
-    let (cloud, clock, tools) = tokio::join!(looked, clock(context, &stack), tools(context, &stack, &code));
+    let ((cloud, usage), clock, tools) =
+        tokio::join!(looked, clock(context, &stack), tools(context, &stack, &code));
     let mut findings: Vec<Finding> = endpoint;
     findings.extend(cloud);
     findings.extend(clock);
     findings.extend(tools);
-    report(context, Some(&stack.name), &findings)
+    report(context, Some(&stack.name), &findings, &usage)
 }
 
 /// Checks the machine before there is a stack file. A tool that only one of the two targets needs is not a problem yet.
@@ -167,7 +177,7 @@ async fn without_file(context: &Context) -> Result<()> {
         ),
         Err(error) => Finding { state: State::Warning, ..Finding::of("credentials", &error) },
     };
-    report(context, None, &[Finding::of("stack file", &missing), emulator, credentials])
+    report(context, None, &[Finding::of("stack file", &missing), emulator, credentials], &[])
 }
 
 /// Describes the endpoint of the calls.
@@ -202,30 +212,39 @@ fn endpoint(context: &Context, stack: &Stack) -> Vec<Finding> {
 }
 
 /// Checks the facts that only AWS, or the local cloud, can confirm.
-async fn at_cloud(stack: &Stack, code: &[Asset], session: &Session) -> Vec<Finding> {
+async fn at_cloud(
+    stack: &Stack,
+    template: &Template,
+    code: &[Asset],
+    session: &Session,
+) -> (Vec<Finding>, Vec<QuotaUsage>) {
     const ABOUT: &str = "credentials";
     let place =
         if session.local { "the local cloud".to_owned() } else { format!("account {}", session.account) };
     let who = Finding::ok(ABOUT, format!("{} in {place}, {}", session.caller, session.region));
     if let Err(error) = check_account(&stack.target, session) {
-        return vec![who, Finding::of(ABOUT, &error)];
+        return (vec![who, Finding::of(ABOUT, &error)], Vec::new());
     }
     let images = code.iter().any(|asset| asset.kind == AssetKind::Image);
-    let (deployed, bucket, repository, account) = tokio::join!(
-        deployed(stack, session),
+    let (described, bucket, repository) = tokio::join!(
+        async { CloudFormation::new(session).describe(&stack.name).await },
         bucket(session),
         async { if images { Some(repository(session).await) } else { None } },
-        async { if session.local { Vec::new() } else { account(stack, session, images).await } },
     );
-    let mut findings = vec![who, deployed, bucket];
+    let there = described.as_ref().ok().and_then(Option::as_ref);
+    let (account, usage) = match session.local {
+        true => (Vec::new(), Vec::new()),
+        false => account(stack, template, there, session).await,
+    };
+    let mut findings = vec![who, deployed(stack, &described), bucket];
     findings.extend(repository);
     findings.extend(account);
-    findings
+    (findings, usage)
 }
 
-async fn deployed(stack: &Stack, session: &Session) -> Finding {
+fn deployed(stack: &Stack, found: &std::result::Result<Option<DeployedStack>, AwsError>) -> Finding {
     const ABOUT: &str = "stack";
-    match CloudFormation::new(session).describe(&stack.name).await {
+    match found {
         Ok(None) => Finding::ok(ABOUT, format!("{} is not deployed yet", stack.name)),
         Ok(Some(found)) => {
             let text = format!("{} is in {}", found.name, found.status);
@@ -237,7 +256,7 @@ async fn deployed(stack: &Stack, session: &Session) -> Finding {
                 StackState::Dead => Finding::problem(ABOUT, text).fix(way_out(&found.status)),
             }
         }
-        Err(error) => Finding::of(ABOUT, &error.into()),
+        Err(error) => Finding::of(ABOUT, &error.clone().into()),
     }
 }
 
@@ -273,29 +292,62 @@ async fn repository(session: &Session) -> Finding {
 }
 
 /// Checks limits and permissions, which the local cloud doesn't have.
-async fn account(stack: &Stack, session: &Session, images: bool) -> Vec<Finding> {
-    let tasks = stack.tasks().next().is_some();
-    let (concurrency, role, permissions) = tokio::join!(
-        concurrency(stack, session),
-        async { if tasks { Some(ecs_role(session).await) } else { None } },
-        permissions(stack, session, images),
+async fn account(
+    stack: &Stack,
+    template: &Template,
+    deployed: Option<&DeployedStack>,
+    session: &Session,
+) -> (Vec<Finding>, Vec<QuotaUsage>) {
+    let has_tasks = stack.tasks().next().is_some();
+    let used = async {
+        let (findings, known) = quotas::findings(stack, session).await;
+        let demand = Demand {
+            takes: Takes::of(&template.to_value()),
+            vcpus: [false, true].map(|is_spot| total(&tasks(stack, is_spot))),
+            put_events: quotas::uses_a_bus(stack),
+        };
+        (findings, look(session, &demand, &known, true).await)
+    };
+    let (concurrency, (quotas, usage), role, permissions) = tokio::join!(
+        concurrency(stack, deployed.is_some(), session),
+        used,
+        async { if has_tasks { Some(ecs_role(session).await) } else { None } },
+        permissions::findings(stack, template, deployed, session),
     );
     let mut findings = concurrency;
+    findings.extend(quotas);
+    findings.extend(usage.iter().filter_map(|one| scarce(one, deployed.is_some())));
     findings.extend(role);
-    findings.push(permissions);
-    findings
+    findings.extend(permissions);
+    (findings, usage)
 }
 
-async fn concurrency(stack: &Stack, session: &Session) -> Vec<Finding> {
+/// Returns the finding about a quota of which little is left. What a deployed stack takes is in use already.
+fn scarce(one: &QuotaUsage, is_deployed: bool) -> Option<Finding> {
+    const ABOUT: &str = "account";
+    let more = one.stack.filter(|_| !is_deployed).unwrap_or_default();
+    let text = || {
+        let (used, limit) = (one.used.unwrap_or_default(), one.limit.unwrap_or_default());
+        let takes = if more > 0.0 { format!("; this stack takes {more}") } else { String::new() };
+        format!("{}: {used} of {limit} are in use{takes}", one.of)
+    };
+    match one.room(more)? {
+        Room::Enough => None,
+        Room::Little => Some(Finding::warning(ABOUT, text()).fix(one.fix.clone())),
+        // Tasks and calls wait for others, and the reservations have a finding of their own.
+        Room::TooLittle => {
+            Some(Finding::warning(ABOUT, format!("{}, which is too much", text())).fix(one.fix.clone()))
+        }
+    }
+}
+
+async fn concurrency(stack: &Stack, deployed: bool, session: &Session) -> Vec<Finding> {
     const ABOUT: &str = "lambda concurrency";
     let reserved: i64 = stack.functions().filter_map(|(_, function)| function.concurrency).sum();
     if stack.functions().next().is_none() {
         return Vec::new();
     }
-    let (account, deployed) = tokio::join!(preflight::concurrency(session), async {
-        CloudFormation::new(session).describe(&stack.name).await.is_ok_and(|found| found.is_some())
-    });
-    let account = match account {
+    let account = match preflight::concurrency(session).await {
         Ok(account) => account,
         Err(error) => return vec![Finding::unknown(ABOUT, &error)],
     };
@@ -342,75 +394,6 @@ async fn ecs_role(session: &Session) -> Finding {
         ),
         Err(error) => Finding::unknown(ABOUT, &error),
     }
-}
-
-async fn permissions(stack: &Stack, session: &Session, images: bool) -> Finding {
-    const ABOUT: &str = "permissions";
-    match doctor::allowed(session, &intents(stack, session, images)).await {
-        Ok(Allowed::Except(denied)) if denied.is_empty() => Finding::ok(
-            ABOUT,
-            "all checked calls are allowed; the calls that CloudFormation makes for you are not checked",
-        ),
-        Ok(Allowed::Except(denied)) => {
-            let denied: Vec<String> =
-                denied.iter().map(|(action, resource)| format!("{action} on {resource}")).collect();
-            Finding::problem(ABOUT, format!("not allowed: {}", denied.join(", ")))
-                .fix("add it to the policies of your role")
-        }
-        Ok(Allowed::Unknown) => {
-            Finding::warning(ABOUT, "not checked: IAM cannot simulate the policies of this kind of caller")
-        }
-        Err(error) => Finding::unknown(ABOUT, &error),
-    }
-}
-
-/// Returns the permissions that the deployer itself needs for a deployment.
-fn intents(stack: &Stack, session: &Session, images: bool) -> Vec<Intent> {
-    let (region, account) = (&session.region, &session.account);
-    let partition =
-        session.caller.split(':').nth(1).filter(|partition| !partition.is_empty()).unwrap_or("aws");
-    let bucket = bucket_name(session);
-    let mut intents = vec![
-        Intent {
-            actions: &[
-                "cloudformation:CreateChangeSet",
-                "cloudformation:DescribeChangeSet",
-                "cloudformation:ExecuteChangeSet",
-                "cloudformation:DeleteChangeSet",
-                "cloudformation:DescribeStacks",
-                "cloudformation:DescribeStackEvents",
-                "cloudformation:GetTemplate",
-                "cloudformation:ListStackResources",
-                "cloudformation:DeleteStack",
-            ],
-            resource: format!("arn:{partition}:cloudformation:{region}:{account}:stack/{}/*", stack.name),
-        },
-        Intent {
-            actions: &["s3:CreateBucket", "s3:ListBucket", "s3:GetBucketTagging"],
-            resource: format!("arn:{partition}:s3:::{bucket}"),
-        },
-        Intent {
-            actions: &["s3:GetObject", "s3:PutObject"],
-            resource: format!("arn:{partition}:s3:::{bucket}/*"),
-        },
-    ];
-    if images {
-        intents.push(Intent {
-            actions: &[
-                "ecr:CreateRepository",
-                "ecr:DescribeRepositories",
-                "ecr:DescribeImages",
-                "ecr:BatchCheckLayerAvailability",
-                "ecr:InitiateLayerUpload",
-                "ecr:UploadLayerPart",
-                "ecr:CompleteLayerUpload",
-                "ecr:PutImage",
-            ],
-            resource: format!("arn:{partition}:ecr:{region}:{account}:repository/{REPOSITORY}"),
-        });
-        intents.push(Intent { actions: &["ecr:GetAuthorizationToken"], resource: "*".to_owned() });
-    }
-    intents
 }
 
 /// Checks the clock of this machine. The check is separate from that of the credentials, which fail if the clock is
@@ -482,10 +465,10 @@ async fn cargo() -> Finding {
     }
 }
 
-fn report(context: &Context, stack: Option<&str>, findings: &[Finding]) -> Result<()> {
+fn report(context: &Context, stack: Option<&str>, findings: &[Finding], usage: &[QuotaUsage]) -> Result<()> {
     let problems = findings.iter().filter(|finding| finding.state == State::Problem).count();
     if context.ui.is_json() {
-        context.ui.json(Examination { stack, problems, findings })?;
+        context.ui.json(Examination { stack, problems, findings, usage })?;
     } else {
         let rows = findings.iter().flat_map(|one| {
             let row = |state: &str, about: &str, text: &str| [state, about, text].map(str::to_owned).to_vec();
@@ -493,7 +476,12 @@ fn report(context: &Context, stack: Option<&str>, findings: &[Finding]) -> Resul
             std::iter::once(row(one.state.name(), one.about, &one.text)).chain(fix)
         });
         let head = ["", "about", "found"].map(str::to_owned);
-        context.ui.data(&deployer_base::ui::wrapped_table(&head, rows))?;
+        let mut text = deployer_base::ui::wrapped_table(&head, rows);
+        if !usage.is_empty() {
+            text.push('\n');
+            text.push_str(&usage_table(usage));
+        }
+        context.ui.data(&text)?;
     }
     match problems {
         0 => Ok(()),
@@ -502,9 +490,56 @@ fn report(context: &Context, stack: Option<&str>, findings: &[Finding]) -> Resul
     }
 }
 
+/// Number of stacks that are named for a quota.
+const MOST_HOLDERS: usize = 5;
+
+/// Returns the use of the quotas as a table.
+fn usage_table(usage: &[QuotaUsage]) -> String {
+    let head = ["in the account", "quota", "in use", "this stack", "by"].map(str::to_owned);
+    let shown = |value: Option<f64>| value.map_or_else(|| "?".to_owned(), |value| value.to_string());
+    let rows = usage.iter().map(|one| {
+        let least = if one.more { "at least " } else { "" };
+        let holder =
+            |holder: &Holder| format!("{} {}", holder.stack.as_deref().unwrap_or("others"), holder.used);
+        let mut by: Vec<String> = one.by.iter().take(MOST_HOLDERS).map(holder).collect();
+        if one.by.len() > MOST_HOLDERS {
+            by.push(format!("{} more stacks", one.by.len() - MOST_HOLDERS));
+        }
+        by.extend(one.unknown.as_ref().map(|why| format!("not known: {why}")));
+        vec![
+            one.of.clone(),
+            shown(one.limit),
+            format!("{least}{}", shown(one.used)),
+            one.stack.map_or_else(String::new, |stack| stack.to_string()),
+            by.join(", "),
+        ]
+    });
+    deployer_base::ui::wrapped_table(&head, rows)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_deployed_is_in_use_already() {
+        let one = |used| QuotaUsage {
+            of: "tables of DynamoDB".to_owned(),
+            limit: Some(100.0),
+            used: Some(used),
+            more: false,
+            stack: Some(10.0),
+            by: Vec::new(),
+            unknown: None,
+            fix: "raise it".to_owned(),
+        };
+        assert_eq!(scarce(&one(75.0), true), None);
+        let found = scarce(&one(75.0), false).expect("85 of 100");
+        assert_eq!((found.state, found.fix.as_deref()), (State::Warning, Some("raise it")));
+        assert_eq!(found.text, "tables of DynamoDB: 75 of 100 are in use; this stack takes 10");
+        let found = scarce(&one(95.0), false).expect("105 of 100");
+        assert!(found.text.ends_with("which is too much"), "{}", found.text);
+    }
 
     #[test]
     fn a_clock_may_be_wrong_by_less_than_aws_refuses() {

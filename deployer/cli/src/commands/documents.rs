@@ -6,25 +6,33 @@ use deployer_base::output::{Document, EventLine, Failure, Problems, Versioned};
 use deployer_plan::cost::Estimate;
 use deployer_plan::cost::forecast::Forecast;
 use deployer_plan::diff::Diff;
+use deployer_plan::permissions::StackPermissions;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
+use super::dev::report::DevLine;
 use super::{
-    bootstrap, completions, deploy, destroy, diagnose, diff, docs, doctor, drift, events, gc, graph, history,
-    init, local, logs, ls, man, r#match, outputs, preview, recover, replay, rollback, synth, tally, upload,
+    bootstrap, check, completions, console, deploy, destroy, diagnose, diff, docs, doctor, drift, errors,
+    events, gc, graph, history, import_resources, import_template, init, invoke, items, local, logs, ls, man,
+    r#match, outputs, preview, recover, replay, rollback, status, synth, tally, upload, verify,
 };
 
 /// The schema of a document that a command writes.
 type Form = fn(&mut SchemaGenerator) -> Schema;
 
 /// All documents that commands write. A command with several forms writes one of them.
-const DOCUMENTS: [(&str, &[Form]); 33] = [
+const DOCUMENTS: [(&str, &[Form]); 43] = [
     ("problems", &[line::<Problems<'_>>]),
     ("failure", &[line::<Failure<'_>>]),
     ("init", &[document::<init::Project<'_>>, document::<init::Templates>]),
+    (
+        "import",
+        &[document::<import_template::ImportedFile<'_>>, document::<import_resources::ImportedResources<'_>>],
+    ),
     ("ls", &[document::<ls::Stacks<'_>>]),
+    ("check", &[document::<check::Checked<'_>>]),
     ("synth", &[document::<synth::Synthesized<'_>>]),
     (
         "deploy",
@@ -35,6 +43,7 @@ const DOCUMENTS: [(&str, &[Form]); 33] = [
         ],
     ),
     ("deployEvents", &[line::<EventLine<'_>>]),
+    ("dev", &[line::<DevLine<'_>>]),
     ("diff", &[document::<diff::Difference<'_>>]),
     ("destroy", &[document::<destroy::Destroyed<'_>>]),
     ("diagnose", &[document::<diagnose::Diagnosed<'_>>]),
@@ -45,15 +54,32 @@ const DOCUMENTS: [(&str, &[Form]); 33] = [
     ("rollback", &[document::<rollback::RolledBack<'_>>]),
     ("drift", &[document::<drift::DriftReport<'_>>]),
     ("doctor", &[document::<doctor::Examination<'_>>]),
+    ("permissions", &[document::<StackPermissions>]),
     ("bootstrap", &[document::<bootstrap::Assets<'_>>]),
-    ("gc", &[document::<gc::Collection<'_>>]),
+    ("gc", &[document::<gc::Collection<'_>>, document::<gc::kept::KeptResources>]),
+    ("console", &[document::<console::RunningConsole<'_>>]),
+    (
+        "status",
+        &[document::<status::document::StackStatus<'_>>, document::<status::document::FileStatus<'_>>],
+    ),
     (
         "tally",
         &[document::<tally::document::ObjectTally<'_>>, document::<tally::document::ObjectTallies<'_>>],
     ),
+    ("items", &[document::<items::TableItems<'_>>, document::<items::FileItems<'_>>]),
     ("replay", &[document::<replay::Replayed<'_>>, document::<replay::Redriven<'_>>]),
-    ("upload", &[document::<upload::UploadedObject<'_>>, document::<upload::LoadedObject<'_>>]),
+    ("verify", &[document::<verify::Verification>]),
+    (
+        "upload",
+        &[
+            document::<upload::UploadedObject<'_>>,
+            document::<upload::LoadedObject<'_>>,
+            document::<upload::presign::PresignedUpload<'_>>,
+        ],
+    ),
+    ("errors", &[document::<errors::StackErrors<'_>>]),
     ("logs", &[line::<logs::LoggedEvent<'_>>]),
+    ("invoke", &[document::<invoke::FunctionAnswer<'_>>]),
     ("local", &[document::<local::RunningCloud<'_>>, document::<local::StoppedCloud>]),
     ("schema", &[language]),
     ("docs", &[document::<docs::Page<'_>>]),

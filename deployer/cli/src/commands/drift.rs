@@ -10,20 +10,31 @@ use deployer_lang::Compiled;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use self::accept::{AcceptReport, Accepting};
 use crate::context::Context;
 use crate::plan;
 use crate::situation;
+use crate::state;
+
+mod accept;
 
 /// Show where deployed resources differ from their template
 ///
-/// Also lists what CloudFormation can't compare: types that don't support it, and properties that it never returns.
+/// Also lists what CloudFormation can't compare: types that don't support it, and properties that it never returns. With
+/// `--accept`, the actual values are written into the stack file, where the file has a place for them.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The stack; optional if the file has one stack, or one marked `default: true`
     stack: Option<String>,
     /// Exit with 3 if anything has drifted
-    #[arg(long)]
+    #[arg(long, conflicts_with = "accept")]
     fail: bool,
+    /// Write the actual values into the stack file, after a question
+    #[arg(long)]
+    accept: bool,
+    /// Show what `--accept` would write, and write nothing
+    #[arg(long, requires = "accept")]
+    dry_run: bool,
 }
 
 /// Properties that CloudFormation leaves out of every comparison: CloudFormation API Reference,
@@ -58,10 +69,19 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         cloudformation.resources(&deployed.id).await
     })?;
     let found = Found::of(&detection, &resources, &origins);
-    if context.ui.is_json() {
-        context.ui.json(document(&deployed.name, &detection, &found))?;
-    } else {
+    if !context.ui.is_json() {
         show(context, &deployed.name, &detection, &found)?;
+    }
+    let accepted = match args.accept {
+        true => {
+            let pseudo = state::pseudo(&session, &deployed.name);
+            let accepting = Accepting { context, stack: &stack, deployed: &deployed, pseudo: &pseudo };
+            Some(accepting.run(&found, args.dry_run).await?)
+        }
+        false => None,
+    };
+    if context.ui.is_json() {
+        context.ui.json(document(&deployed.name, &detection, &found, accepted))?;
     }
     match found.drifted.is_empty() || !args.fail {
         true => Ok(()),
@@ -71,17 +91,18 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
 
 /// The result of a detection, in the words of the file.
 #[derive(Debug)]
-struct Found<'d> {
+pub struct Found<'d> {
     /// Resources that differ, with the name in the file.
-    drifted: Vec<(&'d ResourceDrift, Option<&'d str>)>,
+    pub drifted: Vec<(&'d ResourceDrift, Option<&'d str>)>,
     /// Resources that were not compared: logical ID, type, reason.
-    unchecked: Vec<(&'d str, &'d str, &'d str)>,
+    pub unchecked: Vec<(&'d str, &'d str, &'d str)>,
     /// Number of resources without a difference.
-    in_sync: usize,
+    pub in_sync: usize,
 }
 
 impl<'d> Found<'d> {
-    fn of(
+    /// Sorts the resources of a stack by their drift.
+    pub fn of(
         detection: &'d Detection,
         resources: &'d [StackResource],
         origins: &'d BTreeMap<String, String>,
@@ -152,7 +173,12 @@ fn rows(drift: &ResourceDrift, origin: Option<&str>) -> Vec<Vec<String>> {
     drift.differences.iter().map(|one| row(&one.path, &one.expected, &one.actual, word(one))).collect()
 }
 
-fn document<'a>(stack: &'a str, detection: &'a Detection, found: &Found<'a>) -> DriftReport<'a> {
+fn document<'a>(
+    stack: &'a str,
+    detection: &'a Detection,
+    found: &Found<'a>,
+    accepted: Option<AcceptReport>,
+) -> DriftReport<'a> {
     let drifted = found.drifted.iter().map(|(drift, origin)| {
         let differences = drift.differences.iter().map(|one| DriftedProperty {
             path: &one.path,
@@ -181,6 +207,7 @@ fn document<'a>(stack: &'a str, detection: &'a Detection, found: &Found<'a>) -> 
         drifted: drifted.collect(),
         not_compared: unchecked.collect(),
         never_compared: &NEVER_COMPARED,
+        accepted,
     }
 }
 
@@ -202,6 +229,9 @@ pub(super) struct DriftReport<'a> {
     not_compared: Vec<UncheckedResource<'a>>,
     /// The part that CloudFormation leaves out of every comparison.
     never_compared: &'a [NeverCompared],
+    /// With `--accept`: what the stack file takes over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accepted: Option<AcceptReport>,
 }
 
 /// A resource that differs from its template.
@@ -303,6 +333,6 @@ mod tests {
             found.drifted.iter().flat_map(|(drift, origin)| rows(drift, *origin)).collect();
         assert_eq!(rows[0], ["Jobs", "jobs", "/VisibilityTimeout", "30", "60", "changed"]);
         assert_eq!(rows[1], ["Gone", "", "", "", "", "deleted"]);
-        assert_eq!(document("s", &detection, &found).drifted[0].resource, Some("jobs"));
+        assert_eq!(document("s", &detection, &found, None).drifted[0].resource, Some("jobs"));
     }
 }

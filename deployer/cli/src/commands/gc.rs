@@ -22,6 +22,8 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::gc::{self, Digest, Item, Needs, Rules, Verdict, What};
 
+pub(super) mod kept;
+
 /// Delete published code, templates and records that are no longer used
 ///
 /// Checks everything that the deployer has published in the account and region of the stack, and every CloudFormation stack there.
@@ -40,6 +42,9 @@ pub struct Args {
     /// Show what would be deleted, and delete nothing
     #[arg(long)]
     dry_run: bool,
+    /// List what deleted stacks have kept in the account, with its size and cost, and delete nothing
+    #[arg(long, conflicts_with_all = ["keep", "older_than", "dry_run"])]
+    kept: bool,
 }
 
 /// Number of stacks and records that are read at a time.
@@ -62,6 +67,9 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let what =
         if session.local { "the local cloud".to_owned() } else { format!("account {}", session.account) };
     context.ui.step("target", format!("{what}, {} as {}", session.region, session.caller));
+    if args.kept {
+        return kept::run(context, &context.load()?.document, session).await;
+    }
 
     // The published objects first, then their users: an object that is published in between is not considered.
     let (objects, images) =

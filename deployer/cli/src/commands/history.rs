@@ -244,6 +244,8 @@ mod tests {
             change_set: change_set
                 .map(|name| format!("arn:aws:cloudformation:eu-west-1:111122223333:changeSet/{name}/1-2")),
             failed_in_express: false,
+            role: None,
+            notifications: Vec::new(),
         };
         (stack, template.to_owned())
     }

@@ -217,7 +217,7 @@ async fn status(document: &Document, stack: &StackTarget, session: &Session) -> 
         let why = error.message().map(|message| message.text).unwrap_or_default();
         return Known::Unknown { brief: no_credentials(stack), why };
     }
-    match stacks::status(session, &format!("{}-{}", document.name, stack.stack)).await {
+    match stacks::status(session, &stack.full_name(&document.name)).await {
         Ok(Some(status)) => Known::Deployed(status),
         Ok(None) => Known::NotDeployed,
         Err(error) => Known::from_error(&error.into(), stack),
@@ -231,7 +231,7 @@ fn described<'a>(
 ) -> ListedStack<'a> {
     ListedStack {
         stack: &stack.stack,
-        name: format!("{}-{}", document.name, stack.stack),
+        name: stack.full_name(&document.name),
         target: stack.target,
         region: stack.region.as_deref(),
         account: stack.account.as_deref(),
@@ -258,7 +258,7 @@ fn row(document: &Document, stack: &StackTarget) -> [String; 5] {
     }
     [
         stack.stack.clone(),
-        format!("{}-{}", document.name, stack.stack),
+        stack.full_name(&document.name),
         target(stack.target).to_owned(),
         place,
         remarks.join(", "),

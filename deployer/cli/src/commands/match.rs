@@ -68,8 +68,8 @@ fn one(context: &Context, pattern: &str, event: &str) -> Result<()> {
 const UNCERTAIN: &str = "the pattern requires a field to be absent next to a field in a list; EventBridge looks for it in the \
                          whole event or in one element, depending on the order of the names";
 
-/// Reads the value of an option, which may be a file after `@`.
-fn given(option: &str, value: &str) -> Result<Source> {
+/// Reads the value of an option or argument, which may be a file after `@`.
+pub(super) fn given(option: &str, value: &str) -> Result<Source> {
     match value.strip_prefix('@') {
         Some(file) => read(file),
         None => Ok(Source::new(option, value)),
@@ -89,7 +89,8 @@ fn read(file: &str) -> Result<Source> {
     Ok(Source::new(file, text))
 }
 
-fn invalid(source: &Source, at: usize, problem: &str) -> Error {
+/// Returns the error of a text that is not JSON, with its place.
+pub(super) fn invalid(source: &Source, at: usize, problem: &str) -> Error {
     let place = source.position(at);
     Error::Usage(Message::new(format!(
         "{}:{}:{}: not valid JSON: {problem}",

@@ -6,7 +6,6 @@ use deployer_aws::cloudformation::{CloudFormation, DeployedStack};
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::output::OutputValues;
 use deployer_base::ui::Output;
-use deployer_cfn::template::logical_id;
 use deployer_lang::Stack;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -104,7 +103,7 @@ pub fn values(stack: &Stack, deployed: &DeployedStack) -> Map<String, Value> {
         .outputs
         .iter()
         .filter_map(|(name, _)| {
-            let id = logical_id(name);
+            let id = stack.output_id(name);
             let (_, value) = deployed.outputs.iter().find(|(key, _)| *key == id)?;
             Some((name.clone(), Value::from(value.as_str())))
         })

@@ -81,7 +81,7 @@ pub fn run(context: &Context, args: &Args) -> Result<()> {
     match context.ui.output {
         Output::Ndjson | Output::DynamodbJson | Output::Csv => lines::run(&job),
         Output::Json => report::run(&job, &template),
-        Output::Text | Output::Env => text::run(&job, &template),
+        Output::Text | Output::Env | Output::Markdown | Output::Sarif => text::run(&job, &template),
     }
 }
 

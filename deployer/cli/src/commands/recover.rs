@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use deployer_aws::cloudformation::recovery::Drift;
+use deployer_aws::cloudformation::recovery::{Drift, Replayed};
 use deployer_aws::cloudformation::{CloudFormation, DeployedStack, StackResource, TemplateSource};
 use deployer_aws::dynamodb::tables;
 use deployer_aws::error::AwsError;
@@ -13,7 +13,9 @@ use deployer_base::error::{Error, Message, Result};
 use deployer_base::output::ListedResource;
 use deployer_base::text::printable;
 use deployer_build::bucket_name;
+use deployer_cfn::stack_settings::StackSettings;
 use deployer_cfn::status::Status;
+use deployer_cfn::template::has_named_iam;
 use deployer_lang::{Compiled, Stack};
 use deployer_plan::diagnose::Diagnosis;
 use deployer_plan::diff;
@@ -268,6 +270,8 @@ struct State {
     resources: Vec<StackResource>,
     diagnosis: Option<Diagnosis>,
     retained: BTreeSet<String>,
+    /// Settings of the deployed template.
+    settings: StackSettings,
     express: bool,
     last_good: Option<Record>,
     tasks: Option<Running>,
@@ -319,7 +323,8 @@ impl Run<'_> {
             true => Some(tasks::running(self.context, self.session, &resources).await?),
             false => None,
         };
-        Ok(State { resources, diagnosis, retained, express, last_good, tasks })
+        let settings = StackSettings::of(&template);
+        Ok(State { resources, diagnosis, retained, settings, express, last_good, tasks })
     }
 
     /// Shows the state, the plan, the losses and the kept resources.
@@ -409,7 +414,7 @@ impl Run<'_> {
                 Step::Delete { retain } => {
                     self.cloudformation.delete_but(id, retain, deployed.failed_in_express).await?;
                 }
-                Step::Replay(_) => replayed = self.replay(id, state).await?,
+                Step::Replay(_) => replayed = self.replay(deployed, state).await?,
                 Step::ForceDelete => self.cloudformation.force_delete(id).await?,
                 Step::RollBack => self.cloudformation.roll_back(id).await?,
                 Step::ContinueRollback { skip } => self.cloudformation.continue_rollback(id, skip).await?,
@@ -445,9 +450,10 @@ impl Run<'_> {
     }
 
     /// Starts to deploy the last successful deployment again, and returns it.
-    async fn replay(&self, id: &str, state: &State) -> Result<Option<Wanted>> {
+    async fn replay(&self, deployed: &DeployedStack, state: &State) -> Result<Option<Wanted>> {
         let Some(record) = &state.last_good else { return Ok(None) };
-        let wanted = super::rollback::wanted(self.session, record).await?;
+        let wanted =
+            super::rollback::wanted(self.session, record, Some((&deployed.tags, &state.settings))).await?;
         // The template of a record is in the asset bucket.
         let digest = record.template.as_deref().unwrap_or_default();
         let url =
@@ -457,7 +463,14 @@ impl Run<'_> {
             false => TemplateSource::Url(&url),
         };
         let parameters = plan::parameters(&wanted.template, &wanted.parameters);
-        self.cloudformation.replay(id, template, &parameters, &wanted.tags).await?;
+        let replayed = Replayed {
+            template,
+            named_iam: has_named_iam(&wanted.template),
+            parameters: &parameters,
+            // CloudFormation may not return the tags of others as they are.
+            tags: (deployed.tags != wanted.tags).then_some(&wanted.tags),
+        };
+        self.cloudformation.replay(&deployed.id, &replayed).await?;
         Ok(Some(wanted))
     }
 
@@ -473,6 +486,7 @@ impl Run<'_> {
             parameters: &wanted.parameters,
             tags: &wanted.tags,
             changes: &[],
+            remains: None,
         };
         records::keep(self.context, self.session, &finished).await;
     }

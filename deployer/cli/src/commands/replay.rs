@@ -9,10 +9,10 @@ use deployer_aws::sqs::send::Redrive;
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::output::StoredObject;
 use deployer_base::time;
-use deployer_cfn::template::logical_id;
 use deployer_lang::Stack;
 use schemars::JsonSchema;
 use serde::Serialize;
+use tally::{RowSet, Tally};
 
 use super::tally::TallyHandle;
 use crate::context::{Context, check_account};
@@ -111,10 +111,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     };
     // With the version that the tally has of the object, which may be more than was requested.
     let object = known.summary.object.clone().unwrap_or(object);
-    let (asked, what) = match replay {
-        Replay::Failed => (known.failed(), tally::FAILED),
-        Replay::Missing => (known.missing(), tally::MISSING),
-    };
+    let (asked, what) = rows_of(&known, replay);
     let rows = asked.len();
     let answer =
         |id| Replayed { stack: &stack.name, object: StoredObject::from(&object), replay: what, rows, id };
@@ -135,23 +132,50 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         .ui
         .confirm(&format!("Send {rows} {what} {noun} of s3://{}/{} again?", object.bucket, object.key))
         .await?;
+    let id = send_again(&place, url, &object, replay, &asked).await?;
+    context.ui.step("sent", format!("{rows} {what} {noun} of s3://{}/{}", object.bucket, object.key));
+    if context.ui.is_json() {
+        return context.ui.json(answer(Some(&id)));
+    }
+    context.ui.note(format!("\n`deployer tally {key} --wait` waits for them"));
+    Ok(())
+}
+
+/// Returns the rows that a replay sends, and the word for them.
+pub fn rows_of(tally: &Tally, replay: Replay) -> (RowSet, &'static str) {
+    match replay {
+        Replay::Failed => (tally.failed(), tally::FAILED),
+        Replay::Missing => (tally.missing(), tally::MISSING),
+    }
+}
+
+/// Sends rows of an object through the pipeline again, by its queue of arrivals, and returns the ID of the replay.
+///
+/// # Errors
+/// Returns the error of AWS, after which nothing was sent.
+pub async fn send_again(
+    place: &TallyHandle,
+    queue_url: &str,
+    object: &ObjectRef,
+    replay: Replay,
+    rows: &RowSet,
+) -> Result<String> {
+    let what = match replay {
+        Replay::Failed => tally::FAILED,
+        Replay::Missing => tally::MISSING,
+    };
     let id = time::stamp();
     // The events of its rows name the replay that they belong to.
     let of_replay = ObjectRef { replay: Some(id.clone()), ..object.clone() };
     let request = ReplayRequest { replay, object: of_replay, id: id.clone() };
     let body = serde_json::to_string(&request).map_err(|error| Error::failed(error.to_string()))?;
     // First, so that a reader who looks right after this can't miss it.
-    place.ask(&object, &id, what, &asked).await?;
-    if let Err(error) = send::message(place.session(), url, &body).await {
-        place.withdraw(&object, &id).await;
+    place.ask(object, &id, what, rows).await?;
+    if let Err(error) = send::message(place.session(), queue_url, &body).await {
+        place.withdraw(object, &id).await;
         return Err(error.into());
     }
-    context.ui.step("sent", format!("{rows} {what} {noun} of s3://{}/{}", object.bucket, object.key));
-    if context.ui.is_json() {
-        return context.ui.json(answer(Some(&request.id)));
-    }
-    context.ui.note(format!("\n`deployer tally {key} --wait` waits for them"));
-    Ok(())
+    Ok(id)
 }
 
 /// A queue and its dead letters, which are moved back to it.
@@ -240,15 +264,9 @@ async fn redrives(
             "{url} is the dead-letter queue of several queues, so the origin of its messages is not known"
         ));
     }
-    let owner = |id: &str| {
-        // The longest name is the closest match.
-        let mut owners: Vec<&str> = stack.resources.iter().map(|one| one.name.as_str()).collect();
-        owners.retain(|name| id.starts_with(&logical_id(name)));
-        owners.into_iter().max_by_key(|name| name.len()).map(str::to_owned)
-    };
     let found = redrives.into_iter().filter_map(|redrive| {
         let queue = queues.iter().find(|queue| queue.physical_id == redrive.to)?;
-        let queue = owner(&queue.logical_id).unwrap_or_else(|| queue.logical_id.clone());
+        let queue = pipeline::owner(stack, &queue.logical_id).unwrap_or(&queue.logical_id).to_owned();
         name.is_none_or(|name| name == queue).then_some(QueueRedrive { redrive, queue })
     });
     Ok(found.collect())

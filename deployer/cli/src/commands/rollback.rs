@@ -9,6 +9,8 @@ use deployer_base::error::{Error, Message, Result};
 use deployer_base::output::{AnnouncedChange, DeploymentResult};
 use deployer_base::time;
 use deployer_build::REPOSITORY;
+use deployer_cfn::deployed::lossy;
+use deployer_cfn::stack_settings::{OWN_TAGS, StackSettings};
 use deployer_lang::assets::ASSET_BUCKET_PARAMETER;
 use deployer_packing::sha256_hex;
 use deployer_plan::diff::Diff;
@@ -16,11 +18,14 @@ use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::RoleArgs;
+use crate::adoption::Adopter;
 use crate::context::{Context, StackHandle};
-use crate::deployment::{DeployReport, DeployResult, Deployment, Options, announced};
+use crate::deployment::{DeployReport, DeployResult, Deployment, Losses, Options, announced};
 use crate::hotswap::Swapped;
 use crate::plan;
 use crate::records::{self, Kind, MASKED, Record};
+use crate::situation;
 use crate::state::{Deployed, Wanted};
 
 /// Deploy an earlier deployment again, with its recorded template, parameters and code
@@ -37,6 +42,8 @@ pub struct Args {
     /// Allow a resource with data to be removed or replaced, by its logical id; can be given several times
     #[arg(long, value_name = "ID")]
     allow_replace: Vec<String>,
+    #[command(flatten)]
+    role: RoleArgs,
 }
 
 /// Number of records that are searched for one that differs.
@@ -58,6 +65,34 @@ pub(super) struct RolledBack<'a> {
 }
 
 pub async fn run(context: &Context, args: &Args) -> Result<()> {
+    let Gone { stack, to, done } = go_back(context, args).await?;
+    report(context, &stack, to, &done)
+}
+
+/// A rollback that is done.
+pub(super) struct Gone {
+    /// Name of the CloudFormation stack.
+    stack: String,
+    /// Number of the record.
+    pub(super) to: u64,
+    done: DeployReport,
+}
+
+/// Deploys what was deployed before in this stack.
+///
+/// # Errors
+/// Those of a rollback; [`Error::Failed`] if nothing else was deployed before.
+pub(super) async fn last(context: &Context, stack: &str, role: Option<String>) -> Result<Gone> {
+    let args = Args {
+        stack: Some(stack.to_owned()),
+        to: None,
+        allow_replace: Vec::new(),
+        role: RoleArgs { role_arn: role },
+    };
+    go_back(context, &args).await
+}
+
+async fn go_back(context: &Context, args: &Args) -> Result<Gone> {
     let handle = context.open(args.stack.as_deref()).await?;
     let session = &handle.session;
     let cloudformation = CloudFormation::new(session);
@@ -80,29 +115,54 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         None => None,
     };
     let digest = deployed.as_ref().map(|deployed| sha256_hex(deployed.text.as_bytes()));
-    let current =
-        deployed.as_ref().zip(digest.as_deref()).map(|(found, digest)| (digest, &found.stack.parameters));
+    let settings = deployed.as_ref().map(Deployed::settings).unwrap_or_default();
+    let own = deployed.as_ref().map(|deployed| &deployed.stack.tags).into_iter().flatten();
+    let own = own.filter(|(key, _)| settings.tags.contains(*key));
+    let own: BTreeMap<String, String> = own.map(|(key, value)| (key.clone(), value.clone())).collect();
+    let current = deployed.as_ref().zip(digest.as_deref()).map(|(found, template)| Current {
+        template,
+        parameters: &found.stack.parameters,
+        tags: &own,
+    });
     let record = match choose(&records, current, args.to, &handle.name)? {
         Choice::Deployed(number) => {
             context.ui.step("done", format!("nothing to do: {} matches record {number}", handle.name));
             let stack = deployed.map(|deployed| deployed.stack);
             let done =
                 DeployReport { result: DeployResult::Unchanged, plan: None, changes: Vec::new(), stack };
-            return report(context, &handle.name, number, &done);
+            return Ok(Gone { stack: handle.name, to: number, done });
         }
         Choice::Record(record) => record,
     };
     let ago = time::parse_rfc3339(&record.time).map(|moment| time::ago(moment, time::now()));
     let (who, number) = (record.who(), record.number);
     context.ui.step("record", format!("{number}, {} ({}) by {who}", record.time, ago.unwrap_or_default()));
-    let wanted = wanted(session, record).await?;
+    let there = deployed.as_ref().map(|deployed| (&deployed.stack.tags, &settings));
+    let wanted = wanted(session, record, there).await?;
+    let role = args.role.or(context.role_of(&handle)?);
+    situation::show_role(context, role.as_deref(), deployed.as_ref().map(|deployed| &deployed.stack));
     let options = Options {
         allow_replace: args.allow_replace.clone(),
         no_execute: false,
         mode: Mode::default(),
+        role,
         accepted: false,
         side_by_side: false,
+        losses: Losses::Refused,
     };
+    let former = match deployed {
+        Some(_) => Vec::new(),
+        None => situation::former_records(context, session, &handle.name).await,
+    };
+    let adopter = Adopter {
+        session,
+        cloudformation: &cloudformation,
+        name: &handle.name,
+        wanted: &wanted,
+        records: &former,
+        allow_replace: &args.allow_replace,
+    };
+    let adoption = adopter.find(deployed.as_ref()).await?;
     let deployment = Deployment {
         context,
         session,
@@ -111,10 +171,12 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         target: &handle.target,
         wanted: &wanted,
         deployed: deployed.as_ref(),
+        adoption: adoption.as_ref(),
+        imports: &[],
         options: &options,
     };
     let done = deployment.run().await?;
-    report(context, &handle.name, number, &done)
+    Ok(Gone { stack: handle.name.clone(), to: number, done })
 }
 
 /// Returns the candidates for the rollback: the record that was requested, otherwise all records that may matter.
@@ -123,6 +185,16 @@ async fn candidates(context: &Context, handle: &StackHandle, to: Option<u64>) ->
         Some(number) => Ok(records::read(&handle.session, &handle.name, number).await?.into_iter().collect()),
         None => records::list(context, &handle.session, &handle.name, LOOK_BACK).await,
     }
+}
+
+/// The deployed stack, as far as a record names it.
+#[derive(Debug, Clone, Copy)]
+struct Current<'a> {
+    /// SHA-256 of the template.
+    template: &'a str,
+    parameters: &'a BTreeMap<String, String>,
+    /// The tags of its file.
+    tags: &'a BTreeMap<String, String>,
 }
 
 /// The target of a rollback.
@@ -140,12 +212,17 @@ enum Choice<'r> {
 /// deployment that failed and was rolled back, are undone too.
 fn choose<'r>(
     records: &'r [Record],
-    deployed: Option<(&str, &BTreeMap<String, String>)>,
+    deployed: Option<Current<'_>>,
     to: Option<u64>,
     stack: &str,
 ) -> Result<Choice<'r>> {
     let is_deployed = |record: &Record| {
-        deployed.is_some_and(|(template, parameters)| record.is_deployed(template, parameters))
+        deployed.is_some_and(|Current { template, parameters, tags }| {
+            record.is_deployed(template, parameters)
+                && lossy::restored_texts(tags, &record.tags)
+                    .iter()
+                    .all(|(key, value)| record.tags.get(key) == Some(value))
+        })
     };
     let usage = |text: String| Error::Usage(Message::new(text).hint("`deployer history` lists the records"));
     if let Some(number) = to {
@@ -170,8 +247,13 @@ fn choose<'r>(
     })
 }
 
-/// Collects the parts that a record names. All of them must still exist before anything is done.
-pub(super) async fn wanted(session: &Session, record: &Record) -> Result<Wanted> {
+/// Collects the parts that a record names. All of them must still exist before anything is done. `there` are the tags of
+/// the deployed stack and its settings; tags that others have set stay.
+pub(super) async fn wanted(
+    session: &Session,
+    record: &Record,
+    there: Option<(&BTreeMap<String, String>, &StackSettings)>,
+) -> Result<Wanted> {
     let digest = record.template.as_deref().unwrap_or_default();
     let hidden: Vec<&str> = record
         .parameters
@@ -204,14 +286,23 @@ pub(super) async fn wanted(session: &Session, record: &Record) -> Result<Wanted>
             "choose another record, or restore the older stack file and run `deployer deploy`; nothing was changed",
         ));
     };
+    let template = deployer_cfn::deployed::read(&text);
+    let settings = StackSettings::of(&template);
+    let is_own = |key: &str| key.starts_with(OWN_TAGS) || settings.tags.contains(key);
+    let own = record.tags.iter().filter(|(key, _)| is_own(key));
+    let own = own.map(|(key, value)| (key.clone(), value.clone())).collect();
     Ok(Wanted {
         kind: Kind::Rollback,
-        template: deployer_cfn::deployed::read(&text),
+        template,
         text,
         parameters: record.parameters.clone(),
-        tags: record.tags.clone(),
+        tags: match there {
+            Some((tags, before)) => settings.tags_beside(&own, tags, before),
+            None => own,
+        },
         origins: BTreeMap::new(),
         code: Vec::new(),
+        renames: Vec::new(),
     })
 }
 
@@ -305,6 +396,7 @@ mod tests {
         ];
         let same = BTreeMap::from([("Code".to_owned(), "a".to_owned())]);
         let other = BTreeMap::from([("Code".to_owned(), "b".to_owned())]);
+        let none = BTreeMap::new();
         for (deployed, to, wanted) in [
             (Some(("a", &same)), None, Ok(3)),
             (Some(("b", &same)), None, Ok(4)),
@@ -320,10 +412,29 @@ mod tests {
             (Some(("a", &same)), Some(2), Err(2)),
             (Some(("a", &same)), Some(9), Err(2)),
         ] {
+            let deployed =
+                deployed.map(|(template, parameters)| Current { template, parameters, tags: &none });
             assert_eq!(number(choose(&records, deployed, to, "s")), wanted, "{deployed:?} {to:?}");
         }
-        assert_eq!(number(choose(&records[5..], Some(("a", &same)), None, "s")), Err(1));
+        assert_eq!(
+            number(choose(
+                &records[5..],
+                Some(Current { template: "a", parameters: &same, tags: &none }),
+                None,
+                "s"
+            )),
+            Err(1)
+        );
         assert_eq!(number(choose(&[], None, None, "s")), Err(1));
+        // A value of a tag is not in the template.
+        let mut tagged = records[5].clone();
+        tagged.tags.insert("team".to_owned(), "shop".to_owned());
+        for (team, wanted) in [("shop", Err(1)), ("orders", Ok(1))] {
+            let tags = BTreeMap::from([("team".to_owned(), team.to_owned())]);
+            let now = Current { template: "a", parameters: &same, tags: &tags };
+            let found = choose(std::slice::from_ref(&tagged), Some(now), None, "s");
+            assert_eq!(number(found), wanted, "{team}");
+        }
     }
 
     #[test]
