@@ -1,13 +1,13 @@
 //! Stages what the deployer shows and writes, for `include_dir!`:
 //!
-//! - `OUT_DIR/docs`: the pages of `docs/`.
+//! - `OUT_DIR/docs`: the pages of `docs/`, each in the form of zlib (RFC 1950).
 //! - `OUT_DIR/templates`: what `init` writes: the examples, and the repository's own pipeline as `etl`.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use stage::{copy_sources, fresh};
+use stage::{compress, copy_sources, fresh};
 
 #[path = "../build/stage.rs"]
 mod stage;
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Copies the pages alone: the schema for editors is made by the deployer itself, that of its output is for
-/// programs, and the notes on its design are for those who change it.
+/// programs, the notes on its design are for those who change it, and a terminal shows no pictures.
 fn stage_docs(repository: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     let from = repository.join("docs");
     println!("cargo::rerun-if-changed={}", from.display());
@@ -29,8 +29,10 @@ fn stage_docs(repository: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     for schema in ["diff.schema.json", "output.schema.json", "stack.schema.json"] {
         fs::remove_file(to.join(schema))?;
     }
-    fs::remove_dir_all(to.join("design"))?;
-    Ok(())
+    for folder in ["design", "images"] {
+        fs::remove_dir_all(to.join(folder))?;
+    }
+    compress(to)
 }
 
 fn stage_templates(repository: &Path, package: &Path, to: &Path) -> Result<(), Box<dyn Error>> {

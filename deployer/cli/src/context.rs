@@ -2,16 +2,20 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 
+use deployer_aws::budget::Budget;
 use deployer_aws::calls::Calls;
 use deployer_aws::session::{Connection, Session, Unidentified};
 use deployer_base::error::{Error, Message, Result};
-use deployer_base::ui::Ui;
+use deployer_base::meter::{Meter, Waits};
+use deployer_base::ui::{Settings, Ui};
 use deployer_build::Project;
 use deployer_lang::document::SelectError;
 use deployer_lang::{Compiled, Document, Stack, StackTarget, compile};
-use deployer_syntax::{Diagnostics, Source};
+use deployer_syntax::{Diagnostics, Severity, Source};
+
+use crate::policies::RuleFiles;
 
 /// Default name of the stack file.
 pub const STACK_FILE: &str = "stack.yaml";
@@ -56,8 +60,12 @@ pub struct Context {
     pub region: Option<String>,
     /// `--profile`.
     pub profile: Option<String>,
+    /// The function that is told of each call, and the budget of the calls; by default, that of `--verbose`.
+    pub calls: Option<Calls>,
     /// The message on Ctrl-C from now on: the operations that continue, and the way back to them.
     pub interruption: Mutex<Message>,
+    /// The times of calls and builds, if anybody asks for them.
+    pub meter: Option<Arc<Meter>>,
 }
 
 /// A stack file that has been read.
@@ -76,6 +84,8 @@ pub struct StackHandle {
     pub name: String,
     /// The target as the file describes it.
     pub target: StackTarget,
+    /// The file.
+    pub loaded: Loaded,
     /// The session of the caller.
     pub session: Session,
 }
@@ -97,8 +107,35 @@ impl Context {
             config: self.config.clone(),
             region: self.region.clone(),
             profile: self.profile.clone(),
+            calls: self.calls.clone(),
             interruption: Mutex::new(Message::new("interrupted")),
+            meter: self.meter.clone(),
         }
+    }
+
+    /// Returns a copy for one of several runs in sequence, whose steps count the seconds, and whose times are measured, from
+    /// now on.
+    #[must_use]
+    pub fn restarted(&self) -> Self {
+        Self {
+            ui: self.ui.restarted(),
+            file: self.file.clone(),
+            searched: self.searched,
+            config: self.config.clone(),
+            region: self.region.clone(),
+            profile: self.profile.clone(),
+            calls: self.calls.clone(),
+            interruption: Mutex::new(Message::new("interrupted")),
+            meter: Some(Arc::default()),
+        }
+    }
+
+    /// Returns a copy that writes warnings and errors only, asks nothing, and makes its calls within a budget.
+    #[must_use]
+    pub fn within(&self, budget: Budget) -> Self {
+        let calls = Calls::within(budget, self.ui.calls());
+        let settings = Settings { quiet: true, yes: true, ..Settings::default() };
+        Self { ui: Ui::new(settings), calls: Some(calls), ..self.of_stack("") }
     }
 
     /// Returns the folder of the stack file.
@@ -113,14 +150,14 @@ impl Context {
     /// Returns the settings for a build of the code next to the stack file.
     #[must_use]
     pub fn project(&self) -> Project<'_> {
-        Project { ui: &self.ui, folder: self.folder() }
+        Project { ui: &self.ui, folder: self.folder(), meter: self.meter.as_deref(), leave: None }
     }
 
-    /// Reads the stack file as far as no stack must be known.
+    /// Reads the text of the stack file.
     ///
     /// # Errors
-    /// Returns [`Error::Usage`] if there is no such file, [`Error::InvalidFile`] after its problems have been shown.
-    pub fn load(&self) -> Result<Loaded> {
+    /// Returns [`Error::Usage`] if there is no such file, or it is not UTF-8.
+    pub fn source(&self) -> Result<Source> {
         let bytes = std::fs::read(&self.file).map_err(|error| match (error.kind(), self.searched) {
             (std::io::ErrorKind::NotFound, true) => Error::Usage(
                 Message::new(format!("there is no file {STACK_FILE} here or in a folder above")).hint(
@@ -143,7 +180,15 @@ impl Context {
             let at = error.utf8_error().valid_up_to();
             Error::Usage(Message::new(format!("{name} is not UTF-8 (byte {at})")).hint("save it as UTF-8"))
         })?;
-        let source = Source::new(name, text);
+        Ok(Source::new(name, text))
+    }
+
+    /// Reads the stack file as far as no stack must be known.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Context::source`], and [`Error::InvalidFile`] after its problems have been shown.
+    pub fn load(&self) -> Result<Loaded> {
+        let source = self.source()?;
         let mut diagnostics = Diagnostics::default();
         let document = Document::parse(&source, &mut diagnostics);
         match document {
@@ -195,12 +240,38 @@ impl Context {
     pub fn compile_in(&self, loaded: &Loaded, target: &StackTarget) -> Result<Compiled> {
         let compiled = self.checked(loaded, target)?;
         match &compiled.defect {
-            Some(defect) => Err(Error::failed_with_hint(
-                defect.to_string(),
-                "this is a defect of deployer; please report it",
-            )),
+            Some(found) => Err(defect(found)),
             None => Ok(compiled),
         }
+    }
+
+    /// Compiles one stack as [`Context::compile`] does, and checks its template against `policies`: for commands that plan a
+    /// change of the stack.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Context::compile`] and [`Context::check_policies`].
+    pub fn compile_by_policies(&self, name: Option<&str>) -> Result<Compiled> {
+        let loaded = self.load()?;
+        let target = loaded.document.select(name).map_err(|error| document_error(&error))?;
+        let compiled = self.compile_in(&loaded, target)?;
+        self.check_policies(&loaded, &compiled)?;
+        Ok(compiled)
+    }
+
+    /// Checks the template of a stack against `policies`.
+    ///
+    /// # Errors
+    /// Returns [`Error::Refused`] after the rules that the template breaks have been shown; [`Error::InvalidFile`] after the
+    /// problems of rule files.
+    pub fn check_policies(&self, Loaded { source, document }: &Loaded, compiled: &Compiled) -> Result<()> {
+        let mut diagnostics = Diagnostics::default();
+        let rules = RuleFiles::read(self.folder(), document, &mut diagnostics)?;
+        if !diagnostics.has_errors()
+            && let Some((file, problem)) = rules.apply(document, compiled, &mut diagnostics)?
+        {
+            return Err(self.invalid(&file, &problem)?);
+        }
+        if diagnostics.has_errors() { Err(self.invalid(source, &diagnostics)?) } else { Ok(()) }
     }
 
     /// Returns a stack without errors, and shows its warnings.
@@ -217,14 +288,13 @@ impl Context {
         }
     }
 
-    fn invalid(&self, source: &Source, diagnostics: &Diagnostics) -> Result<Error> {
+    /// Shows the problems of a file that has errors, and returns the error for it.
+    ///
+    /// # Errors
+    /// Returns [`Error::BrokenPipe`] if the reader is gone.
+    pub fn invalid(&self, source: &Source, diagnostics: &Diagnostics) -> Result<Error> {
         self.ui.diagnostics(source, diagnostics)?;
-        let errors = diagnostics
-            .sorted()
-            .iter()
-            .filter(|one| one.severity == deployer_syntax::Severity::Error)
-            .count();
-        Ok(Error::InvalidFile { errors, file: source.name.clone() })
+        Ok(invalid_file(source, diagnostics))
     }
 
     /// Connects to a stack for commands that read the deployed stack, and must work while a resource in the file is
@@ -234,15 +304,39 @@ impl Context {
     /// Returns the errors of [`Context::load`] and [`Context::connect`]; [`Error::Refused`] if the file names another
     /// account.
     pub async fn open(&self, name: Option<&str>) -> Result<StackHandle> {
-        let document = self.load()?.document;
-        let target = document.select(name).map_err(|error| document_error(&error))?;
-        let session = self.connect(target).await?;
-        check_account(target, &session)?;
-        Ok(StackHandle {
-            name: format!("{}-{}", document.name, target.stack),
-            target: target.clone(),
-            session,
-        })
+        let loaded = self.load()?;
+        let target = loaded.document.select(name).map_err(|error| document_error(&error))?.clone();
+        let session = self.connect(&target).await?;
+        check_account(&target, &session)?;
+        Ok(StackHandle { name: target.full_name(&loaded.document.name), target, loaded, session })
+    }
+
+    /// Returns the role that the file names for a stack.
+    ///
+    /// # Errors
+    /// Returns [`Error::InvalidFile`] after the problems of the settings have been shown.
+    pub fn role_of(&self, handle: &StackHandle) -> Result<Option<String>> {
+        let Loaded { source, document } = &handle.loaded;
+        let mut diagnostics = Diagnostics::default();
+        match document.organisation(&handle.target, &self.config, &mut diagnostics) {
+            Some(organisation) if !diagnostics.has_errors() => Ok(organisation.role_arn),
+            _ => Err(self.invalid(source, &diagnostics)?),
+        }
+    }
+
+    /// Returns what is told of each call: the output, with `--verbose`, and the meter.
+    fn calls(&self) -> Option<Calls> {
+        match (self.ui.calls(), self.meter.clone()) {
+            (None, None) => None,
+            (shown, meter) => Some(Calls::to(move |name, answer, took| {
+                if let Some(shown) = &shown {
+                    shown(name, answer, took);
+                }
+                if let Some(meter) = &meter {
+                    meter.note(Waits::Call, took);
+                }
+            })),
+        }
     }
 
     /// Connects to the target of a stack.
@@ -271,7 +365,8 @@ impl Context {
                 profile: self.profile.clone(),
             },
         };
-        Unidentified::open(connection, self.ui.calls().map(Calls::to)).await
+        let calls = self.calls.clone().or_else(|| self.calls());
+        Unidentified::open(connection, calls).await
     }
 }
 
@@ -292,6 +387,32 @@ pub fn check_account(target: &StackTarget, session: &Session) -> Result<()> {
     }
 }
 
-fn document_error(error: &SelectError) -> Error {
+/// Returns the error for a template that is wrong though the file is right.
+pub fn defect(found: &impl std::fmt::Display) -> Error {
+    Error::failed_with_hint(found.to_string(), "this is a defect of deployer; please report it")
+}
+
+/// The code of a part of the template that breaks a rule of `policies`. The file is valid, but must not be deployed.
+const BROKEN_RULE: &str = "E0388";
+
+/// Returns the error for a file whose problems have been shown.
+pub fn invalid_file(source: &Source, diagnostics: &Diagnostics) -> Error {
+    let problems = diagnostics.sorted();
+    let errors: Vec<_> = problems.iter().filter(|one| one.severity == Severity::Error).collect();
+    if !errors.is_empty() && errors.iter().all(|one| one.code == BROKEN_RULE) {
+        let places = if errors.len() == 1 { "1 place" } else { &format!("{} places", errors.len()) };
+        return Error::Refused(
+            Message::new(format!(
+                "{} breaks the rules of its `policies` in {places}; nothing was done",
+                source.name
+            ))
+            .hint("change the resources, or the rules"),
+        );
+    }
+    Error::InvalidFile { errors: errors.len(), file: source.name.clone() }
+}
+
+/// Returns the error for a stack that can't be chosen.
+pub fn document_error(error: &SelectError) -> Error {
     Error::Usage(Message::new(error.to_string()).hint("`deployer ls` lists the stacks of the file"))
 }

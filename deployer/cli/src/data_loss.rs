@@ -8,7 +8,7 @@ use deployer_aws::session::Session;
 use deployer_aws::sqs::messages;
 
 /// Number of object versions that are counted before "more than".
-const COUNT_UP_TO: usize = 10_000;
+pub const COUNT_UP_TO: usize = 10_000;
 
 /// The data in a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Holds {
 pub async fn of(session: &Session, resource_type: &str, physical_id: &str) -> Result<Holds, AwsError> {
     let found = match resource_type {
         "AWS::S3::Bucket" => {
-            objects::count(session, physical_id, COUNT_UP_TO).await.map(|count| match count {
+            objects::count(session, physical_id, COUNT_UP_TO).await.map(|(count, _)| match count {
                 count if count >= COUNT_UP_TO => {
                     Holds::This(format!("more than {COUNT_UP_TO} object versions"))
                 }

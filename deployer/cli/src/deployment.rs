@@ -3,10 +3,11 @@
 //!
 //! The sequence is in this module; each of its steps has a module of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use deployer_aws::cloudformation::{Change, CloudFormation, Mode, StackState};
+use deployer_aws::cloudformation::{Change, CloudFormation, ImportedResource, Mode, StackState};
 use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
 use deployer_build::publish;
@@ -17,6 +18,7 @@ use deployer_plan::diff::indexes;
 use deployer_syntax::number;
 use serde_json::Value;
 
+use crate::adoption::Adoption;
 use crate::context::Context;
 use crate::operation;
 use crate::plan::{self, Action, Plan};
@@ -24,10 +26,13 @@ use crate::records::{self, Finished};
 use crate::retry::{Repeated, Retries};
 use crate::state::{Deployed, Wanted};
 
+mod adopt;
 pub mod change_set;
+mod drift;
 mod execution;
 mod gate;
 mod outcome;
+pub mod rename;
 
 pub use change_set::Waiting;
 pub use execution::remove_failed_create;
@@ -35,6 +40,16 @@ pub use outcome::{DeployReport, DeployResult, announced};
 
 /// The end of hints if nothing was done yet.
 const NOTHING_CHANGED: &str = "nothing was changed";
+
+/// The answer to a loss of data that is not allowed by name.
+#[derive(Debug, Clone, Default)]
+pub enum Losses {
+    /// A refusal.
+    #[default]
+    Refused,
+    /// A question, if there is a terminal to ask on. The logical IDs that were accepted are not asked about again.
+    Asked(Arc<Mutex<BTreeSet<String>>>),
+}
 
 /// The options of a deployment.
 #[derive(Debug, Clone, Default)]
@@ -45,11 +60,15 @@ pub struct Options {
     pub no_execute: bool,
     /// The modes of CloudFormation.
     pub mode: Mode,
+    /// ARN of the role with which CloudFormation works on the stack from now on; that of the stack by default.
+    pub role: Option<String>,
     /// `true` if the plan was shown and saved before, so that its questions are answered.
     pub accepted: bool,
     /// `true` for one of several stacks, or of several updates: a resource that is named need not be lost in each of
     /// them.
     pub side_by_side: bool,
+    /// The answer to a loss that `allow_replace` does not name.
+    pub losses: Losses,
 }
 
 /// The progress of a deployment.
@@ -102,6 +121,10 @@ pub struct Deployment<'a> {
     pub wanted: &'a Wanted,
     /// The stack as it is deployed.
     pub deployed: Option<&'a Deployed>,
+    /// The resources that are adopted first.
+    pub adoption: Option<&'a Adoption>,
+    /// The resources that the change set imports, and nothing else.
+    pub imports: &'a [ImportedResource],
     /// The options of the deployment.
     pub options: &'a Options,
 }
@@ -110,7 +133,7 @@ impl Deployment<'_> {
     /// Plans the changes.
     #[must_use]
     pub fn plan(&self) -> Plan {
-        Plan::new(self.session, self.name, self.wanted, self.deployed)
+        Plan::new(self.session, self.name, self.wanted, self.deployed, self.adoption)
     }
 
     /// Deploys; again, a bounded number of times, if it fails for a reason that passes by itself.
@@ -118,9 +141,22 @@ impl Deployment<'_> {
     /// # Errors
     /// Returns [`Error::Refused`] at a gate, [`Error::Deployment`] if the deployment fails, and the errors of AWS.
     pub async fn run(&self) -> Result<DeployReport> {
+        match self.adoption {
+            Some(adoption) if !adoption.resources.is_empty() => self.adopt(adoption).await,
+            _ => match self.deployed {
+                Some(deployed) if !self.wanted.renamed_ids(&deployed.template).is_empty() => {
+                    self.rename(deployed).await
+                }
+                _ => self.deploy(true).await,
+            },
+        }
+    }
+
+    /// Deploys without an adoption. With `first`, the plan is shown and confirmed.
+    async fn deploy(&self, first: bool) -> Result<DeployReport> {
         let mut retries = Retries::default();
         let mut progress = Progress { deployed: self.deployed.cloned(), made: 0 };
-        let mut ended = self.attempt(true, &mut progress).await;
+        let mut ended = self.attempt(first, &mut progress).await;
         while let Err(Error::Deployment(failure)) = &ended
             && self.target.target != Target::Local
             && retries.wait(self.context, Repeated::Deployment, failure).await
@@ -171,6 +207,7 @@ impl Deployment<'_> {
             self.gate(&plan).await?;
         }
         plan::check_mode(&plan, self.options.mode)?;
+        self.wanted.check_tags(self.deployed)?;
         let template = self.deployed.map_or(&Value::Null, |deployed| &deployed.template);
         let updates = indexes::updates(template, &self.wanted.template);
         if self.options.no_execute && !updates.is_empty() {
@@ -208,7 +245,7 @@ impl Deployment<'_> {
         let of_last = Options { side_by_side: true, ..self.options.clone() };
         let options = Options {
             // In express mode an update ends before its index is ready, and the next update would be refused.
-            mode: Mode { express: false, ..self.options.mode },
+            mode: Mode { express: false, revert_drift: false, ..self.options.mode },
             ..of_last.clone()
         };
         let Some((last, before)) = updates.split_last() else {
@@ -235,6 +272,7 @@ impl Deployment<'_> {
                 tags: tags.clone(),
                 origins: self.wanted.origins.clone(),
                 code: Vec::new(),
+                renames: Vec::new(),
             };
             let part = Deployment { wanted: &wanted, deployed: Some(&current), options: &options, ..*self };
             let made = part.update_between(&mark, &progress.so_far()).await?;
@@ -281,13 +319,17 @@ impl Deployment<'_> {
             return self.unchanged(values).await;
         };
         let known = plan.diff.notes.len();
+        self.tell_drift(&waiting.changes);
         let plan = plan.merged(&waiting.changes);
         for note in plan.diff.notes.iter().skip(known) {
             self.context.ui.warn(note);
         }
-        if let Err(refused) =
-            self.gate_losses(&plan).await.and_then(|()| plan::check_mode(&plan, self.options.mode))
-        {
+        let gate = async {
+            self.gate_losses(&plan).await?;
+            plan::check_mode(&plan, self.options.mode)?;
+            self.gate_deleted(&waiting.changes).await
+        };
+        if let Err(refused) = gate.await {
             self.discard(&waiting.name, action).await;
             return Err(refused);
         }
@@ -363,6 +405,7 @@ impl Deployment<'_> {
             parameters: values,
             tags: &self.wanted.tags,
             changes,
+            remains: None,
         }
     }
 }

@@ -301,8 +301,7 @@ impl Places {
         let mut ignored = Diagnostics::default();
         let document = Document::parse(&source, &mut ignored);
         let spans = document.filter(|_| !ignored.has_errors()).and_then(|document| {
-            let is_of_file =
-                document.stacks.iter().any(|target| format!("{}-{}", document.name, target.stack) == stack);
+            let is_of_file = document.stacks.iter().any(|target| target.full_name(&document.name) == stack);
             let spans = document.resources().map(|(name, span)| (name.to_owned(), span));
             is_of_file.then(|| spans.collect())
         });

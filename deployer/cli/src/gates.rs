@@ -49,6 +49,13 @@ impl Loss {
     }
 }
 
+/// Returns the losses of data that are not named.
+#[must_use]
+pub fn refused<'l>(losses: &'l [Loss], allow_replace: &[String]) -> Vec<&'l Loss> {
+    let loses = |loss: &&Loss| loss.holds != Holds::Nothing && !loss.is_allowed(allow_replace);
+    losses.iter().filter(loses).collect()
+}
+
 /// Refuses losses of protected resources, and losses of data that are not named.
 ///
 /// # Errors
@@ -65,8 +72,7 @@ pub fn check_losses(losses: &[Loss], allow_replace: &[String]) -> Result<()> {
             ),
         ));
     }
-    let loses = |loss: &&Loss| loss.holds != Holds::Nothing && !loss.is_allowed(allow_replace);
-    let refused: Vec<&Loss> = losses.iter().filter(loses).collect();
+    let refused = refused(losses, allow_replace);
     if refused.is_empty() {
         return Ok(());
     }

@@ -12,6 +12,7 @@ use deployer_aws::s3::{objects, records};
 use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
 use deployer_build::bucket_name;
+use futures::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -36,6 +37,9 @@ pub struct Swapped {
     /// ARN of the caller.
     pub caller: String,
 }
+
+/// Number of functions whose code is swapped at a time.
+const PARALLEL: usize = 8;
 
 /// Prefix of the notes in the asset bucket.
 pub const NOTES: &str = "hotswaps/";
@@ -208,22 +212,33 @@ impl Swap<'_> {
         self.stack_id.clone_into(&mut swapped.stack_id);
         swapped.time = deployer_base::time::stamp();
         swapped.caller.clone_from(&self.session.caller);
+        // Noted first: an interrupted run must not leave a swap without a note.
         for (parameter, value) in wanted {
-            // Noted first: an interrupted run must not leave a swap without a note.
             swapped.parameters.insert(parameter.clone(), value.clone());
             swapped.pending.insert(parameter.clone());
-            swapped.write(self.session, bucket, self.stack).await?;
-            let users = users(self.template, parameter);
-            for function in &users.functions {
+        }
+        swapped.write(self.session, bucket, self.stack).await?;
+        let users: Vec<(&String, &String, Users)> = wanted
+            .iter()
+            .map(|(parameter, value)| (parameter, value, users(self.template, parameter)))
+            .collect();
+        // Each takes its time until it runs the new code, and they need not wait for each other.
+        let functions = users.iter().flat_map(|(_, value, users)| {
+            users.functions.iter().map(async |function| {
                 self.context.ui.step("hotswap", format!("code of {function}"));
                 lambda::update_code(self.session, self.physical(function)?, bucket, value).await?;
-            }
+                Ok::<_, Error>(())
+            })
+        });
+        let functions: Vec<_> = functions.collect();
+        futures::stream::iter(functions).buffer_unordered(PARALLEL).try_collect::<()>().await?;
+        for (parameter, value, users) in &users {
             for (task, told) in &users.tasks {
                 self.context.ui.step("hotswap", format!("image of {task}"));
                 let original = self.physical(task)?;
                 let current = swapped.revisions.get(task).map_or(original, String::as_str).to_owned();
-                let Some(image) = self.deployed.get(parameter) else { continue };
-                let new = match value == image {
+                let Some(image) = self.deployed.get(*parameter) else { continue };
+                let new = match *value == image {
                     true => original.to_owned(),
                     false => revisions::register(self.session, original, image, value).await?,
                 };
@@ -237,9 +252,11 @@ impl Swap<'_> {
                     revisions::deregister(self.session, &current).await?;
                 }
             }
-            swapped.pending.remove(parameter);
-            swapped.write(self.session, bucket, self.stack).await?;
         }
+        for parameter in wanted.keys() {
+            swapped.pending.remove(parameter);
+        }
+        swapped.write(self.session, bucket, self.stack).await?;
         Ok(swapped)
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use deployer_base::error::{Error, Result};
 
-use crate::markdown;
+use crate::{markdown, uri};
 
 /// One page of the documentation.
 #[derive(Debug)]
@@ -59,8 +59,9 @@ pub fn page(sections: &[Section]) -> String {
     )
 }
 
-/// Escapes text for HTML.
-fn escaped(text: &str) -> String {
+/// Escapes text for HTML. In an attribute, quotes must be escaped too.
+#[must_use]
+pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
@@ -97,8 +98,8 @@ fn inner_links(html: &str, here: &str, sections: &[Section]) -> String {
 pub fn open(path: &Path, anchor: &str) -> Result<()> {
     let path = std::path::absolute(path).map_err(|error| Error::io("find", path, &error))?;
     let url = match anchor {
-        "" => format!("file://{}", path.display()),
-        anchor => format!("file://{}#{anchor}", path.display()),
+        "" => uri::of_path(&path.to_string_lossy()),
+        anchor => format!("{}#{anchor}", uri::of_path(&path.to_string_lossy())),
     };
     opener::open_browser(&url).map_err(|error| {
         Error::failed_with_hint(format!("cannot open a browser: {error}"), format!("open {url} yourself"))

@@ -2,20 +2,27 @@
 //!
 //! Parses the command line, runs one command, and maps the kind of error to an exit code.
 
+mod account_usage;
+mod adoption;
 mod commands;
 mod context;
 mod data_loss;
 mod deployment;
 mod diagnosis;
+mod existing;
 mod gates;
 mod gc;
+mod generation;
 mod guess;
 mod hotswap;
 mod html;
+mod lsp;
 mod markdown;
 mod operation;
+mod parameters;
 mod pipeline;
 mod plan;
+mod policies;
 mod precheck;
 mod preview;
 mod progress;
@@ -26,12 +33,13 @@ mod saved_plan;
 mod situation;
 mod state;
 mod tasks;
+mod uri;
 mod watch;
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use deployer_base::error::Message;
+use deployer_base::error::{Error, Message};
 use deployer_base::output::FailureKind;
 use deployer_base::ui::{self, Settings, Ui};
 
@@ -57,7 +65,9 @@ fn main() -> ExitCode {
         config: cli.config,
         region: cli.region,
         profile: cli.profile,
+        calls: None,
         interruption: std::sync::Mutex::new(Message::new("interrupted")),
+        meter: None,
     };
     match cli.command.run(&context) {
         Ok(()) => ExitCode::SUCCESS,
@@ -68,9 +78,29 @@ fn main() -> ExitCode {
     }
 }
 
+/// The commit of the sources, if the build was told.
+const COMMIT: Option<&str> = option_env!("DEPLOYER_COMMIT");
+
+/// Returns the version in a line: that of the deployer, the commit that it was built from, and the workers in it.
+fn version() -> deployer_base::error::Result<String> {
+    let workers = deployer_build::embed::workers()?;
+    let commit = COMMIT.filter(|commit| !commit.is_empty()).unwrap_or("unknown");
+    Ok(format!("deployer {} (commit {commit}, workers: {workers})\n", env!("CARGO_PKG_VERSION")))
+}
+
 /// Exits as clap would: with help or the version on stdout, or with the usage error on stderr; the error is also
 /// written as a document if JSON is requested.
 fn usage(error: &clap::Error, args: impl Iterator<Item = String>) -> ExitCode {
+    if error.kind() == clap::error::ErrorKind::DisplayVersion {
+        let ui = Ui::new(Settings::default());
+        return match version().and_then(|version| ui.data(&version)) {
+            Ok(()) | Err(Error::BrokenPipe) => ExitCode::SUCCESS,
+            Err(error) => {
+                ui.failure(&error);
+                ExitCode::from(error.exit_code())
+            }
+        };
+    }
     // A closed pipe is not an error.
     let _ = error.print();
     if !error.use_stderr() {

@@ -4,7 +4,8 @@
 //! returns the token in every event, so that `deploy` finds its own operation again after an interruption, and
 //! distinguishes it from others.
 
-use deployer_aws::cloudformation::{CloudFormation, DeployedStack, Event};
+use deployer_aws::Pause;
+use deployer_aws::cloudformation::{CloudFormation, DeployedStack, Event, StackState};
 use deployer_aws::error::AwsError;
 use deployer_cfn::status::Status;
 use deployer_packing::sha256_hex;
@@ -38,15 +39,37 @@ pub struct Operation {
     pub since: Option<String>,
     /// The caller who started the operation, if a deployer did.
     pub who: Option<String>,
+    /// `true` if the operation has ended since the stack was seen busy.
+    pub is_over: bool,
+}
+
+/// Returns whether an operation ends with this event. The wait of a stack for its first change set is not an operation.
+fn is_end(event: &Event) -> bool {
+    let status = Status::of(&event.status);
+    event.of_stack && (status.is_terminal() || status == Status::ReviewInProgress)
 }
 
 impl Operation {
-    /// Finds the operation in progress on a busy stack.
+    /// Finds the operation on a stack that was seen busy, and whose operation may have ended since.
     ///
     /// # Errors
     /// Returns an error if AWS can't be asked.
     pub async fn find(cloudformation: &CloudFormation, busy: &DeployedStack) -> Result<Self, AwsError> {
-        let events = cloudformation.events_of_operation(&busy.id).await?;
+        let mut pause = Pause::new();
+        let mut events = cloudformation.events_of_operation(&busy.id).await?;
+        while events.last().is_some_and(is_end) {
+            // The operation has ended, or its first event is not there yet. In the first case, its end is among the
+            // events by now.
+            let now = cloudformation.describe(&busy.id).await?;
+            let is_busy = now.is_some_and(|now| now.state == StackState::Busy);
+            if is_busy {
+                pause.wait().await;
+            }
+            events = cloudformation.events_of_operation(&busy.id).await?;
+            if !is_busy {
+                break;
+            }
+        }
         let who = match &busy.change_set {
             // A caller without permission for this call must still be able to watch.
             Some(name) => cloudformation.find_change_set(&busy.id, name).await.ok().flatten(),
@@ -55,20 +78,18 @@ impl Operation {
         Ok(Self::of(&events, who.and_then(|change_set| change_set.description)))
     }
 
-    /// Finds the operation in events, oldest first, of which the first may be the end of the operation before.
+    /// Finds the newest operation in events, oldest first, of which the first may be the end of the operation before.
     fn of(events: &[Event], who: Option<String>) -> Self {
-        // The wait of a stack for its first change set is not an operation.
-        let ends = |event: &Event| {
-            let status = Status::of(&event.status);
-            status.is_terminal() || status == Status::ReviewInProgress
-        };
-        let before = events.iter().rposition(|event| event.of_stack && ends(event));
+        let (last, earlier) = events.split_last().map_or((None, events), |(last, rest)| (Some(last), rest));
+        let is_over = last.is_some_and(is_end);
+        let before = earlier.iter().rposition(is_end);
         let own = before.map_or(events, |at| &events[at + 1..]);
         Self {
             before: before.map(|at| events[at].id.clone()),
             token: own.iter().find_map(|event| event.token.clone()),
             since: own.first().map(|event| event.time.clone()),
             who,
+            is_over,
         }
     }
 
@@ -137,6 +158,11 @@ mod tests {
         let mut reviewed = events.clone();
         reviewed[0].status = "REVIEW_IN_PROGRESS".into();
         assert_eq!(Operation::of(&reviewed, None).before.as_deref(), Some("a"));
+        // An operation that has ended is the one that is meant, and not something after it.
+        let end = event("dddd", "UPDATE_COMPLETE", true, Some("deployer-1-2"));
+        let over = Operation::of(&[events.as_slice(), &[end]].concat(), None);
+        assert_eq!((over.before.as_deref(), over.is_over, operation.is_over), (Some("a"), true, false));
+        assert!(over.is("deployer-1-"));
         let first = Operation::of(&events[1..], None);
         assert_eq!((first.before, first.since.as_deref()), (None, Some("2026-01-01T00:00:02Z")));
         assert_eq!(Operation::of(&[], None).describe(), "");

@@ -91,3 +91,11 @@ pub fn physical<'r>(resources: &'r [StackResource], stack: &Stack, name: &str) -
             )
         })
 }
+
+/// Returns the resource of the file for which a resource of the template was made, such as the function of a buffer.
+#[must_use]
+pub fn owner<'s>(stack: &'s Stack, id: &str) -> Option<&'s str> {
+    let names = stack.resources.iter().map(|one| one.name.as_str());
+    // The longest name is the closest match.
+    names.filter(|name| id.starts_with(&logical_id(name))).max_by_key(|name| name.len())
+}

@@ -10,16 +10,18 @@ use deployer_base::output::DeploymentEvent;
 use deployer_build::Prepared;
 use deployer_cfn::deployed;
 use deployer_cfn::deployed::lossy;
-use deployer_cfn::status::Status;
+use deployer_cfn::refactor;
 use deployer_cfn::template;
 use deployer_plan::diagnose;
-use deployer_plan::diff::{self, ChangeKind, Detail, Diff, Fate, Forces, PseudoParameters, Side, indexes};
+use deployer_plan::diff::{self, ChangeKind, Detail, Diff, Fate, Forces, Side, indexes};
 use serde_json::{Value, json};
 
+use crate::adoption::Adoption;
 use crate::context::Context;
 use crate::data_loss::Holds;
 use crate::gates::Loss;
-use crate::state::{Deployed, Wanted};
+use crate::parameters;
+use crate::state::{self, Deployed, Wanted};
 use crate::watch::way_out;
 
 /// Largest template that a call carries: CloudFormation User Guide, "AWS CloudFormation quotas".
@@ -85,25 +87,41 @@ impl RetentionPolicies {
 impl Plan {
     /// Compares the deployed stack with the wanted one.
     #[must_use]
-    pub fn new(session: &Session, stack: &str, wanted: &Wanted, deployed: Option<&Deployed>) -> Self {
-        let pseudo = PseudoParameters {
-            account: Some(session.account.clone()),
-            region: Some(session.region.clone()),
-            partition: Some(session.partition().to_owned()),
-            stack: stack.to_owned(),
+    pub fn new(
+        session: &Session,
+        stack: &str,
+        wanted: &Wanted,
+        deployed: Option<&Deployed>,
+        adoption: Option<&Adoption>,
+    ) -> Self {
+        let pseudo = state::pseudo(session, stack);
+        let none = BTreeMap::new();
+        // A rename comes first, and changes nothing else.
+        let ids = deployed.map(|deployed| wanted.renamed_ids(&deployed.template)).unwrap_or_default();
+        let renamed = deployed.map(|deployed| refactor::renamed(&deployed.template, &ids));
+        let before = match (adoption, deployed.filter(|deployed| !deployed.is_empty())) {
+            (Some(adoption), _) => {
+                Some(Side { template: &adoption.template, parameters: &none, tags: &none })
+            }
+            (None, Some(deployed)) => Some(Side {
+                template: renamed.as_ref().unwrap_or(&deployed.template),
+                parameters: &deployed.stack.parameters,
+                tags: &deployed.stack.tags,
+            }),
+            (None, None) => None,
         };
-        // A stack in one of these states has no resources, whatever its template contains.
-        let is_there = |deployed: &&Deployed| {
-            deployed.stack.state != StackState::Review
-                && Status::of(&deployed.stack.status) != Status::RollbackComplete
-        };
-        let before = deployed.filter(is_there).map(|deployed| Side {
-            template: &deployed.template,
-            parameters: &deployed.stack.parameters,
-            tags: &deployed.stack.tags,
-        });
         let after = Side { template: &wanted.template, parameters: &wanted.parameters, tags: &wanted.tags };
         let mut diff = diff::compare(before.as_ref(), &after, &pseudo, &wanted.origins);
+        match adoption {
+            Some(adoption) => adoption.mark(&mut diff),
+            None => diff.notes.extend(diff.reach_of_tags()),
+        }
+        diff.rename(&ids.into_iter().map(|(old, new)| (new, old)).collect());
+        if let Some(deployed) = deployed.filter(|deployed| !deployed.is_empty())
+            && let Some(after) = wanted.notifications_to_send(Some(deployed))
+        {
+            diff.notifications(&deployed.stack.notifications, &after);
+        }
         for code in &mut diff.code {
             let prepared = wanted.code.iter().find(|one| one.asset.parameter == code.parameter);
             code.after_bytes = prepared.map(Prepared::size);
@@ -146,6 +164,11 @@ impl Plan {
         let mut unseen = Vec::new();
         let mut unknown = Vec::new();
         for change in changes {
+            // The plan says on how many resources the tags of the stack change.
+            let tags = change.only_tags && change.kind == ChangeKind::Update && !self.diff.tags.is_empty();
+            if tags || change.kind == ChangeKind::Keep {
+                continue;
+            }
             let becomes = match (change.kind, change.perhaps) {
                 (ChangeKind::Replace, true) => ChangeKind::Update,
                 (kind, _) => kind,
@@ -171,6 +194,8 @@ impl Plan {
                     holds: diff::holds(&change.resource_type),
                     protected: self.retention.protected.contains(&change.logical_id),
                     old: fate,
+                    adopted: None,
+                    was: None,
                     blocked_by_name: None,
                     changes: Vec::new(),
                 });
@@ -321,15 +346,21 @@ pub fn is_template(deployed: &Deployed, wanted: &str) -> bool {
         })
 }
 
-/// Returns whether the deployed stack certainly is the wanted one: same template, same code. A difference only by `?`
+/// Returns whether the deployed stack certainly is the wanted one: same template, same code, same tags. A difference only by `?`
 /// is left to a change set: only CloudFormation can tell whether the deployed text has a `?` there.
 #[must_use]
-pub fn is_current(deployed: &Deployed, template: &str, prepared: &[Prepared]) -> bool {
+pub fn is_current(deployed: &Deployed, wanted: &Wanted) -> bool {
     let parameters = &deployed.stack.parameters;
+    let is_code = |name: &String| wanted.code.iter().any(|one| one.asset.parameter == *name);
+    let same = |(name, value): (&String, &String)| is_code(name) || parameters.get(name) == Some(value);
     deployed.stack.state == StackState::Settled
-        && deployed.text == template
+        && deployed.text == wanted.text
         && deployed.swapped.is_none()
-        && prepared
+        && wanted.tags_to_send(Some(deployed)).is_none()
+        && wanted.notifications_to_send(Some(deployed)).is_none()
+        && wanted.parameters.iter().all(same)
+        && wanted
+            .code
             .iter()
             .all(|one| parameters.get(&one.asset.parameter).is_some_and(|value| value.contains(&one.digest)))
 }
@@ -372,17 +403,24 @@ pub fn action(deployed: Option<&DeployedStack>) -> Result<Action> {
     }
 }
 
-/// Returns the parameters of the change set, in the order of the template.
+/// Returns the parameters of the change set, in the order of the template; without a value where CloudFormation alone
+/// knows the one that is deployed.
 #[must_use]
-pub fn parameters(template: &Value, values: &BTreeMap<String, String>) -> Vec<(String, String)> {
+pub fn parameters(template: &Value, values: &BTreeMap<String, String>) -> Vec<(String, Option<String>)> {
     let declared = template["Parameters"].as_object().into_iter().flatten();
-    declared.filter_map(|(name, _)| Some((name.clone(), values.get(name)?.clone()))).collect()
+    let parameter = |(name, declaration): (&String, &Value)| {
+        let value = values.get(name)?;
+        let masked = value == parameters::MASKED && parameters::is_hidden(declaration);
+        Some((name.clone(), (!masked).then(|| value.clone())))
+    };
+    declared.filter_map(parameter).collect()
 }
 
 /// Counts the resources that a change set creates, changes, replaces and removes.
 #[must_use]
 pub fn summary(changes: &[Change]) -> String {
-    let kinds = [ChangeKind::Create, ChangeKind::Update, ChangeKind::Replace, ChangeKind::Delete];
+    let kinds =
+        [ChangeKind::Adopt, ChangeKind::Create, ChangeKind::Update, ChangeKind::Replace, ChangeKind::Delete];
     let certain = |change: &&Change| !change.perhaps || change.kind == ChangeKind::Replace;
     let counts =
         kinds.map(|kind| (kind, changes.iter().filter(certain).filter(|change| change.kind == kind).count()));
@@ -396,6 +434,8 @@ pub fn summary(changes: &[Change]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use deployer_plan::diff::PseudoParameters;
+
     use super::*;
 
     /// Returns the plan of an update from one template to another.
@@ -421,7 +461,14 @@ mod tests {
     }
 
     fn change(kind: ChangeKind, perhaps: bool, id: &str) -> Change {
-        Change { kind, perhaps, logical_id: id.to_owned(), resource_type: String::new() }
+        Change {
+            kind,
+            perhaps,
+            logical_id: id.to_owned(),
+            resource_type: String::new(),
+            only_tags: false,
+            drift: None,
+        }
     }
 
     fn becomes(plan: &Plan, id: &str) -> Option<(ChangeKind, Forces)> {
@@ -486,10 +533,10 @@ mod tests {
 
     #[test]
     fn rollback_stays_on_where_something_is_replaced() {
-        let mode = Mode { express: false, no_rollback: true };
+        let mode = Mode { no_rollback: true, ..Mode::default() };
         let replaces = plan(&table("id", false), &table("other", false));
         assert_eq!(check_mode(&replaces, mode).expect_err("refused").exit_code(), 5);
-        check_mode(&replaces, Mode { express: true, no_rollback: false }).expect("rolls back");
+        check_mode(&replaces, Mode { express: true, ..Mode::default() }).expect("rolls back");
         check_mode(&plan(&table("id", false), &table("id", false)), mode).expect("replaces nothing");
     }
 

@@ -20,6 +20,7 @@ pub mod keys;
 pub mod route;
 pub mod shown;
 pub mod summary;
+pub mod table_key;
 
 use route::Route;
 
@@ -93,6 +94,8 @@ pub struct Preview<'s> {
     sensitive: Vec<String>,
     /// Key of the object.
     key: String,
+    /// Bucket and version of an object that exists.
+    place: Option<(String, Option<String>)>,
 }
 
 impl<'s> Preview<'s> {
@@ -116,7 +119,14 @@ impl<'s> Preview<'s> {
             transform,
             route,
             key,
+            place: None,
         })
+    }
+
+    /// Returns the same for an object that exists, in this bucket and with this version, which fields may contain.
+    #[must_use]
+    pub fn of_object(self, bucket: &str, version: Option<&str>) -> Self {
+        Self { place: Some((bucket.to_owned(), version.map(str::to_owned))), ..self }
     }
 
     /// Returns the fields of the items.
@@ -240,13 +250,12 @@ impl<'s> Preview<'s> {
     }
 
     fn context(&self, index: u64) -> Context<'_> {
-        Context {
-            bucket: self.route.bucket_name(),
-            key: &self.key,
+        let (bucket, version) = match &self.place {
+            Some((bucket, version)) => (bucket.as_str(), version.as_deref()),
             // There is none before the upload.
-            version: self.route.is_versioned().then_some("preview"),
-            index,
-        }
+            None => (self.route.bucket_name(), self.route.is_versioned().then_some("preview")),
+        };
+        Context { bucket, key: &self.key, version, index }
     }
 
     fn fate<'r>(
@@ -274,7 +283,8 @@ fn large() -> usize {
 }
 
 /// Returns whether a field, or one in its map, is sensitive.
-fn holds_sensitive(field: &FieldSettings) -> bool {
+#[must_use]
+pub fn holds_sensitive(field: &FieldSettings) -> bool {
     field.sensitive || field.map.iter().flatten().any(holds_sensitive)
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use contract::event::SnapshotOutcome;
 use contract::{ObjectRef, Reason};
 use deployer_base::error::{Error, Message, Result};
 use tally::{RowSet, Tally};
@@ -97,6 +98,8 @@ pub struct Progress {
     existing: RowSet,
     failed: BTreeMap<u64, Failure>,
     file_failure: Option<Failure>,
+    /// What `snapshot` did after the file was complete.
+    pub snapshot: Option<SnapshotOutcome>,
     /// The counts and groups of a tally; without one, the sets above count.
     tally: Option<(Counts, Vec<Group>)>,
 }
@@ -147,7 +150,8 @@ impl Progress {
         let of_rows = failures.iter().map(|one| group(&one.stage, &one.reason, Some(one.rows.clone())));
         let groups = of_file.chain(of_rows).collect();
         let counted = Self::counted(object, tally.total(), counts, groups, most);
-        Self { skipped: tally.skipped.clone(), ..counted }
+        let snapshot = tally.snapshot.as_ref().and_then(|state| state.outcome.clone());
+        Self { skipped: tally.skipped.clone(), snapshot, ..counted }
     }
 
     fn counted(
@@ -190,6 +194,7 @@ impl Progress {
             existing: RowSet::default(),
             failed: BTreeMap::new(),
             file_failure: None,
+            snapshot: None,
             tally: None,
         }
     }

@@ -26,6 +26,10 @@ use serde_json::Value;
 
 use crate::context::Context;
 
+mod remains;
+
+pub use remains::{RecordedResource, Remains};
+
 /// Version of the records; raised if a field changes its meaning.
 const SCHEMA_VERSION: u32 = 1;
 /// Prefix of the records in the bucket.
@@ -54,6 +58,8 @@ pub enum Kind {
     Hotswap,
     /// The stack was deleted.
     Destroy,
+    /// Resources that existed became part of the stack.
+    Import,
 }
 
 impl Kind {
@@ -65,6 +71,7 @@ impl Kind {
             Self::Rollback => "rollback",
             Self::Hotswap => "hotswap",
             Self::Destroy => "destroy",
+            Self::Import => "import",
         }
     }
 }
@@ -161,7 +168,8 @@ pub struct Record {
     pub cause: Option<String>,
     /// Duration, in seconds.
     pub seconds: u64,
-    /// SHA-256 of the template that was deployed; missing when a stack was deleted.
+    /// SHA-256 of the template that was deployed. Of a stack that was deleted, it is there only if resources were kept,
+    /// and is the template that they were deployed with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Digest>")]
     pub template: Option<String>,
@@ -180,6 +188,12 @@ pub struct Record {
     /// Commit of the stack file's folder, when it is in a git repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
+    /// Resources that the deletion of the stack kept in the account.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<RecordedResource>,
+    /// Deleted resources to which the kept ones refer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub referenced: Vec<RecordedResource>,
 }
 
 impl Record {
@@ -187,7 +201,7 @@ impl Record {
     #[must_use]
     pub fn is_way_back(&self) -> bool {
         self.result == RecordedResult::Succeeded
-            && matches!(self.kind, Kind::Deploy | Kind::Rollback)
+            && matches!(self.kind, Kind::Deploy | Kind::Rollback | Kind::Import)
             && self.template.is_some()
     }
 
@@ -220,7 +234,7 @@ pub struct Finished<'a> {
     pub cause: Option<&'a str>,
     /// The duration.
     pub took: Duration,
-    /// The template that was sent; `None` if a stack was deleted.
+    /// The template that was sent; of a deleted stack, that of its remains.
     pub template: Option<&'a str>,
     /// The parameters.
     pub parameters: &'a BTreeMap<String, String>,
@@ -228,6 +242,8 @@ pub struct Finished<'a> {
     pub tags: &'a BTreeMap<String, String>,
     /// The changes.
     pub changes: &'a [Change],
+    /// The remains of a stack that was deleted.
+    pub remains: Option<&'a Remains>,
 }
 
 /// The parts of a record that are known before the deployment has ended.
@@ -294,6 +310,8 @@ pub async fn write(
         changes: Changes::of(finished.changes),
         config: context.config.iter().cloned().collect(),
         commit: commit(context.folder()),
+        kept: finished.remains.map(|remains| remains.kept.clone()).unwrap_or_default(),
+        referenced: finished.remains.map(|remains| remains.referenced.clone()).unwrap_or_default(),
     };
     for _ in 0..ATTEMPTS {
         let text = serde_json::to_string_pretty(&record).map_err(|error| Error::failed(error.to_string()))?;

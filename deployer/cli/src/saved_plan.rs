@@ -32,6 +32,9 @@ pub struct SavedPlan {
     template: String,
     /// The wanted parameters, which contain the digests of the code.
     parameters: BTreeMap<String, String>,
+    /// The wanted tags of the stack, those of others included.
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
     /// ARN of the deployed stack, if there was one.
     stack_id: Option<String>,
     /// SHA-256 of the deployed template.
@@ -40,6 +43,9 @@ pub struct SavedPlan {
     deployed_parameters: BTreeMap<String, String>,
     /// Code that was swapped without CloudFormation.
     swapped: BTreeMap<String, String>,
+    /// The resources that are adopted: logical ID → physical ID.
+    #[serde(default)]
+    adopted: BTreeMap<String, String>,
     /// Information for a reader.
     resources: BTreeMap<String, usize>,
 }
@@ -48,9 +54,11 @@ impl SavedPlan {
     /// Returns the basis of a plan.
     #[must_use]
     pub fn of(session: &Session, wanted: &Wanted, deployed: Option<&Deployed>, plan: &Plan) -> Self {
-        let Summary { create, update, replace, delete, keep } = plan.diff.summary;
+        let Summary { create, adopt, rename, update, replace, delete, keep } = plan.diff.summary;
         let resources = [
             ("create", create),
+            ("adopt", adopt),
+            ("rename", rename),
             ("update", update),
             ("replace", replace),
             ("delete", delete),
@@ -64,6 +72,7 @@ impl SavedPlan {
             time: deployer_base::time::stamp(),
             template: sha256_hex(wanted.text.as_bytes()),
             parameters: wanted.parameters.clone(),
+            tags: wanted.tags.clone(),
             stack_id: deployed.map(|deployed| deployed.stack.id.clone()),
             deployed_template: deployed.map(|deployed| sha256_hex(deployed.text.as_bytes())),
             deployed_parameters: deployed
@@ -73,6 +82,12 @@ impl SavedPlan {
                 .and_then(|deployed| deployed.swapped.as_ref())
                 .map(|swapped| swapped.parameters.clone())
                 .unwrap_or_default(),
+            adopted: plan
+                .diff
+                .resources
+                .iter()
+                .filter_map(|one| Some((one.id.clone(), one.adopted.as_ref()?.physical_id.clone())))
+                .collect(),
             resources: resources.map(|(name, count)| (name.to_owned(), count)).into(),
         }
     }
@@ -134,12 +149,14 @@ impl SavedPlan {
         differ("it was created for another account", self.account != now.account);
         differ("it was created for another region", self.region != now.region);
         differ("the stack file has changed", self.template != now.template);
+        differ("other tags would be set", self.tags != now.tags);
         differ("the stack was created again, or no longer exists", self.stack_id != now.stack_id);
         differ("another template was deployed since", self.deployed_template != now.deployed_template);
         differ(
             "other code or values were deployed since",
             self.deployed_parameters != now.deployed_parameters,
         );
+        differ("other resources would be adopted", self.adopted != now.adopted);
         differ("other code was swapped in since", self.swapped != now.swapped);
         let names = self.parameters.keys().chain(now.parameters.keys());
         let mut changed: Vec<&String> =
@@ -172,10 +189,12 @@ mod tests {
             time: "t".into(),
             template: "a".into(),
             parameters: [("Code".to_owned(), "1".to_owned())].into(),
+            tags: BTreeMap::new(),
             stack_id: Some("id".into()),
             deployed_template: Some("b".into()),
             deployed_parameters: BTreeMap::new(),
             swapped: BTreeMap::new(),
+            adopted: BTreeMap::new(),
             resources: BTreeMap::new(),
         }
     }
@@ -189,7 +208,9 @@ mod tests {
             SavedPlan { stack_id: Some("x".into()), ..plan() },
             SavedPlan { parameters: BTreeMap::new(), ..plan() },
             SavedPlan { account: "2".into(), ..plan() },
+            SavedPlan { tags: [("team".to_owned(), "a".to_owned())].into(), ..plan() },
             SavedPlan { swapped: [("Code".to_owned(), "2".to_owned())].into(), ..plan() },
+            SavedPlan { adopted: [("Records".to_owned(), "r-1".to_owned())].into(), ..plan() },
             SavedPlan { deployed_parameters: [("A".to_owned(), "1".to_owned())].into(), ..plan() },
         ];
         for now in changed {

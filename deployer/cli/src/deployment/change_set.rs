@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use deployer_aws::cloudformation::{
-    Change, ChangeSetInput, ChangeSetOutcome, CloudFormation, Mode, TemplateSource,
+    Change, ChangeSetInput, ChangeSetKind, ChangeSetOutcome, CloudFormation, ImportedResource, Mode,
+    TemplateSource,
 };
 use deployer_aws::error::AwsError;
 use deployer_aws::published;
@@ -12,6 +13,7 @@ use deployer_aws::s3::objects;
 use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
 use deployer_build::ensure_bucket;
+use deployer_cfn::template;
 
 use super::Deployment;
 use crate::context::Context;
@@ -19,7 +21,7 @@ use crate::diagnosis;
 use crate::operation;
 use crate::plan::{self, Action, INLINE_TEMPLATE_BYTES};
 use crate::records;
-use crate::state::Wanted;
+use crate::state::{Deployed, Wanted};
 
 /// A change set that waits to be executed.
 #[derive(Debug, Clone)]
@@ -43,8 +45,14 @@ pub struct ChangeSetRequest<'a> {
     pub name: &'a str,
     /// The action on the stack.
     pub action: Action,
+    /// Resources that are imported; if there are any, the change set does nothing else.
+    pub imports: &'a [ImportedResource],
     /// The template and the tags.
     pub wanted: &'a Wanted,
+    /// The stack as it is deployed.
+    pub deployed: Option<&'a Deployed>,
+    /// ARN of the role with which CloudFormation works from now on.
+    pub role: Option<&'a str>,
     /// Values for the parameters of the template.
     pub values: &'a BTreeMap<String, String>,
     /// The mode of the execution.
@@ -61,13 +69,25 @@ impl ChangeSetRequest<'_> {
         &self,
         template_url: Option<&str>,
     ) -> std::result::Result<ChangeSetOutcome, AwsError> {
+        // An import changes neither; a new stack has none of its own.
+        let changes = self.imports.is_empty();
+        let deployed = self.deployed.filter(|_| self.action == Action::Update);
+        let notifications = changes.then(|| self.wanted.notifications_to_send(deployed)).flatten();
         let input = ChangeSetInput {
             stack: self.stack,
             name: self.name,
-            create: self.action == Action::Create,
+            kind: match self.action {
+                _ if !self.imports.is_empty() => ChangeSetKind::Import(self.imports),
+                Action::Create => ChangeSetKind::Create,
+                Action::Update => ChangeSetKind::Update,
+            },
             template: template_url.map_or(TemplateSource::Body(&self.wanted.text), TemplateSource::Url),
             parameters: &plan::parameters(&self.wanted.template, self.values),
-            tags: &self.wanted.tags,
+            macros: template::has_macros(&self.wanted.template),
+            named_iam: template::has_named_iam(&self.wanted.template),
+            tags: changes.then(|| self.wanted.tags_to_send(deployed)).flatten(),
+            notifications: notifications.as_deref(),
+            role: self.role,
             description: &operation::signature(&self.session.caller),
             mode: self.mode,
         };
@@ -75,10 +95,12 @@ impl ChangeSetRequest<'_> {
     }
 }
 
-/// Returns a unique name for a change set, which begins with `prefix`.
+/// Returns a unique name for a change set: `prefix`, the time in milliseconds, and six random digits. Deployments that
+/// begin in the same millisecond would take each other's change set for their own, which CloudFormation confirms: it
+/// gives the change set that is there to a request with its name and client token.
 #[must_use]
 pub fn name(prefix: &str) -> String {
-    format!("{prefix}-{}", jiff::Timestamp::now().as_millisecond())
+    format!("{prefix}-{}{:06}", jiff::Timestamp::now().as_millisecond(), fastrand::u32(..1_000_000))
 }
 
 /// Removes a change set, and with it the empty stack that its creation `made`. A change set that can't be removed is
@@ -105,7 +127,7 @@ impl Deployment<'_> {
         values: &BTreeMap<String, String>,
         so_far: &str,
     ) -> Result<Option<Waiting>> {
-        let name = name("deployer");
+        let name = name(if self.imports.is_empty() { "deployer" } else { "deployer-import" });
         let url = self.template_url().await?;
         let request = ChangeSetRequest {
             session: self.session,
@@ -113,7 +135,10 @@ impl Deployment<'_> {
             stack: self.name,
             name: &name,
             action,
+            imports: self.imports,
             wanted: self.wanted,
+            deployed: self.deployed,
+            role: self.options.role.as_deref(),
             values,
             mode: self.options.mode,
         };
@@ -151,7 +176,7 @@ impl Deployment<'_> {
 
     /// Returns the error for an operation that began between the look at the stack and the change set. CloudFormation
     /// has no code of its own for that.
-    fn overtaken(&self, error: AwsError) -> Error {
+    pub(super) fn overtaken(&self, error: AwsError) -> Error {
         if !error.is("ValidationError") || !error.message.contains("_IN_PROGRESS state") {
             return error.into();
         }
@@ -173,9 +198,27 @@ impl Deployment<'_> {
         if self.wanted.text.len() <= INLINE_TEMPLATE_BYTES {
             return Ok(None);
         }
+        Ok(Some(self.upload(&self.wanted.text).await?))
+    }
+
+    /// Uploads a template to the asset bucket, and returns its URL.
+    pub(super) async fn upload(&self, text: &str) -> Result<String> {
         let bucket = ensure_bucket(&self.context.ui, self.session).await?;
-        let key = records::template_key(&deployer_packing::sha256_hex(self.wanted.text.as_bytes()));
-        objects::put_text(self.session, &bucket, &key, &self.wanted.text).await?;
-        Ok(Some(published::object_url(self.session, &bucket, &key)))
+        let key = records::template_key(&deployer_packing::sha256_hex(text.as_bytes()));
+        objects::put_text(self.session, &bucket, &key, text).await?;
+        Ok(published::object_url(self.session, &bucket, &key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_of_the_same_millisecond_differ() {
+        let names: BTreeSet<String> = (0..100).map(|_| name("deployer")).collect();
+        assert!(names.len() > 95, "{names:?}");
     }
 }

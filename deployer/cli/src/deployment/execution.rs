@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use deployer_aws::cloudformation::{StackResource, StackState};
+use deployer_aws::cloudformation::{Begun, StackResource, StackState};
 use deployer_base::error::{Error, Message, Result};
 use deployer_cfn::status::Status;
 
@@ -64,7 +64,14 @@ impl Deployment<'_> {
                 self.discard(&waiting.name, Action::Update).await;
                 return Err(self.came_first());
             }
-            begun => begun?,
+            // Without an event since the look at the stack, somebody else had executed the change set before, and
+            // there is no end to wait for.
+            Ok(Begun::Over)
+                if self.cloudformation.events_after(&before.id, past.last.as_deref()).await?.is_empty() =>
+            {
+                return Err(self.came_first());
+            }
+            begun => drop(begun?),
         }
         self.context
             .on_interrupt("CloudFormation continues the deployment", "`deployer deploy` watches it again");

@@ -1,6 +1,8 @@
 //! The checks that can stop a deployment before its change set: losses, questions, quotas, and missing parts of the
 //! account.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use deployer_aws::error::AwsError;
@@ -9,9 +11,9 @@ use deployer_base::error::{Error, Message, Result};
 use deployer_lang::model::target::Target;
 use serde_json::Value;
 
-use super::Deployment;
+use super::{Deployment, Losses};
 use crate::data_loss::{self, Holds};
-use crate::gates;
+use crate::gates::{self, Loss};
 use crate::plan::{Action, INLINE_TEMPLATE_BYTES, Plan};
 
 /// Time after which a new role can be assumed everywhere; AWS names none, and tools that wait take about 10 s.
@@ -30,8 +32,16 @@ impl Deployment<'_> {
     /// Describes the result of a first deployment to AWS, its place and its price; for a change set that waits, only
     /// its prerequisites.
     fn first(&self, plan: &Plan) -> Option<String> {
-        if !plan.diff.new || self.target.target == Target::Local {
+        if !plan.diff.new {
             return None;
+        }
+        let adopted = match plan.diff.summary.adopt {
+            0 => None,
+            1 => Some("1 resource that was kept (shown above)".to_owned()),
+            count => Some(format!("{count} resources that were kept (shown above)")),
+        };
+        if self.target.target == Target::Local {
+            return adopted.map(|adopted| format!("Create {}, and adopt {adopted}", self.name));
         }
         if self.options.no_execute {
             let role = self.needs_ecs().then_some("the service-linked role of ECS");
@@ -47,18 +57,29 @@ impl Deployment<'_> {
         let (resources, cost) = (plan.diff.summary.create, &plan.diff.cost);
         let noun = if resources == 1 { "resource" } else { "resources" };
         let more = if cost.unknown.is_empty() { "" } else { " or more" };
+        let adopted = adopted.map(|adopted| format!(", and adopt {adopted}")).unwrap_or_default();
         Some(format!(
-            "Create {} with {resources} {noun} in account {}, {}, at ${:.2} a month{more} while idle",
+            "Create {} with {resources} {noun} in account {}, {}, at ${:.2} a month{more} while idle{adopted}",
             self.name, self.session.account, self.session.region, cost.after
         ))
     }
 
     pub(super) async fn gate_losses(&self, plan: &Plan) -> Result<()> {
+        if let Some(adoption) = self.adoption {
+            // What may be replaced by name is not adopted.
+            gates::check_losses(&adoption.losses, &[])?;
+            let unknown = self.options.allow_replace.iter().filter(|name| !plan.knows(name)).cloned();
+            return gates::check_names(&adoption.losses, &unknown.collect::<Vec<_>>());
+        }
         let mut losses = plan.losses();
         if let Some(deployed) = self.deployed.filter(|_| !losses.is_empty()) {
             let resources = self.cloudformation.resources(&deployed.stack.id).await?;
+            let renamed = self.wanted.renamed_ids(&deployed.template);
             let counts = losses.iter().map(async |loss| {
-                let found = resources.iter().find(|one| one.logical_id == loss.logical_id);
+                // A resource that is renamed first still has its former ID.
+                let former = renamed.iter().find(|(_, new)| **new == loss.logical_id).map(|(old, _)| old);
+                let id = former.unwrap_or(&loss.logical_id);
+                let found = resources.iter().find(|one| one.logical_id == *id);
                 match found.filter(|one| !one.physical_id.is_empty()) {
                     // A caller without the permission to count must still be stopped.
                     Some(one) => data_loss::of(self.session, &one.resource_type, &one.physical_id)
@@ -72,7 +93,10 @@ impl Deployment<'_> {
                 loss.holds = holds;
             }
         }
-        gates::check_losses(&losses, &self.options.allow_replace)?;
+        match &self.options.losses {
+            Losses::Refused => gates::check_losses(&losses, &self.options.allow_replace)?,
+            Losses::Asked(accepted) => self.ask_about(&losses, accepted).await?,
+        }
         // With several stacks, not each must lose the resources that are named.
         if self.options.side_by_side {
             return Ok(());
@@ -81,6 +105,33 @@ impl Deployment<'_> {
         let certain = |name: &&String| plan.is_final() || !plan.knows(name);
         let names: Vec<String> = self.options.allow_replace.iter().filter(certain).cloned().collect();
         gates::check_names(&losses, &names)
+    }
+
+    /// Asks about losses that were not accepted before, and refuses them if nobody can be asked. `-y` is no answer, since the
+    /// question may be about data that nobody thought of.
+    async fn ask_about(&self, losses: &[Loss], accepted: &Mutex<BTreeSet<String>>) -> Result<()> {
+        let known = || accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut allowed = self.options.allow_replace.clone();
+        allowed.extend(known().iter().cloned());
+        let Err(refused) = gates::check_losses(losses, &allowed) else { return Ok(()) };
+        let ui = &self.context.ui;
+        let (Some(message), false) = (refused.message(), losses.iter().any(|loss| loss.protected)) else {
+            return Err(refused);
+        };
+        let lost: Vec<&str> =
+            gates::refused(losses, &allowed).iter().map(|loss| loss.logical_id.as_str()).collect();
+        if !ui.can_ask() {
+            let options: Vec<String> = lost.iter().map(|id| format!("--allow-replace {id}")).collect();
+            return Err(Error::Refused(Message::new(message.text).hint(format!(
+                "to allow it, run `deployer deploy {} {}`; nothing was changed",
+                self.target.stack,
+                options.join(" ")
+            ))));
+        }
+        ui.warn(message.text);
+        ui.confirm_by_name("Deploy, and lose this data?", self.name).await?;
+        known().extend(lost.into_iter().map(str::to_owned));
+        Ok(())
     }
 
     fn needs_ecs(&self) -> bool {
