@@ -1,7 +1,12 @@
 //! The commands that need no cloud, and the failures of the others without one: exit code, stdout and stderr together.
 
+mod check;
 mod from;
+mod import;
+mod lsp;
 mod output;
+mod permissions;
+mod policies;
 mod preview;
 #[path = "../output/schema.rs"]
 mod schema;
@@ -66,6 +71,20 @@ prod   eventbridge-etl-prod   aws     eu-west-1, account 111122223333  protected
     let (_, out, _) = run(&folder(STACK), &["ls", "--output", "json"]);
     assert_eq!(json(&out)["stacks"][2]["account"], "111122223333");
     assert_eq!(json(&out)["stacks"][0]["removal"], "delete");
+}
+
+#[test]
+fn the_version_names_the_sources() {
+    for args in [&["--version"][..], &["-V"], &["deploy", "--version"]] {
+        let (code, out, err) = run(&folder(""), args);
+        assert_eq!((code, err.as_str()), (Some(0), ""));
+        let version = concat!("deployer ", env!("CARGO_PKG_VERSION"), " (commit ");
+        assert!(out.starts_with(version) && out.ends_with(")\n") && out.lines().count() == 1, "{out}");
+        // A test is not built with packed workers.
+        let digest = out.split("workers: sources ").nth(1).map(|rest| rest.trim_end_matches(")\n"));
+        let is_hex = |text: &str| text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        assert!(digest.is_some_and(is_hex), "{out}");
+    }
 }
 
 #[test]
