@@ -42,10 +42,15 @@ impl Cloud {
         Self::start_with(stack, &["--worker-endpoint", worker_endpoint])
     }
 
-    fn start_with(stack: &str, options: &[&str]) -> Self {
+    /// Creates the folder of a local cloud that does not run.
+    pub fn stopped(stack: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(folder.path().join("stack.yaml"), stack).expect("stack.yaml");
-        let mut cloud = Self { folder, endpoint: String::new() };
+        Self { folder, endpoint: String::new() }
+    }
+
+    fn start_with(stack: &str, options: &[&str]) -> Self {
+        let mut cloud = Self::stopped(stack);
         let up = cloud.json(&[&["local", "up"], options].concat());
         cloud.endpoint = up["endpoint"].as_str().expect("an endpoint").to_owned();
         cloud

@@ -100,8 +100,7 @@ async fn the_sample_file_arrives_and_the_stack_goes_again() {
         .map(|mapping| mapping.scaling_config().and_then(|scaling| scaling.maximum_concurrency()))
         .collect();
     concurrency.sort_unstable();
-    // `report` takes the default: the sample file gives it no `concurrency`.
-    assert_eq!(concurrency, [Some(2), Some(3), Some(3), Some(3), Some(3)]);
+    assert_eq!(concurrency, [Some(3); 5]);
 
     // The deployed stack deletes its data with it; a file that has changed this since must be deployed first.
     let kept = STACK.replace("{ target: local,", "{ target: local, removal: keep,");

@@ -158,6 +158,18 @@ async fn a_sensitive_value_is_seen_nowhere_but_in_the_file_and_the_table() {
     assert!(shown.contains("r1 ") && shown.contains("(sensitive)"), "{shown}{told}");
     assert!(told.contains("row 21: row-length: row 21 has 2 fields"), "{told}");
     printed.push((shown.into_owned(), told.into_owned()));
+    for command in [&["items"][..], &["items", "rows.csv", "--rows", "30"]] {
+        let (shown, log) = cloud.ok(command);
+        assert!(shown.contains("(sensitive)") && shown.contains(CONTROL), "{shown}{log}");
+        printed.push((shown, log));
+        let (asked, log) = cloud.ok(&[command, &["--show-sensitive"]].concat());
+        assert!(asked.contains(SECRET), "{asked}{log}");
+    }
+    let page = crate::console::texts(&cloud, "rows.csv", &[]).await;
+    assert!(page.iter().any(|text| text.contains("(sensitive)") && text.contains(CONTROL)), "{page:?}");
+    printed.extend(page.into_iter().map(|text| (text, String::new())));
+    let page = crate::console::texts(&cloud, "rows.csv", &["--show-sensitive"]).await;
+    assert!(page.iter().any(|text| text.contains(SECRET)), "{page:?}");
     let items = cloud.items().await;
     assert_eq!(items.len(), 20);
     for row in 1..=20 {
@@ -250,6 +262,11 @@ async fn sensitive_values_may_stay_encrypted_in_the_table() {
         format!("ID,HouseNum,Street,Town,Zip\nr1,1,{CONTROL},{SECRET},{SECRET}\n").as_bytes(),
     );
     cloud.json(&["upload", "rows.csv", "--wait", "--timeout", "3m"]);
+    for more in [&[][..], &["--show-sensitive"]] {
+        let compared = cloud.json(&[&["items", "rows.csv"], more].concat());
+        assert_eq!(compared["rows"][0]["state"], "same", "{compared}");
+        assert!(!compared.to_string().contains(SECRET), "{compared}");
+    }
     let items = cloud.items().await;
     let item = &items["r1"];
     assert!(!format!("{item:?}").contains(SECRET));
