@@ -41,8 +41,13 @@ pub fn answer(call: &Call, value: &Value) -> Response {
             shapes.with_headers(output, value, Response::new(200, "application/xml", body))
         }
         Some("json" | "rest-json") => {
-            let body = output.map_or_else(|| json!({}), |shape| shapes.json(shape, value));
-            let answer = Response::new(200, "application/x-amz-json-1.1", body.to_string());
+            let payload = output.and_then(|shape| shape["payload"].as_str());
+            let body = match (payload, output) {
+                (Some(payload), _) => value[payload].as_str().unwrap_or_default().to_owned(),
+                (None, Some(shape)) => shapes.json(shape, value).to_string(),
+                (None, None) => json!({}).to_string(),
+            };
+            let answer = Response::new(200, "application/x-amz-json-1.1", body);
             shapes.with_headers(output, value, answer).with("x-amzn-requestid", REQUEST_ID)
         }
         other => panic!("{} speaks {other:?}, which is not known here", call.name()),

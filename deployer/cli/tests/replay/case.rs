@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::conversation::Exchange;
-use crate::server::Server;
+use crate::server::{ACCESS_KEY, Server};
 
 /// Time after which a command counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,7 +30,7 @@ static SYNTHESIZED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new()
 #[serde(deny_unknown_fields)]
 struct Script {
     /// Command lines, one after the other, without the program.
-    commands: Vec<String>,
+    commands: Vec<Turn>,
     /// A stack of `shared/stacks/`, if the case has none of its own.
     stack: Option<String>,
     /// Variables that are set, or (`null`) not set.
@@ -44,6 +44,34 @@ struct Script {
     breaks: Vec<String>,
     #[serde(default)]
     exchanges: Vec<Exchange>,
+}
+
+/// The command lines that run at a time.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Turn {
+    /// One.
+    Alone(String),
+    /// Several.
+    Together(Vec<Started>),
+}
+
+/// A command line that runs beside others.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Started {
+    command: String,
+    /// Flag of the conversation for which it waits.
+    after: Option<String>,
+}
+
+impl Turn {
+    fn lines(&self) -> Vec<Started> {
+        match self {
+            Self::Alone(command) => vec![Started { command: command.clone(), after: None }],
+            Self::Together(lines) => lines.clone(),
+        }
+    }
 }
 
 /// Returns the folder of this test.
@@ -69,25 +97,39 @@ pub async fn play(folder: &Path) -> Option<String> {
     let templates = templates(folder, &place, &text).await;
     let server = Server::start(exchanges, templates).await;
     let mut seen = String::new();
-    for line in &script.commands {
-        let mut command = deployer(place.path());
-        command.args(line.split(' ')).env("AWS_ENDPOINT_URL", &server.url);
-        for (name, value) in &script.environment {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        let child = command.spawn().expect("the deployer starts");
-        server.talks_with(child.id());
-        let done = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
+    for turn in &script.commands {
+        let lines = turn.lines();
+        let runs = lines.iter().enumerate().map(async |(at, Started { command: line, after })| {
+            if let Some(flag) = after {
+                server.wait_for(flag).await;
+            }
+            let mut command = deployer(place.path());
+            command.args(line.split(' ')).env("AWS_ENDPOINT_URL", &server.url);
+            if lines.len() > 1 {
+                command.env("AWS_ACCESS_KEY_ID", format!("{ACCESS_KEY}{}", at + 1));
+            }
+            for (name, value) in &script.environment {
+                match value {
+                    Some(value) => command.env(name, value),
+                    None => command.env_remove(name),
+                };
+            }
+            let child = command.spawn().expect("the deployer starts");
+            server.talks_with(child.id());
+            child.wait_with_output().await
+        });
+        let done = tokio::time::timeout(PATIENCE, futures::future::join_all(runs)).await;
         let Ok(done) = done else {
+            let lines: Vec<&str> = lines.iter().map(|line| line.command.as_str()).collect();
             return Some(format!(
-                "`deployer {line}` did not end\n{}",
+                "`deployer {}` did not end\n{}",
+                lines.join("`, `deployer "),
                 server.complaints(&script.breaks).join("\n")
             ));
         };
-        seen.push_str(&show(line, &done.expect("its output"), place.path(), &server.url));
+        for (Started { command: line, .. }, done) in lines.iter().zip(done) {
+            seen.push_str(&show(line, &done.expect("its output"), place.path(), &server.url));
+        }
     }
     let complaints = server.complaints(&script.breaks);
     if !complaints.is_empty() {
@@ -196,7 +238,13 @@ fn mask(text: &str, folder: &Path, url: &str) -> String {
         (r#""seconds": [0-9]+\.[0-9e-]+"#, "\"seconds\": <seconds>"),
         (r"\b[0-9]+\.[0-9] [kM]B\b", "<size>"),
         (r"\b[0-9-]{10}T[0-9:]{8}\.[0-9]+Z\b", "<moment>"),
+        (r"\bdeployer-[0-9]{19}\b", "deployer-<milliseconds>"),
         (r"\b[0-9]{13}\b", "<milliseconds>"),
+        // Of signatures.
+        (r"\b[0-9]{8}T[0-9]{6}Z\b", "<moment>"),
+        (r"%2F[0-9]{8}%2F", "%2F<date>%2F"),
+        (r"\buntil [0-9-]{10}T[0-9:]{8}Z\b", "until <moment>"),
+        (r#""expires": "[0-9-]{10}T[0-9:]{8}Z""#, "\"expires\": \"<moment>\""),
         // The pattern matches dates since 1995, as long as the number has five digits.
         (r"\b[0-9]{5} days ago\b", "<n> days ago"),
         (r"\b[0-9a-f]{64}\b", "<digest>"),

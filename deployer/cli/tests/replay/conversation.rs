@@ -1,5 +1,6 @@
 //! A conversation with AWS: the calls that are expected, and their answers.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -32,6 +33,14 @@ pub struct Exchange {
     /// `true` if the call may come or not.
     #[serde(default)]
     optional: bool,
+    /// Number of the deployer that calls, of several at once: from 1 in the order of their command lines.
+    by: Option<usize>,
+    /// Flag that ends this exchange: once it is set, the next exchange for the call is taken.
+    until: Option<String>,
+    /// Flag for which the answer waits.
+    pub awaits: Option<String>,
+    /// Flag that is set with the answer.
+    pub sets: Option<String>,
     /// Signal to the deployer after this call, `INT` or `KILL`; then no answer comes.
     pub signal: Option<String>,
 }
@@ -87,6 +96,7 @@ impl Exchange {
 pub struct Conversation {
     exchanges: Vec<(Exchange, usize)>,
     unexpected: Vec<String>,
+    flags: BTreeSet<String>,
 }
 
 impl Conversation {
@@ -99,18 +109,36 @@ impl Conversation {
             one.answer = one.answer.as_ref().map(shorthand::expand);
             (one, 0)
         };
-        Self { exchanges: exchanges.into_iter().map(expanded).collect(), unexpected: Vec::new() }
+        Self {
+            exchanges: exchanges.into_iter().map(expanded).collect(),
+            unexpected: Vec::new(),
+            flags: BTreeSet::new(),
+        }
     }
 
-    /// Returns the first exchange that this call fits and that is not used up. Remembers a call that fits none.
-    pub fn next(&mut self, call: &Call) -> Option<Exchange> {
+    /// Sets a flag.
+    pub fn set(&mut self, flag: &str) {
+        self.flags.insert(flag.to_owned());
+    }
+
+    /// Returns whether a flag is set.
+    pub fn is_set(&self, flag: &str) -> bool {
+        self.flags.contains(flag)
+    }
+
+    /// Returns the first exchange that this call fits and that is not used up. Remembers a call that fits none. `who` is the number
+    /// of the deployer that calls.
+    pub fn next(&mut self, call: &Call, who: usize) -> Option<Exchange> {
         let name = call.name();
+        let flags = &self.flags;
         let found = self.exchanges.iter_mut().find(|(one, used)| {
             let left = match one.times {
                 Times::Exactly(times) => *used < times,
                 Times::Word(Forever::Forever) => true,
             };
-            left && one.operation == name && has(&call.input, &one.when)
+            let own = one.by.is_none_or(|by| by == who);
+            let ended = one.until.as_ref().is_some_and(|flag| flags.contains(flag));
+            left && own && !ended && one.operation == name && has(&call.input, &one.when)
         });
         let Some((exchange, used)) = found else {
             self.unexpected.push(format!("unexpected: {name} with {}", call.input));
@@ -148,6 +176,8 @@ fn has(input: &Value, wanted: &Value) -> bool {
             wanted.iter().all(|wanted| items.iter().any(|item| has(item, wanted)))
         }
         (_, Value::Null) => true,
+        // An empty list is an empty text in the query protocol.
+        (Value::String(input), Value::Array(wanted)) if wanted.is_empty() => input.is_empty(),
         // The star matches the rest of a text; alone, a star is a star.
         (Value::String(input), Value::String(wanted)) => match wanted.strip_suffix('*') {
             Some(beginning) if !beginning.is_empty() => input.starts_with(beginning),

@@ -13,36 +13,7 @@ use serde_json::Value;
 use crate::states::{ABSENT, ALL, OPERATIONS, OnFailure, Operation, by_itself, by_others, next};
 use crate::wire::Call;
 
-/// The rules, by the names under which a case declares that it breaks one on purpose (`breaks`).
-pub const RULES: [(&str, &str); 15] = [
-    ("status", "a stack changes its status only as the documentation says"),
-    (
-        "only-this-caller",
-        "a stack moves by itself and by the calls of the case; others who act must be declared",
-    ),
-    ("operation", "an operation is accepted only in the states that allow it"),
-    ("absent", "a stack that does not exist answers nothing"),
-    (
-        "change-set",
-        "only an existing change set in CREATE_COMPLETE is executed, once; executing one deletes the others",
-    ),
-    ("change-set-type", "CREATE is for stacks that are absent or in review, UPDATE for all others"),
-    ("on-failure-type", "OnStackFailure is for change sets of the type CREATE"),
-    (
-        "on-failure-and-disable-rollback",
-        "OnStackFailure at CreateChangeSet excludes DisableRollback at ExecuteChangeSet",
-    ),
-    ("on-failure-and-deployment-config", "OnStackFailure excludes DeploymentConfig"),
-    (
-        "deployment-config-and-disable-rollback",
-        "DeploymentConfig at CreateChangeSet excludes DisableRollback at ExecuteChangeSet",
-    ),
-    ("express-follow-up", "after a failure in express mode without rollback, only express mode is accepted"),
-    ("termination-protection", "a protected stack is not deleted"),
-    ("deletion-mode", "RetainResources and FORCE_DELETE_STACK are for stacks in DELETE_FAILED"),
-    ("skip", "only resources that failed in the rollback are skipped"),
-    ("events", "the events of a stack only grow, and those of an operation carry its token"),
-];
+pub use rules::RULES;
 
 /// The end of a call.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +31,7 @@ pub enum Ended<'a> {
 struct ChangeSet {
     /// `true` if the type is CREATE; `None` if the change set was created before the conversation.
     create: Option<bool>,
+    imports: bool,
     on_failure: Option<OnFailure>,
     express: bool,
     /// Value of `DisableRollback` in `DeploymentConfig`.
@@ -87,6 +59,10 @@ struct Stack {
     /// Status of the stack in the newest of them.
     last_event: Option<String>,
     resources: BTreeMap<String, String>,
+    settings: settings::Settings,
+    /// The deployed template, as far as it was asked for and is JSON.
+    template: Option<Value>,
+    has_policy: bool,
 }
 
 impl Default for Stack {
@@ -102,6 +78,9 @@ impl Default for Stack {
             events: Vec::new(),
             last_event: None,
             resources: BTreeMap::new(),
+            settings: settings::Settings::default(),
+            template: None,
+            has_policy: false,
         }
     }
 }
@@ -110,6 +89,7 @@ impl Default for Stack {
 #[derive(Debug, Default)]
 pub struct Judge {
     stacks: BTreeMap<String, Stack>,
+    refactors: BTreeMap<String, refactors::Refactor>,
     findings: Vec<(&'static str, String)>,
 }
 
@@ -118,6 +98,9 @@ impl Judge {
     pub fn hear(&mut self, call: &Call, ended: Ended) {
         if call.service != "CloudFormation" {
             return;
+        }
+        if call.operation.contains("StackRefactor") {
+            return self.hear_refactor(call, ended);
         }
         let named = text(&call.input, "StackName").map(name_of);
         let before = self.findings.len();
@@ -217,6 +200,14 @@ impl Hearing<'_> {
                     self.described(described);
                 }
             }
+            "GetTemplate" if certain => {
+                self.stack.settings.template(output);
+                self.stack.template =
+                    text(output, "TemplateBody").and_then(|body| serde_json::from_str(body).ok());
+            }
+            "GetStackPolicy" if certain => {
+                self.stack.has_policy = text(output, "StackPolicyBody").is_some_and(|body| !body.is_empty());
+            }
             "DescribeStackEvents" if certain => self.events(input, output),
             "ListStackResources" if certain => {
                 self.exists();
@@ -284,6 +275,7 @@ impl Hearing<'_> {
         if let Some(status) = text(described, "StackStatus") {
             self.observe(status);
         }
+        self.stack.settings.described(described);
         let config = &described["DeploymentConfig"];
         let failed = text(described, "StackStatus").is_some_and(|status| status.ends_with("_FAILED"));
         if failed && text(config, "Mode") == Some("EXPRESS") && is_true(&config["DisableRollback"]) {
@@ -301,6 +293,7 @@ impl Hearing<'_> {
 
     fn change_set_created(&mut self, input: &Value, certain: bool) {
         let create = text(input, "ChangeSetType") == Some("CREATE");
+        let imports = text(input, "ChangeSetType") == Some("IMPORT");
         let config = &input["DeploymentConfig"];
         let on_failure = text(input, "OnStackFailure").map(|word| match word {
             "DELETE" => OnFailure::Delete,
@@ -313,8 +306,13 @@ impl Hearing<'_> {
         if on_failure.is_some() && config.is_object() {
             self.find("on-failure-and-deployment-config", "both are given".to_owned());
         }
+        if certain {
+            let broken = self.stack.settings.broken(input);
+            broken.into_iter().for_each(|(rule, found)| self.find(rule, found));
+        }
         let made = ChangeSet {
             create: Some(create),
+            imports,
             on_failure,
             has_config: config.is_object(),
             express: text(config, "Mode") == Some("EXPRESS"),
@@ -328,6 +326,15 @@ impl Hearing<'_> {
         *self.change_set(input) = made;
         let reached = by_itself(&self.stack.possible, self.stack.on_failure);
         let new = |status: &String| [ABSENT, "REVIEW_IN_PROGRESS"].contains(&status.as_str());
+        if imports {
+            let new = reached.iter().all(new);
+            if certain {
+                let there = self.stack.resources.keys().map(String::as_str).filter(|_| !new).collect();
+                let broken = imports::broken(input, &there, new);
+                broken.into_iter().for_each(|(rule, found)| self.find(rule, found));
+            }
+            return self.begin(if new { Operation::PlanCreation } else { Operation::PlanUpdate }, certain);
+        }
         if !reached.iter().any(|status| new(status) == create) {
             let of = if create { "CREATE" } else { "UPDATE" };
             let from = reached.into_iter().collect::<Vec<_>>().join(" or ");
@@ -382,7 +389,12 @@ impl Hearing<'_> {
         let create = set
             .create
             .unwrap_or_else(|| self.stack.possible.iter().all(|status| status == "REVIEW_IN_PROGRESS"));
-        self.begin(if create { Operation::Create } else { Operation::Update }, certain);
+        let operation = match (set.imports, create) {
+            (true, _) => Operation::Import,
+            (_, true) => Operation::Create,
+            (_, false) => Operation::Update,
+        };
+        self.begin(operation, certain);
         let name = change_set_name(text(input, "ChangeSetName").unwrap_or_default());
         if certain {
             for (other, set) in &mut self.stack.change_sets {
@@ -545,4 +557,8 @@ fn mark_of(token: &str) -> &str {
     token.rsplit_once('-').map_or(token, |(mark, _)| mark)
 }
 
+mod imports;
+mod refactors;
+mod rules;
+mod settings;
 mod tests;

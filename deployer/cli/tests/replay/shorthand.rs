@@ -97,18 +97,19 @@ fn event(line: &str, token: Option<&Value>) -> Value {
     event
 }
 
-/// Parses `ACTION LOGICAL-ID TYPE`, and then perhaps the replacement: `True`, `False` or `Conditional`.
+/// Parses `ACTION LOGICAL-ID TYPE`, and then perhaps the replacement (`True`, `False` or `Conditional`) and the scope.
 fn change(line: &str) -> Value {
     let words: Vec<&str> = line.split(' ').collect();
-    let ([action, logical_id, kind] | [action, logical_id, kind, _]) = words.as_slice() else {
-        panic!("no change: {line}");
-    };
+    let [action, logical_id, kind, rest @ ..] = words.as_slice() else { panic!("no change: {line}") };
     let mut change = json!({ "Action": action, "LogicalResourceId": logical_id, "ResourceType": kind });
     if *action != "Add" {
         change["PhysicalResourceId"] = json!(format!("{NAME}-{logical_id}"));
     }
-    if let Some(replacement) = words.get(3) {
+    if let [replacement, scope @ ..] = rest {
         change["Replacement"] = json!(replacement);
+        if !scope.is_empty() {
+            change["Scope"] = json!(scope);
+        }
     }
     json!({ "Type": "Resource", "ResourceChange": change })
 }

@@ -93,7 +93,10 @@ pub fn next(status: &str, on_failure: OnFailure) -> &'static [&'static str] {
         ],
         ("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", _) => &["UPDATE_ROLLBACK_COMPLETE"],
         ("IMPORT_IN_PROGRESS", _) => &["IMPORT_COMPLETE", "IMPORT_ROLLBACK_IN_PROGRESS"],
-        ("IMPORT_ROLLBACK_IN_PROGRESS", _) => &["IMPORT_ROLLBACK_COMPLETE", "IMPORT_ROLLBACK_FAILED"],
+        // Of a stack that the import was to create, nothing is left but an empty stack.
+        ("IMPORT_ROLLBACK_IN_PROGRESS", _) => {
+            &["IMPORT_ROLLBACK_COMPLETE", "IMPORT_ROLLBACK_FAILED", "ROLLBACK_COMPLETE"]
+        }
         _ => &[],
     }
 }
@@ -162,7 +165,7 @@ impl Operation {
             }
             Self::Create => (status == "REVIEW_IN_PROGRESS").then_some("CREATE_IN_PROGRESS"),
             Self::Update => (settled || failed_without_rollback).then_some("UPDATE_IN_PROGRESS"),
-            Self::Import => settled.then_some("IMPORT_IN_PROGRESS"),
+            Self::Import => (settled || status == "REVIEW_IN_PROGRESS").then_some("IMPORT_IN_PROGRESS"),
             // A stack in review has nothing to delete: it is gone at once, or nearly so.
             Self::Delete => {
                 let busy = status.ends_with("_IN_PROGRESS")

@@ -29,6 +29,12 @@ fn is_in(status: &str) -> Said {
     ("DescribeStacks", json!({}), Ok(json!({ "Stacks": [{ "StackName": "s", "StackStatus": status }] })))
 }
 
+fn tagged(keys: &[&str]) -> Said {
+    let tags: Vec<Value> = keys.iter().map(|key| json!({ "Key": key, "Value": "a" })).collect();
+    let stack = json!({ "StackName": "s", "StackStatus": "UPDATE_COMPLETE", "Tags": tags });
+    ("DescribeStacks", json!({}), Ok(json!({ "Stacks": [stack] })))
+}
+
 fn protected() -> Said {
     let stack =
         json!({ "StackName": "s", "StackStatus": "CREATE_COMPLETE", "EnableTerminationProtection": true });
@@ -96,6 +102,8 @@ fn what_cloudformation_does_breaks_no_rule() {
             ("ContinueUpdateRollback", json!({}), Ok(json!({}))),
             is_in("UPDATE_ROLLBACK_COMPLETE"),
         ],
+        vec![absent(), planned(import()), ready(), executed(json!({})), is_in("IMPORT_COMPLETE")],
+        vec![absent(), planned(import()), ready(), executed(json!({})), is_in("ROLLBACK_COMPLETE")],
         vec![is_in("CREATE_COMPLETE"), ("DeleteStack", json!({}), Err("lost")), is_in("CREATE_COMPLETE")],
         vec![is_in("CREATE_COMPLETE"), ("DeleteStack", json!({}), Err("lost")), is_in("DELETE_FAILED")],
         vec![
@@ -119,6 +127,92 @@ fn what_cloudformation_does_breaks_no_rule() {
     }
 }
 
+/// Returns a refactor of a queue, with another template and other moves than it should have.
+fn refactored(template: &Value, moves: &[(&str, &str)], policy: &str) -> Vec<Said> {
+    let deployed = json!({ "Resources": {
+        "A": { "Type": "AWS::SQS::Queue", "Properties": {} },
+        "P": { "Type": "AWS::SQS::QueuePolicy", "Properties": { "Queues": [{ "Ref": "A" }] } },
+    } });
+    let place = |id: &str| json!({ "StackName": "s", "LogicalResourceId": id });
+    let moves: Vec<Value> =
+        moves.iter().map(|(old, new)| json!({ "Source": place(old), "Destination": place(new) })).collect();
+    let input = json!({
+        "StackDefinitions": [{ "StackName": "s", "TemplateBody": template.to_string() }],
+        "ResourceMappings": moves,
+    });
+    let id = || json!({ "StackRefactorId": "r" });
+    let seen = |execution: &str| json!({ "Status": "CREATE_COMPLETE", "ExecutionStatus": execution });
+    vec![
+        is_in("UPDATE_COMPLETE"),
+        ("GetTemplate", json!({}), Ok(json!({ "TemplateBody": deployed.to_string() }))),
+        ("GetStackPolicy", json!({}), Ok(json!({ "StackPolicyBody": policy }))),
+        ("CreateStackRefactor", input, Ok(id())),
+        ("DescribeStackRefactor", id(), Ok(seen("AVAILABLE"))),
+        ("ExecuteStackRefactor", id(), Ok(json!({}))),
+        ("DescribeStackRefactor", id(), Ok(seen("EXECUTE_COMPLETE"))),
+        is_in("UPDATE_COMPLETE"),
+    ]
+}
+
+/// The template of a queue that was renamed, and whose policy was not.
+fn moved() -> Value {
+    json!({ "Resources": {
+        "B": { "Type": "AWS::SQS::Queue", "Properties": {} },
+        "P": { "Type": "AWS::SQS::QueuePolicy", "Properties": { "Queues": [{ "Ref": "B" }] } },
+    } })
+}
+
+#[test]
+fn a_refactor_moves_and_changes_nothing_else() {
+    assert_eq!(judged(refactored(&moved(), &[("A", "B")], "")), Vec::<&str>::new());
+    let mut reference = moved();
+    reference["Resources"]["P"]["Properties"]["Queues"][0]["Ref"] = json!("A");
+    let mut property = moved();
+    property["Resources"]["B"]["Properties"]["DelaySeconds"] = json!(1);
+    let mut policy = moved();
+    policy["Resources"]["Q"] = policy["Resources"]["P"].clone();
+    for (template, moves) in [
+        (reference, vec![("A", "B")]),
+        (property, vec![("A", "B")]),
+        (policy, vec![("A", "B"), ("P", "Q")]),
+        (moved(), vec![]),
+    ] {
+        assert!(
+            judged(refactored(&template, &moves, "")).contains(&"refactor-alone"),
+            "{template} {moves:?}"
+        );
+    }
+    assert_eq!(judged(refactored(&moved(), &[("A", "B")], "{}")), ["refactor"]);
+    let mut twice = refactored(&moved(), &[("A", "B")], "");
+    twice.push(("ExecuteStackRefactor", json!({ "StackRefactorId": "r" }), Ok(json!({}))));
+    assert_eq!(judged(twice), ["refactor"]);
+}
+
+/// The input of an import of one bucket.
+fn import() -> Value {
+    let template =
+        json!({ "Resources": { "Landing": { "Type": "AWS::S3::Bucket", "DeletionPolicy": "Retain" } } });
+    json!({
+        "ChangeSetType": "IMPORT",
+        "TemplateBody": template.to_string(),
+        "ResourcesToImport": [{
+            "ResourceType": "AWS::S3::Bucket",
+            "LogicalResourceId": "Landing",
+            "ResourceIdentifier": { "entry": [{ "key": "BucketName", "value": "b" }] },
+        }],
+    })
+}
+
+/// The same with another value at a path.
+fn import_with(path: &str, value: Value) -> Value {
+    let mut input = import();
+    match input.pointer_mut(path) {
+        Some(place) => *place = value,
+        None => input[path.trim_start_matches('/')] = value,
+    }
+    input
+}
+
 #[test]
 fn every_rule_is_found_broken() {
     let create = json!({ "ChangeSetType": "CREATE" });
@@ -127,16 +221,15 @@ fn every_rule_is_found_broken() {
     let express = json!({ "ChangeSetType": "UPDATE", "DeploymentConfig": { "Mode": "EXPRESS", "DisableRollback": "true" } });
     let both = json!({ "ChangeSetType": "CREATE", "OnStackFailure": "DELETE", "DeploymentConfig": { "Mode": "EXPRESS" } });
     let done = Ok(json!({}));
+    let bare = json!({ "Resources": { "Landing": { "Type": "AWS::S3::Bucket" } } }).to_string();
+    let ours = json!({ "Metadata": { "deployer": { "tags": ["team"] } } });
+    let two = json!({ "Resources": {
+        "Landing": { "DeletionPolicy": "Retain" }, "Other": { "DeletionPolicy": "Retain" } } })
+    .to_string();
     let broken: Vec<(&str, Vec<Said>)> = vec![
         (
             "status",
-            vec![
-                absent(),
-                planned(deletes.clone()),
-                ready(),
-                executed(json!({})),
-                is_in("ROLLBACK_COMPLETE"),
-            ],
+            vec![absent(), planned(deletes.clone()), ready(), executed(json!({})), is_in("CREATE_FAILED")],
         ),
         ("only-this-caller", vec![is_in("CREATE_COMPLETE"), is_in("UPDATE_IN_PROGRESS")]),
         ("operation", vec![is_in("UPDATE_COMPLETE"), ("CancelUpdateStack", json!({}), done.clone())]),
@@ -210,6 +303,51 @@ fn every_rule_is_found_broken() {
             vec![
                 events(&[("2", "CREATE_COMPLETE"), ("1", "CREATE_IN_PROGRESS")], "a-1"),
                 events(&[("1", "CREATE_COMPLETE")], "a-1"),
+            ],
+        ),
+        ("import-alone", vec![absent(), planned(import_with("/TemplateBody", json!(two)))]),
+        (
+            "import-untouched",
+            vec![absent(), planned(import_with("/Tags", json!([{ "Key": "a", "Value": "b" }])))],
+        ),
+        ("import-policy", vec![absent(), planned(import_with("/TemplateBody", json!(bare)))]),
+        (
+            "import-identifier",
+            vec![
+                absent(),
+                planned(import_with("/ResourcesToImport/0/ResourceIdentifier/entry/0/key", json!("Name"))),
+            ],
+        ),
+        (
+            "tags",
+            vec![
+                is_in("UPDATE_COMPLETE"),
+                planned(json!({ "ChangeSetType": "UPDATE", "Tags": [{ "Key": "team", "Value": "" }] })),
+            ],
+        ),
+        (
+            "tags-of-others",
+            vec![
+                tagged(&["deployer:stack", "team", "owner"]),
+                ("GetTemplate", json!({}), Ok(json!({ "TemplateBody": ours.to_string() }))),
+                planned(
+                    json!({ "ChangeSetType": "UPDATE", "Tags": [{ "Key": "deployer:stack", "Value": "dev" }] }),
+                ),
+            ],
+        ),
+        ("refactor-alone", {
+            let mut more = moved();
+            more["Resources"]["B"]["Properties"]["DelaySeconds"] = json!(1);
+            refactored(&more, &[("A", "B")], "")
+        }),
+        ("refactor", refactored(&moved(), &[("A", "B")], "{}")),
+        (
+            "revert-drift",
+            vec![
+                is_in("UPDATE_COMPLETE"),
+                planned(
+                    json!({ "ChangeSetType": "UPDATE", "DeploymentMode": "REVERT_DRIFT", "DeploymentConfig": {} }),
+                ),
             ],
         ),
     ];
