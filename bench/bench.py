@@ -15,8 +15,12 @@ import time
 
 import beside_cdk
 import beside_rows
+import console
+import editor
 import functions
+import large
 import measure
+import pipeline
 import task
 from cloud import Cloud
 from measure import once
@@ -103,32 +107,9 @@ def growth(deployer, runs):
             print(f"{name:<16} wall {wall * 1000:7.1f} ms   cpu {processor * 1000:7.1f} ms   peak {memory:6.1f} MiB")
 
 
-def thousand():
-    """Returns the file of the end-to-end test: every fifth row is quoted in another way."""
-    lines = ["ID,HouseNum,Street,Town,Zip"]
-    for row in range(1000):
-        street = [f"Main Street {row}", f'"Road, with comma {row}"', f'"The ""quoted"" lane {row}"',
-                  f'"Line one\nline two {row}"', f"Größe 東京 🦀 {row}"][row % 5]
-        lines.append(f"{row},{row % 97},{street},Town {row},0{row}")
-    return "\r\n".join(lines) + "\r\n"
-
-
-def rows(deployer, runs):
-    """Measures 1,000 rows end to end on a local cloud of its own."""
-    with Cloud(deployer) as cloud:
-        (pathlib.Path(cloud.folder) / "rows.csv").write_text(thousand(), newline="")
-        cloud.run("deploy", "local", "-y")
-        for attempt in range(runs):
-            uploaded = cloud.run("upload", "rows.csv", "local", "--key", f"{attempt}.csv", "--wait")
-            assert uploaded["loaded"] == 1000, uploaded
-            print(f"1,000 rows in {uploaded['seconds']:.1f} s: {1000 / uploaded['seconds']:.0f} rows/s")
-
-
-def busy():
-    """Returns the seconds that the machine's processors have worked so far, for all processes."""
-    with open("/proc/stat", encoding="ascii") as stat:
-        ticks = [int(field) for field in stat.readline().split()[1:9]]
-    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
+def answers(deployer, runs):
+    """Measures the language server on a file whose template has 500 resources, while it is edited."""
+    editor.session(deployer, generated(500), runs)
 
 
 def throttle(deployer, runs):
@@ -136,15 +117,15 @@ def throttle(deployer, runs):
     for a lost race, so no run takes much longer than the others, and the counts agree at the end."""
     problems = []
     with Cloud(deployer) as cloud:
-        (pathlib.Path(cloud.folder) / "rows.csv").write_text(thousand(), newline="")
+        (pathlib.Path(cloud.folder) / "rows.csv").write_text(pipeline.records(1000), newline="")
         for concurrency in (2, 8, 16):
             cloud.run("deploy", "local", "-y", "--config", f"throttle={concurrency}")
             seconds, shares = [], []
             for attempt in range(runs):
                 key = f"{concurrency}-{attempt}.csv"
-                before, started = busy(), time.perf_counter()
+                before, started = measure.busy(), time.perf_counter()
                 uploaded = cloud.run("upload", "rows.csv", "local", "--key", key, "--wait")
-                shares.append((busy() - before) / (time.perf_counter() - started) / os.cpu_count())
+                shares.append((measure.busy() - before) / (time.perf_counter() - started) / os.cpu_count())
                 assert uploaded["loaded"] == 1000, uploaded
                 seconds.append(uploaded["seconds"])
                 # The last events of other stages may be a batch behind the last row.
@@ -216,11 +197,13 @@ def main():
     parser.add_argument("deployer", help="the program to measure")
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--only", choices=BENCHMARKS)
+    parser.add_argument("--rows", type=int, default=20_000, help="rows of `pipeline` and `console`")
     args = parser.parse_args()
     deployer = str(pathlib.Path(args.deployer).resolve())
     for name, (benchmark, most) in BENCHMARKS.items():
         if args.only in (None, name):
-            benchmark(deployer, min(args.runs, most))
+            own = {"rows": args.rows} if name in ("pipeline", "console") else {}
+            benchmark(deployer, min(args.runs, most), **own)
 
 
 def preview(deployer, runs):
@@ -233,14 +216,17 @@ def preview(deployer, runs):
 BENCHMARKS = {
     "synth": (synth, 100),
     "growth": (growth, 100),
-    "rows": (rows, 3),
+    "editor": (answers, 100),
     "commands": (commands, 5),
     "cdk": (beside_cdk.commands, 5),
     "idle": (idle, 1),
     "task": (lambda _, runs: task.speed(runs), 5),
     "memory": (lambda *_: task.memory(), 1),
+    "large": (large.parts, 1),
     "functions": (lambda _, runs: functions.parts(runs), 5),
     "observe": (lambda _, runs: functions.observe(runs), 5),
+    "pipeline": (pipeline.matrix, 1),
+    "console": (console.tabs, 1),
     "throttle": (throttle, 10),
     "preview": (preview, 5),
 }

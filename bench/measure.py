@@ -55,14 +55,23 @@ def spent(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def run(command, environment, cwd=None, stdout=subprocess.DEVNULL):
-    """Runs a command with this environment alone to its end."""
+def busy():
+    """Returns the seconds that the machine's processors have worked so far, for all processes."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        ticks = [int(field) for field in stat.readline().split()[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
+
+
+def run(command, environment, cwd=None, stdout=subprocess.DEVNULL, watch=None):
+    """Runs a command with this environment alone to its end. `watch` is called with the ID of the process every 20 ms."""
     # Not `ru_maxrss`: that starts with the memory of the process that forks, which is larger than a worker's.
     peaks, ended = [0.0], threading.Event()
 
     def sample(pid):
         while not ended.is_set():
             peaks.append(high_water(pid))
+            if watch:
+                watch(pid)
             ended.wait(0.02)
 
     started = time.perf_counter()

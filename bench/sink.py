@@ -2,13 +2,15 @@
 with it.
 
 GetObject returns files that don't exist: each byte follows from its offset, so a file of any size takes no memory. The
-key gives the size, `ROWSxWIDTH.csv`. PutEvents accepts every entry and counts it, and every data key is the same.
-DynamoDB takes every write, and has no item. All use HTTP/1.1 on one port, shared by a few processes. Nothing else is
+key gives the size, `ROWSxWIDTH.csv`; the rows of `ROWSxWIDTHr.csv` repeat, and some of them span two lines, which takes
+less time to make. PutEvents accepts every entry and counts it, and every data key is the same. DynamoDB takes every
+write, and has no item. All use HTTP/1.1 on one port, shared by a few processes. Nothing else is
 implemented: bodies are not parsed, signatures not checked.
 """
 
 import asyncio
 import base64
+import functools
 import multiprocessing
 import os
 import re
@@ -20,15 +22,18 @@ HEADER = b"ID,HouseNum,Street,Town,Zip,Note\r\n"
 ROW = b'%%010d,%%02d,"Main Street %%010d, Flat 7",Town %%010d,07030,%s\r\n'
 # Bytes of a row without its filler.
 SMALLEST = len(ROW % b"" % (0, 0, 0, 0))
-KEY = re.compile(rb"/(\d+)x(\d+)\.csv(?:\?|$)")
+KEY = re.compile(rb"/(\d+)x(\d+)(r?)\.csv(?:\?|$)")
+# The number after the name of an event source, by which its events are counted apart: 0 to 9.
+SOURCE = re.compile(rb'"Source" *: *"bench-(\d)"')
+SOURCES = 10
 # Bytes that are generated at once.
 BLOCK = 256 * 1024
 
 
-def key(rows, width):
+def key(rows, width, repeating=False):
     """Returns the key of the file with that many rows of `width` bytes each."""
     assert width >= SMALLEST, width
-    return f"{rows}x{width}.csv"
+    return f"{rows}x{width}{'r' if repeating else ''}.csv"
 
 
 def length(rows, width):
@@ -51,6 +56,27 @@ def content(rows, width, start, end):
         start = last * width
 
 
+@functools.lru_cache(maxsize=4)
+def repeated(rows, width):
+    """Returns the rows that a file repeats: a tenth of them contain a line end."""
+    template = ROW % (b"x" * (width - SMALLEST))
+    block = [template % (row, row % 97, row, row) for row in range(1, min(rows, 4 * BLOCK // width + 1) + 1)]
+    return b"".join(row.replace(b", Flat", b",\nFlat") if n % 10 == 3 else row for n, row in enumerate(block))
+
+
+def repeating_content(rows, width, start, end):
+    """Yields the bytes of a file whose rows repeat, from `start` to before `end`, in blocks."""
+    if start < len(HEADER):
+        yield HEADER[start:end]
+    block = memoryview(repeated(rows, width))
+    start, end = max(start - len(HEADER), 0), end - len(HEADER)
+    while start < end:
+        place = start % len(block)
+        piece = block[place:place + min(end - start, BLOCK)]
+        yield piece
+        start += len(piece)
+
+
 def accepted(entries):
     """Returns the answer of PutEvents to that many entries."""
     each = b'{"EventId":"11710aed-b79e-4468-a20b-bb3c0c3b4860"}'
@@ -71,7 +97,7 @@ class Connection(asyncio.Protocol):
         base64.b64encode(bytes(184)), base64.b64encode(bytes(range(32)))))
 
     def __init__(self, counts, requests, slot):
-        self.counts, self.requests, self.slot = counts, requests, slot
+        self.counts, self.requests, self.slot = counts, requests, slot * SOURCES
         self.received = bytearray()
         self.needed = 0
         self.paused = False
@@ -97,7 +123,7 @@ class Connection(asyncio.Protocol):
             body = bytes(self.received[head + 4:total])
             del self.received[:total]
             self.needed = 0
-            self.requests[self.slot] += 1
+            self.requests[self.slot // SOURCES] += 1
             if re.search(rb"(?i)\r\nx-amz-target: *TrentService.GenerateDataKey", lines):
                 self.transport.write(self.data_key)
             elif re.search(rb"(?i)\r\nx-amz-target: *DynamoDB_", lines):
@@ -105,7 +131,8 @@ class Connection(asyncio.Protocol):
             elif lines.startswith(b"POST"):
                 # Within a detail, the quotes are escaped, and this isn't found.
                 entries = body.count(b'"DetailType"')
-                self.counts[self.slot] += entries
+                source = SOURCE.search(body)
+                self.counts[self.slot + (int(source[1]) if source else 0)] += entries
                 self.transport.write(self.answers[entries])
             else:
                 self.get(lines)
@@ -116,7 +143,7 @@ class Connection(asyncio.Protocol):
         if not found:
             self.transport.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
             return
-        rows, width = int(found[1]), int(found[2])
+        rows, width, of = int(found[1]), int(found[2]), repeating_content if found[3] else content
         size = length(rows, width)
         asked = re.search(rb"(?i)\r\nrange: *bytes=(\d+)-(\d*)", lines)
         start = int(asked[1]) if asked else 0
@@ -127,11 +154,12 @@ class Connection(asyncio.Protocol):
             b"Last-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\nContent-Length: %d\r\n\r\n"
             % (status, rows, width, end - start))
         if method == b"GET":
-            self.blocks = content(rows, width, start, end)
+            self.blocks = of(rows, width, start, end)
             self.pump()
 
     def pump(self):
-        while not self.paused:
+        # A task stops in the middle of a range when its part ends.
+        while not self.paused and not self.transport.is_closing():
             block = next(self.blocks, None)
             if block is None:
                 return
@@ -174,7 +202,7 @@ class Sink:
     """The stand-in, from `with` to its end."""
 
     def __init__(self, processes=2):
-        self.counts = multiprocessing.Array("Q", processes, lock=False)
+        self.counts = multiprocessing.Array("Q", processes * SOURCES, lock=False)
         self.asked = multiprocessing.Array("Q", processes, lock=False)
         # All listen before any is served, so that one of them answers every connection.
         first = listener(0, 128)
@@ -199,9 +227,9 @@ class Sink:
         for process in self.processes:
             process.join()
 
-    def entries(self):
-        """Returns the number of entries that were put so far."""
-        return sum(self.counts)
+    def entries(self, source=None):
+        """Returns the number of entries that were put so far; those of the source `bench-N` alone, if N is given."""
+        return sum(self.counts if source is None else self.counts[source::SOURCES])
 
     def requests(self):
         """Returns the number of requests of any kind so far."""
