@@ -29,6 +29,7 @@ MODELS = ROOT / "deployer/cli/tests/wire/models.json"
 # The services that the deployer and the workers call, and botocore's folder of each.
 SERVICES = {
     "CloudFormation": "cloudformation",
+    "CloudWatch": "cloudwatch",
     "CloudWatchLogs": "logs",
     "DynamoDB": "dynamodb",
     "ECR": "ecr",
@@ -38,6 +39,8 @@ SERVICES = {
     "KMS": "kms",
     "Lambda": "lambda",
     "S3": "s3",
+    "ServiceQuotas": "service-quotas",
+    "SNS": "sns",
     "SQS": "sqs",
     "STS": "sts",
 }
@@ -60,6 +63,7 @@ OF_SERVICE = {
 ROOTS = {
     "DeleteObjects": "DeleteResult",
     "GetBucketLifecycleConfiguration": "LifecycleConfiguration",
+    "GetBucketNotificationConfiguration": "NotificationConfiguration",
     "GetBucketTagging": "Tagging",
     "GetBucketVersioning": "VersioningConfiguration",
     "ListBuckets": "ListAllMyBucketsResult",
@@ -82,8 +86,8 @@ NAME = "orders-dev"
 STACK_ID = f"arn:aws:cloudformation:eu-west-1:111122223333:stack/{NAME}/0a1b2c3d-1111-4222-8333-444455556666"
 MOMENT = "2026-11-24T10:00:00Z"
 # Text that the server writes in the place of these: a template, its digest, the token of its deployment, a document.
-WRITTEN = ({"$template"}, {"$digest"}, {"$mark"}, {"$json"})
-EXCHANGE = {"operation", "when", "answer", "error", "drop", "delay_ms", "times", "optional", "signal"}
+WRITTEN = ({"$template"}, {"$digest"}, {"$mark"}, {"$json"}, {"$sent"})
+EXCHANGE = {"operation", "when", "answer", "error", "drop", "delay_ms", "times", "optional", "signal", "by", "until", "awaits", "sets"}
 
 
 def expand(answer):
@@ -127,11 +131,12 @@ def event(line):
 
 
 def change(line):
-    action, logical_id, kind, *replacement = line.split(" ")
+    action, logical_id, kind, *rest = line.split(" ")
     return (
         {"Action": action, "LogicalResourceId": logical_id, "ResourceType": kind}
         | ({} if action == "Add" else {"PhysicalResourceId": f"{NAME}-{logical_id}"})
-        | ({"Replacement": replacement[0]} if replacement else {})
+        | ({"Replacement": rest[0]} if rest else {})
+        | ({"Scope": rest[1:]} if rest[1:] else {})
     )
 
 
@@ -142,6 +147,12 @@ def model(service):
         return json.loads(newest.read_text(encoding="utf-8"))
     with gzip.open(f"{newest}.gz", "rt", encoding="utf-8") as file:
         return json.load(file)
+
+
+def protocol_of(metadata):
+    """Returns the protocol that the deployer speaks with a service: no binary one."""
+    binary = metadata["protocol"].endswith("cbor")
+    return "json" if binary and "json" in metadata["protocols"] else metadata["protocol"]
 
 
 class Judge:
@@ -268,7 +279,7 @@ class Judge:
         services = []
         for service, model in self.models.items():
             metadata = model["metadata"]
-            rest = metadata["protocol"].startswith("rest")
+            rest = protocol_of(metadata).startswith("rest")
             operations, shapes = {}, {}
             for name, operation in sorted(model["operations"].items()):
                 used = (service, name) in self.used
@@ -287,7 +298,7 @@ class Judge:
                     collect(model["shapes"], operation["output"]["shape"], shapes)
                 operations[name] = entry
             lines = lambda entries: ",\n".join(f"{json.dumps(key)}: {json.dumps(entry)}" for key, entry in sorted(entries.items()))
-            head = {"protocol": metadata["protocol"], "signedAs": metadata.get("signingName", metadata["endpointPrefix"])}
+            head = {"protocol": protocol_of(metadata), "signedAs": metadata.get("signingName", metadata["endpointPrefix"])}
             services.append(
                 f"{json.dumps(service)}: {json.dumps(head)[:-1]}, \"operations\": {{\n{lines(operations)}\n}}, "
                 f"\"shapes\": {{\n{lines(shapes)}\n}}}}"

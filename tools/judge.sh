@@ -9,9 +9,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 deployer=$1
 bin=$2
 out=target/judge
+printed=target/judge-permissions
 
-rm -rf "$out"
-mkdir -p "$out"
+rm -rf "$out" "$printed"
+mkdir -p "$out" "$printed"
 stacks=$("$deployer" ls --output json | python3 -c '
 import json, sys
 for stack in json.load(sys.stdin)["stacks"]:
@@ -43,6 +44,26 @@ done
 count=$(find "$out" -name '*.json' -o -name '*.yaml' | wc -l)
 [ "$count" -gt 10 ] || { echo "judge: only $count templates; where are the others?" >&2; exit 1; }
 
+# The policies of whoever deploys, for every stack that goes to AWS.
+for file in stack.yaml examples/*/stack.yaml deployer/lang/tests/cases/*/stack.yaml; do
+    case=$(basename "$(dirname "$file")")
+    [[ $case != wrong-* ]] || continue
+    config=()
+    if [ -f "$(dirname "$file")/config.txt" ]; then
+        while read -r line; do config+=(--config "$line"); done <"$(dirname "$file")/config.txt"
+    fi
+    "$deployer" --file "$file" ls --output json | python3 -c '
+import json, sys
+for stack in json.load(sys.stdin)["stacks"]:
+    if stack["target"] == "aws":
+        print(stack["stack"], stack["account"] or "111122223333")
+' | while read -r stack account; do
+        "$deployer" --quiet --file "$file" "${config[@]}" --region eu-west-1 permissions "$stack" --account "$account" \
+            --github octo-org/orders --out "$printed/$case" 2>"$printed/said" || { cat "$printed/said" >&2; exit 1; }
+        rm "$printed/said"
+    done
+done
+
 echo "judge: cfn-lint over $count templates"
 "$bin/cfn-lint" --config-file tools/cfnlint.yaml -- "$out"/*
 
@@ -63,4 +84,11 @@ print(f"judge: checkov passed {summary['passed']} checks")
 PYTHON
 
 echo "judge: parliament over the policies of $count templates"
-"$bin/python" -W ignore tools/policies.py "$out"
+"$bin/python" -W ignore tools/policies.py "$out" "$printed"
+
+echo "judge: what is imported is made again with the same meaning"
+for made in deployer/lang/tests/imports/*/made.json; do
+    for original in "$(dirname "$made")"/template.*; do
+        "$bin/python" tools/same_template.py "$original" "$made"
+    done
+done

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Lets parliament, an IAM linter, judge every policy of the templates that judge.sh collected.
 
-Usage: tools/policies.py FOLDER   (with the Python of the judges' environment)
+Also those that `deployer permissions` has written into a folder of their own.
+
+Usage: tools/policies.py FOLDER PRINTED   (with the Python of the judges' environment)
 
 References are replaced by examples of the values that CloudFormation puts in their place, since a linter of policies
 doesn't read templates.
@@ -39,6 +41,26 @@ ARNS = {
     "AWS::Logs::LogGroup": f"arn:aws:logs:{ACCOUNT}:log-group:name:*",
     "AWS::ECR::Repository": f"arn:aws:ecr:{ACCOUNT}:repository/name",
     "AWS::SecretsManager::Secret": f"arn:aws:secretsmanager:{ACCOUNT}:secret:name-abcdef",
+}
+# Actions that handlers of CloudFormation publish and parliament's data, which are older, don't have.
+NEWER = {
+    "apigateway:TagResource",
+    "apigateway:UntagResource",
+    "cloudformation:DescribeEvents",
+    "ec2:DescribeVpcEncryptionControls",
+    "events:AllowVendedLogDeliveryForResource",
+    "lambda:GetFunctionScalingConfig",
+    "s3:GetBucketAbac",
+}
+# Actions on `*` that a condition restricts to a resource: Amazon ECS Developer Guide, "Identity-based policy examples".
+BY_CONDITION = {"ecs:ListTasks"}
+# They name a refactor by its id, and one that lists names nothing. IAM has no ARN for a refactor, and its list of actions names
+# the stack for all of them, which is not in these calls.
+OF_REFACTOR = {
+    "cloudformation:DescribeStackRefactor",
+    "cloudformation:ExecuteStackRefactor",
+    "cloudformation:ListStackRefactorActions",
+    "cloudformation:ListStackRefactors",
 }
 # Types whose `Ref` is an ARN.
 REF_IS_ARN = {"AWS::SNS::Topic", "AWS::ECS::TaskDefinition", "AWS::SecretsManager::Secret"}
@@ -98,6 +120,28 @@ def policies(value, path=""):
             yield from policies(inner, f"{path}/{index}")
 
 
+def is_known(finding):
+    """Returns whether a finding about a printed policy is one of parliament's own age, or is met by a condition."""
+    # CloudFormation's service role writes the policies of resources: that is its task.
+    if finding.issue == "RESOURCE_POLICY_PRIVILEGE_ESCALATION":
+        return True
+    if finding.issue == "UNKNOWN_ACTION":
+        return any(str(finding.detail).endswith(f" {action}") for action in NEWER)
+    return finding.issue == "RESOURCE_STAR" and str(finding.detail) in (str(sorted(BY_CONDITION)), str(sorted(OF_REFACTOR)))
+
+
+def printed(folder):
+    """Judges the policies that `deployer permissions` has printed; returns their number and the findings."""
+    files = sorted(folder.rglob("*.policy.json"))
+    wrong = []
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        for finding in parliament.analyze_policy_string(text, include_community_auditors=False).findings:
+            if not is_known(finding):
+                wrong.append(f"{file.relative_to(folder)}: {finding.issue}: {finding.detail} {finding.location}")
+    return len(files), wrong
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     judged, wrong = 0, []
@@ -121,11 +165,15 @@ def main():
                     if path == "/KeyPolicy" and finding.issue == "RESOURCE_STAR":
                         continue
                     wrong.append(f"{file.name}: {name}{path}: {finding.issue}: {finding.detail} {finding.location}")
+    count, more = printed(pathlib.Path(sys.argv[2]))
+    wrong += more
     for line in wrong:
         print(line)
+    if not count:
+        sys.exit("judge: parliament: where are the policies of `deployer permissions`?")
     if wrong or not judged:
         sys.exit(f"judge: parliament: {len(wrong)} findings in {judged} policies")
-    print(f"judge: parliament passed {judged} policies, {len(seen)} of them different")
+    print(f"judge: parliament passed {judged} policies, {len(seen)} of them different, and {count} of `deployer permissions`")
 
 
 if __name__ == "__main__":

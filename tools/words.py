@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LIST = ROOT / "tools" / "words.txt"
 PAGES = (
     "README.md",
+    "AGENTS.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
     "CODE_OF_CONDUCT.md",
