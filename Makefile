@@ -49,6 +49,8 @@ demo: program venv ## Deploy to the local cloud, upload the sample file, show th
 	@echo
 	@echo "The pipeline goes on running. What next:"
 	@echo "  $(DEPLOYER) upload FILE.csv local --wait   your own rows (columns: settings.fields in stack.yaml)"
+	@echo "  $(DEPLOYER) console local                  the pipeline at work, in the browser"
+	@echo "  $(DEPLOYER) verify local                   a marked file through every hop, of which nothing is left"
 	@echo "  $(DEPLOYER) logs transform local           what a function has logged"
 	@echo "  $(DEPLOYER) outputs local                  names of the bucket and the table"
 	@echo "  $(DEPLOYER) deploy dev                     the same on AWS, with your credentials"
@@ -97,13 +99,23 @@ workers: venv ## Build the workers (release, static) as a deployment does
 
 .PHONY: release
 release: workers ## Build the deployer to install: static, with the workers inside
-	$(CARGO) run --locked -p deployer-packing --bin pack -- target/lambda target/packed
+	$(CARGO) run --locked -p deployer-packing --bin pack -- workers target/lambda target/packed
 	@# At a fixed address, 70,000 relocations less at each start: two of four milliseconds.
-	DEPLOYER_EMBED_WORKERS=target/packed RUSTFLAGS="$(STATIC)" \
+	@# The profile ends a panic at once: nothing is unwound, and the tables for it would be two megabytes.
+	DEPLOYER_EMBED_WORKERS=target/packed DEPLOYER_COMMIT="$$(git rev-parse --short=12 HEAD 2>/dev/null || true)" RUSTFLAGS="$(STATIC) -C force-unwind-tables=no" \
 		$(CARGO) rustc --locked --profile dist --target $(LINUX) -p deployer --bin deployer -- -C relocation-model=static -C link-arg=-Wl,--icf=all
 	@# cargo-lambda moves every program that it finds beside the workers, so it can't stay there.
 	install -D target/$(LINUX)/dist/deployer $(RELEASE)
 	@ls -lh $(RELEASE)
+
+.PHONY: dist
+dist: release ## Write the packages of a release into target/packages; URL=… names the place of the archive on the web
+	$(PYTHON) tools/dist.py --binary $(RELEASE) --pack target/debug/pack $(if $(URL),--url $(URL))
+
+.PHONY: dist-test
+dist-test: program check-venv ## Install and run each package in a clean folder, made of the debug program
+	$(CARGO) build --locked -p deployer-packing --bin pack
+	.venv-check/bin/python tools/dist_test.py $(DEPLOYER) target/debug/pack
 
 .PHONY: venv
 venv: .venv/.stamp ## Make .venv with the local cloud and cargo-lambda
@@ -131,7 +143,7 @@ writers-venv: .venv-writers/.stamp ## Make .venv-writers with the libraries whos
 ##@ Check it
 
 .PHONY: test
-test: check judge writers nextest ## Everything that must hold: format, lints, judges, tests
+test: check judge writers editor nextest ## Everything that must hold: format, lints, judges, tests
 
 .PHONY: check
 check: fmt words build ## Format, features of dependencies, imports, words, lints
@@ -160,13 +172,53 @@ audit: ## Advisories, licenses and sources of the dependencies
 	$(CARGO) deny --locked check --hide-inclusion-graph
 
 .PHONY: judge
-judge: build check-venv venv ## Let cfn-lint, checkov and parliament judge all templates, and AWS's models the conversations
+judge: build check-venv venv ## Let cfn-lint, checkov and parliament judge all templates, AWS's models the conversations, shellcheck the action
 	tools/judge.sh $(DEPLOYER) .venv-check/bin
 	.venv/bin/python tools/conversations.py
+	cd tools && ../.venv-check/bin/python -m unittest -q same_template_test action_test
 
 .PHONY: writers
 writers: build writers-venv ## Read files of pandas, polars, DuckDB, openpyxl, XlsxWriter, PostgreSQL and SQLite
 	.venv-writers/bin/python -B tools/writers $(DEPLOYER)
+
+.PHONY: editor
+editor: program ## Run a session of the language server in Neovim, where it is installed
+	@if command -v nvim >/dev/null; then \
+		DEPLOYER=$(DEPLOYER) nvim --headless --clean -c 'luafile tools/editor.lua'; \
+	else echo "neovim is not installed: no session in an editor (Debian: apt-get install neovim)"; fi
+
+.PHONY: extension
+extension: program ## Test the extension for VS Code
+	@$(call need,npm,install Node.js 20 or newer (Debian: apt-get install npm))
+	cd editors/vscode && npm ci --omit=dev --no-audit --no-fund && DEPLOYER=$(CURDIR)/$(DEPLOYER) npm test
+
+# Where Chromium, its driver or npm is missing, the tests that need it are left out, which is said.
+BROWSER = if ! command -v chromedriver >/dev/null; then \
+		echo "note: chromium and chromedriver are not installed: no tests in a browser (Debian: apt-get install chromium chromium-driver)"; \
+		export BROWSER_TESTS=none; \
+	elif ! test -f target/browser-tools/.stamp; then \
+		echo "note: npm is not installed: no test of the console by axe-core (Debian: apt-get install npm)"; \
+		export BROWSER_TESTS=without-axe; \
+	fi
+
+.PHONY: browser-tools
+browser-tools: ## Install what the tests in a browser need beside it: axe-core, by npm
+	@if command -v npm >/dev/null; then $(MAKE) target/browser-tools/.stamp; \
+	else echo "npm is not installed: no axe-core for the tests in a browser (Debian: apt-get install npm)"; fi
+
+target/browser-tools/.stamp: deployer/cli/tests/browser/package.json deployer/cli/tests/browser/package-lock.json
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	cd $(@D) && npm ci --include=dev --ignore-scripts --no-audit --no-fund
+	touch $@
+
+.PHONY: browser
+browser: build venv browser-tools ## The tests of the console in a browser; screenshots are in target/screenshots
+	@$(BROWSER); if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		set -x; $(LINTED) $(CARGO) nextest run $(EVERYTHING) -E 'binary(browser)'; \
+	else \
+		set -x; $(LINTED) $(CARGO) test --locked --workspace --test browser -- --test-threads=1; \
+	fi
 
 .PHONY: registry
 registry: check-venv ## Write the resource schemas anew from the pinned cfn-lint
@@ -177,8 +229,8 @@ conversations: venv ## Write what the tests' servers know of AWS anew from botoc
 	.venv/bin/python tools/conversations.py --write
 
 .PHONY: nextest
-nextest: build venv ## Unit, golden, property and end-to-end tests
-	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+nextest: build venv browser-tools ## Unit, golden, property and end-to-end tests
+	@$(BROWSER); if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		set -x; $(LINTED) $(CARGO) nextest run $(EVERYTHING); \
 	else \
 		echo "note: cargo-nextest is not installed (cargo install cargo-nextest --locked), so cargo test runs the tests"; \
