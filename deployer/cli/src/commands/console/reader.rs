@@ -73,6 +73,8 @@ pub struct Reader<'s> {
     depths: VecDeque<BTreeMap<String, u64>>,
     /// The last read of queues and tasks, with the files of the last read.
     snapshot: Option<Snapshot>,
+    /// Whether the files of the snapshot were read, and not only queues and tasks.
+    has_files: bool,
     /// The time at which queues and tasks are read again.
     due: Instant,
     /// The last time at which the stack was described, and the stack.
@@ -118,6 +120,7 @@ impl<'s> Reader<'s> {
             rated: Instant::now(),
             depths: VecDeque::new(),
             snapshot: None,
+            has_files: false,
             due: Instant::now(),
             described: None,
             activity: None,
@@ -152,7 +155,11 @@ impl<'s> Reader<'s> {
             }
             let pause = match self.show(read) {
                 true => self.rest(begun.elapsed(), self.made(|call| call == FILES) - before),
-                false => self.back_off(),
+                false => {
+                    // What it still finds is of the connection that was lost.
+                    around = None;
+                    self.back_off()
+                }
             };
             self.show_budget();
             reads += 1;
@@ -194,6 +201,7 @@ impl<'s> Reader<'s> {
     /// Forgets what would be wrong after a rest.
     fn awake(&mut self) {
         (self.counted, self.snapshot, self.described) = (None, None, None);
+        self.has_files = false;
         self.pace = Pace::default();
         self.depths.clear();
         self.history.clear();
@@ -432,7 +440,10 @@ impl<'s> Reader<'s> {
             return Err(unread.error);
         }
         match files {
-            Ok(files) => self.snapshot.get_or_insert_with(empty).files = files,
+            Ok(files) => {
+                self.snapshot.get_or_insert_with(empty).files = files;
+                self.has_files = true;
+            }
             Err(error) if !is_answered => return Err(error),
             // The files are as they were.
             Err(error) => found = Some(problem(&error)),
@@ -494,9 +505,12 @@ impl<'s> Reader<'s> {
     /// Shows the files, and the drawing with what was read last.
     fn show_snapshot(&self) {
         let (Some(snapshot), Some(linked)) = (&self.snapshot, self.site.linked()) else { return };
-        let files = &snapshot.files;
-        let rows = files.iter().map(|tally| files::row(tally, self.pace.of(tally, snapshot.moment)));
-        self.site.hub.set_files(files.len(), rows.collect());
+        // Queues may be read before the files are: until then, those that are shown stay.
+        if self.has_files {
+            let files = &snapshot.files;
+            let rows = files.iter().map(|tally| files::row(tally, self.pace.of(tally, snapshot.moment)));
+            self.site.hub.set_files(files.len(), rows.collect());
+        }
         let statuses = linked.resources.iter();
         let statuses = statuses.map(|one| (one.logical_id.clone(), one.status.clone())).collect();
         let before = match self.depths.len() > 1 {
