@@ -41,10 +41,13 @@ async fn nothing_ran(browser: &Browser) {
     assert_eq!(browser.js(&format!("return {FOREIGN};"), &[]).await, json!(0), "a text became an element");
 }
 
-/// Asserts that the page is not wider than the window.
+/// Asserts that the page is not wider than the window; fails with the elements that are.
 async fn nothing_sticks_out(browser: &Browser, place: &str) {
-    let widths = browser.js("return [document.documentElement.scrollWidth, innerWidth];", &[]).await;
-    assert_eq!(widths[0], widths[1], "{place} is wider than the window");
+    const WIDER: &str = "return document.documentElement.scrollWidth <= innerWidth ? [] : \
+        [...document.querySelectorAll('body *')].filter((one) => one.getBoundingClientRect().right > innerWidth) \
+        .map((one) => `${one.localName}#${one.id}.${one.className} to ${one.getBoundingClientRect().right}`);";
+    let wider = browser.js(WIDER, &[]).await;
+    assert_eq!(wider, json!([]), "{place} is wider than the window");
 }
 
 /// Returns the whole texts of the elements of a selector.
