@@ -4,12 +4,16 @@ use std::path::PathBuf;
 use std::sync::PoisonError;
 
 use clap::{Parser, Subcommand};
+use deployer_aws::session::Session;
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::ui::{Color, MessageFormat, Output};
+use deployer_lang::model::organisation::NamedArn;
+use deployer_syntax::Span;
 
 use crate::context::Context;
 #[cfg(feature = "policies")]
 use crate::policies;
+use crate::situation;
 
 mod bootstrap;
 mod check;
@@ -228,9 +232,15 @@ struct RoleArgs {
 }
 
 impl RoleArgs {
-    /// Returns the role that was given, else the one of the file.
-    fn or(&self, of_file: Option<String>) -> Option<String> {
-        self.role_arn.clone().or(of_file)
+    /// Returns the role that was given, else the one of the file, which was compared with the account already.
+    ///
+    /// # Errors
+    /// Returns [`Error::Refused`] if the role that was given is in another account or partition: CloudFormation takes no other.
+    fn or(&self, of_file: Option<String>, session: &Session) -> Result<Option<String>> {
+        let Some(given) = self.role_arn.clone() else { return Ok(of_file) };
+        let given = NamedArn { setting: "--role-arn", text: given, span: Span::default() };
+        situation::check_places([&given], session)?;
+        Ok(Some(given.text))
     }
 }
 

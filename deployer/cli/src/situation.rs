@@ -19,6 +19,7 @@ use deployer_cfn::status::Status;
 use deployer_cfn::template::{has_macros, logical_id};
 use deployer_lang::assets::assets;
 use deployer_lang::model::arn::StackPlace;
+use deployer_lang::model::organisation::NamedArn;
 use deployer_lang::renames::{self, FormerId, Impossible, Rename};
 use deployer_lang::{Compiled, Stack};
 use deployer_syntax::Diagnostics;
@@ -86,7 +87,7 @@ impl Situation {
                 let (session, found) = tokio::join!(open.identify(), ask(&cloudformation, &stack.name));
                 let session = session?;
                 greet(context, stack, &session)?;
-                check_places(stack, &session)?;
+                check_places(&stack.organisation.arns, &session)?;
                 let found = found?;
                 check_allowed(compiled, found.1.as_deref(), allow_replace)?;
                 Ok::<_, Error>((session, found))
@@ -369,13 +370,16 @@ pub fn greet(context: &Context, stack: &Stack, session: &Session) -> Result<()> 
 }
 
 /// Refuses roles and boundaries of another account or partition than that of the caller, which the file need not name.
-fn check_places(stack: &Stack, session: &Session) -> Result<()> {
+///
+/// # Errors
+/// Returns [`Error::Refused`] for such an ARN.
+pub fn check_places<'a>(arns: impl IntoIterator<Item = &'a NamedArn>, session: &Session) -> Result<()> {
     let place = StackPlace {
         partition: Some(session.partition()),
         region: Some(&session.region),
         account: Some(&session.account),
     };
-    let misplaced = stack.organisation.arns.iter().filter_map(|arn| arn.misplaced(&place));
+    let misplaced = arns.into_iter().filter_map(|arn| arn.misplaced(&place));
     match misplaced.filter(|_| !session.local).find(|one| one.is_certain) {
         Some(found) => Err(Error::Refused(Message::new(found.message).hint(found.help))),
         None => Ok(()),

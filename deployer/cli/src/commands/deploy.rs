@@ -364,7 +364,7 @@ pub(super) async fn act(
         no_rollback: args.no_rollback,
         revert_drift: args.revert_drift,
     };
-    let role = args.role.or(stack.organisation.role_arn.clone());
+    let role = args.role.or(stack.organisation.role_arn.clone(), &look.session)?;
     situation::show_role(context, role.as_deref(), look.deployed.as_ref().map(|deployed| &deployed.stack));
     let options = Options {
         allow_replace: args.allow_replace.clone(),

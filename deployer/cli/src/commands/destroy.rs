@@ -102,7 +102,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
         context.ui.step("done", format!("nothing to do: {} is not deployed", stack.name));
         return result(context, &stack.name, Deletion::Absent, &[], &[]);
     };
-    let role = args.role.or(stack.organisation.role_arn.clone());
+    let role = args.role.or(stack.organisation.role_arn.clone(), &session)?;
     situation::show_role(context, role.as_deref(), Some(&deployed));
     let options = DeleteOptions { role: role.as_deref(), express: args.express };
     let origins = situation::origins(template);

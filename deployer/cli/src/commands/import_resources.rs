@@ -99,7 +99,7 @@ pub async fn run(
         ));
     }
     let adoption = adoption(context, &situation, &stack.name, deployed, &chosen).await?;
-    let role = role.or(stack.organisation.role_arn.clone());
+    let role = role.or(stack.organisation.role_arn.clone(), &situation.session)?;
     situation::show_role(context, role.as_deref(), Some(&deployed.stack));
     let options = Options { role, ..Options::default() };
     let deployment = Deployment {

@@ -139,7 +139,7 @@ async fn go_back(context: &Context, args: &Args) -> Result<Gone> {
     context.ui.step("record", format!("{number}, {} ({}) by {who}", record.time, ago.unwrap_or_default()));
     let there = deployed.as_ref().map(|deployed| (&deployed.stack.tags, &settings));
     let wanted = wanted(session, record, there).await?;
-    let role = args.role.or(context.role_of(&handle)?);
+    let role = args.role.or(context.role_of(&handle)?, session)?;
     situation::show_role(context, role.as_deref(), deployed.as_ref().map(|deployed| &deployed.stack));
     let options = Options {
         allow_replace: args.allow_replace.clone(),

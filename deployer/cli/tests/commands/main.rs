@@ -160,6 +160,15 @@ fn what_is_asked_for_must_exist() {
         (&["replay", "--failed"], "the key of the object is missing"),
         (&["replay", "--dead-letters", "nope"], "no queue is named `nope`"),
         (&["logs", "lod"], "no function or task is named `lod`"),
+        // The name of a stack alone is never a key.
+        (&["tally", "dev", "--wait"], "`--wait` is about an object, and `dev` is a stack of the file"),
+        (&["items", "dev", "--from", "5"], "`--from` is about an object, and `dev` is a stack of the file"),
+        (&["status", "dev", "--version-id", "x"], "`dev dev` is the object with the key `dev`"),
+        // Limits of options.
+        (&["items", "x.csv", "--rows", "0"], "expected a number from 1 to 1000"),
+        (&["items", "x.csv", "--rows", "1001"], "expected a number from 1 to 1000"),
+        (&["items", "x.csv", "--from", "0"], "0 is not in 1.."),
+        (&["errors", "--since", "0s"], "expected a duration of at least 1s"),
     ] {
         let (code, out, err) = run(&folder(STACK), args);
         assert_eq!((code, out.as_str()), (Some(2), ""), "{args:?}: {err}");
