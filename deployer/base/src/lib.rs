@@ -8,6 +8,7 @@ pub mod files;
 pub mod meter;
 pub mod output;
 pub mod profiles;
+pub mod signals;
 pub mod text;
 pub mod time;
 pub mod ui;

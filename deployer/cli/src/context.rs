@@ -117,17 +117,7 @@ impl Context {
     /// now on.
     #[must_use]
     pub fn restarted(&self) -> Self {
-        Self {
-            ui: self.ui.restarted(),
-            file: self.file.clone(),
-            searched: self.searched,
-            config: self.config.clone(),
-            region: self.region.clone(),
-            profile: self.profile.clone(),
-            calls: self.calls.clone(),
-            interruption: Mutex::new(Message::new("interrupted")),
-            meter: Some(Arc::default()),
-        }
+        Self { ui: self.ui.restarted(), meter: Some(Arc::default()), ..self.of_stack("") }
     }
 
     /// Returns a copy that writes warnings and errors only, asks nothing, and makes its calls within a budget.

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use deployer_aws::session::{Connection, Unidentified};
 use deployer_base::error::{Error, Result};
+use deployer_base::signals::Signals;
 use deployer_base::ui::{Color, Settings, Ui};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -222,35 +222,4 @@ async fn serve(
         ui.warn("tasks do not stop");
     }
     Ok(end)
-}
-
-/// The signals that a supervisor gets.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| Error::failed(format!("could not listen for signals: {error}")))
-        };
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-            hangup: listen(SignalKind::hangup())?,
-        })
-    }
-
-    /// Waits until this process should end. Closing the terminal that it was started from is not a reason to.
-    async fn end(&mut self) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => {}
-            }
-        }
-    }
 }

@@ -13,12 +13,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use deployer_base::error::{Error, Message, Result};
+use deployer_base::signals::Signals;
 use deployer_build::sources;
 use deployer_lang::assets::assets;
 use deployer_lang::model::ResourceType;
 use deployer_lang::{Compiled, Document};
 use deployer_syntax::Diagnostics;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch::Sender;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -472,35 +472,6 @@ fn jumped(before: (SystemTime, Instant), now: (SystemTime, Instant)) -> Option<S
             Some(format!("the clock was set back by {} s", back.duration().as_secs()))
         }
         _ => None,
-    }
-}
-
-/// The signals that end a run.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| Error::failed(format!("could not listen for signals: {error}")))
-        };
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            hangup: listen(SignalKind::hangup())?,
-        })
-    }
-
-    /// Waits for one of them.
-    async fn any(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
-        }
     }
 }
 
