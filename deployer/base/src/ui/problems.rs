@@ -6,6 +6,10 @@ use super::table::terminal_width;
 use crate::output::FileDiagnostic;
 use crate::text::printable;
 
+mod excerpt;
+
+use excerpt::Excerpt;
+
 /// Converts problems to data.
 pub(super) fn listed(source: &Source, diagnostics: &Diagnostics) -> Vec<FileDiagnostic> {
     diagnostics.sorted().into_iter().map(|one| FileDiagnostic::new(source, one)).collect()
@@ -68,11 +72,10 @@ pub fn drawn(source: &Source, diagnostics: &Diagnostics) -> String {
 
 /// Draws problems with the text that each is about, in the colours of a theme.
 pub(super) fn drawing(source: &Source, diagnostics: &Diagnostics, theme: miette::GraphicalTheme) -> String {
-    let named = miette::NamedSource::new(&source.name, source.text.clone());
     let handler = miette::GraphicalReportHandler::new_themed(theme).with_width(terminal_width());
     let mut all = String::new();
     for diagnostic in diagnostics.sorted() {
-        let report = Report { source: &named, diagnostic };
+        let report = Report { excerpt: Excerpt::new(source, diagnostic.span), diagnostic };
         let mut out = String::new();
         if handler.render_report(&mut out, &report).is_err() {
             out = diagnostics.to_lines(source);
@@ -86,7 +89,7 @@ pub(super) fn drawing(source: &Source, diagnostics: &Diagnostics, theme: miette:
 /// A problem as miette draws it.
 #[derive(Debug)]
 struct Report<'a> {
-    source: &'a miette::NamedSource<String>,
+    excerpt: Excerpt,
     diagnostic: &'a deployer_syntax::Diagnostic,
 }
 
@@ -115,13 +118,12 @@ impl miette::Diagnostic for Report<'_> {
     }
 
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        Some(self.source)
+        Some(&self.excerpt)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
-        let span = self.diagnostic.span;
         let label = (!self.diagnostic.label.is_empty()).then(|| self.diagnostic.label.clone());
-        let span = miette::LabeledSpan::new(label, span.start, span.end - span.start);
+        let span = miette::LabeledSpan::new_with_span(label, self.excerpt.span);
         Some(Box::new(std::iter::once(span)))
     }
 }
