@@ -83,6 +83,7 @@ async fn a_tab_gets_ten_changes_a_second_at_most_and_always_the_last() {
     run(async |client| {
         let mut tab = Tab::open(&client).await;
         tab.next().await;
+        const LAST: f64 = -1.0;
         let begun = Instant::now();
         let changing = async {
             let mut rate = 0.0;
@@ -91,18 +92,18 @@ async fn a_tab_gets_ten_changes_a_second_at_most_and_always_the_last() {
                 client.hub.set_rates(rates(rate));
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
-            rate
+            client.hub.set_rates(rates(LAST));
         };
         let reading = async {
-            let (mut seen, mut last) = (0, Value::Null);
-            while let Ok((_, _, change)) = timeout(Duration::from_millis(700), tab.next()).await {
-                (seen, last) = (seen + 1, change["rates"]["rowsPerSecond"].clone());
+            let mut seen = 1;
+            while tab.next().await.2["rates"]["rowsPerSecond"] != LAST {
+                seen += 1;
             }
-            (seen, last)
+            (seen, begun.elapsed())
         };
-        let (rate, (seen, last)) = tokio::join!(changing, reading);
-        assert!((5..=22).contains(&seen), "{seen} changes in two seconds");
-        assert_eq!(last, serde_json::json!(rate));
+        let ((), (seen, took)) = tokio::join!(changing, reading);
+        // However slow the machine is, no two of them are closer.
+        assert!(seen > 2 && seen <= took.as_millis() / 100 + 2, "{seen} changes in {took:?}");
     })
     .await;
 }

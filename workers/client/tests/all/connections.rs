@@ -79,7 +79,8 @@ async fn a_body_that_stalls_is_given_up() {
     let started = std::time::Instant::now();
     let error = answer.body.read_to_end(&mut read).await.expect_err("a stall");
     assert_eq!((read.as_slice(), error.to_string()), (&b"1234"[..], "the body stalled".to_owned()));
-    assert!((4..10).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
+    // Later on a machine that is busy, but not as late as without a limit.
+    assert!((4..60).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
