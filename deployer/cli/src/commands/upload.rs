@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use contract::ObjectRef;
-use contract::event::SnapshotOutcome;
+use contract::event::{SnapshotOutcome, is_result_file};
 use contract::settings::FieldSettings;
+use contract::verification;
 use deployer_aws::Pause;
 use deployer_aws::cloudformation::{CloudFormation, StackResource};
 use deployer_aws::dynamodb::items;
@@ -23,6 +24,7 @@ use deployer_lang::model::{Resource, ResourceType};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::status::has_report;
 use super::tally::TallyHandle;
 use super::tally::document::SnapshotCounts;
 use super::{logs, tally};
@@ -114,7 +116,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     };
     check_file(&args.path)?;
     if args.wait || !args.no_check {
-        check_key(landing, &key)?;
+        check_key(&stack, landing, &key)?;
     }
     let checked = match args.no_check {
         true => None,
@@ -210,9 +212,23 @@ fn check_file(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a key that no notification matches, since the object would start nothing.
-pub fn check_key(bucket: &Resource, key: &str) -> Result<()> {
+/// Refuses a key that no notification matches, or that the pipeline passes over, since the object would start nothing.
+pub fn check_key(stack: &Stack, bucket: &Resource, key: &str) -> Result<()> {
     let ResourceType::Bucket(model) = &bucket.is else { return Ok(()) };
+    if is_result_file(key) && has_report(stack) {
+        return Err(Error::Usage(
+            Message::new(format!("the key `{key}` is that of a file of `report`, which starts nothing"))
+                .hint("give another key with `--key`"),
+        ));
+    }
+    if verification::id_of(key).is_some() {
+        return Err(Error::Usage(
+            Message::new(format!(
+                "the key `{key}` is that of a file of `deployer verify`, which leaves nothing"
+            ))
+            .hint("give another key with `--key`"),
+        ));
+    }
     let created: Vec<_> = model.notify.iter().filter(|notify| notify.on == BucketEvent::Created).collect();
     let starts = created.iter().any(|notify| {
         notify.prefix.as_deref().is_none_or(|prefix| key.starts_with(prefix))

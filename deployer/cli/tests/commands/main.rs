@@ -154,6 +154,14 @@ fn what_is_asked_for_must_exist() {
         (&["frobnicate"], "unrecognized subcommand"),
         (&["upload", "gone.csv"], "there is no file gone.csv"),
         (&["upload", "stack.yaml", "--wait"], "the key `stack.yaml` matches no `notify` of `landing`"),
+        (
+            &["upload", "stack.yaml", "--key", "rejects/a.csv"],
+            "the key `rejects/a.csv` is that of a file of `report`",
+        ),
+        (
+            &["upload", "stack.yaml", "--key", "deployer-verify-0123456789abcdef0123456789abcdef.csv"],
+            "is that of a file of `deployer verify`",
+        ),
         (&["tally", "x.csv", "--bucket", "nope"], "no bucket is named `nope`"),
         (&["replay", "x.csv"], "required arguments were not provided"),
         (&["replay", "x.csv", "--failed", "--missing"], "cannot be used with"),

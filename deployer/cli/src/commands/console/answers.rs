@@ -369,7 +369,7 @@ impl Backend for Answers<'_> {
         let compiled = self.site.compiled();
         let stack = &compiled.stack;
         let landing = pipeline::landing(stack, bucket.as_deref()).map_err(|error| failed(&error))?;
-        upload::check_key(landing, &key).map_err(|error| failed(&error))?;
+        upload::check_key(stack, landing, &key).map_err(|error| failed(&error))?;
         let linked = self.site.link().await.map_err(|error| failed(&error))?;
         let bucket = physical(&linked.resources, stack, &landing.name).map_err(|error| failed(&error))?;
         let stored = objects::put_pieces(&linked.session, bucket, &key, size, body).await;

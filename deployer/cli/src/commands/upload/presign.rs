@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use contract::event::is_result_file;
 use deployer_aws::cloudformation::CloudFormation;
 use deployer_aws::dynamodb::tally::latest;
 use deployer_aws::s3::objects::MAX_PUT_BYTES;
@@ -11,14 +10,13 @@ use deployer_base::error::{Error, Message, Result};
 use deployer_base::output::Moment;
 use deployer_base::text::quoted;
 use deployer_base::{files, time};
-use deployer_lang::Stack;
 use deployer_lang::model::ResourceType;
 use deployer_syntax::units;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Args;
-use crate::commands::{outputs, status};
+use crate::commands::outputs;
 use crate::context::{Context, check_account};
 use crate::existing;
 use crate::html;
@@ -91,8 +89,8 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     let stack = context.load_stack(args.stack.as_deref())?;
     let landing = landing(&stack, args.bucket.as_deref())?;
     let key = key(&args.path, args.key.as_deref())?;
-    check(&stack, &key, args.form.is_some())?;
-    super::check_key(landing, &key)?;
+    check(&key, args.form.is_some())?;
+    super::check_key(&stack, landing, &key)?;
     let ResourceType::Bucket(model) = &landing.is else {
         return Err(Error::Usage(Message::new(format!("`{}` is not a bucket", landing.name))));
     };
@@ -175,7 +173,7 @@ fn key(path: &Path, named: Option<&str>) -> Result<String> {
 }
 
 /// Refuses keys that S3, clients or the pipeline would treat otherwise.
-fn check(stack: &Stack, key: &str, is_form: bool) -> Result<()> {
+fn check(key: &str, is_form: bool) -> Result<()> {
     let wrong = match key {
         _ if key.is_empty() || key.len() > MAX_KEY => {
             format!("a key has 1 to {MAX_KEY} bytes, and this one has {}", key.len())
@@ -186,9 +184,6 @@ fn check(stack: &Stack, key: &str, is_form: bool) -> Result<()> {
         _ if key.chars().any(char::is_control) => "the key has a control character".to_owned(),
         _ if is_form && key.contains(FILE_NAME) => {
             format!("S3 replaces `{FILE_NAME}` in the key of a form by the name of the file")
-        }
-        _ if is_result_file(key) && status::has_report(stack) => {
-            format!("the key `{key}` is that of a file of `report`, which starts nothing")
         }
         _ => return Ok(()),
     };
@@ -302,20 +297,18 @@ mod tests {
 
     #[test]
     fn keys_that_mean_something_else_are_refused() {
-        let stack = crate::commands::status::tests::stack();
         for (wrong, is_form) in [
             ("", false),
             ("../a.csv", false),
             ("in/./a.csv", false),
             ("a\n.csv", false),
             ("in/${filename}.csv", true),
-            ("results/a.csv", false),
         ] {
-            assert_eq!(check(&stack, wrong, is_form).map_err(|error| error.exit_code()), Err(2), "{wrong:?}");
+            assert_eq!(check(wrong, is_form).map_err(|error| error.exit_code()), Err(2), "{wrong:?}");
         }
-        assert!(check(&stack, &"x".repeat(MAX_KEY + 1), false).is_err());
+        assert!(check(&"x".repeat(MAX_KEY + 1), false).is_err());
         for right in ["a.csv", "in/${filename}.csv", "in/käufer 7.csv", "...csv"] {
-            assert!(check(&stack, right, false).is_ok(), "{right}");
+            assert!(check(right, false).is_ok(), "{right}");
         }
     }
 
