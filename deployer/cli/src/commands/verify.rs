@@ -1,5 +1,7 @@
 //! `deployer verify`, and the verification after a deployment.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -72,6 +74,7 @@ pub struct Options {
 
 fn duration(text: &str) -> std::result::Result<u64, String> {
     deployer_syntax::units::parse_duration(text)
+        .filter(|seconds| *seconds > 0)
         .ok_or_else(|| "expected a duration such as 90s or 5m".to_owned())
 }
 
@@ -195,8 +198,8 @@ pub(super) fn prepare<'s>(compiled: &'s Compiled, options: &Options) -> Result<P
         ))));
     };
     safety::check(&route, &landing.name, &key, &compiled.template.to_value())?;
-    let sample = options.sample.as_deref().map(read_sample).transpose()?;
-    let rows = rows::make(route, &key, sample.as_deref(), &mut rng)?;
+    let mut sample = options.sample.as_deref().map(open_sample).transpose()?;
+    let rows = rows::make(route, &key, sample.as_mut().map(|file| file as &mut dyn Read), &mut rng)?;
     safety::check_keys(&route, &rows)?;
     Ok(Prepared { landing, queue, id, key, route, table, rows })
 }
@@ -431,8 +434,8 @@ fn seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-fn read_sample(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| match error.kind() {
+fn open_sample(path: &Path) -> Result<File> {
+    File::open(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             Error::Usage(Message::new(format!("there is no file {}", path.display())))
         }

@@ -162,6 +162,7 @@ fn what_is_asked_for_must_exist() {
             &["upload", "stack.yaml", "--key", "deployer-verify-0123456789abcdef0123456789abcdef.csv"],
             "is that of a file of `deployer verify`",
         ),
+        (&["verify", "--timeout", "0s"], "expected a duration such as 90s or 5m"),
         (&["tally", "x.csv", "--bucket", "nope"], "no bucket is named `nope`"),
         (&["replay", "x.csv"], "required arguments were not provided"),
         (&["replay", "x.csv", "--failed", "--missing"], "cannot be used with"),

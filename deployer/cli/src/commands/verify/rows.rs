@@ -4,6 +4,7 @@
 //! code of the pipeline says what is wrong with a row, and the columns that are to blame get other texts, until there is an item.
 
 use std::collections::BTreeSet;
+use std::io::Read;
 
 use contract::columns;
 use contract::dialect::Dialect;
@@ -70,15 +71,21 @@ enum Tried {
 ///
 /// # Errors
 /// [`Error::Refused`] if no row is found that becomes an item.
-pub(super) fn make(route: Route<'_>, key: &str, sample: Option<&[u8]>, rng: &mut Rng) -> Result<Rows> {
+pub(super) fn make(
+    route: Route<'_>,
+    key: &str,
+    sample: Option<&mut dyn Read>,
+    rng: &mut Rng,
+) -> Result<Rows> {
     let preview = Preview::new(route, key.to_owned())?;
     let of_route: Vec<Use<'_>> = uses(route.stack()).filter(|one| one.of.name == route.name()).collect();
+    let is_made_up = sample.is_none();
     let mut found: Vec<Vec<Column>> = match sample {
-        Some(bytes) => of_sample(&preview, route, &of_route, bytes)?,
+        Some(file) => of_sample(&preview, route, &of_route, file)?,
         None => vec![own_columns(&preview, route, &of_route)],
     };
     let first = found.first().cloned().unwrap_or_default();
-    found.resize(ROWS.min(if sample.is_some() { found.len() } else { ROWS }), first);
+    found.resize(ROWS.min(if is_made_up { ROWS } else { found.len() }), first);
     let names: Vec<String> = found.iter().flatten().map(|column| column.name.clone()).collect();
     let width = found.first().map_or(0, Vec::len);
     let names = names.get(..width).unwrap_or_default().to_vec();
@@ -126,10 +133,10 @@ fn of_sample(
     preview: &Preview<'_>,
     route: Route<'_>,
     of_route: &[Use<'_>],
-    bytes: &[u8],
+    file: &mut dyn Read,
 ) -> Result<Vec<Vec<Column>>> {
     let (extraction, expected) = preview.reader();
-    let sample = Sample::read(bytes, extraction, expected, ROWS)
+    let sample = Sample::read(file, extraction, expected, ROWS)
         .map_err(|error| Error::Usage(Message::new(format!("the sample can't be read: {error}"))))?;
     if sample.rows.is_empty() {
         return Err(Error::Usage(Message::new("the sample has no rows")));

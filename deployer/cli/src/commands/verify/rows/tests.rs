@@ -137,7 +137,7 @@ fn the_rows_of_a_sample_have_keys_of_their_own() {
     let stacks = with_fields("        fields: { id: { from: ID }, town: { from: Town } }", "{ id: string }");
     let route = routes(&stacks.first().expect("a stack").stack).pop().expect("a route");
     let sample = b"Town;ID;More\nUlm;1;x\nBath;2;y\n";
-    let rows = make(route, KEY, Some(sample), &mut Rng::with_seed(1)).expect("rows");
+    let rows = make(route, KEY, Some(&mut &sample[..]), &mut Rng::with_seed(1)).expect("rows");
     let preview = Preview::new(route, KEY.to_owned()).expect("a preview");
     let items: Vec<TypedItem> =
         rows.expected(&preview).expect("items").into_iter().map(|one| one.item).collect();
@@ -149,6 +149,30 @@ fn the_rows_of_a_sample_have_keys_of_their_own() {
         rows.unique && items.iter().all(|item| item["id"]["S"] != "1" && item["id"]["S"] != "2"),
         "{items:?}"
     );
-    let error = make(route, KEY, Some(b"Town,ID\n"), &mut Rng::with_seed(1)).expect_err("no rows");
+    let empty = &b"Town,ID\n"[..];
+    let error = make(route, KEY, Some(&mut { empty }), &mut Rng::with_seed(1)).expect_err("no rows");
     assert_eq!(error.exit_code(), 2);
+}
+
+/// A file without an end.
+struct Endless(usize);
+
+impl std::io::Read for Endless {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        for byte in &mut *buffer {
+            *byte = b"Town;ID\n"[self.0 % 8];
+            self.0 += 1;
+        }
+        Ok(buffer.len())
+    }
+}
+
+#[test]
+fn only_the_beginning_of_a_sample_is_read() {
+    let stacks = with_fields("        fields: { id: { from: ID }, town: { from: Town } }", "{ id: string }");
+    let route = routes(&stacks.first().expect("a stack").stack).pop().expect("a route");
+    let mut file = Endless(0);
+    // Its rows are equal to its header, so it has none.
+    let error = make(route, KEY, Some(&mut file), &mut Rng::with_seed(1)).expect_err("no rows");
+    assert_eq!((error.exit_code(), file.0 < 64 << 20), (2, true), "{error}");
 }
