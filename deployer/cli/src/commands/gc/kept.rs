@@ -122,13 +122,19 @@ pub(super) async fn run(context: &Context, document: &Document, session: &Sessio
         let template = one.template.as_ref().and_then(|digest| templates.get(digest));
         resources.extend(row(one, found, template, deployed_again.contains(&one.stack)));
     }
-    let dollars = resources.iter().filter_map(|one: &KeptResource| one.dollars).sum::<f64>();
-    let dollars = (dollars * 100.0).round() / 100.0;
+    let dollars = cents(resources.iter().filter_map(|one: &KeptResource| one.dollars));
     let unknown = resources.iter().filter(|one| one.dollars.is_none()).count();
     if context.ui.is_json() {
         return context.ui.json(KeptResources { resources, dollars, unknown });
     }
     show(context, document, &resources, dollars, unknown)
+}
+
+/// Returns the sum of costs, in whole cents.
+fn cents(dollars: impl Iterator<Item = f64>) -> f64 {
+    // The sum of nothing is -0.0.
+    let sum = dollars.fold(0.0, |sum, one| sum + one);
+    (sum * 100.0).round() / 100.0
 }
 
 /// Reads every record of every stack.
@@ -300,6 +306,13 @@ mod tests {
         let expected =
             [("a", "Other", "2026-11-01"), ("b", "Items", "2026-11-01"), ("b", "Landing", "2026-11-02")];
         assert_eq!(found, expected.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned())));
+    }
+
+    #[test]
+    fn the_sum_of_no_costs_is_zero() {
+        let text = |costs: &[f64]| json!(cents(costs.iter().copied())).to_string();
+        assert_eq!(text(&[]), "0.0");
+        assert_eq!(text(&[1.004, 0.25]), "1.25");
     }
 
     #[test]
