@@ -89,7 +89,9 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
 /// Returns the error of a function in a line: its type and message, where its runtime tells them.
 fn described(error: &Value) -> String {
     let member = |name: &str| error.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let text = match (member("errorType"), member("errorMessage")) {
+    // The runtime of Rust calls an error without a type of its own by the type of its box.
+    let kind = member("errorType").filter(|kind| !kind.contains("Box<dyn "));
+    let text = match (kind, member("errorMessage")) {
         (Some(kind), Some(message)) => format!("{kind}: {message}"),
         (None, Some(text)) | (Some(text), None) => text.to_owned(),
         (None, None) => error.to_string(),
@@ -146,6 +148,8 @@ mod tests {
         assert_eq!(described(&json!({ "errorType": "E", "errorMessage": "m", "stackTrace": [] })), "E: m");
         assert_eq!(described(&json!({ "errorMessage": "m" })), "m");
         assert_eq!(described(&json!({ "errorType": "E", "errorMessage": "" })), "E");
+        let boxed = "&alloc::boxed::Box<dyn core::error::Error + core::marker::Send + core::marker::Sync>";
+        assert_eq!(described(&json!({ "errorType": boxed, "errorMessage": "m" })), "m");
         assert_eq!(described(&json!("exit status 1")), "\"exit status 1\"");
         assert_eq!(described(&json!({ "errorMessage": "é".repeat(9_000) })).chars().count(), SHOWN);
     }
