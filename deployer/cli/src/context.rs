@@ -8,6 +8,7 @@ use deployer_aws::budget::Budget;
 use deployer_aws::calls::Calls;
 use deployer_aws::session::{Connection, Session, Unidentified};
 use deployer_base::error::{Error, Message, Result};
+use deployer_base::files;
 use deployer_base::meter::{Meter, Waits};
 use deployer_base::ui::{Settings, Ui};
 use deployer_build::Project;
@@ -148,7 +149,7 @@ impl Context {
     /// # Errors
     /// Returns [`Error::Usage`] if there is no such file, or it is not UTF-8.
     pub fn source(&self) -> Result<Source> {
-        let bytes = std::fs::read(&self.file).map_err(|error| match (error.kind(), self.searched) {
+        let bytes = files::read(&self.file).map_err(|error| match (error.kind(), self.searched) {
             (std::io::ErrorKind::NotFound, true) => Error::Usage(
                 Message::new(format!("there is no file {STACK_FILE} here or in a folder above")).hint(
                     "create a project with `deployer init my-pipeline`, run this in the folder of your project, or name the \
@@ -166,10 +167,7 @@ impl Context {
             SAID.call_once(|| self.ui.note(format!("using {}", self.file.display())));
         }
         let name = self.file.display().to_string();
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            Error::Usage(Message::new(format!("{name} is not UTF-8 (byte {at})")).hint("save it as UTF-8"))
-        })?;
+        let text = files::utf_8(&name, bytes)?;
         Ok(Source::new(name, text))
     }
 

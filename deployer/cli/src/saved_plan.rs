@@ -106,13 +106,14 @@ impl SavedPlan {
     /// # Errors
     /// Returns [`Error::Usage`] if the file does not exist, or is not a plan of this version.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        let bytes = files::read(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::Usage(
                 Message::new(format!("there is no file {}", path.display()))
                     .hint("create a plan with `deployer diff --save FILE`"),
             ),
             _ => Error::io("read", path, &error),
         })?;
+        let text = files::utf_8(&path.display().to_string(), bytes)?;
         let plan: Self = serde_json::from_str(&text).map_err(|error| {
             Error::Usage(
                 Message::new(format!(

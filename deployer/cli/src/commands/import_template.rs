@@ -1,6 +1,5 @@
 //! `deployer import --template` and `--stack`: a stack file from a template of CloudFormation, or from a deployed stack.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use deployer_aws::cloudformation::CloudFormation;
@@ -131,14 +130,12 @@ fn write(context: &Context, args: &Args, found: &Found) -> Result<()> {
 fn of_file(path: &Path) -> Result<Found> {
     let (name, bytes) = match path == Path::new("-") {
         true => {
-            let mut bytes = Vec::new();
-            std::io::stdin()
-                .read_to_end(&mut bytes)
-                .map_err(|error| Error::failed(format!("could not read stdin: {error}")))?;
+            let bytes = files::read_from(std::io::stdin().lock());
+            let bytes = bytes.map_err(|error| Error::failed(format!("could not read stdin: {error}")))?;
             ("stdin".to_owned(), bytes)
         }
         false => {
-            let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+            let bytes = files::read(path).map_err(|error| match error.kind() {
                 std::io::ErrorKind::NotFound => Error::Usage(
                     Message::new(format!("there is no file {}", path.display()))
                         .hint("name a template of CloudFormation with `--template`"),
@@ -148,10 +145,7 @@ fn of_file(path: &Path) -> Result<Found> {
             (path.display().to_string(), bytes)
         }
     };
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        Error::Usage(Message::new(format!("{name} is not UTF-8 (byte {at})")).hint("save it as UTF-8"))
-    })?;
+    let text = files::utf_8(&name, bytes)?;
     let stem = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let target = ImportTarget {
         name: pipeline_name(stem.split('.').next().unwrap_or_default()),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use deployer_base::error::{Error, Message, Result};
+use deployer_base::files;
 use deployer_base::text::printable;
 use deployer_base::ui;
 use deployer_lang::matching::{Event, Miss};
@@ -78,14 +79,11 @@ pub(super) fn given(option: &str, value: &str) -> Result<Source> {
 
 fn read(file: &str) -> Result<Source> {
     let path = Path::new(file);
-    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+    let bytes = files::read(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::Usage(Message::new(format!("there is no file {file}"))),
         _ => Error::io("read", path, &error),
     })?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        Error::Usage(Message::new(format!("{file} is not UTF-8 (byte {at})")).hint("save it as UTF-8"))
-    })?;
+    let text = files::utf_8(file, bytes)?;
     Ok(Source::new(file, text))
 }
 
