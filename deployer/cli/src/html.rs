@@ -1,8 +1,10 @@
 //! The documentation as one page of HTML, which contains its styles and script and makes no requests.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use deployer_base::error::{Error, Result};
+use tempfile::NamedTempFile;
 
 use crate::{markdown, uri};
 
@@ -104,6 +106,33 @@ pub fn open(path: &Path, anchor: &str) -> Result<()> {
     opener::open_browser(&url).map_err(|error| {
         Error::failed_with_hint(format!("cannot open a browser: {error}"), format!("open {url} yourself"))
     })
+}
+
+/// Shows a link with a token in the browser, by way of a file that only this user can read: what a command is given, every user of
+/// the machine can see. The file is deleted when what is returned is dropped. Where the browser may be on another
+/// machine or system, with `BROWSER` and on WSL, there is no such file, and it gets the link.
+///
+/// # Errors
+/// Returns an error if the file can't be written, or this machine has no command for that.
+pub fn open_secret(link: &str) -> Result<Option<NamedTempFile>> {
+    if ["BROWSER", "WSL_DISTRO_NAME"].iter().any(|name| std::env::var_os(name).is_some()) {
+        let opened = opener::open_browser(link);
+        return opened
+            .map(|()| None)
+            .map_err(|error| Error::failed(format!("cannot open a browser: {error}")));
+    }
+    let mut builder = tempfile::Builder::new();
+    let file = builder.prefix("deployer-console-").suffix(".html").tempfile();
+    let mut file = file.map_err(|error| Error::io("write", &std::env::temp_dir(), &error))?;
+    let link = escaped(link);
+    let text = format!(
+        "<!doctype html>\n<meta charset=\"utf-8\">\n<title>deployer console</title>\n\
+         <meta name=\"referrer\" content=\"no-referrer\">\n<meta http-equiv=\"refresh\" content=\"0;url={link}\">\n\
+         <a href=\"{link}\">Open the console</a>\n"
+    );
+    file.write_all(text.as_bytes()).map_err(|error| Error::io("write", file.path(), &error))?;
+    open(file.path(), "")?;
+    Ok(Some(file))
 }
 
 #[cfg(test)]

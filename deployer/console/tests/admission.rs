@@ -11,7 +11,7 @@ async fn the_link_gives_a_cookie_and_leads_to_the_page() {
         let answer = client.send(&line, &[&host, "Sec-Fetch-Site: cross-site"], "").await;
         assert_eq!((answer.status, answer.header("location")), (303, vec!["/"]));
         let cookie = format!(
-            "deployer-console-{}={}; HttpOnly; SameSite=Strict; Path=/",
+            "deployer-console-{}={}; HttpOnly; SameSite=Lax; Path=/",
             client.address.port(),
             client.token
         );

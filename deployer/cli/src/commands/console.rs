@@ -4,8 +4,10 @@
 use deployer_base::error::{Error, Result};
 use schemars::JsonSchema;
 use serde::Serialize;
+use tempfile::NamedTempFile;
 
 use crate::context::Context;
+use crate::html;
 
 mod answers;
 mod cost;
@@ -86,8 +88,18 @@ pub async fn run(context: &Context, args: &Args) -> Result<()> {
     }
     context.ui.step("serving", format!("{stack} until Ctrl-C; only whoever has the link can see the page"));
     // Without a browser, the link was printed.
-    if !args.no_open && opener::open_browser(console.link()).is_err() {
+    let _entrance = match args.no_open {
+        true => None,
+        false => show(context, console.link()),
+    };
+    console.run().await
+}
+
+/// Shows a console in the browser. What is returned is needed until it ends.
+pub(super) fn show(context: &Context, link: &str) -> Option<NamedTempFile> {
+    let opened = html::open_secret(link);
+    if opened.is_err() {
         context.ui.warn("no browser could be opened; open the link");
     }
-    console.run().await
+    opened.ok().flatten()
 }

@@ -73,6 +73,28 @@ async fn a_link_of_an_earlier_console_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_link_of_another_page_leads_to_the_console() {
+    if is_left_out() {
+        return;
+    }
+    let played = Played::start(state(vec![file(0, "orders.csv")]));
+    let folder = tempfile::tempdir().expect("a folder");
+    let page = folder.path().join("page.html");
+    let text = format!("<!doctype html><meta http-equiv=\"refresh\" content=\"0;url={}\">", played.link);
+    std::fs::write(&page, text).expect("a page");
+    let browser = Browser::start().await;
+    browser.open(&format!("file://{}", page.display())).await;
+    browser
+        .until("the connection", &format!("document.querySelector('#connection') && {PILL} === 'connected'"))
+        .await;
+    assert!(
+        !browser.js("return location.href;", &[]).await.to_string().contains("token"),
+        "the token is gone"
+    );
+    browser.quit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_tabs_show_the_same() {
     if is_left_out() {
         return;

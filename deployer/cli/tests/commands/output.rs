@@ -1,9 +1,12 @@
 //! Documents of the commands that need no cloud match `docs/output.schema.json`.
 
+use std::path::Path;
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use crate::schema::judge;
-use crate::{STACK, folder, json as parsed, run};
+use crate::{STACK, command, folder, json as parsed, run};
 
 #[test]
 fn every_document_is_as_its_schema_says() {
@@ -302,4 +305,44 @@ fn a_region_has_the_form_of_one() {
         let (found, _, err) = run(&folder, &["ls", "--region", region]);
         assert_eq!(found, Some(code), "{region}: {err}");
     }
+}
+
+/// A console that is opened by what the system opens links with.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_token_of_a_console_is_in_no_argument() {
+    use std::io::{BufRead as _, BufReader};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = folder(STACK);
+    let tool = folder.path().join("xdg-open");
+    let text = "#!/bin/sh\nprintf '%s' \"$1\" > given.part\nmv given.part given\n";
+    std::fs::write(&tool, text).expect("a tool");
+    std::fs::set_permissions(&tool, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut console = command(folder.path(), &["console", "local"])
+        .env("PATH", format!("{}:{path}", folder.path().display()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the deployer starts");
+    let mut link = String::new();
+    BufReader::new(console.stdout.take().expect("its output")).read_line(&mut link).expect("the link");
+    let given = folder.path().join("given");
+    for _ in 0..600 {
+        if given.exists() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let given = std::fs::read_to_string(&given).expect("what was opened");
+    let (_, token) = link.trim().split_once("token=").expect("a link with a token");
+    assert!(given.starts_with("file:///") && !given.contains(token), "{given}");
+    let page = Path::new(given.strip_prefix("file://").expect("a path"));
+    assert!(std::fs::read_to_string(page).expect("the page").contains(link.trim()));
+    let mode = std::fs::metadata(page).expect("the page").permissions().mode();
+    assert_eq!(mode & 0o077, 0, "{mode:o}");
+    console.kill().expect("killed");
+    console.wait().expect("ended");
+    std::fs::remove_file(page).expect("removed");
 }

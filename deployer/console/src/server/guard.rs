@@ -111,8 +111,9 @@ impl App {
     /// Returns the answer to the link: the cookie, and the way to the page without the token.
     fn entrance(&self) -> Response<Body> {
         let mut response = answer::of_type(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", "");
+        // `Strict` would keep it from the page to which this leads, where a link of another page led here.
         let cookie =
-            format!("{}={}; HttpOnly; SameSite=Strict; Path=/", self.cookie, self.settings.token.text());
+            format!("{}={}; HttpOnly; SameSite=Lax; Path=/", self.cookie, self.settings.token.text());
         if let Ok(cookie) = HeaderValue::from_str(&cookie) {
             response.headers_mut().insert(SET_COOKIE, cookie);
         }

@@ -5,7 +5,7 @@ use tokio::sync::watch::Receiver;
 
 use super::report::{DevEvent, Report};
 use super::tail;
-use crate::commands::console::{Console, Options};
+use crate::commands::console::{self, Console, Options};
 use crate::context::Context;
 
 /// Serves the page as soon as the stack is deployed for the first time, and opens it in the browser if `opens`. A page that can't be
@@ -34,9 +34,10 @@ pub async fn serve(
             .ui
             .step("console", format!("{}; only whoever has this link can see the page", console.link()));
         report.event(&context.ui, &DevEvent::Console { link: console.link() })?;
-        if opens && opener::open_browser(console.link()).is_err() {
-            context.ui.warn("no browser could be opened; open the link");
-        }
+        let _entrance = match opens {
+            true => console::show(context, console.link()),
+            false => None,
+        };
         report.show_on(console.hub());
         let ended = console.run().await;
         if let Err(error) = ended {
