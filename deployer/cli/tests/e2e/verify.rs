@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::cloud::{Cloud, STACK};
 
 /// Time for each hop where one is broken: those before it are slow on a machine that is busy.
-const EACH: &str = "25s";
+const EACH: &str = "18s";
 
 /// Name of the stack in CloudFormation.
 const NAME: &str = "eventbridge-etl-local";
