@@ -422,7 +422,10 @@ impl Detail {
     /// # Errors
     /// [`DetailError`] when the detail type is unknown or the text does not fit it.
     pub fn from_json(detail_type: &str, detail: &str) -> Result<Self, DetailError> {
-        if let Some(read) = Self::of_row(detail_type, detail) {
+        let mut usual = serde_json::Deserializer::from_str(detail);
+        if let Ok(Some(read)) = Self::of_row(detail_type, &mut usual)
+            && usual.end().is_ok()
+        {
             return Ok(read);
         }
         let value = serde_json::from_str(detail)
@@ -430,16 +433,19 @@ impl Detail {
         Self::from_value(detail_type, value)
     }
 
-    /// Reads the events of rows in their usual form, without a tree of values: they are nearly all events. `None` means
-    /// nothing but that it is another form, or another event.
-    fn of_row(detail_type: &str, detail: &str) -> Option<Self> {
-        match detail_type {
+    /// Reads the events of rows in their usual form, without a tree of values: they are nearly all events. `None`, and an
+    /// error, mean nothing but that it is another form, or another event, which [`Self::from_json`] reads.
+    ///
+    /// # Errors
+    /// If it is another form.
+    pub fn of_row<'de, D: Deserializer<'de>>(detail_type: &str, detail: D) -> Result<Option<Self>, D::Error> {
+        Ok(match detail_type {
             "s3RecordExtraction" => {
                 let Extracted {
                     object, record, headers, data, data_key, location: None, escaped: None, ..
-                } = serde_json::from_str(detail).ok()?
+                } = Extracted::deserialize(detail)?
                 else {
-                    return None;
+                    return Ok(None);
                 };
                 Some(Self::RecordExtracted { object, record, headers, data, data_key, location: None })
             }
@@ -452,16 +458,16 @@ impl Detail {
                     leap_seconds,
                     escaped: None,
                     ..
-                } = serde_json::from_str(detail).ok()?
+                } = Transformed::deserialize(detail)?
                 else {
-                    return None;
+                    return Ok(None);
                 };
                 // What `load` finds later is in no event of `transform`.
                 let notes = Notes { leap_seconds, ..Notes::default() };
                 Some(Self::RecordTransformed { object, record, data, data_key, notes })
             }
             _ => None,
-        }
+        })
     }
 
     /// Reads a `detail` from the bus.

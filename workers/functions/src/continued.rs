@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use runtime::{Backoff, CallError};
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::extract::Delay;
@@ -49,7 +48,6 @@ pub(crate) async fn invoke<F: Continued>(
     payload: &str,
     deadline: Instant,
 ) -> Result<Option<SqsBatchResponse>, InvocationError> {
-    let payload: &RawValue = serde_json::from_str(payload).map_err(|_| InvocationError::UnreadableBatch)?;
     let until = Until { function, end: end(deadline, function.margin()) };
     serve(&until, payload, function.max_receive_count(), Some(deadline)).await
 }

@@ -160,11 +160,13 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
         Self { table, secrets, settings, backoff, stage: Stage::new(publisher, FailedStage::Load) }
     }
 
-    /// Returns the rows in a message, with the results of those that can't be written. `missing` contains the data keys
-    /// that KMS did not return, and why: they are not requested again.
+    /// Returns the rows in a message, with the results of those that can't be written. `before` is a row of an earlier
+    /// message, probably of the same object. `missing` contains the data keys that KMS did not return, and why: they are
+    /// not requested again.
     async fn rows(
         &self,
         delivery: &Delivery,
+        before: Option<&Row>,
         missing: &mut HashMap<String, String>,
     ) -> Vec<Result<Row, Refused>> {
         match delivery.event() {
@@ -173,7 +175,7 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
                 if let Some(failed) = self.unusable(&object, &record, data.len()) {
                     return vec![Err(failed)];
                 }
-                let (digest, object): (Arc<str>, _) = (object.digest().into(), Arc::new(object));
+                let (digest, object) = (digest_of(&object, before), Arc::new(object));
                 let mut rows = Vec::with_capacity(data.len());
                 for (index, mut attributes) in record.rows().zip(data) {
                     let (object, record) = (object.clone(), object.record(index));
@@ -203,7 +205,7 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
                 if let Some(failed) = self.unusable(&object, &record, key.len()) {
                     return vec![Err(failed)];
                 }
-                let (digest, object): (Arc<str>, _) = (object.digest().into(), Arc::new(object));
+                let (digest, object) = (digest_of(&object, before), Arc::new(object));
                 let rows = record.rows().zip(key).map(|(index, key)| {
                     let change = match self.settings.on_conflict {
                         // The language refuses both in one stack; the event is another stack's.
@@ -379,6 +381,14 @@ impl<T: Table, K: Kms, P: PutEvents> Load<T, K, P> {
     }
 }
 
+/// Returns the digest of an object: nearly all rows of a batch are of one.
+fn digest_of(object: &ObjectRef, before: Option<&Row>) -> Arc<str> {
+    match before {
+        Some(before) if *before.object == *object => Arc::clone(&before.digest),
+        _ => object.digest().into(),
+    }
+}
+
 /// Returns what there is more to say about a row that is done; `has_later` if a later row of its file has its key.
 fn notes(row: &Row, done: Done, has_later: bool) -> Notes {
     let index = row.record.index;
@@ -397,7 +407,10 @@ impl<T: Table, K: Kms, P: PutEvents> Handler for Load<T, K, P> {
         let mut messages = Vec::with_capacity(deliveries.len());
         let mut missing = HashMap::new();
         for delivery in deliveries {
-            messages.push(self.rows(delivery, &mut missing).await);
+            let before =
+                messages.last().and_then(|rows: &Vec<Result<Row, Refused>>| rows.last()?.as_ref().ok());
+            let rows = self.rows(delivery, before, &mut missing).await;
+            messages.push(rows);
         }
         let rows: Vec<&Row> = messages.iter().flatten().flatten().collect();
         let written = self.write_all(&rows).await;

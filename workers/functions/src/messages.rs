@@ -5,12 +5,15 @@
 //! failure is an error of the whole invocation, which Lambda repeats.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::future::Future;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
+use contract::brief::Text;
 use contract::event::DetailError;
 use contract::{Detail, EventKind, ObjectRef, RecordRef};
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -58,6 +61,9 @@ pub enum InvocationError {
     /// It looks like a batch from a queue, but cannot be read as one.
     #[error("the batch of messages cannot be read")]
     UnreadableBatch,
+    /// It is not JSON.
+    #[error("the payload is not JSON")]
+    NotJson,
     /// The event that came directly from a rule was not processed.
     #[error("the event was not processed: {0}")]
     NotDone(#[from] NotDone),
@@ -81,24 +87,21 @@ struct Batch<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Message<'a> {
-    #[serde(borrow)]
-    message_id: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    receipt_handle: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    body: Option<Cow<'a, str>>,
+    message_id: Option<String>,
+    receipt_handle: Option<String>,
+    body: Option<String>,
     #[serde(borrow, default)]
     attributes: Option<Attributes<'a>>,
-    #[serde(rename = "eventSourceARN", borrow)]
-    queue: Option<Cow<'a, str>>,
+    #[serde(rename = "eventSourceARN")]
+    queue: Option<String>,
     #[serde(borrow)]
-    event_source: Option<Cow<'a, str>>,
+    event_source: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
 struct Attributes<'a> {
     #[serde(rename = "ApproximateReceiveCount", borrow)]
-    count: Option<Cow<'a, str>>,
+    count: Option<Text<'a>>,
 }
 
 /// Takes an invocation apart, lets `handler` process it, and returns the answer.
@@ -107,14 +110,15 @@ struct Attributes<'a> {
 /// [`InvocationError`] when the whole invocation is to be repeated.
 pub async fn serve<H: Handler>(
     handler: &H,
-    payload: &RawValue,
+    payload: &str,
     max_receive_count: Option<u32>,
     deadline: Option<Instant>,
 ) -> Result<Option<SqsBatchResponse>, InvocationError> {
     let Some(batch) = batch(payload)? else {
+        let event: &RawValue = serde_json::from_str(payload).map_err(|_| InvocationError::NotJson)?;
         let delivery = Delivery {
             id: "direct".into(),
-            body: Some(payload.get().to_owned()),
+            body: Some(event.get().to_owned()),
             attempt: 1,
             // Lambda repeats it twice, but doesn't name the attempt.
             last_attempt: false,
@@ -153,13 +157,13 @@ fn no_outcome() -> NotDone {
 }
 
 /// Reads the batch of a queue; `None` if the invocation is an event.
-fn batch(payload: &RawValue) -> Result<Option<Batch<'_>>, InvocationError> {
+fn batch(payload: &str) -> Result<Option<Batch<'_>>, InvocationError> {
     let of_queue = |source: Option<&str>| source == Some("aws:sqs");
-    if let Ok(batch) = serde_json::from_str::<Batch<'_>>(payload.get()) {
+    if let Ok(batch) = serde_json::from_str::<Batch<'_>>(payload) {
         let is_batch = batch.records.first().is_none_or(|first| of_queue(first.event_source.as_deref()));
         return Ok(is_batch.then_some(batch));
     }
-    let payload: Value = serde_json::from_str(payload.get()).unwrap_or_default();
+    let payload: Value = serde_json::from_str(payload).unwrap_or_default();
     match payload["Records"].as_array() {
         Some(records) if records.first().is_none_or(|first| of_queue(first["eventSource"].as_str())) => {
             Err(InvocationError::UnreadableBatch)
@@ -173,18 +177,16 @@ fn delivery(
     max_receive_count: Option<u32>,
     deadline: Option<Instant>,
 ) -> Option<Delivery> {
-    let id = message.message_id.filter(|id| !id.is_empty())?.into_owned();
+    let id = message.message_id.filter(|id| !id.is_empty())?;
     let count = message.attributes.and_then(|attributes| attributes.count?.parse().ok());
     let attempt = count.unwrap_or(1);
     let queue = match (message.queue, message.receipt_handle) {
-        (Some(arn), Some(handle)) => {
-            Some(QueueOrigin { arn: arn.into_owned(), receipt_handle: handle.into_owned() })
-        }
+        (Some(arn), Some(receipt_handle)) => Some(QueueOrigin { arn, receipt_handle }),
         _ => None,
     };
     Some(Delivery {
         id,
-        body: message.body.map(Cow::into_owned),
+        body: message.body,
         attempt,
         last_attempt: max_receive_count.is_some_and(|max| attempt >= max),
         queue,
@@ -234,6 +236,58 @@ struct Event<'a> {
     detail: &'a RawValue,
 }
 
+/// The event of a row, read at once with the event around it; `None` if it has another form.
+struct Usual(Option<Detail>);
+
+/// The detail of an event of this type.
+struct OfRow<'t>(&'t str);
+
+impl<'de> DeserializeSeed<'de> for OfRow<'_> {
+    type Value = Option<Detail>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        Detail::of_row(self.0, deserializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Usual {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Usual;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an event")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Usual, A::Error> {
+                let other = || A::Error::custom("another form");
+                let (mut detail_type, mut detail) = (None, None);
+                while let Some(name) = members.next_key::<Text<'de>>()? {
+                    match &*name {
+                        "detail-type" if detail_type.is_none() => {
+                            detail_type = Some(members.next_value::<Text<'de>>()?);
+                        }
+                        // EventBridge writes the detail last.
+                        "detail" if detail.is_none() => {
+                            let of = detail_type.as_deref().ok_or_else(other)?;
+                            detail = Some(members.next_value_seed(OfRow(of))?.ok_or_else(other)?);
+                        }
+                        "detail-type" | "detail" => return Err(other()),
+                        _ => {
+                            members.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(Usual(detail))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
+
 impl Delivery {
     /// Returns the message's body as a value; `None` when it is not JSON.
     #[must_use]
@@ -246,6 +300,9 @@ impl Delivery {
     /// # Errors
     /// [`Malformed`] when there is none.
     pub fn event(&self) -> Result<Detail, Box<Malformed>> {
+        if let Some(Ok(Usual(Some(detail)))) = self.body.as_ref().map(|body| serde_json::from_str(body)) {
+            return Ok(detail);
+        }
         let event = self.body.as_ref().and_then(|body| serde_json::from_str::<Event<'_>>(body).ok());
         match event.map(|event| Detail::from_json(&event.detail_type, event.detail.get())) {
             Some(Ok(detail)) => Ok(detail),
@@ -351,6 +408,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_direct_event_is_a_document() {
+        let handler = Scripted::default();
+        for payload in ["", "{", "{\"Records\":[", "{} {}", "\u{0}"] {
+            let error = serve(&handler, payload, None, None).await.expect_err(payload);
+            assert!(matches!(error, InvocationError::NotJson), "{payload}: {error}");
+        }
+        assert!(handler.0.lock().expect("lock").is_empty());
+        assert!(
+            serve(&handler, " {\"b\": 1,\"a\":\"\\u0041\"}\n", None, None).await.expect("done").is_none()
+        );
+        let body = handler.0.into_inner().expect("lock").remove(0).body;
+        assert_eq!(body.as_deref(), Some("{\"b\": 1,\"a\":\"\\u0041\"}"), "as it was sent");
+    }
+
+    #[tokio::test]
     async fn an_s3_notification_is_a_direct_event_and_no_batch() {
         let handler = Scripted::default();
         let payload = json!({ "Records": [{ "eventSource": "aws:s3" }] });
@@ -385,6 +457,60 @@ mod tests {
                 let delivery =
                     Delivery { id: "m".into(), body, attempt: 1, last_attempt: false, queue: None, deadline: None };
                 let _ = delivery.event();
+            }
+        }
+    }
+
+    /// The usual order of an event's members is read at once, and any other as well.
+    #[test]
+    fn an_event_is_the_same_in_any_order_of_its_members() {
+        let of = |body: String| Delivery {
+            id: "m".into(),
+            body: Some(body),
+            attempt: 1,
+            last_attempt: false,
+            queue: None,
+            deadline: None,
+        };
+        let details = [
+            (
+                "s3RecordExtraction",
+                r#"{"status":"extracted","object":{"bucket":"b","key":"k"},"record":{"index":3,"id":"i"},"headers":"a","data":"\"x\""}"#,
+            ),
+            (
+                "s3RecordExtraction",
+                r#"{"status":"extracted","object":{"bucket":"b","key":"k\\\\"},"record":{"index":3,"id":"i"},"headers":"a","data":"x","escaped":true}"#,
+            ),
+            (
+                "transform",
+                r#"{"status":"transformed","object":{"bucket":"b","key":"k"},"record":{"index":3,"id":"i"},"data":{"id":"7"},"leapSeconds":[3]}"#,
+            ),
+            (
+                "data-loaded",
+                r#"{"status":"success","object":{"bucket":"b","key":"k"},"record":{"index":3,"id":"i"},"table":"t","key":{"id":"7"}}"#,
+            ),
+            ("ecs-started", r#"{"status":"success","object":{"bucket":"b","key":"k"},"task":"arn"}"#),
+        ];
+        for (kind, detail) in details {
+            let expected = Detail::from_json(kind, detail).expect("an event");
+            let (kind, detail) = (format!("\"detail-type\":\"{kind}\""), format!("\"detail\":{detail}"));
+            let source = r#""source":"s","resources":["detail"]"#;
+            for members in
+                [[&*kind, source, &*detail], [source, &*kind, &*detail], [&*detail, source, &*kind]]
+            {
+                let event = of(format!("{{{}}}", members.join(","))).event();
+                assert_eq!(event.as_ref().ok(), Some(&expected), "{members:?}");
+            }
+            for members in [
+                [&*kind, &*kind, &*detail],
+                [&*kind, &*detail, &*detail],
+                [source, source, &*detail],
+                [source, source, &*kind],
+            ] {
+                assert!(of(format!("{{{}}}", members.join(","))).event().is_err(), "{members:?}");
+            }
+            for behind in ["x", "{}", ","] {
+                assert!(of(format!("{{{kind},{detail}}}{behind}")).event().is_err(), "{behind}");
             }
         }
     }

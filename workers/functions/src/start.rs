@@ -5,13 +5,16 @@
 
 use std::future::Future;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
+use client::Bytes;
 use contract::environment::{MAX_RECEIVE_COUNT, VariableError, Variables};
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::layers::TracingLayer;
+use lambda_runtime::tower::util::MapRequestLayer;
+use lambda_runtime::{LambdaEvent, LambdaInvocation, Runtime, service_fn};
 use runtime::{Environment, set_up_logs};
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::messages::{Handler, InvocationError, serve};
@@ -39,16 +42,10 @@ pub async fn run<H: Handler>(build: impl FnOnce(&Environment) -> Result<H, Varia
     });
     let Some((handler, max_receive_count)) = ready else { return ExitCode::FAILURE };
     let handler = &handler;
-    let service = service_fn(move |event: LambdaEvent<Box<RawValue>>| {
-        // Boxed: the futures of SDK calls inside the runtime's own are nested too deeply for the compiler.
-        Box::pin(async move {
-            let deadline = instant(event.context.deadline);
-            serve(handler, &event.payload, max_receive_count, Some(deadline))
-                .await
-                .map_err(lambda_runtime::Error::from)
-        })
-    });
-    ended(lambda_runtime::run(service).await)
+    invocations(move |payload, deadline| async move {
+        serve(handler, &payload, max_receive_count, Some(deadline)).await
+    })
+    .await
 }
 
 /// Runs the [`Service`] that `build` makes, until Lambda ends the process.
@@ -57,13 +54,48 @@ pub async fn run_service<S: Service>(
 ) -> ExitCode {
     let Some(service) = ready(build) else { return ExitCode::FAILURE };
     let service = &service;
-    let service = service_fn(move |event: LambdaEvent<Box<RawValue>>| {
+    invocations(move |payload, deadline| async move { service.invoke(&payload, deadline).await }).await
+}
+
+/// The payload of the invocation that is being processed.
+///
+/// The runtime would look at each of its bytes for a value of a type, and copy it: a megabyte in a batch of a thousand. So it
+/// gets another one, and the function reads this one.
+#[derive(Clone, Default)]
+struct Payload(Arc<Mutex<Bytes>>);
+
+impl Payload {
+    /// Takes the payload out of an invocation.
+    fn keep(&self, mut invocation: LambdaInvocation) -> LambdaInvocation {
+        let nothing = Bytes::from_static(b"null");
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
+            std::mem::replace(&mut invocation.body, nothing);
+        invocation
+    }
+
+    /// Returns the text of the payload, which is kept no longer.
+    fn take(&self) -> Result<String, InvocationError> {
+        let payload = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        String::from_utf8(payload.into()).map_err(|_| InvocationError::NotJson)
+    }
+}
+
+/// Processes invocations, one after another, until Lambda ends the process.
+async fn invocations<F>(process: impl Fn(String, Instant) -> F + Copy) -> ExitCode
+where
+    F: Future<Output = Result<Option<SqsBatchResponse>, InvocationError>>,
+{
+    let payload = Payload::default();
+    let kept = payload.clone();
+    let service = service_fn(move |event: LambdaEvent<()>| {
+        let payload = payload.take();
+        // Boxed: the futures of calls inside the runtime's own are nested too deeply for the compiler.
         Box::pin(async move {
-            let deadline = instant(event.context.deadline);
-            service.invoke(event.payload.get(), deadline).await.map_err(lambda_runtime::Error::from)
+            process(payload?, instant(event.context.deadline)).await.map_err(lambda_runtime::Error::from)
         })
     });
-    ended(lambda_runtime::run(service).await)
+    let keep = MapRequestLayer::new(move |invocation| kept.keep(invocation));
+    ended(Runtime::new(service).layer(keep).layer(TracingLayer::new()).run().await)
 }
 
 /// Returns the moment that is so many milliseconds after 1970.

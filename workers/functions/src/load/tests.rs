@@ -563,7 +563,7 @@ proptest! {
         let function = function(&memory, &bus);
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         for delivery in [delivery(body, 1), message(1, json!({ "id": data }), 1)] {
-            let _ = runtime.block_on(function.rows(&delivery, &mut HashMap::new()));
+            let _ = runtime.block_on(function.rows(&delivery, None, &mut HashMap::new()));
         }
     }
 }

@@ -44,10 +44,18 @@ impl<'a> VersionOf<'a> {
 /// delivered again in another order has no more of them.
 pub(super) fn have_later(rows: &[&Row], replacing: &[bool]) -> Vec<bool> {
     // Attributes of a key have the table's order.
-    let keys: Vec<String> =
-        rows.iter().map(|row| serde_json::to_string(row.change.key()).unwrap_or_default()).collect();
-    let places = || rows.iter().zip(&keys).map(|(row, key)| ((&*row.digest, key.as_str()), row.record.index));
-    let mut last: HashMap<(&str, &str), u64> = HashMap::with_capacity(rows.len());
+    let mut keys = Vec::new();
+    let mut ends = Vec::with_capacity(rows.len());
+    for row in rows {
+        // A map of texts can always be written.
+        let _ = serde_json::to_writer(&mut keys, row.change.key());
+        ends.push(keys.len());
+    }
+    let starts = std::iter::once(&0).chain(&ends);
+    let keys: Vec<&[u8]> =
+        starts.zip(&ends).map(|(start, end)| keys.get(*start..*end).unwrap_or_default()).collect();
+    let places = || rows.iter().zip(&keys).map(|(row, key)| ((&*row.digest, *key), row.record.index));
+    let mut last: HashMap<(&str, &[u8]), u64> = HashMap::with_capacity(rows.len());
     for ((place, index), _) in places().zip(replacing).filter(|(_, replacing)| **replacing) {
         let last = last.entry(place).or_default();
         *last = index.max(*last);
