@@ -92,10 +92,10 @@ build: ## Build everything that is tested, and lint it
 	$(LINTED) tools/lint.sh $(CARGO) build $(EVERYTHING)
 
 .PHONY: workers
-workers: venv ## Build the workers (release, static) as a deployment does
+workers: venv ## Build the workers as the released deployer carries them: one program, release, static
 	@$(NEED_RUST)
 	RUSTFLAGS="$(STATIC)" .venv/bin/cargo-lambda lambda build --release --x86-64 --skip-target-check \
-		--compiler cargo --disable-optimizations --locked -p etl-functions -p etl-task
+		--compiler cargo --disable-optimizations --locked -p etl-functions
 
 .PHONY: release
 release: workers ## Build the deployer to install: static, with the workers inside

@@ -87,7 +87,7 @@ def parts(runs):
     if not node:
         print("node is not installed: the functions alone")
     for part, (payload_of, variables) in PARTS.items():
-        commands = {part: [worker("functions")]}
+        commands = {part: [worker()]}
         if beside("functions", part):
             commands["beside"] = [beside("functions", part)]
         if node and part == "transform":
@@ -149,7 +149,7 @@ def observe(runs):
     """Measures `observe` for each row, with a tally: processor time, and calls. `BESIDE` names the folder of another
     build, measured in turn."""
     rows, invocations = 333, 30
-    commands = {"observe": [worker("functions")]}
+    commands = {"observe": [worker()]}
     if beside("functions", "observe"):
         commands["beside"] = [beside("functions", "observe")]
     payloads = [observed(1 + rows * number, rows) for number in range(invocations + 1)]

@@ -41,7 +41,7 @@ def parts(*_):
     build (`BESIDE`)."""
     rows = int(os.environ.get("MEGABYTES", "1000")) * MEGA // WIDTH
     per_event = int(os.environ.get("ROWS_PER_EVENT", "25"))
-    programs = {"task": worker("extraction")}
+    programs = {"task": worker()}
     if beside("extraction", "extraction"):
         programs["beside"] = beside("extraction", "extraction")
     with sink.Sink() as target:

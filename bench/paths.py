@@ -8,9 +8,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PYTHON = ROOT / ".venv/bin/python"
 
 
-def worker(name):
-    """Returns the release build of a program of the workers: `functions` or `extraction`."""
-    path = ROOT / "target/lambda" / name / "bootstrap"
+def worker():
+    """Returns the program of the workers that a released deployer carries: all functions, and the task where no handler is named."""
+    path = ROOT / "target/lambda/functions/bootstrap"
     if not path.exists():
         raise SystemExit(f"{path} is missing: run `make workers`")
     return str(path)

@@ -44,7 +44,7 @@ def client(target, rows, width):
 def speed(runs, rows=200_000, width=100):
     """Measures the processor time of a row; beside it, in turn, another build (`BESIDE`) and a careful client on Node.js,
     and the straightforward client, which puts one event a call."""
-    program = [worker("extraction")]
+    program = [worker()]
     commands = {"task": (program, ()), "two sealed columns": (program, ("Street", "Town"))}
     if beside("extraction", "extraction"):
         commands["beside"] = ([beside("extraction", "extraction")], ())
@@ -72,7 +72,7 @@ def speed(runs, rows=200_000, width=100):
 def memory(sizes=((100, 100), (1_000, 1_000), (4_000, 4_000))):
     """Measures the peak memory for files of these megabytes and widths of rows."""
     with sink.Sink() as target:
-        program = [worker("extraction")]
+        program = [worker()]
         for megabytes, width in sizes:
             rows = megabytes * MEGA // width
             figures, _ = extract(program, target, rows, width)

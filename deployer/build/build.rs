@@ -16,7 +16,7 @@ mod stage;
 /// Folder with packed workers to carry, relative to the repository.
 const EMBED_WORKERS: &str = "DEPLOYER_EMBED_WORKERS";
 /// Names of the files in that folder; `src/embed.rs` has a test that these are the names that it looks for.
-const PACKED: [&str; 3] = ["functions.zip", "extraction.layer", "packed.json"];
+const PACKED: [&str; 4] = ["functions.zip", "extraction.before", "extraction.after", "packed.json"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let package = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);

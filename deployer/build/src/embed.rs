@@ -2,13 +2,12 @@
 //! programs, packed ([`deployer_packing::carried`]), if it was built with `DEPLOYER_EMBED_WORKERS`. It is used if there
 //! is no `workers/` folder beside the stack file.
 
-use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use deployer_base::error::{Error, Message, Result};
 use deployer_lang::model::worker::Program;
-use deployer_packing::{Content, Facts, carried, sha256_hex};
+use deployer_packing::{Content, carried, sha256_hex};
 use flate2::read::ZlibDecoder;
 use include_dir::{Dir, DirEntry, File, include_dir};
 
@@ -24,11 +23,7 @@ const CACHE_DIR: &str = "DEPLOYER_CACHE_DIR";
 /// Returns a packed program, if the deployer carries them.
 #[must_use]
 pub(crate) fn program(program: Program) -> Option<Content> {
-    let facts = PROGRAMS.get_file(carried::FACTS)?.contents();
-    let mut facts: BTreeMap<String, Facts> = serde_json::from_slice(facts).ok()?;
-    let name = carried::file_name(program);
-    let bytes = PROGRAMS.get_file(name)?.contents();
-    Some(Content::known(facts.remove(name)?, bytes.into()))
+    carried::content(program, |name| PROGRAMS.get_file(name).map(File::contents))
 }
 
 /// Describes the workers that the deployer carries: packed programs or sources, and the start of their digest.
@@ -228,7 +223,7 @@ mod tests {
     #[test]
     fn what_is_staged_is_what_is_looked_for() {
         let build = include_str!("../build.rs");
-        for name in Program::ALL.map(carried::file_name).into_iter().chain([carried::FACTS]) {
+        for name in carried::FILES {
             assert!(build.contains(&format!("\"{name}\"")), "{name} is not in build.rs");
         }
     }

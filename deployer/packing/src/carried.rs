@@ -1,59 +1,64 @@
 //! The content that a released deployer carries: its own programs, packed when it was built.
 //!
-//! A folder with `functions.zip`, `extraction.layer` and `packed.json`, which has the [`Facts`] of both by file name.
-//! The binary `pack` writes it, and the deployer's `build.rs` embeds it.
+//! The program of the functions is the task, too, where no handler is named, so it is carried once: a folder with `functions.zip`,
+//! what the layer of the task's image has before and after the compressed program in that zip, and `packed.json`, which has the
+//! [`Facts`] of both by name. The binary `pack` writes it, and the deployer's `build.rs` embeds it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use bytes::Bytes;
 use deployer_lang::model::code::Architecture;
 use deployer_lang::model::worker::Program;
 
-use crate::{Error, Facts, elf, image, zip};
+use crate::{Content, Error, Facts, elf, image, zip};
 
+const FUNCTIONS: &str = "functions.zip";
+const BEFORE: &str = "extraction.before";
+const AFTER: &str = "extraction.after";
 /// Name of the file with the facts.
 pub const FACTS: &str = "packed.json";
+/// Names of all files.
+pub const FILES: [&str; 4] = [FUNCTIONS, BEFORE, AFTER, FACTS];
 
-/// Returns the file name of a packed program of the deployer's own.
-#[must_use]
-pub const fn file_name(program: Program) -> &'static str {
-    match program {
-        Program::Functions => "functions.zip",
-        Program::Extraction => "extraction.layer",
-    }
-}
-
-/// Packs the programs below a folder (`<name>/bootstrap`, as cargo-lambda leaves them) into another folder, and returns
-/// the facts of each file.
+/// Packs the program of the functions below a folder (`functions/bootstrap`, as cargo-lambda leaves it) into another folder, and
+/// returns the facts by program.
 ///
 /// # Errors
-/// If one is missing, or would not run on AWS.
+/// If it is missing, or would not run on AWS.
 pub fn pack(from: &Path, to: &Path) -> Result<BTreeMap<String, Facts>, Error> {
     std::fs::create_dir_all(to).map_err(|error| Error::io("create the folder", to, &error))?;
-    let mut all = BTreeMap::new();
-    for program in Program::ALL {
-        let path = from.join(program.name()).join("bootstrap");
-        let binary = std::fs::read(&path).map_err(|error| Error::io("read", &path, &error))?;
-        elf::check(&path.display().to_string(), &binary, Architecture::X86_64)?;
-        let (bytes, facts) = match program {
-            Program::Functions => {
-                let zip = zip::pack(&binary)?;
-                let facts = Facts::of(&zip);
-                (zip, facts)
-            }
-            Program::Extraction => image::layer(program.name(), &binary)?,
-        };
-        let name = file_name(program);
-        write(&to.join(name), &bytes)?;
-        all.insert(name.to_owned(), facts);
+    let path = from.join(Program::Functions.name()).join("bootstrap");
+    let binary = std::fs::read(&path).map_err(|error| Error::io("read", &path, &error))?;
+    elf::check(&path.display().to_string(), &binary, Architecture::X86_64)?;
+    let packed = zip::pack(&binary)?;
+    let (around, layer) = image::around(Program::Extraction.name(), &binary, &packed)?;
+    let facts = [(Program::Functions, Facts::of(&packed)), (Program::Extraction, layer)];
+    let facts: BTreeMap<_, _> = facts.map(|(program, facts)| (program.name().to_owned(), facts)).into();
+    let text = serde_json::to_string_pretty(&facts).map_err(|error| Error::new(error.to_string()))?;
+    for (name, bytes) in
+        [(FUNCTIONS, &packed), (BEFORE, &around.before), (AFTER, &around.after), (FACTS, &text.into_bytes())]
+    {
+        let path = to.join(name);
+        std::fs::write(&path, bytes).map_err(|error| Error::io("write", &path, &error))?;
     }
-    let text = serde_json::to_string_pretty(&all).map_err(|error| Error::new(error.to_string()))?;
-    write(&to.join(FACTS), text.as_bytes())?;
-    Ok(all)
+    Ok(facts)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    std::fs::write(path, bytes).map_err(|error| Error::io("write", path, &error))
+/// Returns a packed program of those [`FILES`], whose bytes `file` finds by name.
+#[must_use]
+pub fn content(program: Program, file: impl Fn(&str) -> Option<&'static [u8]>) -> Option<Content> {
+    let mut facts: BTreeMap<String, Facts> = serde_json::from_slice(file(FACTS)?).ok()?;
+    let facts = facts.remove(program.name())?;
+    let packed = file(FUNCTIONS)?;
+    match program {
+        Program::Functions => Some(Content::known(facts, packed.into())),
+        Program::Extraction => {
+            let compressed = packed.get(zip::stream(packed).ok()?.range)?;
+            let parts = [file(BEFORE)?, compressed, file(AFTER)?].map(Bytes::from_static);
+            Some(Content::parts(facts, parts.into()))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -61,23 +66,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn facts_are_those_of_the_files() {
+    fn what_was_packed_is_found_and_has_its_facts() {
         let folder = tempfile::tempdir().expect("a folder");
         let (from, to) = (folder.path().join("from"), folder.path().join("to"));
         assert!(pack(&from, &to).expect_err("nothing there").message.contains("functions/bootstrap"));
-        for program in Program::ALL {
-            std::fs::create_dir_all(from.join(program.name())).expect("made");
-            std::fs::write(from.join(program.name()).join("bootstrap"), elf::tests::program())
-                .expect("written");
-        }
+        let binary = elf::tests::program();
+        std::fs::create_dir_all(from.join("functions")).expect("made");
+        std::fs::write(from.join("functions/bootstrap"), &binary).expect("written");
         let all = pack(&from, &to).expect("packed");
-        let read = std::fs::read_to_string(to.join(FACTS)).expect("read");
-        assert_eq!(serde_json::from_str::<BTreeMap<String, Facts>>(&read).expect("JSON"), all);
+        let text = std::fs::read_to_string(to.join(FACTS)).expect("read");
+        assert_eq!(serde_json::from_str::<BTreeMap<String, Facts>>(&text).expect("JSON"), all);
+        let file = |name: &str| Some(&*std::fs::read(to.join(name)).ok()?.leak());
         for program in Program::ALL {
-            let facts = &all[file_name(program)];
-            let bytes = std::fs::read(to.join(file_name(program))).expect("read");
-            assert_eq!(Facts { diff_id: facts.diff_id.clone(), ..Facts::of(&bytes) }, *facts);
-            assert_eq!(facts.diff_id.is_some(), program == Program::Extraction);
+            let content = content(program, file).expect("carried");
+            assert_eq!(content.facts, all[program.name()]);
+            let bytes = content.bytes().expect("bytes");
+            assert_eq!(Facts { diff_id: content.facts.diff_id.clone(), ..Facts::of(&bytes) }, content.facts);
+            assert_eq!(content.facts.diff_id.is_some(), program == Program::Extraction);
         }
+        assert_eq!(
+            content(Program::Functions, file).and_then(|one| one.bytes().ok()),
+            zip::pack(&binary).ok().map(Bytes::from)
+        );
+        let missing = |absent: &'static str| move |name: &str| file(name).filter(|_| name != absent);
+        assert!(FILES.iter().all(|name| content(Program::Extraction, missing(name)).is_none()));
     }
 }

@@ -5,6 +5,7 @@
 //! registry and every version of Fargate's platform takes. OCI's differ by their media types alone.
 
 use std::io::Write as _;
+use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,6 +21,8 @@ const CONFIG_TYPE: &str = "application/vnd.docker.container.image.v1+json";
 const LAYER_TYPE: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 /// User and group; numbers, since an image without `/etc/passwd` has no names. The task definition has the same.
 const USER: &str = "65532:65532";
+/// Header of a member of gzip, without a name and a time (RFC 1952, section 2.3).
+const MEMBER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
 /// Level of compression; fixed, so that layers do not change with the library's default.
 const LEVEL: u32 = 6;
@@ -94,9 +97,42 @@ pub fn layer_quickly(name: &str, binary: &[u8]) -> Result<(Vec<u8>, Facts), Erro
     layer_at(name, binary, QUICK_LEVEL)
 }
 
+/// What a layer has before and after the program that a zip contains in compressed form.
+///
+/// The layer is three members of gzip (RFC 1952), of which the second one is the program. Registries and container runtimes read
+/// them as one, as they do those of eStargz.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Around {
+    /// All files before the program, and the beginning of the program's member.
+    pub before: Vec<u8>,
+    /// The end of the program's member, and all that follows.
+    pub after: Vec<u8>,
+}
+
+/// Creates the layer of an image around a program that is compressed already, in the zip that [`crate::zip::pack`] made of it.
+///
+/// # Errors
+/// If the tar library refuses, or the zip has another program.
+pub fn around(name: &str, binary: &[u8], zip: &[u8]) -> Result<(Around, Facts), Error> {
+    let failed = |error: std::io::Error| Error::new(format!("could not pack `{name}` as an image: {error}"));
+    let stream = crate::zip::stream(zip)?;
+    if stream.size != binary.len() as u64 {
+        return Err(Error::new(format!("could not pack `{name}` as an image: the zip has another program")));
+    }
+    let (tar, program) = tar(name, binary).map_err(failed)?;
+    let mut before = gzip(&tar[..program.start], LEVEL).map_err(failed)?;
+    before.extend(MEMBER);
+    // Remainder of the size by 2^32, after the checksum.
+    let mut after = [stream.crc32, (stream.size & u64::from(u32::MAX)) as u32].map(u32::to_le_bytes).concat();
+    after.extend(gzip(&tar[program.end..], LEVEL).map_err(failed)?);
+    let layer = [&before, &zip[stream.range], &after].concat();
+    let facts = Facts { diff_id: Some(sha256_hex(&tar)), ..Facts::of(&layer) };
+    Ok((Around { before, after }, facts))
+}
+
 fn layer_at(name: &str, binary: &[u8], level: u32) -> Result<(Vec<u8>, Facts), Error> {
     let failed = |error: std::io::Error| Error::new(format!("could not pack `{name}` as an image: {error}"));
-    let tar = tar(name, binary).map_err(failed)?;
+    let (tar, _) = tar(name, binary).map_err(failed)?;
     let layer = gzip(&tar, level).map_err(failed)?;
     let facts = Facts { diff_id: Some(sha256_hex(&tar)), ..Facts::of(&layer) };
     Ok((layer, facts))
@@ -135,8 +171,8 @@ pub fn of(name: &str, architecture: Architecture, layer: Content) -> Image {
     Image { config, layer, manifest }
 }
 
-/// Creates an archive of the layer's files, sorted, all of root and of 1970.
-fn tar(name: &str, binary: &[u8]) -> std::io::Result<Vec<u8>> {
+/// Creates an archive of the layer's files, sorted, all of root and of 1970, and returns the place of the program in it, too.
+fn tar(name: &str, binary: &[u8]) -> std::io::Result<(Vec<u8>, Range<usize>)> {
     let certificates = certificates();
     let mut entries: Vec<(&str, u32, Option<&[u8]>)> = vec![
         ("etc/", 0o755, None),
@@ -147,6 +183,7 @@ fn tar(name: &str, binary: &[u8]) -> std::io::Result<Vec<u8>> {
     ];
     entries.sort_by_key(|(path, ..)| *path);
     let mut builder = tar::Builder::new(Vec::with_capacity(binary.len() + certificates.len() + 8192));
+    let mut program = 0..0;
     for (path, mode, content) in entries {
         let mut header = tar::Header::new_ustar();
         header.set_path(path)?;
@@ -161,9 +198,13 @@ fn tar(name: &str, binary: &[u8]) -> std::io::Result<Vec<u8>> {
         header.set_gid(0);
         header.set_mtime(0);
         header.set_cksum();
+        if path == name {
+            let start = builder.get_ref().len() + header.as_bytes().len();
+            program = start..start + content.len();
+        }
         builder.append(&header, content)?;
     }
-    builder.into_inner()
+    Ok((builder.into_inner()?, program))
 }
 
 fn gzip(bytes: &[u8], level: u32) -> std::io::Result<Vec<u8>> {
@@ -235,6 +276,26 @@ mod tests {
         assert_eq!(config["rootfs"]["diff_ids"][0], format!("sha256:{}", sha256_hex(&tar)));
         assert_eq!(config["config"]["User"], USER);
         assert_eq!(config["config"]["Entrypoint"], json!(["/extraction"]));
+    }
+
+    #[test]
+    fn a_layer_around_a_zipped_program_has_the_same_files() {
+        let program: Vec<u8> = (0..100_000_u32).flat_map(|number| (number / 7).to_le_bytes()).collect();
+        let zip = crate::zip::pack(&program).expect("packed");
+        let (Around { before, after }, facts) = around("extraction", &program, &zip).expect("packed");
+        let stream = crate::zip::stream(&zip).expect("a program");
+        assert!(before.len() + after.len() < layer("extraction", b"").expect("packed").0.len() + 200);
+        let layer = [before, zip[stream.range].to_vec(), after].concat();
+        assert_eq!(Facts { diff_id: None, ..facts.clone() }, Facts::of(&layer));
+        let mut tar = Vec::new();
+        flate2::read::MultiGzDecoder::new(layer.as_slice()).read_to_end(&mut tar).expect("gzip");
+        let (_, alone) = super::layer("extraction", &program).expect("packed");
+        assert_eq!(
+            (facts.diff_id, sha256_hex(&tar)),
+            (alone.diff_id.clone(), alone.diff_id.expect("a digest"))
+        );
+        let wrong = around("extraction", b"another", &zip).expect_err("another program");
+        assert!(wrong.message.contains("another program"), "{wrong}");
     }
 
     #[test]

@@ -67,6 +67,8 @@ impl Facts {
 enum Source {
     /// Bytes in memory, or in the program's own file.
     Here(Bytes),
+    /// The same in parts, which are put together when they are read.
+    Parts(Vec<Bytes>),
     /// A file, which is compared with the digest when it is read.
     File(PathBuf),
 }
@@ -92,6 +94,12 @@ impl Content {
         Self { facts, source: Source::Here(bytes) }
     }
 
+    /// Creates a content from parts, one after the other, which together have these facts.
+    #[must_use]
+    pub const fn parts(facts: Facts, parts: Vec<Bytes>) -> Self {
+        Self { facts, source: Source::Parts(parts) }
+    }
+
     /// Creates a content from a file that should have these facts.
     #[must_use]
     pub const fn file(facts: Facts, path: PathBuf) -> Self {
@@ -102,7 +110,7 @@ impl Content {
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match &self.source {
-            Source::Here(_) => None,
+            Source::Here(_) | Source::Parts(_) => None,
             Source::File(path) => Some(path),
         }
     }
@@ -114,6 +122,7 @@ impl Content {
     pub fn bytes(&self) -> Result<Bytes, Error> {
         match &self.source {
             Source::Here(bytes) => Ok(bytes.clone()),
+            Source::Parts(parts) => Ok(parts.concat().into()),
             Source::File(path) => {
                 let bytes = std::fs::read(path).map_err(|error| Error::io("read", path, &error))?;
                 if sha256_hex(&bytes) != self.facts.sha256 {

@@ -1,6 +1,7 @@
 //! A binary as Lambda wants it: a zip with the program `bootstrap`. The same program gives the same zip.
 
 use std::io::{Cursor, Write as _};
+use std::ops::Range;
 use std::path::Path;
 
 use ::zip::write::SimpleFileOptions;
@@ -56,6 +57,38 @@ pub fn read(path: &Path) -> Result<Content, Error> {
     }
     drop(archive);
     Ok(Content::new(bytes))
+}
+
+/// A compressed program inside a zip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stream {
+    /// Place of its bytes in the zip, in the form of DEFLATE (RFC 1951).
+    pub range: Range<usize>,
+    /// CRC-32 of the program.
+    pub crc32: u32,
+    /// Number of bytes of the program.
+    pub size: u64,
+}
+
+/// Finds the compressed program in the zip that [`pack`] made of it.
+///
+/// # Errors
+/// If the bytes are not such a zip.
+pub fn stream(zip: &[u8]) -> Result<Stream, Error> {
+    let wrong = |what: String| Error::new(format!("the packed functions are damaged: {what}"));
+    let mut archive = ::zip::ZipArchive::new(Cursor::new(zip)).map_err(|error| wrong(error.to_string()))?;
+    let index = archive.index_for_name(ENTRY).ok_or_else(|| wrong(format!("no `{ENTRY}`")))?;
+    let entry = archive.by_index_raw(index).map_err(|error| wrong(error.to_string()))?;
+    if entry.compression() != CompressionMethod::Deflated {
+        return Err(wrong(format!("`{ENTRY}` is not deflated")));
+    }
+    let place = |number: u64| usize::try_from(number).map_err(|error| wrong(error.to_string()));
+    let start = place(entry.data_start().ok_or_else(|| wrong(format!("no place of `{ENTRY}`")))?)?;
+    let range = start..start.saturating_add(place(entry.compressed_size())?);
+    match zip.get(range.clone()) {
+        Some(_) => Ok(Stream { range, crc32: entry.crc32(), size: entry.size() }),
+        None => Err(wrong(format!("`{ENTRY}` ends outside of the zip"))),
+    }
 }
 
 /// Packs a program. No property of its file, such as the time stamp, has an influence.

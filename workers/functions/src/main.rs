@@ -1,5 +1,5 @@
 //! The program of all six functions: built, uploaded and kept once. Lambda names the function of the process by the
-//! handler of its configuration.
+//! handler of its configuration. ECS names none: there the program is the task, so that a released deployer carries one program.
 
 use std::process::ExitCode;
 
@@ -35,9 +35,10 @@ static ALLOCATOR: Allocator = Allocator;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let handler = std::env::var(HANDLER).unwrap_or_default();
     // Boxed, so that none needs room for the futures of the others.
-    match handler.as_str() {
+    let Some(handler) = std::env::var_os(HANDLER) else { return Box::pin(task::process::main()).await };
+    let handler = handler.to_string_lossy();
+    match handler.as_ref() {
         "extract" => Box::pin(start::run(extract)).await,
         "transform" => Box::pin(start::run(transform)).await,
         "load" => Box::pin(start::run(load)).await,
