@@ -15,8 +15,12 @@ CARGO ?= cargo
 DEPLOYER := target/debug/deployer
 # What `make release` makes.
 RELEASE := target/dist/deployer
+# Most bytes that it may have: it is downloaded whole, by each run of continuous integration.
+MOST_BYTES := 40000000
 LINUX := x86_64-unknown-linux-gnu
 STATIC := -C target-feature=+crt-static
+# The workers that the deployer carries are optimized as one, which takes a minute; a build from sources does without.
+WHOLE := CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
 
 # Whatever is chosen of it, a dependency is compiled once, since all packages want the same features of it
 # (`workers/workspace-hack`).
@@ -94,7 +98,7 @@ build: ## Build everything that is tested, and lint it
 .PHONY: workers
 workers: venv ## Build the workers as the released deployer carries them: one program, release, static
 	@$(NEED_RUST)
-	RUSTFLAGS="$(STATIC)" .venv/bin/cargo-lambda lambda build --release --x86-64 --skip-target-check \
+	$(WHOLE) RUSTFLAGS="$(STATIC)" .venv/bin/cargo-lambda lambda build --release --x86-64 --skip-target-check \
 		--compiler cargo --disable-optimizations --locked -p etl-functions
 
 .PHONY: release
@@ -106,7 +110,8 @@ release: workers ## Build the deployer to install: static, with the workers insi
 		$(CARGO) rustc --locked --profile dist --target $(LINUX) -p deployer --bin deployer -- -C relocation-model=static -C link-arg=-Wl,--icf=all
 	@# cargo-lambda moves every program that it finds beside the workers, so it can't stay there.
 	install -D target/$(LINUX)/dist/deployer $(RELEASE)
-	@ls -lh $(RELEASE)
+	@size=$$(wc -c < $(RELEASE)); echo "$(RELEASE) has $$size bytes, of at most $(MOST_BYTES)"; \
+		test "$$size" -le $(MOST_BYTES) || { echo "error: that is too large; docs/design/002-packed-once.md says what it consists of" >&2; exit 1; }
 
 .PHONY: dist
 dist: release ## Write the packages of a release into target/packages; URL=… names the place of the archive on the web
