@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use deployer_cfn::template::Template;
 use deployer_syntax::diagnostic::{Diagnostic, Diagnostics, Severity, Source, Span};
 use deployer_syntax::yaml::{self, Entry, Node, Value, shorten};
 
@@ -14,8 +15,11 @@ use crate::document::Document;
 use crate::model::verbatim::long_name;
 
 mod scalar;
+mod typed;
 mod writer;
 
+use typed::Lifted;
+pub use typed::{KeptResource, LiftedResource, Typing};
 use writer::{Texts, Writer};
 
 /// The stack that the file describes.
@@ -41,7 +45,44 @@ pub struct ImportTarget {
 /// `None` when one of them is an error.
 #[must_use]
 pub fn import(source: &Source, target: &ImportTarget, diagnostics: &mut Diagnostics) -> Option<String> {
+    let sections = read(source, diagnostics)?;
     let before = diagnostics.has_errors();
+    let (text, marks) = write(&sections, target, &Lifted::default(), diagnostics);
+    if diagnostics.has_errors() {
+        return None;
+    }
+    let _ = verify(&text, &marks, diagnostics);
+    (before || !diagnostics.has_errors()).then_some(text)
+}
+
+/// Returns the `stack.yaml` of a template likewise, with types of the language where they make exactly the same
+/// resources, and what became of each resource.
+#[must_use]
+pub fn import_typed(
+    source: &Source,
+    target: &ImportTarget,
+    diagnostics: &mut Diagnostics,
+) -> Option<(String, Typing)> {
+    let sections = read(source, diagnostics)?;
+    let (text, marks) = write(&sections, target, &Lifted::default(), diagnostics);
+    if diagnostics.has_errors() {
+        return None;
+    }
+    let original = verify(&text, &marks, diagnostics)?;
+    let entries = sections.iter().find(|entry| entry.key == "Resources").map(|entry| &entry.value.value);
+    let entries: &[Entry] = match entries {
+        Some(Value::Mapping(entries)) => entries,
+        _ => &[],
+    };
+    // What is to be said of the template has been said.
+    let again = |lifted: &Lifted| write(&sections, target, lifted, &mut Diagnostics::default());
+    let (lifted, typing) = typed::lift(&original, entries, target.deployed.as_deref(), target.local, &again);
+    let text = if lifted.entries.is_empty() { text } else { again(&lifted).0 };
+    Some((text, typing))
+}
+
+/// Returns the sections of a template; `None` if it has none.
+fn read(source: &Source, diagnostics: &mut Diagnostics) -> Option<Vec<Entry>> {
     let root = yaml::parse(source, diagnostics);
     if diagnostics.has_errors() {
         return None;
@@ -57,31 +98,36 @@ pub fn import(source: &Source, target: &ImportTarget, diagnostics: &mut Diagnost
         );
         return None;
     };
-    let mut importer = Importer {
-        writer: Writer::new(diagnostics, target.deployed.is_some()),
-        sections: &sections,
-        macros: false,
-    };
-    importer.macros = importer.has_macros();
-    importer.file(target);
-    let (text, marks) = importer.writer.finish();
-    if diagnostics.has_errors() {
-        return None;
-    }
-    verify(&text, &marks, diagnostics);
-    (before || !diagnostics.has_errors()).then_some(text)
+    Some(sections)
 }
 
-/// Compiles the file, and reports what is wrong in it at the place in the template that it was made from.
-fn verify(text: &str, marks: &[(usize, Span)], diagnostics: &mut Diagnostics) {
+/// Returns the file, and the places in the template that its parts are made from.
+fn write(
+    sections: &[Entry],
+    target: &ImportTarget,
+    lifted: &Lifted,
+    diagnostics: &mut Diagnostics,
+) -> (String, Vec<(usize, Span)>) {
+    let writer = Writer::new(diagnostics, target.deployed.is_some());
+    let mut importer = Importer { writer, sections, macros: false, lifted };
+    importer.macros = importer.has_macros();
+    importer.file(target);
+    importer.writer.finish()
+}
+
+/// Compiles the file, and reports what is wrong in it at the place in the template that it was made from. Returns the
+/// template that is made of it.
+fn verify(text: &str, marks: &[(usize, Span)], diagnostics: &mut Diagnostics) -> Option<Template> {
     let source = Source::new("stack.yaml", text.to_owned());
     let mut found = Diagnostics::default();
+    let mut template = None;
     if let Some(document) = Document::parse(&source, &mut found) {
         for target in &document.stacks {
-            if let Some(compiled) = compile(&document, target, &[], &mut found)
-                && let Some(defect) = compiled.defect
-            {
-                found.push(Diagnostic::error("E0203", Span::default(), defect.to_string()));
+            if let Some(compiled) = compile(&document, target, &[], &mut found) {
+                if let Some(defect) = compiled.defect {
+                    found.push(Diagnostic::error("E0203", Span::default(), defect.to_string()));
+                }
+                template = Some(compiled.template);
             }
         }
     }
@@ -91,6 +137,7 @@ fn verify(text: &str, marks: &[(usize, Span)], diagnostics: &mut Diagnostics) {
             after.checked_sub(1).and_then(|index| marks.get(index)).map_or(Span::default(), |mark| mark.1);
         diagnostics.push(Diagnostic { span, label: String::new(), ..problem.clone() });
     }
+    template.filter(|_| !found.has_errors())
 }
 
 /// Sections of a template in the order in which the file has them, with their keys there; `None` for those that are
@@ -115,6 +162,8 @@ struct Importer<'a> {
     sections: &'a [Entry],
     /// `true` if macros change the template, whose functions the file then has as they are.
     macros: bool,
+    /// The resources that are types of the language.
+    lifted: &'a Lifted,
 }
 
 impl<'a> Importer<'a> {
@@ -193,16 +242,22 @@ impl<'a> Importer<'a> {
             self.writer.entry(0, "description", entry.key_span, &entry.value, Texts::Escaped);
         }
         self.writer.line(0, "logicalIds: exact");
+        if let Some(key) = &self.lifted.key {
+            self.writer.line(0, &format!("key: \"${{{key}}}\""));
+        }
         self.writer.line(0, "stacks:");
         let mut lines = Vec::new();
         if target.local {
             lines.push(("target", "local"));
         }
-        lines.extend(target.deployed.as_deref().map(|name| ("name", name)));
+        let name = target.deployed.as_deref().or(self.lifted.name.as_deref());
+        lines.extend(name.map(|name| ("name", name)));
         lines.extend(target.region.as_deref().map(|region| ("region", region)));
+        lines.extend(self.lifted.removal.map(|removal| ("removal", removal)));
         let values: Vec<_> = self
             .entries("Parameters")
             .iter()
+            .filter(|entry| !self.lifted.parameters.contains(&entry.key))
             .filter_map(|entry| Some((entry, target.values.get(&entry.key)?)))
             .filter(|(entry, value)| !is_default(&entry.value, value))
             .collect();
@@ -233,7 +288,9 @@ impl<'a> Importer<'a> {
     }
 
     fn parameters(&mut self) {
-        let parameters = self.entries("Parameters");
+        let made = &self.lifted.parameters;
+        let parameters: Vec<&Entry> =
+            self.entries("Parameters").iter().filter(|entry| !made.contains(&entry.key)).collect();
         if parameters.is_empty() {
             return;
         }
@@ -279,6 +336,12 @@ impl<'a> Importer<'a> {
     }
 
     fn resource(&mut self, entry: &Entry, members: &[Entry]) {
+        if let Some(candidate) = self.lifted.entries.get(&entry.key) {
+            return self.writer.value_entry(1, &candidate.name, entry.key_span, &candidate.value());
+        }
+        if self.lifted.made.contains(&entry.key) {
+            return;
+        }
         let member = |name: &str| members.iter().find(|member| member.key == name && !member.value.is_null());
         let Some(kind) = member("Type") else {
             let message = format!("the resource `{}` has no `Type`", shorten(&entry.key));
@@ -347,7 +410,10 @@ impl<'a> Importer<'a> {
         let mut names = Vec::new();
         for item in items {
             match &item.value {
-                Value::Scalar { text, .. } if !item.is_null() => names.push(format!("\"${{{text}}}\"")),
+                Value::Scalar { text, .. } if !item.is_null() => {
+                    let lifted = self.lifted.entries.get(text).map(|candidate| candidate.name.as_str());
+                    names.push(format!("\"${{{}}}\"", lifted.unwrap_or(text)));
+                }
                 _ => {
                     let message = format!("expected the name of a resource, found {}", item.describe());
                     self.report("E0376", item.span, message, "`DependsOn` is a name or a list of names");

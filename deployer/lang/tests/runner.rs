@@ -13,6 +13,7 @@ mod robustness;
 mod schema;
 mod schemas;
 mod sensitive;
+mod typed;
 
 #[test]
 fn no_test_file_is_forgotten() {

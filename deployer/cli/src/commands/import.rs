@@ -10,7 +10,8 @@ use crate::context::Context;
 /// With `--template` or `--stack`, writes a stack file from a template of CloudFormation, or from that of a deployed stack. It gives a
 /// template of the same meaning, with the same logical ids, so that deploying it onto the stack changes nothing. What it can't take is
 /// refused with its place, and nothing is written. Of a stack whose template uses the transform of SAM, the template after its transform
-/// is taken. Never overwrites an existing file.
+/// is taken. With `--typed`, resources become types of the language where the types make exactly the same resources. Never overwrites an
+/// existing file.
 ///
 /// With NAME=ID, makes resources that exist part of a deployed stack of the file. The file must already have the resources, and no other
 /// change; what belongs to them, such as a policy, is created by the next `deployer deploy`. CloudFormation takes the properties of the

@@ -1,5 +1,6 @@
 //! `deployer import --template` and `--stack`: a stack file from a template of CloudFormation, or from a deployed stack.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use deployer_aws::cloudformation::CloudFormation;
@@ -8,7 +9,7 @@ use deployer_base::files;
 use deployer_base::text::quoted;
 use deployer_cfn::deployed;
 use deployer_lang::StackTarget;
-use deployer_lang::import::{self, ImportTarget};
+use deployer_lang::import::{self, ImportTarget, Typing};
 use deployer_lang::model::target::{Removal, Target};
 use deployer_syntax::{Diagnostics, Source};
 use schemars::JsonSchema;
@@ -30,6 +31,9 @@ pub struct Args {
     /// The stack is in the local cloud of this folder
     #[arg(long, requires = "stack")]
     local: bool,
+    /// Write types of the language for the resources that they make exactly
+    #[arg(long, conflicts_with = "resources")]
+    typed: bool,
     /// The stack file to write; `-` writes to stdout
     #[arg(long, value_name = "FILE", default_value = "stack.yaml")]
     out: PathBuf,
@@ -45,9 +49,111 @@ pub(super) struct ImportedFile<'a> {
     /// With `--stack`: the template that was taken, `Original` as it was submitted or `Processed` after its transforms.
     #[serde(skip_serializing_if = "Option::is_none")]
     stage: Option<&'a str>,
+    /// With `--typed`: the resources that became types of the language, and those that stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    typed: Option<TypedImport<'a>>,
     /// The text of the stack file, if it was not written to a file.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
+}
+
+/// The resources of a template that became types of the language, and those for which there is a type and that stay.
+#[derive(Debug, Serialize, JsonSchema)]
+struct TypedImport<'a> {
+    /// Number of resources of the template.
+    resources: usize,
+    /// Number of resources that the types make.
+    made: usize,
+    /// Resources of the file that have a type of the language.
+    lifted: Vec<TypedEntry<'a>>,
+    /// Resources that stay as they are, although there is a type for them.
+    kept: Vec<UntypedEntry<'a>>,
+}
+
+/// A resource of the file that has a type of the language.
+#[derive(Debug, Serialize, JsonSchema)]
+struct TypedEntry<'a> {
+    /// Its name in the file.
+    name: &'a str,
+    /// Its type.
+    #[serde(rename = "type")]
+    kind: &'a str,
+    /// The logical IDs of the resources that it makes.
+    makes: &'a [String],
+    /// Path of the zip with its code, relative to the stack file: a template does not have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zip: Option<&'a str>,
+}
+
+/// A resource that stays as it is, although there is a type for it.
+#[derive(Debug, Serialize, JsonSchema)]
+struct UntypedEntry<'a> {
+    /// Its logical ID.
+    #[serde(rename = "logicalId")]
+    logical_id: &'a str,
+    /// The type that there is for it.
+    #[serde(rename = "type")]
+    kind: &'a str,
+    /// The first difference between the template and what the type makes.
+    reason: &'a str,
+}
+
+impl<'a> TypedImport<'a> {
+    fn of(typing: &'a Typing) -> Self {
+        let lifted: Vec<TypedEntry<'a>> = typing
+            .lifted
+            .iter()
+            .map(|one| TypedEntry {
+                name: &one.name,
+                kind: one.kind,
+                makes: &one.makes,
+                zip: one.zip.as_deref(),
+            })
+            .collect();
+        let kept = typing.kept.iter();
+        Self {
+            resources: typing.resources,
+            made: lifted.iter().map(|one| one.makes.len()).sum(),
+            kept: kept
+                .map(|one| UntypedEntry { logical_id: &one.logical_id, kind: one.kind, reason: &one.reason })
+                .collect(),
+            lifted,
+        }
+    }
+
+    /// Returns the lines for people.
+    fn lines(&self) -> Vec<String> {
+        let mut counts = BTreeMap::<&str, usize>::new();
+        for one in &self.lifted {
+            *counts.entry(one.kind).or_default() += 1;
+        }
+        let counts: Vec<String> = counts.into_iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        let mut lines = vec![match counts.is_empty() {
+            true => "no resource became a type of the language".to_owned(),
+            false => format!(
+                "types of the language make {} of the resources, {} in total: {}",
+                self.made,
+                self.resources,
+                counts.join(", ")
+            ),
+        }];
+        if !self.kept.is_empty() {
+            lines.push(format!(
+                "{} for which there is a type {}; `--output json` has the first difference of each",
+                match self.kept.len() {
+                    1 => "1 resource".to_owned(),
+                    several => format!("{several} resources"),
+                },
+                if self.kept.len() == 1 { "stays as it is" } else { "stay as they are" },
+            ));
+        }
+        for (name, zip) in self.lifted.iter().filter_map(|one| Some((one.name, one.zip?))) {
+            lines.push(format!(
+                "the template does not have the code of {name}: put its zip at {zip}, or name another place"
+            ));
+        }
+        lines
+    }
 }
 
 /// The template that is imported.
@@ -95,10 +201,15 @@ pub async fn run_stack(context: &Context, args: &Args) -> Result<()> {
 fn write(context: &Context, args: &Args, found: &Found) -> Result<()> {
     let to_stdout = args.to_stdout();
     let mut diagnostics = Diagnostics::default();
-    let text = import::import(&found.source, &found.target, &mut diagnostics);
+    let (text, typing) = match args.typed {
+        true => import::import_typed(&found.source, &found.target, &mut diagnostics)
+            .map_or((None, None), |(text, typing)| (Some(text), Some(typing))),
+        false => (import::import(&found.source, &found.target, &mut diagnostics), None),
+    };
     let Some(text) = text else {
         return Err(context.invalid(&found.source, &diagnostics)?);
     };
+    let typed = typing.as_ref().map(TypedImport::of);
     context.ui.warnings(&found.source, &diagnostics);
     if let Some(stage) = found.stage.filter(|stage| *stage == PROCESSED) {
         context.ui.note(format!("took the template after its transforms ({stage})"));
@@ -111,8 +222,12 @@ fn write(context: &Context, args: &Args, found: &Found) -> Result<()> {
             file: &args.out,
             stack: &found.target.stack,
             stage: found.stage,
+            typed,
             text: to_stdout.then_some(text.as_str()),
         });
+    }
+    for line in typed.iter().flat_map(TypedImport::lines) {
+        context.ui.note(line);
     }
     if to_stdout {
         return context.ui.data(&text);

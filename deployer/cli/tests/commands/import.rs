@@ -35,6 +35,34 @@ fn a_template_becomes_a_stack_file_once() {
 }
 
 #[test]
+fn types_are_written_where_they_make_the_same() {
+    let file = "name: shop\nstacks: { dev: {} }\nresources:\n  jobs: { type: queue }\n  notes: { type: AWS::SQS::Queue }\n";
+    let folder = folder(file);
+    let (code, template, err) = run(&folder, &["synth"]);
+    assert_eq!(code, Some(0), "{err}");
+    std::fs::write(folder.path().join("made.json"), &template).expect("a file");
+    let args = ["import", "--template", "made.json", "--typed", "--out", "new.yaml"];
+    let (code, out, err) = run(&folder, &[&args[..], &["--output", "json"]].concat());
+    assert_eq!(code, Some(0), "{err}");
+    let document = json(&out);
+    assert_eq!(judge("import", &document), [""; 0]);
+    let typed = &document["typed"];
+    assert_eq!((&typed["resources"], &typed["made"]), (&5.into(), &4.into()), "{typed}");
+    assert_eq!(typed["lifted"][0]["type"], "queue", "{typed}");
+    assert_eq!(typed["kept"][0]["logicalId"], "Notes", "{typed}");
+    assert!(typed["kept"][0]["reason"].as_str().expect("a text").contains("RedrivePolicy"), "{typed}");
+    let (code, out, err) = run(&folder, &["-f", "new.yaml", "synth"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert_eq!(json(&out), json(&template));
+    let (code, _, err) = run(&folder, &["import", "--template", "made.json", "--typed", "--out", "-"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(err.contains("types of the language make 4 of the resources, 5 in total: queue 1"), "{err}");
+    assert!(err.contains("1 resource for which there is a type stays as it is"), "{err}");
+    let (code, ..) = run(&folder, &["import", "jobs=id", "--typed"]);
+    assert_eq!(code, Some(2));
+}
+
+#[test]
 fn what_is_refused_is_named_and_nothing_is_written() {
     let folder = folder("name: other\nstacks: { dev: {} }\nresources: {}\n");
     let template = folder.path().join("wrong.yaml");

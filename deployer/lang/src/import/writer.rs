@@ -2,6 +2,7 @@
 
 use deployer_syntax::diagnostic::{Diagnostic, Diagnostics, Span};
 use deployer_syntax::yaml::{Entry, Node, Value, shorten};
+use serde_json::Value as Json;
 
 use super::call;
 use super::scalar::{self, Scalar};
@@ -50,6 +51,24 @@ impl Texts {
     const fn is_typed(self) -> bool {
         matches!(self, Self::Properties | Self::PropertiesOutsideFunctions)
     }
+}
+
+/// Returns a value as a node at one place.
+fn node(value: &Json, span: Span) -> Node {
+    let value = match value {
+        Json::Object(map) => {
+            let entry = |(key, inner): (&String, &Json)| Entry {
+                key: key.clone(),
+                key_span: span,
+                value: node(inner, span),
+            };
+            Value::Mapping(map.iter().map(entry).collect())
+        }
+        Json::Array(items) => Value::Sequence(items.iter().map(|item| node(item, span)).collect()),
+        Json::String(text) => Value::Scalar { text: text.clone(), plain: false, verbatim: None },
+        other => Value::Scalar { text: other.to_string(), plain: true, verbatim: None },
+    };
+    Node { value, span }
 }
 
 /// The file as far as it is written.
@@ -111,6 +130,11 @@ impl<'d> Writer<'d> {
         self.out.push_str(&scalar::line(key));
         self.out.push(':');
         self.value(indent, node, texts);
+    }
+
+    /// Writes a key with a value that is not from the template, but from its place.
+    pub(super) fn value_entry(&mut self, indent: usize, key: &str, span: Span, value: &Json) {
+        self.entry(indent, key, span, &node(value, span), Texts::Literal);
     }
 
     /// Writes a value after its key or the sign of its item.
