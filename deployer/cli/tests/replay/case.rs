@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::conversation::Exchange;
+use crate::served::{self, Ask};
 use crate::server::{ACCESS_KEY, Server};
 
 /// Time after which a command counts as hanging.
@@ -54,6 +55,17 @@ enum Turn {
     Alone(String),
     /// Several.
     Together(Vec<Started>),
+    /// One that serves, and is asked.
+    Served(Served),
+}
+
+/// A command line that serves until it is ended.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Served {
+    command: String,
+    /// The requests to it, one after the other.
+    asks: Vec<Ask>,
 }
 
 /// A command line that runs beside others.
@@ -70,6 +82,15 @@ impl Turn {
         match self {
             Self::Alone(command) => vec![Started { command: command.clone(), after: None }],
             Self::Together(lines) => lines.clone(),
+            Self::Served(Served { command, .. }) => vec![Started { command: command.clone(), after: None }],
+        }
+    }
+
+    /// Returns the requests to a command that serves.
+    fn asks(&self) -> Option<&[Ask]> {
+        match self {
+            Self::Served(Served { asks, .. }) => Some(asks),
+            Self::Alone(_) | Self::Together(_) => None,
         }
     }
 }
@@ -116,7 +137,10 @@ pub async fn play(folder: &Path) -> Option<String> {
             }
             let child = command.spawn().expect("the deployer starts");
             server.talks_with(child.id());
-            child.wait_with_output().await
+            match turn.asks() {
+                Some(asks) => served::ask(child, asks).await,
+                None => (String::new(), child.wait_with_output().await.expect("its output")),
+            }
         });
         let done = tokio::time::timeout(PATIENCE, futures::future::join_all(runs)).await;
         let Ok(done) = done else {
@@ -128,7 +152,8 @@ pub async fn play(folder: &Path) -> Option<String> {
             ));
         };
         for (Started { command: line, .. }, done) in lines.iter().zip(done) {
-            seen.push_str(&show(line, &done.expect("its output"), place.path(), &server.url));
+            let (answers, output) = done;
+            seen.push_str(&show(line, &answers, &output, place.path(), &server.url));
         }
     }
     let complaints = server.complaints(&script.breaks);
@@ -210,12 +235,12 @@ fn deployer(folder: &Path) -> Command {
 }
 
 /// Formats the output that a person sees, without the parts that are different each time.
-fn show(line: &str, output: &Output, folder: &Path, url: &str) -> String {
+fn show(line: &str, answers: &str, output: &Output, folder: &Path, url: &str) -> String {
     let end = match output.status.code() {
         Some(code) => format!("exit {code}"),
         None => "killed".to_owned(),
     };
-    let mut out = format!("$ deployer {line}\n{end}\n");
+    let mut out = format!("$ deployer {line}\n{}{end}\n", mask(answers, folder, url));
     for (name, bytes) in [("stderr", &output.stderr), ("stdout", &output.stdout)] {
         if !bytes.is_empty() {
             out.push_str(&format!(
@@ -231,6 +256,7 @@ fn show(line: &str, output: &Output, folder: &Path, url: &str) -> String {
 fn mask(text: &str, folder: &Path, url: &str) -> String {
     let text = text.replace(url, "<endpoint>").replace(&folder.display().to_string(), "<folder>");
     let patterns = [
+        (r"http://127\.0\.0\.1:[0-9]+/\?token=[0-9a-f]+", "<link>"),
         // Calls that go together are answered in any order.
         (r"(?m)^ *[0-9]+\.[0-9]s +call  .*\n", ""),
         (r"(?m)^ *[0-9]+\.[0-9]s( |$)", "  <time>$1"),

@@ -11,6 +11,7 @@ mod answer;
 mod case;
 mod conversation;
 mod judge;
+mod served;
 mod server;
 mod shorthand;
 mod states;

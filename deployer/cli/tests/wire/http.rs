@@ -5,6 +5,9 @@ use std::io::{Error, ErrorKind};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
+/// Bytes of a content that a conversation may ask for.
+const MOST_TEXT: usize = 4_096;
+
 /// A request.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -36,6 +39,28 @@ impl Request {
     /// Returns method and path, for requests that have no other name.
     pub fn line(&self) -> String {
         format!("{} {}", self.method, self.path)
+    }
+
+    /// Returns the content if it is a short text, without the frame in which S3 takes content with a checksum at its end: Amazon S3
+    /// API Reference, "Signature calculation: transferring payload in multiple chunks".
+    pub fn text(&self) -> Option<String> {
+        if self.body.len() > MOST_TEXT {
+            return None;
+        }
+        let encoding = self.header("content-encoding").unwrap_or_default();
+        let mut rest = &self.body[..];
+        let mut content = Vec::new();
+        while encoding.contains("aws-chunked") {
+            let end = rest.windows(2).position(|two| two == b"\r\n")?;
+            let head = std::str::from_utf8(&rest[..end]).ok()?;
+            let length = usize::from_str_radix(head.split(';').next()?, 16).ok()?;
+            if length == 0 {
+                return String::from_utf8(content).ok();
+            }
+            content.extend_from_slice(rest.get(end + 2..end + 2 + length)?);
+            rest = rest.get(end + length + 4..)?;
+        }
+        std::str::from_utf8(rest).ok().map(str::to_owned)
     }
 
     /// Reads the next request of a connection; `None` at its end.

@@ -34,7 +34,7 @@ impl Call {
             let (operation, input) = registry(request);
             return Self { service: "Registry".to_owned(), operation, input };
         };
-        let (operation, input) = match MODELS[service]["protocol"].as_str() {
+        let (operation, mut input) = match MODELS[service]["protocol"].as_str() {
             Some("query") => {
                 let mut input = form(&String::from_utf8_lossy(&request.body));
                 let operation = input["Action"].as_str().unwrap_or_default().to_owned();
@@ -51,6 +51,11 @@ impl Call {
             }
             _ => route(service, request).unwrap_or_else(|| named(&request.line(), json!({}))),
         };
+        if operation == "PutObject"
+            && let Some(text) = request.text()
+        {
+            input["Body"] = json!(text);
+        }
         Self { service: service.to_owned(), operation, input }
     }
 
