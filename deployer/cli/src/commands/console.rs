@@ -9,6 +9,7 @@ use tempfile::NamedTempFile;
 use crate::context::Context;
 use crate::html;
 
+mod ages;
 mod answers;
 mod cost;
 mod drawing;

@@ -1,21 +1,24 @@
 //! The pipeline as `deployer graph` draws it, with what is known of each part at the moment.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use deployer_cfn::status::Status;
 use deployer_console::model::{Edge, Fact, Graph, Node, NodeState, Severity};
 use deployer_lang::graph::{self, Queues};
 use deployer_lang::model::ResourceType;
+use deployer_lang::model::function::Function;
 use deployer_lang::model::worker::Worker;
 use deployer_lang::{Compiled, Stack};
 use deployer_plan::prices;
 use tally::Tally;
 
+use super::ages::{Age, Ages, Before};
 use super::files::rounded;
 use crate::commands::status::sources::{Queue, Snapshot, Source, Tasks};
 
-/// The most facts of a resource: as many as there is room for.
-const MOST_FACTS: usize = 3;
+/// The most facts of a resource. A box has the worst of them, as many as there is room for.
+const MOST_FACTS: usize = 4;
 /// Messages from which on a queue whose messages become more is behind.
 const MANY: u64 = 100;
 
@@ -78,6 +81,10 @@ pub struct Live<'a> {
     pub rates: Option<FlowRates>,
     /// Messages that wait in each queue, by logical ID, some reads ago.
     pub before: &'a BTreeMap<String, u64>,
+    /// The rows that wait, with the times at which they were seen.
+    pub ages: &'a Ages,
+    /// The present.
+    pub now: Instant,
 }
 
 /// A drawing without what is known at the moment.
@@ -165,10 +172,6 @@ impl Drawing {
 /// Returns the stage whose rows flow along an edge. The tally counts the rows of a file, and not those of a worker, so there is
 /// none in a stack with several workers of a kind.
 fn stage(stack: &Stack, edge: &Edge) -> Option<Stage> {
-    let of_tasks = stack.tasks().filter_map(|(_, task)| task.image.worker());
-    let workers: Vec<Worker> =
-        stack.functions().filter_map(|(_, function)| function.worker()).chain(of_tasks).collect();
-    let is_only = |worker: Worker| workers.iter().filter(|one| **one == worker).count() == 1;
     let worker = |name: &str| match &stack.resource(name)?.is {
         ResourceType::Function(function) => function.worker(),
         ResourceType::Task(task) => task.image.worker(),
@@ -186,7 +189,37 @@ fn stage(stack: &Stack, edge: &Edge) -> Option<Stage> {
         (Some(Worker::Load), None) if is_table(&edge.to) => (Worker::Load, Stage::Loaded),
         _ => return None,
     };
-    (!edge.failure && is_only(stage.0)).then_some(stage.1)
+    (!edge.failure && is_only(stack, stage.0)).then_some(stage.1)
+}
+
+/// Returns whether a stack has one worker of a kind.
+fn is_only(stack: &Stack, worker: Worker) -> bool {
+    let of_tasks = stack.tasks().filter_map(|(_, task)| task.image.worker());
+    let workers = stack.functions().filter_map(|(_, function)| function.worker()).chain(of_tasks);
+    workers.filter(|one| *one == worker).count() == 1
+}
+
+/// Returns the age of the oldest row that waits for a function. The tally has the rows before `transform` and `load` alone.
+fn oldest(stack: &Stack, function: &Function, live: Live<'_>) -> Option<Age> {
+    let worker = function.worker()?;
+    let before = match worker {
+        Worker::Transform => Before::Transform,
+        Worker::Load => Before::Load,
+        _ => return None,
+    };
+    live.ages.oldest(live.now, before).filter(|_| is_only(stack, worker))
+}
+
+/// Returns the messages in flight before a function, with the number of batches that they fill: the executions that take them are at
+/// least as many.
+fn in_batches(in_flight: u64, function: &Function) -> String {
+    let most = function.triggers.iter().map(|trigger| trigger.batch().size).max();
+    let batches = in_flight.div_ceil(most.and_then(|most| u64::try_from(most).ok()).unwrap_or(1).max(1));
+    let noun = if batches == 1 { "batch" } else { "batches" };
+    match in_flight {
+        0 => "0".to_owned(),
+        _ => format!("{} ({} {noun})", grouped(in_flight), grouped(batches)),
+    }
 }
 
 /// Returns the state of a resource by CloudFormation's status of it.
@@ -211,23 +244,30 @@ fn known(stack: &Stack, name: &str, live: Live<'_>) -> (NodeState, Vec<Fact>) {
     let Snapshot { queues, tasks, files, .. } = live.snapshot;
     let own: Vec<&Queue> = queues.iter().filter(|queue| queue.name == name).collect();
     let Some(resource) = stack.resource(name) else { return (state, facts) };
-    let is_function = matches!(resource.is, ResourceType::Function(_));
+    let function = match &resource.is {
+        ResourceType::Function(function) => Some(function),
+        _ => None,
+    };
     if own.iter().any(|queue| queue.depth.is_some()) {
         let sum = |of: fn(&Queue) -> u64| own.iter().map(|queue| of(queue)).sum::<u64>();
         let waiting = sum(|queue| queue.depth.as_ref().map_or(0, |depth| depth.waiting + depth.delayed));
-        let in_flight = sum(|queue| queue.depth.as_ref().map_or(0, |depth| depth.in_flight));
+        let flying = sum(|queue| queue.depth.as_ref().map_or(0, |depth| depth.in_flight));
         let before: u64 = own.iter().filter_map(|queue| live.before.get(&queue.logical_id)).sum();
         let is_behind = waiting >= MANY && waiting > before && !live.before.is_empty();
         let severity = if is_behind { Severity::Warning } else { Severity::None };
-        add(if is_function { "waiting" } else { "depth" }, grouped(waiting), severity);
-        add("in flight", grouped(in_flight), Severity::None);
-        state = match (is_behind, waiting + in_flight) {
+        add(if function.is_some() { "waiting" } else { "depth" }, grouped(waiting), severity);
+        if let Some(age) = function.and_then(|function| oldest(stack, function, live)) {
+            add("oldest row", age.to_string(), severity);
+        }
+        let in_flight = function.map_or_else(|| grouped(flying), |function| in_batches(flying, function));
+        add("in flight", in_flight, Severity::None);
+        state = match (is_behind, waiting + flying) {
             (true, _) => NodeState::Warning,
             (false, 0) => NodeState::Ok,
             (false, _) => NodeState::Busy,
         };
     }
-    if let ResourceType::Function(function) = &resource.is
+    if let Some(function) = function
         && let Some(throttle) = function.concurrency
     {
         let severity = if state == NodeState::Warning { Severity::Warning } else { Severity::None };
@@ -269,9 +309,12 @@ fn is_unread(live: Live<'_>, source: Source) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use deployer_aws::sqs::messages::QueueDepth;
     use deployer_lang::{Document, compile};
     use deployer_syntax::{Diagnostics, Source as Text};
+    use tally::RowSet;
 
     use super::*;
     use crate::commands::status::sources::Taker;
@@ -318,6 +361,12 @@ mod tests {
         let statuses = statuses.map(|id| (id.to_owned(), "CREATE_COMPLETE".to_owned())).into();
         let before = BTreeMap::from([("TransformEventsBuffer".to_owned(), 900)]);
         let flow = Flow { extracted: 5_000, transformed: 3_000, loaded: 2_000 };
+        let begin = Instant::now();
+        let mut ages = Ages::default();
+        ages.note(begin, &[]);
+        let mut waiting = Tally::default();
+        waiting.extracted.add(&RowSet::range(1..3));
+        ages.note(begin + Duration::from_secs(1), &[waiting]);
         let earlier = Flow { extracted: 4_000, transformed: 3_000, loaded: 1_999 };
         let live = Live {
             snapshot: &snapshot,
@@ -325,6 +374,8 @@ mod tests {
             flow: Some(flow),
             rates: Some(flow.since(earlier, 2.0)),
             before: &before,
+            ages: &ages,
+            now: begin + Duration::from_secs(12),
         };
         let graph = drawing.with(&compiled.stack, live);
         let edge = |from: &str, to: &str| {
@@ -342,9 +393,13 @@ mod tests {
             let facts = node.facts.iter().map(|fact| format!("{} {}", fact.label, fact.value));
             (node.state, facts.collect::<Vec<_>>())
         };
-        let waiting = ["waiting 1,500", "throttle 2", "in flight 20"].map(str::to_owned).to_vec();
+        let waiting = ["waiting 1,500", "oldest row 11 s", "throttle 2", "in flight 20 (2 batches)"]
+            .map(str::to_owned)
+            .to_vec();
         assert_eq!(node("transform"), (NodeState::Warning, waiting));
-        let dead = ["dead letters 3", "waiting 0", "in flight 20"].map(str::to_owned).to_vec();
+        let dead = ["dead letters 3", "waiting 0", "in flight 20 (2 batches)", "throttle 2"]
+            .map(str::to_owned)
+            .to_vec();
         assert_eq!(node("load"), (NodeState::Error, dead));
         assert_eq!(node("extraction"), (NodeState::Busy, vec!["running 1".to_owned()]));
         assert_eq!(node("landing").0, NodeState::Ok);

@@ -19,6 +19,7 @@ use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
 use tally::Tally;
 
+use super::ages::Ages;
 use super::drawing::{Drawing, Flow, FlowRates, Live};
 use super::failure::problem;
 use super::linked::Linked;
@@ -62,6 +63,7 @@ pub struct Reader<'s> {
     site: &'s Site,
     drawing: Drawing,
     pace: Pace,
+    ages: Ages,
     /// The last counts, and the time at which they were read.
     counted: Option<(Instant, Flow)>,
     /// The rows a second between the last two counts.
@@ -114,6 +116,7 @@ impl<'s> Reader<'s> {
             site,
             drawing,
             pace: Pace::default(),
+            ages: Ages::default(),
             counted: None,
             flow_rates: None,
             history: VecDeque::new(),
@@ -480,6 +483,7 @@ impl<'s> Reader<'s> {
         snapshot.moment = time::now();
         self.pace.note(&snapshot.files);
         let now = Instant::now();
+        self.ages.note(now, &snapshot.files);
         let flow = has_tally.then(|| Flow::of(&snapshot.files));
         self.flow_rates = flow
             .zip(self.counted)
@@ -523,6 +527,8 @@ impl<'s> Reader<'s> {
             flow: self.counted.map(|(_, flow)| flow),
             rates: self.flow_rates,
             before: &before,
+            ages: &self.ages,
+            now: Instant::now(),
         };
         self.site.hub.set_graph(self.drawing.with(&self.site.compiled().stack, live));
     }
