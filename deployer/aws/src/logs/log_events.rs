@@ -1,6 +1,6 @@
 //! CloudWatch Logs: reading the events of a log group as they arrive.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 
 use aws_sdk_cloudwatchlogs::Client;
 
@@ -30,9 +30,9 @@ pub struct LogEvent {
 pub struct LogReader {
     client: Client,
     group: String,
-    start: i64,
-    overlap: i64,
-    seen: BTreeSet<String>,
+    window: Window,
+    /// Events of an answer whose next page failed.
+    pending: Vec<LogEvent>,
     cut: bool,
     /// The pattern that CloudWatch compares lines with, and the most pages of an answer.
     filter: Option<(String, usize)>,
@@ -46,9 +46,8 @@ impl LogReader {
         Self {
             client: Client::new(&session.config),
             group: group.to_owned(),
-            start,
-            overlap,
-            seen: BTreeSet::new(),
+            window: Window { start, overlap, seen: HashMap::new() },
+            pending: Vec::new(),
             cut: false,
             filter: None,
         }
@@ -82,7 +81,7 @@ impl LogReader {
     }
 
     const fn is_local(&self) -> bool {
-        self.overlap == LOCAL_OVERLAP
+        self.window.overlap == LOCAL_OVERLAP
     }
 
     /// Returns whether the last answer had more pages than were to be read.
@@ -93,9 +92,8 @@ impl LogReader {
 
     /// Returns the events that have arrived since the last call, by time.
     pub async fn next(&mut self) -> Result<Vec<LogEvent>> {
-        let mut out = Vec::new();
         let mut token = None;
-        let mut from = self.start;
+        let mut from = self.window.start;
         let (pattern, pages) = self.filter.clone().map_or((None, usize::MAX), |(pattern, pages)| {
             (Some(pattern).filter(|pattern| !pattern.is_empty()), pages)
         });
@@ -119,9 +117,9 @@ impl LogReader {
                     || format!("{timestamp} {} {message}", event.log_stream_name().unwrap_or_default()),
                     str::to_owned,
                 );
-                if self.seen.insert(id) {
+                if self.window.is_new(id, timestamp) {
                     fresh = true;
-                    out.push(LogEvent { timestamp, message: message.trim_end().to_owned() });
+                    self.pending.push(LogEvent { timestamp, message: message.trim_end().to_owned() });
                 }
             }
             token = page.next_token().map(str::to_owned);
@@ -139,11 +137,36 @@ impl LogReader {
             }
         }
         self.cut = !whole;
+        let mut out = std::mem::take(&mut self.pending);
         out.sort_by_key(|event| event.timestamp);
         if let Some(last) = out.last() {
-            self.start = self.start.max(last.timestamp - self.overlap);
+            self.window.advance(last.timestamp);
         }
         Ok(out)
+    }
+}
+
+/// The part of a log that is read again, and the events in it that were returned.
+#[derive(Debug)]
+struct Window {
+    /// Milliseconds since 1970 from which on the log is read.
+    start: i64,
+    overlap: i64,
+    /// ID of an event → its time.
+    seen: HashMap<String, i64>,
+}
+
+impl Window {
+    /// Returns whether an event was not seen before, and remembers it.
+    fn is_new(&mut self, id: String, timestamp: i64) -> bool {
+        self.seen.insert(id, timestamp).is_none()
+    }
+
+    /// Moves the window up to the newest event, and forgets the events before it, which no answer contains any more.
+    fn advance(&mut self, newest: i64) {
+        self.start = self.start.max(newest.saturating_sub(self.overlap));
+        let start = self.start;
+        self.seen.retain(|_, timestamp| *timestamp >= start);
     }
 }
 
@@ -172,4 +195,29 @@ pub async fn has_streams(session: &Session, group: &str) -> Result<bool> {
         .await
         .aws("DescribeLogStreams", format!("log group {group}"))?;
     Ok(!answer.log_streams().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_tail_returns_each_event_once_and_forgets_the_old_ones() {
+        // An event each tenth of a second for six hours, read each second; some arrive half a minute late.
+        let arrives = |at: i64| at + if at % 700 == 0 { 30_000 } else { 0 };
+        let events: Vec<i64> = (0..216_000).map(|number| number * 100).collect();
+        let mut window = Window { start: 0, overlap: OVERLAP, seen: HashMap::new() };
+        let mut returned = 0;
+        for now in (0..=21_600_000 + OVERLAP).step_by(1_000) {
+            let from = events.partition_point(|at| *at < window.start);
+            let answer = events[from..].iter().take_while(|at| **at <= now).filter(|at| arrives(**at) <= now);
+            let new: Vec<i64> = answer.copied().filter(|at| window.is_new(at.to_string(), *at)).collect();
+            returned += new.len();
+            if let Some(newest) = new.iter().max() {
+                window.advance(*newest);
+            }
+            assert!(window.seen.len() <= 601, "{} events are remembered", window.seen.len());
+        }
+        assert_eq!(returned, events.len());
+    }
 }
