@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::hotswap::NOTES;
 use crate::records::{Kind, Record, RecordedResult, TEMPLATES, is_digest, of_key};
 
+/// Prefix of the notes of verifications in the bucket.
+pub const VERIFICATIONS: &str = "verifications/";
+
 /// A published object or image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
@@ -40,6 +43,8 @@ pub enum What {
     },
     /// The note of code that was swapped in this stack.
     Note(String),
+    /// The note of a verification of this stack.
+    Verification(String),
     /// An object that the deployer did not write.
     Foreign,
 }
@@ -56,6 +61,10 @@ impl What {
         }
         if let Some(stack) = key.strip_prefix(NOTES).and_then(|name| name.strip_suffix(".json")) {
             return Self::Note(stack.to_owned());
+        }
+        let verification = key.strip_prefix(VERIFICATIONS).and_then(|name| name.strip_suffix(".json"));
+        if let Some((stack, _)) = verification.and_then(|name| name.split_once('/')) {
+            return Self::Verification(stack.to_owned());
         }
         let digest = |text: &str| is_digest(text).then(|| text.to_owned());
         if let Some(name) = key.strip_prefix(TEMPLATES).and_then(|name| name.strip_suffix(".json")) {
@@ -84,6 +93,7 @@ impl What {
             Self::Template(_) => "template",
             Self::Record { .. } => "record",
             Self::Note(_) => "note",
+            Self::Verification(_) => "verification",
             Self::Foreign => "other",
         }
     }
@@ -94,6 +104,8 @@ impl What {
 pub struct Needs {
     /// Digest → a stack that names it.
     pub stacks: BTreeMap<Digest, String>,
+    /// Names of all stacks.
+    pub named: BTreeSet<String>,
     /// Stacks that could not be read.
     pub unread: Vec<String>,
     /// Text of each record, by stack and number; `None` when it could not be read.
@@ -114,6 +126,8 @@ pub struct Rules {
 pub enum Verdict {
     /// In use: this stack names the item.
     Used(String),
+    /// In use: a verification of this stack is under way, or was interrupted.
+    Verified(String),
     /// In use: a kept record of this stack names the item, or is the item.
     Recorded(String),
     /// Written a moment ago.
@@ -132,6 +146,9 @@ impl Verdict {
     pub fn describe(&self) -> String {
         match self {
             Self::Used(stack) => format!("used by the stack {stack}"),
+            Self::Verified(stack) => {
+                format!("names what `deployer verify` of {stack} has left, which the next one deletes")
+            }
             Self::Recorded(stack) => format!("used by a kept record of {stack}"),
             Self::Young => "newer than --older-than".to_owned(),
             Self::Uncertain(what) => format!("may be in use: {what} could not be read"),
@@ -177,6 +194,10 @@ pub fn judge(items: &[Item], needs: &Needs, rules: Rules) -> Vec<Verdict> {
         What::Foreign => Verdict::Foreign,
         // Deleted with its stack.
         What::Note(stack) => Verdict::Used(stack.clone()),
+        What::Verification(stack) if needs.named.contains(stack) => Verdict::Verified(stack.clone()),
+        What::Verification(_) if is_young(item) => Verdict::Young,
+        // What it names has gone with the stack.
+        What::Verification(_) => Verdict::Garbage,
         What::Record { stack, number } if keeps_record(stack, *number, item) => {
             Verdict::Recorded(stack.clone())
         }
@@ -260,6 +281,8 @@ mod tests {
             (format!("a/b/{a}.zip"), "other"),
             (format!("{a}.zip"), "other"),
             ("deployments/s/1.json".to_owned(), "other"),
+            ("verifications/s/0123.json".to_owned(), "verification"),
+            ("verifications/s.json".to_owned(), "other"),
             ("ü/\u{1b}".to_owned(), "other"),
         ] {
             assert_eq!(What::of_key(&key).name(), what, "{key}");
@@ -289,9 +312,13 @@ mod tests {
             item("deployments/s/00000001.json", 1), // beyond those that are kept
             item("deployments/s/00000002.json", 1),
             item("deployments/s/00000003.json", 1),
+            item("verifications/live/1.json", 1),   // what is left by it
+            item("verifications/gone/1.json", 1),   // left nothing that is still there
+            item("verifications/gone/2.json", 100), // young
         ];
         let needs = Needs {
             stacks: BTreeMap::from([(digest('a'), "live".to_owned())]),
+            named: BTreeSet::from(["live".to_owned()]),
             unread: Vec::new(),
             records: BTreeMap::from([
                 record(1, "deploy", "succeeded", 'c'),
@@ -310,6 +337,9 @@ mod tests {
             Verdict::Garbage,
             recorded(),
             recorded(),
+            Verdict::Verified("live".to_owned()),
+            Verdict::Garbage,
+            Verdict::Young,
         ];
         assert_eq!(judge(&items, &needs, RULES), wanted);
 

@@ -148,7 +148,8 @@ async fn needs(context: &Context, session: &Session, bucket: &str, items: &[Item
     let cloudformation = CloudFormation::new(session);
     let asks = all.iter().map(async |stack| (stack, named_by(session, &cloudformation, stack).await));
     let answers: Vec<_> = futures::stream::iter(asks).buffer_unordered(PARALLEL).collect().await;
-    let mut needs = Needs { records, ..Needs::default() };
+    let named = all.iter().map(|stack| stack.name.clone()).collect();
+    let mut needs = Needs { records, named, ..Needs::default() };
     for (stack, digests) in notes {
         needs.stacks.extend(digests.into_iter().map(|digest| (digest, stack.clone())));
     }
@@ -265,7 +266,7 @@ pub(super) struct Collection<'a> {
 #[derive(Debug, Serialize, JsonSchema)]
 struct KeptGroup<'a> {
     /// Kind of the files.
-    #[schemars(extend("enum" = ["zip", "image", "template", "record", "note", "other"]))]
+    #[schemars(extend("enum" = ["zip", "image", "template", "record", "note", "verification", "other"]))]
     what: &'a str,
     /// Number of the files.
     count: usize,
@@ -279,7 +280,7 @@ struct KeptGroup<'a> {
 #[derive(Debug, Serialize, JsonSchema)]
 struct GarbageItem<'a> {
     /// Kind of the file.
-    #[schemars(extend("enum" = ["zip", "image", "template", "record"]))]
+    #[schemars(extend("enum" = ["zip", "image", "template", "record", "verification"]))]
     what: &'a str,
     /// Key of the object, or digest of the image.
     name: &'a str,

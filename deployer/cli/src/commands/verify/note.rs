@@ -8,6 +8,7 @@ use contract::event::ResultFiles;
 use contract::{ObjectRef, verification};
 use deployer_aws::dynamodb::items::{Key, KeyValue};
 use deployer_aws::dynamodb::marked;
+use deployer_aws::error::AwsError;
 use deployer_aws::s3::{objects, records};
 use deployer_aws::session::Session;
 use deployer_base::error::Result;
@@ -19,9 +20,8 @@ use tally::details;
 use tally::snapshot::Place;
 
 use crate::context::Context;
+use crate::gc::VERIFICATIONS;
 
-/// Prefix of the notes in the bucket.
-const NOTES: &str = "verifications/";
 /// Seconds for which a note says that its verification is under way; it is renewed before they are over.
 pub(super) const LEASE: u64 = 20;
 /// Time after a deletion in which a worker may still write what it was about to write.
@@ -76,8 +76,18 @@ fn of_json(key: &Map<String, Value>) -> Option<Key> {
     key.iter().map(|(name, of)| Some((name.clone(), value(of)?))).collect()
 }
 
+/// Takes a table or bucket that does not exist for one in which nothing is left: it has gone with the stack that was verified.
+fn unless_gone<T: Default>(done: std::result::Result<T, AwsError>) -> std::result::Result<T, AwsError> {
+    match done {
+        Err(error) if ["ResourceNotFoundException", "NoSuchBucket"].iter().any(|code| error.is(code)) => {
+            Ok(T::default())
+        }
+        done => done,
+    }
+}
+
 fn folder(stack: &str) -> String {
-    format!("{NOTES}{stack}/")
+    format!("{VERIFICATIONS}{stack}/")
 }
 
 impl Note {
@@ -111,12 +121,12 @@ impl Note {
     pub(super) async fn clean(&self, session: &Session, stack: &str) -> Result<Left> {
         // First, so that the workers write nothing more.
         if let Some(tally) = &self.tally {
-            marked::disallow(session, tally, &self.id).await?;
+            unless_gone(marked::disallow(session, tally, &self.id).await)?;
         }
         let mut left = Left { items: self.clean_items(session).await?, ..Left::default() };
         if self.tally.is_some() {
             // The process may have ended before the note had the version.
-            let mut versions = objects::versions_of(session, &self.bucket, &self.key).await?;
+            let mut versions = unless_gone(objects::versions_of(session, &self.bucket, &self.key).await)?;
             versions.extend([self.version.clone()]);
             versions.sort_unstable();
             versions.dedup();
@@ -132,7 +142,7 @@ impl Note {
     async fn clean_items(&self, session: &Session) -> Result<usize> {
         let mut deleted = 0;
         for key in self.items.iter().filter_map(of_json) {
-            deleted += usize::from(marked::delete(session, &self.table, &key, &self.id).await?);
+            deleted += usize::from(unless_gone(marked::delete(session, &self.table, &key, &self.id).await)?);
         }
         Ok(deleted)
     }
@@ -141,7 +151,7 @@ impl Note {
         let results = ResultFiles::of(&self.key, Some("csv"));
         let mut deleted = 0;
         for key in [Some(self.key.clone()), Some(results.results), results.rejects].into_iter().flatten() {
-            deleted += objects::delete_versions(session, &self.bucket, &key).await?;
+            deleted += unless_gone(objects::delete_versions(session, &self.bucket, &key).await)?;
         }
         Ok(deleted)
     }
@@ -154,7 +164,7 @@ impl Note {
         let of_versions = digests.flat_map(|digest| [details::beside(&digest), digest]);
         let mut deleted = 0;
         for partition in of_versions.chain([file, permit]) {
-            deleted += marked::forget(session, tally, &partition).await?;
+            deleted += unless_gone(marked::forget(session, tally, &partition).await)?;
         }
         Ok(deleted)
     }
