@@ -1,17 +1,14 @@
 //! `deployer deploy`.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use deployer_aws::cloudformation::{DeployedStack, Mode, StackState};
+use deployer_aws::cloudformation::{DeployedStack, Mode};
 use deployer_base::error::{Error, Message, Result};
 use deployer_base::output::{
     AnnouncedChange, DeploymentEvent, DeploymentResult, DoneResult, FailedResult, OutputValues,
 };
-use deployer_build::publish;
 use deployer_cfn::deployed;
 use deployer_cfn::status::Status;
-use deployer_lang::assets::ASSET_BUCKET_PARAMETER;
 use deployer_lang::model::ResourceType;
 use deployer_lang::{Compiled, Stack};
 use deployer_plan::diff::Diff;
@@ -25,13 +22,16 @@ use super::verify::Verification;
 use crate::context::Context;
 use crate::deployment::{DeployReport, DeployResult, Deployment, Losses, Options, Waiting, announced};
 use crate::existing;
-use crate::hotswap::{self, Swap, Swapped};
 use crate::pipeline;
 use crate::plan;
-use crate::records::{self, Finished, Kind};
+use crate::records::Kind;
 use crate::saved_plan::SavedPlan;
 use crate::situation::{self, Busy, Look, Situation};
 use crate::state::{Deployed, Wanted};
+
+mod swap;
+
+pub(super) use swap::Swapping;
 
 /// Build and publish the code, and deploy the stack
 ///
@@ -332,17 +332,6 @@ async fn go(context: &Context, args: &Args, compiled: &Compiled) -> Result<Deplo
     act(context, args, compiled, &look, saved, swapping, Losses::Refused).await
 }
 
-/// The use of a swap of code in place of a deployment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Swapping {
-    /// All changes are deployed.
-    Never,
-    /// A change of anything but code is refused.
-    Always,
-    /// Changes of code alone are swapped, and others are deployed.
-    WherePossible,
-}
-
 /// Deploys what `look` has found. Nothing was changed before, and from here on an end may leave things half done.
 pub(super) async fn act(
     context: &Context,
@@ -429,10 +418,10 @@ pub(super) async fn act(
     look.remark_renames(context, stack)?;
     let done = match (swapping, deployed) {
         (Swapping::Always, Some(deployed)) => {
-            check_swap(look, deployed)?;
-            let done = swap(context, look, stack, deployed).await?;
+            swap::check(look, deployed)?;
+            let done = swap::swap(context, look, stack, deployed).await?;
             if done.result == DeployResult::Swapped {
-                context.ui.note(NOT_RECORDED);
+                context.ui.note(swap::NOT_RECORDED);
             }
             done
         }
@@ -442,8 +431,8 @@ pub(super) async fn act(
                     .hint("deploy it without `--hotswap` first"),
             ));
         }
-        (Swapping::WherePossible, Some(deployed)) if is_of_code(look, deployed) => {
-            swap(context, look, stack, deployed).await?
+        (Swapping::WherePossible, Some(deployed)) if swap::check(look, deployed).is_ok() => {
+            swap::swap(context, look, stack, deployed).await?
         }
         (Swapping::Never | Swapping::WherePossible, _) => {
             let done = deployment.run().await?;
@@ -458,10 +447,6 @@ pub(super) async fn act(
     }
     Ok(done)
 }
-
-/// The note on swapped code.
-const NOT_RECORDED: &str =
-    "\nthis code is not recorded in CloudFormation; `deployer deploy` makes it permanent";
 
 /// Executes a change set that waits for it.
 async fn waiting(
@@ -529,90 +514,6 @@ async fn waiting(
         options,
     };
     deployment.execute_waiting(Waiting { name: found.name, changes: found.changes }).await
-}
-
-/// Returns whether a parameter differs from the code in use.
-fn differs(deployed: &Deployed, (name, value): (&String, &String)) -> bool {
-    Swapped::in_use(deployed.swapped.as_ref(), &deployed.stack.parameters, name) != Some(value)
-}
-
-/// Refuses a swap if more than code has changed, or a user of the code would not learn of it.
-fn check_swap(look: &Situation, deployed: &Deployed) -> Result<()> {
-    if !plan::is_template(deployed, &look.wanted.text) {
-        return Err(Error::Refused(
-            Message::new("more than code has changed since the last deployment").hint(
-                "`deployer diff` shows the changes; deploy them without `--hotswap`; nothing was changed",
-            ),
-        ));
-    }
-    plan::action(Some(&deployed.stack))?;
-    let parameters = look.wanted.parameters.iter().filter(|&pair| differs(deployed, pair));
-    hotswap::check(&deployed.template, parameters.map(|(name, _)| name))
-}
-
-/// Returns whether nothing but code has changed, and the code can be swapped.
-fn is_of_code(look: &Situation, deployed: &Deployed) -> bool {
-    let wanted = &look.wanted;
-    let is_code = |name: &str| {
-        name == ASSET_BUCKET_PARAMETER || wanted.code.iter().any(|one| one.asset.parameter == name)
-    };
-    deployed.stack.state == StackState::Settled
-        && wanted.tags_to_send(Some(deployed)).is_none()
-        && wanted.notifications_to_send(Some(deployed)).is_none()
-        && wanted.parameters.iter().all(|pair| is_code(pair.0) || !differs(deployed, pair))
-        && check_swap(look, deployed).is_ok()
-}
-
-/// Swaps code without CloudFormation.
-async fn swap(
-    context: &Context,
-    look: &Situation,
-    stack: &Stack,
-    deployed: &Deployed,
-) -> Result<DeployReport> {
-    let resources = look.cloudformation.resources(&deployed.stack.id);
-    let (values, resources) = tokio::join!(publish(&context.ui, &look.session, &look.wanted.code), resources);
-    let (values, resources) = (values?, resources?);
-    let new: BTreeMap<String, String> =
-        values.into_iter().filter(|(name, value)| differs(deployed, (name, value))).collect();
-    let done = |result| DeployReport {
-        result,
-        plan: None,
-        changes: Vec::new(),
-        stack: Some(deployed.stack.clone()),
-    };
-    if new.is_empty() {
-        return Ok(done(DeployResult::Unchanged));
-    }
-    let started = std::time::Instant::now();
-    let swap = Swap {
-        context,
-        session: &look.session,
-        stack: &stack.name,
-        stack_id: &deployed.stack.id,
-        template: &deployed.template,
-        deployed: &deployed.stack.parameters,
-        resources: &resources,
-        before: deployed.swapped.clone(),
-    };
-    let swapped = swap.run(&new).await?;
-    let mut parameters = deployed.stack.parameters.clone();
-    parameters.extend(swapped.parameters);
-    let finished = Finished {
-        stack: &stack.name,
-        stack_id: &deployed.stack.id,
-        kind: Kind::Hotswap,
-        cause: None,
-        took: started.elapsed(),
-        template: Some(&deployed.text),
-        parameters: &parameters,
-        tags: &deployed.stack.tags,
-        changes: &[],
-        remains: None,
-    };
-    records::keep(context, &look.session, &finished).await;
-    context.ui.step("done", format!("code swapped: {}", hotswap::names(&new)));
-    Ok(done(DeployResult::Swapped))
 }
 
 /// Shows the outputs to people.
