@@ -125,6 +125,19 @@ pub struct Browser {
 impl Browser {
     /// Starts a browser without a window.
     pub async fn start() -> Self {
+        Self::start_with(json!({ "browser": "ALL" }), json!({})).await
+    }
+
+    /// Starts a browser that traces its frames, and the marks of pages.
+    pub async fn start_tracing() -> Self {
+        let categories =
+            "disabled-by-default-devtools.timeline.frame,devtools.timeline.frame,blink.user_timing";
+        let logs = json!({ "browser": "ALL", "performance": "ALL" });
+        let trace = json!({ "enableNetwork": false, "enablePage": false, "traceCategories": categories });
+        Self::start_with(logs, json!({ "perfLoggingPrefs": trace })).await
+    }
+
+    async fn start_with(logs: Value, mut options: Value) -> Self {
         let driver = Driver::start();
         let downloads = tempfile::tempdir().expect("a folder for downloads");
         // In a container, Chromium has neither its sandbox, as root, nor enough shared memory.
@@ -136,10 +149,11 @@ impl Browser {
             "--hide-scrollbars",
             "--lang=en-GB",
         ];
+        options["args"] = json!(args);
         let wanted = json!({
             "browserName": "chrome",
-            "goog:loggingPrefs": { "browser": "ALL" },
-            "goog:chromeOptions": { "args": args },
+            "goog:loggingPrefs": logs,
+            "goog:chromeOptions": options,
         });
         let capabilities: Capabilities = wanted.as_object().expect("an object").clone().into();
         let client =
@@ -302,6 +316,17 @@ impl Browser {
             .filter(|message| !expected.iter().any(|part| message.contains(part)))
             .collect();
         assert!(wrong.is_empty(), "in the log of the browser: {wrong:#?}");
+    }
+
+    /// Returns the events of the browser's trace since the last time: name, and time in milliseconds.
+    pub async fn trace(&self) -> Vec<(String, f64)> {
+        let log = self.web.get_log("performance").await.expect("the trace of the browser");
+        let event = |message: &str| {
+            let entry: Value = serde_json::from_str(message).ok()?;
+            let event = &entry["message"]["params"];
+            Some((event["name"].as_str()?.to_owned(), event["ts"].as_f64()? / 1_000.0))
+        };
+        log.iter().filter_map(|entry| event(&entry.message)).collect()
     }
 
     /// Ends the browser.
