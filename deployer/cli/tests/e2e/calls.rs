@@ -19,7 +19,7 @@ const POLLED: [&str; 3] = [
 
 /// Commands in an order in which each finds the resources that it needs: name, command line, visibility timeout and
 /// code of the stack.
-const COMMANDS: [(&str, &[&str], u32, &str); 25] = [
+const COMMANDS: [(&str, &[&str], u32, &str); 26] = [
     ("ls", &["ls"], 60, "one"),
     ("synth", &["synth"], 60, "one"),
     ("graph", &["graph"], 60, "one"),
@@ -40,6 +40,7 @@ const COMMANDS: [(&str, &[&str], u32, &str); 25] = [
     ("bootstrap", &["bootstrap"], 90, "two"),
     ("outputs", &["outputs"], 90, "two"),
     ("status", &["status"], 90, "two"),
+    ("console, one read", &["console", "--reads", "1"], 90, "two"),
     ("diagnose", &["diagnose"], 90, "two"),
     ("events", &["events"], 90, "two"),
     ("recover, nothing", &["recover"], 90, "two"),
