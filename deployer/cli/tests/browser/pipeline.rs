@@ -65,15 +65,26 @@ fn csv(ids: char, rows: usize, wrong: &[usize]) -> String {
 
 /// Notes each second what rises on the page while rows arrive.
 const NOTE: &str = "
-    window.__seen = { loaded: [], rows: [], facts: [], states: [] };
+    window.__seen = { loaded: [], rows: [], facts: [], states: [], paces: [] };
     const note = (list, value) => { if (value && list.at(-1) !== value) list.push(value); };
     setInterval(() => {
         note(window.__seen.loaded, document.querySelector('#panel .figure[data-part=loaded] b')?.textContent);
         for (const one of document.querySelectorAll('.edge-label')) if (one.textContent.includes('record-transformed')) note(window.__seen.rows, one.querySelector('.rows').textContent);
         note(window.__seen.facts, document.querySelector('a.node[href=\"#/resource/transform\"] title')?.textContent);
+        note(window.__seen.paces, document.querySelector('#panel .pace')?.textContent);
         note(window.__seen.states, document.querySelector('.list .file .state')?.textContent);
     }, 200);
 ";
+
+/// Returns the content of an object in the bucket.
+async fn object(cloud: &Cloud, key: &str) -> Vec<u8> {
+    let outputs = cloud.json(&["outputs"]);
+    let bucket = outputs["outputs"]["bucket"].as_str().expect("the output `bucket`").to_owned();
+    let config = aws_sdk_s3::config::Builder::from(&cloud.sdk().await).force_path_style(true).build();
+    let answer = aws_sdk_s3::Client::from_conf(config).get_object().bucket(bucket).key(key).send().await;
+    let body = answer.unwrap_or_else(|error| panic!("{key}: {error:?}")).body.collect().await;
+    body.expect("the object").to_vec()
+}
 
 /// Waits for a file in the folder of downloads, and returns its content.
 async fn download(browser: &Browser) -> String {
@@ -123,9 +134,11 @@ async fn a_pipeline_is_seen_at_work() {
     browser.until("its record", "document.querySelector('.history .number')?.textContent === '#1'").await;
     browser.until("the pipeline", "document.querySelectorAll('a.node').length >= 10").await;
 
-    // Two files at once.
-    let small = [("customers.csv", 'c', 25), ("returns.csv", 'x', 40)]
-        .map(|(name, ids, rows)| cloud.write(name, csv(ids, rows, &[]).as_bytes()));
+    // Two files at once: one as Windows programs write it, with a mark at its beginning and two characters at each end of a line.
+    let windows = format!("\u{feff}{}", csv('x', 40, &[]).replace('\n', "\r\n"));
+    let small = [("customers.csv", csv('c', 25, &[])), ("returns.csv", windows)];
+    let contents: Vec<(&str, String)> = small.to_vec();
+    let small = small.map(|(name, text)| cloud.write(name, text.as_bytes()));
     browser.drop_files(&[&small[0], &small[1]]).await;
     browser.until("both", "document.querySelectorAll('dialog[open] .field').length === 2").await;
     browser.click("dialog .primary").await;
@@ -138,7 +151,8 @@ async fn a_pipeline_is_seen_at_work() {
         .await;
 
     // A file is dropped: its bar rises while its rows arrive.
-    let file = cloud.write("orders.csv", csv('r', ROWS, &WRONG).as_bytes());
+    let orders = csv('r', ROWS, &WRONG);
+    let file = cloud.write("orders.csv", orders.as_bytes());
     browser.js(NOTE, &[]).await;
     browser.drop_files(&[&file]).await;
     browser.until("the dialog", "document.querySelector('dialog[open]') !== null").await;
@@ -180,6 +194,13 @@ async fn a_pipeline_is_seen_at_work() {
             && text.as_str().is_some_and(|text| text.contains("throttle 2"))
     };
     assert!(seen["facts"].as_array().is_some_and(|all| all.iter().any(waits)), "rows wait: {seen}");
+    let is_old = |text: &Value| text.as_str().is_some_and(|text| text.contains("oldest row "));
+    assert!(seen["facts"].as_array().is_some_and(|all| all.iter().any(is_old)), "rows become older: {seen}");
+
+    // The objects have the bytes of the files.
+    for (key, content) in contents.iter().map(|(key, text)| (*key, text)).chain([("orders.csv", &orders)]) {
+        assert!(object(&cloud, key).await == content.as_bytes(), "{key} was changed on its way");
+    }
 
     // The reasons, with the numbers of the rows.
     browser
@@ -235,6 +256,34 @@ async fn a_pipeline_is_seen_at_work() {
     browser
         .until("the message", "document.querySelector('#toasts').textContent.includes('replay of 5 rows')")
         .await;
+    browser
+        .until_within(
+            THROUGH,
+            "the results of the second attempt",
+            "document.querySelector('#panel').innerText.includes('Attempt 2')",
+        )
+        .await;
+    browser
+        .until(
+            "its end",
+            "document.querySelector('#panel .place-head .state')?.textContent === 'incomplete' \
+             && !document.querySelector('#panel .pace').textContent.includes('replay')",
+        )
+        .await;
+    let seen = browser.js("return window.__seen.paces;", &[]).await;
+    let seen = seen.as_array().expect("a list").iter().filter_map(Value::as_str);
+    assert!(
+        seen.clone().any(|pace| pace.contains("5 rows of a replay to go")),
+        "the replay was under way: {:?}",
+        seen.collect::<Vec<_>>()
+    );
+    let rows = browser
+        .js(
+            "return [...document.querySelectorAll('.reason .chip')].map((one) => Number(one.textContent));",
+            &[],
+        )
+        .await;
+    assert_eq!(rows, json!(WRONG), "the same rows fail again");
 
     // A second tab shows the same, by the same reader.
     let first = browser.shown().await;
