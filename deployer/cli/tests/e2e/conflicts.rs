@@ -4,7 +4,7 @@ use crate::cloud::{Cloud, STACK};
 
 /// Returns the repository's stack with this setting of `load`, with rows that may delete unless items are kept, and with
 /// columns that files may lack.
-fn stack(on_conflict: &str) -> String {
+pub fn stack(on_conflict: &str) -> String {
     let access = match on_conflict {
         "merge" => "{ update: \"${records}\" }, { delete: \"${records}\" }",
         "newest" => "{ write: \"${records}\" }, { delete: \"${records}\" }",

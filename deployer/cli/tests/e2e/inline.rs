@@ -11,7 +11,7 @@ use crate::cloud::{Cloud, STACK};
 const FILES: usize = 60;
 
 /// Returns the repository's stack, in which `extract` reads files of up to 20 KiB itself.
-fn stack() -> String {
+pub fn stack() -> String {
     let access = "access: [{ run: \"${extraction}\" }, { publish: \"${events}\" }]";
     assert_eq!(STACK.matches(access).count(), 1, "stack.yaml is another one");
     let own = "access: [{ run: \"${extraction}\" }, { read: \"${landing}\" }, { publish: \"${events}\" }, { tally: \"${tally}\" }]";

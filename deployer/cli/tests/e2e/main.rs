@@ -43,3 +43,4 @@ mod tally;
 mod terminal;
 mod unreliable;
 mod verify;
+mod verify_stacks;

@@ -6,7 +6,7 @@ use crate::cloud::{Cloud, STACK};
 use crate::results::object;
 
 /// Returns the repository's stack with a `snapshot`.
-fn stack() -> String {
+pub fn stack() -> String {
     let edits = [
         ("worker: load\n", "worker: load\n      settings: { onConflict: newest, snapshot: true }\n"),
         ("event: object-completed, batchSize: 1", "event: snapshot-completed, batchSize: 1"),
