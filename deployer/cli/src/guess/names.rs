@@ -1,6 +1,6 @@
 //! Names: those of attributes, made of the names of columns, and the meaning that a name suggests.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// The greatest number of characters of an attribute's name. A name is a part of every item, and is paid for there.
 const MAX_CHARACTERS: usize = 60;
@@ -8,14 +8,21 @@ const MAX_CHARACTERS: usize = 60;
 /// Returns names of attributes, each once, for the names of columns: `House No.` becomes `house_no`.
 pub fn attributes<'n>(columns: impl IntoIterator<Item = &'n str>) -> Vec<String> {
     let mut taken = HashSet::new();
+    // The next number to try for a name that is taken, so that many equal names don't try all of them again.
+    let mut numbers: HashMap<String, usize> = HashMap::new();
     let mut names = Vec::new();
     for column in columns {
         let name = attribute(column);
         let mut unique = name.clone();
-        let mut number = 2;
-        while !taken.insert(unique.clone()) {
-            unique = format!("{name}_{number}");
-            number += 1;
+        if !taken.insert(unique.clone()) {
+            let number = numbers.entry(name.clone()).or_insert(2);
+            loop {
+                unique = format!("{name}_{number}");
+                *number += 1;
+                if taken.insert(unique.clone()) {
+                    break;
+                }
+            }
         }
         names.push(unique);
     }
@@ -257,6 +264,14 @@ mod tests {
         ] {
             assert_eq!(identifier_rank(column), rank, "{column}");
         }
+    }
+
+    #[test]
+    fn twenty_thousand_columns_of_one_name_each_have_their_own() {
+        let names = attributes(std::iter::repeat_n("a", 20_000).chain(["a_2", "A"]));
+        assert_eq!((names[0].as_str(), names[19_999].as_str()), ("a", "a_20000"));
+        assert_eq!((names[20_000].as_str(), names[20_001].as_str()), ("a_2_2", "a_20001"));
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), 20_002);
     }
 
     #[test]
