@@ -247,8 +247,10 @@ async fn asks(console: &Console, id: &str) {
     assert!(way["steps"].as_array().expect("steps").iter().all(|step| step["time"].is_string()), "{way}");
     assert_eq!((&way["steps"][3]["resource"], &way["item"]["id"]), (&json!("load"), &json!("3")), "{way}");
     let row_id = way["rowId"].as_str().expect("an ID");
-    let (_, same) = console.get(&format!("/api/row?rowId={row_id}")).await;
-    assert_eq!((&same["row"], &same["rowId"]), (&json!(3), &json!(row_id)));
+    for asked in [row_id.to_owned(), row_id.to_uppercase()] {
+        let (_, same) = console.get(&format!("/api/row?rowId={asked}")).await;
+        assert_eq!((&same["row"], &same["rowId"]), (&json!(3), &json!(row_id)));
+    }
     assert_eq!(console.get(&format!("/api/row?id={id}&row=4")).await.0, 404);
     assert_eq!(console.get("/api/file?id=none").await.0, 404);
 

@@ -229,7 +229,7 @@ impl Backend for Answers<'_> {
         let compiled = self.site.compiled();
         let asked = Asked { linked: &linked, stack: &compiled.stack, tally: &tally, object: &object };
         let mut way = asked.way(number).await?;
-        if row::is_within_reach(&tally, number) {
+        if row::is_within_reach(&tally) {
             let range = Range { from: number, rows: 1 };
             match self.compared(&linked, &object, range).await {
                 Ok(items) => way.item = items.rows.into_iter().next().and_then(|row| row.item),
@@ -254,7 +254,11 @@ impl Backend for Answers<'_> {
                 .hint("`report` writes it when every row of the file is settled")
         })?;
         let opened = objects::open(&linked.session, &object.bucket, &key, None).await;
-        let mut opened = opened.map_err(|error| failed(&error.into()))?;
+        let mut opened = opened.map_err(|error| match error.is("NoSuchKey") {
+            true => Failed::new(Cause::Absent, format!("{key} has been deleted from {}", object.bucket))
+                .hint("the failures of its rows are still in the tally: `deployer errors` lists them"),
+            false => failed(&error.into()),
+        })?;
         let size = opened.size();
         let (pieces, body) = mpsc::channel(PIECES);
         tokio::spawn(async move {
@@ -369,7 +373,8 @@ impl Backend for Answers<'_> {
         let compiled = self.site.compiled();
         let stack = &compiled.stack;
         let landing = pipeline::landing(stack, bucket.as_deref()).map_err(|error| failed(&error))?;
-        upload::check_key(stack, landing, &key).map_err(|error| failed(&error))?;
+        upload::check_key(stack, landing, &key)
+            .map_err(|error| failed(&error).hint("give it another key; keys are case-sensitive"))?;
         let linked = self.site.link().await.map_err(|error| failed(&error))?;
         let bucket = physical(&linked.resources, stack, &landing.name).map_err(|error| failed(&error))?;
         let stored = objects::put_pieces(&linked.session, bucket, &key, size, body).await;

@@ -33,6 +33,8 @@ pub async fn find(all: Vec<Tally>, id: &str) -> backend::Result<(Tally, u64)> {
     if !is_id {
         return Err(Failed::new(Cause::Request, "the ID of a row has 32 hexadecimal digits"));
     }
+    // Digits are the same in capitals, as some tools show them.
+    let id = id.to_ascii_lowercase();
     let mut looked = 0;
     for tally in all {
         let Some(object) = tally.summary.object.clone() else { continue };
@@ -54,7 +56,7 @@ pub async fn find(all: Vec<Tally>, id: &str) -> backend::Result<(Tally, u64)> {
 }
 
 /// Returns whether a file is small enough to be read up to a row.
-pub fn is_within_reach(tally: &Tally, _row: u64) -> bool {
+pub fn is_within_reach(tally: &Tally) -> bool {
     tally.summary.total().is_none_or(|total| total.bytes <= MOST_BYTES)
 }
 
