@@ -24,13 +24,15 @@ use crate::output::{
 };
 use crate::text::{harmless, printable};
 
+mod live;
 mod problems;
 mod screen;
 mod table;
 
+pub use self::live::{Bar, Live};
 pub use self::problems::drawn;
 pub use self::screen::{ScreenLine, Tone};
-pub use self::table::{table, terminal_width, wide_table, wrapped_table};
+pub use self::table::{fitted_table, table, terminal_width, wide_table, wrapped_table};
 
 /// Shape of the data on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -143,30 +145,6 @@ struct Shared {
     documented: AtomicBool,
 }
 
-/// A line of the terminal that keeps changing, and disappears with this value.
-#[derive(Debug)]
-pub struct Live(ProgressBar);
-
-impl Live {
-    /// Changes the line.
-    pub fn say(&self, text: impl AsRef<str>) {
-        self.0.set_message(printable(text.as_ref()));
-    }
-}
-
-/// A bar of the terminal that fills, and disappears with this value.
-#[derive(Debug)]
-pub struct Bar(ProgressBar);
-
-impl Bar {
-    /// Sets the position, the length and the message of the bar.
-    pub fn set(&self, done: u64, of: u64, text: impl AsRef<str>) {
-        self.0.set_length(of);
-        self.0.set_position(done);
-        self.0.set_message(printable(text.as_ref()));
-    }
-}
-
 /// Much data for stdout, which is written in large pieces.
 #[derive(Debug, Default)]
 pub struct Stream(Vec<u8>);
@@ -198,18 +176,6 @@ impl Stream {
         out.flush()?;
         self.0.clear();
         Ok(())
-    }
-}
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
-    }
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
     }
 }
 
@@ -321,6 +287,18 @@ impl Ui {
     #[must_use]
     pub fn is_data_on_terminal(&self) -> bool {
         std::io::stdout().is_terminal()
+    }
+
+    /// Returns whether steps and notes are left out.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Returns the number of columns of the terminal that data are written to, if they are.
+    #[must_use]
+    pub fn data_width(&self) -> Option<usize> {
+        self.is_data_on_terminal().then(terminal_width)
     }
 
     /// Writes a line to stderr, above those that keep changing.

@@ -43,6 +43,42 @@ pub fn wrapped_table(head: &[String], rows: impl IntoIterator<Item = Vec<String>
     aligned(table, head, rows)
 }
 
+/// Least number of characters that a shortened cell keeps; a third of a wide terminal is more.
+const LEAST_CELL: usize = 20;
+
+/// Aligns columns of which the first one has names of any length, such as keys of objects.
+///
+/// With a `width`, in characters, the names are shortened in the middle as far as the table needs it, so that the other
+/// columns stay in sight. Output that a program reads has no width, and its names are whole.
+#[must_use]
+pub fn fitted_table(head: &[String], mut rows: Vec<Vec<String>>, width: Option<usize>) -> String {
+    let Some(width) = width else { return wide_table(head, rows) };
+    for name in rows.iter_mut().filter_map(|row| row.first_mut()) {
+        *name = printable(name);
+    }
+    let widest = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).chain(head.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let others: usize = (1..head.len()).map(|column| widest(column) + 2).sum();
+    let room = width.saturating_sub(others).max(LEAST_CELL).max(width / 3);
+    for name in rows.iter_mut().filter_map(|row| row.first_mut()) {
+        *name = shortened(name, room);
+    }
+    wide_table(head, rows)
+}
+
+/// Returns a text of at most `most` characters: of a longer one, its beginning and its end.
+fn shortened(text: &str, most: usize) -> String {
+    let count = text.chars().count();
+    if count <= most {
+        return text.to_owned();
+    }
+    let begin = most / 2;
+    let end = most.saturating_sub(begin + 1);
+    text.chars().take(begin).chain(['…']).chain(text.chars().skip(count - end)).collect()
+}
+
 /// Fills a table, and returns its lines, without lines around the cells.
 fn aligned(
     mut table: comfy_table::Table,
@@ -66,6 +102,25 @@ fn aligned(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_names_leave_the_other_columns_in_sight_and_are_whole_without_a_terminal() {
+        let head = ["file", "rows"].map(str::to_owned);
+        let long = format!("{}/{}.csv", "a".repeat(500), "z".repeat(500));
+        let rows = vec![vec![long.clone(), "12".to_owned()], vec!["b.csv".to_owned(), "3".to_owned()]];
+        let table = fitted_table(&head, rows.clone(), Some(60));
+        let lines: Vec<&str> = table.lines().collect();
+        assert!(lines.iter().all(|line| line.chars().count() <= 60), "{table}");
+        assert!(lines[1].starts_with("aaaa") && lines[1].ends_with("zzz.csv  12"), "{table}");
+        assert!(lines[2].starts_with("b.csv  "), "{table}");
+        assert!(fitted_table(&head, rows, None).contains(&long));
+        // Each is as long as it was, or as long as it may be.
+        for (text, most, wanted) in
+            [("abcdef", 6, "abcdef"), ("abcdefg", 6, "abc…fg"), ("äöüß", 3, "ä…ß"), ("ab", 1, "…")]
+        {
+            assert_eq!(shortened(text, most), wanted);
+        }
+    }
 
     #[test]
     fn the_width_is_that_of_the_terminal_unless_somebody_says() {

@@ -237,10 +237,15 @@ fn show(
         return Ok(());
     }
     let mut out = String::new();
+    let width = context.ui.data_width();
     let mut part = |title: &str, head: [&str; 3], rows: Vec<[String; 3]>| {
+        let rows: Vec<_> = rows.into_iter().map(Vec::from).collect();
         if !rows.is_empty() {
             let separator = if out.is_empty() { "" } else { "\n" };
-            out.push_str(&format!("{separator}{title}\n{}", ui::table(head, rows)));
+            out.push_str(&format!(
+                "{separator}{title}\n{}",
+                ui::fitted_table(&head.map(str::to_owned), rows, width)
+            ));
         }
     };
     part("Files", ["file", "rows", "reason"], files.iter().flat_map(rows_of).collect());

@@ -166,7 +166,7 @@ impl Watched<'_> {
             self.last = text;
             return Ok(());
         }
-        let mut screen = Screen::new(&self.stack.name, self.region, &time);
+        let mut screen = Screen::new(&self.stack.name, self.region, &time, ui.data_width());
         let is_unread = snapshot.unread.iter().any(|unread| unread.source == Source::Tally);
         match self.object {
             Some(object) if !is_unread => {

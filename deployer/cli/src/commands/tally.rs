@@ -138,7 +138,7 @@ async fn list(context: &Context, stack: &Stack, place: &TallyHandle) -> Result<(
     if skips {
         columns.insert(SKIPPED_COLUMN, "skipped".to_owned());
     }
-    context.ui.data(&deployer_base::ui::wide_table(&columns, rows))
+    context.ui.data(&deployer_base::ui::fitted_table(&columns, rows.collect(), context.ui.data_width()))
 }
 
 /// The progress of an object.

@@ -2,7 +2,7 @@
 
 use deployer_base::text::printable;
 use deployer_base::time;
-use deployer_base::ui::{ScreenLine, table, wide_table};
+use deployer_base::ui::{ScreenLine, fitted_table, table, wide_table};
 use tally::Tally;
 
 use super::next::NextStep;
@@ -16,28 +16,32 @@ const UNKNOWN: &str = "?";
 
 /// The parts of a screen, of which each begins with an empty line.
 #[derive(Debug, Default)]
-pub struct Screen(Vec<ScreenLine>);
+pub struct Screen {
+    lines: Vec<ScreenLine>,
+    /// Columns of the terminal that it is written to, if it is.
+    width: Option<usize>,
+}
 
 impl Screen {
     /// Begins a screen with the name of the stack and the time.
-    pub fn new(stack: &str, region: &str, time: &str) -> Self {
-        Self(vec![ScreenLine::heading(format!("{stack} in {region}, {time}"))])
+    pub fn new(stack: &str, region: &str, time: &str, width: Option<usize>) -> Self {
+        Self { lines: vec![ScreenLine::heading(format!("{stack} in {region}, {time}"))], width }
     }
 
     /// Returns the lines.
     pub fn lines(&self) -> &[ScreenLine] {
-        &self.0
+        &self.lines
     }
 
     fn part(&mut self) {
-        self.0.push(ScreenLine::plain(""));
+        self.lines.push(ScreenLine::plain(""));
     }
 
     /// Adds a table; `is_alarm` says which of its rows somebody must look at.
     fn table(&mut self, text: &str, is_alarm: impl Fn(usize) -> bool) {
         self.part();
         for (index, line) in text.lines().enumerate() {
-            self.0.push(match index {
+            self.lines.push(match index {
                 0 => ScreenLine::heading(line),
                 row if is_alarm(row - 1) => ScreenLine::alarm(line),
                 _ => ScreenLine::plain(line),
@@ -50,7 +54,7 @@ impl Screen {
         let shown = &snapshot.files[..snapshot.files.len().min(most)];
         if snapshot.files.is_empty() {
             self.part();
-            self.0.push(ScreenLine::plain("no file has been uploaded yet"));
+            self.lines.push(ScreenLine::plain("no file has been uploaded yet"));
             return;
         }
         let head = [
@@ -67,7 +71,7 @@ impl Screen {
         ];
         let rows = shown.iter().map(|tally| {
             let speed = pace.of(tally, snapshot.moment);
-            [
+            vec![
                 tally.summary.object.as_ref().map_or_else(|| UNKNOWN.to_owned(), |object| object.key.clone()),
                 state_text(tally),
                 tally.total().map_or_else(|| UNKNOWN.to_owned(), |total| total.to_string()),
@@ -80,13 +84,14 @@ impl Screen {
                 last_event(snapshot.moment, speed),
             ]
         });
-        self.table(&table(head, rows), |row| {
+        let text = fitted_table(&head.map(str::to_owned), rows.collect(), self.width);
+        self.table(&text, |row| {
             matches!(State::of(&shown[row]), State::RowsFailed | State::ObjectFailed)
                 || !shown[row].failed().is_empty()
         });
         let more = snapshot.files.len() - shown.len();
         if more > 0 {
-            self.0.push(ScreenLine::plain(format!("and {more} more: `deployer tally` lists all")));
+            self.lines.push(ScreenLine::plain(format!("and {more} more: `deployer tally` lists all")));
         }
     }
 
@@ -95,7 +100,7 @@ impl Screen {
         self.part();
         let key = printable(key);
         let Some(tally) = tally else {
-            self.0.push(ScreenLine::plain(format!("{key}: no event about its rows has arrived")));
+            self.lines.push(ScreenLine::plain(format!("{key}: no event about its rows has arrived")));
             return;
         };
         let speed = pace.of(tally, snapshot.moment);
@@ -104,7 +109,7 @@ impl Screen {
             text.push_str(&format!(", about {} to go", duration(left)));
         }
         text.push_str(&format!(", last event {}", last_event(snapshot.moment, speed)));
-        self.0.push(match State::of(tally) {
+        self.lines.push(match State::of(tally) {
             State::RowsFailed | State::ObjectFailed => ScreenLine::alarm(text),
             State::Open | State::Loaded => ScreenLine::heading(text),
         });
@@ -152,7 +157,7 @@ impl Screen {
         }
         if snapshot.dead_letters > 0 {
             let noun = if snapshot.dead_letters == 1 { "dead letter" } else { "dead letters" };
-            self.0.push(ScreenLine::alarm(format!(
+            self.lines.push(ScreenLine::alarm(format!(
                 "{} {noun}: `deployer logs` shows why, and `deployer replay --dead-letters` sends them back",
                 snapshot.dead_letters
             )));
@@ -166,7 +171,7 @@ impl Screen {
         }
         for unread in &snapshot.unread {
             let why = unread.error.message().map(|message| message.text).unwrap_or_default();
-            self.0.push(ScreenLine::alarm(format!(
+            self.lines.push(ScreenLine::alarm(format!(
                 "not read: {}: {}",
                 unread.source.name(),
                 printable(&why)
