@@ -30,9 +30,12 @@ pub async fn serve(
         let Ok(console) = Console::open(context, Some(&source.target.stack), Options::default()).await else {
             continue;
         };
-        context
-            .ui
-            .step("console", format!("{}; only whoever has this link can see the page", console.link()));
+        // `--quiet` leaves out the step, and without the link nobody can open the page.
+        let notice = format!("{}; only whoever has this link can see the page", console.link());
+        match context.ui.is_quiet() && !context.ui.is_json() {
+            true => context.ui.data(&format!("{}\n", console.link()))?,
+            false => context.ui.step("console", notice),
+        }
         report.event(&context.ui, &DevEvent::Console { link: console.link() })?;
         let _entrance = match opens {
             true => console::show(context, console.link()),
