@@ -202,6 +202,28 @@ impl Document {
                     .help("keep one of them"),
             );
         }
+        for (position, second) in stacks.iter().enumerate() {
+            let place = |stack: &StackTarget| {
+                let StackTarget { target, region, account, endpoint, .. } = stack;
+                (stack.full_name(&name), *target, region.clone(), account.clone(), endpoint.clone())
+            };
+            // Each would deploy over the other. Without `account`, credentials may choose it, but nothing here says so.
+            if let Some(first) = stacks[..position].iter().find(|first| place(first) == place(second)) {
+                scope.report(
+                    Diagnostic::error(
+                        "E0107",
+                        key_span("stacks", &second.stack),
+                        format!(
+                            "`{}` and `{}` are the same stack, `{}`",
+                            first.stack,
+                            second.stack,
+                            second.full_name(&name)
+                        ),
+                    )
+                    .help("give one of them another `name`, `region` or `account`"),
+                );
+            }
+        }
         let entries = |section: Option<Node>| match section {
             Some(Node { value: Value::Mapping(entries), .. }) => entries,
             _ => Vec::new(),
