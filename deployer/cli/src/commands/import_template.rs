@@ -169,6 +169,11 @@ impl Args {
         self.template.as_deref()
     }
 
+    /// Returns whether the stack is in the local cloud.
+    pub const fn is_local(&self) -> bool {
+        self.local
+    }
+
     fn to_stdout(&self) -> bool {
         self.out == Path::new("-")
     }
@@ -188,7 +193,7 @@ impl Args {
 /// Imports a template in a file, without calling AWS.
 pub fn run_template(context: &Context, args: &Args, path: &Path) -> Result<()> {
     args.check()?;
-    write(context, args, &of_file(path)?)
+    write(context, args, &of_file(context, path)?)
 }
 
 /// Imports the template of a deployed stack.
@@ -242,7 +247,7 @@ fn write(context: &Context, args: &Args, found: &Found) -> Result<()> {
     Ok(())
 }
 
-fn of_file(path: &Path) -> Result<Found> {
+fn of_file(context: &Context, path: &Path) -> Result<Found> {
     let (name, bytes) = match path == Path::new("-") {
         true => {
             let bytes = files::read_from(std::io::stdin().lock());
@@ -265,6 +270,7 @@ fn of_file(path: &Path) -> Result<Found> {
     let target = ImportTarget {
         name: pipeline_name(stem.split('.').next().unwrap_or_default()),
         stack: "dev".to_owned(),
+        region: context.region.clone(),
         origin: if name == "stdin" { String::new() } else { stem },
         ..ImportTarget::default()
     };

@@ -81,3 +81,26 @@ fn what_is_refused_is_named_and_nothing_is_written() {
         assert_eq!(code, Some(2), "{args:?}: {err}");
     }
 }
+
+#[test]
+fn options_that_mean_nothing_for_a_template_are_refused_and_a_region_is_written() {
+    let folder = folder("name: other\nstacks: { dev: {} }\nresources: {}\n");
+    std::fs::write(folder.path().join("shop.yaml"), TEMPLATE).expect("a file");
+    let import = ["import", "--template", "shop.yaml", "--out", "-"];
+    for (more, part) in [
+        (&["--role-arn", "arn:aws:iam::111122223333:role/deployer"][..], "`--role-arn` is for NAME=ID"),
+        (&["--into", "dev"], "`--into` is for NAME=ID"),
+        (&["--local"], "`--local` is for `--stack`"),
+        (&["--config", "throttle=5"], "`--config` is for stack files that exist"),
+    ] {
+        let (code, out, err) = run(&folder, &[&import[..], more].concat());
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{more:?}: {err}");
+        assert!(err.contains(part), "{more:?}: {err}");
+    }
+    let (code, out, err) = run(&folder, &[&import[..], &["--region", "eu-west-1"]].concat());
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("region: eu-west-1"), "{out}");
+    let (code, _, err) = run(&folder, &["import", "=x"]);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("expected NAME=ID"), "{err}");
+}
