@@ -147,6 +147,9 @@ impl Error {
 
     /// Creates the failure of an operation on a file or folder.
     pub fn io(doing: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
+        if doing == "read" && error.kind() == std::io::ErrorKind::IsADirectory {
+            return Self::Usage(Message::new(format!("{} is a folder", path.display())).hint("name a file"));
+        }
         Self::failed(format!("could not {doing} {}: {error}", path.display()))
     }
 

@@ -51,12 +51,16 @@ pub fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
 }
 
 fn write(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    std::fs::metadata(folder)?;
     let mut builder = tempfile::Builder::new();
     // The permissions of a file that is written in place, less those that the umask takes.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.prefix(".part-").tempfile_in(folder.unwrap_or_else(|| Path::new(".")))?;
+    // The error has the path of the temporary file, which means nothing to whoever named another one.
+    let unwritable = |error: IoError| IoError::from(error.kind());
+    let mut file = builder.prefix(".part-").tempfile_in(folder).map_err(unwritable)?;
     file.write_all(content)?;
     file.persist(path)?;
     Ok(())
@@ -84,7 +88,9 @@ mod tests {
             assert_eq!(std::fs::read_to_string(&path).expect("read"), text);
         }
         assert_eq!(std::fs::read_dir(folder.path()).expect("listed").count(), 1);
-        assert!(write_whole(&folder.path().join("missing/a.json"), "x").is_err());
+        let error =
+            write_whole(&folder.path().join("missing/a.json"), "x").expect_err("no folder").to_string();
+        assert!(error.contains("missing/a.json") && !error.contains(".part-"), "{error}");
         assert!(write_whole(Path::new("/"), "x").is_err());
     }
 }

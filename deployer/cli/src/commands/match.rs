@@ -107,8 +107,19 @@ fn event_of(source: &Source, node: &Node) -> Result<Event> {
     })
 }
 
-/// Reads the events of a file, each with its line.
+/// Reads the events of a file, each with its line; at least one.
 fn events(source: &Source) -> Result<Vec<(usize, Event)>> {
+    let events = read_events(source)?;
+    match events.is_empty() {
+        true => Err(Error::Usage(
+            Message::new(format!("{} has no event", source.name))
+                .hint("expected an event as JSON, a list of events, or one event on each line"),
+        )),
+        false => Ok(events),
+    }
+}
+
+fn read_events(source: &Source) -> Result<Vec<(usize, Event)>> {
     let line = |node: &Node| source.position(node.span.start).line;
     let whole = match text::parse(&source.text) {
         Ok(node) => node,
