@@ -3,7 +3,7 @@
 use deployer_base::ui;
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
-/// Columns of running text in a terminal.
+/// Columns of running text at most: longer lines are hard to read. A narrow terminal has fewer.
 const WIDTH: usize = 100;
 
 fn parser(text: &str) -> Parser<'_> {
@@ -241,8 +241,9 @@ impl Page {
         let rest = format!("{indent}{}", " ".repeat(sign.len()));
         let mut line = format!("{indent}{sign}");
         let mut empty = true;
+        let width = WIDTH.min(ui::terminal_width());
         for word in text.split_whitespace() {
-            if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            if !empty && line.chars().count() + 1 + word.chars().count() > width {
                 self.out.push_str(&line);
                 self.out.push('\n');
                 line.clone_from(&rest);

@@ -296,6 +296,39 @@ fn events_are_held_against_a_stack() {
     let (code, _, err) = run(&folder, &["match", "wrong.jsonl"]);
     assert_eq!(code, Some(2));
     assert!(err.contains("wrong.jsonl:4:2: not valid JSON"), "{err}");
+    for text in ["", "\n\n", "[]"] {
+        std::fs::write(folder.path().join("empty.jsonl"), text).expect("a file");
+        let (code, out, err) = run(&folder, &["match", "empty.jsonl"]);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{text:?}: {err}");
+        assert!(err.contains("empty.jsonl has no event"), "{text:?}: {err}");
+    }
+}
+
+#[test]
+fn a_folder_in_the_place_of_a_file_is_a_usage_error() {
+    let folder = folder(STACK);
+    for args in [
+        &["-f", ".", "check"][..],
+        &["-f", ".", "synth"],
+        &["import", "--template", ".", "--out", "-"],
+        &["match", "."],
+        &["match", "--pattern", "@.", "--event", "{}"],
+        &["preview", "."],
+    ] {
+        let (code, out, err) = run(&folder, args);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{args:?}: {err}");
+        assert!(err.contains(". is a folder"), "{args:?}: {err}");
+    }
+}
+
+#[test]
+fn pages_are_laid_out_for_a_narrow_terminal() {
+    let folder = folder(STACK);
+    let output = command(folder.path(), &["docs", "verify"]).env("COLUMNS", "60").output();
+    let page = String::from_utf8(output.expect("the deployer starts").stdout).expect("UTF-8");
+    let prose = page.lines().filter(|line| !line.starts_with("    "));
+    let long: Vec<&str> = prose.filter(|line| line.chars().count() > 60 && line.contains(' ')).collect();
+    assert_eq!(long, [""; 0]);
 }
 
 #[test]
