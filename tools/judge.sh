@@ -64,13 +64,18 @@ for stack in json.load(sys.stdin)["stacks"]:
     done
 done
 
+# Each of the two takes a minute of one processor, and neither writes anything that the other reads. Checkov is content when it
+# could read nothing, so it is asked what it did.
+checked=target/judge-checkov.json
+"$bin/checkov" --config-file tools/checkov.yaml --directory "$out" --output json >"$checked" &
+checkov=$!
+trap 'kill "$checkov" 2>/dev/null || true' EXIT
 echo "judge: cfn-lint over $count templates"
 "$bin/cfn-lint" --config-file tools/cfnlint.yaml -- "$out"/*
 
 echo "judge: checkov over $count templates"
-# Checkov is content when it could read nothing, so it is asked what it did.
-"$bin/checkov" --config-file tools/checkov.yaml --directory "$out" --output json >"$out/checkov.txt" || true
-python3 - "$out/checkov.txt" <<'PYTHON'
+wait "$checkov" || true
+python3 - "$checked" <<'PYTHON'
 import json, sys
 
 report = json.load(open(sys.argv[1], encoding="utf-8"))
