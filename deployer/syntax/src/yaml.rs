@@ -10,6 +10,11 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span as Marks, Tag};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Source, Span, nearest};
 
+mod escapes;
+mod offsets;
+
+use offsets::Offsets;
+
 /// Deepest nesting: anything deeper is an attack or a mistake.
 const MAX_DEPTH: usize = 64;
 /// Most nodes in a file once aliases are expanded: stops "billion laughs" files.
@@ -203,16 +208,14 @@ struct Builder<'a> {
 
 /// Reads one YAML document. `None` when nothing usable is left; the reason is among the diagnostics.
 pub fn parse(source: &Source, diagnostics: &mut Diagnostics) -> Option<Node> {
-    let mut builder = Builder {
-        offsets: Offsets::new(source),
-        diagnostics,
-        frames: Vec::new(),
-        anchors: HashMap::new(),
-        nodes: 0,
-        root: None,
+    let (joined, offsets) = match escapes::joined(source) {
+        Some((text, offsets)) => (Some(text), offsets),
+        None => (None, Offsets::new(source)),
     };
+    let mut builder =
+        Builder { offsets, diagnostics, frames: Vec::new(), anchors: HashMap::new(), nodes: 0, root: None };
     let mut documents = 0;
-    for event in Parser::new_from_str(&source.text) {
+    for event in Parser::new_from_str(joined.as_deref().unwrap_or(&source.text)) {
         let (event, marks) = match event {
             Ok(event) => event,
             Err(error) => {
@@ -242,6 +245,13 @@ pub fn parse(source: &Source, diagnostics: &mut Diagnostics) -> Option<Node> {
 fn explain(source: &Source, at: Span, info: &str) -> Diagnostic {
     let text = source.text.as_str();
     let plain = || Diagnostic::error("E0001", at, format!("not valid YAML: {info}"));
+    if info.contains("Unicode character escape code")
+        && let Some(half) = escapes::lone(text, at.start)
+    {
+        let escape = text.get(half.start..half.end).unwrap_or_default();
+        return Diagnostic::error("E0001", half, format!("not valid YAML: `{escape}` is half of a character"))
+            .help("two such escapes are one character, such as `\\ud83d\\ude00`; add the other half, or write the character itself");
+    }
     let before = text.get(..at.end).unwrap_or_default();
     let line = before.lines().last().unwrap_or_default();
     if line.contains("${") {
@@ -522,58 +532,6 @@ fn tagged(node: Node, tag: Option<ShortTag>) -> Node {
     let Some((tag, tag_span)) = tag else { return node };
     let span = Span { start: tag_span.start, end: node.span.end.max(tag_span.end) };
     Node { value: Value::Tagged { tag, tag_span, node: Box::new(node) }, span }
-}
-
-/// A converter of places: the parser counts characters, everything else here counts bytes.
-struct Offsets<'a> {
-    /// Byte offset of each character, and of the end; empty for ASCII text, where the two are the same.
-    bytes: Vec<usize>,
-    source: &'a Source,
-}
-
-impl<'a> Offsets<'a> {
-    fn new(source: &'a Source) -> Self {
-        let text = &source.text;
-        let bytes = if text.is_ascii() {
-            Vec::new()
-        } else {
-            text.char_indices().map(|(at, _)| at).chain([text.len()]).collect()
-        };
-        Self { bytes, source }
-    }
-
-    fn byte(&self, index: usize) -> usize {
-        let end = self.source.text.len();
-        if self.bytes.is_empty() { index.min(end) } else { self.bytes.get(index).copied().unwrap_or(end) }
-    }
-
-    fn text(&self, span: Span) -> &'a str {
-        self.source.text.get(span.start..span.end).unwrap_or_default()
-    }
-
-    fn next(&self, at: usize) -> usize {
-        self.source
-            .text
-            .get(at..)
-            .and_then(|rest| rest.chars().next())
-            .map_or(at, |next| at + next.len_utf8())
-    }
-
-    /// Returns the place in its span at which a text is found letter by letter, if there is one.
-    fn verbatim(&self, span: Span, text: &str) -> Option<usize> {
-        let raw = self.text(span);
-        let unquoted = || raw.get(1..raw.len().checked_sub(1)?);
-        match raw == text {
-            true => Some(0),
-            false => (unquoted() == Some(text)).then_some(1),
-        }
-    }
-
-    fn span(&self, marks: Marks) -> Span {
-        let start = self.byte(marks.start.index());
-        let end = self.byte(marks.end.index()).max(start);
-        Span { start, end: start + self.text(Span { start, end }).trim_end().len() }
-    }
 }
 
 #[cfg(test)]

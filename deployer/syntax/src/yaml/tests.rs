@@ -63,6 +63,57 @@ fn a_text_with_nul_is_an_error() {
 }
 
 #[test]
+fn a_character_in_two_halves_is_read_as_python_writes_it() {
+    let text = concat!(
+        r#"{ "\ud83d\ude00ü": ["a \ud83d\uDE00\uD834\udd1e!", '\ud83d\ude00', "\\ud83d\\ude00", \ud83d\ude00], "b": "c" }"#,
+        " # \\ud83d\\ude00\n"
+    );
+    let (node, problems) = read(text);
+    assert_eq!(problems, "");
+    let Some(Node { value: Value::Mapping(entries), .. }) = node else { panic!("mapping") };
+    let shown = |node: &Node| match &node.value {
+        Value::Scalar { text: value, .. } => (value.clone(), text[node.span.start..node.span.end].to_owned()),
+        _ => panic!("a single value"),
+    };
+    assert_eq!(entries[0].key, "😀ü");
+    assert_eq!(&text[entries[0].key_span.start..entries[0].key_span.end], r#""\ud83d\ude00ü""#);
+    let Value::Sequence(items) = &entries[0].value.value else { panic!("a list") };
+    let expected = [
+        ("a 😀𝄞!", r#""a \ud83d\uDE00\uD834\udd1e!""#),
+        (r"\ud83d\ude00", r"'\ud83d\ude00'"),
+        (r"\ud83d\ude00", r#""\\ud83d\\ude00""#),
+        (r"\ud83d\ude00", r"\ud83d\ude00"),
+    ];
+    assert_eq!(
+        items.iter().map(shown).collect::<Vec<_>>(),
+        expected.map(|(a, b)| (a.to_owned(), b.to_owned()))
+    );
+    assert_eq!(shown(&entries[1].value), ("c".to_owned(), "\"c\"".to_owned()));
+    assert_eq!(items[0].part(0, 1), items[0].span);
+    let (_, problems) = read("a: \"\\ud83d\\ude00\"\nb: 1\nb: 2\n");
+    assert!(problems.starts_with("s.yaml:3:1: error[E0004]"), "{problems}");
+}
+
+#[test]
+fn half_of_a_character_is_an_error_at_its_place() {
+    for (text, place) in [
+        (r#"a: "ü \ud83d b""#, "1:7"),
+        (r#"a: "\\\ude00""#, "1:7"),
+        (r#"a: "${b} \ud83d\ud83d\ude00""#, "1:10"),
+        (r#"a: "\ud83d\ude00 \ude00\ud83d""#, "1:18"),
+        (r#"a: "\\ud83d\ude00""#, "1:12"),
+        (r#"a: "\ud83dude00""#, "1:5"),
+    ] {
+        let problems = read(text).1;
+        assert!(
+            problems.starts_with(&format!("s.yaml:{place}: error[E0001]: not valid YAML: `\\ud")),
+            "{problems}"
+        );
+        assert!(problems.contains("is half of a character"), "{problems}");
+    }
+}
+
+#[test]
 fn a_key_that_stands_twice_is_an_error() {
     assert_eq!(
         read("a: 1\nb: 2\na: 3\n").1,
@@ -105,5 +156,13 @@ proptest! {
         for diagnostic in diagnostics.sorted() {
             prop_assert!(text.get(diagnostic.span.start..diagnostic.span.end).is_some());
         }
+    }
+
+    #[test]
+    fn json_is_read_as_the_same_texts(texts in proptest::collection::vec("\\PC{0,4}|[😀\\\\\"u d8c]{0,6}", 0..4)) {
+        let value = serde_json::json!(texts);
+        let (node, problems) = read(&crate::number::to_ascii_json(&value));
+        prop_assert_eq!(problems, "");
+        prop_assert_eq!(node.map(|node| crate::json::of_node(&node)), Some(value));
     }
 }
