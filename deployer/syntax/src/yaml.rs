@@ -208,6 +208,13 @@ struct Builder<'a> {
 
 /// Reads one YAML document. `None` when nothing usable is left; the reason is among the diagnostics.
 pub fn parse(source: &Source, diagnostics: &mut Diagnostics) -> Option<Node> {
+    if let Some(at) = source.text.find('\0') {
+        // The parser takes it for the end of the text in some places.
+        let message = "the file contains the character U+0000, a control character that YAML does not allow";
+        let found = Diagnostic::error("E0001", Span { start: at, end: at + 1 }, message);
+        diagnostics.push(found.help("remove it; if the file is in UTF-16, save it as UTF-8"));
+        return None;
+    }
     let (joined, offsets) = match escapes::joined(source) {
         Some((text, offsets)) => (Some(text), offsets),
         None => (None, Offsets::new(source)),
@@ -221,7 +228,11 @@ pub fn parse(source: &Source, diagnostics: &mut Diagnostics) -> Option<Node> {
             Err(error) => {
                 let at = builder.offsets.byte(error.marker().index());
                 let next = Span { start: at, end: builder.offsets.next(at) };
-                builder.diagnostics.push(explain(source, next, error.info()));
+                let found = match error.info().contains("recursion limit") {
+                    true => too_deep(builder.first_too_deep(at).unwrap_or(next)),
+                    false => explain(source, next, error.info()),
+                };
+                builder.diagnostics.push(found);
                 return None;
             }
         };
@@ -239,6 +250,10 @@ pub fn parse(source: &Source, diagnostics: &mut Diagnostics) -> Option<Node> {
         builder.event(event, marks)?;
     }
     builder.root
+}
+
+fn too_deep(span: Span) -> Diagnostic {
+    Diagnostic::error("E0003", span, format!("nested deeper than {MAX_DEPTH} levels"))
 }
 
 /// Explains why a text is not YAML, at the mistake rather than where the parser noticed it.
@@ -448,15 +463,23 @@ impl Builder<'_> {
     fn open(&mut self, frame: Frame) -> Option<()> {
         if self.frames.len() >= MAX_DEPTH {
             let (Frame::Sequence { start, .. } | Frame::Mapping { start, .. }) = frame;
-            self.diagnostics.push(Diagnostic::error(
-                "E0003",
-                start,
-                format!("nested deeper than {MAX_DEPTH} levels"),
-            ));
+            self.diagnostics.push(too_deep(start));
             return None;
         }
         self.frames.push(frame);
         Some(())
+    }
+
+    /// Returns the place of the first bracket before a byte that is nested too deeply: the parser reads brackets ahead.
+    fn first_too_deep(&self, at: usize) -> Option<Span> {
+        let text = &self.offsets.source.text;
+        let blocks = self.frames.iter().filter(|frame| {
+            let (Frame::Sequence { start, .. } | Frame::Mapping { start, .. }) = frame;
+            !text.get(start.start..).unwrap_or_default().starts_with(['[', '{'])
+        });
+        let open = open_at_end(text.get(..at)?).brackets;
+        let (at, _) = open.get(MAX_DEPTH.saturating_sub(blocks.count()))?;
+        Some(Span { start: *at, end: at + 1 })
     }
 
     fn too_many(&mut self, span: Span) -> Option<()> {

@@ -114,6 +114,38 @@ fn half_of_a_character_is_an_error_at_its_place() {
 }
 
 #[test]
+fn a_raw_nul_is_an_error_wherever_it_is() {
+    for text in ["a: b\0", "a: \"\0\"", "# \0\na: b", "\0", "a: |\n  \0"] {
+        let problems = read(text).1;
+        assert!(problems.contains("contains the character U+0000, a control character"), "{problems}");
+        assert!(!problems.contains("tab"), "{problems}");
+    }
+}
+
+#[test]
+fn brackets_are_nested_as_deeply_as_blocks() {
+    for (before, open, close, column) in
+        [("", "[", "]", 65), ("a: ", "[", "]", 67), ("a: ", "{b: ", "}", 256), ("- a: ", "[", "]", 68)]
+    {
+        for levels in [66, 300, 10_000] {
+            for close in [close, ""] {
+                let problems = read(&format!("{before}{}{}", open.repeat(levels), close.repeat(levels))).1;
+                // What is not closed may be found first.
+                let expected = format!("s.yaml:1:{column}: error[E0003]: nested deeper than 64 levels");
+                assert!(problems.starts_with(&expected) || close.is_empty() && levels < 100, "{problems}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_page_of_the_limits_has_those_of_the_code() {
+    let page = include_str!("../../../../docs/diagnostics/E0003.md");
+    let values = format!("{},{:03} values", MAX_NODES / 1_000, MAX_NODES % 1_000);
+    assert!(page.contains(&format!("({MAX_DEPTH} levels, {values})")), "{page}");
+}
+
+#[test]
 fn a_key_that_stands_twice_is_an_error() {
     assert_eq!(
         read("a: 1\nb: 2\na: 3\n").1,
