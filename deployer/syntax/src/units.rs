@@ -49,6 +49,15 @@ pub fn integer(text: &str) -> Option<i64> {
     text.parse().ok().filter(|_| canonical)
 }
 
+/// Returns whether a text has the form that a function of this module reads, and is too large for it, or negative.
+#[must_use]
+pub fn is_too_large<T>(text: &str, parse: fn(&str) -> Option<T>) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let rest = digits.trim_start_matches(|letter: char| letter.is_ascii_digit());
+    let counts = digits.starts_with(|first: char| matches!(first, '1'..='9'));
+    counts && parse(text).is_none() && parse(&format!("1{rest}")).is_some()
+}
+
 /// Returns the size or duration that a text with another unit may mean: `1GB`, `512 M`, `5min`.
 #[must_use]
 pub fn meant(text: &str) -> Option<String> {
@@ -119,6 +128,24 @@ fn show(value: u64, units: &[(&str, u64)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_too_many_digits_has_the_right_form() {
+        let digits = "9".repeat(30);
+        let with = |unit: &str| format!("{digits}{unit}");
+        assert!(is_too_large(&digits, integer) && is_too_large(&format!("-{digits}"), integer));
+        assert!(
+            is_too_large("9223372036854775808", integer) && !is_too_large("9223372036854775807", integer)
+        );
+        assert!(
+            is_too_large(&with("d"), parse_duration) && is_too_large("999999999999999999d", parse_duration)
+        );
+        assert!(is_too_large(&with("GiB"), parse_size) && is_too_large(&with(".5%"), parse_percent));
+        for text in ["", "-", "x", "012", &format!("0{digits}"), &with("x"), "5m"] {
+            assert!(!is_too_large(text, integer), "{text}");
+        }
+        assert!(!is_too_large(&with("min"), parse_duration) && !is_too_large("1.234%", parse_percent));
+    }
 
     #[test]
     fn sizes_for_people_are_short() {

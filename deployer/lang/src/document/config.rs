@@ -361,6 +361,8 @@ pub(super) fn read_declaration(properties: &mut Properties<'_>) -> Option<Declar
                     )
                     .help("remove it"),
                 );
+            } else if kind.is_beyond(text) {
+                properties.report(kind.out_of_range(&format!("`{name}`"), span));
             } else if kind.amount(text).is_none() {
                 properties.report(Diagnostic::error(
                     "E0103",
@@ -381,6 +383,27 @@ impl ConfigType {
             Self::Size => units::parse_size(text).map(i128::from),
             Self::String | Self::Boolean | Self::Secret => None,
         }
+    }
+
+    /// Returns whether a text has the form of the type, and only too many digits.
+    fn is_beyond(self, text: &str) -> bool {
+        match self {
+            Self::Integer => units::is_too_large(text, units::integer),
+            Self::Duration => units::is_too_large(text, units::parse_duration),
+            Self::Size => units::is_too_large(text, units::parse_size),
+            Self::String | Self::Boolean | Self::Secret => false,
+        }
+    }
+
+    /// Returns the error about a value that is too large for its type.
+    fn out_of_range(self, what: &str, span: Span) -> Diagnostic {
+        let (least, most) = match self {
+            Self::Duration => (units::show_duration(0), units::show_duration(u64::MAX)),
+            Self::Size => (units::show_size(0), units::show_size(u64::MAX)),
+            _ => (i64::MIN.to_string(), i64::MAX.to_string()),
+        };
+        Diagnostic::error("E0104", span, format!("{what} is out of range"))
+            .help(format!("between {least} and {most}"))
     }
 
     fn mismatch(self, what: &str, text: &str) -> String {
@@ -406,7 +429,10 @@ impl Declaration {
     /// Returns the value as text, if it fits the type and is between minimum and maximum. `what` names it in messages.
     fn value(&self, node: &Node, what: &str, scope: &Scope) -> Option<String> {
         let Value::Scalar { text, .. } = &node.value else { return None };
-        let amount = self.kind.amount(text);
+        let beyond = self.kind.is_beyond(text);
+        // Less or more than any bound that is declared.
+        let limit = if text.starts_with('-') { i128::MIN } else { i128::MAX };
+        let amount = self.kind.amount(text).or_else(|| beyond.then_some(limit));
         let fits = match self.kind {
             ConfigType::String => true,
             ConfigType::Boolean => matches!(text.as_str(), "true" | "false"),
@@ -431,8 +457,12 @@ impl Declaration {
             scope.report(Diagnostic::error(
                 "E0104",
                 node.span,
-                format!("{what} must be {word} {limit}, but is {text}"),
+                format!("{what} must be {word} {limit}, but is {}", shorten(text)),
             ));
+            return None;
+        }
+        if beyond {
+            scope.report(self.kind.out_of_range(what, node.span));
             return None;
         }
         match self.kind {

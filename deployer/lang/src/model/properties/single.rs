@@ -44,14 +44,13 @@ impl Read for Integer {
         let range = format!("between {} and {}", self.0, self.1);
         match units::integer(&text).filter(|_| plain) {
             Some(value) if (self.0..=self.1).contains(&value) => Some(value),
-            Some(value) => {
-                scope.report(
-                    Diagnostic::error("E0104", node.span, format!("{value} is out of range")).help(range),
-                );
+            None if !(plain && units::is_too_large(&text, units::integer)) => {
+                scope.report(mismatch_of(node, &text, "a whole number").help(range));
                 None
             }
-            None => {
-                scope.report(mismatch_of(node, &text, "a whole number").help(range));
+            _ => {
+                let message = format!("{} is out of range", shorten(&text));
+                scope.report(Diagnostic::error("E0104", node.span, message).help(range));
                 None
             }
         }
@@ -196,20 +195,16 @@ fn measure(
     wanted: &str,
 ) -> Option<u64> {
     let (text, _) = scope.single(node, wanted)?;
+    let range = format!("between {} and {}", show(low), show(high));
+    let beyond = |value: Option<u64>| value.is_some() || units::is_too_large(&text, parse);
     match parse(&text) {
         Some(value) if (low..=high).contains(&value) => Some(value),
-        Some(_) => {
-            scope.report(
-                Diagnostic::error("E0104", node.span, format!("`{text}` is out of range")).help(format!(
-                    "between {} and {}",
-                    show(low),
-                    show(high)
-                )),
-            );
+        value if beyond(value) => {
+            let message = format!("`{}` is out of range", shorten(&text));
+            scope.report(Diagnostic::error("E0104", node.span, message).help(range));
             None
         }
-        None => {
-            let range = format!("between {} and {}", show(low), show(high));
+        _ => {
             let help = match units::meant(&text).filter(|meant| parse(meant).is_some()) {
                 Some(meant) => format!("write `{meant}`; {range}"),
                 None => range,
