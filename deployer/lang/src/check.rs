@@ -89,14 +89,7 @@ fn dangling(
         found.to == id || found.to == format!("{id}Url") || found.to == format!("{id}SecurityGroup")
     });
     let Some(owner) = owner else { return false };
-    let origin =
-        template.resources.iter().find(|(id, _)| *id == found.from).map(|(_, one)| one.origin.as_str());
-    let output = stack.outputs.iter().find(|(name, _)| stack.output_id(name) == found.from);
-    let span = match (origin.and_then(|name| stack.resource(name)), output) {
-        (Some(resource), _) => resource.span,
-        (None, Some((_, output))) => output.span,
-        (None, None) => owner.span,
-    };
+    let span = place_of(stack, template, found).unwrap_or(owner.span);
     if owner.is.existing().is_some() && found.to == stack.id_of(&owner.name) {
         existing::without(owner, &attribute_of(template, found), span, diagnostics);
         return true;
@@ -113,6 +106,15 @@ fn dangling(
     };
     diagnostics.push(Diagnostic::error("E0207", span, message).help(help));
     true
+}
+
+/// Returns the place of the resource or output that refers to nothing, if the file has it.
+pub(crate) fn place_of(stack: &Stack, template: &Template, found: &DanglingReference) -> Option<Span> {
+    let origin =
+        template.resources.iter().find(|(id, _)| *id == found.from).map(|(_, one)| one.origin.as_str());
+    let output = stack.outputs.iter().find(|(name, _)| stack.output_id(name) == found.from);
+    let resource = origin.and_then(|name| stack.resource(name));
+    resource.map(|resource| resource.span).or_else(|| Some(output?.1.span))
 }
 
 /// Returns the attribute of a reference to nothing, by CloudFormation's name.

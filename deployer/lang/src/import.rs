@@ -16,6 +16,7 @@ use crate::model::verbatim::long_name;
 
 mod scalar;
 mod typed;
+mod wording;
 mod writer;
 
 use typed::Lifted;
@@ -51,7 +52,7 @@ pub fn import(source: &Source, target: &ImportTarget, diagnostics: &mut Diagnost
     if diagnostics.has_errors() {
         return None;
     }
-    let _ = verify(&text, &marks, diagnostics);
+    let _ = verify(&text, &marks, &sections, diagnostics);
     (before || !diagnostics.has_errors()).then_some(text)
 }
 
@@ -68,7 +69,7 @@ pub fn import_typed(
     if diagnostics.has_errors() {
         return None;
     }
-    let original = verify(&text, &marks, diagnostics)?;
+    let original = verify(&text, &marks, &sections, diagnostics)?;
     let entries = sections.iter().find(|entry| entry.key == "Resources").map(|entry| &entry.value.value);
     let entries: &[Entry] = match entries {
         Some(Value::Mapping(entries)) => entries,
@@ -117,7 +118,12 @@ fn write(
 
 /// Compiles the file, and reports what is wrong in it at the place in the template that it was made from. Returns the
 /// template that is made of it.
-fn verify(text: &str, marks: &[(usize, Span)], diagnostics: &mut Diagnostics) -> Option<Template> {
+fn verify(
+    text: &str,
+    marks: &[(usize, Span)],
+    sections: &[Entry],
+    diagnostics: &mut Diagnostics,
+) -> Option<Template> {
     let source = Source::new("stack.yaml", text.to_owned());
     let mut found = Diagnostics::default();
     let mut template = None;
@@ -125,7 +131,8 @@ fn verify(text: &str, marks: &[(usize, Span)], diagnostics: &mut Diagnostics) ->
         for target in &document.stacks {
             if let Some(compiled) = compile(&document, target, &[], &mut found) {
                 if let Some(defect) = compiled.defect {
-                    found.push(Diagnostic::error("E0203", Span::default(), defect.to_string()));
+                    let place = wording::place_of(&defect, sections);
+                    diagnostics.push(Diagnostic::error("E0203", place, defect.to_string()));
                 }
                 template = Some(compiled.template);
             }
@@ -137,7 +144,7 @@ fn verify(text: &str, marks: &[(usize, Span)], diagnostics: &mut Diagnostics) ->
             after.checked_sub(1).and_then(|index| marks.get(index)).map_or(Span::default(), |mark| mark.1);
         diagnostics.push(Diagnostic { span, label: String::new(), ..problem.clone() });
     }
-    template.filter(|_| !found.has_errors())
+    template.filter(|_| !diagnostics.has_errors())
 }
 
 /// Sections of a template in the order in which the file has them, with their keys there; `None` for those that are

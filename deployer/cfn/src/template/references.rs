@@ -26,11 +26,7 @@ pub fn targets(map: &Map<String, Value>, found: &mut impl FnMut(&str)) {
                 path.first().and_then(Value::as_str).into_iter().for_each(&mut *found);
             }
             ("Fn::Sub", inner) => {
-                if let Some((text, variables)) = sub(inner) {
-                    sub_names(text)
-                        .filter(|name| variables.is_none_or(|known| !known.contains_key(*name)))
-                        .for_each(&mut *found);
-                }
+                sub_names(inner).for_each(|name| found(name.split('.').next().unwrap_or_default()));
             }
             _ => {}
         }
@@ -52,13 +48,10 @@ pub fn attributes(value: &Value, id: &str, found: &mut impl FnMut(&str)) {
                         path.get(1).and_then(Value::as_str).into_iter().for_each(&mut *found);
                     }
                     ("Fn::Sub", inner) => {
-                        if let Some((text, _)) = sub(inner) {
-                            let pieces = text.split("${").skip(1).filter_map(|piece| piece.split('}').next());
-                            pieces
-                                .filter_map(|name| name.split_once('.'))
-                                .filter(|(target, _)| *target == id)
-                                .for_each(|(_, attribute)| found(attribute));
-                        }
+                        sub_names(inner)
+                            .filter_map(|name| name.split_once('.'))
+                            .filter(|(target, _)| *target == id)
+                            .for_each(|(_, attribute)| found(attribute));
                     }
                     _ => {}
                 }
@@ -82,11 +75,15 @@ fn sub(value: &Value) -> Option<(&str, Option<&Map<String, Value>>)> {
     }
 }
 
-/// Returns the names, without attributes, in the text of an `Fn::Sub`.
-fn sub_names(text: &str) -> impl Iterator<Item = &str> {
-    let names = text.split("${").skip(1).map(|piece| piece.split(['}', '.']).next().unwrap_or_default());
+/// Returns the names in an `Fn::Sub`, with their attributes, that are not variables of its own. A variable may have a
+/// name like that of an attribute, and comes first.
+fn sub_names(value: &Value) -> impl Iterator<Item = &str> {
+    let (text, variables) = sub(value).unwrap_or(("", None));
+    let names = text.split("${").skip(1).map(|piece| piece.split('}').next().unwrap_or_default());
     // `${!Literal}` is CloudFormation's way to write `${Literal}`.
-    names.filter(|name| !name.starts_with('!'))
+    names
+        .filter(|name| !name.starts_with('!'))
+        .filter(move |name| variables.is_none_or(|known| !known.contains_key(*name)))
 }
 
 /// Returns whether macros change a template when it is deployed.
@@ -256,7 +253,8 @@ fn rename_sub(value: &mut Value, names: &BTreeMap<String, String>) {
     for piece in pieces {
         let end = piece.find(['}', '.']).unwrap_or(piece.len());
         let (name, rest) = piece.split_at(end);
-        let new = names.get(name).filter(|_| variables.is_none_or(|known| !known.contains_key(name)));
+        let whole = piece.split('}').next().unwrap_or_default();
+        let new = names.get(name).filter(|_| variables.is_none_or(|known| !known.contains_key(whole)));
         out.push_str("${");
         out.push_str(new.map_or(name, String::as_str));
         out.push_str(rest);

@@ -30,6 +30,21 @@ fn references_to_nothing_are_found() {
 }
 
 #[test]
+fn a_variable_comes_before_an_attribute_of_its_name() {
+    let properties =
+        || json!({ "Fn::Sub": ["${Q.Arn} ${Q.Url} ${x:y} ${V} ${V.Arn}", { "Q.Arn": 1, "x:y": 2, "V": 3 }] });
+    let resource = Resource { kind: "AWS::X::Y", properties: properties(), ..Resource::default() };
+    let mut template = Template { resources: vec![("P".into(), resource)], ..Template::default() };
+    let found: Vec<String> = template.check().into_iter().map(|dangling| dangling.to).collect();
+    assert_eq!(found, ["Q", "V"], "of `Q.Url` and `V.Arn`");
+    let mut of_q = Vec::new();
+    attributes(&properties(), "Q", &mut |attribute| of_q.push(attribute.to_owned()));
+    assert_eq!(of_q, ["Url"]);
+    template.rename(&["Q", "V"].map(|id| (id.to_owned(), format!("{id}2"))).into());
+    assert_eq!(template.resources[0].1.properties["Fn::Sub"][0], "${Q.Arn} ${Q2.Url} ${x:y} ${V} ${V2.Arn}");
+}
+
+#[test]
 fn new_logical_ids_stand_everywhere() {
     let resource = Resource {
         kind: "AWS::X::Y",

@@ -358,7 +358,8 @@ impl<'s> Search<'s> {
         let mut found = Diagnostics::default();
         let defect = check::check(&made.stack, &made.template, &mut found);
         if let Some(defect) = defect {
-            found.push(Diagnostic::error("E0203", Span::default(), defect.to_string()));
+            let place = check::place_of(&made.stack, &made.template, &defect);
+            found.push(Diagnostic::error("E0203", place.unwrap_or_default(), defect.to_string()));
         }
         if found.has_errors() {
             self.refuse(&found, &made.marks);

@@ -208,18 +208,22 @@ impl<'d> Writer<'d> {
             Value::Scalar { text, plain, .. } if short => {
                 self.out.push_str(&format!(" !{tag} "));
                 match name {
-                    "Fn::Sub" => self.sub(indent, text, argument.span, inner),
+                    "Fn::Sub" => self.sub(indent, text, argument.span, inner, &[]),
                     _ => self.scalar(indent, text, *plain, argument.span, inner),
                 }
             }
             Value::Sequence(items) if name == "Fn::Sub" && !items.is_empty() => {
+                let variables: &[Entry] = match items.get(1).map(|item| &item.value) {
+                    Some(Value::Mapping(entries)) => entries,
+                    _ => &[],
+                };
                 self.out.push_str(" !Sub\n");
                 for (index, item) in items.iter().enumerate() {
                     self.item(indent + 1, |writer| match &item.value {
                         Value::Scalar { text, .. } if index == 0 && !item.is_null() => {
                             writer.mark(item.span);
                             writer.out.push(' ');
-                            writer.sub(indent + 1, text, item.span, inner);
+                            writer.sub(indent + 1, text, item.span, inner, variables);
                         }
                         _ => writer.value(indent + 1, item, inner),
                     });
@@ -237,8 +241,10 @@ impl<'d> Writer<'d> {
     }
 
     /// Writes the text of `Fn::Sub`, in which `${…}` is CloudFormation's.
-    fn sub(&mut self, indent: usize, text: &str, span: Span, texts: Texts) {
-        if texts.escapes() && text.contains("${config.") {
+    fn sub(&mut self, indent: usize, text: &str, span: Span, texts: Texts, variables: &[Entry]) {
+        let mut names = text.split("${").skip(1).filter_map(|piece| piece.split('}').next());
+        let is_variable = |name: &str| variables.iter().any(|entry| entry.key == name);
+        if texts.escapes() && names.any(|name| name.starts_with("config.") && !is_variable(name)) {
             self.report(
                 Diagnostic::error("E0378", span, "`${config.…}` in `Fn::Sub` would be a value of `config`")
                     .help("rename the resource `config` of the template"),

@@ -66,6 +66,7 @@ impl Reader<'_> {
 
     /// Returns the text of an `Fn::Sub`, with logical IDs in the place of names, and config values in their places.
     fn sub_text(&self, node: &Node, text: &str, variables: &[Entry]) -> Option<Replaced> {
+        let given = |name: &str| variables.iter().any(|entry| entry.key == name);
         let mut out = String::new();
         let mut plain = Some(String::new());
         let mut used = BTreeSet::new();
@@ -95,7 +96,8 @@ impl Reader<'_> {
                 continue;
             }
             let path: Vec<String> = inner.split('.').map(str::to_owned).collect();
-            if path[0] == "config" {
+            let own = given(inner) || path.len() == 1 && self.scope.parameter(inner).is_some();
+            if path[0] == "config" && !own {
                 match self.scope.config_value(&path, span) {
                     Some(value) => {
                         out.push_str(&value.replace("${", "${!"));
