@@ -156,6 +156,15 @@ pub struct ConditionalReference {
 }
 
 impl Template {
+    /// Returns whether macros may add to the template: all of it, or one of its sections.
+    #[must_use]
+    pub fn has_macros(&self) -> bool {
+        let sections = [&self.mappings, &self.conditions, &self.loops, &self.outputs];
+        let includes =
+            |section: &&Vec<(String, Value)>| section.iter().any(|(key, _)| key == "Fn::Transform");
+        self.transform.is_some() || !self.loops.is_empty() || sections.iter().any(includes)
+    }
+
     /// Returns every reference to something that is not in the template.
     #[must_use]
     pub fn check(&self) -> Vec<DanglingReference> {
@@ -167,7 +176,7 @@ impl Template {
             .collect();
         let mut dangling = Vec::new();
         // A macro may add what the template refers to.
-        if self.transform.is_some() {
+        if self.has_macros() {
             return dangling;
         }
         let mut look = |from: &str, value: &Value| {

@@ -32,7 +32,7 @@ pub use resources::resource_properties;
 pub use sections::top_level_properties;
 pub use stacks::is_region;
 
-use conditions::read_conditions;
+use conditions::{is_of_macro, read_conditions};
 use config::Config;
 use organisation::Fields;
 use outputs::read_outputs;
@@ -277,6 +277,15 @@ impl Document {
     }
 
     /// Returns the settings of one stack for its organisation, for commands that must work while a resource is wrong.
+    /// Returns whether macros change the template, or one of its sections.
+    fn has_macros(&self) -> bool {
+        let outputs = self.outputs.as_ref().map(|node| &node.value);
+        let outputs: &[Entry] = if let Some(Value::Mapping(entries)) = outputs { entries } else { &[] };
+        let sections = self.resources.iter().chain(&self.conditions).chain(outputs).map(|entry| &entry.key);
+        let mut keys = sections.chain(self.template.mappings.iter().map(|(name, _)| name));
+        self.template.transform.is_some() || keys.any(|key| key == "Fn::Transform")
+    }
+
     pub fn organisation(
         &self,
         target: &StackTarget,
@@ -317,13 +326,10 @@ impl Document {
         for entry in &self.resources {
             secrets::check(&entry.value, diagnostics);
         }
-        let includes = self.resources.iter().any(|entry| entry.key == "Fn::Transform");
-        let macros = self.template.transform.is_some() || includes;
+        let macros = self.has_macros();
         let scope = Scope::of_file().with_form(self.exact, macros);
         let mut template = self.template.clone();
-        let is_loop = |entry: &&Entry| {
-            macros && (entry.key == "Fn::Transform" || entry.key.starts_with("Fn::ForEach::"))
-        };
+        let is_loop = |entry: &&Entry| macros && is_of_macro(&entry.key);
         for entry in self.resources.iter().filter(is_loop) {
             template.loops.extend(verbatim(&entry.value, &scope).map(|value| (entry.key.clone(), value)));
         }

@@ -88,7 +88,7 @@ fn read(source: &Source, diagnostics: &mut Diagnostics) -> Option<Vec<Entry>> {
     if diagnostics.has_errors() {
         return None;
     }
-    let Some(Node { value: Value::Mapping(sections), .. }) = root else {
+    let Some(Node { value: Value::Mapping(mut sections), .. }) = root else {
         diagnostics.push(
             Diagnostic::error(
                 "E0375",
@@ -103,6 +103,15 @@ fn read(source: &Source, diagnostics: &mut Diagnostics) -> Option<Vec<Entry>> {
 }
 
 /// Returns the file, and the places in the template that its parts are made from.
+    for section in &mut sections {
+        // `Outputs: !Transform …`, of which the long form is a mapping.
+        if let Value::Tagged { tag, tag_span, node } = &mut section.value.value
+            && tag == "Transform"
+        {
+            let entry = Entry { key: long_name(tag), key_span: *tag_span, value: (**node).clone() };
+            section.value.value = Value::Mapping(vec![entry]);
+        }
+    }
 fn write(
     sections: &[Entry],
     target: &ImportTarget,
@@ -176,7 +185,8 @@ struct Importer<'a> {
 impl<'a> Importer<'a> {
     fn has_macros(&self) -> bool {
         let includes = |section: &str| self.entries(section).iter().any(|entry| entry.key == "Fn::Transform");
-        self.section("Transform").is_some() || includes("Resources")
+        let mut sections = ["Mappings", "Conditions", "Resources", "Outputs"].into_iter();
+        self.section("Transform").is_some() || sections.any(includes)
     }
 
     fn section(&self, name: &str) -> Option<&'a Entry> {
@@ -198,6 +208,12 @@ impl<'a> Importer<'a> {
         for entry in self.sections {
             if !SECTIONS.iter().any(|(name, _)| *name == entry.key) {
                 let message = format!("a template has no section `{}`", shorten(&entry.key));
+    /// Reports a macro for which a stack file has no place.
+    fn no_place(&mut self, entry: &Entry, code: &'static str, place: &str) {
+        let message = format!("`import` can't take `Fn::Transform` {place}");
+        self.report(code, entry.key_span, message, "write in its place what the macro makes of it");
+    }
+
                 self.report("E0375", entry.key_span, message, "remove it, or move it below `Metadata`");
             }
         }
@@ -321,6 +337,13 @@ impl<'a> Importer<'a> {
         let texts = if self.macros { Texts::Literal } else { Texts::Escaped };
         self.writer.line(0, "conditions:");
         for entry in conditions {
+            if entry.key.starts_with("Fn::") {
+                let message = format!("`Parameters` can't have `{}`", shorten(&entry.key));
+                let help =
+                    "CloudFormation takes macros in every section but this one; write the parameters here";
+                self.report("E0374", entry.key_span, message, help);
+                continue;
+            }
             self.writer.entry(1, &entry.key, entry.key_span, &entry.value, texts);
         }
     }
@@ -351,8 +374,14 @@ impl<'a> Importer<'a> {
         }
         let member = |name: &str| members.iter().find(|member| member.key == name && !member.value.is_null());
         let Some(kind) = member("Type") else {
-            let message = format!("the resource `{}` has no `Type`", shorten(&entry.key));
-            self.report("E0376", entry.key_span, message, "a resource has a `Type` and `Properties`");
+            match member("Fn::Transform") {
+                Some(include) => self.no_place(include, "E0376", "in the place of the `Type` of a resource"),
+                None => {
+                    let message = format!("the resource `{}` has no `Type`", shorten(&entry.key));
+                    let help = "a resource has a `Type` and `Properties`";
+                    self.report("E0376", entry.key_span, message, help);
+                }
+            }
             return;
         };
         self.writer.key(1, &entry.key, entry.key_span);
@@ -396,7 +425,9 @@ impl<'a> Importer<'a> {
         if !others.is_empty() {
             self.writer.line(3, "attributes:");
             for other in others {
-                if !is_attribute(&other.key) && !self.macros {
+                if other.key == "Fn::Transform" && !self.macros {
+                    self.no_place(other, "E0376", "among the attributes of a resource");
+                } else if !is_attribute(&other.key) && !self.macros {
                     let message = format!("a resource has no attribute `{}`", shorten(&other.key));
                     self.report("E0376", other.key_span, message, "remove it, or move it below `Metadata`");
                 }
@@ -476,6 +507,7 @@ impl<'a> Importer<'a> {
             _ => {
                 let message = format!("expected `Name: …` in `Export`, found {}", export.value.describe());
                 self.report("E0377", export.value.span, message, "write `Export: { Name: … }`");
+                    "Fn::Transform" => self.no_place(member, "E0377", "in an output"),
             }
         }
     }

@@ -45,6 +45,25 @@ fn a_variable_comes_before_an_attribute_of_its_name() {
 }
 
 #[test]
+fn what_a_macro_adds_may_be_referred_to() {
+    let include = || ("Fn::Transform".to_owned(), json!({ "Name": "AWS::Include" }));
+    let outputs = vec![("O".to_owned(), json!({ "Condition": "Gone", "Value": Ref("Gone") }))];
+    let template = Template { outputs, ..Template::default() };
+    assert_eq!(template.check().len(), 2);
+    for section in ["mappings", "conditions", "loops", "outputs", "transform"] {
+        let mut template = template.clone();
+        match section {
+            "mappings" => template.mappings.push(include()),
+            "conditions" => template.conditions.push(include()),
+            "loops" => template.loops.push(include()),
+            "outputs" => template.outputs.push(include()),
+            _ => template.transform = Some(json!("Own")),
+        }
+        assert_eq!(template.check(), [], "{section}");
+    }
+}
+
+#[test]
 fn new_logical_ids_stand_everywhere() {
     let resource = Resource {
         kind: "AWS::X::Y",

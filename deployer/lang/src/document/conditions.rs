@@ -9,13 +9,18 @@ use deployer_syntax::yaml::{Entry, shorten};
 use crate::model::expression;
 use crate::model::properties::Scope;
 
+/// Returns whether a key of a section is a macro, or a loop of one, in the place of a name.
+pub(super) fn is_of_macro(key: &str) -> bool {
+    key == "Fn::Transform" || key.starts_with("Fn::ForEach::")
+}
+
 /// Returns the conditions by logical ID, as CloudFormation's JSON.
 pub(super) fn read_conditions(entries: &[Entry], scope: &Scope) -> Option<Vec<(String, serde_json::Value)>> {
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
     let mut read = Vec::new();
     for Entry { key, key_span, value } in entries {
-        if key.starts_with("Fn::ForEach::") && scope.macros {
-            // A loop; its arguments are the macro's.
+        if scope.macros && is_of_macro(key) {
+            // Its arguments are the macro's.
         } else if !scope.is_name(key) {
             scope.report(
                 Diagnostic::error(

@@ -7,6 +7,7 @@ use deployer_syntax::yaml::{Entry, Node, Value, shorten};
 
 use serde_json::{Map, Value as Json, json};
 
+use super::conditions::is_of_macro;
 use crate::model::expression;
 use crate::model::properties::{
     AnyText, ConditionName, Properties, Property, Read, Scope, Shape, Str, describe,
@@ -57,7 +58,7 @@ pub(super) fn read_outputs(node: &Node, scope: &Scope) -> Option<Vec<(String, Ou
 }
 
 fn is_loop(key: &str, scope: &Scope) -> bool {
-    scope.macros && key.starts_with("Fn::ForEach::")
+    scope.macros && is_of_macro(key)
 }
 
 /// Returns whether CloudFormation would put a secret into an output.

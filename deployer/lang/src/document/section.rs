@@ -4,6 +4,7 @@ use deployer_syntax::diagnostic::Diagnostic;
 use deployer_syntax::yaml::{Entry, Node, Value};
 
 use crate::model::properties::{Read, Scope, Shape};
+use crate::model::verbatim::long_name;
 
 /// A section that is read later, when the stack is known.
 pub(super) struct Section(pub(super) Shape);
@@ -13,8 +14,14 @@ impl Read for Section {
         self.0.clone()
     }
     fn read(&self, node: &Node, scope: &Scope) -> Option<Node> {
-        if matches!(node.value, Value::Mapping(_)) {
-            return Some(node.clone());
+        match &node.value {
+            Value::Mapping(_) => return Some(node.clone()),
+            // All of the section is what a macro makes.
+            Value::Tagged { tag, tag_span, node: inner } if tag == "Transform" => {
+                let entry = Entry { key: long_name(tag), key_span: *tag_span, value: (**inner).clone() };
+                return Some(Node { value: Value::Mapping(vec![entry]), span: node.span });
+            }
+            _ => {}
         }
         scope.report(
             Diagnostic::error("E0103", node.span, format!("expected a mapping, found {}", node.describe()))

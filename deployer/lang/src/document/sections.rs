@@ -1,7 +1,7 @@
 //! The top of the file: the content of each section, as far as it is read before a stack is known.
 
 use deployer_syntax::diagnostic::Diagnostic;
-use deployer_syntax::yaml::Node;
+use deployer_syntax::yaml::{Entry, Node, Value};
 use serde_json::{Map, Value as Json};
 
 use super::config::{Declaration, read_declaration};
@@ -11,7 +11,7 @@ use super::policies::{Policy, RuleFiles};
 use super::section::{Later, Section};
 use super::stacks::{StackEntry, is_stack_name, read_stack};
 use crate::model::properties::{
-    Choice, Each, Lenient, List, Object, Properties, Property, Reference, Shape, Str, describe,
+    Choice, Each, Lenient, List, Object, Properties, Property, Read, Reference, Scope, Shape, Str, describe,
 };
 use crate::model::verbatim::{AnyVerbatim, Verbatim};
 use crate::model::{Kind, TemplateSections};
@@ -116,9 +116,8 @@ pub(super) fn read_sections(properties: &mut Properties<'_>) -> Option<Sections>
         )
         .or(Map::new());
     let mappings = properties
-        .field("mappings", "Values for `!FindInMap`: name → key → key → text or list.", Verbatim)
+        .field("mappings", "Values for `!FindInMap`: name → key → key → text or list.", Mappings)
         .or(Map::new());
-    check_mappings(properties, &mappings);
     let template = TemplateSections {
         transform,
         metadata,
@@ -180,25 +179,45 @@ pub(super) fn read_sections(properties: &mut Properties<'_>) -> Option<Sections>
     })
 }
 
-/// Checks the shape of mappings: two levels of keys, then a text or a list.
-/// Source: AWS CloudFormation User Guide, "Mappings".
-fn check_mappings(properties: &mut Properties<'_>, mappings: &Map<String, Json>) {
-    for (name, first) in mappings {
-        let second = first.as_object().into_iter().flatten().map(|(_, inner)| inner.as_object());
-        let value = |value: &Json| match value {
-            Json::Array(items) => items.iter().all(|item| !item.is_array() && !item.is_object()),
-            other => !other.is_object(),
-        };
-        let mut second = second.map(|inner| inner.is_some_and(|inner| inner.values().all(value)));
-        let includes = first.get("Fn::Transform").is_some();
-        if !(includes || first.is_object() && second.all(|fits| fits)) {
-            let span = properties.span_of("mappings");
-            properties.report(
-                Diagnostic::error("E0373", span, format!("the mapping `{name}` does not have two levels of keys"))
-                    .help("write `name: { key: { key: value } }`, where a value is a text, a number, a boolean or a list of these"),
-            );
-        }
+/// `mappings`: two levels of keys, then a text or a list, unless a macro makes it.
+/// Source: AWS CloudFormation User Guide, "Mappings"; Template Reference, "`AWS::Include` transform".
+struct Mappings;
+impl Read for Mappings {
+    type Out = Map<String, Json>;
+    fn shape(&self) -> Shape {
+        Verbatim.shape()
     }
+    fn read(&self, node: &Node, scope: &Scope) -> Option<Self::Out> {
+        let mappings = Verbatim.read(node, scope)?;
+        let Value::Mapping(entries) = &node.value else { return Some(mappings) };
+        for Entry { key, key_span, .. } in entries {
+            if key != INCLUDE && !mappings.get(key).is_some_and(has_two_levels) {
+                let message = format!("the mapping `{key}` does not have two levels of keys");
+                scope.report(Diagnostic::error("E0373", *key_span, message).help(
+                    "write `name: { key: { key: value } }`, where a value is a text, a number, a boolean or a list of these",
+                ));
+            }
+        }
+        Some(mappings)
+    }
+    fn show(&self, _: &Self::Out) -> Option<String> {
+        None
+    }
+}
+
+/// The key with whose value a macro fills a mapping.
+const INCLUDE: &str = "Fn::Transform";
+
+fn has_two_levels(mapping: &Json) -> bool {
+    let single = |value: &Json| !value.is_array() && !value.is_object();
+    let value = |(key, value): (&String, &Json)| match value {
+        Json::Array(items) => key == INCLUDE || items.iter().all(single),
+        other => key == INCLUDE || single(other),
+    };
+    let second = |(key, inner): (&String, &Json)| {
+        key == INCLUDE || inner.as_object().is_some_and(|inner| inner.iter().all(value))
+    };
+    mapping.as_object().is_some_and(|first| first.iter().all(second))
 }
 
 /// Returns the properties at the top of the file.

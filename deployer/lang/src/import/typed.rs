@@ -124,7 +124,7 @@ pub(super) fn lift(
 ) -> (Lifted, Typing) {
     let mut search = Search::new(original, entries, write);
     search.typing.resources = original.resources.len();
-    if original.transform.is_some() || !original.loops.is_empty() {
+    if original.has_macros() {
         return (Lifted::default(), search.typing);
     }
     search.propose(stack, local);

@@ -229,7 +229,8 @@ impl<'d> Writer<'d> {
                     });
                 }
             }
-            Value::Sequence(items) if short && !items.is_empty() => {
+            // In its long form it is a mapping, which sections and properties are.
+            Value::Sequence(items) if short && name != "Fn::Transform" && !items.is_empty() => {
                 self.out.push_str(&format!(" !{tag}\n"));
                 self.collection(indent + 1, argument, inner);
             }

@@ -56,6 +56,9 @@ impl Reader<'_> {
             }
             "Fn::And" | "Fn::Or" => conditions(2..=10)?,
             "Fn::Not" => conditions(1..=1)?,
+            "Fn::Transform" => {
+                return Some(json!({ "Fn::Transform": verbatim(call.argument, self.scope)? }));
+            }
             name if FUNCTIONS.iter().any(|(known, _)| *known == name) => {
                 self.scope.report(
                     Diagnostic::error("E0513", call.at, format!("`{name}` can't be used as a condition"))
