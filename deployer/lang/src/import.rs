@@ -84,7 +84,11 @@ pub fn import_typed(
 
 /// Returns the sections of a template; `None` if it has none.
 fn read(source: &Source, diagnostics: &mut Diagnostics) -> Option<Vec<Entry>> {
-    let root = yaml::parse(source, diagnostics);
+    let mut found = Diagnostics::default();
+    let root = yaml::parse(source, &mut found);
+    for problem in found.sorted() {
+        diagnostics.push(wording::of_template(problem));
+    }
     if diagnostics.has_errors() {
         return None;
     }
@@ -99,10 +103,6 @@ fn read(source: &Source, diagnostics: &mut Diagnostics) -> Option<Vec<Entry>> {
         );
         return None;
     };
-    Some(sections)
-}
-
-/// Returns the file, and the places in the template that its parts are made from.
     for section in &mut sections {
         // `Outputs: !Transform …`, of which the long form is a mapping.
         if let Value::Tagged { tag, tag_span, node } = &mut section.value.value
@@ -112,6 +112,10 @@ fn read(source: &Source, diagnostics: &mut Diagnostics) -> Option<Vec<Entry>> {
             section.value.value = Value::Mapping(vec![entry]);
         }
     }
+    Some(sections)
+}
+
+/// Returns the file, and the places in the template that its parts are made from.
 fn write(
     sections: &[Entry],
     target: &ImportTarget,
@@ -151,7 +155,7 @@ fn verify(
         let after = marks.partition_point(|(at, _)| *at <= problem.span.start);
         let span =
             after.checked_sub(1).and_then(|index| marks.get(index)).map_or(Span::default(), |mark| mark.1);
-        diagnostics.push(Diagnostic { span, label: String::new(), ..problem.clone() });
+        diagnostics.push(Diagnostic { span, label: String::new(), ..wording::of_template(problem) });
     }
     template.filter(|_| !diagnostics.has_errors())
 }
@@ -204,17 +208,31 @@ impl<'a> Importer<'a> {
         self.writer.report(Diagnostic::error(code, span, message).help(help));
     }
 
-    fn file(&mut self, target: &ImportTarget) {
-        for entry in self.sections {
-            if !SECTIONS.iter().any(|(name, _)| *name == entry.key) {
-                let message = format!("a template has no section `{}`", shorten(&entry.key));
     /// Reports a macro for which a stack file has no place.
     fn no_place(&mut self, entry: &Entry, code: &'static str, place: &str) {
         let message = format!("`import` can't take `Fn::Transform` {place}");
         self.report(code, entry.key_span, message, "write in its place what the macro makes of it");
     }
 
-                self.report("E0375", entry.key_span, message, "remove it, or move it below `Metadata`");
+    fn file(&mut self, target: &ImportTarget) {
+        for entry in self.sections {
+            if !SECTIONS.iter().any(|(name, _)| *name == entry.key) {
+                let (message, help) = match entry.key.as_str() {
+                    "Hooks" => (
+                        "`import` can't take the section `Hooks`".to_owned(),
+                        "a stack file has no place for hooks, and without them CloudFormation deploys the same resources in \
+                         another way; keep this template",
+                    ),
+                    "Fn::Transform" => (
+                        "`Fn::Transform` is in the place of a section".to_owned(),
+                        "write `Transform` for macros that change the whole template",
+                    ),
+                    other => (
+                        format!("a template has no section `{}`", shorten(other)),
+                        "remove it, or move it below `Metadata`",
+                    ),
+                };
+                self.report("E0375", entry.key_span, message, help);
             }
         }
         for section in ["Parameters", "Rules", "Mappings", "Conditions", "Resources", "Outputs", "Metadata"] {
@@ -319,6 +337,13 @@ impl<'a> Importer<'a> {
         }
         self.writer.line(0, "config:");
         for entry in parameters {
+            if entry.key.starts_with("Fn::") {
+                let message = format!("`Parameters` can't have `{}`", shorten(&entry.key));
+                let help =
+                    "CloudFormation takes macros in every section but this one; write the parameters here";
+                self.report("E0374", entry.key_span, message, help);
+                continue;
+            }
             self.writer.key(1, &entry.key, entry.key_span);
             self.writer.entry(2, "parameter", entry.value.span, &entry.value, Texts::Literal);
         }
@@ -337,13 +362,6 @@ impl<'a> Importer<'a> {
         let texts = if self.macros { Texts::Literal } else { Texts::Escaped };
         self.writer.line(0, "conditions:");
         for entry in conditions {
-            if entry.key.starts_with("Fn::") {
-                let message = format!("`Parameters` can't have `{}`", shorten(&entry.key));
-                let help =
-                    "CloudFormation takes macros in every section but this one; write the parameters here";
-                self.report("E0374", entry.key_span, message, help);
-                continue;
-            }
             self.writer.entry(1, &entry.key, entry.key_span, &entry.value, texts);
         }
     }
@@ -489,6 +507,7 @@ impl<'a> Importer<'a> {
                         self.writer.entry(2, "condition", member.key_span, &member.value, Texts::Escaped);
                     }
                     "Export" => self.export(member),
+                    "Fn::Transform" => self.no_place(member, "E0377", "in an output"),
                     other => {
                         let message = format!("an output has no member `{}`", shorten(other));
                         let help = "`Value`, `Description`, `Export` and `Condition`";
@@ -507,7 +526,6 @@ impl<'a> Importer<'a> {
             _ => {
                 let message = format!("expected `Name: …` in `Export`, found {}", export.value.describe());
                 self.report("E0377", export.value.span, message, "write `Export: { Name: … }`");
-                    "Fn::Transform" => self.no_place(member, "E0377", "in an output"),
             }
         }
     }
