@@ -39,6 +39,7 @@ use outputs::read_outputs;
 use resources::{ResourceEntry, resource_type};
 use section::entries_of;
 use sections::{KEY, Sections, read_sections};
+pub(crate) use stacks::is_cloudformation_name;
 use stacks::{StackEntry, is_stack_name};
 
 /// Longest name of a stack: AWS CloudFormation API reference, `CreateStack`: `StackName`.
@@ -276,7 +277,6 @@ impl Document {
         own.read(&self.organisation, scope)
     }
 
-    /// Returns the settings of one stack for its organisation, for commands that must work while a resource is wrong.
     /// Returns whether macros change the template, or one of its sections.
     fn has_macros(&self) -> bool {
         let outputs = self.outputs.as_ref().map(|node| &node.value);
@@ -286,6 +286,7 @@ impl Document {
         self.template.transform.is_some() || keys.any(|key| key == "Fn::Transform")
     }
 
+    /// Returns the settings of one stack for its organisation, for commands that must work while a resource is wrong.
     pub fn organisation(
         &self,
         target: &StackTarget,

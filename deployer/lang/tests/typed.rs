@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use deployer_lang::import::{ImportTarget, Typing, import, import_typed};
 use deployer_lang::{Document, compile};
 use deployer_syntax::{Diagnostics, Source};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::golden;
 
@@ -93,4 +93,51 @@ fn what_others_wrote_is_made_again_as_without_types() {
             assert_eq!(made(&plain), made(&typed), "{}\n{typed}", case.display());
         }
     }
+}
+
+/// Returns the names of the resources of types that the template of a stack file becomes with a change, and the file.
+fn lifted(stack: &str, change: impl FnOnce(&mut Value)) -> (Vec<String>, String) {
+    let mut template = made(stack);
+    change(&mut template);
+    let (text, typing) = typed(&template.to_string());
+    assert_eq!(made(&text), template, "{text}");
+    (typing.lifted.into_iter().map(|one| one.name).collect(), text)
+}
+
+/// A resource that stays as it is, since it has a name that the type never gives.
+fn raw_rule(description: &str) -> Value {
+    json!({
+        "Type": "AWS::Events::Rule",
+        "Properties": { "Name": "own", "Description": description, "EventPattern": { "source": ["a"] } },
+    })
+}
+
+#[test]
+fn only_what_the_types_make_names_the_stack() {
+    let queue = "name: shop\nstacks: { dev: { name: prod-a } }\nresources:\n  jobs: { type: queue }\n";
+    let key = format!("{queue}  secrets: {{ type: key }}\n");
+    let with_raw =
+        |text: &'static str| move |template: &mut Value| template["Resources"]["Own"] = raw_rule(text);
+    let (names, text) = lifted(&key, |_| {});
+    assert_eq!(names, ["Jobs", "secrets"]);
+    assert!(text.contains("    name: prod-a\n"), "{text}");
+    for description in [
+        "Rule own of the stack prod-main.",
+        "Thing of the stack prod-main.",
+        "Rule own of the stack team_a.",
+        "Rule own of the stack 1-2.",
+        "Rule own of the stack .",
+    ] {
+        let (names, text) = lifted(queue, with_raw(description));
+        assert_eq!(names, ["Jobs"], "{description}");
+        assert!(text.contains("stacks:\n  dev: {}\n"), "{text}");
+    }
+    let long = format!("Rule own of the stack {}.", "a".repeat(200));
+    let (names, _) = lifted(queue, |template| template["Resources"]["Own"] = raw_rule(&long));
+    assert_eq!(names, ["Jobs"]);
+    // A name that can't be one hides no other, and two names are none.
+    let (names, text) = lifted(&key, with_raw("Rule own of the stack team_a."));
+    assert_eq!((names.len(), text.contains("    name: prod-a\n")), (2, true), "{text}");
+    let (_, text) = lifted(&key, with_raw("Rule own of the stack prod-b."));
+    assert!(text.contains("stacks:\n  dev: {}\n"), "{text}");
 }

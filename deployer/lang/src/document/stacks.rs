@@ -37,7 +37,7 @@ pub fn is_region(region: &str) -> bool {
 }
 
 /// Returns whether CloudFormation accepts the name of a stack: AWS CloudFormation API reference, `CreateStack`: `StackName`.
-fn is_cloudformation_name(name: &str) -> bool {
+pub(crate) fn is_cloudformation_name(name: &str) -> bool {
     name.len() <= 128
         && name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')

@@ -130,6 +130,7 @@ pub(super) fn lift(
     search.propose(stack, local);
     search.settle();
     search.retry();
+    search.forget_name();
     search.finish()
 }
 
@@ -533,6 +534,16 @@ impl<'s> Search<'s> {
                 (self.lifted, self.given_up, self.makes) = (before, given_up, makes);
                 self.given_up.insert(at, (candidate, reason));
             }
+        }
+    }
+
+    /// Forgets the name of the stack if no resource of a type has it: a description of another resource proves nothing.
+    fn forget_name(&mut self) {
+        let Some(name) = self.lifted.name.clone() else { return };
+        let shown = |id: &String| self.resources.get(id).and_then(naming::stack_in) == Some(name.as_str());
+        if !self.lifted.entries.keys().chain(&self.lifted.made).any(shown) {
+            self.lifted.name = None;
+            self.settle();
         }
     }
 

@@ -1,11 +1,12 @@
 //! Names in the file, and settings of the stack, that a template shows by its texts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use deployer_cfn::template::logical_id;
 use serde_json::{Map, Value, json};
 
 use super::text::target;
+use crate::document::is_cloudformation_name;
 use crate::model::Kind;
 use crate::model::properties::is_word;
 
@@ -85,18 +86,25 @@ fn words(value: &Value, found: &mut impl FnMut(&str)) {
     }
 }
 
-/// Returns the name of the stack, which descriptions of the language's own resources have.
+/// Returns the name of the stack, if all descriptions that look like those of the language have the same.
 pub(super) fn stack(resources: &Map<String, Value>) -> Option<String> {
-    let descriptions = resources.values().filter_map(|one| one["Properties"]["Description"].as_str());
-    descriptions
-        .filter_map(|text| {
-            let (_, rest) = text
-                .split_once(" of the stack ")
-                .or_else(|| text.strip_prefix("Key ").and_then(|rest| rest.split_once(" of ")))?;
-            rest.strip_suffix('.')
-        })
-        .find(|name| is_word(name) || name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'))
-        .map(str::to_owned)
+    let names: BTreeSet<&str> = resources.values().filter_map(stack_in).collect();
+    names.first().filter(|_| names.len() == 1).map(|name| (*name).to_owned())
+}
+
+/// Returns the name of the stack in the description of a resource, if it looks like one that the language writes.
+pub(super) fn stack_in(resource: &Value) -> Option<&str> {
+    let (first, between): (&[&str], _) = match resource["Type"].as_str()? {
+        "AWS::Events::Rule" => (&["Rule"], " of the stack "),
+        "AWS::Scheduler::Schedule" => (&["Schedule"], " of the stack "),
+        "AWS::Lambda::Function" => (&["Function", "Worker"], " of the stack "),
+        "AWS::KMS::Key" => (&["Key"], " of "),
+        _ => return None,
+    };
+    let (what, rest) = resource["Properties"]["Description"].as_str()?.split_once(between)?;
+    let name = rest.strip_suffix('.')?;
+    let (word, _) = what.split_once(' ')?;
+    (first.contains(&word) && is_cloudformation_name(name)).then_some(name)
 }
 
 /// Returns the `removal` of the stack that fits most of the resources with data, if it is not the default.
