@@ -141,3 +141,21 @@ fn only_what_the_types_make_names_the_stack() {
     let (_, text) = lifted(&key, with_raw("Rule own of the stack prod-b."));
     assert!(text.contains("stacks:\n  dev: {}\n"), "{text}");
 }
+
+#[test]
+fn a_queue_may_have_the_id_that_config_would_give() {
+    let stack = "name: shop\nstacks: { dev: {} }\nresources:\n  Config: { type: queue }\n  \
+                 text: { type: parameter, properties: { value: the config of a shop } }\n";
+    let (names, text) = lifted(stack, |_| {});
+    assert_eq!(names, ["Config", "text"], "{text}");
+}
+
+#[test]
+fn attributes_of_types_are_texts_of_the_template() {
+    let stack = "name: shop\nstacks: { dev: {} }\nresources:\n  jobs: { type: queue }\n";
+    let (names, text) = lifted(stack, |template| {
+        template["Resources"]["Jobs"]["Metadata"] =
+            json!({ "a": "${x}", "b": { "Fn::Sub": "${AWS::Region} ${!y}" }, "c": ["$${z}"] });
+    });
+    assert_eq!(names, ["Jobs"], "{text}");
+}

@@ -4,6 +4,7 @@ use deployer_cfn::template::logical_id;
 use deployer_syntax::units::show_duration;
 use serde_json::{Map, Value, json};
 
+use super::super::scalar::escaped;
 use super::rows::put;
 use super::text::target;
 use super::view::{View, list, put_some};
@@ -34,8 +35,8 @@ pub(super) fn properties(view: &View<'_>, id: &str, from: &Value, out: &mut Map<
         Some(worker) => put(&mut code, "worker", json!(worker)),
         None => {
             put(&mut code, "code.zip", json!(zip(names.name(id))));
-            put_some(&mut code, "code.runtime", from.get("Runtime").cloned());
-            put_some(&mut code, "code.handler", from.get("Handler").cloned());
+            put_some(&mut code, "code.runtime", names.text(&from["Runtime"]).map(Value::from));
+            put_some(&mut code, "code.handler", names.text(&from["Handler"]).map(Value::from));
             put_some(&mut code, "environment", names.tree(&from["Environment"]["Variables"]));
         }
     }
@@ -45,7 +46,8 @@ pub(super) fn properties(view: &View<'_>, id: &str, from: &Value, out: &mut Map<
         put(out, "concurrency", json!("unreserved"));
     }
     let retention = view.properties(&format!("{id}Logs"))["RetentionInDays"].as_u64();
-    put_some(out, "logRetention", retention.map(|days| json!(show_duration(days * 86_400))));
+    let retention = retention.and_then(|days| days.checked_mul(86_400));
+    put_some(out, "logRetention", retention.map(|seconds| json!(show_duration(seconds))));
     put_some(out, "layers", names.tree(&from["Layers"]));
     // `NetworkSubnet1` is that of the network `Network`.
     let subnet = list(&from["VpcConfig"]["SubnetIds"]).first().and_then(target);
@@ -127,7 +129,7 @@ fn triggers(view: &View<'_>, id: &str, from: &Value) -> Vec<Value> {
                 // The descriptions of our own rules name the event.
                 let description = properties["Description"].as_str().unwrap_or_default();
                 match description.split('`').nth(1) {
-                    Some(event) => put(&mut one, "event", json!(event)),
+                    Some(event) => put(&mut one, "event", json!(escaped(event))),
                     None => {
                         let pattern = view.names.document(&properties["EventPattern"]);
                         put_some(&mut one, "pattern", pattern);

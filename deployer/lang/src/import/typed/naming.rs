@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use deployer_cfn::template::logical_id;
 use serde_json::{Map, Value, json};
 
+use super::super::scalar::escaped;
 use super::text::target;
 use crate::document::is_cloudformation_name;
 use crate::model::Kind;
@@ -20,6 +21,9 @@ pub(super) fn kinds(resources: &Map<String, Value>) -> BTreeMap<String, Kind> {
     let typed = |(id, resource): (&String, &Value)| Some((id.clone(), of(resource["Type"].as_str()?)?));
     resources.iter().filter_map(typed).collect()
 }
+
+/// The name that no resource may have: `${config.…}` is a config value.
+const CONFIG: &str = "config";
 
 /// Returns names from which the logical IDs follow: those that the texts of the template show, else the IDs themselves.
 pub(super) fn names(
@@ -45,8 +49,8 @@ pub(super) fn names(
             }
         });
         let name = own.or_else(|| everywhere.get(id).cloned()).unwrap_or_else(|| id.clone());
-        // The name of another resource is not free.
-        let taken = name != *id && resources.contains_key(&name);
+        // The name of another resource is not free, nor that of the config values.
+        let taken = name != *id && (resources.contains_key(&name) || name == CONFIG);
         out.insert(id.clone(), if taken { id.clone() } else { name });
     }
     out
@@ -61,7 +65,7 @@ pub(super) fn free(id: &str, resources: &Map<String, Value>) -> String {
         }
         name.push(letter.to_ascii_lowercase());
     }
-    let fits = logical_id(&name) == id && !resources.contains_key(&name);
+    let fits = logical_id(&name) == id && !resources.contains_key(&name) && name != CONFIG;
     if fits { name } else { id.to_owned() }
 }
 
@@ -183,11 +187,37 @@ pub(super) fn options(resource: &Value, kind: Kind, id: &str, name: &str, keep: 
             _ => true,
         };
         if further {
-            attributes.insert(key.clone(), value.clone());
+            attributes.insert(key.clone(), escaped_value(value));
         }
     }
     if !attributes.is_empty() {
         out.insert("attributes".to_owned(), Value::from(attributes));
     }
     out
+}
+
+/// Returns a value whose texts mean the same where the language reads `${…}`.
+fn escaped_value(value: &Value) -> Value {
+    match value {
+        Value::String(text) => json!(escaped(text)),
+        Value::Array(items) => items.iter().map(escaped_value).collect(),
+        Value::Object(map) => {
+            let entry = |(key, inner): (&String, &Value)| {
+                let inner = match (key.as_str(), inner) {
+                    // Its text is CloudFormation's.
+                    ("Fn::Sub", Value::String(_)) | ("Fn::Transform", _) => inner.clone(),
+                    ("Fn::Sub", Value::Array(items)) => match items.split_first() {
+                        Some((text, rest)) => {
+                            std::iter::once(text.clone()).chain(rest.iter().map(escaped_value)).collect()
+                        }
+                        None => inner.clone(),
+                    },
+                    _ => escaped_value(inner),
+                };
+                (key.clone(), inner)
+            };
+            Value::Object(map.iter().map(entry).collect())
+        }
+        other => other.clone(),
+    }
 }
