@@ -40,14 +40,13 @@ fn find(wanted: &Value, made: &Value, path: &mut String) -> Option<String> {
             let mut pairs = one.iter().zip(other).enumerate();
             pairs.find_map(|(index, (one, other))| inner(path, &index.to_string(), one, other))
         }
-        _ => Some(format!("{path} is {}, and the type makes {}", show(wanted), show(made))),
-    }
-}
-
-fn show(value: &Value) -> String {
-    match value {
-        Value::Null => "not there".to_owned(),
-        other => format!("`{}`", shorten(&other.to_string())),
+        _ => {
+            let show = |value: &Value| format!("`{}`", shorten(&value.to_string()));
+            let is = if wanted.is_null() { "not there".to_owned() } else { show(wanted) };
+            let makes =
+                if made.is_null() { "does not make it".to_owned() } else { format!("makes {}", show(made)) };
+            Some(format!("{path} is {is}, and the type {makes}"))
+        }
     }
 }
 
@@ -71,4 +70,23 @@ pub(super) fn further_waits(wanted: &Value, made: &Value) -> Option<Vec<String>>
     let further: Vec<String> = wanted_ids.iter().filter(|id| !made_ids.contains(id)).cloned().collect();
     let all_there = made_ids.iter().all(|id| wanted_ids.contains(id));
     (without == *made && all_there && !further.is_empty()).then_some(further)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_difference_is_a_sentence() {
+        let wanted = json!({ "a": { "b": [1, "x"] }, "c": 1 });
+        for (made, sentence) in [
+            (json!({ "a": { "b": [1, "y"] }, "c": 1 }), "a.b.1 is `\"x\"`, and the type makes `\"y\"`"),
+            (json!({ "a": { "b": [1, "x"] } }), "c is `1`, and the type does not make it"),
+            (json!({ "a": { "b": [1, "x"] }, "c": 1, "d": 2 }), "d is not there, and the type makes `2`"),
+        ] {
+            assert_eq!(first_difference(&wanted, &made).as_deref(), Some(sentence));
+        }
+    }
 }
