@@ -145,7 +145,8 @@ impl Error {
         Self::Failed(Message::new(text).hint(hint))
     }
 
-    /// Creates the failure of an operation on a file or folder.
+    /// Creates the failure of an operation on a file or folder, such as `read`. A folder that can't be read as a file is
+    /// wrong usage.
     pub fn io(doing: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         if doing == "read" && error.kind() == std::io::ErrorKind::IsADirectory {
             return Self::Usage(Message::new(format!("{} is a folder", path.display())).hint("name a file"));
