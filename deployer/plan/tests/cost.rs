@@ -150,6 +150,15 @@ fn a_function_that_reads_a_small_file_starts_no_task() {
     near(seconds(&edits, small), 0.25 + 50.0 * load_of(10.0, 1.0) / 20.0);
     near(seconds(&[], small), 15.0 + 50.0 * load_of(10.0, 1.0) / 20.0);
     near(seconds(&edits, MILLION), seconds(&[], MILLION));
+    // On the local cloud, too, it is the function that starts.
+    let text = golden::read(&golden::repository().join("stack.yaml"));
+    for (text, limit) in [
+        (text.replace(edits[0].0, edits[0].1), "the start of the function"),
+        (text.clone(), "the start of the task"),
+    ] {
+        let local = stack_of(&Source::new("stack.yaml", text), Some("local"));
+        assert_eq!(pace(&local.stack, rows_of(1, 100)).expect("a time").limit, limit);
+    }
 }
 
 #[test]

@@ -31,11 +31,11 @@ impl Pipeline<'_> {
         let stages = self.stages(load);
         let slowest = stages.iter().max_by(|a, b| a.seconds.total_cmp(&b.seconds))?;
         let times = timings();
-        let (start, what) = match (self.is_inlined(load), self.is_local()) {
-            (_, true) => (times.local.start, "the start of the task"),
-            (true, false) => (times.aws.extract_ms / 1_000.0, "the start of the function"),
-            (false, false) => (times.aws.task_start, "the start of the task"),
+        let (start, what) = match self.is_inlined(load) {
+            true => (times.aws.extract_ms / 1_000.0, "the start of the function"),
+            false => (times.aws.task_start, "the start of the task"),
         };
+        let start = if self.is_local() { times.local.start } else { start };
         (load.rows > 0).then(|| Pace {
             seconds: start + slowest.seconds,
             rows_per_second: slowest.rows_per_second,
