@@ -176,7 +176,11 @@ fn all(context: &Context, stack: Option<&str>, file: &str) -> Result<()> {
             out.push_str(&format!("{file}:{line}\n"));
         }
         let rows = routes.iter().map(|route| row(route, event));
-        out.push_str(&ui::table(["", "name", "bus", "why"], rows));
+        let head = ["", "name", "bus", "why"].map(str::to_owned);
+        out.push_str(&match context.ui.is_data_on_terminal() {
+            true => ui::wrapped_table(&head, rows),
+            false => ui::wide_table(&head, rows),
+        });
         out.push('\n');
     }
     context.ui.data(out.strip_suffix('\n').unwrap_or(&out))
@@ -248,7 +252,7 @@ impl<'a> RouteMatch<'a> {
     }
 }
 
-fn row(route: &Route, event: &Event) -> [String; 4] {
+fn row(route: &Route, event: &Event) -> Vec<String> {
     let misses = route.pattern.misses(event);
     let answer = match (misses.is_empty(), route.enabled, route.pattern.is_uncertain(event)) {
         (_, _, true) => "maybe",
@@ -262,7 +266,7 @@ fn row(route: &Route, event: &Event) -> [String; 4] {
         (false, _) => misses.iter().map(shown).collect::<Vec<_>>().join("; "),
     };
     let name = format!("{} {}", route.kind.name(), route.resource);
-    [answer.to_owned(), name, route.bus.clone(), printable(&why)]
+    vec![answer.to_owned(), name, route.bus.clone(), printable(&why)]
 }
 
 /// Describes for people why an event doesn't match.
