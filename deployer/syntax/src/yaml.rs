@@ -208,11 +208,17 @@ struct Builder<'a> {
 
 /// Reads one YAML document. `None` when nothing usable is left; the reason is among the diagnostics.
 pub fn parse(source: &Source, diagnostics: &mut Diagnostics) -> Option<Node> {
-    if let Some(at) = source.text.find('\0') {
-        // The parser takes it for the end of the text in some places.
-        let message = "the file contains the character U+0000, a control character that YAML does not allow";
-        let found = Diagnostic::error("E0001", Span { start: at, end: at + 1 }, message);
-        diagnostics.push(found.help("remove it; if the file is in UTF-16, save it as UTF-8"));
+    // YAML 1.2.2, "Character set". The parser takes them for letters, and U+0000 for the end of the text in some places.
+    let forbidden = |byte: u8| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
+    if let Some((at, number)) = source.text.bytes().enumerate().find(|(_, byte)| forbidden(*byte)) {
+        let message = format!(
+            "the file contains the character U+{number:04X}, a control character that YAML does not allow"
+        );
+        let help = match number {
+            0 => "remove it; if the file is in UTF-16, save it as UTF-8".to_owned(),
+            _ => format!("remove it, or write `\\x{number:02x}` in double quotes"),
+        };
+        diagnostics.push(Diagnostic::error("E0001", Span { start: at, end: at + 1 }, message).help(help));
         return None;
     }
     let (joined, offsets) = match escapes::joined(source) {

@@ -123,6 +123,23 @@ fn a_raw_nul_is_an_error_wherever_it_is() {
 }
 
 #[test]
+fn a_raw_control_character_is_an_error_with_its_escape() {
+    assert_eq!(
+        read("a: b\nc: é\u{1b}[0m\n").1,
+        "s.yaml:2:5: error[E0001]: the file contains the character U+001B, a control character that YAML does not allow; \
+         help: remove it, or write `\\x1b` in double quotes\n"
+    );
+    for letter in ('\u{1}'..' ').filter(|letter| !"\t\r\n".contains(*letter)) {
+        for text in [format!("a: {letter}"), format!("a: '{letter}'"), format!("# {letter}\na: b")] {
+            assert!(read(&text).1.contains("a control character"), "{text:?}");
+        }
+        let escaped = format!("a: \"\\x{:02x}\"", u32::from(letter));
+        assert_eq!(read(&escaped).1, "", "{escaped}");
+    }
+    assert_eq!(read("a: 'b\tc'\r\n").1, "");
+}
+
+#[test]
 fn brackets_are_nested_as_deeply_as_blocks() {
     for (before, open, close, column) in
         [("", "[", "]", 65), ("a: ", "[", "]", 67), ("a: ", "{b: ", "}", 256), ("- a: ", "[", "]", 68)]
