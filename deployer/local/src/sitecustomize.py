@@ -44,31 +44,42 @@ def listen(module):
 BATCH_BYTES = 4_000_000
 
 
+def next_of(queue, most, now):
+    """Returns the messages of a queue that can be received, from the first on, as many as a batch has at most."""
+    batch, size = [], 0
+    for message in queue["messages"]:
+        if message.get("visible_at", now) > now:
+            continue
+        size += len(message["body"])
+        if len(batch) == most or (batch and size > BATCH_BYTES):
+            break
+        batch.append(message)
+    return batch
+
+
 def take_whole_batches(module):
     """Gives a function as many messages as its trigger says, as Lambda does. MiniStack gives ten at most, so that a
-    function that takes three events of each row and a thousand at a time would be the slowest of all."""
+    function that takes three events of each row and a thousand at a time would be the slowest of all. For each batch
+    it also goes through all messages of the queue four times, 40 ms with 20,000 of them, while everything else waits."""
     names = ("_queues_lock", "_get_q", "_expire_retained", "_dlq_sweep", "_collect_msgs", "_receive_messages_for_esm")
     if not all(hasattr(module, name) for name in names):
         return
     receive = module._receive_messages_for_esm
 
     def receive_batch(queue_url, most):
-        if int(most or 1) <= 10:
-            return receive(queue_url, most)
         with module._queues_lock:
-            queue = module._get_q(queue_url)
-            module._expire_retained(queue)
-            module._dlq_sweep(queue)
-            now, number, size = module.time.time(), 0, 0
-            for message in queue["messages"]:
-                if message.get("visible_at", now) > now:
-                    continue
-                size += len(message["body"])
-                if number == int(most) or (number and size > BATCH_BYTES):
-                    break
-                number += 1
-            visible_after = int(queue["attributes"].get("VisibilityTimeout", "30"))
-            return module._collect_msgs(queue, number, visible_after)
+            queue, most, now = module._get_q(queue_url), int(most or 1), module.time.time()
+            if not queue["is_fifo"]:
+                batch = next_of(queue, most, now)
+                oldest = now - int(queue["attributes"].get("MessageRetentionPeriod", "345600"))
+                # Only a message that was received before can be a dead letter, and only one that was sent long ago expires.
+                if any(one.get("receive_count") or one.get("sent_at", now) <= oldest for one in batch):
+                    module._expire_retained(queue)
+                    module._dlq_sweep(queue)
+                    batch = next_of(queue, most, now)
+                visible_after = int(queue["attributes"].get("VisibilityTimeout", "30"))
+                return module._collect_msgs({**queue, "messages": batch}, len(batch), visible_after)
+        return receive(queue_url, most)
 
     module._receive_messages_for_esm = receive_batch
 
