@@ -12,7 +12,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 STACK ?= local
 PYTHON ?= python3
 CARGO ?= cargo
-# The packages of the AWS SDK take half of the time with it. Another wrapper that the environment names, such as sccache, stays.
+# The AWS SDK takes two thirds of the time with it. Another wrapper that the environment names, such as sccache, stays.
 export RUSTC_WRAPPER ?= $(CURDIR)/tools/rustc.sh
 DEPLOYER := target/debug/deployer
 # What `make release` makes.

@@ -2,7 +2,7 @@
 # What Cargo runs in place of the compiler (`RUSTC_WRAPPER`), for builds that somebody waits for.
 #
 # A package of the AWS SDK has some thousand functions, of which the deployer calls a handful. With this hint, the compiler
-# leaves the code of a function to the package that calls it, which takes half of the time. The hint is not stable yet
+# leaves the code of a function to the package that calls it, which takes two thirds of the time. The hint is not stable yet
 # (https://doc.rust-lang.org/nightly/unstable-book/compiler-flags/hint-mostly-unused.html), so it is given for these packages
 # alone, and only to a compiler that knows it. What is compiled is the same.
 case " $* " in
